@@ -1,0 +1,56 @@
+# Plait's everyday commands. `make help` lists them. Nothing here needs root, git or a compiler.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test static check docs bench clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.plait-setup
+TOOLS := build/tools
+WEIGHTS := minilm efficientnet-lite0
+
+# uv from the PATH, as a module, or from build/tools, in that order; fetched into build/tools when there is none.
+FIND_UV = if uv --version >/dev/null 2>&1; then UV="uv"; \
+	elif $(PYTHON) -m uv --version >/dev/null 2>&1; then UV="$(PYTHON) -m uv"; \
+	else \
+	  test -x $(TOOLS)/bin/uv || $(PYTHON) -m pip install --quiet --target $(TOOLS) uv; \
+	  UV="$(TOOLS)/bin/uv"; \
+	fi
+
+help:  ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(STAMP)  ## make .venv with everything in it (does nothing when it is up to date)
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (the first time downloads PyTorch: some minutes)"
+	@$(FIND_UV); \
+	export UV_PYTHON_DOWNLOADS=never; \
+	test -x $(BIN)/python || $$UV venv --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
+	$$UV pip install --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## fetch encoders and easy-VQA, train, evaluate, report and predict (about 3 minutes)
+	@$(BIN)/plait demo
+
+test: setup  ## the test suite, with real pretrained encoders, without slow and gpu
+	@$(BIN)/plait weights fetch $(WEIGHTS)
+	@$(BIN)/python -m pytest -m "not slow and not gpu"
+
+static: setup  ## ruff and mypy
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/mypy
+
+check: static test docs  ## everything that CI asks: ruff, mypy, pytest, docs
+
+docs: setup  ## run the code in README and docs, follow their links
+	@$(BIN)/python -m pytest -q tests/test_docs.py
+
+bench: setup  ## run every script in benchmarks/ (long; needs the data named in docs/benchmarks.md)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean:  ## remove what was built; .venv, caches of weights and features stay
+	@rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,28 @@
+"""Plait: models that use text, images, audio and numbers together, and proof that they do.
+
+Public names load on first use, so ``import plait`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plait.api import Plait, fit, load
+
+__version__ = "0.1.0"
+__all__ = ["Plait", "__version__", "fit", "load"]
+
+_HOMES = {"Plait": "plait.api", "fit": "plait.api", "load": "plait.api"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'plait' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,177 @@
+"""Batches: from row numbers to the tensors the model takes, for training and for prediction.
+
+The dataset answers whole batches at once (``__getitems__``), so that a batch of cached features is one gather, not
+one Python call a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from plait.processors import Processor
+
+MAX_REDRAWS = 20
+
+
+class Source(Protocol):
+    """Gives the tensors of items by number; -1 is a missing item."""
+
+    def take(self, index_B: np.ndarray) -> dict[str, Tensor]:
+        """Tensors of these items."""
+
+
+class TensorSource:
+    """Items that are tensors already (numbers and categories)."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        self.tensors = tensors
+
+    def take(self, index_B: np.ndarray) -> dict[str, Tensor]:
+        """Rows of the tensors; a missing item gives zeros."""
+        index = torch.from_numpy(index_B)
+        taken = {}
+        for name, tensor in self.tensors.items():
+            if len(tensor) == 0:
+                taken[name] = torch.zeros((len(index_B), *tensor.shape[1:]), dtype=tensor.dtype)
+                continue
+            rows = tensor[index.clamp(min=0)]
+            rows[index < 0] = 0
+            taken[name] = rows
+        return taken
+
+
+class LiveSource:
+    """Items that are processed each time, for encoders that are trained."""
+
+    def __init__(self, processor: Processor, load: Callable[[int], Any], blank: Any) -> None:
+        self.processor = processor
+        self.load = load
+        self.blank = blank
+
+    def take(self, index_B: np.ndarray) -> dict[str, Tensor]:
+        """Processor tensors; a missing item gives those of a blank one, which the model masks."""
+        return self.processor.process([self.load(int(i)) if i >= 0 else self.blank for i in index_B])
+
+
+class RowBatches(Dataset[dict[str, Any]]):
+    """Rows as a dataset of whole batches.
+
+    Args:
+        sources: Per modality name, in model order.
+        index_NM: Item number of each modality in each row, -1 where missing.
+        target: Encoded targets [N] or [N, C], or None.
+        group_N: Group number of each row, or None for one group a row.
+        fresh_pairs: Re-draw the second modality of wrong pairs (target 0) every epoch.
+        seed: Seed of the re-drawing.
+    """
+
+    def __init__(
+        self,
+        sources: dict[str, Source],
+        index_NM: np.ndarray,
+        target: np.ndarray | None = None,
+        group_N: np.ndarray | None = None,
+        *,
+        fresh_pairs: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self.sources = sources
+        self.index_NM = index_NM
+        self.target = None if target is None else torch.from_numpy(target)
+        self.group_N = np.arange(len(index_NM)) if group_N is None else group_N
+        self.fresh_pairs = fresh_pairs
+        self.seed = seed
+        self.epoch = 0
+        if fresh_pairs:
+            assert target is not None
+            self.right_rows = np.flatnonzero(target == 1)
+
+    def __len__(self) -> int:
+        return len(self.index_NM)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that wrong pairs are drawn for; a resumed run draws what the straight run drew."""
+        self.epoch = epoch
+
+    def __getitem__(self, row: int) -> dict[str, Any]:
+        return self.__getitems__([row])
+
+    def __getitems__(self, rows: list[int]) -> dict[str, Any]:
+        """The batch of these rows, as ``PlaitModel.forward`` takes it."""
+        rows_B = np.asarray(rows, dtype=np.int64)
+        index_BM = self.index_NM[rows_B].copy()
+        if self.fresh_pairs:
+            self._redraw(rows_B, index_BM)
+        batch: dict[str, Any] = {
+            "inputs": {name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())},
+            "present": torch.from_numpy(index_BM >= 0),
+        }
+        if self.target is not None:
+            batch["target"] = self.target[torch.from_numpy(rows_B)]
+            batch["group"] = torch.from_numpy(self.group_N[rows_B])
+            batch["keys"] = torch.from_numpy(index_BM)
+        return batch
+
+    def _redraw(self, rows_B: np.ndarray, index_BM: np.ndarray) -> None:
+        """Give every wrong pair of the batch the second item of another group's right pair."""
+        assert self.target is not None
+        wrong_B = np.flatnonzero(self.target.numpy()[rows_B] == 0)
+        generator = np.random.default_rng([self.seed, self.epoch, int(rows_B[0])])
+        for _ in range(MAX_REDRAWS):
+            if len(wrong_B) == 0:
+                return
+            drawn = generator.choice(self.right_rows, size=len(wrong_B))
+            fits = self.group_N[drawn] != self.group_N[rows_B[wrong_B]]
+            index_BM[wrong_B[fits], 1] = self.index_NM[drawn[fits], 1]
+            wrong_B = wrong_B[~fits]
+
+
+def whole_batch(batch: dict[str, Any]) -> dict[str, Any]:
+    """Collate function for datasets that answer whole batches: nothing is left to do."""
+    return batch
+
+
+def predict_logits(
+    model: torch.nn.Module,
+    batches: RowBatches,
+    *,
+    batch_size: int = 512,
+    progress: Callable[[int, int, str], None] | None = None,
+    what: str = "predicting",
+    hide: tuple[int, ...] = (),
+) -> np.ndarray:
+    """Logits of every row, in row order [N, C], float32.
+
+    Args:
+        model: A ``PlaitModel``; its training mode is restored.
+        batches: The rows.
+        batch_size: Rows at once.
+        progress: Called with rows done, rows in all and ``what``.
+        what: What to call the work.
+        hide: Modality numbers to treat as missing in every row.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    parts = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(batches), batch_size):
+                rows = list(range(start, min(start + batch_size, len(batches))))
+                batch = batches.__getitems__(rows)
+                for m in hide:
+                    batch["present"][:, m] = False
+                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+                output = model(inputs=inputs, present=batch["present"].to(device))
+                parts.append(output["logits"].float().cpu().numpy())
+                if progress is not None:
+                    progress(rows[-1] + 1, len(batches), what)
+    finally:
+        model.train(was_training)
+    return np.concatenate(parts) if parts else np.zeros((0, model.config.num_outputs), dtype=np.float32)

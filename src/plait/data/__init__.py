@@ -1,0 +1,12 @@
+"""Data: tables, the cells in them, what their columns mean, how rows are split, and whether all is sound.
+
+Import from the files of this room; the names here are the few that most callers need. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from plait.data.media import CellError, check_image, media_key, read_media
+from plait.data.parsed import BadRow
+from plait.data.table import Table, read_table
+
+__all__ = ["BadRow", "CellError", "Table", "check_image", "media_key", "read_media", "read_table"]

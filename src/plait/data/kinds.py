@@ -1,0 +1,158 @@
+"""The rules by which a column's kind is guessed: from its Arrow type, its name and an even sample of its values.
+
+Each rule gives its reason in words, for the user to agree or to overrule. No rule reads a file.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from plait.data.media import looks_like_image
+from plait.data.split import SPLIT_NAMES
+from plait.data.table import Table
+
+_SAMPLE = 1000
+_ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no|number)")
+_GROUP_NAME = re.compile(r"(image|photo|img|patient|subject|person|user|group|family|scene|video)_?id|groups?")
+_CODE_NAME = re.compile(r"(.*_)?(zip|zip_?code|post_?code|postal_?code|code)")
+_SOUND = (".wav", ".ogg", ".mp3", ".flac", ".m4a", ".opus")
+_WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")  # scripts without spaces
+
+Guess = tuple[str | None, str]
+
+
+def sample_values(table: Table, name: str) -> list[Any]:
+    """Up to 1000 values of a column, evenly spaced, the missing ones left out."""
+    step = np.unique(np.linspace(0, len(table) - 1, min(_SAMPLE, len(table))).astype(np.int64))
+    chosen = table.arrow.column(name).take(pa.array(step)).drop_null()
+    if len(chosen) == 0:
+        chosen = table.arrow.column(name).drop_null().slice(0, _SAMPLE)
+    try:
+        values: list[Any] = chosen.to_pylist()
+    except (ValueError, OverflowError, pa.ArrowException):
+        return []
+    return values
+
+
+def count_distinct(table: Table, name: str) -> int:
+    """The number of different values; -1 for types that cannot be counted."""
+    try:
+        return int(pc.count_distinct(table.arrow.column(name)).as_py())
+    except pa.ArrowException:
+        return -1
+
+
+def is_list(table: Table, name: str) -> bool:
+    """Whether a column holds lists."""
+    kind = table.arrow.schema.field(name).type
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def is_split(table: Table, name: str) -> bool:
+    """Whether a column is called split and says nothing but train, val and test."""
+    if name.strip().lower() != "split" or count_distinct(table, name) > 2 * len(SPLIT_NAMES):
+        return False
+    values = pc.unique(table.arrow.column(name)).to_pylist()
+    return all(isinstance(v, str) and v.strip().lower() in SPLIT_NAMES for v in values)
+
+
+def is_group_name(table: Table, name: str) -> bool:
+    """Whether a column is named like a group of rows and its values repeat."""
+    if not _GROUP_NAME.fullmatch(name.strip().lower()) or is_list(table, name):
+        return False
+    return 1 < count_distinct(table, name) < len(table) - table.arrow.column(name).null_count
+
+
+def is_id_name(table: Table, name: str) -> bool:
+    """Whether a column is named like a row's name (or a data frame's index) and nearly all values differ."""
+    lowered = name.strip().lower()
+    named = _ID_NAME.fullmatch(lowered) or _GROUP_NAME.fullmatch(lowered) or lowered == "unnamed_0"
+    kind = table.arrow.schema.field(name).type
+    if not named or not (pa.types.is_integer(kind) or _is_text(kind)):
+        return False
+    present = len(table) - table.arrow.column(name).null_count
+    return present > 0 and count_distinct(table, name) >= 0.9 * present
+
+
+def guess_column(table: Table, name: str) -> Guess:
+    """The kind of an input column (None: leave it out), and why."""
+    column = table.arrow.column(name)
+    kind = column.type
+    if column.null_count == len(table):
+        return None, "every value is missing"
+    values = sample_values(table, name)
+    share = sum(map(looks_like_image, values)) / max(1, len(values))
+    if share >= 0.8:
+        return "image", "holds images" if not _is_text(kind) else "its values read like paths or data of images"
+    if pa.types.is_boolean(kind):
+        return "categorical", "says true or false"
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "numeric", "holds numbers"
+    if pa.types.is_integer(kind):
+        return _guess_whole(table, name)
+    if _is_text(kind):
+        return _guess_text(table, name, values)
+    return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
+
+
+def guess_target_kind(table: Table, name: str) -> Guess:
+    """The kind of the target: categorical or numeric (None: nothing to learn from), and why."""
+    column = table.arrow.column(name)
+    kind, distinct = column.type, count_distinct(table, name)
+    if column.null_count == len(table):
+        return None, "every value is missing"
+    if is_list(table, name):
+        return "categorical", "lists of labels"
+    if _is_text(kind) or pa.types.is_boolean(kind):
+        return "categorical", f"{distinct} different values that are no numbers"
+    whole = pa.types.is_integer(kind)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        whole = all(float(v).is_integer() for v in pc.unique(column).to_pylist() if v is not None)
+    elif not whole:
+        return None, f"holds {kind}; expected classes or numbers"
+    if whole and (distinct <= 2 or (distinct <= 20 and distinct <= 0.5 * len(table))):
+        return "categorical", f"whole numbers with only {distinct} different values"
+    return "numeric", f"numbers with {distinct} different values"
+
+
+def _guess_whole(table: Table, name: str) -> Guess:
+    distinct = count_distinct(table, name)
+    if _CODE_NAME.fullmatch(name.strip().lower()):
+        return "categorical", "its name says that its numbers are codes"
+    ends = pc.min_max(table.arrow.column(name)).as_py()
+    counts = ends["max"] - ends["min"] == len(table) - 1 and distinct == len(table)
+    if counts and len(table) >= 20 and ends["min"] in (0, 1):
+        return None, "counts the rows"
+    if distinct == 2 and len(table) > 2:
+        return "categorical", "has two different values"
+    return "numeric", "holds whole numbers"
+
+
+def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
+    if values and sum(v.lower().endswith(_SOUND) for v in values) >= 0.8 * len(values):
+        return None, "its values read like sound files, which are not read yet"
+    words = float(np.mean([_count_words(v) for v in values])) if values else 0.0
+    distinct, present = count_distinct(table, name), len(table) - table.arrow.column(name).null_count
+    if words >= 3.5:
+        return "text", f"{words:.0f} words a value on average"
+    if distinct == present and words >= 2:
+        return "text", "short texts, each different"
+    if distinct <= 20 or distinct <= 0.5 * present:
+        return "categorical", f"{distinct} different short values in {present} rows"
+    if words < 1.2 and distinct >= 0.95 * present and any(c.isdigit() for v in values[:100] for c in v):
+        return None, "a different code in every row, from which nothing can be learned"
+    return "text", f"{distinct} different short texts"
+
+
+def _count_words(text: str) -> float:
+    """Words between spaces; two signs of a script without spaces count as one word."""
+    return len(text.split()) + len(_WIDE.findall(text)) / 2
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

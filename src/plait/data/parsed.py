@@ -1,0 +1,37 @@
+"""What a reader of files hands to :mod:`plait.data.table`: the rows that parsed, and those that did not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that cannot be used.
+
+    Attributes:
+        row: Its 0-based position in the table as the user gave it (in text files the header is not counted).
+        column: The column at fault, or None when the whole row is.
+        reason: Why, in words.
+    """
+
+    row: int
+    column: str | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A file as read.
+
+    Attributes:
+        arrow: The rows that parsed.
+        bad_rows: The rows that did not.
+        row_numbers: For each parsed row its number in the file; None when every row parsed.
+    """
+
+    arrow: pa.Table
+    bad_rows: tuple[BadRow, ...] = ()
+    row_numbers: tuple[int, ...] | None = None

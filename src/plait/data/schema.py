@@ -1,0 +1,259 @@
+"""What the columns of a table mean: kind (text, image, numeric, categorical) and role (input, target, id, ...).
+
+:func:`guess_schema` guesses both, gives the reason for each guess, and obeys every name that the user gives.
+The rules that look into the values are in :mod:`plait.data.kinds`. A modality is one text or image column; all
+numeric and categorical input columns together are one modality, ``tabular``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from plait.data.kinds import guess_column, guess_target_kind, is_group_name, is_id_name, is_list, is_split
+from plait.data.table import Table
+from plait.registry import unknown_name
+
+KINDS = ("text", "image", "numeric", "categorical")
+ROLES = ("input", "target", "id", "group", "split", "ignored")
+_ONCE = ("target", "id", "group", "split")
+_MATCH_NAMES = frozenset({"match", "matches", "matching", "is_match", "matched"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its kind (None where it is not used as a value), its role, and why."""
+
+    name: str
+    kind: str | None
+    role: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One modality: a text or image column, or all tabular columns together."""
+
+    name: str
+    kind: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table in order, with kind and role.
+
+    Raises:
+        ValueError: A column twice, an unknown kind or role, an input without a kind, or two targets.
+    """
+
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"the schema has the columns {repeated} more than once; expected each once")
+        for column in self.columns:
+            if column.role not in ROLES:
+                raise ValueError(f"column {column.name!r}: {unknown_name('role', column.role, list(ROLES))}")
+            if column.kind is not None and column.kind not in KINDS:
+                raise ValueError(f"column {column.name!r}: {unknown_name('kind', column.kind, list(KINDS))}")
+            if column.role == "input" and column.kind is None:
+                raise ValueError(f"column {column.name!r} is an input without a kind; expected one of {KINDS}")
+        for role in _ONCE:
+            holders = [column.name for column in self.columns if column.role == role]
+            if len(holders) > 1:
+                raise ValueError(f"the columns {holders} all have the role {role!r}; expected one at most")
+        tabular = [c.name for c in self.columns if c.role == "input" and c.kind in ("numeric", "categorical")]
+        if tabular and any(c.name == "tabular" and c.role == "input" and c.name not in tabular for c in self.columns):
+            raise ValueError("a text or image column is named 'tabular', the name of all numbers together; rename it")
+
+    def column(self, name: str) -> Column:
+        """The column of that name.
+
+        Raises:
+            ValueError: No such column.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise ValueError(unknown_name("column", name, [column.name for column in self.columns]))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the input columns, in table order."""
+        return tuple(column.name for column in self.columns if column.role == "input")
+
+    @property
+    def target(self) -> str | None:
+        """The column to be predicted."""
+        return self._holder("target")
+
+    @property
+    def id(self) -> str | None:
+        """The column that names rows."""
+        return self._holder("id")
+
+    @property
+    def group(self) -> str | None:
+        """The column whose equal values stay in one split."""
+        return self._holder("group")
+
+    @property
+    def split(self) -> str | None:
+        """The column that says train, val or test."""
+        return self._holder("split")
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """Text and image columns in table order, then ``tabular`` if there are numbers or categories."""
+        used = [column for column in self.columns if column.role == "input"]
+        made = [Modality(c.name, c.kind, (c.name,)) for c in used if c.kind == "text" or c.kind == "image"]
+        tabular = tuple(c.name for c in used if c.kind in ("numeric", "categorical"))
+        return (*made, Modality("tabular", "tabular", tabular)) if tabular else tuple(made)
+
+    def to_json(self) -> dict[str, Any]:
+        """The schema as JSON values."""
+        keys = ("name", "kind", "role", "reason")
+        return {"columns": [{key: getattr(column, key) for key in keys} for column in self.columns]}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Schema:
+        """The schema that :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: Another shape.
+        """
+        keys = {"name", "kind", "role", "reason"}
+        rows = data.get("columns") if isinstance(data, dict) and set(data) == {"columns"} else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == keys for row in rows):
+            raise ValueError(f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}")
+        for row in rows:
+            if not all(isinstance(v, str) or (k == "kind" and v is None) for k, v in row.items()):
+                raise ValueError(f"not a schema: {row!r}; expected texts")
+        return cls(tuple(Column(**row) for row in rows))
+
+    def describe(self) -> str:
+        """One line a column: name, role, kind, reason."""
+        width = max((len(column.name) for column in self.columns), default=0)
+        lines = [f"{c.name:<{width}}  {c.role:<7}  {c.kind or '-':<11}  {c.reason}" for c in self.columns]
+        return "\n".join(lines)
+
+    def _holder(self, role: str) -> str | None:
+        return next((column.name for column in self.columns if column.role == role), None)
+
+
+def guess_schema(
+    table: Table,
+    *,
+    target: str | None = None,
+    text: str | Sequence[str] = (),
+    image: str | Sequence[str] = (),
+    numeric: str | Sequence[str] = (),
+    categorical: str | Sequence[str] = (),
+    ignore: str | Sequence[str] = (),
+    split: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+) -> Schema:
+    """Guess kind and role of each column, with a reason; named columns are what the user says.
+
+    Args:
+        table: The table.
+        target: The column to be predicted; never guessed.
+        text: Columns that are text.
+        image: Columns that are images.
+        numeric: Columns that are numbers (the target among them: a regression).
+        categorical: Columns that are categories (the target among them: a classification).
+        ignore: Columns to leave out.
+        split: The column that says train, val or test.
+        group: The column whose equal values stay in one split.
+        id: The column that names rows.
+
+    Raises:
+        ValueError: A column that is not there, or one column under two names that exclude each other.
+    """
+    kinds = _claims(table, {"text": text, "image": image, "numeric": numeric, "categorical": categorical}, "kind")
+    roles = _claims(table, {"target": target, "split": split, "group": group, "id": id, "ignored": ignore}, "role")
+    for name in kinds:
+        if roles.get(name, "target") != "target":
+            raise ValueError(f"column {name!r} is named as {kinds[name]} and as {roles[name]}; name it once")
+    taken = set(roles.values())
+    columns = []
+    for name in table.column_names:
+        column = _named(table, name, kinds.get(name), roles.get(name))
+        if column is None:
+            column = _guessed(table, name, taken)
+            taken.add(column.role)
+        columns.append(column)
+    return Schema(tuple(columns))
+
+
+def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
+    """The task that fits the target: "classification", "multilabel", "regression" or "matching", and why.
+
+    Raises:
+        ValueError: No target, a target without a value, or a target that is free text.
+    """
+    if schema.target is None:
+        raise ValueError("the schema has no target; name the column to be predicted (--target COL)")
+    target = schema.column(schema.target)
+    if target.kind is None:
+        raise ValueError(f"the target {target.name!r} cannot be learned: {target.reason}")
+    if target.kind in ("text", "image"):
+        raise ValueError(f"the target {target.name!r} is {target.kind}; expected classes or numbers")
+    if is_list(table, target.name):
+        return "multilabel", f"{target.name!r} holds lists of labels"
+    if target.kind == "numeric":
+        return "regression", f"{target.name!r} is a number: {target.reason}"
+    distinct = {v for v in table.column(target.name) if v is not None}
+    modalities = schema.modalities
+    if (
+        target.name.lower() in _MATCH_NAMES
+        and distinct <= {0, 1}
+        and len(modalities) == 2
+        and all(m.kind != "tabular" for m in modalities)
+    ):
+        return "matching", f"{target.name!r} says 0 or 1 of {modalities[0].name!r} and {modalities[1].name!r}"
+    return "classification", f"{target.name!r} has {len(distinct)} classes"
+
+
+def _claims(table: Table, given: dict[str, str | Sequence[str] | None], what: str) -> dict[str, str]:
+    """Column -> the kind or role that the user gave it."""
+    claims: dict[str, str] = {}
+    for claim, names in given.items():
+        for name in (names,) if isinstance(names, str) else names or ():
+            if name not in table.column_names:
+                raise ValueError(f"{table.source}: {unknown_name('column', name, table.column_names)}")
+            if claims.get(name, claim) != claim:
+                raise ValueError(f"column {name!r} is named as {claims[name]} and as {claim}; give it one {what}")
+            claims[name] = claim
+    return claims
+
+
+def _named(table: Table, name: str, kind: str | None, role: str | None) -> Column | None:
+    if role == "target":
+        if kind is not None:
+            return Column(name, kind, "target", "named by the user")
+        guessed, reason = guess_target_kind(table, name)
+        return Column(name, guessed, "target", reason)
+    if role is not None:
+        return Column(name, None, role, "named by the user")
+    return Column(name, kind, "input", "named by the user") if kind is not None else None
+
+
+def _guessed(table: Table, name: str, taken: set[str]) -> Column:
+    if "split" not in taken and is_split(table, name):
+        return Column(name, None, "split", "is called 'split' and says train, val or test")
+    if is_group_name(table, name):
+        if "group" not in taken:
+            return Column(name, None, "group", "its name says that its equal values belong together")
+        return Column(name, None, "ignored", "names groups of rows; another column is the group")
+    if is_id_name(table, name):
+        if "id" not in taken:
+            return Column(name, None, "id", "its name and its values say that it names rows")
+        return Column(name, None, "ignored", "names rows; another column is the id")
+    kind, reason = guess_column(table, name)
+    return Column(name, kind, "ignored" if kind is None else "input", reason)

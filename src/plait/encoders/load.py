@@ -1,0 +1,180 @@
+"""Encoders by reference.
+
+``minilm``, ``efficientnet-lite0``, ``hf:``, ``timm:``, ``torchvision:``, ``scratch:``.
+
+``load_encoder`` gives an encoder with its weights and the processor that feeds it; ``build_encoder`` gives
+the bare architecture from a JSON config. Weights come from this machine only (``plait weights fetch``
+brings them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from plait.encoders.base import ENCODERS, Encoder
+from plait.encoders.image import (
+    hf_settings,
+    load_hf_image,
+    load_timm,
+    load_torchvision,
+    timm_settings,
+    torchvision_settings,
+)
+from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
+from plait.encoders.text import load_hf_text, position_limit
+from plait.encoders.tuning import set_tuning
+from plait.processors import HashedTextProcessor, ImageProcessor, Processor, TextProcessor
+from plait.registry import Registry
+from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
+
+KINDS = ("text", "image")
+SCRATCH_SIZE = 64
+Loader = Callable[[str, str, str, int | None, int], tuple[Encoder, Processor]]
+LOADERS: Registry[Loader] = Registry("encoder source")
+
+
+def load_encoder(
+    reference: str,
+    kind: str,
+    image_size: int | None = None,
+    max_length: int = 128,
+) -> tuple[Encoder, Processor]:
+    """Load an encoder with its weights, and its processor.
+
+    Pretrained encoders come frozen, scratch ones ready to learn.
+
+    Args:
+        reference: ``minilm``, ``efficientnet-lite0``, ``hf:ID_or_folder``, ``timm:NAME[@FILE]``,
+            ``torchvision:NAME[@FILE]``, ``scratch:text`` or ``scratch:image``.
+        kind: "text" or "image": what the column holds.
+        image_size: Side of the images fed, in pixels; below the network's own size the whole picture is
+        squashed
+            instead of cropped. None means the network's own size.
+        max_length: Most tokens of a text.
+
+    Raises:
+        ValueError: Unknown reference, a kind that it does not encode, or weights that are not on this
+        machine; the
+            message says what to type.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind is {kind!r}; expected one of {', '.join(KINDS)}")
+    if reference in RECORDS:
+        record = RECORDS.get(reference)
+        if record.kind != kind:
+            raise ValueError(
+                f"{reference} encodes {record.kind}, not {kind}; choose another encoder for this column"
+            )
+        prefix, rest = ("hf", reference) if kind == "text" else ("timm", record.architecture)
+    else:
+        prefix, colon, rest = reference.partition(":")
+        if not colon or not rest or prefix not in LOADERS:
+            known = [*RECORDS.names(), *(f"{name}:NAME" for name in LOADERS)]
+            raise ValueError(f"unknown encoder {reference!r}; known: {', '.join(known)}")
+    encoder, processor = LOADERS.get(prefix)(reference, rest, kind, image_size, max_length)
+    set_tuning(encoder, "full" if prefix == "scratch" else "frozen")
+    encoder.eval()
+    return encoder, processor
+
+
+def build_encoder(config: dict[str, Any]) -> Encoder:
+    """Build the architecture of an encoder from ``encoder.config()``, without reading any weight file."""
+    encoder = ENCODERS.get(str(config.get("type")))(config)
+    tuning = config.get("tuning", {"mode": "full"})
+    options = {key: value for key, value in tuning.items() if key != "mode"}
+    set_tuning(encoder, tuning["mode"], **options)
+    return encoder.eval()
+
+
+def _load_hf(
+    reference: str, rest: str, kind: str, image_size: int | None, max_length: int
+) -> tuple[Encoder, Processor]:
+    folder = locate(reference)
+    if kind == "image":
+        vision = load_hf_image(folder, reference)
+        return vision, _image_processor(hf_settings(folder, vision), image_size)
+    text = load_hf_text(folder, reference)
+    limit = position_limit(text)
+    return text, TextProcessor(folder, max_length if limit is None else min(max_length, limit))
+
+
+def _load_timm(
+    reference: str, rest: str, kind: str, image_size: int | None, max_length: int
+) -> tuple[Encoder, Processor]:
+    import timm
+
+    name, _, file = rest.partition("@")
+    _image_only(reference, kind)
+    if not timm.is_model(name):
+        near = ", ".join(timm.list_models(f"*{name.split('.')[0][:8]}*")[:5]) or "see timm.list_models()"
+        raise ValueError(f"timm knows no model {name!r}; near: {near}")
+    settings = timm_settings(name)
+    path = as_safetensors(Path(file).expanduser()) if file else _one_file(locate(reference))
+    resizes = image_size not in (None, settings["size"]) and bool(
+        timm.get_pretrained_cfg(name).fixed_input_size
+    )
+    try:
+        encoder = load_timm(name, reference, path, resizes)
+    except TypeError as error:
+        raise ValueError(
+            f"timm:{name} takes images of {settings['size']} px only; leave image_size out"
+        ) from error
+    return encoder, _image_processor(settings, image_size)
+
+
+def _load_torchvision(
+    reference: str,
+    rest: str,
+    kind: str,
+    image_size: int | None,
+    max_length: int,
+) -> tuple[Encoder, Processor]:
+    import torchvision
+
+    name, _, file = rest.partition("@")
+    _image_only(reference, kind)
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(f"torchvision knows no model {name!r}; try one of resnet18, resnet50, convnext_tiny")
+    path = as_safetensors(Path(file).expanduser()) if file else _one_file(locate(reference))
+    return load_torchvision(name, reference, path), _image_processor(torchvision_settings(name), image_size)
+
+
+def _load_scratch(
+    reference: str,
+    rest: str,
+    kind: str,
+    image_size: int | None,
+    max_length: int,
+) -> tuple[Encoder, Processor]:
+    if rest != kind:
+        raise ValueError(f"{reference!r} does not encode {kind}; type scratch:{kind}")
+    if kind == "text":
+        hashed = HashedTextProcessor(max_length=max_length)
+        return ScratchTextEncoder(hashed.num_buckets, max_length), hashed
+    return ScratchImageEncoder(), ImageProcessor(
+        image_size if image_size is not None else SCRATCH_SIZE, mode="squash"
+    )
+
+
+def _image_processor(settings: dict[str, Any], image_size: int | None) -> ImageProcessor:
+    if image_size is None:
+        return ImageProcessor(**settings)
+    return ImageProcessor(**{**settings, "size": image_size, "mode": "squash"})
+
+
+def _image_only(reference: str, kind: str) -> None:
+    if kind != "image":
+        raise ValueError(f"{reference} encodes images, not {kind}; choose a text encoder such as minilm")
+
+
+def _one_file(folder: Path) -> Path:
+    path = folder / WEIGHT_FILE
+    return path if path.is_file() else sorted(folder.glob("*.safetensors"))[0]
+
+
+LOADERS.add("hf", _load_hf)
+LOADERS.add("timm", _load_timm)
+LOADERS.add("torchvision", _load_torchvision)
+LOADERS.add("scratch", _load_scratch)

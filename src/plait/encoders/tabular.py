@@ -1,0 +1,86 @@
+"""Numbers and categories to tokens and one vector.
+
+In: what ``TabularProcessor`` gives. Out: one token a column (a linear map of value and missing flag, or a
+row of an embedding table) and the vector of a small MLP over all of them. Always trained with the model:
+there is nothing pretrained here. After Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular
+Data", section 3.3 (the feature tokenizer).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from plait.encoders.base import ENCODERS, Encoded, Encoder
+
+
+class TabularEncoder(Encoder):
+    """Feature tokens and an MLP.
+
+    Args:
+        num_numeric: Numeric columns, F.
+        cardinalities: Indices of each categorical column, the slot 0 of unknown ones included.
+        width: Width of a token and of the vector.
+    """
+
+    def __init__(self, num_numeric: int, cardinalities: list[int], width: int = 64) -> None:
+        if num_numeric + len(cardinalities) == 0:
+            raise ValueError(
+                "a tabular encoder needs at least one column; got no numeric and no categorical one"
+            )
+        super().__init__(
+            {
+                "type": "tabular",
+                "num_numeric": num_numeric,
+                "cardinalities": list(cardinalities),
+                "width": width,
+            }
+        )
+        self.vector_dim = self.token_dim = width
+        num_columns = num_numeric + len(cardinalities)
+        self.model = nn.ModuleDict(
+            {
+                "categories": nn.ModuleList(nn.Embedding(size, width) for size in cardinalities),
+                "mlp": nn.Sequential(
+                    nn.Linear(num_columns * width, 2 * width),
+                    nn.GELU(),
+                    nn.Linear(2 * width, width),
+                    nn.LayerNorm(width),
+                ),
+            }
+        )
+        self.numeric_weight_F2D = nn.Parameter(torch.randn(num_numeric, 2, width) * 0.5)
+        self.numeric_bias_FD = nn.Parameter(torch.randn(num_numeric, width) * 0.1)
+        for table in self.model["categories"]:
+            nn.init.normal_(table.weight, std=0.5)
+
+    def forward(self, numeric_BF: Tensor, missing_BF: Tensor, categorical_BK: Tensor) -> Encoded:
+        """Encode rows.
+
+        Args:
+            numeric_BF: Standardised numbers [B, F]; the value of a missing one is ignored.
+            missing_BF: 1 where a number is missing [B, F].
+            categorical_BK: Category indices [B, K].
+        """
+        missing_BF = missing_BF.to(self.numeric_weight_F2D.dtype)
+        numeric_BF = torch.where(missing_BF > 0, 0, numeric_BF.to(missing_BF.dtype))
+        pairs_BF2 = torch.stack([numeric_BF, missing_BF], dim=-1)
+        numbers_BFD = torch.einsum("bfi,fid->bfd", pairs_BF2, self.numeric_weight_F2D) + self.numeric_bias_FD
+        categories = [
+            table(categorical_BK[:, k]).unsqueeze(1) for k, table in enumerate(self.model["categories"])
+        ]
+        tokens_BTD = torch.cat([numbers_BFD, *categories], dim=1)
+        mask_BT = torch.ones(tokens_BTD.shape[:2], dtype=torch.bool, device=tokens_BTD.device)
+        return Encoded(self.model["mlp"](tokens_BTD.flatten(1)), tokens_BTD, mask_BT)
+
+
+def build_tabular(config: dict[str, Any]) -> TabularEncoder:
+    """Rebuild from ``config()``."""
+    return TabularEncoder(
+        int(config["num_numeric"]), [int(c) for c in config["cardinalities"]], int(config["width"])
+    )
+
+
+ENCODERS.add("tabular", build_tabular)

@@ -1,0 +1,31 @@
+"""Measuring: pure functions from numpy arrays to numbers, each beside its uncertainty.
+
+Nothing here knows a model, a file or torch, and nothing is imported from the rest of Plait. ``label`` holds
+the metrics, ``breakdown`` the confusion matrix and the slices, ``intervals`` the bootstrap and ``verdict``
+the sentence that says whether fusing helped.
+"""
+
+from __future__ import annotations
+
+from plait.evaluate.breakdown import confusion, slices
+from plait.evaluate.intervals import (
+    bootstrap_interval,
+    metric_intervals,
+    paired_difference,
+    paired_metric_difference,
+)
+from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
+from plait.evaluate.verdict import fusion_verdict
+
+__all__ = [
+    "bootstrap_interval",
+    "classification_metrics",
+    "confusion",
+    "fusion_verdict",
+    "metric_intervals",
+    "multilabel_metrics",
+    "paired_difference",
+    "paired_metric_difference",
+    "regression_metrics",
+    "slices",
+]

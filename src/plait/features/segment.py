@@ -1,0 +1,266 @@
+"""One segment: an immutable folder of encoded items, written whole or not at all.
+
+A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's content),
+`vectors.npy` (float32 [N, D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and
+`offsets.npy` (int64 [N + 1]), beside `meta.json` (counts, size and sha256 of each file). It is built
+in a `tmp-<pid>-<host>-<uuid>/` folder, flushed to the disk and then renamed, so that a process killed
+at any moment leaves a temporary folder at worst. Reading maps the large files into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+SEGMENT_VERSION = 1
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+class FeatureStoreError(RuntimeError):
+    """The store's folder cannot be written or read; the message names it and says what to type."""
+
+
+class DamagedSegmentError(ValueError):
+    """A segment's files do not agree with its `meta.json`."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """An open segment: arrays in memory or mapped from disk, one row per item."""
+
+    path: Path | None
+    keys: np.ndarray | None
+    vectors: np.ndarray
+    tokens: np.ndarray | None = None
+    offsets: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def vector_dim(self) -> int:
+        """Width D of the vectors."""
+        return int(self.vectors.shape[1])
+
+    @property
+    def token_dim(self) -> int | None:
+        """Width Dt of the tokens, None without tokens."""
+        return None if self.tokens is None else int(self.tokens.shape[1])
+
+    def key_list(self) -> list[bytes]:
+        """The 32-byte key of each row."""
+        assert self.keys is not None
+        raw = self.keys.tobytes()
+        return [raw[start : start + 32] for start in range(0, len(raw), 32)]
+
+    def token_rows(self, row: int) -> np.ndarray:
+        """The tokens of one item [T, Dt], a view."""
+        assert self.tokens is not None and self.offsets is not None
+        return self.tokens[int(self.offsets[row]) : int(self.offsets[row + 1])]
+
+
+class _HashingFile:
+    """A file that hashes and counts what is written; numpy writes to it chunk by chunk."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._sha, self.num_bytes = file, hashlib.sha256(), 0
+
+    def write(self, data: bytes) -> int:
+        self._sha.update(data)
+        self.num_bytes += len(data)
+        return self._file.write(data)
+
+    def record(self) -> dict[str, object]:
+        return {"bytes": self.num_bytes, "sha256": self._sha.hexdigest()}
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's entries to the disk (a rename is lasting only after this)."""
+    if os.name == "nt":  # Windows cannot open folders; its renames are journalled
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def new_tmp_name() -> str:
+    """A name for a folder being written or removed; `garbage` reads the process id and host in it."""
+    return f"tmp-{os.getpid()}-{HOST}-{uuid.uuid4().hex}"
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder so that a kill half way leaves only a temporary folder, never a half one."""
+    doomed = path.parent / new_tmp_name()
+    try:
+        os.rename(path, doomed)
+    except FileNotFoundError:
+        return  # another process was quicker
+    shutil.rmtree(doomed)
+
+
+def write_segment(
+    folder: Path, keys: Sequence[bytes], vectors: np.ndarray, tokens: Sequence[np.ndarray] | None
+) -> Path:
+    """Write one segment into an existing space folder; returns its path.
+
+    Raises:
+        OSError: the disk is full, read-only or gone; nothing is left behind.
+    """
+    arrays = {
+        "keys.npy": np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32),
+        "vectors.npy": np.ascontiguousarray(vectors, dtype=np.float32),
+    }
+    if tokens is not None:
+        offsets = np.zeros(len(tokens) + 1, dtype=np.int64)
+        np.cumsum([len(item) for item in tokens], out=offsets[1:])
+        arrays["tokens.npy"] = np.concatenate(list(tokens)).astype(np.float16, copy=False)
+        arrays["offsets.npy"] = offsets
+    tmp, final = folder / new_tmp_name(), folder / f"seg-{uuid.uuid4().hex}"
+    try:
+        tmp.mkdir()
+        files = {}
+        for name, array in arrays.items():
+            with open(tmp / name, "wb") as file:
+                hashing = _HashingFile(file)
+                np.lib.format.write_array(hashing, array, allow_pickle=False)
+                file.flush()
+                os.fsync(file.fileno())
+            files[name] = hashing.record()
+        meta = {
+            "version": SEGMENT_VERSION,
+            "num_items": len(keys),
+            "vector_dim": int(vectors.shape[1]),
+            "vector_dtype": "float32",
+            "token_dim": None if tokens is None else int(arrays["tokens.npy"].shape[1]),
+            "token_dtype": None if tokens is None else "float16",
+            "num_tokens": None if tokens is None else int(offsets[-1]),
+            "files": files,
+        }
+        with open(tmp / "meta.json", "w", encoding="utf-8") as text:
+            json.dump(meta, text, indent=1)
+            text.flush()
+            os.fsync(text.fileno())
+        sync_folder(tmp)
+        os.rename(tmp, final)
+        sync_folder(folder)
+    finally:
+        if tmp.exists():
+            shutil.rmtree(tmp, ignore_errors=True)
+    return final
+
+
+def read_meta(path: Path) -> dict:
+    """The segment's `meta.json`, checked for form and for the size of each file on disk.
+
+    Raises:
+        DamagedSegmentError: the reason.
+        FileNotFoundError: the whole folder is gone (another process removed it).
+    """
+    try:
+        meta = json.loads((path / "meta.json").read_bytes())
+        wanted = {"keys.npy", "vectors.npy"}
+        if meta["token_dim"] is not None:
+            wanted |= {"tokens.npy", "offsets.npy"}
+        if meta["version"] != SEGMENT_VERSION or set(meta["files"]) != wanted:
+            raise DamagedSegmentError("meta.json names another version or other files")
+        for name, record in meta["files"].items():
+            num_bytes = (path / name).stat().st_size
+            if num_bytes != record["bytes"]:
+                raise DamagedSegmentError(f"{name} has {num_bytes} bytes, meta.json says {record['bytes']}")
+            if not isinstance(record["sha256"], str):
+                raise DamagedSegmentError("meta.json holds no checksum")
+    except FileNotFoundError as error:
+        if not path.exists():
+            raise
+        raise DamagedSegmentError(f"{Path(error.filename).name} is missing") from error
+    except DamagedSegmentError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedSegmentError(f"meta.json cannot be read ({type(error).__name__}: {error})") from error
+    return meta
+
+
+def open_segment(path: Path) -> Segment:
+    """Open a segment: keys and offsets are read and their checksums compared, the rest is mapped.
+
+    Raises:
+        DamagedSegmentError: the reason; the caller skips it and encodes its items again.
+        FileNotFoundError: the whole folder is gone.
+    """
+    meta = read_meta(path)
+    try:
+        arrays = {name: _load(path / name, record["sha256"]) for name, record in meta["files"].items()}
+        num_items, num_tokens = meta["num_items"], meta["num_tokens"]
+        expected = {
+            "keys.npy": ((num_items, 32), np.uint8),
+            "vectors.npy": ((num_items, meta["vector_dim"]), np.float32),
+            "tokens.npy": ((num_tokens, meta["token_dim"]), np.float16),
+            "offsets.npy": ((num_items + 1,), np.int64),
+        }
+    except FileNotFoundError as error:
+        if not path.exists():
+            raise
+        raise DamagedSegmentError(f"{error.filename} is missing") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise DamagedSegmentError(str(error)) from error
+    for name, array in arrays.items():
+        shape, dtype = expected[name]
+        if array.shape != shape or array.dtype != dtype:
+            raise DamagedSegmentError(
+                f"{name} is {array.dtype}{array.shape}, meta.json says {dtype.__name__}{shape}"
+            )
+    offsets = arrays.get("offsets.npy")
+    if offsets is not None and (offsets[0] != 0 or offsets[-1] != num_tokens or (np.diff(offsets) < 0).any()):
+        raise DamagedSegmentError("offsets.npy does not run from 0 to the number of tokens")
+    return Segment(path, arrays["keys.npy"], arrays["vectors.npy"], arrays.get("tokens.npy"), offsets)
+
+
+def _load(path: Path, sha256: str) -> np.ndarray:
+    if path.name in ("vectors.npy", "tokens.npy"):
+        try:
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        except ValueError:  # some numpy versions cannot map an empty array
+            return np.load(path, allow_pickle=False)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise DamagedSegmentError(f"{path.name} does not match its checksum")
+    return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def check_segment(path: Path) -> None:
+    """Recompute the checksum of every file of a segment.
+
+    Raises:
+        DamagedSegmentError: naming the first file that does not match.
+    """
+    open_segment(path)
+    for name, record in read_meta(path)["files"].items():
+        with open(path / name, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != record["sha256"]:
+            raise DamagedSegmentError(f"{name} does not match its checksum")
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes of all files under a folder; files that vanish meanwhile count nothing."""
+    total = 0
+    for parent, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(parent, name)).st_size
+            except FileNotFoundError:
+                continue
+    return total

@@ -1,0 +1,203 @@
+"""Fitting: from a prepared table and settings to trained models, step by step and resumable.
+
+The fused model comes first, then one companion per modality: the same recipe with that modality alone, trained on the
+same rows, so that a report can say what fusing was worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from plait.batches import RowBatches, predict_logits
+from plait.encoders.base import Encoder
+from plait.fusion import FUSIONS
+from plait.heads import PairHead
+from plait.model import PlaitConfig, PlaitModel
+from plait.prepare import Inputs, Prepared
+from plait.settings import RunSettings
+from plait.tasks import LabelState, Task
+from plait.train import History, train_model
+
+Progress = Callable[[int, int, str], None]
+MAX_SLOPE = 1e3
+
+
+@dataclass
+class Plan:
+    """What is trained on what.
+
+    Attributes:
+        settings: Resolved settings.
+        task: The task.
+        labels: Label state of the training rows.
+        inputs: Processors and encoders.
+        prepared: All rows.
+        target: Encoded target of every row of the table (rows without one hold a filler).
+        train: Positions of training rows.
+        val: Positions of validation rows; may be empty.
+        group_N: Group number of every row.
+        fresh_pairs: Whether wrong pairs are drawn anew every epoch.
+    """
+
+    settings: RunSettings
+    task: Task
+    labels: LabelState
+    inputs: Inputs
+    prepared: Prepared
+    target: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    group_N: np.ndarray
+    fresh_pairs: bool
+
+
+def fit_model(
+    plan: Plan, names: list[str], folder: Path, *, resume: bool = False, progress: Progress | None = None
+) -> tuple[PlaitModel, History]:
+    """Train a model on the named modalities of the plan (all of them, or one for a companion)."""
+    everything = [m.name for m in plan.inputs.modalities]
+    columns = [everything.index(n) for n in names]
+    torch.manual_seed(plan.settings.train.seed)
+    model = build_model(plan, names)
+    sources = {n: plan.prepared.sources[n] for n in names}
+    index_NM = plan.prepared.rows.index_NM[:, columns]
+    rows = RowBatches(
+        sources,
+        index_NM[plan.train],
+        plan.target[plan.train],
+        plan.group_N[plan.train],
+        fresh_pairs=plan.fresh_pairs and len(names) > 1,
+        seed=plan.settings.train.seed,
+    )
+    val = RowBatches(sources, index_NM[plan.val])
+    val_target = natural_target(plan.task, plan.target[plan.val], plan.labels)
+
+    def score(current: PlaitModel) -> dict[str, float]:
+        calibrate_pairs(current, val, plan.target[plan.val])
+        outputs = plan.task.activate(predict_logits(current, val), plan.labels)
+        metrics = plan.task.metrics(val_target, outputs)
+        numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
+        chosen = numbers.get(plan.task.primary)
+        return numbers | ({} if chosen is None else {"score": chosen})
+
+    history = train_model(
+        model,
+        rows,
+        plan.settings.train,
+        folder,
+        score=score if len(plan.val) else None,
+        higher_is_better=plan.task.higher_is_better,
+        resume=resume,
+        progress=progress,
+        what="training" if len(names) == len(everything) else f"training {names[0]} alone",
+    )
+    return model, history
+
+
+def build_model(plan: Plan, names: list[str]) -> PlaitModel:
+    """A fresh model on the named modalities, with trained encoders at their starting weights."""
+    settings, inputs = plan.settings, plan.inputs
+    modalities: list[dict[str, Any]] = []
+    for modality in inputs.modalities:
+        if modality.name not in names:
+            continue
+        encoder: Encoder = inputs.live.get(modality.name) or inputs.frozen[modality.name]
+        live = modality.name in inputs.live
+        has_tokens = live or (inputs.with_tokens and modality.kind == "image")
+        modalities.append(
+            {
+                "name": modality.name,
+                "kind": modality.kind,
+                "vector_dim": encoder.vector_dim,
+                "token_dim": encoder.token_dim if has_tokens else None,
+                "encoder": encoder.config() if live else None,
+            }
+        )
+    alone = len(names) == 1
+    fusion_name = settings.fusion.name
+    assert fusion_name is not None
+    options = dict(settings.fusion.options)
+    if alone and "raw" in options:
+        options["raw"] = False
+    head = settings.task.head if not alone else "label"
+    config = PlaitConfig(
+        modalities=modalities,
+        fusion={
+            "name": fusion_name,
+            "width": settings.fusion.width,
+            "dropout": settings.fusion.dropout,
+            "options": options,
+        },
+        head={"name": head, "dropout": settings.fusion.dropout if head == "pair" else 0.0},
+        task=plan.task.name,
+        num_outputs=plan.labels.num_outputs,
+        modality_dropout=settings.train.modality_dropout,
+        alignment=settings.train.alignment if head == "pair" else 0.0,
+        class_weights=_class_weights(plan) if settings.task.class_weights else None,
+    )
+    return PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+
+
+def fit_companions(
+    plan: Plan, folder: Path, *, resume: bool = False, progress: Progress | None = None
+) -> dict[str, PlaitModel]:
+    """One model per modality alone, trained like the fused one; none when there is only one modality."""
+    names = [m.name for m in plan.inputs.modalities]
+    if len(names) < 2 or not plan.settings.train.baselines:
+        return {}
+    quiet = replace(plan, settings=replace(plan.settings, train=replace(plan.settings.train, tensorboard=False)))
+    return {
+        name: fit_model(quiet, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
+        for i, name in enumerate(names)
+    }
+
+
+def calibrate_pairs(model: PlaitModel, val: RowBatches, target: np.ndarray) -> None:
+    """Fit the pair head's affine map on validation pairs (Platt 1999), so that 0.5 is where yes and no balance.
+
+    Training sees its own pairs as nearer than new pairs are; without this a threshold learned in training is too
+    high for new ones.
+    """
+    if not isinstance(model.head, PairHead) or len(np.unique(target)) < 2:
+        return
+    model.head.calibrate(1.0, 0.0)
+    logits = predict_logits(model, val)
+    score = (logits[:, 1] - logits[:, 0])[:, None].astype(np.float64)
+    spread = float(score.std()) or 1.0
+    fitted = LogisticRegression(C=1e4).fit(score / spread, target)
+    slope = float(fitted.coef_[0, 0]) / spread
+    if 0 < slope < MAX_SLOPE:
+        model.head.calibrate(slope, float(fitted.intercept_[0]))
+
+
+def natural_target(task: Task, target: np.ndarray, labels: LabelState) -> np.ndarray:
+    """Encoded targets as metrics take them: numbers back in their own unit, classes as they are."""
+    if task.name == "regression":
+        return target.astype(np.float64) * labels.std + labels.mean
+    return target
+
+
+def needs_tokens(settings: RunSettings) -> bool:
+    """Whether the fusion reads tokens."""
+    assert settings.fusion.name is not None
+    return FUSIONS.get(settings.fusion.name).info.needs_tokens
+
+
+def _class_weights(plan: Plan) -> list[float]:
+    """Inverse class frequency, mean 1; for label sets, negatives over positives."""
+    target = plan.target[plan.train]
+    if plan.task.name == "multilabel":
+        positives = target.sum(0).clip(min=1)
+        return [float(w) for w in (len(target) - positives) / positives]
+    if plan.task.name == "regression":
+        raise ValueError("class weights need classes; leave --set task.class_weights out for a numeric target")
+    counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
+    weights = len(target) / (len(counts) * counts)
+    return [float(w) for w in weights]

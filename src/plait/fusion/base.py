@@ -1,0 +1,143 @@
+"""The contract of every fusion: encoded modalities in, one fused vector per row out, missing modalities exact.
+
+A fusion receives one :class:`~plait.encoders.base.Encoded` per modality, in the order of the model's list of modality
+names, and ``present_BM`` which says row by row what is there. The content of a missing modality is replaced before
+any arithmetic touches it (``torch.where``, not a multiplication: NaN times zero is NaN), so it cannot change the
+output by one bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from plait.encoders.base import Encoded
+from plait.registry import Registry
+
+
+@dataclass(frozen=True)
+class FusionInfo:
+    """What a fusion says about itself, for reports and documentation."""
+
+    name: str
+    paper: str
+    equation: str
+    needs_tokens: bool
+
+
+@dataclass(frozen=True)
+class EncodedDims:
+    """Widths that one encoded modality has: of its vector, and of its tokens (None: it has none)."""
+
+    vector_dim: int
+    token_dim: int | None = None
+
+
+@dataclass
+class FusionOutput:
+    """What a fusion returns.
+
+    Attributes:
+        fused_BD: The fused vector of each row [B, D].
+        weights_BM: Share of each modality in the fused vector [B, M], rows sum to 1 over what is present; None where
+            the method has no such weights.
+        tokens: Fused token sequence [B, T, D], where the method makes one.
+        attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
+    """
+
+    fused_BD: Tensor
+    weights_BM: Tensor | None = None
+    tokens: Tensor | None = None
+    attention: list[Tensor | None] | None = None
+
+
+class Projection(nn.Module):
+    """One modality's vector to the shared width: (layer norm,) dropout, linear.
+
+    Args:
+        vector_dim: Width in.
+        width: Width out.
+        normalise: Layer norm without learned scale first. Encoders differ in scale by orders of magnitude; without
+            it the loudest one rules the sum.
+        dropout: Probability of dropping an input feature in training, in [0, 1).
+    """
+
+    def __init__(self, vector_dim: int, width: int, *, normalise: bool, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(vector_dim, elementwise_affine=False) if normalise else nn.Identity()
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(vector_dim, width)
+
+    def forward(self, vector_BD: Tensor) -> Tensor:
+        """Project [B, vector_dim] to [B, width]."""
+        projected: Tensor = self.linear(self.dropout(self.norm(vector_BD)))
+        return projected
+
+
+class Fusion(nn.Module):
+    """Base of all fusions.
+
+    Args:
+        dims: Widths of each modality, in model order.
+        width: Width D of the fused vector.
+        normalise: Layer-normalise each modality's vector before its projection.
+        dropout: Feature dropout in training, in [0, 1).
+
+    Subclasses set ``info`` and ``interaction`` and implement ``forward(encoded, present_BM) -> FusionOutput``.
+    ``interaction`` is "additive" (the fused vector is a sum of one term per modality), "multiplicative", "attention"
+    or "nonlinear" (a network over the concatenation).
+    """
+
+    info: ClassVar[FusionInfo]
+    interaction: str = "additive"
+    max_modalities: ClassVar[int | None] = None
+
+    def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
+        super().__init__()
+        if not dims:
+            raise ValueError("a fusion needs at least one modality; none was given")
+        if self.max_modalities is not None and len(dims) > self.max_modalities:
+            raise ValueError(
+                f"fusion {self.info.name!r} takes at most {self.max_modalities} modalities, got {len(dims)}; "
+                "use another fusion such as 'concat'"
+            )
+        self.dims = list(dims)
+        self.width = width
+        self.normalise = normalise
+        self.dropout = dropout
+
+    def projections(self) -> nn.ModuleList:
+        """One fresh :class:`Projection` per modality."""
+        return nn.ModuleList(
+            Projection(d.vector_dim, self.width, normalise=self.normalise, dropout=self.dropout) for d in self.dims
+        )
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        """Fuse.
+
+        Args:
+            encoded: One per modality: vector [B, D_m], tokens [B, T_m, D_m] or None, mask [B, T_m] or None.
+            present_BM: True where the modality is there, [B, M], bool.
+        """
+        raise NotImplementedError
+
+
+def present_vectors(encoded: list[Encoded], present_BM: Tensor) -> list[Tensor]:
+    """Each modality's vector [B, D_m], rows where it is missing set to zero whatever they held."""
+    return [
+        torch.where(present_BM[:, m, None], e.vector_BD, torch.zeros((), dtype=e.vector_BD.dtype, device=e.vector_BD.device))
+        for m, e in enumerate(encoded)
+    ]
+
+
+def masked_mean(terms_BMD: Tensor, present_BM: Tensor) -> Tensor:
+    """Mean over the modalities that are present, [B, D]; zero where none is."""
+    weights_BM = present_BM.to(terms_BMD.dtype)
+    total_B1 = weights_BM.sum(1, keepdim=True).clamp(min=1.0)
+    return (terms_BMD * weights_BM[..., None]).sum(1) / total_B1
+
+
+FUSIONS: Registry[type[Fusion]] = Registry("fusion")

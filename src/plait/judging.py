@@ -1,0 +1,275 @@
+"""Judging a fitted model on rows it has not seen: numbers with intervals, each modality alone, and one plain sentence.
+
+In: a model, its single-modality companions and prepared rows with targets. Out: the ``evaluation`` part of a report
+and the verdict. Nothing here selects anything: what is judged here was decided on validation rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from plait.batches import RowBatches, predict_logits
+from plait.data.media import read_media
+from plait.data.table import Table
+from plait.evaluate.breakdown import confusion, slices
+from plait.evaluate.intervals import metric_intervals, paired_metric_difference
+from plait.evaluate.verdict import fusion_verdict
+from plait.model import PlaitModel
+from plait.prepare import Prepared
+from plait.report.thumbnail import thumbnail
+from plait.tasks import LabelState, Task
+
+Progress = Callable[[int, int, str], None]
+NUM_EXAMPLES = 8
+MAX_POINTS = 500
+
+
+@dataclass
+class Judged:
+    """Outputs on judged rows, and the part of the report made of them."""
+
+    outputs: np.ndarray
+    evaluation: dict[str, Any]
+    verdict: str
+
+
+@dataclass
+class Jury:
+    """Everything needed to judge.
+
+    Attributes:
+        model: The fused model.
+        companions: Models of one modality each, trained alike; may be empty.
+        task: The task.
+        labels: Its label state.
+        prepared: Rows and sources of the whole table.
+        positions: Positions in the table of the rows to judge.
+        target: Encoded targets of those rows, in natural units for a number.
+        values: Target cells of those rows, as read.
+        group: Group name of each of those rows, or None.
+        schema_slices: Columns to slice the primary metric by.
+        split: What to call the rows ("test").
+    """
+
+    model: PlaitModel
+    companions: dict[str, PlaitModel]
+    task: Task
+    labels: LabelState
+    prepared: Prepared
+    positions: np.ndarray
+    target: np.ndarray
+    values: list[Any]
+    group: np.ndarray | None
+    schema_slices: list[str]
+    split: str
+
+
+def judge(jury: Jury, *, progress: Progress | None = None, seed: int = 0) -> Judged:
+    """Judge the rows: metrics with intervals, each modality alone and left out, slices, examples, a verdict."""
+    names = jury.model.config.modality_names
+    sources = jury.prepared.sources
+    index_NM = jury.prepared.rows.index_NM[jury.positions]
+    batches = RowBatches(sources, index_NM)
+
+    def outputs_of(model: PlaitModel, rows: RowBatches, what: str, hide: tuple[int, ...] = ()) -> np.ndarray:
+        logits = predict_logits(model, rows, progress=progress, what=what, hide=hide)
+        return jury.task.activate(logits, jury.labels)
+
+    fused = outputs_of(jury.model, batches, "judging")
+    metrics = metric_intervals(
+        lambda rows: jury.task.metrics(jury.target[rows], fused[rows]),
+        len(fused),
+        groups=jury.group,
+        resamples=num_resamples(fused),
+        seed=seed,
+    )
+    alone: dict[str, np.ndarray] = {}
+    without: dict[str, dict[str, Any]] = {}
+    if len(names) > 1:
+        for m, name in enumerate(names):
+            if name in jury.companions:
+                rows = RowBatches({name: sources[name]}, index_NM[:, [m]])
+                alone[name] = outputs_of(jury.companions[name], rows, f"judging {name} alone")
+            hidden = outputs_of(jury.model, batches, f"judging without {name}", (m,))
+            without[name] = _plain(jury.task.metrics(jury.target, hidden))
+    primary = jury.task.primary
+
+    def interval(outputs: np.ndarray) -> dict[str, dict[str, float | None]]:
+        return metric_intervals(
+            lambda rows: jury.task.metrics(jury.target[rows], outputs[rows]),
+            len(outputs), groups=jury.group, resamples=min(300, num_resamples(outputs)), seed=seed,
+        )  # fmt: skip
+
+    alone_metrics = {name: interval(outputs) for name, outputs in alone.items()}
+    evaluation: dict[str, Any] = {
+        "rows": len(fused),
+        "split": jury.split,
+        "metrics": metrics,
+        "notes": jury.task.metrics(jury.target, fused).get("notes", []),
+        "chance": _chance(jury),
+        "confusion": _confusion(jury, fused),
+        "scatter": _scatter(jury, fused),
+        "slices": _slices(jury, fused),
+        "alone": alone_metrics,
+        "without": without,
+        "examples": _examples(jury, fused),
+    }
+    verdict = _verdict(jury, metrics[primary], alone_metrics, alone, fused, seed)
+    return Judged(fused, evaluation, verdict)
+
+
+def num_resamples(outputs: np.ndarray) -> int:
+    """Bootstrap resamples that finish in seconds: 1,000 on small tables, fewer as cells grow, at least 100."""
+    return int(np.clip(4_000_000 / max(1, outputs.size), 100, 1000))
+
+
+def _plain(metrics: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    return {
+        k: {"value": None if v is None else float(v), "low": None, "high": None}
+        for k, v in metrics.items()
+        if v is None or isinstance(v, int | float)
+    }
+
+
+def _verdict(
+    jury: Jury,
+    primary: dict[str, float | None],
+    alone_metrics: dict[str, dict[str, dict[str, float | None]]],
+    alone: dict[str, np.ndarray],
+    fused: np.ndarray,
+    seed: int,
+) -> str:
+    name, higher = jury.task.primary, jury.task.higher_is_better
+    value = primary["value"]
+    if value is None:
+        return f"{name} cannot be measured on these {len(fused)} rows; see the notes."
+    points = {m: v[name]["value"] for m, v in alone_metrics.items() if v[name]["value"] is not None}
+    difference = None
+    if points:
+        best = max(points, key=lambda m: points[m] if higher else -points[m])  # type: ignore[operator]
+        delta, low, high = paired_metric_difference(
+            lambda rows: jury.task.metrics(jury.target[rows], fused[rows]).get(name),
+            lambda rows: jury.task.metrics(jury.target[rows], alone[best][rows]).get(name),
+            len(fused), groups=jury.group, resamples=min(300, num_resamples(fused)), seed=seed,
+        )  # fmt: skip
+        if delta is not None:
+            difference = (best, delta, low, high)
+    return fusion_verdict(
+        name,
+        higher,
+        (value, primary["low"], primary["high"]),
+        {m: float(v) for m, v in points.items() if v is not None},
+        difference,
+        jury.model.fusion.interaction,
+        jury.task.name,
+        jury.model.head.is_linear,
+        chance=_chance(jury),
+    )
+
+
+def _chance(jury: Jury) -> float | None:
+    """Accuracy of always saying the most frequent class; 0 for R2; None where there is no such number."""
+    if jury.task.name in ("classification", "matching") and len(jury.target):
+        known = jury.target[jury.target >= 0]
+        return float(np.bincount(known).max() / len(jury.target)) if len(known) else None
+    return 0.0 if jury.task.name == "regression" else None
+
+
+def _confusion(jury: Jury, outputs: np.ndarray) -> dict[str, Any] | None:
+    if jury.task.name not in ("classification", "matching"):
+        return None
+    known = jury.target >= 0
+    matrix = confusion(jury.target[known], outputs[known].argmax(1), len(jury.labels.classes))
+    return {"labels": list(jury.labels.classes), "matrix": matrix.tolist()}
+
+
+def _scatter(jury: Jury, outputs: np.ndarray) -> dict[str, list[float]] | None:
+    if jury.task.name != "regression":
+        return None
+    chosen = np.random.default_rng(0).permutation(len(outputs))[:MAX_POINTS]
+    return {"truth": jury.target[chosen].tolist(), "prediction": outputs[chosen, 0].tolist()}
+
+
+def _slices(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
+    primary = jury.task.primary
+    patterns = _patterns(jury)
+    named: list[tuple[str, list[Any]]] = [("modalities present", patterns)] if len(set(patterns)) > 1 else []
+    judged = jury.prepared.rows.table.take(jury.positions)
+    named += [(c, judged.column(c)) for c in jury.schema_slices]
+
+    def measure(rows: np.ndarray) -> dict[str, Any]:
+        return {primary: jury.task.metrics(jury.target[rows], outputs[rows]).get(primary)}
+
+    return [dict(part) for column, values in named for part in slices(measure, values, column=column)]
+
+
+def _patterns(jury: Jury) -> list[str]:
+    names = jury.model.config.modality_names
+    present_NM = jury.prepared.rows.present_NM[jury.positions]
+    return [" + ".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in present_NM]
+
+
+def _examples(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
+    """Up to eight rows: where the model was most surely wrong, and some where it was right."""
+    predictions = jury.task.decode(outputs, jury.labels)
+    if jury.task.name == "regression":
+        error = np.abs(outputs[:, 0] - jury.target)
+        wrong = np.argsort(-error, kind="stable")
+        right = wrong[::-1]
+        correct = error <= np.median(error) if len(error) else error < 0
+        sureness = None
+    else:
+        sureness = outputs.max(1)
+        if jury.task.name == "multilabel":
+            correct = ((outputs >= 0.5) == (jury.target >= 0.5)).all(1)
+        else:
+            correct = outputs.argmax(1) == jury.target
+        order = np.argsort(-sureness, kind="stable")
+        wrong, right = order[~correct[order]], order[correct[order]]
+    half = NUM_EXAMPLES // 2
+    chosen = list(wrong[:half]) + [i for i in right[: NUM_EXAMPLES - min(half, len(wrong))] if i not in wrong[:half]]
+    table = jury.prepared.rows.table
+    return [
+        {
+            "row": table.row_number(int(jury.positions[i])),
+            "inputs": [show for m in jury.prepared.rows.items for show in _shown(jury, m, int(jury.positions[i]))],
+            "truth": _text(jury.values[i]),
+            "prediction": _text(predictions[i]),
+            "probability": None if sureness is None else float(sureness[i]),
+            "correct": bool(correct[i]),
+        }
+        for i in chosen
+    ]
+
+
+def _shown(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
+    items = jury.prepared.rows.items[name]
+    number = int(items.index_N[position])
+    if number < 0:
+        return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
+    cell = items.cells[number]
+    if items.modality.kind == "tabular":
+        return [{"name": c, "kind": "tabular", "text": _text(v)} for c, v in cell.items()]
+    if items.modality.kind == "text":
+        return [{"name": name, "kind": "text", "text": str(cell)[:600]}]
+    return [{"name": name, "kind": "image", "image_jpeg_base64": _picture(cell, jury.prepared.rows.table)}]
+
+
+def _picture(cell: Any, table: Table) -> str | None:
+    """A small JPEG of an image cell in base64, or None when it cannot be read."""
+    try:
+        return thumbnail(read_media(cell, table.root))
+    except ValueError:
+        return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(v) for v in value) or "(none)"
+    return "" if value is None else str(value)

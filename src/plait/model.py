@@ -1,0 +1,186 @@
+"""The model: encoders -> fusion -> head. The only file that joins these rooms.
+
+A modality's input arrives either encoded already (by a frozen encoder, through the feature store: ``vector_BD``,
+``tokens_BTD``, ``mask_BT``) or as the tensors of its processor, for encoders that are trained and so live inside the
+model. ``__init__`` builds from the config alone and reads no weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedConfig, PreTrainedModel
+
+from plait.encoders.base import Encoded, Encoder
+from plait.encoders.load import build_encoder
+from plait.fusion import FUSIONS, EncodedDims
+from plait.heads import HEADS
+from plait.heads.pair import PairHead
+from plait.tasks import TASKS
+
+
+class PlaitConfig(PreTrainedConfig):
+    """Everything that defines the model's shape.
+
+    Attributes:
+        modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
+            ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it.
+        fusion: ``name``, ``width``, ``dropout`` and ``options``.
+        head: ``name`` and ``dropout``.
+        task: Name of the task.
+        num_outputs: Width of the head's output.
+        modality_dropout: Probability that a modality is hidden from a training row, in [0, 1).
+        alignment: Weight of the head's alignment term.
+        class_weights: Weight of each class in the loss, or None.
+    """
+
+    model_type = "plait"
+
+    def __init__(
+        self,
+        modalities: list[dict[str, Any]] | None = None,
+        fusion: dict[str, Any] | None = None,
+        head: dict[str, Any] | None = None,
+        task: str = "classification",
+        num_outputs: int = 2,
+        modality_dropout: float = 0.0,
+        alignment: float = 0.0,
+        class_weights: list[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.modalities = modalities or []
+        self.fusion = fusion or {"name": "concat", "width": 256, "dropout": 0.0, "options": {}}
+        self.head = head or {"name": "label", "dropout": 0.0}
+        self.task = task
+        self.num_outputs = num_outputs
+        self.modality_dropout = modality_dropout
+        self.alignment = alignment
+        self.class_weights = class_weights
+
+    @property
+    def modality_names(self) -> list[str]:
+        """Names in model order."""
+        return [m["name"] for m in self.modalities]
+
+
+class PlaitModel(PreTrainedModel):
+    """Encoders, fusion and head in one trainable, savable module.
+
+    Example:
+        >>> config = PlaitConfig(modalities=[{"name": "text", "kind": "text", "vector_dim": 8, "token_dim": None,
+        ...                                   "encoder": None}])
+        >>> PlaitModel(config).fusion.info.name
+        'concat'
+    """
+
+    config_class = PlaitConfig
+    base_model_prefix = "plait"
+    main_input_name = "inputs"
+    accepts_loss_kwargs = False
+
+    def __init__(self, config: PlaitConfig) -> None:
+        super().__init__(config)
+        dims = [EncodedDims(m["vector_dim"], m["token_dim"]) for m in config.modalities]
+        fusion = config.fusion
+        self.encoders = nn.ModuleDict(
+            {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}
+        )
+        try:
+            self.fusion = FUSIONS.get(fusion["name"])(
+                dims, fusion["width"], dropout=fusion["dropout"], **fusion["options"]
+            )
+        except TypeError as error:
+            raise ValueError(f"fusion {fusion['name']!r} does not take these options: {error}") from error
+        self.head = HEADS.get(config.head["name"])(
+            dims, fusion["width"], config.num_outputs, dropout=config.head["dropout"]
+        )
+        self.task = TASKS.get(config.task)
+        weights = config.class_weights or [1.0] * config.num_outputs
+        self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
+        self.post_init()
+
+    @classmethod
+    def from_encoders(cls, config: PlaitConfig, encoders: dict[str, Encoder]) -> PlaitModel:
+        """Build the model and give the encoders inside it the weights of these (by modality name)."""
+        model = cls(config)
+        for i, name in enumerate(config.modality_names):
+            if str(i) in model.encoders:
+                model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
+        return model
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Every module initialises itself; nothing is overwritten here."""
+
+    def encode(self, inputs: dict[str, dict[str, Tensor]]) -> list[Encoded]:
+        """Encoded modalities in model order; what came encoded already passes through."""
+        encoded = []
+        for i, modality in enumerate(self.config.modalities):
+            tensors = inputs[modality["name"]]
+            if "vector_BD" in tensors:
+                encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
+            elif str(i) in self.encoders:
+                encoded.append(self.encoders[str(i)](**tensors))
+            else:
+                raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
+        return encoded
+
+    def forward(
+        self,
+        inputs: dict[str, dict[str, Tensor]],
+        present: Tensor,
+        target: Tensor | None = None,
+        group: Tensor | None = None,
+        keys: Tensor | None = None,
+    ) -> dict[str, Any]:
+        """Run a batch.
+
+        Args:
+            inputs: Per modality name, encoded tensors or processor tensors.
+            present: What is there, [B, M] bool.
+            target: Encoded targets [B] or [B, C]; with it the output holds ``loss``.
+            group: Group number of each row [B], for the alignment term.
+            keys: Item number of each modality of each row [B, M], for the alignment term.
+
+        Returns:
+            ``logits`` [B, C], ``weights`` [B, M] or None, ``attention``, and ``loss`` when a target was given.
+        """
+        encoded = self.encode(inputs)
+        present = self._hide(present) if self.training else present
+        fused = self.fusion(encoded, present)
+        logits_BC = self.head(fused, encoded, present)
+        output: dict[str, Any] = {"logits": logits_BC}
+        if target is not None:
+            weights_C = self.class_weights_C if self.config.class_weights else None
+            loss = self.task.loss(logits_BC, target, weights_C).mean()
+            if self.config.alignment and self.training and group is not None and keys is not None:
+                right_B = target == 1
+                rows = [
+                    Encoded(
+                        e.vector_BD[right_B],
+                        None if e.tokens_BTD is None else e.tokens_BTD[right_B],
+                        None if e.mask_BT is None else e.mask_BT[right_B],
+                    )
+                    for e in encoded
+                ]
+                term = self.head.alignment_loss(rows, present[right_B], group[right_B], keys[right_B])
+                loss = loss if term is None else loss + self.config.alignment * term
+            output = {"loss": loss, **output}
+        if not self.training:
+            output |= {"weights": fused.weights_BM, "attention": fused.attention}
+        return output
+
+    def _hide(self, present_BM: Tensor) -> Tensor:
+        """Modality dropout (Neverova et al. 2016): hide modalities at random, never the last one of a row."""
+        rate = self.config.modality_dropout
+        if rate == 0.0 or present_BM.shape[1] < 2:
+            return present_BM
+        kept_BM = present_BM & (torch.rand(present_BM.shape, device=present_BM.device) >= rate)
+        return torch.where(kept_BM.any(1, keepdim=True), kept_BM, present_BM)
+
+    @property
+    def sees_interactions(self) -> bool:
+        """False for an additive fusion under a linear head: its output is a sum of one term per modality."""
+        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead)

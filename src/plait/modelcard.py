@@ -1,0 +1,70 @@
+"""Facts about a model for its report: encoders, fusion, sizes, settings, versions."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from typing import TYPE_CHECKING, Any
+
+from plait import __version__
+from plait.settings import to_dict
+
+if TYPE_CHECKING:
+    from plait.api import Plait
+
+SHOWN_PACKAGES = ("torch", "transformers", "timm", "numpy", "scikit-learn", "pyarrow", "pillow")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Plait, Python and the packages whose arithmetic a result depends on."""
+    found = {"plait": __version__, "python": platform.python_version()}
+    for name in SHOWN_PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe_model(fitted: Plait) -> dict[str, Any]:
+    """The parts of a report that speak of the model and not of rows."""
+    model, inputs = fitted.model, fitted.inputs
+    encoders = []
+    for i, entry in enumerate(model.config.modalities):
+        name = entry["name"]
+        inside = str(i) in model.encoders
+        encoder = model.encoders[str(i)] if inside else inputs.frozen[name]
+        encoders.append(
+            {
+                "modality": name,
+                "name": encoder.reference,
+                "tuning": encoder.tuning["mode"] if inside else "frozen",
+                "vector_dim": encoder.vector_dim,
+                "parameters": sum(p.numel() for p in encoder.parameters()),
+            }
+        )
+    info = model.fusion.info
+    frozen = {id(e): sum(p.numel() for p in e.parameters()) for e in inputs.frozen.values()}
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    inside_total = sum(p.numel() for p in model.parameters())
+    return {
+        "plait": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "task": fitted.task.name,
+        "target": fitted.schema.target,
+        "metric": {"name": fitted.task.primary, "higher_is_better": fitted.task.higher_is_better},
+        "schema": [{"name": c.name, "kind": c.kind, "role": c.role, "reason": c.reason} for c in fitted.schema.columns],
+        "model": {
+            "encoders": encoders,
+            "fusion": {
+                "name": info.name, "equation": info.equation, "paper": info.paper,
+                "interaction": model.fusion.interaction,
+            },
+            "head": model.config.head["name"],
+            "sees interactions between modalities": "yes" if model.sees_interactions else "no",
+            "parameters": {"total": inside_total + sum(frozen.values()), "trained": trained},
+        },
+        "settings": to_dict(fitted.settings),
+        "versions": versions(),
+    }  # fmt: skip

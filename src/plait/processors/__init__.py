@@ -1,0 +1,67 @@
+"""Processors turn the values of a column into tensors.
+
+Text becomes token ids, image bytes become pixels, the cells of a row become numbers.
+
+Each has ``process(values) -> dict of tensors``, a ``fingerprint`` of its settings, ``to_json`` and
+``from_json``, and ``save(folder)``. ``processor_from_json`` and ``load_processor`` give back any of them.
+They know no network.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from plait.processors.hashed import HashedTextProcessor
+from plait.processors.image import ImageProcessor, decode_image
+from plait.processors.tabular import TabularProcessor
+from plait.processors.text import TextProcessor
+from plait.registry import Registry
+
+Processor = TextProcessor | HashedTextProcessor | ImageProcessor | TabularProcessor
+
+PROCESSORS: Registry[type[Processor]] = Registry("processor type")
+PROCESSORS.add("text", TextProcessor)
+PROCESSORS.add("hashed-text", HashedTextProcessor)
+PROCESSORS.add("image", ImageProcessor)
+PROCESSORS.add("tabular", TabularProcessor)
+
+
+def processor_from_json(description: dict[str, Any], folder: str | Path | None = None) -> Processor:
+    """Rebuild a processor from its description.
+
+    Args:
+        description: What ``to_json`` returned.
+        folder: The folder that ``save`` wrote; only a text processor with a tokenizer needs it.
+
+    Raises:
+        ValueError: Unknown type, or the tokenizer's files are missing or others than those described.
+    """
+    kind = PROCESSORS.get(str(description.get("type")))
+    if kind is TextProcessor:
+        return TextProcessor.from_json(description, folder)
+    return kind.from_json(description)  # type: ignore[call-arg]
+
+
+def load_processor(folder: str | Path) -> Processor:
+    """Load what ``processor.save(folder)`` wrote."""
+    path = Path(folder) / "processor.json"
+    if not path.is_file():
+        raise ValueError(
+            f"{str(folder)!r} holds no processor.json; expected a folder that processor.save(folder) wrote"
+        )
+    return processor_from_json(json.loads(path.read_text(encoding="utf-8")), folder)
+
+
+__all__ = [
+    "PROCESSORS",
+    "HashedTextProcessor",
+    "ImageProcessor",
+    "Processor",
+    "TabularProcessor",
+    "TextProcessor",
+    "decode_image",
+    "load_processor",
+    "processor_from_json",
+]

@@ -1,0 +1,272 @@
+"""Image bytes to pixels.
+
+In: the bytes of JPEG, PNG, WEBP, GIF, BMP or TIFF files. Out: ``pixel_values`` [B, 3, S, S].
+
+``decode_image`` gives the RGB picture a person would see: EXIF rotation applied, transparency laid on
+white, 16-bit values scaled instead of clipped, CMYK, grey and palette images right, the first frame of an
+animation, and a clear ``CellError`` for a broken, cut or oversized file. Large JPEGs are decoded at a
+reduced size.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from plait.data.media import MAX_PIXELS, CellError, open_image
+from plait.processors.description import settings_sha256, write_settings
+
+logging.getLogger("PIL").addHandler(
+    logging.NullHandler()
+)  # else its errors reach stderr through logging.lastResort
+
+MODES = ("crop", "squash")
+INTERPOLATIONS = {
+    "bicubic": Image.Resampling.BICUBIC,
+    "bilinear": Image.Resampling.BILINEAR,
+    "lanczos": Image.Resampling.LANCZOS,
+    "nearest": Image.Resampling.NEAREST,
+}
+DRAFT_GAP = (
+    2  # a JPEG is decoded at no less than twice the wanted size, so that the resize still decides the quality
+)
+LONGEST_ASPECT = 8  # beyond it the middle is cut out before the resize, which would blow up the long side
+_filters = threading.Lock()  # warnings.catch_warnings is not safe between threads
+
+
+class ImageProcessor:
+    """Resize, cut and normalise images.
+
+    Args:
+        size: Side of the square that comes out, in pixels.
+        mean: Mean of each channel, of values between 0 and 1.
+        std: Standard deviation of each channel.
+        interpolation: "bicubic", "bilinear", "lanczos" or "nearest".
+        crop_pct: In mode "crop" the short side becomes ``size / crop_pct`` and the middle is kept.
+        mode: "crop", or "squash" (the whole picture, its sides stretched to the square).
+        max_pixels: Larger images are refused.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        mean: tuple[float, ...] = (0.5, 0.5, 0.5),
+        std: tuple[float, ...] = (0.5, 0.5, 0.5),
+        interpolation: str = "bicubic",
+        crop_pct: float = 1.0,
+        mode: str = "crop",
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        if not 1 <= size <= 4096:
+            raise ValueError(f"size is {size}; expected a number of pixels between 1 and 4096")
+        if mode not in MODES:
+            raise ValueError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
+        if interpolation not in INTERPOLATIONS:
+            raise ValueError(
+                f"interpolation is {interpolation!r}; expected one of {', '.join(INTERPOLATIONS)}"
+            )
+        if not 0 < crop_pct <= 1:
+            raise ValueError(f"crop_pct is {crop_pct}; expected more than 0 and at most 1")
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ValueError(f"mean and std need three values each, std above 0; got {mean} and {std}")
+        self.size = int(size)
+        self.mean = tuple(float(value) for value in mean)
+        self.std = tuple(float(value) for value in std)
+        self.interpolation = interpolation
+        self.crop_pct = float(crop_pct)
+        self.mode = mode
+        self.max_pixels = int(max_pixels)
+
+    def process(self, images: list[bytes]) -> dict[str, Tensor]:
+        """Decode and prepare images.
+
+        Args:
+            images: The bytes of one file an item.
+
+        Returns:
+            ``pixel_values``, float32 [B, 3, size, size].
+
+        Raises:
+            CellError: An image is broken, truncated, too large or of no known format; a note names its
+            position.
+        """
+        if not images:
+            return {"pixel_values": torch.zeros((0, 3, self.size, self.size))}
+        if len(images) < 4:
+            arrays = [self._numbered(pair) for pair in enumerate(images)]
+        else:
+            with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+                arrays = list(pool.map(self._numbered, enumerate(images)))
+        bytes_BHWC = torch.from_numpy(np.stack(arrays))
+        values = bytes_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        mean = torch.tensor(self.mean).view(1, 3, 1, 1)
+        std = torch.tensor(self.std).view(1, 3, 1, 1)
+        return {"pixel_values": ((values - mean) / std).contiguous()}
+
+    def fit_image(self, image: Image.Image) -> Image.Image:
+        """The square that the encoder sees, before normalisation, of an RGB picture."""
+        filter_kind = INTERPOLATIONS[self.interpolation]
+        if self.mode == "squash":
+            return image.resize((self.size, self.size), filter_kind)
+        width, height = image.size
+        short = min(width, height)
+        longest = LONGEST_ASPECT * short
+        if max(width, height) > longest:
+            left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+            image = image.crop((left, top, left + min(width, longest), top + min(height, longest)))
+            width, height = image.size
+        target = self._short_side()
+        width, height = max(target, int(target * width / short)), max(target, int(target * height / short))
+        image = image.resize((width, height), filter_kind)
+        left, top = round((width - self.size) / 2), round((height - self.size) / 2)
+        return image.crop((left, top, left + self.size, top + self.size))
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings."""
+        return {
+            "type": "image",
+            "size": self.size,
+            "mean": list(self.mean),
+            "std": list(self.std),
+            "interpolation": self.interpolation,
+            "crop_pct": self.crop_pct,
+            "mode": self.mode,
+            "max_pixels": self.max_pixels,
+        }
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any]) -> ImageProcessor:
+        """Rebuild from ``to_json``."""
+        settings = {key: value for key, value in description.items() if key != "type"}
+        return cls(**{**settings, "mean": tuple(settings["mean"]), "std": tuple(settings["std"])})
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the settings that change pixels (the size limit changes none)."""
+        return settings_sha256({k: v for k, v in self.to_json().items() if k != "max_pixels"})
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``processor.json`` into a folder."""
+        write_settings(self.to_json(), folder)
+
+    def _short_side(self) -> int:
+        return max(self.size, math.floor(self.size / self.crop_pct + 1e-6))  # timm rounds down too
+
+    def _numbered(self, pair: tuple[int, bytes]) -> np.ndarray:
+        position, data = pair
+        side = self.size if self.mode == "squash" else self._short_side()
+        try:
+            return np.asarray(
+                self.fit_image(decode_image(data, self.max_pixels, least_side=side)), dtype=np.uint8
+            )
+        except CellError as error:
+            error.add_note(f"image {position} of the batch")
+            raise
+
+
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, *, least_side: int | None = None) -> Image.Image:
+    """Decode one image to RGB as a person would see it.
+
+    Args:
+        data: The bytes of the file.
+        max_pixels: More pixels are refused before anything is decoded.
+        least_side: The short side that is wanted; a larger JPEG may be decoded at a reduced size above it.
+
+    Raises:
+        CellError: No bytes, no known image format, broken or cut short, or more than ``max_pixels``.
+    """
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise CellError(f"expected the bytes of an image file, got {type(data).__name__}")
+    data = bytes(data)
+    try:
+        with _filters, warnings.catch_warnings():  # headers are short: the lock costs no parallelism
+            warnings.simplefilter("ignore")
+            image = open_image(data, max_pixels=max_pixels)
+            if image.format == "PNG":
+                image.verify()  # the checksums, which decoding skips
+                image = open_image(data, max_pixels=max_pixels)
+            turn = _orientation(image)
+        if least_side is not None and image.format == "JPEG":
+            scale = DRAFT_GAP * least_side / min(image.size)
+            if scale < 1:
+                image.draft(None, (round(image.width * scale), round(image.height * scale)))
+        image.load()
+        rgb = to_rgb(image)
+    except CellError:
+        raise
+    except (
+        Exception
+    ) as error:  # decoders raise many types on damaged bytes: OSError, SyntaxError, struct.error, ...
+        detail = " ".join(str(error).split())[:160] or type(error).__name__
+        raise CellError(f"the image is broken or cut short ({detail})") from error
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Convert a loaded image of any mode to RGB: high depths scaled, transparency laid on white.
+
+    Example:
+        >>> to_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0))
+        (255, 255, 255)
+    """
+    mode = image.mode
+    if mode.startswith("I") or mode == "F":
+        return _scale_depth(image)
+    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        # premultiplied modes reach RGBA only through their straight twin
+        straight = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)
+        layer = image.convert(straight).convert("RGBA")
+        ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
+        return Image.alpha_composite(ground, layer).convert("RGB")
+    return image.convert("RGB")
+
+
+def _scale_depth(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float greys to 8 bits.
+
+    Values between 0 and 65535 count as 16-bit; floats between 0 and 1 as shares of white; others are
+    stretched from
+    their smallest to their largest value.
+    """
+    values = np.asarray(image).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise CellError("the image holds values that are not numbers (NaN or infinite)")
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F" and 0 <= low and high <= 1:
+        grey = values * 255
+    elif image.mode != "F" and 0 <= low and high <= 65535:
+        grey = values / 257
+    else:
+        grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # a grey PNG may name one value as transparent
+        grey[values == clear] = 255
+    return Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> Image.Transpose | None:
+    """The turn that EXIF asks for; damaged EXIF asks for none."""
+    try:
+        value = image.getexif().get(0x0112)
+    except Exception:  # damaged EXIF raises many types and says nothing about the pixels
+        return None
+    return {
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }.get(value if isinstance(value, int) else 0)

@@ -1,0 +1,165 @@
+"""Text to token ids with the tokenizer of a ``transformers`` model.
+
+In: a list of strings. Out: ``input_ids`` and ``attention_mask`` [B, T], padded on the right to the longest
+text of the call. Truncated texts are counted. The tokenizer's files travel with the model folder
+(``save``), so a moved folder still loads. No network, no remote code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from plait.processors.description import check_texts, settings_sha256, write_settings
+
+logger = logging.getLogger(__name__)
+TOKENIZER_FOLDER = "tokenizer"
+
+
+class TextProcessor:
+    """A tokenizer with a length limit.
+
+    Args:
+        folder: Folder with the tokenizer's files.
+        max_length: Most tokens of a text, special tokens included; lowered to the tokenizer's own limit.
+
+    Attributes:
+        num_truncated: How many texts were cut since the processor was made.
+    """
+
+    def __init__(self, folder: str | Path, max_length: int = 128) -> None:
+        if max_length < 4:
+            raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")
+        self.tokenizer = _read_tokenizer(Path(folder))
+        limit = min(max_length, int(self.tokenizer.model_max_length))
+        if limit < max_length:
+            logger.warning(
+                "max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit
+            )
+        self.max_length = limit
+        self.num_truncated = 0
+        self.tokenizer_sha256 = _tokenizer_sha256(self.tokenizer)
+
+    def process(self, texts: list[str]) -> dict[str, Tensor]:
+        """Tokenize texts.
+
+        Args:
+            texts: One string an item; an empty string is a text (only special tokens).
+
+        Returns:
+            ``input_ids`` and ``attention_mask``, int64 [B, T].
+
+        Raises:
+            ValueError: A value is not a string.
+        """
+        check_texts(texts)
+        if not texts:
+            empty = torch.zeros((0, 1), dtype=torch.int64)
+            return {"input_ids": empty, "attention_mask": empty.clone()}
+        clean = [
+            text.encode("utf-8", "replace").decode("utf-8") for text in texts
+        ]  # lone surrogates break tokenizers
+        encoded = self.tokenizer(
+            clean,
+            truncation=True,
+            max_length=self.max_length,
+            padding=False,
+            return_token_type_ids=False,
+            return_attention_mask=False,
+        )
+        rows: list[list[int]] = encoded["input_ids"]
+        if encoded.encodings is not None:
+            self.num_truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
+        else:
+            self.num_truncated += sum(
+                len(self.tokenizer(text, verbose=False)["input_ids"]) > self.max_length for text in clean
+            )
+        width = max(1, max(len(row) for row in rows))
+        ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id), dtype=torch.int64)
+        mask = torch.zeros((len(rows), width), dtype=torch.int64)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row, dtype=torch.int64)
+            mask[index, : len(row)] = 1
+        return {"input_ids": ids, "attention_mask": mask}
+
+    def to_json(self) -> dict[str, Any]:
+        """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
+        return {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of everything that changes the token ids."""
+        return settings_sha256(self.to_json())
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``processor.json`` and the tokenizer's files into a folder."""
+        write_settings(self.to_json(), folder)
+        self.tokenizer.save_pretrained(Path(folder) / TOKENIZER_FOLDER)
+
+    @classmethod
+    def from_json(cls, description: dict[str, Any], folder: str | Path | None = None) -> TextProcessor:
+        """Rebuild from settings and the folder that ``save`` wrote.
+
+        Raises:
+            ValueError: No folder, no tokenizer in it, or another tokenizer than the one described.
+        """
+        if folder is None:
+            raise ValueError(
+                "a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote"
+            )
+        processor = cls(Path(folder) / TOKENIZER_FOLDER, int(description["max_length"]))
+        if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
+            raise ValueError(
+                f"the tokenizer in {str(folder)!r} is not the one this model was made with "
+                f"(sha256 {processor.tokenizer_sha256[:12]}, expected {description['tokenizer_sha256'][:12]})"
+            )
+        return processor
+
+    @classmethod
+    def load(cls, folder: str | Path) -> TextProcessor:
+        """Load what ``save`` wrote."""
+        return cls.from_json(
+            json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")), folder
+        )
+
+
+def _read_tokenizer(folder: Path) -> Any:
+    if not folder.is_dir():
+        raise ValueError(
+            f"there is no tokenizer folder {str(folder)!r}; expected a folder with tokenizer.json"
+        )
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise ValueError(
+            f"no tokenizer could be read from {str(folder)!r}: "
+            f"{str(error).splitlines()[0] if str(error) else error!r}"
+        ) from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ValueError(
+            f"the tokenizer in {str(folder)!r} has neither a padding token nor an end token; add one"
+        )
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def _tokenizer_sha256(tokenizer: Any) -> str:
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is not None:
+        backend.no_truncation()
+        backend.no_padding()
+        core = backend.to_str()
+    else:
+        core = json.dumps(tokenizer.get_vocab(), sort_keys=True) + type(tokenizer).__name__
+    facts = f"{core}|{tokenizer.pad_token_id}|{tokenizer.truncation_side}|{sorted(tokenizer.all_special_ids)}"
+    return hashlib.sha256(facts.encode("utf-8")).hexdigest()

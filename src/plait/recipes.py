@@ -1,0 +1,120 @@
+"""Recipes: named answers to every setting the user leaves open.
+
+``classic`` is the founding recipe: frozen text encoder and CNN, a weighted sum with one learned alpha, a linear
+softmax classifier, cross-entropy, SGD with momentum. ``default`` is what did best on real data (docs/LOG.md).
+A recipe never overrides what the user set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from plait.registry import Registry
+from plait.settings import FusionSettings, RunSettings
+
+MIN_STEPS_PER_EPOCH = 20
+SMALL_PHOTO = 160
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a recipe may look at: the task, the kinds of the modalities, the number of training rows, photo size."""
+
+    task: str
+    kinds: tuple[str, ...]
+    num_train: int
+    photo_side: int | None = None
+
+
+Recipe = Callable[[Facts], dict[str, dict[str, Any]]]
+RECIPES: Registry[Recipe] = Registry("recipe")
+
+
+def classic(facts: Facts) -> dict[str, dict[str, Any]]:
+    """The founding recipe, on any encoder pair."""
+    two = len(facts.kinds) == 2
+    return {
+        "encoders": {},
+        "fusion": {
+            "name": "weighted_sum", "width": 512, "dropout": 0.0, "options": {"raw": two, "normalise": False},
+        },
+        "task": {"head": "label"},
+        "train": {
+            "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0, "schedule": "constant",
+            "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, "alignment": 0.0,
+            "batch_size": small_batch(facts.num_train, 64),
+        },
+    }  # fmt: skip
+
+
+def default(facts: Facts) -> dict[str, dict[str, Any]]:
+    """What does best here, task by task (measured: docs/LOG.md)."""
+    side = 224
+    if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO:
+        side = 96
+    chosen: dict[str, dict[str, Any]] = {
+        "encoders": {"image_size": side},
+        "fusion": {"name": "concat", "width": 256, "dropout": 0.3},
+        "task": {"head": "label"},
+        "train": {
+            "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01, "schedule": "cosine",
+            "patience": 8, "modality_dropout": 0.1, "alignment": 0.0,
+            "batch_size": small_batch(facts.num_train, 256),
+        },
+    }  # fmt: skip
+    if facts.task == "matching":
+        chosen["encoders"]["image_size"] = 288 if side == 224 else side
+        chosen["fusion"] = {"name": "product", "width": 512, "dropout": 0.6}
+        chosen["task"] = {"head": "pair"}
+        chosen["train"] |= {
+            "alignment": 1.0, "modality_dropout": 0.0, "epochs": 20, "patience": 20,
+            "batch_size": small_batch(facts.num_train, 512),
+        }  # fmt: skip
+    elif facts.task == "classification" and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
+        chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
+        chosen["train"] |= {"modality_dropout": 0.0, "epochs": 12, "patience": 4}
+    return chosen
+
+
+RECIPES.add("classic", classic)
+RECIPES.add("default", default)
+
+
+def small_batch(num_train: int, largest: int) -> int:
+    """A batch size that leaves an epoch at least 20 steps, between 8 and ``largest``.
+
+    A fixed large batch starves small tables of steps: 160 rows in batches of 128 are two steps an epoch.
+    """
+    size = 8
+    while size * 2 <= largest and num_train / (size * 2) >= MIN_STEPS_PER_EPOCH:
+        size *= 2
+    return size
+
+
+def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
+    """Fill every open setting from the recipe.
+
+    A fusion named by the user keeps its own default options; the recipe's options go with the recipe's fusion only.
+    """
+    chosen = RECIPES.get(settings.recipe)(facts)
+    groups: dict[str, Any] = {}
+    for group, values in chosen.items():
+        current = getattr(settings, group)
+        values = dict(values)
+        if group == "fusion":
+            values["options"] = _options(current, values)
+        open_values = {
+            k: v for k, v in values.items() if k == "options" or getattr(current, k) is None
+        }
+        groups[group] = replace(current, **open_values)
+    if facts.task != groups["task"].name:
+        groups["task"] = replace(groups["task"], name=facts.task)
+    return replace(settings, **groups)
+
+
+def _options(current: FusionSettings, recipe: dict[str, Any]) -> dict[str, Any]:
+    if current.name is None or current.name == recipe["name"]:
+        return {**recipe.get("options", {}), **current.options}
+    return dict(current.options)

@@ -1,0 +1,74 @@
+"""The report: one self-contained HTML file and the same numbers as JSON.
+
+A dict comes in (its shape is ``Report`` in ``shape.py``; every part is optional, and a part that is missing
+leaves its section out), two files go out. The page loads nothing, runs no script, follows the reader's light
+or dark setting and escapes every text of the data. The JSON is strict: NaN is null. Pictures of the examples
+stand in the page only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from plait.report.page import render
+from plait.report.plain import plain, without_pictures
+from plait.report.shape import Report
+from plait.report.thumbnail import thumbnail
+
+__all__ = ["Report", "thumbnail", "write_report"]
+
+
+def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
+    """Write the page and the JSON.
+
+    Args:
+        path: A folder, which gets ``report.html`` and ``report.json``; or a name ending in .html, beside
+            which the JSON gets the same stem.
+        report: The dict described in ``shape.py``.
+        title: Heading of the page.
+
+    Returns:
+        Paths of the HTML and of the JSON file. Each is replaced as a whole: a reader never sees half a file.
+
+    Raises:
+        TypeError: A value that JSON cannot hold.
+        ValueError: A path that is a file but does not end in .html.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [p.name for p in write_report(folder, {"task": "classification"}, title="A run")]
+        ['report.html', 'report.json']
+    """
+    path = Path(path)
+    if path.suffix.lower() in (".html", ".htm"):
+        page, numbers = path, path.with_suffix(".json")
+    elif path.is_file():
+        raise ValueError(f"{path} is a file; give a folder or a name that ends in .html")
+    else:
+        page, numbers = path / "report.html", path / "report.json"
+    content = plain(report)
+    text = render(content, plain(title))
+    page.parent.mkdir(parents=True, exist_ok=True)
+    _replace(page, text)
+    _replace(
+        numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    )
+    return page, numbers
+
+
+def _replace(path: Path, text: str) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
+            out.write(text)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,60 @@
+"""The page as a whole: the sections in their order, under one head that lets nothing be loaded from
+anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from plait.report import facts, results
+from plait.report.style import CSS
+from plait.report.words import esc
+
+# (anchor, title, maker); a section whose maker returns nothing is left out.
+SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("numbers", "Key numbers", results.key_numbers),
+    ("modalities", "Together and alone", results.modalities),
+    ("training", "Training", results.training),
+    ("errors", "Truth and prediction", results.errors),
+    ("slices", "By column", results.slice_table),
+    ("examples", "Examples", results.examples),
+    ("left-out", "Rows left out and counts", facts.left_out),
+    ("data", "Data", facts.data),
+    ("model", "Model", facts.model),
+    ("settings", "Settings", facts.settings),
+    ("versions", "Versions", facts.versions),
+)
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def render(report: dict[str, Any], title: str) -> str:
+    """Return the HTML of a plain report.
+
+    Args:
+        report: What ``plain`` returned.
+        title: Heading of the page.
+    """
+    made = [(anchor, name, maker(report)) for anchor, name, maker in SECTIONS]
+    made = [part for part in made if part[2]]
+    meta = [
+        report.get("task"),
+        f"target: {report['target']}" if report.get("target") else None,
+        str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
+    ]
+    about = " \u00b7 ".join(esc(m) for m in meta if m)
+    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
+    body = "".join(
+        f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made
+    )
+    maker = f"Written by Plait {esc(report['plait'])}. " if report.get("plait") else "Written by Plait. "
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        f'<title>{esc(title)}</title><style>{CSS}</style></head>\n<body><div class="wrap">'
+        f'<header><h1>{esc(title)}</h1><p class="meta">{about}</p></header>'
+        f"<main>{results.headline(report)}<nav>{links}</nav>{body}</main>"
+        f"<footer>{maker}The same numbers stand in the JSON file beside this page.</footer>"
+        "</div></body></html>\n"
+    )

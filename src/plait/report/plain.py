@@ -1,0 +1,64 @@
+"""From any dict of results to strict JSON values, so that the page and the file show the same numbers.
+
+numpy scalars and arrays become Python numbers and lists, NaN and infinities become None, paths and times
+become text. What cannot stand in JSON raises; nothing is turned into its ``repr``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import date
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any, where: str = "report") -> Any:
+    """Return the value as None, bool, int, float, str, list or dict, all the way down.
+
+    Raises:
+        TypeError: A value that JSON cannot hold, named by its place.
+
+    Example:
+        >>> plain({"a": float("nan"), 1: (2, 3)})
+        {'a': None, '1': [2, 3]}
+    """
+    if value is None or isinstance(value, bool | np.bool_):
+        return None if value is None else bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, str):
+        # A lone surrogate cannot be written as UTF-8; it is shown by its number.
+        return str(value).encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, date | PurePath):
+        return value.isoformat() if isinstance(value, date) else str(value)
+    if isinstance(value, Mapping):
+        return {plain(str(k)): plain(v, f"{where}.{k}") for k, v in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist(), where)
+    if isinstance(value, list | tuple):
+        return [plain(v, f"{where}[{i}]") for i, v in enumerate(value)]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(v, where) for v in value), key=str)
+    raise TypeError(f"{where} is a {type(value).__name__}; expected numbers, text, lists or dicts")
+
+
+def without_pictures(report: dict[str, Any]) -> dict[str, Any]:
+    """Copy of a plain report in which the examples name their pictures but do not carry them."""
+    evaluation = report.get("evaluation")
+    if not isinstance(evaluation, dict) or not evaluation.get("examples"):
+        return report
+    examples = [
+        {
+            **e,
+            "inputs": [
+                {k: v for k, v in i.items() if k != "image_jpeg_base64"} for i in e.get("inputs") or []
+            ],
+        }
+        for e in evaluation["examples"]
+    ]
+    return {**report, "evaluation": {**evaluation, "examples": examples}}

@@ -1,0 +1,159 @@
+"""The shape of a report: the one dict from which both the page and the JSON are written.
+
+Every key is optional. A part that is absent, None or empty leaves its section out of the page. Numbers may be
+numpy scalars; NaN and infinities become null. Texts may hold anything: they are escaped.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+
+class MetricChoice(TypedDict, total=False):
+    """The primary metric and its direction."""
+
+    name: str
+    higher_is_better: bool
+
+
+class Interval(TypedDict, total=False):
+    """A number with its 95% interval; a bare number may stand in its place."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Confusion(TypedDict):
+    """Counts, a row per true class and a column per predicted class, in the order of ``labels``."""
+
+    labels: list[str]
+    matrix: list[list[int]]
+
+
+class SliceRow(TypedDict, total=False):
+    """The rows that share a value of a column, and the metrics on them (what ``evaluate.slices`` gives)."""
+
+    column: str
+    value: str
+    rows: int
+    metrics: dict[str, Any]
+
+
+class ExampleInput(TypedDict, total=False):
+    """One input of an example. ``kind`` is text, image, numeric or categorical; ``text`` is the cell in
+    words."""
+
+    name: str
+    kind: str
+    text: str
+    image_jpeg_base64: str
+
+
+class Example(TypedDict, total=False):
+    """One row with what was true and what was predicted."""
+
+    row: int
+    inputs: list[ExampleInput]
+    truth: Any
+    prediction: Any
+    probability: float | None
+    correct: bool | None
+
+
+class BadRow(TypedDict, total=False):
+    """A row that was left out, and why."""
+
+    row: int
+    column: str | None
+    reason: str
+
+
+class Scatter(TypedDict):
+    """For regression: truth and prediction of the same rows."""
+
+    truth: list[float]
+    prediction: list[float]
+
+
+class Evaluation(TypedDict, total=False):
+    """What was measured, on which rows. ``chance`` is what guessing gets on the primary metric."""
+
+    rows: int
+    split: str
+    metrics: dict[str, Interval]
+    notes: list[str]
+    chance: float | None
+    confusion: Confusion | None
+    scatter: Scatter | None
+    slices: list[SliceRow]
+    alone: dict[str, dict[str, Interval]]
+    without: dict[str, dict[str, Interval]]
+    examples: list[Example]
+    bad_rows: list[BadRow]
+    counts: dict[str, Any]
+
+
+class SchemaRow(TypedDict, total=False):
+    """A column of the table and why it was read so."""
+
+    name: str
+    kind: str | None
+    role: str
+    reason: str
+
+
+class EncoderPart(TypedDict, total=False):
+    """An encoder of the model."""
+
+    modality: str
+    name: str
+    tuning: str
+    vector_dim: int
+    parameters: int
+
+
+class FusionPart(TypedDict, total=False):
+    """The fusion: its equation in plain text and the paper it comes from."""
+
+    name: str
+    equation: str
+    paper: str
+    interaction: str
+
+
+class Parameters(TypedDict, total=False):
+    """Counts of weights."""
+
+    total: int
+    trained: int
+
+
+class ModelPart(TypedDict, total=False):
+    """The model in words and sizes; any further key is shown as it is."""
+
+    encoders: list[EncoderPart]
+    fusion: FusionPart
+    head: str
+    parameters: Parameters
+    size_bytes: int
+
+
+class Report(TypedDict, total=False):
+    """Everything a report can say. ``history`` holds a dict per epoch: epoch, train_loss, val_<metric>,
+    ..."""
+
+    plait: str
+    created: str
+    task: str
+    target: str
+    metric: MetricChoice
+    verdict: str
+    splits: dict[str, int]
+    evaluation: Evaluation
+    history: list[dict[str, Any]]
+    best_epoch: int | None
+    schema: list[SchemaRow]
+    model: ModelPart
+    settings: dict[str, Any]
+    versions: dict[str, str]

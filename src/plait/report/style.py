@@ -1,0 +1,94 @@
+"""The look of the page: one style sheet, system fonts, two themes by the reader's own setting."""
+
+from __future__ import annotations
+
+CSS = """
+:root{color-scheme:light dark;--page:#f6f5f1;--card:#fff;--ink:#1d2126;--soft:#5a6370;--rule:#e2e0d9;
+--track:#ecebe5;
+--a:#24618e;--b:#b4561f;--c:#5f7d2e;--d:#7d4b94;--on:#fff;--good:#2d6a45;--bad:#ab3426;--tint:#e9f0f5}
+@media (prefers-color-scheme:dark){:root{--page:#14171b;--card:#1c2025;--ink:#e7e6e1;--soft:#9ca5b0;
+--rule:#30363e;
+--track:#2a2f36;--a:#74b3e0;--b:#ec9b66;--c:#a9c773;--d:#c79be0;--on:#10151a;--good:#7cc896;--bad:#f0897b;
+--tint:#1f2b36}}
+*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);line-height:1.55;font-size:16px;
+font-family:system-ui,-apple-system,
+"Segoe UI",Roboto,"Noto Sans","PingFang SC","Hiragino Sans","Microsoft YaHei","Noto Sans CJK SC",sans-serif;
+overflow-wrap:anywhere}
+.wrap{max-width:1060px;margin:0 auto;padding:0 20px 72px}
+header{padding:52px 0 10px}
+h1{font-size:clamp(1.7rem,4vw,2.5rem);line-height:1.15;margin:0 0 8px;letter-spacing:-.02em;font-weight:680}
+h2{font-size:1.28rem;margin:0 0 4px;letter-spacing:-.01em;font-weight:650}
+h3{font-size:.95rem;margin:22px 0 8px;font-weight:620}
+.meta,.lead,.faint,small{color:var(--soft)} .meta{margin:0;font-size:.92rem}
+.lead{margin:0 0 18px;max-width:84ch}
+section{background:var(--card);border:1px solid var(--rule);border-radius:14px;padding:26px 28px;
+margin:18px 0}
+.top{display:grid;grid-template-columns:minmax(210px,auto) 1fr;gap:34px;align-items:center;
+border-left:5px solid var(--a)}
+.figure b{display:block;font-size:3.5rem;line-height:1;font-weight:680;letter-spacing:-.035em;
+color:var(--a);
+font-variant-numeric:tabular-nums;white-space:nowrap;overflow-wrap:normal}
+.figure span{display:block;font-weight:600;margin-bottom:8px} .figure small{display:block;margin-top:8px}
+.verdict{font-size:1.16rem;line-height:1.5;margin:0;max-width:62ch}
+nav{display:flex;flex-wrap:wrap;gap:4px 18px;margin:18px 2px 0;font-size:.92rem}
+a{color:var(--a);text-underline-offset:3px;text-decoration-thickness:1px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(158px,1fr));gap:12px}
+.tile{border:1px solid var(--rule);border-radius:10px;padding:13px 15px}
+.tile.main{background:var(--tint);border-color:var(--a)}
+.tile span{display:block;font-size:.86rem;color:var(--soft)} .tile b{font-size:1.5rem;font-weight:640;
+font-variant-numeric:tabular-nums} .tile small{display:block;font-size:.82rem}
+ul.notes{margin:16px 0 0;padding-left:20px;color:var(--soft);font-size:.92rem}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(340px,100%),1fr));gap:26px}
+figure{margin:0} figcaption{font-size:.92rem;font-weight:600;margin-bottom:6px}
+.key{display:inline-flex;align-items:center;gap:6px;margin-right:14px;font-weight:500}
+.key i{width:16px;height:3px;border-radius:2px;display:inline-block}
+.k0{background:var(--a)}.k1{background:var(--b)}.k2{background:var(--c)}.k3{background:var(--d)}
+.scroll{overflow-x:auto;margin:0 -4px;padding:0 4px}
+svg{display:block;font-family:inherit;overflow:visible} svg.plot{width:100%;height:auto;max-width:520px}
+svg.square{max-width:420px}
+.zero{stroke:var(--soft)}
+svg text{fill:var(--ink);font-size:13px} svg text.faint,svg tspan.faint{fill:var(--soft);font-weight:400}
+svg .plot text{font-size:13px} .bars .value{font-weight:640;font-variant-numeric:tabular-nums}
+.track{fill:var(--track)} .bar.fused{fill:var(--a)} .bar.alone{fill:var(--a);fill-opacity:.5}
+.bar.without{fill:var(--c);fill-opacity:.65}
+.whisker{stroke:var(--ink);stroke-width:1.6} .chance{stroke:var(--b);stroke-width:1.4;stroke-dasharray:4 3}
+.grid{stroke:var(--rule)} .chosen{stroke:var(--soft);stroke-dasharray:4 3}
+.line{fill:none;stroke-width:2.3;stroke-linejoin:round;stroke-linecap:round}
+.line.s0{stroke:var(--a)}.line.s1{stroke:var(--b)}.line.s2{stroke:var(--c)}.line.s3{stroke:var(--d)}
+.dot.s0{fill:var(--a)}.dot.s1{fill:var(--b)}.dot.s2{fill:var(--c)}.dot.s3{fill:var(--d)}
+.point{fill:var(--a);fill-opacity:.55}
+.cell{fill:var(--track)} .hit{fill:var(--a)} .miss{fill:var(--b)}
+svg text.count{font-variant-numeric:tabular-nums}
+svg text.count.on{fill:var(--on)} svg text.count.on,svg text.count.mid{font-weight:600}
+@media (prefers-color-scheme:dark){svg text.count.mid{fill:var(--on)}}
+table{border-collapse:collapse;width:100%;font-size:.92rem}
+th{text-align:left;font-weight:600;color:var(--soft);font-size:.84rem}
+th,td{padding:8px 14px 8px 0;border-bottom:1px solid var(--rule);vertical-align:top}
+tr:last-child td{border-bottom:0}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+td:last-child,th:last-child{padding-right:0}
+td.name{min-width:7em} td.nowrap{white-space:nowrap}
+code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Noto Sans Mono CJK SC",monospace;
+font-size:.9em}
+pre.eq{margin:0;padding:12px 15px;background:var(--track);border-radius:8px;white-space:pre-wrap;
+font-size:.95rem;
+font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}
+.gallery{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(225px,100%),1fr));gap:14px}
+.example{border:1px solid var(--rule);border-top:4px solid var(--good);border-radius:10px;padding:14px;
+display:flex;
+flex-direction:column;gap:9px} .example.wrong{border-top-color:var(--bad)}
+.example.open{border-top-color:var(--rule)}
+.example img{display:block;max-width:100%;width:100%;height:168px;object-fit:contain;
+background:var(--track);border-radius:6px}
+.example p{margin:0;font-size:.92rem;line-height:1.45} .example p small{display:block}
+.example dl{margin:auto 0 0;font-size:.9rem}
+.example .mark{font-size:.82rem;font-weight:640;color:var(--good)} .example.wrong .mark{color:var(--bad)}
+.example.open .mark,.mark small{color:var(--soft);font-weight:400}
+dl{display:grid;grid-template-columns:auto 1fr;gap:3px 14px;margin:0}
+dt{color:var(--soft)} dd{margin:0;font-variant-numeric:tabular-nums}
+footer{color:var(--soft);font-size:.86rem;margin-top:26px}
+@media (max-width:640px){.wrap{padding:0 12px 48px}header{padding-top:30px}section{padding:20px 16px}
+.top{grid-template-columns:1fr;gap:18px}.verdict{font-size:1.06rem}}
+@media print{body{background:#fff}section{break-inside:avoid}nav{display:none}}
+"""

@@ -1,0 +1,75 @@
+"""How numbers and texts are written on the page: escaped, rounded for reading, cut where they are too
+long."""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from typing import Any
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_NAMES = {
+    "auroc": "AUROC", "auroc_macro": "AUROC (macro)", "f1_macro": "F1 (macro)", "f1_micro": "F1 (micro)",
+    "f1_weighted": "F1 (weighted)", "mAP": "mAP",
+    "mae": "MAE", "rmse": "RMSE", "r2": "R\u00b2", "pearson": "Pearson r",
+}  # fmt: skip
+
+
+def esc(value: Any) -> str:
+    """Text that is safe inside an element or a quoted attribute; control and direction marks become
+    visible."""
+    return html.escape(_CONTROL.sub("\ufffd", str(value)), quote=True)
+
+
+def number(value: Any) -> str:
+    """A number for reading: three decimals below 10, fewer above, a dash for None."""
+    if value is None:
+        return "\u2013"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return esc(value)
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "\u2212")
+    size = abs(value)
+    if size != 0 and size < 0.0005:
+        text = f"{value:.1e}"
+    else:
+        text = f"{value:,.3f}" if size < 10 else f"{value:,.2f}" if size < 1000 else f"{value:,.0f}"
+    return text.replace("-", "\u2212")
+
+
+def metric_name(name: str) -> str:
+    """The readable name of a metric."""
+    known = _NAMES.get(name)
+    return esc(known if known is not None else name.replace("_", " ").capitalize())
+
+
+def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:
+    """Value, low and high of a metric entry, which may be a bare number."""
+    if isinstance(entry, dict):
+        return entry.get("value"), entry.get("low"), entry.get("high")
+    return (entry if isinstance(entry, int | float) and not isinstance(entry, bool) else None), None, None
+
+
+def span(low: float | None, high: float | None) -> str:
+    """An interval in words, or nothing."""
+    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+
+
+def size(num_bytes: float) -> str:
+    """Bytes in the unit that suits them."""
+    for unit in ("B", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} GB"
+
+
+def cut(text: str, width: int) -> str:
+    """At most ``width`` columns of text, a Chinese character counting two."""
+    used = 0
+    for i, letter in enumerate(text):
+        used += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if used > width:
+            return text[: max(1, i - 1)] + "\u2026"
+    return text

@@ -1,0 +1,291 @@
+"""One training run, from a source and settings to a judged and saved model. Behind ``plait.fit``."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from plait.api import Plait
+from plait.data.media import CellError, check_image, read_media
+from plait.data.schema import Schema, guess_schema, guess_task
+from plait.data.split import carve_validation, find_leakage, read_split, split_rows
+from plait.data.table import Table
+from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
+from plait.prepare import Inputs, Prepared, add_tabular, fit_tabular, load_inputs, prepare
+from plait.recipes import Facts, resolve
+from plait.rows import Rows, apply_policy, bad_rows_message
+from plait.settings import RunSettings, from_dict, set_values, to_dict
+from plait.sources import Opened, open_source
+from plait.tasks import TASKS, Task
+from plait.train import write_history
+
+logger = logging.getLogger(__name__)
+Progress = Callable[[int, int, str], None]
+SAMPLED_PHOTOS = 12
+
+
+def run_fit(
+    source: Any,
+    given: dict[str, Any],
+    base: RunSettings,
+    assignments: list[str],
+    *,
+    output: str | Path | None,
+    annotations: str | None,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Plait:
+    """Run everything; see :func:`plait.fit` for the arguments."""
+    started = time.monotonic()
+    settings = set_values(merge(base, given), assignments)
+    if settings.train.threads is not None:
+        torch.set_num_threads(settings.train.threads)
+    opened = open_source(
+        source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
+    )
+    table, data = opened.table, opened.data
+    schema = guess_schema(
+        table, target=data.target, text=data.text, image=data.image, numeric=data.numeric,
+        categorical=data.categorical, ignore=data.ignore, split=data.split, group=data.group, id=data.id,
+    )  # fmt: skip
+    if schema.target is None:
+        raise ValueError(
+            f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
+            f"{', '.join(table.column_names)}"
+        )
+    task_name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
+    task = TASKS.get(task_name)
+    if not schema.modalities:
+        raise ValueError(f"{table.source} has no input column besides the target {schema.target!r}")
+    if task.modalities is not None and len(schema.modalities) != task.modalities:
+        names = ", ".join(m.name for m in schema.modalities)
+        raise ValueError(
+            f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} ({names}); "
+            "leave the others out with --ignore COLUMN"
+        )
+    values, without_target = read_targets(table, schema.target, task)
+    notes = [f"task {task_name}: {why}", *opened.notes]
+    policy = settings.data.on_bad_row
+    if len(without_target) == len(table):
+        raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
+    probe = Rows(table, {})
+    for position in without_target:
+        probe.report(position, schema.target, f"no {task.expects} in the target column")
+    if policy == "error" and (probe.bad or table.bad_rows):
+        raise ValueError(_all_bad(probe, table))
+    usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
+    split, more = make_split(table, schema, usable, values, task, settings.train.seed)
+    notes += more
+    facts = Facts(
+        task_name, tuple(m.kind for m in schema.modalities), int((split[usable] == "train").sum()),
+        photo_side(table, schema),
+    )  # fmt: skip
+    settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+    with _working_folder(output, settings, table, resume, overwrite) as folder:
+        inputs = load_inputs(
+            schema.modalities, settings.encoders, with_tokens=needs_tokens(settings), max_pixels=data.max_pixels
+        )
+        prepared = prepare(table, inputs, progress=progress)
+        prepared.rows.bad = [*probe.bad, *prepared.rows.bad]
+        kept = set(apply_policy(prepared.rows, policy).tolist())
+        usable = np.array([i for i in usable if int(i) in kept], dtype=np.int64)
+        train, val = usable[split[usable] == "train"], usable[split[usable] == "val"]
+        if len(train) == 0:
+            raise ValueError(f"no readable training row is left in {table.source}")
+        labels = task.fit([values[int(i)] for i in train])
+        filler = labels.classes[0] if labels.classes and task_name != "multilabel" else () if labels.classes else 0.0
+        known = [v if v is not None else filler for v in values]
+        target = task.encode(known, labels)
+        if target.ndim == 1 and labels.classes:
+            val = val[target[val] >= 0]
+        fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
+        add_tabular(prepared, inputs)
+        notes += leakage_notes(prepared, split, usable)
+        target = np.where(target < 0, 0, target) if labels.classes and target.ndim == 1 else target
+        plan = Plan(
+            settings, task, labels, inputs, prepared, target, train, val, group_numbers(table, schema, prepared),
+            opened.random_pairs and settings.recipe != "classic",
+        )  # fmt: skip
+        names = [m.name for m in inputs.modalities]
+        model, history = fit_model(plan, names, folder / "checkpoints" / "fused", resume=resume, progress=progress)
+        companions = fit_companions(plan, folder / "checkpoints", resume=resume, progress=progress)
+        fitted = Plait(model, companions, inputs, labels, schema, settings)
+        judged_name = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
+        fitted.report = {
+            "splits": {s: int((split[usable] == s).sum()) for s in ("train", "val", "test")},
+            "history": history.epochs,
+            "best_epoch": history.best_epoch,
+            "facts": {
+                "source": data.source, "rows": len(table), "fingerprint": table_fingerprint(table),
+                "seconds": round(time.monotonic() - started, 1), "notes": notes,
+            },
+        }  # fmt: skip
+        if judged_name == "train":
+            notes.append("there are no held-out rows: the numbers are of the training rows and say little")
+        jury = fitted.jury(prepared, usable[split[usable] == judged_name], judged_name)
+        fitted.report = fitted.report_of(jury, prepared, progress)
+        fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]
+        if output is not None:
+            fitted.save(output)
+            write_history(Path(output) / "history.csv", history.epochs)
+            shutil.rmtree(Path(output) / "checkpoints", ignore_errors=True)
+            (Path(output) / "resume.json").unlink(missing_ok=True)
+    return fitted
+
+
+def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:
+    """Settings with the given "group.name" values laid over; None and empty ones change nothing."""
+    values = to_dict(base)
+    for path, value in given.items():
+        if value is None or value == []:
+            continue
+        group, _, name = path.rpartition(".")
+        (values[group] if group else values)[name] = value
+    return from_dict(RunSettings, values)
+
+
+def read_targets(table: Table, column: str, task: Task) -> tuple[list[Any], set[int]]:
+    """Plain target values of all rows, and positions of rows without a readable one."""
+    values = [task.parse(cell) for cell in table.column(column)]
+    return values, {i for i, v in enumerate(values) if v is None}
+
+
+def make_split(
+    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """Give every row a split; where the table's own lacks a validation part, set one aside from training."""
+    group = None
+    if schema.group is not None and schema.group in table.column_names:
+        group = [str(v) if v is not None else f"row {i}" for i, v in enumerate(table.column(schema.group))]
+    strata = [values[int(i)] for i in usable] if task.name in ("classification", "matching") else None
+    chosen_group = None if group is None else [group[int(i)] for i in usable]
+    split = np.full(len(table), "", dtype=object)
+    if schema.split is None:
+        split[usable] = split_rows(len(usable), stratify=strata, group=chosen_group, seed=seed)
+        return split, ["rows were split at random into train, val and test (80/10/10)"]
+    own = np.asarray(read_split(table.column(schema.split)), dtype=object)
+    split[usable] = own[usable]
+    present = {s for s in split[usable]}
+    if "train" not in present:
+        raise ValueError(f"no row of {table.source} is marked train in the split column {schema.split!r}")
+    notes = []
+    if "test" not in present and "val" in present:
+        split[split == "val"] = "test"
+        notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
+    if "val" not in set(split[usable]):
+        split[usable] = carve_validation(split[usable], group=chosen_group, stratify=strata, seed=seed)
+        notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
+    return split, notes
+
+
+def photo_side(table: Table, schema: Schema) -> int | None:
+    """Median short side of the first photos, in pixels; None without readable photos."""
+    sides = []
+    for modality in schema.modalities:
+        if modality.kind != "image":
+            continue
+        for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
+            with contextlib.suppress(CellError):
+                if cell is not None:
+                    sides.append(min(check_image(read_media(cell, table.root))))
+    return int(np.median(sides)) if sides else None
+
+
+def group_numbers(table: Table, schema: Schema, prepared: Prepared) -> np.ndarray:
+    """A number per row, equal for rows of one group: by the group column, else by the image shown, else each row."""
+    if schema.group is not None and schema.group in table.column_names:
+        cells = table.column(schema.group)
+        place: dict[Any, int] = {}
+        return np.array([place.setdefault(c, len(place)) for c in cells], dtype=np.int64)
+    for items in prepared.rows.items.values():
+        if items.modality.kind == "image":
+            alone = len(items.keys) + np.arange(len(table))
+            return np.where(items.index_N >= 0, items.index_N, alone)
+    return np.arange(len(table), dtype=np.int64)
+
+
+def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> list[str]:
+    """A sentence per column whose content stands on both sides of the split."""
+    content = {}
+    for name, items in prepared.rows.items.items():
+        if items.modality.kind == "image":
+            content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
+    counted: dict[str, int] = {}
+    for leak in find_leakage(split[usable], content):
+        counted[leak.column] = counted.get(leak.column, 0) + 1
+    return [
+        f"LEAKAGE: {count} different pictures of column {name!r} stand in more than one split, so the numbers are "
+        "too good; group the split by picture (--group COLUMN)"
+        for name, count in counted.items()
+    ]
+
+
+def table_fingerprint(table: Table) -> str:
+    """sha256 over column names and cells."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
+        for cell in table.column(name):
+            digest.update(repr(cell).encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _all_bad(probe: Rows, table: Table) -> str:
+    if probe.bad:
+        return bad_rows_message(probe.bad, table)
+    shown = "\n".join(f"  row {b.row}: {b.reason}" for b in table.bad_rows[:10])
+    return (
+        f"{len(table.bad_rows)} rows of {table.source} cannot be parsed:\n{shown}\n"
+        "Mend them, or type --on-bad-row skip to leave them out (they are counted in the report)"
+    )
+
+
+@contextlib.contextmanager
+def _working_folder(
+    output: str | Path | None, settings: RunSettings, table: Table, resume: bool, overwrite: bool
+) -> Iterator[Path]:
+    """The folder a run works in: the output folder, guarded, or a temporary one."""
+    if output is None:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+        return
+    folder = Path(output)
+    stamp = {"settings": to_dict(settings), "table": table_fingerprint(table)}
+    record = folder / "resume.json"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder for the model")
+    if folder.exists() and any(folder.iterdir()):
+        ours = (folder / "inputs.json").exists() or record.exists()
+        if not ours:
+            raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+        if not resume and not overwrite:
+            advice = "--resume to go on with it, or " if record.exists() else ""
+            raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
+        if resume and not record.exists():
+            raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+        if resume and json.loads(record.read_text(encoding="utf-8")) != json.loads(json.dumps(stamp)):
+            raise ValueError(
+                f"the run in {folder} was started with other settings or another table; repeat its command with "
+                "--resume, or type --overwrite to start anew"
+            )
+        if overwrite:
+            shutil.rmtree(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        record.write_text(json.dumps(stamp), encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot write to {folder}: {os.strerror(error.errno or 0)}") from error
+    yield folder

@@ -1,0 +1,6 @@
+"""Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics."""
+
+from plait.tasks.base import TASKS, Task
+from plait.tasks.labels import LabelState
+
+__all__ = ["TASKS", "LabelState", "Task"]

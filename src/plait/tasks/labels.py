@@ -1,0 +1,93 @@
+"""The state a task keeps about its target: the class names, or the mean and spread of a number; JSON on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+TRUE_WORDS = {"1", "true", "yes", "match", "1.0"}
+FALSE_WORDS = {"0", "false", "no", "mismatch", "0.0"}
+
+
+@dataclass(frozen=True)
+class LabelState:
+    """What must be known of the target to encode and decode it.
+
+    Attributes:
+        classes: Class or label names in output order; empty for a number.
+        mean: Mean of a numeric target over the training rows.
+        std: Standard deviation of it, 1 where it is constant.
+    """
+
+    classes: tuple[str, ...] = ()
+    mean: float = 0.0
+    std: float = 1.0
+
+    @property
+    def num_outputs(self) -> int:
+        """Width of the head's output."""
+        return max(1, len(self.classes))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> LabelState:
+        """From plain values."""
+        return cls(tuple(values["classes"]), float(values["mean"]), float(values["std"]))
+
+
+def class_name(value: object) -> str | None:
+    """One spelling per class: 1, 1.0 and "1" are the same class; None and blank text are no class."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip() or None
+
+
+def label_names(value: object) -> tuple[str, ...] | None:
+    """The set of labels in a multilabel cell: a list, a JSON list, or names between ``;`` or ``|``."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                value = [p.strip(" '\"") for p in text.strip("[]").split(",") if p.strip(" '\"")]
+        else:
+            value = [p for p in text.replace("|", ";").split(";") if p.strip()]
+    if isinstance(value, list | tuple | set | np.ndarray):
+        return tuple(sorted({n for n in (class_name(v) for v in value) if n is not None}))
+    name = class_name(value)
+    return () if name is None else (name,)
+
+
+def number(value: object) -> float | None:
+    """A finite number, or None."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        parsed = float(str(value).strip().replace(",", "")) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return parsed if math.isfinite(parsed) else None
+
+
+def match_flag(value: object) -> str | None:
+    """The class "1" (they match) or "0" of a matching target, in any usual spelling."""
+    name = class_name(value)
+    if name is None:
+        return None
+    if name.lower() in TRUE_WORDS:
+        return "1"
+    return "0" if name.lower() in FALSE_WORDS else None

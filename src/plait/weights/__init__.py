@@ -1,0 +1,20 @@
+"""Pretrained weights by name: records with sha256, sources in order, tensors read without unpickling."""
+
+from __future__ import annotations
+
+from plait.weights.library import fetch, list_weights, locate
+from plait.weights.records import RECORDS, WeightRecord
+from plait.weights.tensor_file import WEIGHT_FILE, as_safetensors, cache_root, file_sha256, read_tensor_file
+
+__all__ = [
+    "RECORDS",
+    "WEIGHT_FILE",
+    "WeightRecord",
+    "as_safetensors",
+    "cache_root",
+    "fetch",
+    "file_sha256",
+    "list_weights",
+    "locate",
+    "read_tensor_file",
+]

