@@ -71,7 +71,7 @@ def full(word: str = "plain") -> dict[str, Any]:
             "metrics": {"accuracy": around(0.75), "auroc": {"value": None, "low": None}, word: 0.5},
             "confusion": {"labels": [word, "b"], "matrix": [[15, 5], [0, 20]]},
             "alone": {word: {"accuracy": around(0.625)}}, "without": {word: {"accuracy": around(0.5)}},
-            "slices": [{"column": word, "value": word, "rows": 3, "metrics": {"accuracy": 0.3, word: math.nan}}],
+            "slices": [{"column": word, "value": word, "rows": 3, "metrics": {word: math.nan}}],
             "examples": [
                 {"row": i, "inputs": [{"name": word, "kind": "text", "text": word},
                                       {"name": word, "kind": "image", "image_jpeg_base64": shown}],
@@ -102,7 +102,8 @@ def test_every_section_stands_with_its_numbers(tmp_path: Path) -> None:
     text, numbers = write(tmp_path, full())
     page = Page(text)
     assert page.ids() == [
-        "verdict", "numbers", "modalities", "training", "errors", "slices", "examples", "left-out", "data", "model",
+        "verdict", "numbers", "modalities", "training", "errors", "slices", "examples", "left-out", "data",
+        "model",
         "settings", "versions",
     ]  # fmt: skip
     for said in (
@@ -274,6 +275,13 @@ def test_scatter_leaves_out_what_is_not_a_number(tmp_path: Path) -> None:
 def test_thumbnail_of_every_kind(kind: str, mode: str) -> None:
     with Image.open(io.BytesIO(base64.b64decode(thumbnail(picture((50, 400), kind, mode))))) as small:
         assert small.size == (25, 200) and small.mode == "RGB"
+
+
+def test_thumbnail_scales_16_bits() -> None:
+    out = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 128 * 257, dtype=np.uint16)).save(out, "PNG")
+    with Image.open(io.BytesIO(base64.b64decode(thumbnail(out.getvalue())))) as small:
+        assert abs(small.getpixel((4, 4))[0] - 128) <= 2
 
 
 def test_thumbnail_turns_and_refuses() -> None:

@@ -26,7 +26,7 @@ from plait.tasks import LabelState, Task
 from plait.train import History, train_model
 
 Progress = Callable[[int, int, str], None]
-MAX_SLOPE = 1e3
+JUDGED_AT_ONCE = 1024
 
 
 @dataclass
@@ -67,6 +67,7 @@ def fit_model(
     torch.manual_seed(plan.settings.train.seed)
     model = build_model(plan, names)
     sources = {n: plan.prepared.sources[n] for n in names}
+    pairs = isinstance(model.head, PairHead)
     index_NM = plan.prepared.rows.index_NM[:, columns]
     rows = RowBatches(
         sources,
@@ -77,10 +78,11 @@ def fit_model(
         seed=plan.settings.train.seed,
     )
     val = RowBatches(sources, index_NM[plan.val])
+    right = RowBatches(sources, index_NM[plan.train[plan.target[plan.train] == 1]] if pairs else index_NM[:0])
     val_target = natural_target(plan.task, plan.target[plan.val], plan.labels)
 
     def score(current: PlaitModel) -> dict[str, float]:
-        calibrate_pairs(current, val, plan.target[plan.val])
+        calibrate_pairs(current, right, val, plan.target[plan.val])
         outputs = plan.task.activate(predict_logits(current, val), plan.labels)
         metrics = plan.task.metrics(val_target, outputs)
         numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
@@ -159,22 +161,41 @@ def fit_companions(
     }
 
 
-def calibrate_pairs(model: PlaitModel, val: RowBatches, target: np.ndarray) -> None:
-    """Fit the pair head's affine map on validation pairs (Platt 1999), so that 0.5 is where yes and no balance.
+def calibrate_pairs(model: PlaitModel, train: RowBatches, val: RowBatches, target: np.ndarray) -> None:
+    """Fit the pair head's calibration: cohort moments on training items, four weights on validation pairs.
 
-    Training sees its own pairs as nearer than new pairs are; without this a threshold learned in training is too
-    high for new ones.
+    Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new ones
+    (Platt 1999: a logistic regression on held-out scores).
     """
-    if not isinstance(model.head, PairHead) or len(np.unique(target)) < 2:
+    head = model.head
+    if not isinstance(head, PairHead) or len(np.unique(target)) < 2:
         return
-    model.head.calibrate(1.0, 0.0)
-    logits = predict_logits(model, val)
-    score = (logits[:, 1] - logits[:, 0])[:, None].astype(np.float64)
-    spread = float(score.std()) or 1.0
-    fitted = LogisticRegression(C=1e4).fit(score / spread, target)
-    slope = float(fitted.coef_[0, 0]) / spread
-    if 0 < slope < MAX_SLOPE:
-        model.head.calibrate(slope, float(fitted.intercept_[0]))
+    head.set_cohort(*gather_evidence(model, train, embed=True))
+    evidence = gather_evidence(model, val, embed=False)[0].double().cpu().numpy()
+    spread = evidence.std(0)
+    spread[spread == 0] = 1.0
+    fitted = LogisticRegression(C=100.0).fit(evidence / spread, target)
+    head.calibrate([*(fitted.coef_[0] / spread), float(fitted.intercept_[0])])
+
+
+def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list[torch.Tensor]:
+    """Embedded sides of complete rows, or the pair head's evidence of all rows, batch by batch."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    parts: list[list[torch.Tensor]] = []
+    with torch.inference_mode():
+        for start in range(0, len(rows), JUDGED_AT_ONCE):
+            batch = rows.__getitems__(list(range(start, min(start + JUDGED_AT_ONCE, len(rows)))))
+            inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+            present = batch["present"].to(device)
+            encoded = model.encode(inputs)
+            if embed:
+                parts.append([side[present.all(1)] for side in model.head.embed(encoded, present)])
+            else:
+                parts.append([model.head.evidence(model.fusion(encoded, present), encoded, present)])
+    model.train(was_training)
+    return [torch.cat(columns) for columns in zip(*parts, strict=True)]
 
 
 def natural_target(task: Task, target: np.ndarray, labels: LabelState) -> np.ndarray:

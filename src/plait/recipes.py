@@ -65,7 +65,6 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         },
     }  # fmt: skip
     if facts.task == "matching":
-        chosen["encoders"]["image_size"] = 288 if side == 224 else side
         chosen["fusion"] = {"name": "product", "width": 512, "dropout": 0.6}
         chosen["task"] = {"head": "pair"}
         chosen["train"] |= {

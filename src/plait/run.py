@@ -174,7 +174,7 @@ def make_split(
     chosen_group = None if group is None else [group[int(i)] for i in usable]
     split = np.full(len(table), "", dtype=object)
     if schema.split is None:
-        split[usable] = split_rows(len(usable), stratify=strata, group=chosen_group, seed=seed)
+        split[usable] = split_rows(len(usable), target=strata, group=chosen_group, seed=seed)
         return split, ["rows were split at random into train, val and test (80/10/10)"]
     own = np.asarray(read_split(table.column(schema.split)), dtype=object)
     split[usable] = own[usable]
@@ -186,7 +186,7 @@ def make_split(
         split[split == "val"] = "test"
         notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
     if "val" not in set(split[usable]):
-        split[usable] = carve_validation(split[usable], group=chosen_group, stratify=strata, seed=seed)
+        split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
         notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
     return split, notes
 

@@ -25,8 +25,8 @@ def verdict(**changes: object) -> str:
 
 def test_better_names_every_number() -> None:
     assert verdict() == (
-        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95% interval"
-        " 0.880 to 0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130)."
+        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95%"
+        " interval 0.880 to 0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130)."
     )
 
 

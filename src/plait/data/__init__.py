@@ -1,6 +1,7 @@
 """Data: tables, the cells in them, what their columns mean, how rows are split, and whether all is sound.
 
-Import from the files of this room; the names here are the few that most callers need. Nothing here imports torch.
+Import from the files of this room; the names here are the few that most callers need. Nothing here imports
+torch.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from plait.data.parsed import BadRow, Parsed
 
+_BEYOND = re.compile(r"-?[0-9]{19,}")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
 _MISSING = frozenset({"nan", "na", "n/a", "null", "none"})
@@ -57,8 +58,8 @@ def read_delimited(text: str, source: str, delimiter: str | None) -> Parsed:
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise ValueError(
-                    f"{source}: a quote opened in row {row} (line {start}) is never closed; every row after it "
-                    'would be lost. Close it, or double it ("") if it is part of the text'
+                    f"{source}: a quote opened in row {row} (line {start}) is never closed; every row after "
+                    'it would be lost. Close it, or double it ("") if it is part of the text'
                 ) from error
             bad.append(BadRow(row, None, f"broken quotes in line {start} ({error})"))
         else:
@@ -90,7 +91,7 @@ def type_column(cells: list[str]) -> pa.Array:
     kind = pa.string()
     if values and all(map(_WHOLE.fullmatch, values)):
         convert, kind = int, pa.int64()
-    elif values and all(map(_NUMBER.fullmatch, values)):
+    elif values and all(map(_NUMBER.fullmatch, values)) and not any(map(_BEYOND.fullmatch, values)):
         convert, kind = float, pa.float64()
     elif filled and all(cell.lower() in ("true", "false") for cell in filled):
         return pa.array([None if cell == "" else cell.lower() == "true" for cell in cells], pa.bool_())
@@ -121,5 +122,7 @@ def _read_header(reader: Any, source: str) -> list[str]:
     header = [name if name.strip() else f"unnamed_{i}" for i, name in enumerate(header)]
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise ValueError(f"{source}: the header names {repeated} more than once; give every column its own name")
+        raise ValueError(
+            f"{source}: the header names {repeated} more than once; give every column its own name"
+        )
     return header

@@ -34,8 +34,8 @@ def read_folder(folder: Path) -> pa.Table:
     shards = sorted(p for p in place.iterdir() if p.suffix == ".parquet" and p.is_file())
     if not shards:
         raise ValueError(
-            f"{folder}: a folder without a data set that can be read here; expected what save_to_disk() writes, or "
-            "Parquet files. Name the table inside it, or pass --format coco for a COCO folder"
+            f"{folder}: a folder without a data set that can be read here; expected what save_to_disk() "
+            "writes, or Parquet files. Name the table inside it, or pass --format coco for a COCO folder"
         )
     return _read_shards(shards, folder)
 

@@ -1,4 +1,4 @@
-"""The rules by which a column's kind is guessed: from its Arrow type, its name and an even sample of its values.
+"""The rules by which a column's kind is guessed: from its type, its name and a sample of its values.
 
 Each rule gives its reason in words, for the user to agree or to overrule. No rule reads a file.
 """
@@ -17,8 +17,8 @@ from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
 
 _SAMPLE = 1000
-_ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no|number)")
-_GROUP_NAME = re.compile(r"(image|photo|img|patient|subject|person|user|group|family|scene|video)_?id|groups?")
+_ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no)")
+_GROUP_NAME = re.compile(r"(image|photo|img|patient|subject|person|user|group|scene|video)_?id|groups?")
 _CODE_NAME = re.compile(r"(.*_)?(zip|zip_?code|post_?code|postal_?code|code)")
 _SOUND = (".wav", ".ogg", ".mp3", ".flac", ".m4a", ".opus")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")  # scripts without spaces
@@ -55,7 +55,9 @@ def is_list(table: Table, name: str) -> bool:
 
 def is_split(table: Table, name: str) -> bool:
     """Whether a column is called split and says nothing but train, val and test."""
-    if name.strip().lower() != "split" or count_distinct(table, name) > 2 * len(SPLIT_NAMES):
+    if name.strip().lower() != "split" or not _is_text(table.arrow.schema.field(name).type):
+        return False
+    if count_distinct(table, name) > 4 * len(SPLIT_NAMES):
         return False
     values = pc.unique(table.arrow.column(name)).to_pylist()
     return all(isinstance(v, str) and v.strip().lower() in SPLIT_NAMES for v in values)
@@ -63,19 +65,20 @@ def is_split(table: Table, name: str) -> bool:
 
 def is_group_name(table: Table, name: str) -> bool:
     """Whether a column is named like a group of rows and its values repeat."""
-    if not _GROUP_NAME.fullmatch(name.strip().lower()) or is_list(table, name):
+    if _GROUP_NAME.fullmatch(name.strip().lower()) is None or is_list(table, name):
         return False
-    return 1 < count_distinct(table, name) < len(table) - table.arrow.column(name).null_count
+    present = len(table) - int(table.arrow.column(name).null_count)
+    return 1 < count_distinct(table, name) < present
 
 
 def is_id_name(table: Table, name: str) -> bool:
-    """Whether a column is named like a row's name (or a data frame's index) and nearly all values differ."""
+    """Whether a column is named like a row's name (or a frame's index) and nearly all values differ."""
     lowered = name.strip().lower()
     named = _ID_NAME.fullmatch(lowered) or _GROUP_NAME.fullmatch(lowered) or lowered == "unnamed_0"
     kind = table.arrow.schema.field(name).type
     if not named or not (pa.types.is_integer(kind) or _is_text(kind)):
         return False
-    present = len(table) - table.arrow.column(name).null_count
+    present = len(table) - int(table.arrow.column(name).null_count)
     return present > 0 and count_distinct(table, name) >= 0.9 * present
 
 
@@ -88,7 +91,9 @@ def guess_column(table: Table, name: str) -> Guess:
     values = sample_values(table, name)
     share = sum(map(looks_like_image, values)) / max(1, len(values))
     if share >= 0.8:
-        return "image", "holds images" if not _is_text(kind) else "its values read like paths or data of images"
+        return "image", "holds images" if not _is_text(
+            kind
+        ) else "its values read like paths or data of images"
     if pa.types.is_boolean(kind):
         return "categorical", "says true or false"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -100,6 +105,32 @@ def guess_column(table: Table, name: str) -> Guess:
     return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
 
 
+def kind_fault(table: Table, name: str, kind: str, role: str) -> str | None:
+    """Why a column cannot be of a kind, in words that say what to do; None when it can."""
+    held = table.arrow.schema.field(name).type
+    number = pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_decimal(held)
+    number = number or pa.types.is_boolean(held)
+    content = pa.types.is_binary(held) or pa.types.is_large_binary(held) or pa.types.is_struct(held)
+    fits = {
+        "text": _is_text(held),
+        "image": _is_text(held) or content,
+        "numeric": number,
+        "categorical": _is_text(held) or number or (role == "target" and is_list(table, name)),
+    }
+    if pa.types.is_null(held) or fits[kind]:
+        return None
+    what = {"text": "text", "image": "paths, bytes or base64 text", "numeric": "numbers"}.get(
+        kind, "single values"
+    )
+    odd = ""
+    if kind == "numeric" and _is_text(held):
+        cells = [
+            (i, v) for i, v in enumerate(table.column(name)) if v is not None and not _reads_as_number(v)
+        ]
+        odd = f" (row {table.row_number(cells[0][0])} holds {cells[0][1][:40]!r})" if cells else ""
+    return f"column {name!r} cannot be {kind}: it holds {held}{odd}; expected {what}"
+
+
 def guess_target_kind(table: Table, name: str) -> Guess:
     """The kind of the target: categorical or numeric (None: nothing to learn from), and why."""
     column = table.arrow.column(name)
@@ -107,7 +138,10 @@ def guess_target_kind(table: Table, name: str) -> Guess:
     if column.null_count == len(table):
         return None, "every value is missing"
     if is_list(table, name):
-        return "categorical", "lists of labels"
+        item = kind.value_type
+        if _is_text(item) or pa.types.is_integer(item) or pa.types.is_null(item):
+            return "categorical", "lists of labels"
+        return None, f"lists of {item}; expected lists of labels"
     if _is_text(kind) or pa.types.is_boolean(kind):
         return "categorical", f"{distinct} different values that are no numbers"
     whole = pa.types.is_integer(kind)
@@ -152,6 +186,14 @@ def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
 def _count_words(text: str) -> float:
     """Words between spaces; two signs of a script without spaces count as one word."""
     return len(text.split()) + len(_WIDE.findall(text)) / 2
+
+
+def _reads_as_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_text(kind: pa.DataType) -> bool:

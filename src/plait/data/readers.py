@@ -98,7 +98,9 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
     if encoding is None:
         encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None and b"\x00" in data[:4096]:
-        raise ValueError(f'{source}: no text file, or UTF-16 without its mark (then pass encoding="utf-16-le")')
+        raise ValueError(
+            f'{source}: no text file, or UTF-16 without its mark (then pass encoding="utf-16-le")'
+        )
     try:
         return data.decode(encoding or "utf-8")
     except LookupError as error:
@@ -108,8 +110,8 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
             raise ValueError(f"{source}: not valid {encoding} (byte {error.start})") from error
         if not _is_chinese(data):
             raise ValueError(
-                f"{source}: not UTF-8 (byte {error.start} is {data[error.start]:#04x}); save it as UTF-8, or name "
-                'its encoding, such as encoding="cp1252" (Western) or encoding="gb18030" (Chinese)'
+                f"{source}: not UTF-8 (byte {error.start} is {data[error.start]:#04x}); save it as UTF-8, or "
+                'name its encoding, such as encoding="cp1252" (Western) or encoding="gb18030" (Chinese)'
             ) from error
     warnings.warn(
         f'{source}: not UTF-8; read as Chinese GB18030. Pass encoding="gb18030" or save it as UTF-8',
@@ -120,7 +122,7 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
 
 
 def _is_chinese(data: bytes) -> bool:
-    """Whether bytes are GB18030 beyond doubt: valid, and nearly all foreign letters belong to the old GB2312."""
+    """Whether bytes are GB18030 beyond doubt: valid, and nearly all foreign letters are of the old GB2312."""
     try:
         foreign = [c for c in data.decode("gb18030") if ord(c) > 127]
     except UnicodeDecodeError:

@@ -1,17 +1,25 @@
-"""What the columns of a table mean: kind (text, image, numeric, categorical) and role (input, target, id, ...).
+"""What the columns of a table mean: their kind (text, image, ...) and role (input, target, id, ...).
 
-:func:`guess_schema` guesses both, gives the reason for each guess, and obeys every name that the user gives.
-The rules that look into the values are in :mod:`plait.data.kinds`. A modality is one text or image column; all
-numeric and categorical input columns together are one modality, ``tabular``.
+:func:`guess_schema` guesses both, gives the reason for each guess, and obeys every name that the user
+gives. The rules that look into the values are in :mod:`plait.data.kinds`. A modality is one text or image
+column; all numeric and categorical input columns together are one modality, ``tabular``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plait.data.kinds import guess_column, guess_target_kind, is_group_name, is_id_name, is_list, is_split
+from plait.data.kinds import (
+    guess_column,
+    guess_target_kind,
+    is_group_name,
+    is_id_name,
+    is_list,
+    is_split,
+    kind_fault,
+)
 from plait.data.table import Table
 from plait.registry import unknown_name
 
@@ -61,14 +69,19 @@ class Schema:
             if column.kind is not None and column.kind not in KINDS:
                 raise ValueError(f"column {column.name!r}: {unknown_name('kind', column.kind, list(KINDS))}")
             if column.role == "input" and column.kind is None:
-                raise ValueError(f"column {column.name!r} is an input without a kind; expected one of {KINDS}")
+                raise ValueError(
+                    f"column {column.name!r} is an input without a kind; expected one of {KINDS}"
+                )
         for role in _ONCE:
             holders = [column.name for column in self.columns if column.role == role]
             if len(holders) > 1:
                 raise ValueError(f"the columns {holders} all have the role {role!r}; expected one at most")
         tabular = [c.name for c in self.columns if c.role == "input" and c.kind in ("numeric", "categorical")]
-        if tabular and any(c.name == "tabular" and c.role == "input" and c.name not in tabular for c in self.columns):
-            raise ValueError("a text or image column is named 'tabular', the name of all numbers together; rename it")
+        single = [c.name for c in self.columns if c.role == "input" and c.name not in tabular]
+        if tabular and "tabular" in single:
+            raise ValueError(
+                "a text or image column is named 'tabular', as all numbers together are; rename it"
+            )
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -129,7 +142,9 @@ class Schema:
         keys = {"name", "kind", "role", "reason"}
         rows = data.get("columns") if isinstance(data, dict) and set(data) == {"columns"} else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == keys for row in rows):
-            raise ValueError(f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}")
+            raise ValueError(
+                f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}"
+            )
         for row in rows:
             if not all(isinstance(v, str) or (k == "kind" and v is None) for k, v in row.items()):
                 raise ValueError(f"not a schema: {row!r}; expected texts")
@@ -173,13 +188,20 @@ def guess_schema(
         id: The column that names rows.
 
     Raises:
-        ValueError: A column that is not there, or one column under two names that exclude each other.
+        ValueError: A column that is not there, one that is named as two things, or one whose values cannot be
+            of the kind it is given.
     """
-    kinds = _claims(table, {"text": text, "image": image, "numeric": numeric, "categorical": categorical}, "kind")
-    roles = _claims(table, {"target": target, "split": split, "group": group, "id": id, "ignored": ignore}, "role")
+    named_kinds = {"text": text, "image": image, "numeric": numeric, "categorical": categorical}
+    named_roles = {"target": target, "split": split, "group": group, "id": id, "ignored": ignore}
+    kinds = _claims(table, named_kinds, "kind")
+    roles = _claims(table, named_roles, "role")
     for name in kinds:
         if roles.get(name, "target") != "target":
             raise ValueError(f"column {name!r} is named as {kinds[name]} and as {roles[name]}; name it once")
+    for name, kind in kinds.items():
+        fault = kind_fault(table, name, kind, roles.get(name, "input"))
+        if fault is not None:
+            raise ValueError(f"{table.source}: {fault}")
     taken = set(roles.values())
     columns = []
     for name in table.column_names:
@@ -216,11 +238,12 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         and len(modalities) == 2
         and all(m.kind != "tabular" for m in modalities)
     ):
-        return "matching", f"{target.name!r} says 0 or 1 of {modalities[0].name!r} and {modalities[1].name!r}"
+        pair = f"{modalities[0].name!r} and {modalities[1].name!r}"
+        return "matching", f"{target.name!r} says 0 or 1 of {pair}"
     return "classification", f"{target.name!r} has {len(distinct)} classes"
 
 
-def _claims(table: Table, given: dict[str, str | Sequence[str] | None], what: str) -> dict[str, str]:
+def _claims(table: Table, given: Mapping[str, str | Sequence[str] | None], what: str) -> dict[str, str]:
     """Column -> the kind or role that the user gave it."""
     claims: dict[str, str] = {}
     for claim, names in given.items():
@@ -228,7 +251,9 @@ def _claims(table: Table, given: dict[str, str | Sequence[str] | None], what: st
             if name not in table.column_names:
                 raise ValueError(f"{table.source}: {unknown_name('column', name, table.column_names)}")
             if claims.get(name, claim) != claim:
-                raise ValueError(f"column {name!r} is named as {claims[name]} and as {claim}; give it one {what}")
+                raise ValueError(
+                    f"column {name!r} is named as {claims[name]} and as {claim}; give it one {what}"
+                )
             claims[name] = claim
     return claims
 

@@ -1,8 +1,8 @@
 """Which rows train, which validate, which test; and the alarm when one content stands on two sides.
 
-Rows of one group (all captions of a photo, all visits of a patient) always stay on one side, and so do rows that
-share a content hash. Splits are stratified by the target where it has classes, and by its quantiles where it is a
-number. Every class keeps a row in train. Nothing here looks at a model's results.
+Rows of one group (all captions of a photo, all visits of a patient) always stay on one side, and so do
+rows that share a content hash. Splits are stratified by the target where it has classes, and by its
+quantiles where it is a number. Every class keeps a row in train. Nothing here looks at a model's results.
 """
 
 from __future__ import annotations
@@ -81,10 +81,10 @@ def split_rows(
         content: Content hashes, a list or a list a column; rows that share one stay together.
         fractions: The shares of train, val and test; they add up to 1.
         seed: The same seed gives the same split.
-        stratify: Whether every split shall have about the same share of each class; None: where a target is given.
+        stratify: Whether every split shall have about the same share of each class; None: if target is given.
 
     Returns:
-        "train", "val" or "test" a row [n]. Every split asked for gets a row where the number of groups allows.
+        "train", "val" or "test" a row [n]. Each split asked for gets a row where the number of groups allows.
 
     Raises:
         ValueError: Shares that do not add up to 1, or lists of another length than n.
@@ -157,9 +157,9 @@ def carve_validation(
         raise ValueError("the split has no train rows to take validation rows from")
 
     def pick(values: Sequence[Any] | None) -> list[Any] | None:
-        return None if values is None else [values[i] for i in rows]
+        return None if values is None else [values[int(i)] for i in rows]
 
-    contents = {name: [values[i] for i in rows] for name, values in _columns_of(content).items()}
+    contents = {name: [values[int(i)] for i in rows] for name, values in _columns_of(content).items()}
     made[rows] = split_rows(
         len(rows),
         target=pick(target),
@@ -185,7 +185,8 @@ def find_leakage(split: Sequence[str] | Labels, content: Mapping[str, Sequence[s
     leaks: list[Leak] = []
     for column, keys in content.items():
         if len(keys) != len(split):
-            raise ValueError(f"column {column!r} has {len(keys)} hashes for {len(split)} rows; expected one a row")
+            given = f"{len(keys)} hashes for {len(split)} rows"
+            raise ValueError(f"column {column!r} has {given}; expected one a row")
         seen: dict[str, dict[str, list[int]]] = {}
         for row, key in enumerate(keys):
             if key is not None:
@@ -198,8 +199,15 @@ def find_leakage(split: Sequence[str] | Labels, content: Mapping[str, Sequence[s
 
 def _read_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     shares = tuple(float(f) for f in fractions)
-    if len(shares) != 3 or not all(0 <= f <= 1 for f in shares) or abs(sum(shares) - 1) > 1e-6 or shares[0] == 0:
-        raise ValueError(f"fractions are {fractions}; expected three shares that add up to 1, such as (0.8, 0.1, 0.1)")
+    if (
+        len(shares) != 3
+        or not all(0 <= f <= 1 for f in shares)
+        or abs(sum(shares) - 1) > 1e-6
+        or shares[0] == 0
+    ):
+        raise ValueError(
+            f"fractions are {fractions}; expected three that add up to 1, such as (0.8, 0.1, 0.1)"
+        )
     return shares[0], shares[1], shares[2]
 
 
@@ -210,7 +218,7 @@ def _columns_of(content: Content | None) -> dict[str, Sequence[str | None]]:
 
 
 def _tie_rows(n: int, group: Sequence[Any] | None, content: Content | None) -> Ints:
-    """The number of the unit (rows that stay together) of each row, units counted from 0 in order of first row."""
+    """For each row the number of its unit: the rows that stay together with it."""
     parent = list(range(n))
 
     def find(i: int) -> int:
@@ -244,7 +252,9 @@ def _is_continuous(target: Sequence[Any] | None) -> bool:
     if target is None:
         return False
     given = [v for v in target if v is not None]
-    if not given or not all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in given):
+    if not given or not all(
+        isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in given
+    ):
         return False
     distinct = len(set(given))
     return distinct > 20 and (any(float(v) % 1 != 0 for v in given) or distinct > 0.05 * len(given))
@@ -260,7 +270,7 @@ def _strata(target: Sequence[Any], classes: list[tuple[Any, ...]]) -> Ints:
 
 
 def _deal_rows(strata: Ints, shares: tuple[float, float, float], rng: np.random.Generator) -> Labels:
-    """Rows sorted by stratum, then dealt out evenly along the line: each stratum gets its share of each split."""
+    """Rows sorted by stratum, then dealt out evenly along the line: each stratum gets its share."""
     n = len(strata)
     order = np.lexsort((rng.random(n), rng.permutation(int(strata.max()) + 1)[strata]))
     split = np.full(n, "train", dtype="<U5")
@@ -273,8 +283,10 @@ def _deal_rows(strata: Ints, shares: tuple[float, float, float], rng: np.random.
     return split
 
 
-def _deal_units(units: Ints, strata: Ints, shares: tuple[float, float, float], rng: np.random.Generator) -> Labels:
-    """Units dealt out one by one to the split that lacks their strata most; the largest first, into train."""
+def _deal_units(
+    units: Ints, strata: Ints, shares: tuple[float, float, float], rng: np.random.Generator
+) -> Labels:
+    """Units dealt out one by one to the split that lacks their strata most; oversized ones first."""
     num_units = int(units.max()) + 1
     sizes = np.bincount(units, minlength=num_units)
     rows_of = np.split(np.argsort(units, kind="stable"), np.cumsum(sizes)[:-1])

@@ -1,5 +1,4 @@
-"""One table type for every source: Arrow columns, the folder that relative paths count from, and row
-numbers.
+"""One table type for every source: Arrow columns, the folder of relative paths, and row numbers.
 
 :func:`read_table` takes files (CSV, TSV, JSON, JSON lines, Parquet, Arrow), Hugging Face and Parquet
 folders, data frames of any library that speaks the Arrow C stream, dictionaries of columns and lists of
@@ -111,7 +110,9 @@ class Table:
         """
         made = make_column(name, list(values))
         if len(made) != len(self):
-            raise ValueError(f"column {name!r} has {len(made)} values for {len(self)} rows; expected one a row")
+            raise ValueError(
+                f"column {name!r} has {len(made)} values for {len(self)} rows; expected one a row"
+            )
         if name in self.arrow.column_names:
             place = self.arrow.column_names.index(name)
             return replace(self, arrow=self.arrow.set_column(place, name, made))

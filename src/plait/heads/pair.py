@@ -7,6 +7,7 @@ towers learn from an alignment term as well: within a batch of right pairs, ever
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +51,10 @@ class PairHead(nn.Module):
         nn.init.zeros_(self.linear.bias)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         self.scale = nn.Parameter(torch.tensor(10.0))
-        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0, 0.0, 0.0]))
+        for side in ("left", "right"):
+            self.register_buffer(f"{side}_mean_D", torch.zeros(width))
+            self.register_buffer(f"{side}_covariance_DD", torch.eye(width))
 
     def embed(self, encoded: list[Encoded], present_BM: Tensor) -> list[Tensor]:
         """Both sides in the shared space, unit length, [B, width] each."""
@@ -59,16 +63,45 @@ class PairHead(nn.Module):
 
     def forward(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
         """Return logits [B, 2] whose softmax is (no, yes)."""
-        left_BD, right_BD = self.embed(encoded, present_BM)
-        cosine_B = (left_BD * right_BD).sum(1)
-        cosine_B = torch.where(present_BM.all(1), cosine_B, torch.zeros_like(cosine_B))
-        score_B = self.scale * cosine_B + self.linear(fused.fused_BD).squeeze(1)
-        score_B = self.calibration[0] * score_B + self.calibration[1]
+        score_B = self.evidence(fused, encoded, present_BM) @ self.calibration[:3] + self.calibration[3]
         return torch.stack([-score_B / 2, score_B / 2], dim=1)
 
-    def calibrate(self, slope: float, shift: float) -> None:
-        """Set the affine map of the score, fitted on validation pairs after training."""
-        self.calibration.copy_(torch.tensor([slope, shift]))
+    def evidence(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+        """What the calibrated score is made of [B, 3]: the raw score, and the cosine as each side's cohort sees it.
+
+        A bland caption is near to every photo, a sharp one to none. The second number says how far the cosine lies
+        above what the left item gives with the training items of the right side, in standard deviations; the third
+        the other way round (S-norm: Auckenthaler, Carey, Lloyd-Thomas 2000, with both moments in closed form).
+        """
+        left_BD, right_BD = self.embed(encoded, present_BM)
+        both_B = present_BM.all(1)
+        cosine_B = (left_BD * right_BD).sum(1)
+        raw_B = self.scale * torch.where(both_B, cosine_B, torch.zeros_like(cosine_B))
+        raw_B = raw_B + self.linear(fused.fused_BD).squeeze(1)
+        if self.training:
+            zeros_B = torch.zeros_like(raw_B)
+            return torch.stack([raw_B, zeros_B, zeros_B], dim=1)
+        seen = []
+        for item_BD, mean_D, covariance_DD in (
+            (left_BD, self.right_mean_D, self.right_covariance_DD),
+            (right_BD, self.left_mean_D, self.left_covariance_DD),
+        ):
+            spread_B = ((item_BD @ covariance_DD) * item_BD).sum(1).clamp(min=1e-12).sqrt()
+            seen.append(torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B)))
+        return torch.stack([raw_B, *seen], dim=1)
+
+    @torch.no_grad()
+    def set_cohort(self, left_ND: Tensor, right_ND: Tensor) -> None:
+        """Take mean and covariance of embedded training items of each side."""
+        for side, items_ND in (("left", left_ND), ("right", right_ND)):
+            mean_D = items_ND.mean(0)
+            centred_ND = items_ND - mean_D
+            getattr(self, f"{side}_mean_D").copy_(mean_D)
+            getattr(self, f"{side}_covariance_DD").copy_(centred_ND.T @ centred_ND / len(items_ND))
+
+    def calibrate(self, weights: Sequence[float]) -> None:
+        """Set the weights of the three numbers of ``evidence`` and the constant, fitted on validation pairs."""
+        self.calibration.copy_(torch.tensor(list(weights), dtype=self.calibration.dtype))
 
     def alignment_loss(self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor) -> Tensor | None:
         """Symmetric cross-entropy over the batch of right pairs.

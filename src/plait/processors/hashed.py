@@ -41,6 +41,8 @@ class HashedTextProcessor:
         [[1, 1, 1], [1, 1, 0]]
     """
 
+    kind = "text"
+
     def __init__(self, num_buckets: int = 20_000, max_length: int = 128) -> None:
         if num_buckets <= NUM_RESERVED or max_length < 2:
             raise ValueError(

@@ -58,6 +58,8 @@ class ImageProcessor:
         max_pixels: Larger images are refused.
     """
 
+    kind = "image"
+
     def __init__(
         self,
         size: int,

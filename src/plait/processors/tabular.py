@@ -40,6 +40,8 @@ class TabularProcessor:
         [[2], [0]]
     """
 
+    kind = "tabular"
+
     def __init__(self, numeric: dict[str, tuple[float, float]], categorical: dict[str, list[str]]) -> None:
         if not numeric and not categorical:
             raise ValueError(

@@ -33,6 +33,8 @@ class TextProcessor:
         num_truncated: How many texts were cut since the processor was made.
     """
 
+    kind = "text"
+
     def __init__(self, folder: str | Path, max_length: int = 128) -> None:
         if max_length < 4:
             raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")

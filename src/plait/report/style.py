@@ -69,8 +69,9 @@ tr:last-child td{border-bottom:0}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 td:last-child,th:last-child{padding-right:0}
 td.name{min-width:7em} td.nowrap{white-space:nowrap}
-code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"Noto Sans Mono CJK SC",monospace;
+code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
 font-size:.9em}
+h2+dl,h2+.tiles,h2+pre.eq,h2+.scroll{margin-top:14px} pre.eq+dl{margin-top:16px}
 pre.eq{margin:0;padding:12px 15px;background:var(--track);border-radius:8px;white-space:pre-wrap;
 font-size:.95rem;
 font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}

@@ -25,7 +25,8 @@ def thumbnail(data: bytes, *, side: int = SIDE) -> str:
             opened.draft("RGB", (side * 2, side * 2))
             picture = ImageOps.exif_transpose(opened)
             if picture.mode.startswith(("I", "F")):
-                picture = ImageOps.autocontrast(picture.convert("F").convert("L"))
+                # 16 bits are scaled to 8; a plain conversion would clip them to white.
+                picture = picture.convert("F").point(lambda level: level / 257.0 + 0.0).convert("L")
             picture = picture.convert("RGBA")
             picture.thumbnail((side, side))
             flat = Image.new("RGB", picture.size, "white")
