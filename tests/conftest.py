@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import random
 import socket
@@ -51,4 +52,42 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("PLAIT_TEST_DATA", ROOT / ".." / "shared" / "data")).resolve()
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}; set PLAIT_TEST_DATA")
+    return folder
+
+
+SCRATCH = [
+    "encoders.text=scratch:text",
+    "encoders.image=scratch:image",
+    "encoders.image_size=32",
+    "train.threads=1",
+]
+
+
+@pytest.fixture(scope="session")
+def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 48 rows: text, photo, number; label "yes" where one of red photo and "sunny" holds."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("posts")
+    (folder / "img").mkdir()
+    rows = []
+    for i in range(48):
+        red, sunny = bool(i % 2), bool(i // 2 % 2)
+        Image.new("RGB", (32, 32), (200, 40, i) if red else (i, 40, 200)).save(folder / f"img/{i}.png")
+        text = f"it was {'sunny' if sunny else 'rainy'} on day {i}"
+        label = "yes" if red != sunny else "no"
+        split = "test" if i >= 40 else "val" if i >= 32 else "train"
+        rows.append([f"r{i:03d}", text, f"img/{i}.png", i * 0.5 + 0.25, label, split])
+    with open(folder / "posts.csv", "w", encoding="utf-8", newline="") as out:
+        csv.writer(out).writerows([["id", "text", "image", "size", "label", "split"], *rows])
+    return folder / "posts.csv"
+
+
+@pytest.fixture(scope="session")
+def posts_model(posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of those posts, with encoders trained from scratch for two epochs."""
+    import plait
+
+    folder = tmp_path_factory.mktemp("posts_model") / "model"
+    plait.fit(posts, "label", epochs=2, output=folder, set=SCRATCH)
     return folder

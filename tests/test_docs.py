@@ -119,7 +119,7 @@ def read_command(node: Any, line: str) -> None:
             if option is not None and not getattr(option, "is_flag", False) and not equals:
                 assert words, f"{flag} wants a value in: {line}"
                 value = words.pop(0)
-                choices = getattr(option.type, "choices", None)
+                choices = getattr(getattr(option, "type", None), "choices", None)
                 assert not choices or value in choices, f"{flag} does not take {value!r} in: {line}"
         else:
             given += 1

@@ -1,314 +1,18 @@
-"""The Python API: ``fit`` a table, ``load`` a model folder, and what a fitted model can do.
-
-The command line says the same words and calls what is here.
-"""
+"""The Python API: ``fit`` a table, ``load`` a model folder. The command line says the same words and calls these."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import torch
-
-from plait.batches import RowBatches, predict_logits
-from plait.data.schema import Schema
-from plait.data.table import BadRow, Table
-from plait.fitting import natural_target
-from plait.judging import Jury, judge
-from plait.model import PlaitConfig, PlaitModel
-from plait.modelcard import describe_model, versions
-from plait.prepare import Inputs, Prepared, add_tabular, prepare
-from plait.report import write_report
-from plait.rows import apply_policy
-from plait.settings import DataSettings, RunSettings, read_settings, write_settings
-from plait.sources import open_source
-from plait.tasks import TASKS, LabelState
+from plait.fitted import Plait
+from plait.modelfolder import load_model_folder
+from plait.run import run_fit
+from plait.settings import RunSettings
 
 Progress = Callable[[int, int, str], None]
-FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "run.yaml", "schema.json")
-
-
-class Plait:
-    """A fitted model: the network, what reads its inputs, and what turns its outputs into answers.
-
-    Made by :func:`plait.fit` or :func:`plait.load`.
-
-    Attributes:
-        model: The fused network.
-        companions: One network per modality alone, for comparison; may be empty.
-        inputs: Processors and frozen encoders.
-        labels: Class names, or the mean and spread of a number.
-        schema: Columns of the training table.
-        settings: The resolved run.
-        report: The report of the run, the same numbers as in report.json.
-    """
-
-    def __init__(
-        self,
-        model: PlaitModel,
-        companions: dict[str, PlaitModel],
-        inputs: Inputs,
-        labels: LabelState,
-        schema: Schema,
-        settings: RunSettings,
-        report: dict[str, Any] | None = None,
-    ) -> None:
-        self.model, self.companions, self.inputs = model, companions, inputs
-        self.labels, self.schema, self.settings = labels, schema, settings
-        self.report = report or {}
-        self.task = TASKS.get(model.config.task)
-
-    def __repr__(self) -> str:
-        names = ", ".join(self.model.config.modality_names)
-        return f"Plait({self.task.name} of {self.schema.target!r} from {names}; fusion {self.settings.fusion.name})"
-
-    def predict(
-        self,
-        table: Any,
-        *,
-        on_bad_row: str = "missing",
-        progress: Progress | None = None,
-        format: str | None = None,
-    ) -> pa.Table:
-        """Predict every row.
-
-        Args:
-            table: Anything ``plait.data.table.read_table`` takes. The target is not needed; a column the model was
-                trained with may be absent, its modality then counts as missing.
-            on_bad_row: "missing" (an unreadable cell counts as missing), "skip" (the row gets no prediction) or
-                "error".
-            progress: Called with (done, total, what).
-            format: Format of a file whose name does not tell it.
-
-        Returns:
-            One row per input row, in order: ``row`` (number in the source), the id column if the model knows one,
-            ``prediction``, for classes ``probability`` and ``probability_<class>``, and ``problem``, which says what
-            could not be read, else null.
-
-        Raises:
-            ValueError: The table cannot be read, or has bad rows under "error", or none of the model's columns.
-        """
-        opened = self._open(table, format)
-        prepared, keep = self._prepare(opened, on_bad_row, progress)
-        outputs = self._outputs(prepared, keep, progress)
-        return self._prediction_table(opened, prepared, keep, outputs)
-
-    def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
-        """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows without a prediction.
-
-        Raises:
-            ValueError: The task predicts a number, or as :meth:`predict`.
-        """
-        if not self.labels.classes:
-            raise ValueError("this model predicts a number, which has no probabilities; use predict()")
-        opened = self._open(table, None)
-        prepared, keep = self._prepare(opened, on_bad_row, progress)
-        proba = np.full((len(opened), len(self.labels.classes)), np.nan)
-        proba[keep] = self._outputs(prepared, keep, progress)
-        return proba
-
-    def evaluate(
-        self,
-        table: Any,
-        *,
-        rows: str | None = None,
-        report: str | Path | None = None,
-        on_bad_row: str = "error",
-        annotations: str | None = None,
-        format: str | None = None,
-        progress: Progress | None = None,
-    ) -> dict[str, Any]:
-        """Judge the model on rows with known targets.
-
-        Args:
-            table: The rows; a COCO folder is opened as in training.
-            rows: Which split to judge when the table has the model's split column: "test", "val", "train" or
-                "all". None: test if there is one, else val, else all.
-            report: Path of an HTML report to write (its JSON lies beside it).
-            on_bad_row: "error", "missing" or "skip".
-            annotations: Folder of COCO annotations other than ``annotations``.
-            format: Format of a file whose name does not tell it.
-            progress: Called with (done, total, what).
-
-        Returns:
-            The report, with the numbers under "evaluation" and the sentence under "verdict".
-
-        Raises:
-            ValueError: No target column, no readable row, or as :meth:`predict`.
-        """
-        data = DataSettings(format=format or ("coco" if self.settings.data.format == "coco" else None))
-        opened = open_source(
-            table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed
-        )
-        chosen, split = self._choose_rows(opened.table, rows)
-        target = self.schema.target
-        if target not in chosen.column_names:
-            raise ValueError(
-                f"{chosen.source} has no column {target!r}, which holds the answers this model is judged by; "
-                "use predict for rows without answers"
-            )
-        prepared, keep = self._prepare(chosen, on_bad_row, progress)
-        jury = self.jury(prepared, keep, split)
-        result = self.report_of(jury, prepared, progress)
-        if report is not None:
-            write_report(Path(report), result, title=f"Plait: {self.task.name} of {target}")
-        return result
-
-    def jury(self, prepared: Prepared, positions: np.ndarray, split: str) -> Jury:
-        """Collect what judging needs; rows whose target cannot be read, or is of an unknown class, are reported."""
-        assert self.schema.target is not None
-        rows = prepared.rows
-        cells = rows.table.column(self.schema.target)
-        kept, values = [], []
-        for position in positions:
-            value = self.task.parse(cells[int(position)])
-            if value is None:
-                rows.report(int(position), self.schema.target, f"no {self.task.expects} but {cells[int(position)]!r}")
-            elif self.task.name == "classification" and value not in self.labels.classes:
-                rows.report(int(position), self.schema.target, f"class {value!r} was not seen in training")
-            else:
-                kept.append(int(position))
-                values.append(value)
-        if not kept:
-            raise ValueError(f"no row of {rows.table.source} has a target this model can be judged by")
-        chosen = np.array(kept, dtype=np.int64)
-        encoded = self.task.encode(values, self.labels)
-        group = None
-        if self.schema.group and self.schema.group in rows.table.column_names:
-            group = np.array([str(g) for g in rows.table.take(chosen).column(self.schema.group)])
-        sliced = [c.name for c in self.schema.columns if c.kind == "categorical" and c.role == "input"]
-        return Jury(
-            self.model, self.companions, self.task, self.labels, prepared, chosen,
-            natural_target(self.task, encoded, self.labels), values, group,
-            [c for c in sliced if c in rows.table.column_names], split,
-        )  # fmt: skip
-
-    def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:
-        """The report of one judging, with the facts of this model around it."""
-        judged = judge(jury, progress=progress, seed=self.settings.train.seed)
-        evaluation = judged.evaluation
-        table = prepared.rows.table
-        evaluation["bad_rows"] = [
-            {"row": table.row_number(b.row), "column": b.column, "reason": b.reason} for b in prepared.rows.bad
-        ] + [{"row": b.row, "column": b.column, "reason": b.reason} for b in table.bad_rows]
-        evaluation["counts"] = {**prepared.rows.notes, **self._counts()}
-        base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
-        return {**describe_model(self), **base, "verdict": judged.verdict, "evaluation": evaluation}
-
-    def save(self, folder: str | Path) -> Path:
-        """Write the model folder: JSON, YAML and safetensors only.
-
-        Raises:
-            ValueError: The folder exists and holds something else than a Plait model.
-        """
-        folder = Path(folder)
-        if folder.exists() and any(folder.iterdir()) and not (folder / "inputs.json").exists():
-            working = {"checkpoints", "logs", "resume.json"}
-            if {p.name for p in folder.iterdir()} - working:
-                raise ValueError(f"{folder} holds other files; choose a new folder")
-        folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(folder)
-        self.inputs.save(folder)
-        for number, (name, companion) in enumerate(self.companions.items()):
-            place = folder / "companions" / f"{number:02d}"
-            companion.save_pretrained(place)
-            (place / "modality.json").write_text(json.dumps({"name": name}), encoding="utf-8")
-        _write_json(folder / "labels.json", self.labels.to_json())
-        _write_json(folder / "schema.json", self.schema.to_json())
-        write_settings(folder / "run.yaml", self.settings, {"versions": versions(), **self.report.get("facts", {})})
-        if self.report:
-            write_report(folder, self.report, title=f"Plait: {self.task.name} of {self.schema.target}")
-        return folder
-
-    def _open(self, table: Any, format: str | None) -> Table:
-        opened = open_source(table, DataSettings(format=format), task=self.task.name).table
-        wanted = [c for m in self.inputs.modalities for c in m.columns]
-        if not set(wanted) & set(opened.column_names):
-            raise ValueError(
-                f"{opened.source} has none of the columns this model reads ({', '.join(wanted)}); it has "
-                f"{', '.join(opened.column_names)}"
-            )
-        return opened
-
-    def _prepare(self, table: Table, policy: str, progress: Progress | None) -> tuple[Prepared, np.ndarray]:
-        prepared = prepare(table, self.inputs, progress=progress)
-        add_tabular(prepared, self.inputs)
-        return prepared, apply_policy(prepared.rows, policy)
-
-    def _outputs(self, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
-        batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
-        return self.task.activate(predict_logits(self.model, batches, progress=progress), self.labels)
-
-    def _choose_rows(self, table: Table, rows: str | None) -> tuple[Table, str]:
-        column = self.schema.split
-        if column is None or column not in table.column_names:
-            if rows not in (None, "all"):
-                raise ValueError(f"{table.source} has no split column, so --rows {rows} cannot be chosen; use all")
-            return table, "all"
-        from plait.data.split import read_split
-
-        split = read_split(table.column(column))
-        present = [s for s in ("test", "val", "train") if (split == s).any()]
-        if rows is None:
-            rows = next((s for s in ("test", "val") if s in present), "all")
-        if rows == "all":
-            return table, "all"
-        if rows not in present:
-            raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
-        return table.take(np.flatnonzero(split == rows)), rows
-
-    def _counts(self) -> dict[str, int]:
-        found = {}
-        for name, processor in self.inputs.processors.items():
-            for attribute, words in (
-                ("num_truncated", "texts cut"), ("num_invalid", "numbers unreadable"),
-                ("num_unknown", "categories unknown"), ("num_clipped", "numbers clipped"),
-            ):  # fmt: skip
-                count = getattr(processor, attribute, 0)
-                total = sum(count.values()) if isinstance(count, dict) else int(count)
-                if total:
-                    found[f"{name}: {words}"] = total
-        return found
-
-    def _prediction_table(
-        self, table: Table, prepared: Prepared, keep: np.ndarray, outputs: np.ndarray
-    ) -> pa.Table:
-        n = len(table)
-        place = {int(p): i for i, p in enumerate(keep)}
-        decoded = self.task.decode(outputs, self.labels)
-        columns: dict[str, Any] = {"row": [table.row_number(i) for i in range(n)]}
-        if self.schema.id and self.schema.id in table.column_names:
-            columns[self.schema.id] = table.column(self.schema.id)
-        columns["prediction"] = [decoded[place[i]] if i in place else None for i in range(n)]
-        if self.labels.classes:
-            filled = np.full((n, len(self.labels.classes)), np.nan)
-            filled[keep] = outputs
-            nothing = np.isnan(filled[:, 0])
-            if self.task.name != "multilabel":
-                columns["probability"] = pa.array(filled.max(1), mask=nothing)
-            for c, name in enumerate(self.labels.classes):
-                columns[f"probability_{name}"] = pa.array(filled[:, c], mask=nothing)
-        problems: dict[int, list[str]] = {}
-        for bad in prepared.rows.bad:
-            problems.setdefault(bad.row, []).append(f"{bad.column}: {bad.reason}" if bad.column else bad.reason)
-        empty = ~prepared.rows.present_NM.any(1)
-        for i in np.flatnonzero(empty):
-            problems.setdefault(int(i), []).append("nothing to read in this row")
-        columns["problem"] = pa.array(["; ".join(problems[i]) if i in problems else None for i in range(n)], pa.string())
-        made = pa.table(columns)
-        return _with_unparsed(made, table.bad_rows)
-
-
-def _with_unparsed(predictions: pa.Table, bad_rows: Sequence[BadRow]) -> pa.Table:
-    """Add a line for every source row that could not even be parsed, so that no row vanishes; sorted by row."""
-    if not bad_rows:
-        return predictions
-    extra = pa.table({"row": [b.row for b in bad_rows], "problem": [b.reason for b in bad_rows]})
-    return pa.concat_tables([predictions, extra], promote_options="default").sort_by("row")
+__all__ = ["Plait", "fit", "load"]
 
 
 def load(folder: str | Path) -> Plait:
@@ -318,42 +22,7 @@ def load(folder: str | Path) -> Plait:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no model folder at {folder}; plait fit TABLE --target COL -o {folder} makes one")
-    lacking = [f for f in FOLDER_FILES if not (folder / f).is_file()]
-    if lacking:
-        unfinished = " (training there has not finished: run the same fit again with --resume)"
-        raise ValueError(
-            f"{folder} is not a Plait model: {', '.join(lacking)} not found"
-            + (unfinished if (folder / "checkpoints").is_dir() else "")
-        )
-    try:
-        labels = LabelState.from_json(json.loads((folder / "labels.json").read_text(encoding="utf-8")))
-        schema = Schema.from_json(json.loads((folder / "schema.json").read_text(encoding="utf-8")))
-        report_file = folder / "report.json"
-        report = json.loads(report_file.read_text(encoding="utf-8")) if report_file.is_file() else {}
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder} is damaged: {error}") from error
-    settings = read_settings(folder / "run.yaml")
-    inputs = Inputs.load(folder)
-    companions = {}
-    for place in sorted((folder / "companions").glob("*/modality.json")):
-        name = json.loads(place.read_text(encoding="utf-8"))["name"]
-        companions[name] = _load_network(place.parent)
-    return Plait(_load_network(folder), companions, inputs, labels, schema, settings, report)
-
-
-def _load_network(folder: Path) -> PlaitModel:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        model = PlaitModel(PlaitConfig.from_pretrained(folder, local_files_only=True))
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise ValueError(f"the model in {folder} is damaged: {str(error).splitlines()[0]}") from error
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return Plait(*load_model_folder(Path(folder)))
 
 
 def fit(
@@ -375,6 +44,7 @@ def fit(
     seed: int | None = None,
     output: str | Path | None = None,
     format: str | None = None,
+    encoding: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
     settings: RunSettings | None = None,
@@ -403,6 +73,7 @@ def fit(
         seed: Seed of everything random.
         output: Folder to save the model in.
         format: Format of the source when its name does not tell it; "coco".
+        encoding: Encoding of a text file that is not UTF-8.
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
         settings: A full set of settings to start from.
@@ -417,7 +88,6 @@ def fit(
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
     """
-    from plait.run import run_fit
 
     def names(value: Sequence[str] | str) -> list[str]:
         return [value] if isinstance(value, str) else list(value)
@@ -426,14 +96,11 @@ def fit(
         "recipe": recipe, "data.target": target, "data.text": names(text), "data.image": names(image),
         "data.numeric": names(numeric), "data.categorical": names(categorical), "data.ignore": names(ignore),
         "data.split": split, "data.group": group, "data.id": id, "data.format": format,
+        "data.encoding": encoding,
         "data.on_bad_row": on_bad_row, "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
         "train.seed": seed,
     }  # fmt: skip
     return run_fit(
-        table, given, settings or RunSettings(), list(set), output=output, annotations=annotations, resume=resume,
-        overwrite=overwrite, progress=progress,
+        table, given, settings or RunSettings(), list(set), output=output, annotations=annotations,
+        resume=resume, overwrite=overwrite, progress=progress,
     )  # fmt: skip
-
-
-def _write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,13 +1,13 @@
 """Batches: from row numbers to the tensors the model takes, for training and for prediction.
 
-The dataset answers whole batches at once (``__getitems__``), so that a batch of cached features is one gather, not
-one Python call a row.
+The dataset answers whole batches at once (``__getitems__``), so that a batch of cached features is one
+gather, not one Python call a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -56,7 +56,8 @@ class LiveSource:
 
     def take(self, index_B: np.ndarray) -> dict[str, Tensor]:
         """Processor tensors; a missing item gives those of a blank one, which the model masks."""
-        return self.processor.process([self.load(int(i)) if i >= 0 else self.blank for i in index_B])
+        items = [self.load(int(i)) if i >= 0 else self.blank for i in index_B]
+        return cast(Any, self.processor).process(items)  # type: ignore[no-any-return]
 
 
 class RowBatches(Dataset[dict[str, Any]]):
@@ -109,7 +110,9 @@ class RowBatches(Dataset[dict[str, Any]]):
         if self.fresh_pairs:
             self._redraw(rows_B, index_BM)
         batch: dict[str, Any] = {
-            "inputs": {name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())},
+            "inputs": {
+                name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())
+            },
             "present": torch.from_numpy(index_BM >= 0),
         }
         if self.target is not None:
@@ -174,4 +177,5 @@ def predict_logits(
                     progress(rows[-1] + 1, len(batches), what)
     finally:
         model.train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, model.config.num_outputs), dtype=np.float32)
+    num_outputs = cast(Any, model.config).num_outputs
+    return np.concatenate(parts) if parts else np.zeros((0, num_outputs), dtype=np.float32)

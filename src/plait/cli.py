@@ -1,14 +1,16 @@
 """The command line: verbs that say the same words as the Python API.
 
-``--json`` prints one JSON object on stdout and nothing else there; progress and logs go to stderr. Nothing heavy is
-imported before a verb runs.
+``--json`` prints one JSON object on stdout and nothing else there; progress and logs go to stderr. Nothing
+heavy is imported before a verb runs.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -18,6 +20,7 @@ import typer
 from plait import __version__
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
+from plait.weights_cli import weights_app
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,32 +33,60 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-weights_app = typer.Typer(help="Pretrained weights on this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(weights_app, name="weights")
 app.add_typer(features_app, name="features")
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")
+]
 BadRows = Annotated[
-    str | None, typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip.")
+    str | None,
+    typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip."),
 ]
 
 
 def main() -> None:
-    """Entry point: turns errors that are the user's to mend into one message and exit code 2."""
+    """Entry point: turns what the user can mend into one message on stderr and an exit code.
+
+    0 done, 1 ``check`` or ``verify`` found faults, 2 an error, 130 stopped by Ctrl-C.
+    """
+    warnings.showwarning = _warn
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
     except KeyboardInterrupt:
         _fail("stopped", 130)
-    except (ValueError, FileNotFoundError, PermissionError, TypeError, ImportError, RuntimeError, OSError) as error:
-        if isinstance(error, TypeError | RuntimeError) and not str(error):
+    except Exception as error:
+        message = _message(error)
+        if message is None:
             raise
-        _fail(str(error), 2)
+        _fail(message, 2)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _message(error: Exception) -> str | None:
+    """The sentence for an error that is the user's to mend; None for a fault of Plait."""
+    if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
+        given = getattr(error, "ctx", None)
+        return f"{error.format_message()} (see {given.command_path if given else 'plait'} --help)"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return "out of memory; use fewer rows, smaller images or --set train.batch_size=16"
+    theirs = type(error).__module__.partition(".")[0] in ("pyarrow", "PIL", "plait", "safetensors", "torch")
+    if isinstance(error, ValueError | TypeError | ImportError | RuntimeError | OSError) or theirs:
+        return str(error) or None
+    return None
+
+
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    sys.stderr.write(f"note: {message}\n")
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    sys.stderr.write(f"plait: {message}\n")
+    sys.stderr.write(f"plait: {message.strip()}\n")
     sys.exit(code)
 
 
@@ -63,6 +94,15 @@ def _fail(message: str, code: int) -> NoReturn:
 def _progress(quiet: bool) -> Iterator[TerminalProgress]:
     with TerminalProgress(quiet=quiet) as progress:
         yield progress
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Say on Ctrl-C how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail("stopped; type the same command with --resume (and without --overwrite) to go on", 130)
 
 
 def _say(text: str) -> None:
@@ -81,7 +121,9 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
 ) -> None:
     """Train, judge and use models that understand text, images and numbers together."""
 
@@ -91,25 +133,38 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification, multilabel, regression or matching.")
+    ] = None,
     text: Columns = None,
     image: Columns = None,
     numeric: Columns = None,
     categorical: Columns = None,
     ignore: Columns = None,
     split: Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")] = None,
-    group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")] = None,
-    id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
+    group: Annotated[
+        str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")
+    ] = None,
     recipe: Annotated[str, typer.Option(help="default or classic.")] = "default",
     fusion: Annotated[
         str | None, typer.Option(help="weighted_sum, concat, gated, product or co_attention.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
-    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")
+    ] = None,
+    encoding: Encoding = None,
+    annotations: Annotated[
+        str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")
+    ] = None,
     on_bad_row: BadRows = None,
-    set: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")] = None,
+    set: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A run.yaml to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in the folder.")] = False,
@@ -117,14 +172,15 @@ def fit(
     as_json: Json = False,
 ) -> None:
     """Train a model on a table, judge it on held-out rows, and save both."""
-    import plait
+    from plait.api import fit as fit_table
     from plait.settings import read_settings
 
-    with _progress(quiet) as progress:
-        fitted = plait.fit(
+    with _resumable(), _progress(quiet) as progress:
+        fitted = fit_table(
             table, target, task=task, text=text or (), image=image or (), numeric=numeric or (),
-            categorical=categorical or (), ignore=ignore or (), split=split, group=group, id=id, recipe=recipe,
-            fusion=fusion, epochs=epochs, seed=seed, output=output, format=format, annotations=annotations,
+            categorical=categorical or (), ignore=ignore or (), split=split, group=group, id=id,
+            recipe=recipe, fusion=fusion, epochs=epochs, seed=seed, output=output, format=format,
+            encoding=encoding, annotations=annotations,
             on_bad_row=on_bad_row, settings=read_settings(config) if config else None, set=set or (),
             resume=resume, overwrite=overwrite, progress=progress,
         )  # fmt: skip
@@ -137,18 +193,23 @@ def evaluate(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.")],
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")] = None,
     rows: Annotated[str | None, typer.Option(help="Split to judge: test, val, train or all.")] = None,
-    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
-    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell.")] = None,
+    annotations: Annotated[
+        str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Format of the source, when its name does not tell.")
+    ] = None,
+    encoding: Encoding = None,
     on_bad_row: BadRows = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Judge a model on rows with known answers."""
-    import plait
+    from plait.api import load
 
     with _progress(quiet) as progress:
-        result = plait.load(model).evaluate(
-            table, rows=rows, report=report, annotations=annotations, format=format,
+        result = load(model).evaluate(
+            table, rows=rows, report=report, annotations=annotations, format=format, encoding=encoding,
             on_bad_row=on_bad_row or "error", progress=progress,
         )  # fmt: skip
     _show_report(result, as_json, {"report": str(report)} if report else {})
@@ -159,22 +220,26 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .csv file.")],
-    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Format of the source, when its name does not tell.")
+    ] = None,
+    encoding: Encoding = None,
     on_bad_row: BadRows = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
     """Predict every row, in order, and write the answers with their probabilities."""
-    import plait
+    from plait.api import load
 
     if output.suffix not in (".csv", ".parquet"):
         raise ValueError(f"predictions are written as .csv or .parquet, got {output.name!r}")
     if output.exists() and not overwrite:
         raise ValueError(f"{output} exists; type --overwrite to replace it")
+    _can_write(output)
     with _progress(quiet) as progress:
-        made = plait.load(model).predict(
-            table, format=format, on_bad_row=on_bad_row or "missing", progress=progress
+        made = load(model).predict(
+            table, format=format, encoding=encoding, on_bad_row=on_bad_row or "missing", progress=progress
         )
     _write_table(made, output)
     problems = made.num_rows - made.column("problem").null_count
@@ -190,9 +255,14 @@ def predict(
 def check(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
+    format: Annotated[
+        str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")
+    ] = None,
+    encoding: Encoding = None,
     task: Annotated[str | None, typer.Option(help="For a COCO folder: matching or multilabel.")] = None,
-    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
+    annotations: Annotated[
+        str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Examine a table before training: missing files, broken images, duplicates, leakage, imbalance."""
@@ -200,7 +270,12 @@ def check(
     from plait.settings import DataSettings
     from plait.sources import open_source
 
-    opened = open_source(table, DataSettings(format=format, target=target), task=task, annotations=annotations)
+    opened = open_source(
+        table,
+        DataSettings(format=format, encoding=encoding, target=target),
+        task=task,
+        annotations=annotations,
+    )
     found = check_table(opened.table, target=opened.data.target)
     if as_json:
         _print_json(found.to_json())
@@ -228,36 +303,6 @@ def data(
         _say(f"{name} -> {path}")
 
 
-@weights_app.command("fetch", epilog="Example: plait weights fetch minilm efficientnet-lite0")
-def weights_fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as in 'plait weights ls'.")],
-    as_json: Json = False,
-) -> None:
-    """Bring pretrained weights to this machine (uses the network)."""
-    from plait.weights import fetch
-
-    paths = {name: str(fetch(name, progress=lambda line: _tell(line))) for name in names}
-    if as_json:
-        _print_json(paths)
-    else:
-        for name, path in paths.items():
-            _say(f"{name} -> {path}")
-
-
-@weights_app.command("ls", epilog="Example: plait weights ls")
-def weights_ls(as_json: Json = False) -> None:
-    """List named weights and whether they are here."""
-    from plait.weights import list_weights
-
-    found = list_weights()
-    if as_json:
-        _print_json({"weights": [{k: str(v) if isinstance(v, Path) else v for k, v in w.items()} for w in found]})
-        return
-    for entry in found:
-        here = "here" if entry["present"] else f"plait weights fetch {entry['name']}"
-        _say(f"{entry['name']:22} {entry['kind']:6} {(entry['size'] or 0) / 1e6:6.0f} MB  {entry['licence']:12} {here}")
-
-
 @app.command(epilog="Example: plait demo --question 'what color is the shape?' picture.png")
 def demo(
     picture: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="A picture to ask about.")] = None,
@@ -272,8 +317,16 @@ def demo(
             _say(line)
 
 
-def _tell(line: str) -> None:
-    sys.stderr.write(line + "\n")
+def _can_write(path: Path) -> None:
+    """Learn before the work, not after it, that the output cannot be written."""
+    if path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"cannot write {path}: the folder {path.parent} is read-only")
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
@@ -296,7 +349,7 @@ def _write_table(table: pa.Table, path: Path) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise ValueError(f"cannot write {path}: {error}") from error
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -> None:
@@ -313,7 +366,10 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
         if entry["value"] is not None:
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
             _say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
-    _say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
+    _say(
+        f"judged on {evaluation['rows']:,} {evaluation['split']} rows; "
+        f"{len(evaluation['bad_rows'])} cells unreadable"
+    )
     for note in evaluation["notes"]:
         _say(f"  note: {note}")
     for name, value in extra.items():

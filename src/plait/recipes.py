@@ -1,8 +1,8 @@
 """Recipes: named answers to every setting the user leaves open.
 
-``classic`` is the founding recipe: frozen text encoder and CNN, a weighted sum with one learned alpha, a linear
-softmax classifier, cross-entropy, SGD with momentum. ``default`` is what did best on real data (docs/LOG.md).
-A recipe never overrides what the user set.
+``classic`` is the founding recipe: frozen text encoder and CNN, a weighted sum with one learned alpha, a
+linear softmax classifier, cross-entropy, SGD with momentum. ``default`` is what did best on real data
+(docs/LOG.md). A recipe never overrides what the user set.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SMALL_PHOTO = 160
 
 @dataclass(frozen=True)
 class Facts:
-    """What a recipe may look at: the task, the kinds of the modalities, the number of training rows, photo size."""
+    """What a recipe may look at: task, kinds of the modalities, number of training rows, photo size."""
 
     task: str
     kinds: tuple[str, ...]
@@ -42,8 +42,8 @@ def classic(facts: Facts) -> dict[str, dict[str, Any]]:
         },
         "task": {"head": "label"},
         "train": {
-            "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0, "schedule": "constant",
-            "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, "alignment": 0.0,
+            "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0,
+            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, "alignment": 0.0,
             "batch_size": small_batch(facts.num_train, 64),
         },
     }  # fmt: skip
@@ -59,8 +59,8 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         "fusion": {"name": "concat", "width": 256, "dropout": 0.3},
         "task": {"head": "label"},
         "train": {
-            "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01, "schedule": "cosine",
-            "patience": 8, "modality_dropout": 0.1, "alignment": 0.0,
+            "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
+            "schedule": "cosine", "warmup": 0.05, "patience": 8, "modality_dropout": 0.1, "alignment": 0.0,
             "batch_size": small_batch(facts.num_train, 256),
         },
     }  # fmt: skip
@@ -95,7 +95,8 @@ def small_batch(num_train: int, largest: int) -> int:
 def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     """Fill every open setting from the recipe.
 
-    A fusion named by the user keeps its own default options; the recipe's options go with the recipe's fusion only.
+    A fusion named by the user keeps its own default options; the recipe's options go with the recipe's fusion
+    only.
     """
     chosen = RECIPES.get(settings.recipe)(facts)
     groups: dict[str, Any] = {}
@@ -104,9 +105,7 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         values = dict(values)
         if group == "fusion":
             values["options"] = _options(current, values)
-        open_values = {
-            k: v for k, v in values.items() if k == "options" or getattr(current, k) is None
-        }
+        open_values = {k: v for k, v in values.items() if k == "options" or getattr(current, k) is None}
         groups[group] = replace(current, **open_values)
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)

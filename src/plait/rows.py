@@ -1,8 +1,8 @@
 """Rows: what a table holds for a model. Per modality the unique items, and for every row which item it shows.
 
-COCO has five captions a photo, and pairs repeat both; an item is encoded once and rows point at it. A cell that
-cannot be read becomes a :class:`~plait.data.table.BadRow` with its row number and reason; the policy decides what
-happens to the row, and every case is counted.
+COCO has five captions a photo, and pairs repeat both; an item is encoded once and rows point at it. A cell
+that cannot be read becomes a :class:`~plait.data.table.BadRow` with its row number and reason; the policy
+decides what happens to the row, and every case is counted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy as np
 from plait.data.media import CellError, content_key, read_media
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table
+from plait.registry import unknown_name
+from plait.settings import BAD_ROW_POLICIES
 
 SHOWN_BAD_ROWS = 10
 
@@ -29,14 +31,15 @@ class Items:
     Attributes:
         modality: Which modality.
         keys: sha256 of each item's content.
-        cells: The cells as given: a text, an image cell, or for the tabular modality a mapping column -> value.
+        cells: The cells as given: a text, an image cell, or for the tabular modality a mapping column ->
+            value.
         index_N: Item shown by each row, -1 where it is missing.
     """
 
     modality: Modality
     keys: list[str]
     cells: list[Any]
-    index_N: np.ndarray
+    index_N: np.ndarray  # noqa: N815
 
     def drop(self, failures: dict[int, str]) -> list[tuple[int, str]]:
         """Mark rows that show a failed item as missing; returns (row, reason) for each."""
@@ -66,12 +69,12 @@ class Rows:
         return len(self.table)
 
     @property
-    def present_NM(self) -> np.ndarray:
+    def present_NM(self) -> np.ndarray:  # noqa: N802
         """True where a row has the modality, [N, M]."""
         return np.stack([items.index_N >= 0 for items in self.items.values()], axis=1)
 
     @property
-    def index_NM(self) -> np.ndarray:
+    def index_NM(self) -> np.ndarray:  # noqa: N802
         """Item number of each modality in each row, [N, M]; -1 where missing."""
         return np.stack([items.index_N for items in self.items.values()], axis=1)
 
@@ -87,8 +90,8 @@ class Rows:
 def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:
     """Read the cells of every modality and find their unique items.
 
-    Image files are read once here for their content hash; pixels are decoded later, when an item is encoded. A column
-    that the table lacks makes that modality missing in every row (and is noted).
+    Image files are read once here for their content hash; pixels are decoded later, when an item is encoded.
+    A column that the table lacks makes that modality missing in every row (and is noted).
     """
     rows = Rows(table, {})
     for modality in modalities:
@@ -111,7 +114,9 @@ def _text_items(table: Table, modality: Modality, rows: Rows) -> Items:
         text = str(cell)
         if not text.strip():
             return None
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text.encode("utf-8", "replace").decode()
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text.encode(
+            "utf-8", "replace"
+        ).decode()
 
     return _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
 
@@ -177,11 +182,11 @@ def apply_policy(rows: Rows, policy: str) -> np.ndarray:
         Positions of the rows that stay, in order.
 
     Raises:
-        ValueError: ``policy`` is "error" and there are bad rows; the first ten are named.
+        ValueError: ``policy`` is "error" and there are bad rows; the first ten are named. Or no such policy.
     """
-    if not rows.bad:
-        return np.arange(len(rows))
-    if policy == "error":
+    if policy not in BAD_ROW_POLICIES:
+        raise ValueError(unknown_name("on_bad_row", policy, list(BAD_ROW_POLICIES)))
+    if policy == "error" and (rows.bad or rows.table.bad_rows):
         raise ValueError(bad_rows_message(rows.bad, rows.table))
     if policy == "missing":
         return np.arange(len(rows))
@@ -193,12 +198,16 @@ def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     """The sentence for unreadable rows: how many, the first ten, and what to type."""
     lines = [
         f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}"
-        for b in bad[:SHOWN_BAD_ROWS]
-    ]
-    more = f"\n  ... and {len(bad) - SHOWN_BAD_ROWS} more" if len(bad) > SHOWN_BAD_ROWS else ""
-    count = len({b.row for b in bad})
+        for b in bad
+    ] + [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
+    more = f"\n  ... and {len(lines) - SHOWN_BAD_ROWS} more" if len(lines) > SHOWN_BAD_ROWS else ""
+    lines = lines[:SHOWN_BAD_ROWS]
+    count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
     return (
-        f"{count} of {len(table)} rows of {table.source} cannot be read:\n" + "\n".join(lines) + more + "\n"
-        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row is left "
-        "out); both are counted in the report"
+        f"{count} of {len(table) + len(table.bad_rows)} rows of {table.source} cannot be read:\n"
+        + "\n".join(lines)
+        + more
+        + "\n"
+        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row "
+        "is left out); both are counted in the report"
     )

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import logging
-import os
 import shutil
 import tempfile
 import time
@@ -17,17 +16,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.api import Plait
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import Table
+from plait.fitted import Plait
 from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
-from plait.prepare import Inputs, Prepared, add_tabular, fit_tabular, load_inputs, prepare
+from plait.modelfolder import OWN_FILES
+from plait.prepare import Prepared, add_tabular, fit_tabular, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import RunSettings, from_dict, set_values, to_dict
-from plait.sources import Opened, open_source
+from plait.sources import open_source
 from plait.tasks import TASKS, Task
 from plait.train import write_history
 
@@ -50,6 +50,10 @@ def run_fit(
 ) -> Plait:
     """Run everything; see :func:`plait.fit` for the arguments."""
     started = time.monotonic()
+    if resume and overwrite:
+        raise ValueError("--resume goes on with a run and --overwrite throws it away; type one of them")
+    if resume and output is None:
+        raise ValueError("resume=True needs output=, the folder of the run that was stopped")
     settings = set_values(merge(base, given), assignments)
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
@@ -73,19 +77,21 @@ def run_fit(
     if task.modalities is not None and len(schema.modalities) != task.modalities:
         names = ", ".join(m.name for m in schema.modalities)
         raise ValueError(
-            f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} ({names}); "
-            "leave the others out with --ignore COLUMN"
+            f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} "
+            f"({names}); leave the others out with --ignore COLUMN"
         )
     values, without_target = read_targets(table, schema.target, task)
     notes = [f"task {task_name}: {why}", *opened.notes]
     policy = settings.data.on_bad_row
     if len(without_target) == len(table):
-        raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
+        raise ValueError(
+            f"no row of {table.source} has {task.expects} in the target column {schema.target!r}"
+        )
     probe = Rows(table, {})
     for position in without_target:
         probe.report(position, schema.target, f"no {task.expects} in the target column")
     if policy == "error" and (probe.bad or table.bad_rows):
-        raise ValueError(_all_bad(probe, table))
+        raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
     split, more = make_split(table, schema, usable, values, task, settings.train.seed)
     notes += more
@@ -96,7 +102,10 @@ def run_fit(
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
     with _working_folder(output, settings, table, resume, overwrite) as folder:
         inputs = load_inputs(
-            schema.modalities, settings.encoders, with_tokens=needs_tokens(settings), max_pixels=data.max_pixels
+            schema.modalities,
+            settings.encoders,
+            with_tokens=needs_tokens(settings),
+            max_pixels=data.max_pixels,
         )
         prepared = prepare(table, inputs, progress=progress)
         prepared.rows.bad = [*probe.bad, *prepared.rows.bad]
@@ -106,7 +115,13 @@ def run_fit(
         if len(train) == 0:
             raise ValueError(f"no readable training row is left in {table.source}")
         labels = task.fit([values[int(i)] for i in train])
-        filler = labels.classes[0] if labels.classes and task_name != "multilabel" else () if labels.classes else 0.0
+        filler = (
+            labels.classes[0]
+            if labels.classes and task_name != "multilabel"
+            else ()
+            if labels.classes
+            else 0.0
+        )
         known = [v if v is not None else filler for v in values]
         target = task.encode(known, labels)
         if target.ndim == 1 and labels.classes:
@@ -116,12 +131,14 @@ def run_fit(
         notes += leakage_notes(prepared, split, usable)
         target = np.where(target < 0, 0, target) if labels.classes and target.ndim == 1 else target
         plan = Plan(
-            settings, task, labels, inputs, prepared, target, train, val, group_numbers(table, schema, prepared),
+            settings, task, labels, inputs, prepared, target, train, val,
+            group_numbers(table, schema, prepared),
             opened.random_pairs and settings.recipe != "classic",
         )  # fmt: skip
-        names = [m.name for m in inputs.modalities]
-        model, history = fit_model(plan, names, folder / "checkpoints" / "fused", resume=resume, progress=progress)
-        companions = fit_companions(plan, folder / "checkpoints", resume=resume, progress=progress)
+        checkpoints = folder / "checkpoints"
+        everything = [m.name for m in inputs.modalities]
+        model, history = fit_model(plan, everything, checkpoints / "fused", resume=resume, progress=progress)
+        companions = fit_companions(plan, checkpoints, resume=resume, progress=progress)
         fitted = Plait(model, companions, inputs, labels, schema, settings)
         judged_name = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
         fitted.report = {
@@ -178,13 +195,15 @@ def make_split(
         return split, ["rows were split at random into train, val and test (80/10/10)"]
     own = np.asarray(read_split(table.column(schema.split)), dtype=object)
     split[usable] = own[usable]
-    present = {s for s in split[usable]}
+    present = set(split[usable])
     if "train" not in present:
         raise ValueError(f"no row of {table.source} is marked train in the split column {schema.split!r}")
     notes = []
     if "test" not in present and "val" in present:
         split[split == "val"] = "test"
-        notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
+        notes.append(
+            "the val rows are judged as the held-out part; validation rows were set aside from train"
+        )
     if "val" not in set(split[usable]):
         split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
         notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
@@ -205,7 +224,7 @@ def photo_side(table: Table, schema: Schema) -> int | None:
 
 
 def group_numbers(table: Table, schema: Schema, prepared: Prepared) -> np.ndarray:
-    """A number per row, equal for rows of one group: by the group column, else by the image shown, else each row."""
+    """A number per row, equal in a group: by the group column, else by the image shown, else each row."""
     if schema.group is not None and schema.group in table.column_names:
         cells = table.column(schema.group)
         place: dict[Any, int] = {}
@@ -222,13 +241,15 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
     content = {}
     for name, items in prepared.rows.items.items():
         if items.modality.kind == "image":
-            content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
+            content[name] = [
+                items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable
+            ]
     counted: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
         counted[leak.column] = counted.get(leak.column, 0) + 1
     return [
-        f"LEAKAGE: {count} different pictures of column {name!r} stand in more than one split, so the numbers are "
-        "too good; group the split by picture (--group COLUMN)"
+        f"LEAKAGE: {count} different pictures of column {name!r} stand in more than one split, so the "
+        "numbers are too good; group the split by picture (--group COLUMN)"
         for name, count in counted.items()
     ]
 
@@ -241,16 +262,6 @@ def table_fingerprint(table: Table) -> str:
         for cell in table.column(name):
             digest.update(repr(cell).encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()
-
-
-def _all_bad(probe: Rows, table: Table) -> str:
-    if probe.bad:
-        return bad_rows_message(probe.bad, table)
-    shown = "\n".join(f"  row {b.row}: {b.reason}" for b in table.bad_rows[:10])
-    return (
-        f"{len(table.bad_rows)} rows of {table.source} cannot be parsed:\n{shown}\n"
-        "Mend them, or type --on-bad-row skip to leave them out (they are counted in the report)"
-    )
 
 
 @contextlib.contextmanager
@@ -268,24 +279,48 @@ def _working_folder(
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
     if folder.exists() and any(folder.iterdir()):
-        ours = (folder / "inputs.json").exists() or record.exists()
-        if not ours:
-            raise ValueError(f"{folder} holds other files; choose a new folder for the model")
-        if not resume and not overwrite:
-            advice = "--resume to go on with it, or " if record.exists() else ""
-            raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
-        if resume and not record.exists():
-            raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
-        if resume and json.loads(record.read_text(encoding="utf-8")) != json.loads(json.dumps(stamp)):
-            raise ValueError(
-                f"the run in {folder} was started with other settings or another table; repeat its command with "
-                "--resume, or type --overwrite to start anew"
-            )
-        if overwrite:
-            shutil.rmtree(folder)
+        _guard(folder, record, stamp, resume, overwrite)
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        record.write_text(json.dumps(stamp), encoding="utf-8")
+        part = record.with_name("resume.json.part")
+        part.write_text(json.dumps(stamp), encoding="utf-8")
+        part.replace(record)
     except OSError as error:
-        raise ValueError(f"cannot write to {folder}: {os.strerror(error.errno or 0)}") from error
-    yield folder
+        raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
+    try:
+        yield folder
+    except BaseException:
+        if not any((folder / "checkpoints").rglob("checkpoint-*")):  # nothing to resume: leave no trace
+            shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+            record.unlink(missing_ok=True)
+            if is_new and not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+
+
+def _guard(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
+    if not (folder / "inputs.json").exists() and not record.exists():
+        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    if not resume and not overwrite:
+        advice = "--resume to go on with it, or " if record.exists() else ""
+        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
+    if overwrite:
+        for name in OWN_FILES:  # what others have put there stays
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        return
+    if not record.exists():
+        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+    if before != json.loads(json.dumps(stamp)):
+        raise ValueError(
+            f"the run in {folder} was started with other settings or another table; repeat its command with "
+            "--resume, or type --overwrite to start anew"
+        )

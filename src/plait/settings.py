@@ -1,7 +1,8 @@
 """Settings of a run: frozen dataclasses, written to and read from ``run.yaml``, strict about every key.
 
-Each group of settings is one dataclass with one sentence a field. ``None`` means "let the recipe or the data decide";
-:func:`plait.recipes.resolve` replaces every such ``None`` before training, so a written ``run.yaml`` holds no guesses.
+Each group of settings is one dataclass with one sentence a field. ``None`` means "let the recipe or the data
+decide"; :func:`plait.recipes.resolve` replaces every such ``None`` before training, so a written ``run.yaml``
+holds no guesses.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ class DataSettings:
     """Where the table came from, for the record."""
     format: str | None = None
     """Format of the source, or None to tell it from the name."""
+    encoding: str | None = None
+    """Encoding of a text file, or None: UTF-8, or what the file itself says."""
     target: str | None = None
     """Column to predict."""
     text: tuple[str, ...] = ()
@@ -66,7 +69,7 @@ class EncoderSettings:
     image: str = "efficientnet-lite0"
     """Image encoder reference."""
     image_size: int | None = None
-    """Side in pixels that images are fed at, or None: the encoder's own, or less where the photos are small."""
+    """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = 128
     """Longest text, in tokens; what is cut is counted."""
     tuning: str = "frozen"
@@ -121,7 +124,7 @@ class TrainSettings:
     """Momentum of sgd."""
     schedule: str | None = None
     """constant, linear or cosine."""
-    warmup: float = 0.05
+    warmup: float | None = None
     """Share of the steps over which the learning rate rises, in [0, 1)."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score; 0 never stops early."""
@@ -222,7 +225,11 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
             raise ValueError(unknown_name(f"setting in {where}", key, known))
         hint = hints[key]
         name = f"{where}.{key}" if where != "run" else key
-        made[key] = from_dict(hint, value, name) if dataclasses.is_dataclass(hint) else _coerce(name, value, hint)
+        made[key] = (
+            from_dict(hint, value, name)
+            if isinstance(hint, type) and dataclasses.is_dataclass(hint)
+            else _coerce(name, value, hint)
+        )
     return kind(**made)
 
 
@@ -274,16 +281,22 @@ def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
         *parents, last = path.strip().split(".")
         for parent in parents:
             if not isinstance(node.get(parent), dict):
-                raise ValueError(unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)]))
+                raise ValueError(
+                    unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)])
+                )
             node = node[parent]
-        node[last] = yaml.safe_load(raw)
+        try:
+            node[last] = yaml.safe_load(raw)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
     return from_dict(RunSettings, values)
 
 
 def write_settings(path: Path, settings: RunSettings, extra: dict[str, Any]) -> None:
-    """Write ``run.yaml``: every resolved setting, and ``extra`` facts (versions, data fingerprint) under ``facts``."""
+    """Write ``run.yaml``: every resolved setting, and ``extra`` (versions, fingerprint) under ``facts``."""
     path.write_text(
-        yaml.safe_dump({**to_dict(settings), "facts": extra}, sort_keys=False, allow_unicode=True), encoding="utf-8"
+        yaml.safe_dump({**to_dict(settings), "facts": extra}, sort_keys=False, allow_unicode=True),
+        encoding="utf-8",
     )
 
 
@@ -296,7 +309,7 @@ def read_settings(path: Path) -> RunSettings:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {error}") from error
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold a mapping of settings, got {type(values).__name__}")
     values.pop("facts", None)

@@ -1,12 +1,13 @@
 """Opening what the user names: a table, or a COCO folder turned into the table of its task.
 
-For COCO the folder's own splits are kept. Where it has training and validation photos only (the official release),
-validation is the held-out part that is judged, so photos to select on are set aside from the training ones first,
-before any pair is made.
+For COCO the folder's own splits are kept. Where it has training and validation photos only (the official
+release), validation is the held-out part that is judged, so photos to select on are set aside from the
+training ones first, before any pair is made.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ def open_source(
     """Read the source.
 
     Args:
-        source: Anything ``read_table`` takes, or a COCO folder with ``data.format == "coco"`` (a folder that holds
-            ``annotations/`` is taken for one).
+        source: Anything ``read_table`` takes, or a COCO folder with ``data.format == "coco"`` (a folder that
+            holds ``annotations/`` is taken for one).
         data: Data settings.
         task: The task, which a COCO folder needs.
         annotations: Folder of the COCO annotations when it is not ``annotations``.
@@ -61,7 +62,15 @@ def open_source(
     if not is_coco:
         if annotations is not None:
             raise ValueError("--annotations goes with --format coco")
-        return Opened(read_table(source, format=data.format), replace(data, source=_shown(source)), task)
+        return Opened(
+            read_table(source, format=data.format, encoding=data.encoding),
+            replace(data, source=_shown(source)),
+            task,
+        )
+    if data.encoding is not None:
+        raise ValueError("--encoding is for text tables; COCO annotations are JSON in UTF-8")
+    if not isinstance(source, str | Path):
+        raise ValueError(f"--format coco needs a folder, got a {type(source).__name__}")
     task = task or "matching"
     if task not in COCO_TASKS:
         raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_TASKS)}; got {task!r}")
@@ -70,7 +79,9 @@ def open_source(
     table, notes = hold_out(table, seed)
     known = replace(data, source=_shown(source), format="coco", split="split", group="image_id")
     if task == "multilabel":
-        return Opened(table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes)
+        return Opened(
+            table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes
+        )
     pairs = make_pairs(table, seed=seed)
     pairs = replace(pairs, root=table.root, source=table.source)
     settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")
@@ -78,7 +89,7 @@ def open_source(
 
 
 def hold_out(table: Table, seed: int) -> tuple[Table, tuple[str, ...]]:
-    """Give a table with train and val, but no test, a validation part of its own; its val becomes the test part."""
+    """Give a table with train and val but no test a validation part of its own; its val becomes the test."""
     split = np.array([str(s) for s in table.column("split")], dtype=object)
     present = set(split)
     if "train" not in present or "val" in present and "test" in present:
@@ -93,8 +104,14 @@ def hold_out(table: Table, seed: int) -> tuple[Table, tuple[str, ...]]:
     return table.with_column("split", list(split)), notes
 
 
+def is_folder(source: Any) -> bool:
+    """Whether the source names a folder that is there."""
+    # os.path.isdir answers False where Path.is_dir raises: a name too long, or with a null character.
+    return isinstance(source, str | Path) and os.path.isdir(source)
+
+
 def _looks_like_coco(source: Any) -> bool:
-    return isinstance(source, str | Path) and (Path(source) / "annotations").is_dir()
+    return is_folder(source) and (Path(source) / "annotations").is_dir()
 
 
 def _shown(source: Any) -> str:

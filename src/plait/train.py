@@ -1,14 +1,15 @@
 """Training: settings to a stock ``transformers.Trainer``, at arm's length.
 
 The model returns its own loss; validation scores come from a function given here, called once an epoch by one
-callback; the best epoch's weights are kept beside each checkpoint. A run that was killed resumes from its last whole
-checkpoint and ends exactly where the straight run ends. Checkpoints are working files of the run: they are removed
-when it ends, and nothing in a finished model folder is ever unpickled.
+callback; the best epoch's weights are kept beside each checkpoint. A run that was killed resumes from its
+last whole checkpoint and ends exactly where the straight run ends. Checkpoints are working files of the run:
+they are removed when it ends, and nothing in a finished model folder is ever unpickled.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import logging
 import math
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import transformers
@@ -59,7 +60,7 @@ def train_model(
     progress: Progress | None = None,
     what: str = "training",
 ) -> History:
-    """Train in place; the model ends with the weights of its best validation epoch (of the last without ``score``).
+    """Train in place; it ends with the weights of its best validation epoch (of the last without ``score``).
 
     Args:
         model: The model, on any device.
@@ -76,8 +77,9 @@ def train_model(
         RuntimeError: The loss is not finite.
     """
     assert settings.epochs is not None and settings.batch_size is not None
+    assert settings.warmup is not None and settings.schedule is not None
     started = time.monotonic()
-    transformers.logging.set_verbosity_error()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     checkpoint = last_checkpoint(folder) if resume else None
     if checkpoint is None and folder.exists():
         shutil.rmtree(folder)
@@ -102,6 +104,8 @@ def train_model(
         label_names=["target"],
     )
     if settings.tensorboard:
+        if importlib.util.find_spec("tensorboard") is None:
+            raise ImportError("TensorBoard logs need the extra: pip install 'plait[tensorboard]'")
         os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.parent / "logs"))
     steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
     optimizer = make_optimizer(model, settings)
@@ -115,7 +119,7 @@ def train_model(
         model=model,
         args=arguments,
         train_dataset=rows,
-        data_collator=whole_batch,
+        data_collator=cast(Any, whole_batch),
         optimizers=(optimizer, schedule),
         callbacks=[judge],
     )
@@ -167,15 +171,15 @@ class _WatchedTrainer(Trainer):
     epoch_loss = 0.0
     epoch_steps = 0
 
-    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """The model's own loss."""
         output = model(**inputs)
         loss = output["loss"]
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RuntimeError(
-                f"the training loss became {value}; lower the learning rate (--set train.learning_rate=...) or check "
-                "the numbers in the table"
+                f"the training loss became {value}; lower the learning rate (--set train.learning_rate=...) "
+                "or check the numbers in the table"
             )
         self.epoch_loss += value
         self.epoch_steps += 1
@@ -271,10 +275,13 @@ class _Judge(TrainerCallback):
         """Give the model its best weights."""
         if self.best:
             self.model.load_state_dict(self.best)
-        self.model.eval()
+        self.model.train(False)
 
     def _line(self, args: Any) -> str:
         epochs = self.history.epochs
-        text = f"{self.what} epoch {min(len(epochs) + 1, int(args.num_train_epochs))}/{int(args.num_train_epochs)}"
-        shown = [f"{k[4:]} {v:.3f}" for k, v in (epochs[-1] if epochs else {}).items() if k.startswith("val_")]
+        last = int(args.num_train_epochs)
+        text = f"{self.what} epoch {min(len(epochs) + 1, last)}/{last}"
+        shown = [
+            f"{k[4:]} {v:.3f}" for k, v in (epochs[-1] if epochs else {}).items() if k.startswith("val_")
+        ]
         return ", ".join([text, *shown[:1]])

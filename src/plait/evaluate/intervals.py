@@ -1,5 +1,4 @@
 """How sure a number is: bootstrap intervals by row or by group, and paired differences of two models.
-models.
 
 Rows that belong together (five captions of one photo) are not independent; with ``groups`` whole groups are
 drawn, which is the cluster bootstrap. Intervals are percentiles of the resampled values. One unit alone says

@@ -183,7 +183,8 @@ def regression_metrics(y: ArrayLike, pred: ArrayLike) -> dict[str, Any]:
 
 def area_under_roc(scores_N: Floats, truth_N: NDArray[np.bool_]) -> float | None:
     """Chance that a random positive row scores above a random negative one, ties counted half; None without
-    both kinds."""
+    both kinds.
+    """
     num_pos = int(truth_N.sum())
     num_neg = len(truth_N) - num_pos
     if num_pos == 0 or num_neg == 0:

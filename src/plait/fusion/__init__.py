@@ -1,5 +1,7 @@
 """Fusion: several encoded modalities to one vector, one file per family; the contract is in ``base.py``."""
 
+from __future__ import annotations
+
 from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion

@@ -1,9 +1,9 @@
-"""The contract of every fusion: encoded modalities in, one fused vector per row out, missing modalities exact.
+"""The contract of every fusion: encoded modalities in, one fused vector a row out, missing modalities exact.
 
-A fusion receives one :class:`~plait.encoders.base.Encoded` per modality, in the order of the model's list of modality
-names, and ``present_BM`` which says row by row what is there. The content of a missing modality is replaced before
-any arithmetic touches it (``torch.where``, not a multiplication: NaN times zero is NaN), so it cannot change the
-output by one bit.
+A fusion receives one :class:`~plait.encoders.base.Encoded` per modality, in the order of the model's list of
+modality names, and ``present_BM`` which says row by row what is there. The content of a missing modality is
+replaced before any arithmetic touches it (``torch.where``, not a multiplication: NaN times zero is NaN), so
+it cannot change the output by one bit.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class FusionOutput:
 
     Attributes:
         fused_BD: The fused vector of each row [B, D].
-        weights_BM: Share of each modality in the fused vector [B, M], rows sum to 1 over what is present; None where
-            the method has no such weights.
+        weights_BM: Share of each modality in the fused vector [B, M], rows sum to 1 over what is present;
+            None where the method has no such weights.
         tokens: Fused token sequence [B, T, D], where the method makes one.
         attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
     """
 
-    fused_BD: Tensor
-    weights_BM: Tensor | None = None
+    fused_BD: Tensor  # noqa: N815  shape letters
+    weights_BM: Tensor | None = None  # noqa: N815
     tokens: Tensor | None = None
     attention: list[Tensor | None] | None = None
 
@@ -60,8 +60,8 @@ class Projection(nn.Module):
     Args:
         vector_dim: Width in.
         width: Width out.
-        normalise: Layer norm without learned scale first. Encoders differ in scale by orders of magnitude; without
-            it the loudest one rules the sum.
+        normalise: Layer norm without learned scale first. Encoders differ in scale by orders of magnitude;
+            without it the loudest one rules the sum.
         dropout: Probability of dropping an input feature in training, in [0, 1).
     """
 
@@ -86,16 +86,18 @@ class Fusion(nn.Module):
         normalise: Layer-normalise each modality's vector before its projection.
         dropout: Feature dropout in training, in [0, 1).
 
-    Subclasses set ``info`` and ``interaction`` and implement ``forward(encoded, present_BM) -> FusionOutput``.
-    ``interaction`` is "additive" (the fused vector is a sum of one term per modality), "multiplicative", "attention"
-    or "nonlinear" (a network over the concatenation).
+    Subclasses set ``info`` and ``interaction`` and implement ``forward(encoded, present_BM) ->
+    FusionOutput``. ``interaction`` is "additive" (the fused vector is a sum of one term per modality),
+    "multiplicative", "attention" or "nonlinear" (a network over the concatenation).
     """
 
     info: ClassVar[FusionInfo]
     interaction: str = "additive"
     max_modalities: ClassVar[int | None] = None
 
-    def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         if not dims:
             raise ValueError("a fusion needs at least one modality; none was given")
@@ -112,7 +114,8 @@ class Fusion(nn.Module):
     def projections(self) -> nn.ModuleList:
         """One fresh :class:`Projection` per modality."""
         return nn.ModuleList(
-            Projection(d.vector_dim, self.width, normalise=self.normalise, dropout=self.dropout) for d in self.dims
+            Projection(d.vector_dim, self.width, normalise=self.normalise, dropout=self.dropout)
+            for d in self.dims
         )
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
@@ -128,7 +131,11 @@ class Fusion(nn.Module):
 def present_vectors(encoded: list[Encoded], present_BM: Tensor) -> list[Tensor]:
     """Each modality's vector [B, D_m], rows where it is missing set to zero whatever they held."""
     return [
-        torch.where(present_BM[:, m, None], e.vector_BD, torch.zeros((), dtype=e.vector_BD.dtype, device=e.vector_BD.device))
+        torch.where(
+            present_BM[:, m, None],
+            e.vector_BD,
+            torch.zeros((), dtype=e.vector_BD.dtype, device=e.vector_BD.device),
+        )
         for m, e in enumerate(encoded)
     ]
 

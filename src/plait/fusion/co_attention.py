@@ -1,8 +1,8 @@
 """Co-attention: each modality's tokens are summarised under the guidance of the other modalities.
 
-"What colour is the circle?" must look at the circle: a pooled image vector has averaged it away. Here every modality
-that has tokens is read by an attention whose query comes from the *other* modalities, and the summaries are then
-multiplied and added.
+"What colour is the circle?" must look at the circle: a pooled image vector has averaged it away. Here every
+modality that has tokens is read by an attention whose query comes from the *other* modalities, and the
+summaries are then multiplied and added.
 """
 
 from __future__ import annotations
@@ -11,14 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, masked_mean, present_vectors
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    masked_mean,
+    present_vectors,
+)
 
 
 class CoAttentionFusion(Fusion):
     """a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt; h = MLP(prod_m s_m, mean_m s_m).
 
-    The guide g_m is the mean of the projected vectors of the other modalities present (zero when alone). ``heads``
-    attentions are read side by side. A modality without tokens brings its projected vector as its summary.
+    The guide g_m is the mean of the projected vectors of the other modalities present (zero when alone).
+    ``heads`` attentions are read side by side. A modality without tokens brings its projected vector as its
+    summary.
 
     Args:
         dims: Widths of each modality.
@@ -27,7 +36,8 @@ class CoAttentionFusion(Fusion):
         normalise: Layer-normalise vectors and tokens first.
         dropout: Feature dropout in training, in [0, 1).
 
-    When to use: when the answer sits in a part of the picture or a word of the text that another modality points to.
+    When to use: when the answer sits in a part of the picture or a word of the text that another modality
+    points to.
     Relatives: ``product`` (the same without tokens).
     Reference: Lu, Yang, Batra, Parikh 2016, equation 6 (alternating co-attention), with several readings.
     """
@@ -35,13 +45,20 @@ class CoAttentionFusion(Fusion):
     info = FusionInfo(
         "co_attention",
         "Lu, Yang, Batra, Parikh 2016",
-        "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, h = f(prod_m s_m, mean_m s_m)",
+        "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, "
+        "h = f(prod_m s_m, mean_m s_m)",
         needs_tokens=True,
     )
     interaction = "attention"
 
     def __init__(
-        self, dims: list[EncodedDims], width: int, *, heads: int = 4, normalise: bool = True, dropout: float = 0.0
+        self,
+        dims: list[EncodedDims],
+        width: int,
+        *,
+        heads: int = 4,
+        normalise: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         if heads < 1 or width % heads:
@@ -56,7 +73,9 @@ class CoAttentionFusion(Fusion):
                 if d.token_dim is not None
             }
         )
-        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
+        self.out = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width)
+        )
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         """Read each modality under guidance, then multiply and add the summaries."""

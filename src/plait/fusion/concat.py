@@ -12,7 +12,8 @@ from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOu
 class ConcatFusion(Fusion):
     """h = f([x_1; ..; x_M; present]), f linear or a network with ``hidden_layers`` hidden layers.
 
-    A missing modality's block holds a learned absence vector, and a presence bit a modality stands beside the blocks.
+    A missing modality's block holds a learned absence vector, and a presence bit a modality stands beside the
+    blocks.
 
     Args:
         dims: Widths of each modality.

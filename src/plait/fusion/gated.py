@@ -13,7 +13,8 @@ class GatedFusion(Fusion):
     """h = sum_m z_m * tanh(W_m x_m), z = softmax over m of (V_m [x_1; ..; x_M]).
 
     For two modalities the softmax is the paper's sigmoid pair (z, 1 - z). For more the paper leaves the gates
-    unnormalised; here they share a softmax, so that a missing modality can be left out exactly (its gate is -inf).
+    unnormalised; here they share a softmax, so that a missing modality can be left out exactly (its gate is
+    -inf).
 
     Args:
         dims: Widths of each modality.

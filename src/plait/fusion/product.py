@@ -6,13 +6,22 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, masked_mean, present_vectors
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    masked_mean,
+    present_vectors,
+)
 
 
 class ProductFusion(Fusion):
     """h = W_o (*_m tanh(U_m x_m)) + mean_m (V_m x_m), products elementwise.
 
-    A missing modality's factor is the vector of ones and its residual term leaves the mean, so the rest speaks alone.
+    A missing modality's factor is the vector of ones and its residual term leaves the mean, so the rest
+    speaks alone.
 
     Args:
         dims: Widths of each modality.

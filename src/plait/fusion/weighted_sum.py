@@ -1,7 +1,7 @@
 """Weighted sum: every modality is projected to one width, then summed with learned convex weights.
 
-The founding recipe's fusion. Followed by a linear head it is additive: it cannot represent any interaction between
-modalities, whatever its weights.
+The founding recipe's fusion. Followed by a linear head it is additive: it cannot represent any interaction
+between modalities, whatever its weights.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ class WeightedSumFusion(Fusion):
     Args:
         dims: Widths of each modality.
         width: Width D of the fused vector.
-        raw: Use the two-modality form h = alpha h_1 + (1 - alpha) h_2 with one unconstrained alpha, starting at 0.5.
-            A row with one modality missing takes the other whole.
+        raw: Use the two-modality form h = alpha h_1 + (1 - alpha) h_2 with one unconstrained alpha, starting
+            at 0.5. A row with one modality missing takes the other whole.
         normalise: Layer-normalise vectors first.
         dropout: Feature dropout in training, in [0, 1).
 
     When to use: as a baseline that shows what the modalities give without interacting.
-    Relatives: ``concat`` with ``hidden_layers=0`` has the same function class; ``gated`` makes the weights depend on
-    the row.
+    Relatives: ``concat`` with ``hidden_layers=0`` has the same function class; ``gated`` makes the weights
+    depend on the row.
     Reference: Baltrusaitis, Ahuja, Morency 2019 (survey); Arevalo et al. 2017 (linear sum baseline).
     """
 
@@ -49,7 +49,9 @@ class WeightedSumFusion(Fusion):
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         if raw and len(dims) > 2:
-            raise ValueError(f"weighted_sum(raw=True) takes two modalities, got {len(dims)}; leave raw out for more")
+            raise ValueError(
+                f"weighted_sum(raw=True) takes two modalities, got {len(dims)}; leave raw out for more"
+            )
         self.raw = raw
         self.project = self.projections()
         self.absent_D = nn.Parameter(torch.zeros(width))

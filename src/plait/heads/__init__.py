@@ -1,5 +1,7 @@
 """Heads: from the fused vector to the outputs of a task."""
 
+from __future__ import annotations
+
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
 from plait.registry import Registry

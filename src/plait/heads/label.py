@@ -31,6 +31,8 @@ class LabelHead(nn.Module):
         logits_BC: Tensor = self.linear(fused.fused_BD)
         return logits_BC
 
-    def alignment_loss(self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor) -> Tensor | None:
+    def alignment_loss(
+        self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor
+    ) -> Tensor | None:
         """This head has no alignment term."""
         return None

@@ -1,7 +1,8 @@
 """The pair head: do these two belong together?
 
-Two linear towers map both modalities to one space; their cosine joins the linear reading of the fused vector. The
-towers learn from an alignment term as well: within a batch of right pairs, every other pair is a fresh wrong one.
+Two linear towers map both modalities to one space; their cosine joins the linear reading of the fused vector.
+The towers learn from an alignment term as well: within a batch of right pairs, every other pair is a fresh
+wrong one.
 """
 
 from __future__ import annotations
@@ -37,15 +38,22 @@ class PairHead(nn.Module):
     """
 
     is_linear = False
+    calibration: Tensor
+    left_mean_D: Tensor  # noqa: N815  shape letters
+    right_mean_D: Tensor  # noqa: N815
+    left_covariance_DD: Tensor  # noqa: N815
+    right_covariance_DD: Tensor  # noqa: N815
 
     def __init__(self, dims: list[EncodedDims], width: int, num_outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
         if len(dims) != 2 or num_outputs != 2:
             raise ValueError(
-                f"the pair head joins two modalities into two outputs, got {len(dims)} modalities and {num_outputs} "
-                "outputs; use head 'label' (--set task.head=label)"
+                f"the pair head joins two modalities into two outputs, got {len(dims)} modalities and "
+                f"{num_outputs} outputs; use head 'label' (--set task.head=label)"
             )
-        self.towers = nn.ModuleList(Projection(d.vector_dim, width, normalise=True, dropout=dropout) for d in dims)
+        self.towers = nn.ModuleList(
+            Projection(d.vector_dim, width, normalise=True, dropout=dropout) for d in dims
+        )
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
@@ -59,7 +67,10 @@ class PairHead(nn.Module):
     def embed(self, encoded: list[Encoded], present_BM: Tensor) -> list[Tensor]:
         """Both sides in the shared space, unit length, [B, width] each."""
         vectors = present_vectors(encoded, present_BM)
-        return [functional.normalize(t(v), dim=-1) for t, v in zip(self.towers, vectors, strict=True)]
+        return [
+            functional.normalize(t(v.sign() * v.abs().clamp(min=1e-12).sqrt()), dim=-1)
+            for t, v in zip(self.towers, vectors, strict=True)
+        ]
 
     def forward(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
         """Return logits [B, 2] whose softmax is (no, yes)."""
@@ -67,11 +78,12 @@ class PairHead(nn.Module):
         return torch.stack([-score_B / 2, score_B / 2], dim=1)
 
     def evidence(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
-        """What the calibrated score is made of [B, 3]: the raw score, and the cosine as each side's cohort sees it.
+        """What the score is made of [B, 3]: the raw score, and the cosine as each side's cohort sees it.
 
-        A bland caption is near to every photo, a sharp one to none. The second number says how far the cosine lies
-        above what the left item gives with the training items of the right side, in standard deviations; the third
-        the other way round (S-norm: Auckenthaler, Carey, Lloyd-Thomas 2000, with both moments in closed form).
+        A bland caption is near to every photo, a sharp one to none. The second number says how far the cosine
+        lies above what the left item gives with the training items of the right side, in standard deviations;
+        the third the other way round (S-norm: Auckenthaler, Carey, Lloyd-Thomas 2000, with both moments in
+        closed form).
         """
         left_BD, right_BD = self.embed(encoded, present_BM)
         both_B = present_BM.all(1)
@@ -87,7 +99,9 @@ class PairHead(nn.Module):
             (right_BD, self.left_mean_D, self.left_covariance_DD),
         ):
             spread_B = ((item_BD @ covariance_DD) * item_BD).sum(1).clamp(min=1e-12).sqrt()
-            seen.append(torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B)))
+            seen.append(
+                torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B))
+            )
         return torch.stack([raw_B, *seen], dim=1)
 
     @torch.no_grad()
@@ -100,10 +114,12 @@ class PairHead(nn.Module):
             getattr(self, f"{side}_covariance_DD").copy_(centred_ND.T @ centred_ND / len(items_ND))
 
     def calibrate(self, weights: Sequence[float]) -> None:
-        """Set the weights of the three numbers of ``evidence`` and the constant, fitted on validation pairs."""
+        """Set the weights of the numbers of ``evidence`` and the constant, fitted on validation pairs."""
         self.calibration.copy_(torch.tensor(list(weights), dtype=self.calibration.dtype))
 
-    def alignment_loss(self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor) -> Tensor | None:
+    def alignment_loss(
+        self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor
+    ) -> Tensor | None:
         """Symmetric cross-entropy over the batch of right pairs.
 
         Args:
@@ -127,4 +143,6 @@ class PairHead(nn.Module):
         logits_BB = self.log_temperature.clamp(max=MAX_LOG_SCALE).exp() * left_BD @ right_BD.T
         logits_BB = logits_BB.masked_fill(same_BB, -1e9)
         truth_B = torch.arange(len(logits_BB), device=logits_BB.device)
-        return (functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)) / 2
+        return (
+            functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)
+        ) / 2

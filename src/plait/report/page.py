@@ -1,5 +1,6 @@
 """The page as a whole: the sections in their order, under one head that lets nothing be loaded from
-anywhere."""
+anywhere.
+"""
 
 from __future__ import annotations
 

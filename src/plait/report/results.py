@@ -1,5 +1,6 @@
 """The sections of the page that show what was measured. Each takes the plain report and returns HTML, or
-nothing."""
+nothing.
+"""
 
 from __future__ import annotations
 

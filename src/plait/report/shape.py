@@ -42,7 +42,8 @@ class SliceRow(TypedDict, total=False):
 
 class ExampleInput(TypedDict, total=False):
     """One input of an example. ``kind`` is text, image, numeric or categorical; ``text`` is the cell in
-    words."""
+    words.
+    """
 
     name: str
     kind: str
@@ -141,7 +142,8 @@ class ModelPart(TypedDict, total=False):
 
 class Report(TypedDict, total=False):
     """Everything a report can say. ``history`` holds a dict per epoch: epoch, train_loss, val_<metric>,
-    ..."""
+    ...
+    """
 
     plait: str
     created: str

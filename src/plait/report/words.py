@@ -1,5 +1,6 @@
 """How numbers and texts are written on the page: escaped, rounded for reading, cut where they are too
-long."""
+long.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _NAMES = {
 
 def esc(value: Any) -> str:
     """Text that is safe inside an element or a quoted attribute; control and direction marks become
-    visible."""
+    visible.
+    """
     return html.escape(_CONTROL.sub("\ufffd", str(value)), quote=True)
 
 

@@ -1,5 +1,7 @@
 """Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics."""
 
+from __future__ import annotations
+
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState
 

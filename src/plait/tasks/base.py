@@ -1,4 +1,4 @@
-"""One frozen record per task: how a target is read, what the loss is, how outputs are decoded, what is measured."""
+"""One frozen record a task: how a target is read, the loss, how outputs are decoded, what is measured."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ def _class_loss(logits_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) ->
 
 
 def _label_set_loss(logits_BC: Tensor, target_BC: Tensor, weight_C: Tensor | None) -> Tensor:
-    loss_BC = functional.binary_cross_entropy_with_logits(logits_BC, target_BC, pos_weight=weight_C, reduction="none")
+    loss_BC = functional.binary_cross_entropy_with_logits(
+        logits_BC, target_BC, pos_weight=weight_C, reduction="none"
+    )
     return loss_BC.mean(1)
 
 
@@ -158,8 +160,8 @@ TASKS.add(
 TASKS.add(
     "multilabel",
     Task(
-        "multilabel", label_names, "a list of labels", _fit_label_set, _encode_label_set, _label_set_loss, _sigmoid,
-        _decode_label_set, _label_set_metrics, "mAP", True,
+        "multilabel", label_names, "a list of labels", _fit_label_set, _encode_label_set, _label_set_loss,
+        _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True,
     ),
 )  # fmt: skip
 TASKS.add(
@@ -172,7 +174,8 @@ TASKS.add(
 TASKS.add(
     "matching",
     Task(
-        "matching", match_flag, "1 or 0 (true or false, yes or no)", lambda values: LabelState(classes=("0", "1")),
-        _encode_classes, _class_loss, _softmax, _decode_classes, _class_metrics, "accuracy", True, modalities=2,
+        "matching", match_flag, "1 or 0 (true or false, yes or no)",
+        lambda values: LabelState(classes=("0", "1")), _encode_classes, _class_loss, _softmax,
+        _decode_classes, _class_metrics, "accuracy", True, modalities=2,
     ),
 )  # fmt: skip

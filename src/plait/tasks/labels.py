@@ -1,4 +1,4 @@
-"""The state a task keeps about its target: the class names, or the mean and spread of a number; JSON on disk."""
+"""What a task keeps about its target: the class names, or the mean and spread of a number; JSON on disk."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class LabelState:
 
 def class_name(value: object) -> str | None:
     """One spelling per class: 1, 1.0 and "1" are the same class; None and blank text are no class."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
         return None
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | np.floating) and value.is_integer():
         return str(int(value))
     return str(value).strip() or None
 

@@ -1,0 +1,56 @@
+"""What every benchmark script shares: where the data lie, several seeds, mean and spread, a Markdown table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def arguments(description: str, *, data: str | None, seeds: int = 3) -> argparse.Namespace:
+    """Command line of a benchmark: ``--data`` (a folder) and ``--seeds`` (how many, from 0)."""
+    parser = argparse.ArgumentParser(description=description)
+    base = Path(os.environ.get("PLAIT_TEST_DATA", ROOT / ".." / "shared" / "data"))
+    if data is not None:
+        parser.add_argument("--data", type=Path, default=base / data)
+    parser.add_argument("--seeds", type=int, default=seeds)
+    parsed = parser.parse_args()
+    if data is not None and not parsed.data.exists():
+        sys.exit(f"no data at {parsed.data}; name its folder with --data")
+    return parsed
+
+
+def spread(values: list[float], digits: int = 3) -> str:
+    """Mean, and lowest to highest."""
+    mean = statistics.fmean(values)
+    return f"{mean:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def metric(report: dict, name: str) -> float:
+    """A metric of the fused model."""
+    return report["evaluation"]["metrics"][name]["value"]
+
+
+def interval(report: dict, name: str, digits: int = 3, alone: str | None = None) -> str:
+    """A metric with its 95% bootstrap interval, of the fused model or of one modality alone."""
+    evaluation = report["evaluation"]
+    entry = (evaluation["alone"][alone] if alone else evaluation["metrics"])[name]
+    return f"{entry['value']:.{digits}f} [{entry['low']:.{digits}f}, {entry['high']:.{digits}f}]"
+
+
+def table(head: list[str], body: list[list[str]]) -> None:
+    """Print a Markdown table."""
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for row in body:
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def quiet(done: int, total: int, what: str) -> None:
+    """Progress that only says when something ends."""
+    if done == total:
+        print(f"  {what}: {total:,}", file=sys.stderr, flush=True)

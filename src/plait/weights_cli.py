@@ -1,0 +1,60 @@
+"""``plait weights``: bring pretrained weights to this machine, and list them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+weights_app = typer.Typer(
+    help="Pretrained weights on this machine.", no_args_is_help=True, rich_markup_mode=None
+)
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+
+
+def _line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _json(value: Any) -> None:
+    _line(json.dumps(value, ensure_ascii=False))
+
+
+@weights_app.command("fetch", epilog="Example: plait weights fetch minilm efficientnet-lite0")
+def weights_fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as in 'plait weights ls'.")],
+    as_json: Json = False,
+) -> None:
+    """Bring pretrained weights to this machine (uses the network)."""
+    from plait.weights import fetch
+
+    paths = {name: str(fetch(name, progress=_tell)) for name in names}
+    if as_json:
+        _json(paths)
+    else:
+        for name, path in paths.items():
+            _line(f"{name} -> {path}")
+
+
+@weights_app.command("ls", epilog="Example: plait weights ls")
+def weights_ls(as_json: Json = False) -> None:
+    """List named weights and whether they are here."""
+    from plait.weights import list_weights
+
+    found = list_weights()
+    if as_json:
+        _json({"weights": [{k: str(v) if isinstance(v, Path) else v for k, v in w.items()} for w in found]})
+        return
+    for entry in found:
+        here = "here" if entry["present"] else f"plait weights fetch {entry['name']}"
+        _line(
+            f"{entry['name']:22} {entry['kind']:6} {(entry['size'] or 0) / 1e6:6.0f} MB  "
+            f"{entry['licence']:12} {here}"
+        )

@@ -1,0 +1,100 @@
+"""Recipes fill what is open and leave alone what the user set."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from plait.fusion import FUSIONS
+from plait.heads import HEADS
+from plait.recipes import RECIPES, Facts, resolve, small_batch
+from plait.settings import (
+    EncoderSettings,
+    FusionSettings,
+    RunSettings,
+    TaskSettings,
+    TrainSettings,
+    from_dict,
+    to_dict,
+)
+
+MAY_STAY_OPEN = {"threads", "image_size"}
+FACTS = [
+    Facts("classification", ("text", "image"), 160),
+    Facts("classification", ("text", "image"), 50_000, 64),
+    Facts("classification", ("text",), 8),
+    Facts("multilabel", ("image", "text", "tabular"), 9_000, 480),
+    Facts("regression", ("tabular", "text"), 1_000),
+    Facts("matching", ("image", "text"), 20_000, 400),
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES.names())
+@pytest.mark.parametrize("facts", FACTS, ids=lambda f: f"{f.task}-{f.num_train}")
+def test_every_recipe_leaves_nothing_open(recipe: str, facts: Facts) -> None:
+    done = resolve(RunSettings(recipe=recipe), facts)
+    for group in (done.encoders, done.fusion, done.task, done.train):
+        open_fields = {f.name for f in dataclasses.fields(group) if getattr(group, f.name) is None}
+        assert open_fields <= MAY_STAY_OPEN
+    assert done.task.name == facts.task
+    assert done.fusion.name in FUSIONS and done.task.head in HEADS
+    assert resolve(done, facts) == done  # a resolved run.yaml resolves to itself
+    assert from_dict(RunSettings, to_dict(done)) == done
+
+
+@pytest.mark.parametrize("recipe", RECIPES.names())
+def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
+    mine = RunSettings(
+        recipe=recipe,
+        encoders=EncoderSettings(image_size=64),
+        fusion=FusionSettings(name="gated", width=3, dropout=0.0),
+        task=TaskSettings(head="label"),
+        train=TrainSettings(
+            epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
+            warmup=0.0, patience=0, modality_dropout=0.0, alignment=0.0,
+        ),
+    )  # fmt: skip
+    for facts in FACTS:
+        done = resolve(mine, facts)
+        assert (done.encoders, done.fusion, done.train) == (mine.encoders, mine.fusion, mine.train)
+        assert done.task.head == "label"
+
+
+def test_classic_is_the_founding_recipe() -> None:
+    done = resolve(RunSettings(recipe="classic"), FACTS[0])
+    assert (done.fusion.name, done.fusion.width, done.fusion.options) == (
+        "weighted_sum", 512, {"raw": True, "normalise": False},
+    )  # fmt: skip
+    assert (done.train.optimizer, done.train.learning_rate, done.train.momentum) == ("sgd", 0.01, 0.9)
+    assert (done.train.schedule, done.train.warmup, done.train.epochs) == ("constant", 0.0, 10)
+    three = resolve(RunSettings(recipe="classic"), FACTS[3])
+    assert three.fusion.options["raw"] is False
+
+
+def test_options_go_with_the_fusion_they_belong_to() -> None:
+    classic = RunSettings(
+        recipe="classic", fusion=FusionSettings(name="concat", options={"hidden_layers": 2})
+    )
+    assert resolve(classic, FACTS[0]).fusion.options == {"hidden_layers": 2}
+    mixed = RunSettings(recipe="classic", fusion=FusionSettings(options={"raw": False}))
+    assert resolve(mixed, FACTS[0]).fusion.options == {"raw": False, "normalise": False}
+
+
+def test_matching_gets_the_pair_head_and_product() -> None:
+    done = resolve(RunSettings(), FACTS[5])
+    assert (done.fusion.name, done.task.head) == ("product", "pair")
+    assert done.train.alignment is not None and done.train.alignment > 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "largest", "wanted"),
+    [(160, 256, 8), (320, 256, 16), (319, 256, 8), (5120, 256, 256), (10**6, 64, 64), (1, 256, 8)],
+)
+def test_batches_leave_twenty_steps(rows: int, largest: int, wanted: int) -> None:
+    assert small_batch(rows, largest) == wanted
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(ValueError, match="unknown recipe 'clasic'. Did you mean 'classic'"):
+        resolve(RunSettings(recipe="clasic"), FACTS[0])
