@@ -18,7 +18,8 @@ def main() -> None:
         reports = [
             plait.fit(
                 given.data / "houses.csv", "price", split="split", ignore=ignored,
-                categorical=[] if "zipcode" in ignored else "zipcode", seed=seed, progress=quiet, set=["train.baselines=false"],
+                categorical=[] if "zipcode" in ignored else "zipcode",
+                seed=seed, progress=quiet, set=["train.baselines=false"],
             ).report
             for seed in range(given.seeds)
         ]  # fmt: skip

@@ -45,7 +45,7 @@ def save_model_folder(fitted: FittedParts, folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
-    if folder.exists() and not (folder / "inputs.json").exists():
+    if folder.exists() and not any((folder / name).exists() for name in ("inputs.json", "resume.json")):
         others = sorted({p.name for p in folder.iterdir()} - set(WORKING_FILES))
         if others:
             raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}); choose a new folder")

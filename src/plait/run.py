@@ -101,6 +101,7 @@ def run_fit(
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
     with _working_folder(output, settings, table, resume, overwrite) as folder:
+        torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
         inputs = load_inputs(
             schema.modalities,
             settings.encoders,

@@ -307,10 +307,10 @@ def read_settings(path: Path) -> RunSettings:
         ValueError: The file is not valid YAML or holds unknown settings.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not values:
         raise ValueError(f"{path} must hold a mapping of settings, got {type(values).__name__}")
     values.pop("facts", None)
     return from_dict(RunSettings, values)
