@@ -86,7 +86,7 @@ def fit_model(
         outputs = plan.task.activate(predict_logits(current, val), plan.labels)
         metrics = plan.task.metrics(val_target, outputs)
         numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
-        chosen = numbers.get(plan.task.primary)
+        chosen = numbers.get(plan.task.selects or plan.task.primary)
         return numbers | ({} if chosen is None else {"score": chosen})
 
     history = train_model(

@@ -68,12 +68,12 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         chosen["fusion"] = {"name": "product", "width": 512, "dropout": 0.6}
         chosen["task"] = {"head": "pair"}
         chosen["train"] |= {
-            "alignment": 1.0, "modality_dropout": 0.0, "epochs": 20, "patience": 20,
+            "alignment": 5.0, "modality_dropout": 0.0, "epochs": 20, "patience": 20,
             "batch_size": small_batch(facts.num_train, 512),
         }  # fmt: skip
     elif facts.task == "classification" and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
-        chosen["train"] |= {"modality_dropout": 0.0, "epochs": 12, "patience": 4}
+        chosen["train"] |= {"modality_dropout": 0.0, "epochs": 8, "patience": 4}
     return chosen
 
 

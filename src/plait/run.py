@@ -148,6 +148,7 @@ def run_fit(
             "best_epoch": history.best_epoch,
             "facts": {
                 "source": data.source, "rows": len(table), "fingerprint": table_fingerprint(table),
+                "training_seconds": round(history.seconds, 2),
                 "seconds": round(time.monotonic() - started, 1), "notes": notes,
             },
         }  # fmt: skip

@@ -68,7 +68,7 @@ class PairHead(nn.Module):
         """Both sides in the shared space, unit length, [B, width] each."""
         vectors = present_vectors(encoded, present_BM)
         return [
-            functional.normalize(t(v.sign() * v.abs().clamp(min=1e-12).sqrt()), dim=-1)
+            functional.normalize(t(flatten_activations(v)), dim=-1)
             for t, v in zip(self.towers, vectors, strict=True)
         ]
 
@@ -146,3 +146,13 @@ class PairHead(nn.Module):
         return (
             functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)
         ) / 2
+
+
+def flatten_activations(vector_BD: Tensor) -> Tensor:
+    """Square root of rows that hold no negative number, other rows as they are.
+
+    Pooled ReLU features are heavy-tailed; the root evens them out (power normalisation: Perronnin, Sanchez, Mensink
+    2010). Decided row by row, so that a row's result does not depend on its batch.
+    """
+    positive_B1 = (vector_BD >= 0).all(1, keepdim=True)
+    return torch.where(positive_B1, vector_BD.clamp(min=1e-12).sqrt(), vector_BD)

@@ -33,6 +33,7 @@ class Task:
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
+        selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Task:
     primary: str
     higher_is_better: bool
     modalities: int | None = None
+    selects: str | None = None
 
 
 TASKS: Registry[Task] = Registry("task")
@@ -176,6 +178,6 @@ TASKS.add(
     Task(
         "matching", match_flag, "1 or 0 (true or false, yes or no)",
         lambda values: LabelState(classes=("0", "1")), _encode_classes, _class_loss, _softmax,
-        _decode_classes, _class_metrics, "accuracy", True, modalities=2,
+        _decode_classes, _class_metrics, "accuracy", True, modalities=2, selects="auroc",
     ),
 )  # fmt: skip
