@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$$UV pip install --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: setup  ## fetch encoders and easy-VQA, train, evaluate, report and predict (about 3 minutes)
+demo: setup  ## fetch encoders and easy-VQA, train, evaluate, report and predict (about 5 minutes)
 	@$(BIN)/plait demo
 
 test: setup  ## the test suite, with real pretrained encoders, without slow and gpu

@@ -309,7 +309,7 @@ def demo(
     question: Annotated[str, typer.Option(help="What to ask about it.")] = "what shape is in the image?",
     folder: Annotated[Path, typer.Option(help="Where data, model and report go.")] = Path("demo"),
 ) -> None:
-    """Fetch encoders and easy-VQA, train, judge, report and answer one question (about 3 minutes)."""
+    """Fetch encoders and easy-VQA, train, judge, report and answer one question (about 5 minutes)."""
     from plait.demo import run_demo
 
     with _progress(False) as progress:

@@ -50,7 +50,7 @@ def classic(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def default(facts: Facts) -> dict[str, dict[str, Any]]:
-    """What does best here, task by task (measured: docs/LOG.md)."""
+    """Our choice, task by task; what has been measured of it stands in docs/benchmarks.md."""
     side = 224
     if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO:
         side = 96
