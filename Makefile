@@ -39,8 +39,9 @@ test: setup  ## the test suite, with real pretrained encoders, without slow and 
 	@$(BIN)/plait weights fetch $(WEIGHTS)
 	@$(BIN)/python -m pytest -m "not slow and not gpu"
 
-static: setup  ## ruff and mypy
+static: setup  ## ruff (lint and format) and mypy
 	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff format --check --quiet src tests benchmarks
 	@$(BIN)/mypy
 
 check: static test docs  ## everything that CI asks: ruff, mypy, pytest, docs

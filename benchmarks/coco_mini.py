@@ -27,9 +27,7 @@ def main() -> None:
                 f"{folder}/{task}",
             ]
             print(f"\n== plait fit coco-mini --format coco --task {task}", flush=True)
-            subprocess.run(
-                [str(Path(sys.executable).with_name("plait")), *command[1:], "--quiet"], check=True
-            )
+            subprocess.run([str(Path(sys.executable).with_name("plait")), *command[1:], "--quiet"], check=True)
 
 
 if __name__ == "__main__":

@@ -34,9 +34,7 @@ def main() -> None:
     ]
     body += [[f"{n} alone", "", interval(first, "accuracy", 4, n)] for n in first["evaluation"]["alone"]]
     table(["inputs", f"test accuracy, mean of {given.seeds} seeds (range)", "seed 0 with 95% interval"], body)
-    print(
-        f"\nseconds a run (the first one also encodes and trains each modality alone): {[round(s) for s in seconds]}"
-    )
+    print(f"\nseconds a run (the first one also encodes and trains each modality alone): {[round(s) for s in seconds]}")
     print(f"- {first['verdict']}")
 
 

@@ -27,9 +27,7 @@ def main() -> None:
                 **options,
                 "set": [*options.get("set", []), *([] if seed == 0 else ["train.baselines=false"])],
             }
-            fitted = plait.fit(
-                given.data, format="coco", task="matching", seed=seed, progress=quiet, **settings
-            )
+            fitted = plait.fit(given.data, format="coco", task="matching", seed=seed, progress=quiet, **settings)
             reports.append(fitted.report)
         accuracies = [metric(r, "accuracy") for r in reports]
         alone = reports[0]["evaluation"]["alone"]

@@ -17,10 +17,7 @@ def main() -> None:
     for name in (None, *reports[0]["evaluation"]["alone"]):
         row = [f"{name} alone" if name else "text + image"]
         for wanted in ("accuracy", "f1_macro"):
-            values = [
-                r["evaluation"]["alone"][name][wanted]["value"] if name else metric(r, wanted)
-                for r in reports
-            ]
+            values = [r["evaluation"]["alone"][name][wanted]["value"] if name else metric(r, wanted) for r in reports]
             row += [spread(values), interval(reports[0], wanted, 3, name)]
         body.append(row)
     head = [f"mean of {given.seeds} seeds (range)", "seed 0 with 95% interval"]

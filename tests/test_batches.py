@@ -105,8 +105,7 @@ def test_logits_come_in_row_order_whatever_the_batch_size() -> None:
     torch.manual_seed(0)
     config = PlaitConfig(
         modalities=[
-            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None}
-            for n in ("a", "b")
+            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None} for n in ("a", "b")
         ],
         fusion={"name": "concat", "width": 4, "dropout": 0.5, "options": {"normalise": False}},
     )

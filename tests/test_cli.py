@@ -67,9 +67,7 @@ def test_every_verb_is_tested() -> None:
 
 
 def test_importing_the_command_line_is_light() -> None:
-    code = (
-        "import sys, plait.cli; print([m for m in ('torch', 'pyarrow', 'transformers') if m in sys.modules])"
-    )
+    code = "import sys, plait.cli; print([m for m in ('torch', 'pyarrow', 'transformers') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -185,23 +183,17 @@ def test_errors_are_one_line_and_exit_code_2(
     assert not (tmp_path / "m").exists() and not (tmp_path / "p.csv").exists()
 
 
-def test_bad_rows_are_listed_under_the_first_line(
-    posts: Path, posts_model: Path, tmp_path: Path, run: Run
-) -> None:
+def test_bad_rows_are_listed_under_the_first_line(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
     lines = posts.read_text(encoding="utf-8").replace("img/3.png", "img/gone.png")
     (posts.parent / "gone.csv").write_text(lines, encoding="utf-8")
     table = posts.parent / "gone.csv"
-    code, _, err = run(
-        "predict", posts_model, table, "--on-bad-row", "error", "--quiet", "-o", tmp_path / "p.csv"
-    )
+    code, _, err = run("predict", posts_model, table, "--on-bad-row", "error", "--quiet", "-o", tmp_path / "p.csv")
     assert code == 2 and err.startswith("plait: 1 of 48 rows") and "row 3, column 'image'" in err
     code, out, _ = run("predict", posts_model, table, "-o", tmp_path / "p.csv")
     assert code == 0 and "1 with a problem" in out
 
 
-def test_ctrl_c_says_how_to_go_on(
-    posts: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

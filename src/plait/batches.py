@@ -110,9 +110,7 @@ class RowBatches(Dataset[dict[str, Any]]):
         if self.fresh_pairs:
             self._redraw(rows_B, index_BM)
         batch: dict[str, Any] = {
-            "inputs": {
-                name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())
-            },
+            "inputs": {name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())},
             "present": torch.from_numpy(index_BM >= 0),
         }
         if self.target is not None:

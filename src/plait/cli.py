@@ -39,9 +39,7 @@ app.add_typer(features_app, name="features")
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
-Encoding = Annotated[
-    str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")
-]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
 BadRows = Annotated[
     str | None,
     typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip."),
@@ -121,9 +119,7 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
     """Train, judge and use models that understand text, images and numbers together."""
 
@@ -133,38 +129,24 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="classification, multilabel, regression or matching.")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
     text: Columns = None,
     image: Columns = None,
     numeric: Columns = None,
     categorical: Columns = None,
     ignore: Columns = None,
     split: Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")] = None,
-    group: Annotated[
-        str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")
-    ] = None,
-    id: Annotated[
-        str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")
-    ] = None,
+    group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")] = None,
+    id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
     recipe: Annotated[str, typer.Option(help="default or classic.")] = "default",
-    fusion: Annotated[
-        str | None, typer.Option(help="weighted_sum, concat, gated, product or co_attention.")
-    ] = None,
+    fusion: Annotated[str | None, typer.Option(help="weighted_sum, concat, gated, product or co_attention.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    format: Annotated[
-        str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")
-    ] = None,
+    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
-    annotations: Annotated[
-        str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")
-    ] = None,
+    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     on_bad_row: BadRows = None,
-    set: Annotated[
-        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")
-    ] = None,
+    set: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")] = None,
     config: Annotated[Path | None, typer.Option(help="A run.yaml to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in the folder.")] = False,
@@ -193,12 +175,8 @@ def evaluate(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.")],
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")] = None,
     rows: Annotated[str | None, typer.Option(help="Split to judge: test, val, train or all.")] = None,
-    annotations: Annotated[
-        str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")
-    ] = None,
-    format: Annotated[
-        str | None, typer.Option(help="Format of the source, when its name does not tell.")
-    ] = None,
+    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
+    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell.")] = None,
     encoding: Encoding = None,
     on_bad_row: BadRows = None,
     quiet: Quiet = False,
@@ -220,9 +198,7 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .csv file.")],
-    format: Annotated[
-        str | None, typer.Option(help="Format of the source, when its name does not tell.")
-    ] = None,
+    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell.")] = None,
     encoding: Encoding = None,
     on_bad_row: BadRows = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
@@ -255,14 +231,10 @@ def predict(
 def check(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    format: Annotated[
-        str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")
-    ] = None,
+    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
     task: Annotated[str | None, typer.Option(help="For a COCO folder: matching or multilabel.")] = None,
-    annotations: Annotated[
-        str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")
-    ] = None,
+    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:
     """Examine a table before training: missing files, broken images, duplicates, leakage, imbalance."""
@@ -366,10 +338,7 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
         if entry["value"] is not None:
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
             _say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
-    _say(
-        f"judged on {evaluation['rows']:,} {evaluation['split']} rows; "
-        f"{len(evaluation['bad_rows'])} cells unreadable"
-    )
+    _say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
     for note in evaluation["notes"]:
         _say(f"  note: {note}")
     for name, value in extra.items():

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-features_app = typer.Typer(
-    help="The feature store on this machine.", no_args_is_help=True, rich_markup_mode=None
-)
+features_app = typer.Typer(help="The feature store on this machine.", no_args_is_help=True, rich_markup_mode=None)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 
 
@@ -51,9 +49,7 @@ def features_verify(as_json: Json = False) -> None:
     if as_json:
         _json(found.to_json())
     else:
-        sys.stdout.write(
-            f"{found.num_items:,} items in {found.num_segments} segments; {len(found.problems)} damaged\n"
-        )
+        sys.stdout.write(f"{found.num_items:,} items in {found.num_segments} segments; {len(found.problems)} damaged\n")
         for problem in found.problems:
             sys.stdout.write(f"  {problem.path}: {problem.reason}\n")
     if found.problems:
@@ -62,9 +58,7 @@ def features_verify(as_json: Json = False) -> None:
 
 @features_app.command("gc", epilog="Example: plait features gc --max-gb 20")
 def features_gc(
-    max_gb: Annotated[
-        float | None, typer.Option(help="Remove the least recently used past this size.")
-    ] = None,
+    max_gb: Annotated[float | None, typer.Option(help="Remove the least recently used past this size.")] = None,
     days: Annotated[float | None, typer.Option(help="Remove what was not used for so many days.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -97,9 +97,7 @@ class Plait:
         outputs = self._outputs(prepared, keep, progress)
         return self._prediction_table(opened, prepared, keep, outputs)
 
-    def predict_proba(
-        self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None
-    ) -> np.ndarray:
+    def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Raises:
@@ -147,9 +145,7 @@ class Plait:
         if format is None and self.settings.data.format == "coco" and is_folder(table):
             format = "coco"
         data = DataSettings(format=format, encoding=encoding)
-        opened = open_source(
-            table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed
-        )
+        opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
         chosen, split = self._choose_rows(opened.table, rows)
         target = self.schema.target
         if target not in chosen.column_names:
@@ -173,9 +169,7 @@ class Plait:
         for position in positions:
             value = self.task.parse(cells[int(position)])
             if value is None:
-                rows.report(
-                    int(position), self.schema.target, f"no {self.task.expects} but {cells[int(position)]!r}"
-                )
+                rows.report(int(position), self.schema.target, f"no {self.task.expects} but {cells[int(position)]!r}")
             elif self.task.name == "classification" and value not in self.labels.classes:
                 rows.report(int(position), self.schema.target, f"class {value!r} was not seen in training")
             else:
@@ -201,8 +195,7 @@ class Plait:
         evaluation = judged.evaluation
         table = prepared.rows.table
         evaluation["bad_rows"] = [
-            {"row": table.row_number(b.row), "column": b.column, "reason": b.reason}
-            for b in prepared.rows.bad
+            {"row": table.row_number(b.row), "column": b.column, "reason": b.reason} for b in prepared.rows.bad
         ] + [{"row": b.row, "column": b.column, "reason": b.reason} for b in table.bad_rows]
         evaluation["counts"] = dict(prepared.rows.notes)
         base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
@@ -241,9 +234,7 @@ class Plait:
         column = self.schema.split
         if column is None or column not in table.column_names:
             if rows not in (None, "all"):
-                raise ValueError(
-                    f"{table.source} has no split column, so --rows {rows} cannot be chosen; use all"
-                )
+                raise ValueError(f"{table.source} has no split column, so --rows {rows} cannot be chosen; use all")
             return table, "all"
         from plait.data.split import read_split
 
@@ -257,9 +248,7 @@ class Plait:
             raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
         return table.take(np.flatnonzero(split == rows)), rows
 
-    def _prediction_table(
-        self, table: Table, prepared: Prepared, keep: np.ndarray, outputs: np.ndarray
-    ) -> pa.Table:
+    def _prediction_table(self, table: Table, prepared: Prepared, keep: np.ndarray, outputs: np.ndarray) -> pa.Table:
         n = len(table)
         place = {int(p): i for i, p in enumerate(keep)}
         decoded = self.task.decode(outputs, self.labels)
@@ -278,9 +267,7 @@ class Plait:
                 columns[f"probability_{name}"] = pa.array(filled[:, c], mask=nothing)
         problems: dict[int, list[str]] = {}
         for bad in prepared.rows.bad:
-            problems.setdefault(bad.row, []).append(
-                f"{bad.column}: {bad.reason}" if bad.column else bad.reason
-            )
+            problems.setdefault(bad.row, []).append(f"{bad.column}: {bad.reason}" if bad.column else bad.reason)
         empty = ~prepared.rows.present_NM.any(1)
         for i in np.flatnonzero(empty):
             problems.setdefault(int(i), []).append("nothing to read in this row")

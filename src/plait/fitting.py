@@ -154,9 +154,7 @@ def fit_companions(
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines:
         return {}
-    quiet = replace(
-        plan, settings=replace(plan.settings, train=replace(plan.settings.train, tensorboard=False))
-    )
+    quiet = replace(plan, settings=replace(plan.settings, train=replace(plan.settings.train, tensorboard=False)))
     return {
         name: fit_model(quiet, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
         for i, name in enumerate(names)
@@ -221,9 +219,7 @@ def _class_weights(plan: Plan) -> list[float]:
         positives = target.sum(0).clip(min=1)
         return [float(w) for w in (len(target) - positives) / positives]
     if plan.task.name == "regression":
-        raise ValueError(
-            "class weights need classes; leave --set task.class_weights out for a numeric target"
-        )
+        raise ValueError("class weights need classes; leave --set task.class_weights out for a numeric target")
     counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
     weights = len(target) / (len(counts) * counts)
     return [float(w) for w in weights]

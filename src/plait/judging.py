@@ -211,9 +211,7 @@ def _slices(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
 def _patterns(jury: Jury) -> list[str]:
     names = jury.model.config.modality_names
     present_NM = jury.prepared.rows.present_NM[jury.positions]
-    return [
-        " + ".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in present_NM
-    ]
+    return [" + ".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in present_NM]
 
 
 def _examples(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
@@ -234,16 +232,12 @@ def _examples(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
         order = np.argsort(-sureness, kind="stable")
         wrong, right = order[~correct[order]], order[correct[order]]
     half = NUM_EXAMPLES // 2
-    chosen = list(wrong[:half]) + [
-        i for i in right[: NUM_EXAMPLES - min(half, len(wrong))] if i not in wrong[:half]
-    ]
+    chosen = list(wrong[:half]) + [i for i in right[: NUM_EXAMPLES - min(half, len(wrong))] if i not in wrong[:half]]
     table = jury.prepared.rows.table
     return [
         {
             "row": table.row_number(int(jury.positions[i])),
-            "inputs": [
-                show for m in jury.prepared.rows.items for show in _shown(jury, m, int(jury.positions[i]))
-            ],
+            "inputs": [show for m in jury.prepared.rows.items for show in _shown(jury, m, int(jury.positions[i]))],
             "truth": _text(jury.values[i]),
             "prediction": _text(predictions[i]),
             "probability": None if sureness is None else float(sureness[i]),

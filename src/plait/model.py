@@ -16,7 +16,7 @@ from transformers.utils import logging as hf_logging
 
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
-from plait.fusion import FUSIONS, EncodedDims
+from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 from plait.heads import HEADS
 from plait.heads.pair import PairHead
 from plait.tasks import TASKS
@@ -89,22 +89,22 @@ class PlaitModel(PreTrainedModel):
         dims = [EncodedDims(m["vector_dim"], m["token_dim"]) for m in config.modalities]
         fusion = config.fusion
         self.encoders = nn.ModuleDict(
-            {
-                str(i): build_encoder(m["encoder"])
-                for i, m in enumerate(config.modalities)
-                if m["encoder"] is not None
-            }
-        )
-        try:
-            self.fusion = FUSIONS.get(fusion["name"])(
-                dims, fusion["width"], dropout=fusion["dropout"], **fusion["options"]
-            )
-        except TypeError as error:
-            raise ValueError(f"fusion {fusion['name']!r} does not take these options: {error}") from error
-        self.head = HEADS.get(config.head["name"])(
-            dims, fusion["width"], config.num_outputs, dropout=config.head["dropout"]
+            {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}
         )
         self.task = TASKS.get(config.task)
+        kind = FUSIONS.get(fusion["name"])
+        outputs = OutputSpec(config.num_outputs, self.task.output_kind)
+        options = {**fusion["options"], **({"outputs": outputs} if kind.is_late else {})}
+        try:
+            self.fusion = kind(dims, fusion["width"], dropout=fusion["dropout"], **options)
+        except TypeError as error:
+            raise ValueError(f"fusion {fusion['name']!r} does not take these options: {error}") from error
+        self.head = HEADS.get("direct" if kind.is_late else config.head["name"])(
+            dims,
+            config.num_outputs if kind.is_late else fusion["width"],
+            config.num_outputs,
+            dropout=config.head["dropout"],
+        )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
         self.post_init()
@@ -127,15 +127,11 @@ class PlaitModel(PreTrainedModel):
         for i, modality in enumerate(self.config.modalities):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
-                encoded.append(
-                    Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT"))
-                )
+                encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
             elif str(i) in self.encoders:
                 encoded.append(self.encoders[str(i)](**tensors))
             else:
-                raise ValueError(
-                    f"modality {modality['name']!r} must come encoded: its encoder is outside the model"
-                )
+                raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
         return encoded
 
     def forward(
@@ -166,6 +162,8 @@ class PlaitModel(PreTrainedModel):
         if target is not None:
             weights_C = self.class_weights_C if self.config.class_weights else None
             loss = self.task.loss(logits_BC, target, weights_C).mean()
+            if fused.modality_logits_BMC is not None:
+                loss = loss + self.modality_loss(fused.modality_logits_BMC, present, target)
             if self.config.alignment and self.training and group is not None and keys is not None:
                 right_B = target == 1
                 rows = [
@@ -182,6 +180,16 @@ class PlaitModel(PreTrainedModel):
         if not self.training:
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
         return output
+
+    def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
+        """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""
+        weights_C = self.class_weights_C if self.config.class_weights else None
+        terms = []
+        for m in range(logits_BMC.shape[1]):
+            loss_B = self.task.loss(logits_BMC[:, m], target, weights_C)
+            there_B = present_BM[:, m].to(loss_B.dtype)
+            terms.append((loss_B * there_B).sum() / there_B.sum().clamp(min=1.0))
+        return torch.stack(terms).mean()
 
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout (Neverova et al. 2016): hide modalities at random, never the last one of a row."""

@@ -84,9 +84,7 @@ def load_model_folder(folder: Path) -> Parts:
             others.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"no model folder at {folder}; plait fit TABLE --target COL -o {folder} makes one"
-        )
+        raise FileNotFoundError(f"no model folder at {folder}; plait fit TABLE --target COL -o {folder} makes one")
     lacking = [f for f in FOLDER_FILES if not (folder / f).is_file()]
     if lacking:
         unfinished = " (training there has not finished: run the same fit again with --resume)"

@@ -110,9 +110,7 @@ class Inputs:
                     )
                 loaded[key] = encoder
             frozen[name], references[name] = loaded[key], reference
-        return cls(
-            tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"]
-        )
+        return cls(tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"])
 
 
 def load_inputs(
@@ -127,9 +125,7 @@ def load_inputs(
         reference = settings.text if modality.kind == "text" else settings.image
         trained = settings.tuning != "frozen" or reference.startswith("scratch:")
         if modality.kind not in shared or trained:
-            encoder, processor = load_encoder(
-                reference, modality.kind, settings.image_size, settings.max_length
-            )
+            encoder, processor = load_encoder(reference, modality.kind, settings.image_size, settings.max_length)
             if hasattr(processor, "max_pixels"):
                 processor.max_pixels = max_pixels
             if trained and not reference.startswith("scratch:"):
@@ -152,9 +148,7 @@ def load_inputs(
     return inputs
 
 
-def fit_tabular(
-    inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = 64
-) -> None:
+def fit_tabular(inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = 64) -> None:
     """Fit the tabular processor on the training rows only, and make its encoder.
 
     Args:
@@ -223,9 +217,7 @@ def prepare(
             else:
                 prepared.sources[modality.name] = _EmptyFeatures(inputs, modality)
         else:
-            failures = (
-                _check_items(items, load, inputs.max_pixels, progress) if modality.kind == "image" else {}
-            )
+            failures = _check_items(items, load, inputs.max_pixels, progress) if modality.kind == "image" else {}
             blank = "" if modality.kind == "text" else _blank_image()
             prepared.sources[modality.name] = LiveSource(inputs.processors[modality.name], load, blank)
         for position, reason in items.drop(failures):
@@ -269,9 +261,7 @@ def _count_cut(items: Items, processor: Any) -> int:
 
     A text with few bytes cannot have many tokens, so only the longer ones are cut into tokens again.
     """
-    long = [
-        t for t in items.cells if len(t.encode("utf-8", "surrogatepass")) >= processor.max_length // 2 - 1
-    ]
+    long = [t for t in items.cells if len(t.encode("utf-8", "surrogatepass")) >= processor.max_length // 2 - 1]
     before = processor.num_truncated
     for start in range(0, len(long), 256):
         processor.process(long[start : start + 256])

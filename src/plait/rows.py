@@ -197,8 +197,7 @@ def apply_policy(rows: Rows, policy: str) -> np.ndarray:
 def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     """The sentence for unreadable rows: how many, the first ten, and what to type."""
     lines = [
-        f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}"
-        for b in bad
+        f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad
     ] + [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
     more = f"\n  ... and {len(lines) - SHOWN_BAD_ROWS} more" if len(lines) > SHOWN_BAD_ROWS else ""
     lines = lines[:SHOWN_BAD_ROWS]

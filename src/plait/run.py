@@ -84,9 +84,7 @@ def run_fit(
     notes = [f"task {task_name}: {why}", *opened.notes]
     policy = settings.data.on_bad_row
     if len(without_target) == len(table):
-        raise ValueError(
-            f"no row of {table.source} has {task.expects} in the target column {schema.target!r}"
-        )
+        raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
     for position in without_target:
         probe.report(position, schema.target, f"no {task.expects} in the target column")
@@ -116,13 +114,7 @@ def run_fit(
         if len(train) == 0:
             raise ValueError(f"no readable training row is left in {table.source}")
         labels = task.fit([values[int(i)] for i in train])
-        filler = (
-            labels.classes[0]
-            if labels.classes and task_name != "multilabel"
-            else ()
-            if labels.classes
-            else 0.0
-        )
+        filler = labels.classes[0] if labels.classes and task_name != "multilabel" else () if labels.classes else 0.0
         known = [v if v is not None else filler for v in values]
         target = task.encode(known, labels)
         if target.ndim == 1 and labels.classes:
@@ -203,9 +195,7 @@ def make_split(
     notes = []
     if "test" not in present and "val" in present:
         split[split == "val"] = "test"
-        notes.append(
-            "the val rows are judged as the held-out part; validation rows were set aside from train"
-        )
+        notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
     if "val" not in set(split[usable]):
         split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
         notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
@@ -243,9 +233,7 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
     content = {}
     for name, items in prepared.rows.items.items():
         if items.modality.kind == "image":
-            content[name] = [
-                items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable
-            ]
+            content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
     counted: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
         counted[leak.column] = counted.get(leak.column, 0) + 1

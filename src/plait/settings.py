@@ -281,9 +281,7 @@ def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
         *parents, last = path.strip().split(".")
         for parent in parents:
             if not isinstance(node.get(parent), dict):
-                raise ValueError(
-                    unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)])
-                )
+                raise ValueError(unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)]))
             node = node[parent]
         try:
             node[last] = yaml.safe_load(raw)

@@ -79,9 +79,7 @@ def open_source(
     table, notes = hold_out(table, seed)
     known = replace(data, source=_shown(source), format="coco", split="split", group="image_id")
     if task == "multilabel":
-        return Opened(
-            table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes
-        )
+        return Opened(table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes)
     pairs = make_pairs(table, seed=seed)
     pairs = replace(pairs, root=table.root, source=table.source)
     settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")

@@ -281,7 +281,5 @@ class _Judge(TrainerCallback):
         epochs = self.history.epochs
         last = int(args.num_train_epochs)
         text = f"{self.what} epoch {min(len(epochs) + 1, last)}/{last}"
-        shown = [
-            f"{k[4:]} {v:.3f}" for k, v in (epochs[-1] if epochs else {}).items() if k.startswith("val_")
-        ]
+        shown = [f"{k[4:]} {v:.3f}" for k, v in (epochs[-1] if epochs else {}).items() if k.startswith("val_")]
         return ", ".join([text, *shown[:1]])

@@ -9,9 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-weights_app = typer.Typer(
-    help="Pretrained weights on this machine.", no_args_is_help=True, rich_markup_mode=None
-)
+weights_app = typer.Typer(help="Pretrained weights on this machine.", no_args_is_help=True, rich_markup_mode=None)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 
 
@@ -55,6 +53,5 @@ def weights_ls(as_json: Json = False) -> None:
     for entry in found:
         here = "here" if entry["present"] else f"plait weights fetch {entry['name']}"
         _line(
-            f"{entry['name']:22} {entry['kind']:6} {(entry['size'] or 0) / 1e6:6.0f} MB  "
-            f"{entry['licence']:12} {here}"
+            f"{entry['name']:22} {entry['kind']:6} {(entry['size'] or 0) / 1e6:6.0f} MB  {entry['licence']:12} {here}"
         )

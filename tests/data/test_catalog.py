@@ -36,9 +36,7 @@ def build_wheel(folder: Path, name: str, version: str, files: dict[str, bytes]) 
         for where, content in files.items():
             archive.writestr(where, content)
             digest = hashlib.sha256(content).digest()
-            record += (
-                f"{where},sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()},{len(content)}\n"
-            )
+            record += f"{where},sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()},{len(content)}\n"
         archive.writestr(f"{info}/RECORD", record + f"{info}/RECORD,,\n")
     return path
 
@@ -98,9 +96,7 @@ def test_wheel_that_is_not_there_names_the_command(index: Path) -> None:
 
 
 def fake_installer(path: Path, body: str) -> list[str]:
-    path.write_text(
-        f"import pathlib, sys\ntarget = pathlib.Path(sys.argv[sys.argv.index('--target') + 1])\n{body}"
-    )
+    path.write_text(f"import pathlib, sys\ntarget = pathlib.Path(sys.argv[sys.argv.index('--target') + 1])\n{body}")
     return [sys.executable, str(path)]
 
 
@@ -119,9 +115,7 @@ def test_half_an_installation_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_next_installer_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A shim that stands for nothing, one that leaves dirt and fails, then one that works."""
-    dirty = fake_installer(
-        tmp_path / "dirty.py", "target.mkdir(); (target / 'dirt').touch(); sys.exit('no index')"
-    )
+    dirty = fake_installer(tmp_path / "dirty.py", "target.mkdir(); (target / 'dirt').touch(); sys.exit('no index')")
     good = fake_installer(
         tmp_path / "good.py", "i = target / 'x-1.dist-info'; i.mkdir(parents=True); (i / 'RECORD').touch()"
     )
@@ -185,9 +179,7 @@ def easy_vqa(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
-    }
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_easy_vqa_worked_by_hand(easy_vqa: Path, tmp_path: Path) -> None:

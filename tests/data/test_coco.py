@@ -43,9 +43,7 @@ KARPATHY: dict[str, Any] = {
 }  # fmt: skip
 
 
-def put(
-    folder: Path, name: str, document: object, photos: tuple[str, ...] = ("a.jpg", "b.jpg", "c.jpg")
-) -> Path:
+def put(folder: Path, name: str, document: object, photos: tuple[str, ...] = ("a.jpg", "b.jpg", "c.jpg")) -> Path:
     for photo in photos:
         (folder / photo).write_bytes(b"photo")
     path = folder / name
@@ -96,9 +94,7 @@ def test_objects_worked_by_hand(tmp_path: Path) -> None:
     assert table.arrow.column("image_id").to_pylist() == ["7", "8", "9"]
 
 
-def test_missing_photos_are_counted_and_keep_their_rows(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_missing_photos_are_counted_and_keep_their_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         table = read_coco_captions(put(tmp_path, "captions_val.json", CAPTIONS, ("a.jpg",)), tmp_path)
     assert table.arrow.column("image").to_pylist().count("b.jpg") == 2

@@ -142,9 +142,7 @@ def png_header(width: int, height: int) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("size", [(9000, 9000), (10_000, 10_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
@@ -163,9 +161,7 @@ def test_pixel_limit_is_exact() -> None:
 
 def test_fuzzed_images_only_ever_raise_cell_errors() -> None:
     rng = random.Random(0)
-    seeds = [
-        encode(f, mode="L" if f == "GIF" else "RGB") for f in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-    ]
+    seeds = [encode(f, mode="L" if f == "GIF" else "RGB") for f in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")]
     for trial in range(400):
         data = bytearray(seeds[trial % len(seeds)])
         for _ in range(rng.randrange(1, 8)):

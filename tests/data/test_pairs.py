@@ -74,9 +74,7 @@ def test_seed_decides_and_splits_are_independent() -> None:
     assert make_pairs(table, seed=4).arrow.equals(make_pairs(table, seed=4).arrow)
     assert not make_pairs(table, seed=4).arrow.equals(make_pairs(table, seed=5).arrow)
     is_val = pa.array([name == "val" for name in table.arrow.column("split").to_pylist()])
-    alone = make_pairs(
-        Table(arrow=table.arrow.filter(is_val), root=None, source="val"), seed=4
-    ).arrow.to_pylist()
+    alone = make_pairs(Table(arrow=table.arrow.filter(is_val), root=None, source="val"), seed=4).arrow.to_pylist()
     together = make_pairs(table, seed=4).arrow.to_pylist()
     assert alone == [row for row in together if row["split"] == "val"]
 

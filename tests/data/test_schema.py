@@ -208,6 +208,4 @@ def test_real_tables(shared_data: Path) -> None:
     assert guess_task(houses, schema)[0] == "regression"
     posts = read_table(shared_data / "posts-sentiment" / "posts.csv")
     schema = guess_schema(posts, target="sentiment")
-    assert [m.kind for m in schema.modalities] == ["image", "text"] and guess_task(posts, schema)[
-        0
-    ] == "classification"
+    assert [m.kind for m in schema.modalities] == ["image", "text"] and guess_task(posts, schema)[0] == "classification"

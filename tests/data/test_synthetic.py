@@ -19,9 +19,7 @@ from plait.data.table import Table
 def seen(table: Table) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
     """What an observer reads off each cell: redder than blue, sunny, above zero; and the label."""
     columns = table.arrow.to_pydict()
-    pixels = [
-        np.asarray(Image.open(io.BytesIO(cell)).convert("RGB"), np.float64) for cell in columns["image"]
-    ]
+    pixels = [np.asarray(Image.open(io.BytesIO(cell)).convert("RGB"), np.float64) for cell in columns["image"]]
     return {
         "red": np.array([image[..., 0].mean() > image[..., 2].mean() for image in pixels]),
         "sunny": np.array(["sunny" in text.split() for text in columns["text"]]),
@@ -84,9 +82,7 @@ def test_idle_words_and_sizes_of_splits(mode: str) -> None:
     assert [splits.count(name) for name in ("train", "val", "test")] == [60, 20, 20]
     assert table.arrow.column_names == ["id", "image", "text", "number", "label", "split"]
     assert len(set(table.arrow.column("text").to_pylist())) > 40
-    assert not any(
-        "red" in text.split() or "blue" in text.split() for text in table.arrow.column("text").to_pylist()
-    )
+    assert not any("red" in text.split() or "blue" in text.split() for text in table.arrow.column("text").to_pylist())
 
 
 def test_seed_decides_every_byte() -> None:

@@ -174,9 +174,7 @@ def save_like_datasets(folder: Path, rows: dict[str, list[object]]) -> None:
     with pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink:
         with pa.ipc.new_stream(sink, arrow.schema) as writer:
             writer.write_table(arrow)
-    (folder / "state.json").write_text(
-        json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]})
-    )
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
 
 
 def test_saved_dataset_folders(tmp_path: Path) -> None:

@@ -35,9 +35,7 @@ def _bert() -> hf.PreTrainedModel:
 
 
 def _resnet() -> hf.PreTrainedModel:
-    return hf.ResNetModel(
-        hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
-    )
+    return hf.ResNetModel(hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic"))
 
 
 def _convnext() -> hf.PreTrainedModel:
@@ -99,15 +97,11 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def picture(seed: int = 0) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(
-        buffer, "PNG"
-    )
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _load(
-    case: str, folders: dict[str, Path], tmp_path: Path, **options: Any
-) -> tuple[Encoder, Any, list[Any]]:
+def _load(case: str, folders: dict[str, Path], tmp_path: Path, **options: Any) -> tuple[Encoder, Any, list[Any]]:
     """Encoder, processor and three items of one case."""
     prefix, _, name = case.partition(":")
     kind = "text" if name in ("bert", "clip-text", "text") else "image"

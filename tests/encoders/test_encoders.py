@@ -35,9 +35,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_contract(
-    case: str, folders: dict[str, Path], tmp_path: Path, cache: Path, capfd: Any, load: Any
-) -> None:
+def test_contract(case: str, folders: dict[str, Path], tmp_path: Path, cache: Path, capfd: Any, load: Any) -> None:
     encoder, processor, items = load(case, folders, tmp_path)
     assert not encoder.training
     with torch.inference_mode():
@@ -45,9 +43,7 @@ def test_contract(
         alone = encoder(**processor.process(items[1:2]))
     assert batch.vector_BD.shape == (3, encoder.vector_dim) and batch.tokens_BTD.shape[2] == encoder.token_dim
     assert batch.mask_BT.dtype == torch.bool and batch.mask_BT.shape == batch.tokens_BTD.shape[:2]
-    assert torch.allclose(
-        batch.vector_BD[1], alone.vector_BD[0], atol=1e-5
-    )  # padding and neighbours do not matter
+    assert torch.allclose(batch.vector_BD[1], alone.vector_BD[0], atol=1e-5)  # padding and neighbours do not matter
     num_real = int(alone.mask_BT.sum())
     assert torch.allclose(batch.tokens_BTD[1][batch.mask_BT[1]], alone.tokens_BTD[0][:num_real], atol=1e-5)
     assert not torch.allclose(batch.vector_BD[0], batch.vector_BD[1])

@@ -65,9 +65,7 @@ def test_additive_with_a_linear_head_cannot_see_interactions() -> None:
 
 
 def test_one_modality_or_none_measured() -> None:
-    one = verdict(
-        alone={"text": 0.9}, difference=("text", 0.0, 0.0, 0.0), interaction="additive", head_is_linear=True
-    )
+    one = verdict(alone={"text": 0.9}, difference=("text", 0.0, 0.0, 0.0), interaction="additive", head_is_linear=True)
     assert one.startswith("The model has one modality, text") and "interactions" not in one
     assert "is not known" in verdict(alone={}, difference=None)
 

@@ -49,9 +49,7 @@ def test_each_unique_text_once_and_the_second_run_none(tmp_path: Path) -> None:
     again, _ = encode_items(FeatureStore(tmp_path), encoder, processor, KEYS, never)
     assert encoder.num_forwards == 2
     assert again.take(np.arange(6))["vector_BD"].tolist() == sums(TEXTS)
-    more, _ = encode_items(
-        FeatureStore(tmp_path), encoder, processor, [*KEYS, key_of("new")], lambda _: "new"
-    )
+    more, _ = encode_items(FeatureStore(tmp_path), encoder, processor, [*KEYS, key_of("new")], lambda _: "new")
     assert encoder.num_items == 5 and more.take(np.array([6]))["vector_BD"].tolist() == sums(["new"])
 
 
@@ -138,9 +136,7 @@ def test_interrupted_work_is_kept(tmp_path: Path, error: BaseException) -> None:
     assert encoder.num_items == 15 and encoder.training and threading.active_count() == num_threads
     assert FeatureStore(tmp_path).ls()[0].num_items == 15
     encoder.fail_at = None
-    features, _ = encode_items(
-        FeatureStore(tmp_path), encoder, FakeText(), keys, texts.__getitem__, batch_size=5
-    )
+    features, _ = encode_items(FeatureStore(tmp_path), encoder, FakeText(), keys, texts.__getitem__, batch_size=5)
     assert encoder.num_items == 40
     assert features.take(np.arange(40))["vector_BD"].tolist() == sums(texts)
 

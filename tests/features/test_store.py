@@ -29,9 +29,7 @@ UNIVERSE = [key_of(str(number)) for number in range(400)]
 def child(*arguments: object) -> subprocess.Popen:
     path = os.pathsep.join([*(entry for entry in sys.path if entry), str(WRITER.parent)])
     env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [sys.executable, *map(str, arguments)], env=env, stdout=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([sys.executable, *map(str, arguments)], env=env, stdout=subprocess.PIPE, text=True)
 
 
 def start_writers(root: Path, seeds: list[int], num_segments: int) -> list[subprocess.Popen]:
@@ -216,9 +214,7 @@ def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS])
-def test_full_or_read_only_disk_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
+def test_full_or_read_only_disk_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     space = planted_space(tmp_path)
 
     def refuse(path: Path) -> None:

@@ -7,7 +7,7 @@ from itertools import product
 import torch
 
 from plait.encoders.base import Encoded
-from plait.fusion import FUSIONS, EncodedDims, Fusion
+from plait.fusion import FUSIONS, EncodedDims, Fusion, OutputSpec
 
 WIDTH = 8
 
@@ -17,12 +17,13 @@ def dims(num_modalities: int) -> list[EncodedDims]:
     return [EncodedDims(5 + m, 3 + m) for m in range(num_modalities)]
 
 
-def make_fusion(
-    name: str, num_modalities: int, dtype: torch.dtype = torch.float32, **options: object
-) -> Fusion:
-    """A fusion whose every parameter is random (zeros would hide what they touch)."""
+def make_fusion(name: str, num_modalities: int, dtype: torch.dtype = torch.float32, **options: object) -> Fusion:
+    """A fusion whose every parameter is random (zeros would hide what they touch); a late one has WIDTH outputs."""
     torch.manual_seed(7)
-    fusion = FUSIONS.get(name)(dims(num_modalities), WIDTH, **options).to(dtype).eval()
+    kind = FUSIONS.get(name)
+    if kind.is_late:
+        options = {"outputs": OutputSpec(WIDTH), **options}
+    fusion = kind(dims(num_modalities), WIDTH, **options).to(dtype).eval()
     with torch.no_grad():
         for parameter in fusion.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -34,9 +35,7 @@ def patterns(num_modalities: int) -> torch.Tensor:
     return torch.tensor(list(product([True, False], repeat=num_modalities)))
 
 
-def make_encoded(
-    num_modalities: int, rows: int, seed: int = 0, dtype: torch.dtype = torch.float32
-) -> list[Encoded]:
+def make_encoded(num_modalities: int, rows: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> list[Encoded]:
     """Random vectors and tokens; row b has its last ``b % 3`` tokens padded."""
     generator = torch.Generator().manual_seed(seed)
     made = []
@@ -46,9 +45,7 @@ def make_encoded(
         made.append(
             Encoded(
                 torch.randn(rows, d.vector_dim, generator=generator, dtype=torch.float64).to(dtype),
-                torch.randn(rows, length, d.token_dim or 1, generator=generator, dtype=torch.float64).to(
-                    dtype
-                ),
+                torch.randn(rows, length, d.token_dim or 1, generator=generator, dtype=torch.float64).to(dtype),
                 mask_BT,
             )
         )

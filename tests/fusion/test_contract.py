@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from pathlib import Path
 
 import pytest
@@ -32,9 +34,7 @@ def test_the_families_of_the_design_are_there() -> None:
 
 @every_variant
 @pytest.mark.parametrize("filling", [0.0, 1e30, float("nan"), float("inf")])
-def test_content_of_a_missing_modality_changes_no_bit(
-    name: str, options: dict[str, object], filling: float
-) -> None:
+def test_content_of_a_missing_modality_changes_no_bit(name: str, options: dict[str, object], filling: float) -> None:
     count = 2 if options.get("raw") else 3
     fusion = make_fusion(name, count, **options)
     present_BM = patterns(count)
@@ -67,9 +67,7 @@ def test_gradient_ignores_what_is_missing_and_stays_finite(name: str, options: d
     for parameter in fusion.parameters():
         assert torch.isfinite(parameter.grad).all()
     for m, item in enumerate(encoded):
-        assert torch.equal(
-            item.vector_BD.grad[~present_BM[:, m]], torch.zeros_like(item.vector_BD[~present_BM[:, m]])
-        )
+        assert torch.equal(item.vector_BD.grad[~present_BM[:, m]], torch.zeros_like(item.vector_BD[~present_BM[:, m]]))
 
 
 @every_variant
@@ -133,9 +131,7 @@ def test_weights_sum_to_one_over_what_is_present(name: str, options: dict[str, o
         assert name in {"concat", "product", "co_attention"}
         return
     there_B = present_BM.any(1)
-    torch.testing.assert_close(
-        weights_BM.sum(1)[there_B], torch.ones(int(there_B.sum()), dtype=torch.float64)
-    )
+    torch.testing.assert_close(weights_BM.sum(1)[there_B], torch.ones(int(there_B.sum()), dtype=torch.float64))
     assert torch.equal(weights_BM[~present_BM], torch.zeros(int((~present_BM).sum()), dtype=torch.float64))
     alone_B = present_BM.sum(1) == 1
     assert torch.equal(weights_BM[alone_B], present_BM[alone_B].double())
@@ -216,3 +212,20 @@ def test_saved_model_answers_bit_equal(name: str, options: dict[str, object], tm
     assert torch.equal(model(inputs, present_BM)["logits"], again(inputs, present_BM)["logits"])
     assert model.state_dict().keys() == again.state_dict().keys()
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items())
+
+
+@every_variant
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_number_of_parameters_is_the_declared_formula(name: str, options: dict[str, object], count: int) -> None:
+    if options.get("raw") and count == 3:
+        return
+    fusion = make_fusion(name, count, **options)
+    d = [each.vector_dim for each in fusion.dims]
+    known = {
+        "d": d, "t": [each.token_dim for each in fusion.dims], "D": sum(d), "M": count, "h": WIDTH, "C": WIDTH,
+        "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
+    }  # fmt: skip
+    defaults = inspect.signature(type(fusion)).parameters.values()
+    known |= {p.name: p.default for p in defaults if p.default is not inspect.Parameter.empty} | options
+    expected = eval(fusion.info.parameters, {"__builtins__": {}, **known})  # our own text, never a user's
+    assert sum(p.numel() for p in fusion.parameters()) == expected

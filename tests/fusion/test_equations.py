@@ -62,9 +62,7 @@ def gated_row(p: dict, x: list[np.ndarray], there: list[int]) -> np.ndarray:
     joined = np.concatenate([norm(v) if m in there else np.zeros_like(v) for m, v in enumerate(x)])
     logits_MD = affine(p, "gate", joined).reshape(len(x), WIDTH)
     gates = softmax(logits_MD[there], axis=0)
-    return sum(
-        z * np.tanh(affine(p, f"project.{m}.linear", norm(x[m]))) for z, m in zip(gates, there, strict=True)
-    )
+    return sum(z * np.tanh(affine(p, f"project.{m}.linear", norm(x[m]))) for z, m in zip(gates, there, strict=True))
 
 
 def product_row(p: dict, x: list[np.ndarray], there: list[int]) -> np.ndarray:
@@ -88,9 +86,7 @@ def co_attention_row(
         attention_TH = softmax(affine(p, f"readers.{m}.scores", hidden_TD), axis=0)
         values_TD = affine(p, f"readers.{m}.values", t_TD)
         part = WIDTH // heads
-        read = np.concatenate(
-            [attention_TH[:, h] @ values_TD[:, h * part : (h + 1) * part] for h in range(heads)]
-        )
+        read = np.concatenate([attention_TH[:, h] @ values_TD[:, h * part : (h + 1) * part] for h in range(heads)])
         summary = projected[m] + read
         product = product * np.tanh(summary)
         mean = mean + summary / len(there)

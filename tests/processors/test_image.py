@@ -68,9 +68,11 @@ def test_colour_spaces_and_first_frame() -> None:
     assert decode_image(encode(Image.new("L", (2, 2), 77))).getpixel((0, 0)) == (77, 77, 77)
     assert decode_image(encode(Image.new("1", (2, 2), 1))).getpixel((0, 0)) == (255, 255, 255)
     frames = [Image.new("RGB", (4, 4), c) for c in ("red", "blue")]
-    assert decode_image(encode(frames[0], "GIF", save_all=True, append_images=frames[1:])).getpixel(
-        (0, 0)
-    ) == (255, 0, 0)
+    assert decode_image(encode(frames[0], "GIF", save_all=True, append_images=frames[1:])).getpixel((0, 0)) == (
+        255,
+        0,
+        0,
+    )
 
 
 def noise(width: int = 64, height: int = 64) -> Image.Image:
@@ -98,10 +100,7 @@ def test_bombs_are_refused_before_decoding() -> None:
     for side in (9_000, 12_000, 60_000):  # Pillow would pass, warn, and raise
         header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
         data = (
-            b"\x89PNG\r\n\x1a\n"
-            + chunk(b"IHDR", header)
-            + chunk(b"IDAT", zlib.compress(b"\0"))
-            + chunk(b"IEND", b"")
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
         )
         with pytest.raises(CellError, match="pixels"):
             decode_image(data)
@@ -128,9 +127,7 @@ def test_pixels_equal_timms_transform() -> None:
 
     for size in ((100, 70), (50, 133)):
         image = noise(*size)
-        theirs = create_transform(
-            (3, 32, 32), interpolation="bicubic", crop_pct=0.875, mean=(0.5,) * 3, std=(0.5,) * 3
-        )
+        theirs = create_transform((3, 32, 32), interpolation="bicubic", crop_pct=0.875, mean=(0.5,) * 3, std=(0.5,) * 3)
         ours = ImageProcessor(32, crop_pct=0.875).process([encode(image)])["pixel_values"][0]
         assert torch.allclose(ours, theirs(image), atol=1e-6)
 
@@ -142,9 +139,7 @@ def test_modes_extremes_draft_and_threads() -> None:
     marked.paste((255, 255, 255), (0, 0, 60, 100))
     cropped = ImageProcessor(20, mode="crop").process([encode(marked)])["pixel_values"]
     squashed = ImageProcessor(20, mode="squash").process([encode(marked)])["pixel_values"]
-    assert (
-        cropped.max() == -1 and squashed[0, 0, 10, 0] == 1
-    )  # the crop loses the left edge, the squash keeps it
+    assert cropped.max() == -1 and squashed[0, 0, 10, 0] == 1  # the crop loses the left edge, the squash keeps it
     smooth = Image.linear_gradient("L").convert("RGB").resize((2000, 1500))
     drafted = ImageProcessor(32).process([encode(smooth, "JPEG", quality=95)])["pixel_values"]
     exact = ImageProcessor(32).process([encode(smooth)])["pixel_values"]

@@ -27,9 +27,7 @@ def test_standardised_by_hand_and_odd_cells_counted() -> None:
 
 
 def test_constant_empty_and_huge_columns_stay_finite() -> None:
-    made = TabularProcessor.fit(
-        {"k": [0.1] * 7, "e": [None] * 7, "h": [1e300, -1e300, 0, 1, 2, 3, 4]}, ["k", "e", "h"]
-    )
+    made = TabularProcessor.fit({"k": [0.1] * 7, "e": [None] * 7, "h": [1e300, -1e300, 0, 1, 2, 3, 4]}, ["k", "e", "h"])
     out = made.process({"k": [0.1, 5], "e": [None, 1], "h": [1e300, 0]})
     assert all(value.isfinite().all() for value in out.values())
     assert out["numeric_BF"][0, 0] == 0 and out["missing_BF"][:, 1].tolist() == [1, 0]

@@ -40,10 +40,7 @@ def test_saved_folder_moves_and_is_checked(tmp_path: Path) -> None:
     moved = (tmp_path / "saved").rename(tmp_path / "moved")
     again = load_processor(moved)
     assert isinstance(again, TextProcessor) and again.fingerprint == processor.fingerprint
-    assert (
-        again.process(["blue car"])["input_ids"].tolist()
-        == processor.process(["blue car"])["input_ids"].tolist()
-    )
+    assert again.process(["blue car"])["input_ids"].tolist() == processor.process(["blue car"])["input_ids"].tolist()
     other = TextProcessor(make_tokenizer(tmp_path / "o", [*WORDS, "new"]), max_length=16)
     assert other.fingerprint != processor.fingerprint
     make_tokenizer(moved / "tokenizer", [*WORDS, "new"])

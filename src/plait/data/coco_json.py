@@ -18,24 +18,18 @@ def load_document(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
-        raise ValueError(
-            f"cannot read {path} ({error.strerror or error}); expected a COCO JSON file"
-        ) from error
+        raise ValueError(f"cannot read {path} ({error.strerror or error}); expected a COCO JSON file") from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}); download it again") from error
     if not isinstance(document, dict):
-        raise ValueError(
-            f"{path} holds a JSON {type(document).__name__}; expected an object with the key 'images'"
-        )
+        raise ValueError(f"{path} holds a JSON {type(document).__name__}; expected an object with the key 'images'")
     return document
 
 
 def records_of(document: dict[str, Any], key: str, path: Path) -> list[dict[str, Any]]:
     """The list of objects under a key."""
     if key not in document:
-        raise ValueError(
-            f"{path} lacks the key {key!r}; it has {', '.join(map(repr, list(document)[:12])) or 'none'}"
-        )
+        raise ValueError(f"{path} lacks the key {key!r}; it has {', '.join(map(repr, list(document)[:12])) or 'none'}")
     records = document[key]
     if not isinstance(records, list):
         raise ValueError(f"{path}: {key!r} is a {type(records).__name__}; expected a list of objects")
@@ -52,8 +46,7 @@ def values_of(records: list[dict[str, Any]], key: str, where: str, path: Path) -
     lacking = [number for number, record in enumerate(records) if key not in record]
     if lacking:
         raise ValueError(
-            f"{path}: {len(lacking)} of {len(records)} in {where!r} lack the key {key!r}, number "
-            f"{lacking[0]} first"
+            f"{path}: {len(lacking)} of {len(records)} in {where!r} lack the key {key!r}, number {lacking[0]} first"
         )
     return [record[key] for record in records]
 
@@ -93,9 +86,7 @@ def ids_of(records: list[dict[str, Any]], key: str, where: str, path: Path) -> l
     """The ids of the records as text; whole numbers and text are taken."""
     values = values_of(records, key, where, path)
     wrong = [
-        n
-        for n, v in enumerate(values)
-        if isinstance(v, bool) or not (isinstance(v, int) or _is_text(v)) or v == ""
+        n for n, v in enumerate(values) if isinstance(v, bool) or not (isinstance(v, int) or _is_text(v)) or v == ""
     ]
     if wrong:
         raise ValueError(

@@ -44,9 +44,7 @@ def text_key(text: str) -> str:
     return content_key(" ".join(folded.split()).encode("utf-8", "surrogatepass"))
 
 
-def read_contents(
-    table: Table, schema: Schema, progress: Callable[[int, int], None] | None = None
-) -> Contents:
+def read_contents(table: Table, schema: Schema, progress: Callable[[int, int], None] | None = None) -> Contents:
     """Read every text and image input.
 
     Args:

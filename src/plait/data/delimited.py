@@ -122,7 +122,5 @@ def _read_header(reader: Any, source: str) -> list[str]:
     header = [name if name.strip() else f"unnamed_{i}" for i, name in enumerate(header)]
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:
-        raise ValueError(
-            f"{source}: the header names {repeated} more than once; give every column its own name"
-        )
+        raise ValueError(f"{source}: the header names {repeated} more than once; give every column its own name")
     return header

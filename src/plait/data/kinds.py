@@ -91,9 +91,7 @@ def guess_column(table: Table, name: str) -> Guess:
     values = sample_values(table, name)
     share = sum(map(looks_like_image, values)) / max(1, len(values))
     if share >= 0.8:
-        return "image", "holds images" if not _is_text(
-            kind
-        ) else "its values read like paths or data of images"
+        return "image", "holds images" if not _is_text(kind) else "its values read like paths or data of images"
     if pa.types.is_boolean(kind):
         return "categorical", "says true or false"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -119,14 +117,10 @@ def kind_fault(table: Table, name: str, kind: str, role: str) -> str | None:
     }
     if pa.types.is_null(held) or fits[kind]:
         return None
-    what = {"text": "text", "image": "paths, bytes or base64 text", "numeric": "numbers"}.get(
-        kind, "single values"
-    )
+    what = {"text": "text", "image": "paths, bytes or base64 text", "numeric": "numbers"}.get(kind, "single values")
     odd = ""
     if kind == "numeric" and _is_text(held):
-        cells = [
-            (i, v) for i, v in enumerate(table.column(name)) if v is not None and not _reads_as_number(v)
-        ]
+        cells = [(i, v) for i, v in enumerate(table.column(name)) if v is not None and not _reads_as_number(v)]
         odd = f" (row {table.row_number(cells[0][0])} holds {cells[0][1][:40]!r})" if cells else ""
     return f"column {name!r} cannot be {kind}: it holds {held}{odd}; expected {what}"
 

@@ -73,8 +73,7 @@ def make_pairs(
     not_text = [row for row, cell in enumerate(columns[text]) if not isinstance(cell, str)]
     if not_text:
         raise ValueError(
-            f"column {text!r} holds no text in {len(not_text)} rows, row {table.row_number(not_text[0])} "
-            f"first"
+            f"column {text!r} holds no text in {len(not_text)} rows, row {table.row_number(not_text[0])} first"
         )
     photos = _codes(columns[image])
     if has_group:

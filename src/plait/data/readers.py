@@ -54,8 +54,7 @@ def read_path(path: Path, *, format: str | None = None, encoding: str | None = N
         if kind not in _BINARY:
             known = ", ".join((*_TEXT, *_BINARY))
             raise ValueError(
-                f"{path}: cannot read a table of the format {kind!r}; expected one of {known}, "
-                "or name one with format="
+                f"{path}: cannot read a table of the format {kind!r}; expected one of {known}, or name one with format="
             )
         if path.stat().st_size == 0:
             raise ValueError(f"{path}: the file is empty (0 bytes)")
@@ -98,9 +97,7 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
     if encoding is None:
         encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
     if encoding is None and b"\x00" in data[:4096]:
-        raise ValueError(
-            f'{source}: no text file, or UTF-16 without its mark (then pass encoding="utf-16-le")'
-        )
+        raise ValueError(f'{source}: no text file, or UTF-16 without its mark (then pass encoding="utf-16-le")')
     try:
         return data.decode(encoding or "utf-8")
     except LookupError as error:

@@ -8,9 +8,7 @@ from plait.data.schema import Schema
 from plait.data.table import Table
 
 
-def input_keys(
-    table: Table, schema: Schema, contents: Contents, *, extra: tuple[str, ...] = ()
-) -> list[str | None]:
+def input_keys(table: Table, schema: Schema, contents: Contents, *, extra: tuple[str, ...] = ()) -> list[str | None]:
     """The key of each row over all inputs, and over ``extra`` columns too.
 
     A row without any content (every input missing) has None, and so has a row with a fault in an image: what
@@ -26,9 +24,5 @@ def input_keys(
         parts.append([repr(value) for value in values])
     keys: list[str | None] = []
     for row, cells in enumerate(zip(*parts, strict=True)):
-        keys.append(
-            None
-            if row in faulty or empty[row]
-            else content_key("\x1f".join(cells).encode("utf-8", "replace"))
-        )
+        keys.append(None if row in faulty or empty[row] else content_key("\x1f".join(cells).encode("utf-8", "replace")))
     return keys or [None] * len(table)

@@ -69,9 +69,7 @@ class Schema:
             if column.kind is not None and column.kind not in KINDS:
                 raise ValueError(f"column {column.name!r}: {unknown_name('kind', column.kind, list(KINDS))}")
             if column.role == "input" and column.kind is None:
-                raise ValueError(
-                    f"column {column.name!r} is an input without a kind; expected one of {KINDS}"
-                )
+                raise ValueError(f"column {column.name!r} is an input without a kind; expected one of {KINDS}")
         for role in _ONCE:
             holders = [column.name for column in self.columns if column.role == role]
             if len(holders) > 1:
@@ -79,9 +77,7 @@ class Schema:
         tabular = [c.name for c in self.columns if c.role == "input" and c.kind in ("numeric", "categorical")]
         single = [c.name for c in self.columns if c.role == "input" and c.name not in tabular]
         if tabular and "tabular" in single:
-            raise ValueError(
-                "a text or image column is named 'tabular', as all numbers together are; rename it"
-            )
+            raise ValueError("a text or image column is named 'tabular', as all numbers together are; rename it")
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -142,9 +138,7 @@ class Schema:
         keys = {"name", "kind", "role", "reason"}
         rows = data.get("columns") if isinstance(data, dict) and set(data) == {"columns"} else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == keys for row in rows):
-            raise ValueError(
-                f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}"
-            )
+            raise ValueError(f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}")
         for row in rows:
             if not all(isinstance(v, str) or (k == "kind" and v is None) for k, v in row.items()):
                 raise ValueError(f"not a schema: {row!r}; expected texts")
@@ -251,9 +245,7 @@ def _claims(table: Table, given: Mapping[str, str | Sequence[str] | None], what:
             if name not in table.column_names:
                 raise ValueError(f"{table.source}: {unknown_name('column', name, table.column_names)}")
             if claims.get(name, claim) != claim:
-                raise ValueError(
-                    f"column {name!r} is named as {claims[name]} and as {claim}; give it one {what}"
-                )
+                raise ValueError(f"column {name!r} is named as {claims[name]} and as {claim}; give it one {what}")
             claims[name] = claim
     return claims
 

@@ -199,15 +199,8 @@ def find_leakage(split: Sequence[str] | Labels, content: Mapping[str, Sequence[s
 
 def _read_fractions(fractions: Sequence[float]) -> tuple[float, float, float]:
     shares = tuple(float(f) for f in fractions)
-    if (
-        len(shares) != 3
-        or not all(0 <= f <= 1 for f in shares)
-        or abs(sum(shares) - 1) > 1e-6
-        or shares[0] == 0
-    ):
-        raise ValueError(
-            f"fractions are {fractions}; expected three that add up to 1, such as (0.8, 0.1, 0.1)"
-        )
+    if len(shares) != 3 or not all(0 <= f <= 1 for f in shares) or abs(sum(shares) - 1) > 1e-6 or shares[0] == 0:
+        raise ValueError(f"fractions are {fractions}; expected three that add up to 1, such as (0.8, 0.1, 0.1)")
     return shares[0], shares[1], shares[2]
 
 
@@ -252,9 +245,7 @@ def _is_continuous(target: Sequence[Any] | None) -> bool:
     if target is None:
         return False
     given = [v for v in target if v is not None]
-    if not given or not all(
-        isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in given
-    ):
+    if not given or not all(isinstance(v, int | float | np.number) and not isinstance(v, bool) for v in given):
         return False
     distinct = len(set(given))
     return distinct > 20 and (any(float(v) % 1 != 0 for v in given) or distinct > 0.05 * len(given))
@@ -283,9 +274,7 @@ def _deal_rows(strata: Ints, shares: tuple[float, float, float], rng: np.random.
     return split
 
 
-def _deal_units(
-    units: Ints, strata: Ints, shares: tuple[float, float, float], rng: np.random.Generator
-) -> Labels:
+def _deal_units(units: Ints, strata: Ints, shares: tuple[float, float, float], rng: np.random.Generator) -> Labels:
     """Units dealt out one by one to the split that lacks their strata most; oversized ones first."""
     num_units = int(units.max()) + 1
     sizes = np.bincount(units, minlength=num_units)

@@ -109,11 +109,7 @@ def make_synthetic(
     rule = MODES.get(mode)
     if isinstance(num_rows, bool) or not isinstance(num_rows, int | np.integer) or num_rows < 1:
         raise ValueError(f"num_rows is {num_rows!r}; expected a whole number of 1 or more")
-    if (
-        isinstance(image_size, bool)
-        or not isinstance(image_size, int | np.integer)
-        or not 8 <= image_size <= 512
-    ):
+    if isinstance(image_size, bool) or not isinstance(image_size, int | np.integer) or not 8 <= image_size <= 512:
         raise ValueError(f"image_size is {image_size!r}; expected a whole number from 8 to 512")
     if not 0.0 <= label_noise <= 1.0:
         raise ValueError(f"label_noise is {label_noise!r}; expected a share from 0 to 1")
@@ -132,9 +128,7 @@ def make_synthetic(
     number = np.where(above, 1.0, -1.0) * rng.uniform(0.2, 2.0, num_rows)
     columns = {
         "id": pa.array([f"{mode}-{row}" for row in range(num_rows)], pa.string()),
-        "image": pa.array(
-            [_png(_picture(rng, image_size, None if mode == "dead" else bool(r))) for r in red]
-        ),
+        "image": pa.array([_png(_picture(rng, image_size, None if mode == "dead" else bool(r))) for r in red]),
         "text": pa.array([_sentence(rng, bool(bit)) for bit in sunny], pa.string()),
         "number": pa.array(np.round(number, 4)),
         "label": pa.array(np.where(yes, "yes", "no").tolist(), pa.string()),
@@ -143,9 +137,7 @@ def make_synthetic(
     return Table(arrow=pa.table(columns), root=None, source=f"planted data {mode!r}, seed {seed}")
 
 
-def write_synthetic(
-    folder: str | Path, mode: str, num_rows: int = 400, *, seed: int = 0, image_size: int = 32
-) -> Path:
+def write_synthetic(folder: str | Path, mode: str, num_rows: int = 400, *, seed: int = 0, image_size: int = 32) -> Path:
     """Write planted data to a new folder, whole or not at all: ``images/<row>.png`` and ``table.csv``.
 
     Returns:
@@ -157,13 +149,9 @@ def write_synthetic(
     table = make_synthetic(mode, num_rows, seed=seed, image_size=image_size)
     out = Path(folder).expanduser().resolve()
     if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(
-            f"{out} is there already and not empty; nothing there was changed. Choose another folder"
-        )
+        raise ValueError(f"{out} is there already and not empty; nothing there was changed. Choose another folder")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True
-    ) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as scratch:
         staged = Path(scratch) / "whole"
         (staged / "images").mkdir(parents=True)
         with (staged / "table.csv").open("w", encoding="utf-8", newline="") as stream:
@@ -203,7 +191,6 @@ def _png(pixels: Pixels) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 6)), (b"IEND", b""))
     body = b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in parts
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     )
     return b"\x89PNG\r\n\x1a\n" + body

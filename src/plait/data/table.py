@@ -110,9 +110,7 @@ class Table:
         """
         made = make_column(name, list(values))
         if len(made) != len(self):
-            raise ValueError(
-                f"column {name!r} has {len(made)} values for {len(self)} rows; expected one a row"
-            )
+            raise ValueError(f"column {name!r} has {len(made)} values for {len(self)} rows; expected one a row")
         if name in self.arrow.column_names:
             place = self.arrow.column_names.index(name)
             return replace(self, arrow=self.arrow.set_column(place, name, made))

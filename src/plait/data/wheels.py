@@ -66,9 +66,7 @@ def is_complete(folder: Path) -> bool:
     return sizes is not None and _sizes(folder) == sizes
 
 
-def fetch_wheel(
-    requirement: str, into: Path, *, progress: Progress | None = None, timeout_s: float = 1800.0
-) -> Path:
+def fetch_wheel(requirement: str, into: Path, *, progress: Progress | None = None, timeout_s: float = 1800.0) -> Path:
     """Install one pinned wheel under ``into`` and return its folder.
 
     Args:
@@ -95,8 +93,7 @@ def fetch_wheel(
         Path(into).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FetchError(
-            f"cannot make the folder {into} for wheels ({error}); set PLAIT_CACHE to a folder you can write "
-            f"to"
+            f"cannot make the folder {into} for wheels ({error}); set PLAIT_CACHE to a folder you can write to"
         ) from error
     with _lock(Path(into) / f".{target.name}.lock"):
         if is_complete(target):  # another process fetched it while this one waited

@@ -66,9 +66,7 @@ def read_hf_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(f"the model in {str(folder)!r} could not be loaded: {detail}") from error
-    missing = sorted(
-        key for key in report["missing_keys"] if "pooler" not in key and "position_ids" not in key
-    )
+    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key and "position_ids" not in key)
     if missing or report["mismatched_keys"]:
         raise ValueError(
             f"the file in {str(folder)!r} does not hold all weights of {type(model).__name__}: "
@@ -101,9 +99,7 @@ def one_tower(model: nn.Module, kind: str) -> nn.Module:
         return model.get_encoder()
     pooler = getattr(model, "pooler", None)
     if isinstance(pooler, nn.Module) and next(pooler.parameters(), None) is not None:
-        model.pooler = (
-            None  # never used here, and random where the file lacks it: it would spoil the fingerprint
-        )
+        model.pooler = None  # never used here, and random where the file lacks it: it would spoil the fingerprint
     return model
 
 

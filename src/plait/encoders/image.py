@@ -153,22 +153,16 @@ def load_hf_image(folder: Path, reference: str) -> HFImageEncoder:
     model, config = read_hf_model(folder)
     tower = one_tower(model, "image")
     pooling = (
-        "norm"
-        if isinstance(getattr(tower, "post_layernorm", None), nn.Module) and tower is not model
-        else "plain"
+        "norm" if isinstance(getattr(tower, "post_layernorm", None), nn.Module) and tower is not model else "plain"
     )
-    return HFImageEncoder(
-        model, {"type": "hf-image", "reference": reference, "hf": config, "pooling": pooling}
-    )
+    return HFImageEncoder(model, {"type": "hf-image", "reference": reference, "hf": config, "pooling": pooling})
 
 
 def timm_settings(name: str) -> dict[str, Any]:
     """Size, mean, std, interpolation and crop of a timm network."""
     import timm
 
-    config = timm.data.resolve_data_config(
-        {}, model=None, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict()
-    )
+    config = timm.data.resolve_data_config({}, model=None, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
     return {
         "size": int(config["input_size"][1]),
         "mean": tuple(config["mean"]),
@@ -200,12 +194,7 @@ def hf_settings(folder: Path, encoder: HFImageEncoder) -> dict[str, Any]:
     """
     path = folder / "preprocessor_config.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    size = (
-        stored.get("crop_size")
-        or stored.get("size")
-        or getattr(encoder.model.config, "image_size", None)
-        or 224
-    )
+    size = stored.get("crop_size") or stored.get("size") or getattr(encoder.model.config, "image_size", None) or 224
     if isinstance(size, dict):
         size = size.get("height") or size.get("shortest_edge") or 224
     short = stored.get("size")

@@ -64,9 +64,7 @@ def load_encoder(
     if reference in RECORDS:
         record = RECORDS.get(reference)
         if record.kind != kind:
-            raise ValueError(
-                f"{reference} encodes {record.kind}, not {kind}; choose another encoder for this column"
-            )
+            raise ValueError(f"{reference} encodes {record.kind}, not {kind}; choose another encoder for this column")
         prefix, rest = ("hf", reference) if kind == "text" else ("timm", record.architecture)
     else:
         prefix, colon, rest = reference.partition(":")
@@ -112,15 +110,11 @@ def _load_timm(
         raise ValueError(f"timm knows no model {name!r}; near: {near}")
     settings = timm_settings(name)
     path = as_safetensors(Path(file).expanduser()) if file else _one_file(locate(reference))
-    resizes = image_size not in (None, settings["size"]) and bool(
-        timm.get_pretrained_cfg(name).fixed_input_size
-    )
+    resizes = image_size not in (None, settings["size"]) and bool(timm.get_pretrained_cfg(name).fixed_input_size)
     try:
         encoder = load_timm(name, reference, path, resizes)
     except TypeError as error:
-        raise ValueError(
-            f"timm:{name} takes images of {settings['size']} px only; leave image_size out"
-        ) from error
+        raise ValueError(f"timm:{name} takes images of {settings['size']} px only; leave image_size out") from error
     return encoder, _image_processor(settings, image_size)
 
 
@@ -153,9 +147,7 @@ def _load_scratch(
     if kind == "text":
         hashed = HashedTextProcessor(max_length=max_length)
         return ScratchTextEncoder(hashed.num_buckets, max_length), hashed
-    return ScratchImageEncoder(), ImageProcessor(
-        image_size if image_size is not None else SCRATCH_SIZE, mode="squash"
-    )
+    return ScratchImageEncoder(), ImageProcessor(image_size if image_size is not None else SCRATCH_SIZE, mode="squash")
 
 
 def _image_processor(settings: dict[str, Any], image_size: int | None) -> ImageProcessor:

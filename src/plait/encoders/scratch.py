@@ -118,9 +118,7 @@ def masked_mean(tokens_BTD: Tensor, mask_BT: Tensor) -> Tensor:
 
 def build_scratch_text(config: dict[str, Any]) -> ScratchTextEncoder:
     """Rebuild from ``config()``."""
-    return ScratchTextEncoder(
-        config["num_buckets"], config["max_length"], config["width"], config["num_layers"]
-    )
+    return ScratchTextEncoder(config["num_buckets"], config["max_length"], config["width"], config["num_layers"])
 
 
 def build_scratch_image(config: dict[str, Any]) -> ScratchImageEncoder:

@@ -27,9 +27,7 @@ class TabularEncoder(Encoder):
 
     def __init__(self, num_numeric: int, cardinalities: list[int], width: int = 64) -> None:
         if num_numeric + len(cardinalities) == 0:
-            raise ValueError(
-                "a tabular encoder needs at least one column; got no numeric and no categorical one"
-            )
+            raise ValueError("a tabular encoder needs at least one column; got no numeric and no categorical one")
         super().__init__(
             {
                 "type": "tabular",
@@ -68,9 +66,7 @@ class TabularEncoder(Encoder):
         numeric_BF = torch.where(missing_BF > 0, 0, numeric_BF.to(missing_BF.dtype))
         pairs_BF2 = torch.stack([numeric_BF, missing_BF], dim=-1)
         numbers_BFD = torch.einsum("bfi,fid->bfd", pairs_BF2, self.numeric_weight_F2D) + self.numeric_bias_FD
-        categories = [
-            table(categorical_BK[:, k]).unsqueeze(1) for k, table in enumerate(self.model["categories"])
-        ]
+        categories = [table(categorical_BK[:, k]).unsqueeze(1) for k, table in enumerate(self.model["categories"])]
         tokens_BTD = torch.cat([numbers_BFD, *categories], dim=1)
         mask_BT = torch.ones(tokens_BTD.shape[:2], dtype=torch.bool, device=tokens_BTD.device)
         return Encoded(self.model["mlp"](tokens_BTD.flatten(1)), tokens_BTD, mask_BT)
@@ -78,9 +74,7 @@ class TabularEncoder(Encoder):
 
 def build_tabular(config: dict[str, Any]) -> TabularEncoder:
     """Rebuild from ``config()``."""
-    return TabularEncoder(
-        int(config["num_numeric"]), [int(c) for c in config["cardinalities"]], int(config["width"])
-    )
+    return TabularEncoder(int(config["num_numeric"]), [int(c) for c in config["cardinalities"]], int(config["width"]))
 
 
 ENCODERS.add("tabular", build_tabular)

@@ -59,9 +59,7 @@ class HFTextEncoder(Encoder):
 def load_hf_text(folder: Path, reference: str) -> HFTextEncoder:
     """Load a text model from a folder on this machine."""
     model, config = read_hf_model(folder)
-    pooling = (
-        "pooler" if isinstance(getattr(model, "text_model", None), nn.Module) else _declared_pooling(folder)
-    )
+    pooling = "pooler" if isinstance(getattr(model, "text_model", None), nn.Module) else _declared_pooling(folder)
     return HFTextEncoder(model, {"type": "hf-text", "reference": reference, "hf": config, "pooling": pooling})
 
 

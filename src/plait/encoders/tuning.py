@@ -87,9 +87,7 @@ def _last_parameters(encoder: Encoder, n: int) -> set[int]:
     """
     _, blocks = find_blocks(encoder)
     if not 1 <= n <= len(blocks):
-        raise ValueError(
-            f"n is {n}; {encoder.reference} has {len(blocks)} blocks, so expected 1 to {len(blocks)}"
-        )
+        raise ValueError(f"n is {n}; {encoder.reference} has {len(blocks)} blocks, so expected 1 to {len(blocks)}")
     in_blocks = {id(p) for block in blocks for p in block.parameters()}
     learning = {id(p) for block in blocks[-n:] for p in block.parameters()}
     behind = False
@@ -124,9 +122,7 @@ def _lora_targets(encoder: Encoder) -> list[str]:
     attention = [name for name in linear if name.rpartition(".")[2] in ATTENTION_NAMES]
     convolutions = [name for name, m in names.items() if isinstance(m, nn.Conv2d) and m.groups == 1]
     # a convolutional network may hold stray linear maps: its convolutions come first
-    free = [
-        name for name in linear if not name.endswith("out_proj")
-    ]  # torch's attention calls it without forward
+    free = [name for name in linear if not name.endswith("out_proj")]  # torch's attention calls it without forward
     targets = attention or convolutions or free
     if not targets:
         raise ValueError(f"{encoder.reference} has no linear map or convolution for LoRA; use last_n or full")

@@ -45,9 +45,7 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike) -> dict[str, Any
     num_rows, num_classes = scores_NC.shape
     truth_N = class_numbers(y_true, num_classes, "y_true")
     if len(truth_N) != num_rows:
-        raise ValueError(
-            f"y_true has {len(truth_N)} rows but proba has {num_rows}; give one row of proba per truth"
-        )
+        raise ValueError(f"y_true has {len(truth_N)} rows but proba has {num_rows}; give one row of proba per truth")
     totals_N = scores_NC.sum(axis=1)
     if np.abs(totals_N - 1.0).max() > 1e-2:
         worst = int(np.abs(totals_N - 1.0).argmax())
@@ -56,9 +54,7 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike) -> dict[str, Any
         )
     notes: list[str] = []
     predicted_N = scores_NC.argmax(axis=1)
-    table_CC = np.bincount(truth_N * num_classes + predicted_N, minlength=num_classes**2).reshape(
-        num_classes, -1
-    )
+    table_CC = np.bincount(truth_N * num_classes + predicted_N, minlength=num_classes**2).reshape(num_classes, -1)
     hits_C, truths_C, guesses_C = table_CC.diagonal(), table_CC.sum(axis=1), table_CC.sum(axis=0)
     f1_C = 2.0 * hits_C / np.maximum(truths_C + guesses_C, 1)
     in_truth_C, seen_C = truths_C > 0, (truths_C + guesses_C) > 0
@@ -76,9 +72,7 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike) -> dict[str, Any
         "f1_macro": float(f1_C[seen_C].mean()),
         "f1_weighted": float((f1_C * truths_C).sum() / num_rows),
         "auroc": _mean_over_columns(ranked, area_under_roc, "auroc", "classes", notes),
-        "average_precision": _mean_over_columns(
-            ranked, average_precision, "average_precision", "classes", notes
-        ),
+        "average_precision": _mean_over_columns(ranked, average_precision, "average_precision", "classes", notes),
         "log_loss": float(-np.log(np.clip(chosen_N, np.finfo(np.float64).eps, 1.0)).mean()),
         "notes": notes,
     }
@@ -109,9 +103,7 @@ def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: float = 0.5
     scores_NC = _probabilities(proba, "proba")
     truth_raw = np.asarray(y)
     if truth_raw.shape != scores_NC.shape:
-        raise ValueError(
-            f"y has shape {truth_raw.shape} but proba {scores_NC.shape}; both must be [rows, labels]"
-        )
+        raise ValueError(f"y has shape {truth_raw.shape} but proba {scores_NC.shape}; both must be [rows, labels]")
     if not np.isin(truth_raw, (0, 1)).all():
         raise ValueError("y holds values other than 0 and 1; give one 0/1 column per label")
     truth_NC = truth_raw.astype(bool)
@@ -242,9 +234,7 @@ def _probabilities(values: ArrayLike, name: str) -> Floats:
     if len(array) == 0:
         raise ValueError(f"{name} has no rows; give at least one")
     if array.min() < -1e-6 or array.max() > 1.0 + 1e-6:
-        raise ValueError(
-            f"{name} runs from {array.min():.4g} to {array.max():.4g}; expected probabilities, not logits"
-        )
+        raise ValueError(f"{name} runs from {array.min():.4g} to {array.max():.4g}; expected probabilities, not logits")
     return array
 
 

@@ -86,11 +86,7 @@ def _comparison(
     value, low, high = fused
     result = f"{metric} {_number(value)}{_span(low, high, ' (95% interval {} to {})')}"
     if chance is not None and not _beats(fused, chance, higher_is_better):
-        best = (
-            f"; the best modality alone, {difference[0]}, gets {_number(alone[difference[0]])}"
-            if difference
-            else ""
-        )
+        best = f"; the best modality alone, {difference[0]}, gets {_number(alone[difference[0]])}" if difference else ""
         return f"The model cannot be told from chance: {result}, where guessing gets {_number(chance)}{best}."
     above = f", where guessing gets {_number(chance)}" if chance is not None else ""
     if difference is None:

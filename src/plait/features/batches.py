@@ -36,9 +36,7 @@ def _reason(error: Exception) -> str:
     return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
 
-def _prefetched(
-    groups: Iterable[list], submit: Callable[[list], Any], executor: ThreadPoolExecutor
-) -> Generator[Any]:
+def _prefetched(groups: Iterable[list], submit: Callable[[list], Any], executor: ThreadPoolExecutor) -> Generator[Any]:
     """Results of `submit` in order, with some batches always under way; threads end with the iterator."""
     waiting: deque[Any] = deque()
     try:
@@ -56,9 +54,7 @@ def _chunks(items: list, size: int) -> Iterator[list]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def image_batches(
-    processor: Any, missing: list[int], load: Load, batch_size: int, workers: int
-) -> Generator[Batch]:
+def image_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:
     """Each image is loaded and decoded by itself in a thread, so that a broken one fails alone."""
     executor = ThreadPoolExecutor(max(1, workers), thread_name_prefix="plait-decode")
 
@@ -81,9 +77,7 @@ def image_batches(
             yield Batch(list(inputs), stacked, failures)
 
 
-def text_batches(
-    processor: Any, missing: list[int], load: Load, batch_size: int, workers: int
-) -> Generator[Batch]:
+def text_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:
     """Longest texts first, so that a batch pads little and a lack of memory shows at once."""
     texts, failures = {}, {}
     for index in missing:

@@ -133,9 +133,7 @@ def encode_items(
 def _note(failures: dict[int, str], found: Mapping[int, str], on_error: str) -> None:
     if found and on_error == "raise":
         index, reason = next(iter(found.items()))
-        raise ValueError(
-            f"item {index} cannot be encoded: {reason}; pass on_error='collect' to go on without it"
-        )
+        raise ValueError(f"item {index} cannot be encoded: {reason}; pass on_error='collect' to go on without it")
     failures.update(found)
 
 
@@ -186,9 +184,7 @@ class _Buffer:
             return
         num = len(self.keys)
         try:
-            self.space.put(
-                self.keys, np.stack(self.vectors[:num]), self.tokens[:num] if self.with_tokens else None
-            )
+            self.space.put(self.keys, np.stack(self.vectors[:num]), self.tokens[:num] if self.with_tokens else None)
         except FeatureStoreError:
             self.is_broken = True  # the error is on its way to the user; do not try again while leaving
             raise

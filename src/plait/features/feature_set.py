@@ -68,9 +68,7 @@ class FeatureSet:
         flat = offsets = None
         if tokens is not None:
             if len(tokens) != len(vectors):
-                raise ValueError(
-                    f"{len(vectors)} vectors came with {len(tokens)} token arrays; give one for each"
-                )
+                raise ValueError(f"{len(vectors)} vectors came with {len(tokens)} token arrays; give one for each")
             offsets = np.concatenate([[0], np.cumsum([len(item) for item in tokens])]).astype(np.int64)
             flat = np.concatenate(list(tokens)).astype(np.float16)
         where = np.stack([np.zeros(len(vectors), dtype=np.int64), np.arange(len(vectors))], axis=1)

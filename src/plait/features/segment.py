@@ -219,9 +219,7 @@ def open_segment(path: Path) -> Segment:
     for name, array in arrays.items():
         shape, dtype = expected[name]
         if array.shape != shape or array.dtype != dtype:
-            raise DamagedSegmentError(
-                f"{name} is {array.dtype}{array.shape}, meta.json says {dtype.__name__}{shape}"
-            )
+            raise DamagedSegmentError(f"{name} is {array.dtype}{array.shape}, meta.json says {dtype.__name__}{shape}")
     offsets = arrays.get("offsets.npy")
     if offsets is not None and (offsets[0] != 0 or offsets[-1] != num_tokens or (np.diff(offsets) < 0).any()):
         raise DamagedSegmentError("offsets.npy does not run from 0 to the number of tokens")

@@ -121,9 +121,7 @@ class Space:
             self._damaged[name] = str(error)
             if path not in _warned:
                 _warned.add(path)
-                logger.warning(
-                    "skipped damaged feature segment %s: %s; its items are encoded again", path, error
-                )
+                logger.warning("skipped damaged feature segment %s: %s; its items are encoded again", path, error)
             return
         self._segments[name] = segment
         self._add(name, segment)
@@ -163,9 +161,7 @@ class Space:
         except OSError as error:
             raise write_error(self.folder, error) from error
 
-    def put(
-        self, keys: Sequence[str], vectors: np.ndarray, tokens: Sequence[np.ndarray] | None = None
-    ) -> int:
+    def put(self, keys: Sequence[str], vectors: np.ndarray, tokens: Sequence[np.ndarray] | None = None) -> int:
         """Store encoded items as one segment; returns how many were new.
 
         Args:

@@ -159,9 +159,7 @@ class FeatureStore:
                 progress(done, len(paths), "checking features")
         return VerifyReport(len(paths), num_items, tuple(problems))
 
-    def gc(
-        self, max_bytes: int | None = None, older_than_days: float | None = None, compact: bool = True
-    ) -> GcReport:
+    def gc(self, max_bytes: int | None = None, older_than_days: float | None = None, compact: bool = True) -> GcReport:
         """Free space: left-over temporary folders, damaged segments, duplicates, spaces long unused.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
 from plait.fusion.gated import GatedFusion
@@ -18,6 +18,7 @@ __all__ = [
     "FusionInfo",
     "FusionOutput",
     "GatedFusion",
+    "OutputSpec",
     "ProductFusion",
     "WeightedSumFusion",
 ]

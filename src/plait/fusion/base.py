@@ -20,12 +20,18 @@ from plait.registry import Registry
 
 @dataclass(frozen=True)
 class FusionInfo:
-    """What a fusion says about itself, for reports and documentation."""
+    """What a fusion says about itself, for reports and documentation.
+
+    ``parameters`` is the number of parameters as a Python expression over ``d`` and ``t`` (lists of vector and token
+    widths), ``D = sum(d)``, ``M = len(d)``, ``h`` (the width), ``C`` (outputs, late fusions only) and the fusion's
+    own options by name; ``sum``, ``prod``, ``len``, ``range`` and ``min`` may be used. A test holds it to the truth.
+    """
 
     name: str
     paper: str
     equation: str
     needs_tokens: bool
+    parameters: str
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,24 @@ class EncodedDims:
 
     vector_dim: int
     token_dim: int | None = None
+
+
+OUTPUT_KINDS = ("classes", "labels", "number")
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """What a task asks for, as a late fusion must know it: how many outputs, and what they are.
+
+    ``kind`` is "classes" (softmax over C), "labels" (C sigmoids) or "number" (one value).
+    """
+
+    num_outputs: int
+    kind: str = "classes"
+
+    def __post_init__(self) -> None:
+        if self.kind not in OUTPUT_KINDS:
+            raise ValueError(f"output kind is {self.kind!r}; expected one of {', '.join(OUTPUT_KINDS)}")
 
 
 @dataclass
@@ -46,12 +70,15 @@ class FusionOutput:
             None where the method has no such weights.
         tokens: Fused token sequence [B, T, D], where the method makes one.
         attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
+        modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
+            trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
     """
 
     fused_BD: Tensor  # noqa: N815  shape letters
     weights_BM: Tensor | None = None  # noqa: N815
     tokens: Tensor | None = None
     attention: list[Tensor | None] | None = None
+    modality_logits_BMC: Tensor | None = None  # noqa: N815
 
 
 class Projection(nn.Module):
@@ -89,15 +116,17 @@ class Fusion(nn.Module):
     Subclasses set ``info`` and ``interaction`` and implement ``forward(encoded, present_BM) ->
     FusionOutput``. ``interaction`` is "additive" (the fused vector is a sum of one term per modality),
     "multiplicative", "attention" or "nonlinear" (a network over the concatenation).
+
+    A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
+    ``fused_BD`` are the joint logits [B, C], and the head after it passes them on.
     """
 
     info: ClassVar[FusionInfo]
     interaction: str = "additive"
     max_modalities: ClassVar[int | None] = None
+    is_late: ClassVar[bool] = False
 
-    def __init__(
-        self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
         if not dims:
             raise ValueError("a fusion needs at least one modality; none was given")
@@ -114,8 +143,7 @@ class Fusion(nn.Module):
     def projections(self) -> nn.ModuleList:
         """One fresh :class:`Projection` per modality."""
         return nn.ModuleList(
-            Projection(d.vector_dim, self.width, normalise=self.normalise, dropout=self.dropout)
-            for d in self.dims
+            Projection(d.vector_dim, self.width, normalise=self.normalise, dropout=self.dropout) for d in self.dims
         )
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:

@@ -45,9 +45,9 @@ class CoAttentionFusion(Fusion):
     info = FusionInfo(
         "co_attention",
         "Lu, Yang, Batra, Parikh 2016",
-        "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, "
-        "h = f(prod_m s_m, mean_m s_m)",
+        "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, h = f(prod_m s_m, mean_m s_m)",
         needs_tokens=True,
+        parameters="h*D + h*M + sum(2*(h*k + h) + (h*h if M > 1 else 0) + h*heads for k in t) + 3*h*h + 2*h",
     )
     interaction = "attention"
 
@@ -73,9 +73,7 @@ class CoAttentionFusion(Fusion):
                 if d.token_dim is not None
             }
         )
-        self.out = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width)
-        )
+        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         """Read each modality under guidance, then multiply and add the summaries."""

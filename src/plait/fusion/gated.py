@@ -32,12 +32,11 @@ class GatedFusion(Fusion):
         "Arevalo, Solorio, Montes-y-Gomez, Gonzalez 2017",
         "h = sum_m z_m * tanh(W_m x_m), z = softmax_m(V_m [x_1; ..; x_M])",
         needs_tokens=False,
+        parameters="h*D + h*M + (h*M*D + h*M if M > 1 else 0) + h",
     )
     interaction = "multiplicative"
 
-    def __init__(
-        self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         self.project = self.projections()
         total = sum(d.vector_dim for d in dims)

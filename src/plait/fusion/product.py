@@ -39,12 +39,11 @@ class ProductFusion(Fusion):
         "Kim, On, Lim, Kim, Ha, Zhang 2017 (MLB)",
         "h = W_o (prod_m tanh(U_m x_m)) + mean_m V_m x_m",
         needs_tokens=False,
+        parameters="2*(h*D + h*M) + h*h + h",
     )
     interaction = "multiplicative"
 
-    def __init__(
-        self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0
-    ) -> None:
+    def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         self.factors = self.projections()
         self.residuals = self.projections()

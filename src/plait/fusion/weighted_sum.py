@@ -35,6 +35,7 @@ class WeightedSumFusion(Fusion):
         "Baltrusaitis, Ahuja, Morency 2019 (survey)",
         "h = sum_m alpha_m (W_m x_m + b_m), sum_m alpha_m = 1",
         needs_tokens=False,
+        parameters="h*D + h*M + h + (1 if raw else M)",
     )
     interaction = "additive"
 
@@ -49,9 +50,7 @@ class WeightedSumFusion(Fusion):
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         if raw and len(dims) > 2:
-            raise ValueError(
-                f"weighted_sum(raw=True) takes two modalities, got {len(dims)}; leave raw out for more"
-            )
+            raise ValueError(f"weighted_sum(raw=True) takes two modalities, got {len(dims)}; leave raw out for more")
         self.raw = raw
         self.project = self.projections()
         self.absent_D = nn.Parameter(torch.zeros(width))

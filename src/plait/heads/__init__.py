@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from plait.heads.direct import DirectHead
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
 from plait.registry import Registry
 
-HEADS: Registry[type[LabelHead] | type[PairHead]] = Registry("head")
+HEADS: Registry[type[LabelHead] | type[PairHead] | type[DirectHead]] = Registry("head")
 HEADS.add("label", LabelHead)
 HEADS.add("pair", PairHead)
+HEADS.add("direct", DirectHead)
 
-__all__ = ["HEADS", "LabelHead", "PairHead"]
+__all__ = ["HEADS", "DirectHead", "LabelHead", "PairHead"]

@@ -51,9 +51,7 @@ class PairHead(nn.Module):
                 f"the pair head joins two modalities into two outputs, got {len(dims)} modalities and "
                 f"{num_outputs} outputs; use head 'label' (--set task.head=label)"
             )
-        self.towers = nn.ModuleList(
-            Projection(d.vector_dim, width, normalise=True, dropout=dropout) for d in dims
-        )
+        self.towers = nn.ModuleList(Projection(d.vector_dim, width, normalise=True, dropout=dropout) for d in dims)
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
@@ -68,8 +66,7 @@ class PairHead(nn.Module):
         """Both sides in the shared space, unit length, [B, width] each."""
         vectors = present_vectors(encoded, present_BM)
         return [
-            functional.normalize(t(flatten_activations(v)), dim=-1)
-            for t, v in zip(self.towers, vectors, strict=True)
+            functional.normalize(t(flatten_activations(v)), dim=-1) for t, v in zip(self.towers, vectors, strict=True)
         ]
 
     def forward(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
@@ -99,9 +96,7 @@ class PairHead(nn.Module):
             (right_BD, self.left_mean_D, self.left_covariance_DD),
         ):
             spread_B = ((item_BD @ covariance_DD) * item_BD).sum(1).clamp(min=1e-12).sqrt()
-            seen.append(
-                torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B))
-            )
+            seen.append(torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B)))
         return torch.stack([raw_B, *seen], dim=1)
 
     @torch.no_grad()
@@ -143,9 +138,7 @@ class PairHead(nn.Module):
         logits_BB = self.log_temperature.clamp(max=MAX_LOG_SCALE).exp() * left_BD @ right_BD.T
         logits_BB = logits_BB.masked_fill(same_BB, -1e9)
         truth_B = torch.arange(len(logits_BB), device=logits_BB.device)
-        return (
-            functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)
-        ) / 2
+        return (functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)) / 2
 
 
 def flatten_activations(vector_BD: Tensor) -> Tensor:

@@ -36,9 +36,7 @@ def check_texts(texts: list[str]) -> None:
         ValueError: A value is not a string, or a single string stands where a list is expected.
     """
     if isinstance(texts, str):
-        raise ValueError(
-            f"a list of texts was expected, but one text was given: {texts[:40]!r}; write [text]"
-        )
+        raise ValueError(f"a list of texts was expected, but one text was given: {texts[:40]!r}; write [text]")
     for position, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(

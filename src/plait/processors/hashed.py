@@ -19,9 +19,7 @@ from torch import Tensor
 
 from plait.processors.description import check_texts, settings_sha256, write_settings
 
-PIECE = re.compile(
-    r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\w\s]"
-)
+PIECE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\w\s]")
 PIECE_LENGTH = 5
 NUM_RESERVED = 2
 
@@ -45,9 +43,7 @@ class HashedTextProcessor:
 
     def __init__(self, num_buckets: int = 20_000, max_length: int = 128) -> None:
         if num_buckets <= NUM_RESERVED or max_length < 2:
-            raise ValueError(
-                f"expected num_buckets > 2 and max_length >= 2, got {num_buckets} and {max_length}"
-            )
+            raise ValueError(f"expected num_buckets > 2 and max_length >= 2, got {num_buckets} and {max_length}")
         self.num_buckets = num_buckets
         self.max_length = max_length
         self.num_truncated = 0

@@ -27,9 +27,7 @@ from torch import Tensor
 from plait.data.media import MAX_PIXELS, CellError, open_image
 from plait.processors.description import settings_sha256, write_settings
 
-logging.getLogger("PIL").addHandler(
-    logging.NullHandler()
-)  # else its errors reach stderr through logging.lastResort
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors reach stderr through logging.lastResort
 
 MODES = ("crop", "squash")
 INTERPOLATIONS = {
@@ -38,9 +36,7 @@ INTERPOLATIONS = {
     "lanczos": Image.Resampling.LANCZOS,
     "nearest": Image.Resampling.NEAREST,
 }
-DRAFT_GAP = (
-    2  # a JPEG is decoded at no less than twice the wanted size, so that the resize still decides the quality
-)
+DRAFT_GAP = 2  # a JPEG is decoded at no less than twice the wanted size, so that the resize still decides the quality
 LONGEST_ASPECT = 8  # beyond it the middle is cut out before the resize, which would blow up the long side
 _filters = threading.Lock()  # warnings.catch_warnings is not safe between threads
 
@@ -75,9 +71,7 @@ class ImageProcessor:
         if mode not in MODES:
             raise ValueError(f"mode is {mode!r}; expected one of {', '.join(MODES)}")
         if interpolation not in INTERPOLATIONS:
-            raise ValueError(
-                f"interpolation is {interpolation!r}; expected one of {', '.join(INTERPOLATIONS)}"
-            )
+            raise ValueError(f"interpolation is {interpolation!r}; expected one of {', '.join(INTERPOLATIONS)}")
         if not 0 < crop_pct <= 1:
             raise ValueError(f"crop_pct is {crop_pct}; expected more than 0 and at most 1")
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
@@ -169,9 +163,7 @@ class ImageProcessor:
         position, data = pair
         side = self.size if self.mode == "squash" else self._short_side()
         try:
-            return np.asarray(
-                self.fit_image(decode_image(data, self.max_pixels, least_side=side)), dtype=np.uint8
-            )
+            return np.asarray(self.fit_image(decode_image(data, self.max_pixels, least_side=side)), dtype=np.uint8)
         except CellError as error:
             error.add_note(f"image {position} of the batch")
             raise
@@ -207,9 +199,7 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, *, least_side: int |
         rgb = to_rgb(image)
     except CellError:
         raise
-    except (
-        Exception
-    ) as error:  # decoders raise many types on damaged bytes: OSError, SyntaxError, struct.error, ...
+    except Exception as error:  # decoders raise many types on damaged bytes: OSError, SyntaxError, struct.error, ...
         detail = " ".join(str(error).split())[:160] or type(error).__name__
         raise CellError(f"the image is broken or cut short ({detail})") from error
     return rgb if turn is None else rgb.transpose(turn)

@@ -44,17 +44,13 @@ class TabularProcessor:
 
     def __init__(self, numeric: dict[str, tuple[float, float]], categorical: dict[str, list[str]]) -> None:
         if not numeric and not categorical:
-            raise ValueError(
-                "a tabular processor needs at least one numeric or categorical column; none was given"
-            )
+            raise ValueError("a tabular processor needs at least one numeric or categorical column; none was given")
         both = sorted(set(numeric) & set(categorical))
         if both:
             raise ValueError(f"the column {both[0]!r} is named as numeric and as categorical; choose one")
         self.numeric = dict(numeric)
         self.categorical = {name: list(values) for name, values in categorical.items()}
-        self._index = {
-            name: {v: i + 1 for i, v in enumerate(values)} for name, values in self.categorical.items()
-        }
+        self._index = {name: {v: i + 1 for i, v in enumerate(values)} for name, values in self.categorical.items()}
         self.num_invalid: dict[str, int] = {}
         self.num_unknown: dict[str, int] = {}
         self.num_clipped: dict[str, int] = {}
@@ -80,9 +76,7 @@ class TabularProcessor:
         names = [*numeric, *categorical]
         absent = [name for name in names if name not in columns]
         if absent:
-            raise ValueError(
-                f"the column {absent[0]!r} is not in the table; it has {', '.join(columns) or 'none'}"
-            )
+            raise ValueError(f"the column {absent[0]!r} is not in the table; it has {', '.join(columns) or 'none'}")
         _num_rows({name: columns[name] for name in names})
         learned = cls(
             {name: _mean_and_spread(read_numbers(columns[name])[0]) for name in numeric},
@@ -93,9 +87,7 @@ class TabularProcessor:
         )
         learned.num_invalid = {name: count for name in numeric if (count := read_numbers(columns[name])[1])}
         for name, count in learned.num_invalid.items():
-            logger.warning(
-                "column %r: %d training cells are no finite numbers and count as missing", name, count
-            )
+            logger.warning("column %r: %d training cells are no finite numbers and count as missing", name, count)
         return learned
 
     @property
@@ -154,8 +146,7 @@ class TabularProcessor:
         return {
             "type": "tabular",
             "numeric": [
-                {"name": name, "mean": mean, "spread": spread}
-                for name, (mean, spread) in self.numeric.items()
+                {"name": name, "mean": mean, "spread": spread} for name, (mean, spread) in self.numeric.items()
             ],
             "categorical": [{"name": name, "values": values} for name, values in self.categorical.items()],
         }
@@ -164,14 +155,8 @@ class TabularProcessor:
     def from_json(cls, description: dict[str, Any]) -> TabularProcessor:
         """Rebuild from ``to_json``."""
         return cls(
-            {
-                entry["name"]: (float(entry["mean"]), float(entry["spread"]))
-                for entry in description["numeric"]
-            },
-            {
-                entry["name"]: [str(value) for value in entry["values"]]
-                for entry in description["categorical"]
-            },
+            {entry["name"]: (float(entry["mean"]), float(entry["spread"])) for entry in description["numeric"]},
+            {entry["name"]: [str(value) for value in entry["values"]] for entry in description["categorical"]},
         )
 
     @property

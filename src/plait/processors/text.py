@@ -41,9 +41,7 @@ class TextProcessor:
         self.tokenizer = _read_tokenizer(Path(folder))
         limit = min(max_length, int(self.tokenizer.model_max_length))
         if limit < max_length:
-            logger.warning(
-                "max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit
-            )
+            logger.warning("max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit)
         self.max_length = limit
         self.num_truncated = 0
         self.tokenizer_sha256 = _tokenizer_sha256(self.tokenizer)
@@ -64,9 +62,7 @@ class TextProcessor:
         if not texts:
             empty = torch.zeros((0, 1), dtype=torch.int64)
             return {"input_ids": empty, "attention_mask": empty.clone()}
-        clean = [
-            text.encode("utf-8", "replace").decode("utf-8") for text in texts
-        ]  # lone surrogates break tokenizers
+        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates break tokenizers
         encoded = self.tokenizer(
             clean,
             truncation=True,
@@ -112,9 +108,7 @@ class TextProcessor:
             ValueError: No folder, no tokenizer in it, or another tokenizer than the one described.
         """
         if folder is None:
-            raise ValueError(
-                "a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote"
-            )
+            raise ValueError("a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote")
         processor = cls(Path(folder) / TOKENIZER_FOLDER, int(description["max_length"]))
         if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
             raise ValueError(
@@ -126,31 +120,24 @@ class TextProcessor:
     @classmethod
     def load(cls, folder: str | Path) -> TextProcessor:
         """Load what ``save`` wrote."""
-        return cls.from_json(
-            json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")), folder
-        )
+        return cls.from_json(json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")), folder)
 
 
 def _read_tokenizer(folder: Path) -> Any:
     if not folder.is_dir():
-        raise ValueError(
-            f"there is no tokenizer folder {str(folder)!r}; expected a folder with tokenizer.json"
-        )
+        raise ValueError(f"there is no tokenizer folder {str(folder)!r}; expected a folder with tokenizer.json")
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise ValueError(
-            f"no tokenizer could be read from {str(folder)!r}: "
-            f"{str(error).splitlines()[0] if str(error) else error!r}"
+            f"no tokenizer could be read from {str(folder)!r}: {str(error).splitlines()[0] if str(error) else error!r}"
         ) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:
-        raise ValueError(
-            f"the tokenizer in {str(folder)!r} has neither a padding token nor an end token; add one"
-        )
+        raise ValueError(f"the tokenizer in {str(folder)!r} has neither a padding token nor an end token; add one")
     tokenizer.padding_side = "right"
     return tokenizer
 

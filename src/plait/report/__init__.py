@@ -56,9 +56,7 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
     text = render(content, plain(title))
     page.parent.mkdir(parents=True, exist_ok=True)
     _replace(page, text)
-    _replace(
-        numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    )
+    _replace(numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return page, numbers
 
 

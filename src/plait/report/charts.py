@@ -18,9 +18,7 @@ Bar = tuple[str, float, float | None, float | None, str]
 
 def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str) -> str:
     """Horizontal bars with whiskers: (name, value, low, high, css class) from top to bottom."""
-    numbers = [x for _, *three, _ in rows for x in three if x is not None] + (
-        [chance] if chance is not None else []
-    )
+    numbers = [x for _, *three, _ in rows for x in three if x is not None] + ([chance] if chance is not None else [])
     low, high = min(0.0, *numbers), max(0.0, *numbers)
     if low >= 0 and 0.3 < high <= 1.0:
         high = 1.0
@@ -46,11 +44,7 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str) -> str
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        spread = (
-            ""
-            if value_low is None or value_high is None
-            else f" ({number(value_low)} to {number(value_high)})"
-        )
+        spread = "" if value_low is None or value_high is None else f" ({number(value_low)} to {number(value_high)})"
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{number(value)}'
@@ -107,9 +101,7 @@ def curves(
             f'<line class="grid" x1="{left}" x2="{wide - right}" y1="{y_of(t):.1f}" y2="{y_of(t):.1f}"/>'
             f'<text class="faint" x="{left - 7}" y="{y_of(t) + 4:.1f}" text-anchor="end">{_tick(t)}</text>'
         )
-    for t in sorted(
-        {round(t) for t in ticks(first, last, 6)} & set(range(math.floor(first), math.ceil(last) + 1))
-    ):
+    for t in sorted({round(t) for t in ticks(first, last, 6)} & set(range(math.floor(first), math.ceil(last) + 1))):
         parts.append(f'<text class="faint" x="{x_of(t):.1f}" y="{tall - 9}" text-anchor="middle">{t}</text>')
     if best is not None and first <= best <= last:
         x = x_of(best)
@@ -156,8 +148,7 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
         middle = cell * i + cell / 2
         full = f"<title>{esc(labels[i])}</title>"
         parts.append(
-            f'<text class="name" x="{side - 8}" y="{head + middle + 4:.0f}" text-anchor="end">'
-            f"{esc(name)}{full}</text>"
+            f'<text class="name" x="{side - 8}" y="{head + middle + 4:.0f}" text-anchor="end">{esc(name)}{full}</text>'
         )
         x, y = side + middle, head - 8
         turn = f' transform="rotate(-45 {x:.0f} {y})"' if head == side else ' text-anchor="middle"'

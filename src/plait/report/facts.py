@@ -16,15 +16,12 @@ def left_out(report: dict[str, Any]) -> str:
     parts = [_pairs({k.replace("_", " "): v for k, v in _flat(counts).items()})] if counts else []
     if bad:
         body = [
-            [number(b.get("row")), esc(b.get("column") or ""), esc(cut(str(b.get("reason", "")), 300))]
-            for b in bad
+            [number(b.get("row")), esc(b.get("column") or ""), esc(cut(str(b.get("reason", "")), 300))] for b in bad
         ]
         parts.append(f"<h3>{len(bad):,} row{'' if len(bad) == 1 else 's'} left out</h3>")
         parts.append(_table(["Row", "Column", "Reason"], body[:_MAX_BAD_ROWS], numbers={0}))
         if len(bad) > _MAX_BAD_ROWS:
-            parts.append(
-                f"<p><small>and {len(bad) - _MAX_BAD_ROWS:,} more, listed in report.json</small></p>"
-            )
+            parts.append(f"<p><small>and {len(bad) - _MAX_BAD_ROWS:,} more, listed in report.json</small></p>")
     return "".join(parts)
 
 
@@ -115,13 +112,7 @@ def _pairs(facts: dict[str, Any], *, code: bool = False) -> str:
         if isinstance(value, list):
             value = ", ".join(map(str, value)) or "none"
         # A setting is shown to its last digit, unlike a measurement.
-        shown = (
-            f"<code>{esc(value)}</code>"
-            if code
-            else number(value)
-            if not isinstance(value, bool)
-            else esc(value)
-        )
+        shown = f"<code>{esc(value)}</code>" if code else number(value) if not isinstance(value, bool) else esc(value)
         rows.append(f"<dt>{f'<code>{esc(key)}</code>' if code else esc(key)}</dt><dd>{shown}</dd>")
     return f"<dl>{''.join(rows)}</dl>"
 
@@ -130,7 +121,6 @@ def _table(head: list[str], body: list[list[str]], *, numbers: set[int] | None =
     css = ["n" if i in (numbers or set()) else "" for i in range(len(head))]
     top = "".join(f'<th class="{c}">{h}</th>' for h, c in zip(head, css, strict=True))
     rows = "".join(
-        "<tr>" + "".join(f'<td class="{c}">{v}</td>' for v, c in zip(row, css, strict=True)) + "</tr>"
-        for row in body
+        "<tr>" + "".join(f'<td class="{c}">{v}</td>' for v, c in zip(row, css, strict=True)) + "</tr>" for row in body
     )
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{rows}</tbody></table></div>'

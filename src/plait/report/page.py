@@ -44,9 +44,7 @@ def render(report: dict[str, Any], title: str) -> str:
     ]
     about = " \u00b7 ".join(esc(m) for m in meta if m)
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
-    body = "".join(
-        f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made
-    )
+    body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made)
     maker = f"Written by Plait {esc(report['plait'])}. " if report.get("plait") else "Written by Plait. "
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

