@@ -59,7 +59,13 @@ class Plan:
 
 
 def fit_model(
-    plan: Plan, names: list[str], folder: Path, *, resume: bool = False, progress: Progress | None = None
+    plan: Plan,
+    names: list[str],
+    folder: Path,
+    *,
+    resume: bool = False,
+    checkpoints: bool = True,
+    progress: Progress | None = None,
 ) -> tuple[PlaitModel, History]:
     """Train a model on the named modalities of the plan (all of them, or one for a companion)."""
     everything = [m.name for m in plan.inputs.modalities]
@@ -97,6 +103,7 @@ def fit_model(
         score=score if len(plan.val) else None,
         higher_is_better=plan.task.higher_is_better,
         resume=resume,
+        checkpoints=checkpoints,
         progress=progress,
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )

@@ -10,6 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import torch
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
-from plait.data.table import Table
+from plait.data.table import BadRow, Table
 from plait.fitted import Plait
 from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
@@ -34,6 +35,50 @@ from plait.train import write_history
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 SAMPLED_PHOTOS = 12
+
+
+@dataclass
+class OpenedRun:
+    """A table opened, its columns told apart, its rows split and every setting resolved; nothing is encoded yet.
+
+    Attributes:
+        settings: Resolved settings.
+        table: The rows.
+        schema: Its columns.
+        task: The task.
+        values: Plain target of every row, None where there is no readable one.
+        usable: Positions of rows with a target.
+        split: "train", "val" or "test" for every usable row.
+        notes: Sentences for the report.
+        bad: Rows without a readable target.
+        fresh_pairs: Whether wrong pairs are drawn anew every epoch.
+    """
+
+    settings: RunSettings
+    table: Table
+    schema: Schema
+    task: Task
+    values: list[Any]
+    usable: np.ndarray
+    split: np.ndarray
+    notes: list[str]
+    bad: list[BadRow]
+    fresh_pairs: bool
+
+
+@dataclass
+class PreparedRun:
+    """All of a run up to the first training step.
+
+    Attributes:
+        plan: What is trained on what.
+        usable: Positions of rows with a target that are kept.
+        known_N: Whether each row's class occurs in training (always, where there are no classes).
+    """
+
+    plan: Plan
+    usable: np.ndarray
+    known_N: np.ndarray  # noqa: N815  shape letters
 
 
 def run_fit(
@@ -54,6 +99,48 @@ def run_fit(
         raise ValueError("--resume goes on with a run and --overwrite throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the run that was stopped")
+    opened = open_run(source, given, base, assignments, annotations=annotations)
+    settings, table, schema, split, notes = opened.settings, opened.table, opened.schema, opened.split, opened.notes
+    with _working_folder(output, settings, table, resume, overwrite) as folder:
+        ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
+        plan, usable = ready.plan, ready.usable
+        checkpoints = folder / "checkpoints"
+        everything = [m.name for m in plan.inputs.modalities]
+        model, history = fit_model(plan, everything, checkpoints / "fused", resume=resume, progress=progress)
+        companions = fit_companions(plan, checkpoints, resume=resume, progress=progress)
+        fitted = Plait(model, companions, plan.inputs, plan.labels, schema, settings)
+        judged_name = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
+        fitted.report = {
+            "splits": count_splits(split, usable),
+            "history": history.epochs,
+            "best_epoch": history.best_epoch,
+            "facts": {
+                "source": settings.data.source, "rows": len(table), "fingerprint": table_fingerprint(table),
+                "training_seconds": round(history.seconds, 2),
+                "seconds": round(time.monotonic() - started, 1), "notes": notes,
+            },
+        }  # fmt: skip
+        if judged_name == "train":
+            notes.append("there are no held-out rows: the numbers are of the training rows and say little")
+        jury = fitted.jury(plan.prepared, usable[split[usable] == judged_name], judged_name)
+        fitted.report = fitted.report_of(jury, plan.prepared, progress)
+        fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]
+        if output is not None:
+            fitted.save(output)
+            write_history(Path(output) / "history.csv", history.epochs)
+            shutil.rmtree(Path(output) / "checkpoints", ignore_errors=True)
+            (Path(output) / "resume.json").unlink(missing_ok=True)
+    return fitted
+
+
+def open_run(
+    source: Any, given: dict[str, Any], base: RunSettings, assignments: list[str], *, annotations: str | None
+) -> OpenedRun:
+    """Open the table, tell its columns and task, split its rows and resolve every setting.
+
+    Raises:
+        ValueError: Something about the table or the settings; the message says what to type.
+    """
     settings = set_values(merge(base, given), assignments)
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
@@ -82,13 +169,12 @@ def run_fit(
         )
     values, without_target = read_targets(table, schema.target, task)
     notes = [f"task {task_name}: {why}", *opened.notes]
-    policy = settings.data.on_bad_row
     if len(without_target) == len(table):
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
     for position in without_target:
         probe.report(position, schema.target, f"no {task.expects} in the target column")
-    if policy == "error" and (probe.bad or table.bad_rows):
+    if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
         raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
     split, more = make_split(table, schema, usable, values, task, settings.train.seed)
@@ -98,63 +184,50 @@ def run_fit(
         photo_side(table, schema),
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
-    with _working_folder(output, settings, table, resume, overwrite) as folder:
-        torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
-        inputs = load_inputs(
-            schema.modalities,
-            settings.encoders,
-            with_tokens=needs_tokens(settings),
-            max_pixels=data.max_pixels,
-        )
-        prepared = prepare(table, inputs, progress=progress)
-        prepared.rows.bad = [*probe.bad, *prepared.rows.bad]
-        kept = set(apply_policy(prepared.rows, policy).tolist())
-        usable = np.array([i for i in usable if int(i) in kept], dtype=np.int64)
-        train, val = usable[split[usable] == "train"], usable[split[usable] == "val"]
-        if len(train) == 0:
-            raise ValueError(f"no readable training row is left in {table.source}")
-        labels = task.fit([values[int(i)] for i in train])
-        filler = labels.classes[0] if labels.classes and task_name != "multilabel" else () if labels.classes else 0.0
-        known = [v if v is not None else filler for v in values]
-        target = task.encode(known, labels)
-        if target.ndim == 1 and labels.classes:
-            val = val[target[val] >= 0]
-        fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
-        add_tabular(prepared, inputs)
-        notes += leakage_notes(prepared, split, usable)
-        target = np.where(target < 0, 0, target) if labels.classes and target.ndim == 1 else target
-        plan = Plan(
-            settings, task, labels, inputs, prepared, target, train, val,
-            group_numbers(table, schema, prepared),
-            opened.random_pairs and settings.recipe != "classic",
-        )  # fmt: skip
-        checkpoints = folder / "checkpoints"
-        everything = [m.name for m in inputs.modalities]
-        model, history = fit_model(plan, everything, checkpoints / "fused", resume=resume, progress=progress)
-        companions = fit_companions(plan, checkpoints, resume=resume, progress=progress)
-        fitted = Plait(model, companions, inputs, labels, schema, settings)
-        judged_name = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
-        fitted.report = {
-            "splits": {s: int((split[usable] == s).sum()) for s in ("train", "val", "test")},
-            "history": history.epochs,
-            "best_epoch": history.best_epoch,
-            "facts": {
-                "source": data.source, "rows": len(table), "fingerprint": table_fingerprint(table),
-                "training_seconds": round(history.seconds, 2),
-                "seconds": round(time.monotonic() - started, 1), "notes": notes,
-            },
-        }  # fmt: skip
-        if judged_name == "train":
-            notes.append("there are no held-out rows: the numbers are of the training rows and say little")
-        jury = fitted.jury(prepared, usable[split[usable] == judged_name], judged_name)
-        fitted.report = fitted.report_of(jury, prepared, progress)
-        fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]
-        if output is not None:
-            fitted.save(output)
-            write_history(Path(output) / "history.csv", history.epochs)
-            shutil.rmtree(Path(output) / "checkpoints", ignore_errors=True)
-            (Path(output) / "resume.json").unlink(missing_ok=True)
-    return fitted
+    fresh_pairs = opened.random_pairs and settings.recipe != "classic"
+    return OpenedRun(settings, table, schema, task, values, usable, split, notes, probe.bad, fresh_pairs)
+
+
+def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | None = None) -> PreparedRun:
+    """Load the encoders, encode every item once and lay out what is trained on what.
+
+    Args:
+        opened: What ``open_run`` returned; notes about leakage are added to it.
+        with_tokens: Whether features keep their tokens beside the vector.
+        progress: Called with (done, total, what).
+    """
+    settings, table, schema, task = opened.settings, opened.table, opened.schema, opened.task
+    torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
+    inputs = load_inputs(
+        schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels
+    )
+    prepared = prepare(table, inputs, progress=progress)
+    prepared.rows.bad = [*opened.bad, *prepared.rows.bad]
+    kept = set(apply_policy(prepared.rows, settings.data.on_bad_row).tolist())
+    usable = np.array([i for i in opened.usable if int(i) in kept], dtype=np.int64)
+    train, val = usable[opened.split[usable] == "train"], usable[opened.split[usable] == "val"]
+    if len(train) == 0:
+        raise ValueError(f"no readable training row is left in {table.source}")
+    labels = task.fit([opened.values[int(i)] for i in train])
+    filler = labels.classes[0] if labels.classes and task.name != "multilabel" else () if labels.classes else 0.0
+    target = task.encode([v if v is not None else filler for v in opened.values], labels)
+    are_classes = target.ndim == 1 and bool(labels.classes)
+    known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
+    val = val[known_N[val]]
+    fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
+    add_tabular(prepared, inputs)
+    opened.notes += leakage_notes(prepared, opened.split, usable)
+    target = np.where(target < 0, 0, target) if are_classes else target
+    plan = Plan(
+        settings, task, labels, inputs, prepared, target, train, val,
+        group_numbers(table, schema, prepared), opened.fresh_pairs,
+    )  # fmt: skip
+    return PreparedRun(plan, usable, known_N)
+
+
+def count_splits(split: np.ndarray, usable: np.ndarray) -> dict[str, int]:
+    """Usable rows of each split."""
+    return {s: int((split[usable] == s).sum()) for s in ("train", "val", "test")}
 
 
 def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:

@@ -57,6 +57,7 @@ def train_model(
     score: Score | None = None,
     higher_is_better: bool = True,
     resume: bool = False,
+    checkpoints: bool = True,
     progress: Progress | None = None,
     what: str = "training",
 ) -> History:
@@ -70,6 +71,7 @@ def train_model(
         score: Called after each epoch; returns named validation numbers, the selecting one under "score".
         higher_is_better: Direction of "score".
         resume: Go on from the last whole checkpoint in ``folder``, if there is one.
+        checkpoints: Write one each epoch; without them a stopped run begins anew.
         progress: Called with steps done, steps in all and a line of text.
         what: What to call the work in that line.
 
@@ -93,7 +95,7 @@ def train_model(
         max_grad_norm=settings.max_grad_norm,
         seed=settings.seed,
         data_seed=settings.seed,
-        save_strategy="epoch",
+        save_strategy="epoch" if checkpoints else "no",
         save_total_limit=2,
         logging_strategy="epoch",
         report_to=["tensorboard"] if settings.tensorboard else [],
