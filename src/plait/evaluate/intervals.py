@@ -59,19 +59,19 @@ def bootstrap_interval(
         >>> 0.3 < low < 0.75 < high <= 1.0
         True
     """
-    units = _units(n, groups)
-    _check(resamples, level)
+    units = units_of_rows(n, groups)
+    check_draws(resamples, level)
     if len(units) < 2:
         return None, None
     if callable(fn_or_per_row):
         drawn = [fn_or_per_row(rows) for rows in _draws(units, resamples, seed)]
-        return _percentiles(drawn, level)
+        return percentiles(drawn, level)
     values_N = _per_row(fn_or_per_row, n, "the values per row")
     first = float(values_N[0])
     if first in (0.0, 1.0) and bool((values_N == first).all()):
         # Every resample of "always right" is the same: the bootstrap would claim certainty from ten rows.
         return _wilson(first, len(units), level)
-    return _percentiles(_resampled_means(values_N, units, resamples, seed), level)
+    return percentiles(_resampled_means(values_N, units, resamples, seed), level)
 
 
 def metric_intervals(
@@ -105,15 +105,15 @@ def metric_intervals(
         >>> sorted(metric_intervals(lambda rows: {"size": float(len(rows))}, 4, resamples=5)["size"].items())
         [('high', 4.0), ('low', 4.0), ('value', 4.0)]
     """
-    units = _units(n, groups)
-    _check(resamples, level)
+    units = units_of_rows(n, groups)
+    check_draws(resamples, level)
     point = fn(np.arange(n, dtype=np.int64))
     names = [k for k, v in point.items() if v is None or isinstance(v, int | float)]
     drawn = [fn(rows) for rows in _draws(units, resamples, seed)] if len(units) > 1 else []
     result: dict[str, dict[str, float | None]] = {}
     for name in names:
         value = point[name]
-        low, high = _percentiles([d.get(name) for d in drawn], level) if value is not None else (None, None)
+        low, high = percentiles([d.get(name) for d in drawn], level) if value is not None else (None, None)
         if name in shares and value in (0.0, 1.0) and len(units) > 1:
             low, high = _wilson(float(value), len(units), level)
         result[name] = {"value": value if value is None else float(value), "low": low, "high": high}
@@ -153,11 +153,11 @@ def paired_difference(
     """
     n = int(np.asarray(per_row_a).shape[0]) if np.asarray(per_row_a).ndim == 1 else -1
     difference_N = _per_row(per_row_a, n, "per_row_a") - _per_row(per_row_b, n, "per_row_b")
-    units = _units(n, groups)
-    _check(resamples, level)
+    units = units_of_rows(n, groups)
+    check_draws(resamples, level)
     if len(units) < 2:
         return float(difference_N.mean()), None, None
-    low, high = _percentiles(_resampled_means(difference_N, units, resamples, seed), level)
+    low, high = percentiles(_resampled_means(difference_N, units, resamples, seed), level)
     return float(difference_N.mean()), low, high
 
 
@@ -201,7 +201,7 @@ def paired_metric_difference(
     return difference(np.arange(n, dtype=np.int64)), low, high
 
 
-def _units(n: int, groups: Groups | None) -> list[Ints]:
+def units_of_rows(n: int, groups: Groups | None) -> list[Ints]:
     """Row positions of each thing that is drawn as a whole: a row, or a group."""
     if n < 1:
         raise ValueError(f"there are {max(n, 0)} rows in one dimension; expected at least 1")
@@ -238,7 +238,8 @@ def _resampled_means(values_N: Floats, units: list[Ints], resamples: int, seed: 
     return np.concatenate(means)
 
 
-def _percentiles(drawn: Sequence[float | None] | Floats, level: float) -> Bounds:
+def percentiles(drawn: Sequence[float | None] | Floats, level: float) -> Bounds:
+    """The middle ``level`` of resampled values; no bounds where more than half of them are undefined."""
     defined = np.asarray([v for v in drawn if v is not None and math.isfinite(v)], dtype=np.float64)
     if len(defined) == 0 or len(defined) * 2 < len(drawn):
         return None, None
@@ -262,7 +263,8 @@ def _per_row(values: ArrayLike, n: int, name: str) -> Floats:
     return array
 
 
-def _check(resamples: int, level: float) -> None:
+def check_draws(resamples: int, level: float) -> None:
+    """Refuse a number of resamples or a coverage that makes no interval."""
     if resamples < 1:
         raise ValueError(f"resamples is {resamples}; expected at least 1 (1000 is usual)")
     if not 0.0 < level < 1.0:

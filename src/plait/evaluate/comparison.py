@@ -1,0 +1,242 @@
+"""Many methods on the same rows: intervals, differences, corrections for many pairs, and ranks with intervals.
+
+Rows are drawn once and every method is measured on the same draws, so what is common to all methods (hard rows,
+easy rows) leaves the differences. A metric is given as a function of how often each row was drawn; where a method
+was trained with several seeds its metric is the mean over them inside each draw. With ``groups`` whole groups are
+drawn. The intervals speak of other test rows, not of other seeds: the spread over seeds is a number of its own.
+
+Reference: Efron and Tibshirani 1993 (bootstrap); Westfall and Young 1993 and Romano and Wolf 2005 (max-T: one limit
+for all pairs at once, taken from the same draws, so that correlated methods cost less than under Bonferroni).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plait.evaluate.intervals import Bounds, Floats, Groups, Ints, check_draws, percentiles, units_of_rows
+
+MetricOfCounts = Callable[[NDArray[np.int64]], Floats]
+
+_CHUNK_CELLS = 4_000_000
+_TIE = 1e-9
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """Every method on all rows and on every draw of them.
+
+    Attributes:
+        names: Methods, in order.
+        point_M: Metric on the rows as they are; NaN where undefined.
+        drawn_RM: Metric on each draw; NaN where undefined.
+        num_units: How many rows or groups were drawn from.
+    """
+
+    names: tuple[str, ...]
+    point_M: Floats  # noqa: N815  shape letters
+    drawn_RM: Floats  # noqa: N815
+    num_units: int
+
+
+class Difference(TypedDict):
+    """First method minus second, in the unit of the metric.
+
+    ``real``: its own interval leaves zero out. ``holds``: so does the wider interval that covers all pairs at once.
+    """
+
+    a: str
+    b: str
+    difference: float
+    low: float | None
+    high: float | None
+    real: bool
+    wide_low: float | None
+    wide_high: float | None
+    holds: bool
+    adjusted_p: float | None
+
+
+class Rank(TypedDict):
+    """Place of a method, 1 the best, ties sharing the mean place; ``first``: share of draws that it wins."""
+
+    value: float
+    low: float | None
+    high: float | None
+    first: float | None
+
+
+def mean_of_rows(values_N: ArrayLike) -> MetricOfCounts:
+    """A metric that is a mean over rows, such as accuracy, from its value on each row."""
+    values = np.asarray(values_N, dtype=np.float64)
+    return lambda counts_RN: (counts_RN @ values) / counts_RN.sum(axis=1)
+
+
+def r2_of_rows(truth_N: ArrayLike, squared_error_N: ArrayLike) -> MetricOfCounts:
+    """R2 from the truth and the squared error of each row; NaN on draws whose truth is constant."""
+    truth, error = np.asarray(truth_N, dtype=np.float64), np.asarray(squared_error_N, dtype=np.float64)
+    truth = truth - truth.mean()  # keeps the difference of squares below exact enough
+
+    def measure(counts_RN: NDArray[np.int64]) -> Floats:
+        total_R = counts_RN.sum(axis=1)
+        spread_R = counts_RN @ truth**2 - (counts_RN @ truth) ** 2 / total_R
+        varies_R = np.array([np.ptp(truth[counts_N > 0]) > 0 for counts_N in counts_RN])
+        safe_R = np.where(varies_R, spread_R, 1.0)
+        return np.where(varies_R, 1.0 - (counts_RN @ error) / safe_R, np.nan)
+
+    return measure
+
+
+def metric_of_rows(fn: Callable[[Ints], float | None]) -> MetricOfCounts:
+    """Any metric, from a function of row positions (with repeats); slow, one call a draw."""
+
+    def measure(counts_RN: NDArray[np.int64]) -> Floats:
+        rows = np.arange(counts_RN.shape[1], dtype=np.int64)
+        values = [fn(np.repeat(rows, counts_N)) for counts_N in counts_RN]
+        return np.array([np.nan if v is None else float(v) for v in values])
+
+    return measure
+
+
+def mean_over_seeds(metrics: Sequence[MetricOfCounts]) -> MetricOfCounts:
+    """The mean of several metrics inside each draw."""
+    if not metrics:
+        raise ValueError("a mean over seeds needs at least one seed; none was given")
+    return lambda counts_RN: np.mean([m(counts_RN) for m in metrics], axis=0)
+
+
+def resample_methods(
+    metrics: Mapping[str, MetricOfCounts],
+    n: int,
+    *,
+    groups: Groups | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> Resampled:
+    """Draw the rows once, measure every method on each draw.
+
+    Args:
+        metrics: A metric per method, of how often each row was drawn.
+        n: Number of rows.
+        groups: A group name per row; rows of a group are drawn together.
+        resamples: How many times to draw.
+        seed: Seed of the draws.
+
+    Raises:
+        ValueError: No method, no rows or lengths that disagree.
+
+    Example:
+        >>> both = {"a": mean_of_rows([1, 1, 1, 0]), "b": mean_of_rows([1, 0, 1, 0])}
+        >>> resample_methods(both, 4, resamples=3).point_M.tolist()
+        [0.75, 0.5]
+    """
+    if not metrics:
+        raise ValueError("there is no method to measure; give at least one")
+    check_draws(resamples, 0.95)
+    units = units_of_rows(n, groups)
+    whole = np.ones((1, n), dtype=np.int64)
+    point = np.array([m(whole)[0] for m in metrics.values()])
+    parts = []
+    if len(units) > 1:
+        for counts_RN in _drawn_counts(units, n, resamples, seed):
+            parts.append(np.stack([m(counts_RN) for m in metrics.values()], axis=1))
+    drawn = np.concatenate(parts) if parts else np.zeros((0, len(metrics)))
+    return Resampled(tuple(metrics), point, drawn, len(units))
+
+
+def method_intervals(resampled: Resampled, *, level: float = 0.95) -> dict[str, Bounds]:
+    """The interval of each method's own metric."""
+    return {name: percentiles(resampled.drawn_RM[:, m], level) for m, name in enumerate(resampled.names)}
+
+
+def pairwise_differences(resampled: Resampled, *, level: float = 0.95) -> list[Difference]:
+    """Every pair's difference with its own interval and with one that covers all pairs at once (max-T).
+
+    Draws on which any method is undefined count for none. Methods that answer alike on every row have a difference
+    of exactly zero and take no part in the correction.
+    """
+    names, point = resampled.names, resampled.point_M
+    pairs = [(i, j) for i in range(len(names)) for j in range(i + 1, len(names))]
+    whole = np.isfinite(resampled.drawn_RM).all(axis=1)
+    drawn = resampled.drawn_RM[whole]
+    enough = len(drawn) > 1 and 2 * len(drawn) >= len(resampled.drawn_RM)
+    if not pairs:
+        return []
+    gap_P = np.array([point[i] - point[j] for i, j in pairs])
+    spread_P = np.zeros(len(pairs))
+    largest_R = np.zeros(len(drawn))
+    if enough:
+        gap_RP = np.stack([drawn[:, i] - drawn[:, j] for i, j in pairs], axis=1)
+        spread_P = gap_RP.std(axis=0, ddof=1)
+        moving_P = (spread_P > _TIE) & np.isfinite(gap_P)
+        if moving_P.any():
+            away_RP = np.abs(gap_RP[:, moving_P] - gap_P[moving_P]) / spread_P[moving_P]
+            largest_R = away_RP.max(axis=1)
+    limit = float(np.quantile(largest_R, level)) if enough else 0.0
+    found: list[Difference] = []
+    for p, (i, j) in enumerate(pairs):
+        gap, spread = float(gap_P[p]), float(spread_P[p])
+        low, high = percentiles(gap_RP[:, p], level) if enough else (None, None)
+        wide = (gap - limit * spread, gap + limit * spread) if enough else (None, None)
+        p_value = None
+        if enough and spread > _TIE:
+            p_value = float((1 + (largest_R >= abs(gap) / spread).sum()) / (1 + len(largest_R)))
+        real, holds = _leaves_zero_out(low, high), _leaves_zero_out(*wide)
+        found.append(
+            Difference(
+                a=names[i], b=names[j], difference=gap, low=low, high=high, real=real, wide_low=wide[0],
+                wide_high=wide[1], holds=real and holds, adjusted_p=p_value,
+            )
+        )  # fmt: skip
+    return found
+
+
+def rank_intervals(resampled: Resampled, *, higher_is_better: bool = True, level: float = 0.95) -> dict[str, Rank]:
+    """The place of each method, with the interval of its places over the draws."""
+    sign = 1.0 if higher_is_better else -1.0
+    place_M = _places(sign * resampled.point_M[None])[0]
+    whole = np.isfinite(resampled.drawn_RM).all(axis=1)
+    drawn = sign * resampled.drawn_RM[whole]
+    place_RM = _places(drawn)
+    is_top_RM = drawn >= drawn.max(axis=1, keepdims=True) - _TIE if len(drawn) else drawn > 0
+    found = {}
+    for m, name in enumerate(resampled.names):
+        low, high = percentiles(place_RM[:, m], level)
+        first = float((is_top_RM[:, m] / is_top_RM.sum(axis=1)).mean()) if len(drawn) else None
+        found[name] = Rank(value=float(place_M[m]), low=low, high=high, first=first)
+    return found
+
+
+def _drawn_counts(units: list[Ints], n: int, resamples: int, seed: int) -> Iterator[NDArray[np.int64]]:
+    """How often each row was drawn, [R, N] chunk by chunk; the same draws as every other interval of that seed."""
+    rng = np.random.default_rng(seed)
+    unit_N = np.zeros(n, dtype=np.int64)
+    for number, rows in enumerate(units):
+        unit_N[rows] = number
+    step = max(1, _CHUNK_CELLS // n)
+    for start in range(0, resamples, step):
+        size = min(step, resamples - start)
+        chosen_RG = rng.integers(0, len(units), size=(size, len(units)))
+        flat = (np.arange(size)[:, None] * len(units) + chosen_RG).reshape(-1)
+        counts_RG = np.bincount(flat, minlength=size * len(units)).reshape(size, len(units))
+        yield counts_RG[:, unit_N].astype(np.int64)
+
+
+def _places(scores_RM: Floats) -> Floats:
+    """Place of each score in its row, 1 for the highest; ties share the mean of their places; NaN is last."""
+    scores_RM = np.where(np.isfinite(scores_RM), scores_RM, -np.inf)
+    places = np.empty_like(scores_RM)
+    for m in range(scores_RM.shape[1]):
+        own_R1 = scores_RM[:, m : m + 1]
+        better_R = (scores_RM > own_R1 + _TIE).sum(axis=1)
+        alike_R = ((scores_RM <= own_R1 + _TIE) & (scores_RM >= own_R1 - _TIE)).sum(axis=1)
+        places[:, m] = 1.0 + better_R + (alike_R - 1) / 2.0
+    return places
+
+
+def _leaves_zero_out(low: float | None, high: float | None) -> bool:
+    return low is not None and high is not None and (low > _TIE or high < -_TIE)
