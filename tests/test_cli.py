@@ -17,7 +17,7 @@ import pytest
 from plait import cli
 
 VERBS = [
-    ["fit"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"],
+    ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
 ]  # fmt: skip

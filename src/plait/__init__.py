@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plait.api import Plait, fit, load
+    from plait.comparison import Comparison, compare
 
 __version__ = "0.1.0"
-__all__ = ["Plait", "__version__", "fit", "load"]
+__all__ = ["Comparison", "Plait", "__version__", "compare", "fit", "load"]
 
-_HOMES = {"Plait": "plait.api", "fit": "plait.api", "load": "plait.api"}
+_HOMES = {
+    "Comparison": "plait.comparison", "Plait": "plait.api", "compare": "plait.comparison", "fit": "plait.api",
+    "load": "plait.api",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

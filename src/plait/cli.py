@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from plait import __version__
+from plait.compare_cli import compare
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
 from plait.weights_cli import weights_app
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(features_app, name="features")
+app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]

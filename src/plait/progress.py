@@ -24,7 +24,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 class TerminalProgress:
-    """Callable ``(done, total, what)``; a new ``what`` up to its first comma starts a new bar.
+    """Callable ``(done, total, what)``; a new ``what`` up to its first ": " or " epoch " starts a new bar.
 
     Example:
         >>> with TerminalProgress(quiet=True) as progress:
@@ -59,7 +59,7 @@ class TerminalProgress:
         """Show that ``done`` of ``total`` is done."""
         if self.quiet:
             return
-        topic = what.split(" epoch ")[0]
+        topic = what.split(" epoch ")[0].split(": ")[0]
         if self.progress is not None:
             if topic != self.topic:
                 self.task = self.progress.add_task(what, total=total)

@@ -1,0 +1,106 @@
+"""What ``plait.compare`` returns: the report, its sentence, its table in plain text, and how it is saved."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from plait.comparison.page import render
+from plait.report.plain import plain
+
+KIND_WORDS = {"fusion": "", "late": "late", "single": "baseline", "ensemble": "baseline"}
+
+
+class Comparison:
+    """Fusion methods compared on one table.
+
+    Attributes:
+        report: Everything, as in ``compare.json``.
+    """
+
+    def __init__(self, report: dict[str, Any]) -> None:
+        self.report: dict[str, Any] = plain(report, "comparison")
+
+    def __repr__(self) -> str:
+        ran = [m for m in self.report["methods"] if m["status"] == "ok"]
+        return f"Comparison({len(ran)} lines on {self.report['target']!r}; selected {self.selected})"
+
+    @property
+    def verdict(self) -> str:
+        """What was found, in words."""
+        return str(self.report["verdict"])
+
+    @property
+    def selected(self) -> str | None:
+        """The fusing method that validation rows choose."""
+        name: str | None = self.report["selected"]
+        return name
+
+    def method(self, name: str) -> dict[str, Any]:
+        """The part of the report about one method.
+
+        Raises:
+            ValueError: No such method was compared.
+        """
+        for entry in self.report["methods"]:
+            if entry["name"] == name:
+                found: dict[str, Any] = entry
+                return found
+        known = ", ".join(m["name"] for m in self.report["methods"])
+        raise ValueError(f"no method {name!r} was compared; there are {known}")
+
+    def table(self) -> str:
+        """The ranks as lines of text, then what could not be ranked."""
+        metric = self.report["metric"]["name"]
+        head = ["method", "", metric, "95% interval", "spread", "rank", "val", "parameters", "train s", "MB", "ms/1k"]
+        rows = [head]
+        for m in self.report["methods"]:
+            if m["status"] != "ok":
+                continue
+            score, cost, rank = m["metric"], m["cost"], m["rank"]
+            word = "selected" if m["name"] == self.selected else KIND_WORDS[m["kind"]]
+            rows.append(
+                [
+                    m["name"], word, _number(score["value"]), _span(score, 3), _number(score["spread"]),
+                    f"{rank['value']:g}{_places(rank)}", _number(m["validation"]["value"]),
+                    f"{cost['parameters']:,}", _number(cost["train_seconds"], 1),
+                    _number(cost["memory_bytes"] / 1e6, 1), _number(cost["inference_ms_per_1000"], 1),
+                ]
+            )  # fmt: skip
+        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        lines = [
+            "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            for row in rows
+        ]
+        absent = [m for m in self.report["methods"] if m["status"] != "ok"]
+        lines += [f"{m['name']}: {m['status']}: {m['reason']}" for m in absent]
+        for m in self.report["methods"]:
+            if m["status"] == "ok" and m["failures"]:
+                lines.append(f"{m['name']}: {len(m['failures'])} run(s) failed: {m['failures'][0]['reason']}")
+        return "\n".join(line.rstrip() for line in lines)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``compare.json`` and ``compare.html`` into the folder, each as a whole."""
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        for name, content in (("compare.json", text), ("compare.html", render(self.report))):
+            part = place / (name + ".part")
+            part.write_text(content, encoding="utf-8", newline="\n")
+            os.replace(part, place / name)
+        return place
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def _span(score: dict[str, Any], digits: int) -> str:
+    low, high = score["low"], score["high"]
+    return "" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def _places(rank: dict[str, Any]) -> str:
+    return "" if rank["low"] is None else f" ({rank['low']:g}-{rank['high']:g})"

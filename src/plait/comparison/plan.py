@@ -1,0 +1,167 @@
+"""What a comparison runs: the methods, and the configurations that every one of them is tried with.
+
+Settings and names come in, frozen records go out; nothing is trained here. Fairness is decided in this file: the
+list of configurations is one and the same for every method and for every single modality, early stopping is off so
+that all take the same number of steps, and a setting the user fixes is fixed for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from plait.fusion import FUSIONS
+from plait.registry import unknown_name
+from plait.settings import FusionSettings, RunSettings
+
+PAIR_HEAD = "pair_head"
+SINGLE_FUSION = "concat"
+MEAN_ENSEMBLE = "mean of single modalities"
+SEARCH_SEED = 0
+
+# (factor on the recipe's learning rate, dropout or None for the recipe's own, factor on the recipe's width)
+VARIANTS: tuple[tuple[float, float | None, float], ...] = (
+    (1.0, None, 1.0),
+    (3.0, 0.5, 0.5),
+    (1 / 3, 0.1, 1.0),
+    (1 / 3, 0.5, 2.0),
+    (3.0, 0.1, 0.5),
+    (1.0, 0.5, 2.0),
+    (1.0, 0.1, 0.5),
+    (1 / 3, None, 0.5),
+    (3.0, None, 1.0),
+)
+
+
+@dataclass(frozen=True)
+class Method:
+    """One line of the comparison.
+
+    Attributes:
+        name: What it is called, and typed as.
+        kind: "fusion", "late" (a fusion of answers) or "single" (one modality alone).
+        fusion: Name of the fusion in the registry.
+        head: Name of the head.
+        modalities: Names of the modalities it reads, in model order.
+    """
+
+    name: str
+    kind: str
+    fusion: str
+    head: str
+    modalities: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One point of the search."""
+
+    learning_rate: float
+    dropout: float
+    width: int
+
+
+def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[str]) -> list[Method]:
+    """The methods asked for, then each modality alone.
+
+    Args:
+        task: Name of the task.
+        modalities: Names of the modalities.
+        fusion: "all", a name, names between commas, or a list of names. ``pair_head``, the default design of the
+            matching task (its fusion with the pair head), is a method of its own; "all" holds it for that task.
+
+    Raises:
+        ValueError: An unknown or no name, or fewer than two modalities.
+    """
+    if len(modalities) < 2:
+        raise ValueError(
+            f"a comparison of fusion methods needs at least two modalities, found {len(modalities)} "
+            f"({', '.join(modalities)}); name more columns with --text, --image, --numeric or --categorical"
+        )
+    given = fusion.split(",") if isinstance(fusion, str) else list(fusion)
+    names = [name.strip() for name in given if name.strip()]
+    if names == ["all"]:
+        names = [*FUSIONS.names(), *([PAIR_HEAD] if task == "matching" else [])]
+    if not names:
+        raise ValueError(f"no fusion is named; type --fusion all or some of {', '.join(FUSIONS.names())}")
+    known = [*FUSIONS.names(), PAIR_HEAD]
+    for name in names:
+        if name not in known:
+            raise ValueError(unknown_name("fusion", name, ["all", *known]))
+    everything = tuple(modalities)
+    methods = []
+    for name in dict.fromkeys(names):
+        if name == PAIR_HEAD:
+            methods.append(Method(name, "fusion", "product", "pair", everything))
+        else:
+            kind = "late" if FUSIONS.get(name).is_late else "fusion"
+            methods.append(Method(name, kind, name, "label", everything))
+    return [*methods, *(Method(f"{m} alone", "single", SINGLE_FUSION, "label", (m,)) for m in modalities)]
+
+
+def make_configurations(resolved: RunSettings, asked: RunSettings, number: int) -> list[Configuration]:
+    """The first ``number`` configurations; what the user fixed has that one value in all of them.
+
+    Args:
+        resolved: Settings with every None filled by the recipe.
+        asked: Settings as the user gave them.
+        number: How many, 1 to 9; 1 is the recipe's own values and no search.
+
+    Raises:
+        ValueError: A number out of range.
+    """
+    if not 1 <= number <= len(VARIANTS):
+        raise ValueError(f"search is {number}; expected 1 (the recipe's values, no search) to {len(VARIANTS)}")
+    rate, dropout, width = resolved.train.learning_rate, resolved.fusion.dropout, resolved.fusion.width
+    assert rate is not None and dropout is not None and width is not None
+    made = []
+    for rate_factor, other_dropout, width_factor in VARIANTS[:number]:
+        made.append(
+            Configuration(
+                rate if asked.train.learning_rate is not None else float(f"{rate * rate_factor:.3g}"),
+                dropout if asked.fusion.dropout is not None or other_dropout is None else other_dropout,
+                width if asked.fusion.width is not None else max(8, int(width * width_factor) // 8 * 8),
+            )
+        )
+    return list(dict.fromkeys(made))
+
+
+def check_asked(asked: RunSettings) -> None:
+    """Refuse settings that would give methods unequal chances.
+
+    Raises:
+        ValueError: A setting that the comparison itself decides.
+    """
+    refused = {
+        "fusion.name": (asked.fusion.name is not None, "type --fusion a,b,c to choose the methods"),
+        "fusion.options": (bool(asked.fusion.options), "options belong to one method; all are compared as they come"),
+        "task.head": (asked.task.head is not None, f"every method has the label head; {PAIR_HEAD} is a method"),
+        "train.patience": (bool(asked.train.patience), "all methods train for the same number of steps; set epochs"),
+    }
+    for name, (is_set, instead) in refused.items():
+        if is_set:
+            raise ValueError(f"{name} cannot be set in a comparison: {instead}")
+
+
+def run_settings(base: RunSettings, method: Method, configuration: Configuration, seed: int) -> RunSettings:
+    """The settings of one run: the base, with what this run differs in."""
+    return replace(
+        base,
+        fusion=FusionSettings(method.fusion, configuration.width, configuration.dropout, {}),
+        task=replace(base.task, head=method.head),
+        train=replace(
+            base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,
+            tensorboard=False,
+        ),
+    )  # fmt: skip
+
+
+def describe(method: Method) -> dict[str, Any]:
+    """What a method says about itself, from its record in the registry."""
+    kind = FUSIONS.get(method.fusion)
+    return {
+        "name": method.name, "kind": method.kind, "fusion": method.fusion, "head": method.head,
+        "modalities": list(method.modalities), "equation": kind.info.equation, "paper": kind.info.paper,
+        "needs_tokens": kind.info.needs_tokens,
+    }  # fmt: skip
