@@ -1,2 +1,254 @@
-def render(report):
-    return "<html></html>"
+"""The page of a comparison: one HTML file that loads nothing and runs no script, light or dark as the reader has it.
+
+The plain report comes in, HTML goes out. Sections: verdict, ranks, quality against cost, pairs, cost, search, what
+could not run, how it was done, settings and versions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.comparison.figures import forest, pairs, pareto, trade
+from plait.report import facts
+from plait.report.page import document
+from plait.report.words import esc, metric_name, number, size
+
+STYLE = """
+svg.forest,svg.trade{width:100%;height:auto} svg.trade{max-width:620px}
+svg.forest text,svg.trade text,svg.pairs text{font-size:12.5px} svg.pairs text.count{font-size:11.5px}
+svg.forest .value{font-weight:640;font-variant-numeric:tabular-nums}
+.span{stroke:var(--a);stroke-width:2.6;stroke-linecap:round;stroke-opacity:.65}
+.span.late{stroke:var(--d)}.span.single,.span.ensemble{stroke:var(--soft)}
+.mark{fill:var(--a);stroke:var(--card);stroke-width:1.5}.mark.late{fill:var(--d)}
+.mark.single,.mark.ensemble{fill:var(--soft)} .mark.selected{stroke:var(--ink);stroke-width:2.2}
+.seed{stroke:var(--ink);stroke-opacity:.55;stroke-width:1.3}
+svg text.single,svg text.ensemble{fill:var(--soft)}
+.ref{stroke-width:1.5;stroke-dasharray:5 4}.ref.r0{stroke:var(--b)}.ref.r1{stroke:var(--c)}.ref.r2{stroke:var(--soft)}
+svg text.refname{font-weight:600}svg text.t0{fill:var(--b)}svg text.t1{fill:var(--c)}svg text.t2{fill:var(--soft)}
+.front{fill:none;stroke:var(--ink);stroke-opacity:.45;stroke-width:1.6}
+.halo{fill:none;stroke:var(--ink);stroke-opacity:.45;stroke-width:1.4}
+svg text.label{fill:var(--soft)} svg text.label.front{fill:var(--ink);stroke:none;font-weight:620}
+.better{fill:var(--good)}.worse{fill:var(--bad)}.self{fill:none}
+.maybe{fill:var(--track);stroke-width:1.8}.maybe.up{stroke:var(--good)}.maybe.down{stroke:var(--bad)}
+.swatch{display:inline-flex;align-items:center;gap:7px;margin:0 18px 6px 0;font-size:.88rem;color:var(--soft)}
+.swatch i{width:13px;height:13px;border-radius:4px;display:inline-block;border:2px solid transparent}
+.swatch i.dot{border-radius:50%}.swatch .f{background:var(--a)}.swatch .l{background:var(--d)}
+.swatch .s{background:var(--soft)}.swatch .g{background:var(--good)}.swatch .w{background:var(--bad)}
+.swatch .m{background:var(--track);border-color:var(--good)}.swatch .n{background:var(--track)}
+.swatch .sel{background:var(--a);border-color:var(--ink)}
+.swatch .fr{background:none;border-color:var(--soft)}
+tr.chosen td{background:var(--tint)} .tag{font-size:.78rem;color:var(--soft);white-space:nowrap}
+.two.wide{grid-template-columns:repeat(auto-fit,minmax(min(430px,100%),1fr))}
+td small{display:block}
+"""
+
+
+def render(report: dict[str, Any]) -> str:
+    """Return the HTML of a plain report of a comparison."""
+    ran = [{**m, "selected": m["name"] == report["selected"]} for m in report["methods"] if m["status"] == "ok"]
+    made = [
+        ("ranks", "Ranks", _ranks(report, ran)),
+        ("cost", "Quality against cost", _trade(report, ran)),
+        ("pairs", "Which differences are real", _pairs(report, ran)),
+        ("costs", "Cost of each method", _costs(ran)),
+        ("search", "Search", _search(report)),
+        ("absent", "Not run", _absent(report)),
+        ("how", "How it was done", _how(report)),
+        ("data", "Data", facts.data(report)),
+        ("settings", "Settings", facts.settings(report)),
+        ("versions", "Versions", facts.versions(report)),
+    ]
+    made = [part for part in made if part[2]]
+    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
+    body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made)
+    about = [report["task"], f"target: {report['target']}", str(report["created"])[:19].replace("T", " ")]
+    return document(
+        f"Fusion methods compared: {report['target']}",
+        about,
+        f"{_headline(report, ran)}<nav>{links}</nav>{body}",
+        f"Written by Plait {esc(report['plait'])}. The same numbers stand in compare.json beside this page.",
+        style=STYLE,
+    )
+
+
+def _headline(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
+    chosen = next((m for m in ran if m["selected"]), None)
+    figure = ""
+    if chosen is not None:
+        score = chosen["metric"]
+        span = "" if score["low"] is None else f"95% interval {number(score['low'])} to {number(score['high'])}<br>"
+        figure = (
+            f'<div class="figure"><span>{esc(chosen["name"])}</span><b>{number(score["value"])}</b>'
+            f"<small>{metric_name(report['metric']['name'])}, {span}chosen on validation rows<br>"
+            f"mean of {len(chosen['seeds'])} seed{'' if len(chosen['seeds']) == 1 else 's'}, "
+            f"{report['bootstrap']['rows']:,} test rows</small></div>"
+        )
+    return f'<section class="top" id="verdict">{figure}<p class="verdict">{esc(report["verdict"])}</p></section>'
+
+
+def _references(report: dict[str, Any], ran: list[dict[str, Any]]) -> list[tuple[str, float]]:
+    found = []
+    for role, name in (("best single modality", "single"), ("best late ensemble", "ensemble")):
+        line = next((m for m in ran if m["name"] == report["baselines"][name]), None)
+        if line is not None and line["metric"]["value"] is not None:
+            found.append((f"{role}: {line['name']}", line["metric"]["value"]))
+    if report["chance"] is not None and found:
+        found.append(("guessing", report["chance"]))
+    return found
+
+
+def _ranks(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
+    drawn = [m for m in ran if m["metric"]["value"] is not None]
+    if not drawn:
+        return ""
+    direction = "higher is better" if report["metric"]["higher_is_better"] else "lower is better"
+    boot = report["bootstrap"]
+    units = f"{boot['rows']:,} test rows"
+    if boot["drawn from"] != boot["rows"]:
+        units += f" in {boot['drawn from']:,} groups that are drawn whole"
+    lead = (
+        f"{metric_name(report['metric']['name'])}, {direction}, mean over seeds; small ticks are single seeds. Lines "
+        f"are 95% intervals from {boot['resamples']:,} draws of {units}, the same draws for every method. At the "
+        "right: value and interval, then place and the interval of places over those draws."
+    )
+    keys = _keys(("dot f", "fusion"), ("dot l", "late fusion"), ("dot s", "baseline"), ("dot sel", "chosen"))
+    chart = forest(drawn, _references(report, ran), label=f"{report['metric']['name']} of each method")
+    return f'<p class="lead">{lead}</p>{keys}<div class="scroll">{chart}</div>'
+
+
+def _trade(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
+    drawn = [m for m in ran if m["metric"]["value"] is not None]
+    if len(drawn) < 2:
+        return ""
+    higher = report["metric"]["higher_is_better"]
+    costs = (
+        ("Seconds to train", "seconds a run", lambda m: m["cost"]["train_seconds"]),
+        ("Parameters of fusion and head", "parameters", lambda m: m["cost"]["parameters"]),
+    )
+    figures = "".join(
+        f"<figure><figcaption>{title}</figcaption>"
+        f"{trade(drawn, cost, _references(report, ran), axis=axis, higher=higher, label=title)}</figure>"
+        for title, axis, cost in costs
+    )
+    front = pareto(drawn, costs[0][2], higher=higher)
+    lead = (
+        "Ringed and joined: the Pareto front, the methods that no other beats on one axis without losing on the "
+        f"other. By seconds: {esc(', '.join(front))}. Dashed lines are the baselines of the chart above."
+    )
+    return f'<p class="lead">{lead}</p><div class="two wide">{figures}</div>'
+
+
+def _pairs(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
+    if len(ran) < 2 or not report["differences"]:
+        return ""
+    own = sum(d["real"] for d in report["differences"])
+    all_at_once = sum(d["holds"] for d in report["differences"])
+    lead = (
+        f"Row minus column. Of {len(report['differences'])} pairs {own} have an interval of their own that leaves zero "
+        f"out, and {all_at_once} still do when all pairs are looked at at once: {esc(report['correction'])}. Hold the "
+        "pointer over a cell for its interval."
+    )
+    keys = _keys(
+        ("g", "better, holds for all pairs at once"), ("w", "worse, the same"), ("m", "only by its own interval"),
+        ("n", "cannot be told apart"),
+    )  # fmt: skip
+    chart = pairs(
+        [m["name"] for m in ran], report["differences"], higher=report["metric"]["higher_is_better"],
+        label="Differences between methods",
+    )  # fmt: skip
+    return f'<p class="lead">{lead}</p>{keys}<div class="scroll">{chart}</div>'
+
+
+def _costs(ran: list[dict[str, Any]]) -> str:
+    if not ran:
+        return ""
+    body = []
+    for m in ran:
+        cost = m["cost"]
+        ratio = "" if cost["train_ratio"] is None else f"{cost['train_ratio']:.1f}\u00d7"
+        more = f" + {cost['encoder_parameters']:,} in encoders" if cost["encoder_parameters"] else ""
+        body.append(
+            [
+                _name(m), esc(m["interaction"] or ""), f"{cost['parameters']:,}{more}",
+                number(float(cost["train_seconds"])), ratio, size(cost["memory_bytes"]),
+                number(float(cost["inference_ms_per_1000"])),
+            ]
+        )  # fmt: skip
+    how = "counted" if all(m["cost"]["memory_is"] == "counted" for m in ran) else "measured on the accelerator"
+    lead = (
+        "Parameters of fusion and head; seconds of one training run with its validation, mean over seeds, and as a "
+        f"multiple of the fastest fusion; memory of one training step ({how}: weights, gradients, optimiser state and "
+        "what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen encoders cost "
+        "every method the same and are left out."
+    )
+    heads = ["Method", "Interaction", "Parameters", "Seconds", "Ratio", "Memory", "ms per 1,000"]
+    return f'<p class="lead">{lead}</p>' + facts.html_table(heads, body, numbers={2, 3, 4, 5, 6})
+
+
+def _search(report: dict[str, Any]) -> str:
+    search = report["search"]
+    tried = [
+        f"rate {c['learning_rate']:g}<br>dropout {c['dropout']:g}<br>width {c['width']}"
+        for c in search["configurations"]
+    ]
+    body = []
+    for m in report["methods"]:
+        if not m["search"]:
+            continue
+        row = [_name(m)]
+        for number_of, entry in enumerate(m["search"]):
+            if entry["validation"] is None:
+                row.append(f'<span title="{esc(entry["reason"] or "")}">{esc(entry["status"])}</span>')
+            elif number_of == m.get("chosen"):
+                row.append(f"<b>{number(entry['validation'])} \u2713</b>")
+            else:
+                row.append(number(entry["validation"]))
+        final = m.get("validation")
+        body.append([*row, number(final["value"]) if final else ""])
+    lead = (
+        f"Every method, and every modality alone, was tried with the same {len(tried)} configurations (seed "
+        f"{search['seed']}, {search['epochs']} epochs, {search['steps_a_run']:,} steps of {search['batch_size']} rows, "
+        f"{esc(search['optimizer'])}). The best {metric_name(report['selection_metric'])} on validation rows is "
+        "ticked and was trained with every seed; of equals the first is taken. The last column is its mean over seeds."
+    )
+    table = facts.html_table(["Method", *tried, "All seeds"], body, numbers=set(range(1, len(tried) + 2)))
+    return f'<p class="lead">{lead}</p>{table}'
+
+
+def _absent(report: dict[str, Any]) -> str:
+    body = [[_name(m), esc(m["status"]), esc(m["reason"] or "")] for m in report["methods"] if m["status"] != "ok"]
+    for m in report["methods"]:
+        if m["status"] == "ok":
+            body += [[_name(m), f"seed {f['seed']} failed", esc(f["reason"])] for f in m["failures"]]
+            body += [
+                [_name(m), f"configuration {n + 1} not applicable", esc(e["reason"])]
+                for n, e in enumerate(m["search"])
+                if e["status"] == "not applicable"
+            ]
+    return facts.html_table(["Method", "What", "Why"], body) if body else ""
+
+
+def _how(report: dict[str, Any]) -> str:
+    said = [
+        "The table was split and encoded once; every run read the same stored features in the same batches for its "
+        "seed, for the same number of steps, without early stopping; the epoch was chosen on validation rows.",
+        "Configuration, baselines and the method at the top were chosen on validation rows only. Test rows were "
+        "predicted after each choice was made and decide nothing.",
+        "Intervals speak of other test rows drawn like these. They do not cover other splits of the table; the spread "
+        "over seeds is shown beside them.",
+        "The question whether fusing helps is asked of one pair and answered by that pair's own interval; who leads is "
+        "a question of many pairs and is answered by the correction for all of them.",
+        *report["notes"],
+    ]
+    if report["bad_cells"]:
+        said.append(f"{report['bad_cells']:,} cells could not be read.")
+    return f'<ul class="notes">{"".join(f"<li>{esc(s)}</li>" for s in said)}</ul>'
+
+
+def _name(m: dict[str, Any]) -> str:
+    return f'{esc(m["name"])}<small class="tag">{esc(m["equation"] or "")}</small>'
+
+
+def _keys(*entries: tuple[str, str]) -> str:
+    shown = "".join(f'<span class="swatch"><i class="{css}"></i>{esc(text)}</span>' for css, text in entries)
+    return f"<div>{shown}</div>"

@@ -19,7 +19,7 @@ def left_out(report: dict[str, Any]) -> str:
             [number(b.get("row")), esc(b.get("column") or ""), esc(cut(str(b.get("reason", "")), 300))] for b in bad
         ]
         parts.append(f"<h3>{len(bad):,} row{'' if len(bad) == 1 else 's'} left out</h3>")
-        parts.append(_table(["Row", "Column", "Reason"], body[:_MAX_BAD_ROWS], numbers={0}))
+        parts.append(html_table(["Row", "Column", "Reason"], body[:_MAX_BAD_ROWS], numbers={0}))
         if len(bad) > _MAX_BAD_ROWS:
             parts.append(f"<p><small>and {len(bad) - _MAX_BAD_ROWS:,} more, listed in report.json</small></p>")
     return "".join(parts)
@@ -44,7 +44,7 @@ def data(report: dict[str, Any]) -> str:
             ]
             for c in report["schema"]
         ]
-        parts.append("<h3>Columns</h3>" + _table(["Column", "Kind", "Role", "Why"], body))
+        parts.append("<h3>Columns</h3>" + html_table(["Column", "Kind", "Role", "Why"], body))
     return "".join(parts)
 
 
@@ -80,7 +80,7 @@ def model(report: dict[str, Any]) -> str:
         body = [[number(e.get(k)) if e.get(k) is not None else "" for k in names] for e in encoders]
         counted = {i for i, k in enumerate(names) if all(isinstance(e.get(k), int | float) for e in encoders)}
         heads = [esc(k.replace("_", " ").capitalize()) for k in names]
-        parts.append("<h3>Encoders</h3>" + _table(heads, body, numbers=counted))
+        parts.append("<h3>Encoders</h3>" + html_table(heads, body, numbers=counted))
     return "".join(parts)
 
 
@@ -117,7 +117,8 @@ def _pairs(facts: dict[str, Any], *, code: bool = False) -> str:
     return f"<dl>{''.join(rows)}</dl>"
 
 
-def _table(head: list[str], body: list[list[str]], *, numbers: set[int] | None = None) -> str:
+def html_table(head: list[str], body: list[list[str]], *, numbers: set[int] | None = None) -> str:
+    """A table of cells that are HTML already; ``numbers`` are the columns set flush right."""
     css = ["n" if i in (numbers or set()) else "" for i in range(len(head))]
     top = "".join(f'<th class="{c}">{h}</th>' for h, c in zip(head, css, strict=True))
     rows = "".join(

@@ -4,7 +4,7 @@ anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.report import facts, results
@@ -37,23 +37,35 @@ def render(report: dict[str, Any], title: str) -> str:
     """
     made = [(anchor, name, maker(report)) for anchor, name, maker in SECTIONS]
     made = [part for part in made if part[2]]
-    meta = [
+    about = [
         report.get("task"),
         f"target: {report['target']}" if report.get("target") else None,
         str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
     ]
-    about = " \u00b7 ".join(esc(m) for m in meta if m)
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
     body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made)
     maker = f"Written by Plait {esc(report['plait'])}. " if report.get("plait") else "Written by Plait. "
+    main = f"{results.headline(report)}<nav>{links}</nav>{body}"
+    return document(title, about, main, f"{maker}The same numbers stand in the JSON file beside this page.")
+
+
+def document(title: str, about: Sequence[str | None], main: str, foot: str, *, style: str = "") -> str:
+    """The frame of every page of ours: one file, nothing loaded, no script.
+
+    Args:
+        title: Heading, escaped here.
+        about: Facts for the line below it, escaped here; None is left out.
+        main: HTML.
+        foot: HTML of the last line.
+        style: Style rules besides those of all pages.
+    """
+    facts_line = " \u00b7 ".join(esc(a) for a in about if a)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="referrer" content="no-referrer">'
-        f'<title>{esc(title)}</title><style>{CSS}</style></head>\n<body><div class="wrap">'
-        f'<header><h1>{esc(title)}</h1><p class="meta">{about}</p></header>'
-        f"<main>{results.headline(report)}<nav>{links}</nav>{body}</main>"
-        f"<footer>{maker}The same numbers stand in the JSON file beside this page.</footer>"
-        "</div></body></html>\n"
+        f'<title>{esc(title)}</title><style>{CSS}{style}</style></head>\n<body><div class="wrap">'
+        f'<header><h1>{esc(title)}</h1><p class="meta">{facts_line}</p></header>'
+        f"<main>{main}</main><footer>{foot}</footer></div></body></html>\n"
     )
