@@ -1,12 +1,12 @@
 """Comparing fusion methods on equal terms: one encoding, one budget, one choice rule, one set of test draws.
 
 ``plan`` says what runs, ``runner`` runs it and resumes, ``archive`` keeps finished runs, ``cost`` measures what a
-method takes, ``result`` turns outputs into the report, ``page`` and ``figures`` draw it, ``compare`` is the verb.
+method takes, ``result`` turns outputs into the report, ``page`` and ``figures`` draw it, ``sweep`` holds the verb.
 """
 
 from __future__ import annotations
 
-from plait.comparison.compare import compare
+from plait.comparison.sweep import compare
 from plait.comparison.outcome import Comparison
 
 __all__ = ["Comparison", "compare"]

@@ -35,8 +35,8 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
             f'<text class="faint" x="{x_of(t):.1f}" y="{tall - 6}" text-anchor="middle">{_tick(t)}</text>'
         )
     for i, (name, value) in enumerate(references):
-        x, y = x_of(value), 12 + 17 * i
-        anchor, shift = ("end", -6) if x > left + (wide - left - right) * 0.6 else ("start", 6)
+        x, y = x_of(value), 12.0 + 17 * i
+        anchor, shift = ("end", -6.0) if x > left + (wide - left - right) * 0.6 else ("start", 6.0)
         parts.append(
             f'<line class="ref r{i}" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8}" y2="{tall - 22}"/>'
             f'<text class="refname t{i}" x="{x + shift:.1f}" y="{y}" text-anchor="{anchor}">'

@@ -244,7 +244,7 @@ class Runner:
         torch.manual_seed(SEARCH_SEED)
         model = build_model(plan, names)
         model.load_state_dict(weights)
-        model.to("cuda" if torch.cuda.is_available() else "cpu").train(False)
+        torch.nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu").train(False)
         outputs = self._judge(model, plan, method)
         self.archive.store_outputs(key, outputs)
         train = self._rows(plan, method, plan.train, with_target=True)

@@ -194,7 +194,7 @@ def _check_rows(opened: OpenedRun) -> None:
 def _test_rows(opened: OpenedRun, ready: PreparedRun) -> np.ndarray:
     """Positions of test rows that can be judged; classes unseen in training are left out and counted."""
     test = ready.usable[opened.split[ready.usable] == "test"]
-    known = test[ready.known_N[test]]
+    known: np.ndarray = test[ready.known_N[test]]
     if len(known) < len(test):
         count = len(test) - len(known)
         opened.notes.append(f"{count} test rows are of classes not seen in training and were left out")
