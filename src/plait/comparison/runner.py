@@ -7,6 +7,7 @@ every configuration refuses this table is "not applicable".
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import tempfile
@@ -99,11 +100,16 @@ class Runner:
         """Run them all, in order."""
         outcomes = [self._probe(method) for method in methods]
         self.runs_in_all = sum(self._missing(o) for o in outcomes if o.status == "ok")
-        for outcome in outcomes:
-            if outcome.status == "ok":
-                self._search(outcome)
-            if outcome.status == "ok":
-                self._seeds(outcome)
+        gc.collect()
+        gc.freeze()  # each training ends in a full collection, which else walks the whole library every time
+        try:
+            for outcome in outcomes:
+                if outcome.status == "ok":
+                    self._search(outcome)
+                if outcome.status == "ok":
+                    self._seeds(outcome)
+        finally:
+            gc.unfreeze()
         return outcomes
 
     def _probe(self, method: Method) -> Outcome:
