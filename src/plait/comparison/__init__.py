@@ -6,7 +6,7 @@ method takes, ``result`` turns outputs into the report, ``page`` and ``figures``
 
 from __future__ import annotations
 
-from plait.comparison.sweep import compare
 from plait.comparison.outcome import Comparison
+from plait.comparison.sweep import compare
 
 __all__ = ["Comparison", "compare"]

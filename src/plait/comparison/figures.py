@@ -21,8 +21,8 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
     values = [x for m in lines for x in (m["metric"]["value"], m["metric"]["low"], m["metric"]["high"])]
     values += [v for m in lines for v in m["metric"]["seeds"]] + [v for _, v in references]
     low, high = _room([v for v in values if v is not None])
-    wide, left, right, step = 940, 196, 214, 30
-    top = 10 + 17 * len(references) + 6
+    wide, left, right, step = 980, 196, 252, 30
+    top = 10 + 17 * len(references) + 14
     tall = top + step * len(lines) + 26
 
     def x_of(value: float) -> float:
@@ -34,13 +34,17 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
             f'<line class="grid" x1="{x_of(t):.1f}" x2="{x_of(t):.1f}" y1="{top - 4}" y2="{tall - 22}"/>'
             f'<text class="faint" x="{x_of(t):.1f}" y="{tall - 6}" text-anchor="middle">{_tick(t)}</text>'
         )
+    parts.append(
+        f'<text class="faint" x="{wide - right + 14}" y="{top - 6}">{esc(label)}</text>'
+        f'<text class="faint" x="{wide - 2}" y="{top - 6}" text-anchor="end">place</text>'
+    )
     for i, (name, value) in enumerate(references):
         x, y = x_of(value), 12.0 + 17 * i
         anchor, shift = ("end", -6.0) if x > left + (wide - left - right) * 0.6 else ("start", 6.0)
         parts.append(
             f'<line class="ref r{i}" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 8}" y2="{tall - 22}"/>'
             f'<text class="refname t{i}" x="{x + shift:.1f}" y="{y}" text-anchor="{anchor}">'
-            f"{esc(cut(name, 44))} {number(value)}</text>"
+            f"{esc(cut(name, 64))} {number(value)}</text>"
         )
     for i, m in enumerate(lines):
         score, y = m["metric"], top + step * i + step / 2
@@ -134,6 +138,7 @@ def trade(
     if len(edge) > 1:
         parts.append(f'<polyline class="front" points="{" ".join(steps)}"/>')
     taken: list[Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in map(at, shown)]
+    taken += [(left, y_of(value) - 1, wide - right, y_of(value) + 1) for _, value in references]
     for m in sorted(shown, key=lambda m: m["name"] not in front):
         x, y = at(m)
         css = f"mark {m['kind']}" + (" selected" if m.get("selected") else "")
@@ -214,7 +219,7 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 def _place(x: float, y: float, width: float, taken: list[Box], frame: Box) -> tuple[float, float, str] | None:
     """Where a name fits beside its dot without touching dots, names or the frame; None: nowhere (the tip has it)."""
-    for distance in (0.0, 8.0, 16.0, 26.0):
+    for distance in (0.0, 8.0, 14.0, 20.0, 28.0):
         for anchor, text_x, text_y in (
             ("start", x + 11, y + 4 - distance),
             ("end", x - 11, y + 4 - distance),

@@ -16,6 +16,7 @@ from plait.report.words import esc, metric_name, number, size
 STYLE = """
 svg.forest,svg.trade{width:100%;height:auto} svg.trade{max-width:620px}
 svg.forest text,svg.trade text,svg.pairs text{font-size:12.5px} svg.pairs text.count{font-size:11.5px}
+svg.forest text,svg.trade text{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 svg.forest .value{font-weight:640;font-variant-numeric:tabular-nums}
 .span{stroke:var(--a);stroke-width:2.6;stroke-linecap:round;stroke-opacity:.65}
 .span.late{stroke:var(--d)}.span.single,.span.ensemble{stroke:var(--soft)}
@@ -25,9 +26,9 @@ svg.forest .value{font-weight:640;font-variant-numeric:tabular-nums}
 svg text.single,svg text.ensemble{fill:var(--soft)}
 .ref{stroke-width:1.5;stroke-dasharray:5 4}.ref.r0{stroke:var(--b)}.ref.r1{stroke:var(--c)}.ref.r2{stroke:var(--soft)}
 svg text.refname{font-weight:600}svg text.t0{fill:var(--b)}svg text.t1{fill:var(--c)}svg text.t2{fill:var(--soft)}
-.front{fill:none;stroke:var(--ink);stroke-opacity:.45;stroke-width:1.6}
+polyline.front{fill:none;stroke:var(--ink);stroke-opacity:.45;stroke-width:1.6}
 .halo{fill:none;stroke:var(--ink);stroke-opacity:.45;stroke-width:1.4}
-svg text.label{fill:var(--soft)} svg text.label.front{fill:var(--ink);stroke:none;font-weight:620}
+svg text.label{fill:var(--soft)} svg text.label.front{fill:var(--ink);font-weight:620}
 .better{fill:var(--good)}.worse{fill:var(--bad)}.self{fill:none}
 .maybe{fill:var(--track);stroke-width:1.8}.maybe.up{stroke:var(--good)}.maybe.down{stroke:var(--bad)}
 .swatch{display:inline-flex;align-items:center;gap:7px;margin:0 18px 6px 0;font-size:.88rem;color:var(--soft)}
@@ -37,7 +38,7 @@ svg text.label{fill:var(--soft)} svg text.label.front{fill:var(--ink);stroke:non
 .swatch .m{background:var(--track);border-color:var(--good)}.swatch .n{background:var(--track)}
 .swatch .sel{background:var(--a);border-color:var(--ink)}
 .swatch .fr{background:none;border-color:var(--soft)}
-tr.chosen td{background:var(--tint)} .tag{font-size:.78rem;color:var(--soft);white-space:nowrap}
+tr.chosen td{background:var(--tint)} .tag{font-size:.78rem;color:var(--soft)}
 .two.wide{grid-template-columns:repeat(auto-fit,minmax(min(430px,100%),1fr))}
 td small{display:block}
 """
@@ -112,7 +113,7 @@ def _ranks(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
         "right: value and interval, then place and the interval of places over those draws."
     )
     keys = _keys(("dot f", "fusion"), ("dot l", "late fusion"), ("dot s", "baseline"), ("dot sel", "chosen"))
-    chart = forest(drawn, _references(report, ran), label=f"{report['metric']['name']} of each method")
+    chart = forest(drawn, _references(report, ran), label=metric_name(report["metric"]["name"]))
     return f'<p class="lead">{lead}</p>{keys}<div class="scroll">{chart}</div>'
 
 
@@ -169,7 +170,7 @@ def _costs(ran: list[dict[str, Any]]) -> str:
         more = f" + {cost['encoder_parameters']:,} in encoders" if cost["encoder_parameters"] else ""
         body.append(
             [
-                _name(m), esc(m["interaction"] or ""), f"{cost['parameters']:,}{more}",
+                _name(m), f"{cost['parameters']:,}{more}",
                 number(float(cost["train_seconds"])), ratio, size(cost["memory_bytes"]),
                 number(float(cost["inference_ms_per_1000"])),
             ]
@@ -181,8 +182,8 @@ def _costs(ran: list[dict[str, Any]]) -> str:
         "what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen encoders cost "
         "every method the same and are left out."
     )
-    heads = ["Method", "Interaction", "Parameters", "Seconds", "Ratio", "Memory", "ms per 1,000"]
-    return f'<p class="lead">{lead}</p>' + facts.html_table(heads, body, numbers={2, 3, 4, 5, 6})
+    heads = ["Method", "Parameters", "Seconds", "Ratio", "Memory", "ms per 1,000"]
+    return f'<p class="lead">{lead}</p>' + facts.html_table(heads, body, numbers={1, 2, 3, 4, 5})
 
 
 def _search(report: dict[str, Any]) -> str:
@@ -246,7 +247,8 @@ def _how(report: dict[str, Any]) -> str:
 
 
 def _name(m: dict[str, Any]) -> str:
-    return f'{esc(m["name"])}<small class="tag">{esc(m["equation"] or "")}</small>'
+    said = " \u00b7 ".join(esc(part) for part in (m["interaction"], m["equation"]) if part)
+    return f'{esc(m["name"])}<small class="tag">{said}</small>'
 
 
 def _keys(*entries: tuple[str, str]) -> str:
