@@ -155,7 +155,7 @@ def test_weights_sum_to_one_over_what_is_present(name: str, options: dict[str, o
 def own_options(name: str) -> list[str]:
     """Names of the options that a fusion takes; ``outputs`` is the task's, not an option."""
     signature = inspect.signature(FUSIONS.get(name)).parameters.values()
-    return [p.name for p in signature if p.default is not inspect.Parameter.empty]
+    return [p.name for p in signature if p.default is not inspect.Parameter.empty and p.name != "outputs"]
 
 
 OPTIONS = [(name, option) for name in NAMES for option in own_options(name) if (name, option) not in GUARDS]

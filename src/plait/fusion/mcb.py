@@ -27,7 +27,7 @@ class MCBFusion(Fusion):
     Args:
         dims: Widths of each modality.
         width: Width D of the fused vector.
-        sketch: Number of buckets, 1 or more; the papers use up to 16000. Fewer buckets mean a coarser sketch.
+        sketch: Number of buckets, 1 or more; Fukui et al. use 16000. Fewer buckets mean a coarser sketch.
         normalise: Layer-normalise vectors first.
         dropout: Feature dropout in training, in [0, 1).
 

@@ -21,8 +21,9 @@ from plait.fusion.base import (
 class MMTMFusion(Fusion):
     """z = relu(W [x_1; ..; x_M] + b), x'_m = 2 sigmoid(E_m z + e_m) * x_m, h = mean_m (P_m x'_m + p_m).
 
-    The paper squeezes feature maps by averaging over positions and scales each channel; the encoder's vector is that
-    average already, and scaling commutes with it. The rectifier follows the authors' code.
+    The paper squeezes feature maps by averaging over positions and scales each channel. Here the encoder's vector is
+    both squeezed and scaled: for a vector pooled by the mean that is the same, since scaling commutes with it. The
+    rectifier follows the authors' code.
 
     Any number of modalities: the squeeze reads all of them. One alone excites itself (plain squeeze-and-excitation).
     E_m and e_m start at zero, so that with the factor 2 every gate starts at 1 and h is the plain mean of projections.
