@@ -19,6 +19,7 @@ from plait.batches import RowBatches, predict_logits
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import PairHead
+from plait.heads.pair import sides
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import Inputs, Prepared
 from plait.settings import RunSettings
@@ -197,11 +198,11 @@ def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list
             batch = rows.__getitems__(list(range(start, min(start + JUDGED_AT_ONCE, len(rows)))))
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
-            encoded = model.encode(inputs)
+            fused = model.fusion(model.encode(inputs), present)
             if embed:
-                parts.append([side[present.all(1)] for side in head.embed(encoded, present)])
+                parts.append([side[present.all(1)] for side in sides(fused)])
             else:
-                parts.append([head.evidence(model.fusion(encoded, present), encoded, present)])
+                parts.append([head.evidence(fused, present)])
     model.train(was_training)
     return [torch.cat(columns) for columns in zip(*parts, strict=True)]
 

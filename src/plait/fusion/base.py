@@ -118,13 +118,15 @@ class Fusion(nn.Module):
     "multiplicative", "attention" or "nonlinear" (a network over the concatenation).
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
-    ``fused_BD`` are the joint logits [B, C], and the head after it passes them on.
+    ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
+    each modality as a unit vector of one shared space in ``tokens`` [B, M, D].
     """
 
     info: ClassVar[FusionInfo]
     interaction: str = "additive"
     max_modalities: ClassVar[int | None] = None
     is_late: ClassVar[bool] = False
+    embeds: ClassVar[bool] = False
 
     def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
@@ -173,6 +175,13 @@ def masked_mean(terms_BMD: Tensor, present_BM: Tensor) -> Tensor:
     weights_BM = present_BM.to(terms_BMD.dtype)
     total_B1 = weights_BM.sum(1, keepdim=True).clamp(min=1.0)
     return (terms_BMD * weights_BM[..., None]).sum(1) / total_B1
+
+
+def check_positive(**options: int) -> None:
+    """Refuse an option that is not a whole number of 1 or more, by its name."""
+    for option, value in options.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{option} must be a whole number, 1 or more; got {value!r}")
 
 
 FUSIONS: Registry[type[Fusion]] = Registry("fusion")
