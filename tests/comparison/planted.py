@@ -25,7 +25,9 @@ Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 TWO = [Configuration(0.02, 0.0, 16), Configuration(0.005, 0.1, 8)]
 
 
-def planted_plan(rule: Rule, *, rows: int = 240, epochs: int = 10, flip_test: bool = False) -> tuple[Plan, np.ndarray]:
+def planted_plan(
+    rule: Rule, *, rows: int = 240, epochs: int = 10, flip_test: bool = False, task_name: str = "classification"
+) -> tuple[Plan, np.ndarray]:
     """A plan whose label is ``rule`` of one bit of each modality, and its test positions."""
     rng = np.random.default_rng(0)
     a, b = np.arange(rows) % 2 == 1, np.arange(rows) // 2 % 2 == 1
@@ -35,6 +37,11 @@ def planted_plan(rule: Rule, *, rows: int = 240, epochs: int = 10, flip_test: bo
     test = np.flatnonzero(split == "test")
     if flip_test:
         label[test] = 1 - label[test]
+    values: list[Any] = [str(y) for y in label]
+    if task_name == "regression":
+        values = [10.0 + 3.0 * y + e for y, e in zip(label, rng.normal(0, 0.1, rows), strict=True)]
+    if task_name == "multilabel":
+        values = [("one",) * int(y) + ("two",) * int(x) for x, y in zip(a, label, strict=True)]
     table = read_table({**{n: [f"{n} {i}" for i in range(rows)] for n in names}, "label": label.tolist()})
     modalities = tuple(Modality(n, "text", (n,)) for n in names)
     items = {
@@ -51,16 +58,16 @@ def planted_plan(rule: Rule, *, rows: int = 240, epochs: int = 10, flip_test: bo
     settings = RunSettings(
         encoders=EncoderSettings(),
         fusion=FusionSettings("concat", 16, 0.0),
-        task=TaskSettings("classification", "label"),
+        task=TaskSettings(task_name, "label"),
         train=TrainSettings(
             epochs=epochs, batch_size=16, optimizer="adamw", learning_rate=0.02, weight_decay=0.0, schedule="cosine",
-            warmup=0.05, patience=0, modality_dropout=0.0, alignment=0.0,
+            warmup=0.05, patience=0, modality_dropout=0.0, alignment=1.0,
         ),
     )  # fmt: skip
-    task = TASKS.get("classification")
-    labels = task.fit(["0", "1"])
+    task = TASKS.get(task_name)
+    labels = task.fit([values[i] for i in np.flatnonzero(split == "train")])
     plan = Plan(
-        settings, task, labels, inputs, Prepared(Rows(table, items), sources), label,
+        settings, task, labels, inputs, Prepared(Rows(table, items), sources), task.encode(values, labels),
         np.flatnonzero(split == "train"), np.flatnonzero(split == "val"), np.arange(rows), False,
     )  # fmt: skip
     return plan, test
@@ -77,7 +84,7 @@ def run_methods(
     progress: Any = None,
 ) -> tuple[list[Outcome], Runner]:
     """Run the named fusions and both modalities alone."""
-    methods: list[Method] = choose_methods("classification", ["left", "right"], fusion)
+    methods: list[Method] = choose_methods(plan.task.name, ["left", "right"], fusion)
     runner = Runner(plan, test, configurations or TWO, seeds, Archive(folder), "table", progress)
     return runner.run(methods), runner
 

@@ -220,6 +220,32 @@ def test_methods_that_cannot_run_are_listed_with_their_reason(tmp_path: Path, od
     assert only["verdict"].startswith("No fusion method could be run") and only["selected"] is None
 
 
+@pytest.mark.parametrize(
+    ("task", "fusion", "best"),
+    [
+        ("regression", "concat", "concat"),
+        ("multilabel", "concat", "concat"),
+        ("matching", "weighted_sum,pair_head", "pair_head"),
+    ],
+)
+def test_every_task(task: str, fusion: str, best: str, tmp_path: Path) -> None:
+    rule = (lambda a, b: a == b) if task == "matching" else xor
+    plan, test = planted_plan(rule, task_name=task, epochs=8)
+    report = measure(plan, test, run_methods(plan, test, tmp_path, fusion, seeds=1, configurations=TWO[:1])[0])
+    found = by_name(report)
+    assert report["methods"][0]["name"] == report["selected"] == best
+    assert found[best]["metric"]["value"] > 0.9 and "Fusing helps" in report["verdict"]
+    assert found[best]["metric"]["low"] > found["left alone"]["metric"]["high"]
+    assert found[best]["head"] == ("pair" if best == "pair_head" else "label")
+    assert set(found[best]["metrics"]) >= {"regression": {"mae"}, "multilabel": {"f1_macro"}}.get(task, {"auroc"})
+
+
+def test_the_pair_head_is_for_matching(tmp_path: Path) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    report = measure(plan, test, run_methods(plan, test, tmp_path, "pair_head,concat", seeds=1)[0])
+    assert by_name(report)["pair_head"]["reason"] == "the pair head needs the matching task"
+
+
 def test_mean_ensemble_is_the_mean_over_what_a_row_has(tmp_path: Path) -> None:
     plan, test = planted_plan(left_only, rows=120, epochs=2)
     gone = test[3]

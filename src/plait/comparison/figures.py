@@ -165,12 +165,13 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
             gaps[d["a"], d["b"]] = (d["difference"], d)
             gaps[d["b"], d["a"]] = (-d["difference"], d)
     n = len(names)
-    cell = 58 if n <= 8 else 48 if n <= 14 else 40
+    cell = 58 if n <= 8 else 48 if n <= 14 else 41
     shown = [cut(name, 26) for name in names]
     side = 24 + 7.2 * max(len(s) for s in shown)
     head = 16 + 5.3 * max(len(s) for s in shown)
     largest = max((abs(g) for g, _ in gaps.values()), default=0.0) or 1.0
-    wide, tall = side + cell * n + head * 0.75, head + cell * n + 6
+    ends = [side + cell * i + cell / 2 + 5.6 * len(name) for i, name in enumerate(shown)]
+    wide, tall = max(*ends, side + cell * n) + 10, head + cell * n + 6
     parts = []
     for i, name in enumerate(shown):
         middle = cell * i + cell / 2
@@ -206,7 +207,7 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
                 f'<text class="count {text_css}" x="{x + cell / 2:.1f}" y="{y + cell / 2 + 4:.1f}"'
                 f' text-anchor="middle">{_gap(gap)}</text>'
             )
-    return _svg("pairs", label, round(wide), round(tall), parts, fixed=True)
+    return _svg("pairs many" if n > 14 else "pairs", label, round(wide), round(tall), parts, fixed=True)
 
 
 def log_ticks(low: float, high: float) -> list[float]:

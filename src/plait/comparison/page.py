@@ -16,6 +16,7 @@ from plait.report.words import esc, metric_name, number, size
 STYLE = """
 svg.forest,svg.trade{width:100%;height:auto} svg.trade{max-width:620px}
 svg.forest text,svg.trade text,svg.pairs text{font-size:12.5px} svg.pairs text.count{font-size:11.5px}
+svg.many text.count{font-size:10.5px} svg.many text.count.on,svg.many text.count.mid{font-weight:500}
 svg.forest text,svg.trade text{paint-order:stroke;stroke:var(--card);stroke-width:4px;stroke-linejoin:round}
 svg.forest .value{font-weight:640;font-variant-numeric:tabular-nums}
 .span{stroke:var(--a);stroke-width:2.6;stroke-linecap:round;stroke-opacity:.65}
@@ -128,7 +129,7 @@ def _trade(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     )
     figures = "".join(
         f"<figure><figcaption>{title}</figcaption>"
-        f"{trade(drawn, cost, _references(report, ran), axis=axis, higher=higher, label=title)}</figure>"
+        f"{trade(drawn, cost, _references(report, ran)[:2], axis=axis, higher=higher, label=title)}</figure>"
         for title, axis, cost in costs
     )
     front = pareto(drawn, costs[0][2], higher=higher)

@@ -16,6 +16,7 @@ from plait.registry import unknown_name
 from plait.settings import FusionSettings, RunSettings
 
 PAIR_HEAD = "pair_head"
+PAIR_FUSION = "cosine"
 SINGLE_FUSION = "concat"
 MEAN_ENSEMBLE = "mean of single modalities"
 SEARCH_SEED = 0
@@ -69,7 +70,7 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
         task: Name of the task.
         modalities: Names of the modalities.
         fusion: "all", a name, names between commas, or a list of names. ``pair_head``, the default design of the
-            matching task (its fusion with the pair head), is a method of its own; "all" holds it for that task.
+            matching task (``cosine`` with the pair head), is a method of its own; "all" holds it for that task.
 
     Raises:
         ValueError: An unknown or no name, or fewer than two modalities.
@@ -93,7 +94,7 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
     methods = []
     for name in dict.fromkeys(names):
         if name == PAIR_HEAD:
-            methods.append(Method(name, "fusion", "product", "pair", everything))
+            methods.append(Method(name, "fusion", PAIR_FUSION, "pair", everything))
         else:
             kind = "late" if FUSIONS.get(name).is_late else "fusion"
             methods.append(Method(name, kind, name, "label", everything))
