@@ -72,6 +72,21 @@ def test_importing_the_command_line_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_compare_as_json(posts: Path, tmp_path: Path, run: Run) -> None:
+    out_folder = tmp_path / "comparison"
+    arguments = ["compare", posts, "--target", "label", "--fusion", "weighted_sum", "--seeds", 1, "--search", 1,
+                 "--epochs", 1, "--ignore", "size", *SETS, "-o", out_folder]  # fmt: skip
+    code, out, err = run(*arguments, "--json")
+    assert code == 0
+    report = only_json(out)
+    assert report["selected"] == "weighted_sum" and Path(report["page"]).is_file()
+    assert "comparing: weighted_sum, seed 0" in err
+    code, out, err = run(*arguments, "--resume", "--quiet")
+    assert code == 0 and report["verdict"] in out and "0 runs trained" in out and not err
+    code, out, err = run(*arguments)
+    assert code == 2 and "--resume" in err and not out
+
+
 def test_fit_evaluate_predict_as_json(posts: Path, tmp_path: Path, run: Run) -> None:
     model = tmp_path / "model"
     code, out, _ = run("fit", posts, "--target", "label", "--epochs", 1, *SETS, "-o", model, "--json")

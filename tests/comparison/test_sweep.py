@@ -1,0 +1,215 @@
+"""The verb from end to end on a small table, the folder it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plait
+from plait.comparison.plan import (
+    Configuration,
+    check_asked,
+    choose_methods,
+    make_configurations,
+    run_settings,
+)
+from plait.fusion import FUSIONS
+from plait.settings import FusionSettings, RunSettings, TrainSettings, set_values
+
+SCRATCH = [
+    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=16",
+    "encoders.max_length=12", "train.threads=1",
+]  # fmt: skip
+RESOLVED = RunSettings(
+    fusion=FusionSettings("concat", 256, 0.3), train=TrainSettings(learning_rate=1e-3, epochs=3, batch_size=8)
+)
+
+
+def quick(table: Any, **options: Any) -> plait.Comparison:
+    return plait.compare(
+        table, "label", fusion=options.pop("fusion", "weighted_sum"), seeds=options.pop("seeds", 1), search=1,
+        epochs=1, set=[*SCRATCH, *options.pop("set", [])], **options,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(posts: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[plait.Comparison, Path]:
+    folder = tmp_path_factory.mktemp("compare") / "out"
+    return quick(posts, output=folder, seeds=2, ignore=["size"], fusion=["weighted_sum", "pair_head"]), folder
+
+
+def test_the_folder_and_the_shape_of_the_json(made: tuple[plait.Comparison, Path]) -> None:
+    comparison, folder = made
+    assert {p.name for p in folder.iterdir()} == {"plan.json", "runs", "compare.json", "compare.html"}
+    report = json.loads((folder / "compare.json").read_text("utf-8"))
+    assert report == comparison.report
+    assert {
+        "plait", "created", "task", "target", "metric", "select_on", "selection_metric", "verdict", "selected",
+        "baselines", "methods", "differences", "correction", "chance", "bootstrap", "search", "num_seeds", "runs",
+        "splits", "notes", "bad_cells", "schema", "encoders", "settings", "versions",
+    } == set(report)  # fmt: skip
+    assert report["splits"] == {"train": 32, "val": 8, "test": 8} and report["runs"]["trained"] == 3 * 2
+    names = [m["name"] for m in report["methods"]]
+    assert sorted(names) == sorted(
+        ["weighted_sum", "text alone", "image alone", "mean of single modalities", "pair_head"]
+    )
+    line = comparison.method("weighted_sum")
+    assert set(line["cost"]) == {
+        "parameters", "encoder_parameters", "train_seconds", "memory_bytes", "memory_is", "inference_ms_per_1000",
+        "steps", "train_ratio",
+    }  # fmt: skip
+    assert set(line["metric"]) == {"value", "low", "high", "spread", "seeds"} and len(line["metric"]["seeds"]) == 2
+    assert set(line["rank"]) == {"value", "low", "high", "first"} and line["seeds"] == [0, 1]
+    assert comparison.selected == "weighted_sum" and comparison.method("pair_head")["status"] == "not applicable"
+    assert "weighted_sum" in comparison.table() and "pair_head: not applicable: the pair head" in comparison.table()
+    with pytest.raises(ValueError, match="no method 'gated'"):
+        comparison.method("gated")
+
+
+def test_runs_are_small_and_hold_no_pickle(made: tuple[plait.Comparison, Path]) -> None:
+    _, folder = made
+    records = [json.loads(p.read_text("utf-8")) for p in (folder / "runs").glob("*.json")]
+    assert len(records) == 6 and all(r["status"] == "done" and r["epochs"] == 1 for r in records)
+    for path in (folder / "runs").glob("*.npz"):
+        with np.load(path, allow_pickle=False) as outputs:
+            assert outputs["test"].shape == (8, 2) and outputs["val"].shape == (8, 2)
+    assert {p.suffix for p in (folder / "runs").iterdir()} == {".json", ".npz"}
+
+
+def test_seeds_differ_in_their_encoders_from_scratch(made: tuple[plait.Comparison, Path]) -> None:
+    scores = [tuple(np.load(p, allow_pickle=False)["test"][0]) for p in sorted((made[1] / "runs").glob("*.npz"))]
+    assert len(set(scores)) == 6
+
+
+def test_the_page_loads_nothing_and_has_all_sections(made: tuple[plait.Comparison, Path]) -> None:
+    page = (made[1] / "compare.html").read_text("utf-8")
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!#)|<script|@import|url\(", page)
+    assert "default-src 'none'" in page and "prefers-color-scheme:dark" in page
+    for anchor in ("ranks", "cost", "pairs", "costs", "search", "absent", "how", "settings", "versions"):
+        assert f'<section id="{anchor}">' in page
+    for words in (made[0].verdict.split(";")[0][:40], "best single modality: ", "best late ensemble: ", "max-T"):
+        assert words in page
+    assert page.count("<svg") == 4
+
+
+def test_hostile_names_are_escaped() -> None:
+    from plait.comparison.page import render
+
+    page = render(hostile_report("<script>alert(1)</script>"))
+    assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def hostile_report(name: str) -> dict[str, Any]:
+    cost = {
+        "parameters": 10, "encoder_parameters": 0, "train_seconds": 1.0, "memory_bytes": 100, "memory_is": "counted",
+        "inference_ms_per_1000": 1.0, "steps": 1, "train_ratio": 1.0,
+    }  # fmt: skip
+    line = {
+        "name": name, "kind": "fusion", "interaction": name, "equation": name, "status": "ok", "reason": None,
+        "metric": {"value": 0.5, "low": 0.4, "high": 0.6, "spread": None, "seeds": [0.5]},
+        "rank": {"value": 1, "low": 1, "high": 2, "first": 0.5}, "validation": {"value": 0.5, "seeds": [0.5]},
+        "seeds": [0], "chosen": None, "search": [], "cost": cost,
+        "failures": [{"seed": 1, "configuration": 0, "reason": name}],
+    }  # fmt: skip
+    gap = {"a": name, "b": "other", "difference": 0.1, "low": 0.0, "high": 0.2, "real": False, "wide_low": 0.0,
+           "wide_high": 0.2, "holds": False, "adjusted_p": 0.5}  # fmt: skip
+    return {
+        "plait": "0", "created": "2026", "task": name, "target": name, "verdict": name, "selected": name,
+        "metric": {"name": "accuracy", "higher_is_better": True}, "selection_metric": "accuracy", "chance": 0.5,
+        "baselines": {"single": name, "ensemble": name}, "methods": [line, {**line, "name": "other"}],
+        "differences": [gap], "correction": "max-T", "notes": [name], "bad_cells": 1, "settings": {}, "versions": {},
+        "bootstrap": {"resamples": 10, "level": 0.95, "drawn from": 2, "rows": 4},
+        "search": {"configurations": [], "seed": 0, "epochs": 1, "batch_size": 1, "steps_a_run": 1, "optimizer": name},
+    }  # fmt: skip
+
+
+def test_guards_of_the_folder(made: tuple[plait.Comparison, Path], posts: Path, tmp_path: Path) -> None:
+    comparison, folder = made
+    options: dict[str, Any] = {"output": folder, "seeds": 2, "ignore": ["size"]}
+    with pytest.raises(ValueError, match="--resume to go on with it, or --overwrite"):
+        quick(posts, **options)
+    with pytest.raises(ValueError, match=r"other settings or another table \(settings.train.batch_size\)"):
+        quick(posts, resume=True, set=["train.batch_size=16"], **options)
+    with pytest.raises(ValueError, match=r"\(table\)"):
+        quick(plait_table(posts).take(range(1, 48)), resume=True, **options)
+    again = quick(posts, resume=True, **options)
+    assert again.report["runs"]["trained"] == 0
+    assert again.method("weighted_sum")["metric"] == comparison.method("weighted_sum")["metric"]
+    (folder / "notes.txt").write_text("mine")
+    quick(posts, overwrite=True, output=folder, ignore=["size"])
+    assert (folder / "notes.txt").read_text() == "mine" and len(list((folder / "runs").glob("*.json"))) == 3
+    (tmp_path / "thesis.tex").write_text("mine")
+    for more in ({}, {"overwrite": True}):
+        with pytest.raises(ValueError, match="other files"):
+            quick(posts, output=tmp_path, **more)
+    with pytest.raises(ValueError, match="is a file"):
+        quick(posts, output=tmp_path / "thesis.tex")
+    with pytest.raises(ValueError, match="one of them"):
+        quick(posts, output=tmp_path, resume=True, overwrite=True)
+    with pytest.raises(ValueError, match="needs output"):
+        quick(posts, resume=True)
+
+
+def plait_table(path: Path) -> Any:
+    from plait.data.table import read_table
+
+    return read_table(path)
+
+
+def test_tables_that_cannot_be_compared_on(posts: Path) -> None:
+    table = plait_table(posts)
+    with pytest.raises(ValueError, match="leaves no test rows to judge with"):
+        quick(table.with_column("split", ["train"] * 48), split="split")
+    with pytest.raises(ValueError, match="at least two modalities"):
+        quick(table, ignore=["size", "image"])
+    with pytest.raises(ValueError, match="seeds is 0"):
+        quick(table, seeds=0)
+
+
+def test_methods_are_chosen_by_name() -> None:
+    everything = [m.name for m in choose_methods("matching", ["a", "b"], "all")]
+    assert everything == [*FUSIONS.names(), "pair_head", "a alone", "b alone"]
+    assert "pair_head" not in [m.name for m in choose_methods("regression", ["a", "b"], "all")]
+    named = choose_methods("classification", ["a", "b"], " gated, concat,gated")
+    assert [(m.name, m.kind, m.modalities) for m in named] == [
+        ("gated", "fusion", ("a", "b")), ("concat", "fusion", ("a", "b")),
+        ("a alone", "single", ("a",)), ("b alone", "single", ("b",)),
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="Did you mean 'concat'"):
+        choose_methods("classification", ["a", "b"], "concta")
+    with pytest.raises(ValueError, match="no fusion is named"):
+        choose_methods("classification", ["a", "b"], [])
+
+
+def test_configurations() -> None:
+    assert make_configurations(RESOLVED, RunSettings(), 3) == [
+        Configuration(1e-3, 0.3, 256), Configuration(3e-3, 0.5, 128), Configuration(0.000333, 0.1, 256),
+    ]  # fmt: skip
+    asked = set_values(RunSettings(), ["fusion.width=64", "train.learning_rate=0.001"])
+    fixed = make_configurations(set_values(RESOLVED, ["fusion.width=64"]), asked, 9)
+    assert {(c.width, c.learning_rate) for c in fixed} == {(64, 0.001)} and len(fixed) == 3  # no configuration twice
+    assert len(set(make_configurations(RESOLVED, RunSettings(), 9))) == 9
+    for number in (0, 10):
+        with pytest.raises(ValueError, match="search is"):
+            make_configurations(RESOLVED, RunSettings(), number)
+
+
+@pytest.mark.parametrize(
+    "assignment", ["fusion.name=concat", "fusion.options={a: 1}", "task.head=pair", "train.patience=3"]
+)
+def test_what_would_be_unfair_is_refused(assignment: str) -> None:
+    with pytest.raises(ValueError, match="cannot be set in a comparison"):
+        check_asked(set_values(RunSettings(), [assignment]))
+
+
+def test_settings_of_a_run_differ_only_where_they_must() -> None:
+    method = choose_methods("classification", ["a", "b"], "gated")[0]
+    made = run_settings(set_values(RESOLVED, ["train.patience=8"]), method, Configuration(0.1, 0.2, 8), 4)
+    assert (made.fusion.name, made.fusion.width, made.fusion.dropout, made.fusion.options) == ("gated", 8, 0.2, {})
+    assert (made.train.learning_rate, made.train.seed, made.train.patience) == (0.1, 4, 0)
+    assert made.train.epochs == RESOLVED.train.epochs and made.encoders == RESOLVED.encoders
