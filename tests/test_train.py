@@ -80,6 +80,16 @@ def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None
     assert largest_difference(models[0], models[2]) > 0.0
 
 
+def test_without_checkpoints_the_same_weights_and_no_files(tmp_path: Path) -> None:
+    models = [make_model(), make_model()]
+    for model, checkpoints in zip(models, (True, False), strict=True):
+        folder = tmp_path / str(checkpoints)
+        train_model(model, make_rows(), SETTINGS, folder, score=Judge(), checkpoints=checkpoints)
+    assert largest_difference(*models) == 0.0
+    assert last_checkpoint(tmp_path / "True") is not None
+    assert not [p for p in (tmp_path / "False").rglob("*") if p.is_file()]
+
+
 def test_training_learns(tmp_path: Path) -> None:
     model = make_model()
     history = train_model(model, make_rows(), replace(SETTINGS, epochs=20), tmp_path / "run", score=Judge())

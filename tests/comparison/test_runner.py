@@ -183,6 +183,14 @@ class Exploding(ConcatFusion):
         return FusionOutput(made.fused_BD * float("nan"))
 
 
+class Forgetful(ConcatFusion):
+    """Fails on test rows alone, which have nothing on the left here."""
+
+    def forward(self, encoded: list[Encoded], present_BM: torch.Tensor) -> FusionOutput:
+        made = super().forward(encoded, present_BM)
+        return FusionOutput(torch.where(present_BM[:, :1], made.fused_BD, torch.nan))
+
+
 class Choosy(ConcatFusion):
     def __init__(self, dims: Any, width: int, **options: Any) -> None:
         if width > 8:
@@ -192,7 +200,7 @@ class Choosy(ConcatFusion):
 
 @pytest.fixture
 def odd_fusions() -> Iterator[None]:
-    made = {"refusing": Refusing, "exploding": Exploding, "choosy": Choosy}
+    made = {"refusing": Refusing, "exploding": Exploding, "choosy": Choosy, "forgetful": Forgetful}
     for name, kind in made.items():
         FUSIONS.add(name, kind)
     yield
@@ -218,6 +226,15 @@ def test_methods_that_cannot_run_are_listed_with_their_reason(tmp_path: Path, od
     assert sum(r["status"] == "failed" for r in failed) == 2
     only = measure(plan, test, run_methods(plan, test, tmp_path, "refusing", seeds=2)[0])
     assert only["verdict"].startswith("No fusion method could be run") and only["selected"] is None
+
+
+def test_answers_that_are_no_number_fail_the_method_and_no_other(tmp_path: Path, odd_fusions: None) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    plan.prepared.rows.items["left"].index_N[test[0]] = -1
+    outcomes, _ = run_methods(plan, test, tmp_path, "forgetful,concat", seeds=1)
+    found = by_name(measure(plan, test, outcomes))
+    assert found["forgetful"]["status"] == "failed" and "1 test rows have answers" in found["forgetful"]["reason"]
+    assert found["concat"]["status"] == "ok"
 
 
 @pytest.mark.parametrize(

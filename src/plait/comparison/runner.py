@@ -177,7 +177,16 @@ class Runner:
         key = self._key(outcome.method, outcome.chosen, SEARCH_SEED)
         record, outputs = records[outcome.chosen], self.archive.outputs(key)
         if outputs is None or "inference_ms_per_1000" not in record:
-            record, outputs = self._judge_kept(outcome.method, outcome.chosen, key, record)
+            try:
+                record, outputs = self._judge_kept(outcome.method, outcome.chosen, key, record)
+            except Exception as error:  # not replaced by the next best: that would let test rows choose
+                logger.debug("judging %s failed", outcome.method.name, exc_info=True)
+                outcome.status, outcome.reason = "failed", _reason(error)
+                outcome.failures.append(
+                    {"seed": SEARCH_SEED, "configuration": outcome.chosen, "reason": outcome.reason}
+                )
+                self.runs_in_all -= self.num_seeds - 1
+                return
         self.archive.drop_weights(key)
         outcome.seeds[SEARCH_SEED], outcome.outputs[SEARCH_SEED] = record, outputs
 
@@ -190,8 +199,13 @@ class Runner:
             if record is None:
                 record, model = self._train(outcome.method, outcome.chosen, seed)
                 if model is not None:
-                    outputs = self._judge(model, self._plan_of(outcome.method, outcome.chosen, seed), outcome.method)
-                    self.archive.store_outputs(key, outputs)
+                    try:
+                        plan = self._plan_of(outcome.method, outcome.chosen, seed)
+                        outputs = self._judge(model, plan, outcome.method)
+                        self.archive.store_outputs(key, outputs)
+                    except Exception as error:
+                        logger.debug("judging %s failed", outcome.method.name, exc_info=True)
+                        record |= {"status": "failed", "reason": _reason(error)}
                 self.archive.store(key, record)
             if record["status"] == "failed":
                 reason = record["reason"]
@@ -262,10 +276,13 @@ class Runner:
 
     def _judge(self, model: PlaitModel, plan: Plan, method: Method) -> dict[str, np.ndarray]:
         """Activated outputs on validation and test rows. Nothing is chosen after this."""
-        return {
-            split: plan.task.activate(predict_logits(model, self._rows(plan, method, rows)), plan.labels)
-            for split, rows in (("val", plan.val), ("test", self.test))
-        }
+        outputs = {}
+        for split, rows in (("val", plan.val), ("test", self.test)):
+            logits = predict_logits(model, self._rows(plan, method, rows))
+            if not np.isfinite(logits).all():
+                raise ValueError(f"{int((~np.isfinite(logits)).any(1).sum())} {split} rows have answers that are NaN")
+            outputs[split] = plan.task.activate(logits, plan.labels)
+        return outputs
 
     def _rows(self, plan: Plan, method: Method, rows: np.ndarray, *, with_target: bool = False) -> RowBatches:
         names = [m.name for m in plan.inputs.modalities]

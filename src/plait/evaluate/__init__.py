@@ -1,13 +1,14 @@
 """Measuring: pure functions from numpy arrays to numbers, each beside its uncertainty.
 
 Nothing here knows a model, a file or torch, and nothing is imported from the rest of Plait. ``label`` holds
-the metrics, ``breakdown`` the confusion matrix and the slices, ``intervals`` the bootstrap and ``verdict``
-the sentence that says whether fusing helped.
+the metrics, ``breakdown`` the confusion matrix and the slices, ``intervals`` the bootstrap, ``comparison`` many
+methods on the same draws, ``verdict`` and ``comparison_verdict`` the sentences that say whether fusing helped.
 """
 
 from __future__ import annotations
 
 from plait.evaluate.breakdown import confusion, slices
+from plait.evaluate.comparison import method_intervals, pairwise_differences, rank_intervals, resample_methods
 from plait.evaluate.intervals import (
     bootstrap_interval,
     metric_intervals,
@@ -22,10 +23,14 @@ __all__ = [
     "classification_metrics",
     "confusion",
     "fusion_verdict",
+    "method_intervals",
     "metric_intervals",
     "multilabel_metrics",
     "paired_difference",
     "paired_metric_difference",
+    "pairwise_differences",
+    "rank_intervals",
     "regression_metrics",
+    "resample_methods",
     "slices",
 ]
