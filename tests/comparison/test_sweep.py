@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import plait
+from plait.comparison import shape
 from plait.comparison.plan import (
     Configuration,
     check_asked,
@@ -18,6 +19,7 @@ from plait.comparison.plan import (
     make_configurations,
     run_settings,
 )
+from plait.evaluate.comparison import Difference, Rank
 from plait.fusion import FUSIONS
 from plait.settings import FusionSettings, RunSettings, TrainSettings, set_values
 
@@ -48,23 +50,22 @@ def test_the_folder_and_the_shape_of_the_json(made: tuple[plait.Comparison, Path
     assert {p.name for p in folder.iterdir()} == {"plan.json", "runs", "compare.json", "compare.html"}
     report = json.loads((folder / "compare.json").read_text("utf-8"))
     assert report == comparison.report
-    assert {
-        "plait", "created", "task", "target", "metric", "select_on", "selection_metric", "verdict", "selected",
-        "baselines", "methods", "differences", "correction", "chance", "bootstrap", "search", "num_seeds", "runs",
-        "splits", "notes", "bad_cells", "schema", "encoders", "settings", "versions",
-    } == set(report)  # fmt: skip
+    assert set(report) == set(shape.ComparisonReport.__annotations__)
+    for entry in report["methods"]:
+        wanted = set(shape.MethodEntry.__annotations__)
+        absent = {"metric", "metrics", "rank", "validation", "seeds", "chosen", "cost"}
+        assert set(entry) == (wanted if entry["status"] == "ok" else wanted - absent)
+        assert all(set(tried) == set(shape.Tried.__annotations__) for tried in entry["search"])
+    assert set(report["differences"][0]) == set(Difference.__annotations__)
     assert report["splits"] == {"train": 32, "val": 8, "test": 8} and report["runs"]["trained"] == 3 * 2
     names = [m["name"] for m in report["methods"]]
     assert sorted(names) == sorted(
         ["weighted_sum", "text alone", "image alone", "mean of single modalities", "pair_head"]
     )
     line = comparison.method("weighted_sum")
-    assert set(line["cost"]) == {
-        "parameters", "encoder_parameters", "train_seconds", "memory_bytes", "memory_is", "inference_ms_per_1000",
-        "steps", "train_ratio",
-    }  # fmt: skip
-    assert set(line["metric"]) == {"value", "low", "high", "spread", "seeds"} and len(line["metric"]["seeds"]) == 2
-    assert set(line["rank"]) == {"value", "low", "high", "first"} and line["seeds"] == [0, 1]
+    assert set(line["cost"]) == set(shape.Cost.__annotations__)
+    assert set(line["metric"]) == set(shape.Score.__annotations__) and len(line["metric"]["seeds"]) == 2
+    assert set(line["rank"]) == set(Rank.__annotations__) and line["seeds"] == [0, 1]
     assert comparison.selected == "weighted_sum" and comparison.method("pair_head")["status"] == "not applicable"
     assert "weighted_sum" in comparison.table() and "pair_head: not applicable: the pair head" in comparison.table()
     with pytest.raises(ValueError, match="no method 'gated'"):

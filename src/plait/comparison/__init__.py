@@ -1,7 +1,8 @@
 """Comparing fusion methods on equal terms: one encoding, one budget, one choice rule, one set of test draws.
 
 ``plan`` says what runs, ``runner`` runs it and resumes, ``archive`` keeps finished runs, ``cost`` measures what a
-method takes, ``result`` turns outputs into the report, ``page`` and ``figures`` draw it, ``sweep`` holds the verb.
+method takes, ``result`` turns outputs into the report (``shape``), ``page`` and ``figures``
+draw it, ``sweep`` holds the verb.
 """
 
 from __future__ import annotations
