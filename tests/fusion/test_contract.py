@@ -11,7 +11,7 @@ import torch
 from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns, take
 
 from plait.encoders.base import Encoded
-from plait.fusion import FUSIONS
+from plait.fusion import FUSIONS, OutputSpec
 from plait.model import PlaitConfig, PlaitModel
 
 NAMES = FUSIONS.names()
@@ -21,13 +21,39 @@ VARIANTS = [
     ("weighted_sum", {"normalise": False}),
     ("concat", {"hidden_layers": 0}),
     ("co_attention", {"heads": 1}),
+    ("self_attention", {"layers": 1, "heads": 2}),
+    ("cross_attention", {"layers": 2, "memory_layers": 1, "heads": 2}),
+    ("bottleneck", {"layers": 3, "num_bottlenecks": 2, "heads": 2}),
+    ("perceiver", {"layers": 0, "num_latents": 3, "heads": 2}),
+    ("mixture_of_experts", {"normalise": False}),
+    ("late_mean", {"hidden_layers": 1}),
+    ("late_weighted", {"hidden_layers": 2, "normalise": False}),
+    ("late_stacking", {"hidden_layers": 1}),
+    ("product_of_experts", {"hidden_layers": 1}),
+    ("evidential", {"hidden_layers": 1, "joint": True}),
 ]
+# Methods in which no single number says how much a modality counts.
+WITHOUT_WEIGHTS = {
+    "concat",
+    "product",
+    "co_attention",
+    "self_attention",
+    "cross_attention",
+    "bottleneck",
+    "perceiver",
+    "late_stacking",
+    "product_of_experts",
+    "evidential",
+}
 IDS = [name + "".join(f"-{k}={v}" for k, v in options.items()) for name, options in VARIANTS]
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
 
 
 def test_the_families_of_the_design_are_there() -> None:
     assert set(NAMES) >= {"weighted_sum", "concat", "gated", "product", "co_attention"}
+    assert set(NAMES) >= {"self_attention", "cross_attention", "bottleneck", "perceiver", "mixture_of_experts"}
+    late = {"late_mean", "late_weighted", "late_stacking", "product_of_experts", "evidential"}
+    assert {name for name in NAMES if FUSIONS.get(name).is_late} == late
     for name in NAMES:
         assert FUSIONS.get(name).info.name == name
 
@@ -128,7 +154,7 @@ def test_weights_sum_to_one_over_what_is_present(name: str, options: dict[str, o
     present_BM = patterns(count)
     weights_BM = fusion(make_encoded(count, len(present_BM), dtype=torch.float64), present_BM).weights_BM
     if weights_BM is None:
-        assert name in {"concat", "product", "co_attention"}
+        assert name in WITHOUT_WEIGHTS
         return
     there_B = present_BM.any(1)
     torch.testing.assert_close(weights_BM.sum(1)[there_B], torch.ones(int(there_B.sum()), dtype=torch.float64))
@@ -166,8 +192,9 @@ def test_attention_is_a_distribution_over_real_tokens(name: str) -> None:
         assert (attention_BT[~encoded[m].mask_BT] == 0).all()
 
 
-def test_a_row_whose_tokens_are_all_masked_is_finite() -> None:
-    fusion = make_fusion("co_attention", 2)
+@pytest.mark.parametrize("name", [name for name in NAMES if FUSIONS.get(name).info.needs_tokens])
+def test_a_row_whose_tokens_are_all_masked_is_finite(name: str) -> None:
+    fusion = make_fusion(name, 2)
     encoded = make_encoded(2, 3)
     encoded[0].mask_BT[1] = False
     assert torch.isfinite(fusion(encoded, torch.ones(3, 2, dtype=torch.bool)).fused_BD).all()
@@ -176,11 +203,27 @@ def test_a_row_whose_tokens_are_all_masked_is_finite() -> None:
 def test_no_modality_and_bad_options_are_refused() -> None:
     for name in NAMES:
         with pytest.raises(ValueError, match="at least one modality"):
-            FUSIONS.get(name)([], WIDTH)
-    with pytest.raises(ValueError, match="multiple of heads, got width=8 and heads=3"):
-        make_fusion("co_attention", 2, heads=3)
+            FUSIONS.get(name)([], WIDTH, **({"outputs": OutputSpec(2)} if FUSIONS.get(name).is_late else {}))
+    for name in ("co_attention", "self_attention", "cross_attention", "bottleneck", "perceiver"):
+        with pytest.raises(ValueError, match="multiple of heads, got width=8 and heads=3"):
+            make_fusion(name, 2, heads=3)
     with pytest.raises(ValueError, match="hidden_layers must be 0 or more, got -1"):
         make_fusion("concat", 2, hidden_layers=-1)
+    for name, option, value, least in [
+        ("self_attention", "layers", 0, 1),
+        ("cross_attention", "layers", 0, 1),
+        ("cross_attention", "memory_layers", -1, 0),
+        ("bottleneck", "layers", 1, 2),
+        ("bottleneck", "num_bottlenecks", 0, 1),
+        ("perceiver", "layers", -1, 0),
+        ("perceiver", "num_latents", 0, 1),
+        ("late_mean", "hidden_layers", -1, 0),
+        ("evidential", "annealing", 0, 1),
+    ]:
+        with pytest.raises(ValueError, match=f"{option} must be {least} or more.*, got {value}"):
+            make_fusion(name, 2, **{option: value})
+    with pytest.raises(ValueError, match="'mixture_of_experts' takes at most 6 modalities, got 7"):
+        make_fusion("mixture_of_experts", 7)
 
 
 @every_variant
@@ -223,7 +266,7 @@ def test_number_of_parameters_is_the_declared_formula(name: str, options: dict[s
     d = [each.vector_dim for each in fusion.dims]
     known = {
         "d": d, "t": [each.token_dim for each in fusion.dims], "D": sum(d), "M": count, "h": WIDTH, "C": WIDTH,
-        "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
+        "kind": "classes", "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
     }  # fmt: skip
     defaults = inspect.signature(type(fusion)).parameters.values()
     known |= {p.name: p.default for p in defaults if p.default is not inspect.Parameter.empty} | options

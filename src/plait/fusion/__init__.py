@@ -3,22 +3,45 @@
 from __future__ import annotations
 
 from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.bottleneck import BottleneckFusion
+from plait.fusion.calibration import Calibrated, SeenBatch, SeenRows
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
+from plait.fusion.cross_attention import CrossAttentionFusion
+from plait.fusion.evidential import EvidentialFusion
 from plait.fusion.gated import GatedFusion
+from plait.fusion.late_average import LateMeanFusion, LateWeightedFusion
+from plait.fusion.late_stacking import LateStackingFusion
+from plait.fusion.mixture_of_experts import MixtureOfExpertsFusion
+from plait.fusion.perceiver import PerceiverFusion
 from plait.fusion.product import ProductFusion
+from plait.fusion.product_of_experts import ProductOfExpertsFusion
+from plait.fusion.self_attention import SelfAttentionFusion
 from plait.fusion.weighted_sum import WeightedSumFusion
 
 __all__ = [
     "FUSIONS",
+    "BottleneckFusion",
+    "Calibrated",
     "CoAttentionFusion",
     "ConcatFusion",
+    "CrossAttentionFusion",
     "EncodedDims",
+    "EvidentialFusion",
     "Fusion",
     "FusionInfo",
     "FusionOutput",
     "GatedFusion",
+    "LateMeanFusion",
+    "LateStackingFusion",
+    "LateWeightedFusion",
+    "MixtureOfExpertsFusion",
     "OutputSpec",
+    "PerceiverFusion",
     "ProductFusion",
+    "ProductOfExpertsFusion",
+    "SeenBatch",
+    "SeenRows",
+    "SelfAttentionFusion",
     "WeightedSumFusion",
 ]
