@@ -115,8 +115,9 @@ class LateStackingFusion(Fusion):
         weight_CF, bias_C = np.zeros(self.weight_CF.shape), np.zeros(num_outputs)
         is_fitted_C = np.zeros(num_outputs, dtype=bool)
         spread_F = features_NF.std(0)
-        spread_F[spread_F == 0] = 1.0
-        scaled_NF = features_NF / spread_F
+        varies_F = spread_F > 0  # the presence bit of what is never missing must stay without weight
+        spread_F[~varies_F] = 1.0
+        scaled_NF = features_NF / spread_F * varies_F
         if len(target) >= MIN_ROWS and self.outputs.kind == "number":
             ridge = Ridge(alpha=1.0).fit(scaled_NF, np.asarray(target, dtype=np.float64).reshape(-1))
             weight_CF[0], bias_C[0], is_fitted_C[0] = ridge.coef_ / spread_F, ridge.intercept_, True
