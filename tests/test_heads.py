@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from plait.encoders.base import Encoded
-from plait.fusion import EncodedDims, FusionOutput
+from plait.fusion import Calibrated, EncodedDims, FusionOutput, SeenBatch
 from plait.heads import HEADS, DirectHead, LabelHead, PairHead
 
 DIMS = [EncodedDims(5), EncodedDims(7)]
@@ -185,3 +188,34 @@ def test_direct_head_hands_late_logits_on_and_refuses_features() -> None:
     assert torch.equal(DirectHead(DIMS, 3, 3)(FusionOutput(logits_BC), [], both(1)), logits_BC)
     with pytest.raises(ValueError, match="needs a late fusion, whose vector is as wide as the 3 outputs; got width 8"):
         DirectHead(DIMS, 8, 3)
+
+
+class FakeRows:
+    """Rows as ``calibrate_from`` sees them."""
+
+    def __init__(self, rows: list[Encoded], target: np.ndarray) -> None:
+        self.rows, self.target = rows, target
+
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
+        for part in torch.from_numpy(np.arange(len(self.target)) if chosen is None else chosen).split(16):
+            encoded = [Encoded(side.vector_BD[part], None, None) for side in self.rows]
+            yield SeenBatch(encoded, both(len(part)), partial(fused, len(part)))
+
+
+def test_calibration_takes_the_cohort_of_right_training_pairs_and_the_weights_of_validation() -> None:
+    head = pair_head()
+    assert isinstance(head, Calibrated) and not isinstance(LabelHead(DIMS, 2, 3), Calibrated)
+    train, val = FakeRows(sides(40), np.arange(40) % 2), FakeRows(sides(30, seed=1), np.arange(30) % 3 % 2)
+    before = head.calibration.clone()
+    with torch.no_grad():
+        head.calibrate_from(train, FakeRows(sides(30, seed=1), np.ones(30, dtype=np.int64)))  # one class: nothing
+        assert torch.equal(head.calibration, before)
+        head.calibrate_from(train, val)
+        right = [Encoded(side.vector_BD[1::2], None, None) for side in train.rows]
+        left_BD = head.embed(right, both(20))[0]
+        torch.testing.assert_close(head.left_mean_D, left_BD.mean(0))
+        evidence = torch.cat([head.evidence(b.fuse(), b.encoded, b.present_BM) for b in val.batches()]).numpy()
+    spread = evidence.std(0)
+    model = LogisticRegression(C=100.0).fit(evidence / spread, val.target)
+    wanted = [*(model.coef_[0] / spread), model.intercept_[0]]
+    np.testing.assert_allclose(head.calibration.numpy(), wanted, rtol=1e-5)
