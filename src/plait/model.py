@@ -183,7 +183,7 @@ class PlaitModel(PreTrainedModel):
 
     def row_loss(self, logits_BC: Tensor, target: Tensor, weights_C: Tensor | None) -> Tensor:
         """Loss of each row [B]: a late fusion's own, where it has one, or the task's."""
-        own_B = self.fusion.row_loss(logits_BC, target, weights_C) if self.fusion.is_late else None
+        own_B = self.fusion.row_loss(logits_BC, target, weights_C)
         return self.task.loss(logits_BC, target, weights_C) if own_B is None else own_B
 
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class BottleneckFusion(Fusion):
 
     When to use: long token sequences (sound, pictures) that must exchange a gist, not details.
     Relatives: ``cross_attention`` lets every token read every other, at M (M - 1) times the layers.
-    Reference: Nagrani, Yang, Arnab, Jansen, Schmid, Sun 2021, equations 7-9.
+    Reference: Nagrani, Yang, Arnab, Jansen, Schmid, Sun 2021.
     """
 
     info = FusionInfo(

@@ -31,7 +31,7 @@ class CrossAttentionFusion(Fusion):
 
     When to use: two or three modalities with tokens, when parts of one answer to parts of another.
     Relatives: ``bottleneck`` and ``perceiver`` cost less with many modalities; ``co_attention`` guides by one vector.
-    Reference: Tsai, Bai, Liang, Kolter, Morency, Salakhutdinov 2019, equations 3-5.
+    Reference: Tsai, Bai, Liang, Kolter, Morency, Salakhutdinov 2019.
     """
 
     info = FusionInfo(

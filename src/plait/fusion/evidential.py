@@ -25,7 +25,7 @@ class EvidentialFusion(Fusion):
     still to be had (``uncertainty``). All classes rank as sum_m log(1 + e_mc / C): the decision is additive.
 
     The loss of every answer, joint and of each modality, is the expected cross-entropy under the Dirichlet, plus a KL
-    term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches.
+    term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches. The model takes the mean over modalities where the paper sums.
 
     Args:
         dims: Widths of each modality.
@@ -42,7 +42,7 @@ class EvidentialFusion(Fusion):
 
     When to use: when a model must say that it does not know, and which modality knows.
     Relatives: ``product_of_experts``, likewise a product, without a measure of doubt.
-    Reference: Han, Zhang, Fu, Zhou 2021, equations 2-10; Sensoy, Kaplan, Kandemir 2018 (the loss).
+    Reference: Han, Zhang, Fu, Zhou 2021; Sensoy, Kaplan, Kandemir 2018 (the loss).
     """
 
     info = FusionInfo(

@@ -33,7 +33,7 @@ class ProductOfExpertsFusion(Fusion):
     When to use: modalities that err independently of each other; rare classes, where the prior matters.
     Relatives: ``late_mean`` is safer when modalities repeat each other: a product counts the same evidence twice. For
     a number it is ``late_weighted`` in other words.
-    Reference: Hinton 2002; Wu, Goodman 2018 (the prior divided out), equation 3.
+    Reference: Hinton 2002; Wu, Goodman 2018 (the prior divided out).
     """
 
     info = FusionInfo(

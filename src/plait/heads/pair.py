@@ -117,7 +117,7 @@ class PairHead(nn.Module):
         Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new
         ones (Platt 1999: a logistic regression on held-out scores).
         """
-        if len(np.unique(val.target)) < 2:
+        if len(np.unique(val.target)) < 2 or not (train.target == 1).any():
             return
         parts: list[list[Tensor]] = []
         for batch in train.batches(np.flatnonzero(train.target == 1)):
