@@ -11,8 +11,12 @@ import torch
 from torch.nn import functional
 
 import plait
+from plait.batches import RowBatches, TensorSource
+from plait.fitting import calibrate
 from plait.fusion import FUSIONS
 from plait.model import PlaitConfig, PlaitModel
+from plait.settings import TrainSettings
+from plait.train import train_model
 
 SETTINGS = ["encoders.text=scratch:text", "train.threads=1", "train.patience=0"]
 LATE = [name for name in FUSIONS.names() if FUSIONS.get(name).is_late]
@@ -157,6 +161,42 @@ def test_a_whole_fit_of_every_kind_of_task(name: str, task: str, tmp_path: Path)
         assert np.mean([("three" in made[i]) == (i % 3 == 0) for i in seen]) > 0.9
     else:
         assert np.corrcoef([made[i] for i in seen], [table["answer"][i] for i in seen])[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("name", ["evidential", "late_stacking"])
+def test_a_run_that_was_cut_resumes_to_the_same_model(name: str, tmp_path: Path) -> None:
+    settings = TrainSettings(
+        epochs=4, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.0, schedule="constant",
+        warmup=0.0, patience=0, modality_dropout=0.0, alignment=0.0,
+    )  # fmt: skip
+    inputs, present = batch_of(48)
+    sources = {n: TensorSource(tensors) for n, tensors in inputs.items()}
+    index_NM = np.where(present.numpy(), np.arange(48)[:, None], -1)
+    rows = RowBatches(sources, index_NM, np.arange(48) % 3)
+
+    def train(folder: Path, cut_at: int | None = None, resume: bool = False) -> PlaitModel:
+        model, calls = model_of(name), 0
+
+        def score(current: PlaitModel) -> dict[str, float]:
+            nonlocal calls
+            calls += 1
+            if calls == cut_at:
+                raise InterruptedError
+            calibrate(current, rows, rows)
+            return {}
+
+        train_model(model, rows, settings, folder, score=score, resume=resume)
+        return model
+
+    straight = train(tmp_path / "straight").state_dict()
+    with pytest.raises(InterruptedError):
+        train(tmp_path / "cut", cut_at=3)
+    resumed = train(tmp_path / "cut", resume=True).state_dict()
+    assert all(torch.equal(value, resumed[key]) for key, value in straight.items())
+    if name == "evidential":
+        assert int(straight["fusion.batches_seen"]) == 24
+    else:
+        assert straight["fusion.is_fitted_C"].all()
 
 
 def test_evidential_on_a_number_says_what_to_type() -> None:

@@ -25,7 +25,8 @@ class EvidentialFusion(Fusion):
     still to be had (``uncertainty``). All classes rank as sum_m log(1 + e_mc / C): the decision is additive.
 
     The loss of every answer, joint and of each modality, is the expected cross-entropy under the Dirichlet, plus a KL
-    term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches. The model takes the mean over modalities where the paper sums.
+    term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches.
+    The model takes the mean over modalities where the paper sums.
 
     Args:
         dims: Widths of each modality.
