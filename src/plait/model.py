@@ -166,7 +166,7 @@ class PlaitModel(PreTrainedModel):
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
             weights_C = self.class_weights_C if self.config.class_weights else None
-            loss = self.task.loss(logits_BC, target, weights_C).mean()
+            loss = self.row_loss(logits_BC, target, weights_C).mean()
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, present, target)
             if self.config.alignment and self.training and group is not None and keys is not None:
@@ -177,12 +177,17 @@ class PlaitModel(PreTrainedModel):
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
         return output
 
+    def row_loss(self, logits_BC: Tensor, target: Tensor, weights_C: Tensor | None) -> Tensor:
+        """Loss of each row [B]: a late fusion's own, where it has one, or the task's."""
+        own_B = self.fusion.row_loss(logits_BC, target, weights_C)
+        return self.task.loss(logits_BC, target, weights_C) if own_B is None else own_B
+
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""
         weights_C = self.class_weights_C if self.config.class_weights else None
         terms = []
         for m in range(logits_BMC.shape[1]):
-            loss_B = self.task.loss(logits_BMC[:, m], target, weights_C)
+            loss_B = self.row_loss(logits_BMC[:, m], target, weights_C)
             there_B = present_BM[:, m].to(loss_B.dtype)
             terms.append((loss_B * there_B).sum() / there_B.sum().clamp(min=1.0))
         return torch.stack(terms).mean()

@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional
 
 from plait.fusion.base import EncodedDims, FusionOutput
+from plait.fusion.calibration import SeenRows
 
 MAX_LOG_SCALE = math.log(100.0)
 
@@ -100,6 +103,26 @@ class PairHead(nn.Module):
             centred_ND = items_ND - mean_D
             getattr(self, f"{side}_mean_D").copy_(mean_D)
             getattr(self, f"{side}_covariance_DD").copy_(centred_ND.T @ centred_ND / len(items_ND))
+
+    def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
+        """Fit cohort moments on training items, then four weights on validation pairs.
+
+        Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new
+        ones (Platt 1999: a logistic regression on held-out scores).
+        """
+        if len(np.unique(val.target)) < 2 or not (train.target == 1).any():
+            return
+        parts = []
+        for batch in train.batches(np.flatnonzero(train.target == 1)):
+            complete_B = batch.present_BM.all(1)
+            parts.append([side[complete_B] for side in sides(batch.fuse())])
+        self.set_cohort(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        seen = [self.evidence(batch.fuse(), batch.present_BM) for batch in val.batches()]
+        evidence = torch.cat(seen).double().cpu().numpy()
+        spread = evidence.std(0)
+        spread[spread == 0] = 1.0
+        fitted = LogisticRegression(C=100.0).fit(evidence / spread, val.target)
+        self.calibrate([*(fitted.coef_[0] / spread), float(fitted.intercept_[0])])
 
     def calibrate(self, weights: Sequence[float]) -> None:
         """Set the weights of the numbers of ``evidence`` and the constant, fitted on validation pairs."""
