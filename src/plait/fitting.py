@@ -6,6 +6,7 @@ trained on the same rows, so that a report can say what fusing was worth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,18 +16,21 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from plait.batches import RowBatches, predict_logits
+from plait.aids import chosen_aids
+from plait.batches import RowBatches, Source, head_losses, predict_logits
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import PairHead
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import Inputs, Prepared
+from plait.recipes import has_pair_head
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.train import History, train_model
 
 Progress = Callable[[int, int, str], None]
 JUDGED_AT_ONCE = 1024
+MEASURED_AT_MOST = 8192  # training rows whose loss gradient blending measures after each epoch
 
 
 @dataclass
@@ -95,12 +99,31 @@ def fit_model(
         plan.settings.train,
         folder,
         score=score if len(plan.val) else None,
+        watch=blending_watch(plan, model, sources, index_NM),
         higher_is_better=plan.task.higher_is_better,
         resume=resume,
         progress=progress,
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
     return model, history
+
+
+def blending_watch(
+    plan: Plan, model: PlaitModel, sources: dict[str, Source], index_NM: np.ndarray
+) -> Callable[[PlaitModel], dict[str, float]] | None:
+    """What gradient blending looks at after each epoch, or None where it is off."""
+    if model.aids is None or model.aids.blending is None:
+        return None
+    seen = plan.train[:: math.ceil(len(plan.train) / MEASURED_AT_MOST)]
+    sets = [RowBatches(sources, index_NM[rows], plan.target[rows]) for rows in (seen, plan.val)]
+    names = [*model.config.modality_names, "joint"]
+
+    def watch(current: PlaitModel) -> dict[str, float]:
+        blending = cast(Any, current.aids).blending
+        blending.observe(*(head_losses(current, rows) for rows in sets))
+        return {f"blending_{n}": float(w) for n, w in zip(names, blending.weights_K.tolist(), strict=True)}
+
+    return watch
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
@@ -129,6 +152,8 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     if alone and "raw" in options:
         options["raw"] = False
     head = settings.task.head if not alone else "label"
+    pair_head = has_pair_head(settings.fusion, settings.task)
+    lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     config = PlaitConfig(
         modalities=modalities,
         fusion={
@@ -143,6 +168,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         modality_dropout=settings.train.modality_dropout or 0.0,
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         class_weights=_class_weights(plan) if settings.task.class_weights else None,
+        aids={} if lonely else chosen_aids(settings.train, pair_head=pair_head),
     )
     return PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
 
@@ -190,7 +216,7 @@ def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list
             batch = rows.__getitems__(list(range(start, min(start + JUDGED_AT_ONCE, len(rows)))))
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
-            encoded = model.encode(inputs)
+            encoded = model.encode(inputs, present)
             if embed:
                 parts.append([side[present.all(1)] for side in head.embed(encoded, present)])
             else:

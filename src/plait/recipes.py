@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from plait.fusion import FUSIONS
 from plait.registry import Registry
-from plait.settings import FusionSettings, RunSettings
+from plait.settings import FusionSettings, RunSettings, TaskSettings
 
 MIN_STEPS_PER_EPOCH = 20
 SMALL_PHOTO = 160
+NO_AIDS = {"alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0}
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def classic(facts: Facts) -> dict[str, dict[str, Any]]:
         "task": {"head": "label"},
         "train": {
             "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0,
-            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, "alignment": 0.0,
+            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, **NO_AIDS,
             "batch_size": small_batch(facts.num_train, 64),
         },
     }  # fmt: skip
@@ -60,7 +62,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         "task": {"head": "label"},
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
-            "schedule": "cosine", "warmup": 0.05, "patience": 8, "modality_dropout": 0.1, "alignment": 0.0,
+            "schedule": "cosine", "warmup": 0.05, "patience": 8, "modality_dropout": 0.1, **NO_AIDS,
             "batch_size": small_batch(facts.num_train, 256),
         },
     }  # fmt: skip
@@ -96,7 +98,7 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     """Fill every open setting from the recipe.
 
     A fusion named by the user keeps its own default options; the recipe's options go with the recipe's fusion
-    only.
+    only, and its weight of alignment with the pair head only.
     """
     chosen = RECIPES.get(settings.recipe)(facts)
     groups: dict[str, Any] = {}
@@ -109,7 +111,14 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups[group] = replace(current, **open_values)
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
+    if settings.train.alignment is None and not has_pair_head(groups["fusion"], groups["task"]):
+        groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)
+
+
+def has_pair_head(fusion: FusionSettings, task: TaskSettings) -> bool:
+    """Whether the pair head judges: asked for, and not put aside by a late fusion, which answers by itself."""
+    return task.head == "pair" and not (fusion.name is not None and FUSIONS.get(fusion.name).is_late)
 
 
 def _options(current: FusionSettings, recipe: dict[str, Any]) -> dict[str, Any]:

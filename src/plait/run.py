@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from plait.aids import check_aids, chosen_aids
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
@@ -24,7 +25,7 @@ from plait.fitted import Plait
 from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
 from plait.prepare import Prepared, add_tabular, fit_tabular, load_inputs, prepare
-from plait.recipes import Facts, resolve
+from plait.recipes import Facts, has_pair_head, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import RunSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
@@ -98,6 +99,11 @@ def run_fit(
         photo_side(table, schema),
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+    check_aids(
+        chosen_aids(settings.train, pair_head=has_pair_head(settings.fusion, settings.task)),
+        task=task_name, output_kind=task.output_kind, num_modalities=len(schema.modalities),
+        num_validation=int((split[usable] == "val").sum()),
+    )  # fmt: skip
     with _working_folder(output, settings, table, resume, overwrite) as folder:
         torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
         inputs = load_inputs(
