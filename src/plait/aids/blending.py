@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from plait.aids.base import AIDS, AidInfo
 
-GROWTH_FLOOR = 0.01
+GROWTH_FLOOR = 0.05  # about the standard error of a mean loss over a few hundred validation rows
 EVEN_SHARE = 0.1
 
 
@@ -21,7 +21,7 @@ def blending_weights(
     """w_k proportional to G_k / O_k^2, sum 1, [K].
 
     G_k = val_start - val_now, the drop of the validation loss (a head whose loss rose counts as 0);
-    O_k = (val_now - train_now) - (val_start - train_start), the growth of the gap, at least 0.01: a gap that shrank or
+    O_k = (val_now - train_now) - (val_start - train_start), the growth of the gap, at least 0.05: a gap that shrank or
     barely moved would give one head everything. One tenth of the weight is shared evenly, so that a head that got
     nothing can come back. Without any drop the weights before stay.
 

@@ -23,7 +23,8 @@ def overlap(left_BD: Tensor, right_BD: Tensor) -> Tensor:
     unit = [functional.normalize(v - v.mean(0), dim=1) for v in (left_BD, right_BD)]
     left_BB, right_BB = (u @ u.T for u in unit)
     size = (left_BB.norm() * right_BB.norm()).detach()
-    return (left_BB * right_BB).sum() / size.clamp(min=1e-12)
+    shared: Tensor = (left_BB * right_BB).sum() / size.clamp(min=1e-12)
+    return shared
 
 
 def orthogonality(vectors: list[Tensor], present_BM: Tensor) -> Tensor | None:
