@@ -152,7 +152,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     if alone and "raw" in options:
         options["raw"] = False
     head = settings.task.head if not alone else "label"
-    pair_head = has_pair_head(settings.fusion, settings.task)
+    pair_head = not alone and has_pair_head(settings.fusion, settings.task)
     lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     config = PlaitConfig(
         modalities=modalities,
@@ -166,7 +166,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         task=plan.task.name,
         num_outputs=plan.labels.num_outputs,
         modality_dropout=settings.train.modality_dropout or 0.0,
-        alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
+        alignment=(settings.train.alignment or 0.0) if pair_head else 0.0,
         class_weights=_class_weights(plan) if settings.task.class_weights else None,
         aids={} if lonely else chosen_aids(settings.train, pair_head=pair_head),
     )
