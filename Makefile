@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(FIND_UV); \
 	export UV_PYTHON_DOWNLOADS=never; \
 	test -x $(BIN)/python || $$UV venv --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV); \
-	$$UV pip install --python $(BIN)/python -c constraints.txt -e '.[dev]'
+	$$UV pip install --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: setup  ## fetch encoders and easy-VQA, train, evaluate, report and predict (about 5 minutes)

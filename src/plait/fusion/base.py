@@ -175,4 +175,11 @@ def masked_mean(terms_BMD: Tensor, present_BM: Tensor) -> Tensor:
     return (terms_BMD * weights_BM[..., None]).sum(1) / total_B1
 
 
+def check_positive(**options: int) -> None:
+    """Refuse an option that is not a whole number of 1 or more, by its name."""
+    for option, value in options.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"{option} must be a whole number, 1 or more; got {value!r}")
+
+
 FUSIONS: Registry[type[Fusion]] = Registry("fusion")

@@ -1,0 +1,58 @@
+"""Pairwise: how a method made for two modalities takes any number of them, one scheme for all such methods.
+
+In: the encoded modalities. Out: the mean, over all unordered pairs of modalities, of what the method makes of the pair.
+Each pair has parameters of its own, and all pairs count in every row, whatever is missing.
+
+* More than two modalities: M (M - 1) / 2 pairs, so parameters and time grow with the square of M.
+* One modality alone: it is paired with itself (second-order features of one vector, the first use of bilinear pooling).
+* A missing modality: these methods have no term without it (nothing times x is nothing), so a learned absence vector
+  stands in the place of its content in every pair. It starts as an ordinary standard normal vector.
+
+Interactions of three modalities at once are out of reach here; ``tensor`` and ``low_rank`` have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations
+
+import torch
+from torch import Tensor, nn
+
+from plait.encoders.base import Encoded
+from plait.fusion.base import EncodedDims, present_vectors
+
+
+class Pairwise(nn.Module):
+    """h = mean over the pairs a < b of f_ab(x_a, x_b).
+
+    Args:
+        dims: Widths of each modality, in model order.
+        make: Builds f_ab from the two vector widths: a module from [B, D_a] and [B, D_b] to [B, width].
+        normalise: Layer-normalise each modality's vector first.
+        dropout: Feature dropout in training, in [0, 1).
+    """
+
+    def __init__(
+        self, dims: list[EncodedDims], make: Callable[[int, int], nn.Module], *, normalise: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        widths = [d.vector_dim for d in dims]
+        self.norms = nn.ModuleList(
+            nn.LayerNorm(w, elementwise_affine=False) if normalise else nn.Identity() for w in widths
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.absent = nn.ParameterList(nn.Parameter(torch.randn(w)) for w in widths)
+        self.members = list(combinations(range(len(dims)), 2)) or [(0, 0)]
+        self.methods = nn.ModuleList(make(widths[a], widths[b]) for a, b in self.members)
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+        """Fuse every pair and average [B, width]."""
+        vectors = [
+            torch.where(present_BM[:, m, None], self.dropout(norm(v)), absent.to(v.dtype))
+            for m, (norm, v, absent) in enumerate(
+                zip(self.norms, present_vectors(encoded, present_BM), self.absent, strict=True)
+            )
+        ]
+        fused = [f(vectors[a], vectors[b]) for (a, b), f in zip(self.members, self.methods, strict=True)]
+        return torch.stack(fused).mean(0)
