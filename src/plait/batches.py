@@ -203,8 +203,9 @@ def head_losses(model: torch.nn.Module, rows: RowBatches, *, batch_size: int = 5
                 parts.append((plait.aids.auxiliary([e.vector_BD for e in encoded]), joint_BC, present, target))
             answers_NMC, joint_NC, present_NM, target_N = (torch.cat(column) for column in zip(*parts, strict=True))
             whole_N1 = torch.ones_like(present_NM[:, :1])
-            joint_1 = plait.modality_losses(joint_NC[:, None], whole_N1, target_N)
-            losses: Tensor = torch.cat([plait.modality_losses(answers_NMC, present_NM, target_N), joint_1])
+            row_loss = plait.task.loss
+            losses_M = plait.modality_losses(answers_NMC, present_NM, target_N, row_loss)
+            losses = torch.cat([losses_M, plait.modality_losses(joint_NC[:, None], whole_N1, target_N, row_loss)])
     finally:
         model.train(was_training)
     return losses

@@ -7,6 +7,7 @@ model. ``__init__`` builds from the config alone and reads no weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,8 @@ from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 from plait.heads import HEADS
 from plait.heads.pair import PairHead
 from plait.tasks import TASKS
+
+RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 hf_logging.disable_progress_bar()  # a bar of its own for each small file; Plait shows one bar for the whole work
 
@@ -181,7 +184,7 @@ class PlaitModel(PreTrainedModel):
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, present, target)
             if self.aids is not None and self.training:
-                losses = partial(self.modality_losses, present_BM=there, target=target)
+                losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
                 loss = self.aids(loss, encoded, there, target, group, keys, losses)
             if self.config.alignment and self.training and group is not None and keys is not None:
                 right_B = target == 1
@@ -202,14 +205,14 @@ class PlaitModel(PreTrainedModel):
 
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""
-        return self.modality_losses(logits_BMC, present_BM, target).mean()
+        return self.modality_losses(logits_BMC, present_BM, target, self.task.loss).mean()
 
-    def modality_losses(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
-        """Mean task loss of each modality's own answers over the rows that have it, [M]."""
+    def modality_losses(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor, row_loss: RowLoss) -> Tensor:
+        """Mean loss of each modality's answers over the rows that have it, [M]; ``row_loss`` gives that of each row."""
         weights_C = self.class_weights_C if self.config.class_weights else None
         terms = []
         for m in range(logits_BMC.shape[1]):
-            loss_B = self.task.loss(logits_BMC[:, m], target, weights_C)
+            loss_B = row_loss(logits_BMC[:, m], target, weights_C)
             there_B = present_BM[:, m].to(loss_B.dtype)
             terms.append((loss_B * there_B).sum() / there_B.sum().clamp(min=1.0))
         return torch.stack(terms)
