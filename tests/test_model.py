@@ -138,6 +138,7 @@ def test_alignment_joins_the_training_loss_of_right_pairs_only() -> None:
         "num_outputs": 2,
         "task": "matching",
         "head": {"name": "pair", "dropout": 0.0},
+        "fusion": {"name": "cosine", "width": 4, "dropout": 0.0, "options": {}},
     }
     model = PlaitModel(config(**changes, alignment=0.5)).train()
     given = {n: inputs(6)[n] for n in NAMES[:2]}
@@ -146,8 +147,8 @@ def test_alignment_joins_the_training_loss_of_right_pairs_only() -> None:
     loss = float(model(given, present, target, torch.arange(6), keys)["loss"].detach())
     plain = float(model(given, present, target)["loss"].detach())
     right = target == 1
-    encoded = model.encode({n: {"vector_BD": v["vector_BD"][right]} for n, v in given.items()})
-    term = model.head.alignment_loss(encoded, present[right], torch.arange(6)[right], keys[right])
+    fused = model.fusion(model.encode(given), present)
+    term = model.head.alignment_loss(fused, present, torch.arange(6), keys, right)
     assert loss == pytest.approx(plain + 0.5 * float(term.detach()), rel=1e-5)
     judged = model.eval()(given, present, target, torch.arange(6), keys)["loss"]
     assert float(judged.detach()) == pytest.approx(plain, rel=1e-5)
@@ -169,6 +170,9 @@ def test_what_cannot_be_built_or_run_is_refused() -> None:
         PlaitModel(config(fusion={"name": "prodct", "width": 4, "dropout": 0.0, "options": {}}))
     with pytest.raises(ValueError, match="'gated' does not take these options.*heads"):
         PlaitModel(config(fusion={"name": "gated", "width": 4, "dropout": 0.0, "options": {"heads": 2}}))
+    pair = {"name": "pair", "dropout": 0.0}
+    with pytest.raises(ValueError, match="fusion 'concat' does not make; type --fusion cosine"):
+        PlaitModel(config(modalities=config().modalities[:2], num_outputs=2, head=pair))
     wrong = inputs(1) | {"apple": {"input_ids": torch.tensor([[1]])}}
     with pytest.raises(ValueError, match="'apple' must come encoded"):
         PlaitModel(config())(wrong, torch.ones(1, 3, dtype=torch.bool))

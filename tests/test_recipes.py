@@ -80,10 +80,12 @@ def test_options_go_with_the_fusion_they_belong_to() -> None:
     assert resolve(mixed, FACTS[0]).fusion.options == {"raw": False, "normalise": False}
 
 
-def test_matching_gets_the_pair_head_and_product() -> None:
+def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     done = resolve(RunSettings(), FACTS[5])
-    assert (done.fusion.name, done.task.head) == ("product", "pair")
+    assert (done.fusion.name, done.task.head) == ("cosine", "pair")
     assert done.train.alignment is not None and done.train.alignment > 0
+    other = resolve(RunSettings(fusion=FusionSettings(name="product")), FACTS[5])
+    assert (other.fusion.name, other.task.head) == ("product", "label")
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from plait.batches import RowBatches, Source, head_losses, predict_logits
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import PairHead
+from plait.heads.pair import sides
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import Inputs, Prepared
-from plait.recipes import has_pair_head
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.train import History, train_model
@@ -152,7 +152,6 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     if alone and "raw" in options:
         options["raw"] = False
     head = settings.task.head if not alone else "label"
-    pair_head = not alone and has_pair_head(settings.fusion, settings.task)
     lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     config = PlaitConfig(
         modalities=modalities,
@@ -166,9 +165,9 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         task=plan.task.name,
         num_outputs=plan.labels.num_outputs,
         modality_dropout=settings.train.modality_dropout or 0.0,
-        alignment=(settings.train.alignment or 0.0) if pair_head else 0.0,
+        alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         class_weights=_class_weights(plan) if settings.task.class_weights else None,
-        aids={} if lonely else chosen_aids(settings.train, pair_head=pair_head),
+        aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )
     return PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
 
@@ -216,11 +215,11 @@ def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list
             batch = rows.__getitems__(list(range(start, min(start + JUDGED_AT_ONCE, len(rows)))))
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
-            encoded = model.encode(inputs, present)
+            fused = model.fusion(model.encode(inputs, present), present)
             if embed:
-                parts.append([side[present.all(1)] for side in head.embed(encoded, present)])
+                parts.append([side[present.all(1)] for side in sides(fused)])
             else:
-                parts.append([head.evidence(model.fusion(encoded, present), encoded, present)])
+                parts.append([head.evidence(fused, present)])
     model.train(was_training)
     return [torch.cat(columns) for columns in zip(*parts, strict=True)]
 

@@ -107,6 +107,11 @@ class PlaitModel(PreTrainedModel):
             self.fusion = kind(dims, fusion["width"], dropout=fusion["dropout"], **options)
         except TypeError as error:
             raise ValueError(f"fusion {fusion['name']!r} does not take these options: {error}") from error
+        if config.head["name"] == "pair" and not kind.embeds:
+            raise ValueError(
+                f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
+                "--fusion cosine, or --set task.head=label for this fusion with a linear head"
+            )
         self.head = HEADS.get("direct" if kind.is_late else config.head["name"])(
             dims,
             config.num_outputs if kind.is_late else fusion["width"],
@@ -176,7 +181,7 @@ class PlaitModel(PreTrainedModel):
         there = present
         present = self._hide(present) if self.training else present
         fused = self.fusion(encoded, present)
-        logits_BC = self.head(fused, encoded, present)
+        logits_BC = self.head(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
             weights_C = self.class_weights_C if self.config.class_weights else None
@@ -187,16 +192,7 @@ class PlaitModel(PreTrainedModel):
                 losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
                 loss = self.aids(loss, encoded, there, target, group, keys, losses)
             if self.config.alignment and self.training and group is not None and keys is not None:
-                right_B = target == 1
-                rows = [
-                    Encoded(
-                        e.vector_BD[right_B],
-                        None if e.tokens_BTD is None else e.tokens_BTD[right_B],
-                        None if e.mask_BT is None else e.mask_BT[right_B],
-                    )
-                    for e in encoded
-                ]
-                term = self.head.alignment_loss(rows, present[right_B], group[right_B], keys[right_B])
+                term = self.head.alignment_loss(fused, present, group, keys, target == 1)
                 loss = loss if term is None else loss + self.config.alignment * term
             output = {"loss": loss, **output}
         if not self.training:

@@ -13,7 +13,7 @@ from typing import Any
 
 from plait.fusion import FUSIONS
 from plait.registry import Registry
-from plait.settings import FusionSettings, RunSettings, TaskSettings
+from plait.settings import FusionSettings, RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 SMALL_PHOTO = 160
@@ -67,7 +67,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         },
     }  # fmt: skip
     if facts.task == "matching":
-        chosen["fusion"] = {"name": "product", "width": 512, "dropout": 0.6}
+        chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.6}
         chosen["task"] = {"head": "pair"}
         chosen["train"] |= {
             "alignment": 5.0, "modality_dropout": 0.0, "epochs": 20, "patience": 20,
@@ -97,8 +97,8 @@ def small_batch(num_train: int, largest: int) -> int:
 def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     """Fill every open setting from the recipe.
 
-    A fusion named by the user keeps its own default options; the recipe's options go with the recipe's fusion
-    only, and its weight of alignment with the pair head only.
+    A fusion named by the user keeps its own default options; the recipe's options, and a head that needs the recipe's
+    fusion, go with that fusion only, and the recipe's weight of alignment with the pair head only.
     """
     chosen = RECIPES.get(settings.recipe)(facts)
     groups: dict[str, Any] = {}
@@ -107,18 +107,20 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         values = dict(values)
         if group == "fusion":
             values["options"] = _options(current, values)
+        if group == "task" and values.get("head") == "pair" and not _embeds(settings.fusion.name, chosen):
+            values["head"] = "label"
         open_values = {k: v for k, v in values.items() if k == "options" or getattr(current, k) is None}
         groups[group] = replace(current, **open_values)
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
-    if settings.train.alignment is None and not has_pair_head(groups["fusion"], groups["task"]):
+    if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)
 
 
-def has_pair_head(fusion: FusionSettings, task: TaskSettings) -> bool:
-    """Whether the pair head judges: asked for, and not put aside by a late fusion, which answers by itself."""
-    return task.head == "pair" and not (fusion.name is not None and FUSIONS.get(fusion.name).is_late)
+def _embeds(named: str | None, chosen: dict[str, dict[str, Any]]) -> bool:
+    name = named or chosen["fusion"]["name"]
+    return name in FUSIONS and FUSIONS.get(name).embeds
 
 
 def _options(current: FusionSettings, recipe: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from plait.fitted import Plait
 from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
 from plait.prepare import Prepared, add_tabular, fit_tabular, load_inputs, prepare
-from plait.recipes import Facts, has_pair_head, resolve
+from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import RunSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
@@ -100,7 +100,7 @@ def run_fit(
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
     check_aids(
-        chosen_aids(settings.train, pair_head=has_pair_head(settings.fusion, settings.task)),
+        chosen_aids(settings.train, pair_head=settings.task.head == "pair"),
         task=task_name, output_kind=task.output_kind, num_modalities=len(schema.modalities),
         num_validation=int((split[usable] == "val").sum()),
     )  # fmt: skip

@@ -127,7 +127,7 @@ def test_every_task_takes_every_aid_it_can(aid: str, task: str) -> None:
 
 def test_the_pair_head_takes_aids_and_keeps_its_own_alignment() -> None:
     aids = {"auxiliary": 0.3, "ogm": 0.5, "orthogonality": 0.2}
-    model = shake(make_model(aids, "product", "matching", head={"name": "pair", "dropout": 0.0}, alignment=0.5))
+    model = shake(make_model(aids, "cosine", "matching", head={"name": "pair", "dropout": 0.0}, alignment=0.5))
     gradients = backward(model, make_batch(2, "matching"))
     assert {n for n, _ in model.named_parameters() if n.startswith("aids.")} <= reached(gradients)
     train = TrainSettings(alignment=0.5, auxiliary=0.3, ogm=0.5, ogm_noise=True)

@@ -98,8 +98,8 @@ def test_recipes_leave_aids_off_and_alignment_to_the_pair_head(recipe: str) -> N
     assert labelled.alignment == 0.0
     mine = RunSettings(recipe=recipe, task=TaskSettings(head="label"), train=TrainSettings(alignment=2.0))
     assert resolve(mine, facts).train.alignment == 2.0
-    other = resolve(RunSettings(recipe=recipe, fusion=FusionSettings(name="gated")), facts).train
-    assert other.alignment == done.alignment  # another fusion under the same head
+    other = resolve(RunSettings(recipe=recipe, fusion=FusionSettings(name="gated")), facts)
+    assert (other.task.head, other.train.alignment) == ("label", 0.0)  # a fusion under which that head cannot stand
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
+from plait.fusion.cosine import CosineFusion
 from plait.fusion.film import FiLMFusion
 from plait.fusion.gated import GatedFusion
 from plait.fusion.low_rank import LowRankFusion
@@ -21,6 +22,7 @@ __all__ = [
     "BlockFusion",
     "CoAttentionFusion",
     "ConcatFusion",
+    "CosineFusion",
     "EncodedDims",
     "FiLMFusion",
     "Fusion",

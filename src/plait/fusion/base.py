@@ -118,13 +118,15 @@ class Fusion(nn.Module):
     "multiplicative", "attention" or "nonlinear" (a network over the concatenation).
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
-    ``fused_BD`` are the joint logits [B, C], and the head after it passes them on.
+    ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
+    each modality as a unit vector of one shared space in ``tokens`` [B, M, D].
     """
 
     info: ClassVar[FusionInfo]
     interaction: str = "additive"
     max_modalities: ClassVar[int | None] = None
     is_late: ClassVar[bool] = False
+    embeds: ClassVar[bool] = False
 
     def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__()

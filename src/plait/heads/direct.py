@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from plait.encoders.base import Encoded
 from plait.fusion.base import EncodedDims, FusionOutput
 
 
@@ -31,12 +30,12 @@ class DirectHead(nn.Module):
                 f"width {width}; use head 'label'"
             )
 
-    def forward(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+    def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return logits [B, num_outputs]."""
         return fused.fused_BD
 
     def alignment_loss(
-        self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor
+        self, fused: FusionOutput, present_BM: Tensor, group_B: Tensor, key_BM: Tensor, right_B: Tensor
     ) -> Tensor | None:
         """This head has no alignment term."""
         return None

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from plait.encoders.base import Encoded
 from plait.fusion.base import EncodedDims, FusionOutput
 
 
@@ -26,13 +25,13 @@ class LabelHead(nn.Module):
         super().__init__()
         self.linear = nn.Linear(width, num_outputs)
 
-    def forward(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+    def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return logits [B, num_outputs]."""
         logits_BC: Tensor = self.linear(fused.fused_BD)
         return logits_BC
 
     def alignment_loss(
-        self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor
+        self, fused: FusionOutput, present_BM: Tensor, group_B: Tensor, key_BM: Tensor, right_B: Tensor
     ) -> Tensor | None:
         """This head has no alignment term."""
         return None

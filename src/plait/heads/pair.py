@@ -1,8 +1,7 @@
 """The pair head: do these two belong together?
 
-Two linear towers map both modalities to one space; their cosine joins the linear reading of the fused vector.
-The towers learn from an alignment term as well: within a batch of right pairs, every other pair is a fresh
-wrong one.
+It reads the cosine of the two sides, which the ``cosine`` fusion maps to one space. The sides learn from an alignment
+term as well: within a batch of right pairs, every other pair is a fresh wrong one.
 """
 
 from __future__ import annotations
@@ -14,26 +13,26 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import EncodedDims, FusionOutput, Projection, present_vectors
+from plait.fusion.base import EncodedDims, FusionOutput
 
 MAX_LOG_SCALE = math.log(100.0)
 
 
 class PairHead(nn.Module):
-    """logit = s cos(T_1 x_1, T_2 x_2) + w^T h + b for "they match", against 0.
+    """logit = s cos(u_1, u_2) + b for "they match", against 0; calibrated on validation pairs after training.
 
-    A row with either side missing is judged by w^T h + b alone.
+    A row with either side missing has cos = 0.
 
     Args:
         dims: Widths of the two modalities.
-        width: Width D of the fused vector and of the shared space.
+        width: Width D of the shared space.
         num_outputs: Must be 2 (no, yes).
-        dropout: Feature dropout in front of the towers, in [0, 1).
+        dropout: Not used; the fusion drops features in front of the towers.
 
     Raises:
         ValueError: Not two modalities, or not two outputs.
 
+    Needs: a fusion that hands out unit vectors (``cosine``).
     Reference: Radford et al. 2021 (CLIP), the symmetric cross-entropy; temperature ceiling of 100 likewise.
     """
 
@@ -51,53 +50,47 @@ class PairHead(nn.Module):
                 f"the pair head joins two modalities into two outputs, got {len(dims)} modalities and "
                 f"{num_outputs} outputs; use head 'label' (--set task.head=label)"
             )
-        self.towers = nn.ModuleList(Projection(d.vector_dim, width, normalise=True, dropout=dropout) for d in dims)
-        self.linear = nn.Linear(width, 1)
-        nn.init.zeros_(self.linear.weight)
-        nn.init.zeros_(self.linear.bias)
         self.log_temperature = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         self.scale = nn.Parameter(torch.tensor(10.0))
+        self.bias = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("calibration", torch.tensor([1.0, 0.0, 0.0, 0.0]))
         for side in ("left", "right"):
             self.register_buffer(f"{side}_mean_D", torch.zeros(width))
             self.register_buffer(f"{side}_covariance_DD", torch.eye(width))
 
-    def embed(self, encoded: list[Encoded], present_BM: Tensor) -> list[Tensor]:
-        """Both sides in the shared space, unit length, [B, width] each."""
-        vectors = present_vectors(encoded, present_BM)
-        return [
-            functional.normalize(t(flatten_activations(v)), dim=-1) for t, v in zip(self.towers, vectors, strict=True)
-        ]
-
-    def forward(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+    def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return logits [B, 2] whose softmax is (no, yes)."""
-        score_B = self.evidence(fused, encoded, present_BM) @ self.calibration[:3] + self.calibration[3]
+        if self.training:
+            score_B = self.raw(fused)
+        else:
+            score_B = self.evidence(fused, present_BM) @ self.calibration[:3] + self.calibration[3]
         return torch.stack([-score_B / 2, score_B / 2], dim=1)
 
-    def evidence(self, fused: FusionOutput, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
-        """What the score is made of [B, 3]: the raw score, and the cosine as each side's cohort sees it.
+    def raw(self, fused: FusionOutput) -> Tensor:
+        """The score that training moves, s cos + b [B]."""
+        left_BD, right_BD = sides(fused)
+        raw_B: Tensor = self.scale * (left_BD * right_BD).sum(1) + self.bias
+        return raw_B
+
+    def evidence(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
+        """What the calibrated score is made of [B, 3]: the raw score, and the cosine as each side's cohort sees it.
 
         A bland caption is near to every photo, a sharp one to none. The second number says how far the cosine
         lies above what the left item gives with the training items of the right side, in standard deviations;
         the third the other way round (S-norm: Auckenthaler, Carey, Lloyd-Thomas 2000, with both moments in
         closed form).
         """
-        left_BD, right_BD = self.embed(encoded, present_BM)
-        both_B = present_BM.all(1)
+        left_BD, right_BD = sides(fused)
         cosine_B = (left_BD * right_BD).sum(1)
-        raw_B = self.scale * torch.where(both_B, cosine_B, torch.zeros_like(cosine_B))
-        raw_B = raw_B + self.linear(fused.fused_BD).squeeze(1)
-        if self.training:
-            zeros_B = torch.zeros_like(raw_B)
-            return torch.stack([raw_B, zeros_B, zeros_B], dim=1)
-        seen = []
+        both_B = present_BM.all(1)
+        seen = [self.raw(fused)]
         for item_BD, mean_D, covariance_DD in (
             (left_BD, self.right_mean_D, self.right_covariance_DD),
             (right_BD, self.left_mean_D, self.left_covariance_DD),
         ):
             spread_B = ((item_BD @ covariance_DD) * item_BD).sum(1).clamp(min=1e-12).sqrt()
             seen.append(torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B)))
-        return torch.stack([raw_B, *seen], dim=1)
+        return torch.stack(seen, dim=1)
 
     @torch.no_grad()
     def set_cohort(self, left_ND: Tensor, right_ND: Tensor) -> None:
@@ -113,24 +106,25 @@ class PairHead(nn.Module):
         self.calibration.copy_(torch.tensor(list(weights), dtype=self.calibration.dtype))
 
     def alignment_loss(
-        self, encoded: list[Encoded], present_BM: Tensor, group_B: Tensor, key_BM: Tensor
+        self, fused: FusionOutput, present_BM: Tensor, group_B: Tensor, key_BM: Tensor, right_B: Tensor
     ) -> Tensor | None:
-        """Symmetric cross-entropy over the batch of right pairs.
+        """Symmetric cross-entropy over the right pairs of a batch.
 
         Args:
-            encoded: The two modalities of right pairs.
+            fused: The batch, fused.
             present_BM: What is there.
             group_B: Pairs of one group (captions of one photo) are never negatives of each other.
             key_BM: Item number of each side; an item that occurs twice is never its own negative.
+            right_B: True for right pairs; the others take no part.
 
         Returns:
-            A scalar, or None when fewer than two complete pairs are there.
+            A scalar, or None when fewer than two complete right pairs are there.
         """
-        complete_B = present_BM.all(1)
-        if int(complete_B.sum()) < 2:
+        chosen_B = present_BM.all(1) & right_B
+        if int(chosen_B.sum()) < 2:
             return None
-        left_BD, right_BD = (side[complete_B] for side in self.embed(encoded, present_BM))
-        same_BB = same_items(group_B[complete_B], key_BM[complete_B])
+        left_BD, right_BD = (side[chosen_B] for side in sides(fused))
+        same_BB = same_items(group_B[chosen_B], key_BM[chosen_B])
         return contrastive_loss(left_BD, right_BD, same_BB, self.log_temperature.clamp(max=MAX_LOG_SCALE).exp())
 
 
@@ -156,11 +150,7 @@ def contrastive_loss(left_BD: Tensor, right_BD: Tensor, same_BB: Tensor, scale: 
     return (functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)) / 2
 
 
-def flatten_activations(vector_BD: Tensor) -> Tensor:
-    """Square root of rows that hold no negative number, other rows as they are.
-
-    Pooled ReLU features are heavy-tailed; the root evens them out (power normalisation: Perronnin, Sanchez, Mensink
-    2010). Decided row by row, so that a row's result does not depend on its batch.
-    """
-    positive_B1 = (vector_BD >= 0).all(1, keepdim=True)
-    return torch.where(positive_B1, vector_BD.clamp(min=1e-12).sqrt(), vector_BD)
+def sides(fused: FusionOutput) -> tuple[Tensor, Tensor]:
+    """The two unit vectors of each row [B, D]; zeros where a side is missing."""
+    assert fused.tokens is not None
+    return fused.tokens[:, 0], fused.tokens[:, 1]
