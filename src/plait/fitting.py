@@ -6,16 +6,18 @@ trained on the same rows, so that a report can say what fusing was worth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
-from plait.batches import RowBatches, predict_logits
+from plait.aids import chosen_aids
+from plait.batches import RowBatches, Source, head_losses, predict_logits
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS, Calibrated, SeenBatch
 from plait.model import PlaitConfig, PlaitModel
@@ -26,6 +28,7 @@ from plait.train import History, train_model
 
 Progress = Callable[[int, int, str], None]
 JUDGED_AT_ONCE = 1024
+MEASURED_AT_MOST = 8192  # training rows whose loss gradient blending measures after each epoch
 
 
 @dataclass
@@ -92,12 +95,31 @@ def fit_model(
         plan.settings.train,
         folder,
         score=score if len(plan.val) else None,
+        watch=blending_watch(plan, model, sources, index_NM),
         higher_is_better=plan.task.higher_is_better,
         resume=resume,
         progress=progress,
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
     return model, history
+
+
+def blending_watch(
+    plan: Plan, model: PlaitModel, sources: dict[str, Source], index_NM: np.ndarray
+) -> Callable[[PlaitModel], dict[str, float]] | None:
+    """What gradient blending looks at after each epoch, or None where it is off."""
+    if model.aids is None or model.aids.blending is None:
+        return None
+    seen = plan.train[:: math.ceil(len(plan.train) / MEASURED_AT_MOST)]
+    sets = [RowBatches(sources, index_NM[rows], plan.target[rows]) for rows in (seen, plan.val)]
+    names = [*model.config.modality_names, "joint"]
+
+    def watch(current: PlaitModel) -> dict[str, float]:
+        blending = cast(Any, current.aids).blending
+        blending.observe(*(head_losses(current, rows) for rows in sets))
+        return {f"blending_{n}": float(w) for n, w in zip(names, blending.weights_K.tolist(), strict=True)}
+
+    return watch
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
@@ -126,6 +148,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     if alone and "raw" in options:
         options["raw"] = False
     head = settings.task.head if not alone else "label"
+    lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     config = PlaitConfig(
         modalities=modalities,
         fusion={
@@ -140,6 +163,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         modality_dropout=settings.train.modality_dropout or 0.0,
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         class_weights=_class_weights(plan) if settings.task.class_weights else None,
+        aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )
     model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
     model.fusion.start_from(plan.target[plan.train], config.class_weights)
@@ -186,7 +210,7 @@ class ModelRows:
             batch = self.rows.__getitems__(positions[start : start + JUDGED_AT_ONCE])
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
-            encoded = self.model.encode(inputs)
+            encoded = self.model.encode(inputs, present)
             yield SeenBatch(encoded, present, partial(self.model.fusion, encoded, present))
 
 
