@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from plait.encoders.base import Encoded
-from plait.fusion import CosineFusion, EncodedDims, FusionOutput
+from plait.fusion import Calibrated, CosineFusion, EncodedDims, FusionOutput, SeenBatch
 from plait.heads import HEADS, DirectHead, LabelHead, PairHead
 
 DIMS = [EncodedDims(5), EncodedDims(7)]
@@ -174,3 +177,33 @@ def test_direct_head_hands_late_logits_on_and_refuses_features() -> None:
     assert torch.equal(DirectHead(DIMS, 3, 3)(FusionOutput(logits_BC), both(1)), logits_BC)
     with pytest.raises(ValueError, match="needs a late fusion, whose vector is as wide as the 3 outputs; got width 8"):
         DirectHead(DIMS, 8, 3)
+
+
+class FakeRows:
+    """Rows as ``calibrate_from`` sees them."""
+
+    def __init__(self, fused: FusionOutput, target: np.ndarray) -> None:
+        self.fused, self.target = fused, target
+
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
+        for part in torch.from_numpy(np.arange(len(self.target)) if chosen is None else chosen).split(16):
+            batch = FusionOutput(self.fused.fused_BD[part], tokens=self.fused.tokens[part])
+            yield SeenBatch([], both(len(part)), partial(lambda b: b, batch))
+
+
+def test_calibration_takes_the_cohort_of_right_training_pairs_and_the_weights_of_validation() -> None:
+    head = pair_head()
+    assert isinstance(head, Calibrated) and not isinstance(LabelHead(DIMS, 2, 3), Calibrated)
+    train = FakeRows(unit_sides(40), np.arange(40) % 2)
+    val = FakeRows(unit_sides(30, seed=1), np.arange(30) % 3 % 2)
+    before = head.calibration.clone()
+    with torch.no_grad():
+        head.calibrate_from(train, FakeRows(unit_sides(30, seed=1), np.ones(30, dtype=np.int64)))  # one class: nothing
+        assert torch.equal(head.calibration, before)
+        head.calibrate_from(train, val)
+        torch.testing.assert_close(head.left_mean_D, train.fused.tokens[1::2, 0].mean(0))
+        evidence = torch.cat([head.evidence(b.fuse(), b.present_BM) for b in val.batches()]).numpy()
+    spread = evidence.std(0)
+    model = LogisticRegression(C=100.0).fit(evidence / spread, val.target)
+    wanted = [*(model.coef_[0] / spread), model.intercept_[0]]
+    np.testing.assert_allclose(head.calibration.numpy(), wanted, rtol=1e-5)

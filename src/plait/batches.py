@@ -177,3 +177,35 @@ def predict_logits(
         model.train(was_training)
     num_outputs = cast(Any, model.config).num_outputs
     return np.concatenate(parts) if parts else np.zeros((0, num_outputs), dtype=np.float32)
+
+
+def head_losses(model: torch.nn.Module, rows: RowBatches, *, batch_size: int = 512) -> Tensor:
+    """Task loss over these rows of each modality's auxiliary head, then of the joint answer, [M + 1].
+
+    Args:
+        model: A ``PlaitModel`` with auxiliary heads; its training mode is restored.
+        rows: Rows with targets.
+        batch_size: Rows at once.
+    """
+    plait = cast(Any, model)
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    try:
+        with torch.no_grad():
+            for start in range(0, len(rows), batch_size):
+                batch = rows.__getitems__(list(range(start, min(start + batch_size, len(rows)))))
+                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+                present, target = batch["present"].to(device), batch["target"].to(device)
+                encoded = plait.encode(inputs, present)
+                joint_BC = plait.head(plait.fusion(encoded, present), present)
+                parts.append((plait.aids.auxiliary([e.vector_BD for e in encoded]), joint_BC, present, target))
+            answers_NMC, joint_NC, present_NM, target_N = (torch.cat(column) for column in zip(*parts, strict=True))
+            whole_N1 = torch.ones_like(present_NM[:, :1])
+            losses_M = plait.modality_losses(answers_NMC, present_NM, target_N, plait.task.loss)
+            joint_1 = plait.modality_losses(joint_NC[:, None], whole_N1, target_N, plait.row_loss)
+            losses = torch.cat([losses_M, joint_1])
+    finally:
+        model.train(was_training)
+    return losses

@@ -6,20 +6,20 @@ trained on the same rows, so that a report can say what fusing was worth.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
-from plait.batches import RowBatches, predict_logits
+from plait.aids import chosen_aids
+from plait.batches import RowBatches, Source, head_losses, predict_logits
 from plait.encoders.base import Encoder
-from plait.fusion import FUSIONS
-from plait.heads import PairHead
-from plait.heads.pair import sides
+from plait.fusion import FUSIONS, Calibrated, SeenBatch
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import Inputs, Prepared
 from plait.settings import RunSettings
@@ -28,6 +28,7 @@ from plait.train import History, train_model
 
 Progress = Callable[[int, int, str], None]
 JUDGED_AT_ONCE = 1024
+MEASURED_AT_MOST = 8192  # training rows whose loss gradient blending measures after each epoch
 
 
 @dataclass
@@ -74,7 +75,6 @@ def fit_model(
     torch.manual_seed(plan.settings.train.seed)
     model = build_model(plan, names)
     sources = {n: plan.prepared.sources[n] for n in names}
-    pairs = isinstance(model.head, PairHead)
     index_NM = plan.prepared.rows.index_NM[:, columns]
     rows = RowBatches(
         sources,
@@ -84,12 +84,11 @@ def fit_model(
         fresh_pairs=plan.fresh_pairs and len(names) > 1,
         seed=plan.settings.train.seed,
     )
-    val = RowBatches(sources, index_NM[plan.val])
-    right = RowBatches(sources, index_NM[plan.train[plan.target[plan.train] == 1]] if pairs else index_NM[:0])
+    val = RowBatches(sources, index_NM[plan.val], plan.target[plan.val])
     val_target = natural_target(plan.task, plan.target[plan.val], plan.labels)
 
     def score(current: PlaitModel) -> dict[str, float]:
-        calibrate_pairs(current, right, val, plan.target[plan.val])
+        calibrate(current, rows, val)
         outputs = plan.task.activate(predict_logits(current, val), plan.labels)
         metrics = plan.task.metrics(val_target, outputs)
         numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
@@ -102,6 +101,7 @@ def fit_model(
         plan.settings.train,
         folder,
         score=score if len(plan.val) else None,
+        watch=blending_watch(plan, model, sources, index_NM),
         higher_is_better=plan.task.higher_is_better,
         resume=resume,
         checkpoints=checkpoints,
@@ -109,6 +109,24 @@ def fit_model(
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
     return model, history
+
+
+def blending_watch(
+    plan: Plan, model: PlaitModel, sources: dict[str, Source], index_NM: np.ndarray
+) -> Callable[[PlaitModel], dict[str, float]] | None:
+    """What gradient blending looks at after each epoch, or None where it is off."""
+    if model.aids is None or model.aids.blending is None:
+        return None
+    seen = plan.train[:: math.ceil(len(plan.train) / MEASURED_AT_MOST)]
+    sets = [RowBatches(sources, index_NM[rows], plan.target[rows]) for rows in (seen, plan.val)]
+    names = [*model.config.modality_names, "joint"]
+
+    def watch(current: PlaitModel) -> dict[str, float]:
+        blending = cast(Any, current.aids).blending
+        blending.observe(*(head_losses(current, rows) for rows in sets))
+        return {f"blending_{n}": float(w) for n, w in zip(names, blending.weights_K.tolist(), strict=True)}
+
+    return watch
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
@@ -137,6 +155,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     if alone and "raw" in options:
         options["raw"] = False
     head = settings.task.head if not alone else "label"
+    lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     config = PlaitConfig(
         modalities=modalities,
         fusion={
@@ -151,8 +170,11 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         modality_dropout=settings.train.modality_dropout or 0.0,
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         class_weights=_class_weights(plan) if settings.task.class_weights else None,
+        aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )
-    return PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    model.fusion.start_from(plan.target[plan.train], config.class_weights)
+    return model
 
 
 def fit_companions(
@@ -169,42 +191,34 @@ def fit_companions(
     }
 
 
-def calibrate_pairs(model: PlaitModel, train: RowBatches, val: RowBatches, target: np.ndarray) -> None:
-    """Fit the pair head's calibration: cohort moments on training items, four weights on validation pairs.
-
-    Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new
-    ones (Platt 1999: a logistic regression on held-out scores).
-    """
-    head = model.head
-    if not isinstance(head, PairHead) or len(np.unique(target)) < 2:
-        return
-    head.set_cohort(*gather_evidence(model, train, embed=True))
-    evidence = gather_evidence(model, val, embed=False)[0].double().cpu().numpy()
-    spread = evidence.std(0)
-    spread[spread == 0] = 1.0
-    fitted = LogisticRegression(C=100.0).fit(evidence / spread, target)
-    head.calibrate([*(fitted.coef_[0] / spread), float(fitted.intercept_[0])])
-
-
-def gather_evidence(model: PlaitModel, rows: RowBatches, *, embed: bool) -> list[torch.Tensor]:
-    """Embedded sides of complete rows, or the pair head's evidence of all rows, batch by batch."""
-    head = cast(PairHead, model.head)
-    device = next(model.parameters()).device
+def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:
+    """Let fusion and head fit on validation rows what must not be fitted by gradient on training rows."""
     was_training = model.training
     model.train(False)
-    parts: list[list[torch.Tensor]] = []
-    with torch.inference_mode():
-        for start in range(0, len(rows), JUDGED_AT_ONCE):
-            batch = rows.__getitems__(list(range(start, min(start + JUDGED_AT_ONCE, len(rows)))))
+    with torch.no_grad():
+        for part in (model.fusion, model.head):
+            if isinstance(part, Calibrated):
+                part.calibrate_from(ModelRows(model, train), ModelRows(model, val))
+    model.train(was_training)
+
+
+class ModelRows:
+    """Rows as a model sees them, for ``calibrate_from``."""
+
+    def __init__(self, model: PlaitModel, rows: RowBatches) -> None:
+        assert rows.target is not None
+        self.model, self.rows, self.target = model, rows, rows.target.numpy()
+
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
+        """All rows in order, or those at the positions ``chosen``, many at once."""
+        device = next(self.model.parameters()).device
+        positions = list(range(len(self.rows))) if chosen is None else chosen.tolist()
+        for start in range(0, len(positions), JUDGED_AT_ONCE):
+            batch = self.rows.__getitems__(positions[start : start + JUDGED_AT_ONCE])
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
-            fused = model.fusion(model.encode(inputs), present)
-            if embed:
-                parts.append([side[present.all(1)] for side in sides(fused)])
-            else:
-                parts.append([head.evidence(fused, present)])
-    model.train(was_training)
-    return [torch.cat(columns) for columns in zip(*parts, strict=True)]
+            encoded = self.model.encode(inputs, present)
+            yield SeenBatch(encoded, present, partial(self.model.fusion, encoded, present))
 
 
 def natural_target(task: Task, target: np.ndarray, labels: LabelState) -> np.ndarray:

@@ -7,6 +7,8 @@ model. ``__init__`` builds from the config alone and reads no weights.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,12 +16,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as hf_logging
 
+from plait.aids import TrainingAids
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
 from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 from plait.heads import HEADS
 from plait.heads.pair import PairHead
 from plait.tasks import TASKS
+
+RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 hf_logging.disable_progress_bar()  # a bar of its own for each small file; Plait shows one bar for the whole work
 
@@ -37,6 +42,7 @@ class PlaitConfig(PreTrainedConfig):
         modality_dropout: Probability that a modality is hidden from a training row, in [0, 1).
         alignment: Weight of the head's alignment term.
         class_weights: Weight of each class in the loss, or None.
+        aids: Training aids that are on, by name, with their strength.
     """
 
     model_type = "plait"
@@ -51,6 +57,7 @@ class PlaitConfig(PreTrainedConfig):
         modality_dropout: float = 0.0,
         alignment: float = 0.0,
         class_weights: list[float] | None = None,
+        aids: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -62,6 +69,7 @@ class PlaitConfig(PreTrainedConfig):
         self.modality_dropout = modality_dropout
         self.alignment = alignment
         self.class_weights = class_weights
+        self.aids = aids or {}
 
     @property
     def modality_names(self) -> list[str]:
@@ -112,6 +120,11 @@ class PlaitModel(PreTrainedModel):
         )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
+        self.aids = (
+            TrainingAids(dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"])
+            if config.aids
+            else None
+        )
         self.post_init()
 
     @classmethod
@@ -126,8 +139,13 @@ class PlaitModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself; nothing is overwritten here."""
 
-    def encode(self, inputs: dict[str, dict[str, Tensor]]) -> list[Encoded]:
-        """Encoded modalities in model order; what came encoded already passes through."""
+    def encode(self, inputs: dict[str, dict[str, Tensor]], present: Tensor | None = None) -> list[Encoded]:
+        """Encoded modalities in model order, adapted where training aids are on.
+
+        Args:
+            inputs: As in ``forward``; what came encoded already is not encoded again.
+            present: What is there [B, M]; adapters see zeros elsewhere. None: everything.
+        """
         encoded = []
         for i, modality in enumerate(self.config.modalities):
             tensors = inputs[modality["name"]]
@@ -137,7 +155,7 @@ class PlaitModel(PreTrainedModel):
                 encoded.append(self.encoders[str(i)](**tensors))
             else:
                 raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
-        return encoded
+        return encoded if self.aids is None else self.aids.adapt(encoded, present)
 
     def forward(
         self,
@@ -159,16 +177,20 @@ class PlaitModel(PreTrainedModel):
         Returns:
             ``logits`` [B, C], ``weights`` [B, M] or None, ``attention``, and ``loss`` when a target was given.
         """
-        encoded = self.encode(inputs)
+        encoded = self.encode(inputs, present)
+        there = present
         present = self._hide(present) if self.training else present
         fused = self.fusion(encoded, present)
         logits_BC = self.head(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
             weights_C = self.class_weights_C if self.config.class_weights else None
-            loss = self.task.loss(logits_BC, target, weights_C).mean()
+            loss = self.row_loss(logits_BC, target, weights_C).mean()
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, present, target)
+            if self.aids is not None and self.training:
+                losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
+                loss = self.aids(loss, encoded, there, target, group, keys, losses)
             if self.config.alignment and self.training and group is not None and keys is not None:
                 term = self.head.alignment_loss(fused, present, group, keys, target == 1)
                 loss = loss if term is None else loss + self.config.alignment * term
@@ -177,15 +199,29 @@ class PlaitModel(PreTrainedModel):
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
         return output
 
+    def row_loss(self, logits_BC: Tensor, target: Tensor, weights_C: Tensor | None) -> Tensor:
+        """Loss of each row [B]: a late fusion's own, where it has one, or the task's."""
+        own_B = self.fusion.row_loss(logits_BC, target, weights_C)
+        return self.task.loss(logits_BC, target, weights_C) if own_B is None else own_B
+
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""
+        return self.modality_losses(logits_BMC, present_BM, target, self.row_loss).mean()
+
+    def modality_losses(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor, row_loss: RowLoss) -> Tensor:
+        """Mean loss of each modality's answers over the rows that have it, [M]; ``row_loss`` gives that of each row."""
         weights_C = self.class_weights_C if self.config.class_weights else None
         terms = []
         for m in range(logits_BMC.shape[1]):
-            loss_B = self.task.loss(logits_BMC[:, m], target, weights_C)
+            loss_B = row_loss(logits_BMC[:, m], target, weights_C)
             there_B = present_BM[:, m].to(loss_B.dtype)
             terms.append((loss_B * there_B).sum() / there_B.sum().clamp(min=1.0))
-        return torch.stack(terms).mean()
+        return torch.stack(terms)
+
+    def before_step(self) -> None:
+        """To be called between backward and the optimizer's step: aids that change gradients do so here."""
+        if self.aids is not None:
+            self.aids.before_step(self.encoders)
 
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout (Neverova et al. 2016): hide modalities at random, never the last one of a row."""

@@ -8,6 +8,7 @@ import platform
 from typing import Any, Protocol, cast
 
 from plait import __version__
+from plait.aids import AIDS
 from plait.data.schema import Schema
 from plait.encoders.base import Encoder
 from plait.model import PlaitModel
@@ -81,9 +82,19 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
                 "interaction": model.fusion.interaction,
             },
             "head": cast(Any, model.config).head["name"],
+            **({"training aids": describe_aids(cast(Any, model.config).aids)} if model.aids is not None else {}),
             "sees interactions between modalities": "yes" if model.sees_interactions else "no",
             "parameters": {"total": inside_total + sum(frozen.values()), "trained": trained},
         },
         "settings": to_dict(fitted.settings),
         "versions": versions(),
     }  # fmt: skip
+
+
+def describe_aids(chosen: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """Training aids that were on: strength, equation and paper of each."""
+    return {
+        name: {"strength": strength, "equation": AIDS.get(name).equation, "paper": AIDS.get(name).paper}
+        for name, strength in chosen.items()
+        if name in AIDS
+    }

@@ -17,6 +17,7 @@ from plait.settings import FusionSettings, RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 SMALL_PHOTO = 160
+NO_AIDS = {"alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0}
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def classic(facts: Facts) -> dict[str, dict[str, Any]]:
         "task": {"head": "label"},
         "train": {
             "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0,
-            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, "alignment": 0.0,
+            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, **NO_AIDS,
             "batch_size": small_batch(facts.num_train, 64),
         },
     }  # fmt: skip
@@ -61,7 +62,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         "task": {"head": "label"},
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
-            "schedule": "cosine", "warmup": 0.05, "patience": 8, "modality_dropout": 0.1, "alignment": 0.0,
+            "schedule": "cosine", "warmup": 0.05, "patience": 8, "modality_dropout": 0.1, **NO_AIDS,
             "batch_size": small_batch(facts.num_train, 256),
         },
     }  # fmt: skip
@@ -97,7 +98,7 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     """Fill every open setting from the recipe.
 
     A fusion named by the user keeps its own default options; the recipe's options, and a head that needs the recipe's
-    fusion, go with that fusion only.
+    fusion, go with that fusion only, and the recipe's weight of alignment with the pair head only.
     """
     chosen = RECIPES.get(settings.recipe)(facts)
     groups: dict[str, Any] = {}
@@ -112,6 +113,8 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups[group] = replace(current, **open_values)
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
+    if settings.train.alignment is None and groups["task"].head != "pair":
+        groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)
 
 

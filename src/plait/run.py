@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from plait.aids import check_aids, chosen_aids
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
@@ -184,6 +185,11 @@ def open_run(
         photo_side(table, schema),
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+    check_aids(
+        chosen_aids(settings.train, pair_head=settings.task.head == "pair"),
+        task=task_name, output_kind=task.output_kind, num_modalities=len(schema.modalities),
+        num_validation=int((split[usable] == "val").sum()),
+    )  # fmt: skip
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(settings, table, schema, task, values, usable, split, notes, probe.bad, fresh_pairs)
 

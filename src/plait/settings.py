@@ -8,6 +8,7 @@ holds no guesses.
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -131,7 +132,17 @@ class TrainSettings:
     modality_dropout: float | None = None
     """Probability that a modality is hidden from a training row (one always stays), in [0, 1)."""
     alignment: float | None = None
-    """Weight of the contrastive alignment term of the pair head."""
+    """Weight of contrastive alignment: the pair head's own term, or with any other head one over all modalities."""
+    auxiliary: float | None = None
+    """Weight of each modality's own loss beside the joint one (auxiliary heads)."""
+    gradient_blending: bool | None = None
+    """Weigh each modality's loss and the joint one by how well what it learns generalises, epoch by epoch."""
+    ogm: float | None = None
+    """How hard the gradient of a modality that is ahead of the others is slowed down (OGM); 0 leaves it alone."""
+    ogm_noise: bool = False
+    """Add noise as large as the gradient to the gradients under ogm (the GE of OGM-GE)."""
+    orthogonality: float | None = None
+    """Weight of the term that keeps modalities from telling the same."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     seed: int = 0
@@ -186,6 +197,12 @@ class RunSettings:
         ):
             if share is not None and not 0 <= share < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {share}")
+        for name in ("alignment", "auxiliary", "ogm", "orthogonality"):
+            weight = getattr(self.train, name)
+            if weight is not None and not 0 <= weight < math.inf:
+                raise ValueError(f"train.{name} must be 0 or more, got {weight}")
+        if self.train.ogm_noise and (self.train.ogm is None or self.train.ogm == 0):
+            raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type --set train.ogm=0.5 too")
         if self.train.learning_rate is not None and not self.train.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.train.learning_rate}")
 

@@ -32,6 +32,7 @@ from plait.settings import TrainSettings
 
 logger = logging.getLogger(__name__)
 Score = Callable[[PlaitModel], dict[str, float]]
+Watch = Callable[[PlaitModel], dict[str, float]]
 Progress = Callable[[int, int, str], None]
 BEST_FILE = "best.safetensors"
 STATE_FILE = "plait_state.json"
@@ -55,6 +56,7 @@ def train_model(
     folder: Path,
     *,
     score: Score | None = None,
+    watch: Watch | None = None,
     higher_is_better: bool = True,
     resume: bool = False,
     checkpoints: bool = True,
@@ -69,6 +71,7 @@ def train_model(
         settings: Resolved settings (nothing None but ``threads``).
         folder: Where checkpoints live while the run lasts.
         score: Called after each epoch; returns named validation numbers, the selecting one under "score".
+        watch: Called before the first epoch and after each, ahead of ``score``; returns numbers for the history.
         higher_is_better: Direction of "score".
         resume: Go on from the last whole checkpoint in ``folder``, if there is one.
         checkpoints: Write one each epoch; without them a stopped run begins anew.
@@ -126,7 +129,7 @@ def train_model(
         callbacks=[judge],
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    judge.trainer = trainer
+    judge.trainer, judge.watch = trainer, watch
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -148,8 +151,8 @@ def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Op
         groups.setdefault((rate, decay), []).append(parameter)
     listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum)
-    return torch.optim.AdamW(listed, lr=settings.learning_rate)
+        return torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum, fused=True)
+    return torch.optim.AdamW(listed, lr=settings.learning_rate, fused=True)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -211,10 +214,17 @@ class _Judge(TrainerCallback):
         self.history = History()
         self.best: dict[str, torch.Tensor] = {}
         self.trainer: _WatchedTrainer | None = None
+        self.watch: Watch | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows which epoch it is."""
         self.rows.set_epoch(len(self.history.epochs))
+        if self.watch is not None and not self.history.epochs:
+            self.watch(self.model)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Let training aids change the gradients."""
+        self.model.before_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Show where training is."""
@@ -228,6 +238,7 @@ class _Judge(TrainerCallback):
         epoch = len(self.history.epochs) + 1
         record = {"epoch": float(epoch), "train_loss": trainer.epoch_loss / max(1, trainer.epoch_steps)}
         trainer.epoch_loss, trainer.epoch_steps = 0.0, 0
+        record |= self.watch(self.model) if self.watch is not None else {}
         numbers = self.score(self.model) if self.score is not None else {}
         record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
         value = numbers.get("score")

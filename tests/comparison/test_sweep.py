@@ -213,4 +213,10 @@ def test_settings_of_a_run_differ_only_where_they_must() -> None:
     made = run_settings(set_values(RESOLVED, ["train.patience=8"]), method, Configuration(0.1, 0.2, 8), 4)
     assert (made.fusion.name, made.fusion.width, made.fusion.dropout, made.fusion.options) == ("gated", 8, 0.2, {})
     assert (made.train.learning_rate, made.train.seed, made.train.patience) == (0.1, 4, 0)
+    aligned = set_values(RESOLVED, ["train.alignment=5"])
+    pair = choose_methods("matching", ["a", "b"], "pair_head")[0]
+    one = Configuration(0.1, 0.2, 8)
+    assert run_settings(aligned, method, one, 0).train.alignment == 0.0  # the recipe means it for the pair head
+    assert run_settings(aligned, pair, one, 0).train.alignment == 5.0
+    assert run_settings(aligned, method, one, 0, align_all=True).train.alignment == 5.0
     assert made.train.epochs == RESOLVED.train.epochs and made.encoders == RESOLVED.encoders

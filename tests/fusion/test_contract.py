@@ -11,7 +11,7 @@ import torch
 from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns, take
 
 from plait.encoders.base import Encoded
-from plait.fusion import FUSIONS
+from plait.fusion import FUSIONS, OutputSpec
 from plait.model import PlaitConfig, PlaitModel
 
 NAMES = FUSIONS.names()
@@ -33,16 +33,32 @@ VARIANTS = [
     ("block", {"rank": 2}),
     ("mcb", {"sketch": 37}),
     ("mmtm", {"ratio": 2}),
+    ("self_attention", {"layers": 1, "heads": 2}),
+    ("cross_attention", {"layers": 2, "memory_layers": 1, "heads": 2}),
+    ("bottleneck", {"layers": 3, "num_bottlenecks": 2, "heads": 2}),
+    ("perceiver", {"layers": 0, "num_latents": 3, "heads": 2}),
+    ("mixture_of_experts", {"normalise": False}),
+    ("late_mean", {"hidden_layers": 1}),
+    ("late_weighted", {"hidden_layers": 2, "normalise": False}),
+    ("late_stacking", {"hidden_layers": 1}),
+    ("product_of_experts", {"hidden_layers": 1}),
+    ("evidential", {"hidden_layers": 1, "joint": True}),
 ]
 SHARED_OPTIONS = {"normalise": False, "dropout": 0.5}
 GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
-WITH_WEIGHTS = {"weighted_sum", "gated"}
+# Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
+LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late} | {("evidential", "annealing")}
+# Methods in which one number says how much each modality counts.
+WITH_WEIGHTS = {"weighted_sum", "gated", "mixture_of_experts", "late_mean", "late_weighted"}
 IDS = [name + "".join(f"-{k}={v}" for k, v in options.items()) for name, options in VARIANTS]
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
 
 
 def test_the_families_of_the_design_are_there() -> None:
     assert set(NAMES) >= {"weighted_sum", "concat", "gated", "product", "co_attention"}
+    assert set(NAMES) >= {"self_attention", "cross_attention", "bottleneck", "perceiver", "mixture_of_experts"}
+    late = {"late_mean", "late_weighted", "late_stacking", "product_of_experts", "evidential"}
+    assert {name for name in NAMES if FUSIONS.get(name).is_late} == late
     for name in NAMES:
         assert FUSIONS.get(name).info.name == name
 
@@ -158,7 +174,7 @@ def own_options(name: str) -> list[str]:
     return [p.name for p in signature if p.default is not inspect.Parameter.empty and p.name != "outputs"]
 
 
-OPTIONS = [(name, option) for name in NAMES for option in own_options(name) if (name, option) not in GUARDS]
+OPTIONS = [(name, option) for name in NAMES for option in own_options(name) if (name, option) not in GUARDS | LEARNING]
 
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS, ids=[f"{name}-{option}" for name, option in OPTIONS])
@@ -207,8 +223,9 @@ def test_attention_is_a_distribution_over_real_tokens(name: str) -> None:
         assert (attention_BT[~encoded[m].mask_BT] == 0).all()
 
 
-def test_a_row_whose_tokens_are_all_masked_is_finite() -> None:
-    fusion = make_fusion("co_attention", 2)
+@pytest.mark.parametrize("name", [name for name in NAMES if FUSIONS.get(name).info.needs_tokens])
+def test_a_row_whose_tokens_are_all_masked_is_finite(name: str) -> None:
+    fusion = make_fusion(name, 2)
     encoded = make_encoded(2, 3)
     encoded[0].mask_BT[1] = False
     assert torch.isfinite(fusion(encoded, torch.ones(3, 2, dtype=torch.bool)).fused_BD).all()
@@ -217,11 +234,27 @@ def test_a_row_whose_tokens_are_all_masked_is_finite() -> None:
 def test_no_modality_and_bad_options_are_refused() -> None:
     for name in NAMES:
         with pytest.raises(ValueError, match="at least one modality"):
-            FUSIONS.get(name)([], WIDTH)
-    with pytest.raises(ValueError, match="multiple of heads, got width=8 and heads=3"):
-        make_fusion("co_attention", 2, heads=3)
+            FUSIONS.get(name)([], WIDTH, **({"outputs": OutputSpec(2)} if FUSIONS.get(name).is_late else {}))
+    for name in ("co_attention", "self_attention", "cross_attention", "bottleneck", "perceiver"):
+        with pytest.raises(ValueError, match="multiple of heads, got width=8 and heads=3"):
+            make_fusion(name, 2, heads=3)
     with pytest.raises(ValueError, match="hidden_layers must be 0 or more, got -1"):
         make_fusion("concat", 2, hidden_layers=-1)
+    for name, option, value, least in [
+        ("self_attention", "layers", 0, 1),
+        ("cross_attention", "layers", 0, 1),
+        ("cross_attention", "memory_layers", -1, 0),
+        ("bottleneck", "layers", 1, 2),
+        ("bottleneck", "num_bottlenecks", 0, 1),
+        ("perceiver", "layers", -1, 0),
+        ("perceiver", "num_latents", 0, 1),
+        ("late_mean", "hidden_layers", -1, 0),
+        ("evidential", "annealing", 0, 1),
+    ]:
+        with pytest.raises(ValueError, match=f"{option} must be {least} or more.*, got {value}"):
+            make_fusion(name, 2, **{option: value})
+    with pytest.raises(ValueError, match="'mixture_of_experts' takes at most 6 modalities, got 7"):
+        make_fusion("mixture_of_experts", 7)
 
 
 @every_variant
@@ -264,7 +297,7 @@ def test_number_of_parameters_is_the_declared_formula(name: str, options: dict[s
     d = [each.vector_dim for each in fusion.dims]
     known = {
         "d": d, "t": [each.token_dim for each in fusion.dims], "D": sum(d), "M": count, "h": WIDTH, "C": WIDTH,
-        "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
+        "kind": "classes", "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
     }  # fmt: skip
     defaults = inspect.signature(type(fusion)).parameters.values()
     known |= {p.name: p.default for p in defaults if p.default is not inspect.Parameter.empty} | options

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns
+from numpy_steps import affine, gelu, norm, parameters, softmax
+from planted_xor import xor_accuracy
 
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims
 
 COUNT = 3
-
-
-def norm(x: np.ndarray) -> np.ndarray:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt((centred**2).mean(-1, keepdims=True) + 1e-5)
-
-
-def softmax(x: np.ndarray, axis: int = 0) -> np.ndarray:
-    e = np.exp(x - x.max(axis, keepdims=True))
-    return e / e.sum(axis, keepdims=True)
-
-
-def gelu(x: np.ndarray) -> np.ndarray:
-    from math import erf, sqrt
-
-    return x * 0.5 * (1 + np.vectorize(erf)(x / sqrt(2)))
-
-
-def affine(p: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
-    return x @ p[f"{name}.weight"].T + p.get(f"{name}.bias", 0.0)
-
-
-def parameters(fusion: torch.nn.Module) -> dict[str, np.ndarray]:
-    return {k: v.detach().numpy() for k, v in fusion.named_parameters()}
 
 
 def weighted_sum_row(p: dict, x: list[np.ndarray], there: list[int]) -> np.ndarray:
@@ -105,11 +83,11 @@ ROWS = {
 }
 
 
-def test_every_fusion_has_an_equation() -> None:
-    """Each test file of this folder that transcribes equations has a ROWS: name -> function."""
-    files = sorted(path.stem for path in Path(__file__).parent.glob("test_*.py"))
-    told = [name for file in files for name in getattr(import_module(file), "ROWS", {})]
-    assert sorted(told) == sorted(FUSIONS.names())
+def test_every_fusion_has_an_equation_here() -> None:
+    """Here or in a file beside this one: every file's ROWS holds its transcriptions by name."""
+    files = [path.stem for path in Path(__file__).parent.glob("test_*.py")]
+    transcribed = [name for file in files for name in getattr(importlib.import_module(file), "ROWS", {})]
+    assert sorted(transcribed) == sorted(FUSIONS.names())
 
 
 @pytest.mark.parametrize(
@@ -171,48 +149,13 @@ def test_raw_alpha_worked_by_hand() -> None:
     assert out.weights_BM.tolist() == [[0.25, 0.75], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]
 
 
-def xor_accuracy(name: str, options: dict) -> float:
-    """Accuracy on the four XOR cells (with noise) after a short training of fusion and linear head."""
-    torch.manual_seed(0)
-    sign_N2 = torch.tensor([[a, b] for a in (-1.0, 1.0) for b in (-1.0, 1.0)]).repeat(64, 1)
-    y = (sign_N2[:, 0] * sign_N2[:, 1] > 0).long()
-    encoded = []
-    for m in range(2):
-        direction_D = torch.tensor([1.0, -1.0, 0.5, -0.5])
-        vector_BD = sign_N2[:, m : m + 1] * direction_D + 0.1 * torch.randn(len(y), 4)
-        tokens_BTD = torch.randn(len(y), 3, 4) * 0.1
-        tokens_BTD[:, 1] += sign_N2[:, m : m + 1] * direction_D
-        encoded.append(Encoded(vector_BD, tokens_BTD, torch.ones(len(y), 3, dtype=torch.bool)))
-    model = FUSIONS.get(name)([EncodedDims(4, 4)] * 2, 16, **options)
-    head = torch.nn.Linear(16, 2)
-    optimizer = torch.optim.Adam([*model.parameters(), *head.parameters()], lr=0.02)
-    present = torch.ones(len(y), 2, dtype=torch.bool)
-    for _ in range(120):
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(head(model(encoded, present).fused_BD), y).backward()
-        optimizer.step()
-    right = head(model(encoded, present).fused_BD).argmax(1) == y
-    return float(right.float().mean())
+INTERACTING = [
+    "product", "concat", "co_attention", "gated", "cosine", "tensor", "low_rank", "mfb", "mfh", "mutan", "block", "mcb",
+    "film", "mmtm",
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "product",
-        "concat",
-        "co_attention",
-        "gated",
-        "tensor",
-        "low_rank",
-        "mfb",
-        "mfh",
-        "mutan",
-        "block",
-        "mcb",
-        "film",
-        "mmtm",
-    ],
-)
+@pytest.mark.parametrize("name", INTERACTING)
 def test_interacting_fusions_solve_xor(name: str) -> None:
     assert xor_accuracy(name, {}) > 0.97
 

@@ -145,14 +145,26 @@ def check_asked(asked: RunSettings) -> None:
             raise ValueError(f"{name} cannot be set in a comparison: {instead}")
 
 
-def run_settings(base: RunSettings, method: Method, configuration: Configuration, seed: int) -> RunSettings:
-    """The settings of one run: the base, with what this run differs in."""
+def run_settings(
+    base: RunSettings, method: Method, configuration: Configuration, seed: int, *, align_all: bool = False
+) -> RunSettings:
+    """The settings of one run: the base, with what this run differs in.
+
+    Args:
+        base: Resolved settings.
+        method: The method.
+        configuration: What of the search it runs with.
+        seed: Its seed.
+        align_all: The user asked for alignment, so every method gets it; else it belongs to the pair head.
+    """
+    alignment = base.train.alignment if align_all or method.head == "pair" else 0.0
     return replace(
         base,
         fusion=FusionSettings(method.fusion, configuration.width, configuration.dropout, {}),
         task=replace(base.task, head=method.head),
         train=replace(
             base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,
+            alignment=alignment,
             tensorboard=False,
         ),
     )  # fmt: skip

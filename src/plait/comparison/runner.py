@@ -29,7 +29,7 @@ from plait.features import FeatureSet
 from plait.fitting import Plan, build_model, fit_model
 from plait.fusion import FUSIONS
 from plait.model import PlaitModel
-from plait.settings import to_dict
+from plait.settings import RunSettings, to_dict
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
@@ -73,6 +73,7 @@ class Runner:
         archive: Where finished runs are kept.
         fingerprint: Of the table.
         progress: Called with steps done, steps in all, and what runs.
+        align_all: Whether the alignment term is for every method, or for the pair head alone.
     """
 
     def __init__(
@@ -84,7 +85,10 @@ class Runner:
         archive: Archive,
         fingerprint: str,
         progress: Progress | None = None,
+        *,
+        align_all: bool = False,
     ) -> None:
+        self.align_all = align_all
         self.plan, self.test, self.configurations = plan, test, configurations
         self.num_seeds, self.archive, self.progress = num_seeds, archive, progress
         self.vectors_only = _without_tokens(plan)
@@ -297,7 +301,7 @@ class Runner:
         """The plan of one run: its settings, features without tokens unless it reads them, its seed's encoders."""
         needs_tokens = FUSIONS.get(method.fusion).info.needs_tokens
         plan = self.plan if needs_tokens else self.vectors_only
-        settings = run_settings(self.plan.settings, method, self.configurations[number], seed)
+        settings = self._settings(method, number, seed)
         return replace(plan, settings=settings, inputs=replace(plan.inputs, live=self._live(seed)))
 
     def _live(self, seed: int) -> dict[str, Any]:
@@ -314,8 +318,12 @@ class Runner:
             self.live[seed] = {n: shared[id(e)] for n, e in self.plan.inputs.live.items()}
         return self.live[seed]
 
+    def _settings(self, method: Method, number: int, seed: int) -> RunSettings:
+        configuration = self.configurations[number]
+        return run_settings(self.plan.settings, method, configuration, seed, align_all=self.align_all)
+
     def _key(self, method: Method, number: int, seed: int) -> str:
-        settings = run_settings(self.plan.settings, method, self.configurations[number], seed)
+        settings = self._settings(method, number, seed)
         facts = {"settings": to_dict(settings), "modalities": method.modalities, "table": self.fingerprint}
         return run_key({**facts, "encoders": self.encoders})
 

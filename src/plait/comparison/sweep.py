@@ -131,7 +131,10 @@ def compare(
         ready = prepare_run(opened, with_tokens=with_tokens, progress=progress)
         ready.plan.settings = plain
         test = _test_rows(opened, ready)
-        runner = Runner(ready.plan, test, configurations, seeds, Archive(folder), fingerprint, progress)
+        runner = Runner(
+            ready.plan, test, configurations, seeds, Archive(folder), fingerprint, progress,
+            align_all=bool(asked.train.alignment),
+        )  # fmt: skip
         outcomes = runner.run(methods)
         report = {
             "plait": __version__,

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.bottleneck import BottleneckFusion
+from plait.fusion.calibration import Calibrated, SeenBatch, SeenRows
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
 from plait.fusion.cosine import CosineFusion
+from plait.fusion.cross_attention import CrossAttentionFusion
+from plait.fusion.evidential import EvidentialFusion
 from plait.fusion.film import FiLMFusion
 from plait.fusion.gated import GatedFusion
+from plait.fusion.late_average import LateMeanFusion, LateWeightedFusion
+from plait.fusion.late_stacking import LateStackingFusion
 from plait.fusion.low_rank import LowRankFusion
 from plait.fusion.mcb import MCBFusion
 from plait.fusion.mfb import MFBFusion, MFHFusion
+from plait.fusion.mixture_of_experts import MixtureOfExpertsFusion
 from plait.fusion.mmtm import MMTMFusion
+from plait.fusion.perceiver import PerceiverFusion
 from plait.fusion.product import ProductFusion
+from plait.fusion.product_of_experts import ProductOfExpertsFusion
+from plait.fusion.self_attention import SelfAttentionFusion
 from plait.fusion.tensor import TensorFusion
 from plait.fusion.tucker import BlockFusion, MUTANFusion
 from plait.fusion.weighted_sum import WeightedSumFusion
@@ -20,23 +30,36 @@ from plait.fusion.weighted_sum import WeightedSumFusion
 __all__ = [
     "FUSIONS",
     "BlockFusion",
+    "BottleneckFusion",
+    "Calibrated",
     "CoAttentionFusion",
     "ConcatFusion",
     "CosineFusion",
+    "CrossAttentionFusion",
     "EncodedDims",
+    "EvidentialFusion",
     "FiLMFusion",
     "Fusion",
     "FusionInfo",
     "FusionOutput",
     "GatedFusion",
+    "LateMeanFusion",
+    "LateStackingFusion",
+    "LateWeightedFusion",
     "LowRankFusion",
     "MCBFusion",
     "MFBFusion",
     "MFHFusion",
     "MMTMFusion",
     "MUTANFusion",
+    "MixtureOfExpertsFusion",
     "OutputSpec",
+    "PerceiverFusion",
     "ProductFusion",
+    "ProductOfExpertsFusion",
+    "SeenBatch",
+    "SeenRows",
+    "SelfAttentionFusion",
     "TensorFusion",
     "WeightedSumFusion",
 ]

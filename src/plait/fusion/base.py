@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +24,9 @@ class FusionInfo:
     """What a fusion says about itself, for reports and documentation.
 
     ``parameters`` is the number of parameters as a Python expression over ``d`` and ``t`` (lists of vector and token
-    widths), ``D = sum(d)``, ``M = len(d)``, ``h`` (the width), ``C`` (outputs, late fusions only) and the fusion's
-    own options by name; ``sum``, ``prod``, ``len``, ``range`` and ``min`` may be used. A test holds it to the truth.
+    widths), ``D = sum(d)``, ``M = len(d)``, ``h`` (the width), ``C`` and ``kind`` (outputs and what they are, late
+    fusions only) and the fusion's own options by name; ``sum``, ``prod``, ``len``, ``range`` and ``min`` may be used.
+    A test holds it to the truth.
     """
 
     name: str
@@ -115,7 +117,9 @@ class Fusion(nn.Module):
 
     Subclasses set ``info`` and ``interaction`` and implement ``forward(encoded, present_BM) ->
     FusionOutput``. ``interaction`` is "additive" (the fused vector is a sum of one term per modality),
-    "multiplicative", "attention" or "nonlinear" (a network over the concatenation).
+    "multiplicative", "attention" or "nonlinear" (a network over the concatenation). A late fusion is "additive" as
+    well if its logits are one increasing function, the same for all outputs, of such a sum (the logarithm of a mean of
+    probabilities): it decides as the sum does.
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
     ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
@@ -156,6 +160,13 @@ class Fusion(nn.Module):
             present_BM: True where the modality is there, [B, M], bool.
         """
         raise NotImplementedError
+
+    def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
+        """Take what must be known before training from the encoded targets of the training rows: here nothing."""
+
+    def row_loss(self, logits_BC: Tensor, target: Tensor, class_weights_C: Tensor | None) -> Tensor | None:
+        """Loss of each row [B] of a late fusion's answers, in place of the task's; None: the task's own."""
+        return None
 
 
 def present_vectors(encoded: list[Encoded], present_BM: Tensor) -> list[Tensor]:

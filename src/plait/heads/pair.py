@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn import functional
 
 from plait.fusion.base import EncodedDims, FusionOutput
+from plait.fusion.calibration import SeenRows
 
 MAX_LOG_SCALE = math.log(100.0)
 
@@ -101,6 +104,26 @@ class PairHead(nn.Module):
             getattr(self, f"{side}_mean_D").copy_(mean_D)
             getattr(self, f"{side}_covariance_DD").copy_(centred_ND.T @ centred_ND / len(items_ND))
 
+    def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
+        """Fit cohort moments on training items, then four weights on validation pairs.
+
+        Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new
+        ones (Platt 1999: a logistic regression on held-out scores).
+        """
+        if len(np.unique(val.target)) < 2 or not (train.target == 1).any():
+            return
+        parts = []
+        for batch in train.batches(np.flatnonzero(train.target == 1)):
+            complete_B = batch.present_BM.all(1)
+            parts.append([side[complete_B] for side in sides(batch.fuse())])
+        self.set_cohort(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+        seen = [self.evidence(batch.fuse(), batch.present_BM) for batch in val.batches()]
+        evidence = torch.cat(seen).double().cpu().numpy()
+        spread = evidence.std(0)
+        spread[spread == 0] = 1.0
+        fitted = LogisticRegression(C=100.0).fit(evidence / spread, val.target)
+        self.calibrate([*(fitted.coef_[0] / spread), float(fitted.intercept_[0])])
+
     def calibrate(self, weights: Sequence[float]) -> None:
         """Set the weights of the numbers of ``evidence`` and the constant, fitted on validation pairs."""
         self.calibration.copy_(torch.tensor(list(weights), dtype=self.calibration.dtype))
@@ -124,15 +147,30 @@ class PairHead(nn.Module):
         if int(chosen_B.sum()) < 2:
             return None
         left_BD, right_BD = (side[chosen_B] for side in sides(fused))
-        group_B, key_BM = group_B[chosen_B], key_BM[chosen_B]
-        same_BB = group_B[:, None] == group_B[None]
-        for m in range(2):
-            same_BB = same_BB | (key_BM[:, m, None] == key_BM[None, :, m])
-        same_BB.fill_diagonal_(False)
-        logits_BB = self.log_temperature.clamp(max=MAX_LOG_SCALE).exp() * left_BD @ right_BD.T
-        logits_BB = logits_BB.masked_fill(same_BB, -1e9)
-        truth_B = torch.arange(len(logits_BB), device=logits_BB.device)
-        return (functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)) / 2
+        same_BB = same_items(group_B[chosen_B], key_BM[chosen_B])
+        return contrastive_loss(left_BD, right_BD, same_BB, self.log_temperature.clamp(max=MAX_LOG_SCALE).exp())
+
+
+def same_items(group_B: Tensor, key_BM: Tensor) -> Tensor:
+    """Which rows are no negatives of each other [B, B]: of one group, or with an item in common; diagonal False."""
+    same_BB = group_B[:, None] == group_B[None]
+    for m in range(key_BM.shape[1]):
+        same_BB = same_BB | (key_BM[:, m, None] == key_BM[None, :, m])
+    return same_BB.fill_diagonal_(False)
+
+
+def contrastive_loss(left_BD: Tensor, right_BD: Tensor, same_BB: Tensor, scale: Tensor) -> Tensor:
+    """Symmetric cross-entropy of scaled cosines: row i of one side belongs to row i of the other, a scalar.
+
+    Args:
+        left_BD: Unit vectors of one side.
+        right_BD: Unit vectors of the other.
+        same_BB: Pairs of rows to leave out of the negatives.
+        scale: One over the temperature.
+    """
+    logits_BB = (scale * left_BD @ right_BD.T).masked_fill(same_BB, -1e9)
+    truth_B = torch.arange(len(logits_BB), device=logits_BB.device)
+    return (functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)) / 2
 
 
 def sides(fused: FusionOutput) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,129 @@
+"""Evidential late fusion (TMC): each modality gives evidence for the classes, and Dempster's rule joins them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from plait.encoders.base import Encoded
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
+from plait.fusion.transformer import check_count
+
+
+class EvidentialFusion(Fusion):
+    """e_m = softplus(f_m(x_m)), alpha_m = e_m + 1, b_m = e_m / S_m, u_m = C / S_m, S_m = sum alpha_m; Dempster's rule.
+
+    For two opinions: b = (b_1 b_2 + b_1 u_2 + b_2 u_1) / (1 - K), u = u_1 u_2 / (1 - K), K = sum_{i != j} b_1i b_2j.
+    A missing modality is the vacuous opinion b = 0, u = 1, which changes nothing. Divided by u, and since b_c / u =
+    e_c / C, the rule becomes 1 + e_c / C = prod_m (1 + e_mc / C): that is what is computed, in logarithms.
+
+    Logits are log alpha, so softmax gives the expected probabilities alpha / S, and the uncertainty u = C / S is
+    still to be had (``uncertainty``). All classes rank as sum_m log(1 + e_mc / C): the decision is additive.
+
+    The loss of every answer, joint and of each modality, is the expected cross-entropy under the Dirichlet, plus a KL
+    term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches.
+    The model takes the mean over modalities where the paper sums.
+
+    Args:
+        dims: Widths of each modality.
+        width: Width of hidden layers.
+        outputs: What the task asks for, classes; the model gives it.
+        annealing: Training batches until the KL term has its full weight, 1 or more.
+        hidden_layers: Hidden layers of each modality's predictor; 0: linear.
+        joint: Train the predictors on the joint answer as well as on their own, as the paper does.
+        normalise: Layer-normalise vectors first.
+        dropout: Feature dropout in training, in [0, 1).
+
+    Raises:
+        ValueError: The outputs are labels or a number.
+
+    When to use: when a model must say that it does not know, and which modality knows.
+    Relatives: ``product_of_experts``, likewise a product, without a measure of doubt.
+    Reference: Han, Zhang, Fu, Zhou 2021; Sensoy, Kaplan, Kandemir 2018 (the loss).
+    """
+
+    info = FusionInfo(
+        "evidential",
+        "Han, Zhang, Fu, Zhou 2021 (TMC)",
+        "1 + e_c / C = prod_m (1 + e_mc / C), e_m = softplus(f_m(x_m)); h = log(e + 1)",
+        needs_tokens=False,
+        parameters=PREDICTOR_PARAMETERS,
+    )
+    interaction = "additive"
+    is_late = True
+    batches_seen: Tensor
+
+    def __init__(
+        self,
+        dims: list[EncodedDims],
+        width: int,
+        *,
+        outputs: OutputSpec,
+        annealing: int = 500,
+        hidden_layers: int = 0,
+        joint: bool = False,
+        normalise: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, width, normalise=normalise, dropout=dropout)
+        if outputs.kind != "classes":
+            raise ValueError(
+                f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
+                "use another late fusion such as 'late_mean' (--set fusion.name=late_mean)"
+            )
+        check_count("annealing", annealing, 1)
+        self.annealing = annealing
+        self.predictors = ModalityPredictors(
+            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
+        )
+        self.register_buffer("batches_seen", torch.tensor(0))
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        """Join the opinions."""
+        if self.training:
+            self.batches_seen += 1
+        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
+        num_classes = logits_BMC.shape[2]
+        growth_BMC = torch.log1p(functional.softplus(joined_BMC) / num_classes) * present_BM[..., None]
+        total_BC = growth_BMC.sum(1)
+        # alpha = 1 + C (exp(total) - 1), as a logarithm that neither overflows nor cancels
+        fused_BC = total_BC + torch.log(num_classes - (num_classes - 1) * torch.exp(-total_BC))
+        alone_BMC = torch.log1p(functional.softplus(logits_BMC)) * present_BM[..., None]
+        return FusionOutput(fused_BC, modality_logits_BMC=alone_BMC)
+
+    def row_loss(self, logits_BC: Tensor, target: Tensor, class_weights_C: Tensor | None) -> Tensor:
+        """Expected cross-entropy and the annealed KL term of each row [B].
+
+        Args:
+            logits_BC: log alpha.
+            target: Class of each row.
+            class_weights_C: Weight of each class, or None.
+        """
+        weight = min(1.0, float(self.batches_seen) / self.annealing)
+        alpha_BC = logits_BC.double().exp()
+        right_BC = functional.one_hot(target, alpha_BC.shape[1]).to(alpha_BC.dtype)
+        fit_B = torch.digamma(alpha_BC.sum(1)) - (right_BC * torch.digamma(alpha_BC)).sum(1)
+        loss_B = fit_B + weight * divergence_from_uniform(right_BC + (1 - right_BC) * alpha_BC)
+        if class_weights_C is not None:
+            loss_B = loss_B * class_weights_C[target]
+        return loss_B.to(logits_BC.dtype)
+
+
+def divergence_from_uniform(alpha_BC: Tensor) -> Tensor:
+    """KL(Dirichlet(alpha) || Dirichlet(1)) of each row [B]."""
+    total_B1 = alpha_BC.sum(1, keepdim=True)
+    spread_BC = (alpha_BC - 1) * (torch.digamma(alpha_BC) - torch.digamma(total_B1))
+    constant_B = torch.lgamma(total_B1[:, 0]) - torch.lgamma(alpha_BC).sum(1) - math.lgamma(alpha_BC.shape[1])
+    return constant_B + spread_BC.sum(1)
+
+
+def uncertainty(logits_BC: Tensor) -> Tensor:
+    """Uncertainty u = C / S of each row [B], in (0, 1], from logits that are log alpha."""
+    return torch.exp(math.log(logits_BC.shape[1]) - torch.logsumexp(logits_BC, dim=1))
+
+
+FUSIONS.add("evidential", EvidentialFusion)

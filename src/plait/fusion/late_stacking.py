@@ -1,0 +1,163 @@
+"""Stacking: each modality answers alone, and a combiner that was fitted on validation rows reads all the answers.
+
+The combiner must not see how well the predictors know their own training rows (they look better there than they
+are), so it is fitted on validation rows after every epoch and lies in buffers. The validation score of an epoch is
+therefore measured on the rows the combiner was fitted on, and is a little too good; a test score is not.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from torch import Tensor
+
+from plait.encoders.base import Encoded
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.calibration import SeenRows
+from plait.fusion.late_average import average_answers, even_weights
+from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
+
+logger = logging.getLogger(__name__)
+MIN_ROWS = 10
+
+
+class LateStackingFusion(Fusion):
+    """h = W [z_1; ..; z_M; present] + c, z_m the log-probabilities of modality m, centred over the classes.
+
+    Centred, so that a missing modality (zeros) is a uniform opinion. W and c: multinomial logistic regression for
+    classes, one logistic regression a label on that label's log-odds, ridge regression for a number; all with the
+    penalty ``1`` on features of unit spread. Until they are fitted, and in training, the answer is that of
+    ``late_mean``. It stays so where validation cannot tell: fewer than 10 rows, a class without a validation row, a
+    label with one value only.
+
+    Args:
+        dims: Widths of each modality.
+        width: Width of hidden layers.
+        outputs: What the task asks for; the model gives it.
+        hidden_layers: Hidden layers of each modality's predictor; 0: linear.
+        joint: Train the predictors on the mean of their answers as well as on their own.
+        normalise: Layer-normalise vectors first.
+        dropout: Feature dropout in training, in [0, 1).
+
+    When to use: modalities of unequal worth, class by class, with some hundred validation rows.
+    Relatives: ``late_weighted`` (one weight a modality, learned on training rows).
+    Reference: Wolpert 1992.
+    """
+
+    info = FusionInfo(
+        "late_stacking",
+        "Wolpert 1992",
+        "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
+        needs_tokens=False,
+        parameters=PREDICTOR_PARAMETERS,
+    )
+    interaction = "additive"
+    is_late = True
+    weight_CF: Tensor  # noqa: N815  shape letters
+    bias_C: Tensor  # noqa: N815
+    is_fitted_C: Tensor  # noqa: N815
+
+    def __init__(
+        self,
+        dims: list[EncodedDims],
+        width: int,
+        *,
+        outputs: OutputSpec,
+        hidden_layers: int = 0,
+        joint: bool = False,
+        normalise: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(dims, width, normalise=normalise, dropout=dropout)
+        self.outputs = outputs
+        self.predictors = ModalityPredictors(
+            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
+        )
+        count, num_outputs = len(dims), outputs.num_outputs
+        self.register_buffer("weight_CF", torch.zeros(num_outputs, count * num_outputs + count))
+        self.register_buffer("bias_C", torch.zeros(num_outputs))
+        self.register_buffer("is_fitted_C", torch.zeros(num_outputs, dtype=torch.bool))
+        self._has_told = False
+
+    def features(self, logits_BMC: Tensor, present_BM: Tensor) -> Tensor:
+        """What the combiner reads [B, M C + M]: modality by modality, then presence bits."""
+        if self.outputs.kind == "classes":
+            logits_BMC = logits_BMC - logits_BMC.mean(2, keepdim=True)  # log softmax, centred, is just this
+        return torch.cat([logits_BMC.flatten(1), present_BM.to(logits_BMC.dtype)], dim=1)
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        """Combine the answers."""
+        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
+        even_BM = even_weights(present_BM, logits_BMC.dtype)
+        fused_BC = average_answers(joined_BMC, even_BM, present_BM, self.outputs.kind)
+        if not self.training:
+            stacked_BC = self.features(joined_BMC, present_BM) @ self.weight_CF.T + self.bias_C
+            fused_BC = torch.where(self.is_fitted_C, stacked_BC, fused_BC)
+        return FusionOutput(fused_BC, modality_logits_BMC=logits_BMC)
+
+    def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
+        """Fit the combiner on validation rows."""
+        parts = []
+        for batch in val.batches():
+            logits_BMC = batch.fuse().modality_logits_BMC
+            assert logits_BMC is not None
+            parts.append(self.features(logits_BMC, batch.present_BM).double().cpu().numpy())
+        self.fit_combiner(np.concatenate(parts), val.target)
+
+    def fit_combiner(self, features_NF: np.ndarray, target: np.ndarray) -> None:
+        """Fit W and c on features and encoded targets; outputs that cannot be fitted go back to the mean."""
+        num_outputs = self.outputs.num_outputs
+        weight_CF, bias_C = np.zeros(self.weight_CF.shape), np.zeros(num_outputs)
+        is_fitted_C = np.zeros(num_outputs, dtype=bool)
+        spread_F = features_NF.std(0)
+        varies_F = spread_F > 0  # the presence bit of what is never missing must stay without weight
+        spread_F[~varies_F] = 1.0
+        scaled_NF = features_NF / spread_F * varies_F
+        if len(target) >= MIN_ROWS and self.outputs.kind == "number":
+            ridge = Ridge(alpha=1.0).fit(scaled_NF, np.asarray(target, dtype=np.float64).reshape(-1))
+            weight_CF[0], bias_C[0], is_fitted_C[0] = ridge.coef_ / spread_F, ridge.intercept_, True
+        elif len(target) >= MIN_ROWS and self.outputs.kind == "labels":
+            for c in range(num_outputs):
+                if len(np.unique(target[:, c])) < 2:
+                    continue
+                columns = self._columns_of(c)
+                weight_1F, bias_1 = logistic(scaled_NF[:, columns], target[:, c].astype(np.int64))
+                weight_CF[c, columns], bias_C[c] = weight_1F[0] / spread_F[columns], bias_1[0]
+                is_fitted_C[c] = True
+        elif len(target) >= MIN_ROWS and set(range(num_outputs)) <= set(target.tolist()):
+            known = target >= 0  # validation may hold a class that training does not
+            weight_CF, bias_C = logistic(scaled_NF[known], target[known])
+            if num_outputs == 2:
+                weight_CF, bias_C = np.stack([-weight_CF[0], weight_CF[0]]) / 2, np.stack([-bias_C[0], bias_C[0]]) / 2
+            weight_CF, is_fitted_C = weight_CF / spread_F, ~is_fitted_C
+        if not is_fitted_C.all() and not self._has_told:
+            self._has_told = True
+            logger.warning(
+                "late_stacking: %d of %d outputs stay at the mean of the modalities: %d validation rows do not show "
+                "all their values (or are fewer than %d)",
+                int((~is_fitted_C).sum()), num_outputs, len(target), MIN_ROWS,
+            )  # fmt: skip
+        self.weight_CF.copy_(torch.from_numpy(weight_CF))
+        self.bias_C.copy_(torch.from_numpy(bias_C))
+        self.is_fitted_C.copy_(torch.from_numpy(is_fitted_C))
+
+    def _columns_of(self, label: int) -> np.ndarray:
+        """Features that one label's combiner reads: its log-odds from each modality, and presence."""
+        count, num_outputs = len(self.dims), self.outputs.num_outputs
+        return np.concatenate([np.arange(count) * num_outputs + label, count * num_outputs + np.arange(count)])
+
+
+def logistic(features_NF: np.ndarray, target_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients [C, F] and intercepts [C] of a logistic regression; one row of each for two classes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a combiner that is not quite at its optimum still serves
+        fitted = LogisticRegression(C=1.0, max_iter=500).fit(features_NF, target_N)
+    return fitted.coef_, fitted.intercept_
+
+
+FUSIONS.add("late_stacking", LateStackingFusion)
