@@ -257,6 +257,15 @@ def test_every_task(task: str, fusion: str, best: str, tmp_path: Path) -> None:
     assert set(found[best]["metrics"]) >= {"regression": {"mae"}, "multilabel": {"f1_macro"}}.get(task, {"auroc"})
 
 
+def test_methods_that_fit_on_validation_rows_are_known(tmp_path: Path) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking,late_mean", seeds=1, configurations=TWO[:1])
+    assert [o.fits_on_val for o in outcomes] == [True, False, False, False]
+    found = by_name(measure(plan, test, outcomes))
+    assert found["late_mean"]["kind"] == "late"
+    assert measure(plan, test, outcomes)["baselines"]["ensemble"] in ("late_stacking", "late_mean", MEAN_ENSEMBLE)
+
+
 def test_the_pair_head_is_for_matching(tmp_path: Path) -> None:
     plan, test = planted_plan(xor, rows=64, epochs=1)
     report = measure(plan, test, run_methods(plan, test, tmp_path, "pair_head,concat", seeds=1)[0])

@@ -61,7 +61,7 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
         parts.append(f'<circle class="{css}" cx="{x_of(score["value"]):.1f}" cy="{y}" r="5.5"/>')
         spread = "" if score["low"] is None else f" ({number(score['low'])} to {number(score['high'])})"
         rank = m["rank"]
-        places = "" if rank["low"] is None else f" ({rank['low']:g}\u2013{rank['high']:g})"
+        places = "" if rank["low"] is None else f" ({round(rank['low'], 1):g}\u2013{round(rank['high'], 1):g})"
         parts.append(
             f'<text class="value" x="{wide - right + 14}" y="{y + 4.5:.1f}">{number(score["value"])}'
             f'<tspan class="faint">{spread}</tspan></text>'

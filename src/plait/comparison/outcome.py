@@ -103,4 +103,4 @@ def _span(score: dict[str, Any], digits: int) -> str:
 
 
 def _places(rank: dict[str, Any]) -> str:
-    return "" if rank["low"] is None else f" ({rank['low']:g}-{rank['high']:g})"
+    return "" if rank["low"] is None else f" ({round(rank['low'], 1):g}-{round(rank['high'], 1):g})"

@@ -28,6 +28,7 @@ from plait.encoders.load import build_encoder
 from plait.features import FeatureSet
 from plait.fitting import Plan, build_model, fit_model
 from plait.fusion import FUSIONS
+from plait.fusion.calibration import Calibrated
 from plait.model import PlaitModel
 from plait.settings import RunSettings, to_dict
 
@@ -49,6 +50,7 @@ class Outcome:
         outputs: Per seed, activated outputs on "val" and "test" rows.
         failures: Runs that failed: seed, configuration, reason.
         interaction: What the fusion can express.
+        fits_on_val: Part of the model is fitted on validation rows, so its validation score is a little too good.
     """
 
     method: Method
@@ -60,6 +62,7 @@ class Outcome:
     outputs: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     failures: list[dict[str, Any]] = field(default_factory=list)
     interaction: str | None = None
+    fits_on_val: bool = False
 
 
 class Runner:
@@ -124,6 +127,7 @@ class Runner:
             try:
                 model = build_model(self._plan_of(method, number, SEARCH_SEED), list(method.modalities))
                 outcome.interaction = model.fusion.interaction
+                outcome.fits_on_val = any(isinstance(part, Calibrated) for part in (model.fusion, model.head))
             except (ValueError, NotImplementedError, MemoryError) as error:
                 entry |= {"status": "not applicable", "reason": _reason(error)}
             outcome.search.append(entry)

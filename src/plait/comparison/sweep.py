@@ -136,6 +136,12 @@ def compare(
             align_all=bool(asked.train.alignment),
         )  # fmt: skip
         outcomes = runner.run(methods)
+        fitted = [o.method.name for o in outcomes if o.fits_on_val and o.status == "ok"]
+        if fitted:
+            opened.notes.append(
+                f"{', '.join(fitted)}: part of the model is fitted on validation rows, so the validation score is a "
+                "little too good and choosing between methods leans towards it; test scores are not touched by this"
+            )
         report = {
             "plait": __version__,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
