@@ -21,7 +21,7 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
     values = [x for m in lines for x in (m["metric"]["value"], m["metric"]["low"], m["metric"]["high"])]
     values += [v for m in lines for v in m["metric"]["seeds"]] + [v for _, v in references]
     low, high = _room([v for v in values if v is not None])
-    wide, left, right, step = 980, 196, 252, 30
+    wide, left, right, step = 980, 186, 276, 30
     top = 10 + 17 * len(references) + 14
     tall = top + step * len(lines) + 26
 
@@ -165,9 +165,9 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
             gaps[d["a"], d["b"]] = (d["difference"], d)
             gaps[d["b"], d["a"]] = (-d["difference"], d)
     n = len(names)
-    cell = 58 if n <= 8 else 48 if n <= 14 else 41
+    cell = 58 if n <= 8 else 48 if n <= 14 else 39
     shown = [cut(name, 26) for name in names]
-    side = 24 + 7.2 * max(len(s) for s in shown)
+    side = 16 + 6.7 * max(len(s) for s in shown)
     head = 16 + 5.3 * max(len(s) for s in shown)
     largest = max((abs(g) for g, _ in gaps.values()), default=0.0) or 1.0
     ends = [side + cell * i + cell / 2 + 5.6 * len(name) for i, name in enumerate(shown)]

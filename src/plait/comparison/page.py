@@ -147,7 +147,7 @@ def _pairs(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     all_at_once = sum(d["holds"] for d in report["differences"])
     lead = (
         f"Row minus column. Of {len(report['differences'])} pairs {own} have an interval of their own that leaves zero "
-        f"out, and {all_at_once} still do when all pairs are looked at at once: {esc(report['correction'])}. Hold the "
+        f"out, and {all_at_once} still do when all pairs are taken together: {esc(report['correction'])}. Hold the "
         "pointer over a cell for its interval."
     )
     keys = _keys(
