@@ -261,9 +261,26 @@ def test_methods_that_fit_on_validation_rows_are_known(tmp_path: Path) -> None:
     plan, test = planted_plan(xor, rows=64, epochs=1)
     outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking,late_mean", seeds=1, configurations=TWO[:1])
     assert [o.fits_on_val for o in outcomes] == [True, False, False, False]
+    assert ["validation_cross_fitted" in o.seeds[0] for o in outcomes] == [True, False, False, False]
     found = by_name(measure(plan, test, outcomes))
     assert found["late_mean"]["kind"] == "late"
     assert measure(plan, test, outcomes)["baselines"]["ensemble"] in ("late_stacking", "late_mean", MEAN_ENSEMBLE)
+
+
+def test_a_combiner_fitted_on_validation_rows_gains_nothing_there(tmp_path: Path) -> None:
+    """Labels are noise: a combiner scored on the rows it was fitted on looks better than chance, cross-fitted not."""
+    noise = np.random.default_rng(7)
+    plan, test = planted_plan(lambda a, b: noise.random(len(a)) < 0.5, rows=480, epochs=1)
+    outcomes, runner = run_methods(plan, test, tmp_path, "late_stacking", seeds=2, configurations=TWO[:1])
+    records = outcomes[0].seeds.values()
+    naive = np.mean([r["validation"] for r in records])
+    fair = np.mean([r["validation_cross_fitted"] for r in records])
+    assert fair < naive and abs(fair - 0.5) < 0.12
+    found = by_name(measure(plan, test, outcomes))["late_stacking"]
+    assert found["validation"]["value"] == pytest.approx(fair)
+    for seed in (0, 1):  # test answers are those of the whole fit, put back after the halves
+        val = outcomes[0].outputs[seed]["val"]
+        assert (val.argmax(1) == plan.target[plan.val]).mean() == pytest.approx(outcomes[0].seeds[seed]["validation"])
 
 
 def test_the_pair_head_is_for_matching(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def _line(outcome: Outcome) -> Line:
     return Line(
         outcome,
         outcome.method.kind,
-        {s: r["validation"] for s, r in records.items()},
+        {s: r.get("validation_cross_fitted", r["validation"]) for s, r in records.items()},
         {s: o["test"] for s, o in outcome.outputs.items()},
         {n: cost[n] for n in names},
     )

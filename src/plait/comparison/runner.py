@@ -26,7 +26,7 @@ from plait.comparison.cost import count_parameters, inference_ms, training_memor
 from plait.comparison.plan import SEARCH_SEED, Configuration, Method, run_settings
 from plait.encoders.load import build_encoder
 from plait.features import FeatureSet
-from plait.fitting import Plan, build_model, fit_model
+from plait.fitting import Plan, build_model, calibrate, fit_model, natural_target
 from plait.fusion import FUSIONS
 from plait.fusion.calibration import Calibrated
 from plait.model import PlaitModel
@@ -50,7 +50,7 @@ class Outcome:
         outputs: Per seed, activated outputs on "val" and "test" rows.
         failures: Runs that failed: seed, configuration, reason.
         interaction: What the fusion can express.
-        fits_on_val: Part of the model is fitted on validation rows, so its validation score is a little too good.
+        fits_on_val: Part of the model is fitted on validation rows, so its score there is cross-fitted.
     """
 
     method: Method
@@ -209,6 +209,7 @@ class Runner:
                 if model is not None:
                     try:
                         plan = self._plan_of(outcome.method, outcome.chosen, seed)
+                        record |= self._cross_fitted(model, plan, outcome.method)
                         outputs = self._judge(model, plan, outcome.method)
                         self.archive.store_outputs(key, outputs)
                     except Exception as error:
@@ -273,6 +274,7 @@ class Runner:
         model = build_model(plan, names)
         model.load_state_dict(weights)
         torch.nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu").train(False)
+        record = {**record, **self._cross_fitted(model, plan, method)}
         outputs = self._judge(model, plan, method)
         self.archive.store_outputs(key, outputs)
         train = self._rows(plan, method, plan.train, with_target=True)
@@ -291,6 +293,30 @@ class Runner:
                 raise ValueError(f"{int((~np.isfinite(logits)).any(1).sum())} {split} rows have answers that are NaN")
             outputs[split] = plan.task.activate(logits, plan.labels)
         return outputs
+
+    def _cross_fitted(self, model: PlaitModel, plan: Plan, method: Method) -> dict[str, float]:
+        """The validation score where no row is judged by what was fitted on it; empty where nothing is fitted on them.
+
+        A part that is fitted on validation rows (a stacking combiner, the pair head's calibration) would look too
+        good on them beside methods that fit nothing there. It is fitted on one half and scored on the other, both
+        ways, and then put back.
+        """
+        if not any(isinstance(part, Calibrated) for part in (model.fusion, model.head)):
+            return {}
+        kept = {k: v.clone() for k, v in model.state_dict().items()}
+        train = self._rows(plan, method, plan.train, with_target=True)
+        order = np.random.default_rng(0).permutation(len(plan.val))
+        halves = [np.sort(order[::2]), np.sort(order[1::2])]
+        logits: np.ndarray = np.zeros((len(plan.val), plan.labels.num_outputs), dtype=np.float32)
+        for fitted, scored in (halves, halves[::-1]):
+            model.load_state_dict(kept)
+            calibrate(model, train, self._rows(plan, method, plan.val[fitted], with_target=True))
+            logits[scored] = predict_logits(model, self._rows(plan, method, plan.val[scored]))
+        model.load_state_dict(kept)
+        truth = natural_target(plan.task, plan.target[plan.val], plan.labels)
+        metrics = plan.task.metrics(truth, plan.task.activate(logits, plan.labels))
+        score = metrics.get(plan.task.selects or plan.task.primary)
+        return {} if score is None else {"validation_cross_fitted": float(score)}
 
     def _rows(self, plan: Plan, method: Method, rows: np.ndarray, *, with_target: bool = False) -> RowBatches:
         names = [m.name for m in plan.inputs.modalities]

@@ -21,7 +21,10 @@ class Score(TypedDict):
 
 
 class Validation(TypedDict):
-    """The selection metric on validation rows: mean over seeds, and each seed."""
+    """The selection metric on validation rows: mean over seeds, and each seed.
+
+    Cross-fitted for a method that fits part of itself on validation rows; its scores under ``search`` are not.
+    """
 
     value: float
     seeds: list[float]

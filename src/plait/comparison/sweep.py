@@ -139,8 +139,8 @@ def compare(
         fitted = [o.method.name for o in outcomes if o.fits_on_val and o.status == "ok"]
         if fitted:
             opened.notes.append(
-                f"{', '.join(fitted)}: part of the model is fitted on validation rows, so the validation score is a "
-                "little too good and choosing between methods leans towards it; test scores are not touched by this"
+                f"{', '.join(fitted)}: part of the model is fitted on validation rows; to be compared with the others "
+                "there, it is fitted on one half of them and scored on the other, both ways"
             )
         report = {
             "plait": __version__,
