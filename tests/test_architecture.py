@@ -20,7 +20,8 @@ SRC = ROOT / "src" / "plait"
 ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
     "fusion", "heads", "tasks", "model", "recipes", "batches", "prepare", "train", "fitting", "report", "judging",
-    "modelcard", "modelfolder", "fitted", "run", "api", "demo", "progress", "weights_cli", "features_cli", "cli",
+    "explain", "modelcard", "modelfolder", "fitted", "run", "api", "demo", "progress", "weights_cli", "features_cli",
+    "explain_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait
