@@ -86,8 +86,13 @@ def _idle(explained: Mapping[str, Any], names: list[str], say: _Words) -> list[s
     if unused:
         absent = "it is" if len(unused) == 1 else "they are"
         made.append(f"The model never uses {_list(unused)}: no answer changes when {absent} absent.")
+    shapley = explained["shapley"]
+    harming = [n for n in names if shapley["loss"][n]["high"] is not None and shapley["loss"][n]["high"] < 0]
+    if harming:
+        verb = "makes" if len(harming) == 1 else "make"
+        loss = str(explained["loss"]["name"]).replace("_", " ")
+        made.append(f"By the {loss}, {_list(harming)} {verb} the answers worse.")
     if len(names) > 2:
-        shapley = explained["shapley"]
         weak = [
             n for n in names if n not in unused and all(_straddles(shapley[kind][n]) for kind in ("metric", "loss"))
         ]
