@@ -22,7 +22,9 @@ def explain(
     report: Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")] = None,
     rows: Annotated[str | None, typer.Option(help="Split to explain: test, val, train or all.")] = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,
-    absence: Annotated[str, typer.Option(help="Without a modality: missing, or marginal (from other rows).")] = "missing",
+    absence: Annotated[
+        str, typer.Option(help="Without a modality: missing, or marginal (from other rows).")
+    ] = "missing",
     metric: Annotated[str | None, typer.Option(help="Another metric of the task, such as auroc.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell.")] = None,

@@ -55,7 +55,7 @@ def emap_scores(
     num_modalities: int,
     *,
     block: int = 128,
-    partners: int | None = None,
+    rounds: int = 1,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Floats:
@@ -66,17 +66,17 @@ def emap_scores(
 
     For two modalities it is exact within a block: all pairs are evaluated and :func:`project_cube` applied. For more,
     the projection of f onto sums of one function per modality, under independent modalities, is
-    sum over m of E[f | x_m] - (M - 1) E[f]. Both means are taken over the same K partner tuples, in which each
-    modality's values are those of the block in an order of its own, so that every value is used equally often; sums
-    are then reproduced exactly for any K, and only the interactions carry sampling noise.
+    sum over m of E[f | x_m] - (M - 1) E[f]. E[f | x_m] is the mean over partner tuples: ``rounds`` times the rows of
+    the block, each modality in an order of its own, so that every value is used equally often; E[f] is the mean of
+    all E[f | x_m]. Sums are then projected exactly; interactions among the partners carry sampling noise, which falls
+    with the rows of a block and with ``rounds``.
 
     Args:
         scores_of: Row numbers ``[B, M]`` (modality m of the answer's row b is that of row ``[b, m]``) to ``[B, C]``.
         num_rows: N.
         num_modalities: M.
         block: Rows in a block, at most.
-        partners: K for three modalities or more; None takes as many as the block has rows. Two modalities always
-            use all pairs.
+        rounds: For three modalities or more, partners per row of the block; two modalities always use all pairs.
         seed: Seed of the dealing and of the partners.
         progress: Called with evaluations done and evaluations in all.
 
@@ -92,20 +92,20 @@ def emap_scores(
         >>> bool(np.allclose(emap_scores(f, 6, 2)[:, 0], a + b, atol=1e-12))
         True
     """
-    for name, value, least in (("num_rows", num_rows, 1), ("num_modalities", num_modalities, 1), ("block", block, 2)):
+    counts = {"num_rows": num_rows, "num_modalities": num_modalities, "block": block, "rounds": rounds}
+    for name, value in counts.items():
+        least = 2 if name == "block" else 1
         if value < least:
             raise ValueError(f"{name} is {value}; expected at least {least}")
-    if partners is not None and partners < 1:
-        raise ValueError(f"partners is {partners}; expected at least 1, or None for as many as a block has rows")
     if num_modalities == 1:
         return _evaluate(scores_of, np.arange(num_rows, dtype=np.int64)[:, None], _Counter(progress, num_rows))
     rng = np.random.default_rng(seed)
     blocks = np.array_split(rng.permutation(num_rows), -(-num_rows // block))
-    counter = _Counter(progress, sum(evaluations(len(b), num_modalities, partners) for b in blocks))
+    counter = _Counter(progress, sum(evaluations(len(b), num_modalities, rounds) for b in blocks))
     result: Floats | None = None
     for rows in blocks:
         made = _pairs(scores_of, rows, counter) if num_modalities == 2 else _sampled(
-            scores_of, rows, num_modalities, partners or len(rows), rng, counter
+            scores_of, rows, num_modalities, rounds, rng, counter
         )  # fmt: skip
         if result is None:
             result = np.empty((num_rows, *made.shape[1:]))
@@ -114,14 +114,13 @@ def emap_scores(
     return result
 
 
-def evaluations(num_rows: int, num_modalities: int, partners: int | None = None) -> int:
+def evaluations(num_rows: int, num_modalities: int, rounds: int = 1) -> int:
     """How often the model is asked for a block of so many rows."""
     if num_modalities == 1:
         return num_rows
     if num_modalities == 2:
         return num_rows * num_rows
-    count = partners or num_rows
-    return num_modalities * num_rows * count + count
+    return num_modalities * num_rows * rounds * num_rows
 
 
 def _pairs(scores_of: ScoresOf, rows: Ints, counter: _Counter) -> Floats:
@@ -132,19 +131,20 @@ def _pairs(scores_of: ScoresOf, rows: Ints, counter: _Counter) -> Floats:
 
 
 def _sampled(
-    scores_of: ScoresOf, rows: Ints, num_modalities: int, partners: int, rng: np.random.Generator, counter: _Counter
+    scores_of: ScoresOf, rows: Ints, num_modalities: int, rounds: int, rng: np.random.Generator, counter: _Counter
 ) -> Floats:
-    rounds = -(-partners // len(rows))
-    orders = [np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:partners] for _ in range(num_modalities)]
+    partners = rounds * len(rows)
+    orders = [np.concatenate([rng.permutation(rows) for _ in range(rounds)]) for _ in range(num_modalities)]
     partners_KM = np.stack(orders, axis=1)
-    total = _evaluate(scores_of, partners_KM, counter).mean(axis=0)
-    projected = -(num_modalities - 1) * total
+    given = []
     for m in range(num_modalities):
         asked = np.tile(partners_KM, (len(rows), 1))
         asked[:, m] = np.repeat(rows, partners)
         flat = _evaluate(scores_of, asked, counter)
-        projected = projected + flat.reshape(len(rows), partners, *flat.shape[1:]).mean(axis=1)
-    return np.asarray(projected, dtype=np.float64)
+        given.append(flat.reshape(len(rows), partners, *flat.shape[1:]).mean(axis=1))
+    means_MNC = np.stack(given)
+    projected: Floats = means_MNC.sum(axis=0) - (num_modalities - 1) * means_MNC.mean(axis=(0, 1))
+    return projected
 
 
 class _Counter:

@@ -48,7 +48,9 @@ def shapley_values(values: ArrayLike | Mapping[Any, ArrayLike]) -> Floats:
         without = [s for s in range(len(game)) if not s >> player & 1]
         # Differences first, weights after: a player that changes nothing gets exactly 0, not a rounding error.
         gained = game[[s | 1 << player for s in without]] - game[without]
-        result[player] = np.tensordot(_weights_by_size(num_players, 1)[[s.bit_count() for s in without]], gained, axes=1)
+        result[player] = np.tensordot(
+            _weights_by_size(num_players, 1)[[s.bit_count() for s in without]], gained, axes=1
+        )
     return result
 
 
@@ -129,8 +131,8 @@ def count_players(num_subsets: int) -> int:
         raise ValueError(f"{num_subsets} values; expected one for each of the 2^M subsets of M players (2, 4, 8, ...)")
     if num_players > MAX_PLAYERS:
         raise ValueError(
-            f"{num_players} players have {num_subsets} subsets; every one is measured, so at most {MAX_PLAYERS} players "
-            f"({1 << MAX_PLAYERS} subsets) are taken. Join some of them"
+            f"{num_players} players have {num_subsets} subsets; every one is measured, so at most {MAX_PLAYERS} "
+            f"players ({1 << MAX_PLAYERS} subsets) are taken. Join some of them"
         )
     return num_players
 

@@ -15,8 +15,8 @@ from plait.registry import unknown_name
 MEANINGS = {
     "missing": "an absent modality is handed to the model as missing, and the model's own treatment of it counts",
     "marginal": (
-        "absent modalities are taken from another row, all from the same one, and the outputs are averaged over {draws} "
-        "such rows"
+        "absent modalities are taken from another row, all from the same one, and the outputs are averaged over "
+        "{draws} such rows"
     ),
     "value": "an absent modality is replaced by a given constant",
 }

@@ -111,7 +111,7 @@ def explain_modalities(
     labelled = _names(classes, first.shape[1], measure, truth)
     subject = Subject(
         names, reader, reader.present_NM(len(truth)), truth, measure, labelled,
-        None if groups is None else np.asarray([str(g) for g in groups]),
+        None if groups is None else np.asarray([str(g) for g in groups]), _scale(measure, outputs),
     )  # fmt: skip
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=examples, permutations=permutations,
@@ -158,8 +158,8 @@ class _Reader:
             answers = answers[:, None]
         if answers.ndim != 2 or len(answers) != len(rows_BM):
             raise ValueError(
-                f"predict answered {len(rows_BM)} rows with shape {answers.shape}; expected [rows, classes], one line a "
-                "row (for two classes give both probabilities)"
+                f"predict answered {len(rows_BM)} rows with shape {answers.shape}; expected [rows, classes], one "
+                "line a row (for two classes give both probabilities)"
             )
         if self.are_logits:
             return answers
@@ -176,6 +176,14 @@ class _Reader:
                     "labels that do not exclude each other say task='multilabel')"
                 )
         return self.measure.scores(answers)
+
+
+def _scale(measure: Measure, outputs: str) -> str:
+    if measure.task == "regression":
+        return "predicted numbers"
+    if outputs == "logits" or measure.task == "multilabel":
+        return "logits"
+    return "log probabilities (whose projection gives the same answers as that of logits)"
 
 
 def _target(target: Any, measure: Measure, classes: Sequence[str] | None) -> np.ndarray:

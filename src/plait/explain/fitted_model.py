@@ -66,7 +66,7 @@ def subject_of(jury: Jury, metric: Metric = None) -> Subject:
 
     return Subject(
         names, scores_of, index_NM >= 0, jury.target, measure_for(jury.task.name, metric),
-        tuple(jury.labels.classes), jury.group,
+        tuple(jury.labels.classes), jury.group, "predicted numbers" if is_number else "logits",
     )  # fmt: skip
 
 

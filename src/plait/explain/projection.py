@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.emap import emap_scores, evaluations
+from plait.evaluate.emap import emap_scores
 from plait.evaluate.intervals import metric_intervals
 from plait.evaluate.perceptual import perceptual_score, shuffled_rows
 from plait.explain.subject import Subject
@@ -16,11 +16,6 @@ Progress = Callable[[int, int, str], None]
 MAX_EMAP_ROWS = 500
 MIN_BLOCK = 16
 EQUAL = 1e-9
-WHAT = {
-    "classification": "logits (log probabilities where only those are known, which gives the same answers)",
-    "multilabel": "logits",
-    "regression": "predicted numbers",
-}
 
 
 def emap(
@@ -38,8 +33,9 @@ def emap(
 
     Returns:
         ``full`` and ``projected`` metric and the ``gap`` with intervals, on the same rows; ``residual``, the share of
-        the spread of the scores that no sum of one score per modality explains (0: the model is additive); the counts
-        and the ``method`` in words. None with one modality or one row, or with no budget.
+        the spread of the scores on these rows that the sum misses (0: the model is additive; it may pass 1, as the
+        sum is fitted to recombined rows); the counts and the ``method`` in words. None with one modality or one row,
+        or with no budget.
     """
     num_modalities = len(subject.names)
     if num_modalities < 2 or len(subject) < 2 or budget <= 0:
@@ -50,13 +46,13 @@ def emap(
     if len(chosen) > most:
         chosen = np.sort(rng.permutation(len(chosen))[:most])
     n = len(chosen)
-    per_row = budget // n
-    if num_modalities == 2:
-        block, partners = int(np.clip(per_row, 2, n)), None
-    else:
-        block, partners = n, int(np.clip(per_row // num_modalities, 1, n))
+    per_row = budget // n // (num_modalities if num_modalities > 2 else 1)
+    num_blocks = -(-n // int(np.clip(per_row, 2, n)))
+    block = -(-n // num_blocks)
+    rounds = 1 if num_modalities == 2 else max(1, per_row // block)
+    before = subject.asked
     projected = emap_scores(
-        lambda rows: subject.ask(chosen[rows]), n, num_modalities, block=block, partners=partners, seed=seed,
+        lambda rows: subject.ask(chosen[rows]), n, num_modalities, block=max(2, block), rounds=rounds, seed=seed,
         progress=None if progress is None else lambda done, total: progress(done, total, "additive projection"),
     )  # fmt: skip
     measure, full, target = subject.measure, full_NC[chosen], subject.target[chosen]
@@ -75,25 +71,21 @@ def emap(
     centred = measure.centred(full)
     spread = float(((centred - centred.mean(axis=0)) ** 2).sum())
     residual = float(((centred - measure.centred(projected)) ** 2).sum())
-    size = -(-n // -(-n // block))
     return {
-        **found, "residual": residual / spread if spread > EQUAL else 0.0, "rows": n, "block": size,
-        "partners": size if num_modalities == 2 else partners,
-        "evaluations": evaluations(size, num_modalities, partners) * -(-n // block),
-        "method": _method(num_modalities, n, size, partners, subject),
+        **found, "residual": residual / spread if spread > EQUAL else 0.0, "rows": n, "block": block, "rounds": rounds,
+        "evaluations": subject.asked - before, "method": _method(num_modalities, n, block, rounds, subject),
     }  # fmt: skip
 
 
-def _method(num_modalities: int, n: int, block: int, partners: int | None, subject: Subject) -> str:
-    scale = WHAT[subject.measure.task]
+def _method(num_modalities: int, n: int, block: int, rounds: int, subject: Subject) -> str:
     rows = f"{n} of {len(subject)} rows" if n < len(subject) else f"all {n} rows"
+    where = "all of them" if block >= n else f"random blocks of {block}"
     if num_modalities == 2:
-        pairs = "all pairs of them" if block >= n else f"all pairs within random blocks of {block}"
-        return f"Hessel and Lee 2020 on {scale}: {rows}, {pairs}"
+        return f"Hessel and Lee 2020 on {subject.scale}: {rows}, all pairs within {where}"
     return (
-        f"projection of the {scale} onto a sum of one function per modality (Hessel and Lee 2020 for {num_modalities} "
-        f"modalities): sum of E[f | modality] less {num_modalities - 1} E[f], each mean over the same {partners} "
-        f"recombined partners; {rows}"
+        f"projection of {subject.scale} onto a sum of one function per modality (Hessel and Lee 2020, for "
+        f"{num_modalities} modalities): sum of E[f | modality] less {num_modalities - 1} E[f], every mean over the "
+        f"same {rounds * block} recombined partners within {where}; {rows}"
     )
 
 

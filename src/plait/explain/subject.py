@@ -28,17 +28,19 @@ class Subject:
         measure: How answers are judged.
         classes: Names of the outputs; empty for a number.
         groups: A group name per row, or None.
+        scale: What the scores are, in words.
         asked: Rows asked of the model so far.
         calls: Calls of the model so far.
     """
 
     names: tuple[str, ...]
     scores_of: Callable[[np.ndarray], np.ndarray]
-    present_NM: np.ndarray
+    present_NM: np.ndarray  # noqa: N815
     target: np.ndarray
     measure: Measure
     classes: tuple[str, ...] = ()
     groups: np.ndarray | None = None
+    scale: str = "logits"
     asked: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 
@@ -58,7 +60,9 @@ class Subject:
         self.asked += len(rows_BM)
         self.calls += 1
         if scores.ndim != 2 or len(scores) != len(rows_BM):
-            raise ValueError(f"the model answered {len(rows_BM)} rows with shape {scores.shape}; expected [rows, outputs]")
+            raise ValueError(
+                f"the model answered {len(rows_BM)} rows with shape {scores.shape}; expected [rows, outputs]"
+            )
         bad = ~np.isfinite(scores).all(axis=1)
         if bad.any():
             hidden = [n for n, m in zip(self.names, rows_BM[np.flatnonzero(bad)[0]], strict=True) if m < 0]

@@ -16,9 +16,7 @@ from plait.report.words import cut, esc, number
 Bar = tuple[str, float, float | None, float | None, str]
 
 
-def bars(
-    rows: Sequence[Bar], *, chance: float | None = None, label: str, say: Callable[[float], str] = number
-) -> str:
+def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: Callable[[float], str] = number) -> str:
     """Horizontal bars with whiskers: (name, value, low, high, css class) from top to bottom; ``say`` writes a value."""
     numbers = [x for _, *three, _ in rows for x in three if x is not None] + ([chance] if chance is not None else [])
     low, high = min(0.0, *numbers), max(0.0, *numbers)

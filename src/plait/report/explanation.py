@@ -10,7 +10,7 @@ from typing import Any
 
 from plait.report import charts, explanation_charts, facts
 from plait.report.results import inputs_shown
-from plait.report.words import cut, esc, estimate, metric_name, number, span
+from plait.report.words import cut, esc, estimate, metric_name, number
 
 MAX_ROWS = 24
 
@@ -46,10 +46,13 @@ def shares(report: dict[str, Any]) -> str:
     )  # fmt: skip
     answer = report.get("empty") or {}
     said = answer.get("answer")
-    told = f" Given nothing, the model answers {esc(said if isinstance(said, str) else number(said))}." if answer else ""
+    told = (
+        f" Given nothing, the model answers {esc(said if isinstance(said, str) else number(said))}." if answer else ""
+    )
     lead = (
-        f"Exact Shapley values on {metric_name(report['metric']['name'])}, in {unit}: what each modality adds, averaged "
-        f"over all orders in which they can arrive. The bars add up without remainder; whiskers are 95% intervals.{told}"
+        f"Exact Shapley values on {metric_name(report['metric']['name'])}, in {unit}: what each modality adds, "
+        "averaged over all orders in which they can arrive. The bars add up without remainder; whiskers are 95% "
+        f"intervals.{told}"
     )
     return f'<p class="lead">{lead}</p>{chart}<h3>All numbers</h3>{_table(report, order)}'
 
@@ -66,7 +69,7 @@ def _table(report: dict[str, Any], order: list[str]) -> str:
         drop = (shuffled.get(name) or {}).get("raw")
         cells = [
             "\u2013" if metric["share"] is None else f"{100 * metric['share']:.0f}%",
-            _cell(metric, change), _cell(last[name], change), _cell(on_loss, number), _cell(drop, change),
+            _cell(metric, change), _cell(last[name], change), _cell(on_loss, _signed_number), _cell(drop, change),
         ]  # fmt: skip
         rows.append(f"<tr><td class='name'>{esc(name)}</td>{''.join(f'<td class=n>{c}</td>' for c in cells)}</tr>")
     top = "".join(f"<th{' class=n' if i else ''}>{h}</th>" for i, h in enumerate(head))
@@ -110,11 +113,13 @@ def interaction(report: dict[str, Any]) -> str:
     _, change, unit = _words(report)
     place = {n: i for i, n in enumerate(names)}
     table = [[0.0] * len(names) for _ in names]
+    clear = [[False] * len(names) for _ in names]
     for p in pairs:
         a, b = place[p["pair"][0]], place[p["pair"][1]]
         table[a][b] = table[b][a] = p["value"]
+        clear[a][b] = clear[b][a] = p["low"] is not None and not p["low"] <= 0 <= p["high"]
     own = [report["shapley"]["metric"][n]["value"] for n in names]
-    chart = explanation_charts.pair_matrix(names, own, table, change=change, label="interaction of modalities")
+    chart = explanation_charts.pair_matrix(names, own, table, clear, change=change, label="interaction of modalities")
     listed = "".join(
         f"<li>{esc(p['pair'][0])} and {esc(p['pair'][1])}: {change(p['value'])}"
         + (f" ({change(p['low'])} to {change(p['high'])})" if p["low"] is not None else "")
@@ -123,7 +128,8 @@ def interaction(report: dict[str, Any]) -> str:
     )
     lead = (
         f"Shapley interaction index on the metric, in {unit}. Blue, above zero: the two need each other. Orange, below "
-        "zero: one can stand in for the other. On the diagonal, the Shapley value of each."
+        "zero: one can stand in for the other. Pale: cannot be told from zero. On the diagonal, the Shapley "
+        "value of each."
     )
     return f'<p class="lead">{lead}</p><div class="scroll">{chart}</div><ul class="notes">{listed}</ul>'
 

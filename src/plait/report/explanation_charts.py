@@ -75,7 +75,13 @@ def _level(x: float, y: int, name: str, value: str) -> str:
 
 
 def pair_matrix(
-    names: Sequence[str], own: Sequence[float], pairs: Sequence[Sequence[float]], *, change: Say, label: str
+    names: Sequence[str],
+    own: Sequence[float],
+    pairs: Sequence[Sequence[float]],
+    clear: Sequence[Sequence[bool]],
+    *,
+    change: Say,
+    label: str,
 ) -> str:
     """Contribution of each modality on the diagonal, interaction of each pair beside it.
 
@@ -83,6 +89,7 @@ def pair_matrix(
         names: Modalities.
         own: Contribution of each.
         pairs: Interaction of each pair ``[M][M]``.
+        clear: Whether it can be told from zero ``[M][M]``; the others are drawn pale.
         change: How a number is written.
         label: What the chart shows.
     """
@@ -103,7 +110,7 @@ def pair_matrix(
         for b in range(n):
             value = own[a] if a == b else pairs[a][b]
             x, y = side + cell_w * b, head + cell_h * a
-            strength = 0.0 if a == b or largest == 0 else abs(value) / largest
+            strength = 0.0 if a == b or largest == 0 else abs(value) / largest * (1.0 if clear[a][b] else 0.25)
             css = "own" if a == b else "need" if value >= 0 else "overlap"
             text = "off" if strength < 0.6 else "on"
             tip = f"{names[a]} by itself" if a == b else f"{names[a]} and {names[b]}"
