@@ -57,24 +57,28 @@ def explain(
 def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     """An explanation as lines for the terminal."""
     points = bool(found["metric"]["in_points"])
-    scale, digits, unit = (100.0, 1, "points") if points else (1.0, 3, found["metric"]["name"])
+    unit = "points" if points else found["metric"]["name"]
 
-    def told(entry: dict[str, Any], *, sign: str = "+", factor: float = scale, places: int = digits) -> str:
+    def told(entry: dict[str, Any], *, sign: str = "+", in_points: bool = points) -> str:
         if entry["value"] is None:
             return f"{'-':>8}"
-        value, low, high = (None if entry[k] is None else factor * entry[k] + 0.0 for k in ("value", "low", "high"))
-        span = "" if low is None else f"  [{low:.{places}f}, {high:.{places}f}]"
-        return f"{value:{sign}8.{places}f}{span}"
+        value, low, high = (
+            None if entry[k] is None else _number(entry[k], in_points) for k in ("value", "low", "high")
+        )
+        plus = "+" if sign and entry["value"] >= 0 else ""
+        return f"{plus + str(value):>8}" + ("" if low is None else f"  [{low}, {high}]")
 
     names = found["modalities"]
-    width = max(12, *(len(s["name"]) for s in found["subsets"]))
+    shown_subsets, left = _subsets(found)
+    width = max(12, *(len(s["name"]) for s in shown_subsets))
     made = [found["verdict"], "", f"{found['metric']['name']} of every subset ({found['absence']['name']}):"]
-    made += [f"  {s['name']:{width}} {told(s['metric'], sign='')}" for s in found["subsets"]]
-    made += ["", f"Shapley value ({unit}, and less {found['loss']['name']}; share of the whole):"]
+    made += [f"  {s['name']:{width}} {told(s['metric'], sign='')}" for s in shown_subsets]
+    made += [f"  and {left} more subsets; --json or --report shows all"] if left else []
+    made += ["", f"Shapley value ({unit}; less {found['loss']['name']}; share of the whole):"]
     for name in names:
         metric, loss = found["shapley"]["metric"][name], found["shapley"]["loss"][name]
         share = "" if metric["share"] is None else f"{100 * metric['share']:4.0f}%"
-        made.append(f"  {name:{width}} {told(metric):30} {told(loss, factor=1.0, places=3):30} {share}")
+        made.append(f"  {name:{width}} {told(metric):28} {told(loss, in_points=False):34} {share}".rstrip())
     if found["interaction"]["metric"]:
         made += ["", f"interaction ({unit}; above 0 they need each other, below 0 one stands in for the other):"]
         made += [f"  {' and '.join(p['pair']):{width}} {told(p)}" for p in found["interaction"]["metric"]]
@@ -90,3 +94,18 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     made += ["", f"explained on {found['rows']:,} {found['split']} rows; {len(found['bad_rows'])} cells unreadable"]
     made += [f"  note: {note}" for note in found["notes"]]
     return made
+
+
+def _number(value: float, in_points: bool) -> str:
+    if in_points:
+        return f"{round(100 * value, 1) + 0.0:.1f}"
+    return f"{round(value, 3) + 0.0:.3f}" if abs(value) < 1000 else f"{value:.3g}"
+
+
+def _subsets(found: dict[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """The subsets to print, small ones first, and how many are left out: with many, single ones and one-less ones."""
+    count, ordered = len(found["modalities"]), sorted(found["subsets"], key=lambda s: len(s["modalities"]))
+    if count <= 4:
+        return ordered, 0
+    kept = [s for s in ordered if len(s["modalities"]) in (0, 1, count - 1, count)]
+    return kept, len(ordered) - len(kept)

@@ -64,7 +64,7 @@ def shuffled_rows(has: Sequence[bool] | NDArray[np.bool_], rng: np.random.Genera
     """Row numbers ``[N]`` that deal a modality anew among the rows that have it; the others stay as they are.
 
     Example:
-        >>> shuffled_rows([True, False, True], np.random.default_rng(0))[1]
+        >>> int(shuffled_rows([True, False, True], np.random.default_rng(0))[1])
         1
     """
     there = np.flatnonzero(np.asarray(has, dtype=bool))

@@ -79,13 +79,13 @@ def emap(
 
 def _method(num_modalities: int, n: int, block: int, rounds: int, subject: Subject) -> str:
     rows = f"{n} of {len(subject)} rows" if n < len(subject) else f"all {n} rows"
-    where = "all of them" if block >= n else f"random blocks of {block}"
+    where = "" if block >= n else f" within random blocks of {block}"
     if num_modalities == 2:
-        return f"Hessel and Lee 2020 on {subject.scale}: {rows}, all pairs within {where}"
+        return f"Hessel and Lee 2020 on {subject.scale}: {rows}, all pairs{where}"
     return (
         f"projection of {subject.scale} onto a sum of one function per modality (Hessel and Lee 2020, for "
         f"{num_modalities} modalities): sum of E[f | modality] less {num_modalities - 1} E[f], every mean over the "
-        f"same {rounds * block} recombined partners within {where}; {rows}"
+        f"same {rounds * block} recombined partners{where}; {rows}"
     )
 
 

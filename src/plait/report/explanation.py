@@ -50,7 +50,7 @@ def shares(report: dict[str, Any]) -> str:
         f" Given nothing, the model answers {esc(said if isinstance(said, str) else number(said))}." if answer else ""
     )
     lead = (
-        f"Exact Shapley values on {metric_name(report['metric']['name'])}, in {unit}: what each modality adds, "
+        f"Exact Shapley values on {metric_name(report['metric']['name'])}{_in(unit)}: what each modality adds, "
         "averaged over all orders in which they can arrive. The bars add up without remainder; whiskers are 95% "
         f"intervals.{told}"
     )
@@ -127,9 +127,10 @@ def interaction(report: dict[str, Any]) -> str:
         for p in pairs
     )
     lead = (
-        f"Shapley interaction index on the metric, in {unit}. Blue, above zero: the two need each other. Orange, below "
+        f"Shapley interaction index on the metric{_in(unit)}. Blue, above zero: the two need each other. Orange, below "
         "zero: one can stand in for the other. Pale: cannot be told from zero. On the diagonal, the Shapley "
-        "value of each."
+        "value of each. This is about what the modalities are worth: two that carry the same stand below zero even "
+        "in a model that only adds them up; the next section asks what the model itself does."
     )
     return f'<p class="lead">{lead}</p><div class="scroll">{chart}</div><ul class="notes">{listed}</ul>'
 
@@ -145,14 +146,16 @@ def additive(report: dict[str, Any]) -> str:
         value, low, high = estimate(found[key])
         rows.append((name, value or 0.0, low, high, css))
     gap, low, high = estimate(found["gap"])
-    chart = charts.bars(rows, chance=report.get("chance"), label="the model and its additive projection", say=level)
+    chance = report.get("chance") or None  # a line at 0 would only cross the names
+    chart = charts.bars(rows, chance=chance, label="the model and its additive projection", say=level)
     spread = f" ({change(low)} to {change(high)})" if low is not None and high is not None else ""
     lost = "" if gap is None else f"Interaction is worth {change(gap)} {unit}{spread}. "
     lead = (
         "EMAP replaces the model by the sum of one score per modality that comes closest to it. What is lost rests on "
         "the modalities being read together."
     )
-    rest = f"{lost}The sum misses {_percent(found['residual'])} of the spread of the scores. {esc(found['method'])}."
+    missed = _percent(found["residual"])
+    rest = f"{lost}The sum misses {missed} of the spread of the scores. Measured by {esc(found['method'])}."
     return f'<p class="lead">{lead}</p>{chart}<p class="faint">{rest}</p>'
 
 
@@ -174,7 +177,7 @@ def shuffled(report: dict[str, Any]) -> str:
     count = next(iter(modalities.values()))["permutations"]
     lead = (
         f"Perceptual score: {metric_name(report['metric']['name'])} lost when the values of one modality are dealt to "
-        f"other rows, in {unit}, mean of {count} shufflings (whiskers: 95% of them). It says what the model uses, not "
+        f"other rows{_in(unit)}, mean of {count} shufflings (whiskers: 95% of them). It says what the model uses, not "
         "what is informative."
     )
     chart = charts.bars(rows, label="what is lost when a modality is shuffled", say=change)
@@ -254,13 +257,18 @@ def _words(report: dict[str, Any]) -> tuple[Callable[[float], str], Callable[[fl
     return number, _signed_number, str(metric_name(str(metric.get("name", "metric"))))
 
 
+def _in(unit: str) -> str:
+    return ", in points" if unit == "points" else ""
+
+
 def _signed(value: float, digits: int) -> str:
     shown = round(value, digits) + 0.0
     return f"{shown:+.{digits}f}".replace("-", "\u2212") if shown else f"{0:.{digits}f}"
 
 
 def _signed_number(value: float) -> str:
-    return f"+{number(value)}" if value > 0 else str(number(value))
+    text = f"{value:.2e}".replace("-", "\u2212") if abs(value) >= 1e6 else str(number(value))
+    return f"+{text}" if value > 0 else text
 
 
 def _percent(value: float) -> str:

@@ -125,7 +125,7 @@ def pair_matrix(
             if a == b:
                 parts.append(
                     f'<text class="faint tiny" x="{x + cell_w / 2:.0f}" y="{y + cell_h / 2 + 16:.0f}"'
-                    ' text-anchor="middle">own part</text>'
+                    ' text-anchor="middle">Shapley</text>'
                 )
     wide, tall = side + cell_w * n + 4, head + cell_h * n + 4
     return _svg("matrix", label, f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"', parts)

@@ -60,6 +60,7 @@ svg .plot text{font-size:13px} .bars .value{font-weight:640;font-variant-numeric
 .point{fill:var(--a);fill-opacity:.55}
 .step.up{fill:var(--a)} .step.down{fill:var(--b)} .stop{fill:var(--a);stroke:var(--card);stroke-width:2.5}
 .link{stroke:var(--soft);stroke-dasharray:2 3} svg text.strong{font-weight:640} svg text.tiny{font-size:11px}
+.waterfall .name{paint-order:stroke;stroke:var(--card);stroke-width:4px}
 .need{fill:var(--a)} .overlap{fill:var(--b)} .gallery.wide{grid-template-columns:repeat(auto-fill,minmax(
 min(300px,100%),1fr))} svg.rowbars{margin-top:4px}
 .cell{fill:var(--track)} .hit{fill:var(--a)} .miss{fill:var(--b)}
