@@ -36,8 +36,13 @@ def test_something_is_added_and_some_of_it_by_interaction() -> None:
     said = modality_verdict(explained([0.5, 0.7, 0.6, 0.8], emap=emap(0.03)))
     assert said == (
         "With everything the model reaches accuracy 80.0% [78.0, 82.0]: photo adds 10.0 points [8.0, 12.0] to what "
-        "text alone gives it (70.0%). Interaction between the modalities is worth 3.0 points [2.0, 4.0] of that (EMAP)."
+        "text alone gives it (70.0%). Interaction between the modalities is worth 3.0 points [2.0, 4.0] (EMAP)."
     )
+
+
+def test_a_subsample_is_told() -> None:
+    part = {**emap(0.03), "rows": 500}
+    assert "(EMAP on 500 of the rows)" in modality_verdict(explained([0.5, 0.7, 0.6, 0.8], emap=part, rows=900))
 
 
 def test_nothing_added_and_no_interaction_to_be_told() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import plait
 from plait.explain import explain_modalities
+from plait.explain.absence import draw_donors
 
 QUICK: dict[str, Any] = {"permutations": 3, "resamples": 60}
 
@@ -178,6 +179,14 @@ def test_multilabel_regression_and_other_metrics() -> None:
     assert ranked["metric"]["name"] == "auroc" and ranked["subsets"][-1]["metric"]["value"] == 1.0
     own = explain_modalities(additive, rows, truth, metric=lambda t, p: -float(((p[:, 1] - t) ** 2).mean()), **QUICK)
     assert own["subsets"][-1]["metric"]["value"] < 0
+
+
+def test_donors_are_other_rows_each_once() -> None:
+    for num_rows, draws in ((2, 3), (7, 6), (50, 4)):
+        donors = draw_donors(num_rows, draws, seed=1)
+        assert donors.shape == (draws, num_rows) and not (donors == np.arange(num_rows)).any()
+        assert (np.sort(donors, axis=1) == np.arange(num_rows)).all()
+    assert len({tuple(d) for d in draw_donors(7, 6, seed=1)}) == 6  # no draw twice before all are used
 
 
 def test_groups_widen_intervals() -> None:

@@ -51,7 +51,7 @@ def modality_verdict(explained: Mapping[str, Any]) -> str:
         )
     sentences = [_gain(explained, names, say, full, chance)]
     sentences += _idle(explained, names, say)
-    sentences += _interaction(explained.get("emap"), say)
+    sentences += _interaction(explained.get("emap"), say, explained.get("rows"))
     return " ".join(sentences)
 
 
@@ -101,7 +101,7 @@ def _idle(explained: Mapping[str, Any], names: list[str], say: _Words) -> list[s
     return made
 
 
-def _interaction(emap: Mapping[str, Any] | None, say: _Words) -> list[str]:
+def _interaction(emap: Mapping[str, Any] | None, say: _Words, num_rows: int | None) -> list[str]:
     if not emap or emap["gap"]["value"] is None:
         return []
     gap: Entry = emap["gap"]
@@ -109,16 +109,18 @@ def _interaction(emap: Mapping[str, Any] | None, say: _Words) -> list[str]:
         return ["The model is additive: a sum of one score per modality gives its answers, so it uses no interaction."]
     if gap["low"] is None:
         return []
+    some = num_rows is not None and emap.get("rows", num_rows) < num_rows
+    source = f"(EMAP on {emap['rows']} of the rows)" if some else "(EMAP)"
     if gap["low"] > 0:
-        return [f"Interaction between the modalities is worth {say.change(gap)} of that (EMAP)."]
+        return [f"Interaction between the modalities is worth {say.change(gap)} {source}."]
     if gap["high"] < 0:
         return [
-            f"Interaction does not help: the best sum of one score per modality (EMAP) does better by "
-            f"{say.change(gap, flip=True)}."
+            f"Interaction does not help: the best sum of one score per modality does better by "
+            f"{say.change(gap, flip=True)} {source}."
         ]
     return [
         f"What comes from interaction between the modalities cannot be told from zero, {say.change(gap, signed=True)} "
-        "(EMAP)."
+        f"{source}."
     ]
 
 

@@ -22,7 +22,12 @@ MAX_WORK = 40_000_000
 
 
 def measured_game(
-    subject: Subject, scores_SNC: list[np.ndarray], *, resamples: int | None = None, seed: int = 0
+    subject: Subject,
+    scores_SNC: list[np.ndarray],
+    *,
+    resamples: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> dict[str, Any]:
     """Measure the game.
 
@@ -31,6 +36,7 @@ def measured_game(
         scores_SNC: Scores of every subset, in bit order.
         resamples: Bootstrap draws; None chooses 100 to 1,000 by the size of the game.
         seed: Seed of the draws.
+        progress: Called with (done, total, what).
 
     Returns:
         ``subsets``, ``shapley``, ``interaction`` and ``gains`` (see ``modality.explain_subject``). The game on loss
@@ -43,7 +49,13 @@ def measured_game(
     work = len(subject) * len(scores_SNC) * (4 if measure.metric_per_row is not None else 40 * outputs[0].shape[1])
     draws = resamples or int(np.clip(MAX_WORK / work, 100, 1000))
 
+    played = 0
+
     def everything(rows: np.ndarray) -> dict[str, float | None]:
+        nonlocal played
+        played += 1
+        if progress is not None:
+            progress(min(played, draws), draws, "intervals")
         found: dict[str, float | None] = {}
         for kind, game in (("metric", metric_of_rows(rows)), ("loss", -losses_NS[rows].mean(axis=0))):
             derived = _derived(game)

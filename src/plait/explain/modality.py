@@ -45,7 +45,7 @@ def explain_subject(
         scores.append(subset_scores(subject, s, absence, donors_DN))
         if progress is not None:
             progress(s + 1, count, "subsets of modalities")
-    game = measured_game(subject, scores, resamples=resamples, seed=seed)
+    game = measured_game(subject, scores, resamples=resamples, seed=seed, progress=progress)
     projection = emap(
         subject, scores[-1], budget=emap_evaluations, resamples=game["resamples"], seed=seed, progress=progress
     )
