@@ -154,7 +154,7 @@ def additive(report: dict[str, Any]) -> str:
         "EMAP replaces the model by the sum of one score per modality that comes closest to it. What is lost rests on "
         "the modalities being read together."
     )
-    missed = _percent(found["residual"])
+    missed = "all" if found["residual"] >= 1 else _percent(found["residual"])
     rest = f"{lost}The sum misses {missed} of the spread of the scores. Measured by {esc(found['method'])}."
     return f'<p class="lead">{lead}</p>{chart}<p class="faint">{rest}</p>'
 
