@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plait.api import Plait, fit, load
+    from plait.explain import explain_modalities
 
 __version__ = "0.1.0"
-__all__ = ["Plait", "__version__", "fit", "load"]
+__all__ = ["Plait", "__version__", "explain_modalities", "fit", "load"]
 
-_HOMES = {"Plait": "plait.api", "fit": "plait.api", "load": "plait.api"}
+_HOMES = {
+    "Plait": "plait.api", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

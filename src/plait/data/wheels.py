@@ -150,7 +150,8 @@ class _Arrived:
         found = sum(_num_bytes(folder) for folder in self.folders) / 1e6
         total = self.total / 1e6
         if is_over:
-            self.progress(self.what, math.ceil(total or found), math.ceil(total or found))
+            whole = max(1, math.ceil(total or found))
+            self.progress(self.what, whole, whole)
         else:
             self.progress(self.what, int(min(found, total) if self.total else found), math.ceil(total))
 
