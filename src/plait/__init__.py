@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from plait.api import Plait, fit, load
     from plait.comparison import Comparison, compare
+    from plait.explain import explain_modalities
 
 __version__ = "0.1.0"
-__all__ = ["Comparison", "Plait", "__version__", "compare", "fit", "load"]
+__all__ = ["Comparison", "Plait", "__version__", "compare", "explain_modalities", "fit", "load"]
 
 _HOMES = {
-    "Comparison": "plait.comparison", "Plait": "plait.api", "compare": "plait.comparison", "fit": "plait.api",
-    "load": "plait.api",
+    "Comparison": "plait.comparison", "Plait": "plait.api", "compare": "plait.comparison",
+    "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
 }  # fmt: skip
 
 

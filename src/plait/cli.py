@@ -19,6 +19,7 @@ import typer
 
 from plait import __version__
 from plait.compare_cli import compare
+from plait.explain_cli import explain
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
 from plait.weights_cli import weights_app
@@ -193,6 +194,9 @@ def evaluate(
             on_bad_row=on_bad_row or "error", progress=progress,
         )  # fmt: skip
     _show_report(result, as_json, {"report": str(report)} if report else {})
+
+
+app.command(epilog="Example: plait explain model posts.csv --report why.html")(explain)
 
 
 @app.command(epilog="Example: plait predict model new.csv -o predictions.csv")

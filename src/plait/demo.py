@@ -22,9 +22,8 @@ def run_demo(folder: Path, picture: Path | None, question: str, progress: Progre
     started = time.monotonic()
     if picture is not None and not picture.is_file():
         raise ValueError(f"no picture at {picture}")
-    for number, name in enumerate(WEIGHTS):
-        progress(number, len(WEIGHTS), f"fetching the encoder {name}")
-        fetch(name)
+    for name in WEIGHTS:
+        fetch(name, bar=progress)
     yield f"encoders: {', '.join(WEIGHTS)} (frozen)"
     table = fetch_dataset(
         "easy-vqa", folder / "easy-vqa", progress=lambda what, done, total: progress(done, total, what)

@@ -12,13 +12,15 @@ import pyarrow as pa
 from plait.batches import RowBatches, predict_logits
 from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
+from plait.explain.fitted_model import explain_jury
+from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
 from plait.judging import Jury, judge
 from plait.model import PlaitModel
 from plait.modelcard import describe_model
 from plait.modelfolder import save_model_folder
 from plait.prepare import Inputs, Prepared, add_tabular, prepare
-from plait.report import write_report
+from plait.report import write_explanation, write_report
 from plait.rows import apply_policy
 from plait.settings import DataSettings, RunSettings
 from plait.sources import is_folder, open_source
@@ -142,6 +144,73 @@ class Plait:
         Raises:
             ValueError: No target column, no readable row, or as :meth:`predict`.
         """
+        jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
+        result = self.report_of(jury, jury.prepared, progress)
+        if report is not None:
+            write_report(Path(report), result, title=f"Plait: {self.task.name} of {self.schema.target}")
+        return result
+
+    def explain(
+        self,
+        table: Any,
+        *,
+        rows: str | None = None,
+        report: str | Path | None = None,
+        absence: str = "missing",
+        draws: int = 8,
+        metric: str | None = None,
+        examples: int | Sequence[int] = 8,
+        permutations: int = 20,
+        emap_evaluations: int = 100_000,
+        on_bad_row: str = "error",
+        annotations: str | None = None,
+        format: str | None = None,
+        encoding: str | None = None,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Say how the model uses its modalities, on rows with known targets.
+
+        Args:
+            table: The rows, as for :meth:`evaluate`.
+            rows: Which split, as for :meth:`evaluate`.
+            report: Path of an HTML report to write (its JSON lies beside it).
+            absence: What "without a modality" means: "missing" (the model is told that it is missing) or "marginal"
+                (it gets the values of other rows, the answers averaged over ``draws`` of them).
+            draws: Other rows to average over for "marginal".
+            metric: Another primary metric of the task, such as "auroc".
+            examples: How many telling rows to explain one by one, or which (row numbers of the table).
+            permutations: Shufflings per modality for the perceptual score; 0 leaves it out.
+            emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
+            on_bad_row: "error", "missing" or "skip".
+            annotations: Folder of COCO annotations other than ``annotations``.
+            format: Format of a file whose name does not tell it.
+            encoding: Encoding of a text file that is not UTF-8.
+            progress: Called with (done, total, what).
+
+        Returns:
+            What :func:`plait.explain_modalities` returns, and the facts of the model, ``split``, ``bad_rows``,
+            ``counts`` and ``notes``.
+
+        Raises:
+            ValueError: More than six modalities, or as :meth:`evaluate`.
+        """
+        check_modalities(self.model.config.modality_names)
+        jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
+        found = explain_jury(
+            jury, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,
+            emap_evaluations=emap_evaluations, seed=self.settings.train.seed, progress=progress,
+        )  # fmt: skip
+        facts = {k: v for k, v in describe_model(self).items() if k not in ("metric", "schema")}
+        result = {**facts, **found, **_left_out(jury)}
+        if report is not None:
+            write_explanation(Path(report), result, title=f"Plait: what {self.schema.target} rests on")
+        return result
+
+    def _jury_on(
+        self, table: Any, rows: str | None, on_bad_row: str, annotations: str | None, format: str | None,
+        encoding: str | None, progress: Progress | None,
+    ) -> Jury:  # fmt: skip
+        """Open rows with known targets and prepare them for judging."""
         if format is None and self.settings.data.format == "coco" and is_folder(table):
             format = "coco"
         data = DataSettings(format=format, encoding=encoding)
@@ -154,11 +223,7 @@ class Plait:
                 "use predict for rows without answers"
             )
         prepared, keep = self._prepare(chosen, on_bad_row, progress)
-        jury = self.jury(prepared, keep, split)
-        result = self.report_of(jury, prepared, progress)
-        if report is not None:
-            write_report(Path(report), result, title=f"Plait: {self.task.name} of {target}")
-        return result
+        return self.jury(prepared, keep, split)
 
     def jury(self, prepared: Prepared, positions: np.ndarray, split: str) -> Jury:
         """Collect what judging needs; rows whose target is unreadable or of an unknown class are reported."""
@@ -192,12 +257,7 @@ class Plait:
     def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:
         """The report of one judging, with the facts of this model around it."""
         judged = judge(jury, progress=progress, seed=self.settings.train.seed)
-        evaluation = judged.evaluation
-        table = prepared.rows.table
-        evaluation["bad_rows"] = [
-            {"row": table.row_number(b.row), "column": b.column, "reason": b.reason} for b in prepared.rows.bad
-        ] + [{"row": b.row, "column": b.column, "reason": b.reason} for b in table.bad_rows]
-        evaluation["counts"] = dict(prepared.rows.notes)
+        evaluation = {**judged.evaluation, **_left_out(jury)}
         base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
         return {**describe_model(self), **base, "verdict": judged.verdict, "evaluation": evaluation}
 
@@ -276,6 +336,14 @@ class Plait:
         )
         made = pa.table(columns)
         return _with_unparsed(made, table.bad_rows)
+
+
+def _left_out(jury: Jury) -> dict[str, Any]:
+    """Cells and rows that could not be used, and what was counted on the way."""
+    rows = jury.prepared.rows
+    bad = [{"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason} for b in rows.bad]
+    bad += [{"row": b.row, "column": b.column, "reason": b.reason} for b in rows.table.bad_rows]
+    return {"bad_rows": bad, "counts": dict(rows.notes)}
 
 
 def _with_unparsed(predictions: pa.Table, bad_rows: Sequence[BadRow]) -> pa.Table:

@@ -237,14 +237,19 @@ def _examples(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
     return [
         {
             "row": table.row_number(int(jury.positions[i])),
-            "inputs": [show for m in jury.prepared.rows.items for show in _shown(jury, m, int(jury.positions[i]))],
-            "truth": _text(jury.values[i]),
-            "prediction": _text(predictions[i]),
+            "inputs": shown_inputs(jury, int(jury.positions[i])),
+            "truth": shown_text(jury.values[i]),
+            "prediction": shown_text(predictions[i]),
             "probability": None if sureness is None else float(sureness[i]),
             "correct": bool(correct[i]),
         }
         for i in chosen
     ]
+
+
+def shown_inputs(jury: Jury, position: int) -> list[dict[str, Any]]:
+    """The inputs of the row at a position of the table, for a report."""
+    return [show for name in jury.prepared.rows.items for show in _shown(jury, name, position)]
 
 
 def _shown(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
@@ -254,7 +259,7 @@ def _shown(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
         return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
     cell = items.cells[number]
     if items.modality.kind == "tabular":
-        return [{"name": c, "kind": "tabular", "text": _text(v)} for c, v in cell.items()]
+        return [{"name": c, "kind": "tabular", "text": shown_text(v)} for c, v in cell.items()]
     if items.modality.kind == "text":
         return [{"name": name, "kind": "text", "text": str(cell)[:600]}]
     return [{"name": name, "kind": "image", "image_jpeg_base64": _picture(cell, jury.prepared.rows.table)}]
@@ -268,7 +273,8 @@ def _picture(cell: Any, table: Table) -> str | None:
         return None
 
 
-def _text(value: Any) -> str:
+def shown_text(value: Any) -> str:
+    """A target, prediction or cell in words, for a report."""
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     if isinstance(value, list | tuple):

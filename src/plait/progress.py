@@ -26,6 +26,8 @@ SECONDS_BETWEEN_LINES = 5.0
 class TerminalProgress:
     """Callable ``(done, total, what)``; a new ``what`` up to its first ": " or " epoch " starts a new bar.
 
+    A total of 0 stands for one that is not known.
+
     Example:
         >>> with TerminalProgress(quiet=True) as progress:
         ...     progress(1, 2, "encoding")
@@ -62,8 +64,8 @@ class TerminalProgress:
         topic = what.split(" epoch ")[0].split(": ")[0]
         if self.progress is not None:
             if topic != self.topic:
-                self.task = self.progress.add_task(what, total=total)
-            self.progress.update(self.task, completed=done, total=total, description=what)
+                self.task = self.progress.add_task(what, total=total or None)
+            self.progress.update(self.task, completed=done, total=total or None, description=what)
         else:
             self._line(done, total, what, topic)
         self.topic = topic
@@ -72,10 +74,11 @@ class TerminalProgress:
         now = time.monotonic()
         if topic != self.topic:
             self.started = now
-        elif done < total and now - self.last_line < SECONDS_BETWEEN_LINES:
+        elif (done < total or not total) and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = now
         spent = now - self.started
         left = f", about {spent / done * (total - done):.0f} s left" if 0 < done < total and spent > 1 else ""
-        sys.stderr.write(f"{what}: {done:,}/{total:,} ({spent:.0f} s{left})\n")
+        of = f"/{total:,}" if total else ""
+        sys.stderr.write(f"{what}: {done:,}{of} ({spent:.0f} s{left})\n")
         sys.stderr.flush()

@@ -31,9 +31,13 @@ def weights_fetch(
     as_json: Json = False,
 ) -> None:
     """Bring pretrained weights to this machine (uses the network)."""
+    from plait.progress import TerminalProgress
     from plait.weights import fetch
 
-    paths = {name: str(fetch(name, progress=_tell)) for name in names}
+    paths = {}
+    for name in names:
+        with TerminalProgress() as bar:
+            paths[name] = str(fetch(name, progress=_tell, bar=bar))
     if as_json:
         _json(paths)
     else:

@@ -63,11 +63,27 @@ def test_wheel_is_installed_whole_and_reused(index: Path, monkeypatch: pytest.Mo
     folder = fetch_wheel("tiny_set==1.0", wheel_cache(), progress=lambda *given: told.append(given))
     assert folder == wheel_cache() / "tiny-set-1.0"
     assert (folder / "tiny_set" / "a.txt").read_bytes() == b"hello"
-    assert [done for _, done, _ in told] == [0, 1]
+    assert told[0] == ("fetching tiny_set==1.0, MB", 0, 0) and told[-1] == ("fetching tiny_set==1.0, MB", 1, 1)
     wheel.unlink()
     monkeypatch.setattr(wheels, "installers", lambda: pytest.fail("a complete wheel is not fetched again"))
     assert fetch_wheel("tiny_set==1.0", wheel_cache()) == folder
     assert [path for path in wheel_cache().iterdir() if path.name.startswith(".fetch")] == []
+
+
+def test_megabytes_are_told_while_they_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = (
+        "import time; target.mkdir(parents=True, exist_ok=True)\n"
+        "for part in range(8):\n"
+        "    (target / f'{part}.bin').write_bytes(bytes(1_000_000))\n"
+        "    time.sleep(0.25)\n"
+        "(target / 'x-1.dist-info').mkdir()\n"
+        "(target / 'x-1.dist-info' / 'RECORD').write_text('')\n"
+    )
+    monkeypatch.setattr(wheels, "installers", lambda: [fake_installer(tmp_path / "slow.py", slow)])
+    told: list[Any] = []
+    fetch_wheel("x==1", tmp_path / "into", progress=lambda *given: told.append(given), num_bytes=8_000_000)
+    counts = [done for _, done, total in told if total == 8]
+    assert counts == sorted(counts) and len(set(counts)) >= 4 and counts[-1] == 8
 
 
 def test_damaged_wheel_is_fetched_again(index: Path) -> None:

@@ -16,12 +16,14 @@ import hashlib
 import importlib.util
 import json
 import logging
+import math
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +33,7 @@ Progress = Callable[[str, int, int], None]
 """Called as ``progress(what, done, total)``; a total of 0 means that the size is not known."""
 
 MARKER = ".plait-wheel.json"
+SECONDS_BETWEEN_LOOKS = 0.3
 _PINNED = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)==([A-Za-z0-9][A-Za-z0-9.+!_-]*)")
 
 
@@ -66,13 +69,21 @@ def is_complete(folder: Path) -> bool:
     return sizes is not None and _sizes(folder) == sizes
 
 
-def fetch_wheel(requirement: str, into: Path, *, progress: Progress | None = None, timeout_s: float = 1800.0) -> Path:
+def fetch_wheel(
+    requirement: str,
+    into: Path,
+    *,
+    progress: Progress | None = None,
+    num_bytes: int = 0,
+    timeout_s: float = 1800.0,
+) -> Path:
     """Install one pinned wheel under ``into`` and return its folder.
 
     Args:
         requirement: ``name==version``.
         into: The folder that holds fetched wheels; made when absent.
-        progress: Told when the fetch starts and ends.
+        progress: Told of the megabytes that have arrived, a few times a second.
+        num_bytes: About how large the wheel's files are, where known; only for ``progress``.
         timeout_s: Longest time for one installer, in seconds.
 
     Returns:
@@ -103,12 +114,12 @@ def fetch_wheel(requirement: str, into: Path, *, progress: Progress | None = Non
                 f"{target} exists but was not written by Plait (no {MARKER} in it); "
                 "move it away or delete it, then try again"
             )
-        if progress is not None:
-            progress(f"fetching {requirement}", 0, 1)
+        arrived = _Arrived(f"fetching {requirement}, MB", num_bytes, progress)
         # Inside a folder of its own, so that whatever is left by a kill is never taken for the wheel.
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into, ignore_cleanup_errors=True) as scratch:
             staged = Path(scratch) / "wheel"
-            _install(requirement, staged, timeout_s)
+            arrived.folders.append(Path(scratch))
+            _install(requirement, staged, timeout_s, arrived)
             _check_record(staged, requirement)
             marker = {"requirement": requirement, "sizes": _sizes(staged)}
             (staged / MARKER).write_text(json.dumps(marker), encoding="utf-8")
@@ -116,9 +127,54 @@ def fetch_wheel(requirement: str, into: Path, *, progress: Progress | None = Non
                 log.warning("%s was damaged (files missing or changed); fetched again", target)
                 os.replace(target, Path(scratch) / "damaged")
             os.replace(staged, target)
-        if progress is not None:
-            progress(f"fetching {requirement}", 1, 1)
+        arrived.tell(is_over=True)
     return target
+
+
+class _Arrived:
+    """How many bytes an installer has laid down so far, seen from outside: installers keep their bars to themselves.
+
+    What grows meanwhile is watched: the folder the wheel is installed into and, for uv, the unfinished downloads of its
+    cache.
+    """
+
+    def __init__(self, what: str, total: int, progress: Progress | None) -> None:
+        self.what, self.total, self.progress = what, total, progress
+        self.folders: list[Path] = []
+        self.tell()
+
+    def tell(self, *, is_over: bool = False) -> None:
+        """Report the megabytes found, never more than the total."""
+        if self.progress is None:
+            return
+        found = sum(_num_bytes(folder) for folder in self.folders) / 1e6
+        total = self.total / 1e6
+        if is_over:
+            whole = max(1, math.ceil(total or found))
+            self.progress(self.what, whole, whole)
+        else:
+            self.progress(self.what, int(min(found, total) if self.total else found), math.ceil(total))
+
+    def watch_cache_of(self, command: list[str]) -> None:
+        """Add the unfinished downloads in uv's cache; those of others that are there already do not count."""
+        self.folders = self.folders[:1]
+        if self.progress is None or "--link-mode" not in command:
+            return
+        asked = [*command[: command.index("pip")], "cache", "dir"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+            self.folders.append(Path(said) / ".tmp*")
+
+
+def _num_bytes(folder: Path) -> int:
+    """Bytes of all files under a folder (or under those that a pattern names), whatever comes and goes meanwhile."""
+    total = 0
+    for place in folder.parent.glob(folder.name) if "*" in folder.name else [folder]:
+        for where, _, files in os.walk(place):
+            for name in files:
+                with contextlib.suppress(OSError):
+                    total += os.stat(os.path.join(where, name)).st_size
+    return total
 
 
 def installers() -> list[list[str]]:
@@ -141,7 +197,7 @@ def installers() -> list[list[str]]:
     return found
 
 
-def _install(requirement: str, staged: Path, timeout_s: float) -> None:
+def _install(requirement: str, staged: Path, timeout_s: float, arrived: _Arrived) -> None:
     by_hand = f"python -m pip install --no-deps --target FOLDER {requirement}"
     commands = installers()
     if not commands:
@@ -153,29 +209,43 @@ def _install(requirement: str, staged: Path, timeout_s: float) -> None:
     said: list[str] = []
     for command in commands:
         shutil.rmtree(staged, ignore_errors=True)
+        arrived.watch_cache_of(command)
         try:
-            done = subprocess.run(
-                [*command, "--target", str(staged), requirement],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=timeout_s,
-                check=False,
-            )
+            code, told = _run([*command, "--target", str(staged), requirement], timeout_s, arrived)
         except subprocess.TimeoutExpired:
             said.append(f"{_shown(command)}: no end after {timeout_s:g} s")
             continue
         except OSError as error:
             said.append(f"{_shown(command)}: {error}")
             continue
-        if done.returncode == 0 and staged.is_dir():
+        if code == 0 and staged.is_dir():
             return
-        tail = done.stdout.decode("utf-8", "replace").strip()[-600:]
-        said.append(f"{_shown(command)} ended with {done.returncode}: {tail}")
+        said.append(f"{_shown(command)} ended with {code}: {told.strip()[-600:]}")
     raise FetchError(
         f"cannot fetch {requirement} from the package index. Check the network or the mirror (UV_INDEX_URL, "
         f"PIP_INDEX_URL); to see it fail by hand, type: {by_hand}\n" + "\n".join(said)
     )
+
+
+def _run(command: list[str], timeout_s: float, arrived: _Arrived) -> tuple[int, str]:
+    """Run an installer to its end, telling what has arrived; returns its exit code and what it said."""
+    ends = time.monotonic() + timeout_s
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT) as process:
+            try:
+                while True:
+                    try:
+                        code = process.wait(min(SECONDS_BETWEEN_LOOKS, max(0.0, ends - time.monotonic())))
+                        break
+                    except subprocess.TimeoutExpired:
+                        if time.monotonic() >= ends:
+                            raise
+                        arrived.tell()
+            except BaseException:
+                process.kill()
+                raise
+        said.seek(0)
+        return code, said.read().decode("utf-8", "replace")
 
 
 def _shown(command: list[str]) -> str:

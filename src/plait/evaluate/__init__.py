@@ -3,12 +3,14 @@
 Nothing here knows a model, a file or torch, and nothing is imported from the rest of Plait. ``label`` holds
 the metrics, ``breakdown`` the confusion matrix and the slices, ``intervals`` the bootstrap, ``comparison`` many
 methods on the same draws, ``verdict`` and ``comparison_verdict`` the sentences that say whether fusing helped.
+``shapley``, ``emap`` and ``perceptual`` say what a result rests on, and ``modality_verdict`` says it in words.
 """
 
 from __future__ import annotations
 
 from plait.evaluate.breakdown import confusion, slices
 from plait.evaluate.comparison import method_intervals, pairwise_differences, rank_intervals, resample_methods
+from plait.evaluate.emap import emap_scores, project_cube
 from plait.evaluate.intervals import (
     bootstrap_interval,
     metric_intervals,
@@ -16,21 +18,30 @@ from plait.evaluate.intervals import (
     paired_metric_difference,
 )
 from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
+from plait.evaluate.modality_verdict import modality_verdict
+from plait.evaluate.perceptual import perceptual_score
+from plait.evaluate.shapley import interaction_indices, shapley_values
 from plait.evaluate.verdict import fusion_verdict
 
 __all__ = [
     "bootstrap_interval",
     "classification_metrics",
     "confusion",
+    "emap_scores",
     "fusion_verdict",
+    "interaction_indices",
     "method_intervals",
     "metric_intervals",
+    "modality_verdict",
     "multilabel_metrics",
     "paired_difference",
     "paired_metric_difference",
     "pairwise_differences",
+    "perceptual_score",
+    "project_cube",
     "rank_intervals",
     "regression_metrics",
     "resample_methods",
+    "shapley_values",
     "slices",
 ]

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from plait.report import explanation as explanation_page
 from plait.report.page import render
 from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
 from plait.report.thumbnail import thumbnail
 
-__all__ = ["Report", "thumbnail", "write_report"]
+__all__ = ["Report", "thumbnail", "write_explanation", "write_report"]
 
 
 def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
@@ -45,6 +46,31 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
         ...     [p.name for p in write_report(folder, {"task": "classification"}, title="A run")]
         ['report.html', 'report.json']
     """
+    content = plain(report)
+    return _write(path, content, render(content, plain(title)))
+
+
+def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
+    """Write the page and the JSON of an explanation (what ``plait.explain_modalities`` returns).
+
+    Args:
+        path: As for :func:`write_report`.
+        explanation: The dictionary.
+        title: Heading of the page.
+
+    Returns:
+        Paths of the HTML and of the JSON file.
+
+    Raises:
+        TypeError: A value that JSON cannot hold.
+        ValueError: A path that is a file but does not end in .html.
+    """
+    content = plain(explanation, "explanation")
+    text = render(content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline)
+    return _write(path, content, text)
+
+
+def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, Path]:
     path = Path(path)
     if path.suffix.lower() in (".html", ".htm"):
         page, numbers = path, path.with_suffix(".json")
@@ -52,8 +78,6 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
         raise ValueError(f"{path} is a file; give a folder or a name that ends in .html")
     else:
         page, numbers = path / "report.html", path / "report.json"
-    content = plain(report)
-    text = render(content, plain(title))
     page.parent.mkdir(parents=True, exist_ok=True)
     _replace(page, text)
     _replace(numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")

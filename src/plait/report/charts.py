@@ -8,7 +8,7 @@ page; curves and the matrix have a fixed drawing size.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.report.words import cut, esc, number
@@ -16,8 +16,8 @@ from plait.report.words import cut, esc, number
 Bar = tuple[str, float, float | None, float | None, str]
 
 
-def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str) -> str:
-    """Horizontal bars with whiskers: (name, value, low, high, css class) from top to bottom."""
+def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: Callable[[float], str] = number) -> str:
+    """Horizontal bars with whiskers: (name, value, low, high, css class) from top to bottom; ``say`` writes a value."""
     numbers = [x for _, *three, _ in rows for x in three if x is not None] + ([chance] if chance is not None else [])
     low, high = min(0.0, *numbers), max(0.0, *numbers)
     if low >= 0 and 0.3 < high <= 1.0:
@@ -39,15 +39,15 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str) -> str
         parts.append(
             f'<line class="chance" x1="{x:.2f}%" x2="{x:.2f}%" y1="{top}" y2="{height - 20}"/>'
             f'<text class="faint" x="{x:.2f}%" y="{height - 5}" text-anchor="{anchor}">'
-            f"guessing {number(chance)}</text>"
+            f"guessing {say(chance)}</text>"
         )
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        spread = "" if value_low is None or value_high is None else f" ({number(value_low)} to {number(value_high)})"
+        spread = "" if value_low is None or value_high is None else f" ({say(value_low)} to {say(value_high)})"
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
-            f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{number(value)}'
+            f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{say(value)}'
             f'<tspan class="faint">{spread}</tspan></text>'
             f'<rect class="track" x="{left}%" y="{y + 20}" width="{width}%" height="13" rx="3"/>'
             f'<rect class="bar {esc(css)}" x="{start:.2f}%" y="{y + 20}" width="{end - start:.2f}%"'

@@ -11,8 +11,11 @@ from plait.report import facts, results
 from plait.report.style import CSS
 from plait.report.words import esc
 
+Maker = Callable[[dict[str, Any]], str]
+Sections = tuple[tuple[str, str, Maker], ...]
+
 # (anchor, title, maker); a section whose maker returns nothing is left out.
-SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+SECTIONS: Sections = (
     ("numbers", "Key numbers", results.key_numbers),
     ("modalities", "Together and alone", results.modalities),
     ("training", "Training", results.training),
@@ -28,14 +31,18 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(report: dict[str, Any], title: str) -> str:
+def render(
+    report: dict[str, Any], title: str, *, sections: Sections = SECTIONS, headline: Maker = results.headline
+) -> str:
     """Return the HTML of a plain report.
 
     Args:
         report: What ``plain`` returned.
         title: Heading of the page.
+        sections: Which sections, in which order.
+        headline: What opens the page.
     """
-    made = [(anchor, name, maker(report)) for anchor, name, maker in SECTIONS]
+    made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
     made = [part for part in made if part[2]]
     about = [
         report.get("task"),
@@ -45,7 +52,7 @@ def render(report: dict[str, Any], title: str) -> str:
     links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
     body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made)
     maker = f"Written by Plait {esc(report['plait'])}. " if report.get("plait") else "Written by Plait. "
-    main = f"{results.headline(report)}<nav>{links}</nav>{body}"
+    main = f"{headline(report)}<nav>{links}</nav>{body}"
     return document(title, about, main, f"{maker}The same numbers stand in the JSON file beside this page.")
 
 

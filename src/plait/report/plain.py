@@ -49,14 +49,19 @@ def plain(value: Any, where: str = "report") -> Any:
 
 def without_pictures(report: dict[str, Any]) -> dict[str, Any]:
     """Copy of a plain report in which the examples name their pictures but do not carry them."""
+    if report.get("examples"):
+        report = {**report, "examples": _bare(report["examples"])}
     evaluation = report.get("evaluation")
     if not isinstance(evaluation, dict) or not evaluation.get("examples"):
         return report
-    examples = [
+    return {**report, "evaluation": {**evaluation, "examples": _bare(evaluation["examples"])}}
+
+
+def _bare(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
         {
             **e,
             "inputs": [{k: v for k, v in i.items() if k != "image_jpeg_base64"} for i in e.get("inputs") or []],
         }
-        for e in evaluation["examples"]
+        for e in examples
     ]
-    return {**report, "evaluation": {**evaluation, "examples": examples}}

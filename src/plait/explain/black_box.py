@@ -1,0 +1,220 @@
+"""Explain any model that answers rows of several modalities, whoever made it.
+
+In: a function from modalities to probabilities (or numbers), rows, and their truth. Out: the same dictionary as
+``Plait.explain`` gives for a model of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.explain.measure import Measure, Metric, measure_for
+from plait.explain.modality import Progress, explain_subject
+from plait.explain.subject import Subject, check_modalities
+
+Predict = Callable[[dict[str, Any]], Any]
+OUTPUTS = ("probabilities", "logits")
+
+
+def explain_modalities(
+    predict: Predict,
+    inputs: Mapping[str, Any],
+    target: Any,
+    *,
+    task: str = "classification",
+    outputs: str = "probabilities",
+    classes: Sequence[str] | None = None,
+    absence: str = "missing",
+    constants: Mapping[str, Any] | None = None,
+    draws: int = 8,
+    metric: Metric = None,
+    groups: Sequence[Any] | None = None,
+    examples: int | Sequence[int] = 8,
+    permutations: int = 20,
+    emap_evaluations: int = 100_000,
+    resamples: int | None = None,
+    batch_size: int = 1024,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Measure how a model uses its modalities: exact Shapley values, interactions, EMAP, perceptual score.
+
+    Args:
+        predict: Gets a dictionary of modality to a list of values (with None where the modality is absent), or to an
+            array where ``inputs`` holds an array and ``absence`` is not "missing". Returns probabilities ``[B, C]``,
+            or predicted numbers ``[B]`` for regression.
+        inputs: Modality to its values, one a row, N in all; None where a row lacks the modality.
+        target: Class numbers or names ``[N]``, 0/1 labels ``[N, C]`` or numbers ``[N]``.
+        task: "classification", "matching", "multilabel" or "regression".
+        outputs: "probabilities" or "logits": what ``predict`` returns for classes and labels.
+        classes: Names of the outputs; needed when the target holds names.
+        absence: What "without a modality" means: "missing" (``predict`` gets None), "marginal" (the values of other
+            rows, the answers averaged over ``draws`` of them) or "value" (the constant in ``constants``).
+        constants: For "value": modality to the constant that stands for it; it also replaces None in ``inputs``.
+        draws: Other rows to average over for "marginal".
+        metric: Another primary metric, by name or as a function of target and outputs; higher is better.
+        groups: A group name per row; intervals then draw whole groups.
+        examples: How many telling rows to explain one by one, or which (row numbers).
+        permutations: Shufflings per modality for the perceptual score; 0 leaves it out.
+        emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
+        resamples: Bootstrap draws; None chooses 100 to 1,000.
+        batch_size: Rows per call of ``predict``.
+        seed: Seed of everything random.
+        progress: Called with (done, total, what).
+
+    Returns:
+        A dictionary that JSON can hold: ``verdict``; ``metric``, ``loss`` and ``absence`` (what was measured, and what
+        absence meant); ``subsets`` (all 2^M, the empty one first, metric and loss with intervals); ``empty`` (the
+        answer to nothing); ``shapley`` and ``interaction`` for metric and loss, with intervals, ``share`` being
+        |phi| over the sum of all |phi|; ``gains``; ``unused``; ``emap``; ``perceptual``; ``examples``; ``cost``.
+
+    Raises:
+        ValueError: More than six modalities, columns of different lengths, an absence that cannot be used, or NaN
+            among the answers; the message says what to do.
+
+    Reference:
+        Shapley 1953; Grabisch and Roubens 1999 (interaction index); Hessel and Lee 2020 (EMAP); Gat et al. 2021
+        (perceptual score); Hu et al. 2022 (SHAPE: Shapley values of modalities on the metric).
+
+    Example:
+        >>> rows = {"a": [0, 0, 1, 1] * 8, "b": [0, 1, 0, 1] * 8}
+        >>> def xor(given):
+        ...     pairs = zip(given["a"], given["b"])
+        ...     yes = [0.5 if a is None or b is None else float(a != b) for a, b in pairs]
+        ...     return [[1 - y, y] for y in yes]
+        >>> found = explain_modalities(xor, rows, [0, 1, 1, 0] * 8)
+        >>> found["shapley"]["metric"]["a"]["value"], found["interaction"]["metric"][0]["value"]
+        (0.25, 0.5)
+    """
+    if not isinstance(inputs, Mapping):
+        raise ValueError(f"inputs is a {type(inputs).__name__}; expected a dictionary of modality -> values")
+    names = tuple(str(n) for n in inputs)
+    check_modalities(names)
+    if outputs not in OUTPUTS:
+        raise ValueError(f"outputs is {outputs!r}; expected one of {', '.join(OUTPUTS)}")
+    lengths = {name: len(inputs[name]) for name in names}
+    measure = measure_for(task, metric)
+    truth = _target(target, measure, classes)
+    if set(lengths.values()) != {len(truth)} or len(truth) == 0:
+        counted = ", ".join(f"{n}: {c}" for n, c in lengths.items())
+        raise ValueError(f"the modalities have {counted} rows and the target {len(truth)}; expected the same, above 0")
+    fill = dict(constants or {})
+    if absence == "value" and (lacking := [n for n in names if n not in fill]):
+        raise ValueError(f"absence 'value' needs constants={{...}} for {', '.join(lacking)}")
+    if fill and absence != "value":
+        raise ValueError(f"constants go with absence='value', not with {absence!r}")
+    reader = _Reader(predict, names, dict(inputs), absence, fill, measure, outputs, batch_size)
+    first = reader(np.arange(1, dtype=np.int64)[:, None].repeat(len(names), axis=1))
+    labelled = _names(classes, first.shape[1], measure, truth)
+    subject = Subject(
+        names, reader, reader.present_NM(len(truth)), truth, measure, labelled,
+        None if groups is None else np.asarray([str(g) for g in groups]), _scale(measure, outputs),
+    )  # fmt: skip
+    found = explain_subject(
+        subject, absence=absence, draws=draws, examples=examples, permutations=permutations,
+        emap_evaluations=emap_evaluations, resamples=resamples, seed=seed, progress=progress,
+    )  # fmt: skip
+    for shown in found["examples"]:
+        shown["row"] = shown["position"]
+    return {"task": task, **found}
+
+
+class _Reader:
+    """Turns row numbers into what ``predict`` takes, and its answers into scores."""
+
+    def __init__(
+        self, predict: Predict, names: tuple[str, ...], inputs: dict[str, Any], absence: str, fill: dict[str, Any],
+        measure: Measure, outputs: str, batch_size: int,
+    ) -> None:  # fmt: skip
+        self.predict, self.names, self.fill, self.measure = predict, names, fill, measure
+        self.are_logits = outputs == "logits" or measure.task == "regression"
+        self.batch_size = max(1, batch_size)
+        self.columns = [inputs[n] for n in names]
+        self.as_array = [absence == "marginal" and isinstance(c, np.ndarray) for c in self.columns]
+
+    def present_NM(self, num_rows: int) -> np.ndarray:  # noqa: N802
+        """True where a row has the modality; a constant stands in for nobody."""
+        return np.array([[c[i] is not None for c in self.columns] for i in range(num_rows)], dtype=bool)
+
+    def __call__(self, rows_BM: np.ndarray) -> np.ndarray:
+        starts = range(0, len(rows_BM), self.batch_size)
+        return np.concatenate([self._answers(rows_BM[s : s + self.batch_size]) for s in starts])
+
+    def _answers(self, rows_BM: np.ndarray) -> np.ndarray:
+        given: dict[str, Any] = {}
+        for m, name in enumerate(self.names):
+            column, rows = self.columns[m], rows_BM[:, m]
+            if self.as_array[m]:
+                given[name] = column[rows]
+                continue
+            absent = self.fill.get(name)
+            values = [column[int(i)] if i >= 0 else None for i in rows]
+            given[name] = [absent if v is None else v for v in values]
+        answers = np.asarray(self.predict(given), dtype=np.float64)
+        if answers.ndim == 1 and self.measure.task == "regression":
+            answers = answers[:, None]
+        if answers.ndim != 2 or len(answers) != len(rows_BM):
+            raise ValueError(
+                f"predict answered {len(rows_BM)} rows with shape {answers.shape}; expected [rows, classes], one "
+                "line a row (for two classes give both probabilities)"
+            )
+        if self.are_logits:
+            return answers
+        if np.isfinite(answers).all():  # what is not finite is told by the subject, with the subset
+            if answers.min() < -1e-6 or answers.max() > 1 + 1e-6:
+                raise ValueError(
+                    f"predict answers from {answers.min():.4g} to {answers.max():.4g}; expected probabilities, or say "
+                    "outputs='logits'"
+                )
+            sums = answers.sum(axis=1)
+            if self.measure.task == "classification" and np.abs(sums - 1).max() > 1e-3:
+                raise ValueError(
+                    f"the probabilities of a row add up to {sums[np.abs(sums - 1).argmax()]:.4g}; expected 1 (for "
+                    "labels that do not exclude each other say task='multilabel')"
+                )
+        return self.measure.scores(answers)
+
+
+def _scale(measure: Measure, outputs: str) -> str:
+    if measure.task == "regression":
+        return "predicted numbers"
+    if outputs == "logits" or measure.task == "multilabel":
+        return "logits"
+    return "log probabilities (whose projection gives the same answers as that of logits)"
+
+
+def _target(target: Any, measure: Measure, classes: Sequence[str] | None) -> np.ndarray:
+    given = np.asarray(target)
+    if measure.task == "multilabel":
+        if given.ndim != 2 or not np.isin(given, (0, 1)).all():
+            raise ValueError(f"target has shape {given.shape}; expected 0/1 labels [rows, labels]")
+        return given.astype(np.float64)
+    if given.ndim != 1:
+        raise ValueError(f"target has shape {given.shape}; expected one value a row")
+    if measure.task == "regression":
+        numbers = given.astype(np.float64)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"target holds {int((~np.isfinite(numbers)).sum())} NaN or infinite values")
+        return numbers
+    if given.dtype.kind in "iub" or (given.dtype.kind == "f" and np.array_equal(given, np.round(given))):
+        return given.astype(np.int64)
+    if classes is None:
+        raise ValueError("target holds names; pass classes=[...] in the order of the columns that predict returns")
+    place = {str(name): c for c, name in enumerate(classes)}
+    unknown = sorted({str(v) for v in given} - set(place))
+    if unknown:
+        raise ValueError(f"target holds {unknown[0]!r}, which is not among classes: {', '.join(place)}")
+    return np.array([place[str(v)] for v in given], dtype=np.int64)
+
+
+def _names(classes: Sequence[str] | None, width: int, measure: Measure, truth: np.ndarray) -> tuple[str, ...]:
+    if measure.task == "regression":
+        return ()
+    if classes is not None and len(classes) != width:
+        raise ValueError(f"{len(classes)} classes are named but predict returns {width} columns")
+    if measure.task == "classification" and (truth.min() < 0 or truth.max() >= width):
+        raise ValueError(f"target holds class {int(truth.max())}, but predict returns {width} columns, from class 0")
+    return tuple(str(c) for c in classes) if classes is not None else tuple(f"class {c}" for c in range(width))

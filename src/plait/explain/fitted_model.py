@@ -1,0 +1,104 @@
+"""Explain a fitted Plait model on judged rows: features come from the store, only fusion and head run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.batches import RowBatches, predict_logits
+from plait.explain.encoded import encode_once
+from plait.explain.measure import Metric, measure_for
+from plait.explain.modality import Progress, explain_subject
+from plait.explain.subject import Subject
+from plait.judging import Jury, shown_inputs, shown_text
+
+ABSENCES = ("missing", "marginal")
+
+
+def explain_jury(
+    jury: Jury,
+    *,
+    absence: str = "missing",
+    draws: int = 8,
+    metric: Metric = None,
+    examples: int | Sequence[int] = 8,
+    permutations: int = 20,
+    emap_evaluations: int = 100_000,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
+    if absence not in ABSENCES:
+        raise ValueError(f"absence is {absence!r}; for a fitted model choose {' or '.join(ABSENCES)}")
+    subject = subject_of(jury, metric)
+    table = jury.prepared.rows.table
+    numbers = [table.row_number(int(p)) for p in jury.positions]
+    chosen: int | list[int] = examples if isinstance(examples, int) else _places(examples, numbers)
+    found = explain_subject(
+        subject, absence=absence, draws=draws, examples=chosen, permutations=permutations,
+        emap_evaluations=emap_evaluations, seed=seed, progress=progress,
+    )  # fmt: skip
+    values = jury.task.decode(subject.measure.activate(_full(subject)), jury.labels)
+    for shown in found["examples"]:
+        place = shown.pop("position")
+        position = int(jury.positions[place])
+        shown |= {
+            "row": numbers[place], "inputs": shown_inputs(jury, position), "truth": shown_text(jury.values[place]),
+            "prediction": shown_text(values[place]),
+        }  # fmt: skip
+    found["notes"] = _notes(jury, absence)
+    return {**found, "split": jury.split}
+
+
+def subject_of(jury: Jury, metric: Metric = None) -> Subject:
+    """The jury's model and rows as the subject of an explanation."""
+    names = tuple(jury.model.config.modality_names)
+    index_NM = jury.prepared.rows.index_NM[jury.positions]
+    sources, items_NM = encode_once(jury.model, jury.prepared.sources, index_NM)
+    is_number = jury.task.name == "regression"
+
+    def scores_of(rows_BM: np.ndarray) -> np.ndarray:
+        items_BM = np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1)
+        logits = predict_logits(jury.model, RowBatches(sources, items_BM))
+        return jury.task.activate(logits, jury.labels) if is_number else logits.astype(np.float64)
+
+    return Subject(
+        names, scores_of, index_NM >= 0, jury.target, measure_for(jury.task.name, metric),
+        tuple(jury.labels.classes), jury.group, "predicted numbers" if is_number else "logits",
+    )  # fmt: skip
+
+
+def _full(subject: Subject) -> np.ndarray:
+    own = np.arange(len(subject), dtype=np.int64)[:, None].repeat(len(subject.names), axis=1)
+    return subject.scores_of(own)
+
+
+def _places(rows: Sequence[int], numbers: list[int]) -> list[int]:
+    place = {number: i for i, number in enumerate(numbers)}
+    unknown = [r for r in rows if int(r) not in place]
+    if unknown:
+        raise ValueError(
+            f"row {unknown[0]} is not among the {len(numbers)} rows explained ({min(numbers)} to {max(numbers)}); "
+            "rows are numbered from 0 in the table, choose one of this split or type --rows all"
+        )
+    return [place[int(r)] for r in rows]
+
+
+def _notes(jury: Jury, absence: str) -> list[str]:
+    notes = []
+    rate = float(jury.model.config.modality_dropout)
+    if absence == "missing" and len(jury.model.config.modality_names) > 1:
+        notes.append(
+            f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do without"
+            if rate > 0
+            else "in training no modality was ever hidden on purpose, so answers without one may be worse than a model "
+            "trained for it would give; plait evaluate judges each modality with a model of its own"
+        )
+    missing = int((~jury.prepared.rows.present_NM[jury.positions]).any(axis=1).sum())
+    if missing:
+        notes.append(f"{missing} of {len(jury.positions)} rows lack a modality from the start; there it counts 0")
+    if jury.split == "train":
+        notes.append("these are training rows: the model has seen their answers, so the numbers flatter it")
+    return notes

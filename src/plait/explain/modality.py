@@ -1,0 +1,111 @@
+"""Is it really multimodal? Everything that is measured of a subject, put together, with one plain sentence.
+
+Exact Shapley values and interaction indices over all subsets of modalities, on the primary metric and on the loss;
+EMAP; perceptual score; and the same for single rows. Nothing is sampled except where the result says so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.evaluate.modality_verdict import modality_verdict
+from plait.explain.absence import MEANINGS, check_absence, draw_donors, subset_scores
+from plait.explain.game import measured_game
+from plait.explain.projection import emap, perceptual
+from plait.explain.rows import row_values, telling_rows, told_row
+from plait.explain.subject import Subject
+
+Progress = Callable[[int, int, str], None]
+
+
+def explain_subject(
+    subject: Subject,
+    *,
+    absence: str = "missing",
+    draws: int = 8,
+    examples: int | Sequence[int] = 8,
+    permutations: int = 20,
+    emap_evaluations: int = 100_000,
+    resamples: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Explain; see :func:`plait.explain.explain_modalities` for the arguments and the result."""
+    started = time.monotonic()
+    check_absence(absence, draws, len(subject))
+    positions = _positions(examples, len(subject))
+    donors_DN = draw_donors(len(subject), draws, seed)
+    count = 1 << len(subject.names)
+    scores: list[np.ndarray] = []
+    for s in range(count):
+        scores.append(subset_scores(subject, s, absence, donors_DN))
+        if progress is not None:
+            progress(s + 1, count, "subsets of modalities")
+    game = measured_game(subject, scores, resamples=resamples, seed=seed, progress=progress)
+    projection = emap(
+        subject, scores[-1], budget=emap_evaluations, resamples=game["resamples"], seed=seed, progress=progress
+    )
+    shuffled = perceptual(subject, scores[-1], permutations=permutations, seed=seed, progress=progress)
+    values = row_values(subject, scores)
+    if positions is None:
+        chosen = telling_rows(subject, values, int(examples) if isinstance(examples, int) else 0)
+    else:
+        chosen = [(p, "asked for") for p in positions]
+    measure = subject.measure
+    result: dict[str, Any] = {
+        "metric": {"name": measure.metric, "higher_is_better": True, "in_points": measure.in_points},
+        "loss": {"name": measure.loss, "note": "games on loss are played for the negative loss: above zero helps"},
+        "absence": {"name": absence, "meaning": MEANINGS[absence].format(draws=draws)},
+        "modalities": list(subject.names),
+        "rows": len(subject),
+        "chance": measure.chance(subject.target),
+        **game,
+        "empty": _empty(subject, scores[0]),
+        "unused": unused(subject, scores),
+        "emap": projection,
+        "perceptual": shuffled,
+        "examples": [told_row(subject, values, p, why) for p, why in chosen],
+        "cost": {
+            "rows_asked": subject.asked, "calls": subject.calls, "seconds": round(time.monotonic() - started, 2),
+            "note": f"{count} subsets of {len(subject)} rows; the rest are recombined rows for EMAP and shuffling",
+        },
+    }  # fmt: skip
+    return {"verdict": modality_verdict(result), **result}
+
+
+def unused(subject: Subject, scores: list[np.ndarray]) -> list[str]:
+    """Modalities that are there but whose presence never changes an answer, in any subset of the others."""
+    dead = []
+    for m, name in enumerate(subject.names):
+        pairs = [(scores[s], scores[s | 1 << m]) for s in range(len(scores)) if not s >> m & 1]
+        if subject.present_NM[:, m].any() and all(np.array_equal(a, b) for a, b in pairs):
+            dead.append(name)
+    return dead
+
+
+def _empty(subject: Subject, scores_NC: np.ndarray) -> dict[str, Any]:
+    """What the model answers when it is given nothing."""
+    outputs = subject.measure.activate(scores_NC)
+    mean = outputs.mean(axis=0)
+    if not subject.classes:
+        return {"answer": float(mean[0]), "outputs": None}
+    return {
+        "answer": subject.classes[int(mean.argmax())],
+        "outputs": {name: float(v) for name, v in zip(subject.classes, mean, strict=True)},
+    }
+
+
+def _positions(examples: int | Sequence[int], num_rows: int) -> list[int] | None:
+    if isinstance(examples, int):
+        if examples < 0:
+            raise ValueError(f"examples is {examples}; expected how many rows to show, or a list of row numbers")
+        return None
+    positions = [int(p) for p in examples]
+    for p in positions:
+        if not 0 <= p < num_rows:
+            raise ValueError(f"there is no row {p}; the rows explained are numbered 0 to {num_rows - 1}")
+    return positions
