@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from plait.batches import RowBatches, TensorSource, predict_logits
+from plait.history import History
 from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
-from plait.train import BEST_FILE, STATE_FILE, last_checkpoint, make_optimizer, train_model, write_history
+from plait.train import BEST_FILE, STATE_FILE, last_checkpoint, make_optimizer, train_model
 
 SETTINGS = TrainSettings(
     epochs=5, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", warmup=0.1,  # noqa: E501
@@ -249,10 +250,8 @@ def test_progress_tells_steps_and_epochs(tmp_path: Path) -> None:
 
 
 def test_history_is_written_as_csv(tmp_path: Path) -> None:
-    write_history(
-        tmp_path / "h.csv",
-        [{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25, "val_a": 1}],
-    )
+    history = History([{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25, "val_a": 1}])
+    history.write(tmp_path / "h.csv")
     with (tmp_path / "h.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert rows[0] == {"epoch": "1.0", "train_loss": "0.5", "val_a": ""}

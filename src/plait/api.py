@@ -68,7 +68,7 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default" or "classic".
-        fusion: weighted_sum, concat, gated, product or co_attention.
+        fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.
         output: Folder to save the model in.

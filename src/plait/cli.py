@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from plait import __version__
-from plait.compare_cli import compare
+from plait.compare_cli import compare, fusions
 from plait.explain_cli import explain
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(features_app, name="features")
+app.command(epilog="Example: plait fusions")(fusions)
 app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
@@ -142,7 +143,7 @@ def fit(
     group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")] = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
     recipe: Annotated[str, typer.Option(help="default or classic.")] = "default",
-    fusion: Annotated[str | None, typer.Option(help="weighted_sum, concat, gated, product or co_attention.")] = None,
+    fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,

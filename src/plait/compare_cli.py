@@ -30,7 +30,9 @@ def compare(
     ignore: Columns = None,
     split: Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")] = None,
     group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay together.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows, the same for all.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training rows, the same for all (12 at most unless given).")
+    ] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
@@ -68,3 +70,24 @@ def compare(
         sys.stdout.write(f"note: {note}\n")
     runs = found.report["runs"]
     sys.stdout.write(f"{runs['trained']} runs trained in {runs['seconds']:,.0f} s; page: {page}\n")
+
+
+def fusions(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """List every fusion method: what it can express, its equation and its paper."""
+    from plait.fusion import FUSIONS
+
+    records = [
+        {
+            "name": name, "interaction": kind.interaction, "late": kind.is_late, "tokens": kind.info.needs_tokens,
+            "equation": kind.info.equation, "paper": kind.info.paper, "parameters": kind.info.parameters,
+        }
+        for name, kind in ((name, FUSIONS.get(name)) for name in FUSIONS)
+    ]  # fmt: skip
+    if as_json:
+        sys.stdout.write(json.dumps({"fusions": records}, ensure_ascii=False) + "\n")
+        return
+    for record in records:
+        kinds = record["interaction"] + ", late" * record["late"] + ", reads tokens" * record["tokens"]
+        sys.stdout.write(f"{record['name']:20} {kinds}\n    {record['equation']}\n    {record['paper']}\n")

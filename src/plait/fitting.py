@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +20,12 @@ from plait.aids import chosen_aids
 from plait.batches import RowBatches, Source, head_losses, predict_logits
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS, Calibrated, SeenBatch
+from plait.history import History
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import Inputs, Prepared
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
-from plait.train import History, train_model
+from plait.train import train_model
 
 Progress = Callable[[int, int, str], None]
 JUDGED_AT_ONCE = 1024
@@ -67,6 +68,7 @@ def fit_model(
     *,
     resume: bool = False,
     checkpoints: bool = True,
+    logs: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[PlaitModel, History]:
     """Train a model on the named modalities of the plan (all of them, or one for a companion)."""
@@ -105,6 +107,7 @@ def fit_model(
         higher_is_better=plan.task.higher_is_better,
         resume=resume,
         checkpoints=checkpoints,
+        logs=logs,
         progress=progress,
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
@@ -184,9 +187,8 @@ def fit_companions(
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines:
         return {}
-    quiet = replace(plan, settings=replace(plan.settings, train=replace(plan.settings.train, tensorboard=False)))
     return {
-        name: fit_model(quiet, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
+        name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
         for i, name in enumerate(names)
     }
 

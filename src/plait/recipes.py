@@ -75,7 +75,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         }  # fmt: skip
     elif facts.task == "classification" and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
-        chosen["train"] |= {"modality_dropout": 0.0, "epochs": 8, "patience": 4}
+        chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
     return chosen
 
 

@@ -31,7 +31,6 @@ from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import RunSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
 from plait.tasks import TASKS, Task
-from plait.train import write_history
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
@@ -101,13 +100,17 @@ def run_fit(
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the run that was stopped")
     opened = open_run(source, given, base, assignments, annotations=annotations)
+    if opened.settings.train.tensorboard and output is None:
+        raise ValueError("TensorBoard logs go into the model's folder: name one with output= (-o on the command line)")
     settings, table, schema, split, notes = opened.settings, opened.table, opened.schema, opened.split, opened.notes
     with _working_folder(output, settings, table, resume, overwrite) as folder:
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
         plan, usable = ready.plan, ready.usable
         checkpoints = folder / "checkpoints"
         everything = [m.name for m in plan.inputs.modalities]
-        model, history = fit_model(plan, everything, checkpoints / "fused", resume=resume, progress=progress)
+        model, history = fit_model(
+            plan, everything, checkpoints / "fused", resume=resume, logs=folder / "logs", progress=progress
+        )
         companions = fit_companions(plan, checkpoints, resume=resume, progress=progress)
         fitted = Plait(model, companions, plan.inputs, plan.labels, schema, settings)
         judged_name = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
@@ -128,7 +131,7 @@ def run_fit(
         fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]
         if output is not None:
             fitted.save(output)
-            write_history(Path(output) / "history.csv", history.epochs)
+            history.write(Path(output) / "history.csv")
             shutil.rmtree(Path(output) / "checkpoints", ignore_errors=True)
             (Path(output) / "resume.json").unlink(missing_ok=True)
     return fitted

@@ -8,8 +8,6 @@ they are removed when it ends, and nothing in a finished model folder is ever un
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import json
 import logging
 import math
@@ -17,7 +15,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from plait.batches import RowBatches, whole_batch
+from plait.history import History, open_tensorboard
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
 
@@ -36,17 +34,6 @@ Watch = Callable[[PlaitModel], dict[str, float]]
 Progress = Callable[[int, int, str], None]
 BEST_FILE = "best.safetensors"
 STATE_FILE = "plait_state.json"
-
-
-@dataclass
-class History:
-    """What happened, epoch by epoch, and which epoch was best on validation."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_score: float | None = None
-    resumed_from: int = 0
-    seconds: float = 0.0
 
 
 def train_model(
@@ -60,6 +47,7 @@ def train_model(
     higher_is_better: bool = True,
     resume: bool = False,
     checkpoints: bool = True,
+    logs: Path | None = None,
     progress: Progress | None = None,
     what: str = "training",
 ) -> History:
@@ -75,6 +63,7 @@ def train_model(
         higher_is_better: Direction of "score".
         resume: Go on from the last whole checkpoint in ``folder``, if there is one.
         checkpoints: Write one each epoch; without them a stopped run begins anew.
+        logs: Where TensorBoard logs go, if the settings ask for them.
         progress: Called with steps done, steps in all and a line of text.
         what: What to call the work in that line.
 
@@ -101,17 +90,13 @@ def train_model(
         save_strategy="epoch" if checkpoints else "no",
         save_total_limit=2,
         logging_strategy="epoch",
-        report_to=["tensorboard"] if settings.tensorboard else [],
+        report_to=[],
         remove_unused_columns=False,
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         label_names=["target"],
     )
-    if settings.tensorboard:
-        if importlib.util.find_spec("tensorboard") is None:
-            raise ImportError("TensorBoard logs need the extra: pip install 'plait[tensorboard]'")
-        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.parent / "logs"))
     steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
     optimizer = make_optimizer(model, settings)
     schedule = transformers.get_scheduler(
@@ -130,6 +115,7 @@ def train_model(
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.trainer, judge.watch = trainer, watch
+    judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -159,15 +145,6 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written whole; our state file is written last and so marks it."""
     whole = [p for p in folder.glob("checkpoint-*") if (p / STATE_FILE).is_file()]
     return max(whole, key=lambda p: int(p.name.split("-")[1]), default=None)
-
-
-def write_history(path: Path, epochs: list[dict[str, float]]) -> None:
-    """Write the epochs as CSV."""
-    names = list(dict.fromkeys(name for epoch in epochs for name in epoch))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(epochs)
 
 
 class _WatchedTrainer(Trainer):
@@ -215,6 +192,7 @@ class _Judge(TrainerCallback):
         self.best: dict[str, torch.Tensor] = {}
         self.trainer: _WatchedTrainer | None = None
         self.watch: Watch | None = None
+        self.tensorboard: Any = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows which epoch it is."""
@@ -247,6 +225,10 @@ class _Judge(TrainerCallback):
             self.history.best_epoch, self.history.best_score = epoch, value
             self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
         self.history.epochs.append(record)
+        if self.tensorboard is not None:
+            for name, number in record.items():
+                self.tensorboard.add_scalar(name, number, epoch)
+            self.tensorboard.flush()
         if self.patience and epoch - self.history.best_epoch >= self.patience:
             control.should_training_stop = True
         if self.progress is not None:
@@ -286,6 +268,8 @@ class _Judge(TrainerCallback):
 
     def finish(self) -> None:
         """Give the model its best weights."""
+        if self.tensorboard is not None:
+            self.tensorboard.close()
         if self.best:
             self.model.load_state_dict(self.best)
         self.model.train(False)

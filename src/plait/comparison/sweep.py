@@ -21,7 +21,7 @@ import numpy as np
 from plait import __version__
 from plait.comparison.archive import Archive, guard_folder
 from plait.comparison.outcome import Comparison
-from plait.comparison.plan import check_asked, choose_methods, make_configurations
+from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
 from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Runner
 from plait.fusion import FUSIONS
@@ -77,7 +77,7 @@ def compare(
         ignore: Columns to leave out.
         split: Column that says train, val or test; None looks for one, else rows are split at random.
         group: Column whose equal values stay on one side of the split, and are drawn together in the bootstrap.
-        epochs: Passes over the training rows, the same for every run.
+        epochs: Passes over the training rows, the same for every run; None: the recipe's, but at most 12.
         output: Folder for ``compare.html``, ``compare.json`` and the finished runs; None keeps nothing.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
@@ -117,6 +117,7 @@ def compare(
     asked = set_values(merge(base, given), assignments)
     check_asked(asked)
     opened = open_run(table, given, base, assignments, annotations=annotations)
+    opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
     methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
     configurations = make_configurations(opened.settings, asked, search)

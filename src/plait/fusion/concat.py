@@ -35,6 +35,8 @@ class ConcatFusion(Fusion):
         parameters="D + ((D + M)*h + h + (hidden_layers - 1)*(h*h + h) + h*h + h if hidden_layers else (D + M)*h + h)",
     )
 
+    interaction = "nonlinear"  # additive without hidden layers
+
     def __init__(
         self,
         dims: list[EncodedDims],
@@ -47,7 +49,8 @@ class ConcatFusion(Fusion):
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         if hidden_layers < 0:
             raise ValueError(f"hidden_layers must be 0 or more, got {hidden_layers}")
-        self.interaction = "nonlinear" if hidden_layers else "additive"
+        if hidden_layers == 0:
+            self.interaction = "additive"
         self.norms = nn.ModuleList(
             nn.LayerNorm(d.vector_dim, elementwise_affine=False) if normalise else nn.Identity() for d in dims
         )

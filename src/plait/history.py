@@ -1,0 +1,48 @@
+"""What happened in training, epoch by epoch: kept, written as CSV, and shown in TensorBoard while it happens."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class History:
+    """The epochs of a run, and which one was best on validation.
+
+    Attributes:
+        epochs: A record of named numbers per epoch.
+        best_epoch: Number of the best one, from 1; 0 before there is any.
+        best_score: Its selecting validation score, or None.
+        resumed_from: How many epochs were taken over from a run that was stopped.
+        seconds: How long training took.
+    """
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    best_score: float | None = None
+    resumed_from: int = 0
+    seconds: float = 0.0
+
+    def write(self, path: Path) -> None:
+        """Write the epochs as CSV."""
+        names = list(dict.fromkeys(name for epoch in self.epochs for name in epoch))
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self.epochs)
+
+
+def open_tensorboard(folder: Path) -> Any:
+    """A writer of TensorBoard logs (extra ``tensorboard``): one scalar per number and epoch.
+
+    Raises:
+        ImportError: The extra is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError("TensorBoard logs need the extra: pip install 'plait[tensorboard]'") from error
+    return SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
