@@ -19,12 +19,7 @@ CHANGES = {
     "default": [],
     "dropout 0.4": ["fusion.dropout=0.4"],
     "dropout 0.75": ["fusion.dropout=0.75"],
-    "width 256": ["fusion.width=256"],
-    "width 1024": ["fusion.width=1024"],
-    "batch 256": ["train.batch_size=256"],
     "batch 1024": ["train.batch_size=1024"],
-    "10 epochs": ["train.epochs=10"],
-    "learning rate 3e-3": ["train.learning_rate=0.003"],
     "no alignment term": ["train.alignment=0"],
 }
 

@@ -141,7 +141,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
             continue
         encoder: Encoder = inputs.live.get(modality.name) or inputs.frozen[modality.name]
         live = modality.name in inputs.live
-        has_tokens = live or (inputs.with_tokens and modality.kind == "image")
+        has_tokens = live or inputs.with_tokens
         modalities.append(
             {
                 "name": modality.name,

@@ -209,7 +209,7 @@ def prepare(
                     items.keys,
                     load,
                     batch_size=batch_size,
-                    with_tokens=inputs.with_tokens and modality.kind == "image",
+                    with_tokens=inputs.with_tokens,
                     device="cuda" if torch.cuda.is_available() else None,
                     progress=progress,
                     on_error="collect",
@@ -289,7 +289,7 @@ class _EmptyFeatures:
     def __init__(self, inputs: Inputs, modality: Modality) -> None:
         encoder = inputs.frozen[modality.name]
         self.vector_dim = encoder.vector_dim
-        self.token_dim = encoder.token_dim if inputs.with_tokens and modality.kind == "image" else None
+        self.token_dim = encoder.token_dim if inputs.with_tokens else None
 
     def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
         """Zeros, and one masked token where the model expects tokens."""

@@ -20,7 +20,7 @@ PAIR_FUSION = "cosine"
 SINGLE_FUSION = "concat"
 MEAN_ENSEMBLE = "mean of single modalities"
 SEARCH_SEED = 0
-MAX_EPOCHS = 12  # of a run, where the user sets none: a sweep trains over a hundred models
+MAX_EPOCHS = 10  # of a run, where the user sets none: a sweep trains over a hundred models
 
 # (factor on the recipe's learning rate, dropout or None for the recipe's own, factor on the recipe's width)
 VARIANTS: tuple[tuple[float, float | None, float], ...] = (
@@ -130,7 +130,7 @@ def make_configurations(resolved: RunSettings, asked: RunSettings, number: int) 
 
 
 def shared_budget(resolved: RunSettings, asked: RunSettings) -> RunSettings:
-    """The recipe's settings with the budget that every run gets: the user's epochs, or the recipe's but at most 12."""
+    """The recipe's settings with the budget that every run gets: the user's epochs, or the recipe's but at most 10."""
     epochs = resolved.train.epochs
     assert epochs is not None
     if asked.train.epochs is None:

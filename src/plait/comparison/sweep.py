@@ -77,7 +77,7 @@ def compare(
         ignore: Columns to leave out.
         split: Column that says train, val or test; None looks for one, else rows are split at random.
         group: Column whose equal values stay on one side of the split, and are drawn together in the bootstrap.
-        epochs: Passes over the training rows, the same for every run; None: the recipe's, but at most 12.
+        epochs: Passes over the training rows, the same for every run; None: the recipe's, but at most 10.
         output: Folder for ``compare.html``, ``compare.json`` and the finished runs; None keeps nothing.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
