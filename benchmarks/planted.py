@@ -1,7 +1,7 @@
 """What each fusion can represent: planted relations between modalities, learned by fusion and a linear head alone.
 
 Each modality is a hidden number, laid along a random direction of 16 features with noise around it (the same in one of
-three tokens). Five relations, on 2,000 training and 1,000 test rows:
+three tokens). Five relations, on 1,500 training and 1,000 test rows:
 
 * additive:  y = a + b            (R2; everything should reach it)
 * product:   y = a * b            (R2)
@@ -23,8 +23,8 @@ from measure import arguments, spread, table
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 
-TRAIN, TEST, FEATURES, WIDTH = 2000, 1000, 16, 32
-STEPS, BATCH, RATE = 1500, 128, 3e-3
+TRAIN, TEST, FEATURES, WIDTH = 1500, 1000, 16, 32
+STEPS, BATCH, RATE = 300, 150, 1e-2
 
 Rule = Callable[[torch.Tensor], torch.Tensor]
 RELATIONS: dict[str, tuple[int, str, Rule]] = {

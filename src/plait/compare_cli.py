@@ -31,7 +31,7 @@ def compare(
     split: Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")] = None,
     group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay together.")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training rows, the same for all (12 at most unless given).")
+        int | None, typer.Option(help="Passes over the training rows, the same for all (10 at most unless given).")
     ] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8.")] = None,
