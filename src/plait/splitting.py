@@ -155,8 +155,8 @@ def choose_rows(
         is_split_known = facts.get("split_fingerprint", split_fingerprint(again)) == split_fingerprint(again)
         if not is_split_known:
             notes.append(
-                "SEEN IN TRAINING: this is the table the model was trained on, but this version of Plait cannot deal its "
-                "split again; most of these rows are training rows, and the numbers flatter the model"
+                "SEEN IN TRAINING: this is the table the model was trained on, but this version of Plait cannot deal "
+                "its split again; most of these rows are training rows, and the numbers flatter the model"
             )
         elif split is None or ((split != again) & (again != "")).any():
             notes += ["this is the table the model was trained on; its rows are split as in training", *how]
