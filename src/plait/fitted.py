@@ -24,6 +24,7 @@ from plait.report import write_explanation, write_report
 from plait.rows import apply_policy
 from plait.settings import DataSettings, RunSettings
 from plait.sources import is_folder, open_source
+from plait.splitting import choose_rows, judging_units
 from plait.tasks import TASKS, LabelState
 
 Progress = Callable[[int, int, str], None]
@@ -129,8 +130,8 @@ class Plait:
 
         Args:
             table: The rows; a COCO folder is opened as in training.
-            rows: Which split to judge when the table has the model's split column: "test", "val", "train" or
-                "all". None: test if there is one, else val, else all.
+            rows: Which split to judge: "test", "val", "train" or "all", told by the model's split column, or, on the
+                table the model was trained on, as in training. None: test if there is one, else val, else all.
             report: Path of an HTML report to write (its JSON lies beside it).
             on_bad_row: "error", "missing" or "skip".
             annotations: Folder of COCO annotations other than ``annotations``.
@@ -215,7 +216,10 @@ class Plait:
             format = "coco"
         data = DataSettings(format=format, encoding=encoding)
         opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
-        chosen, split = self._choose_rows(opened.table, rows)
+        chosen, split, notes = choose_rows(
+            opened.table, rows, schema=self.schema, task=self.task, seed=self.settings.train.seed,
+            facts=self.report.get("facts", {}),
+        )  # fmt: skip
         target = self.schema.target
         if target not in chosen.column_names:
             raise ValueError(
@@ -223,9 +227,9 @@ class Plait:
                 "use predict for rows without answers"
             )
         prepared, keep = self._prepare(chosen, on_bad_row, progress)
-        return self.jury(prepared, keep, split)
+        return self.jury(prepared, keep, split, notes)
 
-    def jury(self, prepared: Prepared, positions: np.ndarray, split: str) -> Jury:
+    def jury(self, prepared: Prepared, positions: np.ndarray, split: str, notes: Sequence[str] = ()) -> Jury:
         """Collect what judging needs; rows whose target is unreadable or of an unknown class are reported."""
         assert self.schema.target is not None
         rows = prepared.rows
@@ -244,14 +248,13 @@ class Plait:
             raise ValueError(f"no row of {rows.table.source} has a target this model can be judged by")
         chosen = np.array(kept, dtype=np.int64)
         encoded = self.task.encode(values, self.labels)
-        group = None
-        if self.schema.group and self.schema.group in rows.table.column_names:
-            group = np.array([str(g) for g in rows.table.take(chosen).column(self.schema.group)])
+        unit_N = judging_units(prepared, self.schema)[chosen]
+        group = unit_N if len(np.unique(unit_N)) < len(unit_N) else None
         sliced = [c.name for c in self.schema.columns if c.kind == "categorical" and c.role == "input"]
         return Jury(
             self.model, self.companions, self.task, self.labels, prepared, chosen,
             natural_target(self.task, encoded, self.labels), values, group,
-            [c for c in sliced if c in rows.table.column_names], split,
+            [c for c in sliced if c in rows.table.column_names], split, list(notes),
         )  # fmt: skip
 
     def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:
@@ -289,24 +292,6 @@ class Plait:
     def _outputs(self, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
         batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
         return self.task.activate(predict_logits(self.model, batches, progress=progress), self.labels)
-
-    def _choose_rows(self, table: Table, rows: str | None) -> tuple[Table, str]:
-        column = self.schema.split
-        if column is None or column not in table.column_names:
-            if rows not in (None, "all"):
-                raise ValueError(f"{table.source} has no split column, so --rows {rows} cannot be chosen; use all")
-            return table, "all"
-        from plait.data.split import read_split
-
-        split = read_split(table.column(column))
-        present = [s for s in ("test", "val", "train") if (split == s).any()]
-        if rows is None:
-            rows = next((s for s in ("test", "val") if s in present), "all")
-        if rows == "all":
-            return table, "all"
-        if rows not in present:
-            raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
-        return table.take(np.flatnonzero(split == rows)), rows
 
     def _prediction_table(self, table: Table, prepared: Prepared, keep: np.ndarray, outputs: np.ndarray) -> pa.Table:
         n = len(table)

@@ -7,7 +7,7 @@ report and the verdict. Nothing here selects anything: what is judged here was d
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from plait.batches import RowBatches, predict_logits
 from plait.data.media import read_media
 from plait.data.table import Table
 from plait.evaluate.breakdown import confusion, slices
+from plait.evaluate.chance import chance_level
 from plait.evaluate.intervals import metric_intervals, paired_metric_difference
 from plait.evaluate.verdict import fusion_verdict
 from plait.model import PlaitModel
@@ -50,9 +51,10 @@ class Jury:
         positions: Positions in the table of the rows to judge.
         target: Encoded targets of those rows, in natural units for a number.
         values: Target cells of those rows, as read.
-        group: Group name of each of those rows, or None.
+        group: Number of what each of those rows is drawn with (``judging_units``); None where each is alone.
         schema_slices: Columns to slice the primary metric by.
         split: What to call the rows ("test").
+        notes: What must be said about these rows.
     """
 
     model: PlaitModel
@@ -66,6 +68,7 @@ class Jury:
     group: np.ndarray | None
     schema_slices: list[str]
     split: str
+    notes: list[str] = field(default_factory=list)
 
 
 def judge(jury: Jury, *, progress: Progress | None = None, seed: int = 0) -> Judged:
@@ -109,8 +112,8 @@ def judge(jury: Jury, *, progress: Progress | None = None, seed: int = 0) -> Jud
         "rows": len(fused),
         "split": jury.split,
         "metrics": metrics,
-        "notes": jury.task.metrics(jury.target, fused).get("notes", []),
-        "chance": _chance(jury),
+        "notes": [*jury.notes, *jury.task.metrics(jury.target, fused).get("notes", [])],
+        "chance": chance_level(jury.task.primary, jury.target),
         "confusion": _confusion(jury, fused),
         "scatter": _scatter(jury, fused),
         "slices": _slices(jury, fused),
@@ -168,16 +171,8 @@ def _verdict(
         jury.model.fusion.interaction,
         jury.task.name,
         jury.model.head.is_linear,
-        chance=_chance(jury),
+        chance=chance_level(jury.task.primary, jury.target),
     )
-
-
-def _chance(jury: Jury) -> float | None:
-    """Accuracy of always saying the most frequent class; 0 for R2; None where there is no such number."""
-    if jury.task.name in ("classification", "matching") and len(jury.target):
-        known = jury.target[jury.target >= 0]
-        return float(np.bincount(known).max() / len(jury.target)) if len(known) else None
-    return 0.0 if jury.task.name == "regression" else None
 
 
 def _confusion(jury: Jury, outputs: np.ndarray) -> dict[str, Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import shutil
@@ -20,16 +19,25 @@ import torch
 from plait.aids import check_aids, chosen_aids
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
-from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
 from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
-from plait.prepare import Prepared, add_tabular, fit_tabular, load_inputs, prepare
+from plait.prepare import add_tabular, fit_tabular, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import RunSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
+from plait.splitting import (
+    CHOSE_THE_EPOCH,
+    count_splits,
+    judging_units,
+    leakage_notes,
+    make_split,
+    read_targets,
+    split_fingerprint,
+    table_fingerprint,
+)
 from plait.tasks import TASKS, Task
 
 logger = logging.getLogger(__name__)
@@ -120,12 +128,14 @@ def run_fit(
             "best_epoch": history.best_epoch,
             "facts": {
                 "source": settings.data.source, "rows": len(table), "fingerprint": table_fingerprint(table),
-                "training_seconds": round(history.seconds, 2),
+                "split_fingerprint": split_fingerprint(split), "training_seconds": round(history.seconds, 2),
                 "seconds": round(time.monotonic() - started, 1), "notes": notes,
             },
         }  # fmt: skip
         if judged_name == "train":
             notes.append("there are no held-out rows: the numbers are of the training rows and say little")
+        if judged_name == "val":
+            notes.append(CHOSE_THE_EPOCH)
         jury = fitted.jury(plan.prepared, usable[split[usable] == judged_name], judged_name)
         fitted.report = fitted.report_of(jury, plan.prepared, progress)
         fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]
@@ -222,21 +232,21 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     target = task.encode([v if v is not None else filler for v in opened.values], labels)
     are_classes = target.ndim == 1 and bool(labels.classes)
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
-    val = val[known_N[val]]
+    if not known_N[val].all():
+        opened.notes.append(
+            f"{int((~known_N[val]).sum())} of {len(val)} validation rows are of classes not seen in training and were "
+            "left out of choosing the epoch"
+        )
+        val = val[known_N[val]]
     fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
     add_tabular(prepared, inputs)
     opened.notes += leakage_notes(prepared, opened.split, usable)
     target = np.where(target < 0, 0, target) if are_classes else target
     plan = Plan(
         settings, task, labels, inputs, prepared, target, train, val,
-        group_numbers(table, schema, prepared), opened.fresh_pairs,
+        judging_units(prepared, schema), opened.fresh_pairs,
     )  # fmt: skip
     return PreparedRun(plan, usable, known_N)
-
-
-def count_splits(split: np.ndarray, usable: np.ndarray) -> dict[str, int]:
-    """Usable rows of each split."""
-    return {s: int((split[usable] == s).sum()) for s in ("train", "val", "test")}
 
 
 def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:
@@ -250,40 +260,6 @@ def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:
     return from_dict(RunSettings, values)
 
 
-def read_targets(table: Table, column: str, task: Task) -> tuple[list[Any], set[int]]:
-    """Plain target values of all rows, and positions of rows without a readable one."""
-    values = [task.parse(cell) for cell in table.column(column)]
-    return values, {i for i, v in enumerate(values) if v is None}
-
-
-def make_split(
-    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int
-) -> tuple[np.ndarray, list[str]]:
-    """Give every row a split; where the table's own lacks a validation part, set one aside from training."""
-    group = None
-    if schema.group is not None and schema.group in table.column_names:
-        group = [str(v) if v is not None else f"row {i}" for i, v in enumerate(table.column(schema.group))]
-    strata = [values[int(i)] for i in usable] if task.name in ("classification", "matching") else None
-    chosen_group = None if group is None else [group[int(i)] for i in usable]
-    split = np.full(len(table), "", dtype=object)
-    if schema.split is None:
-        split[usable] = split_rows(len(usable), target=strata, group=chosen_group, seed=seed)
-        return split, ["rows were split at random into train, val and test (80/10/10)"]
-    own = np.asarray(read_split(table.column(schema.split)), dtype=object)
-    split[usable] = own[usable]
-    present = set(split[usable])
-    if "train" not in present:
-        raise ValueError(f"no row of {table.source} is marked train in the split column {schema.split!r}")
-    notes = []
-    if "test" not in present and "val" in present:
-        split[split == "val"] = "test"
-        notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
-    if "val" not in set(split[usable]):
-        split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
-        notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
-    return split, notes
-
-
 def photo_side(table: Table, schema: Schema) -> int | None:
     """Median short side of the first photos, in pixels; None without readable photos."""
     sides = []
@@ -295,45 +271,6 @@ def photo_side(table: Table, schema: Schema) -> int | None:
                 if cell is not None:
                     sides.append(min(check_image(read_media(cell, table.root))))
     return int(np.median(sides)) if sides else None
-
-
-def group_numbers(table: Table, schema: Schema, prepared: Prepared) -> np.ndarray:
-    """A number per row, equal in a group: by the group column, else by the image shown, else each row."""
-    if schema.group is not None and schema.group in table.column_names:
-        cells = table.column(schema.group)
-        place: dict[Any, int] = {}
-        return np.array([place.setdefault(c, len(place)) for c in cells], dtype=np.int64)
-    for items in prepared.rows.items.values():
-        if items.modality.kind == "image":
-            alone = len(items.keys) + np.arange(len(table))
-            return np.where(items.index_N >= 0, items.index_N, alone)
-    return np.arange(len(table), dtype=np.int64)
-
-
-def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> list[str]:
-    """A sentence per column whose content stands on both sides of the split."""
-    content = {}
-    for name, items in prepared.rows.items.items():
-        if items.modality.kind == "image":
-            content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
-    counted: dict[str, int] = {}
-    for leak in find_leakage(split[usable], content):
-        counted[leak.column] = counted.get(leak.column, 0) + 1
-    return [
-        f"LEAKAGE: {count} different pictures of column {name!r} stand in more than one split, so the "
-        "numbers are too good; group the split by picture (--group COLUMN)"
-        for name, count in counted.items()
-    ]
-
-
-def table_fingerprint(table: Table) -> str:
-    """sha256 over column names and cells."""
-    digest = hashlib.sha256()
-    for name in table.column_names:
-        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
-        for cell in table.column(name):
-            digest.update(repr(cell).encode("utf-8", "surrogatepass") + b"\0")
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

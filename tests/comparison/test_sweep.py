@@ -164,8 +164,8 @@ def plait_table(path: Path) -> Any:
 
 def test_tables_that_cannot_be_compared_on(posts: Path) -> None:
     table = plait_table(posts)
-    with pytest.raises(ValueError, match="leaves no test rows to judge with"):
-        quick(table.with_column("split", ["train"] * 48), split="split")
+    with pytest.raises(ValueError, match="leaves no val rows to choose with"):  # one group cannot be split
+        quick(table.with_column("split", ["train"] * 48).with_column("who", ["a"] * 48), split="split", group="who")
     with pytest.raises(ValueError, match="at least two modalities"):
         quick(table, ignore=["size", "image"])
     with pytest.raises(ValueError, match="seeds is 0"):

@@ -15,6 +15,7 @@ import numpy as np
 
 from plait.comparison.plan import MEAN_ENSEMBLE, Configuration, Method, describe
 from plait.comparison.runner import Outcome
+from plait.evaluate.chance import chance_level
 from plait.evaluate.comparison import (
     MetricOfCounts,
     Resampled,
@@ -91,7 +92,7 @@ def measure(plan: Plan, test: np.ndarray, outcomes: list[Outcome], seed: int = 0
         "methods": methods,
         "differences": found,
         "correction": CORRECTION,
-        "chance": _chance(task, truth),
+        "chance": chance_level(task.primary, truth),
         "bootstrap": {
             "resamples": 0 if resampled is None else len(resampled.drawn_RM),
             "level": 0.95,
@@ -262,16 +263,9 @@ def _verdict(
         single=single,
         ensemble=late,
         joint=joint,
-        chance=_chance(plan.task, truth),
+        chance=chance_level(plan.task.primary, truth),
         rows=len(truth),
     )
-
-
-def _chance(task: Task, truth: np.ndarray) -> float | None:
-    """Accuracy of always saying the most frequent class; 0 for R2; None where there is no such number."""
-    if task.primary == "accuracy" and len(truth):
-        return float(np.bincount(truth).max() / len(truth))
-    return 0.0 if task.primary == "r2" else None
 
 
 def _spread(values: list[float | None]) -> float | None:

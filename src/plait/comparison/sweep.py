@@ -26,8 +26,9 @@ from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Runner
 from plait.fusion import FUSIONS
 from plait.modelcard import versions
-from plait.run import OpenedRun, PreparedRun, count_splits, merge, open_run, prepare_run, table_fingerprint
+from plait.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
 from plait.settings import RunSettings, set_values, to_dict
+from plait.splitting import count_splits, table_fingerprint
 
 Progress = Callable[[int, int, str], None]
 

@@ -9,6 +9,7 @@ methods on the same draws, ``verdict`` and ``comparison_verdict`` the sentences 
 from __future__ import annotations
 
 from plait.evaluate.breakdown import confusion, slices
+from plait.evaluate.chance import chance_level
 from plait.evaluate.comparison import method_intervals, pairwise_differences, rank_intervals, resample_methods
 from plait.evaluate.emap import emap_scores, project_cube
 from plait.evaluate.intervals import (
@@ -25,6 +26,7 @@ from plait.evaluate.verdict import fusion_verdict
 
 __all__ = [
     "bootstrap_interval",
+    "chance_level",
     "classification_metrics",
     "confusion",
     "emap_scores",

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.evaluate.chance import chance_level
 from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
 from plait.registry import unknown_name
 
@@ -56,10 +57,8 @@ class Measure:
         return self.metric in ("accuracy", "exact_match")
 
     def chance(self, target: np.ndarray) -> float | None:
-        """What guessing gets: the share of the commonest class for accuracy, 0 for R2; None where not known."""
-        if self.metric == "accuracy" and len(target):
-            return float(np.bincount(target.astype(np.int64)).max() / len(target))
-        return {"r2": 0.0, "auroc": 0.5, "auroc_macro": 0.5}.get(self.metric)
+        """What guessing gets; see :func:`plait.evaluate.chance.chance_level`."""
+        return chance_level(self.metric, target)
 
     def centred(self, scores: np.ndarray) -> np.ndarray:
         """Scores without what no output depends on: the mean over classes of each row."""
