@@ -17,7 +17,7 @@ import pytest
 from plait import cli
 
 VERBS = [
-    ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"],
+    ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
 ]  # fmt: skip
@@ -233,3 +233,14 @@ def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeyp
     code, out, err = run("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
     assert (code, out) == (130, "") and err.startswith("plait: stopped") and "--resume" in err
     assert err.count("\n") == 1
+
+
+def test_fusions_lists_every_method(run: Run) -> None:
+    from plait.fusion import FUSIONS
+
+    code, out, _ = run("fusions", "--json")
+    found = json.loads(out)["fusions"]
+    assert code == 0 and [f["name"] for f in found] == FUSIONS.names()
+    assert all(f["equation"] and f["paper"] and f["parameters"] for f in found)
+    code, out, _ = run("fusions")
+    assert code == 0 and "Tsai, Bai, Liang" in out and "product_of_experts" in out
