@@ -103,7 +103,8 @@ def perceptual(
 
     Returns:
         ``modalities`` (name to ``perceptual_score``) and ``normaliser``; None with fewer than two rows, no
-        permutations, or where the metric is undefined.
+        permutations, or where the metric is undefined for the true rows or for shuffled ones (a correlation is, where
+        all answers are the same).
     """
     measure, num_rows = subject.measure, len(subject)
     full = measure.metric_of(subject.target, measure.activate(full_NC))
@@ -118,7 +119,8 @@ def perceptual(
             rows = own.copy()
             rows[:, m] = shuffled_rows(subject.present_NM[:, m], rng)
             value = measure.metric_of(subject.target, measure.activate(subject.ask(rows)))
-            assert value is not None  # the target is the same, so it is defined as for the true rows
+            if value is None:
+                return None
             drawn.append(value)
             if progress is not None:
                 progress(m * permutations + p + 1, len(subject.names) * permutations, "shuffling modalities")

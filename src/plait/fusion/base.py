@@ -161,6 +161,13 @@ class Fusion(nn.Module):
         """
         raise NotImplementedError
 
+    def prepare(self, encoded: list[Encoded], present_BM: Tensor) -> list[Encoded]:
+        """What the fusion does to encoded modalities before anything else sees them, adapters included: here nothing.
+
+        It has no parameters: it undoes what encoders do to the scale of their numbers. The model calls it.
+        """
+        return encoded
+
     def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
         """Take what must be known before training from the encoded targets of the training rows: here nothing."""
 
@@ -188,11 +195,18 @@ def masked_mean(terms_BMD: Tensor, present_BM: Tensor) -> Tensor:
     return (terms_BMD * weights_BM[..., None]).sum(1) / total_B1
 
 
-def check_positive(**options: int) -> None:
-    """Refuse an option that is not a whole number of 1 or more, by its name."""
+def check_count(least: int = 1, **options: int) -> None:
+    """Refuse options that are not whole numbers of at least ``least``, by name; True and 2.0 are no whole numbers."""
     for option, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{option} must be a whole number, 1 or more; got {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{option} must be a whole number, {least} or more; got {value!r}")
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Refuse a number of attention heads that does not divide the width."""
+    check_count(heads=heads)
+    if width % heads:
+        raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
 
 
 FUSIONS: Registry[type[Fusion]] = Registry("fusion")

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec, check_count
 from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
-from plait.fusion.transformer import check_count
 
 
 class EvidentialFusion(Fusion):
@@ -75,7 +74,7 @@ class EvidentialFusion(Fusion):
                 f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
                 "use another late fusion such as 'late_mean' (--set fusion.name=late_mean)"
             )
-        check_count("annealing", annealing, 1)
+        check_count(annealing=annealing)
         self.annealing = annealing
         self.predictors = ModalityPredictors(
             dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
