@@ -245,7 +245,8 @@ def test_what_cannot_be_built_is_refused_before_encoding(
 ) -> None:
     monkeypatch.setattr("plait.run.prepare", lambda *given, **more: pytest.fail("encoded before the check"))
     with pytest.raises(ValueError, match=message):
-        plait.fit(table_of(task), "answer", split="split", epochs=1, set=[*SETTINGS, "fusion.name=concat", change])
+        settings = [*SETTINGS, "fusion.name=concat", change]
+        plait.fit(table_of(task), "answer", split="split", text="text", numeric="size", epochs=1, set=settings)
 
 
 def test_evidential_on_a_number_says_what_to_type() -> None:

@@ -195,7 +195,7 @@ def test_several_visible_accelerators_change_nothing(tmp_path: Path, monkeypatch
     one, two = make_model(), make_model()
     train_model(one, make_rows(), SETTINGS, tmp_path / "one")
     monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
-    monkeypatch.setattr(torch.nn, "DataParallel", None)  # what the Trainer would wrap the model in
+    monkeypatch.setattr(torch.nn.DataParallel, "__init__", lambda *given: pytest.fail("wrapped in DataParallel"))
     train_model(two, make_rows(), SETTINGS, tmp_path / "two")
     assert largest_difference(one, two) == 0.0
 

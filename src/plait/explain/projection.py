@@ -53,7 +53,8 @@ def emap(
     rounds = 1 if num_modalities == 2 else max(1, per_row // block)
     before, scale = subject.asked, SCALES[subject.additive_scale]
     projected = emap_scores(
-        lambda rows: scale.of_scores(subject.ask(chosen[rows])), n, num_modalities, block=max(2, block), rounds=rounds, seed=seed,
+        lambda rows: scale.of_scores(subject.ask(chosen[rows])), n, num_modalities, block=max(2, block),
+        rounds=rounds, seed=seed,
         progress=None if progress is None else lambda done, total: progress(done, total, "additive projection"),
     )  # fmt: skip
     measure, full, target = subject.measure, full_NC[chosen], subject.target[chosen]

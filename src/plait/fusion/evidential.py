@@ -21,7 +21,8 @@ class EvidentialFusion(Fusion):
     e_c / C, the rule becomes 1 + e_c / C = prod_m (1 + e_mc / C): that is what is computed, in logarithms.
 
     Logits are log alpha, so softmax gives the expected probabilities alpha / S, and the uncertainty u = C / S is
-    still to be had (``uncertainty``, a column of predictions). All classes rank as sum_m log(1 + e_mc / C): the decision is additive.
+    still to be had (``uncertainty``, a column of predictions). All classes rank as sum_m log(1 + e_mc / C): the
+    decision is additive.
 
     The loss of every answer, joint and of each modality, is the expected cross-entropy under the Dirichlet, plus a KL
     term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches.
