@@ -199,6 +199,56 @@ def test_a_run_that_was_cut_resumes_to_the_same_model(name: str, tmp_path: Path)
         assert straight["fusion.is_fitted_C"].all()
 
 
+@pytest.mark.parametrize("name", ["late_mean", "late_weighted", "evidential"])
+def test_emap_of_an_additive_late_fusion_finds_no_interaction(name: str) -> None:
+    rng = np.random.default_rng(0)
+    table = {"text": [f"word{i} more" for i in rng.integers(0, 9, 90)], "size": rng.normal(size=90).tolist(),
+             "label": rng.integers(0, 3, 90).astype(str).tolist()}  # fmt: skip
+    settings = [*SETTINGS, f"fusion.name={name}", "train.baselines=false", "train.learning_rate=0.05"]
+    fitted = plait.fit(table, "label", text="text", numeric="size", epochs=3, set=settings)
+    if name == "late_weighted":
+        with torch.no_grad():
+            fitted.model.fusion.logits_M[0] = 1.5
+    found = fitted.explain(table, rows="all", permutations=0)["emap"]
+    assert found["rows"] == found["block"] == 90  # all pairs
+    assert abs(found["gap"]["value"]) < 1e-9 and found["residual"] < 1e-9
+    words = (
+        "evidence, which this fusion adds up" if name == "evidential" else "probabilities, which this fusion averages"
+    )
+    assert words in found["method"]
+
+
+def test_evidential_predictions_tell_their_uncertainty() -> None:
+    table = {k: list(v) for k, v in table_of("classification").items()}
+    settings = [*SETTINGS, "fusion.name=evidential", "train.baselines=false"]
+    fitted = plait.fit(table, "answer", split="split", epochs=2, set=settings)
+    table["text"][4] = table["size"][4] = None
+    made = fitted.predict(table)
+    doubt = np.array(made.column("uncertainty").to_pylist(), dtype=float)
+    assert made.column_names[-2:] == ["uncertainty", "problem"] and ((doubt > 0) & (doubt <= 1)).all()
+    assert doubt[4] == pytest.approx(1.0, abs=1e-6) and doubt[5] < 0.999  # nothing to read: no evidence at all
+    other = plait.fit(table, "answer", split="split", epochs=1, set=[*SETTINGS, "train.baselines=false"])
+    assert "uncertainty" not in other.predict(table).column_names
+
+
+@pytest.mark.parametrize(
+    ("task", "change", "message"),
+    [
+        ("regression", "fusion.name=evidential", "fusion 'evidential' joins opinions about classes"),
+        ("classification", "fusion.options.squeez=8", "does not take these options.*squeez"),
+        ("classification", "fusion.options.hidden_layers=1.5", "hidden_layers must be a whole number"),
+        ("classification", "task.head=pair", "type --fusion cosine"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_encoding(
+    task: str, change: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.run.prepare", lambda *given, **more: pytest.fail("encoded before the check"))
+    with pytest.raises(ValueError, match=message):
+        settings = [*SETTINGS, "fusion.name=concat", change]
+        plait.fit(table_of(task), "answer", split="split", text="text", numeric="size", epochs=1, set=settings)
+
+
 def test_evidential_on_a_number_says_what_to_type() -> None:
     settings = [*SETTINGS, "fusion.name=evidential", "train.baselines=false"]
     with pytest.raises(ValueError, match="--set fusion.name=late_mean"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import TrainingArguments
 
 from plait.batches import RowBatches, TensorSource, predict_logits
 from plait.history import History
@@ -174,6 +175,29 @@ def test_without_a_score_the_last_epoch_stays(tmp_path: Path) -> None:
     model = make_model()
     history = train_model(model, make_rows(), SETTINGS, tmp_path / "run")
     assert (history.best_epoch, history.best_score) == (5, None)
+
+
+def test_an_epoch_without_a_score_does_not_replace_the_best(tmp_path: Path) -> None:
+    model, judge = make_model(), Judge([0.7, 0.3, 0.2, 0.1, 0.0])
+
+    def score(current: PlaitModel) -> dict[str, float]:
+        numbers = judge(current)
+        return numbers if judge.calls in (2, 3) else {"accuracy": numbers["accuracy"]}
+
+    history = train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=score)
+    assert (history.best_epoch, history.best_score) == (2, 0.3)
+    assert all(torch.equal(v, judge.seen[1][k]) for k, v in model.state_dict().items())
+    never = train_model(make_model(), make_rows(), SETTINGS, tmp_path / "never", score=lambda m: {"accuracy": 0.5})
+    assert (never.best_epoch, never.best_score) == (5, None)
+
+
+def test_several_visible_accelerators_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = make_model(), make_model()
+    train_model(one, make_rows(), SETTINGS, tmp_path / "one")
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
+    monkeypatch.setattr(torch.nn.DataParallel, "__init__", lambda *given: pytest.fail("wrapped in DataParallel"))
+    train_model(two, make_rows(), SETTINGS, tmp_path / "two")
+    assert largest_difference(one, two) == 0.0
 
 
 def test_early_stopping_waits_for_patience_and_survives_resume(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
 
 from plait.batches import RowBatches, predict_logits
 from plait.data.schema import Schema
@@ -28,7 +29,7 @@ from plait.splitting import choose_rows, judging_units
 from plait.tasks import TASKS, LabelState
 
 Progress = Callable[[int, int, str], None]
-OWN_COLUMNS = {"row", "prediction", "probability", "problem"}
+OWN_COLUMNS = {"row", "prediction", "probability", "uncertainty", "problem"}
 
 
 class Plait:
@@ -88,8 +89,8 @@ class Plait:
 
         Returns:
             One row per input row, in order: ``row`` (number in the source), the id column if the model knows
-            one, ``prediction``, for classes ``probability`` and ``probability_<class>``, and ``problem``,
-            which says what could not be read, else null.
+            one, ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1]
+            where the fusion gives it (evidential), and ``problem``, which says what could not be read, else null.
 
         Raises:
             ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
@@ -97,8 +98,8 @@ class Plait:
         """
         opened = self._open(table, format, encoding)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
-        outputs = self._outputs(prepared, keep, progress)
-        return self._prediction_table(opened, prepared, keep, outputs)
+        logits = self._logits(prepared, keep, progress)
+        return self._prediction_table(opened, prepared, keep, logits)
 
     def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
@@ -111,7 +112,7 @@ class Plait:
         opened = self._open(table, None, None)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
         proba = np.full((len(opened), len(self.labels.classes)), np.nan)
-        proba[keep] = self._outputs(prepared, keep, progress)
+        proba[keep] = self.task.activate(self._logits(prepared, keep, progress), self.labels)
         return proba
 
     def evaluate(
@@ -289,12 +290,13 @@ class Plait:
         add_tabular(prepared, self.inputs)
         return prepared, apply_policy(prepared.rows, policy)
 
-    def _outputs(self, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
+    def _logits(self, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
         batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
-        return self.task.activate(predict_logits(self.model, batches, progress=progress), self.labels)
+        return predict_logits(self.model, batches, progress=progress)
 
-    def _prediction_table(self, table: Table, prepared: Prepared, keep: np.ndarray, outputs: np.ndarray) -> pa.Table:
+    def _prediction_table(self, table: Table, prepared: Prepared, keep: np.ndarray, logits: np.ndarray) -> pa.Table:
         n = len(table)
+        outputs = self.task.activate(logits, self.labels)
         place = {int(p): i for i, p in enumerate(keep)}
         decoded = self.task.decode(outputs, self.labels)
         columns: dict[str, Any] = {"row": [table.row_number(i) for i in range(n)]}
@@ -310,6 +312,11 @@ class Plait:
                 columns["probability"] = pa.array(filled.max(1), mask=nothing)
             for c, name in enumerate(self.labels.classes):
                 columns[f"probability_{name}"] = pa.array(filled[:, c], mask=nothing)
+        doubt_B = self.model.fusion.uncertainty(torch.from_numpy(logits).double())
+        if doubt_B is not None:
+            doubt_N = np.full(n, np.nan)
+            doubt_N[keep] = doubt_B.numpy()
+            columns["uncertainty"] = pa.array(doubt_N, mask=np.isnan(doubt_N))
         problems: dict[int, list[str]] = {}
         for bad in prepared.rows.bad:
             problems.setdefault(bad.row, []).append(f"{bad.column}: {bad.reason}" if bad.column else bad.reason)

@@ -18,11 +18,12 @@ import torch
 
 from plait.aids import chosen_aids
 from plait.batches import RowBatches, Source, head_losses, predict_logits
+from plait.data.schema import Modality
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS, Calibrated, SeenBatch
 from plait.history import History
 from plait.model import PlaitConfig, PlaitModel
-from plait.prepare import Inputs, Prepared
+from plait.prepare import TABULAR_WIDTH, Inputs, Prepared
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.train import train_model
@@ -134,23 +135,37 @@ def blending_watch(
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     """A fresh model on the named modalities, with trained encoders at their starting weights."""
-    settings, inputs = plan.settings, plan.inputs
-    modalities: list[dict[str, Any]] = []
-    for modality in inputs.modalities:
-        if modality.name not in names:
-            continue
-        encoder: Encoder = inputs.live.get(modality.name) or inputs.frozen[modality.name]
-        live = modality.name in inputs.live
-        has_tokens = live or inputs.with_tokens
-        modalities.append(
-            {
-                "name": modality.name,
-                "kind": modality.kind,
-                "vector_dim": encoder.vector_dim,
-                "token_dim": encoder.token_dim if has_tokens else None,
-                "encoder": encoder.config() if live else None,
-            }
-        )
+    inputs = plan.inputs
+    config = _config(plan.settings, plan.task, inputs, names, plan.labels.num_outputs)
+    config.class_weights = _class_weights(plan) if plan.settings.task.class_weights else None
+    model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    model.fusion.start_from(plan.target[plan.train], config.class_weights)
+    return model
+
+
+def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[Any]) -> None:
+    """Build fusion, head and aids once and throw them away, so that what cannot be built is told before encoding.
+
+    Args:
+        settings: Resolved settings.
+        task: The task.
+        inputs: Loaded encoders; that of numbers and categories may be missing yet.
+        values: Plain targets of the rows meant for training; they tell how many outputs there are.
+
+    Raises:
+        ValueError: The fusion or the head does not suit the task, or an option is wrong.
+    """
+    if not values:
+        return  # told later, with the reason
+    config = _config(settings, task, inputs, [m.name for m in inputs.modalities], task.fit(values).num_outputs)
+    for modality in config.modalities:
+        modality["encoder"] = None  # stands already, and costs time to build
+    with torch.random.fork_rng(devices=[]):  # the run draws the same numbers as without the check
+        PlaitModel(config)
+
+
+def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str], num_outputs: int) -> PlaitConfig:
+    """The model's config, class weights apart."""
     alone = len(names) == 1
     fusion_name = settings.fusion.name
     assert fusion_name is not None
@@ -159,8 +174,8 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
         options["raw"] = False
     head = settings.task.head if not alone else "label"
     lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
-    config = PlaitConfig(
-        modalities=modalities,
+    return PlaitConfig(
+        modalities=[_modality(m, inputs) for m in inputs.modalities if m.name in names],
         fusion={
             "name": fusion_name,
             "width": settings.fusion.width,
@@ -168,16 +183,25 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
             "options": options,
         },
         head={"name": head, "dropout": settings.fusion.dropout if head == "pair" else 0.0},
-        task=plan.task.name,
-        num_outputs=plan.labels.num_outputs,
+        task=task.name,
+        num_outputs=num_outputs,
         modality_dropout=settings.train.modality_dropout or 0.0,
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
-        class_weights=_class_weights(plan) if settings.task.class_weights else None,
         aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )
-    model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
-    model.fusion.start_from(plan.target[plan.train], config.class_weights)
-    return model
+
+
+def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
+    live = modality.name in inputs.live
+    facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
+    if not live and modality.name not in inputs.frozen:  # numbers and categories, before training rows are known
+        return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
+    encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
+    has_tokens = live or inputs.with_tokens
+    return {
+        **facts, "vector_dim": encoder.vector_dim, "token_dim": encoder.token_dim if has_tokens else None,
+        "encoder": encoder.config() if live else None,
+    }  # fmt: skip
 
 
 def fit_companions(

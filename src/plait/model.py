@@ -140,7 +140,7 @@ class PlaitModel(PreTrainedModel):
         """Every module initialises itself; nothing is overwritten here."""
 
     def encode(self, inputs: dict[str, dict[str, Tensor]], present: Tensor | None = None) -> list[Encoded]:
-        """Encoded modalities in model order, adapted where training aids are on.
+        """Encoded modalities in model order, as the fusion prepares them, adapted where training aids are on.
 
         Args:
             inputs: As in ``forward``; what came encoded already is not encoded again.
@@ -155,6 +155,10 @@ class PlaitModel(PreTrainedModel):
                 encoded.append(self.encoders[str(i)](**tensors))
             else:
                 raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
+        if present is None:
+            first = encoded[0].vector_BD
+            present = torch.ones(len(first), len(encoded), dtype=torch.bool, device=first.device)
+        encoded = self.fusion.prepare(encoded, present)
         return encoded if self.aids is None else self.aids.adapt(encoded, present)
 
     def forward(

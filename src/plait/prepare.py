@@ -29,6 +29,7 @@ from plait.rows import Items, Rows, read_rows
 from plait.settings import EncoderSettings
 
 Progress = Callable[[int, int, str], None]
+TABULAR_WIDTH = 64
 BLANKS: dict[str, Any] = {"text": "", "image": None}
 
 
@@ -148,7 +149,9 @@ def load_inputs(
     return inputs
 
 
-def fit_tabular(inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = 64) -> None:
+def fit_tabular(
+    inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = TABULAR_WIDTH
+) -> None:
     """Fit the tabular processor on the training rows only, and make its encoder.
 
     Args:

@@ -21,7 +21,7 @@ from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
-from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
+from plait.fitting import Plan, check_build, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
 from plait.prepare import add_tabular, fit_tabular, load_inputs, prepare
 from plait.recipes import Facts, resolve
@@ -220,6 +220,8 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     inputs = load_inputs(
         schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels
     )
+    intended = opened.usable[opened.split[opened.usable] == "train"]
+    check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
     prepared = prepare(table, inputs, progress=progress)
     prepared.rows.bad = [*opened.bad, *prepared.rows.bad]
     kept = set(apply_policy(prepared.rows, settings.data.on_bad_row).tolist())

@@ -51,7 +51,7 @@ def train_model(
     progress: Progress | None = None,
     what: str = "training",
 ) -> History:
-    """Train in place; it ends with the weights of its best validation epoch (of the last without ``score``).
+    """Train in place; it ends with the weights of its best validation epoch (of the last, where no epoch has a score).
 
     Args:
         model: The model, on any device.
@@ -80,7 +80,7 @@ def train_model(
     judge = _Judge(model, rows, score, higher_is_better, settings.patience or 0, progress, what)
     if checkpoint is not None:
         judge.restore(checkpoint)
-    arguments = TrainingArguments(
+    arguments = _OneDeviceArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
@@ -145,6 +145,20 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written whole; our state file is written last and so marks it."""
     whole = [p for p in folder.glob("checkpoint-*") if (p / STATE_FILE).is_file()]
     return max(whole, key=lambda p: int(p.name.split("-")[1]), default=None)
+
+
+class _OneDeviceArguments(TrainingArguments):
+    """One device a process, however many the machine shows.
+
+    With two or more the Trainer would wrap the model in ``DataParallel``, which splits only tensors in the inputs and
+    multiplies the batch; batches here are dictionaries of dictionaries, and the schedule counts single batches. Under
+    torchrun (one process a device) the number is 1 anyway.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """Devices that this process trains on: 1, or 0 without an accelerator."""
+        return min(1, super().n_gpu)
 
 
 class _WatchedTrainer(Trainer):
@@ -221,7 +235,8 @@ class _Judge(TrainerCallback):
         record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
         value = numbers.get("score")
         best = self.history.best_score
-        if value is None or best is None or self.sign * value > self.sign * best:
+        # Until an epoch has a score the latest stands in; one without a score never replaces one that has it.
+        if best is None if value is None else best is None or self.sign * value > self.sign * best:
             self.history.best_epoch, self.history.best_score = epoch, value
             self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
         self.history.epochs.append(record)

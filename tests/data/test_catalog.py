@@ -86,6 +86,25 @@ def test_megabytes_are_told_while_they_arrive(tmp_path: Path, monkeypatch: pytes
     assert counts == sorted(counts) and len(set(counts)) >= 4 and counts[-1] == 8
 
 
+def test_downloads_of_others_do_not_count(tmp_path: Path) -> None:
+    uv = fake_installer(tmp_path / "uv.py", "")[:-1] + [str(tmp_path / "uv.py")]
+    (tmp_path / "uv.py").write_text(f"print({str(tmp_path / 'cache')!r})")
+    foreign, ours = tmp_path / "cache" / ".tmpA", tmp_path / "cache" / ".tmpB"
+    for folder in (foreign, ours, tmp_path / "into"):
+        folder.mkdir(parents=True)
+    (foreign / "x").write_bytes(bytes(5_000_000))
+    told: list[int] = []
+    arrived = wheels._Arrived("x", 9_000_000, lambda what, done, total: told.append(done))
+    arrived.folders.append(tmp_path / "into")
+    arrived.watch_cache_of([*uv, "pip", "install", "--link-mode", "copy"])
+    arrived.tell()
+    (ours / "y").write_bytes(bytes(2_000_000))
+    arrived.tell()
+    (foreign / "x").unlink()  # and never below nothing
+    arrived.tell()
+    assert told == [0, 0, 2, 0]
+
+
 def test_damaged_wheel_is_fetched_again(index: Path) -> None:
     build_wheel(index, "tiny_set", "1.0", {"tiny_set/a.txt": b"hello", "tiny_set/b.txt": b"b"})
     folder = fetch_wheel("tiny_set==1.0", wheel_cache())

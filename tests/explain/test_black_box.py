@@ -285,3 +285,59 @@ def test_refusals(change: dict[str, Any], message: str) -> None:
     one = {k: [v[0]] for k, v in table(1).items()}
     with pytest.raises(ValueError, match="only one row"):
         explain_modalities(additive, one, [0], absence="marginal")
+
+
+def test_columns_are_read_by_position_whatever_their_index() -> None:
+    pd = pytest.importorskip("pandas")
+    rows = {k: table()[k] for k in ("text", "photo")}
+    truth = (np.array(rows["text"]) > 0).astype(int)
+    order = np.random.default_rng(3).permutation(200)
+    jumbled = {k: pd.Series(v, index=order) for k, v in rows.items()}
+    plain = explain_modalities(additive, rows, truth, **QUICK)
+    found = explain_modalities(additive, jumbled, pd.Series(truth, index=order), **QUICK)
+    assert found["subsets"][-1]["metric"]["value"] == 1.0 and found["shapley"] == plain["shapley"]
+    with pytest.raises(ValueError, match="'text' is a dict; expected a list"):
+        explain_modalities(additive, {**rows, "text": dict(enumerate(rows["text"]))}, truth, **QUICK)
+
+
+@pytest.mark.parametrize("outputs", ["probabilities", "logits"])
+def test_a_dead_modality_is_unused_under_marginal_too(outputs: str) -> None:
+    rows = table(40)
+    truth = (np.array(rows["text"]) > 0).astype(int)
+
+    def predict(given: dict[str, Any]) -> np.ndarray:
+        answers = additive(given)
+        return np.log(answers) + 5.0 if outputs == "logits" else answers
+
+    found = explain_modalities(predict, rows, truth, absence="marginal", outputs=outputs, draws=3, **QUICK)
+    assert found["unused"] == ["sound"] and found["emap"]["residual"] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("kind", [int, float, str])
+def test_whole_numbers_that_are_names_are_names(kind: type) -> None:
+    rows = {k: table(30)[k] for k in ("text", "photo")}
+
+    def three(given: dict[str, Any]) -> np.ndarray:
+        return np.concatenate([additive(given), np.zeros((len(given["text"]), 1))], axis=1)
+
+    named = [kind(2 if t > 0 else 1) for t in rows["text"]]
+    found = explain_modalities(three, rows, named, classes=["1", "2", "3"], **QUICK)
+    assert found["subsets"][-1]["metric"]["value"] == 1.0
+    if kind is not str:  # 0 is no name, so these are positions
+        positions = [kind(t > 0) for t in rows["text"]]
+        found = explain_modalities(three, rows, positions, classes=["1", "2", "3"], **QUICK)
+        assert found["subsets"][-1]["metric"]["value"] == 1.0
+
+
+def test_a_metric_that_shuffling_makes_undefined_leaves_the_perceptual_score_out() -> None:
+    rows = {"text": [1.0, 2.0, 3.0], "photo": [1.0, 1.0, 1.0]}
+
+    def predict(given: dict[str, Any]) -> np.ndarray:
+        pairs = np.array(given["text"]) == [1.0, 2.0, 3.0][: len(given["text"])]
+        return np.array(given["text"]) * pairs.all()
+
+    found = explain_modalities(
+        lambda g: predict({"text": [v or 0.0 for v in g["text"]]}), rows, [1.0, 2.0, 3.0], task="regression",
+        metric="pearson", emap_evaluations=0, permutations=5, resamples=20,
+    )  # fmt: skip
+    assert found["perceptual"] is None

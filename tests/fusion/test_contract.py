@@ -11,7 +11,7 @@ import torch
 from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns, take
 
 from plait.encoders.base import Encoded
-from plait.fusion import FUSIONS, OutputSpec
+from plait.fusion import FUSIONS, EncodedDims, Fusion, OutputSpec
 from plait.model import PlaitConfig, PlaitModel
 
 NAMES = FUSIONS.names()
@@ -238,7 +238,7 @@ def test_no_modality_and_bad_options_are_refused() -> None:
     for name in ("co_attention", "self_attention", "cross_attention", "bottleneck", "perceiver"):
         with pytest.raises(ValueError, match="multiple of heads, got width=8 and heads=3"):
             make_fusion(name, 2, heads=3)
-    with pytest.raises(ValueError, match="hidden_layers must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="hidden_layers must be a whole number, 0 or more; got -1"):
         make_fusion("concat", 2, hidden_layers=-1)
     for name, option, value, least in [
         ("self_attention", "layers", 0, 1),
@@ -251,7 +251,7 @@ def test_no_modality_and_bad_options_are_refused() -> None:
         ("late_mean", "hidden_layers", -1, 0),
         ("evidential", "annealing", 0, 1),
     ]:
-        with pytest.raises(ValueError, match=f"{option} must be {least} or more.*, got {value}"):
+        with pytest.raises(ValueError, match=f"{option} must be a whole number, {least} or more; got {value}"):
             make_fusion(name, 2, **{option: value})
     with pytest.raises(ValueError, match="'mixture_of_experts' takes at most 6 modalities, got 7"):
         make_fusion("mixture_of_experts", 7)
@@ -288,18 +288,48 @@ def test_saved_model_answers_bit_equal(name: str, options: dict[str, object], tm
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in model.state_dict().items())
 
 
+def declared(fusion: Fusion, options: dict[str, object]) -> int:
+    """The number of parameters by the fusion's own formula."""
+    d = [each.vector_dim for each in fusion.dims]
+    known = {
+        "d": d, "t": [each.token_dim for each in fusion.dims], "D": sum(d), "M": len(d), "h": WIDTH, "C": WIDTH,
+        "kind": "classes", "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
+    }  # fmt: skip
+    defaults = inspect.signature(type(fusion)).parameters.values()
+    known |= {p.name: p.default for p in defaults if p.default is not inspect.Parameter.empty} | options
+    return int(eval(fusion.info.parameters, {"__builtins__": {}, **known}))  # our own text, never a user's
+
+
 @every_variant
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_number_of_parameters_is_the_declared_formula(name: str, options: dict[str, object], count: int) -> None:
     if options.get("raw") and count == 3:
         return
     fusion = make_fusion(name, count, **options)
-    d = [each.vector_dim for each in fusion.dims]
-    known = {
-        "d": d, "t": [each.token_dim for each in fusion.dims], "D": sum(d), "M": count, "h": WIDTH, "C": WIDTH,
-        "kind": "classes", "sum": sum, "prod": math.prod, "len": len, "range": range, "min": min,
-    }  # fmt: skip
-    defaults = inspect.signature(type(fusion)).parameters.values()
-    known |= {p.name: p.default for p in defaults if p.default is not inspect.Parameter.empty} | options
-    expected = eval(fusion.info.parameters, {"__builtins__": {}, **known})  # our own text, never a user's
-    assert sum(p.numel() for p in fusion.parameters()) == expected
+    assert sum(p.numel() for p in fusion.parameters()) == declared(fusion, options)
+
+
+@every_variant
+@pytest.mark.parametrize("blind", [(0,), (1,), (0, 1)])
+def test_formula_counts_modalities_without_tokens(
+    name: str, options: dict[str, object], blind: tuple[int, ...]
+) -> None:
+    widths = [EncodedDims(d.vector_dim, None if m in blind else d.token_dim) for m, d in enumerate(dims(2))]
+    late = {"outputs": OutputSpec(WIDTH)} if FUSIONS.get(name).is_late else {}
+    fusion = FUSIONS.get(name)(widths, WIDTH, **late, **options)
+    assert sum(p.numel() for p in fusion.parameters()) == declared(fusion, options)
+
+
+COUNTS = [
+    (name, parameter.name)
+    for name in NAMES
+    for parameter in inspect.signature(FUSIONS.get(name)).parameters.values()
+    if isinstance(parameter.default, int) and not isinstance(parameter.default, bool)
+]
+
+
+@pytest.mark.parametrize(("name", "option"), COUNTS)
+@pytest.mark.parametrize("value", [1.5, 2.0, True, "2", -1])
+def test_options_that_count_are_whole_numbers(name: str, option: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{option} must be a whole number, . or more; got {value!r}"):
+        make_fusion(name, 2, **{option: value})

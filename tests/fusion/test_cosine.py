@@ -12,6 +12,7 @@ from test_equations import affine, norm, parameters
 
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims
+from plait.model import PlaitConfig, PlaitModel
 
 
 def cosine_row(p: dict[str, np.ndarray], x: list[np.ndarray], there: list[int]) -> np.ndarray:
@@ -58,7 +59,8 @@ def test_rows_without_negative_numbers_go_through_the_root() -> None:
         fusion.towers[0].linear.weight.copy_(torch.eye(3))
         fusion.towers[0].linear.bias.zero_()
     rows = torch.tensor([[16.0, 9.0, 0.0], [-16.0, 9.0, 0.0]])
-    unit = fusion([Encoded(rows, None, None)], torch.ones(2, 1, dtype=torch.bool)).tokens[:, 0]
+    there = torch.ones(2, 1, dtype=torch.bool)
+    unit = fusion(fusion.prepare([Encoded(rows, None, None)], there), there).tokens[:, 0]
     torch.testing.assert_close(unit[0], torch.tensor([0.8, 0.6, 0.0]), atol=1e-5, rtol=0)  # (4, 3, 0) / 5
     torch.testing.assert_close(unit[1], rows[1] / rows[1].norm())
 
@@ -68,5 +70,31 @@ def test_gradient_at_an_exact_zero_is_finite() -> None:
     encoded = make_encoded(2, 3)
     encoded[0].vector_BD.abs_()[0, 2] = 0.0  # a trained encoder that ends in a ReLU gives such
     encoded[0].vector_BD.requires_grad_()
-    fusion(encoded, torch.ones(3, 2, dtype=torch.bool)).fused_BD.sum().backward()
+    there = torch.ones(3, 2, dtype=torch.bool)
+    there[1, 0] = False
+    encoded[0].vector_BD.data[1] = float("nan")  # what a missing modality holds reaches nothing
+    fusion(fusion.prepare(encoded, there), there).fused_BD.sum().backward()
     assert torch.isfinite(encoded[0].vector_BD.grad).all()
+
+
+def test_the_root_stays_when_adapters_have_learned() -> None:
+    modalities = [{"name": n, "kind": "text", "vector_dim": 4, "token_dim": None, "encoder": None} for n in ("a", "b")]
+    fusion = {"name": "cosine", "width": WIDTH, "dropout": 0.0, "options": {}}
+    torch.manual_seed(0)
+    model = PlaitModel(PlaitConfig(modalities=modalities, fusion=fusion, aids={"auxiliary": 0.3})).eval()
+    rows = torch.rand(5, 4) * 100
+    given = {n: {"vector_BD": rows} for n in ("a", "b")}
+    there = torch.ones(5, 2, dtype=torch.bool)
+    torch.testing.assert_close(model.encode(given)[0].vector_BD, rows.sqrt())  # fresh adapters change nothing
+    with torch.no_grad():
+        model.aids.adapters[0].linear.bias[0] = -1000.0  # every adapted row of a holds a negative number
+    adapted = model.encode(given, there)[0].vector_BD
+    torch.testing.assert_close(adapted[:, 1:], rows.sqrt()[:, 1:])
+    torch.testing.assert_close(adapted[:, 0], rows.sqrt()[:, 0] - 1000.0)
+    unit = model.fusion(model.encode(given, there), there).tokens
+    wanted = torch.nn.functional.normalize(model.fusion.towers[0](adapted), dim=-1)
+    torch.testing.assert_close(unit[:, 0], wanted)
+
+
+def test_equation_states_the_root() -> None:
+    assert "r(x_m)" in FUSIONS.get("cosine").info.equation and "sqrt" in FUSIONS.get("cosine").info.equation

@@ -15,7 +15,6 @@ from planted_xor import xor_accuracy
 
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, Calibrated, EncodedDims, Fusion, OutputSpec, SeenBatch
-from plait.fusion.evidential import uncertainty
 
 COUNT = 3
 LATE = [name for name in FUSIONS.names() if FUSIONS.get(name).is_late]
@@ -187,7 +186,7 @@ def test_dempsters_rule_worked_by_hand() -> None:
     np.testing.assert_allclose(np.exp(joint_answer(fusion, encoded, True, True)), [3.0, 7.0], rtol=1e-6)
     np.testing.assert_allclose(np.exp(joint_answer(fusion, encoded, True, False)), [3.0, 1.0], rtol=1e-6)
     assert np.exp(joint_answer(fusion, encoded, False, False)).tolist() == [1.0, 1.0]
-    doubt = uncertainty(fusion(encoded.copy(), torch.tensor([[True, True]])).fused_BD)
+    doubt = fusion.uncertainty(fusion(encoded.copy(), torch.tensor([[True, True]])).fused_BD)
     assert float(doubt.detach()) == pytest.approx(0.2, rel=1e-6)
     b, u = dempster(np.array([0.5, 0.0]), 0.5, np.array([0.0, 0.75]), 0.25)
     np.testing.assert_allclose([*b, u], [0.2, 0.6, 0.2])

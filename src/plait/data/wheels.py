@@ -141,13 +141,14 @@ class _Arrived:
     def __init__(self, what: str, total: int, progress: Progress | None) -> None:
         self.what, self.total, self.progress = what, total, progress
         self.folders: list[Path] = []
+        self.foreign = 0  # bytes in the watched folders that are none of ours
         self.tell()
 
     def tell(self, *, is_over: bool = False) -> None:
         """Report the megabytes found, never more than the total."""
         if self.progress is None:
             return
-        found = sum(_num_bytes(folder) for folder in self.folders) / 1e6
+        found = max(0, sum(_num_bytes(folder) for folder in self.folders) - self.foreign) / 1e6
         total = self.total / 1e6
         if is_over:
             whole = max(1, math.ceil(total or found))
@@ -156,14 +157,15 @@ class _Arrived:
             self.progress(self.what, int(min(found, total) if self.total else found), math.ceil(total))
 
     def watch_cache_of(self, command: list[str]) -> None:
-        """Add the unfinished downloads in uv's cache; those of others that are there already do not count."""
-        self.folders = self.folders[:1]
+        """Add the unfinished downloads in uv's cache, less what lies there already: it belongs to others."""
+        self.folders, self.foreign = self.folders[:1], 0
         if self.progress is None or "--link-mode" not in command:
             return
         asked = [*command[: command.index("pip")], "cache", "dir"]
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             said = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
             self.folders.append(Path(said) / ".tmp*")
+            self.foreign = _num_bytes(self.folders[-1])
 
 
 def _num_bytes(folder: Path) -> int:

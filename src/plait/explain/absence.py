@@ -44,6 +44,8 @@ def subset_scores(subject: Subject, subset: int, absence: str, donors_DN: np.nda
         subset: Bits of the modalities that are there.
         absence: A name in ``MEANINGS``.
         donors_DN: For "marginal": the row that stands in for each row, per draw.
+
+    The full subset is answered as it is, whatever absence means: nothing is absent.
     """
     num_rows, num_modalities = subject.present_NM.shape
     own = np.arange(num_rows, dtype=np.int64)

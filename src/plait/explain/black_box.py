@@ -44,10 +44,12 @@ def explain_modalities(
 
     Args:
         predict: Gets a dictionary of modality to a list of values (with None where the modality is absent), or to an
-            array where ``inputs`` holds an array and ``absence`` is not "missing". Returns probabilities ``[B, C]``,
-            or predicted numbers ``[B]`` for regression.
-        inputs: Modality to its values, one a row, N in all; None where a row lacks the modality.
-        target: Class numbers or names ``[N]``, 0/1 labels ``[N, C]`` or numbers ``[N]``.
+            array where ``inputs`` holds an array and ``absence`` is "marginal". Returns probabilities ``[B, C]``, or
+            predicted numbers ``[B]`` for regression.
+        inputs: Modality to its values, one a row, N in all, in the order of the target (an index of a pandas Series
+            is not looked at); None where a row lacks the modality.
+        target: Class numbers or names ``[N]``, 0/1 labels ``[N, C]`` or numbers ``[N]``. Whole numbers that all stand
+            among ``classes`` are names; others are positions, from 0.
         task: "classification", "matching", "multilabel" or "regression".
         outputs: "probabilities" or "logits": what ``predict`` returns for classes and labels.
         classes: Names of the outputs; needed when the target holds names.
@@ -106,7 +108,8 @@ def explain_modalities(
         raise ValueError(f"absence 'value' needs constants={{...}} for {', '.join(lacking)}")
     if fill and absence != "value":
         raise ValueError(f"constants go with absence='value', not with {absence!r}")
-    reader = _Reader(predict, names, dict(inputs), absence, fill, measure, outputs, batch_size)
+    columns = {name: _positional(name, inputs[name]) for name in names}
+    reader = _Reader(predict, names, columns, absence, fill, measure, outputs, batch_size)
     first = reader(np.arange(1, dtype=np.int64)[:, None].repeat(len(names), axis=1))
     labelled = _names(classes, first.shape[1], measure, truth)
     subject = Subject(
@@ -178,6 +181,19 @@ class _Reader:
         return self.measure.scores(answers)
 
 
+def _positional(name: str, column: Any) -> Any:
+    """A column whose ``[i]`` is the value of row i: an array as it is, everything else as a list."""
+    if isinstance(column, np.ndarray):
+        return column
+    if isinstance(column, Mapping) or getattr(column, "ndim", 1) == 0:
+        raise ValueError(
+            f"modality {name!r} is a {type(column).__name__}; expected a list or an array, one value a row"
+        )
+    if hasattr(column, "iloc") and column.ndim > 1:  # a pandas frame: a list of it would be its column names
+        return list(column.to_numpy())
+    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+
+
 def _scale(measure: Measure, outputs: str) -> str:
     if measure.task == "regression":
         return "predicted numbers"
@@ -199,11 +215,15 @@ def _target(target: Any, measure: Measure, classes: Sequence[str] | None) -> np.
         if not np.isfinite(numbers).all():
             raise ValueError(f"target holds {int((~np.isfinite(numbers)).sum())} NaN or infinite values")
         return numbers
+    place = {str(name): c for c, name in enumerate(classes or ())}
     if given.dtype.kind in "iub" or (given.dtype.kind == "f" and np.array_equal(given, np.round(given))):
-        return given.astype(np.int64)
+        whole = given if given.dtype.kind == "b" else given.astype(np.int64)
+        spelled = next((s for s in (given, whole) if {str(v) for v in s} <= set(place)), None)
+        if spelled is None:
+            return given.astype(np.int64)
+        given = spelled
     if classes is None:
         raise ValueError("target holds names; pass classes=[...] in the order of the columns that predict returns")
-    place = {str(name): c for c, name in enumerate(classes)}
     unknown = sorted({str(v) for v in given} - set(place))
     if unknown:
         raise ValueError(f"target holds {unknown[0]!r}, which is not among classes: {', '.join(place)}")

@@ -58,6 +58,7 @@ def subject_of(jury: Jury, metric: Metric = None) -> Subject:
     index_NM = jury.prepared.rows.index_NM[jury.positions]
     sources, items_NM = encode_once(jury.model, jury.prepared.sources, index_NM)
     is_number = jury.task.name == "regression"
+    are_classes = jury.task.output_kind == "classes"
 
     def scores_of(rows_BM: np.ndarray) -> np.ndarray:
         items_BM = np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1)
@@ -67,6 +68,7 @@ def subject_of(jury: Jury, metric: Metric = None) -> Subject:
     return Subject(
         names, scores_of, index_NM >= 0, jury.target, measure_for(jury.task.name, metric),
         tuple(jury.labels.classes), jury.group, "predicted numbers" if is_number else "logits",
+        jury.model.fusion.additive_scale if are_classes else "logits",
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from plait.explain.rows import row_values, telling_rows, told_row
 from plait.explain.subject import Subject
 
 Progress = Callable[[int, int, str], None]
+EQUAL = 1e-9  # outputs this close are the same answer: a mean of equal numbers need not be equal to the last bit
 
 
 def explain_subject(
@@ -45,17 +46,19 @@ def explain_subject(
         scores.append(subset_scores(subject, s, absence, donors_DN))
         if progress is not None:
             progress(s + 1, count, "subsets of modalities")
+    measure, full_NC = subject.measure, scores[-1]
+    if absence == "marginal":  # the other subsets are averages of outputs: all go the same way from outputs to scores
+        scores[-1] = measure.scores(measure.activate(full_NC))
     game = measured_game(subject, scores, resamples=resamples, seed=seed, progress=progress)
     projection = emap(
-        subject, scores[-1], budget=emap_evaluations, resamples=game["resamples"], seed=seed, progress=progress
+        subject, full_NC, budget=emap_evaluations, resamples=game["resamples"], seed=seed, progress=progress
     )
-    shuffled = perceptual(subject, scores[-1], permutations=permutations, seed=seed, progress=progress)
+    shuffled = perceptual(subject, full_NC, permutations=permutations, seed=seed, progress=progress)
     values = row_values(subject, scores)
     if positions is None:
         chosen = telling_rows(subject, values, int(examples) if isinstance(examples, int) else 0)
     else:
         chosen = [(p, "asked for") for p in positions]
-    measure = subject.measure
     result: dict[str, Any] = {
         "metric": {"name": measure.metric, "higher_is_better": True, "in_points": measure.in_points},
         "loss": {"name": measure.loss, "note": "games on loss are played for the negative loss: above zero helps"},
@@ -79,10 +82,11 @@ def explain_subject(
 
 def unused(subject: Subject, scores: list[np.ndarray]) -> list[str]:
     """Modalities that are there but whose presence never changes an answer, in any subset of the others."""
+    outputs = [subject.measure.activate(s) for s in scores]
     dead = []
     for m, name in enumerate(subject.names):
-        pairs = [(scores[s], scores[s | 1 << m]) for s in range(len(scores)) if not s >> m & 1]
-        if subject.present_NM[:, m].any() and all(np.array_equal(a, b) for a, b in pairs):
+        pairs = [(outputs[s], outputs[s | 1 << m]) for s in range(len(outputs)) if not s >> m & 1]
+        if subject.present_NM[:, m].any() and all(np.allclose(a, b, rtol=EQUAL, atol=EQUAL) for a, b in pairs):
             dead.append(name)
     return dead
 

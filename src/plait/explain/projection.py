@@ -10,6 +10,7 @@ import numpy as np
 from plait.evaluate.emap import emap_scores
 from plait.evaluate.intervals import metric_intervals
 from plait.evaluate.perceptual import perceptual_score, shuffled_rows
+from plait.explain.scale import SCALES
 from plait.explain.subject import Subject
 
 Progress = Callable[[int, int, str], None]
@@ -21,7 +22,7 @@ EQUAL = 1e-9
 def emap(
     subject: Subject, full_NC: np.ndarray, *, budget: int, resamples: int, seed: int, progress: Progress | None = None
 ) -> dict[str, Any] | None:
-    """EMAP: metric of the additive projection and what is lost to it.
+    """EMAP: metric of the additive projection, on the model's own scale, and what is lost to it.
 
     Args:
         subject: The model and its rows.
@@ -50,13 +51,14 @@ def emap(
     num_blocks = -(-n // int(np.clip(per_row, 2, n)))
     block = -(-n // num_blocks)
     rounds = 1 if num_modalities == 2 else max(1, per_row // block)
-    before = subject.asked
+    before, scale = subject.asked, SCALES[subject.additive_scale]
     projected = emap_scores(
-        lambda rows: subject.ask(chosen[rows]), n, num_modalities, block=max(2, block), rounds=rounds, seed=seed,
+        lambda rows: scale.of_scores(subject.ask(chosen[rows])), n, num_modalities, block=max(2, block),
+        rounds=rounds, seed=seed,
         progress=None if progress is None else lambda done, total: progress(done, total, "additive projection"),
     )  # fmt: skip
     measure, full, target = subject.measure, full_NC[chosen], subject.target[chosen]
-    outputs, outputs_projected = measure.activate(full), measure.activate(projected)
+    outputs, outputs_projected = measure.activate(full), measure.activate(scale.to_scores(projected))
 
     def metrics(rows: np.ndarray) -> dict[str, float | None]:
         a = measure.metric_of(target[rows], outputs[rows])
@@ -68,9 +70,11 @@ def emap(
         metrics, n, groups=groups, resamples=min(resamples, 300), seed=seed,
         shares=("full", "projected") if measure.is_share else (),
     )  # fmt: skip
-    centred = measure.centred(full)
-    spread = float(((centred - centred.mean(axis=0)) ** 2).sum())
-    residual = float(((centred - measure.centred(projected)) ** 2).sum())
+    summed = scale.of_scores(full)
+    if scale.is_relative:
+        summed, projected = measure.centred(summed), measure.centred(projected)
+    spread = float(((summed - summed.mean(axis=0)) ** 2).sum())
+    residual = float(((summed - projected) ** 2).sum())
     return {
         **found, "residual": residual / spread if spread > EQUAL else 0.0, "rows": n, "block": block, "rounds": rounds,
         "evaluations": subject.asked - before, "method": _method(num_modalities, n, block, rounds, subject),
@@ -79,11 +83,12 @@ def emap(
 
 def _method(num_modalities: int, n: int, block: int, rounds: int, subject: Subject) -> str:
     rows = f"{n} of {len(subject)} rows" if n < len(subject) else f"all {n} rows"
+    summed = SCALES[subject.additive_scale].words or subject.scale
     where = "" if block >= n else f" within random blocks of {block}"
     if num_modalities == 2:
-        return f"Hessel and Lee 2020 on {subject.scale}: {rows}, all pairs{where}"
+        return f"Hessel and Lee 2020 on {summed}: {rows}, all pairs{where}"
     return (
-        f"projection of {subject.scale} onto a sum of one function per modality (Hessel and Lee 2020, for "
+        f"projection of {summed} onto a sum of one function per modality (Hessel and Lee 2020, for "
         f"{num_modalities} modalities): sum of E[f | modality] less {num_modalities - 1} E[f], every mean over the "
         f"same {rounds * block} recombined partners{where}; {rows}"
     )
@@ -103,7 +108,8 @@ def perceptual(
 
     Returns:
         ``modalities`` (name to ``perceptual_score``) and ``normaliser``; None with fewer than two rows, no
-        permutations, or where the metric is undefined.
+        permutations, or where the metric is undefined for the true rows or for shuffled ones (a correlation is, where
+        all answers are the same).
     """
     measure, num_rows = subject.measure, len(subject)
     full = measure.metric_of(subject.target, measure.activate(full_NC))
@@ -118,7 +124,8 @@ def perceptual(
             rows = own.copy()
             rows[:, m] = shuffled_rows(subject.present_NM[:, m], rng)
             value = measure.metric_of(subject.target, measure.activate(subject.ask(rows)))
-            assert value is not None  # the target is the same, so it is defined as for the true rows
+            if value is None:
+                return None
             drawn.append(value)
             if progress is not None:
                 progress(m * permutations + p + 1, len(subject.names) * permutations, "shuffling modalities")

@@ -119,7 +119,8 @@ class Fusion(nn.Module):
     FusionOutput``. ``interaction`` is "additive" (the fused vector is a sum of one term per modality),
     "multiplicative", "attention" or "nonlinear" (a network over the concatenation). A late fusion is "additive" as
     well if its logits are one increasing function, the same for all outputs, of such a sum (the logarithm of a mean of
-    probabilities): it decides as the sum does.
+    probabilities): it decides as the sum does. ``additive_scale`` says what that sum is made of where the outputs are
+    classes: "logits", "probabilities", or "evidence" (log growth of evidence); a test for additivity must look there.
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
     ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
@@ -129,6 +130,7 @@ class Fusion(nn.Module):
     info: ClassVar[FusionInfo]
     interaction: str = "additive"
     max_modalities: ClassVar[int | None] = None
+    additive_scale: ClassVar[str] = "logits"
     is_late: ClassVar[bool] = False
     embeds: ClassVar[bool] = False
 
@@ -161,8 +163,19 @@ class Fusion(nn.Module):
         """
         raise NotImplementedError
 
+    def prepare(self, encoded: list[Encoded], present_BM: Tensor) -> list[Encoded]:
+        """What the fusion does to encoded modalities before anything else sees them, adapters included: here nothing.
+
+        It has no parameters: it undoes what encoders do to the scale of their numbers. The model calls it.
+        """
+        return encoded
+
     def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
         """Take what must be known before training from the encoded targets of the training rows: here nothing."""
+
+    def uncertainty(self, logits_BC: Tensor) -> Tensor | None:
+        """How little the answers rest on [B], in [0, 1] (1: on nothing), where the method says so; here None."""
+        return None
 
     def row_loss(self, logits_BC: Tensor, target: Tensor, class_weights_C: Tensor | None) -> Tensor | None:
         """Loss of each row [B] of a late fusion's answers, in place of the task's; None: the task's own."""
@@ -188,11 +201,18 @@ def masked_mean(terms_BMD: Tensor, present_BM: Tensor) -> Tensor:
     return (terms_BMD * weights_BM[..., None]).sum(1) / total_B1
 
 
-def check_positive(**options: int) -> None:
-    """Refuse an option that is not a whole number of 1 or more, by its name."""
+def check_count(least: int = 1, **options: int) -> None:
+    """Refuse options that are not whole numbers of at least ``least``, by name; True and 2.0 are no whole numbers."""
     for option, value in options.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"{option} must be a whole number, 1 or more; got {value!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise ValueError(f"{option} must be a whole number, {least} or more; got {value!r}")
+
+
+def check_heads(width: int, heads: int) -> None:
+    """Refuse a number of attention heads that does not divide the width."""
+    check_count(heads=heads)
+    if width % heads:
+        raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
 
 
 FUSIONS: Registry[type[Fusion]] = Registry("fusion")

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, masked_mean
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count, masked_mean
 from plait.fusion.sequences import Sequences, attention_over_tokens
-from plait.fusion.transformer import TransformerLayer, check_count
+from plait.fusion.transformer import TransformerLayer
 
 
 class BottleneckFusion(Fusion):
@@ -54,8 +54,8 @@ class BottleneckFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_count("layers", layers, 2)
-        check_count("num_bottlenecks", num_bottlenecks, 1)
+        check_count(2, layers=layers)
+        check_count(num_bottlenecks=num_bottlenecks)
         self.num_bottlenecks = num_bottlenecks
         self.sequences = Sequences(dims, width, embed=False, normalise=normalise, dropout=dropout)
         self.bottleneck_ND = nn.Parameter(0.02 * torch.randn(num_bottlenecks, width))

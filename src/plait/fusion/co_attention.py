@@ -17,6 +17,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    check_heads,
     masked_mean,
     present_vectors,
 )
@@ -47,7 +48,7 @@ class CoAttentionFusion(Fusion):
         "Lu, Yang, Batra, Parikh 2016",
         "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, h = f(prod_m s_m, mean_m s_m)",
         needs_tokens=True,
-        parameters="h*D + h*M + sum(2*(h*k + h) + (h*h if M > 1 else 0) + h*heads for k in t) + 3*h*h + 2*h",
+        parameters="h*D + h*M + sum(2*(h*k + h) + (h*h if M > 1 else 0) + h*heads for k in t if k) + 3*h*h + 2*h",
     )
     interaction = "attention"
 
@@ -61,8 +62,7 @@ class CoAttentionFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        if heads < 1 or width % heads:
-            raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
+        check_heads(width, heads)
         self.heads = heads
         self.project = self.projections()
         guided = len(dims) > 1

@@ -6,7 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, present_vectors
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    check_count,
+    present_vectors,
+)
 
 
 class ConcatFusion(Fusion):
@@ -47,8 +55,7 @@ class ConcatFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        if hidden_layers < 0:
-            raise ValueError(f"hidden_layers must be 0 or more, got {hidden_layers}")
+        check_count(0, hidden_layers=hidden_layers)
         if hidden_layers == 0:
             self.interaction = "additive"
         self.norms = nn.ModuleList(

@@ -21,6 +21,7 @@ class CosineFusion(Fusion):
     """h = D u_1 * u_2 (products elementwise), u_m = T_m r(x_m) / ||T_m r(x_m)||; the mean of h is the cosine.
 
     ``r`` is the square root for vectors without negative numbers (pooled ReLU features), the identity otherwise.
+    It belongs to what the encoder gives (``prepare``), so that adapters of training aids learn behind it.
     Any number of modalities: h is the mean over the pairs that are present. A row with one modality has
     h = sqrt(D) u_m; one with nothing present gets a learned vector.
 
@@ -38,7 +39,7 @@ class CosineFusion(Fusion):
     info = FusionInfo(
         "cosine",
         "Radford et al. 2021 (CLIP), the two towers",
-        "h = D u_1 * u_2, u_m = T_m x_m / ||T_m x_m||",
+        "h = D u_1 * u_2, u_m = T_m r(x_m) / ||T_m r(x_m)||, r = sqrt where x_m >= 0, else r(x) = x",
         needs_tokens=False,
         parameters="h*D + h*M + h",
     )
@@ -50,14 +51,19 @@ class CosineFusion(Fusion):
         self.towers = self.projections()
         self.absent_D = torch.nn.Parameter(torch.zeros(width))
 
+    def prepare(self, encoded: list[Encoded], present_BM: Tensor) -> list[Encoded]:
+        """Apply the root r, before an adapter mixes the numbers of a vector and some turn negative."""
+        vectors = present_vectors(encoded, present_BM)
+        return [
+            Encoded(flatten_activations(vector), e.tokens_BTD, e.mask_BT)
+            for vector, e in zip(vectors, encoded, strict=True)
+        ]
+
     def embed(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
         """Each modality in the shared space [B, M, D], unit length, zeros where it is missing."""
         vectors = present_vectors(encoded, present_BM)
         unit_BMD = torch.stack(
-            [
-                functional.normalize(tower(flatten_activations(vector)), dim=-1)
-                for tower, vector in zip(self.towers, vectors, strict=True)
-            ],
+            [functional.normalize(tower(vector), dim=-1) for tower, vector in zip(self.towers, vectors, strict=True)],
             dim=1,
         )
         return torch.where(present_BM[..., None], unit_BMD, torch.zeros_like(unit_BMD))

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
 from plait.fusion.sequences import Sequences, attention_over_tokens, mean_over_real
-from plait.fusion.transformer import TransformerLayer, check_count
+from plait.fusion.transformer import TransformerLayer
 
 
 class CrossAttentionFusion(Fusion):
@@ -56,8 +56,8 @@ class CrossAttentionFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_count("layers", layers, 1)
-        check_count("memory_layers", memory_layers, 0)
+        check_count(layers=layers)
+        check_count(0, memory_layers=memory_layers)
         count = len(dims)
         joined = width * max(count - 1, 1)
         self.sequences = Sequences(dims, width, embed=False, normalise=normalise, dropout=dropout)

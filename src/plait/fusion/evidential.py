@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec, check_count
 from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
-from plait.fusion.transformer import check_count
 
 
 class EvidentialFusion(Fusion):
@@ -22,7 +21,8 @@ class EvidentialFusion(Fusion):
     e_c / C, the rule becomes 1 + e_c / C = prod_m (1 + e_mc / C): that is what is computed, in logarithms.
 
     Logits are log alpha, so softmax gives the expected probabilities alpha / S, and the uncertainty u = C / S is
-    still to be had (``uncertainty``). All classes rank as sum_m log(1 + e_mc / C): the decision is additive.
+    still to be had (``uncertainty``, a column of predictions). All classes rank as sum_m log(1 + e_mc / C): the
+    decision is additive.
 
     The loss of every answer, joint and of each modality, is the expected cross-entropy under the Dirichlet, plus a KL
     term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches.
@@ -41,7 +41,7 @@ class EvidentialFusion(Fusion):
     Raises:
         ValueError: The outputs are labels or a number.
 
-    When to use: when a model must say that it does not know, and which modality knows.
+    When to use: when a model must say that it does not know.
     Relatives: ``product_of_experts``, likewise a product, without a measure of doubt.
     Reference: Han, Zhang, Fu, Zhou 2021; Sensoy, Kaplan, Kandemir 2018 (the loss).
     """
@@ -54,6 +54,7 @@ class EvidentialFusion(Fusion):
         parameters=PREDICTOR_PARAMETERS,
     )
     interaction = "additive"
+    additive_scale = "evidence"
     is_late = True
     batches_seen: Tensor
 
@@ -75,7 +76,7 @@ class EvidentialFusion(Fusion):
                 f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
                 "use another late fusion such as 'late_mean' (--set fusion.name=late_mean)"
             )
-        check_count("annealing", annealing, 1)
+        check_count(annealing=annealing)
         self.annealing = annealing
         self.predictors = ModalityPredictors(
             dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
@@ -94,6 +95,10 @@ class EvidentialFusion(Fusion):
         fused_BC = total_BC + torch.log(num_classes - (num_classes - 1) * torch.exp(-total_BC))
         alone_BMC = torch.log1p(functional.softplus(logits_BMC)) * present_BM[..., None]
         return FusionOutput(fused_BC, modality_logits_BMC=alone_BMC)
+
+    def uncertainty(self, logits_BC: Tensor) -> Tensor:
+        """Uncertainty u = C / S of each row [B], in (0, 1], from logits that are log alpha."""
+        return torch.exp(math.log(logits_BC.shape[1]) - torch.logsumexp(logits_BC, dim=1))
 
     def row_loss(self, logits_BC: Tensor, target: Tensor, class_weights_C: Tensor | None) -> Tensor:
         """Expected cross-entropy and the annealed KL term of each row [B].
@@ -119,11 +124,6 @@ def divergence_from_uniform(alpha_BC: Tensor) -> Tensor:
     spread_BC = (alpha_BC - 1) * (torch.digamma(alpha_BC) - torch.digamma(total_B1))
     constant_B = torch.lgamma(total_B1[:, 0]) - torch.lgamma(alpha_BC).sum(1) - math.lgamma(alpha_BC.shape[1])
     return constant_B + spread_BC.sum(1)
-
-
-def uncertainty(logits_BC: Tensor) -> Tensor:
-    """Uncertainty u = C / S of each row [B], in (0, 1], from logits that are log alpha."""
-    return torch.exp(math.log(logits_BC.shape[1]) - torch.logsumexp(logits_BC, dim=1))
 
 
 FUSIONS.add("evidential", EvidentialFusion)

@@ -44,6 +44,7 @@ class LateMeanFusion(Fusion):
         parameters=PREDICTOR_PARAMETERS,
     )
     interaction = "additive"
+    additive_scale = "probabilities"
     is_late = True
 
     def __init__(
@@ -100,6 +101,7 @@ class LateWeightedFusion(Fusion):
         parameters=PREDICTOR_PARAMETERS + " + M",
     )
     interaction = "additive"
+    additive_scale = "probabilities"
     is_late = True
 
     def __init__(

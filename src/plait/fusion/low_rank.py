@@ -17,7 +17,7 @@ from plait.fusion.base import (
     FusionInfo,
     FusionOutput,
     Projection,
-    check_positive,
+    check_count,
     present_vectors,
 )
 
@@ -63,7 +63,7 @@ class LowRankFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(rank=rank)
+        check_count(rank=rank)
         self.rank = rank
         # The bias of a linear map is the column of the 1.
         self.factors = nn.ModuleList(

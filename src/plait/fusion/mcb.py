@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_positive
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
 from plait.fusion.pairwise import Pairwise
 from plait.fusion.power import power_normalise
 
@@ -55,7 +55,7 @@ class MCBFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(sketch=sketch)
+        check_count(sketch=sketch)
         self.pairwise = Pairwise(
             dims, lambda a, b: CompactPair(a, b, width, sketch), normalise=normalise, dropout=dropout
         )

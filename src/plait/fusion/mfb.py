@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_positive
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
 from plait.fusion.pairwise import Pairwise
 from plait.fusion.power import power_normalise
 
@@ -51,7 +51,7 @@ class MFBFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(factors=factors)
+        check_count(factors=factors)
         self.pairwise = Pairwise(
             dims, lambda a, b: FactorisedPair(a, b, width, factors), normalise=normalise, dropout=dropout
         )
@@ -102,7 +102,7 @@ class MFHFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(order=order, factors=factors)
+        check_count(order=order, factors=factors)
         self.pairwise = Pairwise(
             dims, lambda a, b: CascadePair(a, b, width, order, factors), normalise=normalise, dropout=dropout
         )

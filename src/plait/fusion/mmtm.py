@@ -12,7 +12,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
-    check_positive,
+    check_count,
     masked_mean,
     present_vectors,
 )
@@ -61,7 +61,7 @@ class MMTMFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(ratio=ratio)
+        check_count(ratio=ratio)
         self.widths = [d.vector_dim for d in dims]
         total = sum(self.widths)
         self.norms = nn.ModuleList(

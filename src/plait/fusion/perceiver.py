@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
 from plait.fusion.sequences import Sequences, attention_over_tokens
-from plait.fusion.transformer import TransformerLayer, check_count
+from plait.fusion.transformer import TransformerLayer
 
 
 class PerceiverFusion(Fusion):
@@ -53,8 +53,8 @@ class PerceiverFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_count("layers", layers, 0)
-        check_count("num_latents", num_latents, 1)
+        check_count(0, layers=layers)
+        check_count(num_latents=num_latents)
         self.sequences = Sequences(dims, width, embed=True, normalise=normalise, dropout=dropout)
         self.latent_ND = nn.Parameter(0.02 * torch.randn(num_latents, width))
         self.read = TransformerLayer(width, heads)

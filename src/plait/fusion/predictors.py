@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import EncodedDims, OutputSpec, present_vectors
-from plait.fusion.transformer import check_count
+from plait.fusion.base import EncodedDims, OutputSpec, check_count, present_vectors
 
 
 class ModalityPredictors(nn.Module):
@@ -41,7 +40,7 @@ class ModalityPredictors(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        check_count("hidden_layers", hidden_layers, 0)
+        check_count(0, hidden_layers=hidden_layers)
         self.joint = joint
         self.networks = nn.ModuleList()
         for d in dims:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, present_vectors
-from plait.fusion.transformer import TransformerLayer, check_count
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count, present_vectors
+from plait.fusion.transformer import TransformerLayer
 
 
 class SelfAttentionFusion(Fusion):
@@ -49,7 +49,7 @@ class SelfAttentionFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_count("layers", layers, 1)
+        check_count(layers=layers)
         self.project = self.projections()
         self.embedding_MD = nn.Parameter(0.02 * torch.randn(len(dims), width))
         self.summary_D = nn.Parameter(0.02 * torch.randn(width))

@@ -17,7 +17,7 @@ from plait.fusion.base import (
     FusionInfo,
     FusionOutput,
     Projection,
-    check_positive,
+    check_count,
     present_vectors,
 )
 
@@ -61,7 +61,7 @@ class TensorFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(squeeze=squeeze, max_size=max_size)
+        check_count(squeeze=squeeze, max_size=max_size)
         size = (squeeze + 1) ** len(dims)
         if size > max_size:
             raise ValueError(_too_large(squeeze, len(dims), max_size))

@@ -12,6 +12,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from plait.fusion.base import check_heads
+
 
 class Attention(nn.Module):
     """softmax(Q K^T / sqrt(d)) V in several heads, then one linear map: 4 h^2 + 3 h parameters.
@@ -23,13 +25,12 @@ class Attention(nn.Module):
         heads: Number of attention heads.
 
     Raises:
-        ValueError: ``width`` is no multiple of ``heads``.
+        ValueError: ``heads`` is no whole number of 1 or more that divides ``width``.
     """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        if heads < 1 or width % heads:
-            raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
+        check_heads(width, heads)
         self.heads = heads
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width, bias=False)
@@ -85,9 +86,3 @@ class TransformerLayer(nn.Module):
         read_BTD, attention_BTK = self.attention(query_BTD, key_BKD, keep_BK)
         tokens_BTD = tokens_BTD + read_BTD
         return tokens_BTD + self.feed(self.norm_feed(tokens_BTD)), attention_BTK
-
-
-def check_count(name: str, value: int, least: int) -> None:
-    """Refuse a number of layers or tokens below ``least``."""
-    if value < least:
-        raise ValueError(f"{name} must be {least} or more, got {value}")

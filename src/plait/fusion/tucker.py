@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_positive
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
 from plait.fusion.pairwise import Pairwise
 
 
@@ -54,7 +54,7 @@ class MUTANFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(core=core, rank=rank)
+        check_count(core=core, rank=rank)
         self.pairwise = Pairwise(
             dims, lambda a, b: TuckerPair(a, b, width, core, 1, rank), normalise=normalise, dropout=dropout
         )
@@ -108,7 +108,7 @@ class BlockFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        check_positive(core=core, chunks=chunks, rank=rank)
+        check_count(core=core, chunks=chunks, rank=rank)
         if core % chunks:
             near = max(core // chunks, 1) * chunks
             raise ValueError(f"core must be a multiple of chunks, got core={core} and chunks={chunks}; use core={near}")
