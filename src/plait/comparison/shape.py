@@ -55,7 +55,8 @@ class Failure(TypedDict):
 class Cost(TypedDict):
     """What a method takes. ``memory_is`` is "counted" (CPU) or "measured" (accelerator).
 
-    ``train_ratio`` is relative to the fastest fusion. ``parameters`` are those of fusion and head.
+    ``train_ratio`` is relative to the fastest fusion. ``parameters`` are those of fusion, head and
+    adapters.
     """
 
     parameters: int
