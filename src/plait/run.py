@@ -23,7 +23,7 @@ from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
-from plait.fitting import Plan, fit_companions, fit_model, needs_tokens
+from plait.fitting import Plan, calibration_notes, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
 from plait.prepare import Prepared, add_tabular, fit_tabular, load_inputs, prepare
 from plait.recipes import Facts, resolve
@@ -126,6 +126,7 @@ def run_fit(
         }  # fmt: skip
         if judged_name == "train":
             notes.append("there are no held-out rows: the numbers are of the training rows and say little")
+        notes += calibration_notes(model, plan.labels)
         jury = fitted.jury(plan.prepared, usable[split[usable] == judged_name], judged_name)
         fitted.report = fitted.report_of(jury, plan.prepared, progress)
         fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from planted import TWO, left_only, planted_plan, run_methods, xor
 
 import plait
 from plait.aids import Adapter
@@ -19,8 +18,10 @@ from plait.batches import RowBatches
 from plait.comparison import runner as runner_file
 from plait.comparison.plan import MEAN_ENSEMBLE
 from plait.comparison.result import measure
+from plait.comparison.sweep import _notes_of_runs
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, ConcatFusion, FusionOutput
+from planted import TWO, left_only, planted_plan, run_methods, xor
 
 
 def by_name(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -289,9 +290,17 @@ def test_methods_that_fit_on_validation_rows_are_known(tmp_path: Path) -> None:
     outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking,late_mean", seeds=1, configurations=TWO[:1])
     assert [o.fits_on_val for o in outcomes] == [True, False, False, False]
     assert ["validation_cross_fitted" in o.seeds[0] for o in outcomes] == [True, False, False, False]
+    assert outcomes[0].seeds[0]["notes"] == []
     found = by_name(measure(plan, test, outcomes))
     assert found["late_mean"]["kind"] == "late"
     assert measure(plan, test, outcomes)["baselines"]["ensemble"] in ("late_stacking", "late_mean", MEAN_ENSEMBLE)
+
+
+def test_what_could_not_be_fitted_is_noted(tmp_path: Path) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    plan.val = plan.val[plan.target[plan.val] == 0]
+    outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking", seeds=1, configurations=TWO[:1])
+    assert _notes_of_runs(outcomes)[0].startswith("late_stacking: 2 of 2 outputs (0, 1) stay at the plain mean")
 
 
 def test_a_combiner_fitted_on_validation_rows_gains_nothing_there(tmp_path: Path) -> None:

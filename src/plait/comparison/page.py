@@ -111,8 +111,8 @@ def _ranks(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     lead = (
         f"{metric_name(report['metric']['name'])}, {direction}, mean over seeds; small ticks are single seeds. Lines "
         f"are 95% intervals from {boot['resamples']:,} draws of {units}, the same draws for every method. At the "
-        "right: value and interval, then place and the places a method may truly have: below all that are surely better "
-        "and above all that are surely worse, for all pairs at once."
+        "right: value and interval, then place and the places a method may truly have: below all that are surely "
+        "better and above all that are surely worse, for all pairs at once."
     )
     keys = _keys(("dot f", "fusion"), ("dot l", "late fusion"), ("dot s", "baseline"), ("dot sel", "chosen"))
     chart = forest(drawn, _references(report, ran), label=metric_name(report["metric"]["name"]))
@@ -179,8 +179,8 @@ def _costs(ran: list[dict[str, Any]]) -> str:
         )  # fmt: skip
     how = "counted" if all(m["cost"]["memory_is"] == "counted" for m in ran) else "measured on the accelerator"
     lead = (
-        "Parameters of fusion, head and adapters; seconds of one training run with its validation, mean over seeds, and as a "
-        f"multiple of the fastest fusion; memory of one training step ({how}: weights, gradients, optimiser state and "
+        "Parameters of fusion, head and adapters; seconds of one training run with its validation, mean over seeds, "
+        f"and as a multiple of the fastest fusion; memory of one training step ({how}: weights, gradients, optimiser state and "
         "what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen encoders cost "
         "every method the same and are left out."
     )

@@ -123,9 +123,7 @@ def resample_lines(
     return resample_methods(metrics, len(truth), groups=groups, resamples=resamples, seed=seed, progress=progress)
 
 
-def _metric(
-    task: Task, truth: np.ndarray, seeds: list[np.ndarray], spread: MetricOfCounts | None
-) -> MetricOfCounts:
+def _metric(task: Task, truth: np.ndarray, seeds: list[np.ndarray], spread: MetricOfCounts | None) -> MetricOfCounts:
     """The primary metric of a method, mean over its seeds, as a function of how often each row was drawn."""
     if task.primary == "accuracy":  # this and R2 are linear in their rows, so seeds can be averaged first
         return mean_of_rows(np.mean([o.argmax(1) == truth for o in seeds], axis=0))

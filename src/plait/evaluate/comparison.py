@@ -82,9 +82,7 @@ def mean_of_rows(values_N: ArrayLike) -> MetricOfCounts:
     return lambda counts_RN: (counts_RN @ values) / counts_RN.sum(axis=1)
 
 
-def r2_of_rows(
-    truth_N: ArrayLike, squared_error_N: ArrayLike, spread: MetricOfCounts | None = None
-) -> MetricOfCounts:
+def r2_of_rows(truth_N: ArrayLike, squared_error_N: ArrayLike, spread: MetricOfCounts | None = None) -> MetricOfCounts:
     """R2 from the truth and the squared error of each row; NaN on draws whose truth is constant.
 
     Args:
