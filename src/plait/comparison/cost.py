@@ -29,7 +29,7 @@ def count_parameters(model: PlaitModel) -> dict[str, int]:
 
     What an aid needs in training alone (auxiliary heads, the space of an alignment term) is not counted.
     """
-    parts = {"fusion": model.fusion, "head": model.head, "encoders": model.encoders}
+    parts: dict[str, torch.nn.Module] = {"fusion": model.fusion, "head": model.head, "encoders": model.encoders}
     if model.aids is not None:
         parts["adapters"] = model.aids.adapters
     trained = {name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in parts.items()}

@@ -2,8 +2,9 @@
 
 Estimates and differences come in, plain English goes out. Two kinds of question are kept apart. "Which of many leads"
 looks at many pairs, so a method counts as worse than the leader only if the interval that covers all pairs at once
-leaves zero out; so does "how many methods are better than the best modality". "Does fusing help" is one question asked beforehand, between two models both chosen on validation
-rows, so it is answered by the interval of that one pair.
+leaves zero out; "how many methods are better than the best modality" is counted likewise. "Does fusing help" is one
+question asked beforehand, between two models both chosen on validation rows, so it is answered by the interval of
+that one pair.
 """
 
 from __future__ import annotations
