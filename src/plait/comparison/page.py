@@ -182,8 +182,8 @@ def _costs(ran: list[dict[str, Any]]) -> str:
     lead = (
         "Parameters of fusion, head and adapters; seconds of one training run with its validation, mean over seeds, "
         f"and as a multiple of the fastest fusion; memory of one training step ({how}: weights, gradients, optimiser "
-        "state and what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen encoders cost "
-        "every method the same and are left out."
+        "state and what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen "
+        "encoders cost every method the same and are left out."
     )
     heads = ["Method", "Parameters", "Seconds", "Ratio", "Memory", "ms per 1,000"]
     return f'<p class="lead">{lead}</p>' + facts.html_table(heads, body, numbers={1, 2, 3, 4, 5})
