@@ -25,6 +25,7 @@ MetricOfCounts = Callable[[Floats], Floats]
 Progress = Callable[[int, int, str], None]
 
 _CHUNK_CELLS = 4_000_000
+_DRAWS = 32  # at once, where running sums should stay in the cache
 _TIE = 1e-9
 
 
@@ -125,20 +126,26 @@ def mean_average_precision_of_rows(truth_NC: ArrayLike, scores_NC: ArrayLike) ->
     labels = []
     for c in range(scores.shape[1]):
         order = np.argsort(-scores[:, c], kind="stable")
+        at_P = np.flatnonzero(truth[order, c])
         ends = np.flatnonzero(np.append(np.diff(scores[order, c]) != 0, True))  # tied scores are one step
-        labels.append((order, truth[order, c], ends))
+        end_P = ends[np.searchsorted(ends, at_P)]
+        last_E = np.flatnonzero(np.append(np.diff(end_P) != 0, True)) if len(at_P) else at_P
+        labels.append((order, order[at_P], end_P[last_E], last_E))
 
     def measure(counts_RN: Floats) -> Floats:
-        total_R, defined_R = np.zeros(len(counts_RN)), np.zeros(len(counts_RN))
-        for order, truth_N, ends in labels:
-            sorted_RN = counts_RN[:, order]
-            hits_RN = np.cumsum(sorted_RN * truth_N, axis=1)
-            hits_RE, seen_RE = hits_RN[:, ends], np.cumsum(sorted_RN, axis=1)[:, ends]
-            positives_R = hits_RN[:, -1]
-            steps_RE = np.diff(hits_RE, axis=1, prepend=0.0)
-            precision_R = (hits_RE / np.maximum(seen_RE, 1.0) * steps_RE).sum(axis=1)
-            total_R += precision_R / np.maximum(positives_R, 1.0)
-            defined_R += positives_R > 0
+        parts = [few(np.ascontiguousarray(counts_RN[i : i + _DRAWS].T)) for i in range(0, len(counts_RN), _DRAWS)]
+        return np.concatenate(parts)
+
+    def few(counts_NR: Floats) -> Floats:
+        total_R, defined_R = np.zeros(counts_NR.shape[1]), np.zeros(counts_NR.shape[1])
+        for order, positive, end_E, last_E in labels:
+            if len(positive) == 0:
+                continue
+            seen_ER = np.cumsum(counts_NR[order], axis=0)[end_E]
+            hits_ER = np.cumsum(counts_NR[positive], axis=0)[last_E]
+            steps_ER = np.diff(hits_ER, axis=0, prepend=0.0)
+            total_R += (hits_ER / np.maximum(seen_ER, 1.0) * steps_ER).sum(axis=0) / np.maximum(hits_ER[-1], 1.0)
+            defined_R += hits_ER[-1] > 0
         return np.where(defined_R > 0, total_R / np.maximum(defined_R, 1.0), np.nan)
 
     return measure
