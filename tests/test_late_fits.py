@@ -253,3 +253,15 @@ def test_evidential_on_a_number_says_what_to_type() -> None:
     settings = [*SETTINGS, "fusion.name=evidential", "train.baselines=false"]
     with pytest.raises(ValueError, match="--set fusion.name=late_mean"):
         plait.fit(table_of("regression"), "answer", split="split", epochs=1, set=settings)
+
+
+def test_a_fit_reports_what_stacking_could_not_fit(tmp_path: Path) -> None:
+    """No silent fall back to the mean: a class without a validation row is named in the report."""
+    table = table_of("classification")
+    kept = [i for i in range(150) if table["split"][i] != "val" or table["answer"][i] != table["answer"][0]]
+    table = {k: [v[i] for i in kept] for k, v in table.items()}
+    settings = [*SETTINGS, "fusion.name=late_stacking", "train.baselines=false", "task.class_weights=true"]
+    fitted = plait.fit(table, "answer", split="split", epochs=1, set=settings)
+    notes = [n for n in fitted.report["evaluation"]["notes"] if n.startswith("late_stacking")]
+    assert len(notes) == 1 and str(table["answer"][0]) in notes[0] and "plain mean" in notes[0]
+    assert len(fitted.model.fusion.class_weights) == fitted.labels.num_outputs

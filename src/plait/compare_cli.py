@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -68,6 +68,8 @@ def compare(
     sys.stdout.write(f"{found.verdict}\n\n{found.table()}\n\n")
     for note in found.report["notes"]:
         sys.stdout.write(f"note: {note}\n")
+    if found.report["selected_fit"] is not None:
+        sys.stdout.write(f"\nto train {found.selected} for use:\n{found.report['selected_fit']['command']}\n\n")
     runs = found.report["runs"]
     sys.stdout.write(f"{runs['trained']} runs trained in {runs['seconds']:,.0f} s; page: {page}\n")
 
@@ -78,7 +80,7 @@ def fusions(
     """List every fusion method: what it can express, its equation and its paper."""
     from plait.fusion import FUSIONS
 
-    records = [
+    records: list[dict[str, Any]] = [
         {
             "name": name, "interaction": kind.interaction, "late": kind.is_late, "tokens": kind.info.needs_tokens,
             "equation": kind.info.equation, "paper": kind.info.paper, "parameters": kind.info.parameters,

@@ -228,6 +228,12 @@ def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:
     model.train(was_training)
 
 
+def calibration_notes(model: PlaitModel, labels: LabelState) -> list[str]:
+    """What fusion and head could not fit on validation rows, for the report; none where all was fitted."""
+    names = list(labels.classes) or ["number"]
+    return [n for part in (model.fusion, model.head) if isinstance(part, Calibrated) for n in part.notes(names)]
+
+
 class ModelRows:
     """Rows as a model sees them, for ``calibrate_from``."""
 

@@ -21,7 +21,7 @@ from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
-from plait.fitting import Plan, check_build, fit_companions, fit_model, needs_tokens
+from plait.fitting import Plan, calibration_notes, check_build, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
 from plait.prepare import add_tabular, fit_tabular, load_inputs, prepare
 from plait.recipes import Facts, resolve
@@ -136,6 +136,7 @@ def run_fit(
             notes.append("there are no held-out rows: the numbers are of the training rows and say little")
         if judged_name == "val":
             notes.append(CHOSE_THE_EPOCH)
+        notes += calibration_notes(model, plan.labels)
         jury = fitted.jury(plan.prepared, usable[split[usable] == judged_name], judged_name)
         fitted.report = fitted.report_of(jury, plan.prepared, progress)
         fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

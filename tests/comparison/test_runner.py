@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from planted import TWO, left_only, planted_plan, run_methods, xor
 
 import plait
+from plait.aids import Adapter
 from plait.batches import RowBatches
 from plait.comparison import runner as runner_file
 from plait.comparison.plan import MEAN_ENSEMBLE
 from plait.comparison.result import measure
+from plait.comparison.sweep import _notes_of_runs
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, ConcatFusion, FusionOutput
+from planted import TWO, left_only, planted_plan, run_methods, xor
 
 
 def by_name(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -191,6 +194,17 @@ class Forgetful(ConcatFusion):
         return FusionOutput(torch.where(present_BM[:, :1], made.fused_BD, torch.nan))
 
 
+class Mending(ConcatFusion):
+    """Fails until whatever was wrong is mended."""
+
+    is_mended = False
+
+    def forward(self, encoded: list[Encoded], present_BM: torch.Tensor) -> FusionOutput:
+        if not self.is_mended:
+            raise RuntimeError("no room on the device")
+        return super().forward(encoded, present_BM)
+
+
 class Choosy(ConcatFusion):
     def __init__(self, dims: Any, width: int, **options: Any) -> None:
         if width > 8:
@@ -200,7 +214,7 @@ class Choosy(ConcatFusion):
 
 @pytest.fixture
 def odd_fusions() -> Iterator[None]:
-    made = {"refusing": Refusing, "exploding": Exploding, "choosy": Choosy, "forgetful": Forgetful}
+    made = {"refusing": Refusing, "exploding": Exploding, "choosy": Choosy, "forgetful": Forgetful, "mending": Mending}
     for name, kind in made.items():
         FUSIONS.add(name, kind)
     yield
@@ -226,6 +240,20 @@ def test_methods_that_cannot_run_are_listed_with_their_reason(tmp_path: Path, od
     assert sum(r["status"] == "failed" for r in failed) == 2
     only = measure(plan, test, run_methods(plan, test, tmp_path, "refusing", seeds=2)[0])
     assert only["verdict"].startswith("No fusion method could be run") and only["selected"] is None
+
+
+def test_what_failed_is_tried_again_when_the_comparison_goes_on(
+    tmp_path: Path, odd_fusions: None, monkeypatch: Any
+) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    outcomes, _ = run_methods(plan, test, tmp_path, "mending,concat", seeds=2)
+    assert outcomes[0].status == "failed" and outcomes[0].reason == "no room on the device"
+    monkeypatch.setattr(Mending, "is_mended", True)
+    outcomes, runner = run_methods(plan, test, tmp_path, "mending,concat", seeds=2)
+    assert outcomes[0].status == "ok" and not outcomes[0].failures and len(outcomes[0].seeds) == 2
+    assert runner.runs_done == runner.runs_in_all == 3  # the rest had finished
+    found = by_name(measure(plan, test, outcomes))
+    assert found["mending"]["metric"]["seeds"] == found["concat"]["metric"]["seeds"]
 
 
 def test_answers_that_are_no_number_fail_the_method_and_no_other(tmp_path: Path, odd_fusions: None) -> None:
@@ -262,9 +290,17 @@ def test_methods_that_fit_on_validation_rows_are_known(tmp_path: Path) -> None:
     outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking,late_mean", seeds=1, configurations=TWO[:1])
     assert [o.fits_on_val for o in outcomes] == [True, False, False, False]
     assert ["validation_cross_fitted" in o.seeds[0] for o in outcomes] == [True, False, False, False]
+    assert outcomes[0].seeds[0]["notes"] == []
     found = by_name(measure(plan, test, outcomes))
     assert found["late_mean"]["kind"] == "late"
     assert measure(plan, test, outcomes)["baselines"]["ensemble"] in ("late_stacking", "late_mean", MEAN_ENSEMBLE)
+
+
+def test_what_could_not_be_fitted_is_noted(tmp_path: Path) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    plan.val = plan.val[plan.target[plan.val] == 0]
+    outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking", seeds=1, configurations=TWO[:1])
+    assert _notes_of_runs(outcomes)[0].startswith("late_stacking: 2 of 2 outputs (0, 1) stay at the plain mean")
 
 
 def test_a_combiner_fitted_on_validation_rows_gains_nothing_there(tmp_path: Path) -> None:
@@ -301,6 +337,15 @@ def test_mean_ensemble_is_the_mean_over_what_a_row_has(tmp_path: Path) -> None:
     found = by_name(measure(plan, test, outcomes))[MEAN_ENSEMBLE]
     assert found["metric"]["value"] == pytest.approx(expected)
     assert found["cost"]["parameters"] == sum(o.seeds[0]["parameters"] for o in outcomes if o.method.kind == "single")
+
+
+def test_parameters_are_those_that_run_at_inference(tmp_path: Path) -> None:
+    plan, test = planted_plan(xor, rows=64, epochs=1)
+    plain = run_methods(plan, test, tmp_path / "a", "concat", seeds=1, configurations=TWO[:1])[0][0].seeds[0]
+    plan.settings = replace(plan.settings, train=replace(plan.settings.train, auxiliary=0.5))
+    aided = run_methods(plan, test, tmp_path / "b", "concat", seeds=1, configurations=TWO[:1])[0][0].seeds[0]
+    adapters = sum(p.numel() for p in Adapter(8).parameters()) * 2
+    assert adapters > 0 and aided["parameters"] == plain["parameters"] + adapters
 
 
 def test_cost_is_counted_alike_twice(tmp_path: Path) -> None:

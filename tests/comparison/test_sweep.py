@@ -53,7 +53,7 @@ def test_the_folder_and_the_shape_of_the_json(made: tuple[plait.Comparison, Path
     assert set(report) == set(shape.ComparisonReport.__annotations__)
     for entry in report["methods"]:
         wanted = set(shape.MethodEntry.__annotations__)
-        absent = {"metric", "metrics", "rank", "validation", "seeds", "chosen", "cost"}
+        absent = {"metric", "metrics", "rank", "validation", "seeds", "chosen", "cost", "fit"}
         assert set(entry) == (wanted if entry["status"] == "ok" else wanted - absent)
         assert all(set(tried) == set(shape.Tried.__annotations__) for tried in entry["search"])
     assert set(report["differences"][0]) == set(Difference.__annotations__)
@@ -91,7 +91,7 @@ def test_the_page_loads_nothing_and_has_all_sections(made: tuple[plait.Compariso
     page = (made[1] / "compare.html").read_text("utf-8")
     assert not re.search(r"(src|href)\s*=\s*[\"'](?!#)|<script|@import|url\(", page)
     assert "default-src 'none'" in page and "prefers-color-scheme:dark" in page
-    for anchor in ("ranks", "cost", "pairs", "costs", "search", "absent", "how", "settings", "versions"):
+    for anchor in ("ranks", "cost", "pairs", "costs", "search", "use", "absent", "how", "settings", "versions"):
         assert f'<section id="{anchor}">' in page
     for words in (made[0].verdict.split(";")[0][:40], "best single modality: ", "best late ensemble: ", "max-T"):
         assert words in page

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from plait.evaluate.comparison import (
+    mean_average_precision_of_rows,
     mean_of_rows,
     mean_over_seeds,
     metric_of_rows,
@@ -13,11 +14,12 @@ from plait.evaluate.comparison import (
     r2_of_rows,
     rank_intervals,
     resample_methods,
+    spread_of_rows,
 )
 from plait.evaluate.comparison import method_intervals as intervals
 from plait.evaluate.comparison_verdict import comparison_verdict
 from plait.evaluate.intervals import bootstrap_interval, paired_difference
-from plait.evaluate.label import regression_metrics
+from plait.evaluate.label import multilabel_metrics, regression_metrics
 
 
 def rights(n: int, share: float, seed: int) -> np.ndarray:
@@ -27,9 +29,9 @@ def rights(n: int, share: float, seed: int) -> np.ndarray:
 def test_points_by_hand() -> None:
     made = resample_methods({"a": mean_of_rows([1, 1, 1, 0]), "b": mean_of_rows([1, 0, 0, 0])}, 4, resamples=5)
     assert made.point_M.tolist() == [0.75, 0.25] and made.drawn_RM.shape == (5, 2) and made.num_units == 4
-    ranks = rank_intervals(made)
+    ranks = rank_intervals(made, pairwise_differences(made))
     assert ranks["a"]["value"] == 1 and ranks["b"]["value"] == 2
-    assert rank_intervals(made, higher_is_better=False)["b"]["value"] == 1
+    assert rank_intervals(made, pairwise_differences(made), higher_is_better=False)["b"]["value"] == 1
 
 
 def test_against_a_brute_force_bootstrap() -> None:
@@ -56,12 +58,7 @@ def test_against_a_brute_force_bootstrap() -> None:
             (point[p] - limit * error[p], point[p] + limit * error[p])
         )
         assert d["real"] == (not d["low"] <= 0 <= d["high"])
-    place = rank_intervals(made)
-    order = [[1 + (row > row[m]).sum() + ((row == row[m]).sum() - 1) / 2 for m in range(3)] for row in table]
-    for m, name in enumerate("abc"):
-        assert (place[name]["low"], place[name]["high"]) == pytest.approx(
-            tuple(np.quantile(np.array(order)[:, m], [0.025, 0.975]))
-        )
+    place = rank_intervals(made, pairwise_differences(made))
     assert sum(p["first"] for p in place.values()) == pytest.approx(1.0)
 
 
@@ -122,8 +119,66 @@ def test_equal_methods_are_never_told_apart() -> None:
     gaps = {(d["a"], d["b"]): d for d in pairwise_differences(made)}
     assert gaps["a", "twin"]["difference"] == 0 and not gaps["a", "twin"]["real"]
     assert gaps["a", "none"]["holds"] and gaps["a", "none"]["adjusted_p"] < 0.01
-    ranks = rank_intervals(made)
+    ranks = rank_intervals(made, pairwise_differences(made))
     assert ranks["a"]["value"] == ranks["twin"]["value"] == 1.5 and ranks["none"]["low"] == 3
+    assert (ranks["a"]["low"], ranks["a"]["high"]) == (1, 2)
+    worst = rank_intervals(made, pairwise_differences(made), higher_is_better=False)
+    assert (worst["none"]["low"], worst["none"]["high"], worst["a"]["low"]) == (1, 1, 2)
+
+
+def test_places_cover_twenty_equal_methods() -> None:
+    """All share place 10.5; the interval of every method at once must hold it in 95% of the tables."""
+    covered = 0
+    for trial in range(60):
+        common = rights(120, 0.5, 7000 + trial)  # equal skill, and alike on half the rows, as methods are
+        lines = {}
+        for i in range(20):
+            own, mine = rights(120, 0.7, 500_000 + 100 * trial + i), rights(120, 0.5, 900_000 + 100 * trial + i)
+            lines[f"m{i}"] = mean_of_rows(np.where(mine > 0, own, common))
+        made = resample_methods(lines, 120, resamples=300, seed=trial)
+        places = rank_intervals(made, pairwise_differences(made)).values()
+        covered += all(p["low"] <= 10.5 <= p["high"] for p in places)  # type: ignore[operator]
+    assert covered >= 57
+
+
+def test_places_cover_methods_in_steps() -> None:
+    """Six methods, two each of three skills: the true places 1-2, 3-4 and 5-6 lie within the intervals."""
+    covered = 0
+    for trial in range(60):
+        skills = (0.8, 0.8, 0.7, 0.7, 0.45, 0.45)
+        lines = {f"m{i}": mean_of_rows(rights(200, share, 100 * trial + i)) for i, share in enumerate(skills)}
+        made = resample_methods(lines, 200, resamples=300, seed=trial)
+        places = rank_intervals(made, pairwise_differences(made))
+        wanted = {f"m{i}": 1.5 + 2 * (i // 2) for i in range(6)}
+        covered += all(places[n]["low"] <= w - 0.5 and w + 0.5 <= places[n]["high"] for n, w in wanted.items())  # type: ignore[operator]
+    assert covered >= 55
+
+
+def test_map_alone_agrees_with_its_definition() -> None:
+    rng = np.random.default_rng(3)
+    truth = (rng.random((25, 4)) < [0.5, 0.3, 0.04, 0.9]).astype(np.int64)
+    scores = rng.random((25, 4)).round(1)  # with ties
+    made = resample_methods(
+        {
+            "fast": mean_average_precision_of_rows(truth, scores),
+            "slow": metric_of_rows(lambda rows: multilabel_metrics(truth[rows], scores[rows])["mAP"]),
+        },
+        25, resamples=60,
+    )  # fmt: skip
+    np.testing.assert_allclose(made.drawn_RM[:, 0], made.drawn_RM[:, 1])
+    none = resample_methods({"none": mean_average_precision_of_rows(truth * 0, scores)}, 25, resamples=3)
+    assert np.isnan(none.point_M).all()
+
+
+def test_constant_truth_is_undefined_and_progress_is_told() -> None:
+    told: list[tuple[int, int, str]] = []
+    spread = spread_of_rows([1.0, 1.0, 1.0, 2.0])
+    made = resample_methods(
+        {k: r2_of_rows([1.0, 1.0, 1.0, 2.0], [e, 0, 0, 0], spread) for k, e in (("a", 0.1), ("b", 0.2))}, 4,
+        resamples=50, progress=lambda *facts: told.append(facts),
+    )  # fmt: skip
+    assert 0 < np.isnan(made.drawn_RM[:, 0]).sum() < 50 and told[-1] == (100, 100, "resampling")
+    assert made.point_M[1] == pytest.approx(1 - 0.2 / 0.75)
 
 
 def test_the_correction_is_needed_and_works() -> None:
@@ -142,7 +197,7 @@ def test_one_row_and_undefined_metrics_give_no_interval() -> None:
     made = resample_methods({"a": mean_of_rows([1]), "b": mean_of_rows([0])}, 1)
     gap = pairwise_differences(made)[0]
     assert gap["difference"] == 1 and gap["low"] is None and not gap["real"] and not gap["holds"]
-    assert rank_intervals(made)["a"] == {"value": 1.0, "low": None, "high": None, "first": None}
+    assert rank_intervals(made, [gap])["a"] == {"value": 1.0, "low": None, "high": None, "first": None}
     rarely = metric_of_rows(lambda rows: None if 0 not in rows else 1.0)
     gap = pairwise_differences(resample_methods({"a": mean_of_rows([1, 0]), "b": rarely}, 2, resamples=20))[0]
     assert gap["difference"] == pytest.approx(-0.5)
@@ -168,6 +223,16 @@ def test_verdicts() -> None:
     assert text.startswith("gated leads with accuracy 0.9") and "clearly ahead of sum" in text
     assert "Fusing helps: gated, chosen on validation rows" in text and "1 of 2 methods" in text
     assert "Joining features beats joining the answers of separate models: gated against mean" in text
+    gap = {"low": 0.01, "high": 0.2, "real": True, "wide_low": -0.1, "wide_high": 0.3, "adjusted_p": 0.3}
+    gaps = [
+        {"a": a, "b": b, "difference": 0.1, **gap, "holds": a == "gated"}
+        for a, b in (("gated", "sum"), ("gated", "text"), ("sum", "text"))
+    ]
+    text = comparison_verdict(
+        "accuracy", True, ["gated", "sum"], dict.fromkeys(("gated", "sum", "text"), (0.7, 0.6, 0.8)),
+        gaps, selected="gated", single="text", ensemble=None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert "1 of 2 methods are clearly better" in text  # sum is so by its own interval alone, which many pairs void
     text = verdict(good, good, good, good)
     assert "cannot tell it from sum" in text and "Fusing does not help here" in text
     assert "is not shown to beat" in text

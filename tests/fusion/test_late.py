@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
-from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns, take
+from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns
 from numpy_steps import affine, gelu, norm, parameters, softmax
 from planted_xor import xor_accuracy
 
 from plait.encoders.base import Encoded
-from plait.fusion import FUSIONS, Calibrated, EncodedDims, Fusion, OutputSpec, SeenBatch
+from plait.fusion import FUSIONS, EncodedDims, Fusion, OutputSpec
 
 COUNT = 3
 LATE = [name for name in FUSIONS.names() if FUSIONS.get(name).is_late]
@@ -269,110 +265,6 @@ def test_late_fusions_are_additive_on_their_scale_and_cannot_solve_xor(name: str
     assert (h(a, a) - h(a, b)).abs().max() > 1e-3
     # A sum f(a) + g(b) gets at most three of the four cells right, whatever its predictors are and learn from.
     assert xor_accuracy(name, {"hidden_layers": 1, "joint": True}) <= 0.76
-
-
-class FakeRows:
-    """Rows as ``calibrate_from`` sees them."""
-
-    def __init__(self, fusion: Fusion, encoded: list[Encoded], present_BM: torch.Tensor, target: np.ndarray) -> None:
-        self.fusion, self.encoded, self.present_BM, self.target = fusion, encoded, present_BM, target
-
-    def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
-        for rows in torch.arange(len(self.target)).split(50):
-            part, there = take(self.encoded, rows), self.present_BM[rows]
-            yield SeenBatch(part, there, partial(self.fusion, part, there))
-
-
-def calibrated(kind: str, rows: int, present: float = 1.0, num_outputs: int = 3) -> tuple[Fusion, FakeRows, np.ndarray]:
-    """Stacking fitted on rows whose target is what the first modality says, turned round; the second is noise."""
-    spec = {"classes": OutputSpec(num_outputs), "labels": OutputSpec(2, "labels"), "number": OutputSpec(1, "number")}
-    fusion = make_fusion("late_stacking", 2, torch.float64, outputs=spec[kind])
-    encoded = make_encoded(2, rows, seed=3, dtype=torch.float64)
-    generator = torch.Generator().manual_seed(0)
-    present_BM = torch.rand(rows, 2, generator=generator) < present
-    said = -fusion(encoded, torch.ones(rows, 2, dtype=torch.bool)).modality_logits_BMC[:, 0].detach().numpy()
-    target = {
-        "classes": said.argmax(1),
-        "labels": (said > np.median(said, axis=0)).astype(np.float32),
-        "number": (2 * said[:, 0] + 1).astype(np.float32),
-    }[kind]
-    with torch.no_grad():
-        seen = FakeRows(fusion, encoded, present_BM, target)
-        fusion.calibrate_from(seen, seen)
-    return fusion, seen, target
-
-
-@pytest.mark.parametrize("num_outputs", [2, 3])
-def test_stacking_learns_whom_to_trust(num_outputs: int) -> None:
-    fusion, seen, target = calibrated("classes", 300, num_outputs=num_outputs)
-    assert isinstance(fusion, Calibrated) and fusion.is_fitted_C.all()
-    out = fusion(seen.encoded, seen.present_BM)
-    assert (out.fused_BD.argmax(1).numpy() == target).mean() > 0.95
-    wrong = fusion.train()(seen.encoded, seen.present_BM).fused_BD  # training goes on with the mean
-    assert (wrong.argmax(1).numpy() == target).mean() < 0.4
-    fresh = make_fusion("late_stacking", 2, torch.float64, outputs=OutputSpec(num_outputs))
-    assert torch.equal(wrong.detach(), fresh(seen.encoded, seen.present_BM).fused_BD.detach())
-
-
-def test_stacking_of_two_classes_gives_the_probabilities_of_the_logistic_regression() -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    fusion, seen, target = calibrated("classes", 100, present=0.8, num_outputs=2)
-    got = torch.softmax(fusion(seen.encoded, seen.present_BM).fused_BD, dim=1).detach().numpy()
-    logits = fusion(seen.encoded, seen.present_BM).modality_logits_BMC.detach().numpy()
-    centred = (logits - logits.mean(2, keepdims=True)).reshape(100, 4)
-    features = np.concatenate([centred, seen.present_BM.numpy()], axis=1)
-    model = LogisticRegression(max_iter=2000).fit(features / features.std(0), target)
-    np.testing.assert_allclose(got, model.predict_proba(features / features.std(0)), atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["labels", "number"])
-def test_stacking_of_labels_and_numbers(kind: str) -> None:
-    fusion, seen, target = calibrated(kind, 300)
-    fused = fusion(seen.encoded, seen.present_BM).fused_BD.detach().numpy()
-    if kind == "labels":
-        assert ((fused > 0) == (target > 0.5)).mean() > 0.95
-        used = fusion.weight_CF[0].numpy() != 0
-        assert used.tolist() == [True, False, True, False, False, False]  # its own log-odds; presence never changes
-    else:
-        assert np.corrcoef(fused[:, 0], target)[0, 1] > 0.99
-
-
-@pytest.mark.parametrize("kind", ["classes", "labels", "number"])
-def test_stacking_with_missing_modalities_is_exact_and_finite(kind: str) -> None:
-    fusion, seen, target = calibrated(kind, 200, present=0.6)
-    dirty = [Encoded(e.vector_BD.clone(), e.tokens_BTD, e.mask_BT) for e in seen.encoded]
-    for m, item in enumerate(dirty):
-        item.vector_BD[~seen.present_BM[:, m]] = float("nan")
-    clean_BC, dirty_BC = (fusion(e, seen.present_BM).fused_BD for e in (seen.encoded, dirty))
-    assert torch.equal(clean_BC, dirty_BC) and torch.isfinite(clean_BC).all()
-    before = fusion.weight_CF.clone()
-    again = FakeRows(fusion, dirty, seen.present_BM, target)
-    with torch.no_grad():
-        fusion.calibrate_from(again, again)
-    assert torch.equal(fusion.weight_CF, before)  # what is missing does not leak into the combiner either
-
-
-def test_stacking_stays_at_the_mean_when_validation_cannot_tell(caplog: pytest.LogCaptureFixture) -> None:
-    features = np.random.default_rng(0).normal(size=(40, 8))
-    fusion = make_fusion("late_stacking", 2, outputs=OutputSpec(3))
-    fusion.fit_combiner(features, np.arange(40) % 3)
-    assert fusion.is_fitted_C.all()
-    with caplog.at_level(logging.WARNING, logger="plait"):
-        fusion.fit_combiner(features, np.arange(40) % 2)  # class 2 has no row
-        assert not fusion.is_fitted_C.any() and fusion.weight_CF.abs().sum() == 0  # the old fit is gone
-        fusion.fit_combiner(features, np.zeros(40, dtype=np.int64))
-        fusion.fit_combiner(features[:9], np.arange(9) % 3)
-        assert not fusion.is_fitted_C.any()
-    assert [r.getMessage().split(":")[1] for r in caplog.records] == [
-        " 3 of 3 outputs stay at the mean of the modalities"
-    ]
-    fusion.fit_combiner(features, np.where(np.arange(40) < 4, -1, np.arange(40) % 3))  # -1: a class training lacks
-    assert fusion.is_fitted_C.all()
-    labels = make_fusion("late_stacking", 2, outputs=OutputSpec(3, "labels"))
-    target = np.stack([np.arange(40) % 2, np.zeros(40), np.arange(40) % 3 == 0], axis=1).astype(np.float32)
-    labels.fit_combiner(features, target)
-    assert labels.is_fitted_C.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("kind", ["labels", "number"])

@@ -2,7 +2,7 @@
 
 ``plan`` says what runs, ``runner`` runs it and resumes, ``archive`` keeps finished runs, ``cost`` measures what a
 method takes, ``result`` turns outputs into the report (``shape``), ``page`` and ``figures``
-draw it, ``sweep`` holds the verb.
+draw it, ``usable`` says how to train what was chosen, ``halves`` splits validation rows, ``sweep`` holds the verb.
 """
 
 from __future__ import annotations

@@ -36,15 +36,15 @@ class Archive:
         self.runs.mkdir(parents=True, exist_ok=True)
 
     def record(self, key: str) -> dict[str, Any] | None:
-        """The record of a finished run, or None."""
+        """The record of a finished run, or None: it has not run, or it failed and is to be tried again."""
         path = self.runs / f"{key}.json"
         if not path.is_file():
             return None
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        return None if found["status"] == "failed" else found
 
     def store(self, key: str, record: dict[str, Any]) -> None:
-        """Write a record; from here on the run counts as finished."""
+        """Write a record; from here on the run counts as finished, unless it failed."""
         text = json.dumps({"key": key, **record}, ensure_ascii=False, indent=1, allow_nan=False)
         _replace(self.runs / f"{key}.json", lambda part: part.write_text(text, encoding="utf-8"))
 

@@ -25,12 +25,16 @@ TIMED_REPEATS = 3
 
 
 def count_parameters(model: PlaitModel) -> dict[str, int]:
-    """Trained parameters of fusion and head, and of encoders that are trained with them."""
-    trained = {
-        part: sum(p.numel() for p in getattr(model, part).parameters() if p.requires_grad)
-        for part in ("fusion", "head", "encoders")
-    }
-    return {"parameters": trained["fusion"] + trained["head"], "encoder_parameters": trained["encoders"]}
+    """Trained parameters that run at inference: fusion, head and the adapters of training aids; and of encoders.
+
+    What an aid needs in training alone (auxiliary heads, the space of an alignment term) is not counted.
+    """
+    parts: dict[str, torch.nn.Module] = {"fusion": model.fusion, "head": model.head, "encoders": model.encoders}
+    if model.aids is not None:
+        parts["adapters"] = model.aids.adapters
+    trained = {name: sum(p.numel() for p in part.parameters() if p.requires_grad) for name, part in parts.items()}
+    encoders = trained.pop("encoders")
+    return {"parameters": sum(trained.values()), "encoder_parameters": encoders}
 
 
 def training_memory(model: PlaitModel, plan: Plan, rows: RowBatches) -> tuple[int, str]:

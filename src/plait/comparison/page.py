@@ -1,7 +1,7 @@
 """The page of a comparison: one HTML file that loads nothing and runs no script, light or dark as the reader has it.
 
-The plain report comes in, HTML goes out. Sections: verdict, ranks, quality against cost, pairs, cost, search, what
-could not run, how it was done, settings and versions.
+The plain report comes in, HTML goes out. Sections: verdict, ranks, quality against cost, pairs, cost, search, how
+to train a method for use, what could not run, how it was done, settings and versions.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ svg text.label{fill:var(--soft)} svg text.label.front{fill:var(--ink);font-weigh
 .swatch .fr{background:none;border-color:var(--soft)}
 tr.chosen td{background:var(--tint)} .tag{font-size:.78rem;color:var(--soft)}
 .two.wide{grid-template-columns:repeat(auto-fit,minmax(min(430px,100%),1fr))}
-td small{display:block}
+td small{display:block} code.command{white-space:normal;overflow-wrap:anywhere;font-size:.82rem}
 """
 
 
@@ -54,6 +54,7 @@ def render(report: dict[str, Any]) -> str:
         ("pairs", "Which differences are real", _pairs(report, ran)),
         ("costs", "Cost of each method", _costs(ran)),
         ("search", "Search", _search(report)),
+        ("use", "Train it for use", _use(report, ran)),
         ("absent", "Not run", _absent(report)),
         ("how", "How it was done", _how(report)),
         ("data", "Data", facts.data(report)),
@@ -111,7 +112,8 @@ def _ranks(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     lead = (
         f"{metric_name(report['metric']['name'])}, {direction}, mean over seeds; small ticks are single seeds. Lines "
         f"are 95% intervals from {boot['resamples']:,} draws of {units}, the same draws for every method. At the "
-        "right: value and interval, then place and the interval of places over those draws."
+        "right: value and interval, then place and the places a method may truly have: below all that are surely "
+        "better and above all that are surely worse, for all pairs at once."
     )
     keys = _keys(("dot f", "fusion"), ("dot l", "late fusion"), ("dot s", "baseline"), ("dot sel", "chosen"))
     chart = forest(drawn, _references(report, ran), label=metric_name(report["metric"]["name"]))
@@ -125,7 +127,7 @@ def _trade(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     higher = report["metric"]["higher_is_better"]
     costs = (
         ("Seconds to train", "seconds a run", lambda m: m["cost"]["train_seconds"]),
-        ("Parameters of fusion and head", "parameters", lambda m: m["cost"]["parameters"]),
+        ("Parameters of fusion, head and adapters", "parameters", lambda m: m["cost"]["parameters"]),
     )
     figures = "".join(
         f"<figure><figcaption>{title}</figcaption>"
@@ -178,10 +180,10 @@ def _costs(ran: list[dict[str, Any]]) -> str:
         )  # fmt: skip
     how = "counted" if all(m["cost"]["memory_is"] == "counted" for m in ran) else "measured on the accelerator"
     lead = (
-        "Parameters of fusion and head; seconds of one training run with its validation, mean over seeds, and as a "
-        f"multiple of the fastest fusion; memory of one training step ({how}: weights, gradients, optimiser state and "
-        "what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen encoders cost "
-        "every method the same and are left out."
+        "Parameters of fusion, head and adapters; seconds of one training run with its validation, mean over seeds, "
+        f"and as a multiple of the fastest fusion; memory of one training step ({how}: weights, gradients, optimiser "
+        "state and what is kept for the backward pass); prediction of 1,000 rows from stored features. Frozen "
+        "encoders cost every method the same and are left out."
     )
     heads = ["Method", "Parameters", "Seconds", "Ratio", "Memory", "ms per 1,000"]
     return f'<p class="lead">{lead}</p>' + facts.html_table(heads, body, numbers={1, 2, 3, 4, 5})
@@ -215,6 +217,19 @@ def _search(report: dict[str, Any]) -> str:
     )
     table = facts.html_table(["Method", *tried, "All seeds"], body, numbers=set(range(1, len(tried) + 2)))
     return f'<p class="lead">{lead}</p>{table}'
+
+
+def _use(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
+    fits = [m for m in ran if m.get("fit") is not None]
+    if not fits:
+        return ""
+    lead = (
+        "Each command trains a method's chosen configuration as the comparison did (with seed 0, unless the comparison "
+        "was given one) and saves it in the folder MODEL. The same stands in compare.json as arguments of plait.fit."
+    )
+    fits.sort(key=lambda m: not m["selected"])
+    body = [[_name(m), f'<code class="command">{esc(m["fit"]["command"])}</code>'] for m in fits]
+    return f'<p class="lead">{lead}</p>{facts.html_table(["Method", "Command"], body)}'
 
 
 def _absent(report: dict[str, Any]) -> str:

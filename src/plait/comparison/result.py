@@ -17,8 +17,11 @@ from plait.comparison.plan import MEAN_ENSEMBLE, Configuration, Method, describe
 from plait.comparison.runner import Outcome
 from plait.evaluate.chance import chance_level
 from plait.evaluate.comparison import (
+    Difference,
     MetricOfCounts,
+    Progress,
     Resampled,
+    mean_average_precision_of_rows,
     mean_of_rows,
     mean_over_seeds,
     metric_of_rows,
@@ -26,6 +29,7 @@ from plait.evaluate.comparison import (
     r2_of_rows,
     rank_intervals,
     resample_methods,
+    spread_of_rows,
 )
 from plait.evaluate.comparison import method_intervals as intervals_of
 from plait.evaluate.comparison_verdict import comparison_verdict
@@ -34,7 +38,8 @@ from plait.fitting import Plan, natural_target
 from plait.tasks import Task
 
 RESAMPLES = 1000
-CELL_BUDGET = 200_000_000
+CELL_BUDGET = {"mAP": 2_000_000_000}  # outputs times draws: sorted once, a draw costs little
+SLOW_CELL_BUDGET = 200_000_000  # a metric that is called anew for every draw
 CORRECTION = (
     "max-T over the bootstrap draws (Westfall and Young 1993; Romano and Wolf 2005): one limit for all pairs at once, "
     "95% for the whole table"
@@ -57,7 +62,9 @@ class Line:
         return self.outcome.method.name
 
 
-def measure(plan: Plan, test: np.ndarray, outcomes: list[Outcome], seed: int = 0) -> dict[str, Any]:
+def measure(
+    plan: Plan, test: np.ndarray, outcomes: list[Outcome], seed: int = 0, progress: Progress | None = None
+) -> dict[str, Any]:
     """Everything that is computed from outputs: methods, baselines, differences, verdict.
 
     Args:
@@ -65,6 +72,7 @@ def measure(plan: Plan, test: np.ndarray, outcomes: list[Outcome], seed: int = 0
         test: Positions of the test rows.
         outcomes: One per method.
         seed: Seed of the bootstrap.
+        progress: Called with (done, total, what) while test rows are resampled.
     """
     task = plan.task
     lines = [_line(o) for o in outcomes if o.status == "ok"]
@@ -75,11 +83,11 @@ def measure(plan: Plan, test: np.ndarray, outcomes: list[Outcome], seed: int = 0
     joint = _best(task, [line for line in lines if line.kind == "fusion"])
     selected = _best(task, [line for line in lines if line.kind in ("fusion", "late")])
     truth = natural_target(task, plan.target[test], plan.labels)
-    resampled = resample_lines(task, truth, lines, plan.group_N[test], seed) if lines else None
+    resampled = resample_lines(task, truth, lines, plan.group_N[test], seed, progress) if lines else None
     methods, found = [], []
     if resampled is not None:
-        methods = _described(task, truth, lines, resampled)
         found = pairwise_differences(resampled)
+        methods = _described(task, truth, lines, resampled, found)
     _add_ratios(methods)
     verdict = _verdict(plan, truth, methods, found, selected, single, late, joint)
     for outcome in outcomes:
@@ -102,23 +110,33 @@ def measure(plan: Plan, test: np.ndarray, outcomes: list[Outcome], seed: int = 0
     }
 
 
-def resample_lines(task: Task, truth: np.ndarray, lines: list[Line], group_N: np.ndarray, seed: int) -> Resampled:
+def resample_lines(
+    task: Task, truth: np.ndarray, lines: list[Line], group_N: np.ndarray, seed: int, progress: Progress | None = None
+) -> Resampled:
     """Every line on the same draws of the test rows, its seeds averaged inside each draw."""
-    metrics = {line.name: mean_over_seeds([_metric(task, truth, o) for o in line.tests.values()]) for line in lines}
+    spread = spread_of_rows(truth) if task.primary == "r2" else None
+    metrics = {line.name: _metric(task, truth, list(line.tests.values()), spread) for line in lines}
     resamples = RESAMPLES
     if task.primary not in ("accuracy", "r2"):
         cells = sum(o.size for line in lines for o in line.tests.values())
-        resamples = int(np.clip(CELL_BUDGET / max(1, cells), 200, RESAMPLES))
-    return resample_methods(metrics, len(truth), groups=group_N.tolist(), resamples=resamples, seed=seed)
+        resamples = int(np.clip(CELL_BUDGET.get(task.primary, SLOW_CELL_BUDGET) / max(1, cells), 200, RESAMPLES))
+    groups = group_N.tolist()
+    return resample_methods(metrics, len(truth), groups=groups, resamples=resamples, seed=seed, progress=progress)
 
 
-def _metric(task: Task, truth: np.ndarray, outputs: np.ndarray) -> MetricOfCounts:
-    """The primary metric of one run as a function of how often each row was drawn; the first two are fast."""
-    if task.primary == "accuracy":
-        return mean_of_rows(outputs.argmax(1) == truth)
+def _metric(task: Task, truth: np.ndarray, seeds: list[np.ndarray], spread: MetricOfCounts | None) -> MetricOfCounts:
+    """The primary metric of a method, mean over its seeds, as a function of how often each row was drawn."""
+    if task.primary == "accuracy":  # this and R2 are linear in their rows, so seeds can be averaged first
+        return mean_of_rows(np.mean([o.argmax(1) == truth for o in seeds], axis=0))
     if task.primary == "r2":
-        return r2_of_rows(truth, (outputs[:, 0] - truth) ** 2)
-    return metric_of_rows(lambda rows: task.metrics(truth[rows], outputs[rows]).get(task.primary))
+        return r2_of_rows(truth, np.mean([(o[:, 0] - truth) ** 2 for o in seeds], axis=0), spread)
+    if task.primary == "mAP":
+        return mean_over_seeds([mean_average_precision_of_rows(truth, o) for o in seeds])
+
+    def slow(outputs: np.ndarray) -> MetricOfCounts:
+        return metric_of_rows(lambda rows: task.metrics(truth[rows], outputs[rows]).get(task.primary))
+
+    return mean_over_seeds([slow(o) for o in seeds])
 
 
 def _line(outcome: Outcome) -> Line:
@@ -169,9 +187,12 @@ def _mean_ensemble(plan: Plan, test: np.ndarray, singles: list[Line]) -> Line | 
     return Line(outcome, "ensemble", validation, tests, cost)
 
 
-def _described(task: Task, truth: np.ndarray, lines: list[Line], resampled: Resampled) -> list[dict[str, Any]]:
+def _described(
+    task: Task, truth: np.ndarray, lines: list[Line], resampled: Resampled, found: list[Difference]
+) -> list[dict[str, Any]]:
     """A dict per line, best on test first."""
-    intervals, ranks = intervals_of(resampled), rank_intervals(resampled, higher_is_better=task.higher_is_better)
+    intervals = intervals_of(resampled)
+    ranks = rank_intervals(resampled, found, higher_is_better=task.higher_is_better)
     made = []
     for m, line in enumerate(lines):
         value, (low, high) = float(resampled.point_M[m]), intervals[line.name]

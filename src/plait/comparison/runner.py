@@ -23,10 +23,11 @@ import torch
 from plait.batches import RowBatches, predict_logits
 from plait.comparison.archive import Archive, run_key
 from plait.comparison.cost import count_parameters, inference_ms, training_memory
+from plait.comparison.halves import two_halves
 from plait.comparison.plan import SEARCH_SEED, Configuration, Method, run_settings
 from plait.encoders.load import build_encoder
 from plait.features import FeatureSet
-from plait.fitting import Plan, build_model, calibrate, fit_model, natural_target
+from plait.fitting import Plan, build_model, calibrate, calibration_notes, fit_model, natural_target
 from plait.fusion import FUSIONS
 from plait.fusion.calibration import Calibrated
 from plait.model import PlaitModel
@@ -252,6 +253,7 @@ class Runner:
                 "validation": history.best_score, "best_epoch": history.best_epoch,
                 "epochs": len(history.epochs), "steps": len(history.epochs) * math.ceil(len(plan.train) / batch),
                 "train_seconds": history.seconds, **count_parameters(model),
+                "notes": calibration_notes(model, plan.labels),
             }  # fmt: skip
         except Exception as error:  # one method's fault must not end the comparison; it is listed with its reason
             logger.debug("run of %s failed", method.name, exc_info=True)
@@ -299,14 +301,13 @@ class Runner:
 
         A part that is fitted on validation rows (a stacking combiner, the pair head's calibration) would look too
         good on them beside methods that fit nothing there. It is fitted on one half and scored on the other, both
-        ways, and then put back.
+        ways, and then put back. Halves share out classes and keep groups whole.
         """
         if not any(isinstance(part, Calibrated) for part in (model.fusion, model.head)):
             return {}
         kept = {k: v.clone() for k, v in model.state_dict().items()}
         train = self._rows(plan, method, plan.train, with_target=True)
-        order = np.random.default_rng(0).permutation(len(plan.val))
-        halves = [np.sort(order[::2]), np.sort(order[1::2])]
+        halves = two_halves(plan.target[plan.val], plan.group_N[plan.val])
         logits: np.ndarray = np.zeros((len(plan.val), plan.labels.num_outputs), dtype=np.float32)
         for fitted, scored in (halves, halves[::-1]):
             model.load_state_dict(kept)

@@ -55,7 +55,8 @@ class Failure(TypedDict):
 class Cost(TypedDict):
     """What a method takes. ``memory_is`` is "counted" (CPU) or "measured" (accelerator).
 
-    ``train_ratio`` is relative to the fastest fusion. ``parameters`` are those of fusion and head.
+    ``train_ratio`` is relative to the fastest fusion. ``parameters`` are those of fusion, head and
+    adapters.
     """
 
     parameters: int
@@ -68,12 +69,23 @@ class Cost(TypedDict):
     inference_ms_per_1000: float
 
 
+class Fit(TypedDict):
+    """How to train the chosen configuration for use, on the same table.
+
+    ``command`` is a command line with the folder MODEL to be filled in (and TABLE, where the table was no path);
+    ``options`` are the same as arguments of ``plait.fit`` beside the table.
+    """
+
+    command: str
+    options: dict[str, Any]
+
+
 class MethodEntry(TypedDict, total=False):
     """A line of the comparison. Those whose ``status`` is not "ok" have no scores, rank or cost.
 
     ``kind`` is "fusion", "late" (a fusion of answers), "single" (one modality alone) or "ensemble" (the plain mean of
     the single-modality models). ``chosen`` is the number of the chosen configuration in ``search``; ``metrics`` are
-    all metrics of the task, mean over seeds.
+    all metrics of the task, mean over seeds. ``fit`` is None where no single fit trains the line.
     """
 
     name: str
@@ -96,12 +108,14 @@ class MethodEntry(TypedDict, total=False):
     search: list[Tried]
     failures: list[Failure]
     cost: Cost
+    fit: Fit | None
 
 
 class ComparisonReport(TypedDict, total=False):
     """Everything. ``methods`` stand best first, those that did not run last.
 
-    ``selected`` and ``baselines`` ("single", "ensemble") are names, chosen by validation score. ``bootstrap`` holds
+    ``selected`` and ``baselines`` ("single", "ensemble") are names, chosen by validation score; ``selected_fit`` is the
+    ``fit`` of the selected method. ``bootstrap`` holds
     resamples, level, rows and "drawn from" (rows or groups). ``search`` holds configurations, seed, epochs,
     batch_size, steps_a_run and optimizer. ``runs`` holds how many were trained by this call and its seconds.
     """
@@ -115,6 +129,7 @@ class ComparisonReport(TypedDict, total=False):
     selection_metric: str
     verdict: str
     selected: str | None
+    selected_fit: Fit | None
     baselines: dict[str, str | None]
     methods: list[MethodEntry]
     differences: list[Difference]

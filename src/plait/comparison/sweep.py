@@ -23,7 +23,8 @@ from plait.comparison.archive import Archive, guard_folder
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
 from plait.comparison.result import measure, search_facts
-from plait.comparison.runner import Runner
+from plait.comparison.runner import Outcome, Runner
+from plait.comparison.usable import Asked, add_fits
 from plait.fusion import FUSIONS
 from plait.modelcard import versions
 from plait.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
@@ -144,6 +145,15 @@ def compare(
                 f"{', '.join(fitted)}: part of the model is fitted on validation rows; to be compared with the others "
                 "there, it is fitted on one half of them and scored on the other, both ways"
             )
+        opened.notes += _notes_of_runs(outcomes)
+        measured = measure(ready.plan, test, outcomes, progress=progress)
+        add_fits(
+            measured, outcomes, configurations,
+            Asked(
+                table, asked, ready.plan.settings, opened.schema.modalities,
+                None if opened.settings.data.format == "coco" else opened.schema.target, opened.task.name, annotations,
+            ),
+        )  # fmt: skip
         report = {
             "plait": __version__,
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -152,7 +162,7 @@ def compare(
             "metric": {"name": opened.task.primary, "higher_is_better": opened.task.higher_is_better},
             "select_on": select_on,
             "selection_metric": opened.task.selects or opened.task.primary,
-            **measure(ready.plan, test, outcomes),
+            **measured,
             "search": search_facts(ready.plan, configurations, runner.steps_a_run),
             "num_seeds": seeds,
             "runs": {"trained": runner.runs_done, "seconds": round(time.monotonic() - started, 1)},
@@ -212,6 +222,16 @@ def _test_rows(opened: OpenedRun, ready: PreparedRun) -> np.ndarray:
     if len(known) == 0 or len(ready.plan.val) == 0:
         raise ValueError(f"no readable test or val row of a known class is left in {opened.table.source}")
     return known
+
+
+def _notes_of_runs(outcomes: list[Outcome]) -> list[str]:
+    """What the chosen runs could not fit on validation rows, each sentence once a method."""
+    notes = []
+    for outcome in outcomes:
+        name = outcome.method.name
+        said = [n for record in outcome.seeds.values() for n in record.get("notes", [])]
+        notes += [n if n.startswith(name) else f"{name}: {n}" for n in dict.fromkeys(said)]
+    return notes
 
 
 @contextlib.contextmanager

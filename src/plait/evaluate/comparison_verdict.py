@@ -2,8 +2,9 @@
 
 Estimates and differences come in, plain English goes out. Two kinds of question are kept apart. "Which of many leads"
 looks at many pairs, so a method counts as worse than the leader only if the interval that covers all pairs at once
-leaves zero out. "Does fusing help" is one question asked beforehand, between two models both chosen on validation
-rows, so it is answered by the interval of that one pair.
+leaves zero out; "how many methods are better than the best modality" is counted likewise. "Does fusing help" is one
+question asked beforehand, between two models both chosen on validation rows, so it is answered by the interval of
+that one pair.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def _against_single(
     )
     direction = _direction(gap, low, high, higher)
     if direction > 0:
-        better = [m for m in methods if _direction(*_gap(gaps, m, single), higher) > 0]
+        better = [m for m in methods if _holds(gaps, m, single) and (_gap(gaps, m, single)[0] > 0) == higher]
         count = f"; {len(better)} of {len(methods)} methods are clearly better than it" if len(methods) > 1 else ""
         return f"Fusing helps: {against}{count}."
     if direction < 0:

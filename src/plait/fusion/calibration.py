@@ -1,12 +1,13 @@
 """The contract of parts that are fitted on validation rows, not by gradient on training rows.
 
 A head or a fusion that has ``calibrate_from`` is handed the rows after every epoch. What it fits lies in persistent
-buffers, so it is saved, restored and chosen with the weights of its epoch.
+buffers, so it is saved, restored and chosen with the weights of its epoch. ``notes`` reads those buffers and says what
+could not be fitted; the sentences stand in the reports of fit and compare.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -41,3 +42,6 @@ class Calibrated(Protocol):
 
     def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
         """Fit what must not be fitted by gradient; do nothing when the rows do not suffice."""
+
+    def notes(self, outputs: Sequence[str]) -> list[str]:
+        """Sentences about what could not be fitted, given the names of the outputs; none where all was."""

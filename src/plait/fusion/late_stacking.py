@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,6 +25,7 @@ from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
 
 logger = logging.getLogger(__name__)
 MIN_ROWS = 10
+MOST_NAMED = 6
 
 
 class LateStackingFusion(Fusion):
@@ -31,9 +33,11 @@ class LateStackingFusion(Fusion):
 
     Centred, so that a missing modality (zeros) is a uniform opinion. W and c: multinomial logistic regression for
     classes, one logistic regression a label on that label's log-odds, ridge regression for a number; all with the
-    penalty ``1`` on features of unit spread. Until they are fitted, and in training, the answer is that of
-    ``late_mean``. It stays so where validation cannot tell: fewer than 10 rows, a class without a validation row, a
-    label with one value only.
+    penalty ``1`` on features of unit spread, rows weighed by the class weights where the task has them. Until they are
+    fitted, and in training, the answer is that of ``late_mean``. It stays so where validation cannot tell: fewer than
+    10 rows, a label with one value only. A class without a validation row keeps its log-probability of ``late_mean``,
+    and the classes that have rows share out what that leaves as the combiner says; the answer is then additive among
+    those classes only. ``notes`` says what was not fitted.
 
     Args:
         dims: Widths of each modality.
@@ -82,7 +86,12 @@ class LateStackingFusion(Fusion):
         self.register_buffer("weight_CF", torch.zeros(num_outputs, count * num_outputs + count))
         self.register_buffer("bias_C", torch.zeros(num_outputs))
         self.register_buffer("is_fitted_C", torch.zeros(num_outputs, dtype=torch.bool))
+        self.class_weights: list[float] | None = None
         self._has_told = False
+
+    def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
+        """Keep the class weights, with which the combiner is fitted as well."""
+        self.class_weights = class_weights
 
     def features(self, logits_BMC: Tensor, present_BM: Tensor) -> Tensor:
         """What the combiner reads [B, M C + M]: modality by modality, then presence bits."""
@@ -97,8 +106,16 @@ class LateStackingFusion(Fusion):
         fused_BC = average_answers(joined_BMC, even_BM, present_BM, self.outputs.kind)
         if not self.training:
             stacked_BC = self.features(joined_BMC, present_BM) @ self.weight_CF.T + self.bias_C
+            if self.outputs.kind == "classes" and not self.is_fitted_C.all():
+                stacked_BC = self._share_out(stacked_BC, fused_BC)
             fused_BC = torch.where(self.is_fitted_C, stacked_BC, fused_BC)
         return FusionOutput(fused_BC, modality_logits_BMC=logits_BMC)
+
+    def _share_out(self, stacked_BC: Tensor, mean_BC: Tensor) -> Tensor:
+        """Log-probabilities in which the fitted classes have together what the mean gives them."""
+        mean_BC, others_C = torch.log_softmax(mean_BC, dim=1), ~self.is_fitted_C
+        among_BC = torch.log_softmax(stacked_BC.masked_fill(others_C, -1e9), dim=1)
+        return among_BC + torch.logsumexp(mean_BC.masked_fill(others_C, -1e9), dim=1, keepdim=True)
 
     def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
         """Fit the combiner on validation rows."""
@@ -126,25 +143,39 @@ class LateStackingFusion(Fusion):
                 if len(np.unique(target[:, c])) < 2:
                     continue
                 columns = self._columns_of(c)
-                weight_1F, bias_1 = logistic(scaled_NF[:, columns], target[:, c].astype(np.int64))
+                weights_N = None
+                if self.class_weights is not None:  # of a label: how much a row that has it counts
+                    weights_N = np.where(target[:, c] > 0, self.class_weights[c], 1.0)
+                weight_1F, bias_1 = logistic(scaled_NF[:, columns], target[:, c].astype(np.int64), weights_N)
                 weight_CF[c, columns], bias_C[c] = weight_1F[0] / spread_F[columns], bias_1[0]
                 is_fitted_C[c] = True
-        elif len(target) >= MIN_ROWS and set(range(num_outputs)) <= set(target.tolist()):
-            known = target >= 0  # validation may hold a class that training does not
-            weight_CF, bias_C = logistic(scaled_NF[known], target[known])
-            if num_outputs == 2:
-                weight_CF, bias_C = np.stack([-weight_CF[0], weight_CF[0]]) / 2, np.stack([-bias_C[0], bias_C[0]]) / 2
-            weight_CF, is_fitted_C = weight_CF / spread_F, ~is_fitted_C
-        if not is_fitted_C.all() and not self._has_told:
-            self._has_told = True
-            logger.warning(
-                "late_stacking: %d of %d outputs stay at the mean of the modalities: %d validation rows do not show "
-                "all their values (or are fewer than %d)",
-                int((~is_fitted_C).sum()), num_outputs, len(target), MIN_ROWS,
-            )  # fmt: skip
+        elif len(target) >= MIN_ROWS and self.outputs.kind == "classes":
+            shown = [c for c in np.unique(target).tolist() if c >= 0]  # -1: a class that training does not hold
+            if len(shown) > 1:
+                known = target >= 0
+                weights_N = None if self.class_weights is None else np.asarray(self.class_weights)[target[known]]
+                weight_KF, bias_K = logistic(scaled_NF[known], target[known], weights_N)
+                if len(shown) == 2:
+                    weight_KF, bias_K = np.stack([-weight_KF[0], weight_KF[0]]) / 2, np.array([-1, 1]) * bias_K[0] / 2
+                weight_CF[shown], bias_C[shown], is_fitted_C[shown] = weight_KF / spread_F, bias_K, True
         self.weight_CF.copy_(torch.from_numpy(weight_CF))
         self.bias_C.copy_(torch.from_numpy(bias_C))
         self.is_fitted_C.copy_(torch.from_numpy(is_fitted_C))
+        if not is_fitted_C.all() and not self._has_told:
+            self._has_told = True
+            logger.warning("%s", *self.notes([str(c) for c in range(num_outputs)]))
+
+    def notes(self, outputs: Sequence[str]) -> list[str]:
+        """What stays at the mean of the modalities, by the names of the outputs."""
+        left = [name for name, is_fitted in zip(outputs, self.is_fitted_C.tolist(), strict=True) if not is_fitted]
+        if not left:
+            return []
+        shown = ", ".join(left[:MOST_NAMED]) + (f" and {len(left) - MOST_NAMED} more" * (len(left) > MOST_NAMED))
+        which = f"{len(left)} of {len(outputs)} outputs" + (f" ({shown})" if self.outputs.kind != "number" else "")
+        return [
+            f"late_stacking: {which} stay{'s' if len(left) == 1 else ''} at the plain mean of the modalities "
+            f"(late_mean): validation shows no row of the class, one value of the label, or fewer than {MIN_ROWS} rows"
+        ]
 
     def _columns_of(self, label: int) -> np.ndarray:
         """Features that one label's combiner reads: its log-odds from each modality, and presence."""
@@ -152,11 +183,13 @@ class LateStackingFusion(Fusion):
         return np.concatenate([np.arange(count) * num_outputs + label, count * num_outputs + np.arange(count)])
 
 
-def logistic(features_NF: np.ndarray, target_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def logistic(
+    features_NF: np.ndarray, target_N: np.ndarray, weights_N: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients [C, F] and intercepts [C] of a logistic regression; one row of each for two classes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a combiner that is not quite at its optimum still serves
-        fitted = LogisticRegression(C=1.0, max_iter=500).fit(features_NF, target_N)
+        fitted = LogisticRegression(C=1.0, max_iter=500).fit(features_NF, target_N, sample_weight=weights_N)
     return fitted.coef_, fitted.intercept_
 
 

@@ -124,6 +124,15 @@ class PairHead(nn.Module):
         fitted = LogisticRegression(C=100.0).fit(evidence / spread, val.target)
         self.calibrate([*(fitted.coef_[0] / spread), float(fitted.intercept_[0])])
 
+    def notes(self, outputs: Sequence[str]) -> list[str]:
+        """Whether the score is not calibrated."""
+        if self.calibration.tolist() != [1.0, 0.0, 0.0, 0.0]:
+            return []
+        return [
+            "the pair head is not calibrated: that takes validation pairs that match and others that do not, and "
+            "training pairs that match"
+        ]
+
     def calibrate(self, weights: Sequence[float]) -> None:
         """Set the weights of the numbers of ``evidence`` and the constant, fitted on validation pairs."""
         self.calibration.copy_(torch.tensor(list(weights), dtype=self.calibration.dtype))
