@@ -42,6 +42,7 @@ def compare(
     set: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison in DIR.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes training at once (default: one a CPU core).")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else.")] = False,
 ) -> None:
@@ -55,7 +56,7 @@ def compare(
                 image=image or (), numeric=numeric or (), categorical=categorical or (), ignore=ignore or (),
                 split=split, group=group, epochs=epochs, output=output, format=format, encoding=encoding,
                 annotations=annotations, on_bad_row=on_bad_row, set=set or (), resume=resume, overwrite=overwrite,
-                progress=progress,
+                workers=workers, progress=progress,
             )  # fmt: skip
     except KeyboardInterrupt:
         sys.stderr.write("plait: stopped; type the same command with --resume (and without --overwrite) to go on\n")
@@ -71,7 +72,9 @@ def compare(
     if found.report["selected_fit"] is not None:
         sys.stdout.write(f"\nto train {found.selected} for use:\n{found.report['selected_fit']['command']}\n\n")
     runs = found.report["runs"]
-    sys.stdout.write(f"{runs['trained']} runs trained in {runs['seconds']:,.0f} s; page: {page}\n")
+    sys.stdout.write(
+        f"{runs['trained']} runs trained on {runs['workers']} processes, {runs['seconds']:,.0f} s; page: {page}\n"
+    )
 
 
 def fusions(

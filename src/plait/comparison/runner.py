@@ -104,10 +104,15 @@ class Runner:
         self.steps_a_run = math.ceil(len(plan.train) / settings.batch_size) * settings.epochs
         self.runs_done = self.runs_in_all = 0
 
+    def count_missing(self, methods: list[Method]) -> list[Outcome]:
+        """See what can run, and count the runs that are still to be trained."""
+        outcomes = [self._probe(method) for method in methods]
+        self.runs_in_all = self.runs_done + sum(self._missing(o) for o in outcomes if o.status == "ok")
+        return outcomes
+
     def run(self, methods: list[Method]) -> list[Outcome]:
         """Run them all, in order."""
-        outcomes = [self._probe(method) for method in methods]
-        self.runs_in_all = sum(self._missing(o) for o in outcomes if o.status == "ok")
+        outcomes = self.count_missing(methods)
         gc.collect()
         gc.freeze()  # each training ends in a full collection, which else walks the whole library every time
         try:

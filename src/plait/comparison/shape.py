@@ -117,7 +117,8 @@ class ComparisonReport(TypedDict, total=False):
     ``selected`` and ``baselines`` ("single", "ensemble") are names, chosen by validation score; ``selected_fit`` is the
     ``fit`` of the selected method. ``bootstrap`` holds
     resamples, level, rows and "drawn from" (rows or groups). ``search`` holds configurations, seed, epochs,
-    batch_size, steps_a_run and optimizer. ``runs`` holds how many were trained by this call and its seconds.
+    batch_size, steps_a_run and optimizer. ``runs`` holds how many were
+    trained by this call, on how many processes (``workers``), and the seconds of the whole call.
     """
 
     plait: str

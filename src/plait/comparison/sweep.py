@@ -25,6 +25,7 @@ from plait.comparison.plan import check_asked, choose_methods, make_configuratio
 from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Outcome, Runner
 from plait.comparison.usable import Asked, add_fits
+from plait.comparison.workers import choose_workers, run_ahead
 from plait.fusion import FUSIONS
 from plait.modelcard import versions
 from plait.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
@@ -60,6 +61,7 @@ def compare(
     set: Sequence[str] = (),
     resume: bool = False,
     overwrite: bool = False,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare fusion methods on a table, all on equal terms.
@@ -89,6 +91,8 @@ def compare(
         set: Further settings as "a.b=c"; what is fixed so is fixed for every method.
         resume: Go on with a comparison in ``output``; methods and seeds may be added to it.
         overwrite: Replace a comparison in ``output``.
+        workers: Processes that train at the same time, each on one thread; None: one a CPU core. One where there is
+            an accelerator, and where processes cannot be forked (not Linux).
         progress: Called with (done, total, what).
 
     Returns:
@@ -122,6 +126,7 @@ def compare(
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
     methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
+    processes = choose_workers(workers, len(methods))
     configurations = make_configurations(opened.settings, asked, search)
     fingerprint = table_fingerprint(opened.table)
     plain = replace(opened.settings, data=replace(opened.settings.data, source=None))
@@ -138,6 +143,7 @@ def compare(
             ready.plan, test, configurations, seeds, Archive(folder), fingerprint, progress,
             align_all=bool(asked.train.alignment),
         )  # fmt: skip
+        run_ahead(runner, methods, processes)
         outcomes = runner.run(methods)
         fitted = [o.method.name for o in outcomes if o.fits_on_val and o.status == "ok"]
         if fitted:
@@ -165,7 +171,9 @@ def compare(
             **measured,
             "search": search_facts(ready.plan, configurations, runner.steps_a_run),
             "num_seeds": seeds,
-            "runs": {"trained": runner.runs_done, "seconds": round(time.monotonic() - started, 1)},
+            "runs": {
+                "trained": runner.runs_done, "workers": processes, "seconds": round(time.monotonic() - started, 1),
+            },
             "splits": count_splits(opened.split, ready.usable),
             "notes": opened.notes,
             "bad_cells": len(ready.plan.prepared.rows.bad) + len(opened.table.bad_rows),
