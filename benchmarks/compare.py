@@ -30,9 +30,9 @@ def posts(base: Path, _: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def houses(base: Path, _: Path) -> tuple[Any, dict[str, Any]]:
-    """All of houses (five modalities), photos at 96 px, no search, 8 epochs."""
+    """All of houses (five modalities), photos at 96 px, no search, 6 epochs."""
     return base / "houses" / "houses.csv", {
-        "target": "price", "split": "split", "categorical": "zipcode", "search": 1, "epochs": 8,
+        "target": "price", "split": "split", "categorical": "zipcode", "search": 1, "epochs": 6,
         "set": ["encoders.image_size=96"],
     }  # fmt: skip
 
@@ -48,11 +48,11 @@ def easy_vqa(base: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
         writer.writerows(kept)
-    return cut, {"target": "answer", "split": "split", "group": "image_id", "search": 1, "epochs": 6}
+    return cut, {"target": "answer", "split": "split", "group": "image_id", "search": 1, "epochs": 4}
 
 
 def matching(base: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Captions of 300 training photos of flickr8k-2k, all validation and test photos, at 96 px, no search, 8 epochs."""
+    """Captions of 300 training photos of flickr8k-2k, all validation and test photos, at 96 px, no search, 6 epochs."""
     source, made = base / "flickr8k-2k", folder / "coco"
     (made / "annotations").mkdir(parents=True)
     for split in ("train", "val", "test"):
@@ -64,7 +64,7 @@ def matching(base: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
             found["annotations"] = [a for a in found["annotations"] if a["image_id"] in ids]
         (made / "annotations" / f"captions_{split}.json").write_text(json.dumps(found), encoding="utf-8")
     return made, {
-        "format": "coco", "task": "matching", "search": 1, "epochs": 8,
+        "format": "coco", "task": "matching", "search": 1, "epochs": 6,
         "set": ["encoders.image_size=96", "fusion.width=256"],
     }  # fmt: skip
 

@@ -52,7 +52,7 @@ def naive_epoch(data: str, image_size: int) -> tuple[float, int]:
 
 def main() -> None:
     """Run and print."""
-    given = arguments(__doc__ or "", data="flickr8k-2k")
+    given = arguments(__doc__ or "", data="flickr8k-2k", seeds=2)
     image_size = 224
     body = []
     weights = os.path.join(os.environ.get("PLAIT_CACHE", os.path.expanduser("~/.cache/plait")), "weights")

@@ -80,7 +80,7 @@ def test_compare_as_json(posts: Path, tmp_path: Path, run: Run) -> None:
     assert code == 0
     report = only_json(out)
     assert report["selected"] == "weighted_sum" and Path(report["page"]).is_file()
-    assert "comparing" in err and "weighted_sum" in err
+    assert "comparing" in err
     code, out, err = run(*arguments, "--resume", "--quiet")
     assert code == 0 and report["verdict"] in out and "0 runs trained" in out and not err
     code, out, err = run(*arguments)
