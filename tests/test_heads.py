@@ -141,7 +141,7 @@ def test_a_missing_side_leaves_the_constant_alone() -> None:
     assert head.evidence(fused, present)[:, 1:].abs().max() == 0
 
 
-def test_cohort_numbers_are_z_scores_of_the_cosine() -> None:
+def test_cohort_numbers_are_the_cosine_above_the_nearest_ten() -> None:
     head, fused = pair_head(), unit_sides(3)
     cohort = [torch.nn.functional.normalize(torch.randn(50, WIDTH, dtype=torch.float64), dim=1) for _ in range(2)]
     head.set_cohort(*cohort)
@@ -150,8 +150,25 @@ def test_cohort_numbers_are_z_scores_of_the_cosine() -> None:
     for i in range(3):
         cosine = left[i] @ right[i]
         with_right, with_left = cohort[1].numpy() @ left[i], cohort[0].numpy() @ right[i]
-        assert got[i, 1] == pytest.approx((cosine - with_right.mean()) / with_right.std(), abs=1e-9)
-        assert got[i, 2] == pytest.approx((cosine - with_left.mean()) / with_left.std(), abs=1e-9)
+        assert got[i, 1] == pytest.approx(cosine - np.sort(with_right)[-10:].mean(), abs=1e-12)
+        assert got[i, 2] == pytest.approx(cosine - np.sort(with_left)[-10:].mean(), abs=1e-12)
+
+
+def test_small_and_large_cohorts() -> None:
+    head, fused = pair_head(), unit_sides(3)
+    assert head.evidence(fused, both(3))[:, 1:].abs().max() == 0  # none yet
+    few = torch.nn.functional.normalize(torch.randn(3, WIDTH, dtype=torch.float64), dim=1)
+    head.set_cohort(few, few)
+    left, right = arrays(fused)
+    wanted = (left * right).sum(1) - (left @ few.numpy().T).mean(1)
+    np.testing.assert_allclose(head.evidence(fused, both(3))[:, 1].detach().numpy(), wanted, atol=1e-12)
+    many = torch.arange(5000.0, dtype=torch.float64)[:, None].repeat(1, WIDTH)
+    head.set_cohort(many, few)
+    assert len(head.left_cohort_ND) == 4096 and len(head.right_cohort_ND) == 3
+    assert (head.left_cohort_ND[0, 0], head.left_cohort_ND[-1, 0]) == (0.0, 4999.0)
+    again = PairHead(DIMS, WIDTH, 2).double()
+    again.load_state_dict(head.state_dict())
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in head.state_dict().items())
 
 
 def test_calibration_weighs_the_evidence() -> None:
@@ -162,7 +179,7 @@ def test_calibration_weighs_the_evidence() -> None:
     logits = head(fused, both(4)).detach().numpy()
     wanted = evidence @ np.array([0.5, 2.0, -1.0]) + 0.25
     np.testing.assert_allclose(logits[:, 1] - logits[:, 0], wanted, atol=1e-12)
-    assert {"calibration", "left_mean_D", "right_covariance_DD"} <= set(head.state_dict())
+    assert {"calibration", "left_cohort_ND", "right_cohort_ND"} <= set(head.state_dict())
 
 
 def test_the_pair_head_refuses_what_is_no_pair() -> None:
@@ -188,7 +205,8 @@ class FakeRows:
     def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
         for part in torch.from_numpy(np.arange(len(self.target)) if chosen is None else chosen).split(16):
             batch = FusionOutput(self.fused.fused_BD[part], tokens=self.fused.tokens[part])
-            yield SeenBatch([], both(len(part)), partial(lambda b: b, batch))
+            keys_BM = torch.stack([part // 4, part], dim=1)  # two right rows in a row share their left item
+            yield SeenBatch([], both(len(part)), partial(lambda b: b, batch), keys_BM)
 
 
 def test_calibration_takes_the_cohort_of_right_training_pairs_and_the_weights_of_validation() -> None:
@@ -201,7 +219,8 @@ def test_calibration_takes_the_cohort_of_right_training_pairs_and_the_weights_of
         head.calibrate_from(train, FakeRows(unit_sides(30, seed=1), np.ones(30, dtype=np.int64)))  # one class: nothing
         assert torch.equal(head.calibration, before)
         head.calibrate_from(train, val)
-        torch.testing.assert_close(head.left_mean_D, train.fused.tokens[1::2, 0].mean(0))
+        assert torch.equal(head.left_cohort_ND, train.fused.tokens[1::4, 0])  # each item once
+        assert torch.equal(head.right_cohort_ND, train.fused.tokens[1::2, 1])
         evidence = torch.cat([head.evidence(b.fuse(), b.present_BM) for b in val.batches()]).numpy()
     spread = evidence.std(0)
     model = LogisticRegression(C=100.0).fit(evidence / spread, val.target)

@@ -250,7 +250,7 @@ class ModelRows:
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
             encoded = self.model.encode(inputs, present)
-            yield SeenBatch(encoded, present, partial(self.model.fusion, encoded, present))
+            yield SeenBatch(encoded, present, partial(self.model.fusion, encoded, present), batch["keys"])
 
 
 def natural_target(task: Task, target: np.ndarray, labels: LabelState) -> np.ndarray:

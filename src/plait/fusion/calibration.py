@@ -20,11 +20,15 @@ from plait.fusion.base import FusionOutput
 
 @dataclass
 class SeenBatch:
-    """A batch as the model in evaluation mode sees it; ``fuse`` runs the fusion when asked."""
+    """A batch as the model in evaluation mode sees it; ``fuse`` runs the fusion when asked.
+
+    ``key_BM`` holds the item number of each modality of each row: equal numbers are one item.
+    """
 
     encoded: list[Encoded]
     present_BM: Tensor  # noqa: N815  shape letters
     fuse: Callable[[], FusionOutput]
+    key_BM: Tensor | None = None  # noqa: N815
 
 
 class SeenRows(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,9 @@ from plait.fusion.base import EncodedDims, FusionOutput
 from plait.fusion.calibration import SeenRows
 
 MAX_LOG_SCALE = math.log(100.0)
+NEIGHBOURS = 10
+MAX_COHORT = 4096
+COHORTS = ("left_cohort_ND", "right_cohort_ND")
 
 
 class PairHead(nn.Module):
@@ -41,10 +45,8 @@ class PairHead(nn.Module):
 
     is_linear = False
     calibration: Tensor
-    left_mean_D: Tensor  # noqa: N815  shape letters
-    right_mean_D: Tensor  # noqa: N815
-    left_covariance_DD: Tensor  # noqa: N815
-    right_covariance_DD: Tensor  # noqa: N815
+    left_cohort_ND: Tensor  # noqa: N815  shape letters
+    right_cohort_ND: Tensor  # noqa: N815
 
     def __init__(self, dims: list[EncodedDims], width: int, num_outputs: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -57,9 +59,8 @@ class PairHead(nn.Module):
         self.scale = nn.Parameter(torch.tensor(10.0))
         self.bias = nn.Parameter(torch.tensor(0.0))
         self.register_buffer("calibration", torch.tensor([1.0, 0.0, 0.0, 0.0]))
-        for side in ("left", "right"):
-            self.register_buffer(f"{side}_mean_D", torch.zeros(width))
-            self.register_buffer(f"{side}_covariance_DD", torch.eye(width))
+        for name in COHORTS:
+            self.register_buffer(name, torch.zeros(0, width))
 
     def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return logits [B, 2] whose softmax is (no, yes)."""
@@ -78,45 +79,59 @@ class PairHead(nn.Module):
     def evidence(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """What the calibrated score is made of [B, 3]: the raw score, and the cosine as each side's cohort sees it.
 
-        A bland caption is near to every photo, a sharp one to none. The second number says how far the cosine
-        lies above what the left item gives with the training items of the right side, in standard deviations;
-        the third the other way round (S-norm: Auckenthaler, Carey, Lloyd-Thomas 2000, with both moments in
-        closed form).
+        A bland caption is near to every photo, a sharp one to none. The second number says how far the cosine lies
+        above the mean cosine of the left item with its ten nearest training items of the right side; the third the
+        other way round (CSLS: Conneau, Lample, Ranzato, Denoyer, Jegou 2018, section 2.3, its two terms apart).
         """
         left_BD, right_BD = sides(fused)
         cosine_B = (left_BD * right_BD).sum(1)
         both_B = present_BM.all(1)
         seen = [self.raw(fused)]
-        for item_BD, mean_D, covariance_DD in (
-            (left_BD, self.right_mean_D, self.right_covariance_DD),
-            (right_BD, self.left_mean_D, self.left_covariance_DD),
-        ):
-            spread_B = ((item_BD @ covariance_DD) * item_BD).sum(1).clamp(min=1e-12).sqrt()
-            seen.append(torch.where(both_B, (cosine_B - item_BD @ mean_D) / spread_B, torch.zeros_like(cosine_B)))
+        for item_BD, cohort_ND in ((left_BD, self.right_cohort_ND), (right_BD, self.left_cohort_ND)):
+            if len(cohort_ND) == 0:
+                seen.append(torch.zeros_like(cosine_B))
+                continue
+            near_BK = (item_BD @ cohort_ND.T).topk(min(NEIGHBOURS, len(cohort_ND)), dim=1).values
+            seen.append(torch.where(both_B, cosine_B - near_BK.mean(1), torch.zeros_like(cosine_B)))
         return torch.stack(seen, dim=1)
 
     @torch.no_grad()
     def set_cohort(self, left_ND: Tensor, right_ND: Tensor) -> None:
-        """Take mean and covariance of embedded training items of each side."""
-        for side, items_ND in (("left", left_ND), ("right", right_ND)):
-            mean_D = items_ND.mean(0)
-            centred_ND = items_ND - mean_D
-            getattr(self, f"{side}_mean_D").copy_(mean_D)
-            getattr(self, f"{side}_covariance_DD").copy_(centred_ND.T @ centred_ND / len(items_ND))
+        """Keep embedded training items of each side; of more than 4,096, so many at even distances."""
+        for name, items_ND in zip(COHORTS, (left_ND, right_ND), strict=True):
+            kept = torch.linspace(0, len(items_ND) - 1, min(MAX_COHORT, len(items_ND))).round().long()
+            setattr(self, name, items_ND[kept.to(items_ND.device)].clone())
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """The number of items in a cohort is that of the saved one."""
+        for name in COHORTS:
+            saved = state_dict.get(prefix + name)
+            if saved is not None:
+                own = getattr(self, name)
+                setattr(self, name, own.new_zeros(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
-        """Fit cohort moments on training items, then four weights on validation pairs.
+        """Take the cohorts from training items, then fit four weights on validation pairs.
 
         Training sees its own pairs as nearer than new pairs are, so a threshold learned there is too high for new
         ones (Platt 1999: a logistic regression on held-out scores).
         """
         if len(np.unique(val.target)) < 2 or not (train.target == 1).any():
             return
+        right = np.flatnonzero(train.target == 1)
+        right = right[np.linspace(0, len(right) - 1, min(4 * MAX_COHORT, len(right))).round().astype(np.int64)]
         parts = []
-        for batch in train.batches(np.flatnonzero(train.target == 1)):
+        for batch in train.batches(right):
+            assert batch.key_BM is not None
             complete_B = batch.present_BM.all(1)
-            parts.append([side[complete_B] for side in sides(batch.fuse())])
-        self.set_cohort(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+            keys_BM = batch.key_BM[complete_B.to(batch.key_BM.device)]
+            parts.append((*(side[complete_B] for side in sides(batch.fuse())), keys_BM))
+        left_ND, right_ND, keys_NM = (torch.cat(columns) for columns in zip(*parts, strict=True))
+        if len(keys_NM) == 0:
+            return
+        first = [np.sort(np.unique(keys_NM[:, m].cpu().numpy(), return_index=True)[1]) for m in range(2)]
+        self.set_cohort(left_ND[torch.from_numpy(first[0])], right_ND[torch.from_numpy(first[1])])
         seen = [self.evidence(batch.fuse(), batch.present_BM) for batch in val.batches()]
         evidence = torch.cat(seen).double().cpu().numpy()
         spread = evidence.std(0)
