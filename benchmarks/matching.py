@@ -9,7 +9,7 @@ import plait
 from measure import arguments, metric, quiet, spread, table
 
 RUNS = {
-    "default (product + pair head, alignment)": {},
+    "default (cosine fusion, pair head, alignment)": {},
     "concat + MLP, label head": {"fusion": "concat", "set": ["task.head=label", "train.alignment=0"]},
     "product, label head": {"set": ["task.head=label", "train.alignment=0"]},
     "classic (weighted sum, linear head)": {"recipe": "classic"},
