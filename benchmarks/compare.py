@@ -21,7 +21,7 @@ from measure import arguments, quiet, table
 from plait.data.catalog import fetch_dataset
 
 QUESTIONS_FROM = 400  # training pictures of easy-VQA
-PHOTOS_FROM = 300  # training photos of flickr8k-2k
+PHOTOS_FROM = 200  # training photos of flickr8k-2k
 
 
 def posts(base: Path, _: Path) -> tuple[Any, dict[str, Any]]:
@@ -30,9 +30,9 @@ def posts(base: Path, _: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def houses(base: Path, _: Path) -> tuple[Any, dict[str, Any]]:
-    """All houses, two of the four photos (frontal, kitchen) and the numbers, photos at 96 px, no search, 6 epochs."""
+    """All houses, two of the four photos (frontal, kitchen) and the numbers, photos at 96 px, no search, 5 epochs."""
     return base / "houses" / "houses.csv", {
-        "target": "price", "split": "split", "categorical": "zipcode", "search": 1, "epochs": 6,
+        "target": "price", "split": "split", "categorical": "zipcode", "search": 1, "epochs": 5,
         "ignore": ["bathroom", "bedroom"],
         "set": ["encoders.image_size=96"],
     }  # fmt: skip
@@ -53,7 +53,7 @@ def easy_vqa(base: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def matching(base: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
-    """Captions of 300 training photos of flickr8k-2k, all validation and test photos, at 96 px, no search, 6 epochs."""
+    """Captions of 200 training photos of flickr8k-2k, all validation and test photos, at 96 px, no search, 5 epochs."""
     source, made = base / "flickr8k-2k", folder / "coco"
     (made / "annotations").mkdir(parents=True)
     for split in ("train", "val", "test"):
@@ -65,7 +65,7 @@ def matching(base: Path, folder: Path) -> tuple[Any, dict[str, Any]]:
             found["annotations"] = [a for a in found["annotations"] if a["image_id"] in ids]
         (made / "annotations" / f"captions_{split}.json").write_text(json.dumps(found), encoding="utf-8")
     return made, {
-        "format": "coco", "task": "matching", "search": 1, "epochs": 6,
+        "format": "coco", "task": "matching", "search": 1, "epochs": 5,
         "set": ["encoders.image_size=96", "fusion.width=256"],
     }  # fmt: skip
 
