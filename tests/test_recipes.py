@@ -80,6 +80,11 @@ def test_options_go_with_the_fusion_they_belong_to() -> None:
     assert resolve(mixed, FACTS[0]).fusion.options == {"raw": False, "normalise": False}
 
 
+def test_one_modality_has_nothing_to_gate() -> None:
+    assert resolve(RunSettings(), FACTS[2]).fusion.name == "concat"
+    assert resolve(RunSettings(), FACTS[0]).fusion.name == "gated"
+
+
 def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     done = resolve(RunSettings(), FACTS[5])
     assert (done.fusion.name, done.task.head) == ("cosine", "pair")

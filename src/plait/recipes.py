@@ -58,7 +58,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         side = 96
     chosen: dict[str, dict[str, Any]] = {
         "encoders": {"image_size": side},
-        "fusion": {"name": "gated", "width": 256, "dropout": 0.3},
+        "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
         "task": {"head": "label"},
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
