@@ -16,7 +16,7 @@ from plait.data.table import BadRow, Table
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
-from plait.judging import Jury, judge
+from plait.judging import JUDGES, Jury
 from plait.model import PlaitModel
 from plait.modelcard import describe_model
 from plait.modelfolder import save_model_folder
@@ -260,7 +260,7 @@ class Plait:
 
     def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:
         """The report of one judging, with the facts of this model around it."""
-        judged = judge(jury, progress=progress, seed=self.settings.train.seed)
+        judged = JUDGES.get(self.task.output_kind)(jury, progress=progress, seed=self.settings.train.seed)
         evaluation = {**judged.evaluation, **_left_out(jury)}
         base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
         return {**describe_model(self), **base, "verdict": judged.verdict, "evaluation": evaluation}

@@ -179,12 +179,15 @@ class PlaitModel(PreTrainedModel):
             keys: Item number of each modality of each row [B, M], for the alignment term.
 
         Returns:
-            ``logits`` [B, C], ``weights`` [B, M] or None, ``attention``, and ``loss`` when a target was given.
+            ``logits`` [B, C], ``weights`` [B, M] or None, ``attention``, and ``loss`` when a target was given; the
+            loss alone for a target under a head that owns its loss.
         """
         encoded = self.encode(inputs, present)
         there = present
         present = self._hide(present) if self.training else present
         fused = self.fusion(encoded, present)
+        if target is not None and self.head.owns_loss:
+            return {"loss": self.head.batch_loss(fused, present, target, group, keys)}
         logits_BC = self.head(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from plait.heads.base import Head
 from plait.heads.direct import DirectHead
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
 from plait.registry import Registry
 
-HEADS: Registry[type[LabelHead] | type[PairHead] | type[DirectHead]] = Registry("head")
+HEADS: Registry[type[Head]] = Registry("head")
 HEADS.add("label", LabelHead)
 HEADS.add("pair", PairHead)
 HEADS.add("direct", DirectHead)
 
-__all__ = ["HEADS", "DirectHead", "LabelHead", "PairHead"]
+__all__ = ["HEADS", "DirectHead", "Head", "LabelHead", "PairHead"]

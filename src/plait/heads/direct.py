@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from plait.fusion.base import EncodedDims, FusionOutput
+from plait.heads.base import Head
 
 
-class DirectHead(nn.Module):
+class DirectHead(Head):
     """Hands the fused logits on.
 
     Args:
@@ -33,9 +34,3 @@ class DirectHead(nn.Module):
     def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return logits [B, num_outputs]."""
         return fused.fused_BD
-
-    def alignment_loss(
-        self, fused: FusionOutput, present_BM: Tensor, group_B: Tensor, key_BM: Tensor, right_B: Tensor
-    ) -> Tensor | None:
-        """This head has no alignment term."""
-        return None

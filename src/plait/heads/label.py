@@ -8,9 +8,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from plait.fusion.base import EncodedDims, FusionOutput
+from plait.heads.base import Head
 
 
-class LabelHead(nn.Module):
+class LabelHead(Head):
     """One linear layer from the fused vector to the outputs.
 
     Args:
@@ -29,9 +30,3 @@ class LabelHead(nn.Module):
         """Return logits [B, num_outputs]."""
         logits_BC: Tensor = self.linear(fused.fused_BD)
         return logits_BC
-
-    def alignment_loss(
-        self, fused: FusionOutput, present_BM: Tensor, group_B: Tensor, key_BM: Tensor, right_B: Tensor
-    ) -> Tensor | None:
-        """This head has no alignment term."""
-        return None

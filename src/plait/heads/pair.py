@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from plait.fusion.base import EncodedDims, FusionOutput
 from plait.fusion.calibration import SeenRows
+from plait.heads.base import Head
 
 MAX_LOG_SCALE = math.log(100.0)
 NEIGHBOURS = 10
@@ -25,7 +26,7 @@ MAX_COHORT = 4096
 COHORTS = ("left_cohort_ND", "right_cohort_ND")
 
 
-class PairHead(nn.Module):
+class PairHead(Head):
     """logit = s cos(u_1, u_2) + b for "they match", against 0; calibrated on validation pairs after training.
 
     A row with either side missing has cos = 0.
@@ -43,7 +44,6 @@ class PairHead(nn.Module):
     Reference: Radford et al. 2021 (CLIP), the symmetric cross-entropy; temperature ceiling of 100 likewise.
     """
 
-    is_linear = False
     calibration: Tensor
     left_cohort_ND: Tensor  # noqa: N815  shape letters
     right_cohort_ND: Tensor  # noqa: N815

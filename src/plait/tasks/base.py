@@ -33,7 +33,9 @@ class Task:
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
-        output_kind: What the outputs are: "classes", "labels" or "number".
+        output_kind: What the outputs are: "classes", "labels" or "number"; it chooses how epochs are scored and rows
+            judged.
+        needs_target: Whether rows need a target column.
         selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
     """
 
@@ -51,6 +53,7 @@ class Task:
     modalities: int | None = None
     output_kind: str = "classes"
     selects: str | None = None
+    needs_target: bool = True
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -1,0 +1,22 @@
+"""Fitting: plans, fresh models, calibration, what chooses the epoch, and training step by step."""
+
+from __future__ import annotations
+
+from plait.fitting.build import build_model, check_build, needs_tokens
+from plait.fitting.calibration import calibrate, calibration_notes
+from plait.fitting.fit import fit_companions, fit_model
+from plait.fitting.plan import Plan, natural_target
+from plait.fitting.scores import EPOCH_SCORES
+
+__all__ = [
+    "EPOCH_SCORES",
+    "Plan",
+    "build_model",
+    "calibrate",
+    "calibration_notes",
+    "check_build",
+    "fit_companions",
+    "fit_model",
+    "natural_target",
+    "needs_tokens",
+]

@@ -1,0 +1,108 @@
+"""From settings and a plan to a fresh model, and the check that it can be built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from plait.aids import chosen_aids
+from plait.data.schema import Modality
+from plait.encoders.base import Encoder
+from plait.fitting.plan import Plan
+from plait.fusion import FUSIONS
+from plait.model import PlaitConfig, PlaitModel
+from plait.prepare import TABULAR_WIDTH, Inputs
+from plait.settings import RunSettings
+from plait.tasks import Task
+
+
+def build_model(plan: Plan, names: list[str]) -> PlaitModel:
+    """A fresh model on the named modalities, with trained encoders at their starting weights."""
+    inputs = plan.inputs
+    config = _config(plan.settings, plan.task, inputs, names, plan.labels.num_outputs)
+    config.class_weights = _class_weights(plan) if plan.settings.task.class_weights else None
+    model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    model.fusion.start_from(plan.target[plan.train], config.class_weights)
+    return model
+
+
+def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[Any]) -> None:
+    """Build fusion, head and aids once and throw them away, so that what cannot be built is told before encoding.
+
+    Args:
+        settings: Resolved settings.
+        task: The task.
+        inputs: Loaded encoders; that of numbers and categories may be missing yet.
+        values: Plain targets of the rows meant for training; they tell how many outputs there are.
+
+    Raises:
+        ValueError: The fusion or the head does not suit the task, or an option is wrong.
+    """
+    if not values:
+        return  # told later, with the reason
+    config = _config(settings, task, inputs, [m.name for m in inputs.modalities], task.fit(values).num_outputs)
+    for modality in config.modalities:
+        modality["encoder"] = None  # stands already, and costs time to build
+    with torch.random.fork_rng(devices=[]):  # the run draws the same numbers as without the check
+        PlaitModel(config)
+
+
+def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str], num_outputs: int) -> PlaitConfig:
+    """The model's config, class weights apart."""
+    alone = len(names) == 1
+    fusion_name = settings.fusion.name
+    assert fusion_name is not None
+    options = dict(settings.fusion.options)
+    if alone and "raw" in options:
+        options["raw"] = False
+    head = settings.task.head if not alone else "label"
+    lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
+    return PlaitConfig(
+        modalities=[_modality(m, inputs) for m in inputs.modalities if m.name in names],
+        fusion={
+            "name": fusion_name,
+            "width": settings.fusion.width,
+            "dropout": settings.fusion.dropout,
+            "options": options,
+        },
+        head={"name": head, "dropout": settings.fusion.dropout if head == "pair" else 0.0},
+        task=task.name,
+        num_outputs=num_outputs,
+        modality_dropout=settings.train.modality_dropout or 0.0,
+        alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
+        aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
+    )
+
+
+def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
+    live = modality.name in inputs.live
+    facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
+    if not live and modality.name not in inputs.frozen:  # numbers and categories, before training rows are known
+        return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
+    encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
+    has_tokens = live or inputs.with_tokens
+    return {
+        **facts, "vector_dim": encoder.vector_dim, "token_dim": encoder.token_dim if has_tokens else None,
+        "encoder": encoder.config() if live else None,
+    }  # fmt: skip
+
+
+def needs_tokens(settings: RunSettings) -> bool:
+    """Whether the fusion reads tokens."""
+    assert settings.fusion.name is not None
+    return FUSIONS.get(settings.fusion.name).info.needs_tokens
+
+
+def _class_weights(plan: Plan) -> list[float]:
+    """Inverse class frequency, mean 1; for label sets, negatives over positives."""
+    target = plan.target[plan.train]
+    if plan.task.name == "multilabel":
+        positives = target.sum(0).clip(min=1)
+        return [float(w) for w in (len(target) - positives) / positives]
+    if plan.task.name == "regression":
+        raise ValueError("class weights need classes; leave --set task.class_weights out for a numeric target")
+    counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
+    weights = len(target) / (len(counts) * counts)
+    return [float(w) for w in weights]

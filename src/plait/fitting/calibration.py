@@ -1,0 +1,52 @@
+"""What fusion and head fit on validation rows instead of by gradient on training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+
+from plait.batches import RowBatches
+from plait.fusion import Calibrated, SeenBatch
+from plait.model import PlaitModel
+from plait.tasks import LabelState
+
+JUDGED_AT_ONCE = 1024
+
+
+def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:
+    """Let fusion and head fit on validation rows what must not be fitted by gradient on training rows."""
+    was_training = model.training
+    model.train(False)
+    with torch.no_grad():
+        for part in (model.fusion, model.head):
+            if isinstance(part, Calibrated):
+                part.calibrate_from(ModelRows(model, train), ModelRows(model, val))
+    model.train(was_training)
+
+
+def calibration_notes(model: PlaitModel, labels: LabelState) -> list[str]:
+    """What fusion and head could not fit on validation rows, for the report; none where all was fitted."""
+    names = list(labels.classes) or ["number"]
+    return [n for part in (model.fusion, model.head) if isinstance(part, Calibrated) for n in part.notes(names)]
+
+
+class ModelRows:
+    """Rows as a model sees them, for ``calibrate_from``."""
+
+    def __init__(self, model: PlaitModel, rows: RowBatches) -> None:
+        assert rows.target is not None
+        self.model, self.rows, self.target = model, rows, rows.target.numpy()
+
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
+        """All rows in order, or those at the positions ``chosen``, many at once."""
+        device = next(self.model.parameters()).device
+        positions = list(range(len(self.rows))) if chosen is None else chosen.tolist()
+        for start in range(0, len(positions), JUDGED_AT_ONCE):
+            batch = self.rows.__getitems__(positions[start : start + JUDGED_AT_ONCE])
+            inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+            present = batch["present"].to(device)
+            encoded = self.model.encode(inputs, present)
+            yield SeenBatch(encoded, present, partial(self.model.fusion, encoded, present), batch["keys"])

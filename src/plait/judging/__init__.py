@@ -1,0 +1,8 @@
+"""Judging a fitted model on rows it has not seen; each kind of output has its judge."""
+
+from __future__ import annotations
+
+from plait.judging.jury import JUDGES, Judged, Jury, shown_inputs, shown_text
+from plait.judging.labels import judge_labels, num_resamples
+
+__all__ = ["JUDGES", "Judged", "Jury", "judge_labels", "num_resamples", "shown_inputs", "shown_text"]

@@ -1,0 +1,109 @@
+"""What judging takes and gives, and how the inputs of a judged row are shown.
+
+A family of tasks (labels and numbers, embeddings, text) has its own judge; all take a ``Jury`` and give ``Judged``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from plait.data.media import read_media
+from plait.data.table import Table
+from plait.model import PlaitModel
+from plait.prepare import Prepared
+from plait.registry import Registry
+from plait.report.thumbnail import thumbnail
+from plait.tasks import LabelState, Task
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class Judged:
+    """Outputs on judged rows, and the part of the report made of them."""
+
+    outputs: np.ndarray
+    evaluation: dict[str, Any]
+    verdict: str
+
+
+@dataclass
+class Jury:
+    """Everything needed to judge.
+
+    Attributes:
+        model: The fused model.
+        companions: Models of one modality each, trained alike; may be empty.
+        task: The task.
+        labels: Its label state.
+        prepared: Rows and sources of the whole table.
+        positions: Positions in the table of the rows to judge.
+        target: Encoded targets of those rows, in natural units for a number.
+        values: Target cells of those rows, as read.
+        group: Number of what each of those rows is drawn with (``judging_units``); None where each is alone.
+        schema_slices: Columns to slice the primary metric by.
+        split: What to call the rows ("test").
+        notes: What must be said about these rows.
+    """
+
+    model: PlaitModel
+    companions: dict[str, PlaitModel]
+    task: Task
+    labels: LabelState
+    prepared: Prepared
+    positions: np.ndarray
+    target: np.ndarray
+    values: list[Any]
+    group: np.ndarray | None
+    schema_slices: list[str]
+    split: str
+    notes: list[str] = field(default_factory=list)
+
+
+class Judge(Protocol):
+    """Judges rows whose answers are known."""
+
+    def __call__(self, jury: Jury, *, progress: Progress | None = None, seed: int = 0) -> Judged:
+        """Judge them."""
+
+
+JUDGES: Registry[Judge] = Registry("judge of output kind")
+
+
+def shown_inputs(jury: Jury, position: int) -> list[dict[str, Any]]:
+    """The inputs of the row at a position of the table, for a report."""
+    return [show for name in jury.prepared.rows.items for show in _shown(jury, name, position)]
+
+
+def _shown(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
+    items = jury.prepared.rows.items[name]
+    number = int(items.index_N[position])
+    if number < 0:
+        return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
+    cell = items.cells[number]
+    if items.modality.kind == "tabular":
+        return [{"name": c, "kind": "tabular", "text": shown_text(v)} for c, v in cell.items()]
+    if items.modality.kind == "text":
+        return [{"name": name, "kind": "text", "text": str(cell)[:600]}]
+    return [{"name": name, "kind": "image", "image_jpeg_base64": _picture(cell, jury.prepared.rows.table)}]
+
+
+def _picture(cell: Any, table: Table) -> str | None:
+    """A small JPEG of an image cell in base64, or None when it cannot be read."""
+    try:
+        return thumbnail(read_media(cell, table.root))
+    except ValueError:
+        return None
+
+
+def shown_text(value: Any) -> str:
+    """A target, prediction or cell in words, for a report."""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(v) for v in value) or "(none)"
+    return "" if value is None else str(value)
