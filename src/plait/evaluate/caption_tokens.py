@@ -22,7 +22,7 @@ PUNCTUATION = frozenset({"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--
 
 _PLAIN = str.maketrans(
     {
-        **dict.fromkeys("\u2018\u201a\u201b", "'"),
+        **dict.fromkeys("\u2018\u2019\u201a\u201b", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"'),
         **dict.fromkeys("\u2013\u2014\u2015", "--"),
         "\u2026": "...",
@@ -30,7 +30,6 @@ _PLAIN = str.maketrans(
         "\u00a3": "#",
     }
 )
-_CURLY_APOSTROPHE = re.compile("\u2019(?=(?:s|m|d|ll|ve|re|t)\\b)")
 _ABBREVIATIONS = "|".join(
     "mr mrs ms dr prof st jr sr rev gen col capt lt sgt inc ltd co corp bros vs etc ave blvd ph\\.d "
     "jan feb mar apr aug sept oct nov dec".split()
@@ -87,7 +86,7 @@ def ptb_tokens(text: str) -> list[str]:
         ['a', 'man', "'s", 'dog', 'is', "n't", 'in', 'the', 'u.s.', 'today']
     """
     tokens: list[str] = []
-    for token in _TOKEN.findall(_CURLY_APOSTROPHE.sub("'", text).translate(_PLAIN).lower()):
+    for token in _TOKEN.findall(text.translate(_PLAIN).lower()):
         clitics: list[str] = []
         while token not in _PARTS and (found := _CLITIC.search(token)):
             clitics.insert(0, found.group())
