@@ -19,6 +19,7 @@ import typer
 
 from plait import __version__
 from plait.compare_cli import compare, fusions
+from plait.data_cli import data
 from plait.explain_cli import explain
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
@@ -264,22 +265,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: plait data easy-vqa -o easy-vqa")
-def data(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A ready data set, such as easy-vqa.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Fetch a ready data set (uses the network)."""
-    from plait.data.catalog import fetch_dataset
-
-    with _progress(quiet) as progress:
-        path = fetch_dataset(name, output, progress=lambda what, done, total: progress(done, total, what))
-    if as_json:
-        _print_json({"name": name, "table": str(path)})
-    else:
-        _say(f"{name} -> {path}")
+app.command(epilog="Example: plait data tuxpaint --language en --language zh_CN -o tuxpaint")(data)
 
 
 @app.command(epilog="Example: plait demo --question 'what color is the shape?' picture.png")
