@@ -215,7 +215,7 @@ class Plait:
         """Open rows with known targets and prepare them for judging."""
         if format is None and self.settings.data.format == "coco" and is_folder(table):
             format = "coco"
-        data = DataSettings(format=format, encoding=encoding)
+        data = self._data(table, format, encoding)
         opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
         chosen, split, notes = choose_rows(
             opened.table, rows, schema=self.schema, task=self.task, seed=self.settings.train.seed,
@@ -275,8 +275,7 @@ class Plait:
         return Path(folder)
 
     def _open(self, table: Any, format: str | None, encoding: str | None) -> Table:
-        data = DataSettings(format=format, encoding=encoding)
-        opened = open_source(table, data, task=self.task.name).table
+        opened = open_source(table, self._data(table, format, encoding), task=self.task.name).table
         wanted = [c for m in self.inputs.modalities for c in m.columns]
         if not set(wanted) & set(opened.column_names):
             raise ValueError(
@@ -284,6 +283,12 @@ class Plait:
                 f"{', '.join(opened.column_names)}"
             )
         return opened
+
+    def _data(self, table: Any, format: str | None, encoding: str | None) -> DataSettings:
+        """How to read a table; a file without a header line has the columns of the training table."""
+        delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+        columns = self.settings.data.columns if delimited or format in ("csv", "tsv") else ()
+        return DataSettings(format=format, encoding=encoding, columns=columns)
 
     def _prepare(self, table: Table, policy: str, progress: Progress | None) -> tuple[Prepared, np.ndarray]:
         prepared = prepare(table, self.inputs, progress=progress)

@@ -37,6 +37,8 @@ class DataSettings:
     """Format of the source, or None to tell it from the name."""
     encoding: str | None = None
     """Encoding of a text file, or None: UTF-8, or what the file itself says."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None
     """Column to predict."""
     text: tuple[str, ...] = ()
