@@ -16,6 +16,7 @@ from plait.data.table import BadRow, Table
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
+from plait.judging.cleaned import cleaned_texts
 from plait.judging import JUDGES, Jury
 from plait.model import PlaitModel
 from plait.modelcard import describe_model
@@ -262,6 +263,8 @@ class Plait:
         """The report of one judging, with the facts of this model around it."""
         judged = JUDGES.get(self.task.output_kind)(jury, progress=progress, seed=self.settings.train.seed)
         evaluation = {**judged.evaluation, **_left_out(jury)}
+        if cleaned := cleaned_texts(jury, self.inputs):
+            evaluation["cleaned"] = cleaned
         base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
         return {**describe_model(self), **base, "verdict": judged.verdict, "evaluation": evaluation}
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from plait.data.media import IMAGE_SUFFIXES
+
 SOUNDS = (".wav", ".ogg", ".mp3", ".flac", ".m4a", ".opus")
-PICTURES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+PICTURES = tuple(sorted(IMAGE_SUFFIXES))
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 
 

@@ -197,6 +197,8 @@ def _tarball(path: Path, part: str) -> Iterator[tarfile.TarFile]:
                 raise ValueError(f"{path}: a broken ar header; the file is damaged") from error
             if len(header) < 60 or header[58:] != b"`\n" or size < 0:
                 raise ValueError(f"{path}: a broken ar header; the file is damaged")
+            if size > path.stat().st_size - stream.tell():
+                raise ValueError(f"{path}: ends in the middle of {name}; the file is damaged, fetch it again")
             if name.startswith(f"{part}.tar"):
                 suffix = name.removeprefix(f"{part}.tar")
                 if suffix not in _OPENERS:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class TextProcessor:
     Args:
         folder: Folder with the tokenizer's files.
         max_length: Most tokens of a text, special tokens included; lowered to the tokenizer's own limit.
+        cleaning: What is done to a text first: a name of `plait.processors.cleaning.CLEANINGS`.
 
     Attributes:
         num_truncated: How many texts were cut since the processor was made.
@@ -35,7 +37,7 @@ class TextProcessor:
 
     kind = "text"
 
-    def __init__(self, folder: str | Path, max_length: int = 128) -> None:
+    def __init__(self, folder: str | Path, max_length: int = 128, cleaning: str = "none") -> None:
         if max_length < 4:
             raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")
         self.tokenizer = _read_tokenizer(Path(folder))
@@ -43,6 +45,7 @@ class TextProcessor:
         if limit < max_length:
             logger.warning("max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit)
         self.max_length = limit
+        self.cleaning = cleaning
         self.num_truncated = 0
         self.tokenizer_sha256 = _tokenizer_sha256(self.tokenizer)
 
@@ -59,6 +62,7 @@ class TextProcessor:
             ValueError: A value is not a string.
         """
         check_texts(texts)
+        texts, _ = clean_texts(texts, self.cleaning)
         if not texts:
             empty = torch.zeros((0, 1), dtype=torch.int64)
             return {"input_ids": empty, "attention_mask": empty.clone()}
@@ -88,7 +92,8 @@ class TextProcessor:
 
     def to_json(self) -> dict[str, Any]:
         """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
-        return {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
+        facts = {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
+        return facts | ({} if self.cleaning == "none" else {"cleaning": self.cleaning})
 
     @property
     def fingerprint(self) -> str:
@@ -109,7 +114,7 @@ class TextProcessor:
         """
         if folder is None:
             raise ValueError("a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote")
-        processor = cls(Path(folder) / TOKENIZER_FOLDER, int(description["max_length"]))
+        processor = cls(Path(folder) / TOKENIZER_FOLDER, int(description["max_length"]), cleaning_of(description))
         if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
             raise ValueError(
                 f"the tokenizer in {str(folder)!r} is not the one this model was made with "
