@@ -27,7 +27,9 @@ def main() -> None:
             ).report
             for seed in range(given.seeds)
         ]  # fmt: skip
-        shown = [spread([metric(r, wanted) for r in reports]) for wanted in ("accuracy", "balanced_accuracy", "f1_macro")]
+        shown = [
+            spread([metric(r, wanted) for r in reports]) for wanted in ("accuracy", "balanced_accuracy", "f1_macro")
+        ]
         ordered = "task.ordinal=true" in changes
         shown += [spread([metric(r, wanted) for r in reports]) if ordered else "" for wanted in ORDERED]
         body.append([name, *shown])

@@ -19,8 +19,8 @@ def data(
         list[str] | None,
         typer.Option(
             metavar="CODE",
-            help="tuxpaint: language of the descriptions, repeat for more (default en and zh_CN); codes such as en, fr, "
-            "zh_CN (simplified Chinese), zh_TW, pt_BR, sr@latin.",
+            help="tuxpaint: language of the descriptions, repeat for more (default en and zh_CN); codes such as en, "
+            "fr, zh_CN (simplified Chinese), zh_TW, pt_BR, sr@latin.",
         ),
     ] = None,
     from_file: Annotated[

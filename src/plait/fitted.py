@@ -16,8 +16,8 @@ from plait.data.table import BadRow, Table
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
-from plait.judging.cleaned import cleaned_texts
 from plait.judging import JUDGES, Jury
+from plait.judging.cleaned import cleaned_texts
 from plait.model import PlaitModel
 from plait.modelcard import describe_model
 from plait.modelfolder import save_model_folder

@@ -2,7 +2,8 @@
 
 ``classic`` is the founding recipe: frozen text encoder and CNN, a weighted sum with one learned alpha, a
 linear softmax classifier, cross-entropy, SGD with momentum. ``default`` is what did best on real data
-(docs/LOG.md). ``sentiment`` is default for posts: texts cleaned, rare classes weighed up. A recipe never overrides what the user set.
+(docs/LOG.md). ``sentiment`` is default for posts: texts cleaned, rare classes weighed up. A recipe
+never overrides what the user set.
 """
 
 from __future__ import annotations

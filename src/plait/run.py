@@ -216,7 +216,9 @@ def _task(name: str, settings: TaskSettings) -> Task:
     if not settings.ordinal:
         return TASKS.get(name)
     if name != "classification":
-        raise ValueError(f"task.ordinal is for classification; the task is {name}. Leave it out, or type --task classification")
+        raise ValueError(
+            f"task.ordinal is for classification; the task is {name}. Leave it out, or type --task classification"
+        )
     return ordinal_task(settings.order)
 
 

@@ -73,7 +73,7 @@ def stamps() -> dict[str, Content]:
     files[f"{STAMPS}/food/thing1.ogg"] = b"crunch"
     files[f"{STAMPS}/food/thing1_mirror.png"] = png(99)
     files[f"{STAMPS}/food/drawn.svg"] = SVG
-    files[f"{STAMPS}/food/drawn.txt"] = "A drawing.".encode()
+    files[f"{STAMPS}/food/drawn.txt"] = b"A drawing."
     files[f"{STAMPS}/food/broken.svg"] = b"<svg"
     files[f"{STAMPS}/food/both.svg"], files[f"{STAMPS}/food/both.png"] = SVG, png(200)
     return files
@@ -197,8 +197,12 @@ def test_limits_and_damage(deb: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         unpack(deb, {"9.9-1": "0" * 64})
     with pytest.raises(ValueError, match="no such file"):
         unpack(tmp_path / "none.deb")
-    for content, said in ((b"PK\x03\x04", "no ar archive"), (deb.read_bytes()[:40], "broken ar header"),
-                          (deb.read_bytes()[:-400], "ends in the middle of data.tar.xz"), (b"!<arch>\n", r"no control.tar")):  # fmt: skip
+    for content, said in (
+        (b"PK\x03\x04", "no ar archive"),
+        (deb.read_bytes()[:40], "broken ar header"),
+        (deb.read_bytes()[:-400], "ends in the middle of data.tar.xz"),
+        (b"!<arch>\n", "no control.tar"),
+    ):
         (tmp_path / "bad.deb").write_bytes(content)
         with pytest.raises(ValueError, match=said):
             unpack(tmp_path / "bad.deb")

@@ -163,8 +163,8 @@ def _is_ready(out: Path, record: ReadyDataSet, options: dict[str, Any]) -> bool:
     for key in ("languages", "seed"):
         if key in options and card.get(key) != json.loads(json.dumps(options[key])):
             raise ValueError(
-                f"{out} holds {record.name!r} with {key} {card.get(key)}, not {options[key]}; nothing there was changed. "
-                "Choose another folder with -o, or delete that one"
+                f"{out} holds {record.name!r} with {key} {card.get(key)}, not {options[key]}; nothing there was "
+                "changed. Choose another folder with -o, or delete that one"
             )
     table = out / TABLE
     intact = table.is_file() and hashlib.sha256(table.read_bytes()).hexdigest() == card.get("table_sha256")
@@ -247,7 +247,7 @@ DATASETS.add(
         requirement=PACKAGE,
         licence="GPL-2",
         homepage="https://tuxpaint.org/stamps/",
-        summary="about 950 pictures in 16 categories, described in 77 languages, most of them aloud too, some with a sound",
+        summary="about 950 pictures in 15 categories, described in 77 languages, most of them aloud, some with a sound",
         target="category",
         write=lambda folder, progress, options: write_tuxpaint(folder, progress, **options),
         options=("languages", "from_file", "seed"),

@@ -226,7 +226,7 @@ def _own_totals(columns: dict[str, list[Any]], answers: list[Any]) -> Finding:
         else f" Together they take away {together:.0%} of the error, the best alone {single:.0%}."
     )
     detail = (
-        f"{shown}. Each seems to count the rows of one class with the row at hand inside, so the target can be read off."
+        f"{shown}. Each seems to count the rows of one class with the row at hand inside; the target can be read off."
         f"{gain} Take the row's own target off its total, or leave these columns out"
     )
     return Finding("P017", "warning", title, detail, [])

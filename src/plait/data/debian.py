@@ -86,9 +86,7 @@ def fetch_deb(
     return place
 
 
-def _run_apt(
-    command: list[str], folder: Path, num_bytes: int, progress: Progress, timeout_s: float
-) -> tuple[int, str]:
+def _run_apt(command: list[str], folder: Path, num_bytes: int, progress: Progress, timeout_s: float) -> tuple[int, str]:
     what, total = f"fetching {command[-1]}, MB", num_bytes // 1_000_000
     ends = time.monotonic() + timeout_s
     with (

@@ -96,8 +96,8 @@ def joint_score(columns: dict[str, list[Any]], target: list[Any], *, regression:
         regression: Whether the target is a number (else a class).
 
     Returns:
-        The share of the baseline's error taken away by a shallow tree or a linear model, whichever takes more; None with
-        fewer than 40 rows, fewer than two columns or a constant target.
+        The share of the baseline's error taken away by a shallow tree or a linear model, whichever takes more; None
+        with fewer than 40 rows, fewer than two columns or a constant target.
     """
     if len(columns) < 2:
         return None

@@ -7,7 +7,7 @@ bootstraps over just those rows, Wilson's at 0 and 1. F1 is drawn over all rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -78,7 +78,9 @@ def per_class(
     def f1(rows: NDArray[np.int64]) -> dict[str, float | None]:
         t, g = truth_NC[rows], guess_NC[rows]
         hits_C, sizes_C = (t & g).sum(0), t.sum(0) + g.sum(0)
-        return {str(c): None if n == 0 else float(2 * h / n) for c, (h, n) in enumerate(zip(hits_C, sizes_C, strict=True))}
+        return {
+            str(c): None if n == 0 else float(2 * h / n) for c, (h, n) in enumerate(zip(hits_C, sizes_C, strict=True))
+        }
 
     if draws:
         drawn = metric_intervals(f1, len(truth_NC), groups=groups, resamples=draws, seed=seed)

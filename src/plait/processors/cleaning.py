@@ -29,7 +29,6 @@ _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s<>\"\uff0c\u3002]+", re.I)
 _USER = re.compile(r"(?<![\w.+@])@\w+(?:[.-]\w+)*")
 _WIDE_TAG = re.compile(r"#([^#\s]*[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af][^#\s]*)#")
 _TAG = re.compile(r"(?<![\w&])[#\uff03](\w*[^\W\d]\w*)")
-_WORDS = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\dA-Za-z_]+")
 _JOINERS = {0x200D, 0xFE0E, 0xFE0F, 0x20E3}
 _RANGES = ((0x2300, 0x23FF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0x1F000, 0x1FAFF))
 _TONES = (0x1F3FB, 0x1F3FF)
@@ -97,7 +96,13 @@ def hashtag_words(tag: str) -> str:
         >>> hashtag_words("GoodMorning"), hashtag_words("NASALaunch_2024"), hashtag_words("sunday")
         ('good morning', 'nasa launch 2024', 'sunday')
     """
-    return " ".join(_WORDS.findall(tag)).lower()
+    spaced = ""
+    for before, letter, after in zip(" " + tag, tag, tag[1:] + " ", strict=False):
+        begins = letter.isupper() and (before.islower() or before.isupper() and after.islower())
+        if begins or letter.isdigit() != before.isdigit():
+            spaced += " "
+        spaced += letter
+    return " ".join(spaced.replace("_", " ").split()).lower()
 
 
 def _spell_emoji(text: str, counts: Counter[str]) -> str:

@@ -22,10 +22,12 @@ def class_table(report: dict[str, Any]) -> str:
         body.append([label, number(row.get("support")), number(row.get("predicted")), *cells])
     head = ["Class", "Rows", "Predicted", "Precision", "Recall", "F1"]
     rule = (
-        "Precision: how many of the rows given this class are of it. Recall: how many of its rows were found. F1: their "
-        "harmonic mean. In brackets 95% intervals; a dash where there are no rows to measure on."
+        "Precision: how many of the rows given this class are of it. Recall: how many of its rows were found. F1: "
+        "their harmonic mean. In brackets 95% intervals; a dash where there are no rows to measure on."
     )
-    more = f"<p><small>{len(rows) - _MOST_CLASSES:,} more in report.json</small></p>" if len(rows) > _MOST_CLASSES else ""
+    more = (
+        f"<p><small>{len(rows) - _MOST_CLASSES:,} more in report.json</small></p>" if len(rows) > _MOST_CLASSES else ""
+    )
     return f'<p class="lead">{rule}</p>{html_table(head, body, numbers={1, 2, 3, 4, 5})}{more}'
 
 

@@ -1,9 +1,10 @@
 """Classification of classes that have an order: a loss that knows how far off a guess is, and metrics that say it.
 
-The outputs stay a softmax over C classes, so every fusion and head (late fusions too) works unchanged. That is why the
-squared earth mover's distance was chosen and not CORAL (Cao et al. 2020), which needs one shared weight vector and C - 1
-thresholds in place of the head. The distance compares the cumulative probabilities of guess and truth, so a mass that is
-two ranks off costs more than one that is one rank off; cross-entropy stays beside it, for where the distance is flat:
+The outputs stay a softmax over C classes, so every fusion and head (late fusions too) works unchanged. That is why
+the squared earth mover's distance was chosen and not CORAL (Cao et al. 2020), which needs one shared weight vector and
+C - 1 thresholds in place of the head. The distance compares the cumulative probabilities of guess and truth, so a mass
+that is two ranks off costs more than one that is one rank off; cross-entropy stays beside it, for where the distance
+is flat:
 
     loss = -log p_y + sum_c (P_c - T_c)^2        P, T cumulative sums of p and of the one-hot truth
 
