@@ -131,7 +131,11 @@ def test_languages_and_seed_are_chosen_and_kept(deb: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("language", "said"),
-    [("zh_cn", "no language code"), ("zh_TW", "unknown language 'zh_TW'. Did you mean 'zh_CN'"), ("", "no language")],
+    [
+        ("zh_cn", "unknown language 'zh_cn'. Did you mean 'zh_CN'"),
+        ("zh_TW", "unknown language 'zh_TW'. Did you mean 'zh_CN'"),
+        ("", "unknown language ''"),
+    ],
 )
 def test_unknown_language(deb: Path, tmp_path: Path, language: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
@@ -257,3 +261,16 @@ def test_every_stamp_is_counted_once(deb: Path, tmp_path: Path) -> None:
     found = tuxpaint.read_stamps(tmp_path / "x" / STAMPS, counts)
     assert len(found) == len({s.id for s in found}) == 23
     assert json.dumps(sorted(counts.items())) == '[["pictures left out: mirrored or flipped twin", 1]]'
+
+
+def test_the_command_prints_the_counts(deb: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from plait.cli import app
+
+    given = ["data", "tuxpaint", "--from", str(deb), "--language", "en", "-o", str(tmp_path / "out"), "--quiet"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0, done.output
+    assert "pictures: 22\n" in done.output and "speech in fr: 19\n" in done.output
+    done = CliRunner().invoke(app, [*given, "--json"])
+    assert json.loads(done.stdout)["counts"]["with text in en"] == 21

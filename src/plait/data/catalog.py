@@ -81,13 +81,12 @@ def fetch_dataset(
         >>> fetch_dataset("easy-vqa", "data/easy-vqa")  # doctest: +SKIP
     """
     record = DATASETS.get(name)
-    given = {"languages": tuple(languages) or None, "from_file": from_file, "seed": seed}
-    options = {key: value for key, value in given.items() if value is not None}
+    package = Path(from_file).expanduser() if from_file is not None else None
+    given = {"languages": tuple(languages) or None, "from_file": package, "seed": seed}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     for key in options:
         if key not in record.options:
             raise ValueError(f"the data set {name!r} takes no {key.replace('_', ' ')}; leave that option out")
-    if "from_file" in options:
-        options["from_file"] = Path(options["from_file"]).expanduser()
     out = Path(out_dir).expanduser().resolve()
     if _is_ready(out, record, options):
         return out / TABLE
@@ -247,7 +246,7 @@ DATASETS.add(
         requirement=PACKAGE,
         licence="GPL-2",
         homepage="https://tuxpaint.org/stamps/",
-        summary="about 950 pictures in 15 categories, described in 77 languages, most of them aloud, some with a sound",
+        summary="about 950 pictures in 16 categories, described in 77 languages, most of them aloud, some with a sound",
         target="category",
         write=lambda folder, progress, options: write_tuxpaint(folder, progress, **options),
         options=("languages", "from_file", "seed"),

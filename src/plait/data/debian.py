@@ -204,7 +204,8 @@ def _tarball(path: Path, part: str) -> Iterator[tarfile.TarFile]:
                         yield tar
                     return
                 mode: Any = _OPENERS[suffix]
-                with tarfile.open(fileobj=_Section(stream, size), mode=mode) as tar:
+                section: Any = _Section(stream, size)
+                with tarfile.open(fileobj=section, mode=mode) as tar:
                     yield tar
                 return
             stream.seek(size + size % 2, os.SEEK_CUR)

@@ -102,8 +102,8 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
         row += 1
     if row == 0:
         raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
-    columns = {name: type_column([fields[i] for fields in kept]) for i, name in enumerate(header)}
-    return Parsed(pa.table(columns), tuple(bad), tuple(numbers) if bad else None)
+    typed = {name: type_column([fields[i] for fields in kept]) for i, name in enumerate(header)}
+    return Parsed(pa.table(typed), tuple(bad), tuple(numbers) if bad else None)
 
 
 def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> list[str] | None:
