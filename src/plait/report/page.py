@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import facts, results
+from plait.report import classes, facts, results
 from plait.report.style import CSS
 from plait.report.words import esc
 
@@ -20,8 +20,10 @@ SECTIONS: Sections = (
     ("modalities", "Together and alone", results.modalities),
     ("training", "Training", results.training),
     ("errors", "Truth and prediction", results.errors),
+    ("classes", "Class by class", classes.class_table),
     ("slices", "By column", results.slice_table),
     ("examples", "Examples", results.examples),
+    ("cleaned", "Texts before and after cleaning", classes.cleaned),
     ("left-out", "Rows left out and counts", facts.left_out),
     ("data", "Data", facts.data),
     ("model", "Model", facts.model),

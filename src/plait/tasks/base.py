@@ -36,6 +36,8 @@ class Task:
         output_kind: What the outputs are: "classes", "labels" or "number"; it chooses how epochs are scored and rows
             judged.
         needs_target: Whether rows need a target column.
+        variant: Name it is registered under, where that is not its name: classification with ordered classes is
+            "ordinal".
         selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
     """
 
@@ -54,6 +56,12 @@ class Task:
     output_kind: str = "classes"
     selects: str | None = None
     needs_target: bool = True
+    variant: str | None = None
+
+    @property
+    def record(self) -> str:
+        """The name it is registered under."""
+        return self.variant or self.name
 
 
 TASKS: Registry[Task] = Registry("task")
