@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from plait.index.build import build_index
 from plait.index.embedder import Embedder
 from plait.index.exact import TopK, top_k
 from plait.index.hit import Hit
-from plait.index.index import Index, build_index, open_index
+from plait.index.index import Index, open_index
 from plait.index.intake import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
 

@@ -7,12 +7,14 @@ vectors of one modality, and is searched with vectors of any modality of the sam
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table
+from plait.index.manifest import Manifest
 from plait.registry import unknown_name
 
 Progress = Callable[[int, int, str], None]
@@ -116,3 +118,19 @@ def embed_checked(embedder: Embedder, table: Table, modality: str) -> tuple[np.n
         worst = float(length[good][np.argmax(np.abs(length[good] - 1))])
         raise ValueError(f"the model gave a vector of length {worst:.4g}; an index needs unit vectors")
     return vectors, bad
+
+
+def check_model(embedder: Embedder, manifest: Manifest, model: Any, folder: Path) -> Embedder:
+    """The model, when it is the one that made the vectors.
+
+    Raises:
+        ValueError: It is another.
+    """
+    if embedder.fingerprint == manifest.fingerprint and embedder.dim == manifest.dim:
+        return embedder
+    named = model if isinstance(model, str | Path) else "MODEL"
+    place = f"the model at {named}" if isinstance(model, str | Path) else "the model given"
+    raise ValueError(
+        f"this index was built with model {manifest.fingerprint[:12]}, {place} is {embedder.fingerprint[:12]}: build "
+        f"the index again with plait index build {named} SOURCE -o {folder}, or name the right model with --model"
+    )

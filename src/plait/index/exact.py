@@ -24,8 +24,8 @@ GATHER_BELOW = 0.25  # under this share of allowed rows a block's rows are picke
 class TopK:
     """The best of each query: scores float64 [Q, k], descending, and positions int64 [Q, k]."""
 
-    scores_QK: np.ndarray
-    positions_QK: np.ndarray
+    scores_QK: np.ndarray  # noqa: N815
+    positions_QK: np.ndarray  # noqa: N815
 
 
 def top_k(

@@ -44,13 +44,15 @@ class Hit:
             "metadata": {name: _plain(value) for name, value in self.metadata.items()},
         }  # fmt: skip
 
-    def text(self, without: str | None = None) -> str:
-        """The first text of its metadata that is not its own id or path; "" without one."""
-        for name, value in self.metadata.items():
-            value = value[0] if isinstance(value, list) and value else value
-            if isinstance(value, str) and value.strip() and value != self.id and name != without:
-                return value
-        return ""
+    def text(self) -> str:
+        """A text of its metadata that is not its own id or path: the first of several words, else the first; or ""."""
+        found = [
+            value
+            for cell in self.metadata.values()
+            if isinstance(value := cell[0] if isinstance(cell, list) and cell else cell, str)
+            and value.strip() and value != self.id
+        ]  # fmt: skip
+        return next((text for text in found if len(text.split()) > 1), found[0] if found else "")
 
 
 def hits_of(found: list[Found], manifest: Manifest) -> list[Hit]:

@@ -1,44 +1,33 @@
-"""An index: embedded items that can be searched, added to, updated and judged; ``build_index`` and ``open_index``.
+"""An index: embedded items that can be searched, added to, updated and judged.
 
-The index remembers the fingerprint of the model that made its vectors. Another model's queries would give scores without
-meaning, so they are refused. Opening and searching take no lock; whatever writes holds the folder's lock.
+The index remembers the fingerprint of the model that made its vectors. Another model's queries would give scores
+without meaning, so they are refused. Opening and searching take no lock; whatever writes holds the folder's lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from plait.index.embedder import Embedder, load_embedder, pick_modality
+from plait.index.backends import BACKENDS
+from plait.index.embedder import Embedder, check_model, load_embedder
 from plait.index.folder import FolderStorage
 from plait.index.hit import Hit, hits_of
-from plait.index.intake import BLOCK, Intake, take_in
-from plait.index.lock import write_lock, write_message
-from plait.index.manifest import NAME, IndexFolderError, Manifest, read_manifest, write_manifest
+from plait.index.intake import BLOCK, Intake
+from plait.index.intake import take_in as intake
+from plait.index.lock import write_lock
+from plait.index.manifest import Manifest, read_manifest
 from plait.index.query import query_vector
 from plait.index.source import IndexSource, read_source
-from plait.index.storage import Change, Storage
-from plait.registry import Registry
+from plait.index.storage import Change
 
 Progress = Callable[[int, int, str], None]
 MANY_SEGMENTS = 64  # a build that leaves more is compacted at its end
 DEFAULT_K = 12
-
-
-def _lance(folder: Path) -> Storage:
-    from plait.index.lance import LanceStorage
-
-    return LanceStorage(folder)
-
-
-BACKENDS: Registry[Callable[[Path], Storage]] = Registry("backend")
-BACKENDS.add("exact", FolderStorage)
-BACKENDS.add("lance", _lance)
 
 
 class Index:
@@ -135,10 +124,10 @@ class Index:
             IndexFolderError: The folder cannot be written, or another process writes.
         """
         made = read_source(source, self.manifest.modality, prefix=prefix, **reading)
-        with self._writing():
-            number = self._number(made.source)
+        with self.writing():
+            number = self.number_of(made.source)
             number = len(self.manifest.sources) if number is None else number
-            return self._take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+            return self.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
 
     def update(self, source: Any, *, prune: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
                block: int = BLOCK, **reading: Any) -> Intake:  # fmt: skip
@@ -155,16 +144,18 @@ class Index:
         Raises:
             ValueError: The index was not built from that source.
         """
-        shown = str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
-        number = self._number(shown)
+        shown = (
+            str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
+        )
+        number = self.number_of(shown)
         if number is None:
             known = ", ".join(fact.source for fact in self.manifest.sources) or "none"
             raise ValueError(f"{shown} is no source of this index; known: {known}. Type plait index add for a new one")
         fact = self.manifest.sources[number]
         reading = {"column": fact.column, "prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
         made = read_source(source, self.manifest.modality, **reading)
-        with self._writing():
-            return self._take_in(
+        with self.writing():
+            return self.take_in(
                 made, number, is_update=True, prune=prune, progress=progress, on_bad_row=on_bad_row, block=block
             )
 
@@ -177,11 +168,13 @@ class Index:
         ids = [ids] if isinstance(ids, str) else list(ids)
         if not ids and where is None:
             raise ValueError("nothing is named to delete; give --id ID, or --where with a filter")
-        with self._writing():
+        with self.writing():
             known = self.storage.known()
             unknown = [name for name in ids if name not in known]
             if unknown:
-                raise ValueError(f"{len(unknown)} ids are not in the index, {unknown[0]!r} for one; nothing was deleted")
+                raise ValueError(
+                    f"{len(unknown)} ids are not in the index, {unknown[0]!r} for one; nothing was deleted"
+                )
             doomed = dict.fromkeys([*ids, *(self.storage.where(where) if where is not None and len(self) else [])])
             if doomed:
                 self.storage.commit(Change(delete=list(doomed)), self.manifest)
@@ -189,8 +182,21 @@ class Index:
 
     def compact(self) -> None:
         """Give back the room of deleted items and merge small files."""
-        with self._writing():
+        with self.writing():
             self.storage.compact()
+
+    def build_ann(self, kind: str = "ivf_pq", **settings: Any) -> None:
+        """Make an approximate index; see :meth:`plait.index.lance.LanceStorage.build_ann`.
+
+        Raises:
+            ValueError: The backend is not "lance", no such kind, or too few items.
+        """
+        if not hasattr(self.storage, "build_ann"):
+            raise ValueError(
+                "this index searches exactly; an approximate one needs plait index build ... --backend lance"
+            )
+        with self.writing():
+            self.storage.build_ann(kind, **settings)
 
     def near_duplicates(self, threshold: float = 0.95, *, progress: Progress | None = None) -> Any:
         """Groups of contents that are alike; see :func:`plait.index.duplicates.near_duplicates`."""
@@ -198,7 +204,9 @@ class Index:
 
         return near_duplicates(self.storage.view(), threshold, progress=progress)
 
-    def knn(self, label: str, *, k: int = 10, table: Any = None, progress: Progress | None = None, **reading: Any) -> Any:
+    def knn(
+        self, label: str, *, k: int = 10, table: Any = None, progress: Progress | None = None, **reading: Any
+    ) -> Any:
         """How well neighbours tell a label; see :func:`plait.index.knn.knn_leave_one_out`.
 
         Args:
@@ -247,17 +255,23 @@ class Index:
         }  # fmt: skip
         return {**made, "damaged": self.storage.verify()} if verify else made
 
-    def _number(self, source: str) -> int | None:
+    def use(self, embedder: Embedder) -> None:
+        """Take a loaded model for the queries; it is the one that built the index."""
+        self._embedder = embedder
+
+    def number_of(self, source: str) -> int | None:
+        """The number of a source in the manifest, or None."""
         return next((i for i, fact in enumerate(self.manifest.sources) if fact.source == source), None)
 
-    def _take_in(self, source: IndexSource, number: int, **how: Any) -> Intake:
-        report = take_in(self.storage, self.embedder, source, number=number, **how)
+    def take_in(self, source: IndexSource, number: int, **how: Any) -> Intake:
+        """Take a source in, under the lock; see :func:`plait.index.intake.take_in`."""
+        report = intake(self.storage, self.embedder, source, number=number, **how)
         if len(self.manifest.segments) > MANY_SEGMENTS:
             self.storage.compact()
         return report
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """Hold the lock, on the newest state, free of what killed writers left."""
         with write_lock(self.folder):
             if read_manifest(self.folder).generation != self.manifest.generation:
@@ -265,22 +279,6 @@ class Index:
             if isinstance(self.storage, FolderStorage):
                 self.storage.sweep()
             yield
-
-
-def check_model(embedder: Embedder, manifest: Manifest, model: Any, folder: Path) -> Embedder:
-    """The model, when it is the one that made the vectors.
-
-    Raises:
-        ValueError: It is another.
-    """
-    if embedder.fingerprint == manifest.fingerprint and embedder.dim == manifest.dim:
-        return embedder
-    named = model if isinstance(model, str | Path) else "MODEL"
-    place = f"the model at {named}" if isinstance(model, str | Path) else "the model given"
-    raise ValueError(
-        f"this index was built with model {manifest.fingerprint[:12]}, {place} is {embedder.fingerprint[:12]}: build the "
-        f"index again with plait index build {named} SOURCE -o {folder}, or name the right model with --model"
-    )
 
 
 def open_index(folder: str | Path, model: Any = None) -> Index:
@@ -295,88 +293,3 @@ def open_index(folder: str | Path, model: Any = None) -> Index:
         DamagedIndexError: Its files do not fit together.
     """
     return Index(Path(folder), model)
-
-
-def build_index(
-    model: Any,
-    source: Any,
-    output: str | Path,
-    *,
-    modality: str | None = None,
-    backend: str = "exact",
-    uri: str | None = None,
-    on_bad_row: str = "skip",
-    block: int = BLOCK,
-    progress: Progress | None = None,
-    **reading: Any,
-) -> tuple[Index, Intake]:
-    """Build an index, or go on with a build that was stopped.
-
-    Args:
-        model: A retrieval model or its folder.
-        source: A folder of files, a table, or a COCO folder or captions file.
-        output: Folder of the index.
-        modality: What of each row is embedded; by default the image side.
-        backend: "exact", or "lance" (``pip install plait[lance]``).
-        uri: With LanceDB, where its table lies (``s3://...``); by default in the folder.
-        on_bad_row: "skip" (left out, listed, counted) or "error".
-        block: Rows a commit.
-        progress: Called with (done, total, what).
-        reading: id, column, prefix, format, encoding, annotations; see :func:`plait.index.source.read_source`.
-
-    Returns:
-        The index, and what became of the rows.
-
-    Raises:
-        ValueError: A model that does not embed, another model, source or modality than the index has, a folder
-            that holds other files.
-        IndexFolderError: The folder cannot be written, or another process writes.
-    """
-    folder = Path(output)
-    BACKENDS.get(backend)  # a wrong name is told before the model is loaded
-    if uri is not None and backend != "lance":
-        raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
-    embedder = load_embedder(model)
-    chosen = pick_modality(embedder, modality, "image")
-    there = read_manifest(folder) if (folder / NAME).is_file() else None
-    if there is not None:
-        check_model(embedder, there, model, folder)
-        if there.modality != chosen and modality is not None:
-            raise ValueError(f"{folder} indexes {there.modality.name!r}, not {chosen.name!r}; choose another --output")
-        if there.backend != backend:
-            raise ValueError(f"{folder} has the backend {there.backend!r}, not {backend!r}; choose another --output")
-        chosen = there.modality
-    made = read_source(source, chosen, **reading)
-    _prepare(folder, is_new=there is None)
-    with write_lock(folder):
-        if not (folder / NAME).is_file():
-            hint = str(Path(model).absolute()) if isinstance(model, str | Path) else None
-            start = Manifest(embedder.fingerprint, hint, chosen, embedder.dim, backend, uri)
-            try:
-                write_manifest(folder, start)
-            except OSError as error:
-                raise IndexFolderError(write_message(folder, error)) from error
-    index = Index(folder, model)
-    index._embedder = embedder
-    known = [fact.source for fact in index.manifest.sources]
-    if known and made.source not in known:
-        raise ValueError(f"{folder} was built from {known[0]}; type plait index add {folder} SOURCE for a further source")
-    with index._writing():
-        number = index._number(made.source) or 0
-        report = index._take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
-    if isinstance(model, str | Path) and index.manifest.model is None:
-        with index._writing():
-            index.storage.commit(Change(), replace(index.manifest, model=str(Path(model).absolute())))
-    return index, report
-
-
-def _prepare(folder: Path, *, is_new: bool) -> None:
-    """Make the folder; one that holds something else is refused."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IndexFolderError(write_message(folder, error)) from error
-    ours = ("lock", "tmp-", "lance")
-    strange = sorted(path.name for path in folder.iterdir() if not path.name.startswith(ours))
-    if is_new and strange:
-        raise ValueError(f"{folder} holds other files ({strange[0]} for one) and no index; choose another --output")

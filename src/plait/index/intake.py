@@ -1,7 +1,7 @@
 """Taking rows into an index, block by block: read, hash, leave out what is known, embed what is new, commit.
 
-Every block is one commit that also says how far the source is done, so a killed run goes on at the next block. A content
-is embedded once, whoever shows it. Rows that cannot be read are listed with their number and reason.
+Every block is one commit that also says how far the source is done, so a killed run goes on at the next block. A
+content is embedded once, whoever shows it. Rows that cannot be read are listed with their number and reason.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What goes into an index: a folder of files, a table, or COCO captions, as one table with one row and one id an item.
+"""What goes into an index: a folder of files, a table, or COCO captions, as one table, one row and one id an item.
 
-A folder needs nothing else in it: every picture below it is an item, its path the id, the folder it lies in a column. Of
-COCO, a photo is one item with its captions beside it, or, for a text modality, each caption is one. Ids come from
+A folder needs nothing else in it: every picture below it is an item, its path the id, the folder it lies in a column.
+Of COCO, a photo is one item with its captions beside it, or, for a text modality, each caption is one. Ids come from
 ``--id COL``, else from a column ``id`` of different values, else from the paths, else from the row numbers.
 """
 
