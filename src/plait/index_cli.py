@@ -262,8 +262,8 @@ def index_ann(
     kind: Annotated[str, typer.Option(help="ivf_pq, ivf_flat or hnsw.")] = "ivf_pq",
     partitions: Annotated[int | None, typer.Option(help="Parts of the space.")] = None,
     sub_vectors: Annotated[int | None, typer.Option(help="PQ: codes a vector.")] = None,
-    m: Annotated[int, typer.Option("--m", help="HNSW: neighbours a vector.")] = 20,
-    ef_construction: Annotated[int, typer.Option(help="HNSW: candidates while building.")] = 300,
+    m: Annotated[int | None, typer.Option("--m", help="HNSW: neighbours a vector.")] = None,
+    ef_construction: Annotated[int | None, typer.Option(help="HNSW: candidates while building.")] = None,
     as_json: Json = False,
 ) -> None:
     """Make an approximate index of a LanceDB table: faster on millions, may miss some."""

@@ -78,6 +78,8 @@ def test_what_is_refused(photos: Path, tmp_path: Path, embedder: ColourEmbedder)
         index.search("red", where="nope = 'x'")
     with pytest.raises(ValueError, match="the index has 5 items; ivf_pq needs 256"):
         index.build_ann("ivf_pq")
+    with pytest.raises(ValueError, match="ivf_flat has no setting 'm'"):
+        index.build_ann("ivf_flat", m=3)
     with pytest.raises(ValueError, match="unknown approximate index 'annoy'"):
         index.build_ann("annoy")
     with pytest.raises(ValueError, match="searches on the CPU"):

@@ -29,16 +29,24 @@ _DISTANCE = "_distance"
 
 @dataclass(frozen=True)
 class AnnKind:
-    """An approximate index of LanceDB: its name there, and the fewest vectors that it can be trained on."""
+    """An approximate index of LanceDB.
 
-    lance_name: str
+    Attributes:
+        config: Its class in ``lancedb.index``.
+        least: The fewest vectors that it can be trained on.
+        settings: What it takes besides the number of partitions.
+    """
+
+    config: str
     least: int
+    settings: tuple[str, ...] = ()
 
 
 ANN_KINDS: Registry[AnnKind] = Registry("approximate index")
-ANN_KINDS.add("ivf_pq", AnnKind("IVF_PQ", 256))
-ANN_KINDS.add("ivf_flat", AnnKind("IVF_FLAT", 1))
-ANN_KINDS.add("hnsw", AnnKind("IVF_HNSW_SQ", 1))
+ANN_KINDS.add("ivf_pq", AnnKind("IvfPq", 256, ("sub_vectors",)))
+ANN_KINDS.add("ivf_flat", AnnKind("IvfFlat", 1))
+ANN_KINDS.add("hnsw", AnnKind("HnswSq", 1, ("m", "ef_construction")))
+_LANCE_NAMES = {"partitions": "num_partitions", "sub_vectors": "num_sub_vectors"}
 
 
 def _connect(uri: str) -> Any:
@@ -226,35 +234,38 @@ class LanceStorage:
 
     def build_ann(
         self,
-        kind: str,
+        kind: str = "ivf_pq",
         *,
         partitions: int | None = None,
         sub_vectors: int | None = None,
-        m: int = 20,
-        ef_construction: int = 300,
+        m: int | None = None,
+        ef_construction: int | None = None,
     ) -> None:
-        """Make an approximate index, replacing an older one.
+        """Make an approximate index, replacing an older one; None leaves a setting to LanceDB.
 
         Args:
             kind: "ivf_pq", "ivf_flat" or "hnsw".
-            partitions: Parts of the space; None leaves it to LanceDB.
-            sub_vectors: For PQ: codes a vector; must divide the width.
-            m: For HNSW: neighbours a vector.
-            ef_construction: For HNSW: candidates kept while building.
+            partitions: Parts of the space.
+            sub_vectors: For ivf_pq: codes a vector; must divide the width.
+            m: For hnsw: neighbours a vector.
+            ef_construction: For hnsw: candidates kept while building.
 
         Raises:
-            ValueError: No such kind, or too few vectors to train it on.
+            ValueError: No such kind, a setting of another kind, or too few vectors to train it on.
         """
         chosen = ANN_KINDS.get(kind)
+        values = {"partitions": partitions, "sub_vectors": sub_vectors, "m": m, "ef_construction": ef_construction}
+        given = {name: value for name, value in values.items() if value is not None}
+        strange = sorted(set(given) - {"partitions", *chosen.settings})
+        if strange:
+            raise ValueError(f"{kind} has no setting {strange[0]!r}; it has partitions {' '.join(chosen.settings)}")
         if self._table is None or len(self) < chosen.least:
             raise ValueError(f"the index has {len(self):,} items; {kind} needs {chosen.least:,} or more")
-        given: dict[str, Any] = {"num_partitions": partitions, "num_sub_vectors": sub_vectors}
-        if kind == "hnsw":
-            given.update(m=m, ef_construction=ef_construction)
-        given = {name: value for name, value in given.items() if value is not None}
-        self._table.create_index(
-            "cosine", vector_column_name=VECTOR, index_type=chosen.lance_name, replace=True, **given
-        )
+        import lancedb.index
+
+        config = getattr(lancedb.index, chosen.config)
+        made = config(distance_type="cosine", **{_LANCE_NAMES.get(name, name): v for name, v in given.items()})
+        self._table.create_index(VECTOR, config=made, replace=True)
 
 
 def _table_names(database: Any) -> list[str]:
