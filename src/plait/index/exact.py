@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 SCORES_BATCH = 2**18  # scores [Q, n] at a time: 1 MiB, which stays in the cache
-FEW_QUERIES = 64  # up to so many queries the product is taken rows first
 GATHER_BELOW = 0.25  # under this share of allowed rows a block's rows are picked out before scoring
 
 
@@ -84,7 +83,7 @@ def top_k(
             else:
                 scores = scorer.score(part)
                 if share < 1:
-                    scores[:, torch.from_numpy(~mask).to(scores.device)] = -torch.inf
+                    scores[torch.from_numpy(~mask).to(scores.device)] = -torch.inf
                 found.offer(scores, start + low)
         start += len(block)
     return found.best()
@@ -107,18 +106,17 @@ def _check(
 
 
 class _Scorer:
-    """Inner products of one part with all queries, float32 [Q, n], in a buffer that is used again.
+    """Inner products of one part with all queries, float32 [n, Q], in a buffer that is used again.
 
-    On a CPU a few queries are multiplied as [n, D] x [D, Q], with one query doubled: matrix kernels read the vectors
-    at the speed of the memory, where matrix-vector kernels and the other order do not (docs/decisions/0009-index.md).
+    The product is taken as [n, D] x [D, Q], and a single query is doubled: so matrix kernels read the vectors at the
+    speed of the memory, which matrix-vector kernels and the other order do not reach (docs/decisions/0009-index.md).
     """
 
     def __init__(self, queries: np.ndarray, device: str | torch.device) -> None:
         self.device = torch.device(device)
         self.num_queries = len(queries)
         padded = np.concatenate([queries, queries]) if len(queries) == 1 else queries
-        self.queries = torch.from_numpy(padded).to(self.device)
-        self.by_rows = len(queries) <= FEW_QUERIES
+        self.queries_DQ = torch.from_numpy(padded).to(self.device).T
         self.num_rows = max(1024, SCORES_BATCH // len(padded))
         if self.device.type != "cpu":
             self.num_rows = max(self.num_rows, 2**26 // len(padded))  # a GPU wants large products: 256 MiB of scores
@@ -127,12 +125,10 @@ class _Scorer:
     def score(self, part: np.ndarray | Tensor) -> Tensor:
         rows = torch.from_numpy(np.ascontiguousarray(part, np.float32)) if isinstance(part, np.ndarray) else part
         rows = rows.to(self.device)
-        left, right = (rows, self.queries.T) if self.by_rows else (self.queries, rows.T)
-        shape = (left.shape[0], right.shape[1])
-        if self.buffer is None or self.buffer.shape != shape:
-            self.buffer = torch.empty(shape, device=self.device)
-        torch.mm(left, right, out=self.buffer)
-        return self.buffer.T[: self.num_queries] if self.by_rows else self.buffer
+        if self.buffer is None or len(self.buffer) != len(rows):
+            self.buffer = torch.empty((len(rows), self.queries_DQ.shape[1]), device=self.device)
+        torch.mm(rows, self.queries_DQ, out=self.buffer)
+        return self.buffer[:, : self.num_queries]
 
 
 class _Candidates:
@@ -149,21 +145,24 @@ class _Candidates:
         self.position = np.zeros(0, dtype=np.int64)
         self.score = np.zeros(0, dtype=np.float64)
 
-    def offer(self, scores_Qn: Tensor, offset: int, rows: np.ndarray | None = None) -> None:
-        """Take up the scores that pass the threshold; column c is position offset + c, or offset + rows[c]."""
-        if not np.isfinite(self.threshold_Q).all() and scores_Qn.shape[1] >= self.k:
-            kth = torch.topk(scores_Qn, self.k, dim=1, sorted=True).values[:, -1].cpu().numpy()
+    def offer(self, scores_nQ: Tensor, offset: int, rows: np.ndarray | None = None) -> None:
+        """Take up the scores that pass the threshold; row r is position offset + r, or offset + rows[r]."""
+        if not np.isfinite(self.threshold_Q).all() and len(scores_nQ) >= self.k:
+            kth = torch.topk(scores_nQ.T.contiguous(), self.k, dim=1).values[:, -1].cpu().numpy()
             self.threshold_Q = np.maximum(self.threshold_Q, (kth - 2 * self.rounding_Q).astype(np.float32))
-        threshold = torch.from_numpy(self.threshold_Q).to(scores_Qn.device)
-        if scores_Qn.device.type == "cpu" and not bool((scores_Qn.amax(dim=1) >= threshold).any()):
+        if scores_nQ.device.type == "cpu":
+            # numpy looks through them in one thread: on a busy machine waiting for all threads costs more than it saves
+            scores = scores_nQ.numpy()
+            row, query = np.divmod(np.flatnonzero(scores >= self.threshold_Q), scores.shape[1])
+            score = scores[row, query].astype(np.float64)
+        else:
+            passed = (scores_nQ >= torch.from_numpy(self.threshold_Q).to(scores_nQ.device)).nonzero()
+            row, query = passed.cpu().numpy().T
+            score = scores_nQ[passed[:, 0], passed[:, 1]].cpu().numpy().astype(np.float64)
+        if not len(row):
             return
-        passed = (scores_Qn >= threshold[:, None]).nonzero()
-        if not len(passed):
-            return
-        score = scores_Qn[passed[:, 0], passed[:, 1]].cpu().numpy().astype(np.float64)
-        query, column = passed.cpu().numpy().T
         real = score > -np.inf
-        position = offset + (column if rows is None else rows[column])
+        position = offset + (row if rows is None else rows[row])
         self.query = np.concatenate([self.query, query[real]])
         self.position = np.concatenate([self.position, position[real]])
         self.score = np.concatenate([self.score, score[real]])
