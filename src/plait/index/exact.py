@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 SCORES_BATCH = 2**18  # scores [Q, n] at a time: 1 MiB, which stays in the cache
+FIRST_ROWS = 4096  # rows of the first block that give the first threshold
 GATHER_BELOW = 0.25  # under this share of allowed rows a block's rows are picked out before scoring
 
 
@@ -148,7 +149,8 @@ class _Candidates:
     def offer(self, scores_nQ: Tensor, offset: int, rows: np.ndarray | None = None) -> None:
         """Take up the scores that pass the threshold; row r is position offset + r, or offset + rows[r]."""
         if not np.isfinite(self.threshold_Q).all() and len(scores_nQ) >= self.k:
-            kth = torch.topk(scores_nQ.T.contiguous(), self.k, dim=1).values[:, -1].cpu().numpy()
+            part = scores_nQ[: max(FIRST_ROWS, self.k)]  # the k-th best of any part bounds the k-th best of all
+            kth = torch.topk(part.T.contiguous(), self.k, dim=1).values[:, -1].cpu().numpy()
             self.threshold_Q = np.maximum(self.threshold_Q, (kth - 2 * self.rounding_Q).astype(np.float32))
         if scores_nQ.device.type == "cpu":
             # numpy looks through them in one thread: on a busy machine waiting for all threads costs more than it saves
