@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,7 +51,7 @@ def index_build(
     """Embed every item of a source; typed again after a stop, it goes on."""
     from plait.index import build_index
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with _resumable(), TerminalProgress(quiet=quiet) as progress:
         index, report = build_index(
             model, source, output, modality=modality, backend=backend, uri=uri, on_bad_row=on_bad_row,
             block=batch_size, progress=progress, id=id, column=column, prefix=prefix, format=format,
@@ -77,7 +80,7 @@ def index_add(
     from plait.index import open_index
 
     opened = open_index(index, model)
-    with TerminalProgress(quiet=quiet) as progress:
+    with _resumable(), TerminalProgress(quiet=quiet) as progress:
         report = opened.add(
             source, progress=progress, on_bad_row=on_bad_row, block=batch_size, prefix=prefix, id=id, column=column,
             format=format, encoding=encoding, annotations=annotations,
@@ -104,7 +107,7 @@ def index_update(
     from plait.index import open_index
 
     opened = open_index(index, model)
-    with TerminalProgress(quiet=quiet) as progress:
+    with _resumable(), TerminalProgress(quiet=quiet) as progress:
         report = opened.update(
             source, prune=prune, progress=progress, on_bad_row=on_bad_row, block=batch_size, id=id, format=format,
             encoding=encoding, annotations=annotations,
@@ -275,6 +278,16 @@ def index_ann(
         print_json({"index": str(index), "kind": kind, "items": len(opened)})
     else:
         say(f"{kind} over {len(opened):,} items; searches may miss some now")
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Say on Ctrl-C how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("plait: stopped; type the same command again to go on\n")
+        raise typer.Exit(130) from None
 
 
 def _told(report: Any, index: Any, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pyarrow as pa
 import pytest
 
@@ -84,6 +86,29 @@ def test_rows(expression: str, rows: str) -> None:
 def test_faults(expression: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         matches(ITEMS, expression)
+
+
+def test_any_text_is_a_filter_or_a_sentence() -> None:
+    """Random comparisons, half of them with a piece put in or left out: a truth value a row, or a ValueError."""
+    columns = ["label", "year", "price", "sold", "captions", "色", '"a b"', "id", "nope"]
+    marks = ["=", "!=", "<", ">=", "in (", "contains", "like", "starts with", "is null", "is not null", "not in ("]
+    values = ["'dog'", "2020", "1.5", "true", "'红'", "-3", "'%o%')", "2020, 2021)", ""]
+    pieces = ["(", ")", "not", "and", "or", "'", "\x00", "-", ";", "null", ",", "1e5"]
+    draw, answers = random.Random(0), 0
+    for _ in range(2000):
+        words = []
+        for number in range(draw.randrange(1, 4)):
+            words += [draw.choice(["and", "or", "and not"])] if number else []
+            words += [draw.choice(columns), draw.choice(marks), draw.choice(values)]
+        if draw.random() < 0.5:
+            words[draw.randrange(len(words))] = draw.choice(pieces)
+        try:
+            found = matches(ITEMS, " ".join(words))
+            assert found.dtype == bool and found.shape == (4,)
+            answers += 1
+        except ValueError as error:
+            assert str(error)
+    assert answers > 50
 
 
 @pytest.mark.oracle

@@ -21,12 +21,14 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     def load(folder: object) -> object:
         name = Path(str(folder)).name
         if name == "predictor":
             return type("Plait", (), {"task": "classification"})()
         return ColourEmbedder("de" * 32 if name == "other" else "c0" * 32)
+
+    (tmp_path / "model").mkdir()
 
     def run_main(*arguments: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["plait", *map(str, arguments)])
@@ -51,7 +53,7 @@ def only_json(out: str) -> dict[str, Any]:
 
 def test_from_building_to_judging(photos: Path, tmp_path: Path, run: Run) -> None:
     place = tmp_path / "photos.index"
-    code, out, err = run("index", "build", "model", photos, "-o", place)
+    code, out, err = run("index", "build", tmp_path / "model", photos, "-o", place)
     assert code == 0 and "5 added, 1 shared the content of another, 1 unreadable" in out and "indexing" in err
     assert re.search(r"row \d: cold/broken.png: .*broken", out)
     assert Path(open_index(place).manifest.model or "").name == "model"  # remembered, so search needs no --model
@@ -98,7 +100,7 @@ def test_from_building_to_judging(photos: Path, tmp_path: Path, run: Run) -> Non
 
 def test_what_goes_wrong_is_one_sentence(photos: Path, tmp_path: Path, run: Run) -> None:
     place = tmp_path / "i"
-    assert run("index", "build", "model", photos, "-o", place, "--quiet")[0] == 0
+    assert run("index", "build", tmp_path / "model", photos, "-o", place, "--quiet")[0] == 0
     for arguments, said in (
         (("search", tmp_path / "no", "red"), "plait index build"),
         (("search", place), "there is no query"),
@@ -126,7 +128,7 @@ def test_pages(photos: Path, tmp_path: Path, run: Run) -> None:
     place = tmp_path / "i"
     evil = photos / "<img src=x onerror=alert(1)>.png"
     paint(evil, (200, 0, 50))
-    run("index", "build", "model", photos, "-o", place, "--quiet")
+    run("index", "build", tmp_path / "model", photos, "-o", place, "--quiet")
     (photos / "warm" / "almost.png").unlink()  # a page still comes when a file is gone
     query = photos / "cold" / "green.png"
     page = tmp_path / "hits.html"
@@ -145,9 +147,22 @@ def test_pages(photos: Path, tmp_path: Path, run: Run) -> None:
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, run: Run) -> None:
     paint(tmp_path / "p" / "a.png", (255, 0, 0))
     (tmp_path / "p" / "t.csv").write_text('image,say\na.png,"evil \x1b[31m words"\n')
-    run("index", "build", "model", tmp_path / "p" / "t.csv", "-o", tmp_path / "i", "--quiet")
+    run("index", "build", tmp_path / "model", tmp_path / "p" / "t.csv", "-o", tmp_path / "i", "--quiet")
     out = run("search", tmp_path / "i", "red")[1]
     assert "\x1b" not in out and "evil \ufffd[31m words" in out
+
+
+def test_stopped_and_moved(photos: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("plait.api.load", lambda folder: ColourEmbedder(fail_after=2))
+        code, out, err = run("index", "build", tmp_path / "model", photos, "-o", tmp_path / "i", "--batch-size", 2)
+    assert code == 130 and not out and "stopped; type the same command again to go on" in err
+    assert "a build was stopped" in run("index", "info", tmp_path / "i")[1]
+    assert run("index", "build", tmp_path / "model", photos, "-o", tmp_path / "i")[0] == 0
+    (tmp_path / "model").rename(tmp_path / "moved")
+    code, _, err = run("search", tmp_path / "i", "red")
+    assert code == 2 and "is no longer at" in err and "--model" in err
+    assert run("search", tmp_path / "i", "red", "--model", tmp_path / "moved")[0] == 0
 
 
 def test_python_names() -> None:

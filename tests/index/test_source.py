@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,19 @@ def test_rows_that_do_not_parse_are_told(tmp_path: Path, embedder: ColourEmbedde
     index, report = build_index(embedder, tmp_path / "t.jsonl", tmp_path / "i")
     assert len(index) == 1 and [row for row, _ in report.bad_rows] == [1, 2]
     assert index.info()["sources"][0]["unreadable"] == 2
+
+
+def test_a_file_name_that_is_no_text_is_left_out_and_told(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    for name in (b"a.png", b"b\xff.png", "\u732b.png".encode()):
+        place = os.path.join(os.fsencode(tmp_path / "p"), name)
+        try:
+            os.rename(paint(tmp_path / "p" / "x.png", (255, len(name), 0)), place)
+        except OSError:  # this file system takes text alone
+            pytest.skip("file names must be text here")
+    index, report = build_index(embedder, tmp_path / "p", tmp_path / "i")
+    assert sorted(index.storage.known()) == ["a.png", "\u732b.png"]
+    assert report.bad_rows == [(1, "'b\\udcff.png': the file name is no valid text; rename it")]
+    assert [h.row for h in index.search("red")] in ([0, 2], [2, 0])
 
 
 def test_folders_hide_nothing(tmp_path: Path) -> None:

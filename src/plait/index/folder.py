@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from plait.features.segment import (
     DamagedSegmentError,
@@ -75,7 +76,7 @@ class FolderStorage:
         content = self._contents()
         if len(content) and not 0 <= content.min() <= content.max() < sum(map(len, self.segments)):
             raise _damaged(self.folder, "items name vectors that are not there")
-        for name in ("living", "_numbers", "_positions", "_order", "_view"):
+        for name in ("living", "_numbers", "_positions", "_order", "_view", "_resident"):
             self.__dict__.pop(name, None)
 
     def _segment(self, name: str, count: int) -> Segment:
@@ -190,7 +191,7 @@ class FolderStorage:
         self.is_alive = np.ones(self.all_items.num_rows, dtype=bool)
         if made.deleted is not None:
             self.is_alive[np.load(io.BytesIO(_read_part(self.folder, made.deleted)), allow_pickle=False)] = False
-        for name in ("living", "_order", "_view"):
+        for name in ("living", "_order", "_view", "_resident"):
             self.__dict__.pop(name, None)
         if made.deleted != before.deleted:
             self.__dict__.pop("_numbers", None)
@@ -210,7 +211,8 @@ class FolderStorage:
         if fits is not None:
             allowed = np.zeros(len(allowed), dtype=bool)
             allowed[view.items.column(CONTENT).to_numpy()[fits]] = True
-        best = top_k(view.blocks, queries_QD, k, allowed=None if allowed.all() else allowed, device=device)
+        blocks = view.blocks if device == "cpu" else self._on_device(device)
+        best = top_k(blocks, queries_QD, k, allowed=None if allowed.all() else allowed, device=device)
         made = []
         for scores, positions in zip(best.scores_QK, best.positions_QK, strict=True):
             hits = []
@@ -220,6 +222,14 @@ class FolderStorage:
                 hits.append(Found(float(score), view.items.take(rows).to_pylist()))
             made.append(hits)
         return made
+
+    def _on_device(self, device: str) -> list[torch.Tensor]:
+        """The vectors on an accelerator, sent there once."""
+        place, blocks = self.__dict__.get("_resident", (None, []))
+        if place != device:
+            blocks = [torch.from_numpy(block).to(device) for block in self.view().blocks]
+            self.__dict__["_resident"] = device, blocks
+        return blocks
 
     @cached_property
     def _view(self) -> View:

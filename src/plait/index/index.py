@@ -62,6 +62,8 @@ class Index:
             given = self._given if self._given is not None else self.manifest.model
             if given is None:
                 raise ValueError(f"the index {self.folder} does not know where its model lies; name it with --model")
+            if self._given is None and not Path(given).is_dir():
+                raise ValueError(f"the model of the index {self.folder} is no longer at {given}; name it with --model")
             self._embedder = check_model(load_embedder(given), self.manifest, given, self.folder)
         return self._embedder
 

@@ -21,7 +21,7 @@ from plait.data.finding import name_rows
 from plait.data.media import IMAGE_SUFFIXES
 from plait.data.readers import parse_json
 from plait.data.schema import Modality
-from plait.data.table import Table, read_table
+from plait.data.table import BadRow, Table, read_table
 from plait.index.storage import RESERVED
 from plait.registry import unknown_name
 
@@ -157,12 +157,17 @@ def _files(folder: Path, modality: Modality) -> tuple[Table, tuple[str, ...]]:
             f"{folder} holds no {modality.kind} file ({', '.join(sorted(suffixes))}) and {others:,} others; "
             "expected a folder of such files, a table, or a COCO folder"
         )
-    odd = [name for name in found if not _is_text(name)]
-    if odd:
-        raise ValueError(f"{folder}: the file name {odd[0]!r} is no valid text; rename it")
-    columns = {modality.columns[0]: found, "folder": [name.rpartition("/")[0] for name in found]}
+    odd = tuple(
+        BadRow(row, modality.columns[0], f"{ascii(name)}: the file name is no valid text; rename it")
+        for row, name in enumerate(found)
+        if not _is_text(name)
+    )
+    numbers = tuple(row for row, name in enumerate(found) if _is_text(name))
+    named = [found[row] for row in numbers]
+    columns = {modality.columns[0]: named, "folder": [name.rpartition("/")[0] for name in named]}
     notes = (f"{others:,} files that are no {modality.kind} were passed over",) if others else ()
-    return Table(pa.table(columns), folder.absolute(), str(folder)), notes
+    table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+    return Table(table, folder.absolute(), str(folder), odd, numbers if odd else None), notes
 
 
 def _is_text(name: str) -> bool:
