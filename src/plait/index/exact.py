@@ -110,7 +110,7 @@ class _Scorer:
     """Inner products of one part with all queries, float32 [n, Q], in a buffer that is used again.
 
     The product is taken as [n, D] x [D, Q], and a single query is doubled: so matrix kernels read the vectors at the
-    speed of the memory, which matrix-vector kernels and the other order do not reach (docs/decisions/0009-index.md).
+    speed of the memory, which matrix-vector kernels and the other order do not reach (docs/decisions/0012-index.md).
     """
 
     def __init__(self, queries: np.ndarray, device: str | torch.device) -> None:
