@@ -20,8 +20,9 @@ SRC = ROOT / "src" / "plait"
 ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
     "fusion", "heads", "tasks", "aids", "model", "recipes", "batches", "prepare", "splitting", "history", "train",
-    "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run", "comparison", "api", "demo",
-    "progress", "weights_cli", "features_cli", "data_cli", "explain_cli", "compare_cli", "cli",
+    "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run", "comparison", "api",
+    "index", "demo", "progress", "weights_cli", "features_cli", "data_cli", "explain_cli", "compare_cli", "search_cli",
+    "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait
