@@ -18,12 +18,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from plait.data.arrays import read_npz
 from plait.data.delimited import read_delimited
 from plait.data.folders import read_arrow_file, read_folder
 from plait.data.parsed import BadRow, Parsed
 
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
-_BINARY = ("parquet", "arrow", "feather", "ipc")
+_BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -69,6 +70,8 @@ def read_path(
             )
         if path.stat().st_size == 0:
             raise ValueError(f"{path}: the file is empty (0 bytes)")
+        if kind == "npz":
+            return Parsed(read_npz(path))
         return Parsed(pq.ParquetFile(path).read() if kind == "parquet" else read_arrow_file(path))
     except pa.ArrowException as error:
         raise ValueError(f"{path}: the file is broken or of another format ({_short(error)})") from error

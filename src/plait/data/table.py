@@ -1,6 +1,6 @@
 """One table type for every source: Arrow columns, the folder of relative paths, and row numbers.
 
-:func:`read_table` takes files (CSV, TSV, JSON, JSON lines, Parquet, Arrow), Hugging Face and Parquet
+:func:`read_table` takes files (CSV, TSV, JSON, JSON lines, Parquet, Arrow, npz), Hugging Face and Parquet
 folders, data frames of any library that speaks the Arrow C stream, dictionaries of columns and lists of
 dictionaries. A row that cannot be parsed is left out **and listed** in ``bad_rows``; the other rows keep
 the number they have in the source, so that no row ever stands in for another. A NaN in a column of numbers
@@ -123,7 +123,7 @@ def read_table(
     """Read a table from a file, a folder, a data frame or Python values.
 
     Args:
-        source: A path (csv, tsv, json, jsonl, ndjson, parquet, arrow, feather, ipc; text ones may end in
+        source: A path (csv, tsv, json, jsonl, ndjson, parquet, arrow, feather, ipc, npz; text ones may end in
             .gz), a folder that ``save_to_disk`` wrote or one of Parquet files, a pandas, polars, pyarrow or
             other Arrow frame, a dictionary of columns, a list of dictionaries, or a Table.
         format: One of those suffixes, for a file whose name does not say it.
@@ -155,11 +155,16 @@ def make_column(name: str, values: list[Any]) -> pa.Array:
     Raises:
         ValueError: Values of mixed types or of a type that a table cannot hold; the message names the row.
     """
-    values = [str(v) if isinstance(v, Path) else v for v in values]
+    values = [str(v) if isinstance(v, Path) else v.tolist() if _is_nested(v) else v for v in values]
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"column {name!r}: {_odd_value(values) or error}") from error
+
+
+def _is_nested(value: object) -> bool:
+    """Whether a value is an array of two or more dimensions, which Arrow takes as lists only."""
+    return isinstance(value, np.ndarray) and value.ndim > 1
 
 
 def _odd_value(values: list[Any]) -> str | None:
