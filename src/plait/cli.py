@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="plait",
-    help="Train, judge and use models that understand text, images and numbers together.",
+    help="Train, judge and use models that understand text, images, sound and numbers together.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -133,7 +133,7 @@ def _version(shown: bool) -> None:
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Train, judge and use models that understand text, images and numbers together."""
+    """Train, judge and use models that understand text, images, sound and numbers together."""
 
 
 @app.command(epilog="Example: plait fit posts.csv --target sentiment --text text --image image -o model")
@@ -144,6 +144,9 @@ def fit(
     task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
     text: Columns = None,
     image: Columns = None,
+    audio: Columns = None,
+    image_set: Columns = None,
+    vector: Columns = None,
     numeric: Columns = None,
     categorical: Columns = None,
     ignore: Columns = None,
@@ -174,8 +177,9 @@ def fit(
         set = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
     with _resumable(), _progress(quiet) as progress:
         fitted = fit_table(
-            table, target, task=task, text=text or (), image=image or (), numeric=numeric or (),
-            categorical=categorical or (), ignore=ignore or (), split=split, group=group, id=id,
+            table, target, task=task, text=text or (), image=image or (), audio=audio or (),
+            image_set=image_set or (), vector=vector or (), numeric=numeric or (), categorical=categorical or (),
+            ignore=ignore or (), split=split, group=group, id=id,
             recipe=recipe, fusion=fusion, epochs=epochs, seed=seed, output=output, format=format,
             encoding=encoding, annotations=annotations,
             on_bad_row=on_bad_row, settings=read_settings(config) if config else None, set=set or (),
@@ -256,7 +260,7 @@ def check(
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Examine a table before training: missing files, broken images, duplicates, leakage, imbalance."""
+    """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""
     from plait.data.check import check_table
     from plait.settings import DataSettings
     from plait.sources import open_source

@@ -19,6 +19,7 @@ from transformers.utils import logging as hf_logging
 from plait.aids import TrainingAids
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
+from plait.encoders.sets import MEMBERS, encode_sets
 from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 from plait.heads import HEADS
 from plait.heads.pair import PairHead
@@ -34,7 +35,8 @@ class PlaitConfig(PreTrainedConfig):
 
     Attributes:
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
-            ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it.
+            ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
+            ``shares``, the name of an earlier modality, that one's encoder inside the model is used.
         fusion: ``name``, ``width``, ``dropout`` and ``options``.
         head: ``name`` and ``dropout``.
         task: Name of the task.
@@ -99,6 +101,8 @@ class PlaitModel(PreTrainedModel):
         self.encoders = nn.ModuleDict(
             {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}
         )
+        places = {m["name"]: str(i) for i, m in enumerate(config.modalities)}
+        self.encoder_keys = [places[m.get("shares") or m["name"]] for m in config.modalities]
         self.task = TASKS.get(config.task)
         kind = FUSIONS.get(fusion["name"])
         outputs = OutputSpec(config.num_outputs, self.task.output_kind)
@@ -151,8 +155,9 @@ class PlaitModel(PreTrainedModel):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
                 encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
-            elif str(i) in self.encoders:
-                encoded.append(self.encoders[str(i)](**tensors))
+            elif self.encoder_keys[i] in self.encoders:
+                encoder = self.encoders[self.encoder_keys[i]]
+                encoded.append(encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors))
             else:
                 raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
         if present is None:
@@ -228,7 +233,8 @@ class PlaitModel(PreTrainedModel):
     def before_step(self) -> None:
         """To be called between backward and the optimizer's step: aids that change gradients do so here."""
         if self.aids is not None:
-            self.aids.before_step(self.encoders)
+            shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
+            self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})
 
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout (Neverova et al. 2016): hide modalities at random, never the last one of a row."""

@@ -17,13 +17,14 @@ import numpy as np
 import torch
 
 from plait.aids import check_aids, chosen_aids
+from plait.data.imageset import read_image_set
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
 from plait.fitting import Plan, calibration_notes, check_build, fit_companions, fit_model, needs_tokens
 from plait.modelfolder import OWN_FILES
-from plait.prepare import add_tabular, fit_tabular, load_inputs, prepare
+from plait.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import RunSettings, TaskSettings, from_dict, set_values, to_dict
@@ -166,8 +167,9 @@ def open_run(
     )
     table, data = opened.table, opened.data
     schema = guess_schema(
-        table, target=data.target, text=data.text, image=data.image, numeric=data.numeric,
-        categorical=data.categorical, ignore=data.ignore, split=data.split, group=data.group, id=data.id,
+        table, target=data.target, text=data.text, image=data.image, audio=data.audio, image_set=data.image_set,
+        vector=data.vector, numeric=data.numeric, categorical=data.categorical,
+        ignore=data.ignore, split=data.split, group=data.group, id=data.id,
     )  # fmt: skip
     if schema.target is None:
         raise ValueError(
@@ -233,7 +235,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     settings, table, schema, task = opened.settings, opened.table, opened.schema, opened.task
     torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
     inputs = load_inputs(
-        schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels
+        schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels, table=table
     )
     intended = opened.usable[opened.split[opened.usable] == "train"]
     check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
@@ -256,6 +258,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         )
         val = val[known_N[val]]
     fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
+    fit_vectors(inputs, prepared, train)
     add_tabular(prepared, inputs)
     opened.notes += leakage_notes(prepared, opened.split, usable)
     target = np.where(target < 0, 0, target) if are_classes else target
@@ -281,12 +284,12 @@ def photo_side(table: Table, schema: Schema) -> int | None:
     """Median short side of the first photos, in pixels; None without readable photos."""
     sides = []
     for modality in schema.modalities:
-        if modality.kind != "image":
+        if modality.kind not in ("image", "image_set"):
             continue
         for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
             with contextlib.suppress(CellError):
-                if cell is not None:
-                    sides.append(min(check_image(read_media(cell, table.root))))
+                photos = [cell] if modality.kind == "image" else read_image_set(cell, table.root)[:1]
+                sides += [min(check_image(read_media(photo, table.root))) for photo in photos if photo is not None]
     return int(np.median(sides)) if sides else None
 
 

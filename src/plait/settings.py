@@ -49,6 +49,12 @@ class DataSettings:
     """Columns to read as text."""
     image: tuple[str, ...] = ()
     """Columns to read as images."""
+    audio: tuple[str, ...] = ()
+    """Columns to read as sounds."""
+    image_set: tuple[str, ...] = ()
+    """Columns to read as sets of images, any number in a cell."""
+    vector: tuple[str, ...] = ()
+    """Columns to read as ready vectors, or sequences of them."""
     numeric: tuple[str, ...] = ()
     """Columns to read as numbers."""
     categorical: tuple[str, ...] = ()
@@ -74,15 +80,23 @@ class EncoderSettings:
     text: str = "minilm"
     """Text encoder reference."""
     image: str = "efficientnet-lite0"
-    """Image encoder reference."""
+    """Image encoder reference, for sets of images too."""
+    audio: str = "scratch:audio"
+    """Sound encoder reference."""
     image_size: int | None = None
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = 128
     """Longest text, in tokens; what is cut is counted."""
     text_cleaning: str | None = None
     """none, or social: addresses, user names, hashtags and emoji of posts as words; None: the recipe's choice."""
+    audio_seconds: float = 30.0
+    """Longest sound, in seconds; what is cut is counted."""
+    spec_augment: bool = True
+    """Hide bands of time and frequency from a sound encoder that is trained from scratch (SpecAugment)."""
+    shared: bool = False
+    """Let trained encoders of one kind share their weights between columns; frozen ones always do."""
     tuning: str = "frozen"
-    """What of the text and image encoders is trained: frozen, last_n, lora or full."""
+    """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
     last_n: int = 2
     """How many last blocks are trained under tuning=last_n."""
 
@@ -132,7 +146,7 @@ class TrainSettings:
     learning_rate: float | None = None
     """Peak learning rate of fusion and head."""
     encoder_learning_rate: float = 2e-5
-    """Learning rate of trained encoders."""
+    """Learning rate of pretrained encoders that are trained; those from scratch learn like fusion and head."""
     weight_decay: float | None = None
     """Weight decay."""
     momentum: float = 0.9
@@ -210,6 +224,8 @@ class RunSettings:
         ):
             if value is not None and value < low:
                 raise ValueError(f"{name} must be {low} or more, got {value}")
+        if not 0.1 <= self.encoders.audio_seconds <= 3600:
+            raise ValueError(f"encoders.audio_seconds must be 0.1 to 3600, got {self.encoders.audio_seconds}")
         for name, share in (
             ("fusion.dropout", self.fusion.dropout),
             ("train.modality_dropout", self.train.modality_dropout),

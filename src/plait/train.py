@@ -125,13 +125,18 @@ def train_model(
 
 
 def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW over fusion and head, and over trained encoders at their own rate; no decay on vectors."""
+    """SGD or AdamW over fusion, head and encoders from scratch, and over pretrained encoders at their own rate.
+
+    Vectors have no decay.
+    """
     assert settings.learning_rate is not None and settings.weight_decay is not None
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    encoders = cast(Any, model.encoders).items()
+    scratch = tuple(f"encoders.{key}." for key, encoder in encoders if encoder.reference.startswith("scratch:"))
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        pretrained = name.startswith("encoders.") and "model." in name
+        pretrained = name.startswith("encoders.") and "model." in name and not name.startswith(scratch)
         rate = settings.encoder_learning_rate if pretrained else settings.learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)

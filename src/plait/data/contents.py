@@ -117,7 +117,7 @@ def is_empty(cell: object) -> bool:
         return cell.get("bytes") is None and not cell.get("path")
     if isinstance(cell, list):
         return not cell
-    return cell is None or (isinstance(cell, str) and not cell.strip())
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell)
 
 
 def _judge_cell(root: Path | None, cell: object, judge: Judge) -> tuple[str | None, str | None, bool]:

@@ -147,13 +147,23 @@ def looks_like_sound(cell: object) -> bool:
     return len(text) < 4096 and "\n" not in text and os.path.splitext(text)[1].lower() in SOUND_SUFFIXES
 
 
-@contextmanager
-def _opened(source: bytes | Path) -> Iterator[Any]:
-    """An open ``soundfile.SoundFile`` of an allowed format; every decoding fault becomes a ``CellError``."""
+def import_soundfile() -> Any:
+    """The package that decodes sound.
+
+    Raises:
+        ImportError: It is not installed; the message names the extra.
+    """
     try:
         import soundfile
     except ImportError as error:
         raise ImportError("reading sound needs the package soundfile; type: pip install plait[audio]") from error
+    return soundfile
+
+
+@contextmanager
+def _opened(source: bytes | Path) -> Iterator[Any]:
+    """An open ``soundfile.SoundFile`` of an allowed format; every decoding fault becomes a ``CellError``."""
+    soundfile = import_soundfile()
     try:
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
             if file.format not in SOUND_FORMATS or file.samplerate < 1:

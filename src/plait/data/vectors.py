@@ -7,9 +7,12 @@ or ``.npz`` file. Out: a float32 array [D] or [T, D]. What cannot be used is a
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ import numpy as np
 from plait.data.media import CellError, is_file, read_media, resolve
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+_SAMPLE = 100
 
 
 def read_vector(cell: object, root: Path | None = None) -> np.ndarray[Any, Any] | None:
@@ -37,6 +41,24 @@ def read_vector(cell: object, root: Path | None = None) -> np.ndarray[Any, Any] 
     if isinstance(cell, np.ndarray | list | tuple):
         return _checked(cell)
     raise CellError(f"expected a list of numbers, got {type(cell).__name__}")
+
+
+def usual_width(cells: Iterable[object], root: Path | None = None) -> int:
+    """The width that most of the first hundred vectors have; 1 where none can be read.
+
+    Example:
+        >>> usual_width([[1.0, 2.0], None, [1.0], [3.0, 4.0]])
+        2
+    """
+    widths: Counter[int] = Counter()
+    for cell in cells:
+        with contextlib.suppress(CellError):
+            vector = read_vector(cell, root)
+            if vector is not None:
+                widths[vector.shape[-1]] += 1
+        if widths.total() == _SAMPLE:
+            break
+    return widths.most_common(1)[0][0] if widths else 1
 
 
 def looks_like_vector(text: str) -> bool:

@@ -45,6 +45,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
     config = _config(settings, task, inputs, [m.name for m in inputs.modalities], task.fit(values).num_outputs)
     for modality in config.modalities:
         modality["encoder"] = None  # stands already, and costs time to build
+        modality.pop("shares", None)
     with torch.random.fork_rng(devices=[]):  # the run draws the same numbers as without the check
         PlaitModel(config)
 
@@ -60,7 +61,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     head = settings.task.head if not alone else "label"
     lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     return PlaitConfig(
-        modalities=[_modality(m, inputs) for m in inputs.modalities if m.name in names],
+        modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs),
         fusion={
             "name": fusion_name,
             "width": settings.fusion.width,
@@ -76,6 +77,20 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     )
 
 
+def _modalities(modalities: list[Modality], inputs: Inputs) -> list[dict[str, Any]]:
+    """The modalities as the model's config lists them; an encoder that several share stands with the first."""
+    owners: dict[int, str] = {}
+    listed = []
+    for modality in modalities:
+        facts = _modality(modality, inputs)
+        if modality.name in inputs.live:
+            owner = owners.setdefault(id(inputs.live[modality.name]), modality.name)
+            if owner != modality.name:
+                facts |= {"encoder": None, "shares": owner}
+        listed.append(facts)
+    return listed
+
+
 def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
     live = modality.name in inputs.live
     facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
@@ -83,8 +98,9 @@ def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
         return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
     encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
     has_tokens = live or inputs.with_tokens
+    token_dim = encoder.vector_dim if modality.kind == "image_set" else encoder.token_dim  # a token is a whole image
     return {
-        **facts, "vector_dim": encoder.vector_dim, "token_dim": encoder.token_dim if has_tokens else None,
+        **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
         "encoder": encoder.config() if live else None,
     }  # fmt: skip
 

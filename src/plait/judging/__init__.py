@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from plait.judging.jury import JUDGES, Judged, Jury, shown_inputs, shown_text
+from plait.judging.jury import JUDGES, Judged, Jury, shown_inputs
 from plait.judging.labels import judge_labels, num_resamples
+from plait.judging.shown import shown_text
 
 __all__ = ["JUDGES", "Judged", "Jury", "judge_labels", "num_resamples", "shown_inputs", "shown_text"]

@@ -16,7 +16,8 @@ from plait.evaluate.chance import chance_level
 from plait.evaluate.intervals import metric_intervals, paired_metric_difference
 from plait.evaluate.per_class import ClassRow, per_class
 from plait.evaluate.verdict import fusion_verdict
-from plait.judging.jury import JUDGES, Judged, Jury, Progress, shown_inputs, shown_text
+from plait.judging.jury import JUDGES, Judged, Jury, Progress, shown_inputs
+from plait.judging.shown import shown_text
 from plait.model import PlaitModel
 
 NUM_EXAMPLES = 8
