@@ -155,9 +155,8 @@ class PlaitModel(PreTrainedModel):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
                 encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
-            elif self.encoder_keys[i] in self.encoders:
-                encoder = self.encoders[self.encoder_keys[i]]
-                encoded.append(encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors))
+            elif self.encoder_of(i) is not None:
+                encoded.append(self.encode_modality(i, tensors))
             else:
                 raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
         if present is None:
@@ -165,6 +164,16 @@ class PlaitModel(PreTrainedModel):
             present = torch.ones(len(first), len(encoded), dtype=torch.bool, device=first.device)
         encoded = self.fusion.prepare(encoded, present)
         return encoded if self.aids is None else self.aids.adapt(encoded, present)
+
+    def encoder_of(self, number: int) -> Encoder | None:
+        """The encoder inside the model of a modality, which others may share; None where it is outside."""
+        key = self.encoder_keys[number]
+        return self.encoders[key] if key in self.encoders else None
+
+    def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
+        """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
+        encoder = self.encoders[self.encoder_keys[number]]
+        return encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
 
     def forward(
         self,

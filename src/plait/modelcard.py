@@ -50,13 +50,14 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
     modalities: list[dict[str, Any]] = cast(Any, model.config).modalities
     for i, entry in enumerate(modalities):
         name = entry["name"]
-        inside = str(i) in model.encoders
-        encoder: Encoder = cast(Any, model.encoders[str(i)]) if inside else inputs.frozen[name]
+        own = model.encoder_of(i)
+        encoder: Encoder = inputs.frozen[name] if own is None else own
         encoders.append(
             {
                 "modality": name,
                 "name": encoder.reference,
-                "tuning": encoder.tuning["mode"] if inside else "frozen",
+                "tuning": "frozen" if own is None else encoder.tuning["mode"],
+                **({"shared with": entry["shares"]} if entry.get("shares") else {}),
                 "vector_dim": encoder.vector_dim,
                 "parameters": sum(p.numel() for p in encoder.parameters()),
             }

@@ -92,7 +92,8 @@ def guess_column(table: Table, name: str) -> Guess:
     if column.null_count == len(table):
         return None, "every value is missing"
     values = sample_values(table, name)
-    if _is_text(kind) and _most(looks_like_image_set, values):
+    are_sets = _is_text(kind) and sum(map(looks_like_image_set, values)) >= 0.2 * len(values) > 0
+    if are_sets and _most(looks_like_image, values):  # a set of one reads like one image
         return "image_set", "its values read like several paths of images"
     for guess, looks, what in (("image", looks_like_image, "images"), ("audio", looks_like_sound, "sounds")):
         if _most(looks, values):

@@ -11,6 +11,7 @@ relatives, the spectrogram of CLAP.
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,9 @@ class WaveformProcessor:
         if name not in EXTRACTORS:
             raise ValueError(f"the feature extractor {name!r} is not known; expected one of {', '.join(EXTRACTORS)}")
         given = {key: value for key, value in extractor.items() if key != "feature_extractor_type"}
-        self._extractor = getattr(transformers, name)(**given)
+        with warnings.catch_warnings():  # AST's own 128 filters are said to be too many for its spectrum
+            warnings.filterwarnings("ignore", message=".*mel filter has all zero values.*", category=UserWarning)
+            self._extractor = getattr(transformers, name)(**given)
         self.extractor = {"feature_extractor_type": name, **json.loads(json.dumps(given, sort_keys=True))}
         self.name = name
         self.rate = int(self._extractor.sampling_rate)
