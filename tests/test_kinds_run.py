@@ -188,7 +188,7 @@ def test_sequences_of_vectors_reach_the_fusion_as_tokens() -> None:
              "split": "train" if i < 40 else "val" if i < 50 else "test"} for i in range(60)]  # fmt: skip
     model = plait.fit(rows, "label", vector="steps", fusion="self_attention", epochs=8, set=["train.threads=1"])
     assert model.report["evaluation"]["metrics"]["accuracy"]["value"] >= 0.9
-    assert model.model.config.modalities[0]["token_dim"] == 5
+    assert model.model.config.modalities[0]["token_dim"] == 12
 
 
 def test_without_the_extra_the_message_says_what_to_install(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:

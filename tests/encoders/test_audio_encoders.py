@@ -164,10 +164,20 @@ def test_vectors_are_standardised_by_hand() -> None:
     encoder.fit([np.float32([1, 7]), np.float32([[3, 7], [5, 7]])])
     assert encoder.mean_D.tolist() == [3, 7] and encoder.spread_D.tolist() == pytest.approx([(8 / 3) ** 0.5, 1])
     out = encoder(torch.tensor([[[3.0, 8.0], [5.0, 7.0]]]), torch.tensor([[True, False]]))
-    assert out.tokens_BTD.tolist() == [[[0, 1], [0, 0]]] and out.vector_BD.tolist() == [[0, 1]]
+    assert out.tokens_BTD.tolist() == [[[0, 1, 0, -1, 1, -1], [0] * 6]] and out.vector_BD.tolist() == [
+        [0, 1, 0, -1, 1, -1]
+    ]
     rebuilt = build_encoder(encoder.config())
     rebuilt.load_state_dict(encoder.state_dict())
     assert torch.equal(rebuilt.spread_D, encoder.spread_D)
+
+
+def test_narrow_vectors_survive_a_layer_norm() -> None:
+    x = torch.tensor([[1.0, 2.0], [2.0, 4.0], [11.0, 12.0]])  # a plain layer norm makes these three the same
+    out = VectorEncoder(2)(x[:, None], torch.ones(3, 1, dtype=torch.bool)).vector_BD
+    normed = torch.nn.functional.layer_norm(out, (6,), eps=0)
+    assert torch.allclose(normed[:, :2] / normed[:, 4:5], x, atol=1e-5)
+    assert VectorEncoder(64).vector_dim == 64
 
 
 def test_sets_by_hand() -> None:

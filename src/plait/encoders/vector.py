@@ -3,6 +3,10 @@
 In: what ``VectorProcessor`` gives. Out: the vectors with mean 0 and spread 1 in every place as tokens, and their mean
 as the vector. Nothing is learned by gradient; mean and spread come from training rows and are saved with the model.
 Any projection is the fusion's.
+
+Fusions layer-normalise what they get, each row by itself. Of a thousand numbers that takes two away, the mean and the
+size; of three it leaves one, and of one nothing. So narrow vectors x come out as [x, -x, 1, -1], whose mean is 0 and
+whose size stays readable from the ones: after any layer norm everything is still there.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from torch import Tensor, nn
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.scratch import masked_mean
 
+NARROW = 64
 SMALLEST = 1e-6  # of the largest size in a place: rounding gives a constant float32 place a spread of about 1e-8
 
 
@@ -24,7 +29,11 @@ class VectorEncoder(Encoder):
     """Subtract the mean and divide by the spread.
 
     Args:
-        width: Numbers in each vector.
+        width: Numbers in each vector, D. Below 64 what comes out is 2 D + 2 wide, else D.
+
+    Example:
+        >>> VectorEncoder(1)(torch.tensor([[[3.0]]]), torch.tensor([[True]])).vector_BD.tolist()
+        [[3.0, -3.0, 1.0, -1.0]]
     """
 
     mean_D: Tensor  # noqa: N815  shape letters
@@ -32,7 +41,8 @@ class VectorEncoder(Encoder):
 
     def __init__(self, width: int) -> None:
         super().__init__({"type": "vector", "width": width})
-        self.vector_dim = self.token_dim = width
+        self.is_narrow = width < NARROW
+        self.vector_dim = self.token_dim = 2 * width + 2 if self.is_narrow else width
         self.model = nn.Identity()
         self.register_buffer("mean_D", torch.zeros(width))
         self.register_buffer("spread_D", torch.ones(width))
@@ -58,6 +68,9 @@ class VectorEncoder(Encoder):
     def forward(self, values_BTD: Tensor, mask_BT: Tensor) -> Encoded:
         """Encode vectors [B, T, D] with their mask [B, T]."""
         tokens_BTD = (values_BTD - self.mean_D) / self.spread_D
+        if self.is_narrow:
+            ones_BT1 = torch.ones_like(tokens_BTD[..., :1])
+            tokens_BTD = torch.cat([tokens_BTD, -tokens_BTD, ones_BT1, -ones_BT1], dim=-1)
         tokens_BTD = torch.where(mask_BT[..., None], tokens_BTD, 0.0)
         return Encoded(masked_mean(tokens_BTD, mask_BT), tokens_BTD, mask_BT)
 
