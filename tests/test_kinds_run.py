@@ -166,7 +166,7 @@ def test_shared_encoders_are_one(tmp_path: Path) -> None:
 
 def test_both_columns_teach_the_shared_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
-    monkeypatch.setattr("plait.fitting.build_model", lambda plan, names: kept.append(plan) or build_model(plan, names))
+    monkeypatch.setattr("plait.fitting.fit.build_model", lambda plan, names: kept.append(plan) or build_model(plan, names))
     model, _ = two_columns(True)
     plan = kept[0]
     batch = RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM, plan.target).__getitems__([0, 1, 2, 3])
