@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import torch
 from PIL import Image
 
 import plait
+from plait import cli
 from plait.batches import RowBatches
 from plait.data.schema import Modality, guess_schema
 from plait.data.table import read_table
@@ -148,6 +152,46 @@ def test_the_order_of_a_set_says_nothing(fitted: tuple[plait.Plait, Path], tunin
     assert not taken["vector_BD"][3].any()
 
 
+def test_frozen_encoders_read_sets_and_sounds_through_the_store(table: Path, tmp_path: Path, cache: Path) -> None:
+    import transformers as hf
+
+    from plait.encoders.checkpoint import quiet_transformers
+
+    torch.manual_seed(0)
+    conv = {"conv_dim": (8,), "conv_stride": (160,), "conv_kernel": (400,), "num_feat_extract_layers": 1}
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    with quiet_transformers():
+        hf.ResNetModel(hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")
+                       ).save_pretrained(tmp_path / "image")  # fmt: skip
+        hf.HubertModel(hf.HubertConfig(**small, **conv, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2)
+                       ).save_pretrained(tmp_path / "audio")  # fmt: skip
+    sets = ["train.threads=1", "train.baselines=false", f"encoders.image=hf:{tmp_path / 'image'}",
+            f"encoders.audio=hf:{tmp_path / 'audio'}", "encoders.image_size=32"]  # fmt: skip
+    model = plait.fit(table, "label", audio="call", vector="feature", image_set="photos", fusion="cross_attention",
+                      epochs=1, set=sets, output=tmp_path / "model")  # fmt: skip
+    assert set(model.inputs.frozen) == {"call", "photos"} and list(model.model.encoders) == ["1"]
+    assert [m["token_dim"] for m in model.model.config.modalities] == [16, 8, 16]
+    assert plait.load(tmp_path / "model").predict(table).equals(model.predict(table))
+
+
+def test_the_command_line_takes_every_kind(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
+    sets = [word for one in SETS for word in ("--set", one)]
+    words = ["plait", "fit", str(table), "--target", "label", "--audio", "call", "--vector", "feature", "--image-set",
+             "photos", "--epochs", "1", "--quiet", *sets, "-o", str(tmp_path / "model")]  # fmt: skip
+    for argv, code in ((words, 0), (["plait", "check", str(table), "--target", "label"], 0)):
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        assert (stopped.value.code or 0) == code
+    shown = capsys.readouterr().out
+    assert "call     input    audio" in shown and "P036 rows without a sound" in shown
+    schema = json.loads((tmp_path / "model" / "schema.json").read_text(encoding="utf-8"))
+    assert [c["reason"] for c in schema["columns"][:3]] == ["named by the user"] * 3
+
+
 def two_columns(shared: bool) -> tuple[plait.Plait, list[dict[str, Any]]]:
     rows = [{"front": photo(bool(i % 2), i), "back": photo(bool(i % 2), 60 + i), "label": "ab"[i % 2],
              "split": "train" if i < 24 else "val"} for i in range(32)]  # fmt: skip
@@ -166,7 +210,9 @@ def test_shared_encoders_are_one(tmp_path: Path) -> None:
 
 def test_both_columns_teach_the_shared_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Any] = []
-    monkeypatch.setattr("plait.fitting.fit.build_model", lambda plan, names: kept.append(plan) or build_model(plan, names))
+    monkeypatch.setattr(
+        "plait.fitting.fit.build_model", lambda plan, names: kept.append(plan) or build_model(plan, names)
+    )
     model, _ = two_columns(True)
     plan = kept[0]
     batch = RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM, plan.target).__getitems__([0, 1, 2, 3])
@@ -192,8 +238,6 @@ def test_sequences_of_vectors_reach_the_fusion_as_tokens() -> None:
 
 
 def test_without_the_extra_the_message_says_what_to_install(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(ImportError, match=r"pip install plait\[audio\]"):
         plait.fit(table, "label", audio="call", epochs=1, set=SETS)
@@ -201,9 +245,10 @@ def test_without_the_extra_the_message_says_what_to_install(table: Path, monkeyp
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_real_sounds_are_learned(shared_data: Path) -> None:
     rows = read_table(shared_data / "esc10-sounds" / "sounds.csv")
     fold = ["test" if f == 2 else "train" for f in rows.column("fold")]
-    model = plait.fit(rows.with_column("split", fold), "label", audio="audio", epochs=15,
-                      set=["train.threads=2", "data.ignore=[fold]"])  # fmt: skip
+    model = plait.fit(rows.with_column("split", fold), "label", audio="audio", epochs=25,
+                      set=["train.threads=1", "data.ignore=[fold]"])  # fmt: skip
     assert model.report["evaluation"]["metrics"]["accuracy"]["low"] > 0.1  # chance

@@ -99,6 +99,20 @@ def test_contract(case: str, folders: dict[str, Path], capfd: Any) -> None:
     assert rebuilt.fingerprint == encoder.fingerprint and capfd.readouterr() == ("", "")
 
 
+def test_a_named_record_of_kind_audio_is_a_folder_of_transformers(
+    folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from plait.weights import RECORDS, WeightRecord
+
+    named = WeightRecord("tiny-whisper", "audio", "MIT", "Whisper", "0" * 64, "model.safetensors", 1, "w==1", "model")
+    monkeypatch.setitem(RECORDS._records, "tiny-whisper", named)
+    monkeypatch.setattr("plait.encoders.load.locate", lambda name: folders["whisper"])
+    encoder, _ = load_encoder("tiny-whisper", "audio")
+    assert encoder.reference == "tiny-whisper" and encoder.vector_dim == 16
+    with pytest.raises(ValueError, match="encodes audio, not text"):
+        load_encoder("tiny-whisper", "text")
+
+
 @pytest.mark.oracle
 def test_whisper_hears_what_transformers_hears(folders: dict[str, Path]) -> None:
     encoder, _ = load_encoder(f"hf:{folders['whisper']}", "audio")
