@@ -132,12 +132,11 @@ def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Op
     assert settings.learning_rate is not None and settings.weight_decay is not None
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     encoders = cast(Any, model.encoders).items()
-    scratch = tuple(f"encoders.{key}." for key, encoder in encoders if encoder.reference.startswith("scratch:"))
+    pretrained = tuple(f"encoders.{key}.model." for key, encoder in encoders if encoder.is_pretrained)
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        pretrained = name.startswith("encoders.") and "model." in name and not name.startswith(scratch)
-        rate = settings.encoder_learning_rate if pretrained else settings.learning_rate
+        rate = settings.encoder_learning_rate if name.startswith(pretrained) else settings.learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]

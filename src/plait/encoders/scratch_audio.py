@@ -29,6 +29,8 @@ class ScratchAudioEncoder(Encoder):
         spec_augment: Hide bands of time and mels while training.
     """
 
+    is_pretrained = False
+
     def __init__(self, num_mels: int = 80, width: int = 128, spec_augment: bool = True) -> None:
         super().__init__(
             {

@@ -39,6 +39,8 @@ class VectorEncoder(Encoder):
     mean_D: Tensor  # noqa: N815  shape letters
     spread_D: Tensor  # noqa: N815
 
+    is_pretrained = False
+
     def __init__(self, width: int) -> None:
         super().__init__({"type": "vector", "width": width})
         self.is_narrow = width < NARROW
