@@ -3,6 +3,8 @@
 Nothing here knows a model, a file or torch, and nothing is imported from the rest of Plait. ``label`` holds
 the metrics, ``breakdown`` the confusion matrix and the slices, ``intervals`` the bootstrap, ``comparison`` many
 methods on the same draws, ``verdict`` and ``comparison_verdict`` the sentences that say whether fusing helped.
+``ranking`` measures retrieval per query (``similarity`` and ``tied_ranks`` keep it exact), ``retrieval`` sums it up
+in both directions, ``knn`` classifies by neighbours, ``robustness`` measures what missing modalities cost.
 ``shapley``, ``emap`` and ``perceptual`` say what a result rests on, and ``modality_verdict`` says it in words.
 """
 
@@ -18,10 +20,25 @@ from plait.evaluate.intervals import (
     paired_difference,
     paired_metric_difference,
 )
+from plait.evaluate.knn import knn_classify, knn_classify_matrix
 from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
 from plait.evaluate.modality_verdict import modality_verdict
 from plait.evaluate.perceptual import perceptual_score
+from plait.evaluate.ranking import embedding_query_metrics, query_metrics
+from plait.evaluate.retrieval import (
+    matrix_retrieval_metrics,
+    retrieval_intervals,
+    retrieval_metrics,
+    retrieval_summary,
+)
+from plait.evaluate.robustness import (
+    effective_robustness,
+    missing_patterns,
+    pattern_metrics,
+    relative_robustness,
+)
 from plait.evaluate.shapley import interaction_indices, shapley_values
+from plait.evaluate.similarity import cosine_similarity
 from plait.evaluate.verdict import fusion_verdict
 
 __all__ = [
@@ -29,21 +46,34 @@ __all__ = [
     "chance_level",
     "classification_metrics",
     "confusion",
+    "cosine_similarity",
+    "effective_robustness",
     "emap_scores",
+    "embedding_query_metrics",
     "fusion_verdict",
     "interaction_indices",
+    "knn_classify",
+    "knn_classify_matrix",
+    "matrix_retrieval_metrics",
     "method_intervals",
     "metric_intervals",
+    "missing_patterns",
     "modality_verdict",
     "multilabel_metrics",
     "paired_difference",
     "paired_metric_difference",
     "pairwise_differences",
+    "pattern_metrics",
     "perceptual_score",
     "project_cube",
+    "query_metrics",
     "rank_intervals",
     "regression_metrics",
+    "relative_robustness",
     "resample_methods",
+    "retrieval_intervals",
+    "retrieval_metrics",
+    "retrieval_summary",
     "shapley_values",
     "slices",
 ]
