@@ -133,7 +133,9 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification, multilabel, regression, matching or retrieval.")
+    ] = None,
     text: Columns = None,
     image: Columns = None,
     numeric: Columns = None,
@@ -240,7 +242,7 @@ def check(
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
-    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching or multilabel.")] = None,
+    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching, multilabel or retrieval.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -339,7 +341,8 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     _say(report["verdict"])
-    rows = [("fused", evaluation["metrics"])] + [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
+    rows = [("overall" if "directions" in evaluation else "fused", evaluation["metrics"])]
+    rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]
         if entry["value"] is not None:

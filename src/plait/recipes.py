@@ -17,6 +17,7 @@ from plait.settings import FusionSettings, RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 SMALL_PHOTO = 160
+WHOLE_SET_AT_MOST = 8192
 NO_AIDS = {"alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0}
 
 
@@ -76,6 +77,13 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
     elif facts.task == "classification" and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
         chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
+    elif facts.task == "retrieval":
+        chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.5}
+        chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group"}
+        chosen["train"] |= {
+            "modality_dropout": 0.0, "epochs": 20, "patience": 0, "hard_negatives": 0,
+            "batch_size": small_batch(facts.num_train, 512),
+        }  # fmt: skip
     return chosen
 
 
@@ -101,6 +109,10 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     fusion, go with that fusion only, and the recipe's weight of alignment with the pair head only.
     """
     chosen = RECIPES.get(settings.recipe)(facts)
+    if facts.task == "retrieval":
+        _check_retrieval(settings)
+        if settings.task.loss not in (None, "infonce"):  # further right answers belong to that loss
+            chosen["task"].pop("positives", None)
     groups: dict[str, Any] = {}
     for group, values in chosen.items():
         current = getattr(settings, group)
@@ -113,9 +125,18 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups[group] = replace(current, **open_values)
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
+    if settings.train.batch_size == 0:
+        groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)
+
+
+def _check_retrieval(settings: RunSettings) -> None:
+    if settings.recipe == "classic":
+        raise ValueError("the classic recipe predicts a label; type --recipe default for --task retrieval")
+    if settings.task.head not in (None, "towers"):
+        raise ValueError(f"retrieval is trained with the towers head, not {settings.task.head!r}; leave task.head out")
 
 
 def _embeds(named: str | None, chosen: dict[str, dict[str, Any]]) -> bool:

@@ -24,10 +24,9 @@ from plait.heads.contrastive import (
 )
 from plait.heads.gather import gather_rows
 from plait.registry import unknown_name
+from plait.settings import POSITIVES, RETRIEVAL_LOSSES
 
 MAX_LOG_SCALE = math.log(100.0)
-LOSSES = ("infonce", "siglip", "triplet")
-POSITIVES = ("own", "group")
 START_TEMPERATURE = {"infonce": 0.07, "siglip": 0.1, "triplet": 0.07}
 START_BIAS = -10.0
 
@@ -70,7 +69,7 @@ class TowerHead(Head):
                 f"the towers head needs two or more modalities and one output, got {len(dims)} and {num_outputs}; "
                 "type --task retrieval on a table with two or more input columns"
             )
-        for option, value, allowed in (("task.loss", loss, LOSSES), ("task.positives", positives, POSITIVES)):
+        for option, value, allowed in (("task.loss", loss, RETRIEVAL_LOSSES), ("task.positives", positives, POSITIVES)):
             if value not in allowed:
                 raise ValueError(unknown_name(option, value, list(allowed)))
         if positives == "group" and loss != "infonce":
