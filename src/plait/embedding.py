@@ -47,7 +47,8 @@ class Embeds:
     @property
     def dim(self) -> int:
         """Width of the shared space of a model that embeds."""
-        return int(self.model.fusion.width)
+        _check_embeds(self)
+        return int(self.model.head.dim)
 
     @property
     def fingerprint(self) -> str:
@@ -91,7 +92,7 @@ class Embeds:
             progress: Called with (done, total, what).
 
         Returns:
-            Probabilities [N, C]: softmax over the cosines times the model's scale; NaN for rows without a picture.
+            Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without a picture.
 
         Raises:
             ValueError: No picture or text side, fewer than two labels, a template without ``{}``, or as ``embed``.
@@ -124,13 +125,13 @@ def embed_rows(
                 inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
                 present = batch["present"].to(device)
                 fused = model.fusion(model.encode(inputs, present), present)
-                parts.append(fused.tokens.float().cpu().numpy())
+                parts.append(model.head.embed(fused, present).float().cpu().numpy())
                 if progress is not None:
                     progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
     finally:
         model.train(was_training)
     if not parts:
-        return np.zeros((0, len(model.config.modality_names), model.fusion.width), dtype=np.float32)
+        return np.zeros((0, len(model.config.modality_names), model.head.dim), dtype=np.float32)
     unit_NMD = np.concatenate(parts)
     strange = int((~np.isfinite(unit_NMD)).any(axis=(1, 2)).sum())
     if strange:
@@ -234,7 +235,7 @@ def classify_by_text(
     shown_ND, _ = embed_modality(fitted, read_table(images), picture.name, on_bad_row, progress)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
     told_CD, _ = embed_modality(fitted, prompts, words.name, "error")
-    scale = float(getattr(fitted.model.head, "scale", torch.tensor(1 / 0.07)))
+    scale = float(fitted.model.head.scale) * fitted.model.head.stretch
     logits_NC = torch.from_numpy(scale * shown_ND.astype(np.float64) @ told_CD.astype(np.float64).T)
     probability_NC = torch.softmax(logits_NC, dim=1).numpy()
     probability_NC[~shown_ND.any(1)] = np.nan

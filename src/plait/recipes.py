@@ -79,7 +79,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
     elif facts.task == "retrieval":
         chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.5}
-        chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group"}
+        chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
         chosen["train"] |= {
             "modality_dropout": 0.0, "epochs": 20, "patience": 0, "hard_negatives": 0,
             "batch_size": small_batch(facts.num_train, 512),

@@ -109,6 +109,8 @@ class TaskSettings:
     """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
     positives: str | None = None
     """Under infonce, what other rows of the same group are: own (left out) or group (right answers too)."""
+    hubs: bool | None = None
+    """Retrieval: correct vectors for items that are near to everything, by the training items; None: yes."""
     temperature: float | None = None
     """Start of the learned temperature of retrieval, 0.01 or more; None: 0.07, and 0.1 for siglip."""
     margin: float | None = None

@@ -84,7 +84,7 @@ def head_options(settings: RunSettings) -> dict[str, Any]:
     """Options of the towers head; None and what the head does by itself are left out."""
     chosen = {
         "loss": settings.task.loss, "temperature": settings.task.temperature, "margin": settings.task.margin,
-        "positives": settings.task.positives,
+        "positives": settings.task.positives, "hubs": settings.task.hubs,
     }  # fmt: skip
     return {name: value for name, value in chosen.items() if value is not None}
 

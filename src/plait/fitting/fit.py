@@ -59,6 +59,7 @@ def fit_model(
     choose = EPOCH_SCORES.get(plan.task.output_kind)
 
     def score(current: PlaitModel) -> dict[str, float]:
+        rows.hard_NK = None  # rows as they are, not as batches are composed; mined anew before the next epoch
         calibrate(current, rows, val)
         return choose(plan, current, val)
 

@@ -8,12 +8,16 @@ of its sides.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from plait.fusion.base import EncodedDims, FusionOutput
+from plait.fusion.calibration import SeenRows
 from plait.heads.base import Head
 from plait.heads.contrastive import (
     contrastive_loss,
@@ -23,6 +27,7 @@ from plait.heads.contrastive import (
     sigmoid_loss,
 )
 from plait.heads.gather import gather_rows
+from plait.heads.hubs import MAX_COHORT, hub_score, stretch, with_hubs
 from plait.registry import unknown_name
 from plait.settings import POSITIVES, RETRIEVAL_LOSSES
 
@@ -45,6 +50,8 @@ class TowerHead(Head):
         loss: "infonce", "siglip" (with a learned bias) or "triplet" (hardest negative of the batch, no temperature).
         temperature: Start of the learned temperature, above 0; None: 0.07, and 0.1 for siglip.
         margin: Of the triplet loss, in (0, 2].
+        hubs: Whether vectors carry a correction for items that are near to everything (``hubs.py``), learned from the
+            training items; it takes 2 coordinates a modality.
         positives: "own": other rows of the group are left out; "group": they are right answers too (infonce only).
 
     Raises:
@@ -62,6 +69,7 @@ class TowerHead(Head):
     def __init__(
         self, dims: list[EncodedDims], width: int, num_outputs: int, dropout: float = 0.0, *,
         loss: str = "infonce", temperature: float | None = None, margin: float = 0.2, positives: str = "own",
+        hubs: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if len(dims) < 2 or num_outputs != 1:
@@ -80,6 +88,9 @@ class TowerHead(Head):
         if not 0 < margin <= 2:
             raise ValueError(f"task.margin must be above 0 and at most 2, a difference of cosines; got {margin}")
         self.loss, self.margin, self.positives = loss, margin, positives
+        self.hubs, self.width, self.sides = hubs, width, len(dims)
+        for m in range(len(dims) if hubs else 0):
+            self.register_buffer(f"cohort_{m}_ND", torch.zeros(0, width))
         self.log_scale = nn.Parameter(torch.tensor(math.log(1 / start)))
         self.bias = nn.Parameter(torch.tensor(START_BIAS))
 
@@ -87,6 +98,67 @@ class TowerHead(Head):
     def scale(self) -> Tensor:
         """One over the temperature, at most 100."""
         return self.log_scale.clamp(max=MAX_LOG_SCALE).exp()
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors that ``embed`` gives."""
+        return self.width + (2 * self.sides if self.hubs else 0)
+
+    @property
+    def stretch(self) -> float:
+        """By how much inner products of ``embed`` are smaller than cosines."""
+        return stretch(self.sides) if self.hubs else 1.0
+
+    def embed(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
+        """Unit vectors to search by [B, M, dim], zeros where a side is missing."""
+        assert fused.tokens is not None
+        if not self.hubs:
+            return fused.tokens
+        hub_BM = torch.zeros(present_BM.shape, dtype=fused.tokens.dtype, device=fused.tokens.device)
+        for m in range(self.sides):
+            others = [self.cohort(j) for j in range(self.sides) if j != m and len(self.cohort(j)) > 0]
+            for cohort_ND in others:
+                hub_BM[:, m] += hub_score(fused.tokens[:, m], cohort_ND) / len(others)
+        unit_BMD = with_hubs(fused.tokens, hub_BM)
+        return torch.where(present_BM[..., None], unit_BMD, torch.zeros_like(unit_BMD))
+
+    def cohort(self, side: int) -> Tensor:
+        """Training items of a side, embedded [N, D]."""
+        kept: Tensor = getattr(self, f"cohort_{side}_ND")
+        return kept
+
+    def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
+        """Take the cohorts from training items: different ones, of more than 4,096 so many at even distances."""
+        if not self.hubs:
+            return
+        rows = np.linspace(0, len(train.target) - 1, min(4 * MAX_COHORT, len(train.target))).round().astype(np.int64)
+        units, keys = [], []
+        for batch in train.batches(rows):
+            assert batch.key_BM is not None
+            fused = batch.fuse()
+            assert fused.tokens is not None
+            units.append(fused.tokens)
+            keys.append(batch.key_BM.cpu())
+        unit_NMD, key_NM = torch.cat(units), torch.cat(keys).numpy()
+        for m in range(self.sides):
+            there = np.flatnonzero(key_NM[:, m] >= 0)
+            first = there[np.sort(np.unique(key_NM[there, m], return_index=True)[1])]
+            kept = first[np.linspace(0, len(first) - 1, min(MAX_COHORT, len(first))).round().astype(np.int64)]
+            setattr(self, f"cohort_{m}_ND", unit_NMD[torch.from_numpy(kept).to(unit_NMD.device), m].clone())
+
+    def notes(self, outputs: Sequence[str]) -> list[str]:
+        """Whether the correction lacks its training items."""
+        if not self.hubs or all(len(self.cohort(m)) > 0 for m in range(self.sides)):
+            return []
+        return ["vectors are not corrected for hubs: that is done together with choosing the epoch, on validation rows"]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """The number of items in a cohort is that of the saved one."""
+        for m in range(self.sides if self.hubs else 0):
+            saved = state_dict.get(f"{prefix}cohort_{m}_ND")
+            if saved is not None:
+                setattr(self, f"cohort_{m}_ND", self.cohort(m).new_zeros(saved.shape))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return the mean cosine over the pairs of sides that are there [B, 1]; NaN where there is no pair."""
