@@ -235,7 +235,7 @@ def classify_by_text(
     shown_ND, _ = embed_modality(fitted, read_table(images), picture.name, on_bad_row, progress)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
     told_CD, _ = embed_modality(fitted, prompts, words.name, "error")
-    scale = float(fitted.model.head.scale) * fitted.model.head.stretch
+    scale = float(fitted.model.head.scale.detach()) * fitted.model.head.stretch
     logits_NC = torch.from_numpy(scale * shown_ND.astype(np.float64) @ told_CD.astype(np.float64).T)
     probability_NC = torch.softmax(logits_NC, dim=1).numpy()
     probability_NC[~shown_ND.any(1)] = np.nan
