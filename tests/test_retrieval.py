@@ -51,7 +51,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "m"
-    plait.fit(photos, task="retrieval", epochs=20, output=folder, set=SCRATCH)
+    plait.fit(photos, task="retrieval", epochs=12, output=folder, set=SCRATCH)
     return folder
 
 
@@ -149,6 +149,7 @@ def test_evaluate_without_a_group_column_groups_by_picture(model: Path, photos: 
     assert [(d["queries"], d["items"]) for d in directions] == [(6, 12), (12, 6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [["task.loss=siglip"], ["task.loss=triplet"], ["train.hard_negatives=2"]])
 def test_other_losses_and_hard_negatives_learn(photos: Path, options: list[str]) -> None:
     fitted = plait.fit(photos, task="retrieval", epochs=12, set=[*SCRATCH, *options])
@@ -157,6 +158,7 @@ def test_other_losses_and_hard_negatives_learn(photos: Path, options: list[str])
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_resumed_mining_run_ends_where_the_straight_one_does(photos: Path, tmp_path: Path) -> None:
     options = [*SCRATCH, "train.hard_negatives=2"]
     straight = plait.fit(photos, task="retrieval", epochs=3, set=options)

@@ -23,6 +23,7 @@ from plait.explain_cli import explain
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
 from plait.weights_cli import weights_app
+from plait.zero_shot_cli import zero_shot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,6 +40,8 @@ app.add_typer(weights_app, name="weights")
 app.add_typer(features_app, name="features")
 app.command(epilog="Example: plait fusions")(fusions)
 app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
+
+app.command("zero-shot", epilog="Example: plait zero-shot hf:openai/clip-vit-base-patch32 -o clip")(zero_shot)
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]

@@ -13,7 +13,7 @@ from typing import Any
 
 from plait.fusion import FUSIONS
 from plait.registry import Registry
-from plait.settings import FusionSettings, RunSettings
+from plait.settings import EncoderSettings, FusionSettings, RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 SMALL_PHOTO = 160
@@ -78,10 +78,11 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
         chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
     elif facts.task == "retrieval":
-        chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.5}
+        chosen["encoders"]["image_size"] = 288 if side == 224 else side
+        chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
         chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
         chosen["train"] |= {
-            "modality_dropout": 0.0, "epochs": 20, "patience": 0, "hard_negatives": 0,
+            "modality_dropout": 0.0, "epochs": 12, "patience": 0, "hard_negatives": 3,
             "batch_size": small_batch(facts.num_train, 512),
         }  # fmt: skip
     return chosen
@@ -111,6 +112,8 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     chosen = RECIPES.get(settings.recipe)(facts)
     if facts.task == "retrieval":
         _check_retrieval(settings)
+        if settings.encoders.image != EncoderSettings().image:  # the larger side was measured with the default encoder
+            chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
         if settings.task.loss not in (None, "infonce"):  # further right answers belong to that loss
             chosen["task"].pop("positives", None)
     groups: dict[str, Any] = {}

@@ -25,6 +25,7 @@ from plait.encoders.image import (
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.text import load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
+from plait.encoders.two_tower import load_two_tower
 from plait.processors import HashedTextProcessor, ImageProcessor, Processor, TextProcessor
 from plait.registry import Registry
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
@@ -92,10 +93,23 @@ def _load_hf(
     folder = locate(reference)
     if kind == "image":
         vision = load_hf_image(folder, reference)
-        return vision, _image_processor(hf_settings(folder, vision), image_size)
+        return vision, _image_processor(hf_settings(folder, vision.model.config), image_size)
     text = load_hf_text(folder, reference)
     limit = position_limit(text)
     return text, TextProcessor(folder, max_length if limit is None else min(max_length, limit))
+
+
+def _load_two_tower(
+    reference: str, rest: str, kind: str, image_size: int | None, max_length: int
+) -> tuple[Encoder, Processor]:
+    folder = locate(f"hf:{rest}")
+    if kind == "text":
+        probe = TextProcessor(folder)
+        tower = load_two_tower(folder, reference, kind, int(probe.tokenizer.pad_token_id))
+        limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
+        return tower, TextProcessor(folder, min(max_length, limit))
+    tower = load_two_tower(folder, reference, kind, None)
+    return tower, _image_processor(hf_settings(folder, tower.model.config.vision_config), image_size)
 
 
 def _load_timm(
@@ -167,6 +181,7 @@ def _one_file(folder: Path) -> Path:
 
 
 LOADERS.add("hf", _load_hf)
+LOADERS.add("two-tower", _load_two_tower)
 LOADERS.add("timm", _load_timm)
 LOADERS.add("torchvision", _load_torchvision)
 LOADERS.add("scratch", _load_scratch)
