@@ -82,7 +82,7 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
         chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
         chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
         chosen["train"] |= {
-            "modality_dropout": 0.0, "epochs": 12, "patience": 0, "hard_negatives": 3,
+            "modality_dropout": 0.0, "epochs": 12, "patience": 0, "hard_negatives": 0,
             "batch_size": small_batch(facts.num_train, 512),
         }  # fmt: skip
     return chosen
