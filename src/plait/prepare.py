@@ -24,7 +24,8 @@ from plait.encoders.load import load_encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.encoders.tuning import set_tuning
 from plait.features import FeatureStore, encode_items
-from plait.processors import Processor, TabularProcessor, load_processor
+from plait.processors import HashedTextProcessor, Processor, TabularProcessor, TextProcessor, load_processor
+from plait.processors.cleaning import clean_texts
 from plait.rows import Items, Rows, read_rows
 from plait.settings import EncoderSettings
 
@@ -129,6 +130,8 @@ def load_inputs(
             encoder, processor = load_encoder(reference, modality.kind, settings.image_size, settings.max_length)
             if hasattr(processor, "max_pixels"):
                 processor.max_pixels = max_pixels
+            if modality.kind == "text":
+                _set_cleaning(processor, settings.text_cleaning or "none", reference)
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
@@ -147,6 +150,16 @@ def load_inputs(
                 "fingerprint": encoder.fingerprint,
             }
     return inputs
+
+
+def _set_cleaning(processor: Processor, cleaning: str, reference: str) -> None:
+    if isinstance(processor, TextProcessor | HashedTextProcessor):
+        processor.cleaning = cleaning
+    elif cleaning != "none":
+        raise ValueError(
+            f"the text encoder {reference!r} takes no text cleaning; type --set encoders.text_cleaning=none, or clean "
+            "the texts first"
+        )
 
 
 def fit_tabular(
@@ -225,6 +238,10 @@ def prepare(
             prepared.sources[modality.name] = LiveSource(inputs.processors[modality.name], load, blank)
         for position, reason in items.drop(failures):
             rows.report(position, modality.columns[0], reason)
+        cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
+        if cleaning != "none":
+            for what, num in sorted(clean_texts(items.cells, cleaning)[1].items()):
+                rows.notes[f"{modality.name}: {what} ({cleaning} cleaning)"] = num
         if modality.kind == "text" and (num_cut := _count_cut(items, inputs.processors[modality.name])):
             rows.notes[f"{modality.name}: texts cut"] = num_cut
     rows.bad.sort(key=lambda b: (b.row, b.column or ""))

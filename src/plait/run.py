@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from plait.modelfolder import OWN_FILES
 from plait.prepare import add_tabular, fit_tabular, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
-from plait.settings import DataSettings, RunSettings, from_dict, set_values, to_dict
+from plait.settings import DataSettings, RunSettings, TaskSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
 from plait.splitting import (
     CHOSE_THE_EPOCH,
@@ -46,7 +46,7 @@ from plait.splitting import (
     split_fingerprint,
     table_fingerprint,
 )
-from plait.tasks import TASKS, Task
+from plait.tasks import ORDINAL, TASKS, Task, ordinal_task
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
@@ -165,6 +165,8 @@ def open_run(
         ValueError: Something about the table or the settings; the message says what to type.
     """
     settings = set_values(merge(base, given), assignments)
+    if settings.task.name == ORDINAL:
+        settings = replace(settings, task=replace(settings.task, name="classification", ordinal=True))
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
     opened = open_source(
@@ -181,7 +183,7 @@ def open_run(
             f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
         )
     task_name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
-    task = TASKS.get(task_name)
+    task = _task(task_name, settings.task)
     notes = [f"task {task_name}: {why}", *opened.notes]
     if not task.needs_target:
         schema = searched_sides(table, schema, data, task, notes)
@@ -209,6 +211,7 @@ def open_run(
         photo_side(table, schema),
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+    task = replace(task, selects=settings.task.select_by or task.selects)
     check_aids(
         chosen_aids(settings.train, pair_head=settings.task.head == "pair"),
         task=task_name, output_kind=task.output_kind, num_modalities=len(schema.modalities),
@@ -216,6 +219,17 @@ def open_run(
     )  # fmt: skip
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(settings, table, schema, task, values, usable, split, notes, probe.bad, fresh_pairs)
+
+
+def _task(name: str, settings: TaskSettings) -> Task:
+    """The record of the task, with ordered classes where the settings say so."""
+    if not settings.ordinal:
+        return TASKS.get(name)
+    if name != "classification":
+        raise ValueError(
+            f"task.ordinal is for classification; the task is {name}. Leave it out, or type --task classification"
+        )
+    return ordinal_task(settings.order)
 
 
 def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | None = None) -> PreparedRun:

@@ -27,6 +27,10 @@ RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
 POSITIVES = ("own", "group")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
+TEXT_CLEANINGS = ("none", "social")
+SELECTORS = (
+    "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class DataSettings:
     """Format of the source, or None to tell it from the name."""
     encoding: str | None = None
     """Encoding of a text file, or None: UTF-8, or what the file itself says."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None
     """Column to predict."""
     text: tuple[str, ...] = ()
@@ -75,6 +81,8 @@ class EncoderSettings:
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = 128
     """Longest text, in tokens; what is cut is counted."""
+    text_cleaning: str | None = None
+    """none, or social: addresses, user names, hashtags and emoji of posts as words; None: the recipe's choice."""
     tuning: str = "frozen"
     """What of the text and image encoders is trained: frozen, last_n, lora or full."""
     last_n: int = 2
@@ -103,8 +111,14 @@ class TaskSettings:
     """classification, multilabel, regression, matching or retrieval, or None: told from the target column."""
     head: str | None = None
     """label, pair or towers, or None: the recipe's choice."""
-    class_weights: bool = False
-    """Weigh each class by the inverse of how often it occurs in training."""
+    class_weights: bool | None = None
+    """Weigh each class by the inverse of how often it occurs in training, or None: the recipe's choice."""
+    ordinal: bool = False
+    """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
+    order: tuple[str, ...] = ()
+    """The classes under ordinal, lowest first; empty: told from names that are numbers or words of a known scale."""
+    select_by: str | None = None
+    """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
     loss: str | None = None
     """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
     positives: str | None = None
@@ -192,6 +206,12 @@ class RunSettings:
         _choice("encoders.tuning", self.encoders.tuning, TUNINGS)
         _choice("task.loss", self.task.loss, RETRIEVAL_LOSSES)
         _choice("task.positives", self.task.positives, POSITIVES)
+        _choice("encoders.text_cleaning", self.encoders.text_cleaning, TEXT_CLEANINGS)
+        _choice("task.select_by", self.task.select_by, SELECTORS)
+        if self.task.order and not self.task.ordinal:
+            raise ValueError("task.order is for ordered classes; type --set task.ordinal=true too")
+        if self.task.select_by == "quadratic_kappa" and not self.task.ordinal:
+            raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
         for name, value, low in (

@@ -63,7 +63,7 @@ def open_source(
         if annotations is not None:
             raise ValueError("--annotations goes with --format coco")
         return Opened(
-            read_table(source, format=data.format, encoding=data.encoding),
+            read_table(source, format=data.format, encoding=data.encoding, columns=data.columns),
             replace(data, source=_shown(source)),
             task,
         )

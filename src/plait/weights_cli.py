@@ -27,7 +27,10 @@ def _json(value: Any) -> None:
 
 @weights_app.command("fetch", epilog="Example: plait weights fetch minilm efficientnet-lite0")
 def weights_fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names as in 'plait weights ls'.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Names as in 'plait weights ls'; none: the encoders of 'plait fit'."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bring pretrained weights to this machine (uses the network)."""
@@ -35,7 +38,7 @@ def weights_fetch(
     from plait.weights import fetch
 
     paths = {}
-    for name in names:
+    for name in names or _default_encoders():
         with TerminalProgress() as bar:
             paths[name] = str(fetch(name, progress=_tell, bar=bar))
     if as_json:
@@ -43,6 +46,14 @@ def weights_fetch(
     else:
         for name, path in paths.items():
             _line(f"{name} -> {path}")
+
+
+def _default_encoders() -> list[str]:
+    """The named weights that runs use where nothing else is said."""
+    from plait.settings import EncoderSettings
+    from plait.weights import RECORDS
+
+    return [value for value in vars(EncoderSettings()).values() if isinstance(value, str) and value in RECORDS]
 
 
 @weights_app.command("ls", epilog="Example: plait weights ls")
@@ -57,5 +68,5 @@ def weights_ls(as_json: Json = False) -> None:
     for entry in found:
         here = "here" if entry["present"] else f"plait weights fetch {entry['name']}"
         _line(
-            f"{entry['name']:22} {entry['kind']:6} {(entry['size'] or 0) / 1e6:6.0f} MB  {entry['licence']:12} {here}"
+            f"{entry['name']:22} {entry['kind']:8} {(entry['size'] or 0) / 1e6:6.0f} MB  {entry['licence']:12} {here}"
         )

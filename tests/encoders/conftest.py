@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from plait.encoders import Encoder, load_encoder
-from plait.encoders.checkpoint import quiet_transformers
+from plait.weights.quiet import quiet_transformers
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "dog"]
 

@@ -84,7 +84,7 @@ def test_mean_pooling_and_class_token_by_hand(folders: dict[str, Path], tmp_path
 def test_clip_towers_equal_the_whole_model(folders: dict[str, Path], tmp_path: Path, load: Any) -> None:
     from transformers import CLIPModel
 
-    from plait.encoders.checkpoint import quiet_transformers
+    from plait.weights.quiet import quiet_transformers
 
     with quiet_transformers():
         whole = CLIPModel.from_pretrained(folders["clip"]).eval()

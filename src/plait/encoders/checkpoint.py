@@ -7,12 +7,12 @@ bar or load report reaches the terminal.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import nn
+
+from plait.weights.quiet import quiet_transformers
 
 IGNORED_CONFIG = (
     "_name_or_path",
@@ -24,22 +24,6 @@ IGNORED_CONFIG = (
     "label2id",
     "problem_type",
 )
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Silence the bars and reports of transformers for a while, then restore what the user had."""
-    from transformers.utils import logging as hf_logging
-
-    verbosity, had_bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-    hf_logging.set_verbosity_error()
-    hf_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        hf_logging.set_verbosity(verbosity)
-        if had_bar:
-            hf_logging.enable_progress_bar()
 
 
 def read_hf_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

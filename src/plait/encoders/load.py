@@ -23,7 +23,7 @@ from plait.encoders.image import (
     torchvision_settings,
 )
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
-from plait.encoders.text import load_hf_text, position_limit
+from plait.encoders.text import declared_prefix, load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
 from plait.encoders.two_tower import load_two_tower
 from plait.processors import HashedTextProcessor, ImageProcessor, Processor, TextProcessor
@@ -47,8 +47,8 @@ def load_encoder(
     Pretrained encoders come frozen, scratch ones ready to learn.
 
     Args:
-        reference: ``minilm``, ``efficientnet-lite0``, ``hf:ID_or_folder``, ``timm:NAME[@FILE]``,
-            ``torchvision:NAME[@FILE]``, ``scratch:text`` or ``scratch:image``.
+        reference: ``minilm``, ``e5-small-multilingual``, ``efficientnet-lite0``, ``hf:ID_or_folder``,
+            ``timm:NAME[@FILE]``, ``torchvision:NAME[@FILE]``, ``scratch:text`` or ``scratch:image``.
         kind: "text" or "image": what the column holds.
         image_size: Side of the images fed, in pixels; below the network's own size the whole picture is
         squashed
@@ -96,7 +96,8 @@ def _load_hf(
         return vision, _image_processor(hf_settings(folder, vision.model.config), image_size)
     text = load_hf_text(folder, reference)
     limit = position_limit(text)
-    return text, TextProcessor(folder, max_length if limit is None else min(max_length, limit))
+    prefix = declared_prefix(folder)
+    return text, TextProcessor(folder, max_length if limit is None else min(max_length, limit), prefix)
 
 
 def _load_two_tower(

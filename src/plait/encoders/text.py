@@ -88,4 +88,13 @@ def _declared_pooling(folder: Path) -> str:
     return "mean"
 
 
+def declared_prefix(folder: Path) -> str:
+    """What a sentence-transformers folder wants before every text, such as "passage: "; nothing otherwise."""
+    path = folder / "config_sentence_transformers.json"
+    if not path.is_file():
+        return ""
+    declared = json.loads(path.read_text(encoding="utf-8"))
+    return str((declared.get("prompts") or {}).get(declared.get("default_prompt_name"), ""))
+
+
 ENCODERS.add("hf-text", build_hf_text)

@@ -6,11 +6,14 @@ methods on the same draws, ``verdict`` and ``comparison_verdict`` the sentences 
 ``ranking`` measures retrieval per query (``similarity`` and ``tied_ranks`` keep it exact), ``retrieval`` sums it up
 in both directions, ``knn`` classifies by neighbours, ``robustness`` measures what missing modalities cost.
 ``shapley``, ``emap`` and ``perceptual`` say what a result rests on, and ``modality_verdict`` says it in words.
+``vqa`` scores answers about pictures and ``captioning`` descriptions of them (``caption_tokens``, ``bleu``, ``rouge``,
+``cider`` and ``meteor``, the last through Java).
 """
 
 from __future__ import annotations
 
 from plait.evaluate.breakdown import confusion, slices
+from plait.evaluate.captioning import caption_metrics
 from plait.evaluate.chance import chance_level
 from plait.evaluate.comparison import method_intervals, pairwise_differences, rank_intervals, resample_methods
 from plait.evaluate.emap import emap_scores, project_cube
@@ -40,9 +43,11 @@ from plait.evaluate.robustness import (
 from plait.evaluate.shapley import interaction_indices, shapley_values
 from plait.evaluate.similarity import cosine_similarity
 from plait.evaluate.verdict import fusion_verdict
+from plait.evaluate.vqa import normalise_answer, vqa_accuracy, vqa_breakdown
 
 __all__ = [
     "bootstrap_interval",
+    "caption_metrics",
     "chance_level",
     "classification_metrics",
     "confusion",
@@ -60,6 +65,7 @@ __all__ = [
     "missing_patterns",
     "modality_verdict",
     "multilabel_metrics",
+    "normalise_answer",
     "paired_difference",
     "paired_metric_difference",
     "pairwise_differences",
@@ -76,4 +82,6 @@ __all__ = [
     "retrieval_summary",
     "shapley_values",
     "slices",
+    "vqa_accuracy",
+    "vqa_breakdown",
 ]

@@ -35,6 +35,7 @@ from plait.evaluate.tied_ranks import (
     hit_chance,
     ideal_gains,
     precision_sums,
+    relevant_items,
     tied_blocks,
 )
 
@@ -153,7 +154,8 @@ def _measure(
 
 def _measure_chunk(scores_CM: Floats, gains_CM: Floats, ks: list[int]) -> PerQuery:
     num_queries, num_items = scores_CM.shape
-    blocks = tied_blocks(scores_CM, gains_CM)
+    relevant = relevant_items(gains_CM)
+    blocks = tied_blocks(scores_CM, relevant)
     total_C = _per_query(blocks, blocks.relevant.astype(np.float64), num_queries)
     divisor_C = np.maximum(total_C, 1.0)
     first_B = np.flatnonzero(blocks.found == 0)
@@ -175,7 +177,7 @@ def _measure_chunk(scores_CM: Floats, gains_CM: Floats, ks: list[int]) -> PerQue
     found["reciprocal_rank"] = spread(expected_reciprocal(*first))
     found["average_precision"] = _per_query(blocks, precision_sums(blocks, num_items), num_queries) / divisor_C
     for name, depth in [("ndcg", num_items), *((f"ndcg@{k}", k) for k in ks)]:
-        ideal_C = ideal_gains(gains_CM, depth)
+        ideal_C = ideal_gains(relevant, depth, num_queries)
         gained_C = _per_query(blocks, discounted_gains(blocks, depth, num_items), num_queries)
         found[name] = np.divide(gained_C, ideal_C, out=np.zeros(num_queries), where=ideal_C > 0)
     found["num_relevant"] = total_C

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_FEW = 16
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -36,24 +38,44 @@ class Blocks:
     found: Ints
 
 
-def tied_blocks(scores_NM: Floats, gains_NM: Floats) -> Blocks:
+@dataclass(frozen=True)
+class RelevantItems:
+    """The items with a gain above 0 (arrays ``[R]``), in the order of their queries."""
+
+    query: Ints
+    item: Ints
+    gain: Floats
+
+
+def relevant_items(gains_NM: Floats) -> RelevantItems:
+    """Take the relevant items out of gains ``[N, M]``, of which most are usually 0."""
+    query_R, item_R = np.nonzero(gains_NM > 0)
+    return RelevantItems(query=query_R, item=item_R, gain=gains_NM[query_R, item_R])
+
+
+def tied_blocks(scores_NM: Floats, relevant: RelevantItems) -> Blocks:
     """Find the blocks.
 
     Args:
         scores_NM: Finite scores ``[N, M]``, higher is better.
-        gains_NM: Gains ``[N, M]``; above 0 is relevant.
+        relevant: The relevant items of these queries.
 
     Returns:
         The blocks that hold relevant items.
     """
     num_queries, num_items = scores_NM.shape
-    query_R, item_R = np.nonzero(gains_NM > 0)
-    values_R, gains_R = scores_NM[query_R, item_R], gains_NM[query_R, item_R]
+    query_R, gains_R = relevant.query, relevant.gain
+    values_R = scores_NM[query_R, relevant.item]
     ends = np.searchsorted(query_R, np.arange(num_queries + 1))
     above_R = np.zeros(len(query_R), dtype=np.int64)
     size_R = np.zeros(len(query_R), dtype=np.int64)
     for i in range(num_queries):
         own = slice(ends[i], ends[i + 1])
+        if ends[i + 1] - ends[i] <= _FEW:  # counting is quicker than sorting, with the same result
+            for r in range(ends[i], ends[i + 1]):
+                above_R[r] = np.count_nonzero(scores_NM[i] > values_R[r])
+                size_R[r] = np.count_nonzero(scores_NM[i] == values_R[r])
+            continue
         rising_M = np.sort(scores_NM[i])
         right = np.searchsorted(rising_M, values_R[own], side="right")
         above_R[own] = num_items - right
@@ -134,15 +156,13 @@ def discounted_gains(blocks: Blocks, depth: int, num_items: int) -> Floats:
     return mean_B
 
 
-def ideal_gains(gains_NM: Floats, depth: int) -> Floats:
+def ideal_gains(relevant: RelevantItems, depth: int, num_queries: int) -> Floats:
     """Discounted gain ``[N]`` of the best order, counting ranks up to ``depth``."""
-    query_R, item_R = np.nonzero(gains_NM > 0)
-    gains_R = gains_NM[query_R, item_R]
-    order = np.lexsort((-gains_R, query_R))
-    place_R = np.arange(len(order)) - np.searchsorted(query_R, query_R)
+    order = np.lexsort((-relevant.gain, relevant.query))
+    place_R = np.arange(len(order)) - np.searchsorted(relevant.query, relevant.query)
     discount_R = np.where(place_R < depth, 1.0 / np.log2(place_R + 2.0), 0.0)
-    worth_R = gains_R[order] * discount_R
-    return np.bincount(query_R, weights=worth_R, minlength=len(gains_NM)).astype(np.float64)
+    worth_R = relevant.gain[order] * discount_R
+    return np.bincount(relevant.query, weights=worth_R, minlength=num_queries).astype(np.float64)
 
 
 def _reciprocal_of_block(above: int, size: int, relevant: int) -> float:

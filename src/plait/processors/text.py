@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ class TextProcessor:
     Args:
         folder: Folder with the tokenizer's files.
         max_length: Most tokens of a text, special tokens included; lowered to the tokenizer's own limit.
+        prefix: Put before every text, where the encoder was trained so ("passage: "); its tokens count.
+        cleaning: What is done to a text first: a name of `plait.processors.cleaning.CLEANINGS`.
 
     Attributes:
         num_truncated: How many texts were cut since the processor was made.
@@ -35,7 +38,7 @@ class TextProcessor:
 
     kind = "text"
 
-    def __init__(self, folder: str | Path, max_length: int = 128) -> None:
+    def __init__(self, folder: str | Path, max_length: int = 128, prefix: str = "", cleaning: str = "none") -> None:
         if max_length < 4:
             raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")
         self.tokenizer = _read_tokenizer(Path(folder))
@@ -43,6 +46,8 @@ class TextProcessor:
         if limit < max_length:
             logger.warning("max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit)
         self.max_length = limit
+        self.prefix = prefix
+        self.cleaning = cleaning
         self.num_truncated = 0
         self.tokenizer_sha256 = _tokenizer_sha256(self.tokenizer)
 
@@ -59,10 +64,12 @@ class TextProcessor:
             ValueError: A value is not a string.
         """
         check_texts(texts)
+        texts, _ = clean_texts(texts, self.cleaning)
         if not texts:
             empty = torch.zeros((0, 1), dtype=torch.int64)
             return {"input_ids": empty, "attention_mask": empty.clone()}
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]  # lone surrogates break tokenizers
+        # Lone surrogates break tokenizers.
+        clean = [self.prefix + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
         encoded = self.tokenizer(
             clean,
             truncation=True,
@@ -88,7 +95,9 @@ class TextProcessor:
 
     def to_json(self) -> dict[str, Any]:
         """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
-        return {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
+        description = {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
+        description |= {"prefix": self.prefix} if self.prefix else {}
+        return description | ({} if self.cleaning == "none" else {"cleaning": self.cleaning})
 
     @property
     def fingerprint(self) -> str:
@@ -109,7 +118,9 @@ class TextProcessor:
         """
         if folder is None:
             raise ValueError("a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote")
-        processor = cls(Path(folder) / TOKENIZER_FOLDER, int(description["max_length"]))
+        prefix = str(description.get("prefix", ""))
+        length = int(description["max_length"])
+        processor = cls(Path(folder) / TOKENIZER_FOLDER, length, prefix, cleaning_of(description))
         if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
             raise ValueError(
                 f"the tokenizer in {str(folder)!r} is not the one this model was made with "

@@ -31,6 +31,34 @@ class Confusion(TypedDict):
     matrix: list[list[int]]
 
 
+class ClassRow(TypedDict, total=False):
+    """One class (what ``evaluate.per_class`` gives): its rows, and precision, recall and F1 with their intervals."""
+
+    label: str
+    support: int
+    predicted: int
+    precision: Interval
+    recall: Interval
+    f1: Interval
+
+
+class CleanedText(TypedDict, total=False):
+    """A text before and after cleaning."""
+
+    row: int
+    before: str
+    after: str
+
+
+class Cleaned(TypedDict, total=False):
+    """What cleaning did to the texts of a modality on the judged rows."""
+
+    modality: str
+    cleaning: str
+    rows: int
+    examples: list[CleanedText]
+
+
 class SliceRow(TypedDict, total=False):
     """The rows that share a value of a column, and the metrics on them (what ``evaluate.slices`` gives)."""
 
@@ -120,6 +148,8 @@ class Evaluation(TypedDict, total=False):
     notes: list[str]
     chance: float | None
     confusion: Confusion | None
+    per_class: list[ClassRow] | None
+    cleaned: list[Cleaned]
     scatter: Scatter | None
     slices: list[SliceRow]
     alone: dict[str, dict[str, Interval]]

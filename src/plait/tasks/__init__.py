@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState
+from plait.tasks.ordinal import ORDINAL, ordinal_task
 
-__all__ = ["TASKS", "LabelState", "Task"]
+__all__ = ["ORDINAL", "TASKS", "LabelState", "Task", "ordinal_task"]

