@@ -138,8 +138,7 @@ class TrainSettings:
     epochs: int | None = None
     """Passes over the training rows."""
     batch_size: int | None = None
-    """Rows per step; 0: all training rows, at most 8,192. None: up to 256, less on small tables so that an epoch has
-    enough steps."""
+    """Rows per step, or 0: all, at most 8,192; None: up to 256, less on small tables so that an epoch has steps."""
     hard_negatives: int | None = None
     """Retrieval: rows put into a batch for each row drawn, those of other groups that are nearest to it; 0: none."""
     optimizer: str | None = None
