@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -48,7 +48,7 @@ class Embeds:
     def dim(self) -> int:
         """Width of the shared space of a model that embeds."""
         _check_embeds(self)
-        return int(self.model.head.dim)
+        return int(cast(Any, self.model.head).dim)
 
     @property
     def fingerprint(self) -> str:
@@ -125,13 +125,13 @@ def embed_rows(
                 inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
                 present = batch["present"].to(device)
                 fused = model.fusion(model.encode(inputs, present), present)
-                parts.append(model.head.embed(fused, present).float().cpu().numpy())
+                parts.append(cast(Any, model.head).embed(fused, present).float().cpu().numpy())
                 if progress is not None:
                     progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
     finally:
         model.train(was_training)
     if not parts:
-        return np.zeros((0, len(model.config.modality_names), model.head.dim), dtype=np.float32)
+        return np.zeros((0, len(model.config.modality_names), int(cast(Any, model.head).dim)), dtype=np.float32)
     unit_NMD = np.concatenate(parts)
     strange = int((~np.isfinite(unit_NMD)).any(axis=(1, 2)).sum())
     if strange:
@@ -235,7 +235,8 @@ def classify_by_text(
     shown_ND, _ = embed_modality(fitted, read_table(images), picture.name, on_bad_row, progress)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
     told_CD, _ = embed_modality(fitted, prompts, words.name, "error")
-    scale = float(fitted.model.head.scale.detach()) * fitted.model.head.stretch
+    head = cast(Any, fitted.model.head)
+    scale = float(head.scale.detach()) * head.stretch
     logits_NC = torch.from_numpy(scale * shown_ND.astype(np.float64) @ told_CD.astype(np.float64).T)
     probability_NC = torch.softmax(logits_NC, dim=1).numpy()
     probability_NC[~shown_ND.any(1)] = np.nan
