@@ -21,8 +21,8 @@ ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
     "fusion", "heads", "tasks", "aids", "model", "recipes", "batches", "prepare", "embedding", "splitting", "history",
     "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run", "comparison",
-    "api", "zero_shot", "demo", "progress", "zero_shot_cli", "weights_cli", "features_cli", "data_cli",
-    "explain_cli", "compare_cli", "cli",
+    "api", "zero_shot", "index", "demo", "progress", "zero_shot_cli", "weights_cli", "features_cli", "data_cli",
+    "explain_cli", "compare_cli", "search_cli", "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait

@@ -21,6 +21,9 @@ VERBS = [
     ["zero-shot"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
+    ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
+    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
+    ["index", "ann"],
 ]  # fmt: skip
 SCRATCH = [
     "encoders.text=scratch:text",

@@ -22,7 +22,9 @@ from plait.compare_cli import compare, fusions
 from plait.data_cli import data
 from plait.explain_cli import explain
 from plait.features_cli import features_app
+from plait.index_cli import index_app
 from plait.progress import TerminalProgress
+from plait.search_cli import search
 from plait.weights_cli import weights_app
 from plait.zero_shot_cli import zero_shot
 
@@ -39,6 +41,8 @@ app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(features_app, name="features")
+app.add_typer(index_app, name="index")
+app.command(epilog="Example: plait search photos.index 'two dogs on snow' --html hits.html")(search)
 app.command(epilog="Example: plait fusions")(fusions)
 app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
 
