@@ -19,10 +19,10 @@ SRC = ROOT / "src" / "plait"
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
-    "fusion", "heads", "tasks", "aids", "model", "recipes", "batches", "modality", "prepare", "splitting", "history",
-    "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run", "comparison",
-    "api", "index", "demo", "progress", "weights_cli", "features_cli", "data_cli", "explain_cli", "compare_cli",
-    "search_cli", "index_cli", "cli",
+    "fusion", "heads", "tasks", "aids", "model", "recipes", "batches", "modality", "prepare", "embedding", "splitting",
+    "history", "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run",
+    "comparison", "api", "zero_shot", "index", "demo", "progress", "zero_shot_cli", "weights_cli", "features_cli",
+    "data_cli", "explain_cli", "compare_cli", "search_cli", "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait

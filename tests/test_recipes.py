@@ -19,7 +19,8 @@ from plait.settings import (
     to_dict,
 )
 
-MAY_STAY_OPEN = {"threads", "image_size", "select_by"}
+FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
+MAY_STAY_OPEN = {"threads", "image_size", "select_by"} | FOR_RETRIEVAL
 FACTS = [
     Facts("classification", ("text", "image"), 160),
     Facts("classification", ("text", "image"), 50_000, 64),
@@ -113,3 +114,20 @@ def test_sentiment_cleans_texts_and_weighs_classes() -> None:
 def test_unknown_recipe() -> None:
     with pytest.raises(ValueError, match="unknown recipe 'clasic'. Did you mean 'classic'"):
         resolve(RunSettings(recipe="clasic"), FACTS[0])
+
+
+def test_retrieval_gets_towers_and_the_whole_set_as_one_batch() -> None:
+    facts = Facts("retrieval", ("image", "text"), 7_500, 224)
+    done = resolve(RunSettings(), facts)
+    assert (done.fusion.name, done.task.head, done.task.loss, done.task.hubs) == ("cosine", "towers", "infonce", True)
+    assert done.task.positives == "group" and done.encoders.image_size == 288
+    assert resolve(done, facts) == done
+    other = resolve(
+        RunSettings(encoders=EncoderSettings(image="timm:resnet18"), task=TaskSettings(loss="siglip")), facts
+    )
+    assert other.encoders.image_size == 224 and other.task.positives is None
+    whole = RunSettings(train=TrainSettings(batch_size=0))
+    assert resolve(whole, facts).train.batch_size == 7_500
+    assert resolve(whole, Facts("retrieval", ("image", "text"), 90_000, 224)).train.batch_size == 8_192
+    with pytest.raises(ValueError, match="towers head"):
+        resolve(RunSettings(task=TaskSettings(head="label")), facts)

@@ -12,16 +12,18 @@ if TYPE_CHECKING:
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
     from plait.index import build_index, open_index
+    from plait.zero_shot import two_tower
 
 __version__ = "0.1.0"
 __all__ = [
     "Comparison", "Plait", "__version__", "build_index", "compare", "explain_modalities", "fit", "load", "open_index",
+    "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
     "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index",
     "compare": "plait.comparison", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
-    "open_index": "plait.index",
+    "open_index": "plait.index", "two_tower": "plait.zero_shot",
 }  # fmt: skip
 
 

@@ -185,6 +185,8 @@ class RowBatches(Dataset[dict[str, Any]]):
         self.fresh_pairs = fresh_pairs
         self.seed = seed
         self.epoch = 0
+        self.hard_NK: np.ndarray | None = None
+        self.before_epoch: Callable[[], None] | None = None
         if fresh_pairs:
             assert target is not None
             self.right_rows = np.flatnonzero(target == 1)
@@ -195,13 +197,15 @@ class RowBatches(Dataset[dict[str, Any]]):
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that wrong pairs are drawn for; a resumed run draws what the straight run drew."""
         self.epoch = epoch
+        if self.before_epoch is not None:
+            self.before_epoch()
 
     def __getitem__(self, row: int) -> dict[str, Any]:
         return self.__getitems__([row])
 
     def __getitems__(self, rows: list[int]) -> dict[str, Any]:
         """The batch of these rows, as ``PlaitModel.forward`` takes it."""
-        rows_B = np.asarray(rows, dtype=np.int64)
+        rows_B = self._with_hard_rows(np.asarray(rows, dtype=np.int64))
         index_BM = self.index_NM[rows_B].copy()
         if self.fresh_pairs:
             self._redraw(rows_B, index_BM)
@@ -214,6 +218,15 @@ class RowBatches(Dataset[dict[str, Any]]):
             batch["group"] = torch.from_numpy(self.group_N[rows_B])
             batch["keys"] = torch.from_numpy(index_BM)
         return batch
+
+    def _with_hard_rows(self, rows_B: np.ndarray) -> np.ndarray:
+        """The batch with the hard negatives of its first rows in place of its last ones, as many rows as before."""
+        if self.hard_NK is None:
+            return rows_B
+        anchors = rows_B[: -(-len(rows_B) // (1 + self.hard_NK.shape[1]))]
+        hard = self.hard_NK[anchors].reshape(-1)
+        chosen = dict.fromkeys([*anchors.tolist(), *hard[hard >= 0].tolist(), *rows_B.tolist()])
+        return np.fromiter(chosen, dtype=np.int64, count=len(chosen))[: len(rows_B)]
 
     def _redraw(self, rows_B: np.ndarray, index_BM: np.ndarray) -> None:
         """Give every wrong pair of the batch the second item of another group's right pair."""

@@ -26,6 +26,7 @@ from plait.index_cli import index_app
 from plait.progress import TerminalProgress
 from plait.search_cli import search
 from plait.weights_cli import weights_app
+from plait.zero_shot_cli import zero_shot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,8 @@ app.add_typer(index_app, name="index")
 app.command(epilog="Example: plait search photos.index 'two dogs on snow' --html hits.html")(search)
 app.command(epilog="Example: plait fusions")(fusions)
 app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
+
+app.command("zero-shot", epilog="Example: plait zero-shot hf:openai/clip-vit-base-patch32 -o clip")(zero_shot)
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
@@ -141,7 +144,9 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification, multilabel, regression, matching or retrieval.")
+    ] = None,
     text: Columns = None,
     image: Columns = None,
     audio: Columns = None,
@@ -256,7 +261,7 @@ def check(
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
     columns: Names = None,
-    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching or multilabel.")] = None,
+    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching, multilabel or retrieval.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -342,7 +347,8 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     _say(report["verdict"])
-    rows = [("fused", evaluation["metrics"])] + [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
+    rows = [("overall" if "directions" in evaluation else "fused", evaluation["metrics"])]
+    rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]
         if entry["value"] is not None:

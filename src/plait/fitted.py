@@ -13,13 +13,14 @@ import torch
 from plait.batches import RowBatches, predict_logits
 from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
+from plait.embedding import Embeds
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
 from plait.judging import JUDGES, Jury
 from plait.judging.cleaned import cleaned_texts
 from plait.model import PlaitModel
-from plait.modelcard import describe_model
+from plait.modelcard import describe_model, report_title
 from plait.modelfolder import save_model_folder
 from plait.prepare import Inputs, Prepared, add_tabular, prepare
 from plait.report import write_explanation, write_report
@@ -33,7 +34,7 @@ Progress = Callable[[int, int, str], None]
 OWN_COLUMNS = {"row", "prediction", "probability", "uncertainty", "problem"}
 
 
-class Plait:
+class Plait(Embeds):
     """A fitted model: the network, what reads its inputs, and what turns its outputs into answers.
 
     Made by :func:`plait.fit` or :func:`plait.load`.
@@ -66,6 +67,8 @@ class Plait:
     def __repr__(self) -> str:
         names = ", ".join(self.model.config.modality_names)
         what = f"{self.task.name} of {self.schema.target!r} from {names}"
+        if not self.task.needs_target:
+            what = f"{self.task.name} among {names}"
         return f"Plait({what}; fusion {self.settings.fusion.name})"
 
     def predict(
@@ -109,7 +112,8 @@ class Plait:
             ValueError: The task predicts a number, or as :meth:`predict`.
         """
         if not self.labels.classes:
-            raise ValueError("this model predicts a number, which has no probabilities; use predict()")
+            what = "predicts a number" if self.task.needs_target else "gives vectors and cosines"
+            raise ValueError(f"this model {what}, which has no probabilities; use predict()")
         opened = self._open(table, None, None)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
         proba = np.full((len(opened), len(self.labels.classes)), np.nan)
@@ -150,7 +154,7 @@ class Plait:
         jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
         result = self.report_of(jury, jury.prepared, progress)
         if report is not None:
-            write_report(Path(report), result, title=f"Plait: {self.task.name} of {self.schema.target}")
+            write_report(Path(report), result, title=report_title(self))
         return result
 
     def explain(
@@ -197,6 +201,11 @@ class Plait:
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
         """
+        if not self.task.needs_target:
+            raise ValueError(
+                f"explain says what each modality adds to an answer; {self.task.name} has no answer that its "
+                "modalities give together, each is searched by the other: type plait evaluate for both directions"
+            )
         check_modalities(self.model.config.modality_names)
         jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
         found = explain_jury(
@@ -223,7 +232,7 @@ class Plait:
             facts=self.report.get("facts", {}),
         )  # fmt: skip
         target = self.schema.target
-        if target not in chosen.column_names:
+        if self.task.needs_target and target not in chosen.column_names:
             raise ValueError(
                 f"{chosen.source} has no column {target!r}, which holds the answers this model is judged by; "
                 "use predict for rows without answers"
@@ -233,16 +242,16 @@ class Plait:
 
     def jury(self, prepared: Prepared, positions: np.ndarray, split: str, notes: Sequence[str] = ()) -> Jury:
         """Collect what judging needs; rows whose target is unreadable or of an unknown class are reported."""
-        assert self.schema.target is not None
         rows = prepared.rows
-        cells = rows.table.column(self.schema.target)
+        needed = self.schema.target if self.task.needs_target else None
+        cells = rows.table.column(needed) if needed is not None else [None] * len(rows)
         kept, values = [], []
         for position in positions:
             value = self.task.parse(cells[int(position)])
             if value is None:
-                rows.report(int(position), self.schema.target, f"no {self.task.expects} but {cells[int(position)]!r}")
+                rows.report(int(position), needed, f"no {self.task.expects} but {cells[int(position)]!r}")
             elif self.task.name == "classification" and value not in self.labels.classes:
-                rows.report(int(position), self.schema.target, f"class {value!r} was not seen in training")
+                rows.report(int(position), needed, f"class {value!r} was not seen in training")
             else:
                 kept.append(int(position))
                 values.append(value)
@@ -331,6 +340,9 @@ class Plait:
         empty = ~prepared.rows.present_NM.any(1)
         for i in np.flatnonzero(empty):
             problems.setdefault(int(i), []).append("nothing to read in this row")
+        if not self.task.needs_target:
+            for i in np.flatnonzero(prepared.rows.present_NM.sum(1) == 1):
+                problems.setdefault(int(i), []).append("one side is missing")
         columns["problem"] = pa.array(
             ["; ".join(problems[i]) if i in problems else None for i in range(n)], pa.string()
         )

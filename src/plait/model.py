@@ -38,7 +38,7 @@ class PlaitConfig(PreTrainedConfig):
             ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
             ``shares``, the name of an earlier modality, that one's encoder inside the model is used.
         fusion: ``name``, ``width``, ``dropout`` and ``options``.
-        head: ``name`` and ``dropout``.
+        head: ``name``, ``dropout`` and ``options`` of that head alone.
         task: Name of the task.
         num_outputs: Width of the head's output.
         modality_dropout: Probability that a modality is hidden from a training row, in [0, 1).
@@ -105,8 +105,15 @@ class PlaitModel(PreTrainedModel):
         self.encoder_keys = [places[m.get("shares") or m["name"]] for m in config.modalities]
         self.task = TASKS.get(config.task)
         kind = FUSIONS.get(fusion["name"])
-        outputs = OutputSpec(config.num_outputs, self.task.output_kind)
-        options = {**fusion["options"], **({"outputs": outputs} if kind.is_late else {})}
+        head_name = "direct" if kind.is_late else config.head["name"]
+        if config.head["name"] == "towers" and not kind.embeds:
+            raise ValueError(
+                f"retrieval needs each modality as a unit vector, which fusion {fusion['name']!r} does not make; type "
+                "--fusion cosine, or leave --fusion out"
+            )
+        options = dict(fusion["options"])
+        if kind.is_late:
+            options["outputs"] = OutputSpec(config.num_outputs, self.task.output_kind)
         try:
             self.fusion = kind(dims, fusion["width"], dropout=fusion["dropout"], **options)
         except TypeError as error:
@@ -116,11 +123,12 @@ class PlaitModel(PreTrainedModel):
                 f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
                 "--fusion cosine, or --set task.head=label for this fusion with a linear head"
             )
-        self.head = HEADS.get("direct" if kind.is_late else config.head["name"])(
+        self.head = HEADS.get(head_name)(
             dims,
             config.num_outputs if kind.is_late else fusion["width"],
             config.num_outputs,
             dropout=config.head["dropout"],
+            **config.head.get("options", {}),
         )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))

@@ -43,6 +43,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def report_title(fitted: FittedParts) -> str:
+    """Heading of a report: the task, and of which column or among which."""
+    if fitted.task.needs_target:
+        return f"Plait: {fitted.task.name} of {fitted.schema.target}"
+    return f"Plait: {fitted.task.name} among {', '.join(fitted.model.config.modality_names)}"
+
+
 def describe_model(fitted: FittedParts) -> dict[str, Any]:
     """The parts of a report that speak of the model and not of rows."""
     model, inputs = fitted.model, fitted.inputs

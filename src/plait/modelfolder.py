@@ -14,7 +14,7 @@ import torch
 
 from plait.data.schema import Schema
 from plait.model import PlaitConfig, PlaitModel
-from plait.modelcard import FittedParts, versions
+from plait.modelcard import FittedParts, report_title, versions
 from plait.prepare import Inputs
 from plait.report import write_report
 from plait.settings import RunSettings, read_settings, write_settings
@@ -68,8 +68,7 @@ def _write(fitted: FittedParts, folder: Path) -> None:
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
     write_settings(folder / "run.yaml", fitted.settings, facts)
     if fitted.report:
-        title = f"Plait: {fitted.task.name} of {fitted.schema.target}"
-        write_report(folder, fitted.report, title=title)
+        write_report(folder, fitted.report, title=report_title(fitted))
 
 
 def load_model_folder(folder: Path) -> Parts:

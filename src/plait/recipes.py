@@ -14,10 +14,11 @@ from typing import Any
 
 from plait.fusion import FUSIONS
 from plait.registry import Registry
-from plait.settings import FusionSettings, RunSettings
+from plait.settings import EncoderSettings, FusionSettings, RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 SMALL_PHOTO = 160
+WHOLE_SET_AT_MOST = 8192
 NO_AIDS = {"alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0}
 
 
@@ -77,6 +78,14 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
     elif facts.task == "classification" and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
         chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
+    elif facts.task == "retrieval":
+        chosen["encoders"]["image_size"] = 288 if side == 224 else side
+        chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
+        chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
+        chosen["train"] |= {
+            "modality_dropout": 0.0, "epochs": 12, "patience": 0, "hard_negatives": 0,
+            "batch_size": small_batch(facts.num_train, 512),
+        }  # fmt: skip
     return chosen
 
 
@@ -118,6 +127,12 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     fusion, go with that fusion only, and the recipe's weight of alignment with the pair head only.
     """
     chosen = RECIPES.get(settings.recipe)(facts)
+    if facts.task == "retrieval":
+        _check_retrieval(settings)
+        if settings.encoders.image != EncoderSettings().image:  # the larger side was measured with the default encoder
+            chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
+        if settings.task.loss not in (None, "infonce"):  # further right answers belong to that loss
+            chosen["task"].pop("positives", None)
     groups: dict[str, Any] = {}
     for group, values in chosen.items():
         current = getattr(settings, group)
@@ -130,9 +145,22 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups[group] = replace(current, **open_values)
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
+    if settings.train.batch_size == 0:
+        groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)
+
+
+def _check_retrieval(settings: RunSettings) -> None:
+    if settings.recipe == "classic":
+        raise ValueError("the classic recipe predicts a label; type --recipe default for --task retrieval")
+    if settings.task.select_by is not None:
+        raise ValueError(
+            "retrieval chooses its epoch by the mean hit rate on validation rows; leave task.select_by out"
+        )
+    if settings.task.head not in (None, "towers"):
+        raise ValueError(f"retrieval is trained with the towers head, not {settings.task.head!r}; leave task.head out")
 
 
 def _embeds(named: str | None, chosen: dict[str, dict[str, Any]]) -> bool:

@@ -19,15 +19,23 @@ import torch
 from plait.aids import check_aids, chosen_aids
 from plait.data.imageset import read_image_set
 from plait.data.media import CellError, check_image, read_media
-from plait.data.schema import Schema, guess_schema, guess_task
+from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
-from plait.fitting import Plan, calibration_notes, check_build, fit_companions, fit_model, needs_tokens
+from plait.fitting import (
+    Plan,
+    calibration_notes,
+    check_build,
+    check_pairs,
+    fit_companions,
+    fit_model,
+    needs_tokens,
+)
 from plait.modelfolder import OWN_FILES
 from plait.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
-from plait.settings import RunSettings, TaskSettings, from_dict, set_values, to_dict
+from plait.settings import DataSettings, RunSettings, TaskSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
 from plait.splitting import (
     CHOSE_THE_EPOCH,
@@ -171,13 +179,16 @@ def open_run(
         vector=data.vector, numeric=data.numeric, categorical=data.categorical,
         ignore=data.ignore, split=data.split, group=data.group, id=data.id,
     )  # fmt: skip
-    if schema.target is None:
+    if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
         raise ValueError(
             f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
-            f"{', '.join(table.column_names)}"
+            f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
         )
     task_name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
     task = _task(task_name, settings.task)
+    notes = [f"task {task_name}: {why}", *opened.notes]
+    if not task.needs_target:
+        schema = searched_sides(table, schema, data, task, notes)
     if not schema.modalities:
         raise ValueError(f"{table.source} has no input column besides the target {schema.target!r}")
     if task.modalities is not None and len(schema.modalities) != task.modalities:
@@ -187,12 +198,11 @@ def open_run(
             f"({names}); leave the others out with --ignore COLUMN"
         )
     values, without_target = read_targets(table, schema.target, task)
-    notes = [f"task {task_name}: {why}", *opened.notes]
     if len(without_target) == len(table):
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
     for position in without_target:
-        probe.report(position, schema.target, f"no {task.expects} in the target column")
+        probe.report(position, schema.target or "", f"no {task.expects} in the target column")
     if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
         raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
@@ -261,12 +271,37 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     fit_vectors(inputs, prepared, train)
     add_tabular(prepared, inputs)
     opened.notes += leakage_notes(prepared, opened.split, usable)
+    if not task.needs_target:
+        check_pairs(prepared, judging_units(prepared, schema), train, table.source)
     target = np.where(target < 0, 0, target) if are_classes else target
     plan = Plan(
         settings, task, labels, inputs, prepared, target, train, val,
         judging_units(prepared, schema), opened.fresh_pairs,
     )  # fmt: skip
     return PreparedRun(plan, usable, known_N)
+
+
+def searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task, notes: list[str]) -> Schema:
+    """The schema of a task without a target: the columns that shall find each other; what is set aside is noted.
+
+    Raises:
+        ValueError: A target was named, or there are fewer than two modalities.
+    """
+    if schema.target is not None:
+        raise ValueError(
+            f"{task.name} learns which cells of a row belong together and predicts no column; leave --target "
+            f"{schema.target} out (and type --ignore {schema.target} if it shall not be searched by)"
+        )
+    schema, loose = without_loose_columns(schema, [*data.numeric, *data.categorical])
+    if loose:
+        notes.append(f"not searched by, for they are numbers or categories: {', '.join(loose)}")
+    if len(schema.modalities) < 2:
+        found = ", ".join(m.name for m in schema.modalities) or "none"
+        raise ValueError(
+            f"{task.name} needs two or more input columns that find each other, such as an image and a text; found "
+            f"{found}. Name them with --image COLUMN --text COLUMN"
+        )
+    return schema
 
 
 def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:

@@ -23,6 +23,8 @@ S = TypeVar("S")
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
+RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
+POSITIVES = ("own", "group")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 TEXT_CLEANINGS = ("none", "social")
@@ -120,9 +122,9 @@ class TaskSettings:
     """What is learned."""
 
     name: str | None = None
-    """classification, multilabel, regression or matching, or None: told from the target column."""
+    """classification, multilabel, regression, matching or retrieval, or None: told from the target column."""
     head: str | None = None
-    """label or pair, or None: the recipe's choice."""
+    """label, pair or towers, or None: the recipe's choice."""
     class_weights: bool | None = None
     """Weigh each class by the inverse of how often it occurs in training, or None: the recipe's choice."""
     ordinal: bool = False
@@ -131,6 +133,16 @@ class TaskSettings:
     """The classes under ordinal, lowest first; empty: told from names that are numbers or words of a known scale."""
     select_by: str | None = None
     """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
+    loss: str | None = None
+    """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
+    positives: str | None = None
+    """Under infonce, what other rows of the same group are: own (left out) or group (right answers too)."""
+    hubs: bool | None = None
+    """Retrieval: correct vectors for items that are near to everything, by the training items; None: yes."""
+    temperature: float | None = None
+    """Start of the learned temperature of retrieval, 0.01 or more; None: 0.07, and 0.1 for siglip."""
+    margin: float | None = None
+    """Margin of the triplet loss, a difference of cosines in (0, 2]; None: 0.2."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +152,9 @@ class TrainSettings:
     epochs: int | None = None
     """Passes over the training rows."""
     batch_size: int | None = None
-    """Rows per step, or None: up to 256, less on small tables so that an epoch has enough steps."""
+    """Rows per step, or 0: all, at most 8,192; None: up to 256, less on small tables so that an epoch has steps."""
+    hard_negatives: int | None = None
+    """Retrieval: rows put into a batch for each row drawn, those of other groups that are nearest to it; 0: none."""
     optimizer: str | None = None
     """adamw or sgd."""
     learning_rate: float | None = None
@@ -203,6 +217,8 @@ class RunSettings:
         """
         _choice("data.on_bad_row", self.data.on_bad_row, BAD_ROW_POLICIES)
         _choice("encoders.tuning", self.encoders.tuning, TUNINGS)
+        _choice("task.loss", self.task.loss, RETRIEVAL_LOSSES)
+        _choice("task.positives", self.task.positives, POSITIVES)
         _choice("encoders.text_cleaning", self.encoders.text_cleaning, TEXT_CLEANINGS)
         _choice("task.select_by", self.task.select_by, SELECTORS)
         if self.task.order and not self.task.ordinal:
@@ -213,7 +229,8 @@ class RunSettings:
         _choice("train.schedule", self.train.schedule, SCHEDULES)
         for name, value, low in (
             ("train.epochs", self.train.epochs, 1),
-            ("train.batch_size", self.train.batch_size, 1),
+            ("train.batch_size", self.train.batch_size, 0),
+            ("train.hard_negatives", self.train.hard_negatives, 0),
             ("train.patience", self.train.patience, 0),
             ("train.threads", self.train.threads, 1),
             ("fusion.width", self.fusion.width, 1),

@@ -24,8 +24,11 @@ WATCHED = {"image": "pictures", "image_set": "sets of pictures", "audio": "sound
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
 
-def read_targets(table: Table, column: str, task: Task) -> tuple[list[Any], set[int]]:
-    """Plain target values of all rows, and positions of rows without a readable one."""
+def read_targets(table: Table, column: str | None, task: Task) -> tuple[list[Any], set[int]]:
+    """Plain target values of all rows, and positions of rows without a readable one; a task may need no target."""
+    if not task.needs_target:
+        return [0.0] * len(table), set()
+    assert column is not None
     values = [task.parse(cell) for cell in table.column(column)]
     return values, {i for i, v in enumerate(values) if v is None}
 
@@ -182,7 +185,6 @@ def choose_rows(
 
 def _training_split(table: Table, schema: Schema, task: Task, seed: int) -> tuple[np.ndarray, list[str]]:
     """The split that the training run made of this table."""
-    assert schema.target is not None
     values, without = read_targets(table, schema.target, task)
     usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
     with warnings.catch_warnings():

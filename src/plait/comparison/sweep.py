@@ -132,6 +132,12 @@ def compare(
     opened = open_run(table, given, base, assignments, annotations=annotations)
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
+    if not opened.task.needs_target:
+        raise ValueError(
+            f"compare holds fusions against each other on a target; {opened.task.name} has one fusion (cosine). To "
+            "compare losses type plait fit --task retrieval --set task.loss=infonce (siglip, triplet) and read the "
+            "reports"
+        )
     methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
     processes = choose_workers(workers, len(methods))
     configurations = make_configurations(opened.settings, asked, search)

@@ -217,6 +217,28 @@ def guess_schema(
     return Schema(tuple(columns))
 
 
+def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema, list[str]]:
+    """Set guessed numbers and categories aside where two or more texts or images are there to find each other.
+
+    Args:
+        schema: The guess.
+        named: Columns that the user gave a kind; they stay.
+
+    Returns:
+        The schema, and the columns set aside.
+    """
+    if sum(m.kind != "tabular" for m in schema.modalities) < 2:
+        return schema, []
+    loose = [
+        c.name
+        for c in schema.columns
+        if c.role == "input" and c.kind in ("numeric", "categorical") and c.name not in named
+    ]
+    why = "a number or category beside texts and images; name it (--numeric, --categorical) to search by it"
+    columns = tuple(Column(c.name, None, "ignored", why) if c.name in loose else c for c in schema.columns)
+    return Schema(columns), loose
+
+
 def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     """The task that fits the target: "classification", "multilabel", "regression" or "matching", and why.
 

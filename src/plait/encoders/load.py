@@ -28,6 +28,7 @@ from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.scratch_audio import ScratchAudioEncoder
 from plait.encoders.text import declared_prefix, load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
+from plait.encoders.two_tower import load_two_tower
 from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor, Processor, TextProcessor
 from plait.registry import Registry
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
@@ -127,11 +128,22 @@ def _hf_text(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, P
 
 def _hf_image(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
     vision = load_hf_image(folder, reference)
-    return vision, _image_processor(hf_settings(folder, vision), reading.image_size)
+    return vision, _image_processor(hf_settings(folder, vision.model.config), reading.image_size)
 
 
 def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
     return load_hf_audio(folder, reference, reading.audio_seconds)
+
+
+def _load_two_tower(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
+    folder = locate(f"hf:{rest}")
+    if kind == "text":
+        probe = TextProcessor(folder)
+        tower = load_two_tower(folder, reference, kind, int(probe.tokenizer.pad_token_id))
+        limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
+        return tower, TextProcessor(folder, min(reading.max_length, limit))
+    tower = load_two_tower(folder, reference, kind, None)
+    return tower, _image_processor(hf_settings(folder, tower.model.config.vision_config), reading.image_size)
 
 
 def _load_timm(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
@@ -209,6 +221,7 @@ SCRATCH_LOADERS: dict[str, Callable[[Reading], tuple[Encoder, Processor]]] = {
     "text": _scratch_text, "image": _scratch_image, "audio": _scratch_audio,
 }  # fmt: skip
 LOADERS.add("hf", _load_hf)
+LOADERS.add("two-tower", _load_two_tower)
 LOADERS.add("timm", _load_timm)
 LOADERS.add("torchvision", _load_torchvision)
 LOADERS.add("scratch", _load_scratch)

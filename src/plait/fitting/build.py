@@ -68,7 +68,11 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
             "dropout": settings.fusion.dropout,
             "options": options,
         },
-        head={"name": head, "dropout": settings.fusion.dropout if head == "pair" else 0.0},
+        head={
+            "name": head,
+            "dropout": settings.fusion.dropout if head == "pair" else 0.0,
+            "options": head_options(settings) if head == "towers" else {},
+        },
         task=task.record,
         num_outputs=num_outputs,
         modality_dropout=settings.train.modality_dropout or 0.0,
@@ -89,6 +93,15 @@ def _modalities(modalities: list[Modality], inputs: Inputs) -> list[dict[str, An
                 facts |= {"encoder": None, "shares": owner}
         listed.append(facts)
     return listed
+
+
+def head_options(settings: RunSettings) -> dict[str, Any]:
+    """Options of the towers head; None and what the head does by itself are left out."""
+    chosen = {
+        "loss": settings.task.loss, "temperature": settings.task.temperature, "margin": settings.task.margin,
+        "positives": settings.task.positives, "hubs": settings.task.hubs,
+    }  # fmt: skip
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
@@ -117,8 +130,9 @@ def _class_weights(plan: Plan) -> list[float]:
     if plan.task.name == "multilabel":
         positives = target.sum(0).clip(min=1)
         return [float(w) for w in (len(target) - positives) / positives]
-    if plan.task.name == "regression":
-        raise ValueError("class weights need classes; leave --set task.class_weights out for a numeric target")
+    if not plan.labels.classes:
+        what = "a numeric target" if plan.task.needs_target else f"task {plan.task.name}"
+        raise ValueError(f"class weights need classes; leave --set task.class_weights out for {what}")
     counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
     weights = len(target) / (len(counts) * counts)
     return [float(w) for w in weights]

@@ -6,11 +6,13 @@ from plait.heads.base import Head
 from plait.heads.direct import DirectHead
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
+from plait.heads.tower import TowerHead
 from plait.registry import Registry
 
 HEADS: Registry[type[Head]] = Registry("head")
 HEADS.add("label", LabelHead)
 HEADS.add("pair", PairHead)
 HEADS.add("direct", DirectHead)
+HEADS.add("towers", TowerHead)
 
-__all__ = ["HEADS", "DirectHead", "Head", "LabelHead", "PairHead"]
+__all__ = ["HEADS", "DirectHead", "Head", "LabelHead", "PairHead", "TowerHead"]

@@ -74,10 +74,11 @@ JUDGES: Registry[Judge] = Registry("judge of output kind")
 
 def shown_inputs(jury: Jury, position: int) -> list[dict[str, Any]]:
     """The inputs of the row at a position of the table, for a report."""
-    return [show for name in jury.prepared.rows.items for show in _shown(jury, name, position)]
+    return [show for name in jury.prepared.rows.items for show in shown_modality(jury, name, position)]
 
 
-def _shown(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
+def shown_modality(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
+    """What one modality of a row shows; several entries for the columns of numbers and categories."""
     items = jury.prepared.rows.items[name]
     number = int(items.index_N[position])
     if number < 0:

@@ -90,6 +90,40 @@ class Example(TypedDict, total=False):
     correct: bool | None
 
 
+class Direction(TypedDict, total=False):
+    """One side searched by another: counts of queries and items, each metric with its interval, and what chance
+    gets.
+    """
+
+    query: str
+    gallery: str
+    queries: int
+    items: int
+    metrics: dict[str, Interval]
+    chance: dict[str, float]
+
+
+class Hit(TypedDict, total=False):
+    """An item that was found, with its cosine to the query."""
+
+    row: int
+    inputs: list[ExampleInput]
+    score: float
+    right: bool
+
+
+class Search(TypedDict, total=False):
+    """A query with its first hits; ``rank`` is that of its first right item."""
+
+    row: int
+    query: str
+    gallery: str
+    inputs: list[ExampleInput]
+    rank: float
+    correct: bool
+    hits: list[Hit]
+
+
 class BadRow(TypedDict, total=False):
     """A row that was left out, and why."""
 
@@ -121,6 +155,8 @@ class Evaluation(TypedDict, total=False):
     alone: dict[str, dict[str, Interval]]
     without: dict[str, dict[str, Interval]]
     examples: list[Example]
+    directions: list[Direction]
+    searches: list[Search]
     bad_rows: list[BadRow]
     counts: dict[str, Any]
 
