@@ -18,11 +18,11 @@ from plait import cli
 
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
-    ["zero-shot"],
+    ["two-tower"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
-    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
+    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "two-tower"], ["index", "probe"],
     ["index", "ann"],
 ]  # fmt: skip
 SCRATCH = [

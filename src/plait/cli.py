@@ -25,8 +25,8 @@ from plait.features_cli import features_app
 from plait.index_cli import index_app
 from plait.progress import TerminalProgress
 from plait.search_cli import search
+from plait.two_tower_cli import two_tower
 from plait.weights_cli import weights_app
-from plait.zero_shot_cli import zero_shot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,7 +46,7 @@ app.command(epilog="Example: plait search photos.index 'two dogs on snow' --html
 app.command(epilog="Example: plait fusions")(fusions)
 app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
 
-app.command("zero-shot", epilog="Example: plait zero-shot hf:openai/clip-vit-base-patch32 -o clip")(zero_shot)
+app.command("two-tower", epilog="Example: plait two-tower hf:openai/clip-vit-base-patch32 -o clip")(two_tower)
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]

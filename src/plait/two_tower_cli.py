@@ -1,4 +1,4 @@
-"""The verb ``zero-shot``: a ready two-tower model as a model folder, without training."""
+"""The verb ``plait two-tower``: a ready two-tower model as a model folder, without training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 
-def zero_shot(
+def two_tower(
     reference: Annotated[str, typer.Argument(metavar="MODEL", help="hf:ID or hf:FOLDER, such as a CLIP or SigLIP.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     image: Annotated[str, typer.Option(metavar="COL", help="Column that holds pictures.")] = "image",
@@ -18,8 +18,6 @@ def zero_shot(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Make a search model of a ready two-tower network (CLIP, SigLIP), without training."""
-    from plait.zero_shot import two_tower
-
     made = two_tower(reference, image=image, text=text, output=output)
     facts = {"model": str(output), "reference": reference, "dim": made.dim, "fingerprint": made.fingerprint}
     if as_json:
@@ -27,5 +25,5 @@ def zero_shot(
     else:
         sys.stdout.write(
             f"{reference}: {made.dim} wide, columns {image} and {text} -> {output}\n"
-            f"try it: plait evaluate {output} TABLE\n"
+            f"try it: plait index build {output} PHOTOS -o index\n"
         )
