@@ -21,7 +21,7 @@ ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
     "fusion", "heads", "tasks", "aids", "model", "recipes", "batches", "modality", "prepare", "embedding", "splitting",
     "history", "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run",
-    "comparison", "api", "two_tower", "index", "demo", "progress", "two_tower_cli", "weights_cli", "features_cli",
+    "comparison", "api", "towers", "index", "demo", "progress", "two_tower_cli", "weights_cli", "features_cli",
     "data_cli", "explain_cli", "compare_cli", "search_cli", "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}

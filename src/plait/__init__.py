@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
     from plait.index import build_index, open_index
-    from plait.two_tower import two_tower
+    from plait.towers import two_tower
 
 __version__ = "0.1.0"
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index",
     "compare": "plait.comparison", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
-    "open_index": "plait.index", "two_tower": "plait.two_tower",
+    "open_index": "plait.index", "two_tower": "plait.towers",
 }  # fmt: skip
 
 
