@@ -308,7 +308,7 @@ def head_losses(model: torch.nn.Module, rows: RowBatches, *, batch_size: int = 5
                 inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
                 present, target = batch["present"].to(device), batch["target"].to(device)
                 encoded = plait.encode(inputs, present)
-                joint_BC = plait.head(plait.fusion(encoded, present), present)
+                joint_BC = plait.head(plait.fuse(encoded, present), present)
                 parts.append((plait.aids.auxiliary([e.vector_BD for e in encoded]), joint_BC, present, target))
             answers_NMC, joint_NC, present_NM, target_N = (torch.cat(column) for column in zip(*parts, strict=True))
             whole_N1 = torch.ones_like(present_NM[:, :1])

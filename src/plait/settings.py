@@ -31,6 +31,8 @@ TEXT_CLEANINGS = ("none", "social")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
 )  # fmt: skip
+ABSENCES = ("mask", "learned")
+MODALITY_DROPOUT_SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ class FusionSettings:
     """Width of the fused vector."""
     dropout: float | None = None
     """Feature dropout in front of the fusion, in [0, 1)."""
+    absence: str = "mask"
+    """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that fusion alone, such as raw or hidden_layers."""
 
@@ -171,8 +175,10 @@ class TrainSettings:
     """Share of the steps over which the learning rate rises, in [0, 1)."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score; 0 never stops early."""
-    modality_dropout: float | None = None
-    """Probability that a modality is hidden from a training row (one always stays), in [0, 1)."""
+    modality_dropout: float | dict[str, Any] | None = None
+    """Probability that a modality is hidden from a training row (never the last), in [0, 1), or {text: 0.5} by name."""
+    modality_dropout_schedule: str = "constant"
+    """constant, or linear: from 0 in the first epoch to the full probability in the last."""
     alignment: float | None = None
     """Weight of contrastive alignment: the pair head's own term, or with any other head one over all modalities."""
     auxiliary: float | None = None
@@ -198,6 +204,18 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class JudgeSettings:
+    """How a trained model is judged."""
+
+    missing_rows: int = 2000
+    """Judged rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
+    missing_step: float = 0.1
+    """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
+    missing_draws: int = 5
+    """How often is drawn at random which modalities to hide, at each level; the scores are averaged."""
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """Everything that defines a run."""
 
@@ -208,6 +226,7 @@ class RunSettings:
     fusion: FusionSettings = field(default_factory=FusionSettings)
     task: TaskSettings = field(default_factory=TaskSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range.
@@ -227,6 +246,8 @@ class RunSettings:
             raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
+        _choice("fusion.absence", self.fusion.absence, ABSENCES)
+        _choice("train.modality_dropout_schedule", self.train.modality_dropout_schedule, MODALITY_DROPOUT_SCHEDULES)
         for name, value, low in (
             ("train.epochs", self.train.epochs, 1),
             ("train.batch_size", self.train.batch_size, 0),
@@ -238,16 +259,23 @@ class RunSettings:
             ("encoders.max_length", self.encoders.max_length, 2),
             ("encoders.last_n", self.encoders.last_n, 1),
             ("train.seed", self.train.seed, 0),
+            ("judge.missing_rows", self.judge.missing_rows, 0),
+            ("judge.missing_draws", self.judge.missing_draws, 1),
         ):
             if value is not None and value < low:
                 raise ValueError(f"{name} must be {low} or more, got {value}")
         if not 0.1 <= self.encoders.audio_seconds <= 3600:
             raise ValueError(f"encoders.audio_seconds must be 0.1 to 3600, got {self.encoders.audio_seconds}")
-        for name, share in (
+        shares: list[tuple[str, Any]] = [
             ("fusion.dropout", self.fusion.dropout),
-            ("train.modality_dropout", self.train.modality_dropout),
             ("train.warmup", self.train.warmup),
-        ):
+        ]
+        rate = self.train.modality_dropout
+        if isinstance(rate, dict):
+            shares += [(f"train.modality_dropout of {name}", _rate(name, value)) for name, value in rate.items()]
+        else:
+            shares.append(("train.modality_dropout", rate))
+        for name, share in shares:
             if share is not None and not 0 <= share < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, got {share}")
         for name in ("alignment", "auxiliary", "ogm", "orthogonality"):
@@ -256,6 +284,8 @@ class RunSettings:
                 raise ValueError(f"train.{name} must be 0 or more, got {weight}")
         if self.train.ogm_noise and (self.train.ogm is None or self.train.ogm == 0):
             raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type --set train.ogm=0.5 too")
+        if not 0.01 <= self.judge.missing_step < 1:
+            raise ValueError(f"judge.missing_step must be at least 0.01 and below 1, got {self.judge.missing_step}")
         if self.train.learning_rate is not None and not self.train.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.train.learning_rate}")
 
@@ -263,6 +293,15 @@ class RunSettings:
 def _choice(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         raise ValueError(unknown_name(name, value, list(allowed)))
+
+
+def _rate(name: Any, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(
+            f"train.modality_dropout of {name} must be a number of at least 0 and below 1, got {value!r}; "
+            "type --set 'train.modality_dropout={text: 0.5}'"
+        )
+    return float(value)
 
 
 def to_dict(settings: object) -> dict[str, Any]:
