@@ -115,10 +115,10 @@ class FusionSettings:
     """Width of the fused vector."""
     dropout: float | None = None
     """Feature dropout in front of the fusion, in [0, 1)."""
-    absence: str = "mask"
-    """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that fusion alone, such as raw or hidden_layers."""
+    absence: str = "mask"
+    """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
 
 
 @dataclass(frozen=True)

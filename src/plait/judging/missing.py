@@ -158,7 +158,8 @@ class _Rows:
         rng = np.random.default_rng([self.seed, len(names), draws])
         drawn = [[hide_at_level(self.present_SM, level, rng) for _ in range(draws if level else 1)] for level in levels]
         late_MSC = np.stack([alone[n][self.rows_S] for n in names]) if set(names) <= set(alone) else None
-        scores, late = [], []
+        scores: list[Any] = []
+        late: list[Any] = []
         for kept_DSM in drawn:
             outputs = self._looked_up(kept_DSM, answers) or list(self.outputs(np.stack(kept_DSM)))
             scores.append(_mean([self.score(o) for o in outputs]))
