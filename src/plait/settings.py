@@ -266,18 +266,12 @@ class RunSettings:
                 raise ValueError(f"{name} must be {low} or more, got {value}")
         if not 0.1 <= self.encoders.audio_seconds <= 3600:
             raise ValueError(f"encoders.audio_seconds must be 0.1 to 3600, got {self.encoders.audio_seconds}")
-        shares: list[tuple[str, Any]] = [
-            ("fusion.dropout", self.fusion.dropout),
-            ("train.warmup", self.train.warmup),
-        ]
         rate = self.train.modality_dropout
-        if isinstance(rate, dict):
-            shares += [(f"train.modality_dropout of {name}", _rate(name, value)) for name, value in rate.items()]
-        else:
-            shares.append(("train.modality_dropout", rate))
-        for name, share in shares:
-            if share is not None and not 0 <= share < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {share}")
+        rates = {f" of {name}": r for name, r in rate.items()} if isinstance(rate, dict) else {"": rate}
+        shares: dict[str, Any] = {f"train.modality_dropout{of}": r for of, r in rates.items()}
+        for name, share in {**shares, "fusion.dropout": self.fusion.dropout, "train.warmup": self.train.warmup}.items():
+            if share is not None and not (isinstance(share, int | float) and 0 <= share < 1):
+                raise ValueError(f"{name} must be at least 0 and below 1, got {share!r}")
         for name in ("alignment", "auxiliary", "ogm", "orthogonality"):
             weight = getattr(self.train, name)
             if weight is not None and not 0 <= weight < math.inf:
@@ -293,15 +287,6 @@ class RunSettings:
 def _choice(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         raise ValueError(unknown_name(name, value, list(allowed)))
-
-
-def _rate(name: Any, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(
-            f"train.modality_dropout of {name} must be a number of at least 0 and below 1, got {value!r}; "
-            "type --set 'train.modality_dropout={text: 0.5}'"
-        )
-    return float(value)
 
 
 def to_dict(settings: object) -> dict[str, Any]:

@@ -43,8 +43,7 @@ def missing_rows(table: Table, modality: Modality, contents: Contents) -> Bools:
     """True where a row lacks the modality [N]: an empty cell, blank text, or no number and no category at all."""
     if modality.kind == "tabular":
         empty = [[_is_empty(v) for v in table.column(name)] for name in modality.columns]
-        all_empty_N: Bools = np.array(empty, dtype=np.bool_).all(axis=0).astype(np.bool_)
-        return all_empty_N
+        return np.array([all(row) for row in zip(*empty, strict=True)], dtype=np.bool_)
     gap_N = np.zeros(len(table), dtype=np.bool_)
     for column in modality.columns:
         for found in (contents.absent, contents.blank):
@@ -123,7 +122,9 @@ def _telling(table: Table, schema: Schema, gaps: dict[str, Bools]) -> Finding:
             asked += 1
             told.append((name, label, gap, class_N, names, *association(gap, class_N)))
     if not asked:
-        why = "no modality is missing" if not any(g.any() for g in gaps.values()) else f"fewer than {LEAST_ROWS} rows"
+        if not any(g.any() for g in gaps.values()):
+            return Finding("P051", "ok", title, "nothing is missing", [])
+        why = f"no modality is missing in {LEAST_ROWS} rows and there in {LEAST_ROWS}, under more than one target"
         return Finding("P051", "n/a", title, why, [])
     found = [t for t in told if t[6] * asked <= ALPHA and t[5] >= SMALLEST_EFFECT]
     if not found:

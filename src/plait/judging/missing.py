@@ -84,6 +84,7 @@ def judge_missing(
         "hidden": [
             {
                 "present": [n for n, kept in zip(names, p, strict=True) if kept],
+                "missing": [n for n, kept in zip(names, p, strict=True) if not kept],
                 "rows_with_nothing": judged.num_empty(p),
                 "metrics": {primary: judged.interval([answers[p]])},
             }

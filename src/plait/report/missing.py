@@ -41,7 +41,7 @@ def _table(missing: dict[str, Any], metric: str) -> str:
     for part in missing.get("hidden") or []:
         nothing = part.get("rows_with_nothing") or 0
         more = f" <small>({number(nothing)} rows have nothing left)</small>" if nothing else ""
-        lines.append(_line(esc(cut(" + ".join(part.get("present") or []), 60)) + more, part, metric))
+        lines.append(_line(esc(cut(_name(part), 60)) + more, part, metric))
     for part in missing.get("counts") or []:
         kind, ways, of = str(part.get("kind")), part.get("subsets"), part.get("of_subsets")
         over = f" <small>(mean of {number(ways)}{'' if ways == of else f' of {number(of)}'} ways)</small>"
@@ -52,6 +52,11 @@ def _table(missing: dict[str, Any], metric: str) -> str:
     head = f"<th>What is there</th><th class='n'>{metric_name(metric)}</th><th class='n'>95% interval</th>"
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     return f'<div class="scroll">{table}</div>'
+
+
+def _name(part: dict[str, Any]) -> str:
+    present, gone = part.get("present") or [], part.get("missing") or []
+    return f"all but {gone[0]}" if len(gone) == 1 and len(present) > 2 else " + ".join(present)
 
 
 def _several(kind: str) -> str:

@@ -143,6 +143,7 @@ class MissingPatternRow(TypedDict, total=False):
     """A pattern of what is there, and the primary metric under it."""
 
     present: list[str]
+    missing: list[str]
     rows: int
     rows_with_nothing: int
     metrics: dict[str, Any]
