@@ -321,7 +321,7 @@ def predict_present(
                 there_BM = batch["present"].to(device)
                 encoded = plait.encode(inputs, there_BM)
                 for p, allowed_NM in enumerate(present_PNM):
-                    seen_BM = there_BM & torch.from_numpy(allowed_NM[start:stop]).to(device)
+                    seen_BM = there_BM & torch.tensor(allowed_NM[start:stop], device=device)
                     logits_PNC[p, start:stop] = plait.head(plait.fuse(encoded, seen_BM), seen_BM).float().cpu().numpy()
                 if progress is not None:
                     progress(stop, len(batches), what)
