@@ -40,16 +40,13 @@ def missing_checks(table: Table, schema: Schema, contents: Contents) -> Iterator
 
 
 def missing_rows(table: Table, modality: Modality, contents: Contents) -> Bools:
-    """True where a row lacks the modality [N]: an empty cell, blank text, or no number and no category at all."""
-    if modality.kind == "tabular":
-        empty = [[_is_empty(v) for v in table.column(name)] for name in modality.columns]
-        return np.array([all(row) for row in zip(*empty, strict=True)], dtype=np.bool_)
-    gap_N = np.zeros(len(table), dtype=np.bool_)
+    """True where a row lacks the modality [N]: an empty cell in each of its columns, or blank text."""
+    gap_N = np.ones(len(table), dtype=np.bool_)
     for column in modality.columns:
+        empty_N = np.array([_is_empty(v) for v in table.column(column)], dtype=np.bool_)
         for found in (contents.absent, contents.blank):
-            gap_N[found.get(column, [])] = True
-        if column not in contents.keys:
-            gap_N |= np.array([_is_empty(v) for v in table.column(column)], dtype=np.bool_)
+            empty_N[found.get(column, [])] = True
+        gap_N &= empty_N
     return gap_N
 
 
