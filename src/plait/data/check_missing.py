@@ -43,7 +43,7 @@ def missing_rows(table: Table, modality: Modality, contents: Contents) -> Bools:
     """True where a row lacks the modality [N]: an empty cell in each of its columns, or blank text."""
     gap_N = np.ones(len(table), dtype=np.bool_)
     for column in modality.columns:
-        empty_N = np.array([_is_empty(v) for v in table.column(column)], dtype=np.bool_)
+        empty_N = np.array([_is_empty(v) or v == [] for v in table.column(column)], dtype=np.bool_)
         for found in (contents.absent, contents.blank):
             empty_N[found.get(column, [])] = True
         gap_N &= empty_N
