@@ -31,7 +31,6 @@ TEXT_CLEANINGS = ("none", "social")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
 )  # fmt: skip
-ABSENCES = ("mask", "learned")
 MODALITY_DROPOUT_SCHEDULES = ("constant", "linear")
 
 
@@ -246,22 +245,16 @@ class RunSettings:
             raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
-        _choice("fusion.absence", self.fusion.absence, ABSENCES)
+        _choice("fusion.absence", self.fusion.absence, ("mask", "learned"))
         _choice("train.modality_dropout_schedule", self.train.modality_dropout_schedule, MODALITY_DROPOUT_SCHEDULES)
         for name, value, low in (
-            ("train.epochs", self.train.epochs, 1),
-            ("train.batch_size", self.train.batch_size, 0),
-            ("train.hard_negatives", self.train.hard_negatives, 0),
-            ("train.patience", self.train.patience, 0),
-            ("train.threads", self.train.threads, 1),
-            ("fusion.width", self.fusion.width, 1),
-            ("encoders.image_size", self.encoders.image_size, 16),
-            ("encoders.max_length", self.encoders.max_length, 2),
-            ("encoders.last_n", self.encoders.last_n, 1),
-            ("train.seed", self.train.seed, 0),
-            ("judge.missing_rows", self.judge.missing_rows, 0),
-            ("judge.missing_draws", self.judge.missing_draws, 1),
-        ):
+            ("train.epochs", self.train.epochs, 1), ("train.batch_size", self.train.batch_size, 0),
+            ("train.hard_negatives", self.train.hard_negatives, 0), ("train.patience", self.train.patience, 0),
+            ("train.threads", self.train.threads, 1), ("fusion.width", self.fusion.width, 1),
+            ("encoders.image_size", self.encoders.image_size, 16), ("encoders.max_length", self.encoders.max_length, 2),
+            ("encoders.last_n", self.encoders.last_n, 1), ("train.seed", self.train.seed, 0),
+            ("judge.missing_rows", self.judge.missing_rows, 0), ("judge.missing_draws", self.judge.missing_draws, 1),
+        ):  # fmt: skip
             if value is not None and value < low:
                 raise ValueError(f"{name} must be {low} or more, got {value}")
         if not 0.1 <= self.encoders.audio_seconds <= 3600:
