@@ -31,7 +31,6 @@ TEXT_CLEANINGS = ("none", "social")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
 )  # fmt: skip
-MODALITY_DROPOUT_SCHEDULES = ("constant", "linear")
 
 
 @dataclass(frozen=True)
@@ -246,7 +245,7 @@ class RunSettings:
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
         _choice("fusion.absence", self.fusion.absence, ("mask", "learned"))
-        _choice("train.modality_dropout_schedule", self.train.modality_dropout_schedule, MODALITY_DROPOUT_SCHEDULES)
+        _choice("train.modality_dropout_schedule", self.train.modality_dropout_schedule, ("constant", "linear"))
         for name, value, low in (
             ("train.epochs", self.train.epochs, 1), ("train.batch_size", self.train.batch_size, 0),
             ("train.hard_negatives", self.train.hard_negatives, 0), ("train.patience", self.train.patience, 0),
