@@ -31,8 +31,8 @@ def make(fusion: str, head: str, absence: str, task: str = "classification") -> 
         ],
         fusion={"name": fusion, "width": 8, "dropout": 0.0, "options": {}, "absence": absence},
         head={"name": head, "dropout": 0.0},
-        task=task,
-        num_outputs=2,
+        task="retrieval" if head == "towers" else task,
+        num_outputs=1 if head == "towers" else 2,
     )
     try:
         model = PlaitModel(config)
