@@ -88,11 +88,12 @@ def test_every_fusion_and_head(fusion: str, head: str, absence: str) -> None:
         return
     with torch.no_grad():
         clean = tensors(model(batch(), PRESENT))
-        assert torch.isfinite(clean[0]).all()
+        answered = PRESENT.all(1) if head == "towers" else torch.ones(4, dtype=torch.bool)  # NaN where there is no pair
+        assert torch.equal(torch.isfinite(clean[0]).all(1), answered)
         for filling in FILLINGS:
             dirty = tensors(model(spoilt(batch(), filling), PRESENT))
             assert len(clean) == len(dirty)
-            assert all(torch.equal(x, y) for x, y in zip(clean, dirty, strict=True)), filling
+            assert all(torch.equal(x.view(torch.int32), y.view(torch.int32)) for x, y in zip(clean, dirty, strict=True))
 
 
 def test_pairs_go_with_cosine_and_only_there() -> None:
