@@ -288,6 +288,48 @@ def predict_logits(
     return np.concatenate(parts) if parts else np.zeros((0, num_outputs), dtype=np.float32)
 
 
+def predict_present(
+    model: torch.nn.Module,
+    batches: RowBatches,
+    present_PNM: np.ndarray,
+    *,
+    batch_size: int = 512,
+    progress: Callable[[int, int, str], None] | None = None,
+    what: str = "predicting",
+) -> np.ndarray:
+    """Logits of every row under each of several patterns of presence, [P, N, C], float32; rows are encoded once.
+
+    Args:
+        model: A ``PlaitModel``; its training mode is restored.
+        batches: The rows.
+        present_PNM: What may be seen of each row, bool; what a row lacks stays missing.
+        batch_size: Rows at once.
+        progress: Called with rows done, rows in all and ``what``.
+        what: What to call the work.
+    """
+    plait = cast(Any, model)
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    logits_PNC = np.zeros((*present_PNM.shape[:2], plait.config.num_outputs), dtype=np.float32)
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(batches), batch_size):
+                stop = min(start + batch_size, len(batches))
+                batch = batches.__getitems__(list(range(start, stop)))
+                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+                there_BM = batch["present"].to(device)
+                encoded = plait.encode(inputs, there_BM)
+                for p, allowed_NM in enumerate(present_PNM):
+                    seen_BM = there_BM & torch.tensor(allowed_NM[start:stop], device=device)
+                    logits_PNC[p, start:stop] = plait.head(plait.fuse(encoded, seen_BM), seen_BM).float().cpu().numpy()
+                if progress is not None:
+                    progress(stop, len(batches), what)
+    finally:
+        model.train(was_training)
+    return logits_PNC
+
+
 def head_losses(model: torch.nn.Module, rows: RowBatches, *, batch_size: int = 512) -> Tensor:
     """Task loss over these rows of each modality's auxiliary head, then of the joint answer, [M + 1].
 
@@ -308,7 +350,7 @@ def head_losses(model: torch.nn.Module, rows: RowBatches, *, batch_size: int = 5
                 inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
                 present, target = batch["present"].to(device), batch["target"].to(device)
                 encoded = plait.encode(inputs, present)
-                joint_BC = plait.head(plait.fusion(encoded, present), present)
+                joint_BC = plait.head(plait.fuse(encoded, present), present)
                 parts.append((plait.aids.auxiliary([e.vector_BD for e in encoded]), joint_BC, present, target))
             answers_NMC, joint_NC, present_NM, target_N = (torch.cat(column) for column in zip(*parts, strict=True))
             whole_N1 = torch.ones_like(present_NM[:, :1])

@@ -355,6 +355,8 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
             _say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
     _say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
+    if (evaluation.get("missing") or {}).get("sentence"):
+        _say(f"with modalities missing: {evaluation['missing']['sentence']}")
     for note in evaluation["notes"]:
         _say(f"  note: {note}")
     for name, value in extra.items():

@@ -266,6 +266,7 @@ class Plait(Embeds):
             self.model, self.companions, self.task, self.labels, prepared, chosen,
             natural_target(self.task, encoded, self.labels), values, group,
             [c for c in sliced if c in rows.table.column_names], split, list(notes),
+            self.settings.judge,
         )  # fmt: skip
 
     def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:

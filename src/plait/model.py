@@ -7,7 +7,7 @@ model. ``__init__`` builds from the config alone and reads no weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -20,7 +20,9 @@ from plait.aids import TrainingAids
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
 from plait.encoders.sets import MEMBERS, encode_sets
-from plait.fusion import FUSIONS, EncodedDims, OutputSpec
+from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
+from plait.fusion.absence import make_absence
+from plait.fusion.modality_dropout import hide_modalities
 from plait.heads import HEADS
 from plait.heads.pair import PairHead
 from plait.tasks import TASKS
@@ -37,11 +39,12 @@ class PlaitConfig(PreTrainedConfig):
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
             ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
             ``shares``, the name of an earlier modality, that one's encoder inside the model is used.
-        fusion: ``name``, ``width``, ``dropout`` and ``options``.
+        fusion: ``name``, ``width``, ``dropout``, ``options`` and ``absence``: what the fusion sees of a missing
+            modality, "mask" (nothing; so it is without this key) or "learned".
         head: ``name``, ``dropout`` and ``options`` of that head alone.
         task: Name of the task.
         num_outputs: Width of the head's output.
-        modality_dropout: Probability that a modality is hidden from a training row, in [0, 1).
+        modality_dropout: Probability that a modality is hidden from a training row, in [0, 1), or one for each by name.
         alignment: Weight of the head's alignment term.
         class_weights: Weight of each class in the loss, or None.
         aids: Training aids that are on, by name, with their strength.
@@ -56,7 +59,7 @@ class PlaitConfig(PreTrainedConfig):
         head: dict[str, Any] | None = None,
         task: str = "classification",
         num_outputs: int = 2,
-        modality_dropout: float = 0.0,
+        modality_dropout: float | dict[str, float] = 0.0,
         alignment: float = 0.0,
         class_weights: list[float] | None = None,
         aids: dict[str, float] | None = None,
@@ -137,6 +140,8 @@ class PlaitModel(PreTrainedModel):
             if config.aids
             else None
         )
+        self.absence = make_absence(fusion.get("absence", "mask"), dims, with_tokens=kind.info.needs_tokens)
+        self.dropout_share = 1.0  # of the rates of modality dropout; training sets it epoch by epoch
         self.post_init()
 
     @classmethod
@@ -207,7 +212,7 @@ class PlaitModel(PreTrainedModel):
         encoded = self.encode(inputs, present)
         there = present
         present = self._hide(present) if self.training else present
-        fused = self.fusion(encoded, present)
+        fused = self.fuse(encoded, present)
         if target is not None and self.head.owns_loss:
             return {"loss": self.head.batch_loss(fused, present, target, group, keys)}
         logits_BC = self.head(fused, present)
@@ -216,7 +221,7 @@ class PlaitModel(PreTrainedModel):
             weights_C = self.class_weights_C if self.config.class_weights else None
             loss = self.row_loss(logits_BC, target, weights_C).mean()
             if fused.modality_logits_BMC is not None:
-                loss = loss + self.modality_loss(fused.modality_logits_BMC, present, target)
+                loss = loss + self.modality_loss(fused.modality_logits_BMC, self.seen(present), target)
             if self.aids is not None and self.training:
                 losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
                 loss = self.aids(loss, encoded, there, target, group, keys, losses)
@@ -227,6 +232,17 @@ class PlaitModel(PreTrainedModel):
         if not self.training:
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
         return output
+
+    def fuse(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        """Fuse encoded modalities; what is missing is masked, or its learned absence stands in for it."""
+        if self.absence is not None:
+            encoded, present_BM = self.absence(encoded, present_BM)
+        fused: FusionOutput = self.fusion(encoded, present_BM)
+        return fused
+
+    def seen(self, present_BM: Tensor) -> Tensor:
+        """What the fusion takes for present [B, M]: what is, and what a learned absence stands in for."""
+        return present_BM if self.absence is None else self.absence.seen(present_BM)
 
     def row_loss(self, logits_BC: Tensor, target: Tensor, weights_C: Tensor | None) -> Tensor:
         """Loss of each row [B]: a late fusion's own, where it has one, or the task's."""
@@ -254,12 +270,11 @@ class PlaitModel(PreTrainedModel):
             self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})
 
     def _hide(self, present_BM: Tensor) -> Tensor:
-        """Modality dropout (Neverova et al. 2016): hide modalities at random, never the last one of a row."""
-        rate = self.config.modality_dropout
-        if rate == 0.0 or present_BM.shape[1] < 2:
-            return present_BM
-        kept_BM = present_BM & (torch.rand(present_BM.shape, device=present_BM.device) >= rate)
-        return torch.where(kept_BM.any(1, keepdim=True), kept_BM, present_BM)
+        """Modality dropout at the share of its rates that is in force; never the last modality of a row."""
+        given = self.config.modality_dropout
+        names = self.config.modality_names
+        rates = [given.get(n, 0.0) if isinstance(given, Mapping) else given for n in names]
+        return hide_modalities(present_BM, [self.dropout_share * rate for rate in rates])
 
     @property
     def sees_interactions(self) -> bool:

@@ -115,6 +115,8 @@ class FusionSettings:
     """Feature dropout in front of the fusion, in [0, 1)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that fusion alone, such as raw or hidden_layers."""
+    absence: str = "mask"
+    """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +173,10 @@ class TrainSettings:
     """Share of the steps over which the learning rate rises, in [0, 1)."""
     patience: int | None = None
     """Stop after this many epochs without a better validation score; 0 never stops early."""
-    modality_dropout: float | None = None
-    """Probability that a modality is hidden from a training row (one always stays), in [0, 1)."""
+    modality_dropout: float | dict[str, Any] | None = None
+    """Probability that a modality is hidden from a training row (never the last), in [0, 1), or {text: 0.5} by name."""
+    modality_dropout_schedule: str = "constant"
+    """constant, or linear: from 0 in the first epoch to the full probability in the last."""
     alignment: float | None = None
     """Weight of contrastive alignment: the pair head's own term, or with any other head one over all modalities."""
     auxiliary: float | None = None
@@ -198,6 +202,18 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class JudgeSettings:
+    """How a trained model is judged."""
+
+    missing_rows: int = 2000
+    """Judged rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
+    missing_step: float = 0.1
+    """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
+    missing_draws: int = 5
+    """How often is drawn at random which modalities to hide, at each level; the scores are averaged."""
+
+
+@dataclass(frozen=True)
 class RunSettings:
     """Everything that defines a run."""
 
@@ -208,6 +224,7 @@ class RunSettings:
     fusion: FusionSettings = field(default_factory=FusionSettings)
     task: TaskSettings = field(default_factory=TaskSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range.
@@ -227,35 +244,34 @@ class RunSettings:
             raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
+        _choice("fusion.absence", self.fusion.absence, ("mask", "learned"))
+        _choice("train.modality_dropout_schedule", self.train.modality_dropout_schedule, ("constant", "linear"))
         for name, value, low in (
-            ("train.epochs", self.train.epochs, 1),
-            ("train.batch_size", self.train.batch_size, 0),
-            ("train.hard_negatives", self.train.hard_negatives, 0),
-            ("train.patience", self.train.patience, 0),
-            ("train.threads", self.train.threads, 1),
-            ("fusion.width", self.fusion.width, 1),
-            ("encoders.image_size", self.encoders.image_size, 16),
-            ("encoders.max_length", self.encoders.max_length, 2),
-            ("encoders.last_n", self.encoders.last_n, 1),
-            ("train.seed", self.train.seed, 0),
-        ):
+            ("train.epochs", self.train.epochs, 1), ("train.batch_size", self.train.batch_size, 0),
+            ("train.hard_negatives", self.train.hard_negatives, 0), ("train.patience", self.train.patience, 0),
+            ("train.threads", self.train.threads, 1), ("fusion.width", self.fusion.width, 1),
+            ("encoders.image_size", self.encoders.image_size, 16), ("encoders.max_length", self.encoders.max_length, 2),
+            ("encoders.last_n", self.encoders.last_n, 1), ("train.seed", self.train.seed, 0),
+            ("judge.missing_rows", self.judge.missing_rows, 0), ("judge.missing_draws", self.judge.missing_draws, 1),
+        ):  # fmt: skip
             if value is not None and value < low:
                 raise ValueError(f"{name} must be {low} or more, got {value}")
         if not 0.1 <= self.encoders.audio_seconds <= 3600:
             raise ValueError(f"encoders.audio_seconds must be 0.1 to 3600, got {self.encoders.audio_seconds}")
-        for name, share in (
-            ("fusion.dropout", self.fusion.dropout),
-            ("train.modality_dropout", self.train.modality_dropout),
-            ("train.warmup", self.train.warmup),
-        ):
-            if share is not None and not 0 <= share < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, got {share}")
+        rate = self.train.modality_dropout
+        rates = {f" of {name}": r for name, r in rate.items()} if isinstance(rate, dict) else {"": rate}
+        shares: dict[str, Any] = {f"train.modality_dropout{of}": r for of, r in rates.items()}
+        for name, share in {**shares, "fusion.dropout": self.fusion.dropout, "train.warmup": self.train.warmup}.items():
+            if share is not None and not (isinstance(share, int | float) and 0 <= share < 1):
+                raise ValueError(f"{name} must be at least 0 and below 1, got {share!r}")
         for name in ("alignment", "auxiliary", "ogm", "orthogonality"):
             weight = getattr(self.train, name)
             if weight is not None and not 0 <= weight < math.inf:
                 raise ValueError(f"train.{name} must be 0 or more, got {weight}")
         if self.train.ogm_noise and (self.train.ogm is None or self.train.ogm == 0):
             raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type --set train.ogm=0.5 too")
+        if not 0.01 <= self.judge.missing_step < 1:
+            raise ValueError(f"judge.missing_step must be at least 0.01 and below 1, got {self.judge.missing_step}")
         if self.train.learning_rate is not None and not self.train.learning_rate > 0:
             raise ValueError(f"train.learning_rate must be above 0, got {self.train.learning_rate}")
 

@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from plait.batches import RowBatches, whole_batch
+from plait.fusion.modality_dropout import share_of_rate
 from plait.history import History, open_tensorboard
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
@@ -114,7 +115,7 @@ def train_model(
         callbacks=[judge],
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    judge.trainer, judge.watch = trainer, watch
+    judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
@@ -211,10 +212,12 @@ class _Judge(TrainerCallback):
         self.trainer: _WatchedTrainer | None = None
         self.watch: Watch | None = None
         self.tensorboard: Any = None
+        self.dropout_schedule = "constant"
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Tell the rows which epoch it is."""
-        self.rows.set_epoch(len(self.history.epochs))
+        """Tell the rows and the model's modality dropout which epoch it is."""
+        self.rows.set_epoch(epoch := len(self.history.epochs))
+        self.model.dropout_share = share_of_rate(self.dropout_schedule, epoch, int(args.num_train_epochs))
         if self.watch is not None and not self.history.epochs:
             self.watch(self.model)
 

@@ -22,6 +22,8 @@ ALL_CODES = [
     "P020",
     *(f"P03{i}" for i in range(9)),
     *(f"P04{i}" for i in range(5)),
+    "P050",
+    "P051",
 ]
 
 

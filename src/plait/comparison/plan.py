@@ -170,7 +170,7 @@ def run_settings(
     alignment = base.train.alignment if align_all or method.head == "pair" else 0.0
     return replace(
         base,
-        fusion=FusionSettings(method.fusion, configuration.width, configuration.dropout, {}),
+        fusion=FusionSettings(method.fusion, configuration.width, configuration.dropout, {}, base.fusion.absence),
         task=replace(base.task, head=method.head),
         train=replace(
             base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,

@@ -3,7 +3,7 @@
 Every check always reports, in the order of its code, as error, warning, info, ok or n/a. Rows are named by
 the number they have in the user's source. Nothing is repaired and nothing is dropped. The checks of the
 table as such are here; those that need the target are in :mod:`plait.data.check_target`, those of contents
-in :mod:`plait.data.check_content`.
+in :mod:`plait.data.check_content`, those of gaps in :mod:`plait.data.check_missing`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from plait.data.check_content import content_checks
+from plait.data.check_missing import missing_checks
 from plait.data.check_target import target_checks
 from plait.data.contents import read_contents
 from plait.data.finding import CheckReport, Finding, name_rows
@@ -68,6 +69,7 @@ def check_table(
         *_table_checks(table, schema),
         *content_checks(table, schema, contents),
         *target_checks(table, schema, contents),
+        *missing_checks(table, schema, contents),
     ]
     findings.sort(key=lambda finding: finding.code)
     return CheckReport(table.source, len(table), tuple(findings), schema.describe())

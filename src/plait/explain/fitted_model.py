@@ -88,12 +88,20 @@ def _places(rows: Sequence[int], numbers: list[int]) -> list[int]:
     return [place[int(r)] for r in rows]
 
 
+def _listed(rates: dict[str, float]) -> str:
+    return ", ".join(f"{name} from {rate:.0%}" for name, rate in rates.items() if rate > 0)
+
+
 def _notes(jury: Jury, absence: str) -> list[str]:
     notes = list(jury.notes)
-    rate = float(jury.model.config.modality_dropout)
+    rates = jury.model.config.modality_dropout
+    rate = max(rates.values(), default=0.0) if isinstance(rates, dict) else float(rates)
     if absence == "missing" and len(jury.model.config.modality_names) > 1:
         notes.append(
             f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do without"
+            if rate > 0 and not isinstance(rates, dict)
+            else f"in training modalities were hidden from rows ({_listed(rates)}), so the model has learned to do "
+            "without these"
             if rate > 0
             else "in training no modality was ever hidden on purpose, so answers without one may be worse than a model "
             "trained for it would give; plait evaluate judges each modality with a model of its own"

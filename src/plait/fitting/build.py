@@ -14,6 +14,7 @@ from plait.fitting.plan import Plan
 from plait.fusion import FUSIONS
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import TABULAR_WIDTH, Inputs
+from plait.registry import unknown_name
 from plait.settings import RunSettings
 from plait.tasks import Task
 
@@ -67,6 +68,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
             "width": settings.fusion.width,
             "dropout": settings.fusion.dropout,
             "options": options,
+            "absence": settings.fusion.absence,
         },
         head={
             "name": head,
@@ -75,7 +77,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         },
         task=task.record,
         num_outputs=num_outputs,
-        modality_dropout=settings.train.modality_dropout or 0.0,
+        modality_dropout=_dropout_rates(settings, [m.name for m in inputs.modalities], names),
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )
@@ -102,6 +104,17 @@ def head_options(settings: RunSettings) -> dict[str, Any]:
         "positives": settings.task.positives, "hubs": settings.task.hubs,
     }  # fmt: skip
     return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _dropout_rates(settings: RunSettings, everything: list[str], names: list[str]) -> float | dict[str, float]:
+    """Modality dropout of a model on ``names``, checked against all modalities of the run."""
+    rates = settings.train.modality_dropout
+    if not isinstance(rates, dict):
+        return rates or 0.0
+    for name in rates:
+        if name not in everything:
+            raise ValueError(unknown_name("modality in train.modality_dropout", name, everything))
+    return {name: float(rates[name]) for name in names if name in rates}
 
 
 def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:

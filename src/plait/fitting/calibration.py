@@ -23,7 +23,8 @@ def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:
     with torch.no_grad():
         for part in (model.fusion, model.head):
             if isinstance(part, Calibrated):
-                part.calibrate_from(ModelRows(model, train), ModelRows(model, val))
+                seen = part is model.fusion
+                part.calibrate_from(ModelRows(model, train, as_fused=seen), ModelRows(model, val, as_fused=seen))
     model.train(was_training)
 
 
@@ -34,10 +35,17 @@ def calibration_notes(model: PlaitModel, labels: LabelState) -> list[str]:
 
 
 class ModelRows:
-    """Rows as a model sees them, for ``calibrate_from``."""
+    """Rows as a model sees them, for ``calibrate_from``.
 
-    def __init__(self, model: PlaitModel, rows: RowBatches) -> None:
+    Args:
+        model: The model, in evaluation mode.
+        rows: Rows with targets.
+        as_fused: Presence as the fusion sees it, where a learned absence stands for what is missing; else the true one.
+    """
+
+    def __init__(self, model: PlaitModel, rows: RowBatches, *, as_fused: bool = False) -> None:
         assert rows.target is not None
+        self.as_fused = as_fused
         self.model, self.rows, self.target = model, rows, rows.target.numpy()
 
     def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
@@ -49,4 +57,5 @@ class ModelRows:
             inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
             present = batch["present"].to(device)
             encoded = self.model.encode(inputs, present)
-            yield SeenBatch(encoded, present, partial(self.model.fusion, encoded, present), batch["keys"])
+            shown = self.model.seen(present) if self.as_fused else present
+            yield SeenBatch(encoded, shown, partial(self.model.fuse, encoded, present), batch["keys"])

@@ -15,6 +15,7 @@ from plait.judging.shown import SHOWN
 from plait.model import PlaitModel
 from plait.prepare import Prepared
 from plait.registry import Registry
+from plait.settings import JudgeSettings
 from plait.tasks import LabelState, Task
 
 Progress = Callable[[int, int, str], None]
@@ -46,6 +47,7 @@ class Jury:
         schema_slices: Columns to slice the primary metric by.
         split: What to call the rows ("test").
         notes: What must be said about these rows.
+        judge: How to judge.
     """
 
     model: PlaitModel
@@ -60,6 +62,7 @@ class Jury:
     schema_slices: list[str]
     split: str
     notes: list[str] = field(default_factory=list)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
 
 
 class Judge(Protocol):

@@ -17,6 +17,7 @@ from plait.evaluate.intervals import metric_intervals, paired_metric_difference
 from plait.evaluate.per_class import ClassRow, per_class
 from plait.evaluate.verdict import fusion_verdict
 from plait.judging.jury import JUDGES, Judged, Jury, Progress, shown_inputs
+from plait.judging.missing import judge_missing
 from plait.judging.shown import shown_text
 from plait.model import PlaitModel
 
@@ -73,6 +74,7 @@ def judge_labels(jury: Jury, *, progress: Progress | None = None, seed: int = 0)
         "slices": _slices(jury, fused),
         "alone": alone_metrics,
         "without": without,
+        "missing": judge_missing(jury, fused, alone, progress=progress, seed=seed),
         "examples": _examples(jury, fused),
     }
     verdict = _verdict(jury, metrics[primary], alone_metrics, alone, fused, seed)

@@ -79,9 +79,14 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def curves(
-    epochs: Sequence[float], series: dict[str, Sequence[float | None]], *, best: float | None, label: str
+    epochs: Sequence[float],
+    series: dict[str, Sequence[float | None]],
+    *,
+    best: float | None,
+    label: str,
+    whole: bool = True,
 ) -> str:
-    """Lines over epochs, gaps where a number is missing, the chosen epoch marked."""
+    """Lines over epochs (or levels, ``whole=False``), gaps where a number is missing, the chosen epoch marked."""
     values = [v for line in series.values() for v in line if v is not None]
     low, high = min(values), max(values)
     pad = (high - low) * 0.08 or max(abs(high) * 0.1, 0.05)
@@ -101,8 +106,11 @@ def curves(
             f'<line class="grid" x1="{left}" x2="{wide - right}" y1="{y_of(t):.1f}" y2="{y_of(t):.1f}"/>'
             f'<text class="faint" x="{left - 7}" y="{y_of(t) + 4:.1f}" text-anchor="end">{_tick(t)}</text>'
         )
-    for t in sorted({round(t) for t in ticks(first, last, 6)} & set(range(math.floor(first), math.ceil(last) + 1))):
-        parts.append(f'<text class="faint" x="{x_of(t):.1f}" y="{tall - 9}" text-anchor="middle">{t}</text>')
+    across: Sequence[float] = ticks(first, last, 6)
+    if whole:
+        across = sorted({round(t) for t in across} & set(range(math.floor(first), math.ceil(last) + 1)))
+    for t in across:
+        parts.append(f'<text class="faint" x="{x_of(t):.1f}" y="{tall - 9}" text-anchor="middle">{_tick(t)}</text>')
     if best is not None and first <= best <= last:
         x = x_of(best)
         anchor = "end" if x > wide * 0.7 else "start" if x < wide * 0.3 else "middle"

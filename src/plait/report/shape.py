@@ -139,6 +139,57 @@ class Scatter(TypedDict):
     prediction: list[float]
 
 
+class MissingPatternRow(TypedDict, total=False):
+    """A pattern of what is there, and the primary metric under it."""
+
+    present: list[str]
+    missing: list[str]
+    rows: int
+    rows_with_nothing: int
+    metrics: dict[str, Any]
+
+
+class MissingCountRow(TypedDict, total=False):
+    """So many of a kind missing, the rest there: the mean over ``subsets`` of the ``of_subsets`` ways to do so.
+
+    ``kind`` is a kind that several modalities have, or "modality": of all alike.
+    """
+
+    kind: str
+    missing: int
+    among: int
+    subsets: int
+    of_subsets: int
+    metrics: dict[str, Any]
+
+
+class MissingCurve(TypedDict, total=False):
+    """Scores as more is missing completely at random; robustness as in ``evaluate.robustness``."""
+
+    levels: list[float]
+    scores: list[float | None]
+    late: list[float | None] | None
+    draws: int
+    missing: str
+    relative_robustness: float | None
+    effective_robustness: float | None
+
+
+class Missing(TypedDict, total=False):
+    """What happens without modalities: ``occurring`` on all judged rows, the rest on ``rows`` of ``of`` rows."""
+
+    metric: str
+    chance: float | None
+    rows: int
+    of: int
+    occurring: list[MissingPatternRow]
+    hidden: list[MissingPatternRow]
+    counts: list[MissingCountRow]
+    curve: MissingCurve
+    notes: list[str]
+    sentence: str | None
+
+
 class Evaluation(TypedDict, total=False):
     """What was measured, on which rows. ``chance`` is what guessing gets on the primary metric."""
 
@@ -154,6 +205,7 @@ class Evaluation(TypedDict, total=False):
     slices: list[SliceRow]
     alone: dict[str, dict[str, Interval]]
     without: dict[str, dict[str, Interval]]
+    missing: Missing | None
     examples: list[Example]
     directions: list[Direction]
     searches: list[Search]
