@@ -22,7 +22,7 @@ VERBS = [
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
-    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "two-tower"], ["index", "probe"],
+    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
     ["index", "ann"],
 ]  # fmt: skip
 SCRATCH = [
