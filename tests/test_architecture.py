@@ -19,9 +19,10 @@ SRC = ROOT / "src" / "plait"
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
-    "fusion", "heads", "tasks", "aids", "model", "recipes", "batches", "prepare", "splitting", "history", "train",
-    "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted", "run", "comparison", "api", "demo",
-    "progress", "weights_cli", "features_cli", "explain_cli", "compare_cli", "cli",
+    "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches", "prepare", "splitting",
+    "generation", "history", "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted",
+    "run", "comparison", "api", "demo", "progress", "weights_cli", "features_cli", "explain_cli", "generate_cli",
+    "compare_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait

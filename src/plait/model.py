@@ -21,7 +21,9 @@ from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
 from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 from plait.heads import HEADS
+from plait.heads.generate import GenerateHead
 from plait.heads.pair import PairHead
+from plait.language.network import ADAPTER
 from plait.tasks import TASKS
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -36,7 +38,7 @@ class PlaitConfig(PreTrainedConfig):
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
             ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it.
         fusion: ``name``, ``width``, ``dropout`` and ``options``.
-        head: ``name`` and ``dropout``.
+        head: ``name``, ``dropout`` and, of a generator, ``language``.
         task: Name of the task.
         num_outputs: Width of the head's output.
         modality_dropout: Probability that a modality is hidden from a training row, in [0, 1).
@@ -112,11 +114,15 @@ class PlaitModel(PreTrainedModel):
                 f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
                 "--fusion cosine, or --set task.head=label for this fusion with a linear head"
             )
+        if kind.is_late and self.task.output_kind == "text":
+            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
+        own = {k: v for k, v in config.head.items() if k not in ("name", "dropout")}
         self.head = HEADS.get("direct" if kind.is_late else config.head["name"])(
             dims,
             config.num_outputs if kind.is_late else fusion["width"],
             config.num_outputs,
             dropout=config.head["dropout"],
+            **own,
         )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
@@ -135,6 +141,21 @@ class PlaitModel(PreTrainedModel):
             if str(i) in model.encoders:
                 model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
         return model
+
+    def read_outside_weights(self) -> None:
+        """Read the weights that the model names by reference instead of holding them, if there are any.
+
+        Raises:
+            ValueError: They are not on this machine, or are others.
+        """
+        if isinstance(self.head, GenerateHead):
+            self.head.read_weights()
+
+    def learns_gently(self, name: str) -> bool:
+        """Whether a parameter is a pretrained weight itself (in an encoder or the language model), by its name."""
+        if name.startswith("head.lm."):
+            return self.config.head["language"].get("pretrained", False) and ADAPTER not in name
+        return name.startswith("encoders.") and "model." in name
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself; nothing is overwritten here."""
@@ -241,4 +262,4 @@ class PlaitModel(PreTrainedModel):
     @property
     def sees_interactions(self) -> bool:
         """False for an additive fusion under a linear head: its output is a sum of one term per modality."""
-        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead)
+        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead)

@@ -118,6 +118,7 @@ def load_network(folder: Path) -> PlaitModel:
     try:
         model = PlaitModel(PlaitConfig.from_pretrained(folder, local_files_only=True))
         model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.read_outside_weights()
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError(f"the model in {folder} is damaged: {str(error).splitlines()[0]}") from error
     model.train(False)

@@ -38,11 +38,12 @@ from plait.splitting import (
     split_fingerprint,
     table_fingerprint,
 )
-from plait.tasks import TASKS, Task
+from plait.tasks import TASKS, Task, choose_answers
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 SAMPLED_PHOTOS = 12
+FILLERS: dict[str, Any] = {"multilabel": (), "captioning": ("",), "vqa_open": ("",), "vqa": ()}  # rows not used
 
 
 @dataclass
@@ -182,7 +183,12 @@ def open_run(
             f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} "
             f"({names}); leave the others out with --ignore COLUMN"
         )
+    if task.needs_image and not any(m.kind == "image" for m in schema.modalities):
+        raise ValueError(f"{task.name} needs an image column among the inputs; type --image COLUMN")
     values, without_target = read_targets(table, schema.target, task)
+    if task.name == "vqa":
+        task_name, why = choose_answers([v for v in values if v is not None], settings.task)
+        task = TASKS.get(task_name)
     notes = [f"task {task_name}: {why}", *opened.notes]
     if len(without_target) == len(table):
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
@@ -230,11 +236,20 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     train, val = usable[opened.split[usable] == "train"], usable[opened.split[usable] == "val"]
     if len(train) == 0:
         raise ValueError(f"no readable training row is left in {table.source}")
-    labels = task.fit([opened.values[int(i)] for i in train])
-    filler = labels.classes[0] if labels.classes and task.name != "multilabel" else () if labels.classes else 0.0
+    labels = task.labels_of([opened.values[int(i)] for i in train], settings)
+    filler = FILLERS.get(task.name, labels.classes[0] if labels.classes else 0.0)
     target = task.encode([v if v is not None else filler for v in opened.values], labels)
     are_classes = target.ndim == 1 and bool(labels.classes)
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
+    if not known_N[train].all():
+        opened.notes.append(
+            f"{int((~known_N[train]).sum())} of {len(train)} training rows have answers outside the "
+            f"{len(labels.classes):,} kept (task.max_answers) and teach nothing"
+        )
+        train = train[known_N[train]]
+    if labels.tokens is not None:
+        cut = labels.tokens.num_cut([a for i in train for a in opened.values[int(i)]])
+        opened.notes += [f"{cut} training answers were cut at {labels.tokens.max_tokens} tokens"] if cut else []
     if not known_N[val].all():
         opened.notes.append(
             f"{int((~known_N[val]).sum())} of {len(val)} validation rows are of classes not seen in training and were "

@@ -23,6 +23,8 @@ S = TypeVar("S")
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
+LANGUAGE_TUNINGS = ("frozen", "lora", "full")
+ANSWERS = ("closed", "open")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 
@@ -98,11 +100,41 @@ class TaskSettings:
     """What is learned."""
 
     name: str | None = None
-    """classification, multilabel, regression or matching, or None: told from the target column."""
+    """classification, multilabel, regression, matching, captioning, vqa or vqa_open, or None: told from the target."""
     head: str | None = None
-    """label or pair, or None: the recipe's choice."""
+    """label, pair or generate, or None: the recipe's choice."""
+    answers: str | None = None
+    """Of vqa: closed (choose from the training answers) or open (generate), or None: told from their number."""
+    max_answers: int = 3129
+    """Most answers that a closed vqa chooses from, the most frequent ones; rows with others are counted."""
     class_weights: bool = False
     """Weigh each class by the inverse of how often it occurs in training."""
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """The language model that writes answers, for tasks that generate."""
+
+    model: str | None = None
+    """scratch (a small decoder), smollm2-135m or hf:ID_or_folder, or None: the recipe's choice."""
+    tuning: str | None = None
+    """What of it is trained: frozen, lora or full, or None: full from scratch, else frozen."""
+    lora_rank: int = 8
+    """Rank of the additions under tuning=lora."""
+    prompt: str = ""
+    """Text between the inputs and every answer, such as "Caption:"."""
+    max_tokens: int = 40
+    """Longest answer, in tokens; what is cut is counted."""
+    beams: int | None = None
+    """Beams when answers are judged or written, or None: 3 for captions, 1 for answers to questions."""
+    vocabulary: int = 8000
+    """Most tokens that a decoder from scratch learns from the training answers."""
+    width: int = 256
+    """Width of a decoder from scratch."""
+    layers: int = 4
+    """Layers of a decoder from scratch."""
+    heads: int = 4
+    """Attention heads of a decoder from scratch."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +197,7 @@ class RunSettings:
     encoders: EncoderSettings = field(default_factory=EncoderSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     task: TaskSettings = field(default_factory=TaskSettings)
+    language: LanguageSettings = field(default_factory=LanguageSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
@@ -175,9 +208,19 @@ class RunSettings:
         """
         _choice("data.on_bad_row", self.data.on_bad_row, BAD_ROW_POLICIES)
         _choice("encoders.tuning", self.encoders.tuning, TUNINGS)
+        _choice("task.answers", self.task.answers, ANSWERS)
+        _choice("language.tuning", self.language.tuning, LANGUAGE_TUNINGS)
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
         for name, value, low in (
+            ("task.max_answers", self.task.max_answers, 2),
+            ("language.lora_rank", self.language.lora_rank, 1),
+            ("language.beams", self.language.beams, 1),
+            ("language.max_tokens", self.language.max_tokens, 2),
+            ("language.vocabulary", self.language.vocabulary, 300),
+            ("language.width", self.language.width, 1),
+            ("language.layers", self.language.layers, 1),
+            ("language.heads", self.language.heads, 1),
             ("train.epochs", self.train.epochs, 1),
             ("train.batch_size", self.train.batch_size, 1),
             ("train.patience", self.train.patience, 0),

@@ -125,14 +125,13 @@ def train_model(
 
 
 def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW over fusion and head, and over trained encoders at their own rate; no decay on vectors."""
+    """SGD or AdamW over fusion and head, and over trained pretrained weights at their own rate; no decay on vectors."""
     assert settings.learning_rate is not None and settings.weight_decay is not None
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        pretrained = name.startswith("encoders.") and "model." in name
-        rate = settings.encoder_learning_rate if pretrained else settings.learning_rate
+        rate = settings.encoder_learning_rate if model.learns_gently(name) else settings.learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]

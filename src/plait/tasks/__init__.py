@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from plait.tasks.base import TASKS, Task
+from plait.tasks.closed_vqa import choose_answers
+from plait.tasks.generation import references
 from plait.tasks.labels import LabelState
 
-__all__ = ["TASKS", "LabelState", "Task"]
+__all__ = ["TASKS", "LabelState", "Task", "choose_answers", "references"]
