@@ -20,9 +20,9 @@ SRC = ROOT / "src" / "plait"
 ORDER = [
     "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
     "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches", "prepare", "splitting",
-    "generation", "history", "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder", "fitted",
-    "run", "comparison", "api", "demo", "progress", "weights_cli", "features_cli", "explain_cli", "generate_cli",
-    "compare_cli", "cli",
+    "generation", "history", "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder",
+    "answering", "fitted", "run", "comparison", "api", "demo", "progress", "weights_cli", "features_cli",
+    "explain_cli", "generate_cli", "compare_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait

@@ -18,6 +18,7 @@ from plait import cli
 
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
+    ["caption"], ["ask"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
 ]  # fmt: skip

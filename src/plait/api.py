@@ -58,7 +58,7 @@ def fit(
     Args:
         table: A file, folder, data frame, dictionary of columns or list of rows; or a COCO folder.
         target: Column to predict.
-        task: classification, multilabel, regression or matching; None tells it from the target.
+        task: classification, multilabel, regression, matching, captioning or vqa; None tells it from the target.
         text: Columns to read as text (others are still guessed).
         image: Columns to read as images.
         numeric: Columns to read as numbers.

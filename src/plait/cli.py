@@ -21,6 +21,7 @@ from plait import __version__
 from plait.compare_cli import compare, fusions
 from plait.explain_cli import explain
 from plait.features_cli import features_app
+from plait.generate_cli import ask, caption
 from plait.progress import TerminalProgress
 from plait.weights_cli import weights_app
 
@@ -133,7 +134,7 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
+    task: Annotated[str | None, typer.Option(help="Such as classification, matching, captioning, vqa.")] = None,
     text: Columns = None,
     image: Columns = None,
     numeric: Columns = None,
@@ -197,6 +198,8 @@ def evaluate(
     _show_report(result, as_json, {"report": str(report)} if report else {})
 
 
+app.command(epilog="Example: plait caption model photos --beams 4 --json")(caption)
+app.command(epilog="Example: plait ask model photo.jpg 'what colour is the circle?'")(ask)
 app.command(epilog="Example: plait explain model posts.csv --report why.html")(explain)
 
 
@@ -240,7 +243,7 @@ def check(
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
-    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching or multilabel.")] = None,
+    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching, multilabel, captioning.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:

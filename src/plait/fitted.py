@@ -10,13 +10,16 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from plait.answering import score_table, with_unparsed, write_table
 from plait.batches import RowBatches, predict_logits
 from plait.data.schema import Schema
-from plait.data.table import BadRow, Table
+from plait.data.table import Table
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
+from plait.generation import generator_of
 from plait.judging import JUDGES, Jury
+from plait.language import DecodeOptions
 from plait.model import PlaitModel
 from plait.modelcard import describe_model
 from plait.modelfolder import save_model_folder
@@ -91,24 +94,82 @@ class Plait:
             One row per input row, in order: ``row`` (number in the source), the id column if the model knows
             one, ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1]
             where the fusion gives it (evidential), and ``problem``, which says what could not be read, else null.
+            A model that writes text gives what :meth:`generate` returns.
 
         Raises:
             ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
                 columns.
         """
+        if self.task.output_kind == "text":
+            return self.generate(
+                table, on_bad_row=on_bad_row, progress=progress, format=format, encoding=encoding,
+                beams=self.settings.language.beams or 1,
+            )  # fmt: skip
         opened = self._open(table, format, encoding)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
         logits = self._logits(prepared, keep, progress)
         return self._prediction_table(opened, prepared, keep, logits)
 
+    def generate(
+        self,
+        table: Any,
+        *,
+        beams: int = 1,
+        length_penalty: float = 1.0,
+        max_new_tokens: int | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        seed: int | None = None,
+        answers: Sequence[str] | None = None,
+        tokens: bool = False,
+        on_bad_row: str = "missing",
+        format: str | None = None,
+        encoding: str | None = None,
+        progress: Progress | None = None,
+    ) -> pa.Table:
+        """Write a text for every row (captioning, open answers).
+
+        Args:
+            table: As for :meth:`predict`, like ``on_bad_row``, ``format``, ``encoding`` and ``progress``.
+            beams: As ``length_penalty``, ``temperature``, ``top_p`` and ``seed`` in ``language.DecodeOptions``.
+            max_new_tokens: Longest answer; None: as in training.
+            answers: The only answers allowed; every row gets one of them.
+            tokens: Also give each token and its probability.
+
+        Returns:
+            One row per input row, in order: ``row``, the id column, ``prediction``, ``log_probability`` (natural log),
+            ``probability`` (geometric mean over tokens), with ``tokens`` also ``tokens`` and ``token_probabilities``,
+            and ``problem``.
+
+        Raises:
+            ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
+        """  # fmt: skip
+        known = generator_of(self.model, self.labels.tokens)[1]
+        options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
+        return write_table(
+            self, self._open(table, format, encoding), options, answers=answers, tokens=tokens, on_bad_row=on_bad_row,
+            progress=progress,
+        )  # fmt: skip
+
+    def score_answers(
+        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", progress: Progress | None = None
+    ) -> pa.Table:
+        """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
+
+        Raises:
+            ValueError: The model writes no text, or as :meth:`predict`.
+        """
+        opened = self._open(table, None, None)
+        return score_table(self, opened, answers, on_bad_row=on_bad_row, progress=progress)
+
     def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Raises:
-            ValueError: The task predicts a number, or as :meth:`predict`.
+            ValueError: The task has no classes, or as :meth:`predict`.
         """
         if not self.labels.classes:
-            raise ValueError("this model predicts a number, which has no probabilities; use predict()")
+            raise ValueError("this model predicts no classes, so there are no probabilities; use predict()")
         opened = self._open(table, None, None)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
         proba = np.full((len(opened), len(self.labels.classes)), np.nan)
@@ -255,7 +316,7 @@ class Plait:
         return Jury(
             self.model, self.companions, self.task, self.labels, prepared, chosen,
             natural_target(self.task, encoded, self.labels), values, group,
-            [c for c in sliced if c in rows.table.column_names], split, list(notes),
+            [c for c in sliced if c in rows.table.column_names], split, list(notes), self.settings.language.beams or 1,
         )  # fmt: skip
 
     def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:
@@ -327,7 +388,7 @@ class Plait:
             ["; ".join(problems[i]) if i in problems else None for i in range(n)], pa.string()
         )
         made = pa.table(columns)
-        return _with_unparsed(made, table.bad_rows)
+        return with_unparsed(made, table)
 
 
 def _left_out(jury: Jury) -> dict[str, Any]:
@@ -336,11 +397,3 @@ def _left_out(jury: Jury) -> dict[str, Any]:
     bad = [{"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason} for b in rows.bad]
     bad += [{"row": b.row, "column": b.column, "reason": b.reason} for b in rows.table.bad_rows]
     return {"bad_rows": bad, "counts": dict(rows.notes)}
-
-
-def _with_unparsed(predictions: pa.Table, bad_rows: Sequence[BadRow]) -> pa.Table:
-    """Add a line for every source row that could not even be parsed, so that none vanishes; by row."""
-    if not bad_rows:
-        return predictions
-    extra = pa.table({"row": [b.row for b in bad_rows], "problem": [b.reason for b in bad_rows]})
-    return pa.concat_tables([predictions, extra], promote_options="default").sort_by("row")

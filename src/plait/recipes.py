@@ -123,10 +123,14 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         if settings.task.head not in (None, "generate"):
             raise ValueError(f"{facts.task} writes text, which takes task.head=generate, not {settings.task.head}")
         groups["task"] = replace(groups["task"], head="generate")
+        if facts.task == "vqa_open":
+            groups["task"] = replace(groups["task"], answers="open")
         model = settings.language.model or "scratch"
         tuning = settings.language.tuning or ("full" if model == "scratch" else "frozen")
         beams = settings.language.beams or (3 if facts.task == "captioning" else 1)
         groups["language"] = replace(settings.language, model=model, tuning=tuning, beams=beams)
+    if facts.task == "vqa":
+        groups["task"] = replace(groups["task"], answers="closed")
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
     if settings.train.alignment is None and groups["task"].head != "pair":

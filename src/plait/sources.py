@@ -20,7 +20,7 @@ from plait.data.split import carve_validation
 from plait.data.table import Table, read_table
 from plait.settings import DataSettings
 
-COCO_TASKS = ("matching", "multilabel")
+COCO_TASKS = ("matching", "multilabel", "captioning")
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,15 @@ def open_source(
     task = task or "matching"
     if task not in COCO_TASKS:
         raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_TASKS)}; got {task!r}")
-    kind = "captions" if task == "matching" else task
+    kind = "multilabel" if task == "multilabel" else "captions"
     table = read_coco_folder(Path(source), annotations=annotations, task=kind, seed=seed)
     table, notes = hold_out(table, seed)
     known = replace(data, source=_shown(source), format="coco", split="split", group="image_id")
     if task == "multilabel":
         return Opened(table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes)
+    if task == "captioning":
+        captions = replace(known, image=("image",), target=data.target or "caption")
+        return Opened(table, captions, task, False, notes)
     pairs = make_pairs(table, seed=seed)
     pairs = replace(pairs, root=table.root, source=table.source)
     settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")

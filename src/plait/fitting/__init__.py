@@ -7,6 +7,7 @@ from plait.fitting.calibration import calibrate, calibration_notes
 from plait.fitting.fit import fit_companions, fit_model
 from plait.fitting.plan import Plan, natural_target
 from plait.fitting.scores import EPOCH_SCORES
+from plait.fitting.text_scores import text_score
 
 __all__ = [
     "EPOCH_SCORES",
@@ -19,4 +20,5 @@ __all__ = [
     "fit_model",
     "natural_target",
     "needs_tokens",
+    "text_score",
 ]

@@ -196,5 +196,3 @@ def _do_not_miss(module: nn.Module, keys: Any) -> None:
     own = head.lm.state_dict()
     gone = tuple(f"lm.{name}" for name in own if name not in stored_names(own, head.language))
     keys.missing_keys[:] = [key for key in keys.missing_keys if not key.endswith(gone)] if gone else keys.missing_keys
-
-

@@ -48,6 +48,7 @@ class Jury:
         schema_slices: Columns to slice the primary metric by.
         split: What to call the rows ("test").
         notes: What must be said about these rows.
+        beams: Beams to write text with.
     """
 
     model: PlaitModel
@@ -62,6 +63,7 @@ class Jury:
     schema_slices: list[str]
     split: str
     notes: list[str] = field(default_factory=list)
+    beams: int = 1
 
 
 class Judge(Protocol):

@@ -76,7 +76,13 @@ class Written:
 
 
 def write_answers(
-    model: nn.Module, prefix_BPH: Tensor, mask_BP: Tensor, options: DecodeOptions, *, pad: int, end: int,
+    model: nn.Module,
+    prefix_BPH: Tensor,
+    mask_BP: Tensor,
+    options: DecodeOptions,
+    *,
+    pad: int,
+    end: int,
     trie: Trie | None = None,
 ) -> list[list[int]]:
     """Write an answer after each prefix.

@@ -35,7 +35,12 @@ def scratch_config(num_tokens: int, *, width: int, layers: int, heads: int, drop
 
 
 def describe_language_model(
-    config: dict[str, Any], tokens: AnswerTokens, *, tuning: str, rank: int = 8, reference: str | None = None,
+    config: dict[str, Any],
+    tokens: AnswerTokens,
+    *,
+    tuning: str,
+    rank: int = 8,
+    reference: str | None = None,
     fingerprint: str | None = None,
 ) -> dict[str, Any]:
     """The ``language`` entry of a model's config.

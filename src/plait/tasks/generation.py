@@ -1,7 +1,7 @@
 """Tasks whose answers are written: captioning, and open visual question answering.
 
-A target cell holds one answer or a list of them (several captions of a photo, ten people's answers). Encoded targets are
-token ids [N, R, L], -100 behind each end; how answers are cut and which network writes them is part of the label state.
+A target cell holds one answer or a list of them (several captions of a photo, ten people's answers). Encoded targets
+are token ids [N, R, L], -100 behind each end; how answers are cut and which network writes them is label state.
 """
 
 from __future__ import annotations
@@ -51,9 +51,7 @@ def fit_language(values: list[Any], settings: RunSettings) -> LabelState:
         if chosen.tuning != "full":
             raise ValueError(f"a language model from scratch is trained: language.tuning=full, not {chosen.tuning}")
         answers = [answer for row in values for answer in row]
-        tokens = fit_tokens(
-            answers, vocabulary=chosen.vocabulary, prompt=chosen.prompt, max_tokens=chosen.max_tokens
-        )
+        tokens = fit_tokens(answers, vocabulary=chosen.vocabulary, prompt=chosen.prompt, max_tokens=chosen.max_tokens)
         config = scratch_config(
             tokens.num_tokens, width=chosen.width, layers=chosen.layers, heads=chosen.heads, dropout=SCRATCH_DROPOUT
         )
