@@ -325,7 +325,7 @@ def _write_table(table: pa.Table, path: Path) -> None:
         else:
             for i, name in enumerate(table.column_names):
                 if pa.types.is_list(table.column(name).type):
-                    joined = [None if v is None else ";".join(v) for v in table.column(name).to_pylist()]
+                    joined = [None if v is None else ";".join(map(str, v)) for v in table.column(name).to_pylist()]
                     table = table.set_column(i, name, pa.array(joined, pa.string()))
             pyarrow.csv.write_csv(table, part)
         part.replace(path)

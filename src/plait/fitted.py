@@ -274,8 +274,8 @@ class Plait:
         encoding: str | None, progress: Progress | None,
     ) -> Jury:  # fmt: skip
         """Open rows with known targets and prepare them for judging."""
-        if format is None and self.settings.data.format == "coco" and is_folder(table):
-            format = "coco"
+        if format is None and self.settings.data.format in ("coco", "vqa") and is_folder(table):
+            format = self.settings.data.format
         data = DataSettings(format=format, encoding=encoding)
         opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
         chosen, split, notes = choose_rows(
