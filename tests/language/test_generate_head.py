@@ -19,7 +19,7 @@ HERE = torch.ones(4, 1, dtype=torch.bool)
 def hand_logits(head: torch.nn.Module, fused: FusionOutput, ids: list[int]) -> torch.Tensor:
     """Logits of each token of one row's answer, from the network itself and without any mask, [L, V]."""
     table_VH = head.lm.get_input_embeddings().weight
-    soft_TH = head.join(head.norm(fused.tokens[0]))
+    soft_TH = head.spread * head.join(head.norm(fused.tokens[0]))
     before_SH = torch.cat(
         [head.start_H[None], soft_TH, table_VH[head.tail_T], table_VH[torch.tensor(ids[:-1], dtype=torch.long)]]
     )

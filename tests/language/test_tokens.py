@@ -8,8 +8,13 @@ from tiny_language import TEXTS, tiny_tokens
 from plait.language import AnswerTokens, Trie, fit_tokens
 
 SCRIPTS = [
-    "a red circle", "\u4e00\u53ea\u72d7\u5728\u8349\u5730\u4e0a\u8dd1\uff0c\u5929\u6c14\u5f88\u597d\u3002", "\u0643\u0644\u0628 \u064a\u062c\u0631\u064a", "\U0001f415 + \U0001f469\u200d\U0001f680", "na\u00efve caf\u00e9", "<end> <pad> is text",
-]  # fmt: skip
+    "a red circle",
+    "\u4e00\u53ea\u72d7\u5728\u8349\u5730\u4e0a\u8dd1\uff0c\u5929\u6c14\u5f88\u597d\u3002",
+    "\u0643\u0644\u0628 \u064a\u062c\u0631\u064a",
+    "\U0001f415 + \U0001f469\u200d\U0001f680",
+    "na\u00efve caf\u00e9",
+    "<end> <pad> is text",
+]
 
 
 @pytest.mark.parametrize("text", SCRIPTS)

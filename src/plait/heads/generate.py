@@ -23,7 +23,10 @@ IGNORED = -100
 
 
 class GenerateHead(Head):
-    """p(answer | row) = prod_t p(a_t | prefix, a_<t), the prefix being P norm(fused tokens).
+    """p(answer | row) = prod_t p(a_t | prefix, a_<t), the prefix being s P norm(fused tokens).
+
+    s is the spread of the language model's token embeddings, so that a fresh prefix looks to it like words, while P
+    has weights of ordinary size: steps of one learning rate then suit both.
 
     Args:
         dims: Widths of each modality (not used; every head is built alike).
@@ -48,6 +51,7 @@ class GenerateHead(Head):
         self.norm = nn.LayerNorm(width)
         self.join = nn.Linear(width, hidden)
         self.dropout = nn.Dropout(dropout)
+        self.register_buffer("spread", torch.ones(()))
         self.start_H = nn.Parameter(torch.zeros(hidden))
         self.register_buffer("tail_T", torch.tensor([language["start"], *language["prompt"]]))
         self.takes_positions = "position_ids" in inspect.signature(self.lm.forward).parameters
@@ -56,6 +60,7 @@ class GenerateHead(Head):
         self.register_load_state_dict_post_hook(_do_not_miss)
 
     tail_T: Tensor  # noqa: N815  shape letters
+    spread: Tensor
 
     def read_weights(self) -> None:
         """Read the weights that are named by reference."""
@@ -72,8 +77,8 @@ class GenerateHead(Head):
     def fit_scale(self) -> None:
         """Give a fresh prefix the spread of the language model's own token embeddings."""
         weight = self._embedding().weight
-        spread = float(weight.float().std())
-        nn.init.normal_(self.join.weight, std=spread / self.join.in_features**0.5)
+        self.spread.fill_(float(weight.float().std()))
+        nn.init.normal_(self.join.weight, std=self.join.in_features**-0.5)
         nn.init.zeros_(self.join.bias)
         self.start_H.copy_(weight[self.language["start"]])
 
@@ -91,7 +96,7 @@ class GenerateHead(Head):
         real_BT = fused.token_mask
         if real_BT is None:
             real_BT = torch.ones(rows, length, dtype=torch.bool, device=tokens_BTD.device)
-        joined_BTH = self.join(self.dropout(self.norm(tokens_BTD)))
+        joined_BTH = self.spread * self.join(self.dropout(self.norm(tokens_BTD)))
         joined_BTH = torch.where(real_BT[..., None], joined_BTH, joined_BTH.new_zeros(()))
         tail_BTH = self._embedding()(self.tail_T).expand(rows, -1, -1)
         start_B1H = self.start_H.expand(rows, 1, -1)
