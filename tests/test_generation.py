@@ -37,7 +37,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for i in range(36):
         name = list(COLOURS)[i % 3]
         red, green, blue = COLOURS[name][0]
-        Image.new("RGB", (32, 32), (red, green, max(0, blue - i))).save(folder / f"{i}.png")
+        Image.new("RGB", (32, 32), (red, green, blue + i)).save(folder / f"{i}.png")
         split = "test" if i >= 30 else "val" if i >= 24 else "train"
         captions.append([f"{i}.png", f"a {name} picture", f"{COLOURS[name][1]}\u7684\u56fe\u7247", split])
         for question, answer in (("which colour", name), ("how many pictures", "one")):
@@ -129,6 +129,7 @@ def test_rows_that_cannot_be_read_keep_their_place(captioner: Path, pictures: Pa
     assert fitted.generate({"image": [good]}).column("prediction").to_pylist() == [made[0]["prediction"]]
 
 
+@pytest.mark.slow
 def test_chinese_captions_come_without_spaces(pictures: Path) -> None:
     fitted = plait.fit(
         pictures / "captions.csv", "zh", task="captioning", ignore="caption", epochs=36,
@@ -166,6 +167,7 @@ def test_a_pretrained_writer_is_named_not_copied(tuning: str, pictures: Path, tm
             plait.load(tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_open_and_closed_questions(pictures: Path) -> None:
     sets = [*TINY[:4], "train.baselines=false", "train.batch_size=8", "train.learning_rate=0.005"]
     closed = plait.fit(pictures / "asked.csv", "answers", task="vqa", epochs=12, set=sets)

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +164,9 @@ def open_run(
         source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
     )
     table, data = opened.table, opened.data
+    asks = settings.task.name in ("vqa", "vqa_open") and not data.text and "question" in table.column_names
+    if asks and data.target != "question":  # a few questions that return could pass for categories
+        data = replace(data, text=("question",))
     schema = guess_schema(
         table, target=data.target, text=data.text, image=data.image, numeric=data.numeric,
         categorical=data.categorical, ignore=data.ignore, split=data.split, group=data.group, id=data.id,

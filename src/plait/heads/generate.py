@@ -152,8 +152,8 @@ class GenerateHead(Head):
         prefix_BPH, mask_BP = self.prefix(fused)
         self._check_length(prefix_BPH.shape[1] + options.max_new_tokens)
         pad, end = self.language["pad"], self.language["end"]
-        ids = write_answers(self.lm, prefix_BPH, mask_BP, options, pad=pad, end=end, trie=trie)
-        return Written(ids, self.score(prefix_BPH, mask_BP, ids))
+        ids, logs = write_answers(self.lm, prefix_BPH, mask_BP, options, pad=pad, end=end, trie=trie)
+        return Written(ids, self.score(prefix_BPH, mask_BP, ids) if logs is None else logs)
 
     @torch.no_grad()
     def score(self, prefix_BPH: Tensor, mask_BP: Tensor, ids: list[list[int]]) -> list[list[float]]:

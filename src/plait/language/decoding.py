@@ -1,8 +1,9 @@
 """Writing answers: greedy, beams, sampling, or within a list; and the probability of what was written.
 
 In: the embeddings of a prefix [B, P, H] and which of them are real. Out: token ids with their log-probabilities. The
-search itself is ``transformers.generate`` with its key-value cache; probabilities are measured afterwards in one pass
-over the whole answer, so they are the model's own, whatever search or temperature found it.
+search itself is ``transformers.generate`` with its key-value cache. Greedy search hands the probabilities of its tokens
+over; after any other they are measured in one pass over the whole answer, so they are the model's own, whatever
+temperature or list found it.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def write_answers(
     pad: int,
     end: int,
     trie: Trie | None = None,
-) -> list[list[int]]:
+) -> tuple[list[list[int]], list[list[float]] | None]:
     """Write an answer after each prefix.
 
     Args:
@@ -97,10 +98,12 @@ def write_answers(
         trie: Allowed answers, or None for any.
 
     Returns:
-        Token ids of each row, up to its end.
+        Token ids of each row, up to its end; and of plain greedy search the natural log-probability of each, which
+        costs nothing there (None: to be measured).
     """  # fmt: skip
-    from transformers import GenerationConfig
+    from transformers import GenerationConfig, LogitsProcessorList
 
+    seen = _Seen() if options.beams == 1 and not options.samples and trie is None else None
     allowed = None if trie is None else (lambda row, ids: trie.allowed(ids.tolist()))
     sampling = {"temperature": options.temperature or 1.0, "top_p": options.top_p or 1.0, "top_k": 0}
     search = {"length_penalty": options.length_penalty} if options.beams > 1 else {}
@@ -111,9 +114,33 @@ def write_answers(
     with _seeded(options.seed if options.samples else None), torch.no_grad():
         made: Tensor = _any(model).generate(
             inputs_embeds=prefix_BPH, attention_mask=mask_BP.long(), generation_config=config,
-            prefix_allowed_tokens_fn=allowed,
+            prefix_allowed_tokens_fn=allowed, logits_processor=LogitsProcessorList([seen] if seen is not None else []),
         )  # fmt: skip
-    return [ids[: ids.index(end) + 1] if end in ids else ids for ids in made.tolist()]
+    rows = [ids[: ids.index(end) + 1] if end in ids else ids for ids in made.tolist()]
+    if seen is None:
+        return rows, None
+    logs = seen.logs_of(made).tolist()
+    return rows, [row_logs[: len(ids)] for row_logs, ids in zip(logs, rows, strict=True)]
+
+
+class _Seen:
+    """Looks on while a greedy search goes its way, and keeps the log-probability of each token that it takes."""
+
+    def __init__(self) -> None:
+        self.last_BV: Tensor | None = None
+        self.taken: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Called by transformers with what is written so far and the logits of what comes next."""
+        if self.last_BV is not None:
+            self.taken.append(self.last_BV.gather(1, input_ids[:, -1:]))
+        self.last_BV = torch.log_softmax(scores.float(), dim=1)
+        return scores
+
+    def logs_of(self, made_BL: Tensor) -> Tensor:
+        """Log-probabilities [B, L] of the whole answer."""
+        assert self.last_BV is not None
+        return torch.cat([*self.taken, self.last_BV.gather(1, made_BL[:, -1:])], dim=1)
 
 
 def _any(model: nn.Module) -> Any:
