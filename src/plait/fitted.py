@@ -111,22 +111,11 @@ class Plait:
         return self._prediction_table(opened, prepared, keep, logits)
 
     def generate(
-        self,
-        table: Any,
-        *,
-        beams: int = 1,
-        length_penalty: float = 1.0,
-        max_new_tokens: int | None = None,
-        temperature: float | None = None,
-        top_p: float | None = None,
-        seed: int | None = None,
-        answers: Sequence[str] | None = None,
-        tokens: bool = False,
-        on_bad_row: str = "missing",
-        format: str | None = None,
-        encoding: str | None = None,
-        progress: Progress | None = None,
-    ) -> pa.Table:
+        self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
+        answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
+        format: str | None = None, encoding: str | None = None, progress: Progress | None = None,
+    ) -> pa.Table:  # fmt: skip
         """Write a text for every row (captioning, open answers).
 
         Args:
@@ -143,7 +132,7 @@ class Plait:
 
         Raises:
             ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
-        """  # fmt: skip
+        """
         known = generator_of(self.model, self.labels.tokens)[1]
         options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
         return write_table(
@@ -257,6 +246,8 @@ class Plait:
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
         """
+        if self.task.output_kind == "text":
+            raise ValueError(f"explanations read labels and numbers; this model writes text ({self.task.name})")
         check_modalities(self.model.config.modality_names)
         jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
         found = explain_jury(

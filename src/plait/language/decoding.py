@@ -100,7 +100,7 @@ def write_answers(
     Returns:
         Token ids of each row, up to its end; and of plain greedy search the natural log-probability of each, which
         costs nothing there (None: to be measured).
-    """  # fmt: skip
+    """
     from transformers import GenerationConfig, LogitsProcessorList
 
     seen = _Seen() if options.beams == 1 and not options.samples and trie is None else None

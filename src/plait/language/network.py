@@ -52,7 +52,7 @@ def describe_language_model(
         rank: Rank of the additions under "lora".
         reference: Where frozen weights are read from; None: all weights are stored with the model.
         fingerprint: sha256 over these weights.
-    """  # fmt: skip
+    """
     if tuning not in TUNINGS:
         raise ValueError(f"language.tuning is {tuning!r}; expected one of {', '.join(TUNINGS)}")
     return {
