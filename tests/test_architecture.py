@@ -18,15 +18,16 @@ SRC = ROOT / "src" / "plait"
 
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
-    "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
-    "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches", "prepare", "splitting",
-    "generation", "history", "train", "fitting", "report", "judging", "explain", "modelcard", "modelfolder",
-    "answering", "fitted", "run", "comparison", "api", "demo", "progress", "weights_cli", "features_cli",
-    "explain_cli", "generate_cli", "compare_cli", "cli",
+    "registry", "language_settings", "settings", "evaluate", "data", "sources", "rows", "weights", "processors",
+    "encoders", "features", "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches", "modality",
+    "prepare", "embedding", "splitting", "generation", "history", "train", "fitting", "report", "judging", "explain",
+    "modelcard", "modelfolder", "answering", "fitted", "run", "comparison", "api", "zero_shot", "index", "demo",
+    "progress", "zero_shot_cli", "weights_cli", "features_cli", "data_cli", "explain_cli", "generate_cli",
+    "compare_cli", "search_cli", "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait
-WITHOUT_TORCH = {"registry", "settings", "data", "evaluate"}
+WITHOUT_TORCH = {"registry", "language_settings", "settings", "data", "evaluate"}
 FORBIDDEN_WORDS = {"utils", "util", "helpers", "helper", "common", "misc", "constants"}
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 EXTRA_NAMED = re.compile(r"plait\[([a-z0-9_,\- ]+)\]")

@@ -19,8 +19,12 @@ from plait import cli
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
     ["caption"], ["ask"],
+    ["zero-shot"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
+    ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
+    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
+    ["index", "ann"],
 ]  # fmt: skip
 SCRATCH = [
     "encoders.text=scratch:text",

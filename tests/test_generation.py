@@ -22,7 +22,7 @@ COLOURS = {
 TINY = [
     "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1",
     "language.layers=1", "language.width=32", "language.heads=2", "language.vocabulary=320", "fusion.width=32",
-    "fusion.dropout=0.0", "language.max_tokens=12", "train.learning_rate=0.004", "train.patience=0",
+    "fusion.dropout=0.0", "language.max_tokens=12", "train.learning_rate=0.003", "train.warmup=0.2", "train.patience=0",
     "train.baselines=false", "language.beams=1",
 ]  # fmt: skip
 

@@ -19,7 +19,8 @@ from plait.settings import (
     to_dict,
 )
 
-MAY_STAY_OPEN = {"threads", "image_size", "answers"}  # answers: of vqa alone
+FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
+MAY_STAY_OPEN = {"threads", "image_size", "select_by", "answers"} | FOR_RETRIEVAL  # answers: of vqa alone
 FACTS = [
     Facts("classification", ("text", "image"), 160),
     Facts("classification", ("text", "image"), 50_000, 64),
@@ -52,9 +53,9 @@ def test_every_recipe_leaves_nothing_open(recipe: str, facts: Facts) -> None:
 def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
     mine = RunSettings(
         recipe=recipe,
-        encoders=EncoderSettings(image_size=64),
+        encoders=EncoderSettings(image_size=64, text_cleaning="none"),
         fusion=FusionSettings(name="gated", width=3, dropout=0.0),
-        task=TaskSettings(head="label"),
+        task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
         train=TrainSettings(
             epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
             warmup=0.0, patience=0, modality_dropout=0.0, alignment=0.0, auxiliary=0.0,
@@ -68,7 +69,7 @@ def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
             continue
         done = resolve(mine, facts)
         assert (done.encoders, done.fusion, done.train) == (mine.encoders, mine.fusion, mine.train)
-        assert done.task.head == "label"
+        assert (done.task.head, done.task.class_weights, done.task.select_by) == ("label", False, "accuracy")
 
 
 def test_classic_is_the_founding_recipe() -> None:
@@ -110,6 +111,32 @@ def test_batches_leave_twenty_steps(rows: int, largest: int, wanted: int) -> Non
     assert small_batch(rows, largest) == wanted
 
 
+def test_sentiment_cleans_texts_and_weighs_classes() -> None:
+    done, plain = resolve(RunSettings(recipe="sentiment"), FACTS[0]), resolve(RunSettings(), FACTS[0])
+    assert (done.encoders.text_cleaning, done.task.class_weights, done.task.select_by) == ("social", True, "f1_macro")
+    assert (plain.encoders.text_cleaning, plain.task.class_weights, plain.task.select_by) == ("none", False, None)
+    assert (done.fusion, done.train) == (plain.fusion, plain.train)
+    number = resolve(RunSettings(recipe="sentiment"), FACTS[4])
+    assert (number.task.class_weights, number.task.select_by) == (False, None)
+
+
 def test_unknown_recipe() -> None:
     with pytest.raises(ValueError, match="unknown recipe 'clasic'. Did you mean 'classic'"):
         resolve(RunSettings(recipe="clasic"), FACTS[0])
+
+
+def test_retrieval_gets_towers_and_the_whole_set_as_one_batch() -> None:
+    facts = Facts("retrieval", ("image", "text"), 7_500, 224)
+    done = resolve(RunSettings(), facts)
+    assert (done.fusion.name, done.task.head, done.task.loss, done.task.hubs) == ("cosine", "towers", "infonce", True)
+    assert done.task.positives == "group" and done.encoders.image_size == 288
+    assert resolve(done, facts) == done
+    other = resolve(
+        RunSettings(encoders=EncoderSettings(image="timm:resnet18"), task=TaskSettings(loss="siglip")), facts
+    )
+    assert other.encoders.image_size == 224 and other.task.positives is None
+    whole = RunSettings(train=TrainSettings(batch_size=0))
+    assert resolve(whole, facts).train.batch_size == 7_500
+    assert resolve(whole, Facts("retrieval", ("image", "text"), 90_000, 224)).train.batch_size == 8_192
+    with pytest.raises(ValueError, match="towers head"):
+        resolve(RunSettings(task=TaskSettings(head="label")), facts)

@@ -13,6 +13,7 @@ import torch
 from transformers import TrainingArguments
 
 from plait.batches import RowBatches, TensorSource, predict_logits
+from plait.encoders import TabularEncoder
 from plait.history import History
 from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
@@ -259,6 +260,22 @@ def test_optimizer_groups() -> None:
     assert {id(p) for p in held} == {id(p) for p in model.head.parameters()}
     sgd = make_optimizer(model, replace(SETTINGS, optimizer="sgd", momentum=0.7))
     assert isinstance(sgd, torch.optim.SGD) and sgd.param_groups[0]["momentum"] == 0.7
+
+
+def test_only_pretrained_encoders_learn_at_the_small_rate() -> None:
+    tabular = TabularEncoder(2, [3], 8)
+    entry = {"name": "t", "kind": "tabular", "vector_dim": 8, "token_dim": 8, "encoder": tabular.config()}
+    model = make_model(modalities=[entry])
+    settings = replace(SETTINGS, encoder_learning_rate=1e-5)
+
+    def rates() -> set[float]:
+        optimizer = make_optimizer(model, settings)
+        inside = {id(p) for p in model.encoders.parameters()}
+        return {g["lr"] for g in optimizer.param_groups if {id(p) for p in g["params"]} & inside}
+
+    assert rates() == {0.01}
+    model.encoders["0"].is_pretrained = True  # type: ignore[assignment]
+    assert rates() == {0.01, 1e-5}  # the tables of numbers lie outside the network itself
 
 
 def test_progress_tells_steps_and_epochs(tmp_path: Path) -> None:

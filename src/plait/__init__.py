@@ -11,13 +11,19 @@ if TYPE_CHECKING:
     from plait.api import Plait, fit, load
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
+    from plait.index import build_index, open_index
+    from plait.zero_shot import two_tower
 
 __version__ = "0.1.0"
-__all__ = ["Comparison", "Plait", "__version__", "compare", "explain_modalities", "fit", "load"]
+__all__ = [
+    "Comparison", "Plait", "__version__", "build_index", "compare", "explain_modalities", "fit", "load", "open_index",
+    "two_tower",
+]  # fmt: skip
 
 _HOMES = {
-    "Comparison": "plait.comparison", "Plait": "plait.api", "compare": "plait.comparison",
-    "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
+    "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index",
+    "compare": "plait.comparison", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
+    "open_index": "plait.index", "two_tower": "plait.zero_shot",
 }  # fmt: skip
 
 

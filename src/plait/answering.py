@@ -6,7 +6,7 @@ Rows stay in order; a row with nothing to read, or one that cannot be read, gets
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,11 @@ from plait.batches import RowBatches
 from plait.data.table import Table
 from plait.generation import Answer, generator_of, score_rows, write_rows
 from plait.language import DecodeOptions
+from plait.model import PlaitModel
 from plait.modelcard import FittedParts
 from plait.prepare import Prepared, add_tabular, prepare
 from plait.rows import apply_policy
+from plait.tasks import LabelState
 
 Progress = Callable[[int, int, str], None]
 
@@ -118,3 +120,51 @@ def with_unparsed(made: pa.Table, table: Table) -> pa.Table:
         return made
     extra = pa.table({"row": [b.row for b in table.bad_rows], "problem": [b.reason for b in table.bad_rows]})
     return pa.concat_tables([made, extra], promote_options="default").sort_by("row")
+
+
+class Writes:
+    """What a fitted model offers when its task writes text; ``Plait`` has it."""
+
+    model: PlaitModel
+    labels: LabelState
+    _open: Callable[[Any, str | None, str | None], Table]
+
+    def generate(
+        self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
+        answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
+        format: str | None = None, encoding: str | None = None, progress: Progress | None = None,
+    ) -> pa.Table:  # fmt: skip
+        """Write a text for every row (captioning, open answers).
+
+        Args:
+            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
+            beams: As ``length_penalty`` to ``seed`` in ``language.DecodeOptions``.
+            max_new_tokens: Longest answer; None: as in training.
+            answers: The only answers allowed.
+            tokens: Also give ``tokens`` and ``token_probabilities``.
+
+        Returns:
+            One row per input row, in order: ``row``, the id column, ``prediction``, ``log_probability`` (natural log),
+            ``probability`` (geometric mean over tokens) and ``problem``.
+
+        Raises:
+            ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
+        """
+        known = generator_of(self.model, self.labels.tokens)[1]
+        options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
+        return write_table(
+            cast(FittedParts, self), self._open(table, format, encoding), options, answers=answers, tokens=tokens,
+            on_bad_row=on_bad_row, progress=progress,
+        )  # fmt: skip
+
+    def score_answers(
+        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", progress: Progress | None = None
+    ) -> pa.Table:
+        """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
+
+        Raises:
+            ValueError: The model writes no text, or as :meth:`predict`.
+        """
+        opened = self._open(table, None, None)
+        return score_table(cast(FittedParts, self), opened, answers, on_bad_row=on_bad_row, progress=progress)

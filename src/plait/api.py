@@ -32,6 +32,9 @@ def fit(
     task: str | None = None,
     text: Sequence[str] | str = (),
     image: Sequence[str] | str = (),
+    audio: Sequence[str] | str = (),
+    image_set: Sequence[str] | str = (),
+    vector: Sequence[str] | str = (),
     numeric: Sequence[str] | str = (),
     categorical: Sequence[str] | str = (),
     ignore: Sequence[str] | str = (),
@@ -58,9 +61,13 @@ def fit(
     Args:
         table: A file, folder, data frame, dictionary of columns or list of rows; or a COCO folder.
         target: Column to predict.
-        task: classification, multilabel, regression, matching, captioning or vqa; None tells it from the target.
+        task: classification, multilabel, regression, matching, captioning, vqa or retrieval (no target); None tells it
+            from the target.
         text: Columns to read as text (others are still guessed).
         image: Columns to read as images.
+        audio: Columns to read as sounds.
+        image_set: Columns to read as sets of images: lists, or paths between ; or |.
+        vector: Columns to read as ready vectors, or sequences of them.
         numeric: Columns to read as numbers.
         categorical: Columns to read as categories.
         ignore: Columns to leave out.
@@ -94,6 +101,7 @@ def fit(
 
     given: dict[str, Any] = {
         "recipe": recipe, "data.target": target, "data.text": names(text), "data.image": names(image),
+        "data.audio": names(audio), "data.image_set": names(image_set), "data.vector": names(vector),
         "data.numeric": names(numeric), "data.categorical": names(categorical), "data.ignore": names(ignore),
         "data.split": split, "data.group": group, "data.id": id, "data.format": format,
         "data.encoding": encoding,

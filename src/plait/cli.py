@@ -19,18 +19,22 @@ import typer
 
 from plait import __version__
 from plait.compare_cli import compare, fusions
+from plait.data_cli import data
 from plait.explain_cli import explain
 from plait.features_cli import features_app
 from plait.generate_cli import ask, caption
+from plait.index_cli import index_app
 from plait.progress import TerminalProgress
+from plait.search_cli import search
 from plait.weights_cli import weights_app
+from plait.zero_shot_cli import zero_shot
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 app = typer.Typer(
     name="plait",
-    help="Train, judge and use models that understand text, images and numbers together.",
+    help="Train, judge and use models that understand text, images, sound and numbers together.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -38,13 +42,20 @@ app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 app.add_typer(features_app, name="features")
+app.add_typer(index_app, name="index")
+app.command(epilog="Example: plait search photos.index 'two dogs on snow' --html hits.html")(search)
 app.command(epilog="Example: plait fusions")(fusions)
 app.command(epilog="Example: plait compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison")(compare)
+
+app.command("zero-shot", epilog="Example: plait zero-shot hf:openai/clip-vit-base-patch32 -o clip")(zero_shot)
 
 Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
+Names = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")
+]
 BadRows = Annotated[
     str | None,
     typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip."),
@@ -126,7 +137,7 @@ def _version(shown: bool) -> None:
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Train, judge and use models that understand text, images and numbers together."""
+    """Train, judge and use models that understand text, images, sound and numbers together."""
 
 
 @app.command(epilog="Example: plait fit posts.csv --target sentiment --text text --image image -o model")
@@ -134,21 +145,25 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[str | None, typer.Option(help="Such as classification, matching, captioning, vqa.")] = None,
+    task: Annotated[str | None, typer.Option(help="Such as classification, matching, retrieval, vqa.")] = None,
     text: Columns = None,
     image: Columns = None,
+    audio: Columns = None,
+    image_set: Columns = None,
+    vector: Columns = None,
     numeric: Columns = None,
     categorical: Columns = None,
     ignore: Columns = None,
     split: Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")] = None,
     group: Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")] = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
-    recipe: Annotated[str, typer.Option(help="default or classic.")] = "default",
+    recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",
     fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
+    columns: Names = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     on_bad_row: BadRows = None,
     set: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")] = None,
@@ -162,10 +177,13 @@ def fit(
     from plait.api import fit as fit_table
     from plait.settings import read_settings
 
+    if columns:
+        set = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
     with _resumable(), _progress(quiet) as progress:
         fitted = fit_table(
-            table, target, task=task, text=text or (), image=image or (), numeric=numeric or (),
-            categorical=categorical or (), ignore=ignore or (), split=split, group=group, id=id,
+            table, target, task=task, text=text or (), image=image or (), audio=audio or (),
+            image_set=image_set or (), vector=vector or (), numeric=numeric or (), categorical=categorical or (),
+            ignore=ignore or (), split=split, group=group, id=id,
             recipe=recipe, fusion=fusion, epochs=epochs, seed=seed, output=output, format=format,
             encoding=encoding, annotations=annotations,
             on_bad_row=on_bad_row, settings=read_settings(config) if config else None, set=set or (),
@@ -243,18 +261,21 @@ def check(
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
-    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching, multilabel, captioning.")] = None,
+    columns: Names = None,
+    task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Examine a table before training: missing files, broken images, duplicates, leakage, imbalance."""
+    """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""
     from plait.data.check import check_table
     from plait.settings import DataSettings
     from plait.sources import open_source
 
     opened = open_source(
         table,
-        DataSettings(format=format, encoding=encoding, target=target),
+        DataSettings(
+            format=format, encoding=encoding, target=target, columns=tuple(columns.split(",")) if columns else ()
+        ),
         task=task,
         annotations=annotations,
     )
@@ -267,22 +288,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: plait data easy-vqa -o easy-vqa")
-def data(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A ready data set, such as easy-vqa.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
-    quiet: Quiet = False,
-    as_json: Json = False,
-) -> None:
-    """Fetch a ready data set (uses the network)."""
-    from plait.data.catalog import fetch_dataset
-
-    with _progress(quiet) as progress:
-        path = fetch_dataset(name, output, progress=lambda what, done, total: progress(done, total, what))
-    if as_json:
-        _print_json({"name": name, "table": str(path)})
-    else:
-        _say(f"{name} -> {path}")
+app.command(epilog="Example: plait data tuxpaint --language en --language zh_CN -o tuxpaint")(data)
 
 
 @app.command(epilog="Example: plait demo --question 'what color is the shape?' picture.png")
@@ -342,7 +348,8 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     _say(report["verdict"])
-    rows = [("fused", evaluation["metrics"])] + [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
+    rows = [("overall" if "directions" in evaluation else "fused", evaluation["metrics"])]
+    rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]
         if entry["value"] is not None:

@@ -25,6 +25,9 @@ def compare(
     task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
     text: Columns = None,
     image: Columns = None,
+    audio: Columns = None,
+    image_set: Columns = None,
+    vector: Columns = None,
     numeric: Columns = None,
     categorical: Columns = None,
     ignore: Columns = None,
@@ -53,7 +56,8 @@ def compare(
         with TerminalProgress(quiet=quiet) as progress:
             found = compare_methods(
                 table, target, fusion=fusion, seeds=seeds, search=search, task=task, text=text or (),
-                image=image or (), numeric=numeric or (), categorical=categorical or (), ignore=ignore or (),
+                image=image or (), audio=audio or (), image_set=image_set or (), vector=vector or (),
+                numeric=numeric or (), categorical=categorical or (), ignore=ignore or (),
                 split=split, group=group, epochs=epochs, output=output, format=format, encoding=encoding,
                 annotations=annotations, on_bad_row=on_bad_row, set=set or (), resume=resume, overwrite=overwrite,
                 workers=workers, progress=progress,

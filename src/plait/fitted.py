@@ -10,18 +10,18 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from plait.answering import score_table, with_unparsed, write_table
+from plait.answering import Writes, with_unparsed
 from plait.batches import RowBatches, predict_logits
 from plait.data.schema import Schema
 from plait.data.table import Table
+from plait.embedding import Embeds
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
 from plait.fitting import natural_target
-from plait.generation import generator_of
 from plait.judging import JUDGES, Jury
-from plait.language import DecodeOptions
+from plait.judging.cleaned import cleaned_texts
 from plait.model import PlaitModel
-from plait.modelcard import describe_model
+from plait.modelcard import describe_model, report_title
 from plait.modelfolder import save_model_folder
 from plait.prepare import Inputs, Prepared, add_tabular, prepare
 from plait.report import write_explanation, write_report
@@ -35,7 +35,7 @@ Progress = Callable[[int, int, str], None]
 OWN_COLUMNS = {"row", "prediction", "probability", "uncertainty", "problem"}
 
 
-class Plait:
+class Plait(Embeds, Writes):
     """A fitted model: the network, what reads its inputs, and what turns its outputs into answers.
 
     Made by :func:`plait.fit` or :func:`plait.load`.
@@ -68,6 +68,8 @@ class Plait:
     def __repr__(self) -> str:
         names = ", ".join(self.model.config.modality_names)
         what = f"{self.task.name} of {self.schema.target!r} from {names}"
+        if not self.task.needs_target:
+            what = f"{self.task.name} among {names}"
         return f"Plait({what}; fusion {self.settings.fusion.name})"
 
     def predict(
@@ -110,47 +112,6 @@ class Plait:
         logits = self._logits(prepared, keep, progress)
         return self._prediction_table(opened, prepared, keep, logits)
 
-    def generate(
-        self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
-        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
-        answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
-        format: str | None = None, encoding: str | None = None, progress: Progress | None = None,
-    ) -> pa.Table:  # fmt: skip
-        """Write a text for every row (captioning, open answers).
-
-        Args:
-            table: As for :meth:`predict`, like ``on_bad_row``, ``format``, ``encoding`` and ``progress``.
-            beams: As ``length_penalty``, ``temperature``, ``top_p`` and ``seed`` in ``language.DecodeOptions``.
-            max_new_tokens: Longest answer; None: as in training.
-            answers: The only answers allowed; every row gets one of them.
-            tokens: Also give each token and its probability.
-
-        Returns:
-            One row per input row, in order: ``row``, the id column, ``prediction``, ``log_probability`` (natural log),
-            ``probability`` (geometric mean over tokens), with ``tokens`` also ``tokens`` and ``token_probabilities``,
-            and ``problem``.
-
-        Raises:
-            ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
-        """
-        known = generator_of(self.model, self.labels.tokens)[1]
-        options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
-        return write_table(
-            self, self._open(table, format, encoding), options, answers=answers, tokens=tokens, on_bad_row=on_bad_row,
-            progress=progress,
-        )  # fmt: skip
-
-    def score_answers(
-        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", progress: Progress | None = None
-    ) -> pa.Table:
-        """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
-
-        Raises:
-            ValueError: The model writes no text, or as :meth:`predict`.
-        """
-        opened = self._open(table, None, None)
-        return score_table(self, opened, answers, on_bad_row=on_bad_row, progress=progress)
-
     def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
@@ -158,7 +119,9 @@ class Plait:
             ValueError: The task has no classes, or as :meth:`predict`.
         """
         if not self.labels.classes:
-            raise ValueError("this model predicts no classes, so there are no probabilities; use predict()")
+            kinds = {"number": "predicts a number", "text": "writes text"}
+            what = kinds.get(self.task.output_kind, "gives vectors and cosines")
+            raise ValueError(f"this model {what}, which has no probabilities; use predict()")
         opened = self._open(table, None, None)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
         proba = np.full((len(opened), len(self.labels.classes)), np.nan)
@@ -199,7 +162,7 @@ class Plait:
         jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
         result = self.report_of(jury, jury.prepared, progress)
         if report is not None:
-            write_report(Path(report), result, title=f"Plait: {self.task.name} of {self.schema.target}")
+            write_report(Path(report), result, title=report_title(self))
         return result
 
     def explain(
@@ -248,6 +211,11 @@ class Plait:
         """
         if self.task.output_kind == "text":
             raise ValueError(f"explanations read labels and numbers; this model writes text ({self.task.name})")
+        if not self.task.needs_target:
+            raise ValueError(
+                f"explain says what each modality adds to an answer; {self.task.name} has no answer that its "
+                "modalities give together, each is searched by the other: type plait evaluate for both directions"
+            )
         check_modalities(self.model.config.modality_names)
         jury = self._jury_on(table, rows, on_bad_row, annotations, format, encoding, progress)
         found = explain_jury(
@@ -267,14 +235,14 @@ class Plait:
         """Open rows with known targets and prepare them for judging."""
         if format is None and self.settings.data.format in ("coco", "vqa") and is_folder(table):
             format = self.settings.data.format
-        data = DataSettings(format=format, encoding=encoding)
+        data = self._data(table, format, encoding)
         opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
         chosen, split, notes = choose_rows(
             opened.table, rows, schema=self.schema, task=self.task, seed=self.settings.train.seed,
             facts=self.report.get("facts", {}),
         )  # fmt: skip
         target = self.schema.target
-        if target not in chosen.column_names:
+        if self.task.needs_target and target not in chosen.column_names:
             raise ValueError(
                 f"{chosen.source} has no column {target!r}, which holds the answers this model is judged by; "
                 "use predict for rows without answers"
@@ -284,16 +252,16 @@ class Plait:
 
     def jury(self, prepared: Prepared, positions: np.ndarray, split: str, notes: Sequence[str] = ()) -> Jury:
         """Collect what judging needs; rows whose target is unreadable or of an unknown class are reported."""
-        assert self.schema.target is not None
         rows = prepared.rows
-        cells = rows.table.column(self.schema.target)
+        needed = self.schema.target if self.task.needs_target else None
+        cells = rows.table.column(needed) if needed is not None else [None] * len(rows)
         kept, values = [], []
         for position in positions:
             value = self.task.parse(cells[int(position)])
             if value is None:
-                rows.report(int(position), self.schema.target, f"no {self.task.expects} but {cells[int(position)]!r}")
+                rows.report(int(position), needed, f"no {self.task.expects} but {cells[int(position)]!r}")
             elif self.task.name == "classification" and value not in self.labels.classes:
-                rows.report(int(position), self.schema.target, f"class {value!r} was not seen in training")
+                rows.report(int(position), needed, f"class {value!r} was not seen in training")
             else:
                 kept.append(int(position))
                 values.append(value)
@@ -314,6 +282,8 @@ class Plait:
         """The report of one judging, with the facts of this model around it."""
         judged = JUDGES.get(self.task.output_kind)(jury, progress=progress, seed=self.settings.train.seed)
         evaluation = {**judged.evaluation, **_left_out(jury)}
+        if cleaned := cleaned_texts(jury, self.inputs):
+            evaluation["cleaned"] = cleaned
         base = {k: v for k, v in self.report.items() if k not in ("evaluation", "verdict")}
         return {**describe_model(self), **base, "verdict": judged.verdict, "evaluation": evaluation}
 
@@ -327,8 +297,7 @@ class Plait:
         return Path(folder)
 
     def _open(self, table: Any, format: str | None, encoding: str | None) -> Table:
-        data = DataSettings(format=format, encoding=encoding)
-        opened = open_source(table, data, task=self.task.name).table
+        opened = open_source(table, self._data(table, format, encoding), task=self.task.name).table
         wanted = [c for m in self.inputs.modalities for c in m.columns]
         if not set(wanted) & set(opened.column_names):
             raise ValueError(
@@ -336,6 +305,12 @@ class Plait:
                 f"{', '.join(opened.column_names)}"
             )
         return opened
+
+    def _data(self, table: Any, format: str | None, encoding: str | None) -> DataSettings:
+        """How to read a table; a file without a header line has the columns of the training table."""
+        delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+        columns = self.settings.data.columns if delimited or format in ("csv", "tsv") else ()
+        return DataSettings(format=format, encoding=encoding, columns=columns)
 
     def _prepare(self, table: Table, policy: str, progress: Progress | None) -> tuple[Prepared, np.ndarray]:
         prepared = prepare(table, self.inputs, progress=progress)
@@ -375,6 +350,9 @@ class Plait:
         empty = ~prepared.rows.present_NM.any(1)
         for i in np.flatnonzero(empty):
             problems.setdefault(int(i), []).append("nothing to read in this row")
+        if not self.task.needs_target:
+            for i in np.flatnonzero(prepared.rows.present_NM.sum(1) == 1):
+                problems.setdefault(int(i), []).append("one side is missing")
         columns["problem"] = pa.array(
             ["; ".join(problems[i]) if i in problems else None for i in range(n)], pa.string()
         )

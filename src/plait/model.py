@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from transformers.utils import logging as hf_logging
 from plait.aids import TrainingAids
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
+from plait.encoders.sets import MEMBERS, encode_sets
 from plait.fusion import FUSIONS, EncodedDims, OutputSpec
 from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
@@ -36,9 +37,10 @@ class PlaitConfig(PreTrainedConfig):
 
     Attributes:
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
-            ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it.
+            ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
+            ``shares``, the name of an earlier modality, that one's encoder inside the model is used.
         fusion: ``name``, ``width``, ``dropout`` and ``options``.
-        head: ``name``, ``dropout`` and, of a generator, ``language``.
+        head: ``name``, ``dropout`` and ``options`` of that head alone.
         task: Name of the task.
         num_outputs: Width of the head's output.
         modality_dropout: Probability that a modality is hidden from a training row, in [0, 1).
@@ -101,10 +103,19 @@ class PlaitModel(PreTrainedModel):
         self.encoders = nn.ModuleDict(
             {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}
         )
+        places = {m["name"]: str(i) for i, m in enumerate(config.modalities)}
+        self.encoder_keys = [places[m.get("shares") or m["name"]] for m in config.modalities]
         self.task = TASKS.get(config.task)
         kind = FUSIONS.get(fusion["name"])
-        outputs = OutputSpec(config.num_outputs, self.task.output_kind)
-        options = {**fusion["options"], **({"outputs": outputs} if kind.is_late else {})}
+        head_name = "direct" if kind.is_late else config.head["name"]
+        if config.head["name"] == "towers" and not kind.embeds:
+            raise ValueError(
+                f"retrieval needs each modality as a unit vector, which fusion {fusion['name']!r} does not make; type "
+                "--fusion cosine, or leave --fusion out"
+            )
+        options = dict(fusion["options"])
+        if kind.is_late:
+            options["outputs"] = OutputSpec(config.num_outputs, self.task.output_kind)
         try:
             self.fusion = kind(dims, fusion["width"], dropout=fusion["dropout"], **options)
         except TypeError as error:
@@ -116,13 +127,12 @@ class PlaitModel(PreTrainedModel):
             )
         if kind.is_late and self.task.output_kind == "text":
             raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
-        own = {k: v for k, v in config.head.items() if k not in ("name", "dropout")}
-        self.head = HEADS.get("direct" if kind.is_late else config.head["name"])(
+        self.head = HEADS.get(head_name)(
             dims,
             config.num_outputs if kind.is_late else fusion["width"],
             config.num_outputs,
             dropout=config.head["dropout"],
-            **own,
+            **config.head.get("options", {}),
         )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
@@ -154,8 +164,11 @@ class PlaitModel(PreTrainedModel):
     def learns_gently(self, name: str) -> bool:
         """Whether a parameter is a pretrained weight itself (in an encoder or the language model), by its name."""
         if name.startswith("head.lm."):
-            return self.config.head["language"].get("pretrained", False) and ADAPTER not in name
-        return name.startswith("encoders.") and "model." in name
+            language = self.config.head["options"]["language"]
+            return bool(language.get("pretrained", False)) and ADAPTER not in name
+        _, _, rest = name.partition("encoders.")
+        key, _, inside = rest.partition(".")
+        return inside.startswith("model.") and bool(cast(Any, self.encoders[key]).is_pretrained)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself; nothing is overwritten here."""
@@ -172,8 +185,8 @@ class PlaitModel(PreTrainedModel):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
                 encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
-            elif str(i) in self.encoders:
-                encoded.append(self.encoders[str(i)](**tensors))
+            elif self.encoder_of(i) is not None:
+                encoded.append(self.encode_modality(i, tensors))
             else:
                 raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
         if present is None:
@@ -181,6 +194,16 @@ class PlaitModel(PreTrainedModel):
             present = torch.ones(len(first), len(encoded), dtype=torch.bool, device=first.device)
         encoded = self.fusion.prepare(encoded, present)
         return encoded if self.aids is None else self.aids.adapt(encoded, present)
+
+    def encoder_of(self, number: int) -> Encoder | None:
+        """The encoder inside the model of a modality, which others may share; None where it is outside."""
+        key = self.encoder_keys[number]
+        return self.encoders[key] if key in self.encoders else None
+
+    def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
+        """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
+        encoder = self.encoders[self.encoder_keys[number]]
+        return encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
 
     def forward(
         self,
@@ -249,7 +272,8 @@ class PlaitModel(PreTrainedModel):
     def before_step(self) -> None:
         """To be called between backward and the optimizer's step: aids that change gradients do so here."""
         if self.aids is not None:
-            self.aids.before_step(self.encoders)
+            shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
+            self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})
 
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout (Neverova et al. 2016): hide modalities at random, never the last one of a row."""

@@ -43,6 +43,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+def report_title(fitted: FittedParts) -> str:
+    """Heading of a report: the task, and of which column or among which."""
+    if fitted.task.needs_target:
+        return f"Plait: {fitted.task.name} of {fitted.schema.target}"
+    return f"Plait: {fitted.task.name} among {', '.join(fitted.model.config.modality_names)}"
+
+
 def describe_model(fitted: FittedParts) -> dict[str, Any]:
     """The parts of a report that speak of the model and not of rows."""
     model, inputs = fitted.model, fitted.inputs
@@ -50,13 +57,14 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
     modalities: list[dict[str, Any]] = cast(Any, model.config).modalities
     for i, entry in enumerate(modalities):
         name = entry["name"]
-        inside = str(i) in model.encoders
-        encoder: Encoder = cast(Any, model.encoders[str(i)]) if inside else inputs.frozen[name]
+        own = model.encoder_of(i)
+        encoder: Encoder = inputs.frozen[name] if own is None else own
         encoders.append(
             {
                 "modality": name,
                 "name": encoder.reference,
-                "tuning": encoder.tuning["mode"] if inside else "frozen",
+                "tuning": "frozen" if own is None else encoder.tuning["mode"],
+                **({"shared with": entry["shares"]} if entry.get("shares") else {}),
                 "vector_dim": encoder.vector_dim,
                 "parameters": sum(p.numel() for p in encoder.parameters()),
             }

@@ -7,6 +7,7 @@ references (``inputs.json``), labels, schema, the resolved settings (``run.yaml`
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from plait.data.schema import Schema
 from plait.model import PlaitConfig, PlaitModel
-from plait.modelcard import FittedParts, versions
+from plait.modelcard import FittedParts, report_title, versions
 from plait.prepare import Inputs
 from plait.report import write_report
 from plait.settings import RunSettings, read_settings, write_settings
@@ -68,8 +69,7 @@ def _write(fitted: FittedParts, folder: Path) -> None:
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
     write_settings(folder / "run.yaml", fitted.settings, facts)
     if fitted.report:
-        title = f"Plait: {fitted.task.name} of {fitted.schema.target}"
-        write_report(folder, fitted.report, title=title)
+        write_report(folder, fitted.report, title=report_title(fitted))
 
 
 def load_model_folder(folder: Path) -> Parts:
@@ -133,3 +133,30 @@ def _read_json(path: Path) -> Any:
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def guard_folder(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
+    if not (folder / "inputs.json").exists() and not record.exists():
+        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    if not resume and not overwrite:
+        advice = "--resume to go on with it, or " if record.exists() else ""
+        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
+    if overwrite:
+        for name in OWN_FILES:  # what others have put there stays
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        return
+    if not record.exists():
+        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+    if before != json.loads(json.dumps(stamp)):
+        raise ValueError(
+            f"the run in {folder} was started with other settings or another table; repeat its command with "
+            "--resume, or type --overwrite to start anew"
+        )

@@ -15,22 +15,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.batches import LiveSource, Source, TensorSource
-from plait.data.media import CellError, check_image, read_media
+from plait.batches import LiveSetSource, SetSource, Source, TensorSource
+from plait.data.media import CellError
 from plait.data.schema import Modality
 from plait.data.table import Table
+from plait.data.vectors import usual_width
 from plait.encoders.base import Encoder
 from plait.encoders.load import load_encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.encoders.tuning import set_tuning
+from plait.encoders.vector import VectorEncoder
 from plait.features import FeatureStore, encode_items
-from plait.processors import Processor, TabularProcessor, load_processor
+from plait.modality import MODALITY_KINDS, Load, loader
+from plait.processors import (
+    HashedTextProcessor,
+    Processor,
+    TabularProcessor,
+    TextProcessor,
+    VectorProcessor,
+    load_processor,
+)
 from plait.rows import Items, Rows, read_rows
 from plait.settings import EncoderSettings
 
 Progress = Callable[[int, int, str], None]
 TABULAR_WIDTH = 64
-BLANKS: dict[str, Any] = {"text": "", "image": None}
 
 
 @dataclass
@@ -102,6 +111,7 @@ class Inputs:
                     reference["kind"],
                     reference["image_size"],
                     reference["max_length"],
+                    reference.get("audio_seconds", 30.0),
                 )
                 if encoder.fingerprint != reference["fingerprint"]:
                     raise ValueError(
@@ -115,25 +125,44 @@ class Inputs:
 
 
 def load_inputs(
-    modalities: tuple[Modality, ...], settings: EncoderSettings, *, with_tokens: bool, max_pixels: int
+    modalities: tuple[Modality, ...],
+    settings: EncoderSettings,
+    *,
+    with_tokens: bool,
+    max_pixels: int,
+    table: Table | None = None,
 ) -> Inputs:
-    """Load the encoders that the settings name; the tabular one comes later (see ``fit_tabular``)."""
+    """Load the encoders that the settings name.
+
+    Those of vectors, as wide as the table's, come unfitted (see ``fit_vectors``), the tabular one later
+    (``fit_tabular``).
+    """
     inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels)
     shared: dict[str, tuple[Encoder, Processor]] = {}
     for modality in modalities:
-        if modality.kind == "tabular":
+        encodes = MODALITY_KINDS.get(modality.kind).encoder
+        if modality.kind == "vector" and table is not None:
+            width = usual_width(table.column(modality.columns[0]), table.root)
+            inputs.processors[modality.name] = VectorProcessor(width)
+            inputs.live[modality.name] = VectorEncoder(width)
+        if encodes is None:
             continue
-        reference = settings.text if modality.kind == "text" else settings.image
+        reference: str = getattr(settings, encodes)
         trained = settings.tuning != "frozen" or reference.startswith("scratch:")
-        if modality.kind not in shared or trained:
-            encoder, processor = load_encoder(reference, modality.kind, settings.image_size, settings.max_length)
+        if encodes not in shared or (trained and not settings.shared):
+            encoder, processor = load_encoder(
+                reference, encodes, settings.image_size, settings.max_length, settings.audio_seconds,
+                settings.spec_augment,
+            )  # fmt: skip
             if hasattr(processor, "max_pixels"):
                 processor.max_pixels = max_pixels
+            if modality.kind == "text":
+                _set_cleaning(processor, settings.text_cleaning or "none", reference)
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
-            shared[modality.kind] = (encoder, processor)
-        encoder, processor = shared[modality.kind]
+            shared[encodes] = (encoder, processor)
+        encoder, processor = shared[encodes]
         inputs.processors[modality.name] = processor
         if trained:
             inputs.live[modality.name] = encoder
@@ -141,12 +170,39 @@ def load_inputs(
             inputs.frozen[modality.name] = encoder
             inputs.references[modality.name] = {
                 "reference": reference,
-                "kind": modality.kind,
+                "kind": encodes,
                 "image_size": settings.image_size,
                 "max_length": settings.max_length,
+                "audio_seconds": settings.audio_seconds,
                 "fingerprint": encoder.fingerprint,
             }
     return inputs
+
+
+def _set_cleaning(processor: Processor, cleaning: str, reference: str) -> None:
+    if isinstance(processor, TextProcessor | HashedTextProcessor):
+        processor.cleaning = cleaning
+    elif cleaning != "none":
+        raise ValueError(
+            f"the text encoder {reference!r} takes no text cleaning; type --set encoders.text_cleaning=none, or clean "
+            "the texts first"
+        )
+
+
+def fit_vectors(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray) -> None:
+    """Learn mean and spread of each vector modality from its training rows only.
+
+    Args:
+        inputs: Completed in place.
+        prepared: All rows.
+        train_rows: Positions of the training rows.
+    """
+    for modality in inputs.modalities:
+        if modality.kind == "vector":
+            items = prepared.rows.items[modality.name]
+            encoder = inputs.live[modality.name]
+            assert isinstance(encoder, VectorEncoder)
+            encoder.fit([items.cells[i] for i in items.index_N[train_rows] if i >= 0])
 
 
 def fit_tabular(
@@ -191,44 +247,66 @@ def prepare(
     progress: Progress | None = None,
     batch_size: int = 32,
 ) -> Prepared:
-    """Read and encode every text and image cell; one that fails is reported in ``rows.bad`` and is missing.
+    """Read and encode every cell of text, media and vectors; one that fails is reported and is missing.
 
     The tabular modality is added by ``add_tabular``, once its processor is fitted.
     """
     rows = read_rows(table, inputs.modalities)
     prepared = Prepared(rows)
     for modality in inputs.modalities:
+        name = modality.name
+        items = rows.items[name]
+        kind = MODALITY_KINDS.get(modality.kind)
         if modality.kind == "tabular":
             continue
-        items = rows.items[modality.name]
-        load = _loader(items, table.root)
-        if modality.name in inputs.frozen:
-            failures: dict[int, str] = {}
-            if items.keys:
-                prepared.sources[modality.name], failures = encode_items(
-                    store or FeatureStore(),
-                    inputs.frozen[modality.name],
-                    inputs.processors[modality.name],
-                    items.keys,
-                    load,
-                    batch_size=batch_size,
-                    with_tokens=inputs.with_tokens,
-                    device="cuda" if torch.cuda.is_available() else None,
-                    progress=progress,
-                    on_error="collect",
-                )
-            else:
-                prepared.sources[modality.name] = _EmptyFeatures(inputs, modality)
+        if kind.require is not None and items.keys:
+            kind.require()
+        single = items if items.parts is None else items.parts
+        load = loader(single, table.root)
+        if name in inputs.frozen:
+            source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
         else:
-            failures = _check_items(items, load, inputs.max_pixels, progress) if modality.kind == "image" else {}
-            blank = "" if modality.kind == "text" else _blank_image()
-            prepared.sources[modality.name] = LiveSource(inputs.processors[modality.name], load, blank)
+            source = kind.live(inputs.processors[name], load)
+            failures = _faults(single, inputs, load, progress)
+        if items.parts is not None:
+            source = (
+                SetSource(source, items.cells, has_tokens=inputs.with_tokens)
+                if name in inputs.frozen
+                else (LiveSetSource(source, items.cells))
+            )
+            failures = {
+                number: failures[part] for number, members in enumerate(items.cells) for part in members
+                if part in failures
+            }  # fmt: skip
+        prepared.sources[name] = source
         for position, reason in items.drop(failures):
             rows.report(position, modality.columns[0], reason)
-        if modality.kind == "text" and (num_cut := _count_cut(items, inputs.processors[modality.name])):
-            rows.notes[f"{modality.name}: texts cut"] = num_cut
+        if kind.count is not None:
+            counts = kind.count(items, inputs.processors[name], load)
+            rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}
     rows.bad.sort(key=lambda b: (b.row, b.column or ""))
     return prepared
+
+
+def _encoded(
+    inputs: Inputs, modality: Modality, items: Items, load: Load, store: FeatureStore | None, batch_size: int,
+    progress: Progress | None,
+) -> tuple[Source, dict[int, str]]:  # fmt: skip
+    """Features of a frozen encoder, and the reasons of items that have none."""
+    if not items.keys:
+        return _EmptyFeatures(inputs, modality), {}
+    return encode_items(
+        store or FeatureStore(),
+        inputs.frozen[modality.name],
+        inputs.processors[modality.name],
+        items.keys,
+        load,
+        batch_size=batch_size,
+        with_tokens=inputs.with_tokens and modality.kind != "image_set",
+        device="cuda" if torch.cuda.is_available() else None,
+        progress=progress,
+        on_error="collect",
+    )
 
 
 def add_tabular(prepared: Prepared, inputs: Inputs) -> None:
@@ -253,36 +331,25 @@ def add_tabular(prepared: Prepared, inputs: Inputs) -> None:
     prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
 
 
-def _loader(items: Items, root: Path | None) -> Callable[[int], Any]:
-    if items.modality.kind == "text":
-        return lambda i: items.cells[i]
-    return lambda i: read_media(items.cells[i], root)
-
-
-def _count_cut(items: Items, processor: Any) -> int:
-    """How many different texts are longer than the encoder reads, stored features or not.
-
-    A text with few bytes cannot have many tokens, so only the longer ones are cut into tokens again.
-    """
-    long = [t for t in items.cells if len(t.encode("utf-8", "surrogatepass")) >= processor.max_length // 2 - 1]
-    before = processor.num_truncated
-    for start in range(0, len(long), 256):
-        processor.process(long[start : start + 256])
-    return int(processor.num_truncated - before)
-
-
-def _check_items(
-    items: Items, load: Callable[[int], Any], max_pixels: int, progress: Progress | None
-) -> dict[int, str]:
-    """Decode every image once, so that a broken one is known before training starts."""
+def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None) -> dict[int, str]:
+    """Decode every item of a trained encoder once, so that a broken one is known before training starts."""
+    kind = MODALITY_KINDS.get(items.modality.kind)
+    processor = inputs.processors[items.modality.name]
     failures = {}
+    if isinstance(processor, VectorProcessor):
+        return {
+            i: f"the vector has {v.shape[-1]} numbers; expected {processor.width}"
+            for i, v in enumerate(items.cells) if v.shape[-1] != processor.width
+        }  # fmt: skip
+    if kind.examine is None:
+        return {}
     for i in range(len(items.keys)):
         try:
-            check_image(load(i), max_pixels=max_pixels)
+            kind.examine(load(i), processor, inputs.max_pixels)
         except CellError as error:
             failures[i] = str(error)
         if progress is not None:
-            progress(i + 1, len(items.keys), "checking images")
+            progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures
 
 
@@ -301,13 +368,3 @@ class _EmptyFeatures:
             taken["tokens_BTD"] = torch.zeros(len(index_B), 1, self.token_dim)
             taken["mask_BT"] = torch.zeros(len(index_B), 1, dtype=torch.bool)
         return taken
-
-
-def _blank_image() -> bytes:
-    import io
-
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.new("RGB", (32, 32)).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from plait.data.contents import is_empty
+from plait.data.imageset import read_image_set
 from plait.data.media import CellError, content_key, read_media
 from plait.data.schema import Modality
+from plait.data.sound import find_sound, sound_key
 from plait.data.table import BadRow, Table
+from plait.data.vectors import read_vector
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
@@ -31,15 +35,17 @@ class Items:
     Attributes:
         modality: Which modality.
         keys: sha256 of each item's content.
-        cells: The cells as given: a text, an image cell, or for the tabular modality a mapping column ->
-            value.
+        cells: The cells as given: a text, an image or sound cell; an array for a vector; the numbers of its parts
+            for a set; for the tabular modality a mapping column -> value.
         index_N: Item shown by each row, -1 where it is missing.
+        parts: For sets, their unique members; else None.
     """
 
     modality: Modality
     keys: list[str]
     cells: list[Any]
     index_N: np.ndarray  # noqa: N815
+    parts: Items | None = None
 
     def drop(self, failures: dict[int, str]) -> list[tuple[int, str]]:
         """Mark rows that show a failed item as missing; returns (row, reason) for each."""
@@ -90,7 +96,8 @@ class Rows:
 def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:
     """Read the cells of every modality and find their unique items.
 
-    Image files are read once here for their content hash; pixels are decoded later, when an item is encoded.
+    Files of images and sounds are read once here for their content hash; they are decoded later, when an item is
+    encoded.
     A column that the table lacks makes that modality missing in every row (and is noted).
     """
     rows = Rows(table, {})
@@ -100,8 +107,7 @@ def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:
             rows.items[modality.name] = Items(modality, [], [], np.full(len(table), -1, dtype=np.int64))
             rows.notes[f"column {modality.name} not in the table"] = len(table)
             continue
-        read = {"text": _text_items, "image": _image_items, "tabular": _tabular_items}[modality.kind]
-        rows.items[modality.name] = read(table, modality, rows)
+        rows.items[modality.name] = READERS[modality.kind](table, modality, rows)
     return rows
 
 
@@ -122,22 +128,73 @@ def _text_items(table: Table, modality: Modality, rows: Rows) -> Items:
 
 
 def _image_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    seen: dict[str, tuple[str, Any] | str] = {}
+    return _media_items(table, modality, rows, lambda cell: content_key(read_media(cell, table.root)))
+
+
+def _sound_items(table: Table, modality: Modality, rows: Rows) -> Items:
+    return _media_items(table, modality, rows, lambda cell: sound_key(find_sound(cell, table.root)))
+
+
+def _media_items(table: Table, modality: Modality, rows: Rows, hash_of: Callable[[Any], str]) -> Items:
+    hash_once = _once(hash_of)
 
     def key_of(cell: Any) -> tuple[str, Any] | None:
-        if cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell)):
-            return None
+        return None if is_empty(cell) else (hash_once(cell), cell)
+
+    return _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
+
+
+def _once(hash_of: Callable[[Any], str]) -> Callable[[Any], str]:
+    """The same function, which looks at equal paths once."""
+    seen: dict[str, str | CellError] = {}
+
+    def hash_once(cell: Any) -> str:
         if not isinstance(cell, str) or len(cell) > 4096:
-            return content_key(read_media(cell, table.root)), cell
+            return hash_of(cell)
         if cell not in seen:
             try:
-                seen[cell] = (content_key(read_media(cell, table.root)), cell)
+                seen[cell] = hash_of(cell)
             except CellError as error:
-                seen[cell] = str(error)
+                seen[cell] = error
         found = seen[cell]
-        if isinstance(found, str):
-            raise CellError(found)
+        if isinstance(found, CellError):
+            raise CellError(str(found))
         return found
+
+    return hash_once
+
+
+def _set_items(table: Table, modality: Modality, rows: Rows) -> Items:
+    """Sets of images: equal sets are one item, equal images one part; members stand in the order of their keys."""
+    place: dict[str, int] = {}
+    parts: list[Any] = []
+    hash_once = _once(lambda cell: content_key(read_media(cell, table.root)))
+
+    def key_of(cell: Any) -> tuple[str, Any] | None:
+        members = []
+        for number, part in enumerate(read_image_set(cell, table.root)):
+            try:
+                members.append((hash_once(part), part))
+            except CellError as error:
+                raise CellError(f"image {number} of the set: {error}") from error
+        if not members:
+            return None
+        for key, part in members:
+            if key not in place:
+                place[key] = len(parts)
+                parts.append(part)
+        keys = sorted(key for key, _ in members)
+        return content_key(" ".join(keys).encode()), [place[key] for key in keys]
+
+    items = _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
+    items.parts = Items(modality, list(place), parts, np.zeros(0, dtype=np.int64))
+    return items
+
+
+def _vector_items(table: Table, modality: Modality, rows: Rows) -> Items:
+    def key_of(cell: Any) -> tuple[str, Any] | None:
+        vector = read_vector(cell, table.root)
+        return None if vector is None else (content_key(repr(vector.shape).encode() + vector.tobytes()), vector)
 
     return _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
 
@@ -153,6 +210,16 @@ def _tabular_items(table: Table, modality: Modality, rows: Rows) -> Items:
 
     cells = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     return _unique(table, modality, cells, key_of, rows)
+
+
+READERS: dict[str, Callable[[Table, Modality, Rows], Items]] = {
+    "text": _text_items,
+    "image": _image_items,
+    "audio": _sound_items,
+    "image_set": _set_items,
+    "vector": _vector_items,
+    "tabular": _tabular_items,
+}
 
 
 def _unique(table: Table, modality: Modality, cells: list[Any], key_of: Any, rows: Rows) -> Items:

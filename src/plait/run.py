@@ -17,16 +17,25 @@ import numpy as np
 import torch
 
 from plait.aids import check_aids, chosen_aids
+from plait.data.imageset import read_image_set
 from plait.data.media import CellError, check_image, read_media
-from plait.data.schema import Schema, guess_schema, guess_task
+from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
 from plait.data.table import BadRow, Table
 from plait.fitted import Plait
-from plait.fitting import Plan, calibration_notes, check_build, fit_companions, fit_model, needs_tokens
-from plait.modelfolder import OWN_FILES
-from plait.prepare import add_tabular, fit_tabular, load_inputs, prepare
+from plait.fitting import (
+    Plan,
+    calibration_notes,
+    check_build,
+    check_pairs,
+    fit_companions,
+    fit_model,
+    needs_tokens,
+)
+from plait.modelfolder import guard_folder
+from plait.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
-from plait.settings import RunSettings, from_dict, set_values, to_dict
+from plait.settings import DataSettings, RunSettings, TaskSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
 from plait.splitting import (
     CHOSE_THE_EPOCH,
@@ -38,7 +47,7 @@ from plait.splitting import (
     split_fingerprint,
     table_fingerprint,
 )
-from plait.tasks import TASKS, Task, choose_answers
+from plait.tasks import ORDINAL, TASKS, Task, choose_answers, ordinal_task
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
@@ -158,6 +167,8 @@ def open_run(
         ValueError: Something about the table or the settings; the message says what to type.
     """
     settings = set_values(merge(base, given), assignments)
+    if settings.task.name == ORDINAL:
+        settings = replace(settings, task=replace(settings.task, name="classification", ordinal=True))
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
     opened = open_source(
@@ -168,16 +179,20 @@ def open_run(
     if asks and data.target != "question":  # a few questions that return could pass for categories
         data = replace(data, text=("question",))
     schema = guess_schema(
-        table, target=data.target, text=data.text, image=data.image, numeric=data.numeric,
-        categorical=data.categorical, ignore=data.ignore, split=data.split, group=data.group, id=data.id,
+        table, target=data.target, text=data.text, image=data.image, audio=data.audio, image_set=data.image_set,
+        vector=data.vector, numeric=data.numeric, categorical=data.categorical,
+        ignore=data.ignore, split=data.split, group=data.group, id=data.id,
     )  # fmt: skip
-    if schema.target is None:
+    if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
         raise ValueError(
             f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
-            f"{', '.join(table.column_names)}"
+            f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
         )
     task_name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
-    task = TASKS.get(task_name)
+    task = _task(task_name, settings.task)
+    notes = [f"task {task_name}: {why}", *opened.notes]
+    if not task.needs_target:
+        schema = searched_sides(table, schema, data, task, notes)
     if not schema.modalities:
         raise ValueError(f"{table.source} has no input column besides the target {schema.target!r}")
     if task.modalities is not None and len(schema.modalities) != task.modalities:
@@ -192,12 +207,12 @@ def open_run(
     if task.name == "vqa":
         task_name, why = choose_answers([v for v in values if v is not None], settings.task)
         task = TASKS.get(task_name)
-    notes = [f"task {task_name}: {why}", *opened.notes]
+        notes[0] = f"task {task_name}: {why}"
     if len(without_target) == len(table):
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
     for position in without_target:
-        probe.report(position, schema.target, f"no {task.expects} in the target column")
+        probe.report(position, schema.target or "", f"no {task.expects} in the target column")
     if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
         raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
@@ -208,6 +223,7 @@ def open_run(
         photo_side(table, schema),
     )  # fmt: skip
     settings = resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+    task = replace(task, selects=settings.task.select_by or task.selects)
     check_aids(
         chosen_aids(settings.train, pair_head=settings.task.head == "pair"),
         task=task_name, output_kind=task.output_kind, num_modalities=len(schema.modalities),
@@ -215,6 +231,17 @@ def open_run(
     )  # fmt: skip
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(settings, table, schema, task, values, usable, split, notes, probe.bad, fresh_pairs)
+
+
+def _task(name: str, settings: TaskSettings) -> Task:
+    """The record of the task, with ordered classes where the settings say so."""
+    if not settings.ordinal:
+        return TASKS.get(name)
+    if name != "classification":
+        raise ValueError(
+            f"task.ordinal is for classification; the task is {name}. Leave it out, or type --task classification"
+        )
+    return ordinal_task(settings.order)
 
 
 def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | None = None) -> PreparedRun:
@@ -228,7 +255,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     settings, table, schema, task = opened.settings, opened.table, opened.schema, opened.task
     torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
     inputs = load_inputs(
-        schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels
+        schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels, table=table
     )
     intended = opened.usable[opened.split[opened.usable] == "train"]
     check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
@@ -260,14 +287,40 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         )
         val = val[known_N[val]]
     fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
+    fit_vectors(inputs, prepared, train)
     add_tabular(prepared, inputs)
     opened.notes += leakage_notes(prepared, opened.split, usable)
+    if not task.needs_target:
+        check_pairs(prepared, judging_units(prepared, schema), train, table.source)
     target = np.where(target < 0, 0, target) if are_classes else target
     plan = Plan(
         settings, task, labels, inputs, prepared, target, train, val,
         judging_units(prepared, schema), opened.fresh_pairs,
     )  # fmt: skip
     return PreparedRun(plan, usable, known_N)
+
+
+def searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task, notes: list[str]) -> Schema:
+    """The schema of a task without a target: the columns that shall find each other; what is set aside is noted.
+
+    Raises:
+        ValueError: A target was named, or there are fewer than two modalities.
+    """
+    if schema.target is not None:
+        raise ValueError(
+            f"{task.name} learns which cells of a row belong together and predicts no column; leave --target "
+            f"{schema.target} out (and type --ignore {schema.target} if it shall not be searched by)"
+        )
+    schema, loose = without_loose_columns(schema, [*data.numeric, *data.categorical])
+    if loose:
+        notes.append(f"not searched by, for they are numbers or categories: {', '.join(loose)}")
+    if len(schema.modalities) < 2:
+        found = ", ".join(m.name for m in schema.modalities) or "none"
+        raise ValueError(
+            f"{task.name} needs two or more input columns that find each other, such as an image and a text; found "
+            f"{found}. Name them with --image COLUMN --text COLUMN"
+        )
+    return schema
 
 
 def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:
@@ -285,12 +338,12 @@ def photo_side(table: Table, schema: Schema) -> int | None:
     """Median short side of the first photos, in pixels; None without readable photos."""
     sides = []
     for modality in schema.modalities:
-        if modality.kind != "image":
+        if modality.kind not in ("image", "image_set"):
             continue
         for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
             with contextlib.suppress(CellError):
-                if cell is not None:
-                    sides.append(min(check_image(read_media(cell, table.root))))
+                photos = [cell] if modality.kind == "image" else read_image_set(cell, table.root)[:1]
+                sides += [min(check_image(read_media(photo, table.root))) for photo in photos if photo is not None]
     return int(np.median(sides)) if sides else None
 
 
@@ -309,7 +362,7 @@ def _working_folder(
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
     if folder.exists() and any(folder.iterdir()):
-        _guard(folder, record, stamp, resume, overwrite)
+        guard_folder(folder, record, stamp, resume, overwrite)
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -327,30 +380,3 @@ def _working_folder(
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
         raise
-
-
-def _guard(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
-    if not (folder / "inputs.json").exists() and not record.exists():
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
-    if not resume and not overwrite:
-        advice = "--resume to go on with it, or " if record.exists() else ""
-        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
-    if overwrite:
-        for name in OWN_FILES:  # what others have put there stays
-            if (folder / name).is_dir():
-                shutil.rmtree(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-        return
-    if not record.exists():
-        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
-    if before != json.loads(json.dumps(stamp)):
-        raise ValueError(
-            f"the run in {folder} was started with other settings or another table; repeat its command with "
-            "--resume, or type --overwrite to start anew"
-        )

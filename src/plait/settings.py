@@ -17,16 +17,21 @@ from typing import Any, TypeVar
 
 import yaml
 
+from plait.language_settings import LANGUAGE_TUNINGS, LanguageSettings
 from plait.registry import unknown_name
 
 S = TypeVar("S")
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
-LANGUAGE_TUNINGS = ("frozen", "lora", "full")
-ANSWERS = ("closed", "open")
+RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
+POSITIVES = ("own", "group")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
+TEXT_CLEANINGS = ("none", "social")
+SELECTORS = (
+    "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,12 +44,20 @@ class DataSettings:
     """Format of the source, or None to tell it from the name."""
     encoding: str | None = None
     """Encoding of a text file, or None: UTF-8, or what the file itself says."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None
     """Column to predict."""
     text: tuple[str, ...] = ()
     """Columns to read as text."""
     image: tuple[str, ...] = ()
     """Columns to read as images."""
+    audio: tuple[str, ...] = ()
+    """Columns to read as sounds."""
+    image_set: tuple[str, ...] = ()
+    """Columns to read as sets of images, any number in a cell."""
+    vector: tuple[str, ...] = ()
+    """Columns to read as ready vectors, or sequences of them."""
     numeric: tuple[str, ...] = ()
     """Columns to read as numbers."""
     categorical: tuple[str, ...] = ()
@@ -70,13 +83,23 @@ class EncoderSettings:
     text: str = "minilm"
     """Text encoder reference."""
     image: str = "efficientnet-lite0"
-    """Image encoder reference."""
+    """Image encoder reference, for sets of images too."""
+    audio: str = "scratch:audio"
+    """Sound encoder reference."""
     image_size: int | None = None
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = 128
     """Longest text, in tokens; what is cut is counted."""
+    text_cleaning: str | None = None
+    """none, or social: addresses, user names, hashtags and emoji of posts as words; None: the recipe's choice."""
+    audio_seconds: float = 30.0
+    """Longest sound, in seconds; what is cut is counted."""
+    spec_augment: bool = True
+    """Hide bands of time and frequency from a sound encoder that is trained from scratch (SpecAugment)."""
+    shared: bool = False
+    """Let trained encoders of one kind share their weights between columns; frozen ones always do."""
     tuning: str = "frozen"
-    """What of the text and image encoders is trained: frozen, last_n, lora or full."""
+    """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
     last_n: int = 2
     """How many last blocks are trained under tuning=last_n."""
 
@@ -100,41 +123,31 @@ class TaskSettings:
     """What is learned."""
 
     name: str | None = None
-    """classification, multilabel, regression, matching, captioning, vqa or vqa_open, or None: told from the target."""
+    """classification, multilabel, regression, matching, retrieval, captioning, vqa, or None: told from the target."""
     head: str | None = None
-    """label, pair or generate, or None: the recipe's choice."""
+    """label, pair, towers or generate, or None: the recipe's choice."""
     answers: str | None = None
     """Of vqa: closed (choose from the training answers) or open (generate), or None: told from their number."""
     max_answers: int = 3129
     """Most answers that a closed vqa chooses from, the most frequent ones; rows with others are counted."""
-    class_weights: bool = False
-    """Weigh each class by the inverse of how often it occurs in training."""
-
-
-@dataclass(frozen=True)
-class LanguageSettings:
-    """The language model that writes answers, for tasks that generate."""
-
-    model: str | None = None
-    """scratch (a small decoder), smollm2-135m or hf:ID_or_folder, or None: the recipe's choice."""
-    tuning: str | None = None
-    """What of it is trained: frozen, lora or full, or None: full from scratch, else frozen."""
-    lora_rank: int = 8
-    """Rank of the additions under tuning=lora."""
-    prompt: str = ""
-    """Text between the inputs and every answer, such as "Caption:"."""
-    max_tokens: int = 40
-    """Longest answer, in tokens; what is cut is counted."""
-    beams: int | None = None
-    """Beams when answers are judged or written, or None: 3 for captions, 1 for answers to questions."""
-    vocabulary: int = 8000
-    """Most tokens that a decoder from scratch learns from the training answers."""
-    width: int = 256
-    """Width of a decoder from scratch."""
-    layers: int = 4
-    """Layers of a decoder from scratch."""
-    heads: int = 4
-    """Attention heads of a decoder from scratch."""
+    class_weights: bool | None = None
+    """Weigh each class by the inverse of how often it occurs in training, or None: the recipe's choice."""
+    ordinal: bool = False
+    """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
+    order: tuple[str, ...] = ()
+    """The classes under ordinal, lowest first; empty: told from names that are numbers or words of a known scale."""
+    select_by: str | None = None
+    """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
+    loss: str | None = None
+    """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
+    positives: str | None = None
+    """Under infonce, what other rows of the same group are: own (left out) or group (right answers too)."""
+    hubs: bool | None = None
+    """Retrieval: correct vectors for items that are near to everything, by the training items; None: yes."""
+    temperature: float | None = None
+    """Start of the learned temperature of retrieval, 0.01 or more; None: 0.07, and 0.1 for siglip."""
+    margin: float | None = None
+    """Margin of the triplet loss, a difference of cosines in (0, 2]; None: 0.2."""
 
 
 @dataclass(frozen=True)
@@ -144,13 +157,15 @@ class TrainSettings:
     epochs: int | None = None
     """Passes over the training rows."""
     batch_size: int | None = None
-    """Rows per step, or None: up to 256, less on small tables so that an epoch has enough steps."""
+    """Rows per step, or 0: all, at most 8,192; None: up to 256, less on small tables so that an epoch has steps."""
+    hard_negatives: int | None = None
+    """Retrieval: rows put into a batch for each row drawn, those of other groups that are nearest to it; 0: none."""
     optimizer: str | None = None
     """adamw or sgd."""
     learning_rate: float | None = None
     """Peak learning rate of fusion and head."""
     encoder_learning_rate: float = 2e-5
-    """Learning rate of trained encoders."""
+    """Learning rate of pretrained encoders that are trained; those from scratch learn like fusion and head."""
     weight_decay: float | None = None
     """Weight decay."""
     momentum: float = 0.9
@@ -208,8 +223,16 @@ class RunSettings:
         """
         _choice("data.on_bad_row", self.data.on_bad_row, BAD_ROW_POLICIES)
         _choice("encoders.tuning", self.encoders.tuning, TUNINGS)
-        _choice("task.answers", self.task.answers, ANSWERS)
+        _choice("task.answers", self.task.answers, ("closed", "open"))
         _choice("language.tuning", self.language.tuning, LANGUAGE_TUNINGS)
+        _choice("task.loss", self.task.loss, RETRIEVAL_LOSSES)
+        _choice("task.positives", self.task.positives, POSITIVES)
+        _choice("encoders.text_cleaning", self.encoders.text_cleaning, TEXT_CLEANINGS)
+        _choice("task.select_by", self.task.select_by, SELECTORS)
+        if self.task.order and not self.task.ordinal:
+            raise ValueError("task.order is for ordered classes; type --set task.ordinal=true too")
+        if self.task.select_by == "quadratic_kappa" and not self.task.ordinal:
+            raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
         _choice("train.optimizer", self.train.optimizer, OPTIMIZERS)
         _choice("train.schedule", self.train.schedule, SCHEDULES)
         for name, value, low in (
@@ -222,7 +245,8 @@ class RunSettings:
             ("language.layers", self.language.layers, 1),
             ("language.heads", self.language.heads, 1),
             ("train.epochs", self.train.epochs, 1),
-            ("train.batch_size", self.train.batch_size, 1),
+            ("train.batch_size", self.train.batch_size, 0),
+            ("train.hard_negatives", self.train.hard_negatives, 0),
             ("train.patience", self.train.patience, 0),
             ("train.threads", self.train.threads, 1),
             ("fusion.width", self.fusion.width, 1),
@@ -233,6 +257,8 @@ class RunSettings:
         ):
             if value is not None and value < low:
                 raise ValueError(f"{name} must be {low} or more, got {value}")
+        if not 0.1 <= self.encoders.audio_seconds <= 3600:
+            raise ValueError(f"encoders.audio_seconds must be 0.1 to 3600, got {self.encoders.audio_seconds}")
         for name, share in (
             ("fusion.dropout", self.fusion.dropout),
             ("train.modality_dropout", self.train.modality_dropout),

@@ -21,7 +21,7 @@ from plait.data.table import Table, read_table
 from plait.data.vqa_json import is_vqa_folder, read_vqa_folder
 from plait.settings import DataSettings
 
-COCO_TASKS = ("matching", "multilabel", "captioning")
+COCO_TASKS = ("matching", "multilabel", "captioning", "retrieval")
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def open_source(
         if annotations is not None:
             raise ValueError("--annotations goes with --format coco")
         return Opened(
-            read_table(source, format=data.format, encoding=data.encoding),
+            read_table(source, format=data.format, encoding=data.encoding, columns=data.columns),
             replace(data, source=_shown(source)),
             task,
         )
@@ -86,6 +86,8 @@ def open_source(
     if task == "captioning":
         captions = replace(known, image=("image",), target=data.target or "caption")
         return Opened(table, captions, task, False, notes)
+    if task == "retrieval":
+        return Opened(table, replace(known, image=("image",), text=("caption",)), task, False, notes)
     pairs = make_pairs(table, seed=seed)
     pairs = replace(pairs, root=table.root, source=table.source)
     settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")

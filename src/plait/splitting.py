@@ -21,11 +21,15 @@ from plait.prepare import Prepared
 from plait.tasks import Task
 from plait.tasks.closed_vqa import majority
 
+WATCHED = {"image": "pictures", "image_set": "sets of pictures", "audio": "sounds"}  # kind -> its items in words
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
 
-def read_targets(table: Table, column: str, task: Task) -> tuple[list[Any], set[int]]:
-    """Plain target values of all rows, and positions of rows without a readable one."""
+def read_targets(table: Table, column: str | None, task: Task) -> tuple[list[Any], set[int]]:
+    """Plain target values of all rows, and positions of rows without a readable one; a task may need no target."""
+    if not task.needs_target:
+        return [0.0] * len(table), set()
+    assert column is not None
     values = [task.parse(cell) for cell in table.column(column)]
     return values, {i for i, v in enumerate(values) if v is None}
 
@@ -81,15 +85,15 @@ def column_groups(table: Table, schema: Schema) -> np.ndarray | None:
 def judging_units(prepared: Prepared, schema: Schema) -> np.ndarray:
     """A number per row of the table, equal for rows that an interval draws together.
 
-    By the group column; without one, by the picture shown, where several rows show one (of several image columns the
-    first where that happens); else each row is alone. Reports, comparisons and explanations all draw these.
+    By the group column; without one, by the picture or sound shown, where several rows show one (of several such
+    columns the first where that happens); else each row is alone. Reports, comparisons and explanations all draw these.
     """
     table = prepared.rows.table
     group_N = column_groups(table, schema)
     if group_N is not None:
         return group_N
     for items in prepared.rows.items.values():
-        if items.modality.kind != "image":
+        if items.modality.kind not in WATCHED:
             continue
         shown = items.index_N[items.index_N >= 0]
         if len(np.unique(shown)) < len(shown):
@@ -100,16 +104,17 @@ def judging_units(prepared: Prepared, schema: Schema) -> np.ndarray:
 
 def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> list[str]:
     """A sentence per column whose content stands on both sides of the split."""
-    content = {}
+    content, called = {}, {}
     for name, items in prepared.rows.items.items():
-        if items.modality.kind == "image":
+        if items.modality.kind in WATCHED:
+            called[name] = WATCHED[items.modality.kind]
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
     counted: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
         counted[leak.column] = counted.get(leak.column, 0) + 1
     return [
-        f"LEAKAGE: {count} different pictures of column {name!r} stand in more than one split, so the "
-        "numbers are too good; group the split by picture (--group COLUMN)"
+        f"LEAKAGE: {count} different {called[name]} of column {name!r} stand in more than one split, so the "
+        f"numbers are too good; group the split by {called[name][:-1]} (--group COLUMN)"
         for name, count in counted.items()
     ]
 
@@ -183,7 +188,6 @@ def choose_rows(
 
 def _training_split(table: Table, schema: Schema, task: Task, seed: int) -> tuple[np.ndarray, list[str]]:
     """The split that the training run made of this table."""
-    assert schema.target is not None
     values, without = read_targets(table, schema.target, task)
     usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
     with warnings.catch_warnings():

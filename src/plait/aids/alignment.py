@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from plait.aids.base import AIDS, AidInfo
 from plait.fusion.base import EncodedDims, Projection
-from plait.heads.pair import MAX_LOG_SCALE, contrastive_loss, same_items
+from plait.heads.contrastive import contrastive_loss, same_items
+from plait.heads.pair import MAX_LOG_SCALE
 
 
 class Alignment(nn.Module):

@@ -6,7 +6,7 @@ files beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
@@ -108,16 +108,16 @@ class TrainingAids(nn.Module):
         probe = losses_M.mean()  # ogm alone: the heads learn, and neither the vectors nor the shown loss know of it
         return joint + (probe - probe.detach())
 
-    def before_step(self, encoders: nn.ModuleDict) -> None:
+    def before_step(self, encoders: Mapping[str, nn.Module]) -> None:
         """Change gradients, between backward and the optimizer's step.
 
         Args:
-            encoders: Encoders inside the model, by modality number as text.
+            encoders: Encoders inside the model that belong to one modality alone, by its number as text.
         """
         if self.modulation is not None:
             owned = [[*a.parameters(), *_inside(encoders, m)] for m, a in enumerate(self.adapters)]
             self.modulation.apply([*owned])
 
 
-def _inside(encoders: nn.ModuleDict, number: int) -> list[nn.Parameter]:
+def _inside(encoders: Mapping[str, nn.Module], number: int) -> list[nn.Parameter]:
     return list(encoders[str(number)].parameters()) if str(number) in encoders else []

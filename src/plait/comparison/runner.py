@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.batches import RowBatches, predict_logits
+from plait.batches import RowBatches, SetSource, predict_logits
 from plait.comparison.archive import Archive, run_key
 from plait.comparison.cost import count_parameters, inference_ms, training_memory
 from plait.comparison.halves import two_halves
@@ -377,7 +377,8 @@ class Runner:
 def _without_tokens(plan: Plan) -> Plan:
     """The same rows with vectors only, so that a method that reads no tokens does not pay for them."""
     sources = {
-        n: s.select(has_tokens=False) if isinstance(s, FeatureSet) else s for n, s in plan.prepared.sources.items()
+        n: s.select(has_tokens=False) if isinstance(s, FeatureSet | SetSource) else s
+        for n, s in plan.prepared.sources.items()
     }
     prepared = replace(plan.prepared, sources=sources)
     return replace(plan, inputs=replace(plan.inputs, with_tokens=False), prepared=prepared)

@@ -46,6 +46,9 @@ def compare(
     task: str | None = None,
     text: Sequence[str] | str = (),
     image: Sequence[str] | str = (),
+    audio: Sequence[str] | str = (),
+    image_set: Sequence[str] | str = (),
+    vector: Sequence[str] | str = (),
     numeric: Sequence[str] | str = (),
     categorical: Sequence[str] | str = (),
     ignore: Sequence[str] | str = (),
@@ -76,6 +79,9 @@ def compare(
         task: classification, multilabel, regression or matching; None tells it from the target.
         text: Columns to read as text (others are still guessed).
         image: Columns to read as images.
+        audio: Columns to read as sounds.
+        image_set: Columns to read as sets of images.
+        vector: Columns to read as ready vectors.
         numeric: Columns to read as numbers.
         categorical: Columns to read as categories.
         ignore: Columns to leave out.
@@ -114,7 +120,8 @@ def compare(
         return [value] if isinstance(value, str) else list(value)
 
     given: dict[str, Any] = {
-        "data.target": target, "data.text": names(text), "data.image": names(image), "data.numeric": names(numeric),
+        "data.target": target, "data.text": names(text), "data.image": names(image), "data.audio": names(audio),
+        "data.image_set": names(image_set), "data.vector": names(vector), "data.numeric": names(numeric),
         "data.categorical": names(categorical), "data.ignore": names(ignore), "data.split": split,
         "data.group": group, "data.format": format, "data.encoding": encoding, "data.on_bad_row": on_bad_row,
         "task.name": task, "train.epochs": epochs,
@@ -125,6 +132,12 @@ def compare(
     opened = open_run(table, given, base, assignments, annotations=annotations)
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
+    if not opened.task.needs_target:
+        raise ValueError(
+            f"compare holds fusions against each other on a target; {opened.task.name} has one fusion (cosine). To "
+            "compare losses type plait fit --task retrieval --set task.loss=infonce (siglip, triplet) and read the "
+            "reports"
+        )
     methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
     processes = choose_workers(workers, len(methods))
     configurations = make_configurations(opened.settings, asked, search)

@@ -23,7 +23,7 @@ from plait.data.schema import Modality
 from plait.fusion import FUSIONS
 from plait.settings import RunSettings, to_dict
 
-COLUMN_LISTS = ("text", "image", "numeric", "categorical", "ignore")
+COLUMN_LISTS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "ignore")
 PLAIN = re.compile(r"[A-Za-z]([\w./:-]*\w)?")
 OWN_OPTIONS = ("target", "split", "group", "id", "format", "encoding", "on_bad_row")
 

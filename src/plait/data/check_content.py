@@ -1,4 +1,4 @@
-"""Checks of contents: missing files, broken images, empty texts, duplicates, leakage between splits."""
+"""Checks of contents: missing files, broken images and sounds, empty cells, duplicates, leakage between splits."""
 
 from __future__ import annotations
 
@@ -11,31 +11,51 @@ from plait.data.schema import Schema
 from plait.data.split import SPLIT_NAMES, Leak, find_leakage
 from plait.data.table import Table
 
+# Kinds, then code, title and good news of what is broken, then code and title of what is empty.
+_MEDIA = (
+    (("image", "image_set"), ("P031", "broken images", "every image decodes"), ("P032", "rows without an image")),
+    (("audio",), ("P035", "broken sounds", "every sound decodes"), ("P036", "rows without a sound")),
+    (("vector",), ("P037", "unusable vectors", "every vector has its numbers"), ("P038", "rows without a vector")),
+)
+
 
 def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
-    """All checks of texts, images and whole rows."""
-    yield from _images(table, schema, contents)
+    """All checks of texts, media, vectors and whole rows."""
+    yield _missing_files(table, schema, contents)
+    for subject in _MEDIA:
+        yield from _media(table, schema, contents, *subject)
     yield _texts(table, schema, contents)
     yield _duplicates(table, schema, contents)
     yield from _leaks(table, schema, contents)
 
 
-def _images(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
-    names = [c.name for c in schema.columns if c.role == "input" and c.kind == "image"]
-    titles = {"P030": "missing files", "P031": "broken images", "P032": "rows without an image"}
+def _missing_files(table: Table, schema: Schema, contents: Contents) -> Finding:
+    if not any(c.role == "input" and c.kind in ("image", "audio", "image_set") for c in schema.columns):
+        return Finding("P030", "n/a", "missing files", "no column of images or sounds", [])
+    return _faults(table, "P030", "missing files", contents.unread, "every file was found")
+
+
+def _media(
+    table: Table, schema: Schema, contents: Contents, kinds: tuple[str, ...], broken: tuple[str, str, str],
+    empty: tuple[str, str],
+) -> Iterator[Finding]:  # fmt: skip
+    """What is broken and what is empty in the columns of these kinds."""
+    names = {c.name for c in schema.columns if c.role == "input" and c.kind in kinds}
+    code, title, fine = broken
     if not names:
-        for code, title in titles.items():
-            yield Finding(code, "n/a", title, "no image column", [])
+        for one, what in (broken[:2], empty):
+            yield Finding(one, "n/a", what, f"no column of {kinds[0]}s", [])
         return
-    for code, faults in (("P030", contents.unread), ("P031", contents.broken)):
-        if not faults:
-            fine = "every file was found" if code == "P030" else "every image decodes"
-            yield Finding(code, "ok", titles[code], fine, [])
-            continue
-        first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
-        rows = sorted({table.row_number(row) for row, _, _ in faults})
-        yield Finding(code, "error", titles[code], f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
-    yield _empty_cells(table, "P032", titles["P032"], contents.absent)
+    yield _faults(table, code, title, [f for f in contents.broken if f[1] in names], fine)
+    yield _empty_cells(table, *empty, {n: rows for n, rows in contents.absent.items() if n in names})
+
+
+def _faults(table: Table, code: str, title: str, faults: list[tuple[int, str, str]], fine: str) -> Finding:
+    if not faults:
+        return Finding(code, "ok", title, fine, [])
+    first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
+    rows = sorted({table.row_number(row) for row, _, _ in faults})
+    return Finding(code, "error", title, f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
 
 
 def _texts(table: Table, schema: Schema, contents: Contents) -> Finding:
@@ -77,6 +97,7 @@ def _leaks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding
         "P041": "same image in two splits",
         "P042": "same text in two splits",
         "P043": "same group in two splits",
+        "P044": "same sound in two splits",
     }
     splits = _split_names(table, schema)
     if splits is None:
@@ -87,9 +108,10 @@ def _leaks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding
     whole: dict[str, Sequence[str | None]] = {"inputs": input_keys(table, schema, contents)}
     checked: dict[str, dict[str, Sequence[str | None]]] = {
         "P040": whole if schema.inputs else {},
-        "P041": {n: keys for n, keys in contents.keys.items() if kinds[n] == "image"},
+        "P041": {n: keys for n, keys in contents.keys.items() if kinds[n] in ("image", "image_set")},
         "P042": {n: keys for n, keys in contents.keys.items() if kinds[n] == "text"},
         "P043": _group_keys(table, schema),
+        "P044": {n: keys for n, keys in contents.keys.items() if kinds[n] == "audio"},
     }
     for code, columns in checked.items():
         if not columns:

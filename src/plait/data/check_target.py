@@ -9,6 +9,7 @@ from typing import Any
 from plait.data.contents import Contents
 from plait.data.finding import Finding, name_rows
 from plait.data.giveaway import giveaway_score
+from plait.data.giveaway_together import LEAST_ROWS, joint_score, own_totals
 from plait.data.kinds import is_list
 from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
@@ -26,6 +27,8 @@ _TITLES = {
     "P014": "same inputs, different targets",
     "P015": "same content, different targets",
     "P016": "columns that give the target away",
+    "P017": "totals that count the row itself",
+    "P018": "numbers that give the target away together",
 }
 
 
@@ -53,6 +56,7 @@ def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[
     yield _contradictions(table, schema, contents, target)
     yield _shared_content(table, contents, target)
     yield _giveaways(table, schema, target, column.kind == "numeric")
+    yield from _together(table, schema, target, column.kind == "numeric")
 
 
 def _labels(value: Any) -> tuple[Any, ...]:
@@ -176,3 +180,53 @@ def _giveaways(table: Table, schema: Schema, target: list[Any], regression: bool
     shown = ", ".join(f"{name!r} ({score:.0%} of the error)" for name, score in found.items())
     detail = f"{shown}; is it known before the target is? If not, leave it out"
     return Finding("P016", "warning", title, detail, [])
+
+
+def _together(table: Table, schema: Schema, target: list[Any], regression: bool) -> Iterator[Finding]:
+    names = [c.name for c in schema.columns if c.role == "input" and c.kind == "numeric"]
+    if len(names) < 2:
+        for code in ("P017", "P018"):
+            yield Finding(code, "n/a", _TITLES[code], "fewer than two columns of numbers among the inputs", [])
+        return
+    columns = {name: table.column(name) for name in names}
+    answers = [repr(v) if isinstance(v, list) else v for v in target]
+    if regression:
+        yield Finding("P017", "n/a", _TITLES["P017"], "the target is a number, not a class", [])
+    else:
+        yield _own_totals(columns, answers)
+    together = joint_score(columns, answers, regression=regression)
+    title = _TITLES["P018"]
+    if together is None:
+        yield Finding("P018", "n/a", title, f"fewer than {LEAST_ROWS} rows with a target, or one target only", [])
+        return
+    said = f"{len(names)} columns of numbers together take away {together:.0%} of the error"
+    single = [giveaway_score(c, answers, numeric=True, regression=regression) or 0.0 for c in columns.values()]
+    if together < _GIVEN_AWAY or max(single) >= _GIVEN_AWAY:
+        yield Finding("P018", "ok", title, said, [])
+        return
+    shown = f"{', '.join(map(repr, names[:8]))}{' ...' if len(names) > 8 else ''}"
+    detail = f"{said}, the best of them alone {max(single):.0%} ({shown}); are they known before the target is?"
+    yield Finding("P018", "warning", title, detail, [])
+
+
+def _own_totals(columns: dict[str, list[Any]], answers: list[Any]) -> Finding:
+    title, found = _TITLES["P017"], own_totals(columns, answers)
+    if not found:
+        return Finding("P017", "ok", title, "none", [])
+    shown = "; ".join(
+        f"{t.column!r} is 0 in {t.zero_here:.1%} of the rows of {t.target!r}, in {t.zero_elsewhere:.0%} of the others"
+        for t in found
+    )
+    own = {t.column: columns[t.column] for t in found}
+    together = joint_score(own, answers, regression=False)
+    single = max(giveaway_score(c, answers, numeric=True, regression=False) or 0.0 for c in own.values())
+    gain = (
+        ""
+        if together is None
+        else f" Together they take away {together:.0%} of the error, the best alone {single:.0%}."
+    )
+    detail = (
+        f"{shown}. Each seems to count the rows of one class with the row at hand inside; the target can be read off."
+        f"{gain} Take the row's own target off its total, or leave these columns out"
+    )
+    return Finding("P017", "warning", title, detail, [])

@@ -1,33 +1,38 @@
-"""The content of every text and image cell as a hash, and what is wrong with the cells that have none.
+"""The content of every text, image, sound and vector cell as a hash, and what is wrong with cells that have none.
 
-Images are read, hashed and decoded once for each different cell, in a few threads (decoding frees the
-lock). The hashes serve the search for duplicates and leakage; the faults are the missing files and broken
-images.
+Media are read, hashed and decoded once for each different cell, in a few threads (decoding frees the lock). The
+hashes serve the search for duplicates and leakage; the faults are the missing files, the broken media and the
+vectors that cannot be used.
 """
 
 from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from plait.data.imageset import read_image_set
 from plait.data.media import CellError, check_image, content_key, read_media
 from plait.data.schema import Schema
+from plait.data.sound import decode_sound, find_sound, sound_key
 from plait.data.table import Table
+from plait.data.vectors import read_vector
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Hashes and faults of the text and image inputs.
+    """Hashes and faults of the inputs.
 
     Attributes:
-        keys: For each text and image column the hash of each cell; None where there is no content.
+        keys: For each column of texts, media or vectors the hash of each cell; None where there is no content.
         unread: (position, column, reason) of cells whose bytes cannot be had: missing files, addresses.
-        broken: (position, column, reason) of bytes that are no sound image.
-        absent: Column -> positions of empty image cells.
+        broken: (position, column, reason) of bytes that are no image or sound, and of unusable vectors.
+        absent: Column -> positions of empty cells of media and vectors.
         blank: Column -> positions of missing or blank texts.
     """
 
@@ -45,18 +50,20 @@ def text_key(text: str) -> str:
 
 
 def read_contents(table: Table, schema: Schema, progress: Callable[[int, int], None] | None = None) -> Contents:
-    """Read every text and image input.
+    """Read every input of text, media or vectors.
 
     Args:
         table: The table.
         schema: What its columns mean.
-        progress: Called with (done, all) image cells.
+        progress: Called with (done, all) cells of media and vectors.
     """
     contents = Contents()
     columns = [c for c in schema.columns if c.role == "input"]
-    images = [c.name for c in columns if c.kind == "image"]
-    for number, name in enumerate(images):
-        _read_images(table, name, contents, progress, number * len(table), len(images) * len(table))
+    judged = [(c.name, _JUDGES[c.kind]) for c in columns if c.kind in _JUDGES]
+    for number, (name, judge) in enumerate(judged):
+        _read_cells(table, name, judge, contents, progress, number * len(table), len(judged) * len(table))
+    for name in (c.name for c in columns if c.kind == "vector"):
+        _compare_widths(table, name, contents)
     for name in (c.name for c in columns if c.kind == "text"):
         keys: list[str | None] = []
         for row, value in enumerate(table.column(name)):
@@ -68,9 +75,10 @@ def read_contents(table: Table, schema: Schema, progress: Callable[[int, int], N
     return contents
 
 
-def _read_images(
+def _read_cells(
     table: Table,
     name: str,
+    judge: Judge,
     contents: Contents,
     progress: Callable[[int, int], None] | None,
     done: int,
@@ -82,7 +90,7 @@ def _read_images(
     unique = sorted(first.values())
     outcome: dict[int, tuple[str | None, str | None, bool]] = {}
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        judged = pool.map(lambda row: _judge_cell(table, cells[row]), unique)
+        judged = pool.map(lambda row: _judge_cell(table.root, cells[row], judge), unique)
         for count, (row, found) in enumerate(zip(unique, judged, strict=True)):
             outcome[row] = found
             if progress is not None:
@@ -104,22 +112,85 @@ def _identity(cell: object, row: int) -> object:
 
 
 def is_empty(cell: object) -> bool:
-    """Whether an image cell holds nothing at all (which is a missing value, not a fault)."""
+    """Whether a cell of media holds nothing at all (which is a missing value, not a fault)."""
     if isinstance(cell, dict):
         return cell.get("bytes") is None and not cell.get("path")
-    return cell is None or (isinstance(cell, str) and not cell.strip())
+    if isinstance(cell, list):
+        return not cell
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell)
 
 
-def _judge_cell(table: Table, cell: object) -> tuple[str | None, str | None, bool]:
-    """Hash, reason against it, and whether the reason is a broken image rather than one that is not there."""
+def _judge_cell(root: Path | None, cell: object, judge: Judge) -> tuple[str | None, str | None, bool]:
+    """Hash, reason against it, and whether the reason is broken content rather than one that is not there."""
     if is_empty(cell):
         return None, None, False
     try:
-        data = read_media(cell, table.root)
+        load, examine = judge
+        data = load(cell, root)
     except CellError as error:
         return None, str(error), False
     try:
-        check_image(data)
+        return examine(data, root), None, False
+    except _MissingPartError as error:
+        return None, str(error), False
     except CellError as error:
         return None, str(error), True
-    return content_key(data), None, False
+
+
+class _MissingPartError(CellError):
+    """An image of a set that is not there, as against one that is broken."""
+
+
+def _examine_image(data: Any, root: Path | None) -> str:
+    check_image(data)
+    return content_key(data)
+
+
+def _examine_sound(source: Any, root: Path | None) -> str:
+    decode_sound(source, max_seconds=_HEARD_SECONDS)
+    return sound_key(source)
+
+
+def _examine_set(cells: Any, root: Path | None) -> str:
+    keys = []
+    for place, cell in enumerate(cells):
+        try:
+            data = read_media(cell, root)
+        except CellError as error:
+            raise _MissingPartError(f"image {place} of the set: {error}") from error
+        try:
+            keys.append(_examine_image(data, root))
+        except CellError as error:
+            raise CellError(f"image {place} of the set: {error}") from error
+    return content_key(" ".join(sorted(keys)).encode())
+
+
+def _examine_vector(cell: Any, root: Path | None) -> str:
+    vector = read_vector(cell, root)
+    assert vector is not None
+    return content_key(repr(vector.shape).encode() + vector.tobytes())
+
+
+def _compare_widths(table: Table, name: str, contents: Contents) -> None:
+    """Call vectors broken whose width is not that of most."""
+    widths = {}
+    cells = table.column(name)
+    for row, key in enumerate(contents.keys[name]):
+        vector = read_vector(cells[row], table.root) if key is not None else None
+        if vector is not None:
+            widths[row] = vector.shape[-1]
+    usual = Counter(widths.values()).most_common(1)
+    for row, width in widths.items():
+        if width != usual[0][0]:
+            contents.keys[name][row] = None
+            contents.broken.append((row, name, f"the vector has {width} numbers, most have {usual[0][0]}"))
+
+
+Judge = tuple[Callable[[Any, Path | None], Any], Callable[[Any, Path | None], str]]  # load, then examine and hash
+_HEARD_SECONDS = 60.0
+_JUDGES: dict[str | None, Judge] = {
+    "image": (read_media, _examine_image),
+    "audio": (find_sound, _examine_sound),
+    "image_set": (read_image_set, _examine_set),
+    "vector": (lambda cell, root: cell, _examine_vector),
+}

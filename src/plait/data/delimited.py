@@ -1,5 +1,9 @@
 """CSV and TSV text to typed columns, row by row, without ever shifting a value into another column.
 
+The first line names the columns, unless the caller names them. In a TSV a quote opens a quoted field as in CSV; but
+where that breaks rows and every line has the right number of fields without it, quotes are letters like any other
+(the definition of tab-separated values knows no quotes).
+
 A row with another number of fields than the header, or with broken quotes, is set aside with its number.
 Columns are typed as wholes: whole numbers, numbers, true/false, else text. Digits that carry leading zeros
 or a plus sign (post codes, phone numbers) and those beyond 64 bits stay text. An empty cell is a missing
@@ -12,7 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,16 +30,19 @@ _MISSING = frozenset({"nan", "na", "n/a", "null", "none"})
 _FIELD_LIMIT = 2**31 - 1  # photos as base64 text are far above the 128 KiB that csv allows
 
 
-def read_delimited(text: str, source: str, delimiter: str | None) -> Parsed:
-    """Parse delimited text whose first line names the columns.
+def read_delimited(text: str, source: str, delimiter: str | None, columns: Sequence[str] = ()) -> Parsed:
+    """Parse delimited text.
 
     Args:
         text: The whole file.
         source: Its name, for messages.
         delimiter: None finds it in the header: a comma, else a semicolon or a tab.
+        columns: Names of the columns of a file without a header line; a first line that holds nothing but such names
+            is a header all the same. None: the first line names the columns.
 
     Raises:
-        ValueError: No header, no rows, repeated column names, or a quote that is never closed.
+        ValueError: No header, no rows, repeated column names, another number of names than fields, or a quote that is
+            never closed.
     """
     if csv.field_size_limit() < _FIELD_LIMIT:
         csv.field_size_limit(_FIELD_LIMIT)
@@ -43,8 +50,29 @@ def read_delimited(text: str, source: str, delimiter: str | None) -> Parsed:
         raise ValueError(f"{source}: the file is empty; expected a header line and rows")
     text = text.rstrip("\r\n")
     delimiter = delimiter or _find_delimiter(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    header = _read_header(reader, source)
+    try:
+        made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL)
+        whole = not made.bad_rows and made.arrow.num_rows == text.count("\n") + (1 if columns else 0)
+    except ValueError:
+        if delimiter != "\t" or '"' not in text:
+            raise
+        made, whole = None, False
+    if not whole and delimiter == "\t" and '"' in text:
+        plain = _parse(text, source, delimiter, columns, csv.QUOTE_NONE)
+        if made is None or (made.bad_rows and not plain.bad_rows) or len(plain.bad_rows) < len(made.bad_rows):
+            return plain
+        if not plain.bad_rows and plain.arrow.num_rows > made.arrow.num_rows:  # quotes had joined lines
+            return plain
+    assert made is not None
+    return made
+
+
+def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoting: Any) -> Parsed:
+    stream = io.StringIO(text, newline="")
+    reader = csv.reader(stream, delimiter=delimiter, strict=True, quoting=quoting)
+    header = _named(text, source, delimiter, columns) if columns else None
+    if header is None:
+        header = _read_header(reader, source)
     kept: list[list[str]] = []
     numbers: list[int] = []
     bad: list[BadRow] = []
@@ -74,8 +102,21 @@ def read_delimited(text: str, source: str, delimiter: str | None) -> Parsed:
         row += 1
     if row == 0:
         raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
-    columns = {name: type_column([fields[i] for fields in kept]) for i, name in enumerate(header)}
-    return Parsed(pa.table(columns), tuple(bad), tuple(numbers) if bad else None)
+    typed = {name: type_column([fields[i] for fields in kept]) for i, name in enumerate(header)}
+    return Parsed(pa.table(typed), tuple(bad), tuple(numbers) if bad else None)
+
+
+def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> list[str] | None:
+    """The names given for the columns; None where the first line is a header after all."""
+    names = [name.strip() for name in columns]
+    if len(set(names)) < len(names) or not all(names):
+        raise ValueError(f"{source}: the column names {names} must differ and not be empty")
+    first = text.splitlines()[0].split(delimiter)
+    if set(first) <= set(names):
+        return None
+    if len(first) != len(names) and '"' not in text.splitlines()[0]:
+        raise ValueError(f"{source}: {len(names)} column names were given but the first row has {len(first)} fields")
+    return names
 
 
 def type_column(cells: list[str]) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Folders that hold one data set: what Hugging Face ``save_to_disk`` writes, and folders of Parquet shards.
+"""Folders that hold one data set: what Hugging Face ``save_to_disk`` writes, Parquet shards, one subfolder a class.
 
 Where a folder holds several splits they are put under one another, with a ``split`` column that says which is
 which. Class numbers that Hugging Face stores beside their names come back as the names. Nothing is unpickled.
@@ -12,6 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from plait.data.class_folders import read_class_folders
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
 
@@ -33,9 +35,13 @@ def read_folder(folder: Path) -> pa.Table:
     place = folder / "data" if (folder / "data").is_dir() else folder
     shards = sorted(p for p in place.iterdir() if p.suffix == ".parquet" and p.is_file())
     if not shards:
+        classes = read_class_folders(folder)
+        if classes is not None:
+            return classes
         raise ValueError(
             f"{folder}: a folder without a data set that can be read here; expected what save_to_disk() "
-            "writes, or Parquet files. Name the table inside it, or pass --format coco for a COCO folder"
+            "writes, Parquet files, or one subfolder a class with sounds or pictures. Name the table "
+            "inside it, or pass --format coco for a COCO folder"
         )
     return _read_shards(shards, folder)
 

@@ -6,21 +6,24 @@ Each rule gives its reason in words, for the user to agree or to overrule. No ru
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from plait.data.imageset import looks_like_image_set
 from plait.data.media import looks_like_image
+from plait.data.sound import looks_like_sound
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
+from plait.data.vectors import looks_like_vector
 
 _SAMPLE = 1000
 _ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no)")
 _GROUP_NAME = re.compile(r"(image|photo|img|patient|subject|person|user|group|scene|video)_?id|groups?")
 _CODE_NAME = re.compile(r"(.*_)?(zip|zip_?code|post_?code|postal_?code|code)")
-_SOUND = (".wav", ".ogg", ".mp3", ".flac", ".m4a", ".opus")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")  # scripts without spaces
 
 Guess = tuple[str | None, str]
@@ -89,9 +92,14 @@ def guess_column(table: Table, name: str) -> Guess:
     if column.null_count == len(table):
         return None, "every value is missing"
     values = sample_values(table, name)
-    share = sum(map(looks_like_image, values)) / max(1, len(values))
-    if share >= 0.8:
-        return "image", "holds images" if not _is_text(kind) else "its values read like paths or data of images"
+    are_sets = _is_text(kind) and sum(map(looks_like_image_set, values)) >= 0.2 * len(values) > 0
+    if are_sets and _most(looks_like_image, values):  # a set of one reads like one image
+        return "image_set", "its values read like several paths of images"
+    for guess, looks, what in (("image", looks_like_image, "images"), ("audio", looks_like_sound, "sounds")):
+        if _most(looks, values):
+            return guess, f"holds {what}" if not _is_text(kind) else f"its values read like paths or data of {what}"
+    if is_list(table, name):
+        return _guess_list(kind, values)
     if pa.types.is_boolean(kind):
         return "categorical", "says true or false"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -106,18 +114,9 @@ def guess_column(table: Table, name: str) -> Guess:
 def kind_fault(table: Table, name: str, kind: str, role: str) -> str | None:
     """Why a column cannot be of a kind, in words that say what to do; None when it can."""
     held = table.arrow.schema.field(name).type
-    number = pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_decimal(held)
-    number = number or pa.types.is_boolean(held)
-    content = pa.types.is_binary(held) or pa.types.is_large_binary(held) or pa.types.is_struct(held)
-    fits = {
-        "text": _is_text(held),
-        "image": _is_text(held) or content,
-        "numeric": number,
-        "categorical": _is_text(held) or number or (role == "target" and is_list(table, name)),
-    }
-    if pa.types.is_null(held) or fits[kind]:
+    fits, what = _EXPECTED[kind]
+    if pa.types.is_null(held) or fits(held) or (kind == "categorical" and role == "target" and is_list(table, name)):
         return None
-    what = {"text": "text", "image": "paths, bytes or base64 text", "numeric": "numbers"}.get(kind, "single values")
     odd = ""
     if kind == "numeric" and _is_text(held):
         cells = [(i, v) for i, v in enumerate(table.column(name)) if v is not None and not _reads_as_number(v)]
@@ -162,8 +161,8 @@ def _guess_whole(table: Table, name: str) -> Guess:
 
 
 def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
-    if values and sum(v.lower().endswith(_SOUND) for v in values) >= 0.8 * len(values):
-        return None, "its values read like sound files, which are not read yet"
+    if _most(looks_like_vector, values[:100]):
+        return "vector", "its values read like lists of numbers, or numpy files of them"
     words = float(np.mean([_count_words(v) for v in values])) if values else 0.0
     distinct, present = count_distinct(table, name), len(table) - table.arrow.column(name).null_count
     if words >= 3.5:
@@ -192,3 +191,57 @@ def _reads_as_number(text: str) -> bool:
 
 def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    real = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(real or pa.types.is_boolean(kind))
+
+
+def _is_media(kind: pa.DataType) -> bool:
+    """Text (paths, base64), bytes, or the dictionary of bytes and path."""
+    held = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_struct(kind)
+    return bool(held or _is_text(kind))
+
+
+def _item(kind: pa.DataType) -> pa.DataType | None:
+    """The type of a list's items; None for what is no list."""
+    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return kind.value_type if listed else None
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    """Lists of numbers, and lists of those."""
+    item = _item(kind)
+    inner = item if item is None else _item(item)
+    return item is not None and (_is_number(item) or (inner is not None and _is_number(inner)))
+
+
+def _is_set(kind: pa.DataType) -> bool:
+    item = _item(kind)
+    return _is_media(kind) or (item is not None and _is_media(item))
+
+
+def _most(looks: Callable[[Any], bool], values: list[Any]) -> bool:
+    """Whether at least four of five sampled values look so."""
+    return bool(values) and sum(map(looks, values)) >= 0.8 * len(values)
+
+
+def _guess_list(kind: pa.DataType, values: list[Any]) -> Guess:
+    if _is_vector(kind):
+        return "vector", f"holds lists of numbers ({kind})"
+    if _most(looks_like_image, [one for value in values for one in value or ()]):
+        return "image_set", "holds lists of images"
+    return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
+
+
+# Kind -> whether an Arrow type can be it, and what such a column holds, in words.
+_EXPECTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
+    "text": (_is_text, "text"),
+    "image": (_is_media, "paths, bytes or base64 text"),
+    "audio": (_is_media, "paths, bytes or base64 text"),
+    "image_set": (_is_set, "lists of images, or paths between ;"),
+    "vector": (lambda kind: _is_text(kind) or _is_vector(kind), "lists of numbers, JSON lists or paths of .npy files"),
+    "numeric": (_is_number, "numbers"),
+    "categorical": (lambda kind: _is_text(kind) or _is_number(kind), "single values"),
+}

@@ -11,19 +11,20 @@ import gzip
 import json
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from plait.data.arrays import read_npz
 from plait.data.delimited import read_delimited
 from plait.data.folders import read_arrow_file, read_folder
 from plait.data.parsed import BadRow, Parsed
 
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
-_BINARY = ("parquet", "arrow", "feather", "ipc")
+_BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -33,8 +34,16 @@ _MARKS = (
 )
 
 
-def read_path(path: Path, *, format: str | None = None, encoding: str | None = None) -> Parsed:
+def read_path(
+    path: Path, *, format: str | None = None, encoding: str | None = None, columns: Sequence[str] = ()
+) -> Parsed:
     """Read a file or folder.
+
+    Args:
+        path: The file or folder.
+        format: Format of a file whose name does not tell it.
+        encoding: Encoding of a text file.
+        columns: Names of the columns of a CSV or TSV file without a header line.
 
     Raises:
         FileNotFoundError: No such path.
@@ -42,6 +51,7 @@ def read_path(path: Path, *, format: str | None = None, encoding: str | None = N
     """
     try:
         if path.is_dir():
+            _no_names(path, columns)
             return Parsed(read_folder(path))
         if not path.exists():
             place = str(path.absolute().parent)
@@ -49,8 +59,10 @@ def read_path(path: Path, *, format: str | None = None, encoding: str | None = N
         if not path.is_file():
             raise ValueError(f"{path}: not an ordinary file; save it to disk first")
         kind = format.lower().lstrip(".") if format is not None else _kind_of(path)
+        if kind not in ("csv", "tsv"):
+            _no_names(path, columns)
         if kind in _TEXT:
-            return _read_text(path, kind, encoding)
+            return _read_text(path, kind, encoding, columns)
         if kind not in _BINARY:
             known = ", ".join((*_TEXT, *_BINARY))
             raise ValueError(
@@ -58,6 +70,8 @@ def read_path(path: Path, *, format: str | None = None, encoding: str | None = N
             )
         if path.stat().st_size == 0:
             raise ValueError(f"{path}: the file is empty (0 bytes)")
+        if kind == "npz":
+            return Parsed(read_npz(path))
         return Parsed(pq.ParquetFile(path).read() if kind == "parquet" else read_arrow_file(path))
     except pa.ArrowException as error:
         raise ValueError(f"{path}: the file is broken or of another format ({_short(error)})") from error
@@ -74,13 +88,18 @@ def _kind_of(path: Path) -> str:
     return Path(name).suffix.lstrip(".")
 
 
-def _read_text(path: Path, kind: str, encoding: str | None) -> Parsed:
+def _no_names(path: Path, columns: Sequence[str]) -> None:
+    if columns:
+        raise ValueError(f"{path}: column names can be given for a CSV or TSV file without a header line only")
+
+
+def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[str]) -> Parsed:
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
     text = decode_text(data, str(path), encoding)
     if kind in ("csv", "tsv"):
-        return read_delimited(text, str(path), "\t" if kind == "tsv" else None)
+        return read_delimited(text, str(path), "\t" if kind == "tsv" else None, columns)
     if not text.strip():
         raise ValueError(f"{path}: the file is empty")
     if kind == "json":

@@ -1,8 +1,8 @@
 """What the columns of a table mean: their kind (text, image, ...) and role (input, target, id, ...).
 
 :func:`guess_schema` guesses both, gives the reason for each guess, and obeys every name that the user
-gives. The rules that look into the values are in :mod:`plait.data.kinds`. A modality is one text or image
-column; all numeric and categorical input columns together are one modality, ``tabular``.
+gives. The rules that look into the values are in :mod:`plait.data.kinds`. A modality is one column of text, images,
+sounds, sets of images or vectors; all numeric and categorical input columns together are one modality, ``tabular``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from plait.data.kinds import (
 from plait.data.table import Table
 from plait.registry import unknown_name
 
-KINDS = ("text", "image", "numeric", "categorical")
+KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical")
+TABULAR = ("numeric", "categorical")
 ROLES = ("input", "target", "id", "group", "split", "ignored")
 _ONCE = ("target", "id", "group", "split")
 _MATCH_NAMES = frozenset({"match", "matches", "matching", "is_match", "matched"})
@@ -41,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Modality:
-    """One modality: a text or image column, or all tabular columns together."""
+    """One modality: a column of its own kind, or all tabular columns together."""
 
     name: str
     kind: str
@@ -74,10 +75,10 @@ class Schema:
             holders = [column.name for column in self.columns if column.role == role]
             if len(holders) > 1:
                 raise ValueError(f"the columns {holders} all have the role {role!r}; expected one at most")
-        tabular = [c.name for c in self.columns if c.role == "input" and c.kind in ("numeric", "categorical")]
+        tabular = [c.name for c in self.columns if c.role == "input" and c.kind in TABULAR]
         single = [c.name for c in self.columns if c.role == "input" and c.name not in tabular]
         if tabular and "tabular" in single:
-            raise ValueError("a text or image column is named 'tabular', as all numbers together are; rename it")
+            raise ValueError("a column of another kind is named 'tabular', as all numbers together are; rename it")
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -117,10 +118,10 @@ class Schema:
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
-        """Text and image columns in table order, then ``tabular`` if there are numbers or categories."""
+        """Columns of their own kind in table order, then ``tabular`` if there are numbers or categories."""
         used = [column for column in self.columns if column.role == "input"]
-        made = [Modality(c.name, c.kind, (c.name,)) for c in used if c.kind == "text" or c.kind == "image"]
-        tabular = tuple(c.name for c in used if c.kind in ("numeric", "categorical"))
+        made = [Modality(c.name, c.kind, (c.name,)) for c in used if c.kind is not None and c.kind not in TABULAR]
+        tabular = tuple(c.name for c in used if c.kind in TABULAR)
         return (*made, Modality("tabular", "tabular", tabular)) if tabular else tuple(made)
 
     def to_json(self) -> dict[str, Any]:
@@ -160,6 +161,9 @@ def guess_schema(
     target: str | None = None,
     text: str | Sequence[str] = (),
     image: str | Sequence[str] = (),
+    audio: str | Sequence[str] = (),
+    image_set: str | Sequence[str] = (),
+    vector: str | Sequence[str] = (),
     numeric: str | Sequence[str] = (),
     categorical: str | Sequence[str] = (),
     ignore: str | Sequence[str] = (),
@@ -174,6 +178,9 @@ def guess_schema(
         target: The column to be predicted; never guessed.
         text: Columns that are text.
         image: Columns that are images.
+        audio: Columns that are sounds.
+        image_set: Columns that are sets of images, any number in a cell.
+        vector: Columns that are ready vectors, or sequences of them.
         numeric: Columns that are numbers (the target among them: a regression).
         categorical: Columns that are categories (the target among them: a classification).
         ignore: Columns to leave out.
@@ -185,7 +192,10 @@ def guess_schema(
         ValueError: A column that is not there, one that is named as two things, or one whose values cannot be
             of the kind it is given.
     """
-    named_kinds = {"text": text, "image": image, "numeric": numeric, "categorical": categorical}
+    named_kinds = {
+        "text": text, "image": image, "audio": audio, "image_set": image_set, "vector": vector,
+        "numeric": numeric, "categorical": categorical,
+    }  # fmt: skip
     named_roles = {"target": target, "split": split, "group": group, "id": id, "ignored": ignore}
     kinds = _claims(table, named_kinds, "kind")
     roles = _claims(table, named_roles, "role")
@@ -207,6 +217,28 @@ def guess_schema(
     return Schema(tuple(columns))
 
 
+def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema, list[str]]:
+    """Set guessed numbers and categories aside where two or more texts or images are there to find each other.
+
+    Args:
+        schema: The guess.
+        named: Columns that the user gave a kind; they stay.
+
+    Returns:
+        The schema, and the columns set aside.
+    """
+    if sum(m.kind != "tabular" for m in schema.modalities) < 2:
+        return schema, []
+    loose = [
+        c.name
+        for c in schema.columns
+        if c.role == "input" and c.kind in ("numeric", "categorical") and c.name not in named
+    ]
+    why = "a number or category beside texts and images; name it (--numeric, --categorical) to search by it"
+    columns = tuple(Column(c.name, None, "ignored", why) if c.name in loose else c for c in schema.columns)
+    return Schema(columns), loose
+
+
 def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     """The task that fits the target: "classification", "multilabel", "regression" or "matching", and why.
 
@@ -218,7 +250,7 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     target = schema.column(schema.target)
     if target.kind is None:
         raise ValueError(f"the target {target.name!r} cannot be learned: {target.reason}")
-    if target.kind in ("text", "image"):
+    if target.kind not in TABULAR:
         raise ValueError(f"the target {target.name!r} is {target.kind}; expected classes or numbers")
     if is_list(table, target.name):
         return "multilabel", f"{target.name!r} holds lists of labels"

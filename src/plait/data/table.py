@@ -1,6 +1,6 @@
 """One table type for every source: Arrow columns, the folder of relative paths, and row numbers.
 
-:func:`read_table` takes files (CSV, TSV, JSON, JSON lines, Parquet, Arrow), Hugging Face and Parquet
+:func:`read_table` takes files (CSV, TSV, JSON, JSON lines, Parquet, Arrow, npz), Hugging Face and Parquet
 folders, data frames of any library that speaks the Arrow C stream, dictionaries of columns and lists of
 dictionaries. A row that cannot be parsed is left out **and listed** in ``bad_rows``; the other rows keep
 the number they have in the source, so that no row ever stands in for another. A NaN in a column of numbers
@@ -117,15 +117,18 @@ class Table:
         return replace(self, arrow=self.arrow.append_column(name, made))
 
 
-def read_table(source: object, *, format: str | None = None, encoding: str | None = None) -> Table:
+def read_table(
+    source: object, *, format: str | None = None, encoding: str | None = None, columns: Sequence[str] = ()
+) -> Table:
     """Read a table from a file, a folder, a data frame or Python values.
 
     Args:
-        source: A path (csv, tsv, json, jsonl, ndjson, parquet, arrow, feather, ipc; text ones may end in
+        source: A path (csv, tsv, json, jsonl, ndjson, parquet, arrow, feather, ipc, npz; text ones may end in
             .gz), a folder that ``save_to_disk`` wrote or one of Parquet files, a pandas, polars, pyarrow or
             other Arrow frame, a dictionary of columns, a list of dictionaries, or a Table.
         format: One of those suffixes, for a file whose name does not say it.
         encoding: The encoding of a text file; None: UTF-8, or UTF-16 where the file says so.
+        columns: Names of the columns, for a CSV or TSV file without a header line.
 
     Raises:
         ValueError: Nothing to read, no row, or a source that is broken as a whole.
@@ -138,11 +141,11 @@ def read_table(source: object, *, format: str | None = None, encoding: str | Non
         if isinstance(source, str) and not source.strip():
             raise ValueError("the table path is empty; expected a file such as data.csv")
         path = Path(source)
-        parsed = read_path(path, format=format, encoding=encoding)
+        parsed = read_path(path, format=format, encoding=encoding, columns=columns)
         root = (path if path.is_dir() else path.parent).absolute()
         return _finish(parsed, root, str(source))
-    if format is not None or encoding is not None:
-        raise ValueError(f"format= and encoding= are for files; the source is a {type(source).__name__}")
+    if format is not None or encoding is not None or columns:
+        raise ValueError(f"format=, encoding= and columns= are for files; the source is a {type(source).__name__}")
     return _finish(Parsed(_from_memory(source)), None, f"a {type(source).__name__}")
 
 
@@ -152,11 +155,16 @@ def make_column(name: str, values: list[Any]) -> pa.Array:
     Raises:
         ValueError: Values of mixed types or of a type that a table cannot hold; the message names the row.
     """
-    values = [str(v) if isinstance(v, Path) else v for v in values]
+    values = [str(v) if isinstance(v, Path) else v.tolist() if _is_nested(v) else v for v in values]
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"column {name!r}: {_odd_value(values) or error}") from error
+
+
+def _is_nested(value: object) -> bool:
+    """Whether a value is an array of two or more dimensions, which Arrow takes as lists only."""
+    return isinstance(value, np.ndarray) and value.ndim > 1
 
 
 def _odd_value(values: list[Any]) -> str | None:

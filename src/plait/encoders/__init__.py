@@ -9,5 +9,15 @@ from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.load import build_encoder, load_encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.encoders.tuning import set_tuning
+from plait.encoders.vector import VectorEncoder
 
-__all__ = ["ENCODERS", "Encoded", "Encoder", "TabularEncoder", "build_encoder", "load_encoder", "set_tuning"]
+__all__ = [
+    "ENCODERS",
+    "Encoded",
+    "Encoder",
+    "TabularEncoder",
+    "VectorEncoder",
+    "build_encoder",
+    "load_encoder",
+    "set_tuning",
+]

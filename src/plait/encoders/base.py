@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -50,11 +50,14 @@ class Encoder(nn.Module):
         vector_dim: Width of the vector.
         token_dim: Width of a token, or None without tokens.
         tuning: "frozen", "last_n", "lora" or "full"; changed by ``set_tuning``.
+        is_pretrained: Whether its weights were learned elsewhere, so that training moves them at the smaller
+            ``train.encoder_learning_rate``.
     """
 
     vector_dim: int
     token_dim: int | None
     model: nn.Module
+    is_pretrained: ClassVar[bool] = True
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()

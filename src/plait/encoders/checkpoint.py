@@ -50,7 +50,8 @@ def read_hf_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
             detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(f"the model in {str(folder)!r} could not be loaded: {detail}") from error
-    missing = sorted(key for key in report["missing_keys"] if "pooler" not in key and "position_ids" not in key)
+    unused = ("pooler", "position_ids", "masked_spec_embed")
+    missing = sorted(key for key in report["missing_keys"] if not any(name in key for name in unused))
     if missing or report["mismatched_keys"]:
         raise ValueError(
             f"the file in {str(folder)!r} does not hold all weights of {type(model).__name__}: "
@@ -72,11 +73,11 @@ def new_hf_model(config: dict[str, Any]) -> nn.Module:
 
 
 def one_tower(model: nn.Module, kind: str) -> nn.Module:
-    """The part of a model that encodes one kind: a tower of CLIP, the encoder of T5.
+    """The part of a model that encodes one kind: a tower of CLIP or CLAP, the encoder of T5 or Whisper.
 
     Without unused pooling weights.
     """
-    tower = getattr(model, {"text": "text_model", "image": "vision_model"}[kind], None)
+    tower = getattr(model, {"text": "text_model", "image": "vision_model", "audio": "audio_model"}[kind], None)
     if isinstance(tower, nn.Module):
         return tower
     if getattr(model.config, "is_encoder_decoder", False):

@@ -187,14 +187,14 @@ def torchvision_settings(name: str) -> dict[str, Any]:
     }
 
 
-def hf_settings(folder: Path, encoder: HFImageEncoder) -> dict[str, Any]:
+def hf_settings(folder: Path, config: Any) -> dict[str, Any]:
     """Size, mean, std and interpolation from ``preprocessor_config.json``.
 
     ImageNet's where a folder has none.
     """
     path = folder / "preprocessor_config.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    size = stored.get("crop_size") or stored.get("size") or getattr(encoder.model.config, "image_size", None) or 224
+    size = stored.get("crop_size") or stored.get("size") or getattr(config, "image_size", None) or 224
     if isinstance(size, dict):
         size = size.get("height") or size.get("shortest_edge") or 224
     short = stored.get("size")

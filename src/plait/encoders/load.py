@@ -10,9 +10,11 @@ brings them).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plait.encoders.audio import load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
 from plait.encoders.image import (
     hf_settings,
@@ -23,15 +25,36 @@ from plait.encoders.image import (
     torchvision_settings,
 )
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
+from plait.encoders.scratch_audio import ScratchAudioEncoder
 from plait.encoders.text import declared_prefix, load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
-from plait.processors import HashedTextProcessor, ImageProcessor, Processor, TextProcessor
+from plait.encoders.two_tower import load_two_tower
+from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor, Processor, TextProcessor
 from plait.registry import Registry
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
 
-KINDS = ("text", "image")
+KINDS = ("text", "image", "audio")
 SCRATCH_SIZE = 64
-Loader = Callable[[str, str, str, int | None, int], tuple[Encoder, Processor]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How an encoder is fed.
+
+    Attributes:
+        image_size: Side of images in pixels, or None: the encoder's own.
+        max_length: Most tokens of a text.
+        audio_seconds: Longest sound in seconds.
+        spec_augment: Whether a sound encoder from scratch hides bands of its input while training.
+    """
+
+    image_size: int | None = None
+    max_length: int = 128
+    audio_seconds: float = 30.0
+    spec_augment: bool = True
+
+
+Loader = Callable[[str, str, str, Reading], tuple[Encoder, Processor]]
 LOADERS: Registry[Loader] = Registry("encoder source")
 
 
@@ -40,19 +63,24 @@ def load_encoder(
     kind: str,
     image_size: int | None = None,
     max_length: int = 128,
+    audio_seconds: float = 30.0,
+    spec_augment: bool = True,
 ) -> tuple[Encoder, Processor]:
     """Load an encoder with its weights, and its processor.
 
     Pretrained encoders come frozen, scratch ones ready to learn.
 
     Args:
-        reference: ``minilm``, ``e5-small-multilingual``, ``efficientnet-lite0``, ``hf:ID_or_folder``,
-            ``timm:NAME[@FILE]``, ``torchvision:NAME[@FILE]``, ``scratch:text`` or ``scratch:image``.
-        kind: "text" or "image": what the column holds.
+        reference: ``minilm``, ``e5-small-multilingual``, ``efficientnet-lite0``, ``whisper-tiny-en``,
+            ``hf:ID_or_folder``, ``timm:NAME[@FILE]``, ``torchvision:NAME[@FILE]``, ``scratch:text``,
+            ``scratch:image`` or ``scratch:audio``.
+        kind: "text", "image" or "audio": what the column holds.
         image_size: Side of the images fed, in pixels; below the network's own size the whole picture is
         squashed
             instead of cropped. None means the network's own size.
         max_length: Most tokens of a text.
+        audio_seconds: Longest sound in seconds; longer ones are cut.
+        spec_augment: Whether ``scratch:audio`` hides bands of its input while training.
 
     Raises:
         ValueError: Unknown reference, a kind that it does not encode, or weights that are not on this
@@ -65,13 +93,14 @@ def load_encoder(
         record = RECORDS.get(reference)
         if record.kind != kind:
             raise ValueError(f"{reference} encodes {record.kind}, not {kind}; choose another encoder for this column")
-        prefix, rest = ("hf", reference) if kind == "text" else ("timm", record.architecture)
+        prefix, rest = ("timm", record.architecture) if kind == "image" else ("hf", reference)
     else:
         prefix, colon, rest = reference.partition(":")
         if not colon or not rest or prefix not in LOADERS:
             known = [*RECORDS.names(), *(f"{name}:NAME" for name in LOADERS)]
             raise ValueError(f"unknown encoder {reference!r}; known: {', '.join(known)}")
-    encoder, processor = LOADERS.get(prefix)(reference, rest, kind, image_size, max_length)
+    reading = Reading(image_size, max_length, audio_seconds, spec_augment)
+    encoder, processor = LOADERS.get(prefix)(reference, rest, kind, reading)
     set_tuning(encoder, "full" if prefix == "scratch" else "frozen")
     encoder.eval()
     return encoder, processor
@@ -86,24 +115,41 @@ def build_encoder(config: dict[str, Any]) -> Encoder:
     return encoder.eval()
 
 
-def _load_hf(
-    reference: str, rest: str, kind: str, image_size: int | None, max_length: int
-) -> tuple[Encoder, Processor]:
-    folder = locate(reference)
-    if kind == "image":
-        vision = load_hf_image(folder, reference)
-        return vision, _image_processor(hf_settings(folder, vision), image_size)
+def _load_hf(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
+    return HF_LOADERS[kind](locate(reference), reference, reading)
+
+
+def _hf_text(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
     text = load_hf_text(folder, reference)
     limit = position_limit(text)
-    prefix = declared_prefix(folder)
-    return text, TextProcessor(folder, max_length if limit is None else min(max_length, limit), prefix)
+    length = reading.max_length if limit is None else min(reading.max_length, limit)
+    return text, TextProcessor(folder, length, declared_prefix(folder))
 
 
-def _load_timm(
-    reference: str, rest: str, kind: str, image_size: int | None, max_length: int
-) -> tuple[Encoder, Processor]:
+def _hf_image(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
+    vision = load_hf_image(folder, reference)
+    return vision, _image_processor(hf_settings(folder, vision.model.config), reading.image_size)
+
+
+def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
+    return load_hf_audio(folder, reference, reading.audio_seconds)
+
+
+def _load_two_tower(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
+    folder = locate(f"hf:{rest}")
+    if kind == "text":
+        probe = TextProcessor(folder)
+        tower = load_two_tower(folder, reference, kind, int(probe.tokenizer.pad_token_id))
+        limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
+        return tower, TextProcessor(folder, min(reading.max_length, limit))
+    tower = load_two_tower(folder, reference, kind, None)
+    return tower, _image_processor(hf_settings(folder, tower.model.config.vision_config), reading.image_size)
+
+
+def _load_timm(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     import timm
 
+    image_size = reading.image_size
     name, _, file = rest.partition("@")
     _image_only(reference, kind)
     if not timm.is_model(name):
@@ -119,13 +165,7 @@ def _load_timm(
     return encoder, _image_processor(settings, image_size)
 
 
-def _load_torchvision(
-    reference: str,
-    rest: str,
-    kind: str,
-    image_size: int | None,
-    max_length: int,
-) -> tuple[Encoder, Processor]:
+def _load_torchvision(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     import torchvision
 
     name, _, file = rest.partition("@")
@@ -133,22 +173,28 @@ def _load_torchvision(
     if name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(f"torchvision knows no model {name!r}; try one of resnet18, resnet50, convnext_tiny")
     path = as_safetensors(Path(file).expanduser()) if file else _one_file(locate(reference))
-    return load_torchvision(name, reference, path), _image_processor(torchvision_settings(name), image_size)
+    return load_torchvision(name, reference, path), _image_processor(torchvision_settings(name), reading.image_size)
 
 
-def _load_scratch(
-    reference: str,
-    rest: str,
-    kind: str,
-    image_size: int | None,
-    max_length: int,
-) -> tuple[Encoder, Processor]:
+def _load_scratch(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     if rest != kind:
         raise ValueError(f"{reference!r} does not encode {kind}; type scratch:{kind}")
-    if kind == "text":
-        hashed = HashedTextProcessor(max_length=max_length)
-        return ScratchTextEncoder(hashed.num_buckets, max_length), hashed
-    return ScratchImageEncoder(), ImageProcessor(image_size if image_size is not None else SCRATCH_SIZE, mode="squash")
+    return SCRATCH_LOADERS[kind](reading)
+
+
+def _scratch_text(reading: Reading) -> tuple[Encoder, Processor]:
+    hashed = HashedTextProcessor(max_length=reading.max_length)
+    return ScratchTextEncoder(hashed.num_buckets, reading.max_length), hashed
+
+
+def _scratch_image(reading: Reading) -> tuple[Encoder, Processor]:
+    size = SCRATCH_SIZE if reading.image_size is None else reading.image_size
+    return ScratchImageEncoder(), ImageProcessor(size, mode="squash")
+
+
+def _scratch_audio(reading: Reading) -> tuple[Encoder, Processor]:
+    processor = AudioProcessor(max_seconds=reading.audio_seconds)
+    return ScratchAudioEncoder(processor.num_mels, spec_augment=reading.spec_augment), processor
 
 
 def _image_processor(settings: dict[str, Any], image_size: int | None) -> ImageProcessor:
@@ -159,7 +205,8 @@ def _image_processor(settings: dict[str, Any], image_size: int | None) -> ImageP
 
 def _image_only(reference: str, kind: str) -> None:
     if kind != "image":
-        raise ValueError(f"{reference} encodes images, not {kind}; choose a text encoder such as minilm")
+        near = {"text": "a text encoder such as minilm", "audio": "a sound encoder such as scratch:audio"}
+        raise ValueError(f"{reference} encodes images, not {kind}; choose {near.get(kind, 'another one')}")
 
 
 def _one_file(folder: Path) -> Path:
@@ -167,7 +214,14 @@ def _one_file(folder: Path) -> Path:
     return path if path.is_file() else sorted(folder.glob("*.safetensors"))[0]
 
 
+HF_LOADERS: dict[str, Callable[[Path, str, Reading], tuple[Encoder, Processor]]] = {
+    "text": _hf_text, "image": _hf_image, "audio": _hf_audio,
+}  # fmt: skip
+SCRATCH_LOADERS: dict[str, Callable[[Reading], tuple[Encoder, Processor]]] = {
+    "text": _scratch_text, "image": _scratch_image, "audio": _scratch_audio,
+}  # fmt: skip
 LOADERS.add("hf", _load_hf)
+LOADERS.add("two-tower", _load_two_tower)
 LOADERS.add("timm", _load_timm)
 LOADERS.add("torchvision", _load_torchvision)
 LOADERS.add("scratch", _load_scratch)

@@ -24,6 +24,8 @@ class ScratchTextEncoder(Encoder):
         num_layers: Transformer layers.
     """
 
+    is_pretrained = False
+
     def __init__(
         self,
         num_buckets: int = 20_000,
@@ -76,6 +78,8 @@ class ScratchImageEncoder(Encoder):
     Args:
         width: Channels of the last stage.
     """
+
+    is_pretrained = False
 
     def __init__(self, width: int = 128) -> None:
         super().__init__({"type": "scratch-image", "reference": "scratch:image", "width": width})

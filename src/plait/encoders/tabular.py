@@ -25,6 +25,8 @@ class TabularEncoder(Encoder):
         width: Width of a token and of the vector.
     """
 
+    is_pretrained = False
+
     def __init__(self, num_numeric: int, cardinalities: list[int], width: int = 64) -> None:
         if num_numeric + len(cardinalities) == 0:
             raise ValueError("a tabular encoder needs at least one column; got no numeric and no categorical one")

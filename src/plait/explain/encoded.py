@@ -6,8 +6,6 @@ Here those run once over the unique items of the rows, and the model is then fed
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,7 +38,7 @@ def encode_once(
     try:
         for m, (name, source) in enumerate(sources.items()):
             unique = np.unique(index_NM[index_NM[:, m] >= 0, m])
-            if str(m) not in model.encoders or len(unique) == 0:
+            if model.encoder_of(m) is None or len(unique) == 0:
                 continue
             tensors = _encode(model, m, source, unique, batch_size, device)
             if tensors is not None:
@@ -54,13 +52,12 @@ def encode_once(
 def _encode(
     model: PlaitModel, m: int, source: Source, items: np.ndarray, batch_size: int, device: torch.device
 ) -> dict[str, Tensor] | None:
-    encoder: Any = model.encoders[str(m)]
     with_tokens = model.fusion.info.needs_tokens
     parts: list[dict[str, Tensor]] = []
     with torch.inference_mode():
         for start in range(0, len(items), batch_size):
             batch = source.take(items[start : start + batch_size])
-            encoded = encoder(**{k: t.to(device) for k, t in batch.items()})
+            encoded = model.encode_modality(m, {k: t.to(device) for k, t in batch.items()})
             part = {"vector_BD": encoded.vector_BD.cpu()}
             if with_tokens and encoded.tokens_BTD is not None:
                 tokens = encoded.tokens_BTD.cpu()

@@ -2,7 +2,7 @@
 
 Positions of items and a function that loads one come in; batches of processed inputs come out, with
 the reasons of the items that could not be loaded or processed: one broken item never takes its
-batch with it. Images are decoded one by one in parallel, texts are sorted by length.
+batch with it. Images and sounds are decoded one by one in parallel, texts are sorted by length.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 PREFETCH_BATCHES = 2
 
-Load = Callable[[int], "str | bytes"]
+Load = Callable[[int], Any]
 
 
 @dataclass
@@ -54,8 +54,8 @@ def _chunks(items: list, size: int) -> Iterator[list]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def image_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:
-    """Each image is loaded and decoded by itself in a thread, so that a broken one fails alone."""
+def media_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:
+    """Each image or sound is loaded and decoded by itself in a thread, so that a broken one fails alone."""
     executor = ThreadPoolExecutor(max(1, workers), thread_name_prefix="plait-decode")
 
     def decode(index: int) -> dict[str, Tensor]:
@@ -72,9 +72,16 @@ def image_batches(processor: Any, missing: list[int], load: Load, batch_size: in
                     inputs[index] = future.result()
                 except Exception as error:  # a decoder may raise anything; the reason is handed on
                     failures[index] = _reason(error)
-            names = next(iter(inputs.values()), {})
-            stacked = {name: torch.cat([one[name] for one in inputs.values()]) for name in names}
-            yield Batch(list(inputs), stacked, failures)
+            yield Batch(list(inputs), _joined(processor, list(inputs.values())), failures)
+
+
+def _joined(processor: Any, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Items processed one by one as a batch; a processor whose items differ in length joins them itself."""
+    if not parts:
+        return {}
+    if hasattr(processor, "join"):
+        return processor.join(parts)
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 def text_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:

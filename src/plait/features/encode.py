@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.features.batches import Load, image_batches, text_batches
+from plait.features.batches import Load, media_batches, text_batches
 from plait.features.feature_set import FeatureSet
 from plait.features.segment import SEGMENT_VERSION, FeatureStoreError
 from plait.features.space import Space
@@ -59,9 +59,9 @@ def encode_items(
         store: where features are kept.
         encoder: called as `encoder(**inputs)` under `torch.inference_mode`, gives `vector_BD` and, for
             tokens, `tokens_BTD` and `mask_BT`; must have a `fingerprint`. Its training mode is kept.
-        processor: `process(list) -> dict of tensors`, a `fingerprint`, and a `kind` ("text" or "image").
+        processor: `process(list) -> dict of tensors`, a `fingerprint`, and a `kind` ("text", "image" or "audio").
         keys: sha256 hex of each item's content; None for an absent item.
-        load: gives item i, the text or the bytes whose key is `keys[i]`. Called in threads.
+        load: gives item i, the text, bytes or path whose key is `keys[i]`. Called in threads.
         batch_size: items in one forward; halved by itself when a GPU runs out of memory.
         with_tokens: store tokens beside the vector.
         device: where to run, and the encoder is moved there; its own device when None. On CUDA with
@@ -108,7 +108,7 @@ def encode_items(
         was_training = encoder.training
         encoder.eval()
         done = 0
-        batches = image_batches if kind == "image" else text_batches
+        batches = text_batches if kind == "text" else media_batches
         try:
             prepared = batches(processor, missing, load, batch_size, workers)
             with contextlib.closing(prepared):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plait.fitting.build import build_model, check_build, needs_tokens
 from plait.fitting.calibration import calibrate, calibration_notes
+from plait.fitting.embeddings import check_pairs, distinct_items
 from plait.fitting.fit import fit_companions, fit_model
 from plait.fitting.plan import Plan, natural_target
 from plait.fitting.scores import EPOCH_SCORES
@@ -16,6 +17,8 @@ __all__ = [
     "calibrate",
     "calibration_notes",
     "check_build",
+    "check_pairs",
+    "distinct_items",
     "fit_companions",
     "fit_model",
     "natural_target",

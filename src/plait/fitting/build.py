@@ -49,6 +49,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
     config = _config(settings, task, inputs, [m.name for m in inputs.modalities], labels)
     for modality in config.modalities:
         modality["encoder"] = None  # stands already, and costs time to build
+        modality.pop("shares", None)
     with torch.random.fork_rng(devices=[]):  # the run draws the same numbers as without the check
         PlaitModel(config)
 
@@ -64,22 +65,46 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     writes = labels.language is not None
     head = "generate" if writes else settings.task.head if not alone else "label"
     dropout = settings.fusion.dropout if head in ("pair", "generate") else 0.0
+    own = {"language": labels.language} if writes else head_options(settings) if head == "towers" else {}
     lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     return PlaitConfig(
-        modalities=[_modality(m, inputs) for m in inputs.modalities if m.name in names],
+        modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs),
         fusion={
             "name": fusion_name,
             "width": settings.fusion.width,
             "dropout": settings.fusion.dropout,
             "options": options,
         },
-        head={"name": head, "dropout": dropout, **({"language": labels.language} if writes else {})},
-        task=task.name,
+        head={"name": head, "dropout": dropout, "options": own},
+        task=task.record,
         num_outputs=labels.num_outputs,
         modality_dropout=settings.train.modality_dropout or 0.0,
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )
+
+
+def _modalities(modalities: list[Modality], inputs: Inputs) -> list[dict[str, Any]]:
+    """The modalities as the model's config lists them; an encoder that several share stands with the first."""
+    owners: dict[int, str] = {}
+    listed = []
+    for modality in modalities:
+        facts = _modality(modality, inputs)
+        if modality.name in inputs.live:
+            owner = owners.setdefault(id(inputs.live[modality.name]), modality.name)
+            if owner != modality.name:
+                facts |= {"encoder": None, "shares": owner}
+        listed.append(facts)
+    return listed
+
+
+def head_options(settings: RunSettings) -> dict[str, Any]:
+    """Options of the towers head; None and what the head does by itself are left out."""
+    chosen = {
+        "loss": settings.task.loss, "temperature": settings.task.temperature, "margin": settings.task.margin,
+        "positives": settings.task.positives, "hubs": settings.task.hubs,
+    }  # fmt: skip
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
@@ -89,8 +114,9 @@ def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
         return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
     encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
     has_tokens = live or inputs.with_tokens
+    token_dim = encoder.vector_dim if modality.kind == "image_set" else encoder.token_dim  # a token is a whole image
     return {
-        **facts, "vector_dim": encoder.vector_dim, "token_dim": encoder.token_dim if has_tokens else None,
+        **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
         "encoder": encoder.config() if live else None,
     }  # fmt: skip
 
@@ -107,8 +133,9 @@ def _class_weights(plan: Plan) -> list[float]:
     if plan.task.name == "multilabel":
         positives = target.sum(0).clip(min=1)
         return [float(w) for w in (len(target) - positives) / positives]
-    if plan.task.name == "regression":
-        raise ValueError("class weights need classes; leave --set task.class_weights out for a numeric target")
+    if not plan.labels.classes:
+        what = "a numeric target" if plan.task.needs_target else f"task {plan.task.name}"
+        raise ValueError(f"class weights need classes; leave --set task.class_weights out for {what}")
     counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
     weights = len(target) / (len(counts) * counts)
     return [float(w) for w in weights]

@@ -17,6 +17,7 @@ import torch
 from plait.batches import RowBatches, Source, head_losses
 from plait.fitting.build import build_model
 from plait.fitting.calibration import calibrate
+from plait.fitting.embeddings import mine_before_epochs
 from plait.fitting.plan import Plan
 from plait.fitting.scores import EPOCH_SCORES
 from plait.history import History
@@ -52,10 +53,13 @@ def fit_model(
         fresh_pairs=plan.fresh_pairs and len(names) > 1,
         seed=plan.settings.train.seed,
     )
+    if plan.settings.train.hard_negatives:
+        rows.before_epoch = mine_before_epochs(model, rows, plan.settings.train.hard_negatives)
     val = RowBatches(sources, index_NM[plan.val], plan.target[plan.val], plan.group_N[plan.val])
     choose = EPOCH_SCORES.get(plan.task.output_kind)
 
     def score(current: PlaitModel) -> dict[str, float]:
+        rows.hard_NK = None  # rows as they are, not as batches are composed; mined anew before the next epoch
         calibrate(current, rows, val)
         return choose(plan, current, val)
 
@@ -97,9 +101,9 @@ def blending_watch(
 def fit_companions(
     plan: Plan, folder: Path, *, resume: bool = False, progress: Progress | None = None
 ) -> dict[str, PlaitModel]:
-    """One model per modality alone, trained like the fused one; none when there is only one modality."""
+    """One model per modality alone, trained like the fused one; none with one modality, or where a task needs two."""
     names = [m.name for m in plan.inputs.modalities]
-    if len(names) < 2 or not plan.settings.train.baselines:
+    if len(names) < 2 or not plan.settings.train.baselines or not plan.task.has_companions:
         return {}
     if plan.task.output_kind == "text" and plan.settings.language.model != "scratch":
         return {}  # each would hold the pretrained language model once more

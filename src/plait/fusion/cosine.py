@@ -10,11 +10,19 @@ from __future__ import annotations
 from itertools import combinations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, masked_mean, present_vectors
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    masked_mean,
+    present_vectors,
+)
 
 
 class CosineFusion(Fusion):
@@ -30,6 +38,8 @@ class CosineFusion(Fusion):
         width: Width D of the shared space and of the fused vector.
         normalise: Layer-normalise vectors first.
         dropout: Feature dropout in training, in [0, 1).
+        project: Map each modality to the shared space. False: the encoders live in it already (CLIP, SigLIP), so that
+            u_m = x_m / ||x_m||, and there is nothing to learn.
 
     When to use: matching and everything else that asks whether two modalities agree.
     Relatives: ``product`` (tanh instead of unit length, and a residual); two-tower retrieval models.
@@ -41,18 +51,29 @@ class CosineFusion(Fusion):
         "Radford et al. 2021 (CLIP), the two towers",
         "h = D u_1 * u_2, u_m = T_m r(x_m) / ||T_m r(x_m)||, r = sqrt where x_m >= 0, else r(x) = x",
         needs_tokens=False,
-        parameters="h*D + h*M + h",
+        parameters="(h*D + h*M if project else 0) + h",
     )
     interaction = "multiplicative"
     embeds = True
 
-    def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
+    def __init__(
+        self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0,
+        project: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        self.towers = self.projections()
-        self.absent_D = torch.nn.Parameter(torch.zeros(width))
+        widths = [d.vector_dim for d in dims]
+        if not project and set(widths) != {width}:
+            raise ValueError(
+                f"without projections every modality must be {width} wide, the width of the shared space; got {widths}"
+            )
+        self.project = project
+        self.towers = self.projections() if project else nn.ModuleList(nn.Identity() for _ in dims)
+        self.absent_D = nn.Parameter(torch.zeros(width))
 
     def prepare(self, encoded: list[Encoded], present_BM: Tensor) -> list[Encoded]:
         """Apply the root r, before an adapter mixes the numbers of a vector and some turn negative."""
+        if not self.project:
+            return encoded
         vectors = present_vectors(encoded, present_BM)
         return [
             Encoded(flatten_activations(vector), e.tokens_BTD, e.mask_BT)

@@ -7,6 +7,7 @@ from plait.heads.direct import DirectHead
 from plait.heads.generate import GenerateHead
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
+from plait.heads.tower import TowerHead
 from plait.registry import Registry
 
 HEADS: Registry[type[Head]] = Registry("head")
@@ -14,5 +15,6 @@ HEADS.add("label", LabelHead)
 HEADS.add("pair", PairHead)
 HEADS.add("direct", DirectHead)
 HEADS.add("generate", GenerateHead)
+HEADS.add("towers", TowerHead)
 
-__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "PairHead"]
+__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "PairHead", "TowerHead"]

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
-from torch.nn import functional
 
 from plait.fusion.base import EncodedDims, FusionOutput
 from plait.fusion.calibration import SeenRows
 from plait.heads.base import Head
+from plait.heads.contrastive import contrastive_loss, same_items, sides
 
 MAX_LOG_SCALE = math.log(100.0)
 NEIGHBOURS = 10
@@ -173,31 +173,3 @@ class PairHead(Head):
         left_BD, right_BD = (side[chosen_B] for side in sides(fused))
         same_BB = same_items(group_B[chosen_B], key_BM[chosen_B])
         return contrastive_loss(left_BD, right_BD, same_BB, self.log_temperature.clamp(max=MAX_LOG_SCALE).exp())
-
-
-def same_items(group_B: Tensor, key_BM: Tensor) -> Tensor:
-    """Which rows are no negatives of each other [B, B]: of one group, or with an item in common; diagonal False."""
-    same_BB = group_B[:, None] == group_B[None]
-    for m in range(key_BM.shape[1]):
-        same_BB = same_BB | (key_BM[:, m, None] == key_BM[None, :, m])
-    return same_BB.fill_diagonal_(False)
-
-
-def contrastive_loss(left_BD: Tensor, right_BD: Tensor, same_BB: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric cross-entropy of scaled cosines: row i of one side belongs to row i of the other, a scalar.
-
-    Args:
-        left_BD: Unit vectors of one side.
-        right_BD: Unit vectors of the other.
-        same_BB: Pairs of rows to leave out of the negatives.
-        scale: One over the temperature.
-    """
-    logits_BB = (scale * left_BD @ right_BD.T).masked_fill(same_BB, -1e9)
-    truth_B = torch.arange(len(logits_BB), device=logits_BB.device)
-    return (functional.cross_entropy(logits_BB, truth_B) + functional.cross_entropy(logits_BB.T, truth_B)) / 2
-
-
-def sides(fused: FusionOutput) -> tuple[Tensor, Tensor]:
-    """The two unit vectors of each row [B, D]; zeros where a side is missing."""
-    assert fused.tokens is not None
-    return fused.tokens[:, 0], fused.tokens[:, 1]

@@ -11,12 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from plait.data.media import read_media
-from plait.data.table import Table
+from plait.judging.shown import SHOWN
 from plait.model import PlaitModel
 from plait.prepare import Prepared
 from plait.registry import Registry
-from plait.report.thumbnail import thumbnail
 from plait.tasks import LabelState, Task
 
 Progress = Callable[[int, int, str], None]
@@ -78,34 +76,13 @@ JUDGES: Registry[Judge] = Registry("judge of output kind")
 
 def shown_inputs(jury: Jury, position: int) -> list[dict[str, Any]]:
     """The inputs of the row at a position of the table, for a report."""
-    return [show for name in jury.prepared.rows.items for show in _shown(jury, name, position)]
+    return [show for name in jury.prepared.rows.items for show in shown_modality(jury, name, position)]
 
 
-def _shown(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
+def shown_modality(jury: Jury, name: str, position: int) -> list[dict[str, Any]]:
+    """What one modality of a row shows; several entries for the columns of numbers and categories."""
     items = jury.prepared.rows.items[name]
     number = int(items.index_N[position])
     if number < 0:
         return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
-    cell = items.cells[number]
-    if items.modality.kind == "tabular":
-        return [{"name": c, "kind": "tabular", "text": shown_text(v)} for c, v in cell.items()]
-    if items.modality.kind == "text":
-        return [{"name": name, "kind": "text", "text": str(cell)[:600]}]
-    return [{"name": name, "kind": "image", "image_jpeg_base64": _picture(cell, jury.prepared.rows.table)}]
-
-
-def _picture(cell: Any, table: Table) -> str | None:
-    """A small JPEG of an image cell in base64, or None when it cannot be read."""
-    try:
-        return thumbnail(read_media(cell, table.root))
-    except ValueError:
-        return None
-
-
-def shown_text(value: Any) -> str:
-    """A target, prediction or cell in words, for a report."""
-    if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    if isinstance(value, list | tuple):
-        return ", ".join(str(v) for v in value) or "(none)"
-    return "" if value is None else str(value)
+    return SHOWN[items.modality.kind](name, items.cells[number], items, jury.prepared.rows.table)

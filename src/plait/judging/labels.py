@@ -14,8 +14,10 @@ from plait.batches import RowBatches, predict_logits
 from plait.evaluate.breakdown import confusion, slices
 from plait.evaluate.chance import chance_level
 from plait.evaluate.intervals import metric_intervals, paired_metric_difference
+from plait.evaluate.per_class import ClassRow, per_class
 from plait.evaluate.verdict import fusion_verdict
-from plait.judging.jury import JUDGES, Judged, Jury, Progress, shown_inputs, shown_text
+from plait.judging.jury import JUDGES, Judged, Jury, Progress, shown_inputs
+from plait.judging.shown import shown_text
 from plait.model import PlaitModel
 
 NUM_EXAMPLES = 8
@@ -68,6 +70,7 @@ def judge_labels(jury: Jury, *, progress: Progress | None = None, seed: int = 0)
         "notes": [*jury.notes, *jury.task.metrics(jury.target, fused).get("notes", []), *also.get("notes", [])],
         "chance": chance_level(jury.task.primary, jury.target),
         "confusion": _confusion(jury, fused),
+        "per_class": _per_class(jury, fused, seed),
         "scatter": _scatter(jury, fused),
         "slices": _slices(jury, fused),
         "alone": alone_metrics,
@@ -134,6 +137,20 @@ def _confusion(jury: Jury, outputs: np.ndarray) -> dict[str, Any] | None:
     known = jury.target >= 0
     matrix = confusion(jury.target[known], outputs[known].argmax(1), len(jury.labels.classes))
     return {"labels": list(jury.labels.classes), "matrix": matrix.tolist()}
+
+
+def _per_class(jury: Jury, outputs: np.ndarray, seed: int) -> list[ClassRow] | None:
+    if jury.task.output_kind == "number":
+        return None
+    if jury.task.output_kind == "labels":
+        known, truth, guess = np.ones(len(outputs), dtype=bool), jury.target >= 0.5, outputs >= 0.5
+    else:
+        known, classes = jury.target >= 0, np.arange(outputs.shape[1])
+        truth, guess = jury.target[:, None] == classes, outputs.argmax(1)[:, None] == classes
+    return per_class(
+        truth[known], guess[known], jury.labels.classes, groups=None if jury.group is None else jury.group[known],
+        resamples=min(300, num_resamples(outputs)), seed=seed,
+    )  # fmt: skip
 
 
 def _scatter(jury: Jury, outputs: np.ndarray) -> dict[str, list[float]] | None:

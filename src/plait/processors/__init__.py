@@ -1,6 +1,6 @@
 """Processors turn the values of a column into tensors.
 
-Text becomes token ids, image bytes become pixels, the cells of a row become numbers.
+Text becomes token ids, image bytes become pixels, sounds become spectrograms, the cells of a row become numbers.
 
 Each has ``process(values) -> dict of tensors``, a ``fingerprint`` of its settings, ``to_json`` and
 ``from_json``, and ``save(folder)``. ``processor_from_json`` and ``load_processor`` give back any of them.
@@ -13,18 +13,31 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plait.processors.audio import AudioProcessor, WaveformProcessor
 from plait.processors.hashed import HashedTextProcessor
 from plait.processors.image import ImageProcessor, decode_image
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
+from plait.processors.vector import VectorProcessor
 from plait.registry import Registry
 
-Processor = TextProcessor | HashedTextProcessor | ImageProcessor | TabularProcessor
+Processor = (
+    TextProcessor
+    | HashedTextProcessor
+    | ImageProcessor
+    | AudioProcessor
+    | WaveformProcessor
+    | VectorProcessor
+    | TabularProcessor
+)
 
 PROCESSORS: Registry[type[Processor]] = Registry("processor type")
 PROCESSORS.add("text", TextProcessor)
 PROCESSORS.add("hashed-text", HashedTextProcessor)
 PROCESSORS.add("image", ImageProcessor)
+PROCESSORS.add("audio", AudioProcessor)
+PROCESSORS.add("waveform", WaveformProcessor)
+PROCESSORS.add("vector", VectorProcessor)
 PROCESSORS.add("tabular", TabularProcessor)
 
 
@@ -56,11 +69,14 @@ def load_processor(folder: str | Path) -> Processor:
 
 __all__ = [
     "PROCESSORS",
+    "AudioProcessor",
     "HashedTextProcessor",
     "ImageProcessor",
     "Processor",
     "TabularProcessor",
     "TextProcessor",
+    "VectorProcessor",
+    "WaveformProcessor",
     "decode_image",
     "load_processor",
     "processor_from_json",

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
 
 PIECE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\w\s]")
@@ -30,6 +31,7 @@ class HashedTextProcessor:
     Args:
         num_buckets: Ids to hash into, the two reserved ones included.
         max_length: Most ids of a text.
+        cleaning: What is done to a text first: a name of `plait.processors.cleaning.CLEANINGS`.
 
     Attributes:
         num_truncated: How many texts were cut since the processor was made.
@@ -41,11 +43,12 @@ class HashedTextProcessor:
 
     kind = "text"
 
-    def __init__(self, num_buckets: int = 20_000, max_length: int = 128) -> None:
+    def __init__(self, num_buckets: int = 20_000, max_length: int = 128, cleaning: str = "none") -> None:
         if num_buckets <= NUM_RESERVED or max_length < 2:
             raise ValueError(f"expected num_buckets > 2 and max_length >= 2, got {num_buckets} and {max_length}")
         self.num_buckets = num_buckets
         self.max_length = max_length
+        self.cleaning = cleaning
         self.num_truncated = 0
 
     def process(self, texts: list[str]) -> dict[str, Tensor]:
@@ -54,6 +57,7 @@ class HashedTextProcessor:
         The position of a value that is not a string is named in a ValueError.
         """
         check_texts(texts)
+        texts, _ = clean_texts(texts, self.cleaning)
         rows = [[1, *(_bucket(piece, self.num_buckets) for piece in word_pieces(text))] for text in texts]
         self.num_truncated += sum(len(row) > self.max_length for row in rows)
         rows = [row[: self.max_length] for row in rows]
@@ -64,12 +68,13 @@ class HashedTextProcessor:
 
     def to_json(self) -> dict[str, Any]:
         """The settings."""
-        return {"type": "hashed-text", "num_buckets": self.num_buckets, "max_length": self.max_length}
+        facts = {"type": "hashed-text", "num_buckets": self.num_buckets, "max_length": self.max_length}
+        return facts | ({} if self.cleaning == "none" else {"cleaning": self.cleaning})
 
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> HashedTextProcessor:
         """Rebuild from ``to_json``."""
-        return cls(int(description["num_buckets"]), int(description["max_length"]))
+        return cls(int(description["num_buckets"]), int(description["max_length"]), cleaning_of(description))
 
     @property
     def fingerprint(self) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class TextProcessor:
         folder: Folder with the tokenizer's files.
         max_length: Most tokens of a text, special tokens included; lowered to the tokenizer's own limit.
         prefix: Put before every text, where the encoder was trained so ("passage: "); its tokens count.
+        cleaning: What is done to a text first: a name of `plait.processors.cleaning.CLEANINGS`.
 
     Attributes:
         num_truncated: How many texts were cut since the processor was made.
@@ -36,7 +38,7 @@ class TextProcessor:
 
     kind = "text"
 
-    def __init__(self, folder: str | Path, max_length: int = 128, prefix: str = "") -> None:
+    def __init__(self, folder: str | Path, max_length: int = 128, prefix: str = "", cleaning: str = "none") -> None:
         if max_length < 4:
             raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")
         self.tokenizer = _read_tokenizer(Path(folder))
@@ -45,6 +47,7 @@ class TextProcessor:
             logger.warning("max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit)
         self.max_length = limit
         self.prefix = prefix
+        self.cleaning = cleaning
         self.num_truncated = 0
         self.tokenizer_sha256 = _tokenizer_sha256(self.tokenizer)
 
@@ -61,6 +64,7 @@ class TextProcessor:
             ValueError: A value is not a string.
         """
         check_texts(texts)
+        texts, _ = clean_texts(texts, self.cleaning)
         if not texts:
             empty = torch.zeros((0, 1), dtype=torch.int64)
             return {"input_ids": empty, "attention_mask": empty.clone()}
@@ -92,7 +96,8 @@ class TextProcessor:
     def to_json(self) -> dict[str, Any]:
         """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
         description = {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
-        return {**description, "prefix": self.prefix} if self.prefix else description
+        description |= {"prefix": self.prefix} if self.prefix else {}
+        return description | ({} if self.cleaning == "none" else {"cleaning": self.cleaning})
 
     @property
     def fingerprint(self) -> str:
@@ -114,7 +119,8 @@ class TextProcessor:
         if folder is None:
             raise ValueError("a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote")
         prefix = str(description.get("prefix", ""))
-        processor = cls(Path(folder) / TOKENIZER_FOLDER, int(description["max_length"]), prefix)
+        length = int(description["max_length"])
+        processor = cls(Path(folder) / TOKENIZER_FOLDER, length, prefix, cleaning_of(description))
         if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
             raise ValueError(
                 f"the tokenizer in {str(folder)!r} is not the one this model was made with "

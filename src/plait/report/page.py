@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import facts, results
+from plait.report import classes, facts, results, searches
 from plait.report.style import CSS
 from plait.report.words import esc
 
@@ -17,11 +17,15 @@ Sections = tuple[tuple[str, str, Maker], ...]
 # (anchor, title, maker); a section whose maker returns nothing is left out.
 SECTIONS: Sections = (
     ("numbers", "Key numbers", results.key_numbers),
+    ("directions", "Every direction", searches.direction_table),
     ("modalities", "Together and alone", results.modalities),
     ("training", "Training", results.training),
     ("errors", "Truth and prediction", results.errors),
+    ("classes", "Class by class", classes.class_table),
     ("slices", "By column", results.slice_table),
     ("examples", "Examples", results.examples),
+    ("searches", "Searches", searches.searches),
+    ("cleaned", "Texts before and after cleaning", classes.cleaned),
     ("left-out", "Rows left out and counts", facts.left_out),
     ("data", "Data", facts.data),
     ("model", "Model", facts.model),

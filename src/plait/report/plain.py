@@ -52,9 +52,10 @@ def without_pictures(report: dict[str, Any]) -> dict[str, Any]:
     if report.get("examples"):
         report = {**report, "examples": _bare(report["examples"])}
     evaluation = report.get("evaluation")
-    if not isinstance(evaluation, dict) or not evaluation.get("examples"):
+    if not isinstance(evaluation, dict):
         return report
-    return {**report, "evaluation": {**evaluation, "examples": _bare(evaluation["examples"])}}
+    bare = {part: _bare(evaluation[part]) for part in ("examples", "searches") if evaluation.get(part)}
+    return {**report, "evaluation": {**evaluation, **bare}} if bare else report
 
 
 def _bare(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -62,6 +63,7 @@ def _bare(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             **e,
             "inputs": [{k: v for k, v in i.items() if k != "image_jpeg_base64"} for i in e.get("inputs") or []],
+            **({"hits": _bare(e["hits"])} if e.get("hits") else {}),
         }
         for e in examples
     ]

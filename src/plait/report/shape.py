@@ -31,6 +31,34 @@ class Confusion(TypedDict):
     matrix: list[list[int]]
 
 
+class ClassRow(TypedDict, total=False):
+    """One class (what ``evaluate.per_class`` gives): its rows, and precision, recall and F1 with their intervals."""
+
+    label: str
+    support: int
+    predicted: int
+    precision: Interval
+    recall: Interval
+    f1: Interval
+
+
+class CleanedText(TypedDict, total=False):
+    """A text before and after cleaning."""
+
+    row: int
+    before: str
+    after: str
+
+
+class Cleaned(TypedDict, total=False):
+    """What cleaning did to the texts of a modality on the judged rows."""
+
+    modality: str
+    cleaning: str
+    rows: int
+    examples: list[CleanedText]
+
+
 class SliceRow(TypedDict, total=False):
     """The rows that share a value of a column, and the metrics on them (what ``evaluate.slices`` gives)."""
 
@@ -62,6 +90,40 @@ class Example(TypedDict, total=False):
     correct: bool | None
 
 
+class Direction(TypedDict, total=False):
+    """One side searched by another: counts of queries and items, each metric with its interval, and what chance
+    gets.
+    """
+
+    query: str
+    gallery: str
+    queries: int
+    items: int
+    metrics: dict[str, Interval]
+    chance: dict[str, float]
+
+
+class Hit(TypedDict, total=False):
+    """An item that was found, with its cosine to the query."""
+
+    row: int
+    inputs: list[ExampleInput]
+    score: float
+    right: bool
+
+
+class Search(TypedDict, total=False):
+    """A query with its first hits; ``rank`` is that of its first right item."""
+
+    row: int
+    query: str
+    gallery: str
+    inputs: list[ExampleInput]
+    rank: float
+    correct: bool
+    hits: list[Hit]
+
+
 class BadRow(TypedDict, total=False):
     """A row that was left out, and why."""
 
@@ -86,11 +148,15 @@ class Evaluation(TypedDict, total=False):
     notes: list[str]
     chance: float | None
     confusion: Confusion | None
+    per_class: list[ClassRow] | None
+    cleaned: list[Cleaned]
     scatter: Scatter | None
     slices: list[SliceRow]
     alone: dict[str, dict[str, Interval]]
     without: dict[str, dict[str, Interval]]
     examples: list[Example]
+    directions: list[Direction]
+    searches: list[Search]
     bad_rows: list[BadRow]
     counts: dict[str, Any]
 

@@ -91,6 +91,11 @@ background:var(--track);border-radius:6px}
 .example dl{margin:auto 0 0;font-size:.9rem}
 .example .mark{font-size:.82rem;font-weight:640;color:var(--good)} .example.wrong .mark{color:var(--bad)}
 .example.open .mark,.mark small{color:var(--soft);font-weight:400}
+.search{display:grid;grid-template-columns:minmax(180px,1fr) 4fr;gap:14px;padding:14px 0;
+border-bottom:1px solid var(--rule)} .search:last-child{border-bottom:0}
+.asked{background:var(--track)} .hits{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(130px,1fr))}
+.hits .example{padding:10px} .hits .example img{height:110px}
+@media (max-width:640px){.search{grid-template-columns:1fr}}
 dl{display:grid;grid-template-columns:auto 1fr;gap:3px 14px;margin:0}
 dt{color:var(--soft)} dd{margin:0;font-variant-numeric:tabular-nums}
 footer{color:var(--soft);font-size:.86rem;margin-top:26px}

@@ -34,12 +34,15 @@ class Task:
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
-        output_kind: What the outputs are: "classes", "labels", "number" or "text"; it chooses how epochs are scored
-            and rows judged.
+        output_kind: What the outputs are: "classes", "labels", "number", "text" or "embeddings"; it chooses how epochs
+            are scored and rows judged.
         fit_with: Used in place of ``fit`` where the label state depends on settings.
         also: Further metrics of decoded predictions and plain values, where they can be had.
         needs_image: Whether an image column must be among the inputs.
         needs_target: Whether rows need a target column.
+        has_companions: Whether a modality alone can do the task, so that one model a modality is trained beside.
+        variant: Name it is registered under, where that is not its name: classification with ordered classes is
+            "ordinal".
         selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
     """
 
@@ -61,6 +64,13 @@ class Task:
     also: Callable[[list[Any], list[Any]], dict[str, Any]] | None = None
     needs_image: bool = False
     needs_target: bool = True
+    has_companions: bool = True
+    variant: str | None = None
+
+    @property
+    def record(self) -> str:
+        """The name it is registered under."""
+        return self.variant or self.name
 
     def labels_of(self, values: list[Any], settings: RunSettings) -> LabelState:
         """The label state of training rows, under resolved settings."""
@@ -166,6 +176,26 @@ def _number_metrics(target: np.ndarray, values: np.ndarray) -> dict[str, Any]:
     return regression_metrics(target, values.reshape(-1))
 
 
+def _encode_nothing(values: list[Any], state: LabelState) -> np.ndarray:
+    return np.zeros(len(values), dtype=np.float32)
+
+
+def _no_row_loss(outputs_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) -> Tensor:
+    raise ValueError("retrieval has no loss of a single row; its head (towers) compares the rows of a batch")
+
+
+def _cosine_itself(outputs: np.ndarray, state: LabelState) -> np.ndarray:
+    return outputs.astype(np.float64)
+
+
+def _decode_cosine(outputs: np.ndarray, state: LabelState) -> list[Any]:
+    return [None if np.isnan(v) else float(v) for v in outputs[:, 0]]
+
+
+def _no_row_metrics(target: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
+    raise ValueError("retrieval is judged by ranking a gallery, not row by row")
+
+
 TASKS.add(
     "classification",
     Task(
@@ -193,5 +223,13 @@ TASKS.add(
         "matching", match_flag, "1 or 0 (true or false, yes or no)",
         lambda values: LabelState(classes=("0", "1")), _encode_classes, _class_loss, _softmax,
         _decode_classes, _class_metrics, "accuracy", True, modalities=2, selects="auroc",
+    ),
+)  # fmt: skip
+TASKS.add(
+    "retrieval",
+    Task(
+        "retrieval", lambda cell: 0.0, "two sides that belong together", lambda values: LabelState(), _encode_nothing,
+        _no_row_loss, _cosine_itself, _decode_cosine, _no_row_metrics, "mean_hit_rate", True,
+        output_kind="embeddings", needs_target=False, has_companions=False,
     ),
 )  # fmt: skip

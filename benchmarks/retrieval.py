@@ -1,0 +1,140 @@
+"""Retrieval on flickr8k-2k: hit rates of both directions on the 250 test photos, several seeds.
+
+Parts: the default; a plain linear InfoNCE pair written by hand on features of the same encoders; fewer training photos;
+each loss; hard negatives, hub correction and larger batches. Every setting was chosen on validation photos
+(docs/decisions/0010-retrieval.md); ``--rows val`` prints those instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import plait
+from measure import ROOT, quiet, spread, table
+from plait.data.coco import read_coco_folder
+from plait.data.schema import Modality
+from plait.data.table import Table
+from plait.evaluate.ranking import embedding_query_metrics
+from plait.prepare import load_inputs, prepare
+from plait.settings import EncoderSettings
+
+DEPTHS = (1, 5, 10)
+PARTS = {
+    "losses": {
+        "infonce, other captions left out": ["task.positives=own"],
+        "siglip": ["task.loss=siglip"],
+        "triplet": ["task.loss=triplet"],
+    },
+    "options": {
+        "no hub correction": ["task.hubs=false"],
+        "3 hard negatives a row drawn": ["train.hard_negatives=3"],
+        "batch of 2,048": ["train.batch_size=2048", "train.epochs=40"],
+    },
+    "image side": {"images of 224 px": ["encoders.image_size=224"]},
+}
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    base = Path(os.environ.get("PLAIT_TEST_DATA", ROOT / ".." / "shared" / "data"))
+    parser.add_argument("--data", type=Path, default=base / "flickr8k-2k")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", default="test", choices=("test", "val"))
+    parser.add_argument("--parts", default="default,plain,photos,losses,options,image side")
+    given = parser.parse_args()
+    if not given.data.exists():
+        sys.exit(f"no data at {given.data}; name its folder with --data")
+    whole = read_coco_folder(given.data, task="captions")
+    runs: dict[str, list[list[float]]] = {}
+    for part in given.parts.split(","):
+        if part == "plain":
+            runs["plain linear InfoNCE pair, by hand, 224 px"] = [
+                plain_pair(whole, seed, given.rows) for seed in range(given.seeds)
+            ]
+        elif part == "photos":
+            for photos in (500, 1000):
+                fewer = with_photos(whole, photos)
+                runs[f"default, {photos:,} training photos"] = [
+                    default(fewer, seed, given.rows, []) for seed in range(given.seeds)
+                ]
+        else:
+            for name, options in {"default": {"default": []}, **PARTS}[part].items():
+                runs[name] = [default(whole, seed, given.rows, options) for seed in range(given.seeds)]
+    head = [f"run, mean of {given.seeds} seeds (range), {given.rows}"]
+    head += [f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS]
+    table(
+        head, [[name, *(spread(list(column)) for column in zip(*seeds, strict=True))] for name, seeds in runs.items()]
+    )
+
+
+def default(rows: Table, seed: int, split: str, options: list[str]) -> list[float]:
+    """Hit rates of Plait's default with some settings changed: captions to images, then images to captions."""
+    fitted = plait.fit(
+        rows, task="retrieval", image="image", text="caption", group="image_id", split="split", seed=seed, set=options,
+        progress=quiet,
+    )  # fmt: skip
+    if split == "test":
+        found = {d["query"]: d["metrics"] for d in fitted.report["evaluation"]["directions"]}
+    else:
+        judged = fitted.evaluate(rows, rows="val")
+        found = {d["query"]: d["metrics"] for d in judged["evaluation"]["directions"]}
+    return [found[query][f"hit_rate@{k}"]["value"] for query in ("caption", "image") for k in DEPTHS]
+
+
+def with_photos(whole: Table, photos: int) -> Table:
+    """The table with the first so many training photos; val and test whole."""
+    split, names = whole.column("split"), whole.column("image_id")
+    kept = set(list(dict.fromkeys(n for n, s in zip(names, split, strict=True) if s == "train"))[:photos])
+    return whole.take([i for i, (n, s) in enumerate(zip(names, split, strict=True)) if s != "train" or n in kept])
+
+
+def plain_pair(whole: Table, seed: int, rows: str) -> list[float]:
+    """Two linear maps, in-batch InfoNCE, learned temperature, AdamW, ten epochs, the best on validation photos."""
+    modalities = (Modality("image", "image", ("image",)), Modality("caption", "text", ("caption",)))
+    inputs = load_inputs(modalities, EncoderSettings(image_size=224), with_tokens=False, max_pixels=64_000_000)
+    ready = prepare(whole, inputs)
+    index = ready.rows.index_NM
+    vectors = [ready.sources[m.name].take(index[:, i])["vector_BD"] for i, m in enumerate(modalities)]
+    split, group = np.array(whole.column("split")), np.unique(whole.column("image_id"), return_inverse=True)[1]
+    torch.manual_seed(seed)
+    maps = torch.nn.ModuleList(torch.nn.Linear(v.shape[1], 512) for v in vectors)
+    scale = torch.nn.Parameter(torch.tensor(1 / 0.07).log())
+    optimizer = torch.optim.AdamW([*maps.parameters(), scale], lr=1e-3)
+    train = torch.from_numpy(np.flatnonzero(split == "train"))
+
+    def judge(part: str) -> list[float]:
+        places = np.flatnonzero(split == part)
+        with torch.no_grad():
+            image, caption = (m(v[places]).numpy() for m, v in zip(maps, vectors, strict=True))
+        first = np.sort(np.unique(group[places], return_index=True)[1])
+        there = embedding_query_metrics(caption, image[first], group[places], group[places][first])
+        back = embedding_query_metrics(image[first], caption, group[places][first], group[places])
+        return [float(found[f"hit_rate@{k}"].mean()) for found in (there, back) for k in DEPTHS]
+
+    best: tuple[float, list[float]] = (0.0, [])
+    for _ in range(10):
+        for batch in train[torch.randperm(len(train))].split(256):
+            left, right = (
+                torch.nn.functional.normalize(m(v[batch]), dim=1) for m, v in zip(maps, vectors, strict=True)
+            )
+            logits = scale.exp().clamp(max=100) * left @ right.T
+            truth = torch.arange(len(batch))
+            loss = torch.nn.functional.cross_entropy(logits, truth) + torch.nn.functional.cross_entropy(logits.T, truth)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        chosen = sum(judge("val"))
+        if chosen > best[0]:
+            best = (chosen, judge(rows))
+    return best[1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Ready vectors out of table cells: features that someone computed before, one vector a row or a sequence of them.
+
+In: a list of numbers, a list of equally long lists, a numpy array, JSON text of either, or the path of a ``.npy``
+or ``.npz`` file. Out: a float32 array [D] or [T, D]. What cannot be used is a
+:class:`~plait.data.media.CellError`; nothing is filled and nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plait.data.media import CellError, is_file, read_media, resolve
+
+ARRAY_SUFFIXES = (".npy", ".npz")
+_SAMPLE = 100
+
+
+def read_vector(cell: object, root: Path | None = None) -> np.ndarray[Any, Any] | None:
+    """The vector of one cell, float32 [D], or a sequence of them [T, D]; None where the cell is empty.
+
+    Raises:
+        CellError: No numbers, NaN or infinity among them, rows of different lengths, or more than two dimensions.
+
+    Example:
+        >>> read_vector("[[1, 2], [3, 4]]").tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+    """
+    if cell is None or (isinstance(cell, float) and cell != cell) or (isinstance(cell, str) and not cell.strip()):
+        return None
+    if isinstance(cell, str):
+        return _checked(_from_text(cell, root))
+    if isinstance(cell, np.ndarray | list | tuple):
+        return _checked(cell)
+    raise CellError(f"expected a list of numbers, got {type(cell).__name__}")
+
+
+def usual_width(cells: Iterable[object], root: Path | None = None) -> int:
+    """The width that most of the first hundred vectors have; 1 where none can be read.
+
+    Example:
+        >>> usual_width([[1.0, 2.0], None, [1.0], [3.0, 4.0]])
+        2
+    """
+    widths: Counter[int] = Counter()
+    for cell in cells:
+        with contextlib.suppress(CellError):
+            vector = read_vector(cell, root)
+            if vector is not None:
+                widths[vector.shape[-1]] += 1
+        if widths.total() == _SAMPLE:
+            break
+    return widths.most_common(1)[0][0] if widths else 1
+
+
+def looks_like_vector(text: str) -> bool:
+    """Whether a text reads like a JSON list of numbers, or like the path of a numpy file."""
+    text = text.strip()
+    if text.lower().endswith(ARRAY_SUFFIXES):
+        return True
+    if not (text.startswith("[") and text.endswith("]")):
+        return False
+    try:
+        return read_vector(text) is not None
+    except CellError:
+        return False
+
+
+def _from_text(text: str, root: Path | None) -> Any:
+    stripped = text.strip()
+    if stripped.startswith("["):
+        try:
+            return json.loads(stripped)
+        except (ValueError, RecursionError) as error:
+            raise CellError(f"broken JSON ({str(error)[:120]}); expected a list of numbers") from error
+    if not stripped.lower().endswith(ARRAY_SUFFIXES):
+        raise CellError(f"expected a JSON list of numbers or the path of a .npy or .npz file, got {text[:40]!r}")
+    if not is_file(resolve(stripped, root)):
+        raise CellError(f"no such file: {stripped!r}")
+    return load_array(read_media(stripped, root), stripped)
+
+
+def load_array(data: bytes, name: str) -> np.ndarray[Any, Any]:
+    """The one array of a ``.npy`` or ``.npz`` file.
+
+    Raises:
+        CellError: Another format, pickled objects, or an archive with more than one array.
+    """
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        names = list(loaded.files)
+        if len(names) != 1:
+            raise CellError(f"{name!r} holds {len(names)} arrays ({', '.join(names[:4])}); expected one")
+        array: np.ndarray[Any, Any] = loaded[names[0]]
+        return array
+    except CellError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise CellError(f"{name!r} is no numpy file of numbers ({' '.join(str(error).split())[:120]})") from error
+
+
+def _checked(values: Any) -> np.ndarray[Any, Any] | None:
+    if len(values) == 0:
+        raise CellError("the list is empty; leave the cell empty where there is no vector")
+    try:
+        array = np.asarray(values)
+        if array.dtype == object:  # a missing value inside, or rows of different lengths
+            array = np.asarray(_nested(values), dtype=np.float64)
+    except ValueError as error:
+        raise CellError(f"not a list of numbers, nor of equally long lists of numbers ({str(error)[:80]})") from error
+    if array.dtype.kind not in "fiub":
+        raise CellError(f"holds {array.dtype} values; expected numbers")
+    if array.ndim not in (1, 2) or array.size == 0:
+        raise CellError(f"has the shape {list(array.shape)}; expected [D] numbers or [T, D], a sequence of vectors")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32)
+    num_bad = int(array.size - np.isfinite(array).sum())
+    if num_bad:
+        raise CellError(f"{num_bad:,} of {array.size:,} numbers are missing, NaN, infinite or beyond float32")
+    return array
+
+
+def _nested(values: Any) -> Any:
+    """Lists with NaN in the place of None."""
+    if values is None:
+        return float("nan")
+    if isinstance(values, list | tuple):
+        return [_nested(v) for v in values]
+    if isinstance(values, np.ndarray):
+        return values.tolist()
+    if isinstance(values, str | bytes):
+        raise ValueError(f"holds the text {str(values)[:20]!r}")
+    return values

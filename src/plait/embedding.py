@@ -1,0 +1,259 @@
+"""Embeddings: each modality of a row as a unit vector of one space, and the hash of everything that decides it.
+
+In: a model whose fusion hands out unit vectors, and rows. Out: arrays. Used to choose the epoch, to judge, to mine hard
+negatives and to build an index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from plait.batches import RowBatches
+from plait.data.schema import Modality
+from plait.data.table import BadRow, Table, read_table
+from plait.model import PlaitModel
+from plait.prepare import Inputs, add_tabular, prepare
+from plait.registry import unknown_name
+from plait.rows import bad_rows_message
+from plait.settings import BAD_ROW_POLICIES
+
+Progress = Callable[[int, int, str], None]
+ROWS_AT_ONCE = 512
+
+
+class Embeds:
+    """What a fitted model can do whose modalities lie in one space: give vectors, and classify by words.
+
+    Attributes:
+        model: The network.
+        inputs: Processors and frozen encoders.
+    """
+
+    model: PlaitModel
+    inputs: Inputs
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities in model order: name, kind and columns."""
+        return self.inputs.modalities
+
+    @property
+    def dim(self) -> int:
+        """Width of the shared space of a model that embeds."""
+        _check_embeds(self)
+        return int(cast(Any, self.model.head).dim)
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over everything that decides a vector: weights, frozen encoders, processors."""
+        return embedding_fingerprint(self.model, self.inputs)
+
+    def embed(
+        self, table: Any, modality: str, *, on_bad_row: str = "missing", progress: Progress | None = None
+    ) -> tuple[np.ndarray, list[BadRow]]:
+        """Unit vectors of one modality of every row, to search or to index.
+
+        Args:
+            table: Anything ``read_table`` takes; only the column of this modality is read.
+            modality: Its name.
+            on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
+            progress: Called with (done, total, what).
+
+        Returns:
+            Vectors [N, D] float32, zeros where a cell is empty or unreadable; and the unreadable cells, each with
+            the position of its row in the table.
+
+        Raises:
+            ValueError: The model does not embed (it was trained for another task), no such modality or column, or a
+                bad row under "error".
+        """
+        return embed_modality(self, read_table(table), modality, on_bad_row, progress)
+
+    def classify(
+        self, images: Any, labels: Sequence[str], *, template: str = "a photo of a {}", image: str | None = None,
+        text: str | None = None, on_bad_row: str = "missing", progress: Progress | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """Zero-shot classification: which of these words tells best what each picture shows.
+
+        Args:
+            images: A table with the model's image column.
+            labels: Names of the classes, two or more.
+            template: The sentence a name is put into, at ``{}``.
+            image: Modality to classify; None: the first image one.
+            text: Modality that reads the sentences; None: the first text one.
+            on_bad_row: As for :meth:`embed`.
+            progress: Called with (done, total, what).
+
+        Returns:
+            Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without a picture.
+
+        Raises:
+            ValueError: No picture or text side, fewer than two labels, a template without ``{}``, or as ``embed``.
+        """
+        return classify_by_text(self, images, labels, template, image, text, on_bad_row, progress)
+
+
+def embed_rows(
+    model: PlaitModel, rows: RowBatches, *, progress: Progress | None = None, what: str = "embedding"
+) -> np.ndarray:
+    """Unit vectors of every modality of every row [N, M, D], float32; zeros where a modality is missing.
+
+    Args:
+        model: A model that embeds; its training mode is restored.
+        rows: The rows.
+        progress: Called with rows done, rows in all and ``what``.
+        what: What to call the work.
+
+    Raises:
+        ValueError: A vector is not finite.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.train(False)
+    parts = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                batch = rows.__getitems__(list(range(start, min(start + ROWS_AT_ONCE, len(rows)))))
+                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+                present = batch["present"].to(device)
+                fused = model.fusion(model.encode(inputs, present), present)
+                parts.append(cast(Any, model.head).embed(fused, present).float().cpu().numpy())
+                if progress is not None:
+                    progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
+    finally:
+        model.train(was_training)
+    if not parts:
+        return np.zeros((0, len(model.config.modality_names), int(cast(Any, model.head).dim)), dtype=np.float32)
+    unit_NMD = np.concatenate(parts)
+    strange = int((~np.isfinite(unit_NMD)).any(axis=(1, 2)).sum())
+    if strange:
+        raise ValueError(f"the model gives vectors that are not finite for {strange} of {len(unit_NMD)} rows")
+    return unit_NMD
+
+
+def embedding_fingerprint(model: PlaitModel, inputs: Inputs) -> str:
+    """sha256 over all that decides a vector: the network's weights, frozen encoders and processors."""
+    digest = hashlib.sha256()
+    facts: dict[str, Any] = {
+        m.name: [
+            m.kind,
+            inputs.frozen[m.name].fingerprint if m.name in inputs.frozen else None,
+            inputs.processors[m.name].fingerprint,
+        ]
+        for m in inputs.modalities
+    }
+    facts["fusion"] = model.config.fusion
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    state = model.state_dict()
+    for key in sorted(state):
+        tensor = state[key].detach().to("cpu").contiguous()
+        digest.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def embed_modality(
+    fitted: Embeds, table: Table, modality: str, on_bad_row: str, progress: Progress | None = None
+) -> tuple[np.ndarray, list[BadRow]]:
+    """Unit vectors of one modality of every row, and the cells that cannot be read; see ``Plait.embed``."""
+    if on_bad_row not in BAD_ROW_POLICIES:
+        raise ValueError(unknown_name("on_bad_row", on_bad_row, list(BAD_ROW_POLICIES)))
+    _check_embeds(fitted)
+    named = {m.name: m for m in fitted.inputs.modalities}
+    if modality not in named:
+        raise ValueError(unknown_name("modality", modality, list(named)))
+    wanted = named[modality]
+    if not set(wanted.columns) & set(table.column_names):
+        raise ValueError(
+            f"{table.source} has no column {wanted.columns[0]!r}, which {modality!r} is read from; it has "
+            f"{', '.join(table.column_names)}"
+        )
+    alone = replace(
+        fitted.inputs,
+        modalities=(wanted,),
+        processors={modality: fitted.inputs.processors[modality]},
+        frozen={n: e for n, e in fitted.inputs.frozen.items() if n == modality},
+    )
+    prepared = prepare(table, alone, progress=progress)
+    add_tabular(prepared, alone)
+    if on_bad_row == "error" and (prepared.rows.bad or table.bad_rows):
+        raise ValueError(bad_rows_message(prepared.rows.bad, table))
+    rows = RowBatches(prepared.sources, prepared.rows.index_NM)
+    place = list(named).index(modality)
+    return embed_side(fitted.model, rows, place, progress=progress), prepared.rows.bad
+
+
+def embed_side(model: PlaitModel, rows: RowBatches, place: int, *, progress: Progress | None = None) -> np.ndarray:
+    """Unit vectors [N, D] of rows that hold one modality of the model only, the one at ``place``.
+
+    Args:
+        model: A model that embeds.
+        rows: Rows of that modality alone.
+        place: Its number in the model.
+        progress: Called with (done, total, what).
+    """
+    names = model.config.modality_names
+    index_NM = np.full((len(rows), len(names)), -1, dtype=np.int64)
+    index_NM[:, place] = rows.index_NM[:, 0]
+    filled = {n: rows.sources[n] if n == names[place] else _Absent(model, i) for i, n in enumerate(names)}
+    return embed_rows(model, RowBatches(filled, index_NM), progress=progress)[:, place]
+
+
+class _Absent:
+    """Stands for a modality that no row has: encoded zeros, which the model masks."""
+
+    def __init__(self, model: PlaitModel, number: int) -> None:
+        self.width = int(model.config.modalities[number]["vector_dim"])
+
+    def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
+        """Zeros."""
+        return {"vector_BD": torch.zeros(len(index_B), self.width)}
+
+
+def classify_by_text(
+    fitted: Embeds, images: Any, labels: Sequence[str], template: str, image: str | None, text: str | None,
+    on_bad_row: str, progress: Progress | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Probabilities [N, C] of labels that are put into a sentence; see ``Plait.classify``."""
+    _check_embeds(fitted)
+    names = [str(label) for label in labels]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ValueError(f"labels must be two or more different names, got {names}")
+    if template.count("{}") != 1:
+        raise ValueError(
+            f"the template needs {{}} once, where the label goes, such as 'a photo of a {{}}'; got {template!r}"
+        )
+    picture, words = _side(fitted, "image", image), _side(fitted, "text", text)
+    shown_ND, _ = embed_modality(fitted, read_table(images), picture.name, on_bad_row, progress)
+    prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
+    told_CD, _ = embed_modality(fitted, prompts, words.name, "error")
+    head = cast(Any, fitted.model.head)
+    scale = float(head.scale.detach()) * head.stretch
+    logits_NC = torch.from_numpy(scale * shown_ND.astype(np.float64) @ told_CD.astype(np.float64).T)
+    probability_NC = torch.softmax(logits_NC, dim=1).numpy()
+    probability_NC[~shown_ND.any(1)] = np.nan
+    return probability_NC
+
+
+def _side(fitted: Embeds, kind: str, name: str | None) -> Any:
+    chosen = [m for m in fitted.inputs.modalities if m.kind == kind and name in (None, m.name)]
+    if not chosen:
+        there = ", ".join(f"{m.name} ({m.kind})" for m in fitted.inputs.modalities)
+        raise ValueError(f"this model has no {kind} modality{f' {name!r}' if name else ''}; it has {there}")
+    return chosen[0]
+
+
+def _check_embeds(fitted: Embeds) -> None:
+    if fitted.model.task.output_kind != "embeddings":
+        raise ValueError(
+            f"this model was trained for {fitted.model.task.name} and its vectors are not made for searching; train "
+            "one with plait fit ... --task retrieval"
+        )

@@ -1,0 +1,24 @@
+"""The vector index: build it from a model and a source, search it, keep it up to date, judge it."""
+
+from __future__ import annotations
+
+from plait.index.build import build_index
+from plait.index.embedder import Embedder
+from plait.index.exact import TopK, top_k
+from plait.index.hit import Hit
+from plait.index.index import Index, open_index
+from plait.index.intake import Intake
+from plait.index.manifest import DamagedIndexError, IndexFolderError
+
+__all__ = [
+    "DamagedIndexError",
+    "Embedder",
+    "Hit",
+    "Index",
+    "IndexFolderError",
+    "Intake",
+    "TopK",
+    "build_index",
+    "open_index",
+    "top_k",
+]

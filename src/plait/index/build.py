@@ -1,0 +1,106 @@
+"""Building an index: a new folder, or the one whose build was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from plait.index.backends import BACKENDS
+from plait.index.embedder import check_model, load_embedder, pick_modality
+from plait.index.index import Index
+from plait.index.intake import BLOCK, Intake
+from plait.index.lock import write_lock, write_message
+from plait.index.manifest import NAME, IndexFolderError, Manifest, read_manifest, write_manifest
+from plait.index.source import read_source
+from plait.index.storage import Change
+
+Progress = Callable[[int, int, str], None]
+
+
+def build_index(
+    model: Any,
+    source: Any,
+    output: str | Path,
+    *,
+    modality: str | None = None,
+    backend: str = "exact",
+    uri: str | None = None,
+    on_bad_row: str = "skip",
+    block: int = BLOCK,
+    progress: Progress | None = None,
+    **reading: Any,
+) -> tuple[Index, Intake]:
+    """Build an index, or go on with a build that was stopped.
+
+    Args:
+        model: A retrieval model or its folder.
+        source: A folder of files, a table, or a COCO folder or captions file.
+        output: Folder of the index.
+        modality: What of each row is embedded; by default the image side.
+        backend: "exact", or "lance" (``pip install plait[lance]``).
+        uri: With LanceDB, where its table lies (``s3://...``); by default in the folder.
+        on_bad_row: "skip" (left out, listed, counted) or "error".
+        block: Rows a commit.
+        progress: Called with (done, total, what).
+        reading: id, column, prefix, format, encoding, annotations; see :func:`plait.index.source.read_source`.
+
+    Returns:
+        The index, and what became of the rows.
+
+    Raises:
+        ValueError: A model that does not embed, another model, source or modality than the index has, a folder
+            that holds other files.
+        IndexFolderError: The folder cannot be written, or another process writes.
+    """
+    folder = Path(output)
+    BACKENDS.get(backend)  # a wrong name is told before the model is loaded
+    if uri is not None and backend != "lance":
+        raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
+    embedder = load_embedder(model)
+    chosen = pick_modality(embedder, modality, "image")
+    there = read_manifest(folder) if (folder / NAME).is_file() else None
+    if there is not None:
+        check_model(embedder, there, model, folder)
+        if there.modality != chosen and modality is not None:
+            raise ValueError(f"{folder} indexes {there.modality.name!r}, not {chosen.name!r}; choose another --output")
+        if there.backend != backend:
+            raise ValueError(f"{folder} has the backend {there.backend!r}, not {backend!r}; choose another --output")
+        chosen = there.modality
+    made = read_source(source, chosen, **reading)
+    _prepare(folder, is_new=there is None)
+    with write_lock(folder):
+        if not (folder / NAME).is_file():
+            hint = str(Path(model).absolute()) if isinstance(model, str | Path) else None
+            start = Manifest(embedder.fingerprint, hint, chosen, embedder.dim, backend, uri)
+            try:
+                write_manifest(folder, start)
+            except OSError as error:
+                raise IndexFolderError(write_message(folder, error)) from error
+    index = Index(folder, model)
+    index.use(embedder)
+    known = [fact.source for fact in index.manifest.sources]
+    if known and made.source not in known:
+        raise ValueError(
+            f"{folder} was built from {known[0]}; type plait index add {folder} SOURCE for a further source"
+        )
+    with index.writing():
+        number = index.number_of(made.source) or 0
+        report = index.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+    if isinstance(model, str | Path) and index.manifest.model is None:
+        with index.writing():
+            index.storage.commit(Change(), replace(index.manifest, model=str(Path(model).absolute())))
+    return index, report
+
+
+def _prepare(folder: Path, *, is_new: bool) -> None:
+    """Make the folder; one that holds something else is refused."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise IndexFolderError(write_message(folder, error)) from error
+    ours = ("lock", "tmp-", "lance")
+    strange = sorted(path.name for path in folder.iterdir() if not path.name.startswith(ours))
+    if is_new and strange:
+        raise ValueError(f"{folder} holds other files ({strange[0]} for one) and no index; choose another --output")

@@ -1,0 +1,240 @@
+"""Filters over metadata: a small language, read by a parser of our own and run by Arrow; nothing is ever evaluated.
+
+    label = 'dog' and year >= 2020
+    not (split in ('val', 'test')) or caption contains 'snow'
+    price is not null
+
+Comparisons are ``= != < <= > >=``, ``in (...)``, ``not in (...)``, ``is null``, ``is not null``, and for text
+``contains``, ``starts with`` and ``like`` (``%`` and ``_``). In a column of lists, ``=``, ``in`` and ``contains`` ask
+whether any element fits. A column whose name is no plain word stands in double quotes; text stands in single quotes,
+a quote inside doubled. As in SQL, a missing value fits no comparison. Columns ``id`` and ``key`` stand for the item's
+own where the metadata has no such column.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from plait.registry import unknown_name
+
+Mask = Any  # a boolean Arrow array, with nulls where the answer is unknown
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.]))
+    |'(?P<text>(?:[^']|'')*)'|"(?P<column>(?:[^"]|"")*)"
+    |(?P<mark><=|>=|!=|<>|==|=|<|>|\(|\)|,)|(?P<word>[^\W\d]\w*))""",
+    re.VERBOSE,
+)
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+    "=": pc.equal, "==": pc.equal, "!=": pc.not_equal, "<>": pc.not_equal,
+    "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+}  # fmt: skip
+_DEEPEST = 100
+_HELP = "expected something such as: label = 'dog' and year >= 2020"
+
+
+def matches(items: pa.Table, expression: str) -> np.ndarray:
+    """Which rows fit a filter, bool [N].
+
+    Raises:
+        ValueError: The expression cannot be read, names no column, or compares what cannot be compared.
+
+    Example:
+        >>> matches(pa.table({"year": [2019, 2021, None]}), "year > 2019 or year is null").tolist()
+        [False, True, True]
+    """
+    parser = _Parser(items, expression)
+    mask = parser.either(0)
+    if parser.kind is not None:
+        raise parser.fault("the expression goes on after its end")
+    if isinstance(mask, pa.ChunkedArray):
+        mask = mask.combine_chunks()
+    found: np.ndarray = pc.fill_null(mask, False).to_numpy(zero_copy_only=False).astype(bool)
+    return found
+
+
+class _Parser:
+    """Reads from left to right and computes while it reads; one token of sight."""
+
+    def __init__(self, items: pa.Table, expression: str) -> None:
+        self.items, self.expression, self.end = items, expression, 0
+        self.kind: str | None = None
+        self.value: str = ""
+        self.start = 0
+        self.step()
+        if self.kind is None:
+            raise ValueError(f"the filter is empty; {_HELP}")
+
+    def fault(self, reason: str) -> ValueError:
+        return ValueError(f"the filter {self.expression!r} cannot be read at {self.start}: {reason}; {_HELP}")
+
+    def step(self) -> tuple[str | None, str]:
+        """Take the token in sight and look at the next."""
+        taken = self.kind, self.value
+        rest = self.expression[self.end :]
+        self.start = self.end + len(rest) - len(rest.lstrip())
+        if not rest.strip():
+            self.kind, self.value = None, ""
+            return taken
+        found = _TOKEN.match(self.expression, self.end)
+        if found is None:
+            raise self.fault(f"{rest.strip()[:12]!r} is no word, number, 'text' or comparison")
+        self.kind, self.end = found.lastgroup, found.end()
+        self.value = found.group(self.kind or 0)
+        return taken
+
+    def sees(self, *words: str) -> bool:
+        """Whether a keyword or a mark is in sight."""
+        return self.kind in ("word", "mark") and self.value.lower() in words
+
+    def need(self, mark: str) -> None:
+        if not self.sees(mark):
+            raise self.fault(f"{mark!r} is missing")
+        self.step()
+
+    def either(self, depth: int) -> Mask:
+        left = self.both(depth)
+        while self.sees("or"):
+            self.step()
+            left = pc.or_kleene(left, self.both(depth))
+        return left
+
+    def both(self, depth: int) -> Mask:
+        left = self.single(depth)
+        while self.sees("and"):
+            self.step()
+            left = pc.and_kleene(left, self.single(depth))
+        return left
+
+    def single(self, depth: int) -> Mask:
+        if depth > _DEEPEST:
+            raise self.fault(f"it is nested more than {_DEEPEST} deep")
+        if self.sees("not"):
+            self.step()
+            return pc.invert(self.single(depth + 1))
+        if self.sees("("):
+            self.step()
+            inner = self.either(depth + 1)
+            self.need(")")
+            return inner
+        return self.comparison()
+
+    def comparison(self) -> Mask:
+        if self.kind not in ("word", "column"):
+            raise self.fault("a column is expected here")
+        kind, name = self.step()
+        column = self.column(name.replace('""', '"') if kind == "column" else name)
+        try:
+            return self.compared(name, column)
+        except (pa.ArrowException, TypeError) as error:
+            raise ValueError(
+                f"the filter {self.expression!r} compares column {name!r} ({column.type}) with another type: {error}"
+            ) from error
+
+    def compared(self, name: str, column: pa.ChunkedArray) -> Mask:
+        if self.sees("is"):
+            self.step()
+            negated = self.sees("not")
+            if negated:
+                self.step()
+            self.need("null")
+            return pc.is_valid(column) if negated else pc.is_null(column)
+        negated = self.sees("not")
+        if negated:
+            self.step()
+        if self.sees("in"):
+            self.step()
+            mask = _any_of(column, self.listed())
+        elif self.sees("contains"):
+            self.step()
+            mask = _contains(column, self.literal())
+        elif self.sees("starts"):
+            self.step()
+            self.need("with")
+            mask = pc.starts_with(column, str(self.literal()))
+        elif self.sees("like"):
+            self.step()
+            mask = pc.match_like(column, str(self.literal()))
+        elif self.kind == "mark" and self.value in _COMPARE and not negated:
+            compare = _COMPARE[self.step()[1]]
+            value = self.literal()
+            if _is_list(column.type) and compare is pc.equal:
+                return _any_of(column, [value])
+            return compare(column, _scalar(value, column.type))
+        else:
+            raise self.fault(f"a comparison of {name!r} is expected here (= != < <= > >= in contains like is null)")
+        return pc.invert(mask) if negated else mask
+
+    def listed(self) -> list[Any]:
+        self.need("(")
+        values = [self.literal()]
+        while self.sees(","):
+            self.step()
+            values.append(self.literal())
+        self.need(")")
+        return values
+
+    def literal(self) -> Any:
+        if self.kind == "text":
+            return self.step()[1].replace("''", "'")
+        if self.kind == "number":
+            text = self.step()[1]
+            return float(text) if re.search(r"[.eE]", text) else int(text)
+        if self.sees("true", "false"):
+            return self.step()[1].lower() == "true"
+        raise self.fault("a number, 'text', true or false is expected here (text stands in single quotes)")
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        names = self.items.column_names
+        place = name if name in names else f"_{name}" if f"_{name}" in names else None
+        if place is None:
+            shown = [n.removeprefix("_") if n in ("_id", "_key") else n for n in names]
+            raise ValueError(unknown_name("column", name, [n for n in shown if not n.startswith("_")]))
+        return self.items.column(place)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
+def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
+    """The value for comparing with a column: whole numbers may meet broken ones, text may not meet numbers."""
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if isinstance(value, bool) != pa.types.is_boolean(kind):
+        raise TypeError(f"{value!r} is no {kind}")
+    if isinstance(value, str) == is_text or pa.types.is_temporal(kind):
+        return pa.scalar(value, kind) if is_text or pa.types.is_temporal(kind) else pa.scalar(value)
+    raise TypeError(f"{value!r} is no {kind}" + ("; text stands in single quotes" if is_text else ""))
+
+
+def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:
+    if not _is_list(column.type):
+        mask = None
+        for value in values:
+            equal = pc.equal(column, _scalar(value, column.type))
+            mask = equal if mask is None else pc.or_kleene(mask, equal)
+        return mask
+    return _any_element(column, lambda flat: _any_of(flat, values))
+
+
+def _contains(column: pa.ChunkedArray, value: Any) -> Mask:
+    if _is_list(column.type):
+        return _any_element(column, lambda flat: _contains(flat, value))
+    if not isinstance(value, str):
+        raise TypeError(f"contains looks for text, not for {value!r}")
+    return pc.match_substring(column, value, ignore_case=True)
+
+
+def _any_element(column: pa.ChunkedArray, test: Callable[[pa.Array], Mask]) -> Mask:
+    """Whether any element of each list fits; null where the list is missing."""
+    lists = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    fits = pc.fill_null(test(pc.list_flatten(lists)), False).to_numpy(zero_copy_only=False).astype(bool)
+    parents = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
+    found = np.zeros(len(lists), dtype=bool)
+    found[parents[fits]] = True
+    return pa.array(found, mask=pc.is_null(lists).to_numpy(zero_copy_only=False))

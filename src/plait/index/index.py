@@ -1,0 +1,297 @@
+"""An index: embedded items that can be searched, added to, updated and judged.
+
+The index remembers the fingerprint of the model that made its vectors. Another model's queries would give scores
+without meaning, so they are refused. Opening and searching take no lock; whatever writes holds the folder's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plait.index.backends import BACKENDS
+from plait.index.embedder import Embedder, check_model, load_embedder
+from plait.index.folder import FolderStorage
+from plait.index.hit import Hit, hits_of
+from plait.index.intake import BLOCK, Intake
+from plait.index.intake import take_in as intake
+from plait.index.lock import write_lock
+from plait.index.manifest import Manifest, read_manifest
+from plait.index.query import query_vector
+from plait.index.source import IndexSource, read_source
+from plait.index.storage import Change
+
+Progress = Callable[[int, int, str], None]
+MANY_SEGMENTS = 64  # a build that leaves more is compacted at its end
+DEFAULT_K = 12
+
+
+class Index:
+    """An open index; get one from :func:`open_index` or :func:`build_index`.
+
+    Attributes:
+        folder: Where it lies.
+        storage: What keeps its items.
+    """
+
+    def __init__(self, folder: Path, model: Any = None) -> None:
+        self.folder = folder
+        self.storage = BACKENDS.get(read_manifest(folder).backend)(folder)
+        self._given, self._embedder = model, None
+
+    def __len__(self) -> int:
+        return len(self.storage)
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the index is."""
+        return self.storage.manifest
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model, loaded on first use.
+
+        Raises:
+            ValueError: It is another model than the one that built the index, or none is known.
+        """
+        if self._embedder is None:
+            given = self._given if self._given is not None else self.manifest.model
+            if given is None:
+                raise ValueError(f"the index {self.folder} does not know where its model lies; name it with --model")
+            if self._given is None and not Path(given).is_dir():
+                raise ValueError(f"the model of the index {self.folder} is no longer at {given}; name it with --model")
+            self._embedder = check_model(load_embedder(given), self.manifest, given, self.folder)
+        return self._embedder
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        image: Any = None,
+        k: int = DEFAULT_K,
+        where: str | None = None,
+        weight: float = 0.5,
+        device: str = "cpu",
+        text_modality: str | None = None,
+        image_modality: str | None = None,
+    ) -> list[Hit]:
+        """The k contents nearest to a text, a picture, or both.
+
+        Args:
+            text: In words.
+            image: A path or bytes.
+            k: How many hits; a smaller index gives all it has.
+            where: Filter over metadata (:mod:`plait.index.filter`; with LanceDB its SQL).
+            weight: With both, the share of the text, 0 to 1.
+            device: Where scores are computed.
+            text_modality: Which text modality of the model, where it has several.
+            image_modality: Which image modality of the model.
+
+        Raises:
+            ValueError: No query, one that cannot be embedded, a filter that cannot be read, or another model.
+        """
+        vector = query_vector(
+            self.embedder, text=text, image=image, weight=weight, text_modality=text_modality,
+            image_modality=image_modality,
+        )  # fmt: skip
+        return self.search_vectors(vector[None], k=k, where=where, device=device)[0]
+
+    def search_vectors(
+        self, queries_QD: np.ndarray, *, k: int = DEFAULT_K, where: str | None = None, device: str = "cpu"
+    ) -> list[list[Hit]]:
+        """The k best contents for each of many query vectors [Q, D]; see :meth:`search`.
+
+        Raises:
+            ValueError: Another width than the index has, or k below 1.
+        """
+        queries = np.asarray(queries_QD, dtype=np.float32)
+        if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
+            raise ValueError(f"the queries are {queries.shape}; this index needs [Q, {self.manifest.dim}]")
+        if k < 1:
+            raise ValueError(f"k is {k}; expected 1 or more hits")
+        if not len(self):
+            return [[] for _ in queries]
+        return [hits_of(found, self.manifest) for found in self.storage.search(queries, k, where, device)]
+
+    def add(self, source: Any, *, progress: Progress | None = None, on_bad_row: str = "skip", block: int = BLOCK,
+            prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
+        """Add a further source; rows that are in the index already are passed over.
+
+        Raises:
+            ValueError: As :func:`build_index`, or an id that stands for another content.
+            IndexFolderError: The folder cannot be written, or another process writes.
+        """
+        made = read_source(source, self.manifest.modality, prefix=prefix, **reading)
+        with self.writing():
+            number = self.number_of(made.source)
+            number = len(self.manifest.sources) if number is None else number
+            return self.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+
+    def update(self, source: Any, *, prune: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
+               block: int = BLOCK, **reading: Any) -> Intake:  # fmt: skip
+        """Go through a source again: new rows are added, changed contents embedded anew, changed metadata replaced.
+
+        Args:
+            source: A source that is in the index.
+            prune: Delete items that came from it and that it no longer has.
+            progress: Called with (done, total, what).
+            on_bad_row: "skip" or "error"; an item whose row cannot be read now stays as it was.
+            block: Rows a commit.
+            reading: As in :func:`build_index`: id, format, encoding, annotations.
+
+        Raises:
+            ValueError: The index was not built from that source.
+        """
+        shown = (
+            str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
+        )
+        number = self.number_of(shown)
+        if number is None:
+            known = ", ".join(fact.source for fact in self.manifest.sources) or "none"
+            raise ValueError(f"{shown} is no source of this index; known: {known}. Type plait index add for a new one")
+        fact = self.manifest.sources[number]
+        reading = {"column": fact.column, "prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
+        made = read_source(source, self.manifest.modality, **reading)
+        with self.writing():
+            return self.take_in(
+                made, number, is_update=True, prune=prune, progress=progress, on_bad_row=on_bad_row, block=block
+            )
+
+    def delete(self, ids: Sequence[str] | str = (), *, where: str | None = None) -> int:
+        """Delete items by id or by a filter; returns how many went.
+
+        Raises:
+            ValueError: An id that is not there (nothing is deleted then), or nothing named.
+        """
+        ids = [ids] if isinstance(ids, str) else list(ids)
+        if not ids and where is None:
+            raise ValueError("nothing is named to delete; give --id ID, or --where with a filter")
+        with self.writing():
+            known = self.storage.known()
+            unknown = [name for name in ids if name not in known]
+            if unknown:
+                raise ValueError(
+                    f"{len(unknown)} ids are not in the index, {unknown[0]!r} for one; nothing was deleted"
+                )
+            doomed = dict.fromkeys([*ids, *(self.storage.where(where) if where is not None and len(self) else [])])
+            if doomed:
+                self.storage.commit(Change(delete=list(doomed)), self.manifest)
+        return len(doomed)
+
+    def compact(self) -> None:
+        """Give back the room of deleted items and merge small files."""
+        with self.writing():
+            self.storage.compact()
+
+    def build_ann(self, kind: str = "ivf_pq", **settings: Any) -> None:
+        """Make an approximate index; see :meth:`plait.index.lance.LanceStorage.build_ann`.
+
+        Raises:
+            ValueError: The backend is not "lance", no such kind, or too few items.
+        """
+        if not hasattr(self.storage, "build_ann"):
+            raise ValueError(
+                "this index searches exactly; an approximate one needs plait index build ... --backend lance"
+            )
+        with self.writing():
+            self.storage.build_ann(kind, **settings)
+
+    def near_duplicates(self, threshold: float = 0.95, *, progress: Progress | None = None) -> Any:
+        """Groups of contents that are alike; see :func:`plait.index.duplicates.near_duplicates`."""
+        from plait.index.duplicates import near_duplicates
+
+        return near_duplicates(self.storage.view(), threshold, progress=progress)
+
+    def knn(
+        self, label: str, *, k: int = 10, table: Any = None, progress: Progress | None = None, **reading: Any
+    ) -> Any:
+        """How well neighbours tell a label; see :func:`plait.index.knn.knn_leave_one_out`.
+
+        Args:
+            label: Metadata column with the labels.
+            k: How many neighbours vote.
+            table: A labelled source to judge on; None leaves out one of the index's own contents at a time.
+            progress: Called with (done, total, what).
+            reading: For ``table``, as in :func:`build_index`.
+        """
+        from plait.index.knn import knn_leave_one_out, knn_on_table
+
+        if table is None:
+            return knn_leave_one_out(self.storage.view(), label, k, progress=progress)
+        made = read_source(table, self.manifest.modality, **reading)
+        return knn_on_table(self.storage.view(), self.embedder, self.manifest.modality, made, label, k)
+
+    def zero_shot(self, label: str, *, template: str = "{}", text_modality: str | None = None) -> Any:
+        """How well the names of the labels, as texts, tell the items apart; see :func:`plait.index.knn.zero_shot`."""
+        from plait.index.knn import zero_shot
+
+        return zero_shot(self.storage.view(), self.embedder, label, template, text_modality)
+
+    def probe(self, label: str, *, folds: int = 5, seed: int = 0) -> Any:
+        """How well a linear model on the vectors tells a label; see :func:`plait.index.knn.linear_probe`."""
+        from plait.index.knn import linear_probe
+
+        return linear_probe(self.storage.view(), label, folds, seed)
+
+    def info(self, *, verify: bool = False) -> dict[str, Any]:
+        """What the index holds, as JSON values; with ``verify`` every checksum is computed again."""
+        manifest = self.manifest
+        facts = [
+            {
+                "source": f.source, "rows": f.num_rows, "done": f.done_rows, "complete": f.is_complete,
+                "empty": f.num_missing, "unreadable": f.num_bad,
+                "unreadable_rows": [{"row": row, "reason": why} for row, why in f.bad_rows],
+            }
+            for f in manifest.sources
+        ]  # fmt: skip
+        made = {
+            "index": str(self.folder), "backend": manifest.backend, "uri": manifest.uri, "items": len(self),
+            "contents": self.storage.num_contents, "complete": manifest.is_complete, "dim": manifest.dim,
+            "dtype": "float32", "modality": manifest.modality.name, "kind": manifest.modality.kind,
+            "model": manifest.model, "fingerprint": manifest.fingerprint, "segments": len(manifest.segments),
+            "bytes": self.storage.num_bytes(), "sources": facts,
+        }  # fmt: skip
+        return {**made, "damaged": self.storage.verify()} if verify else made
+
+    def use(self, embedder: Embedder) -> None:
+        """Take a loaded model for the queries; it is the one that built the index."""
+        self._embedder = embedder
+
+    def number_of(self, source: str) -> int | None:
+        """The number of a source in the manifest, or None."""
+        return next((i for i, fact in enumerate(self.manifest.sources) if fact.source == source), None)
+
+    def take_in(self, source: IndexSource, number: int, **how: Any) -> Intake:
+        """Take a source in, under the lock; see :func:`plait.index.intake.take_in`."""
+        report = intake(self.storage, self.embedder, source, number=number, **how)
+        if len(self.manifest.segments) > MANY_SEGMENTS:
+            self.storage.compact()
+        return report
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the lock, on the newest state, free of what killed writers left."""
+        with write_lock(self.folder):
+            if read_manifest(self.folder).generation != self.manifest.generation:
+                self.storage = BACKENDS.get(self.manifest.backend)(self.folder)
+            if isinstance(self.storage, FolderStorage):
+                self.storage.sweep()
+            yield
+
+
+def open_index(folder: str | Path, model: Any = None) -> Index:
+    """Open an index for searching and changing.
+
+    Args:
+        folder: The index.
+        model: A model folder or model, where the one that built it lies elsewhere now.
+
+    Raises:
+        FileNotFoundError: No index there.
+        DamagedIndexError: Its files do not fit together.
+    """
+    return Index(Path(folder), model)

@@ -1,0 +1,141 @@
+"""Hits and duplicates as a page: one self-contained HTML file with small pictures, nothing loaded, no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from plait.data.media import CellError, open_image, read_media
+from plait.index.duplicates import DuplicateGroup
+from plait.index.hit import Hit
+from plait.report.page import document
+from plait.report.thumbnail import thumbnail
+from plait.report.words import cut, esc
+
+MAX_GROUPS = 200
+MAX_SHOWN = 24  # items shown of one group
+_LONGEST = 240  # columns of text shown of one value
+_STYLE = """
+.query{display:flex;flex-wrap:wrap;gap:20px;align-items:center}
+.query img{display:block;max-height:168px;max-width:min(100%,260px);border-radius:8px;background:var(--track)}
+.query p{margin:0;font-size:1.25rem;font-weight:600;max-width:46ch}
+.hit-head{display:flex;justify-content:space-between;gap:10px;font-size:.86rem;color:var(--soft);
+font-variant-numeric:tabular-nums} .hit-head b{color:var(--ink);font-weight:640}
+.meter{height:4px;border-radius:2px;background:var(--track)} .meter i{display:block;height:100%;border-radius:2px;
+background:var(--a)}
+.example .id{font-size:.84rem;color:var(--soft)} .example dl{font-size:.84rem}
+.nothing{display:grid;place-items:center;height:168px;background:var(--track);border-radius:6px;color:var(--soft);
+font-size:.86rem}
+"""
+
+
+def hits_page(
+    hits: Sequence[Hit],
+    *,
+    text: str | None = None,
+    image: Any = None,
+    where: str | None = None,
+    weight: float | None = None,
+    items: int | None = None,
+    index: str = "",
+    shows_pictures: bool = True,
+) -> str:
+    """The HTML of a search.
+
+    Args:
+        hits: What was found, best first.
+        text: The query's text.
+        image: The query's picture, a path or bytes.
+        where: The filter.
+        weight: The share of the text, where both were given.
+        items: How many items the index holds.
+        index: Its name.
+        shows_pictures: Whether the hits are files of pictures.
+    """
+    asked = [_picture(image, "the picture of the query")] if image is not None else []
+    asked += [f"<p>\u201c{esc(cut(text, _LONGEST))}\u201d</p>"] if text is not None else []
+    cards = "".join(_card(hit, shows_pictures) for hit in hits) or "<p>Nothing in the index fits.</p>"
+    main = (
+        f'<section><div class="query">{"".join(asked)}</div></section>'
+        f'<section><h2>Hits</h2><p class="lead">Cosine of query and item, best first.</p>'
+        f'<div class="gallery">{cards}</div></section>'
+    )
+    about = [
+        f"{len(hits)} hits" + (f" of {items:,} items" if items is not None else ""),
+        index or None,
+        f"where {where}" if where else None,
+        f"text {weight:g}, picture {1 - weight:g}" if weight is not None and text and image is not None else None,
+    ]
+    return document("Search", about, main, "Written by Plait.", style=_STYLE)
+
+
+def duplicates_page(
+    groups: Sequence[DuplicateGroup], places: dict[str, str | None], texts: dict[str, str], threshold: float, index: str
+) -> str:
+    """The HTML of near duplicates.
+
+    Args:
+        groups: What was found, largest first.
+        places: Id -> file, or None where it is no file.
+        texts: Id -> a text to show.
+        threshold: The cosine asked for.
+        index: The name of the index.
+    """
+    parts = []
+    for number, group in enumerate(groups[:MAX_GROUPS], start=1):
+        cards = "".join(
+            f'<div class="example open">{_shown(places.get(name))}<p>{esc(cut(texts.get(name, ""), _LONGEST))}</p>'
+            f'<div class="id">{esc(name)}</div></div>'
+            for name in group.ids[:MAX_SHOWN]
+        )
+        more = f"<p>and {len(group.ids) - MAX_SHOWN:,} more</p>" if len(group.ids) > MAX_SHOWN else ""
+        said = "equal byte by byte" if group.contents == 1 else f"lowest cosine found {group.lowest:.3f}"
+        parts.append(
+            f'<section><h2>{number}. {len(group.ids):,} items</h2><p class="lead">{said}</p>'
+            f'<div class="gallery">{cards}</div>{more}</section>'
+        )
+    left = f"<p>{len(groups) - MAX_GROUPS:,} more groups are not shown.</p>" if len(groups) > MAX_GROUPS else ""
+    main = "".join(parts) + left or "<section><p>No duplicates.</p></section>"
+    items = sum(len(group.ids) for group in groups)
+    about = [f"{len(groups):,} groups, {items:,} items", f"cosine {threshold:g} or more", index]
+    return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
+
+
+def _card(hit: Hit, shows_pictures: bool) -> str:
+    width = max(0.0, min(1.0, hit.score)) * 100
+    text = hit.text()
+    listed = "".join(
+        f"<dt>{esc(name)}</dt><dd>{esc(cut(_said(value), _LONGEST))}</dd>"
+        for name, value in hit.metadata.items()
+        if _said(value) not in (text, hit.id) and not (isinstance(value, list) and text in value)
+    )
+    also = f'<div class="id">and {len(hit.aliases)} with the same bytes: {esc(", ".join(hit.aliases[:5]))}</div>'
+    picture = _shown(hit.path) if shows_pictures else ""
+    return (
+        f'<div class="example open"><div class="hit-head"><b>{hit.rank}</b><span>{hit.score:.3f}</span></div>'
+        f'<div class="meter"><i style="width:{width:.1f}%"></i></div>{picture}'
+        f'<p>{esc(cut(text, _LONGEST))}</p><div class="id">{esc(hit.id)}</div>{also if hit.aliases else ""}'
+        f"<dl>{listed}</dl></div>"
+    )
+
+
+def _said(value: Any) -> str:
+    return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _shown(path: str | None) -> str:
+    if path is None:
+        return ""
+    return _picture(Path(path), path)
+
+
+def _picture(cell: Any, name: str) -> str:
+    """The picture small, or a note in its place when it cannot be read any more."""
+    try:
+        data = read_media(Path(cell) if isinstance(cell, str) else cell, None)
+        open_image(data)  # refuses what is no picture, or too large to decode
+        small = thumbnail(data)
+    except (CellError, ValueError):
+        return '<div class="nothing">the file cannot be shown</div>'
+    return f'<img src="data:image/jpeg;base64,{small}" alt="{esc(name)}">'

@@ -1,0 +1,105 @@
+"""``plait search``: find items of an index by a text, a picture, or both."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SHOWN_TEXT = 80  # columns of text a line
+
+
+def search(
+    index: Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")],
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, in words.")] = None,
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")] = None,
+    k: Annotated[int, typer.Option(help="How many hits.")] = 12,
+    where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only items that fit: \"label = 'dog'\".")] = None,
+    model: Annotated[Path | None, typer.Option(help="The model, when it lies elsewhere now.")] = None,
+    weight: Annotated[float, typer.Option(help="With text and picture: the share of the text, 0 to 1.")] = 0.5,
+    text_modality: Annotated[str | None, typer.Option(help="Which text modality, if the model has several.")] = None,
+    image_modality: Annotated[str | None, typer.Option(help="Which image modality, if it has several.")] = None,
+    device: Annotated[str, typer.Option(help="Where scores are computed: cpu or cuda.")] = "cpu",
+    nprobes: Annotated[int | None, typer.Option(help="LanceDB: partitions that are looked into.")] = None,
+    refine: Annotated[int | None, typer.Option(help="LanceDB: take so many times k, sort by exact scores.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the hits.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Find the items nearest to a text, a picture, or both."""
+    from plait.index import open_index
+
+    if html is not None:
+        _can_write(html)
+    opened = open_index(index, model)
+    for name, value in (("nprobes", nprobes), ("refine", refine)):
+        if value is not None:
+            if not hasattr(opened.storage, name):
+                raise ValueError(f"--{name} goes with an index of the backend 'lance'; this one searches exactly")
+            setattr(opened.storage, name, value)
+    hits = opened.search(
+        text, image=image, k=k, where=where, weight=weight, device=device, text_modality=text_modality,
+        image_modality=image_modality,
+    )  # fmt: skip
+    if html is not None:
+        from plait.index.page import hits_page
+
+        page = hits_page(
+            hits, text=text, image=image, where=where, weight=weight, items=len(opened), index=index.name,
+            shows_pictures=opened.manifest.modality.kind == "image",
+        )  # fmt: skip
+        write_page(html, page)
+    if as_json:
+        query = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
+        found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": query}
+        found["hits"] = [hit.to_json() for hit in hits]
+        print_json({**found, **({"html": str(html)} if html else {})})
+        return
+    for hit in hits:
+        said = " ".join(hit.text().split())
+        said = said if len(said) <= SHOWN_TEXT else said[: SHOWN_TEXT - 1] + "\u2026"
+        also = f" (and {len(hit.aliases)} with the same bytes)" if hit.aliases else ""
+        say(f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}" + (f"  {printable(said)}" if said else ""))
+    if not hits:
+        say("nothing in the index fits" if len(opened) else "the index is empty")
+    if html is not None:
+        say(f"page: {html}")
+
+
+def say(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on stdout."""
+    say(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def printable(text: str) -> str:
+    """Text of the data for a terminal: control characters, which could steer it, are shown as marks."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page whole or not at all.
+
+    Raises:
+        ValueError: The place cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _can_write(path: Path) -> None:
+    if path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder")

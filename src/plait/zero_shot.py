@@ -1,0 +1,89 @@
+"""Ready two-tower models without training: CLIP, SigLIP and their like as a model folder that searches.
+
+In: a reference to the weights. Out: a ``Plait`` like any other, so evaluate, embed, an index and search work with it.
+The model's own projections map both sides, and its own temperature scales the cosines.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+
+from plait.data.schema import Column, Modality, Schema
+from plait.encoders.load import load_encoder
+from plait.encoders.two_tower import read_temperature
+from plait.fitted import Plait
+from plait.heads.tower import MAX_LOG_SCALE, TowerHead
+from plait.model import PlaitConfig, PlaitModel
+from plait.prepare import Inputs
+from plait.settings import EncoderSettings, FusionSettings, RunSettings, TaskSettings
+from plait.tasks import LabelState
+from plait.weights import locate
+
+LONGEST_TEXT = 512
+
+
+def two_tower(
+    reference: str, *, image: str = "image", text: str = "caption", output: str | Path | None = None
+) -> Plait:
+    """Make a model of a ready two-tower network, without training.
+
+    Args:
+        reference: ``hf:openai/clip-vit-base-patch32`` or ``hf:`` and a folder; the weights must be on this machine
+            (``plait weights fetch`` brings them).
+        image: Column that holds pictures, in the tables it will read.
+        text: Column that holds texts.
+        output: Folder to save the model in.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: The weights are not here, or are not those of a two-tower model; or the folder is taken.
+    """
+    if not reference.startswith("hf:"):
+        raise ValueError(f"a ready two-tower model is named hf:ID or hf:FOLDER, got {reference!r}")
+    if image == text:
+        raise ValueError(f"image and text are both the column {image!r}; name two columns")
+    folder = locate(reference)
+    scale, bias = read_temperature(folder)
+    named = f"two-tower:{reference.removeprefix('hf:')}"
+    modalities = (Modality(image, "image", (image,)), Modality(text, "text", (text,)))
+    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens=False, max_pixels=64_000_000)
+    for modality in modalities:
+        encoder, processor = load_encoder(named, modality.kind, None, LONGEST_TEXT)
+        inputs.frozen[modality.name], inputs.processors[modality.name] = encoder, processor
+        inputs.references[modality.name] = {
+            "reference": named, "kind": modality.kind, "image_size": None, "max_length": LONGEST_TEXT,
+            "fingerprint": encoder.fingerprint,
+        }  # fmt: skip
+    width = inputs.frozen[image].vector_dim
+    loss = "infonce" if bias is None else "siglip"
+    config = PlaitConfig(
+        modalities=[
+            {"name": m.name, "kind": m.kind, "vector_dim": width, "token_dim": None, "encoder": None}
+            for m in modalities
+        ],
+        fusion={"name": "cosine", "width": width, "dropout": 0.0, "options": {"project": False}},
+        head={"name": "towers", "dropout": 0.0, "options": {"loss": loss}},
+        task="retrieval",
+        num_outputs=1,
+    )
+    model = PlaitModel(config)
+    assert isinstance(model.head, TowerHead)
+    with torch.no_grad():
+        model.head.log_scale.fill_(min(math.log(scale), MAX_LOG_SCALE))
+        model.head.bias.fill_(0.0 if bias is None else bias)
+    model.train(False)
+    columns = tuple(Column(m.name, m.kind, "input", "named by the user") for m in modalities)
+    settings = RunSettings(
+        encoders=EncoderSettings(text=named, image=named),
+        fusion=FusionSettings("cosine", width, 0.0, {"project": False}),
+        task=TaskSettings(name="retrieval", head="towers", loss=loss, hubs=False),
+    )
+    fitted = Plait(model, {}, inputs, LabelState(), Schema(columns), settings)
+    if output is not None:
+        fitted.save(output)
+    return fitted
