@@ -20,7 +20,7 @@ from plait.settings import (
 )
 
 FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
-MAY_STAY_OPEN = {"threads", "image_size", "select_by"} | FOR_RETRIEVAL
+MAY_STAY_OPEN = {"threads", "image_size", "select_by", "answers"} | FOR_RETRIEVAL  # answers: of vqa alone
 FACTS = [
     Facts("classification", ("text", "image"), 160),
     Facts("classification", ("text", "image"), 50_000, 64),
@@ -28,6 +28,10 @@ FACTS = [
     Facts("multilabel", ("image", "text", "tabular"), 9_000, 480),
     Facts("regression", ("tabular", "text"), 1_000),
     Facts("matching", ("image", "text"), 20_000, 400),
+    Facts("vqa", ("image", "text"), 30_000, 64),
+    Facts("vqa", ("image", "text"), 300, 400),
+    Facts("captioning", ("image",), 7_500, 224),
+    Facts("vqa_open", ("image", "text"), 30_000, 64),
 ]
 
 
@@ -35,7 +39,8 @@ FACTS = [
 @pytest.mark.parametrize("facts", FACTS, ids=lambda f: f"{f.task}-{f.num_train}")
 def test_every_recipe_leaves_nothing_open(recipe: str, facts: Facts) -> None:
     done = resolve(RunSettings(recipe=recipe), facts)
-    for group in (done.encoders, done.fusion, done.task, done.train):
+    groups = (done.encoders, done.fusion, done.task, done.train)
+    for group in (*groups, *([done.language] if done.task.head == "generate" else [])):
         open_fields = {f.name for f in dataclasses.fields(group) if getattr(group, f.name) is None}
         assert open_fields <= MAY_STAY_OPEN
     assert done.task.name == facts.task
@@ -58,6 +63,10 @@ def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
         ),
     )  # fmt: skip
     for facts in FACTS:
+        if facts.task in ("captioning", "vqa_open"):
+            with pytest.raises(ValueError, match="writes text, which takes task.head=generate, not label"):
+                resolve(mine, facts)
+            continue
         done = resolve(mine, facts)
         assert (done.encoders, done.fusion, done.train) == (mine.encoders, mine.fusion, mine.train)
         assert (done.task.head, done.task.class_weights, done.task.select_by) == ("label", False, "accuracy")

@@ -101,7 +101,7 @@ def test_settings_are_frozen_and_each_field_has_its_sentence() -> None:
 
     with pytest.raises(dataclasses.FrozenInstanceError):
         RunSettings().recipe = "x"  # type: ignore[misc]
-    lines = [line.strip() for line in inspect.getsource(plait.settings).splitlines()]
+    lines = [line.strip() for line in inspect.getsource(plait.settings.groups).splitlines()]
     for kind in (DataSettings, FusionSettings, TrainSettings):
         for f in dataclasses.fields(kind):
             place = next(i for i, line in enumerate(lines) if line.startswith(f"{f.name}: "))

@@ -61,7 +61,8 @@ def fit(
     Args:
         table: A file, folder, data frame, dictionary of columns or list of rows; or a COCO folder.
         target: Column to predict.
-        task: classification, multilabel, regression, matching or retrieval (no target); None tells it from the target.
+        task: classification, multilabel, regression, matching, captioning, vqa or retrieval (no target); None tells it
+            from the target.
         text: Columns to read as text (others are still guessed).
         image: Columns to read as images.
         audio: Columns to read as sounds.

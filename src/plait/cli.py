@@ -22,6 +22,7 @@ from plait.compare_cli import compare, fusions
 from plait.data_cli import data
 from plait.explain_cli import explain
 from plait.features_cli import features_app
+from plait.generate_cli import ask, caption
 from plait.index_cli import index_app
 from plait.progress import TerminalProgress
 from plait.search_cli import search
@@ -144,9 +145,7 @@ def fit(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")] = None,
-    task: Annotated[
-        str | None, typer.Option(help="classification, multilabel, regression, matching or retrieval.")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="Such as classification, matching, retrieval, vqa.")] = None,
     text: Columns = None,
     image: Columns = None,
     audio: Columns = None,
@@ -217,6 +216,8 @@ def evaluate(
     _show_report(result, as_json, {"report": str(report)} if report else {})
 
 
+app.command(epilog="Example: plait caption model photos --beams 4 --json")(caption)
+app.command(epilog="Example: plait ask model photo.jpg 'what colour is the circle?'")(ask)
 app.command(epilog="Example: plait explain model posts.csv --report why.html")(explain)
 
 
@@ -261,7 +262,7 @@ def check(
     format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")] = None,
     encoding: Encoding = None,
     columns: Names = None,
-    task: Annotated[str | None, typer.Option(help="For a COCO folder: matching, multilabel or retrieval.")] = None,
+    task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -330,7 +331,7 @@ def _write_table(table: pa.Table, path: Path) -> None:
         else:
             for i, name in enumerate(table.column_names):
                 if pa.types.is_list(table.column(name).type):
-                    joined = [None if v is None else ";".join(v) for v in table.column(name).to_pylist()]
+                    joined = [None if v is None else ";".join(map(str, v)) for v in table.column(name).to_pylist()]
                     table = table.set_column(i, name, pa.array(joined, pa.string()))
             pyarrow.csv.write_csv(table, part)
         part.replace(path)

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from plait.answering import Writes, with_unparsed
 from plait.batches import RowBatches, predict_logits
 from plait.data.schema import Schema
-from plait.data.table import BadRow, Table
+from plait.data.table import Table
 from plait.embedding import Embeds
 from plait.explain.fitted_model import explain_jury
 from plait.explain.subject import check_modalities
@@ -34,7 +35,7 @@ Progress = Callable[[int, int, str], None]
 OWN_COLUMNS = {"row", "prediction", "probability", "uncertainty", "problem"}
 
 
-class Plait(Embeds):
+class Plait(Embeds, Writes):
     """A fitted model: the network, what reads its inputs, and what turns its outputs into answers.
 
     Made by :func:`plait.fit` or :func:`plait.load`.
@@ -95,11 +96,17 @@ class Plait(Embeds):
             One row per input row, in order: ``row`` (number in the source), the id column if the model knows
             one, ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1]
             where the fusion gives it (evidential), and ``problem``, which says what could not be read, else null.
+            A model that writes text gives what :meth:`generate` returns.
 
         Raises:
             ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
                 columns.
         """
+        if self.task.output_kind == "text":
+            return self.generate(
+                table, on_bad_row=on_bad_row, progress=progress, format=format, encoding=encoding,
+                beams=self.settings.language.beams or 1,
+            )  # fmt: skip
         opened = self._open(table, format, encoding)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
         logits = self._logits(prepared, keep, progress)
@@ -109,10 +116,11 @@ class Plait(Embeds):
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Raises:
-            ValueError: The task predicts a number, or as :meth:`predict`.
+            ValueError: The task has no classes, or as :meth:`predict`.
         """
         if not self.labels.classes:
-            what = "predicts a number" if self.task.needs_target else "gives vectors and cosines"
+            kinds = {"number": "predicts a number", "text": "writes text"}
+            what = kinds.get(self.task.output_kind, "gives vectors and cosines")
             raise ValueError(f"this model {what}, which has no probabilities; use predict()")
         opened = self._open(table, None, None)
         prepared, keep = self._prepare(opened, on_bad_row, progress)
@@ -201,6 +209,8 @@ class Plait(Embeds):
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
         """
+        if self.task.output_kind == "text":
+            raise ValueError(f"explanations read labels and numbers; this model writes text ({self.task.name})")
         if not self.task.needs_target:
             raise ValueError(
                 f"explain says what each modality adds to an answer; {self.task.name} has no answer that its "
@@ -223,8 +233,8 @@ class Plait(Embeds):
         encoding: str | None, progress: Progress | None,
     ) -> Jury:  # fmt: skip
         """Open rows with known targets and prepare them for judging."""
-        if format is None and self.settings.data.format == "coco" and is_folder(table):
-            format = "coco"
+        if format is None and self.settings.data.format in ("coco", "vqa") and is_folder(table):
+            format = self.settings.data.format
         data = self._data(table, format, encoding)
         opened = open_source(table, data, task=self.task.name, annotations=annotations, seed=self.settings.train.seed)
         chosen, split, notes = choose_rows(
@@ -266,7 +276,7 @@ class Plait(Embeds):
             self.model, self.companions, self.task, self.labels, prepared, chosen,
             natural_target(self.task, encoded, self.labels), values, group,
             [c for c in sliced if c in rows.table.column_names], split, list(notes),
-            self.settings.judge,
+            self.settings.judge, self.settings.language.beams or 1,
         )  # fmt: skip
 
     def report_of(self, jury: Jury, prepared: Prepared, progress: Progress | None = None) -> dict[str, Any]:
@@ -348,7 +358,7 @@ class Plait(Embeds):
             ["; ".join(problems[i]) if i in problems else None for i in range(n)], pa.string()
         )
         made = pa.table(columns)
-        return _with_unparsed(made, table.bad_rows)
+        return with_unparsed(made, table)
 
 
 def _left_out(jury: Jury) -> dict[str, Any]:
@@ -357,11 +367,3 @@ def _left_out(jury: Jury) -> dict[str, Any]:
     bad = [{"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason} for b in rows.bad]
     bad += [{"row": b.row, "column": b.column, "reason": b.reason} for b in rows.table.bad_rows]
     return {"bad_rows": bad, "counts": dict(rows.notes)}
-
-
-def _with_unparsed(predictions: pa.Table, bad_rows: Sequence[BadRow]) -> pa.Table:
-    """Add a line for every source row that could not even be parsed, so that none vanishes; by row."""
-    if not bad_rows:
-        return predictions
-    extra = pa.table({"row": [b.row for b in bad_rows], "problem": [b.reason for b in bad_rows]})
-    return pa.concat_tables([predictions, extra], promote_options="default").sort_by("row")

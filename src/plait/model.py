@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,9 @@ from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
 from plait.fusion.modality_dropout import hide_modalities
 from plait.heads import HEADS
+from plait.heads.generate import GenerateHead
 from plait.heads.pair import PairHead
+from plait.language.network import ADAPTER
 from plait.tasks import TASKS
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -126,6 +128,8 @@ class PlaitModel(PreTrainedModel):
                 f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
                 "--fusion cosine, or --set task.head=label for this fusion with a linear head"
             )
+        if kind.is_late and self.task.output_kind == "text":
+            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
         self.head = HEADS.get(head_name)(
             dims,
             config.num_outputs if kind.is_late else fusion["width"],
@@ -152,6 +156,24 @@ class PlaitModel(PreTrainedModel):
             if str(i) in model.encoders:
                 model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
         return model
+
+    def read_outside_weights(self) -> None:
+        """Read the weights that the model names by reference instead of holding them, if there are any.
+
+        Raises:
+            ValueError: They are not on this machine, or are others.
+        """
+        if isinstance(self.head, GenerateHead):
+            self.head.read_weights()
+
+    def learns_gently(self, name: str) -> bool:
+        """Whether a parameter is a pretrained weight itself (in an encoder or the language model), by its name."""
+        if name.startswith("head.lm."):
+            language = self.config.head["options"]["language"]
+            return bool(language.get("pretrained", False)) and ADAPTER not in name
+        _, _, rest = name.partition("encoders.")
+        key, _, inside = rest.partition(".")
+        return inside.startswith("model.") and bool(cast(Any, self.encoders[key]).is_pretrained)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Every module initialises itself; nothing is overwritten here."""
@@ -279,4 +301,4 @@ class PlaitModel(PreTrainedModel):
     @property
     def sees_interactions(self) -> bool:
         """False for an additive fusion under a linear head: its output is a sum of one term per modality."""
-        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead)
+        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead)

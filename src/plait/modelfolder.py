@@ -7,6 +7,7 @@ references (``inputs.json``), labels, schema, the resolved settings (``run.yaml`
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,7 @@ def load_network(folder: Path) -> PlaitModel:
     try:
         model = PlaitModel(PlaitConfig.from_pretrained(folder, local_files_only=True))
         model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.read_outside_weights()
     except (OSError, SafetensorError, RuntimeError) as error:
         raise ValueError(f"the model in {folder} is damaged: {str(error).splitlines()[0]}") from error
     model.train(False)
@@ -131,3 +133,30 @@ def _read_json(path: Path) -> Any:
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def guard_folder(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
+    if not (folder / "inputs.json").exists() and not record.exists():
+        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    if not resume and not overwrite:
+        advice = "--resume to go on with it, or " if record.exists() else ""
+        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
+    if overwrite:
+        for name in OWN_FILES:  # what others have put there stays
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        return
+    if not record.exists():
+        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+    if before != json.loads(json.dumps(stamp)):
+        raise ValueError(
+            f"the run in {folder} was started with other settings or another table; repeat its command with "
+            "--resume, or type --overwrite to start anew"
+        )

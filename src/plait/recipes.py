@@ -75,9 +75,17 @@ def default(facts: Facts) -> dict[str, dict[str, Any]]:
             "alignment": 5.0, "modality_dropout": 0.0, "epochs": 20, "patience": 20,
             "batch_size": small_batch(facts.num_train, 512),
         }  # fmt: skip
-    elif facts.task == "classification" and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
+    elif facts.task in ("captioning", "vqa_open"):
+        chosen["fusion"] = {"name": "prefix", "width": 256, "dropout": 0.1}
+        chosen["task"] |= {"head": "generate"}
+        chosen["train"] |= {
+            "modality_dropout": 0.0, "epochs": 15, "patience": 4, "batch_size": small_batch(facts.num_train, 64),
+        }  # fmt: skip
+    elif facts.task in ("classification", "vqa") and {"text", "image"} <= set(facts.kinds) and facts.num_train >= 5000:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
         chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
+    elif facts.task == "vqa":
+        chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
     elif facts.task == "retrieval":
         chosen["encoders"]["image_size"] = 288 if side == 224 else side
         chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
@@ -143,6 +151,18 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
             values["head"] = "label"
         open_values = {k: v for k, v in values.items() if k == "options" or getattr(current, k) is None}
         groups[group] = replace(current, **open_values)
+    if facts.task in ("captioning", "vqa_open"):
+        if settings.task.head not in (None, "generate"):
+            raise ValueError(f"{facts.task} writes text, which takes task.head=generate, not {settings.task.head}")
+        groups["task"] = replace(groups["task"], head="generate")
+        if facts.task == "vqa_open":
+            groups["task"] = replace(groups["task"], answers="open")
+        model = settings.language.model or "scratch"
+        tuning = settings.language.tuning or ("full" if model == "scratch" else "frozen")
+        beams = settings.language.beams or (3 if facts.task == "captioning" else 1)
+        groups["language"] = replace(settings.language, model=model, tuning=tuning, beams=beams)
+    if facts.task == "vqa":
+        groups["task"] = replace(groups["task"], answers="closed")
     if facts.task != groups["task"].name:
         groups["task"] = replace(groups["task"], name=facts.task)
     if settings.train.batch_size == 0:

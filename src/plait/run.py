@@ -31,7 +31,7 @@ from plait.fitting import (
     fit_model,
     needs_tokens,
 )
-from plait.modelfolder import OWN_FILES
+from plait.modelfolder import guard_folder
 from plait.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.recipes import Facts, resolve
 from plait.rows import Rows, apply_policy, bad_rows_message
@@ -47,11 +47,12 @@ from plait.splitting import (
     split_fingerprint,
     table_fingerprint,
 )
-from plait.tasks import ORDINAL, TASKS, Task, ordinal_task
+from plait.tasks import ORDINAL, TASKS, Task, choose_answers, ordinal_task
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
 SAMPLED_PHOTOS = 12
+FILLERS: dict[str, Any] = {"multilabel": (), "captioning": ("",), "vqa_open": ("",), "vqa": ()}  # rows not used
 
 
 @dataclass
@@ -174,6 +175,9 @@ def open_run(
         source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
     )
     table, data = opened.table, opened.data
+    asks = settings.task.name in ("vqa", "vqa_open") and not data.text and "question" in table.column_names
+    if asks and data.target != "question":  # a few questions that return could pass for categories
+        data = replace(data, text=("question",))
     schema = guess_schema(
         table, target=data.target, text=data.text, image=data.image, audio=data.audio, image_set=data.image_set,
         vector=data.vector, numeric=data.numeric, categorical=data.categorical,
@@ -197,7 +201,13 @@ def open_run(
             f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} "
             f"({names}); leave the others out with --ignore COLUMN"
         )
+    if task.needs_image and not any(m.kind == "image" for m in schema.modalities):
+        raise ValueError(f"{task.name} needs an image column among the inputs; type --image COLUMN")
     values, without_target = read_targets(table, schema.target, task)
+    if task.name == "vqa":
+        task_name, why = choose_answers([v for v in values if v is not None], settings.task)
+        task = TASKS.get(task_name)
+        notes[0] = f"task {task_name}: {why}"
     if len(without_target) == len(table):
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
@@ -256,11 +266,20 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     train, val = usable[opened.split[usable] == "train"], usable[opened.split[usable] == "val"]
     if len(train) == 0:
         raise ValueError(f"no readable training row is left in {table.source}")
-    labels = task.fit([opened.values[int(i)] for i in train])
-    filler = labels.classes[0] if labels.classes and task.name != "multilabel" else () if labels.classes else 0.0
+    labels = task.labels_of([opened.values[int(i)] for i in train], settings)
+    filler = FILLERS.get(task.name, labels.classes[0] if labels.classes else 0.0)
     target = task.encode([v if v is not None else filler for v in opened.values], labels)
     are_classes = target.ndim == 1 and bool(labels.classes)
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
+    if not known_N[train].all():
+        opened.notes.append(
+            f"{int((~known_N[train]).sum())} of {len(train)} training rows have answers outside the "
+            f"{len(labels.classes):,} kept (task.max_answers) and teach nothing"
+        )
+        train = train[known_N[train]]
+    if labels.tokens is not None:
+        cut = labels.tokens.num_cut([a for i in train for a in opened.values[int(i)]])
+        opened.notes += [f"{cut} training answers were cut at {labels.tokens.max_tokens} tokens"] if cut else []
     if not known_N[val].all():
         opened.notes.append(
             f"{int((~known_N[val]).sum())} of {len(val)} validation rows are of classes not seen in training and were "
@@ -343,7 +362,7 @@ def _working_folder(
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
     if folder.exists() and any(folder.iterdir()):
-        _guard(folder, record, stamp, resume, overwrite)
+        guard_folder(folder, record, stamp, resume, overwrite)
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -361,30 +380,3 @@ def _working_folder(
             if is_new and not any(folder.iterdir()):
                 folder.rmdir()
         raise
-
-
-def _guard(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
-    if not (folder / "inputs.json").exists() and not record.exists():
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
-    if not resume and not overwrite:
-        advice = "--resume to go on with it, or " if record.exists() else ""
-        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
-    if overwrite:
-        for name in OWN_FILES:  # what others have put there stays
-            if (folder / name).is_dir():
-                shutil.rmtree(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-        return
-    if not record.exists():
-        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
-    if before != json.loads(json.dumps(stamp)):
-        raise ValueError(
-            f"the run in {folder} was started with other settings or another table; repeat its command with "
-            "--resume, or type --overwrite to start anew"
-        )

@@ -18,9 +18,10 @@ from plait.data.coco import read_coco_folder
 from plait.data.pairs import make_pairs
 from plait.data.split import carve_validation
 from plait.data.table import Table, read_table
+from plait.data.vqa_json import is_vqa_folder, read_vqa_folder
 from plait.settings import DataSettings
 
-COCO_TASKS = ("matching", "multilabel", "retrieval")
+COCO_TASKS = ("matching", "multilabel", "captioning", "retrieval")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ def open_source(
     Raises:
         ValueError: The source cannot be read, or the task does not fit a COCO folder.
     """
+    if data.format == "vqa" or (data.format is None and is_folder(source) and is_vqa_folder(source)):
+        return _open_vqa(source, data, task, seed)
     is_coco = data.format == "coco" or (data.format is None and _looks_like_coco(source))
     if not is_coco:
         if annotations is not None:
@@ -80,12 +83,30 @@ def open_source(
     known = replace(data, source=_shown(source), format="coco", split="split", group="image_id")
     if task == "multilabel":
         return Opened(table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes)
+    if task == "captioning":
+        captions = replace(known, image=("image",), target=data.target or "caption")
+        return Opened(table, captions, task, False, notes)
     if task == "retrieval":
         return Opened(table, replace(known, image=("image",), text=("caption",)), task, False, notes)
     pairs = make_pairs(table, seed=seed)
     pairs = replace(pairs, root=table.root, source=table.source)
     settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")
     return Opened(pairs, settings, task, True, notes)
+
+
+def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> Opened:
+    """A folder of official VQA files: the answers of ten people are the target, the photo the group."""
+    if not is_folder(source):
+        raise ValueError("--format vqa needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
+    if task not in (None, "vqa", "vqa_open"):
+        raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
+    table, notes = hold_out(read_vqa_folder(source), seed)
+    unused = tuple(n for n in ("question_type", "answer_type") if n in table.column_names and n not in data.ignore)
+    known = replace(
+        data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
+        image=("image",), text=("question",), target=data.target or "answers", ignore=(*data.ignore, *unused),
+    )  # fmt: skip
+    return Opened(table, known, task or "vqa", False, notes)
 
 
 def hold_out(table: Table, seed: int) -> tuple[Table, tuple[str, ...]]:

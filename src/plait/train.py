@@ -126,18 +126,16 @@ def train_model(
 
 
 def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW over fusion, head and encoders from scratch, and over pretrained encoders at their own rate.
+    """SGD or AdamW over fusion, head and what is from scratch, and over pretrained weights at their own rate.
 
     Vectors have no decay.
     """
     assert settings.learning_rate is not None and settings.weight_decay is not None
     groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    encoders = cast(Any, model.encoders).items()
-    pretrained = tuple(f"encoders.{key}.model." for key, encoder in encoders if encoder.is_pretrained)
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        rate = settings.encoder_learning_rate if name.startswith(pretrained) else settings.learning_rate
+        rate = settings.encoder_learning_rate if model.learns_gently(name) else settings.learning_rate
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
         groups.setdefault((rate, decay), []).append(parameter)
     listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]

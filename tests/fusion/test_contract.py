@@ -37,6 +37,8 @@ VARIANTS = [
     ("cross_attention", {"layers": 2, "memory_layers": 1, "heads": 2}),
     ("bottleneck", {"layers": 3, "num_bottlenecks": 2, "heads": 2}),
     ("perceiver", {"layers": 0, "num_latents": 3, "heads": 2}),
+    ("prefix", {"projector": "mlp"}),
+    ("prefix", {"projector": "query", "num_queries": 3, "heads": 2}),
     ("mixture_of_experts", {"normalise": False}),
     ("late_mean", {"hidden_layers": 1}),
     ("late_weighted", {"hidden_layers": 2, "normalise": False}),
@@ -44,6 +46,7 @@ VARIANTS = [
     ("product_of_experts", {"hidden_layers": 1}),
     ("evidential", {"hidden_layers": 1, "joint": True}),
 ]
+BESIDE = {("prefix", "num_queries"): {"projector": "query"}, ("prefix", "heads"): {"projector": "query"}}
 SHARED_OPTIONS = {"normalise": False, "dropout": 0.5}
 GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
@@ -184,8 +187,9 @@ def test_every_option_changes_the_output(name: str, option: str) -> None:
     assert values, f"VARIANTS has no other value of {name}'s option {option}"
     present_BM = patterns(2)
     encoded = make_encoded(2, len(present_BM))
-    plain = make_fusion(name, 2)
-    other = make_fusion(name, 2, **{option: values[0]})
+    beside = BESIDE.get((name, option), {})  # an option that counts only beside another one
+    plain = make_fusion(name, 2, **beside)
+    other = make_fusion(name, 2, **beside, **{option: values[0]})
     if [p.shape for p in plain.parameters()] != [p.shape for p in other.parameters()]:
         return
     torch.manual_seed(0)

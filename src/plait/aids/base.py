@@ -82,6 +82,8 @@ def check_aids(
         if name == "ogm_noise":
             continue
         info = AIDS.get(name)
+        if output_kind == "text":
+            raise ValueError(f"train.{name} works on labels and numbers, not on text; --set train.{name}=0")
         off = f"leave it out (--set train.{name}={'false' if name == 'gradient_blending' else '0'})"
         if num_modalities < 2:
             raise ValueError(f"train.{name} works between modalities and needs two, got {num_modalities}; {off}")

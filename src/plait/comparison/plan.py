@@ -14,6 +14,7 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.registry import unknown_name
 from plait.settings import FusionSettings, RunSettings
+from plait.tasks import TASKS
 
 PAIR_HEAD = "pair_head"
 PAIR_FUSION = "cosine"
@@ -74,13 +75,15 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
             matching task (``cosine`` with the pair head), is a method of its own; "all" holds it for that task.
 
     Raises:
-        ValueError: An unknown or no name, or fewer than two modalities.
+        ValueError: An unknown or no name, fewer than two modalities, or a task whose answers are text.
     """
     if len(modalities) < 2:
         raise ValueError(
             f"a comparison of fusion methods needs at least two modalities, found {len(modalities)} "
             f"({', '.join(modalities)}); name more columns with --text, --image, --numeric or --categorical"
         )
+    if task in TASKS and TASKS.get(task).output_kind == "text":
+        raise ValueError(f"fusion methods are compared on labels and numbers, not on text ({task}); see plait fit")
     given = fusion.split(",") if isinstance(fusion, str) else list(fusion)
     names = [name.strip() for name in given if name.strip()]
     if names == ["all"]:

@@ -129,7 +129,7 @@ MEASURES = {
         lambda target, scores: (scores[:, 0] - target) ** 2,
     ),
 }  # fmt: skip
-ALIASES = {"matching": "classification"}
+ALIASES = {"matching": "classification", "vqa": "classification"}
 Metric = str | Callable[[np.ndarray, np.ndarray], float] | None
 
 

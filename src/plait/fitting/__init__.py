@@ -8,6 +8,7 @@ from plait.fitting.embeddings import check_pairs, distinct_items
 from plait.fitting.fit import fit_companions, fit_model
 from plait.fitting.plan import Plan, natural_target
 from plait.fitting.scores import EPOCH_SCORES
+from plait.fitting.text_scores import text_score
 
 __all__ = [
     "EPOCH_SCORES",
@@ -22,4 +23,5 @@ __all__ = [
     "fit_model",
     "natural_target",
     "needs_tokens",
+    "text_score",
 ]

@@ -12,19 +12,22 @@ from plait.data.schema import Modality
 from plait.encoders.base import Encoder
 from plait.fitting.plan import Plan
 from plait.fusion import FUSIONS
+from plait.heads import GenerateHead
 from plait.model import PlaitConfig, PlaitModel
 from plait.prepare import TABULAR_WIDTH, Inputs
 from plait.registry import unknown_name
 from plait.settings import RunSettings
-from plait.tasks import Task
+from plait.tasks import LabelState, Task
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     """A fresh model on the named modalities, with trained encoders at their starting weights."""
     inputs = plan.inputs
-    config = _config(plan.settings, plan.task, inputs, names, plan.labels.num_outputs)
+    config = _config(plan.settings, plan.task, inputs, names, plan.labels)
     config.class_weights = _class_weights(plan) if plan.settings.task.class_weights else None
     model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    if isinstance(model.head, GenerateHead):
+        model.head.start_from_pretrained()
     model.fusion.start_from(plan.target[plan.train], config.class_weights)
     return model
 
@@ -41,9 +44,10 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
     Raises:
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
-    if not values:
-        return  # told later, with the reason
-    config = _config(settings, task, inputs, [m.name for m in inputs.modalities], task.fit(values).num_outputs)
+    if not values or (task.output_kind == "text" and settings.language.model != "scratch"):
+        return  # no values: told later, with the reason; a pretrained language model is too large to build twice
+    labels = task.labels_of(values, settings)
+    config = _config(settings, task, inputs, [m.name for m in inputs.modalities], labels)
     for modality in config.modalities:
         modality["encoder"] = None  # stands already, and costs time to build
         modality.pop("shares", None)
@@ -51,7 +55,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
         PlaitModel(config)
 
 
-def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str], num_outputs: int) -> PlaitConfig:
+def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str], labels: LabelState) -> PlaitConfig:
     """The model's config, class weights apart."""
     alone = len(names) == 1
     fusion_name = settings.fusion.name
@@ -59,7 +63,10 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     options = dict(settings.fusion.options)
     if alone and "raw" in options:
         options["raw"] = False
-    head = settings.task.head if not alone else "label"
+    writes = labels.language is not None
+    head = "generate" if writes else settings.task.head if not alone else "label"
+    dropout = settings.fusion.dropout if head in ("pair", "generate") else 0.0
+    own = {"language": labels.language} if writes else head_options(settings) if head == "towers" else {}
     lonely = alone and len(inputs.modalities) > 1  # a companion: what works between modalities has nothing to do there
     return PlaitConfig(
         modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs),
@@ -70,13 +77,9 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
             "options": options,
             "absence": settings.fusion.absence,
         },
-        head={
-            "name": head,
-            "dropout": settings.fusion.dropout if head == "pair" else 0.0,
-            "options": head_options(settings) if head == "towers" else {},
-        },
+        head={"name": head, "dropout": dropout, "options": own},
         task=task.record,
-        num_outputs=num_outputs,
+        num_outputs=labels.num_outputs,
         modality_dropout=_dropout_rates(settings, [m.name for m in inputs.modalities], names),
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),

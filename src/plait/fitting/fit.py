@@ -105,6 +105,8 @@ def fit_companions(
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines or not plan.task.has_companions:
         return {}
+    if plan.task.output_kind == "text" and plan.settings.language.model != "scratch":
+        return {}  # each would hold the pretrained language model once more
     return {
         name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
         for i, name in enumerate(names)

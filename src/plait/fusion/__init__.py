@@ -20,6 +20,7 @@ from plait.fusion.mfb import MFBFusion, MFHFusion
 from plait.fusion.mixture_of_experts import MixtureOfExpertsFusion
 from plait.fusion.mmtm import MMTMFusion
 from plait.fusion.perceiver import PerceiverFusion
+from plait.fusion.prefix import PrefixFusion
 from plait.fusion.product import ProductFusion
 from plait.fusion.product_of_experts import ProductOfExpertsFusion
 from plait.fusion.self_attention import SelfAttentionFusion
@@ -55,6 +56,7 @@ __all__ = [
     "MixtureOfExpertsFusion",
     "OutputSpec",
     "PerceiverFusion",
+    "PrefixFusion",
     "ProductFusion",
     "ProductOfExpertsFusion",
     "SeenBatch",

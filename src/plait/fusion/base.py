@@ -44,14 +44,15 @@ class EncodedDims:
     token_dim: int | None = None
 
 
-OUTPUT_KINDS = ("classes", "labels", "number")
+OUTPUT_KINDS = ("classes", "labels", "number", "text")
 
 
 @dataclass(frozen=True)
 class OutputSpec:
     """What a task asks for, as a late fusion must know it: how many outputs, and what they are.
 
-    ``kind`` is "classes" (softmax over C), "labels" (C sigmoids) or "number" (one value).
+    ``kind`` is "classes" (softmax over C), "labels" (C sigmoids), "number" (one value) or
+    "text" (generated; no late fusion answers that).
     """
 
     num_outputs: int
@@ -71,6 +72,7 @@ class FusionOutput:
         weights_BM: Share of each modality in the fused vector [B, M], rows sum to 1 over what is present;
             None where the method has no such weights.
         tokens: Fused token sequence [B, T, D], where the method makes one.
+        token_mask: Which of these tokens are real [B, T]; None: all.
         attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
         modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
             trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
@@ -79,6 +81,7 @@ class FusionOutput:
     fused_BD: Tensor  # noqa: N815  shape letters
     weights_BM: Tensor | None = None  # noqa: N815
     tokens: Tensor | None = None
+    token_mask: Tensor | None = None
     attention: list[Tensor | None] | None = None
     modality_logits_BMC: Tensor | None = None  # noqa: N815
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plait.heads.base import Head
 from plait.heads.direct import DirectHead
+from plait.heads.generate import GenerateHead
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
 from plait.heads.tower import TowerHead
@@ -13,6 +14,7 @@ HEADS: Registry[type[Head]] = Registry("head")
 HEADS.add("label", LabelHead)
 HEADS.add("pair", PairHead)
 HEADS.add("direct", DirectHead)
+HEADS.add("generate", GenerateHead)
 HEADS.add("towers", TowerHead)
 
-__all__ = ["HEADS", "DirectHead", "Head", "LabelHead", "PairHead", "TowerHead"]
+__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "PairHead", "TowerHead"]

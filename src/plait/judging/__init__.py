@@ -6,6 +6,7 @@ from plait.judging.embeddings import judge_embeddings
 from plait.judging.jury import JUDGES, Judged, Jury, shown_inputs
 from plait.judging.labels import judge_labels, num_resamples
 from plait.judging.shown import shown_text
+from plait.judging.texts import judge_texts
 
 __all__ = [
     "JUDGES",
@@ -13,6 +14,7 @@ __all__ = [
     "Jury",
     "judge_embeddings",
     "judge_labels",
+    "judge_texts",
     "num_resamples",
     "shown_inputs",
     "shown_text",

@@ -48,6 +48,7 @@ class Jury:
         split: What to call the rows ("test").
         notes: What must be said about these rows.
         judge: How to judge.
+        beams: Beams to write text with.
     """
 
     model: PlaitModel
@@ -63,6 +64,7 @@ class Jury:
     split: str
     notes: list[str] = field(default_factory=list)
     judge: JudgeSettings = field(default_factory=JudgeSettings)
+    beams: int = 1
 
 
 class Judge(Protocol):

@@ -54,6 +54,8 @@ def judge_labels(jury: Jury, *, progress: Progress | None = None, seed: int = 0)
             hidden = outputs_of(jury.model, batches, f"judging without {name}", (m,))
             without[name] = _plain(jury.task.metrics(jury.target, hidden))
     primary = jury.task.primary
+    also = jury.task.also(jury.task.decode(fused, jury.labels), jury.values) if jury.task.also is not None else {}
+    metrics |= {k: {"value": v, "low": None, "high": None} for k, v in also.items() if k != "notes"}
 
     def interval(outputs: np.ndarray) -> dict[str, dict[str, float | None]]:
         return metric_intervals(
@@ -66,7 +68,7 @@ def judge_labels(jury: Jury, *, progress: Progress | None = None, seed: int = 0)
         "rows": len(fused),
         "split": jury.split,
         "metrics": metrics,
-        "notes": [*jury.notes, *jury.task.metrics(jury.target, fused).get("notes", [])],
+        "notes": [*jury.notes, *jury.task.metrics(jury.target, fused).get("notes", []), *also.get("notes", [])],
         "chance": chance_level(jury.task.primary, jury.target),
         "confusion": _confusion(jury, fused),
         "per_class": _per_class(jury, fused, seed),
@@ -132,7 +134,7 @@ def _verdict(
 
 
 def _confusion(jury: Jury, outputs: np.ndarray) -> dict[str, Any] | None:
-    if jury.task.name not in ("classification", "matching"):
+    if jury.task.output_kind != "classes":
         return None
     known = jury.target >= 0
     matrix = confusion(jury.target[known], outputs[known].argmax(1), len(jury.labels.classes))

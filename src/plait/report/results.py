@@ -158,10 +158,12 @@ def slice_table(report: dict[str, Any]) -> str:
 def examples(report: dict[str, Any]) -> str:
     """Rows with their inputs, wrong ones first."""
     rows = (report.get("evaluation") or {}).get("examples") or []
+    own = dict.fromkeys(r["group"] for r in rows if r.get("group"))
     groups = (
+        *((str(g), "open", [r for r in rows if r.get("group") == g]) for g in own),
         ("Wrong", "wrong", [r for r in rows if r.get("correct") is False]),
         ("Right", "right", [r for r in rows if r.get("correct") is True]),
-        ("Predicted", "open", [r for r in rows if r.get("correct") is None]),
+        ("Predicted", "open", [r for r in rows if r.get("correct") is None and not r.get("group")]),
     )
     parts = []
     for title, css, members in groups:
@@ -193,6 +195,7 @@ def _example(row: dict[str, Any], mark: str, css: str) -> str:
         ("truth", row.get("truth")),
         ("predicted", row.get("prediction")),
         ("probability", row.get("probability")),
+        ("score", row.get("score")),
     ]
     listed = "".join(f"<dt>{k}</dt><dd>{_cell(v)}</dd>" for k, v in facts if v is not None)
     where = f" <small>row {number(row.get('row'))}</small>" if row.get("row") is not None else ""

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
 from plait.registry import Registry
+from plait.settings import RunSettings
 from plait.tasks.labels import LabelState, class_name, label_names, match_flag, number
 
 
@@ -33,8 +34,11 @@ class Task:
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
-        output_kind: What the outputs are: "classes", "labels", "number" or "embeddings"; it chooses how epochs are
-            scored and rows judged.
+        output_kind: What the outputs are: "classes", "labels", "number", "text" or "embeddings"; it chooses how epochs
+            are scored and rows judged.
+        fit_with: Used in place of ``fit`` where the label state depends on settings.
+        also: Further metrics of decoded predictions and plain values, where they can be had.
+        needs_image: Whether an image column must be among the inputs.
         needs_target: Whether rows need a target column.
         has_companions: Whether a modality alone can do the task, so that one model a modality is trained beside.
         variant: Name it is registered under, where that is not its name: classification with ordered classes is
@@ -56,6 +60,9 @@ class Task:
     modalities: int | None = None
     output_kind: str = "classes"
     selects: str | None = None
+    fit_with: Callable[[list[Any], RunSettings], LabelState] | None = None
+    also: Callable[[list[Any], list[Any]], dict[str, Any]] | None = None
+    needs_image: bool = False
     needs_target: bool = True
     has_companions: bool = True
     variant: str | None = None
@@ -64,6 +71,10 @@ class Task:
     def record(self) -> str:
         """The name it is registered under."""
         return self.variant or self.name
+
+    def labels_of(self, values: list[Any], settings: RunSettings) -> LabelState:
+        """The label state of training rows, under resolved settings."""
+        return self.fit(values) if self.fit_with is None else self.fit_with(values, settings)
 
 
 TASKS: Registry[Task] = Registry("task")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from plait.language.tokens import AnswerTokens
 
 TRUE_WORDS = {"1", "true", "yes", "match", "1.0"}
 FALSE_WORDS = {"0", "false", "no", "mismatch", "0.0"}
@@ -21,11 +23,15 @@ class LabelState:
         classes: Class or label names in output order; empty for a number.
         mean: Mean of a numeric target over the training rows.
         std: Standard deviation of it, 1 where it is constant.
+        tokens: How text answers are cut into tokens; None where answers are not generated.
+        language: Description of the language model that writes them; None likewise.
     """
 
     classes: tuple[str, ...] = ()
     mean: float = 0.0
     std: float = 1.0
+    tokens: AnswerTokens | None = None
+    language: dict[str, Any] | None = None
 
     @property
     def num_outputs(self) -> int:
@@ -34,12 +40,19 @@ class LabelState:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return asdict(self)
+        plain: dict[str, Any] = {"classes": list(self.classes), "mean": self.mean, "std": self.std}
+        if self.tokens is not None:
+            plain |= {"tokens": self.tokens.to_json(), "language": self.language}
+        return plain
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> LabelState:
         """From plain values."""
-        return cls(tuple(values["classes"]), float(values["mean"]), float(values["std"]))
+        tokens = values.get("tokens")
+        return cls(
+            tuple(values["classes"]), float(values["mean"]), float(values["std"]),
+            None if tokens is None else AnswerTokens.from_json(tokens), values.get("language"),
+        )  # fmt: skip
 
 
 def class_name(value: object) -> str | None:

@@ -1,0 +1,20 @@
+"""Language: answers as tokens, the causal language model that writes them, and how it is made to write."""
+
+from __future__ import annotations
+
+from plait.language.answers import Trie
+from plait.language.decoding import DecodeOptions, Written, write_answers
+from plait.language.network import build_language_model, describe_language_model, read_outside_weights
+from plait.language.tokens import AnswerTokens, fit_tokens
+
+__all__ = [
+    "AnswerTokens",
+    "DecodeOptions",
+    "Trie",
+    "Written",
+    "build_language_model",
+    "describe_language_model",
+    "fit_tokens",
+    "read_outside_weights",
+    "write_answers",
+]

@@ -1,0 +1,49 @@
+"""Settings of a run: frozen dataclasses, written to and read from ``run.yaml``, strict about every key."""
+
+from __future__ import annotations
+
+from plait.settings.groups import (
+    BAD_ROW_POLICIES,
+    LANGUAGE_TUNINGS,
+    OPTIMIZERS,
+    POSITIVES,
+    RETRIEVAL_LOSSES,
+    SCHEDULES,
+    SELECTORS,
+    TEXT_CLEANINGS,
+    TUNINGS,
+    DataSettings,
+    EncoderSettings,
+    FusionSettings,
+    JudgeSettings,
+    LanguageSettings,
+    TaskSettings,
+    TrainSettings,
+)
+from plait.settings.run import RunSettings, read_settings, set_values, write_settings
+from plait.settings.strict import from_dict, to_dict
+
+__all__ = [
+    "BAD_ROW_POLICIES",
+    "DataSettings",
+    "EncoderSettings",
+    "FusionSettings",
+    "JudgeSettings",
+    "LANGUAGE_TUNINGS",
+    "LanguageSettings",
+    "OPTIMIZERS",
+    "POSITIVES",
+    "RETRIEVAL_LOSSES",
+    "RunSettings",
+    "SCHEDULES",
+    "SELECTORS",
+    "TEXT_CLEANINGS",
+    "TUNINGS",
+    "TaskSettings",
+    "TrainSettings",
+    "from_dict",
+    "read_settings",
+    "set_values",
+    "to_dict",
+    "write_settings",
+]

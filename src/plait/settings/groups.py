@@ -1,0 +1,232 @@
+"""The groups of a run's settings: one frozen dataclass each, one sentence a field, and the values a field may take.
+
+``None`` means "let the recipe or the data decide"; :func:`plait.recipes.resolve` replaces every such ``None`` before
+training, so a written ``run.yaml`` holds no guesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+BAD_ROW_POLICIES = ("error", "missing", "skip")
+TUNINGS = ("frozen", "last_n", "lora", "full")
+LANGUAGE_TUNINGS = ("frozen", "lora", "full")
+RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
+POSITIVES = ("own", "group")
+OPTIMIZERS = ("adamw", "sgd")
+SCHEDULES = ("constant", "linear", "cosine")
+TEXT_CLEANINGS = ("none", "social")
+SELECTORS = (
+    "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What the rows are and how they are read."""
+
+    source: str | None = None
+    """Where the table came from, for the record."""
+    format: str | None = None
+    """Format of the source, or None to tell it from the name."""
+    encoding: str | None = None
+    """Encoding of a text file, or None: UTF-8, or what the file itself says."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of a CSV or TSV file without a header line, in order."""
+    target: str | None = None
+    """Column to predict."""
+    text: tuple[str, ...] = ()
+    """Columns to read as text."""
+    image: tuple[str, ...] = ()
+    """Columns to read as images."""
+    audio: tuple[str, ...] = ()
+    """Columns to read as sounds."""
+    image_set: tuple[str, ...] = ()
+    """Columns to read as sets of images, any number in a cell."""
+    vector: tuple[str, ...] = ()
+    """Columns to read as ready vectors, or sequences of them."""
+    numeric: tuple[str, ...] = ()
+    """Columns to read as numbers."""
+    categorical: tuple[str, ...] = ()
+    """Columns to read as categories."""
+    ignore: tuple[str, ...] = ()
+    """Columns to leave out."""
+    split: str | None = None
+    """Column that says train, val or test."""
+    group: str | None = None
+    """Column whose equal values must stay on one side of a split."""
+    id: str | None = None
+    """Column that names the row in predictions."""
+    on_bad_row: str = "error"
+    """What to do with a row that cannot be read: error, missing (the cell counts as absent) or skip."""
+    max_pixels: int = 64_000_000
+    """Largest image accepted, in pixels."""
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """Which encoders read the columns, and what of them is trained."""
+
+    text: str = "minilm"
+    """Text encoder reference."""
+    image: str = "efficientnet-lite0"
+    """Image encoder reference, for sets of images too."""
+    audio: str = "scratch:audio"
+    """Sound encoder reference."""
+    image_size: int | None = None
+    """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
+    max_length: int = 128
+    """Longest text, in tokens; what is cut is counted."""
+    text_cleaning: str | None = None
+    """none, or social: addresses, user names, hashtags and emoji of posts as words; None: the recipe's choice."""
+    audio_seconds: float = 30.0
+    """Longest sound, in seconds; what is cut is counted."""
+    spec_augment: bool = True
+    """Hide bands of time and frequency from a sound encoder that is trained from scratch (SpecAugment)."""
+    shared: bool = False
+    """Let trained encoders of one kind share their weights between columns; frozen ones always do."""
+    tuning: str = "frozen"
+    """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
+    last_n: int = 2
+    """How many last blocks are trained under tuning=last_n."""
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """How modalities become one vector."""
+
+    name: str | None = None
+    """Name of the fusion, or None: the recipe's choice for the task."""
+    width: int | None = None
+    """Width of the fused vector."""
+    dropout: float | None = None
+    """Feature dropout in front of the fusion, in [0, 1)."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options of that fusion alone, such as raw or hidden_layers."""
+    absence: str = "mask"
+    """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What is learned."""
+
+    name: str | None = None
+    """classification, multilabel, regression, matching, retrieval, captioning, vqa, or None: told from the target."""
+    head: str | None = None
+    """label, pair, towers or generate, or None: the recipe's choice."""
+    answers: str | None = None
+    """Of vqa: closed (choose from the training answers) or open (generate), or None: told from their number."""
+    max_answers: int = 3129
+    """Most answers that a closed vqa chooses from, the most frequent ones; rows with others are counted."""
+    class_weights: bool | None = None
+    """Weigh each class by the inverse of how often it occurs in training, or None: the recipe's choice."""
+    ordinal: bool = False
+    """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
+    order: tuple[str, ...] = ()
+    """The classes under ordinal, lowest first; empty: told from names that are numbers or words of a known scale."""
+    select_by: str | None = None
+    """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
+    loss: str | None = None
+    """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
+    positives: str | None = None
+    """Under infonce, what other rows of the same group are: own (left out) or group (right answers too)."""
+    hubs: bool | None = None
+    """Retrieval: correct vectors for items that are near to everything, by the training items; None: yes."""
+    temperature: float | None = None
+    """Start of the learned temperature of retrieval, 0.01 or more; None: 0.07, and 0.1 for siglip."""
+    margin: float | None = None
+    """Margin of the triplet loss, a difference of cosines in (0, 2]; None: 0.2."""
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """The language model that writes answers, for tasks that generate."""
+
+    model: str | None = None
+    """scratch (a small decoder), smollm2-135m or hf:ID_or_folder, or None: the recipe's choice."""
+    tuning: str | None = None
+    """What of it is trained: frozen, lora or full, or None: full from scratch, else frozen."""
+    lora_rank: int = 8
+    """Rank of the additions under tuning=lora."""
+    prompt: str = ""
+    """Text between the inputs and every answer, such as "Caption:"."""
+    max_tokens: int = 40
+    """Longest answer, in tokens; what is cut is counted."""
+    beams: int | None = None
+    """Beams when answers are judged or written, or None: 3 for captions, 1 for answers to questions."""
+    vocabulary: int = 8000
+    """Most tokens that a decoder from scratch learns from the training answers."""
+    width: int = 256
+    """Width of a decoder from scratch."""
+    layers: int = 4
+    """Layers of a decoder from scratch."""
+    heads: int = 4
+    """Attention heads of a decoder from scratch."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How it is learned."""
+
+    epochs: int | None = None
+    """Passes over the training rows."""
+    batch_size: int | None = None
+    """Rows per step, or 0: all, at most 8,192; None: up to 256, less on small tables so that an epoch has steps."""
+    hard_negatives: int | None = None
+    """Retrieval: rows put into a batch for each row drawn, those of other groups that are nearest to it; 0: none."""
+    optimizer: str | None = None
+    """adamw or sgd."""
+    learning_rate: float | None = None
+    """Peak learning rate of fusion and head."""
+    encoder_learning_rate: float = 2e-5
+    """Learning rate of pretrained encoders that are trained; those from scratch learn like fusion and head."""
+    weight_decay: float | None = None
+    """Weight decay."""
+    momentum: float = 0.9
+    """Momentum of sgd."""
+    schedule: str | None = None
+    """constant, linear or cosine."""
+    warmup: float | None = None
+    """Share of the steps over which the learning rate rises, in [0, 1)."""
+    patience: int | None = None
+    """Stop after this many epochs without a better validation score; 0 never stops early."""
+    modality_dropout: float | dict[str, Any] | None = None
+    """Probability that a modality is hidden from a training row (never the last), in [0, 1), or {text: 0.5} by name."""
+    modality_dropout_schedule: str = "constant"
+    """constant, or linear: from 0 in the first epoch to the full probability in the last."""
+    alignment: float | None = None
+    """Weight of contrastive alignment: the pair head's own term, or with any other head one over all modalities."""
+    auxiliary: float | None = None
+    """Weight of each modality's own loss beside the joint one (auxiliary heads)."""
+    gradient_blending: bool | None = None
+    """Weigh each modality's loss and the joint one by how well what it learns generalises, epoch by epoch."""
+    ogm: float | None = None
+    """How hard the gradient of a modality that is ahead of the others is slowed down (OGM); 0 leaves it alone."""
+    ogm_noise: bool = False
+    """Add noise as large as the gradient to the gradients under ogm (the GE of OGM-GE)."""
+    orthogonality: float | None = None
+    """Weight of the term that keeps modalities from telling the same."""
+    max_grad_norm: float = 1.0
+    """Gradients are clipped to this norm."""
+    seed: int = 0
+    """Seed of everything random."""
+    baselines: bool = True
+    """Also train each modality alone, for the comparison in the report."""
+    tensorboard: bool = False
+    """Write TensorBoard logs (extra tensorboard) beside the CSV."""
+    threads: int | None = None
+    """CPU threads, or None: those this process may use."""
+
+
+@dataclass(frozen=True)
+class JudgeSettings:
+    """How a trained model is judged."""
+
+    missing_rows: int = 2000
+    """Judged rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
+    missing_step: float = 0.1
+    """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
+    missing_draws: int = 5
+    """How often is drawn at random which modalities to hide, at each level; the scores are averaged."""

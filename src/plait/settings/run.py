@@ -1,0 +1,93 @@
+"""All settings of a run, written to and read from ``run.yaml``; ``--set a.b=c`` on top."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from plait.registry import unknown_name
+from plait.settings.groups import (
+    DataSettings,
+    EncoderSettings,
+    FusionSettings,
+    JudgeSettings,
+    LanguageSettings,
+    TaskSettings,
+    TrainSettings,
+)
+from plait.settings.ranges import check_ranges
+from plait.settings.strict import from_dict, to_dict
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything that defines a run."""
+
+    recipe: str = "default"
+    """Name of the recipe the open settings are filled from."""
+    data: DataSettings = field(default_factory=DataSettings)
+    encoders: EncoderSettings = field(default_factory=EncoderSettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+    task: TaskSettings = field(default_factory=TaskSettings)
+    language: LanguageSettings = field(default_factory=LanguageSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    judge: JudgeSettings = field(default_factory=JudgeSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse values outside their range (``ranges.py``)."""
+        check_ranges(self)
+
+
+def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
+    """Apply ``a.b=c`` assignments, c read as YAML.
+
+    Example:
+        >>> set_values(RunSettings(), ["train.epochs=3"]).train.epochs
+        3
+
+    Raises:
+        ValueError: No "=", an unknown key or a value of the wrong type.
+    """
+    values = to_dict(settings)
+    for text in assignments:
+        path, equals, raw = text.partition("=")
+        if not equals:
+            raise ValueError(f"--set takes NAME=VALUE such as train.epochs=3, got {text!r}")
+        node = values
+        *parents, last = path.strip().split(".")
+        for parent in parents:
+            if not isinstance(node.get(parent), dict):
+                raise ValueError(unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)]))
+            node = node[parent]
+        try:
+            node[last] = yaml.safe_load(raw)
+        except yaml.YAMLError as error:
+            raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
+    return from_dict(RunSettings, values)
+
+
+def write_settings(path: Path, settings: RunSettings, extra: dict[str, Any]) -> None:
+    """Write ``run.yaml``: every resolved setting, and ``extra`` (versions, fingerprint) under ``facts``."""
+    path.write_text(
+        yaml.safe_dump({**to_dict(settings), "facts": extra}, sort_keys=False, allow_unicode=True),
+        encoding="utf-8",
+    )
+
+
+def read_settings(path: Path) -> RunSettings:
+    """Read ``run.yaml`` back.
+
+    Raises:
+        ValueError: The file is not valid YAML or holds unknown settings.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict) or not values:
+        raise ValueError(f"{path} must hold a mapping of settings, got {type(values).__name__}")
+    values.pop("facts", None)
+    return from_dict(RunSettings, values)

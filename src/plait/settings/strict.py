@@ -1,0 +1,79 @@
+"""Settings dataclasses to plain values and back, strict about every key and type."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from typing import Any, TypeVar
+
+from plait.registry import unknown_name
+
+S = TypeVar("S")
+
+
+def to_dict(settings: object) -> dict[str, Any]:
+    """A settings dataclass as plain lists and dicts."""
+    plain: dict[str, Any] = _plain(dataclasses.asdict(settings))  # type: ignore[call-overload]
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
+    """Build a settings dataclass from plain values.
+
+    Raises:
+        ValueError: A key is unknown (the nearest keys are named) or a value has the wrong type.
+    """
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be a mapping of settings, got {values!r}")
+    hints = typing.get_type_hints(kind)
+    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in known:
+            raise ValueError(unknown_name(f"setting in {where}", key, known))
+        hint = hints[key]
+        name = f"{where}.{key}" if where != "run" else key
+        made[key] = (
+            from_dict(hint, value, name)
+            if isinstance(hint, type) and dataclasses.is_dataclass(hint)
+            else _coerce(name, value, hint)
+        )
+    return kind(**made)
+
+
+def _coerce(name: str, value: Any, hint: Any) -> Any:
+    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    if value is None:
+        if type(None) in options:
+            return None
+        raise ValueError(f"{name} needs a value")
+    for option in options:
+        origin = typing.get_origin(option) or option
+        if origin is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        if origin is bool and isinstance(value, bool):
+            return value
+        if origin is int and isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if origin is float and isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+        if origin is float and isinstance(value, str):
+            try:  # YAML reads 1e-3 (no dot) as text
+                return float(value)
+            except ValueError:
+                pass
+        if origin is str and isinstance(value, str):
+            return value
+        if origin is dict and isinstance(value, dict):
+            return dict(value)
+    wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
+    raise ValueError(f"{name} must be {wanted}, got {value!r}")

@@ -1,0 +1,95 @@
+"""Closed visual question answering: choose from the answers of the training rows.
+
+A target cell holds one answer or several people's. What is learned is the most frequent of them; a row whose answer is
+not in the list cannot be got right and is counted as wrong. Lists are cut to the most frequent answers.
+
+Reference: Antol et al. 2015, section 4 (the K most frequent answers as classes); Anderson et al. 2018 and others keep
+3,129 of VQA v2.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from plait.evaluate.label import classification_metrics
+from plait.evaluate.vqa import vqa_accuracy
+from plait.settings import TaskSettings
+from plait.tasks.base import TASKS
+from plait.tasks.generation import references
+from plait.tasks.labels import LabelState
+
+COVERED = 0.8
+
+
+def majority(answers: tuple[str, ...]) -> str:
+    """The most frequent answer; of equally frequent ones the first."""
+    return Counter(answers).most_common(1)[0][0]
+
+
+def choose_answers(values: list[Any], settings: TaskSettings) -> tuple[str, str]:
+    """Whether answers are chosen ("vqa") or generated ("vqa_open"), and why.
+
+    Args:
+        values: References of the rows that have any.
+        settings: ``answers`` decides where it is given.
+    """
+    if settings.answers is not None:
+        return ("vqa" if settings.answers == "closed" else "vqa_open"), f"answers are {settings.answers}, as given"
+    counts = Counter(majority(row) for row in values)
+    kept = sum(count for _, count in counts.most_common(settings.max_answers))
+    share = kept / max(1, len(values))
+    if share >= COVERED:
+        return "vqa", f"closed: {min(len(counts), settings.max_answers):,} answers cover {share:.1%} of the rows"
+    return "vqa_open", f"open: the {settings.max_answers:,} most frequent answers cover only {share:.1%} of the rows"
+
+
+def fit_answers(values: list[Any], max_answers: int) -> LabelState:
+    """The most frequent answers as classes, most frequent first; equally frequent ones by name.
+
+    Raises:
+        ValueError: Fewer than two different answers.
+    """
+    counts = Counter(majority(row) for row in values)
+    if len(counts) < 2:
+        raise ValueError(
+            f"the training rows hold {len(counts)} different answer{'' if len(counts) == 1 else 's'}; vqa needs at "
+            "least two. Check --target and the split"
+        )
+    ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
+    return LabelState(classes=tuple(ranked[:max_answers]))
+
+
+def consensus(predictions: list[Any], values: list[Any]) -> dict[str, Any]:
+    """VQA accuracy against several people's answers; nothing where a row has only one."""
+    if any(len(row) < 2 for row in values):
+        return {}
+    found = vqa_accuracy([str(p) for p in predictions], [list(row) for row in values])
+    return {"vqa_accuracy": found["vqa_accuracy"], "notes": found["notes"]}
+
+
+def _encode(values: list[Any], state: LabelState) -> np.ndarray:
+    place = {name: i for i, name in enumerate(state.classes)}
+    return np.array([place.get(majority(row), -1) if row else -1 for row in values], dtype=np.int64)
+
+
+def _metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+    """Classification metrics in which an answer outside the list is one more class, never predicted."""
+    if (target < 0).any():
+        proba = np.hstack([proba, np.zeros((len(proba), 1))])
+        target = np.where(target < 0, proba.shape[1] - 1, target)
+    return classification_metrics(target, proba)
+
+
+TASKS.add(
+    "vqa",
+    replace(
+        TASKS.get("classification"), name="vqa", parse=references, expects="an answer, or a list of answers",
+        fit=lambda values: fit_answers(values, TaskSettings().max_answers),
+        fit_with=lambda values, settings: fit_answers(values, settings.task.max_answers), encode=_encode,
+        metrics=_metrics, also=consensus, needs_image=True,
+    ),
+)  # fmt: skip
