@@ -64,7 +64,7 @@ def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
     )  # fmt: skip
     for facts in FACTS:
         if facts.task in ("captioning", "vqa_open"):
-            with pytest.raises(ValueError, match="writes text, which takes task.head=generate, not label"):
+            with pytest.raises(ValueError, match="writes text takes task.head=generate, not label"):
                 resolve(mine, facts)
             continue
         done = resolve(mine, facts)

@@ -1,0 +1,41 @@
+"""What writing asks of a recipe: captions and open answers to questions (docs/decisions/0011-generation.md)."""
+
+from __future__ import annotations
+
+from plait.recipes.base import TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
+from plait.settings import RunSettings
+
+
+def write_text(chosen: Choices, facts: Facts) -> None:
+    """A prefix of all tokens in front of a small decoder."""
+    chosen["fusion"] = {"name": "prefix", "width": 256, "dropout": 0.1}
+    chosen["task"] |= {"head": "generate"}
+    chosen["train"] |= {
+        "modality_dropout": 0.0, "epochs": 15, "patience": 4, "batch_size": small_batch(facts.num_train, 64),
+    }  # fmt: skip
+
+
+def _adapt(settings: RunSettings, chosen: Choices) -> None:
+    if settings.task.head not in (None, "generate"):
+        raise ValueError(f"a task that writes text takes task.head=generate, not {settings.task.head}")
+
+
+def _language(settings: RunSettings, beams: int) -> Choices:
+    model = settings.language.model or "scratch"
+    tuning = settings.language.tuning or ("full" if model == "scratch" else "frozen")
+    language = {"model": model, "tuning": tuning, "beams": settings.language.beams or beams}
+    return {"task": {"head": "generate"}, "language": language}
+
+
+def _fix_captions(settings: RunSettings) -> Choices:
+    return _language(settings, 3)
+
+
+def _fix_answers(settings: RunSettings) -> Choices:
+    fixed = _language(settings, 1)
+    fixed["task"]["answers"] = "open"
+    return fixed
+
+
+TASK_CHOICES.add("captioning", TaskChoices(write_text, _adapt, _fix_captions))
+TASK_CHOICES.add("vqa_open", TaskChoices(write_text, _adapt, _fix_answers))
