@@ -47,7 +47,12 @@ def table(head: list[str], body: list[list[str]]) -> None:
     print("| " + " | ".join(head) + " |")
     print("|" + "---|" * len(head))
     for row in body:
-        print("| " + " | ".join(row) + " |", flush=True)
+        line(row)
+
+
+def line(row: list[str]) -> None:
+    """Print one row of a Markdown table."""
+    print("| " + " | ".join(row) + " |", flush=True)
 
 
 def quiet(done: int, total: int, what: str) -> None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import plait
-from measure import ROOT, quiet, spread, table
+from measure import ROOT, line, quiet, spread, table
 from plait.data.coco import read_coco_folder
 from plait.data.schema import Modality
 from plait.data.table import Table
@@ -52,29 +54,28 @@ def main() -> None:
     if not given.data.exists():
         sys.exit(f"no data at {given.data}; name its folder with --data")
     whole = read_coco_folder(given.data, task="captions")
-    runs: dict[str, list[list[float]]] = {}
-    for part in given.parts.split(","):
+    head = [f"run, mean of {given.seeds} seeds (range), {given.rows}"]
+    table([*head, *(f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS)], [])
+    for name, run in runs(whole, given.parts.split(","), given.rows):
+        seeds = [run(seed) for seed in range(given.seeds)]
+        line([name, *(spread(list(column)) for column in zip(*seeds, strict=True))])
+
+
+def runs(whole: Table, parts: list[str], rows: str) -> Iterator[tuple[str, Callable[[int], list[float]]]]:
+    """Name and run of every row of the table, a function of the seed."""
+    for part in parts:
         if part == "plain":
-            runs["plain linear InfoNCE pair, by hand, 224 px"] = [
-                plain_pair(whole, seed, given.rows) for seed in range(given.seeds)
-            ]
+            yield "plain linear InfoNCE pair, by hand, 224 px", lambda seed: plain_pair(whole, seed, rows)
         elif part == "photos":
             for photos in (500, 1000):
                 fewer = with_photos(whole, photos)
-                runs[f"default, {photos:,} training photos"] = [
-                    default(fewer, seed, given.rows, []) for seed in range(given.seeds)
-                ]
+                yield f"default, {photos:,} training photos", partial(default, fewer, rows, [])
         else:
             for name, options in {"default": {"default": []}, **PARTS}[part].items():
-                runs[name] = [default(whole, seed, given.rows, options) for seed in range(given.seeds)]
-    head = [f"run, mean of {given.seeds} seeds (range), {given.rows}"]
-    head += [f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS]
-    table(
-        head, [[name, *(spread(list(column)) for column in zip(*seeds, strict=True))] for name, seeds in runs.items()]
-    )
+                yield name, partial(default, whole, rows, options)
 
 
-def default(rows: Table, seed: int, split: str, options: list[str]) -> list[float]:
+def default(rows: Table, split: str, options: list[str], seed: int) -> list[float]:
     """Hit rates of Plait's default with some settings changed: captions to images, then images to captions."""
     fitted = plait.fit(
         rows, task="retrieval", image="image", text="caption", group="image_id", split="split", seed=seed, set=options,
