@@ -16,7 +16,6 @@ OPEN = [
     "language.max_tokens=6",
     "language.width=128",
     "language.layers=2",
-    "fusion.width=128",
 ]
 
 

@@ -10,6 +10,7 @@ from plait.registry import Registry
 from plait.settings import RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
+MANY_ROWS = 5000
 NO_AIDS = {"alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0}
 
 Choices = dict[str, dict[str, Any]]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from plait.recipes.base import NO_AIDS, RECIPES, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
+from plait.recipes.base import MANY_ROWS, NO_AIDS, RECIPES, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
 from plait.settings import RunSettings
 
 SMALL_PHOTO = 160
-MANY_ROWS = 5000
 
 
 def default(facts: Facts) -> Choices:
