@@ -51,6 +51,12 @@ class Embeds:
         return int(cast(Any, self.model.head).dim)
 
     @property
+    def plain_dim(self) -> int:
+        """Leading coordinates of a vector that, made unit, are the direction without the correction for hubs."""
+        _check_embeds(self)
+        return int(cast(Any, self.model.head).plain_dim)
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over everything that decides a vector: weights, frozen encoders, processors."""
         return embedding_fingerprint(self.model, self.inputs)

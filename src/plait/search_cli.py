@@ -39,21 +39,19 @@ def search(
             if not hasattr(opened.storage, name):
                 raise ValueError(f"--{name} goes with an index of the backend 'lance'; this one searches exactly")
             setattr(opened.storage, name, value)
-    hits = opened.search(
-        text, image=image, k=k, where=where, weight=weight, device=device, text_modality=text_modality,
-        image_modality=image_modality,
-    )  # fmt: skip
+    query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
+    hits = opened.search_queries([query], k=k, where=where, device=device)[0]
     if html is not None:
         from plait.index.page import hits_page
 
         page = hits_page(
             hits, text=text, image=image, where=where, weight=weight, items=len(opened), index=index.name,
-            shows_pictures=opened.manifest.modality.kind == "image",
+            measure=query.measure, shows_pictures=opened.manifest.modality.kind == "image",
         )  # fmt: skip
         write_page(html, page)
     if as_json:
-        query = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
-        found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": query}
+        asked = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
+        found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": asked, "score": query.measure}
         found["hits"] = [hit.to_json() for hit in hits]
         print_json({**found, **({"html": str(html)} if html else {})})
         return

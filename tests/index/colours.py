@@ -25,7 +25,7 @@ MODALITIES = (Modality("caption", "text", ("caption",)), Modality("image", "imag
 
 class ColourEmbedder:
     def __init__(self, fingerprint: str = "c0" * 32, *, fail_after: int | None = None) -> None:
-        self.fingerprint, self.dim, self.modalities = fingerprint, DIM, MODALITIES
+        self.fingerprint, self.dim, self.plain_dim, self.modalities = fingerprint, DIM, DIM, MODALITIES
         self.embedded: list[Any] = []
         self.fail_after = fail_after
 

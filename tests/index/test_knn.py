@@ -7,17 +7,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from colours import ColourEmbedder, paint
+from colours import MODALITIES, ColourEmbedder, paint
 
 from plait.index import build_index
 from plait.index.knn import knn_leave_one_out, linear_probe, vote, zero_shot
+from plait.index.space import Space
 from plait.index.storage import CONTENT, View
 
 
 def view_of(vectors: np.ndarray, labels: list[object], contents: list[int] | None = None) -> View:
     place = list(range(len(vectors))) if contents is None else contents
     items = pa.table({"_id": [str(i) for i in range(len(labels))], CONTENT: place, "label": labels})
-    return View(items, [vectors], np.ones(len(vectors), dtype=bool))
+    return View(items, [vectors], np.ones(len(vectors), dtype=bool), Space(vectors.shape[1], vectors.shape[1]))
 
 
 def unit(made: np.ndarray) -> np.ndarray:
@@ -89,7 +90,7 @@ def test_what_is_left_out_is_counted() -> None:
         (lambda: knn_leave_one_out(view_of(vectors[:2], ["a", "a"]), "label", 1), "holds 1 different labels"),
         (lambda: knn_leave_one_out(view_of(vectors[:2], [["a"], ["b"]]), "label", 1), "holds a list"),
         (lambda: linear_probe(view, "label", 5), "rarest label has 2"),
-        (lambda: zero_shot(view, ColourEmbedder(), "label", "no place"), "needs one"),
+        (lambda: zero_shot(view, ColourEmbedder(), MODALITIES[1], "label", "no place"), "needs one"),
     ):
         with pytest.raises(ValueError, match=said):
             call()

@@ -21,7 +21,7 @@ class Planted(ColourEmbedder):
 
     def __init__(self, vectors: np.ndarray) -> None:
         super().__init__("ab" * 32)
-        self.vectors, self.dim = vectors, vectors.shape[1]
+        self.vectors, self.dim, self.plain_dim = vectors, vectors.shape[1], vectors.shape[1]
 
     def embed(self, table: Table, modality: str, **how: object) -> tuple[np.ndarray, list[BadRow]]:
         return self.vectors[[int(text) for text in table.column("caption")]], []

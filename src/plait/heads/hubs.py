@@ -8,6 +8,7 @@ all lengths equal. The inner product of two sides is then the corrected cosine, 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +28,28 @@ def stretch(num_sides: int) -> float:
     return 1.0 + (num_sides - 1) ** 0.5
 
 
+def crossing(num_sides: int) -> float:
+    """What a side holds in the coordinates of the others, before the length is brought to 1."""
+    return (1 / (2 * (num_sides - 1) ** 0.5)) ** 0.5
+
+
+def resting(num_sides: int) -> float:
+    """What coordinates of third sides add to every inner product of two sides, times ``stretch``; 0 for two sides."""
+    return (num_sides - 2) * crossing(num_sides) ** 2
+
+
+def hub_inside(vector_D: np.ndarray, plain_dim: int, side: int) -> float:
+    """The hub score that a vector of a side carries, read back from it.
+
+    Args:
+        vector_D: What ``with_hubs`` gave for one item.
+        plain_dim: Its leading coordinates that hold the unit vector.
+        side: Its side.
+    """
+    sides = (len(vector_D) - plain_dim) // 2
+    return float(-vector_D[plain_dim + side]) * stretch(sides) ** 0.5 * 2 * crossing(sides)
+
+
 def with_hubs(unit_BMD: Tensor, hub_BM: Tensor) -> Tensor:
     """Unit vectors with the correction in them [B, M, D + 2M].
 
@@ -38,7 +61,7 @@ def with_hubs(unit_BMD: Tensor, hub_BM: Tensor) -> Tensor:
         (hubs).
     """
     sides = unit_BMD.shape[1]
-    constant = (1 / (2 * (sides - 1) ** 0.5)) ** 0.5
+    constant = crossing(sides)
     penalty_BM = -hub_BM / (2 * constant)
     filler_BM = ((1 / (2 * constant)) ** 2 - penalty_BM**2).clamp(min=0.0).sqrt()
     own_MM = torch.eye(sides, dtype=unit_BMD.dtype, device=unit_BMD.device)

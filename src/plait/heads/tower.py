@@ -105,6 +105,11 @@ class TowerHead(Head):
         return self.width + (2 * self.sides if self.hubs else 0)
 
     @property
+    def plain_dim(self) -> int:
+        """Leading coordinates of ``embed`` that, made unit, are the vectors without the correction."""
+        return self.width
+
+    @property
     def stretch(self) -> float:
         """By how much inner products of ``embed`` are smaller than cosines."""
         return stretch(self.sides) if self.hubs else 1.0

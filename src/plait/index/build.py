@@ -73,7 +73,7 @@ def build_index(
     with write_lock(folder):
         if not (folder / NAME).is_file():
             hint = str(Path(model).absolute()) if isinstance(model, str | Path) else None
-            start = Manifest(embedder.fingerprint, hint, chosen, embedder.dim, backend, uri)
+            start = Manifest(embedder.fingerprint, hint, chosen, embedder.dim, embedder.plain_dim, backend, uri)
             try:
                 write_manifest(folder, start)
             except OSError as error:

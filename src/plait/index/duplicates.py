@@ -54,7 +54,7 @@ def near_duplicates(
     if not -1 < threshold <= 1:
         raise ValueError(f"the threshold is {threshold}; expected a cosine such as 0.95, at most 1")
     living = np.flatnonzero(view.alive)
-    left, right, cosine = similar_pairs(view.take(living), threshold, progress=progress)
+    left, right, cosine = similar_pairs(view.directions(living), threshold, progress=progress)
     parent = np.arange(len(living))
 
     def root(i: int) -> int:

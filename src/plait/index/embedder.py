@@ -15,6 +15,7 @@ import numpy as np
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table
 from plait.index.manifest import Manifest
+from plait.index.space import Space
 from plait.registry import unknown_name
 
 Progress = Callable[[int, int, str], None]
@@ -27,11 +28,14 @@ class Embedder(Protocol):
     Attributes:
         fingerprint: sha256 over everything that decides a vector: weights, frozen encoders, processors.
         dim: Width D of the shared space.
+        plain_dim: Leading coordinates that, made unit, are the plain direction: D without a correction for hubs; with
+            one, D less 2 for each modality, laid out as in ``heads/hubs.py``.
         modalities: What it can embed.
     """
 
     fingerprint: str
     dim: int
+    plain_dim: int
     modalities: tuple[Modality, ...]
 
     def embed(
@@ -50,8 +54,11 @@ def as_embedder(model: Any) -> Embedder:
     Raises:
         ValueError: It predicts, or is no model at all.
     """
-    if all(hasattr(model, name) for name in ("fingerprint", "dim", "modalities", "embed")):
+    if all(hasattr(model, name) for name in ("fingerprint", "dim", "plain_dim", "modalities", "embed")):
         found: Embedder = model
+        sides = Space(found.dim, found.plain_dim).sides
+        if sides not in (0, len(found.modalities)):
+            raise ValueError(f"the model corrects between {sides} modalities and has {len(found.modalities)}")
         return found
     task = getattr(getattr(model, "task", None), "name", None) or getattr(model, "task", None)
     said = f"this model predicts ({task})" if isinstance(task, str) else f"a {type(model).__name__} does not embed"
@@ -126,7 +133,8 @@ def check_model(embedder: Embedder, manifest: Manifest, model: Any, folder: Path
     Raises:
         ValueError: It is another.
     """
-    if embedder.fingerprint == manifest.fingerprint and embedder.dim == manifest.dim:
+    same_space = Space(embedder.dim, embedder.plain_dim) == manifest.space
+    if embedder.fingerprint == manifest.fingerprint and same_space:
         return embedder
     named = model if isinstance(model, str | Path) else "MODEL"
     place = f"the model at {named}" if isinstance(model, str | Path) else "the model given"

@@ -3,19 +3,22 @@
 Queries [Q, D] and blocks [n, D] come in, scores and positions [Q, k] go out. Scores are computed in float32, block by
 block, against a running threshold: the k-th best so far, less what float32 can be wrong by. Whatever passes is scored
 again in float64, so that the answer is that of sorting all float64 scores, equal scores in the order of their
-positions, whatever the block sizes, the number of threads or the device. Memory stays at one block of scores.
+positions, whatever the block sizes, the number of threads or the device. Memory stays at one block of scores a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-SCORES_BATCH = 2**18  # scores [Q, n] at a time: 1 MiB, which stays in the cache
+SCORES_BATCH = 2**18  # scores [n, Q] at a time and thread: 1 MiB, which stays in the cache
+MOST_ROWS = 2**16  # rows at a time on the CPU, so that threads have parts to share
 FIRST_ROWS = 4096  # rows of the first block that give the first threshold
 GATHER_BELOW = 0.25  # under this share of allowed rows a block's rows are picked out before scoring
 
@@ -66,28 +69,71 @@ def top_k(
     rounding = queries.shape[1] * 2.0**-23 * np.linalg.norm(queries, axis=1) * max_norm
     found = _Candidates(blocks, queries, k, rounding)
     scorer = _Scorer(queries, device)
+    parts = list(_parts(blocks, scorer.num_rows))
+    found.take(_scan(found, scorer, parts[0], allowed))
+    threads = min(torch.get_num_threads(), len(parts) - 1) if scorer.device.type == "cpu" else 1
+    if threads < 2:
+        for part in parts[1:]:
+            found.take(_scan(found, scorer, part, allowed))
+    else:
+        _in_threads(threads, parts[1:], lambda part: _scan(found, scorer, part, allowed), found)
+    return found.best()
+
+
+_Part = tuple[np.ndarray | Tensor, int]
+_Passed = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _parts(blocks: Sequence[np.ndarray | Tensor], num_rows: int) -> Iterator[_Part]:
+    """Blocks cut into parts of so many rows, each with its first position."""
     start = 0
     for block in blocks:
-        for low in range(0, len(block), scorer.num_rows):
-            part = block[low : low + scorer.num_rows]
-            if allowed is None:
-                found.offer(scorer.score(part), start + low)
-                continue
-            mask = allowed[start + low : start + low + len(part)]
-            share = np.count_nonzero(mask) / len(mask)
-            if share == 0:
-                continue
-            if share < GATHER_BELOW:
-                rows = np.flatnonzero(mask)
-                picked = part[rows] if isinstance(part, np.ndarray) else part[torch.from_numpy(rows).to(part.device)]
-                found.offer(scorer.score(picked), start + low, rows)
-            else:
-                scores = scorer.score(part)
-                if share < 1:
-                    scores[torch.from_numpy(~mask).to(scores.device)] = -torch.inf
-                found.offer(scores, start + low)
+        for low in range(0, len(block), num_rows):
+            yield block[low : low + num_rows], start + low
         start += len(block)
-    return found.best()
+
+
+def _scan(found: _Candidates, scorer: _Scorer, part: _Part, allowed: np.ndarray | None) -> _Passed:
+    """Query, position and score of what passes the threshold in one part."""
+    vectors, offset = part
+    mask = None if allowed is None else allowed[offset : offset + len(vectors)]
+    share = 1.0 if mask is None else np.count_nonzero(mask) / len(mask)
+    if share == 0:
+        return _NOTHING
+    rows = None
+    if mask is not None and share < GATHER_BELOW:
+        rows = np.flatnonzero(mask)
+        vectors = (
+            vectors[rows] if isinstance(vectors, np.ndarray) else vectors[torch.from_numpy(rows).to(scorer.device)]
+        )
+    scores = scorer.score(vectors)
+    if mask is not None and rows is None and share < 1:
+        scores[torch.from_numpy(~mask).to(scores.device)] = -torch.inf
+    return found.passing(scores, offset, rows)
+
+
+def _in_threads(count: int, parts: list[_Part], scan: Callable[[_Part], _Passed], found: _Candidates) -> None:
+    """Parts go to whichever thread is free, each thread with kernels of one thread: none ever waits for another."""
+    before = torch.get_num_threads()
+    waiting, lock = iter(parts), threading.Lock()
+
+    def work() -> None:
+        torch.set_num_threads(1)  # of this thread alone
+        while True:
+            with lock:
+                part = next(waiting, None)
+            if part is None:
+                return
+            passed = scan(part)
+            with lock:
+                found.take(passed)
+
+    with ThreadPoolExecutor(count, thread_name_prefix="plait-search") as pool:
+        try:
+            for done in [pool.submit(work) for _ in range(count)]:
+                done.result()
+        finally:
+            torch.set_num_threads(before)  # for threads that begin later
 
 
 def _check(
@@ -107,29 +153,40 @@ def _check(
 
 
 class _Scorer:
-    """Inner products of one part with all queries, float32 [n, Q], in a buffer that is used again.
+    """Inner products of one part with all queries, float32 [n, Q].
 
-    The product is taken as [n, D] x [D, Q], and a single query is doubled: so matrix kernels read the vectors at the
-    speed of the memory, which matrix-vector kernels and the other order do not reach (docs/decisions/0012-index.md).
+    The product is taken as [n, D] x [D, Q]. A single query is summed up row by row, which reads the vectors once at
+    the speed of the memory; matrix-vector kernels of BLAS do not reach that (docs/decisions/0012-index.md).
     """
 
     def __init__(self, queries: np.ndarray, device: str | torch.device) -> None:
         self.device = torch.device(device)
-        self.num_queries = len(queries)
-        padded = np.concatenate([queries, queries]) if len(queries) == 1 else queries
-        self.queries_DQ = torch.from_numpy(padded).to(self.device).T
-        self.num_rows = max(1024, SCORES_BATCH // len(padded))
+        self.queries = queries
+        self.queries_DQ = torch.from_numpy(queries).to(self.device).T
+        self.num_rows = min(MOST_ROWS, max(1024, SCORES_BATCH // len(queries)))
         if self.device.type != "cpu":
-            self.num_rows = max(self.num_rows, 2**26 // len(padded))  # a GPU wants large products: 256 MiB of scores
-        self.buffer: Tensor | None = None
+            self.num_rows = max(self.num_rows, 2**26 // len(queries))  # a GPU wants large products: 256 MiB of scores
 
     def score(self, part: np.ndarray | Tensor) -> Tensor:
-        rows = torch.from_numpy(np.ascontiguousarray(part, np.float32)) if isinstance(part, np.ndarray) else part
-        rows = rows.to(self.device)
-        if self.buffer is None or len(self.buffer) != len(rows):
-            self.buffer = torch.empty((len(rows), self.queries_DQ.shape[1]), device=self.device)
-        torch.mm(rows, self.queries_DQ, out=self.buffer)
-        return self.buffer[:, : self.num_queries]
+        if len(self.queries) == 1 and self.device.type == "cpu":
+            rows = part if isinstance(part, np.ndarray) else part.numpy()
+            rows = np.ascontiguousarray(rows, np.float32)
+            return torch.from_numpy(np.einsum("nd,d->n", rows, self.queries[0])[:, None])
+        rows_nD = torch.from_numpy(np.ascontiguousarray(part, np.float32)) if isinstance(part, np.ndarray) else part
+        return rows_nD.to(self.device) @ self.queries_DQ
+
+
+_NOTHING: _Passed = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
+def _places(passed_nQ: np.ndarray) -> np.ndarray:
+    """Where a bool array is True, counted flat; few are, so eight are looked at at once."""
+    flat = passed_nQ.reshape(-1)
+    if len(flat) % 8:
+        return np.flatnonzero(flat)
+    words = np.flatnonzero(flat.view(np.uint64))
+    places = (words[:, None] * 8 + np.arange(8)).reshape(-1)
+    return places[flat[places]]
 
 
 class _Candidates:
@@ -145,34 +202,52 @@ class _Candidates:
         self.query = np.zeros(0, dtype=np.int64)
         self.position = np.zeros(0, dtype=np.int64)
         self.score = np.zeros(0, dtype=np.float64)
+        self.waiting: list[_Passed] = []
+        self.num_waiting = 0
 
-    def offer(self, scores_nQ: Tensor, offset: int, rows: np.ndarray | None = None) -> None:
-        """Take up the scores that pass the threshold; row r is position offset + r, or offset + rows[r]."""
-        if not np.isfinite(self.threshold_Q).all() and len(scores_nQ) >= self.k:
+    @property
+    def has_threshold(self) -> bool:
+        """Whether every query has k candidates by now."""
+        return bool(np.isfinite(self.threshold_Q).all())
+
+    def passing(self, scores_nQ: Tensor, offset: int, rows: np.ndarray | None = None) -> _Passed:
+        """Query, position and score of what passes the threshold; row r is position offset + r, or offset + rows[r]."""
+        threshold_Q = self.threshold_Q
+        if not self.has_threshold and len(scores_nQ) >= self.k:
             part = scores_nQ[: max(FIRST_ROWS, self.k)]  # the k-th best of any part bounds the k-th best of all
             kth = torch.topk(part.T.contiguous(), self.k, dim=1).values[:, -1].cpu().numpy()
-            self.threshold_Q = np.maximum(self.threshold_Q, (kth - 2 * self.rounding_Q).astype(np.float32))
+            threshold_Q = np.maximum(threshold_Q, (kth - 2 * self.rounding_Q).astype(np.float32))
         if scores_nQ.device.type == "cpu":
-            # numpy looks through them in one thread: on a busy machine waiting for all threads costs more than it saves
             scores = scores_nQ.numpy()
-            row, query = np.divmod(np.flatnonzero(scores >= self.threshold_Q), scores.shape[1])
+            row, query = np.divmod(_places(scores >= threshold_Q), scores.shape[1])
             score = scores[row, query].astype(np.float64)
         else:
-            passed = (scores_nQ >= torch.from_numpy(self.threshold_Q).to(scores_nQ.device)).nonzero()
+            passed = (scores_nQ >= torch.from_numpy(threshold_Q).to(scores_nQ.device)).nonzero()
             row, query = passed.cpu().numpy().T
             score = scores_nQ[passed[:, 0], passed[:, 1]].cpu().numpy().astype(np.float64)
-        if not len(row):
-            return
         real = score > -np.inf
         position = offset + (row if rows is None else rows[row])
-        self.query = np.concatenate([self.query, query[real]])
-        self.position = np.concatenate([self.position, position[real]])
-        self.score = np.concatenate([self.score, score[real]])
-        self._shrink()
+        return query[real], position[real], score[real]
+
+    def take(self, passed: _Passed) -> None:
+        """Take up what passed in a part."""
+        if not len(passed[0]):
+            return
+        self.waiting.append(passed)
+        self.num_waiting += len(passed[0])
+        if not self.has_threshold or self.num_waiting >= len(self.queries) * self.k:
+            self._shrink()
+
+    def _collect(self) -> None:
+        """What waits joins the candidates, sorted by query, score and position."""
+        parts = [(self.query, self.position, self.score), *self.waiting]
+        self.query, self.position, self.score = (np.concatenate(column) for column in zip(*parts, strict=True))
+        self.waiting, self.num_waiting = [], 0
+        self._sort()
 
     def _shrink(self) -> None:
         """Raise the threshold to the k-th best and forget what lies below; exact scores where ties are many."""
-        self._sort()
+        self._collect()
         kth = self._kth()
         self.threshold_Q = np.maximum(self.threshold_Q, (kth - 2 * self.rounding_Q).astype(np.float32))
         self._keep(self.score >= self.threshold_Q[self.query])
@@ -219,6 +294,7 @@ class _Candidates:
 
     def best(self) -> TopK:
         """The k best of each query; every query has as many."""
+        self._collect()
         self._score_exactly()
         self._keep(self._rank() < self.k)
         shape = (len(self.queries), self.k)

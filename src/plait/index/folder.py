@@ -235,7 +235,7 @@ class FolderStorage:
     def _view(self) -> View:
         alive = np.zeros(self._num_vectors, dtype=bool)
         alive[self._contents()[self.is_alive]] = True
-        return View(self.living, [s.vectors for s in self.segments if len(s)], alive)
+        return View(self.living, [s.vectors for s in self.segments if len(s)], alive, self.manifest.space)
 
     def view(self) -> View:
         """Everything that lives."""

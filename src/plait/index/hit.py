@@ -18,7 +18,8 @@ class Hit:
 
     Attributes:
         rank: 1 for the best.
-        score: Cosine of query and content, -1 to 1.
+        score: Cosine of query and content; of a query of another modality, the cosine corrected for hubs
+            (:mod:`plait.index.space`).
         id: The first item that shows it (under a filter: the first that fits).
         aliases: Ids of further items with the same bytes.
         source: Where the item came from.

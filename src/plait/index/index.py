@@ -8,21 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from plait.index.backends import BACKENDS
-from plait.index.embedder import Embedder, check_model, load_embedder
+from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
 from plait.index.hit import Hit, hits_of
 from plait.index.intake import BLOCK, Intake
 from plait.index.intake import take_in as intake
 from plait.index.lock import write_lock
 from plait.index.manifest import Manifest, read_manifest
-from plait.index.query import query_vector
+from plait.index.query import as_query, make_query
 from plait.index.source import IndexSource, read_source
+from plait.index.space import Query
 from plait.index.storage import Change
 
 Progress = Callable[[int, int, str], None]
@@ -94,28 +96,58 @@ class Index:
         Raises:
             ValueError: No query, one that cannot be embedded, a filter that cannot be read, or another model.
         """
-        vector = query_vector(
-            self.embedder, text=text, image=image, weight=weight, text_modality=text_modality,
-            image_modality=image_modality,
-        )  # fmt: skip
-        return self.search_vectors(vector[None], k=k, where=where, device=device)[0]
+        query = self.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
+        return self.search_queries([query], k=k, where=where, device=device)[0]
 
-    def search_vectors(
-        self, queries_QD: np.ndarray, *, k: int = DEFAULT_K, where: str | None = None, device: str = "cpu"
+    def query(self, text: str | None = None, **how: Any) -> Query:
+        """A query made once, to search with or to ask what its scores are; see :func:`plait.index.query.make_query`."""
+        return make_query(self.embedder, self.manifest.modality, text=text, **how)
+
+    def search_queries(
+        self, queries: Sequence[Query], *, k: int = DEFAULT_K, where: str | None = None, device: str = "cpu"
     ) -> list[list[Hit]]:
-        """The k best contents for each of many query vectors [Q, D]; see :meth:`search`.
+        """The k best contents for each of many queries; see :meth:`search`.
 
         Raises:
             ValueError: Another width than the index has, or k below 1.
         """
+        if k < 1:
+            raise ValueError(f"k is {k}; expected 1 or more hits")
+        if not queries or not len(self):
+            return [[] for _ in queries]
+        vectors = np.stack([query.vector for query in queries])
+        every = self.storage.search(vectors, k, where, device)
+        return [
+            hits_of([replace(one, score=one.score + query.shift) for one in found], self.manifest)
+            for found, query in zip(every, queries, strict=True)
+        ]
+
+    def search_vectors(
+        self, queries_QD: np.ndarray, *, modality: str | None = None, k: int = DEFAULT_K, where: str | None = None,
+        device: str = "cpu",
+    ) -> list[list[Hit]]:  # fmt: skip
+        """The k best contents for each of many query vectors [Q, D].
+
+        Args:
+            queries_QD: Vectors of the model, or any of that width.
+            modality: The modality of which they are: scores are then those of :meth:`search`. None: scores are inner
+                products with the stored vectors as they are.
+            k: How many hits.
+            where: As for :meth:`search`.
+            device: As for :meth:`search`.
+
+        Raises:
+            ValueError: Another width than the index has, no such modality, or k below 1.
+        """
         queries = np.asarray(queries_QD, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.dim:
             raise ValueError(f"the queries are {queries.shape}; this index needs [Q, {self.manifest.dim}]")
-        if k < 1:
-            raise ValueError(f"k is {k}; expected 1 or more hits")
-        if not len(self):
-            return [[] for _ in queries]
-        return [hits_of(found, self.manifest) for found in self.storage.search(queries, k, where, device)]
+        if modality is None:
+            made = [Query(vector) for vector in queries]
+        else:
+            named = pick_modality(self.embedder, modality, "")
+            made = [as_query(self.embedder, self.manifest.modality, named, vector) for vector in queries]
+        return self.search_queries(made, k=k, where=where, device=device)
 
     def add(self, source: Any, *, progress: Progress | None = None, on_bad_row: str = "skip", block: int = BLOCK,
             prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
@@ -229,7 +261,7 @@ class Index:
         """How well the names of the labels, as texts, tell the items apart; see :func:`plait.index.knn.zero_shot`."""
         from plait.index.knn import zero_shot
 
-        return zero_shot(self.storage.view(), self.embedder, label, template, text_modality)
+        return zero_shot(self.storage.view(), self.embedder, self.manifest.modality, label, template, text_modality)
 
     def probe(self, label: str, *, folds: int = 5, seed: int = 0) -> Any:
         """How well a linear model on the vectors tells a label; see :func:`plait.index.knn.linear_probe`."""
@@ -251,7 +283,7 @@ class Index:
         made = {
             "index": str(self.folder), "backend": manifest.backend, "uri": manifest.uri, "items": len(self),
             "contents": self.storage.num_contents, "complete": manifest.is_complete, "dim": manifest.dim,
-            "dtype": "float32", "modality": manifest.modality.name, "kind": manifest.modality.kind,
+            "plain_dim": manifest.plain_dim, "dtype": "float32", "modality": manifest.modality.name, "kind": manifest.modality.kind,
             "model": manifest.model, "fingerprint": manifest.fingerprint, "segments": len(manifest.segments),
             "bytes": self.storage.num_bytes(), "sources": facts,
         }  # fmt: skip

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from plait.data.schema import Modality
-from plait.index.embedder import Embedder, embed_checked, pick_modality
+from plait.index.embedder import Embedder, embed_checked
 from plait.index.exact import top_k
-from plait.index.query import embed_cell
+from plait.index.query import as_query, embed_cell, pick_reader
 from plait.index.source import IndexSource
 from plait.index.storage import CONTENT, View
 from plait.registry import unknown_name
@@ -148,7 +148,7 @@ def knn_leave_one_out(
     """
     _check_k(k)
     known = _labelled(view, label)
-    vectors = view.take(known.positions)
+    vectors = view.directions(known.positions)
     told = np.empty(len(vectors), dtype=np.int64)
     for low in range(0, len(vectors), QUERIES):
         part = np.arange(low, min(low + QUERIES, len(vectors)))
@@ -180,7 +180,7 @@ def knn_on_table(
     rows = [i for i, value in enumerate(truth) if value is not None and i not in unreadable]
     if not rows:
         raise ValueError(f"{source.source} has no row with a label in {label!r} and a content that can be read")
-    best = top_k([view.take(known.positions)], vectors[rows], k)
+    best = top_k([view.directions(known.positions)], view.space.directions(vectors[rows]), k)
     told = vote(known.labels[best.positions_QK], best.scores_QK, len(known.names))
     number = {name: i for i, name in enumerate(known.names)}
     names = known.names + sorted({str(truth[i]) for i in rows} - set(known.names))
@@ -195,7 +195,12 @@ def knn_on_table(
 
 
 def zero_shot(
-    view: View, embedder: Embedder, label: str, template: str = "{}", text_modality: str | None = None
+    view: View,
+    embedder: Embedder,
+    indexed: Modality,
+    label: str,
+    template: str = "{}",
+    text_modality: str | None = None,
 ) -> LabelReport:
     """Each content's label told by the nearest of the labels' names, written into a template and embedded as texts.
 
@@ -205,9 +210,11 @@ def zero_shot(
     if template.count("{}") != 1:
         raise ValueError(f"the template {template!r} needs one {{}} where the label goes, such as 'a photo of a {{}}'")
     known = _labelled(view, label)
-    modality = pick_modality(embedder, text_modality, "text")
+    modality = pick_reader(embedder, indexed, text_modality, "text")
     names = [template.replace("{}", name) for name in known.names]
-    queries = np.stack([embed_cell(embedder, modality, name, f"the label text {name!r}") for name in names])
+    vectors = [embed_cell(embedder, modality, name, f"the label text {name!r}") for name in names]
+    # without the shifts, which would undo the correction for names that are near to everything
+    queries = np.stack([as_query(embedder, indexed, modality, vector).vector for vector in vectors])
     told = (view.take(known.positions).astype(np.float64) @ queries.T).argmax(axis=1)
     return _report("zero-shot", label, known, told, {"template": template, "text modality": modality.name})
 
@@ -233,7 +240,7 @@ def linear_probe(view: View, label: str, folds: int = 5, seed: int = 0) -> Label
         raise ValueError(f"the rarest label has {fewest} contents; expected 2 <= folds <= {fewest}, got {folds}")
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
     probe = LogisticRegression(max_iter=2000, C=10.0)
-    told = cross_val_predict(probe, view.take(known.positions), known.labels, cv=parts)
+    told = cross_val_predict(probe, view.directions(known.positions), known.labels, cv=parts)
     return _report("linear probe", label, known, told, {"folds": folds, "seed": seed, "C": 10.0})
 
 

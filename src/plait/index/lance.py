@@ -206,14 +206,14 @@ class LanceStorage:
     def view(self) -> View:
         """Everything, read into memory."""
         if self._table is None:
-            return View(pa.table({}), [], np.zeros(0, dtype=bool))
+            return View(pa.table({}), [], np.zeros(0, dtype=bool), self.manifest.space)
         found = self._scan(None, None)
         first: dict[str, int] = {}
         place = [first.setdefault(key, len(first)) for key in found.column(KEY).to_pylist()]
         rows = np.unique(place, return_index=True)[1] if place else np.zeros(0, dtype=np.int64)
         vectors = _matrix(found.column(VECTOR))[rows]
         items = found.drop_columns([VECTOR]).append_column(CONTENT, pa.array(place, pa.int64()))
-        return View(items, [vectors], np.ones(len(vectors), dtype=bool))
+        return View(items, [vectors], np.ones(len(vectors), dtype=bool), self.manifest.space)
 
     def compact(self) -> None:
         """Merge small files, take new rows into the approximate index, forget old versions."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from plait.data.schema import Modality
 from plait.features.segment import new_tmp_name, sync_folder
+from plait.index.space import Space
 
 FORMAT = 1
 NAME = "index.json"
@@ -81,6 +82,7 @@ class Manifest:
         model: Where that model lay, or None; a hint.
         modality: What was embedded.
         dim: Width of the vectors.
+        plain_dim: Leading coordinates that, made unit, are the plain direction; see :class:`plait.index.space.Space`.
         backend: "exact" or "lance".
         uri: Where LanceDB keeps the table, None for inside the folder.
         generation: Counts the commits.
@@ -94,6 +96,7 @@ class Manifest:
     model: str | None
     modality: Modality
     dim: int
+    plain_dim: int
     backend: str = "exact"
     uri: str | None = None
     generation: int = 0
@@ -101,6 +104,11 @@ class Manifest:
     items: tuple[Part, ...] = ()
     deleted: Part | None = None
     sources: tuple[SourceFact, ...] = ()
+
+    @property
+    def space(self) -> Space:
+        """What its vectors say."""
+        return Space(self.dim, self.plain_dim)
 
     @property
     def is_complete(self) -> bool:
@@ -172,6 +180,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
     names = [name for name, _ in made.segments] + [part.name for part in made.items]
     if any(Path(name).name != name or name in ("", ".", "..") for name in names):
         raise ValueError("it names files outside the index")
-    if not isinstance(made.dim, int) or made.dim < 1 or not isinstance(made.fingerprint, str):
-        raise ValueError("dim or fingerprint is missing")
+    if not isinstance(made.dim, int) or not isinstance(made.plain_dim, int) or not isinstance(made.fingerprint, str):
+        raise ValueError("dim, plain_dim or fingerprint is missing")
+    _ = made.space  # refuses widths that do not fit together
     return made

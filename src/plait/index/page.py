@@ -9,6 +9,7 @@ from typing import Any
 from plait.data.media import CellError, open_image, read_media
 from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit
+from plait.index.space import CORRECTED, COSINE
 from plait.report.page import document
 from plait.report.thumbnail import thumbnail
 from plait.report.words import cut, esc
@@ -39,6 +40,7 @@ def hits_page(
     weight: float | None = None,
     items: int | None = None,
     index: str = "",
+    measure: str = COSINE,
     shows_pictures: bool = True,
 ) -> str:
     """The HTML of a search.
@@ -51,6 +53,7 @@ def hits_page(
         weight: The share of the text, where both were given.
         items: How many items the index holds.
         index: Its name.
+        measure: What the scores are.
         shows_pictures: Whether the hits are files of pictures.
     """
     asked = [_picture(image, "the picture of the query")] if image is not None else []
@@ -58,7 +61,7 @@ def hits_page(
     cards = "".join(_card(hit, shows_pictures) for hit in hits) or "<p>Nothing in the index fits.</p>"
     main = (
         f'<section><div class="query">{"".join(asked)}</div></section>'
-        f'<section><h2>Hits</h2><p class="lead">Cosine of query and item, best first.</p>'
+        f'<section><h2>Hits</h2><p class="lead">{esc(_meaning(measure))}</p>'
         f'<div class="gallery">{cards}</div></section>'
     )
     about = [
@@ -118,6 +121,16 @@ def _card(hit: Hit, shows_pictures: bool) -> str:
         f'<p>{esc(cut(text, _LONGEST))}</p><div class="id">{esc(hit.id)}</div>{also if hit.aliases else ""}'
         f"<dl>{listed}</dl></div>"
     )
+
+
+def _meaning(measure: str) -> str:
+    """What the scores are, as a sentence."""
+    corrected = "less for items that are near to every query, more for those that are near to few"
+    told = {
+        COSINE: "Best first, by the cosine of query and item.",
+        CORRECTED: f"Best first, by the cosine of query and item, {corrected}.",
+    }
+    return told.get(measure, "Best first, by the weighted mean of how near text and picture are.")
 
 
 def _said(value: Any) -> str:

@@ -1,4 +1,9 @@
-"""A query: a text, a picture, or both, as one unit vector of the model's space."""
+"""A query: a text, a picture, or both, as what an index is searched with.
+
+A query of the index's own modality (a picture among pictures) is compared by the plain cosine, one of another modality
+(a text among pictures) by the cosine corrected for hubs. With both, every item's score is the weighted mean of its two
+scores; on the photos it was tried with the two spread alike, so a weight of a half lets both count the same.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +16,31 @@ from plait.data.media import CellError, read_media
 from plait.data.schema import Modality
 from plait.data.table import make_column, read_table
 from plait.index.embedder import Embedder, embed_checked, pick_modality
+from plait.index.space import Query, Space, weighted
 
-SHORTEST = 1e-6  # a sum of two unit vectors shorter than this has no direction
+SHORTEST = 1e-6  # a sum of two queries shorter than this has no direction
 
 
-def query_vector(
+def make_query(
     embedder: Embedder,
+    indexed: Modality,
     *,
     text: str | None = None,
     image: Any = None,
     weight: float = 0.5,
     text_modality: str | None = None,
     image_modality: str | None = None,
-) -> np.ndarray:
-    """The unit vector [D] of a query.
+) -> Query:
+    """What an index of one modality is searched with.
 
     Args:
         embedder: The model of the index.
+        indexed: The modality of the index.
         text: What is looked for, in words.
         image: What is looked for, as a picture: a path or bytes.
-        weight: With both: the share of the text, 0 to 1; the vectors are summed with it and the sum made unit again.
-        text_modality: Which text modality of the model reads the text, where it has several.
+        weight: With both: the share of the text's score, 0 to 1.
+        text_modality: Which text modality of the model reads the text, where it has several and the index's own is none
+            of them.
         image_modality: The same for the picture.
 
     Raises:
@@ -45,22 +54,39 @@ def query_vector(
     if text is not None:
         if not text.strip():
             raise ValueError("the query text is empty; type what you look for, in quotes")
-        parts.append(embed_cell(embedder, pick_modality(embedder, text_modality, "text"), text, "the query text"))
+        modality = pick_reader(embedder, indexed, text_modality, "text")
+        parts.append(as_query(embedder, indexed, modality, embed_cell(embedder, modality, text, "the query text")))
     if image is not None:
         cell = str(Path(image).absolute()) if isinstance(image, str | Path) else image
         try:
             read_media(cell, None)
         except CellError as error:
             raise ValueError(f"the query picture: {error}") from error
-        modality = pick_modality(embedder, image_modality, "image")
-        parts.append(embed_cell(embedder, modality, cell, "the query picture"))
+        modality = pick_reader(embedder, indexed, image_modality, "image")
+        parts.append(as_query(embedder, indexed, modality, embed_cell(embedder, modality, cell, "the query picture")))
     if len(parts) == 1:
         return parts[0]
-    mixed = weight * parts[0] + (1 - weight) * parts[1]
-    length = float(np.linalg.norm(mixed))
-    if length < SHORTEST:
+    mixed = weighted(parts[0], parts[1], weight)
+    if float(np.linalg.norm(mixed.vector)) < SHORTEST:
         raise ValueError("the text and the picture of the query are opposites and cancel out; choose another --weight")
-    return (mixed / length).astype(np.float32)
+    return mixed
+
+
+def pick_reader(embedder: Embedder, indexed: Modality, name: str | None, kind: str) -> Modality:
+    """The modality that reads a query: the one named, else the index's own if it is of that kind, else the only one.
+
+    Raises:
+        ValueError: No such modality, or more than one to choose from.
+    """
+    return indexed if name is None and indexed.kind == kind else pick_modality(embedder, name, kind)
+
+
+def as_query(embedder: Embedder, indexed: Modality, modality: Modality, vector_D: np.ndarray) -> Query:
+    """A unit vector of a modality as a query of an index: plain within a modality, corrected across."""
+    space = Space(embedder.dim, embedder.plain_dim)
+    if modality.name == indexed.name:
+        return space.within(vector_D)
+    return space.across(vector_D, [m.name for m in embedder.modalities].index(modality.name))
 
 
 def embed_cell(embedder: Embedder, modality: Modality, cell: Any, what: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.index.manifest import Manifest
+from plait.index.space import Space
 
 ID, KEY, CONTENT, SOURCE, ROW = "_id", "_key", "_content", "_source", "_row"
 RESERVED = (ID, KEY, CONTENT, SOURCE, ROW)
@@ -50,11 +51,13 @@ class View:
         items: Living items; ``_content`` is the position of each one's vector.
         blocks: Vectors [n, D]; positions count through them.
         alive: bool [N], whether a vector has a living item.
+        space: What the vectors say.
     """
 
     items: pa.Table
     blocks: list[np.ndarray]
     alive: np.ndarray
+    space: Space
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """The vectors at some positions, float32 [n, D]."""
@@ -66,10 +69,14 @@ class View:
             made[at] = self.blocks[number][positions[at] - edges[number]]
         return made
 
+    def directions(self, positions: np.ndarray) -> np.ndarray:
+        """The plain directions at some positions, float32 [n, plain_dim]: what contents are compared by."""
+        return self.space.directions(self.take(positions))
+
 
 @dataclass(frozen=True)
 class Found:
-    """One content found by a search: its score and its items that fit, in the order in which they came."""
+    """One content found by a search: its inner product with the query, and its items that fit, as they came."""
 
     score: float
     items: list[dict]
