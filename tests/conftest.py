@@ -84,6 +84,25 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def coloured_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A table of 36 photos of six colours with two captions each, split by photo."""
+    from coloured import write_table
+
+    return write_table(tmp_path_factory.mktemp("coloured"))
+
+
+@pytest.fixture(scope="session")
+def coloured_model(coloured_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A retrieval model of those photos, with encoders trained from scratch."""
+    import plait
+    from coloured import SCRATCH as COLOURED_SCRATCH
+
+    folder = tmp_path_factory.mktemp("coloured_model") / "model"
+    plait.fit(coloured_photos, task="retrieval", epochs=12, output=folder, set=COLOURED_SCRATCH)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def posts_model(posts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of those posts, with encoders trained from scratch for two epochs."""
     import plait

@@ -283,9 +283,9 @@ class Index:
         made = {
             "index": str(self.folder), "backend": manifest.backend, "uri": manifest.uri, "items": len(self),
             "contents": self.storage.num_contents, "complete": manifest.is_complete, "dim": manifest.dim,
-            "plain_dim": manifest.plain_dim, "dtype": "float32", "modality": manifest.modality.name, "kind": manifest.modality.kind,
-            "model": manifest.model, "fingerprint": manifest.fingerprint, "segments": len(manifest.segments),
-            "bytes": self.storage.num_bytes(), "sources": facts,
+            "plain_dim": manifest.plain_dim, "dtype": "float32", "modality": manifest.modality.name,
+            "kind": manifest.modality.kind, "model": manifest.model, "fingerprint": manifest.fingerprint,
+            "segments": len(manifest.segments), "bytes": self.storage.num_bytes(), "sources": facts,
         }  # fmt: skip
         return {**made, "damaged": self.storage.verify()} if verify else made
 
