@@ -24,10 +24,10 @@ K = 10
 
 
 def embeddings(path: Path) -> np.ndarray:
-    """Unit vectors [N, D] of an ``.npy`` file or an index folder."""
+    """Unit vectors [N, D], the plain directions, of an ``.npy`` file or an index folder."""
     if path.is_dir():
         view = open_index(path).storage.view()
-        return view.take(np.flatnonzero(view.alive))
+        return view.directions(np.flatnonzero(view.alive))
     vectors = np.load(path, allow_pickle=False).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 

@@ -103,6 +103,23 @@ def test_a_saved_one_loads_and_is_judged(folder: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "r.json").read_text())["model"]["head"] == "towers"
 
 
+def test_an_index_is_searched_with_plain_cosines(folder: Path, tmp_path: Path) -> None:
+    fitted = plait.two_tower(f"hf:{folder}", output=tmp_path / "m")
+    for i in range(4):
+        (tmp_path / "p").mkdir(exist_ok=True)
+        (tmp_path / "p" / f"{i}.png").write_bytes(picture(i))
+    index, report = plait.build_index(tmp_path / "m", tmp_path / "p", tmp_path / "i")
+    assert report.embedded == 4 and index.manifest.plain_dim == index.manifest.dim == fitted.dim
+    images, _ = fitted.embed([{"image": picture(i)} for i in range(4)], "image")
+    texts, _ = fitted.embed([{"caption": TEXTS[0]}], "caption")
+    wanted = images @ texts[0]
+    hits = index.search(TEXTS[0])
+    assert [hit.id for hit in hits] == [f"{i}.png" for i in np.argsort(-wanted)]
+    np.testing.assert_allclose([hit.score for hit in hits], np.sort(wanted)[::-1], atol=1e-5)
+    assert index.query(TEXTS[0]).measure == "cosine"
+    assert index.search(image=tmp_path / "p" / "2.png", k=1)[0].id == "2.png"
+
+
 def test_only_the_side_that_is_asked_for_is_kept(folder: Path) -> None:
     text, _ = load_encoder(f"two-tower:{folder}", "text")
     assert not any("vision_model" in name or "visual" in name for name, _ in text.named_parameters())

@@ -8,7 +8,6 @@ from typing import Any
 
 from plait.fitted import Plait
 from plait.modelfolder import load_model_folder
-from plait.run import run_fit
 from plait.settings import RunSettings
 
 Progress = Callable[[int, int, str], None]
@@ -108,6 +107,8 @@ def fit(
         "data.on_bad_row": on_bad_row, "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
         "train.seed": seed,
     }  # fmt: skip
+    from plait.run import run_fit  # the trainer takes seconds to import
+
     return run_fit(
         table, given, settings or RunSettings(), list(set), output=output, annotations=annotations,
         resume=resume, overwrite=overwrite, progress=progress,

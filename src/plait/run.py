@@ -27,10 +27,9 @@ from plait.fitting import (
     calibration_notes,
     check_build,
     check_pairs,
-    fit_companions,
-    fit_model,
     needs_tokens,
 )
+from plait.fitting.fit import fit_companions, fit_model
 from plait.modelfolder import guard_folder
 from plait.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.recipes import Facts, resolve

@@ -27,7 +27,8 @@ from plait.comparison.halves import two_halves
 from plait.comparison.plan import SEARCH_SEED, Configuration, Method, run_settings
 from plait.encoders.load import build_encoder
 from plait.features import FeatureSet
-from plait.fitting import Plan, build_model, calibrate, calibration_notes, fit_model, natural_target
+from plait.fitting import Plan, build_model, calibrate, calibration_notes, natural_target
+from plait.fitting.fit import fit_model
 from plait.fusion import FUSIONS
 from plait.fusion.calibration import Calibrated
 from plait.model import PlaitModel

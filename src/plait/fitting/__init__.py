@@ -1,11 +1,14 @@
-"""Fitting: plans, fresh models, calibration, what chooses the epoch, and training step by step."""
+"""Fitting: plans, fresh models, calibration, what chooses the epoch, and training step by step.
+
+Training itself is ``plait.fitting.fit``, imported by who trains: its trainer takes seconds to import, and a search
+or a prediction needs none.
+"""
 
 from __future__ import annotations
 
 from plait.fitting.build import build_model, check_build, needs_tokens
 from plait.fitting.calibration import calibrate, calibration_notes
 from plait.fitting.embeddings import check_pairs, distinct_items
-from plait.fitting.fit import fit_companions, fit_model
 from plait.fitting.plan import Plan, natural_target
 from plait.fitting.scores import EPOCH_SCORES
 from plait.fitting.text_scores import text_score
@@ -19,8 +22,6 @@ __all__ = [
     "check_build",
     "check_pairs",
     "distinct_items",
-    "fit_companions",
-    "fit_model",
     "natural_target",
     "needs_tokens",
     "text_score",

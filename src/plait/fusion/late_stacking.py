@@ -13,8 +13,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
 from torch import Tensor
 
 from plait.encoders.base import Encoded
@@ -136,6 +134,8 @@ class LateStackingFusion(Fusion):
         spread_F[~varies_F] = 1.0
         scaled_NF = features_NF / spread_F * varies_F
         if len(target) >= MIN_ROWS and self.outputs.kind == "number":
+            from sklearn.linear_model import Ridge
+
             ridge = Ridge(alpha=1.0).fit(scaled_NF, np.asarray(target, dtype=np.float64).reshape(-1))
             weight_CF[0], bias_C[0], is_fitted_C[0] = ridge.coef_ / spread_F, ridge.intercept_, True
         elif len(target) >= MIN_ROWS and self.outputs.kind == "labels":
@@ -187,6 +187,9 @@ def logistic(
     features_NF: np.ndarray, target_N: np.ndarray, weights_N: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Coefficients [C, F] and intercepts [C] of a logistic regression; one row of each for two classes."""
+    from sklearn.exceptions import ConvergenceWarning  # seconds to import, and only training needs it
+    from sklearn.linear_model import LogisticRegression
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a combiner that is not quite at its optimum still serves
         fitted = LogisticRegression(C=1.0, max_iter=500).fit(features_NF, target_N, sample_weight=weights_N)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from plait.fusion.base import EncodedDims, FusionOutput
@@ -132,6 +131,8 @@ class PairHead(Head):
             return
         first = [np.sort(np.unique(keys_NM[:, m].cpu().numpy(), return_index=True)[1]) for m in range(2)]
         self.set_cohort(left_ND[torch.from_numpy(first[0])], right_ND[torch.from_numpy(first[1])])
+        from sklearn.linear_model import LogisticRegression  # seconds to import, and only training needs it
+
         seen = [self.evidence(batch.fuse(), batch.present_BM) for batch in val.batches()]
         evidence = torch.cat(seen).double().cpu().numpy()
         spread = evidence.std(0)

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plait.heads.hubs import hub_inside, resting, stretch
-
 COSINE = "cosine"
 CORRECTED = "corrected cosine"
 
@@ -71,6 +69,8 @@ class Space:
         """A query among vectors of its own modality; scores are plain cosines."""
         if not self.sides:
             return Query(np.asarray(vector_D, dtype=np.float32))
+        from plait.heads.hubs import stretch  # here: the heads bring what a model is made of, and opening needs none
+
         made = np.zeros(self.dim)
         made[: self.plain_dim] = self.directions(vector_D[None])[0]
         return Query((stretch(self.sides) ** 0.5 * made).astype(np.float32))
@@ -87,6 +87,8 @@ class Space:
         """
         if not self.sides:
             return Query(np.asarray(vector_D, dtype=np.float32))
+        from plait.heads.hubs import hub_inside, resting, stretch
+
         length = stretch(self.sides)
         shift = hub_inside(vector_D, self.plain_dim, side) - resting(self.sides)
         return Query((length * vector_D.astype(np.float64)).astype(np.float32), shift, CORRECTED)
