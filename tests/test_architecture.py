@@ -245,6 +245,16 @@ def test_import_plait_is_light() -> None:
     assert done.returncode == 0, f"import plait brought in {done.stderr}"
 
 
+def test_searching_needs_no_trainer() -> None:
+    """A search starts in seconds: what only training needs is imported when something is trained."""
+    heavy = "{'plait.train', 'plait.run', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)"
+    done = run_python(
+        "import warnings; warnings.simplefilter('ignore')\n"
+        f"import sys, plait.index, plait.api\nheavy = {heavy}\nsys.exit(str(sorted(heavy)) if heavy else 0)"
+    )
+    assert done.returncode == 0, f"import plait.index and plait.api brought in {done.stderr}"
+
+
 def keyword(call: ast.Call, word: str) -> object:
     for item in call.keywords:
         if item.arg == word and isinstance(item.value, ast.Constant):

@@ -16,7 +16,7 @@ def search(
     index: Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")],
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, in words.")] = None,
     image: Annotated[Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")] = None,
-    k: Annotated[int, typer.Option(help="How many hits.")] = 12,
+    k: Annotated[int, typer.Option("--k", "-k", help="How many hits.")] = 12,
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only items that fit: \"label = 'dog'\".")] = None,
     model: Annotated[Path | None, typer.Option(help="The model, when it lies elsewhere now.")] = None,
     weight: Annotated[float, typer.Option(help="With text and picture: the share of the text, 0 to 1.")] = 0.5,

@@ -23,6 +23,49 @@ def sorted_all(vectors: np.ndarray, queries: np.ndarray, k: int, allowed: np.nda
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
+@pytest.mark.parametrize("num_queries", [1, 5, 64])
+def test_threads_change_nothing(num_queries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "SCORES_BATCH", 1)
+    monkeypatch.setattr(exact, "MOST_ROWS", 1024)
+    rng = np.random.default_rng(6)
+    vectors, queries = unit(rng, 20_000, 24), unit(rng, num_queries, 24)
+    vectors[15_000:] = vectors[:5_000]  # ties are told by position, whichever thread finds them first
+    allowed = rng.random(20_000) < 0.6
+    alone = top_k([vectors], queries, 12, allowed=allowed)
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for _ in range(3):
+            found = top_k([vectors[:9_000], vectors[9_000:]], queries, 12, allowed=allowed)
+            assert np.array_equal(found.positions_QK, sorted_all(vectors, queries, 12, allowed))
+            assert np.array_equal(found.scores_QK, alone.scores_QK)
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_fault_in_a_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "MOST_ROWS", 1024)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen: list[int] = []
+    real = exact._scan
+
+    def failing(found: object, scorer: object, part: tuple[np.ndarray, int], allowed: object) -> object:
+        seen.append(part[1])
+        if part[1] > 2000:
+            raise MemoryError("no room")
+        return real(found, scorer, part, allowed)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(exact, "_scan", failing)
+    try:
+        with pytest.raises(MemoryError, match="no room"):
+            top_k([unit(np.random.default_rng(0), 9_000, 8)], np.ones((1, 8), dtype=np.float32), 3)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_worked_by_hand() -> None:
     vectors = np.array([[1, 0], [0.6, 0.8], [0, 1], [-1, 0]], dtype=np.float32)
     found = top_k([vectors], np.array([[1, 0], [0, -1]], dtype=np.float32), 4)

@@ -25,7 +25,8 @@ _STYLE = """
 font-variant-numeric:tabular-nums} .hit-head b{color:var(--ink);font-weight:640}
 .meter{height:4px;border-radius:2px;background:var(--track)} .meter i{display:block;height:100%;border-radius:2px;
 background:var(--a)}
-.example .id{font-size:.84rem;color:var(--soft)} .example dl{font-size:.84rem}
+.example .id{font-size:.84rem;color:var(--soft);white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.example dl{font-size:.84rem}
 .nothing{display:grid;place-items:center;height:168px;background:var(--track);border-radius:6px;color:var(--soft);
 font-size:.86rem}
 """
@@ -88,8 +89,8 @@ def duplicates_page(
     parts = []
     for number, group in enumerate(groups[:MAX_GROUPS], start=1):
         cards = "".join(
-            f'<div class="example open">{_shown(places.get(name))}<p>{esc(cut(texts.get(name, ""), _LONGEST))}</p>'
-            f'<div class="id">{esc(name)}</div></div>'
+            f'<div class="example open">{_shown(places.get(name))}{_told(texts.get(name, ""))}'
+            f'<div class="id" title="{esc(name)}">{esc(name)}</div></div>'
             for name in group.ids[:MAX_SHOWN]
         )
         more = f"<p>and {len(group.ids) - MAX_SHOWN:,} more</p>" if len(group.ids) > MAX_SHOWN else ""
@@ -118,7 +119,7 @@ def _card(hit: Hit, shows_pictures: bool) -> str:
     return (
         f'<div class="example open"><div class="hit-head"><b>{hit.rank}</b><span>{hit.score:.3f}</span></div>'
         f'<div class="meter"><i style="width:{width:.1f}%"></i></div>{picture}'
-        f'<p>{esc(cut(text, _LONGEST))}</p><div class="id">{esc(hit.id)}</div>{also if hit.aliases else ""}'
+        f'{_told(text)}<div class="id" title="{esc(hit.id)}">{esc(hit.id)}</div>{also if hit.aliases else ""}'
         f"<dl>{listed}</dl></div>"
     )
 
@@ -131,6 +132,10 @@ def _meaning(measure: str) -> str:
         CORRECTED: f"Best first, by the cosine of query and item, {corrected}.",
     }
     return told.get(measure, "Best first, by the weighted mean of how near text and picture are.")
+
+
+def _told(text: str) -> str:
+    return f"<p>{esc(cut(text, _LONGEST))}</p>" if text else ""
 
 
 def _said(value: Any) -> str:
