@@ -120,7 +120,7 @@ def _card(hit: Hit, shows_pictures: bool) -> str:
         f'<div class="example open"><div class="hit-head"><b>{hit.rank}</b><span>{hit.score:.3f}</span></div>'
         f'<div class="meter"><i style="width:{width:.1f}%"></i></div>{picture}'
         f'{_told(text)}<div class="id" title="{esc(hit.id)}">{esc(hit.id)}</div>{also if hit.aliases else ""}'
-        f"<dl>{listed}</dl></div>"
+        f"{f'<dl>{listed}</dl>' if listed else ''}</div>"
     )
 
 
