@@ -171,7 +171,7 @@ class _Scorer:
         if len(self.queries) == 1 and self.device.type == "cpu":
             rows = part if isinstance(part, np.ndarray) else part.numpy()
             rows = np.ascontiguousarray(rows, np.float32)
-            return torch.from_numpy(np.einsum("nd,d->n", rows, self.queries[0])[:, None])
+            return torch.from_numpy(np.vecdot(rows, self.queries[0])[:, None])
         rows_nD = torch.from_numpy(np.ascontiguousarray(part, np.float32)) if isinstance(part, np.ndarray) else part
         return rows_nD.to(self.device) @ self.queries_DQ
 
