@@ -33,11 +33,9 @@ PARTS = {
         "siglip": ["task.loss=siglip"],
         "triplet": ["task.loss=triplet"],
     },
-    "options": {
-        "no hub correction": ["task.hubs=false"],
-        "3 hard negatives a row drawn": ["train.hard_negatives=3"],
-        "batch of 2,048": ["train.batch_size=2048", "train.epochs=40"],
-    },
+    "hubs": {"no hub correction": ["task.hubs=false"]},
+    "negatives": {"3 hard negatives a row drawn": ["train.hard_negatives=3"]},
+    "batch": {"batch of 2,048": ["train.batch_size=2048", "train.epochs=40"]},
     "image side": {"images of 224 px": ["encoders.image_size=224"]},
 }
 
@@ -49,7 +47,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=base / "flickr8k-2k")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", default="test", choices=("test", "val"))
-    parser.add_argument("--parts", default="default,plain,photos,losses,options,image side")
+    parser.add_argument("--parts", default="default,plain,photos,losses,hubs,negatives,batch,image side")
     given = parser.parse_args()
     if not given.data.exists():
         sys.exit(f"no data at {given.data}; name its folder with --data")
