@@ -140,3 +140,14 @@ def test_retrieval_gets_towers_and_the_whole_set_as_one_batch() -> None:
     assert resolve(whole, Facts("retrieval", ("image", "text"), 90_000, 224)).train.batch_size == 8_192
     with pytest.raises(ValueError, match="towers head"):
         resolve(RunSettings(task=TaskSettings(head="label")), facts)
+
+
+def test_encoders_of_single_columns_count_for_the_side_of_images() -> None:
+    facts = Facts("retrieval", ("image", "text"), 1000, 400)
+    for columns, side in (
+        ({}, 288),
+        ({"zh": "e5-small-multilingual", "fr": "scratch:text"}, 288),
+        ({"photo": "timm:resnet50"}, 224),
+    ):
+        settings = RunSettings(encoders=EncoderSettings(columns=columns))
+        assert resolve(settings, facts).encoders.image_size == side
