@@ -151,3 +151,9 @@ def test_encoders_of_single_columns_count_for_the_side_of_images() -> None:
     ):
         settings = RunSettings(encoders=EncoderSettings(columns=columns))
         assert resolve(settings, facts).encoders.image_size == side
+
+
+def test_retrieval_has_no_learned_absence() -> None:
+    settings = RunSettings(fusion=FusionSettings(absence="learned"))
+    with pytest.raises(ValueError, match="leave fusion.absence=learned out"):
+        resolve(settings, Facts("retrieval", ("image", "text"), 1000))

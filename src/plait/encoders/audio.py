@@ -72,9 +72,14 @@ def load_hf_audio(folder: Path, reference: str, max_seconds: float) -> tuple[HFA
     """Load an audio model from a folder on this machine, and what feeds it."""
     model, config = read_hf_model(folder)
     encoder = HFAudioEncoder(model, {"type": "hf-audio", "reference": reference, "hf": config})
+    return encoder, audio_processor(folder, encoder.model, max_seconds)
+
+
+def audio_processor(folder: Path, tower: Any, max_seconds: float) -> AudioFrontEnd:
+    """What feeds an audio network, by the folder's settings where it has them."""
     path = folder / "preprocessor_config.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return encoder, encoder.family.processor(encoder.model, stored, max_seconds)
+    return FAMILIES.get(tower.config.model_type).processor(tower, stored, max_seconds)
 
 
 def build_hf_audio(config: dict[str, Any]) -> HFAudioEncoder:

@@ -34,6 +34,11 @@ def _adapt(settings: RunSettings, chosen: Choices) -> None:
         raise ValueError(
             "retrieval chooses its epoch by the mean hit rate on validation rows; leave task.select_by out"
         )
+    if settings.fusion.absence != "mask":
+        raise ValueError(
+            "retrieval compares what is there and has nothing to put in place of a missing modality; leave "
+            f"fusion.absence={settings.fusion.absence} out"
+        )
     if settings.task.head not in (None, "towers"):
         raise ValueError(f"retrieval is trained with the towers head, not {settings.task.head!r}; leave task.head out")
     if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
