@@ -82,9 +82,11 @@ def two_tower(
         model.head.log_scale.fill_(min(math.log(pair.scale), MAX_LOG_SCALE))
         model.head.bias.fill_(0.0 if pair.bias is None else pair.bias)
     model.train(False)
+    reads = EncoderSettings(text=named)
+    reads = replace(reads, image=named) if pair.other == "image" else replace(reads, audio=named)
     columns = tuple(Column(m.name, m.kind, "input", "named by the user") for m in modalities)
     settings = RunSettings(
-        encoders=replace(EncoderSettings(text=named), **{pair.other: named}),
+        encoders=reads,
         fusion=FusionSettings("cosine", width, 0.0, {"project": False}),
         task=TaskSettings(name="retrieval", head="towers", loss=loss, hubs=False),
     )
