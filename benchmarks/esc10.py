@@ -30,7 +30,7 @@ ENCODERS = {
 
 def main() -> None:
     """Run and print."""
-    given = arguments(__doc__ or "", data="esc10-sounds", seeds=5, options={"--scratch-seeds": "2"})
+    given = arguments(__doc__ or "", data="esc10-sounds", seeds=5, options={"--scratch-seeds": "1"})
     rows = read_table(given.data / "sounds.csv")
     label, fold_N = rows.column("label"), np.array(rows.column("fold"))
     classes = sorted(set(label))
@@ -64,16 +64,11 @@ def main() -> None:
         body.append(
             [name, str(seeds), spread(each), first, spread(f1), f"{max(seconds):.0f} / {np.median(seconds):.0f}"]
         )
+        print("  ".join(body[-1]), flush=True)
     print()
-    seeds = f"mean of {given.seeds} seeds (range)"
-    head = [
-        "encoder",
-        f"accuracy, {seeds}",
-        "seed 0 with 95% interval",
-        f"macro-F1, {seeds}",
-        "s a fold: first / median",
-    ]
-    table(head, body)
+    mean = "mean of the seeds (range)"
+    timed = "s a fold: slowest / median"
+    table(["encoder", "seeds", f"accuracy, {mean}", "seed 0 with 95% interval", f"macro-F1, {mean}", timed], body)
     print(f"\nchance {1 / len(classes):.3f}; {len(rows)} clips, each judged once")
 
 
