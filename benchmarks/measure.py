@@ -11,13 +11,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def arguments(description: str, *, data: str | None, seeds: int = 3) -> argparse.Namespace:
-    """Command line of a benchmark: ``--data`` (a folder) and ``--seeds`` (how many, from 0)."""
+def arguments(
+    description: str, *, data: str | None, seeds: int = 3, options: dict[str, str] | None = None
+) -> argparse.Namespace:
+    """Command line of a benchmark: ``--data`` (a folder), ``--seeds`` (how many, from 0) and own options."""
     parser = argparse.ArgumentParser(description=description)
     base = Path(os.environ.get("PLAIT_TEST_DATA", ROOT / ".." / "shared" / "data"))
     if data is not None:
         parser.add_argument("--data", type=Path, default=base / data)
     parser.add_argument("--seeds", type=int, default=seeds)
+    for name, default in (options or {}).items():
+        parser.add_argument(name, default=default, help=f"default: {default}")
     parsed = parser.parse_args()
     if data is not None and not parsed.data.exists():
         sys.exit(f"no data at {parsed.data}; name its folder with --data")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers as hf
 from PIL import Image
 
 import plait
@@ -20,10 +21,12 @@ from plait import cli
 from plait.batches import RowBatches
 from plait.data.schema import Modality, guess_schema
 from plait.data.table import read_table
+from plait.encoders.checkpoint import quiet_transformers
 from plait.encoders.vector import VectorEncoder
 from plait.fitting import build_model
-from plait.prepare import add_tabular, prepare
+from plait.prepare import add_tabular, load_inputs, prepare
 from plait.rows import read_rows
+from plait.settings import EncoderSettings
 
 sf = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
@@ -252,3 +255,53 @@ def test_real_sounds_are_learned(shared_data: Path) -> None:
     model = plait.fit(rows.with_column("split", fold), "label", audio="audio", epochs=25,
                       set=["train.threads=1", "data.ignore=[fold]"])  # fmt: skip
     assert model.report["evaluation"]["metrics"]["accuracy"]["low"] > 0.1  # chance
+
+
+def test_one_column_has_an_encoder_of_its_own(tmp_path: Path) -> None:
+    rows = {
+        "title": ["red car", "blue sea"] * 20, "body": ["fast", "wet"] * 20, "label": ["a", "b"] * 20,
+        "split": ["train"] * 24 + ["val"] * 8 + ["test"] * 8,
+    }  # fmt: skip
+    fitted = plait.fit(
+        rows, "label", text=["title", "body"], split="split", epochs=1, output=tmp_path / "m",
+        set=["encoders.columns.body=scratch:text", f"encoders.text={_bert(tmp_path)}", *SETS[3:]],
+    )  # fmt: skip
+    assert set(fitted.inputs.frozen) == {"title"} and set(fitted.inputs.live) == {"body"}
+    assert "columns:\n    body: scratch:text" in (tmp_path / "m" / "run.yaml").read_text(encoding="utf-8")
+    again = plait.load(tmp_path / "m")
+    assert np.array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
+
+
+def test_columns_of_one_reference_share_a_frozen_encoder_and_others_do_not(tmp_path: Path) -> None:
+    bert = _bert(tmp_path)
+    named = (Modality("a", "text", ("a",)), Modality("b", "text", ("b",)), Modality("c", "text", ("c",)))
+    settings = EncoderSettings(text=bert, columns={"c": _bert(tmp_path / "other", seed=1)})
+    inputs = load_inputs(named, settings, with_tokens=False, max_pixels=10**6)
+    assert inputs.frozen["a"] is inputs.frozen["b"]
+    assert inputs.frozen["c"].fingerprint != inputs.frozen["a"].fingerprint
+    assert inputs.references["c"]["reference"] != inputs.references["a"]["reference"] == bert
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"lable": "minilm"}, "Known: a"), ({"a": 3}, "a must be the reference"), ({"n": "minilm"}, "unknown column")],
+)
+def test_encoders_of_wrong_columns_are_refused(columns: dict[str, Any], said: str) -> None:
+    named = (Modality("a", "text", ("a",)), Modality("tabular", "tabular", ("n",)))
+    with pytest.raises(ValueError, match=said):
+        load_inputs(named, EncoderSettings(text="scratch:text", columns=columns), with_tokens=False, max_pixels=1000)
+
+
+def _bert(folder: Path, seed: int = 0) -> str:
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "sea", "fast", "wet"]
+    place = folder / "bert"
+    place.mkdir(parents=True)
+    (place / "vocab.txt").write_text("\n".join(words))
+    hf.BertTokenizerFast(vocab=str(place / "vocab.txt")).save_pretrained(place)
+    torch.manual_seed(seed)
+    config = hf.BertConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2
+    )
+    with quiet_transformers():
+        hf.BertModel(config).save_pretrained(place)
+    return f"hf:{place}"

@@ -140,3 +140,20 @@ def test_retrieval_gets_towers_and_the_whole_set_as_one_batch() -> None:
     assert resolve(whole, Facts("retrieval", ("image", "text"), 90_000, 224)).train.batch_size == 8_192
     with pytest.raises(ValueError, match="towers head"):
         resolve(RunSettings(task=TaskSettings(head="label")), facts)
+
+
+def test_encoders_of_single_columns_count_for_the_side_of_images() -> None:
+    facts = Facts("retrieval", ("image", "text"), 1000, 400)
+    for columns, side in (
+        ({}, 288),
+        ({"zh": "e5-small-multilingual", "fr": "scratch:text"}, 288),
+        ({"photo": "timm:resnet50"}, 224),
+    ):
+        settings = RunSettings(encoders=EncoderSettings(columns=columns))
+        assert resolve(settings, facts).encoders.image_size == side
+
+
+def test_retrieval_has_no_learned_absence() -> None:
+    settings = RunSettings(fusion=FusionSettings(absence="learned"))
+    with pytest.raises(ValueError, match="leave fusion.absence=learned out"):
+        resolve(settings, Facts("retrieval", ("image", "text"), 1000))

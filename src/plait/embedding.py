@@ -26,6 +26,7 @@ from plait.settings import BAD_ROW_POLICIES
 
 Progress = Callable[[int, int, str], None]
 ROWS_AT_ONCE = 512
+SENTENCES = {"image": "a photo of a {}", "audio": "this is a sound of {}"}
 
 
 class Embeds:
@@ -83,25 +84,27 @@ class Embeds:
         return embed_modality(self, read_table(table), modality, on_bad_row, progress)
 
     def classify(
-        self, images: Any, labels: Sequence[str], *, template: str = "a photo of a {}", image: str | None = None,
+        self, images: Any, labels: Sequence[str], *, template: str | None = None, image: str | None = None,
         text: str | None = None, on_bad_row: str = "missing", progress: Progress | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """Zero-shot classification: which of these words tells best what each picture shows.
+        """Zero-shot classification: which of these words tells best what each picture shows, or each sound is.
 
         Args:
-            images: A table with the model's image column.
+            images: A table with the model's column of images or sounds.
             labels: Names of the classes, two or more.
-            template: The sentence a name is put into, at ``{}``.
-            image: Modality to classify; None: the first image one.
+            template: The sentence a name is put into, at ``{}``; None: "a photo of a {}", and for sounds "this is a
+                sound of {}".
+            image: Modality to classify, of images or sounds; None: the first of them.
             text: Modality that reads the sentences; None: the first text one.
             on_bad_row: As for :meth:`embed`.
             progress: Called with (done, total, what).
 
         Returns:
-            Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without a picture.
+            Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without one.
 
         Raises:
-            ValueError: No picture or text side, fewer than two labels, a template without ``{}``, or as ``embed``.
+            ValueError: No picture (or sound) or text side, fewer than two labels, a template without ``{}``, or as
+                ``embed``.
         """
         return classify_by_text(self, images, labels, template, image, text, on_bad_row, progress)
 
@@ -130,7 +133,7 @@ def embed_rows(
                 batch = rows.__getitems__(list(range(start, min(start + ROWS_AT_ONCE, len(rows)))))
                 inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
                 present = batch["present"].to(device)
-                fused = model.fusion(model.encode(inputs, present), present)
+                fused = model.fuse(model.encode(inputs, present), present)
                 parts.append(cast(Any, model.head).embed(fused, present).float().cpu().numpy())
                 if progress is not None:
                     progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
@@ -225,7 +228,7 @@ class _Absent:
 
 
 def classify_by_text(
-    fitted: Embeds, images: Any, labels: Sequence[str], template: str, image: str | None, text: str | None,
+    fitted: Embeds, images: Any, labels: Sequence[str], template: str | None, image: str | None, text: str | None,
     on_bad_row: str, progress: Progress | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Probabilities [N, C] of labels that are put into a sentence; see ``Plait.classify``."""
@@ -233,11 +236,12 @@ def classify_by_text(
     names = [str(label) for label in labels]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(f"labels must be two or more different names, got {names}")
+    picture, words = _side(fitted, tuple(SENTENCES), image), _side(fitted, ("text",), text)
+    template = SENTENCES[picture.kind] if template is None else template
     if template.count("{}") != 1:
         raise ValueError(
             f"the template needs {{}} once, where the label goes, such as 'a photo of a {{}}'; got {template!r}"
         )
-    picture, words = _side(fitted, "image", image), _side(fitted, "text", text)
     shown_ND, _ = embed_modality(fitted, read_table(images), picture.name, on_bad_row, progress)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
     told_CD, _ = embed_modality(fitted, prompts, words.name, "error")
@@ -249,11 +253,13 @@ def classify_by_text(
     return probability_NC
 
 
-def _side(fitted: Embeds, kind: str, name: str | None) -> Any:
-    chosen = [m for m in fitted.inputs.modalities if m.kind == kind and name in (None, m.name)]
+def _side(fitted: Embeds, kinds: tuple[str, ...], name: str | None) -> Any:
+    chosen = [m for m in fitted.inputs.modalities if m.kind in kinds and name in (None, m.name)]
     if not chosen:
         there = ", ".join(f"{m.name} ({m.kind})" for m in fitted.inputs.modalities)
-        raise ValueError(f"this model has no {kind} modality{f' {name!r}' if name else ''}; it has {there}")
+        raise ValueError(
+            f"this model has no {' or '.join(kinds)} modality{f' {name!r}' if name else ''}; it has {there}"
+        )
     return chosen[0]
 
 

@@ -34,7 +34,7 @@ def index_build(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A retrieval model folder.")],
     source: Source,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="INDEX", help="Folder of the index.")],
-    modality: Annotated[str | None, typer.Option(help="What of each row is embedded; the image side.")] = None,
+    modality: Annotated[str | None, typer.Option(help="What of each row is embedded; images, or sounds.")] = None,
     backend: Annotated[str, typer.Option(help="exact, or lance (extra lance).")] = "exact",
     uri: Annotated[str | None, typer.Option(help="LanceDB: where the table lies, such as s3://bucket/photos.")] = None,
     id: Id = None,

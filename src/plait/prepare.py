@@ -35,6 +35,7 @@ from plait.processors import (
     VectorProcessor,
     load_processor,
 )
+from plait.registry import unknown_name
 from plait.rows import Items, Rows, read_rows
 from plait.settings import EncoderSettings
 
@@ -136,9 +137,13 @@ def load_inputs(
 
     Those of vectors, as wide as the table's, come unfitted (see ``fit_vectors``), the tabular one later
     (``fit_tabular``).
+
+    Raises:
+        ValueError: ``encoders.columns`` names a column that no encoder reads, or a reference is wrong.
     """
     inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels)
-    shared: dict[str, tuple[Encoder, Processor]] = {}
+    shared: dict[tuple[str, str], tuple[Encoder, Processor]] = {}
+    _check_columns(settings.columns, modalities)
     for modality in modalities:
         encodes = MODALITY_KINDS.get(modality.kind).encoder
         if modality.kind == "vector" and table is not None:
@@ -147,9 +152,10 @@ def load_inputs(
             inputs.live[modality.name] = VectorEncoder(width)
         if encodes is None:
             continue
-        reference: str = getattr(settings, encodes)
+        reference: str = settings.columns.get(modality.columns[0], getattr(settings, encodes))
+        key = (encodes, reference)
         trained = settings.tuning != "frozen" or reference.startswith("scratch:")
-        if encodes not in shared or (trained and not settings.shared):
+        if key not in shared or (trained and not settings.shared):
             encoder, processor = load_encoder(
                 reference, encodes, settings.image_size, settings.max_length, settings.audio_seconds,
                 settings.spec_augment,
@@ -161,8 +167,8 @@ def load_inputs(
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
-            shared[encodes] = (encoder, processor)
-        encoder, processor = shared[encodes]
+            shared[key] = (encoder, processor)
+        encoder, processor = shared[key]
         inputs.processors[modality.name] = processor
         if trained:
             inputs.live[modality.name] = encoder
@@ -177,6 +183,16 @@ def load_inputs(
                 "fingerprint": encoder.fingerprint,
             }
     return inputs
+
+
+def _check_columns(columns: dict[str, Any], modalities: tuple[Modality, ...]) -> None:
+    """Refuse encoders for columns that no encoder reads, and references that are no text."""
+    readable = [m.columns[0] for m in modalities if MODALITY_KINDS.get(m.kind).encoder is not None]
+    for column, reference in columns.items():
+        if column not in readable:
+            raise ValueError(unknown_name("column with an encoder in encoders.columns", column, readable))
+        if not isinstance(reference, str):
+            raise ValueError(f"encoders.columns: {column} must be the reference of an encoder, got {reference!r}")
 
 
 def _set_cleaning(processor: Processor, cleaning: str, reference: str) -> None:

@@ -11,19 +11,23 @@ import typer
 
 
 def two_tower(
-    reference: Annotated[str, typer.Argument(metavar="MODEL", help="hf:ID or hf:FOLDER, such as a CLIP or SigLIP.")],
+    reference: Annotated[str, typer.Argument(metavar="MODEL", help="hf:ID or hf:FOLDER of a CLIP, SigLIP or CLAP.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     image: Annotated[str, typer.Option(metavar="COL", help="Column that holds pictures.")] = "image",
     text: Annotated[str, typer.Option(metavar="COL", help="Column that holds texts.")] = "caption",
+    audio: Annotated[str, typer.Option(metavar="COL", help="Column that holds sounds (CLAP).")] = "audio",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
-    """Make a search model of a ready two-tower network (CLIP, SigLIP), without training."""
-    made = two_tower(reference, image=image, text=text, output=output)
+    """Make a search model of a ready two-tower network (CLIP, SigLIP, CLAP), without training."""
+    from plait import towers
+
+    made = towers.two_tower(reference, image=image, text=text, audio=audio, output=output)
+    other = made.modalities[0]
     facts = {"model": str(output), "reference": reference, "dim": made.dim, "fingerprint": made.fingerprint}
     if as_json:
         sys.stdout.write(json.dumps(facts) + "\n")
     else:
         sys.stdout.write(
-            f"{reference}: {made.dim} wide, columns {image} and {text} -> {output}\n"
-            f"try it: plait index build {output} PHOTOS -o index\n"
+            f"{reference}: {made.dim} wide, columns {other.name} and {text} -> {output}\n"
+            f"try it: plait index build {output} {'PHOTOS' if other.kind == 'image' else 'SOUNDS'} -o index\n"
         )

@@ -5,6 +5,7 @@ And the small encoders of vectors and sets.
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 from pathlib import Path
@@ -125,6 +126,27 @@ def test_whisper_hears_what_transformers_hears(folders: dict[str, Path]) -> None
     with torch.inference_mode():
         expected = whole.encoder(theirs).last_hidden_state
         assert torch.allclose(encoder(**processor.process([CLIPS[1]])).tokens_BTD, expected, atol=1e-4)
+
+
+@pytest.mark.oracle
+def test_a_short_window_of_whisper_is_a_whisper_with_fewer_positions(folders: dict[str, Path]) -> None:
+    encoder, processor = load_encoder(f"hf:{folders['whisper']}", "audio", audio_seconds=0.5)
+    assert processor.pad_frames == 50 and processor.max_seconds == 0.5
+    inputs = processor.process(CLIPS)
+    assert inputs["values"].shape[1] == 50
+    with quiet_transformers():
+        whole = hf.WhisperModel.from_pretrained(folders["whisper"]).eval()
+        config = copy.deepcopy(whole.config)
+        config.max_source_positions = 25
+        short = hf.WhisperModel(config).eval()
+    weights = whole.state_dict()
+    weights["encoder.embed_positions.weight"] = weights["encoder.embed_positions.weight"][:25]
+    short.load_state_dict(weights)
+    with torch.inference_mode():
+        wanted = short.encoder(inputs["values"].transpose(1, 2)).last_hidden_state
+        made = encoder(**inputs)
+    assert torch.allclose(made.tokens_BTD, wanted, atol=1e-6)
+    assert load_encoder(f"hf:{folders['whisper']}", "audio", audio_seconds=30)[1].pad_frames > 50
 
 
 def test_whisper_vector_is_the_mean_of_what_was_said(folders: dict[str, Path]) -> None:

@@ -8,6 +8,7 @@ model belongs to, its configuration says.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model
 from plait.encoders.scratch import masked_mean
 from plait.processors.audio import AudioProcessor, WaveformProcessor
+from plait.processors.logmel import HOP, RATE
 from plait.registry import Registry
 
 AudioFrontEnd = AudioProcessor | WaveformProcessor
@@ -72,9 +74,14 @@ def load_hf_audio(folder: Path, reference: str, max_seconds: float) -> tuple[HFA
     """Load an audio model from a folder on this machine, and what feeds it."""
     model, config = read_hf_model(folder)
     encoder = HFAudioEncoder(model, {"type": "hf-audio", "reference": reference, "hf": config})
+    return encoder, audio_processor(folder, encoder.model, max_seconds)
+
+
+def audio_processor(folder: Path, tower: Any, max_seconds: float) -> AudioFrontEnd:
+    """What feeds an audio network, by the folder's settings where it has them."""
     path = folder / "preprocessor_config.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return encoder, encoder.family.processor(encoder.model, stored, max_seconds)
+    return FAMILIES.get(tower.config.model_type).processor(tower, stored, max_seconds)
 
 
 def build_hf_audio(config: dict[str, Any]) -> HFAudioEncoder:
@@ -83,15 +90,26 @@ def build_hf_audio(config: dict[str, Any]) -> HFAudioEncoder:
 
 
 def _hear_whisper(model: nn.Module, values: Tensor, mask_BT: Tensor) -> Encoded:
-    """Whisper always hears 30 s, so padding is silence and not masked inside; its tokens are left out afterwards."""
-    tokens_BTD = model(values.transpose(1, 2)).last_hidden_state
+    """Padding is silence and not masked inside, as Whisper has learned it; its tokens are left out afterwards."""
+    whisper: Any = model
     mask_BT = mask_BT[:, ::2]  # its second convolution halves the frames
+    if mask_BT.shape[1] == whisper.config.max_source_positions:
+        tokens_BTD = whisper(values.transpose(1, 2)).last_hidden_state
+    else:  # a shorter window, which transformers refuses
+        frames_BDT = nn.functional.gelu(whisper.conv1(values.transpose(1, 2)))
+        tokens_BTD = nn.functional.gelu(whisper.conv2(frames_BDT)).transpose(1, 2)
+        tokens_BTD = tokens_BTD + whisper.embed_positions.weight[: tokens_BTD.shape[1]]
+        for layer in whisper.layers:
+            tokens_BTD = layer(tokens_BTD, None)
+        tokens_BTD = whisper.layer_norm(tokens_BTD)
     return Encoded(masked_mean(tokens_BTD, mask_BT), tokens_BTD, mask_BT)
 
 
 def _whisper_processor(model: nn.Module, stored: dict[str, Any], max_seconds: float) -> AudioProcessor:
+    """Every clip fills a window of the longest clip's length, 30 s at most, on which the time it takes depends."""
     config: Any = model.config
-    return AudioProcessor(int(config.num_mel_bins), max_seconds, 2 * int(config.max_source_positions))
+    window = 2 * math.ceil(max_seconds * RATE / HOP / 2)
+    return AudioProcessor(int(config.num_mel_bins), max_seconds, min(2 * int(config.max_source_positions), window))
 
 
 def _hear_ast(model: nn.Module, values: Tensor, mask_BT: Tensor) -> Encoded:

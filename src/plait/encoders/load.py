@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plait.encoders.audio import load_hf_audio
+from plait.encoders.audio import audio_processor, load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
 from plait.encoders.image import (
     hf_settings,
@@ -143,6 +143,8 @@ def _load_two_tower(reference: str, rest: str, kind: str, reading: Reading) -> t
         limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
         return tower, TextProcessor(folder, min(reading.max_length, limit))
     tower = load_two_tower(folder, reference, kind, None)
+    if kind == "audio":
+        return tower, audio_processor(folder, tower.model.audio_model, reading.audio_seconds)  # type: ignore[arg-type]
     return tower, _image_processor(hf_settings(folder, tower.model.config.vision_config), reading.image_size)
 
 

@@ -1,11 +1,12 @@
-"""One side of a two-tower model (CLIP, SigLIP and their like), with the model's own projection into the shared space.
+"""One side of a two-tower model (CLIP, SigLIP, CLAP and their like), with the model's own projection.
 
 In: the tensors of a processor. Out: one vector an item and no tokens. ``hf:`` gives the bare tower without projection,
-to train something on; this gives what the model itself would search by.
+to train something on; this gives what the model itself would search by, in the space that both sides share.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,20 @@ from torch import Tensor, nn
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, read_hf_model
 
-FEATURES = {"text": "get_text_features", "image": "get_image_features"}
+FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
+PARTS = {
+    "text": ("text_model", "text_projection"), "image": ("vision_model", "visual_projection"),
+    "audio": ("audio_model", "audio_projection"),
+}  # fmt: skip
+SCALES = ("logit_scale", "logit_scale_a", "logit_scale_t", "logit_bias")  # of the pair, kept by the head
 PADS_TO_FULL_LENGTH = ("siglip", "siglip2")  # trained on texts padded to one length, and reads the last position
 
 
 class TwoTowerEncoder(Encoder):
-    """One side of a transformers model that has ``get_text_features`` or ``get_image_features``.
+    """One side of a transformers model that has ``get_text_features``, ``get_image_features`` or the like.
 
     Args:
-        model: The model, whole; the other side is dropped.
+        model: The model, whole; other sides are dropped.
         description: JSON config with ``hf``, ``kind`` and, for text, ``pad``, the id that fills texts up.
 
     Raises:
@@ -38,11 +44,10 @@ class TwoTowerEncoder(Encoder):
                 f"{description['reference']} is no two-tower model with a {self.kind} side: the model type "
                 f"{description['hf'].get('model_type')!r} gives no {self.kind} features"
             )
-        others = {"text": ("vision_model", "visual_projection"), "image": ("text_model", "text_projection")}
-        for name in others[self.kind]:
+        for name in (part for kind, parts in PARTS.items() if kind != self.kind for part in parts):
             if isinstance(getattr(model, name, None), nn.Module):
                 setattr(model, name, nn.Identity())
-        for name in ("logit_scale", "logit_bias"):  # of the pair, kept by the head
+        for name in SCALES:
             if isinstance(getattr(model, name, None), nn.Parameter):
                 delattr(model, name)
         self.model = model
@@ -56,7 +61,11 @@ class TwoTowerEncoder(Encoder):
         self.token_dim = None
 
     def forward(self, **inputs: Tensor) -> Encoded:
-        """Encode ``pixel_values`` [B, 3, H, W], or ``input_ids`` with ``attention_mask`` [B, T]."""
+        """Encode ``pixel_values`` [B, 3, H, W], ``input_ids`` with ``attention_mask`` [B, T], or sounds' ``values``."""
+        if self.kind == "audio":  # clips are cut to what the network hears, so none is longer
+            values = inputs["values"]
+            never_longer = torch.zeros(len(values), 1, dtype=torch.bool, device=values.device)
+            inputs = {"input_features": values, "is_longer": never_longer}
         if self.full_length is not None:
             ids_BT = inputs["input_ids"]
             missing = self.full_length - ids_BT.shape[1]
@@ -81,14 +90,38 @@ def load_two_tower(folder: Path, reference: str, kind: str, pad: int | None) -> 
     return TwoTowerEncoder(model, description)
 
 
-def read_temperature(folder: Path) -> tuple[float, float | None]:
-    """Scale (one over the temperature) and bias (None without one) that the model was trained with."""
+@dataclass(frozen=True)
+class Pair:
+    """What the two sides of a model have in common.
+
+    Attributes:
+        other: The kind of the side beside text: "image" or "audio".
+        scale: One over the temperature that the model was trained with. CLAP has two; this is the one by which a sound
+            asks for texts.
+        bias: Of a model with the sigmoid loss, or None.
+    """
+
+    other: str
+    scale: float
+    bias: float | None
+
+
+def read_pair(folder: Path) -> Pair:
+    """Read what kind of pair a folder's model is.
+
+    Raises:
+        ValueError: It is no two-tower model of text and something else.
+    """
     model, _ = read_hf_model(folder)
-    scale, bias = getattr(model, "logit_scale", None), getattr(model, "logit_bias", None)
-    if not isinstance(scale, Tensor):
-        raise ValueError(f"the model in {str(folder)!r} has no logit_scale, so it is no CLIP-like two-tower model")
+    other = next((kind for kind in ("image", "audio") if hasattr(model, FEATURES[kind])), None)
+    scale = next((s for s in (getattr(model, n, None) for n in SCALES[:2]) if isinstance(s, Tensor)), None)
+    if other is None or scale is None or not hasattr(model, FEATURES["text"]):
+        raise ValueError(
+            f"the model in {str(folder)!r} has no logit_scale or no two sides, so it is no CLIP-like two-tower model"
+        )
+    bias = getattr(model, "logit_bias", None)
     with torch.no_grad():
-        return float(scale.exp()), None if bias is None else float(bias)
+        return Pair(other, float(scale.exp()), None if bias is None else float(bias))
 
 
 def build_two_tower(config: dict[str, Any]) -> TwoTowerEncoder:

@@ -38,7 +38,7 @@ def build_index(
         model: A retrieval model or its folder.
         source: A folder of files, a table, or a COCO folder or captions file.
         output: Folder of the index.
-        modality: What of each row is embedded; by default the image side.
+        modality: What of each row is embedded; by default the image side, or the sounds where there is none.
         backend: "exact", or "lance" (``pip install plait[lance]``).
         uri: With LanceDB, where its table lies (``s3://...``); by default in the folder.
         on_bad_row: "skip" (left out, listed, counted) or "error".
@@ -59,7 +59,7 @@ def build_index(
     if uri is not None and backend != "lance":
         raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
     embedder = load_embedder(model)
-    chosen = pick_modality(embedder, modality, "image")
+    chosen = pick_modality(embedder, modality, "image", "audio")
     there = read_manifest(folder) if (folder / NAME).is_file() else None
     if there is not None:
         check_model(embedder, there, model, folder)

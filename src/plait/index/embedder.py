@@ -79,8 +79,8 @@ def load_embedder(model: Any) -> Embedder:
     return as_embedder(model)
 
 
-def pick_modality(embedder: Embedder, name: str | None, prefer: str) -> Modality:
-    """The modality of that name; without a name the only one of the preferred kind, or the only one.
+def pick_modality(embedder: Embedder, name: str | None, *prefer: str) -> Modality:
+    """The modality of that name; without one the only one of the first kind that there is, or the only one.
 
     Raises:
         ValueError: No such modality, or more than one to choose from.
@@ -91,12 +91,14 @@ def pick_modality(embedder: Embedder, name: str | None, prefer: str) -> Modality
             if modality.name == name:
                 return modality
         raise ValueError(unknown_name("modality", name, names))
-    fitting = [m for m in embedder.modalities if m.kind == prefer]
+    kinds = [m.kind for m in embedder.modalities]
+    wanted = next((kind for kind in prefer if kind in kinds), prefer[0])
+    fitting = [m for m in embedder.modalities if m.kind == wanted]
     fitting = fitting or (list(embedder.modalities) if len(names) == 1 else [])
     if len(fitting) == 1:
         return fitting[0]
     raise ValueError(
-        f"the model has {len(fitting)} {prefer} modalities among {', '.join(names)}; name one with --modality"
+        f"the model has {len(fitting)} {wanted} modalities among {', '.join(names)}; name one with --modality"
     )
 
 

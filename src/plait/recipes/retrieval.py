@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plait.recipes.base import TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
 from plait.settings import EncoderSettings, RunSettings
+from plait.weights import RECORDS
 
 LARGE_SIDE = 288
 
@@ -20,6 +21,12 @@ def find_each_other(chosen: Choices, facts: Facts) -> None:
     }  # fmt: skip
 
 
+def image_encoders(encoders: EncoderSettings) -> set[str]:
+    """References that may read images: that of the kind, and those of single columns but for texts and sounds."""
+    other = {name for name in RECORDS if RECORDS.get(name).kind != "image"} | {"scratch:text", "scratch:audio"}
+    return {encoders.image, *(r for r in encoders.columns.values() if r not in other)}
+
+
 def _adapt(settings: RunSettings, chosen: Choices) -> None:
     if settings.recipe == "classic":
         raise ValueError("the classic recipe predicts a label; type --recipe default for --task retrieval")
@@ -27,9 +34,14 @@ def _adapt(settings: RunSettings, chosen: Choices) -> None:
         raise ValueError(
             "retrieval chooses its epoch by the mean hit rate on validation rows; leave task.select_by out"
         )
+    if settings.fusion.absence != "mask":
+        raise ValueError(
+            "retrieval compares what is there and has nothing to put in place of a missing modality; leave "
+            f"fusion.absence={settings.fusion.absence} out"
+        )
     if settings.task.head not in (None, "towers"):
         raise ValueError(f"retrieval is trained with the towers head, not {settings.task.head!r}; leave task.head out")
-    if settings.encoders.image != EncoderSettings().image:  # the larger side was measured with the default encoder
+    if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
         chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
     if settings.task.loss not in (None, "infonce"):  # further right answers belong to that loss
         chosen["task"].pop("positives", None)

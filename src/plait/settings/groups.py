@@ -74,6 +74,8 @@ class EncoderSettings:
     """Image encoder reference, for sets of images too."""
     audio: str = "scratch:audio"
     """Sound encoder reference."""
+    columns: dict[str, Any] = field(default_factory=dict)
+    """References for single columns in place of those above: {caption_zh: e5-small-multilingual}."""
     image_size: int | None = None
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = 128
