@@ -98,3 +98,13 @@ def test_the_root_stays_when_adapters_have_learned() -> None:
 
 def test_equation_states_the_root() -> None:
     assert "r(x_m)" in FUSIONS.get("cosine").info.equation and "sqrt" in FUSIONS.get("cosine").info.equation
+
+
+def test_without_projections_the_vectors_themselves_are_brought_to_length_one() -> None:
+    fusion = FUSIONS.get("cosine")([EncodedDims(4), EncodedDims(4)], 4, project=False).double()
+    vectors = torch.tensor([[[3.0, 0.0, 4.0, 0.0]], [[0.0, -5.0, 0.0, 12.0]]], dtype=torch.float64)
+    out = fusion([Encoded(v, None, None) for v in vectors], torch.ones(1, 2, dtype=torch.bool))
+    expected = torch.tensor([[[0.6, 0.0, 0.8, 0.0], [0.0, -5 / 13, 0.0, 12 / 13]]], dtype=torch.float64)
+    torch.testing.assert_close(out.tokens, expected)
+    with pytest.raises(ValueError, match="without projections every modality must be 4 wide"):
+        FUSIONS.get("cosine")([EncodedDims(4), EncodedDims(5)], 4, project=False)
