@@ -23,7 +23,7 @@ from plait.evaluate.label import classification_metrics
 
 ENCODERS = {
     "Whisper tiny.en, frozen, window of 5 s": ["encoders.audio=whisper-tiny-en", "encoders.audio_seconds=5"],
-    "from scratch (default)": ["encoders.audio=scratch:audio"],
+    "from scratch": ["encoders.audio=scratch:audio"],
     "Whisper tiny.en, frozen, its own window of 30 s": ["encoders.audio=whisper-tiny-en"],
 }
 

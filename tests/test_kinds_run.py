@@ -32,8 +32,8 @@ sf = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
 
 N = 40
-SETS = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1",
-        "train.baselines=false"]  # fmt: skip
+SETS = ["encoders.audio=scratch:audio", "encoders.text=scratch:text", "encoders.image=scratch:image",
+        "encoders.image_size=32", "train.threads=1", "train.baselines=false"]  # fmt: skip
 
 
 def photo(red: bool, seed: int) -> bytes:
@@ -253,7 +253,7 @@ def test_real_sounds_are_learned(shared_data: Path) -> None:
     rows = read_table(shared_data / "esc10-sounds" / "sounds.csv")
     fold = ["test" if f == 2 else "train" for f in rows.column("fold")]
     model = plait.fit(rows.with_column("split", fold), "label", audio="audio", epochs=25,
-                      set=["train.threads=1", "data.ignore=[fold]"])  # fmt: skip
+                      set=["encoders.audio=scratch:audio", "train.threads=1", "data.ignore=[fold]"])  # fmt: skip
     assert model.report["evaluation"]["metrics"]["accuracy"]["low"] > 0.1  # chance
 
 
@@ -264,7 +264,7 @@ def test_one_column_has_an_encoder_of_its_own(tmp_path: Path) -> None:
     }  # fmt: skip
     fitted = plait.fit(
         rows, "label", text=["title", "body"], split="split", epochs=1, output=tmp_path / "m",
-        set=["encoders.columns.body=scratch:text", f"encoders.text={_bert(tmp_path)}", *SETS[3:]],
+        set=["encoders.columns.body=scratch:text", f"encoders.text={_bert(tmp_path)}", *SETS[4:]],
     )  # fmt: skip
     assert set(fitted.inputs.frozen) == {"title"} and set(fitted.inputs.live) == {"body"}
     assert "columns:\n    body: scratch:text" in (tmp_path / "m" / "run.yaml").read_text(encoding="utf-8")

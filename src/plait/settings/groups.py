@@ -72,7 +72,7 @@ class EncoderSettings:
     """Text encoder reference."""
     image: str = "efficientnet-lite0"
     """Image encoder reference, for sets of images too."""
-    audio: str = "scratch:audio"
+    audio: str = "whisper-tiny-en"
     """Sound encoder reference."""
     columns: dict[str, Any] = field(default_factory=dict)
     """References for single columns in place of those above: {caption_zh: e5-small-multilingual}."""
