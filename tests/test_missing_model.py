@@ -15,6 +15,7 @@ from plait.fusion import FUSIONS
 from plait.fusion.absence import ABSENCES, LearnedAbsence
 from plait.fusion.base import EncodedDims
 from plait.heads import HEADS
+from plait.language.network import scratch_config
 from plait.model import PlaitConfig, PlaitModel
 
 PRESENT = torch.tensor(list(product([True, False], repeat=2)))
@@ -24,14 +25,17 @@ FILLINGS = [float("nan"), float("inf"), -1e30, None]
 def make(fusion: str, head: str, absence: str, task: str = "classification") -> PlaitModel | None:
     """A model with random parameters, or None where the two do not go together (which must be said in words)."""
     torch.manual_seed(3)
+    task = {"towers": "retrieval", "generate": "captioning"}.get(head, task)
+    decoder = scratch_config(12, width=8, layers=1, heads=2, dropout=0.0)
+    language = {"hf": decoder, "tuning": "full", "start": 1, "prompt": [3], "pad": 0, "end": 2}
     config = PlaitConfig(
         modalities=[
             {"name": n, "kind": "text", "vector_dim": d, "token_dim": d + 1, "encoder": None}
             for n, d in (("a", 5), ("b", 6))
         ],
         fusion={"name": fusion, "width": 8, "dropout": 0.0, "options": {}, "absence": absence},
-        head={"name": head, "dropout": 0.0},
-        task="retrieval" if head == "towers" else task,
+        head={"name": head, "dropout": 0.0, "options": {"language": language} if head == "generate" else {}},
+        task=task,
         num_outputs=1 if head == "towers" else 2,
     )
     try:
@@ -84,7 +88,8 @@ def tensors(output: dict[str, object]) -> list[Tensor]:
 def test_every_fusion_and_head(fusion: str, head: str, absence: str) -> None:
     model = make(fusion, head, absence)
     if model is None:
-        assert head == "direct" or (head != "label" and not FUSIONS.get(fusion).embeds)
+        kind = FUSIONS.get(fusion)
+        assert head == "direct" or (kind.is_late if head == "generate" else head != "label" and not kind.embeds)
         return
     with torch.no_grad():
         clean = tensors(model(batch(), PRESENT))
@@ -100,7 +105,7 @@ def test_pairs_go_with_cosine_and_only_there() -> None:
     """The test above would say nothing if every combination were refused."""
     made = {(f, h) for f in FUSIONS.names() for h in HEADS.names() if make(f, h, "learned") is not None}
     assert {f for f, h in made if h == "label"} == set(FUSIONS.names())
-    assert ("cosine", "pair") in made
+    assert ("cosine", "pair") in made and ("prefix", "generate") in made and ("gated", "generate") in made
 
 
 @pytest.mark.parametrize("absence", ABSENCES)

@@ -116,6 +116,8 @@ class PlaitModel(PreTrainedModel):
                 f"retrieval needs each modality as a unit vector, which fusion {fusion['name']!r} does not make; type "
                 "--fusion cosine, or leave --fusion out"
             )
+        if kind.is_late and self.task.output_kind == "text":
+            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
         options = dict(fusion["options"])
         if kind.is_late:
             options["outputs"] = OutputSpec(config.num_outputs, self.task.output_kind)
@@ -128,8 +130,6 @@ class PlaitModel(PreTrainedModel):
                 f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
                 "--fusion cosine, or --set task.head=label for this fusion with a linear head"
             )
-        if kind.is_late and self.task.output_kind == "text":
-            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
         self.head = HEADS.get(head_name)(
             dims,
             config.num_outputs if kind.is_late else fusion["width"],
