@@ -88,6 +88,9 @@ def measured(
     return metrics, columns["accuracy"], notes
 
 
+READABLE = {"cider_d": "CIDEr-D"}
+
+
 def _verdict(
     jury: Jury, metrics: Intervals, scores: np.ndarray, alone: dict[str, Intervals],
     alone_scores: dict[str, np.ndarray], seed: int,
@@ -98,7 +101,10 @@ def _verdict(
         return f"{name} cannot be measured on these {len(scores)} rows; see the notes."
     points = {m: float(v[name]["value"] or 0.0) for m, v in alone.items()}
     difference = None
-    if points:
+    names = jury.model.config.modality_names
+    if len(names) == 1:  # the model is that modality alone
+        points, difference = {names[0]: float(entry["value"])}, (names[0], 0.0, None, None)
+    elif points:
         best = max(points, key=lambda m: points[m])
         delta, low, high = paired_metric_difference(
             lambda rows: float(scores[rows].mean()), lambda rows: float(alone_scores[best][rows].mean()), len(scores),
@@ -107,8 +113,8 @@ def _verdict(
         if delta is not None:
             difference = (best, delta, low, high)
     return fusion_verdict(
-        name, True, (entry["value"], entry["low"], entry["high"]), points, difference, "nonlinear", jury.task.name,
-        False,
+        READABLE.get(name, name), True, (entry["value"], entry["low"], entry["high"]), points, difference, "nonlinear",
+        jury.task.name, False,
     )  # fmt: skip
 
 

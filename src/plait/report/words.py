@@ -13,7 +13,8 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069
 _NAMES = {
     "auroc": "AUROC", "auroc_macro": "AUROC (macro)", "f1_macro": "F1 (macro)", "f1_micro": "F1 (micro)",
     "f1_weighted": "F1 (weighted)", "mAP": "mAP",
-    "mae": "MAE", "rmse": "RMSE", "r2": "R\u00b2", "pearson": "Pearson r",
+    "cider_d": "CIDEr-D", "rouge_l": "ROUGE-L", "meteor": "METEOR", **{f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "mrr": "MRR", "map": "mAP", "ndcg": "nDCG", "mae": "MAE", "rmse": "RMSE", "r2": "R\u00b2", "pearson": "Pearson r",
 }  # fmt: skip
 
 
