@@ -22,7 +22,7 @@ ORDER = [
     "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches", "modality", "prepare", "embedding",
     "splitting", "generation", "history", "train", "fitting", "report", "judging", "explain", "modelcard",
     "modelfolder", "answering", "fitted", "run", "comparison", "api", "towers", "index", "demo", "progress",
-    "two_tower_cli", "weights_cli", "features_cli", "data_cli", "explain_cli", "generate_cli", "compare_cli",
+    "stdout", "two_tower_cli", "weights_cli", "features_cli", "data_cli", "explain_cli", "generate_cli", "compare_cli",
     "search_cli", "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from plait.generate_cli import ask, caption
 from plait.index_cli import index_app
 from plait.progress import TerminalProgress
 from plait.search_cli import search
+from plait.stdout import can_write, print_json, say
 from plait.two_tower_cli import two_tower
 from plait.weights_cli import weights_app
 
@@ -119,17 +119,9 @@ def _resumable() -> Iterator[None]:
         _fail("stopped; type the same command with --resume (and without --overwrite) to go on", 130)
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _print_json(value: Any) -> None:
-    _say(json.dumps(value, ensure_ascii=False, allow_nan=False))
-
-
 def _version(shown: bool) -> None:
     if shown:
-        _say(f"plait {__version__}")
+        say(f"plait {__version__}")
         raise typer.Exit
 
 
@@ -240,7 +232,7 @@ def predict(
         raise ValueError(f"predictions are written as .csv or .parquet, got {output.name!r}")
     if output.exists() and not overwrite:
         raise ValueError(f"{output} exists; type --overwrite to replace it")
-    _can_write(output)
+    can_write(output)
     with _progress(quiet) as progress:
         made = load(model).predict(
             table, format=format, encoding=encoding, on_bad_row=on_bad_row or "missing", progress=progress
@@ -249,10 +241,10 @@ def predict(
     problems = made.num_rows - made.column("problem").null_count
     summary = {"rows": made.num_rows, "problems": problems, "output": str(output)}
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
         more = f"; {problems} with a problem (see the column 'problem')" if problems else ""
-        _say(f"{made.num_rows:,} rows predicted{more} -> {output}")
+        say(f"{made.num_rows:,} rows predicted{more} -> {output}")
 
 
 @app.command(epilog="Example: plait check posts.csv --target sentiment")
@@ -281,9 +273,9 @@ def check(
     )
     found = check_table(opened.table, target=opened.data.target)
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
     else:
-        _say(found.text())
+        say(found.text())
     if any(f.severity == "error" for f in found.findings):
         raise typer.Exit(1)
 
@@ -302,19 +294,7 @@ def demo(
 
     with _progress(False) as progress:
         for line in run_demo(folder, picture, question, progress):
-            _say(line)
-
-
-def _can_write(path: Path) -> None:
-    """Learn before the work, not after it, that the output cannot be written."""
-    if path.is_dir():
-        raise ValueError(f"cannot write {path}: it is a folder")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror}") from error
-    if not os.access(path.parent, os.W_OK):
-        raise ValueError(f"cannot write {path}: the folder {path.parent} is read-only")
+            say(line)
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
@@ -344,24 +324,24 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
     from plait.report.plain import plain, without_pictures
 
     if as_json:
-        _print_json({**without_pictures(plain(report)), **extra})
+        print_json({**without_pictures(plain(report)), **extra})
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
-    _say(report["verdict"])
+    say(report["verdict"])
     rows = [("overall" if "directions" in evaluation else "fused", evaluation["metrics"])]
     rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]
         if entry["value"] is not None:
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
-            _say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
-    _say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
+            say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
+    say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
-        _say(f"with modalities missing: {evaluation['missing']['sentence']}")
+        say(f"with modalities missing: {evaluation['missing']['sentence']}")
     for note in evaluation["notes"]:
-        _say(f"  note: {note}")
+        say(f"  note: {note}")
     for name, value in extra.items():
-        _say(f"{name}: {value}")
+        say(f"{name}: {value}")
 
 
 if __name__ == "__main__":

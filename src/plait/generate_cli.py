@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from plait.stdout import print_json
 
 if TYPE_CHECKING:
     from plait.api import Plait
@@ -53,7 +54,7 @@ def caption(
         for i, row in enumerate(made.to_pylist())
     ]  # fmt: skip
     if as_json:
-        _print_json({"captions": rows})
+        print_json({"captions": rows})
     else:
         for row in rows:
             name = row.get("image", row.get("row"))
@@ -91,7 +92,7 @@ def ask(
     if row["prediction"] is None or row["problem"]:
         raise ValueError(str(row["problem"]))
     if as_json:
-        _print_json({"question": question, "answer": row["prediction"], "probability": row["probability"]})
+        print_json({"question": question, "answer": row["prediction"], "probability": row["probability"]})
     else:
         sys.stdout.write(f"{row['prediction']}\n")
 
@@ -130,7 +131,3 @@ def _beams(fitted: Plait, beams: int | None, temperature: float | None, top_p: f
     if beams is not None:
         return beams
     return 1 if temperature is not None or top_p is not None else fitted.settings.language.beams or 1
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n")

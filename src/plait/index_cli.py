@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.progress import TerminalProgress
-from plait.search_cli import print_json, printable, say, write_page
+from plait.stdout import print_json, printable, say, write_page
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
@@ -144,7 +144,7 @@ def index_info(
 
     found = open_index(index).info(verify=verify)
     if as_json:
-        print_json(found)
+        print_json(found, texts=True)
     else:
         state = "complete" if found["complete"] else "a build was stopped; type it again to go on"
         say(f"{index}: {found['items']:,} items, {found['contents']:,} different contents; {state}")
@@ -201,7 +201,7 @@ def index_duplicates(
         write_page(html, duplicates_page(groups, places, texts, threshold, index.name))
     if as_json:
         found: dict[str, Any] = {"index": str(index), "threshold": threshold}
-        print_json({**found, "groups": [g.to_json() for g in groups], **({"html": str(html)} if html else {})})
+        print_json({**found, "groups": [g.to_json() for g in groups], **({"html": str(html)} if html else {})}, texts=True)
         return
     for group in groups:
         said = "equal bytes" if group.contents == 1 else f"cosine from {group.lowest:.3f}"

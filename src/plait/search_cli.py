@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from plait.stdout import can_write, print_json, printable, say, write_page
 
 SHOWN_TEXT = 80  # columns of text a line
 
@@ -32,7 +32,7 @@ def search(
     from plait.index import open_index
 
     if html is not None:
-        _can_write(html)
+        can_write(html)
     opened = open_index(index, model)
     for name, value in (("nprobes", nprobes), ("refine", refine)):
         if value is not None:
@@ -53,7 +53,7 @@ def search(
         asked = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
         found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": asked, "score": query.measure}
         found["hits"] = [hit.to_json() for hit in hits]
-        print_json({**found, **({"html": str(html)} if html else {})})
+        print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
     for hit in hits:
         said = " ".join(hit.text().split())
@@ -64,40 +64,3 @@ def search(
         say("nothing in the index fits" if len(opened) else "the index is empty")
     if html is not None:
         say(f"page: {html}")
-
-
-def say(text: str) -> None:
-    """One line on stdout."""
-    sys.stdout.write(text + "\n")
-
-
-def print_json(value: Any) -> None:
-    """One JSON object on stdout."""
-    say(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
-
-
-def printable(text: str) -> str:
-    """Text of the data for a terminal: control characters, which could steer it, are shown as marks."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-
-
-def write_page(path: Path, page: str) -> None:
-    """Write a page whole or not at all.
-
-    Raises:
-        ValueError: The place cannot be written.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _can_write(path: Path) -> None:
-    if path.is_dir():
-        raise ValueError(f"cannot write {path}: it is a folder")

@@ -1,0 +1,57 @@
+"""What every verb writes: lines or one JSON object on stdout, pages and files whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def say(text: str) -> None:
+    """One line on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(value: Any, *, texts: bool = False) -> None:
+    """One JSON object on stdout; with ``texts`` values that JSON lacks (dates of a table) become text."""
+    say(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str if texts else None))
+
+
+def can_write(path: Path) -> None:
+    """Learn before the work, not after it, that the output cannot be written.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    if path.is_dir():
+        raise ValueError(f"cannot write {path}: it is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"cannot write {path}: the folder {path.parent} is read-only")
+
+
+def printable(text: str) -> str:
+    """Text of the data for a terminal: control characters, which could steer it, are shown as marks."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page whole or not at all.
+
+    Raises:
+        ValueError: The place cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(page, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
