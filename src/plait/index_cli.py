@@ -201,7 +201,8 @@ def index_duplicates(
         write_page(html, duplicates_page(groups, places, texts, threshold, index.name))
     if as_json:
         found: dict[str, Any] = {"index": str(index), "threshold": threshold}
-        print_json({**found, "groups": [g.to_json() for g in groups], **({"html": str(html)} if html else {})}, texts=True)
+        found["groups"] = [g.to_json() for g in groups]
+        print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
     for group in groups:
         said = "equal bytes" if group.contents == 1 else f"cosine from {group.lowest:.3f}"
