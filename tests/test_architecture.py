@@ -18,12 +18,12 @@ SRC = ROOT / "src" / "plait"
 
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
-    "registry", "settings", "evaluate", "data", "sources", "rows", "weights", "processors", "encoders", "features",
-    "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches", "modality", "prepare", "embedding",
-    "splitting", "generation", "history", "train", "fitting", "report", "judging", "explain", "modelcard",
-    "modelfolder", "answering", "fitted", "run", "comparison", "api", "towers", "index", "demo", "progress",
-    "stdout", "two_tower_cli", "weights_cli", "features_cli", "data_cli", "explain_cli", "generate_cli", "compare_cli",
-    "search_cli", "index_cli", "cli",
+    "registry", "settings", "evaluate", "precision", "data", "sources", "rows", "weights", "processors",
+    "encoders", "features", "fusion", "language", "heads", "tasks", "aids", "model", "recipes", "batches",
+    "modality", "prepare", "embedding", "splitting", "generation", "history", "train", "fitting", "report",
+    "judging", "explain", "modelcard", "modelfolder", "answering", "fitted", "run", "comparison", "api", "towers",
+    "index", "demo", "progress", "stdout", "two_tower_cli", "weights_cli", "features_cli", "data_cli",
+    "explain_cli", "generate_cli", "compare_cli", "search_cli", "index_cli", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"evaluate"}  # imports nothing from plait

@@ -47,6 +47,12 @@ def test_round_trip_through_yaml(tmp_path: Path) -> None:
         ("data.text=[title, body]", "data", "text", ("title", "body")),
         ("fusion.options.raw=true", "fusion", "options", {"raw": True}),
         ("data.source=a=b.csv", "data", "source", "a=b.csv"),
+        ("language.prompt=Caption:", "language", "prompt", "Caption:"),
+        ("language.prompt='Caption: '", "language", "prompt", "Caption: "),
+        ("language.prompt=[a: {", "language", "prompt", "[a: {"),
+        ("data.target=2024", "data", "target", "2024"),
+        ("data.target=yes", "data", "target", "yes"),
+        ("data.target=null", "data", "target", None),
     ],
 )
 def test_assignments(assignment: str, group: str, name: str, wanted: object) -> None:
@@ -67,6 +73,7 @@ def test_assignments(assignment: str, group: str, name: str, wanted: object) -> 
         ("train.seed=null", "train.seed needs a value"),
         ("train.epochs=0", "train.epochs must be 1 or more, got 0"),
         ("train.optimizer=adam", "unknown train.optimizer 'adam'. Did you mean 'adamw'"),
+        ("train.precision=float16", "unknown train.precision 'float16'. Did you mean 'bfloat16'"),
         ("train.warmup=1.0", "train.warmup must be at least 0 and below 1, got 1.0"),
         ("train.modality_dropout=-0.1", "train.modality_dropout must be at least 0"),
         ("train.learning_rate=0", "train.learning_rate must be above 0, got 0.0"),

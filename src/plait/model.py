@@ -27,6 +27,7 @@ from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
 from plait.heads.pair import PairHead
 from plait.language.network import ADAPTER
+from plait.precision import lower_precision
 from plait.tasks import TASKS
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -208,7 +209,15 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
-        return encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
+        exact = self.config.modalities[number]["kind"] == "tabular"
+        with lower_precision(self, next(iter(tensors.values())).device, exact=exact):
+            made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
+        tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
+        return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)
+
+    def train_in(self, dtype: torch.dtype) -> None:
+        """Choose what encoders and language model multiply in while training, ``torch.float32`` or ``bfloat16``."""
+        self.compute_dtype = self.head.compute_dtype = dtype
 
     def forward(
         self,

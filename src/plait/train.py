@@ -117,6 +117,7 @@ def train_model(
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
+    model.train_in(getattr(torch, settings.precision))
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

@@ -41,6 +41,23 @@ def test_loss_is_the_cross_entropy_of_the_answer_tokens() -> None:
     assert got == pytest.approx(total / count, abs=1e-6)
 
 
+def test_bfloat16_reaches_the_language_model_in_training_only() -> None:
+    tokens = tiny_tokens()
+    head, fused = tiny_head(tokens), fused_rows(4)
+    target = target_of(tokens, ANSWERS)
+
+    def loss() -> float:
+        return float(head.batch_loss(fused, HERE, target, None, None).detach())
+
+    exact = loss()
+    head.compute_dtype = torch.bfloat16
+    assert loss() == exact
+    low = head.train().batch_loss(fused, HERE, target, None, None)
+    assert low.dtype == torch.float32
+    assert float(low.detach()) != exact
+    assert float(low.detach()) == pytest.approx(exact, rel=0.02)
+
+
 @pytest.mark.oracle
 def test_labels_are_shifted_once_as_transformers_shifts_them() -> None:
     tokens = tiny_tokens()

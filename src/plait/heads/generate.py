@@ -18,6 +18,7 @@ from plait.fusion.base import EncodedDims, FusionOutput
 from plait.heads.base import Head
 from plait.language import DecodeOptions, Trie, Written, build_language_model, read_outside_weights, write_answers
 from plait.language.network import copy_base, load_pretrained, stored_names
+from plait.precision import lower_precision
 
 IGNORED = -100
 
@@ -115,8 +116,12 @@ class GenerateHead(Head):
         self._check_length(read_BSH.shape[1])
         mask_BS = torch.cat([mask_BP, torch.ones_like(answer_BL[:, :-1], dtype=torch.bool)], dim=1)
         extra = {"position_ids": (mask_BS.long().cumsum(1) - 1).clamp(min=0)} if self.takes_positions else {}
-        output = self.lm(inputs_embeds=read_BSH, attention_mask=mask_BS.long(), use_cache=False, logits_to_keep=length,
-                         **extra)  # fmt: skip
+        # Named one by one, the places are copied into one block: a slice would send the output layer through slow
+        # products of expanded matrices.
+        last_L = torch.arange(read_BSH.shape[1] - length, read_BSH.shape[1], device=read_BSH.device)
+        with lower_precision(self, read_BSH.device):
+            output = self.lm(inputs_embeds=read_BSH, attention_mask=mask_BS.long(), use_cache=False,
+                             logits_to_keep=last_L, **extra)  # fmt: skip
         logits_BLV: Tensor = output.logits[:, -length:]
         return logits_BLV
 

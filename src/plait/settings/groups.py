@@ -16,6 +16,7 @@ RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
 POSITIVES = ("own", "group")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
+PRECISIONS = ("float32", "bfloat16")
 TEXT_CLEANINGS = ("none", "social")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
@@ -212,6 +213,8 @@ class TrainSettings:
     """Weight of the term that keeps modalities from telling the same."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
+    precision: str = "float32"
+    """float32, or bfloat16: products of matrices in half the bits while training (weights stay float32)."""
     seed: int = 0
     """Seed of everything random."""
     baselines: bool = True

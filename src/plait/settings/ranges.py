@@ -11,6 +11,7 @@ from plait.settings.groups import (
     LANGUAGE_TUNINGS,
     OPTIMIZERS,
     POSITIVES,
+    PRECISIONS,
     RETRIEVAL_LOSSES,
     SCHEDULES,
     SELECTORS,
@@ -42,6 +43,7 @@ def check_ranges(run: RunSettings) -> None:
         raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
     _choice("train.optimizer", run.train.optimizer, OPTIMIZERS)
     _choice("train.schedule", run.train.schedule, SCHEDULES)
+    _choice("train.precision", run.train.precision, PRECISIONS)
     _choice("fusion.absence", run.fusion.absence, ("mask", "learned"))
     _choice("train.modality_dropout_schedule", run.train.modality_dropout_schedule, ("constant", "linear"))
     for name, value, low in (

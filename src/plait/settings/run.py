@@ -19,7 +19,7 @@ from plait.settings.groups import (
     TrainSettings,
 )
 from plait.settings.ranges import check_ranges
-from plait.settings.strict import from_dict, to_dict
+from plait.settings.strict import from_dict, is_text, to_dict
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RunSettings:
 
 
 def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
-    """Apply ``a.b=c`` assignments, c read as YAML.
+    """Apply ``a.b=c`` assignments, c read as YAML; a setting that is text takes c as it stands (null and quotes apart).
 
     Example:
         >>> set_values(RunSettings(), ["train.epochs=3"]).train.epochs
@@ -62,10 +62,14 @@ def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
             if not isinstance(node.get(parent), dict):
                 raise ValueError(unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)]))
             node = node[parent]
+        plain = is_text(RunSettings, [*parents, last])
         try:
-            node[last] = yaml.safe_load(raw)
+            read = yaml.safe_load(raw)
         except yaml.YAMLError as error:
-            raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
+            if not plain:
+                raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
+            read = raw
+        node[last] = raw.strip() if plain and read is not None and not isinstance(read, str) else read
     return from_dict(RunSettings, values)
 
 

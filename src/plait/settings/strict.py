@@ -50,6 +50,17 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
     return kind(**made)
 
 
+def is_text(kind: type, path: list[str]) -> bool:
+    """Whether the setting at this path, group by group, holds text (or nothing)."""
+    hint: Any = kind
+    for name in path:
+        if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
+            return False
+        hint = typing.get_type_hints(hint).get(name)
+    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    return str in options and set(options) <= {str, type(None)}
+
+
 def _coerce(name: str, value: Any, hint: Any) -> Any:
     options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     if value is None:
