@@ -9,7 +9,8 @@ import pytest
 import torch
 
 import plait
-from plait.fusion.modality_dropout import SCHEDULES, hide_modalities, share_of_rate
+from plait.fusion.modality_dropout import PATTERNS, SCHEDULES, hide_modalities, keep_subsets, share_of_rate
+from plait.recipes import Facts, resolve
 from plait.settings import RunSettings, set_values
 from plait.train import train_model
 from test_train import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
@@ -30,6 +31,48 @@ def test_each_modality_has_its_rate_and_one_always_stays() -> None:
     both = (~hidden[20_000:, 0] & ~hidden[20_000:, 1]).float().mean()
     assert float(both) == pytest.approx(0.1, abs=0.01)  # independent
     assert hide_modalities(present, [0.0, 0.0, 0.0]) is present
+
+
+def test_subsets_have_every_size_alike_and_every_modality_alike() -> None:
+    torch.manual_seed(0)
+    present = torch.ones(60_000, 4, dtype=torch.bool)
+    present[:20_000, 1] = False
+    present[:10_000, 2:] = False  # one modality only
+    kept = keep_subsets(present, 0.6)
+    assert torch.equal(kept[:10_000], present[:10_000])
+    assert not (kept & ~present).any()
+    assert int(kept.sum(1).min()) == 1
+    three, four = kept[10_000:20_000].sum(1), kept[20_000:].sum(1)
+    assert [float((three == k).float().mean()) for k in (1, 2, 3)] == pytest.approx([0.3, 0.3, 0.4], abs=0.02)
+    assert [float((four == k).float().mean()) for k in (1, 2, 3, 4)] == pytest.approx([0.2, 0.2, 0.2, 0.4], abs=0.01)
+    singles = kept[20_000:][four == 1].float().mean(0).tolist()
+    assert singles == pytest.approx([0.25] * 4, abs=0.02)
+    assert keep_subsets(present, 0.0) is present
+    assert keep_subsets(present[:, :1], 0.6) is not None and torch.equal(
+        keep_subsets(present[:, :1], 0.6), present[:, :1]
+    )
+
+
+def test_model_cuts_to_subsets_at_the_share_in_force() -> None:
+    torch.manual_seed(0)
+    model = make_model(modality_dropout=0.8, modality_dropout_pattern="subset")
+    present = torch.ones(20_000, 2, dtype=torch.bool)
+    assert model._hide(present).float().mean(0).tolist() == pytest.approx([0.6, 0.6], abs=0.015)
+    model.dropout_share = 0.5
+    assert model._hide(present).float().mean(0).tolist() == pytest.approx([0.8, 0.8], abs=0.015)
+    model.dropout_share = 0.0
+    assert model._hide(present) is present
+
+
+def test_rates_by_name_are_independent_whatever_the_recipe() -> None:
+    facts = Facts("classification", ("text", "image"), 160)
+    assert resolve(RunSettings(), facts).train.modality_dropout_pattern == "subset"
+    named = set_values(RunSettings(), ["train.modality_dropout={text: 0.5}"])
+    assert resolve(named, facts).train.modality_dropout_pattern == "independent"
+    for pattern in PATTERNS:
+        assert set_values(RunSettings(), [f"train.modality_dropout_pattern={pattern}"])
+    with pytest.raises(ValueError, match="give subset one number"):
+        set_values(named, ["train.modality_dropout_pattern=subset"])
 
 
 def test_schedules() -> None:

@@ -22,7 +22,7 @@ from plait.encoders.load import build_encoder
 from plait.encoders.sets import MEMBERS, encode_sets
 from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
-from plait.fusion.modality_dropout import hide_modalities
+from plait.fusion.modality_dropout import hide_modalities, keep_subsets
 from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
 from plait.heads.pair import PairHead
@@ -48,6 +48,7 @@ class PlaitConfig(PreTrainedConfig):
         task: Name of the task.
         num_outputs: Width of the head's output.
         modality_dropout: Probability that a modality is hidden from a training row, in [0, 1), or one for each by name.
+        modality_dropout_pattern: "independent", or "subset": the probability that a row is cut to a random subset.
         alignment: Weight of the head's alignment term.
         class_weights: Weight of each class in the loss, or None.
         aids: Training aids that are on, by name, with their strength.
@@ -63,6 +64,7 @@ class PlaitConfig(PreTrainedConfig):
         task: str = "classification",
         num_outputs: int = 2,
         modality_dropout: float | dict[str, float] = 0.0,
+        modality_dropout_pattern: str = "independent",
         alignment: float = 0.0,
         class_weights: list[float] | None = None,
         aids: dict[str, float] | None = None,
@@ -75,6 +77,7 @@ class PlaitConfig(PreTrainedConfig):
         self.task = task
         self.num_outputs = num_outputs
         self.modality_dropout = modality_dropout
+        self.modality_dropout_pattern = modality_dropout_pattern
         self.alignment = alignment
         self.class_weights = class_weights
         self.aids = aids or {}
@@ -303,6 +306,8 @@ class PlaitModel(PreTrainedModel):
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout at the share of its rates that is in force; never the last modality of a row."""
         given = self.config.modality_dropout
+        if self.config.modality_dropout_pattern == "subset":
+            return keep_subsets(present_BM, self.dropout_share * given)
         names = self.config.modality_names
         rates = [given.get(n, 0.0) if isinstance(given, Mapping) else given for n in names]
         return hide_modalities(present_BM, [self.dropout_share * rate for rate in rates])

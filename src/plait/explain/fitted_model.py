@@ -98,7 +98,11 @@ def _notes(jury: Jury, absence: str) -> list[str]:
     rate = max(rates.values(), default=0.0) if isinstance(rates, dict) else float(rates)
     if absence == "missing" and len(jury.model.config.modality_names) > 1:
         notes.append(
-            f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do without"
+            f"in training {rate:.0%} of the rows kept a random part of their modalities, so the model has learned to "
+            "do without any"
+            if rate > 0 and jury.model.config.modality_dropout_pattern == "subset"
+            else f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do "
+            "without"
             if rate > 0 and not isinstance(rates, dict)
             else f"in training modalities were hidden from rows ({_listed(rates)}), so the model has learned to do "
             "without these"

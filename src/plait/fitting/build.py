@@ -81,6 +81,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         task=task.record,
         num_outputs=labels.num_outputs,
         modality_dropout=_dropout_rates(settings, [m.name for m in inputs.modalities], names),
+        modality_dropout_pattern=settings.train.modality_dropout_pattern or "independent",
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         aids={} if lonely else chosen_aids(settings.train, pair_head=head == "pair"),
     )

@@ -16,7 +16,8 @@ def classic(facts: Facts) -> Choices:
         "task": {"head": "label", "class_weights": False},
         "train": {
             "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0,
-            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0, **NO_AIDS,
+            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0,
+            "modality_dropout_pattern": "independent", **NO_AIDS,
             "batch_size": small_batch(facts.num_train, 64),
         },
     }  # fmt: skip

@@ -17,7 +17,8 @@ def default(facts: Facts) -> Choices:
         "task": {"head": "label", "class_weights": False},
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
-            "schedule": "cosine", "warmup": 0.05, "patience": 8, "modality_dropout": 0.1, **NO_AIDS,
+            "schedule": "cosine", "warmup": 0.05, "patience": 8, **NO_AIDS,
+            "modality_dropout": 0.5, "modality_dropout_pattern": "subset",
             "batch_size": small_batch(facts.num_train, 256),
         },
     }  # fmt: skip
@@ -34,6 +35,7 @@ def _tokens_of_many_rows(chosen: Choices, facts: Facts) -> None:
 
 def _questions(chosen: Choices, facts: Facts) -> None:
     chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
+    chosen["train"] |= {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}  # neither says much alone
     _tokens_of_many_rows(chosen, facts)
 
 

@@ -40,6 +40,8 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups["task"] = replace(groups["task"], name=facts.task)
     if settings.train.batch_size == 0:
         groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
+    if isinstance(settings.train.modality_dropout, dict) and settings.train.modality_dropout_pattern is None:
+        groups["train"] = replace(groups["train"], modality_dropout_pattern="independent")
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)

@@ -197,6 +197,8 @@ class TrainSettings:
     """Stop after this many epochs without a better validation score; 0 never stops early."""
     modality_dropout: float | dict[str, Any] | None = None
     """Probability that a modality is hidden from a training row (never the last), in [0, 1), or {text: 0.5} by name."""
+    modality_dropout_pattern: str | None = None
+    """independent, or subset: train.modality_dropout is the probability that a row keeps a random part only."""
     modality_dropout_schedule: str = "constant"
     """constant, or linear: from 0 in the first epoch to the full probability in the last."""
     alignment: float | None = None

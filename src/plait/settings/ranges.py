@@ -45,6 +45,7 @@ def check_ranges(run: RunSettings) -> None:
     _choice("train.schedule", run.train.schedule, SCHEDULES)
     _choice("train.precision", run.train.precision, PRECISIONS)
     _choice("fusion.absence", run.fusion.absence, ("mask", "learned"))
+    _choice("train.modality_dropout_pattern", run.train.modality_dropout_pattern, ("independent", "subset"))
     _choice("train.modality_dropout_schedule", run.train.modality_dropout_schedule, ("constant", "linear"))
     for name, value, low in (
         ("train.epochs", run.train.epochs, 1), ("train.batch_size", run.train.batch_size, 0),
@@ -68,6 +69,11 @@ def check_ranges(run: RunSettings) -> None:
     for name, share in {**shares, "fusion.dropout": run.fusion.dropout, "train.warmup": run.train.warmup}.items():
         if share is not None and not (isinstance(share, int | float) and 0 <= share < 1):
             raise ValueError(f"{name} must be at least 0 and below 1, got {share!r}")
+    if isinstance(rate, dict) and run.train.modality_dropout_pattern == "subset":
+        raise ValueError(
+            "train.modality_dropout by name goes with train.modality_dropout_pattern=independent; give subset one "
+            "number"
+        )
     for name in ("alignment", "auxiliary", "ogm", "orthogonality"):
         weight = getattr(run.train, name)
         if weight is not None and not 0 <= weight < math.inf:
