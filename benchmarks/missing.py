@@ -26,12 +26,10 @@ from plait.evaluate.robustness import effective_robustness
 PHOTOS = ("bathroom", "bedroom", "frontal", "kitchen")
 NUMBERS = ("bedrooms", "bathrooms", "area", "zipcode")
 WAYS = {
-    "mask (default)": [],
+    "default (mask, half of the rows cut to subsets)": [],
     "learned absence": ["fusion.absence=learned"],
-    "mask, no modality dropout": ["train.modality_dropout=0.0"],
-    "learned, modality dropout 0.3": ["fusion.absence=learned", "train.modality_dropout=0.3"],
-    "mask, modality dropout 0.3": ["train.modality_dropout=0.3"],
-    "mask, 0.3, linear": ["train.modality_dropout=0.3", "train.modality_dropout_schedule=linear"],
+    "hidden independently, 0.1": ["train.modality_dropout=0.1", "train.modality_dropout_pattern=independent"],
+    "no modality dropout": ["train.modality_dropout=0.0"],
 }
 
 
@@ -131,7 +129,7 @@ def main() -> None:
     parser.add_argument("--only", choices=list(DATA), help="one data set")
     parser.add_argument("--hidden", type=float, nargs="*", default=[0.0, 0.4], help="shares missing in training")
     parser.add_argument("--ways", type=int, default=len(WAYS), help="how many ways, from the first")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     for way in list(WAYS)[given.ways :]:
         del WAYS[way]
