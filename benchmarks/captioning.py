@@ -80,7 +80,7 @@ def run_one(given: argparse.Namespace) -> None:
     )  # fmt: skip
     report = fitted.report
     result: dict[str, Any] = {
-        "training": f"{len(report['training'])} of {epochs} epochs",
+        "training": f"{len(report['history'])} of {epochs} epochs",
         "seconds": time.monotonic() - started,
         "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "metrics": report["evaluation"]["metrics"],
