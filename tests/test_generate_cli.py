@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +10,6 @@ import pytest
 from PIL import Image
 
 import plait
-from plait import cli
 
 Run = Callable[..., tuple[int, str, str]]
 TINY = [
@@ -20,21 +17,6 @@ TINY = [
     "language.layers=1", "language.width=32", "language.heads=2", "language.vocabulary=300", "fusion.width=32",
     "language.max_tokens=8", "train.baselines=false",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def run_main(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["plait", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return int(stopped.value.code or 0), out, err
-
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
-    return run_main
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,15 +11,16 @@ from typing import Any
 import pytest
 from colours import ColourEmbedder, paint
 
-from plait import cli
 from plait.index import open_index
 from plait.index.page import duplicates_page, hits_page
 
 Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+@pytest.fixture(autouse=True)
+def _models_of_colours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Model folders load as embedders of colours, one of them as another model, one as none at all."""
+
     def load(folder: object) -> object:
         name = Path(str(folder)).name
         if name == "predictor":
@@ -29,19 +28,7 @@ def run(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         return ColourEmbedder("de" * 32 if name == "other" else "c0" * 32)
 
     (tmp_path / "model").mkdir()
-
-    def run_main(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["plait", *map(str, arguments)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in out + err
-        return int(stopped.value.code or 0), out, err
-
     monkeypatch.setattr("plait.api.load", load)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    return run_main
 
 
 def only_json(out: str) -> dict[str, Any]:
