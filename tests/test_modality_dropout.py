@@ -65,8 +65,10 @@ def test_model_cuts_to_subsets_at_the_share_in_force() -> None:
 
 
 def test_rates_by_name_are_independent_whatever_the_recipe() -> None:
-    facts = Facts("classification", ("text", "image"), 160)
+    facts = Facts("classification", ("text", "image", "tabular"), 160)
     assert resolve(RunSettings(), facts).train.modality_dropout_pattern == "subset"
+    two = resolve(RunSettings(), Facts("classification", ("text", "image"), 160)).train
+    assert (two.modality_dropout, two.modality_dropout_pattern) == (0.1, "independent")
     named = set_values(RunSettings(), ["train.modality_dropout={text: 0.5}"])
     assert resolve(named, facts).train.modality_dropout_pattern == "independent"
     for pattern in PATTERNS:

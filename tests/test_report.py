@@ -123,6 +123,21 @@ def test_every_section_stands_with_its_numbers(tmp_path: Path) -> None:
     assert numbers["evaluation"]["metrics"]["accuracy"]["value"] == 0.75
 
 
+def test_written_answers_stand_over_what_they_are_held_against(tmp_path: Path) -> None:
+    report = full()
+    answer = {"row": 7, "inputs": [], "truth": "a | b", "prediction": "<i>two dogs", "score": 0.5, "group": "Best"}
+    report["evaluation"]["examples"] = [
+        {**answer, "references": [f"reference {i}" for i in range(7)]},
+        {**answer, "row": 8, "prediction": "", "references": ["only one"]},
+    ]
+    text, numbers = write(tmp_path, report)
+    assert '<p class="written" dir="auto">&lt;i&gt;two dogs</p>' in text
+    assert '<p class="written" dir="auto">(nothing)</p><ul class="references"><li dir="auto">only one</li></ul>' in text
+    assert "reference 4</li><li>and 2 more</li>" in text and "reference 5" not in text
+    assert "<dt>truth</dt>" not in text
+    assert len(numbers["evaluation"]["examples"][0]["references"]) == 7
+
+
 def test_nothing_is_loaded_and_nothing_runs(tmp_path: Path) -> None:
     text, _ = write(tmp_path, full())
     page = Page(text)

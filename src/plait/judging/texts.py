@@ -132,7 +132,8 @@ def _examples(
         position = int(jury.positions[first[i]])
         shown.append({
             "row": table.row_number(position), "inputs": shown_inputs(jury, position),
-            "truth": " | ".join(dict.fromkeys(references[i])), "prediction": written[i].text,
+            "truth": " | ".join(dict.fromkeys(references[i])), "references": list(dict.fromkeys(references[i])),
+            "prediction": written[i].text,
             "probability": float(sureness[i]), "score": float(scores[i]), "correct": None, "group": group,
         })  # fmt: skip
     return shown

@@ -6,6 +6,8 @@ from plait.recipes.base import MANY_ROWS, NO_AIDS, RECIPES, TASK_CHOICES, Choice
 from plait.settings import RunSettings
 
 SMALL_PHOTO = 160
+APART = {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}
+SUBSETS = {"modality_dropout": 0.5, "modality_dropout_pattern": "subset"}
 
 
 def default(facts: Facts) -> Choices:
@@ -18,7 +20,7 @@ def default(facts: Facts) -> Choices:
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
             "schedule": "cosine", "warmup": 0.05, "patience": 8, **NO_AIDS,
-            "modality_dropout": 0.5, "modality_dropout_pattern": "subset",
+            **(SUBSETS if len(facts.kinds) > 2 else APART),
             "batch_size": small_batch(facts.num_train, 256),
         },
     }  # fmt: skip
@@ -35,7 +37,7 @@ def _tokens_of_many_rows(chosen: Choices, facts: Facts) -> None:
 
 def _questions(chosen: Choices, facts: Facts) -> None:
     chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
-    chosen["train"] |= {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}  # neither says much alone
+    chosen["train"] |= APART
     _tokens_of_many_rows(chosen, facts)
 
 

@@ -10,7 +10,7 @@ from plait.report import charts
 from plait.report.thumbnail import checked
 from plait.report.words import cut, esc, estimate, metric_name, number, span
 
-_MAX_CLASSES, _MAX_EXAMPLES, _MAX_SLICES = 20, 40, 200
+_MAX_CLASSES, _MAX_EXAMPLES, _MAX_SLICES, _MAX_REFERENCES = 20, 40, 200, 5
 
 
 def headline(report: dict[str, Any]) -> str:
@@ -191,16 +191,29 @@ def inputs_shown(row: dict[str, Any]) -> str:
 
 
 def _example(row: dict[str, Any], mark: str, css: str) -> str:
+    written = _written(row)
     facts = [
-        ("truth", row.get("truth")),
-        ("predicted", row.get("prediction")),
+        ("truth", None if written else row.get("truth")),
+        ("predicted", None if written else row.get("prediction")),
         ("probability", row.get("probability")),
         ("score", row.get("score")),
     ]
     listed = "".join(f"<dt>{k}</dt><dd>{_cell(v)}</dd>" for k, v in facts if v is not None)
     where = f" <small>row {number(row.get('row'))}</small>" if row.get("row") is not None else ""
     head = f'<span class="mark">{mark}{where}</span>'
-    return f'<div class="example {css}">{head}{inputs_shown(row)}<dl>{listed}</dl></div>'
+    return f'<div class="example {css}">{head}{inputs_shown(row)}{written}<dl>{listed}</dl></div>'
+
+
+def _written(row: dict[str, Any]) -> str:
+    """What a model wrote, over the answers it is held against; nothing for other tasks."""
+    references = row.get("references")
+    if not isinstance(references, list):
+        return ""
+    text = esc(cut(str(row.get("prediction") or ""), 300)) or "(nothing)"
+    listed = "".join(f'<li dir="auto">{esc(cut(str(r), 160))}</li>' for r in references[:_MAX_REFERENCES])
+    rest = len(references) - _MAX_REFERENCES
+    more = f"<li>and {rest:,} more</li>" if rest > 0 else ""
+    return f'<p class="written" dir="auto">{text}</p><ul class="references">{listed}{more}</ul>'
 
 
 def _cell(value: Any) -> str:

@@ -85,6 +85,7 @@ class Example(TypedDict, total=False):
     row: int
     inputs: list[ExampleInput]
     truth: Any
+    references: list[str]
     prediction: Any
     probability: float | None
     correct: bool | None
