@@ -26,7 +26,7 @@ from plait.evaluate.robustness import effective_robustness
 PHOTOS = ("bathroom", "bedroom", "frontal", "kitchen")
 NUMBERS = ("bedrooms", "bathrooms", "area", "zipcode")
 WAYS = {
-    "half of the rows cut to subsets": ["train.modality_dropout=0.5", "train.modality_dropout_pattern=subset"],
+    "three in ten rows cut to subsets": ["train.modality_dropout=0.3", "train.modality_dropout_pattern=subset"],
     "hidden independently, 0.1": ["train.modality_dropout=0.1", "train.modality_dropout_pattern=independent"],
     "no modality dropout": ["train.modality_dropout=0.0"],
     "learned absence, modality dropout by default": ["fusion.absence=learned"],

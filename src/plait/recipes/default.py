@@ -7,7 +7,7 @@ from plait.settings import RunSettings
 
 SMALL_PHOTO = 160
 APART = {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}
-SUBSETS = {"modality_dropout": 0.5, "modality_dropout_pattern": "subset"}
+SUBSETS = {"modality_dropout": 0.3, "modality_dropout_pattern": "subset"}
 
 
 def default(facts: Facts) -> Choices:
