@@ -328,7 +328,8 @@ def _show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     say(report["verdict"])
-    rows = [("overall" if "directions" in evaluation else "fused", evaluation["metrics"])]
+    joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
+    rows = [("fused" if joined else "overall", evaluation["metrics"])]
     rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]

@@ -278,7 +278,11 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         train = train[known_N[train]]
     if labels.tokens is not None:
         cut = labels.tokens.num_cut([a for i in train for a in opened.values[int(i)]])
-        opened.notes += [f"{cut} training answers were cut at {labels.tokens.max_tokens} tokens"] if cut else []
+        opened.notes += (
+            [f"{cut:,} training answer{'s were' if cut > 1 else ' was'} cut at {labels.tokens.max_tokens} tokens"]
+            if cut
+            else []
+        )
     if not known_N[val].all():
         opened.notes.append(
             f"{int((~known_N[val]).sum())} of {len(val)} validation rows are of classes not seen in training and were "
