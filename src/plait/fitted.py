@@ -272,10 +272,11 @@ class Plait(Embeds, Writes):
         unit_N = judging_units(prepared, self.schema)[chosen]
         group = unit_N if len(np.unique(unit_N)) < len(unit_N) else None
         sliced = [c.name for c in self.schema.columns if c.kind == "categorical" and c.role == "input"]
+        sliced += [*(["answer_type"] if self.task.name in ("vqa", "vqa_open") else []), *self.settings.judge.by]
         return Jury(
             self.model, self.companions, self.task, self.labels, prepared, chosen,
             natural_target(self.task, encoded, self.labels), values, group,
-            [c for c in sliced if c in rows.table.column_names], split, list(notes),
+            [c for c in dict.fromkeys(sliced) if c in rows.table.column_names], split, list(notes),
             self.settings.judge, self.settings.language.beams or 1,
         )  # fmt: skip
 

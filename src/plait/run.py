@@ -33,6 +33,7 @@ from plait.fitting.fit import fit_companions, fit_model
 from plait.modelfolder import guard_folder
 from plait.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.recipes import Facts, resolve
+from plait.registry import unknown_name
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import DataSettings, RunSettings, TaskSettings, from_dict, set_values, to_dict
 from plait.sources import open_source
@@ -174,6 +175,9 @@ def open_run(
         source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
     )
     table, data = opened.table, opened.data
+    for name in settings.judge.by:
+        if name not in table.column_names:
+            raise ValueError(unknown_name("column in judge.by", name, table.column_names))
     asks = settings.task.name in ("vqa", "vqa_open") and not data.text and "question" in table.column_names
     if asks and data.target != "question":  # a few questions that return could pass for categories
         data = replace(data, text=("question",))

@@ -169,8 +169,14 @@ def _slices(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
     judged = jury.prepared.rows.table.take(jury.positions)
     named += [(c, judged.column(c)) for c in jury.schema_slices]
 
+    decoded = jury.task.decode(outputs, jury.labels) if jury.task.also is not None and named else []
+
     def measure(rows: np.ndarray) -> dict[str, Any]:
-        return {primary: jury.task.metrics(jury.target[rows], outputs[rows]).get(primary)}
+        found = {primary: jury.task.metrics(jury.target[rows], outputs[rows]).get(primary)}
+        if jury.task.also is not None:
+            also = jury.task.also([decoded[i] for i in rows], [jury.values[i] for i in rows])
+            found |= {k: v for k, v in also.items() if k != "notes"}
+        return found
 
     return [dict(part) for column, values in named for part in slices(measure, values, column=column)]
 

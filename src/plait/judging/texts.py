@@ -12,6 +12,7 @@ import numpy as np
 
 from plait.batches import RowBatches
 from plait.evaluate.answers import exact_match, token_f1
+from plait.evaluate.breakdown import slices
 from plait.evaluate.captioning import caption_metrics
 from plait.evaluate.intervals import metric_intervals, paired_metric_difference
 from plait.evaluate.verdict import fusion_verdict
@@ -43,7 +44,8 @@ def judge_texts(jury: Jury, *, progress: Progress | None = None, seed: int = 0) 
 
     fused = written(jury.model, rows, "judging")
     group = None if jury.group is None else jury.group[first]
-    metrics, scores, notes = measured(jury.task.primary, [a.text for a in fused], references, seed, group)
+    metrics, per_row, notes = measured(jury.task.primary, [a.text for a in fused], references, seed, group)
+    scores = per_row[jury.task.primary]
     alone: dict[str, Intervals] = {}
     alone_scores: dict[str, np.ndarray] = {}
     without: dict[str, Intervals] = {}
@@ -51,7 +53,8 @@ def judge_texts(jury: Jury, *, progress: Progress | None = None, seed: int = 0) 
         if name in jury.companions:
             batches = RowBatches({name: sources[name]}, index_NM[:, [m]])
             guesses = [a.text for a in written(jury.companions[name], batches, f"judging {name} alone")]
-            alone[name], alone_scores[name], _ = measured(jury.task.primary, guesses, references, seed, group)
+            alone[name], own, _ = measured(jury.task.primary, guesses, references, seed, group)
+            alone_scores[name] = own[jury.task.primary]
         hidden = [a.text for a in written(jury.model, rows, f"judging without {name}", (m,))]
         without[name] = measured(jury.task.primary, hidden, references, seed, group)[0]
     if len(first) < len(all_NM):
@@ -60,7 +63,7 @@ def judge_texts(jury: Jury, *, progress: Progress | None = None, seed: int = 0) 
         )
     evaluation: dict[str, Any] = {
         "rows": len(fused), "split": jury.split, "metrics": metrics, "notes": [*jury.notes, *notes], "chance": None,
-        "confusion": None, "scatter": None, "slices": [], "alone": alone, "without": without,
+        "confusion": None, "scatter": None, "slices": _slices(jury, first, per_row), "alone": alone, "without": without,
         "examples": _examples(jury, first, references, fused, scores),
     }  # fmt: skip
     return Judged(scores[:, None], evaluation, _verdict(jury, metrics, scores, alone, alone_scores, seed))
@@ -68,13 +71,13 @@ def judge_texts(jury: Jury, *, progress: Progress | None = None, seed: int = 0) 
 
 def measured(
     primary: str, guesses: list[str], references: list[list[str]], seed: int, group: np.ndarray | None
-) -> tuple[Intervals, np.ndarray, list[str]]:
-    """Metrics with intervals, the primary one of each row [N], and notes."""
+) -> tuple[Intervals, dict[str, np.ndarray], list[str]]:
+    """Metrics with intervals, those that each row has by itself [N], and notes."""
     if primary == "cider_d":
         found = caption_metrics(predictions=guesses, references=references, resamples=RESAMPLES, seed=seed)
         per_row = np.asarray(found["per_image"]["cider_d"], dtype=np.float64)
         named = {k: v for k, v in found["intervals"].items() if k in ("cider_d", "bleu_4", "bleu_1", "rouge_l")}
-        return named, per_row, list(found["notes"])
+        return named, {primary: per_row}, list(found["notes"])
     columns = {"accuracy": exact_match(guesses, references), "token_f1": token_f1(guesses, references)}
     notes: list[str] = []
     if all(len(row) > 1 for row in references):
@@ -85,7 +88,17 @@ def measured(
         lambda rows: {k: float(v[rows].mean()) for k, v in columns.items()}, len(guesses), groups=group,
         resamples=RESAMPLES, seed=seed,
     )  # fmt: skip
-    return metrics, columns["accuracy"], notes
+    return metrics, columns, notes
+
+
+def _slices(jury: Jury, first: np.ndarray, per_row: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Means by the values of the columns that results are told apart by; of several rows one, the first decides."""
+    judged = jury.prepared.rows.table.take(jury.positions[first])
+
+    def measure(rows: np.ndarray) -> dict[str, Any]:
+        return {name: float(values[rows].mean()) for name, values in per_row.items()}
+
+    return [dict(part) for c in jury.schema_slices for part in slices(measure, judged.column(c), column=c)]
 
 
 READABLE = {"cider_d": "CIDEr-D"}

@@ -231,6 +231,8 @@ class TrainSettings:
 class JudgeSettings:
     """How a trained model is judged."""
 
+    by: tuple[str, ...] = ()
+    """Columns, inputs or not, by whose values results are told apart, beside categories and VQA's answer_type."""
     missing_rows: int = 2000
     """Judged rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
     missing_step: float = 0.1

@@ -1,0 +1,60 @@
+"""Results told apart by the values of a column: chosen columns, VQA's kinds of answers, written text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import plait
+
+TINY = [
+    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1",
+    "fusion.width=16", "train.baselines=false", "train.epochs=2", "language.layers=1", "language.width=16",
+    "language.heads=2", "language.vocabulary=300", "language.max_tokens=6",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
+    folder = tmp_path_factory.mktemp("asked")
+    for i in range(24):
+        Image.new("RGB", (32, 32), (10 * i, 90, 200 - 8 * i)).save(folder / f"{i}.png")
+    kinds = ["number", "yes/no", "yes/no"] * 8
+    said = [["2"] * 10 if k == "number" else ["yes"] * 7 + ["no"] * 3 for k in kinds]
+    return {
+        "image": [str(folder / f"{i}.png") for i in range(24)], "question": [f"what is it in {k}" for k in kinds],
+        "answers": said, "answer_type": kinds, "split": ["train"] * 12 + ["val"] * 3 + ["test"] * 9,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("answers", ["closed", "open"])
+def test_kinds_of_answers_are_told_apart(questions: dict[str, list[object]], answers: str) -> None:
+    fitted = plait.fit(
+        questions, "answers", task="vqa", text="question", image="image", ignore="answer_type", split="split",
+        set=[*TINY, f"task.answers={answers}"],
+    )  # fmt: skip
+    evaluation = fitted.report["evaluation"]
+    by = {s["value"]: s for s in evaluation["slices"] if s["column"] == "answer_type"}
+    assert {k: s["rows"] for k, s in by.items()} == {"number": 3, "yes/no": 6}
+    rows = {k: [i for i in range(15, 24) if questions["answer_type"][i] == k] for k in by}
+    guesses = fitted.predict({k: questions[k] for k in ("image", "question")}).column("prediction").to_pylist()
+    for kind, places in rows.items():
+        right = [guesses[i] == ("2" if kind == "number" else "yes") for i in places]
+        assert by[kind]["metrics"]["accuracy"] == pytest.approx(np.mean(right))
+        worth = {"2": 1.0} if kind == "number" else {"yes": 1.0, "no": 0.9}
+        agreed = [worth.get(guesses[i], 0.0) for i in places]
+        assert by[kind]["metrics"]["vqa_accuracy"] == pytest.approx(np.mean(agreed), abs=1e-9)
+    weighed = sum(s["rows"] * s["metrics"]["vqa_accuracy"] for s in by.values()) / 9
+    assert evaluation["metrics"]["vqa_accuracy"]["value"] == pytest.approx(weighed)
+
+
+def test_chosen_columns_and_unknown_ones(posts: Path) -> None:
+    small = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.epochs=1"]
+    fitted = plait.fit(posts, "label", ignore="size", set=[*small, "train.baselines=false", "judge.by=[size]"])
+    sliced = [s for s in fitted.report["evaluation"]["slices"] if s["column"] == "size"]
+    assert sum(s["rows"] for s in sliced) == 8
+    with pytest.raises(ValueError, match=r"unknown column in judge.by 'sise'. Did you mean 'size'"):
+        plait.fit(posts, "label", set=[*small, "judge.by=[sise]"])
