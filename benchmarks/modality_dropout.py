@@ -2,7 +2,8 @@
 
 A choice, so test rows are left out of it: each data set's validation rows are judged, and an eighth of its training
 rows takes their place. Every row of the table is the mean over seeds of the metric with everything there, over all
-patterns of what is there, and with one modality only; the last line is what models of one modality alone reach.
+patterns of what is there that a report lists (all of up to four modalities; of five, singles and all but one), and with
+one modality only; the last line is what models of one modality alone reach.
 """
 
 from __future__ import annotations
@@ -64,10 +65,11 @@ def main() -> None:
             continue
         rows, found, alone = without_test(read_table(file)), {}, []
         for way, settings in WAYS.items():
+            first = way == next(iter(WAYS))
             for seed in range(given.seeds):
                 judged = plait.fit(
                     rows, facts["target"], split="split", seed=seed, progress=quiet, **facts["kinds"],
-                    set=[*facts["set"], *settings, f"train.baselines={'false' if found else 'true'}"],
+                    set=[*facts["set"], *settings, f"train.baselines={'true' if first else 'false'}"],
                 ).report["evaluation"]  # fmt: skip
                 metric = facts["metric"]
                 whole = judged["metrics"][metric]["value"]
@@ -77,12 +79,12 @@ def main() -> None:
                 names = [k[0] for k in seen if len(k) == 1]
                 found.setdefault(way, []).append(numbers)
                 print(json.dumps({"data": name, "way": way, "seed": seed, "found": numbers}), flush=True)
-                if way == next(iter(WAYS)):
+                if first:
                     alone.append([judged["alone"][n][metric]["value"] for n in names])
         lines = [[way, *(f"{x:.3f}" for x in np.mean(several, axis=0))] for way, several in found.items()]
         lines.append(["a model of it alone", "", "", *(f"{x:.3f}" for x in np.mean(alone, axis=0))])
         print(f"\n{name}, {facts['metric']}, mean of {given.seeds} seeds, validation rows\n")
-        table(["hidden in training", "everything", "mean of all patterns", *names], lines)
+        table(["hidden in training", "everything", "mean of the patterns", *names], lines)
 
 
 if __name__ == "__main__":

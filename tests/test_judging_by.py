@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object
 @pytest.mark.parametrize("answers", ["closed", "open"])
 def test_kinds_of_answers_are_told_apart(questions: dict[str, list[object]], answers: str) -> None:
     fitted = plait.fit(
-        questions, "answers", task="vqa", text="question", image="image", ignore="answer_type", split="split",
+        questions, "answers", task="vqa", text="question", image="image", split="split",
         set=[*TINY, f"task.answers={answers}"],
     )  # fmt: skip
     evaluation = fitted.report["evaluation"]
@@ -51,10 +52,32 @@ def test_kinds_of_answers_are_told_apart(questions: dict[str, list[object]], ans
     assert evaluation["metrics"]["vqa_accuracy"]["value"] == pytest.approx(weighed)
 
 
+def table_of(path: Path) -> dict[str, list[object]]:
+    """A CSV as columns, pictures by their whole path."""
+    rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    columns: dict[str, list[object]] = {k: [r[k] for r in rows] for k in rows[0]}
+    return {**columns, "image": [str(path.parent / str(v)) for v in columns["image"]]}
+
+
+def test_rows_with_one_answer_are_told_apart_without_agreement(questions: dict[str, list[object]]) -> None:
+    mixed = [a[:1] if i == 23 else a for i, a in enumerate(questions["answers"])]  # one person answered the last one
+    fitted = plait.fit(
+        {**questions, "answers": mixed}, "answers", task="vqa", split="split", set=[*TINY, "task.answers=closed"]
+    )
+    assert [m.name for m in fitted.schema.modalities] == ["image", "question"]  # kinds of answers are no inputs
+    evaluation = fitted.report["evaluation"]
+    assert "vqa_accuracy" not in evaluation["metrics"]
+    assert all("vqa_accuracy" not in s["metrics"] for s in evaluation["slices"])
+
+
 def test_chosen_columns_and_unknown_ones(posts: Path) -> None:
     small = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.epochs=1"]
     fitted = plait.fit(posts, "label", ignore="size", set=[*small, "train.baselines=false", "judge.by=[size]"])
     sliced = [s for s in fitted.report["evaluation"]["slices"] if s["column"] == "size"]
     assert sum(s["rows"] for s in sliced) == 8
+    judged = fitted.evaluate({k: v for k, v in table_of(posts).items() if k != "size"})["evaluation"]
+    assert any(n.startswith("judge.by: ") and n.endswith("has no column 'size'") for n in judged["notes"])
+    with pytest.raises(ValueError, match="retrieval is judged as one whole; leave judge.by out"):
+        plait.fit(posts, task="retrieval", text="text", image="image", set=[*small, "judge.by=size"])
     with pytest.raises(ValueError, match=r"unknown column in judge.by 'sise'. Did you mean 'size'"):
         plait.fit(posts, "label", set=[*small, "judge.by=[sise]"])

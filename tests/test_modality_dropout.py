@@ -9,9 +9,10 @@ import pytest
 import torch
 
 import plait
-from plait.fusion.modality_dropout import PATTERNS, SCHEDULES, hide_modalities, keep_subsets, share_of_rate
+from plait.fusion.modality_dropout import SCHEDULES, hide_modalities, keep_subsets, share_of_rate
 from plait.recipes import Facts, resolve
 from plait.settings import RunSettings, set_values
+from plait.settings.groups import HIDING_PATTERNS
 from plait.train import train_model
 from test_train import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
 
@@ -71,8 +72,16 @@ def test_rates_by_name_are_independent_whatever_the_recipe() -> None:
     assert (two.modality_dropout, two.modality_dropout_pattern) == (0.1, "independent")
     named = set_values(RunSettings(), ["train.modality_dropout={text: 0.5}"])
     assert resolve(named, facts).train.modality_dropout_pattern == "independent"
-    for pattern in PATTERNS:
+    for pattern in HIDING_PATTERNS:
         assert set_values(RunSettings(), [f"train.modality_dropout_pattern={pattern}"])
+    for given, wanted in (
+        ("train.modality_dropout=0.2", (0.2, "independent")),
+        ("train.modality_dropout_pattern=independent", (0.1, "independent")),
+        ("train.modality_dropout_pattern=subset", (0.3, "subset")),
+    ):
+        for task in ("classification", "matching"):
+            done = resolve(set_values(RunSettings(), [given]), Facts(task, ("text", "image", "tabular"), 160)).train
+            assert (done.modality_dropout, done.modality_dropout_pattern) == wanted
     with pytest.raises(ValueError, match="give subset one number"):
         set_values(named, ["train.modality_dropout_pattern=subset"])
 

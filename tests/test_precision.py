@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+import plait
 from plait.batches import RowBatches, TensorSource
 from plait.encoders.scratch import ScratchTextEncoder
 from plait.encoders.tabular import TabularEncoder
@@ -91,3 +92,11 @@ def test_training_in_bfloat16_is_near_and_not_the_same(tmp_path: Path) -> None:
     assert losses["bfloat16"] != losses["float32"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
     assert {p.dtype for p in models["bfloat16"].parameters()} == {torch.float32}
+
+
+def test_it_is_said_where_it_changes_nothing() -> None:
+    rows = {"size": list(range(40)), "label": ["a", "b"] * 20}
+    fitted = plait.fit(rows, "label", numeric="size", epochs=1, set=["train.precision=bfloat16"])
+    assert (
+        "train.precision=bfloat16 changes nothing here: no encoder is trained" in fitted.report["evaluation"]["notes"]
+    )

@@ -273,6 +273,8 @@ class Plait(Embeds, Writes):
         group = unit_N if len(np.unique(unit_N)) < len(unit_N) else None
         sliced = [c.name for c in self.schema.columns if c.kind == "categorical" and c.role == "input"]
         sliced += [*(["answer_type"] if self.task.name in ("vqa", "vqa_open") else []), *self.settings.judge.by]
+        absent = [c for c in self.settings.judge.by if c not in rows.table.column_names]
+        notes = [*notes, *(f"judge.by: {rows.table.source} has no column {c!r}" for c in absent)]
         return Jury(
             self.model, self.companions, self.task, self.labels, prepared, chosen,
             natural_target(self.task, encoded, self.labels), values, group,

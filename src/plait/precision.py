@@ -1,6 +1,7 @@
 """Lower precision while training: encoders and language models multiply their matrices in bfloat16.
 
-Weights, networks of plain numbers, fusion, heads and losses stay float32, and so does everything outside training.
+It changes nothing else: weights, networks of plain numbers, fusion, heads and losses stay float32, and what is done
+outside training is done as without it.
 """
 
 from __future__ import annotations

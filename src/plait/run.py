@@ -36,7 +36,7 @@ from plait.recipes import Facts, resolve
 from plait.registry import unknown_name
 from plait.rows import Rows, apply_policy, bad_rows_message
 from plait.settings import DataSettings, RunSettings, TaskSettings, from_dict, set_values, to_dict
-from plait.sources import open_source
+from plait.sources import kinds_of_questions, open_source
 from plait.splitting import (
     CHOSE_THE_EPOCH,
     count_splits,
@@ -124,6 +124,9 @@ def run_fit(
     with _working_folder(output, settings, table, resume, overwrite) as folder:
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
         plan, usable = ready.plan, ready.usable
+        large = any(m.kind != "tabular" and m.name in plan.inputs.live for m in plan.inputs.modalities)
+        if settings.train.precision != "float32" and not large and plan.task.output_kind != "text":
+            notes.append(f"train.precision={settings.train.precision} changes nothing here: no encoder is trained")
         checkpoints = folder / "checkpoints"
         everything = [m.name for m in plan.inputs.modalities]
         model, history = fit_model(
@@ -178,9 +181,10 @@ def open_run(
     for name in settings.judge.by:
         if name not in table.column_names:
             raise ValueError(unknown_name("column in judge.by", name, table.column_names))
-    asks = settings.task.name in ("vqa", "vqa_open") and not data.text and "question" in table.column_names
-    if asks and data.target != "question":  # a few questions that return could pass for categories
-        data = replace(data, text=("question",))
+    if opened.task in ("vqa", "vqa_open"):
+        data = replace(data, ignore=tuple(dict.fromkeys((*data.ignore, *kinds_of_questions(table, data)))))
+        if not data.text and "question" in table.column_names and data.target != "question":
+            data = replace(data, text=("question",))  # a few questions that return could pass for categories
     schema = guess_schema(
         table, target=data.target, text=data.text, image=data.image, audio=data.audio, image_set=data.image_set,
         vector=data.vector, numeric=data.numeric, categorical=data.categorical,

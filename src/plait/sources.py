@@ -101,12 +101,17 @@ def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> O
     if task not in (None, "vqa", "vqa_open"):
         raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
     table, notes = hold_out(read_vqa_folder(source), seed)
-    unused = tuple(n for n in ("question_type", "answer_type") if n in table.column_names and n not in data.ignore)
     known = replace(
         data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
-        image=("image",), text=("question",), target=data.target or "answers", ignore=(*data.ignore, *unused),
+        image=("image",), text=("question",), target=data.target or "answers",
     )  # fmt: skip
     return Opened(table, known, task or "vqa", False, notes)
+
+
+def kinds_of_questions(table: Table, data: DataSettings) -> tuple[str, ...]:
+    """Columns of VQA that tell what kind of question it is: no inputs, unless they are named as such."""
+    named = {*data.ignore, *data.text, *data.categorical, data.target}
+    return tuple(n for n in ("question_type", "answer_type") if n in table.column_names and n not in named)
 
 
 def hold_out(table: Table, seed: int) -> tuple[Table, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from plait.explain.measure import Metric, measure_for
 from plait.explain.modality import Progress, explain_subject
 from plait.explain.subject import Subject
 from plait.judging import Jury, shown_inputs, shown_text
+from plait.model import PlaitConfig
 
 ABSENCES = ("missing", "marginal")
 
@@ -88,28 +89,27 @@ def _places(rows: Sequence[int], numbers: list[int]) -> list[int]:
     return [place[int(r)] for r in rows]
 
 
-def _listed(rates: dict[str, float]) -> str:
-    return ", ".join(f"{name} from {rate:.0%}" for name, rate in rates.items() if rate > 0)
+def _said_of_hiding(config: PlaitConfig) -> str:
+    """What training did to prepare the model for rows that lack modalities."""
+    rates = config.modality_dropout
+    rate = max(rates.values(), default=0.0) if isinstance(rates, dict) else float(rates)
+    if rate == 0:
+        return (
+            "in training no modality was ever hidden on purpose, so answers without one may be worse than a model "
+            "trained for it would give; plait evaluate judges each modality with a model of its own"
+        )
+    if isinstance(rates, dict):
+        listed = ", ".join(f"{name} from {rate:.0%}" for name, rate in rates.items() if rate > 0)
+        return f"in training modalities were hidden from rows ({listed}), so the model has learned to do without these"
+    if config.modality_dropout_pattern == "subset":
+        return f"in training {rate:.0%} of the rows kept a random part of their modalities only, as practice for this"
+    return f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do without"
 
 
 def _notes(jury: Jury, absence: str) -> list[str]:
     notes = list(jury.notes)
-    rates = jury.model.config.modality_dropout
-    rate = max(rates.values(), default=0.0) if isinstance(rates, dict) else float(rates)
     if absence == "missing" and len(jury.model.config.modality_names) > 1:
-        notes.append(
-            f"in training {rate:.0%} of the rows kept a random part of their modalities, so the model has learned to "
-            "do without any"
-            if rate > 0 and jury.model.config.modality_dropout_pattern == "subset"
-            else f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do "
-            "without"
-            if rate > 0 and not isinstance(rates, dict)
-            else f"in training modalities were hidden from rows ({_listed(rates)}), so the model has learned to do "
-            "without these"
-            if rate > 0
-            else "in training no modality was ever hidden on purpose, so answers without one may be worse than a model "
-            "trained for it would give; plait evaluate judges each modality with a model of its own"
-        )
+        notes.append(_said_of_hiding(jury.model.config))
     missing = int((~jury.prepared.rows.present_NM[jury.positions]).any(axis=1).sum())
     if missing:
         notes.append(f"{missing} of {len(jury.positions)} rows lack a modality from the start; there it counts 0")

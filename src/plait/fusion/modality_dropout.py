@@ -13,7 +13,6 @@ from torch import Tensor
 from plait.registry import unknown_name
 
 SCHEDULES = ("constant", "linear")
-PATTERNS = ("independent", "subset")
 
 
 def hide_modalities(present_BM: Tensor, rates_M: Sequence[float]) -> Tensor:

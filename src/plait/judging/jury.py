@@ -44,7 +44,7 @@ class Jury:
         target: Encoded targets of those rows, in natural units for a number.
         values: Target cells of those rows, as read.
         group: Number of what each of those rows is drawn with (``judging_units``); None where each is alone.
-        schema_slices: Columns to slice the primary metric by.
+        slice_columns: Columns by whose values metrics are told apart.
         split: What to call the rows ("test").
         notes: What must be said about these rows.
         judge: How to judge.
@@ -60,7 +60,7 @@ class Jury:
     target: np.ndarray
     values: list[Any]
     group: np.ndarray | None
-    schema_slices: list[str]
+    slice_columns: list[str]
     split: str
     notes: list[str] = field(default_factory=list)
     judge: JudgeSettings = field(default_factory=JudgeSettings)

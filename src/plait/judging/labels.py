@@ -73,7 +73,7 @@ def judge_labels(jury: Jury, *, progress: Progress | None = None, seed: int = 0)
         "confusion": _confusion(jury, fused),
         "per_class": _per_class(jury, fused, seed),
         "scatter": _scatter(jury, fused),
-        "slices": _slices(jury, fused),
+        "slices": _slices(jury, fused, list(also)),
         "alone": alone_metrics,
         "without": without,
         "missing": judge_missing(jury, fused, alone, progress=progress, seed=seed),
@@ -162,20 +162,20 @@ def _scatter(jury: Jury, outputs: np.ndarray) -> dict[str, list[float]] | None:
     return {"truth": jury.target[chosen].tolist(), "prediction": outputs[chosen, 0].tolist()}
 
 
-def _slices(jury: Jury, outputs: np.ndarray) -> list[dict[str, Any]]:
+def _slices(jury: Jury, outputs: np.ndarray, also_measured: list[str]) -> list[dict[str, Any]]:
     primary = jury.task.primary
     patterns = _patterns(jury)
     named: list[tuple[str, list[Any]]] = [("modalities present", patterns)] if len(set(patterns)) > 1 else []
     judged = jury.prepared.rows.table.take(jury.positions)
-    named += [(c, judged.column(c)) for c in jury.schema_slices]
+    named += [(c, judged.column(c)) for c in jury.slice_columns]
 
-    decoded = jury.task.decode(outputs, jury.labels) if jury.task.also is not None and named else []
+    decoded = jury.task.decode(outputs, jury.labels) if also_measured and named else []
 
     def measure(rows: np.ndarray) -> dict[str, Any]:
         found = {primary: jury.task.metrics(jury.target[rows], outputs[rows]).get(primary)}
-        if jury.task.also is not None:
+        if jury.task.also is not None and decoded:
             also = jury.task.also([decoded[i] for i in rows], [jury.values[i] for i in rows])
-            found |= {k: v for k, v in also.items() if k != "notes"}
+            found |= {k: v for k, v in also.items() if k in also_measured and k != "notes"}
         return found
 
     return [dict(part) for column, values in named for part in slices(measure, values, column=column)]

@@ -98,7 +98,7 @@ def _slices(jury: Jury, first: np.ndarray, per_row: dict[str, np.ndarray]) -> li
     def measure(rows: np.ndarray) -> dict[str, Any]:
         return {name: float(values[rows].mean()) for name, values in per_row.items()}
 
-    return [dict(part) for c in jury.schema_slices for part in slices(measure, judged.column(c), column=c)]
+    return [dict(part) for c in jury.slice_columns for part in slices(measure, judged.column(c), column=c)]
 
 
 READABLE = {"cider_d": "CIDEr-D"}

@@ -11,6 +11,9 @@ from plait.settings import RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 MANY_ROWS = 5000
+APART = {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}
+SUBSETS = {"modality_dropout": 0.3, "modality_dropout_pattern": "subset"}
+NOTHING_HIDDEN = {"modality_dropout": 0.0, "modality_dropout_pattern": "independent"}
 NO_AIDS = {"alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0}
 
 Choices = dict[str, dict[str, Any]]

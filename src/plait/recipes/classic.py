@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.recipes.base import NO_AIDS, RECIPES, Choices, Facts, small_batch
+from plait.recipes.base import NO_AIDS, NOTHING_HIDDEN, RECIPES, Choices, Facts, small_batch
 
 
 def classic(facts: Facts) -> Choices:
@@ -16,8 +16,7 @@ def classic(facts: Facts) -> Choices:
         "task": {"head": "label", "class_weights": False},
         "train": {
             "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0,
-            "schedule": "constant", "warmup": 0.0, "patience": 0, "modality_dropout": 0.0,
-            "modality_dropout_pattern": "independent", **NO_AIDS,
+            "schedule": "constant", "warmup": 0.0, "patience": 0, **NOTHING_HIDDEN, **NO_AIDS,
             "batch_size": small_batch(facts.num_train, 64),
         },
     }  # fmt: skip

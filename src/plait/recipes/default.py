@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from plait.recipes.base import MANY_ROWS, NO_AIDS, RECIPES, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
+from plait.recipes.base import (
+    APART,
+    MANY_ROWS,
+    NO_AIDS,
+    NOTHING_HIDDEN,
+    RECIPES,
+    SUBSETS,
+    TASK_CHOICES,
+    Choices,
+    Facts,
+    TaskChoices,
+    small_batch,
+)
 from plait.settings import RunSettings
 
 SMALL_PHOTO = 160
-APART = {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}
-SUBSETS = {"modality_dropout": 0.3, "modality_dropout_pattern": "subset"}
 
 
 def default(facts: Facts) -> Choices:
@@ -32,7 +42,7 @@ def default(facts: Facts) -> Choices:
 def _tokens_of_many_rows(chosen: Choices, facts: Facts) -> None:
     if {"text", "image"} <= set(facts.kinds) and facts.num_train >= MANY_ROWS:
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
-        chosen["train"] |= {"modality_dropout": 0.0, "epochs": 6, "patience": 2}
+        chosen["train"] |= {**NOTHING_HIDDEN, "epochs": 6, "patience": 2}
 
 
 def _questions(chosen: Choices, facts: Facts) -> None:
@@ -45,7 +55,7 @@ def _pairs(chosen: Choices, facts: Facts) -> None:
     chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.6}
     chosen["task"]["head"] = "pair"
     chosen["train"] |= {
-        "alignment": 5.0, "modality_dropout": 0.0, "epochs": 20, "patience": 20,
+        "alignment": 5.0, **NOTHING_HIDDEN, "epochs": 20, "patience": 20,
         "batch_size": small_batch(facts.num_train, 512),
     }  # fmt: skip
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from plait.fusion import FUSIONS
-from plait.recipes.base import RECIPES, TASK_CHOICES, Choices, Facts, TaskChoices
-from plait.settings import FusionSettings, RunSettings
+from plait.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
+from plait.settings import FusionSettings, RunSettings, TrainSettings
 
 WHOLE_SET_AT_MOST = 8192
 
@@ -40,11 +40,22 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups["task"] = replace(groups["task"], name=facts.task)
     if settings.train.batch_size == 0:
         groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
-    if isinstance(settings.train.modality_dropout, dict) and settings.train.modality_dropout_pattern is None:
-        groups["train"] = replace(groups["train"], modality_dropout_pattern="independent")
+    groups["train"] = _whole_hiding(settings, groups["train"])
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     return replace(settings, **groups)
+
+
+def _whole_hiding(settings: RunSettings, train: TrainSettings) -> TrainSettings:
+    """Rate and pattern of modality dropout go together: a user's one does not take the recipe's other."""
+    rate, pattern = settings.train.modality_dropout, settings.train.modality_dropout_pattern
+    if rate is not None and pattern is None:
+        return replace(train, modality_dropout_pattern="independent")
+    if rate is None and pattern is not None and pattern != "independent":
+        return replace(train, modality_dropout=SUBSETS["modality_dropout"])
+    if rate is None and pattern is not None:
+        return replace(train, modality_dropout=APART["modality_dropout"])
+    return train
 
 
 def _embeds(named: str | None, chosen: Choices) -> bool:

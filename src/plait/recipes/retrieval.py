@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.recipes.base import TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
+from plait.recipes.base import NOTHING_HIDDEN, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
 from plait.settings import EncoderSettings, RunSettings
 from plait.weights import RECORDS
 
@@ -16,7 +16,7 @@ def find_each_other(chosen: Choices, facts: Facts) -> None:
     chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
     chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
     chosen["train"] |= {
-        "modality_dropout": 0.0, "epochs": 12, "patience": 0, "hard_negatives": 0,
+        **NOTHING_HIDDEN, "epochs": 12, "patience": 0, "hard_negatives": 0,
         "batch_size": small_batch(facts.num_train, 512),
     }  # fmt: skip
 
@@ -34,6 +34,8 @@ def _adapt(settings: RunSettings, chosen: Choices) -> None:
         raise ValueError(
             "retrieval chooses its epoch by the mean hit rate on validation rows; leave task.select_by out"
         )
+    if settings.judge.by:
+        raise ValueError("retrieval is judged as one whole; leave judge.by out")
     if settings.fusion.absence != "mask":
         raise ValueError(
             "retrieval compares what is there and has nothing to put in place of a missing modality; leave "

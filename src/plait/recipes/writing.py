@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.recipes.base import MANY_ROWS, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
+from plait.recipes.base import MANY_ROWS, NOTHING_HIDDEN, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
 from plait.settings import RunSettings
 
 
@@ -11,7 +11,7 @@ def write_text(chosen: Choices, facts: Facts) -> None:
     chosen["fusion"] = {"name": "prefix", "width": 256, "dropout": 0.1}
     chosen["task"] |= {"head": "generate"}
     chosen["train"] |= {
-        "modality_dropout": 0.0, "epochs": 15, "patience": 4, "batch_size": small_batch(facts.num_train, 64),
+        **NOTHING_HIDDEN, "epochs": 15, "patience": 4, "batch_size": small_batch(facts.num_train, 64),
     }  # fmt: skip
 
 

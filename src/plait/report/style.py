@@ -89,7 +89,7 @@ flex-direction:column;gap:9px} .example.wrong{border-top-color:var(--bad)}
 background:var(--track);border-radius:6px}
 .example p{margin:0;font-size:.92rem;line-height:1.45} .example p small{display:block}
 .example dl{margin:auto 0 0;font-size:.9rem} .example p.written{font-size:1.02rem;font-weight:600}
-.references{margin:0;padding-left:16px;color:var(--soft);font-size:.86rem;line-height:1.4}
+.references{margin:0;padding-inline-start:16px;color:var(--soft);font-size:.86rem;line-height:1.4}
 .example .mark{font-size:.82rem;font-weight:640;color:var(--good)} .example.wrong .mark{color:var(--bad)}
 .example.open .mark,.mark small{color:var(--soft);font-weight:400}
 .search{display:grid;grid-template-columns:minmax(180px,1fr) 4fr;gap:14px;padding:14px 0;

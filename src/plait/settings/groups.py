@@ -17,6 +17,7 @@ POSITIVES = ("own", "group")
 OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
+HIDING_PATTERNS = ("independent", "subset")
 TEXT_CLEANINGS = ("none", "social")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
@@ -216,7 +217,7 @@ class TrainSettings:
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     precision: str = "float32"
-    """float32, or bfloat16: products of matrices in half the bits while training (weights stay float32)."""
+    """float32, or bfloat16: trained encoders and the language model multiply in half the bits while training."""
     seed: int = 0
     """Seed of everything random."""
     baselines: bool = True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from plait.registry import unknown_name
 from plait.settings.groups import (
     BAD_ROW_POLICIES,
+    HIDING_PATTERNS,
     LANGUAGE_TUNINGS,
     OPTIMIZERS,
     POSITIVES,
@@ -45,7 +46,7 @@ def check_ranges(run: RunSettings) -> None:
     _choice("train.schedule", run.train.schedule, SCHEDULES)
     _choice("train.precision", run.train.precision, PRECISIONS)
     _choice("fusion.absence", run.fusion.absence, ("mask", "learned"))
-    _choice("train.modality_dropout_pattern", run.train.modality_dropout_pattern, ("independent", "subset"))
+    _choice("train.modality_dropout_pattern", run.train.modality_dropout_pattern, HIDING_PATTERNS)
     _choice("train.modality_dropout_schedule", run.train.modality_dropout_schedule, ("constant", "linear"))
     for name, value, low in (
         ("train.epochs", run.train.epochs, 1), ("train.batch_size", run.train.batch_size, 0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from plait.settings.groups import (
 )
 from plait.settings.ranges import check_ranges
 from plait.settings.strict import from_dict, is_text, to_dict
+
+QUOTED_OR_NULL = re.compile(r"""\s*(?:$|~\s*$|null\s*$|'.*'\s*$|".*"\s*$)""", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class RunSettings:
 
 
 def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
-    """Apply ``a.b=c`` assignments, c read as YAML; a setting that is text takes c as it stands (null and quotes apart).
+    """Apply ``a.b=c`` assignments, c read as YAML; a setting that is text takes c as it stands, null and quotes apart.
 
     Example:
         >>> set_values(RunSettings(), ["train.epochs=3"]).train.epochs
@@ -62,14 +65,13 @@ def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
             if not isinstance(node.get(parent), dict):
                 raise ValueError(unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)]))
             node = node[parent]
-        plain = is_text(RunSettings, [*parents, last])
+        if is_text(RunSettings, [*parents, last]) and not QUOTED_OR_NULL.match(raw):
+            node[last] = raw.strip()
+            continue
         try:
-            read = yaml.safe_load(raw)
+            node[last] = yaml.safe_load(raw)
         except yaml.YAMLError as error:
-            if not plain:
-                raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
-            read = raw
-        node[last] = raw.strip() if plain and read is not None and not isinstance(read, str) else read
+            raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
     return from_dict(RunSettings, values)
 
 

@@ -71,6 +71,8 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
         origin = typing.get_origin(option) or option
         if origin is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
             return tuple(value)
+        if origin is tuple and isinstance(value, str):
+            return (value,)
         if origin is bool and isinstance(value, bool):
             return value
         if origin is int and isinstance(value, int) and not isinstance(value, bool):
@@ -86,5 +88,7 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
             return value
         if origin is dict and isinstance(value, dict):
             return dict(value)
+    if any((typing.get_origin(o) or o) is tuple for o in options):
+        raise ValueError(f"{name} must be names in brackets, such as [a, b], got {value!r}")
     wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
     raise ValueError(f"{name} must be {wanted}, got {value!r}")
