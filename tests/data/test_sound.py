@@ -71,7 +71,7 @@ def test_one_sample_is_a_sound_and_none_is_not() -> None:
     (b"RIFF\x10\x00\x00\x00WAVEjunk", "broken or cut short"),
     (b"\x89PNG\r\n\x1a\n" + bytes(20), "not a sound that plait reads"),
     (b"\x00\x00\x00\x20ftypM4A " + bytes(20), "ffmpeg"),
-])  # fmt: skip
+], ids=["not numbers", "too loud", "cut short", "junk", "a picture", "M4A"])  # fmt: skip  # bytes hold the time of day
 def test_what_cannot_be_heard_says_why(data: bytes, message: str) -> None:
     with pytest.raises(CellError, match=message):
         decode_sound(data, max_seconds=1)
