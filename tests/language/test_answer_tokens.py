@@ -54,8 +54,16 @@ def test_learning_is_repeatable_and_frequent_words_become_one_token() -> None:
     assert prompted.prompt == tuple(prompted.encode(["a red circle"])[0][:-1])
     known = fit_tokens(["circle"] * 5, vocabulary=320)
     assert known.pieces(known.encode(["circle"])[0]) == [" circle", "<end>"]
-    chinese = fit_tokens([TEXTS[3]] * 5, vocabulary=400)
-    assert len(chinese.encode([TEXTS[3]])[0]) < len(TEXTS[3])  # characters, then words, grow out of bytes
+
+
+def test_scripts_without_spaces_are_cut_at_characters() -> None:
+    mixed = "\u4e00\u53f0 iPhone \u624b\u673a\u3002\u732b\u304c\u3044\u308b"
+    tokens = fit_tokens([TEXTS[3], mixed] * 5, vocabulary=900)
+    assert tokens.pieces(tokens.encode([TEXTS[3]])[0]) == [" ", *TEXTS[3], "<end>"]
+    assert tokens.pieces(tokens.encode([mixed])[0])[:4] == [" ", "\u4e00", "\u53f0", " iPhone"]
+    assert tokens.decode(tokens.encode([mixed])[0]) == mixed
+    unseen = "\u9f98\U0001f415 \u0e2a\u0e38\u0e19\u0e31\u0e02"  # a rare character, an emoji, Thai
+    assert tokens.decode(tokens.encode([unseen])[0]) == unseen
 
 
 def test_bad_sizes_are_refused() -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 SPECIAL = ("<pad>", "<start>", "<end>")
+WITHOUT_SPACES = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ def clean(answer: str) -> str:
 
 
 def fit_tokens(answers: Sequence[str], *, vocabulary: int, prompt: str = "", max_tokens: int = 40) -> AnswerTokens:
-    """Learn a byte-level BPE from answers.
+    """Learn a byte-level BPE from answers; in scripts without spaces a token is one character at most.
+
+    Without words to stay within, pieces of a sentence would be joined at will: 7,500 Chinese captions gave 5,828
+    tokens, most of them seen a few times, and a decoder that knew none of them well.
 
     Args:
         answers: Training answers, repetitions included.
@@ -108,14 +112,19 @@ def fit_tokens(answers: Sequence[str], *, vocabulary: int, prompt: str = "", max
         >>> tokens.decode(tokens.encode(["\u4e00\u53ea\u72d7"])[0])
         '\u4e00\u53ea\u72d7'
     """
-    from tokenizers import decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
     if vocabulary < 300:
         raise ValueError(f"language.vocabulary must be 300 or more (256 of them are the bytes), got {vocabulary}")
     if max_tokens < 2:
         raise ValueError(f"language.max_tokens must be 2 or more (an answer and its end), got {max_tokens}")
     made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WITHOUT_SPACES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
     made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
