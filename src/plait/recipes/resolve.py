@@ -51,10 +51,8 @@ def _whole_hiding(settings: RunSettings, train: TrainSettings) -> TrainSettings:
     rate, pattern = settings.train.modality_dropout, settings.train.modality_dropout_pattern
     if rate is not None and pattern is None:
         return replace(train, modality_dropout_pattern="independent")
-    if rate is None and pattern is not None and pattern != "independent":
-        return replace(train, modality_dropout=SUBSETS["modality_dropout"])
     if rate is None and pattern is not None:
-        return replace(train, modality_dropout=APART["modality_dropout"])
+        return replace(train, **(SUBSETS if pattern == "subset" else APART))
     return train
 
 
