@@ -18,9 +18,9 @@ from typing import Any
 
 import plait
 from measure import ROOT, quiet, table
-from plait.data.coco import read_coco_folder
-from plait.evaluate.captioning import caption_metrics
-from plait.prepare import prepare
+from plait.data.coco.folder import read_coco_folder
+from plait.inputs.prepare import prepare
+from plait.metrics.captioning import caption_metrics
 
 NEAREST = "nearest photo's caption"
 FEW = "fusion.options={projector: query, num_queries: 8}"

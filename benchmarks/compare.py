@@ -18,7 +18,7 @@ from typing import Any
 
 import plait
 from measure import arguments, quiet, table
-from plait.data.catalog import fetch_dataset
+from plait.data.catalog.datasets import fetch_dataset
 
 QUESTIONS_FROM = 400  # training pictures of easy-VQA
 PHOTOS_FROM = 200  # training photos of flickr8k-2k

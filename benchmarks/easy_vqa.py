@@ -8,7 +8,7 @@ from tempfile import gettempdir
 
 import plait
 from measure import arguments, interval, metric, quiet, spread, table
-from plait.data.catalog import fetch_dataset
+from plait.data.catalog.datasets import fetch_dataset
 
 
 def main() -> None:

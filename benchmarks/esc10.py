@@ -18,8 +18,8 @@ import plait
 from measure import arguments, quiet, spread, table
 from plait.data.split import carve_validation
 from plait.data.table import read_table
-from plait.evaluate.intervals import bootstrap_interval
-from plait.evaluate.label import classification_metrics
+from plait.metrics.intervals import bootstrap_interval
+from plait.metrics.label import classification_metrics
 
 ENCODERS = {
     "Whisper tiny.en, frozen, window of 5 s": ["encoders.audio=whisper-tiny-en", "encoders.audio_seconds=5"],

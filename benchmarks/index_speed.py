@@ -37,7 +37,7 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(given.threads)
-    from plait.data.coco import read_coco_folder
+    from plait.data.coco.folder import read_coco_folder
 
     rows = read_coco_folder(given.data, task="captions")
     body: list[list[str]] = []

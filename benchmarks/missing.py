@@ -19,9 +19,9 @@ import plait
 from measure import ROOT, quiet, spread, table
 from plait.data.missingness import hide_at_random
 from plait.data.table import Table, read_table
-from plait.evaluate.intervals import metric_intervals
-from plait.evaluate.label import classification_metrics, regression_metrics
-from plait.evaluate.robustness import effective_robustness
+from plait.metrics.intervals import metric_intervals
+from plait.metrics.label import classification_metrics, regression_metrics
+from plait.metrics.robustness import effective_robustness
 
 PHOTOS = ("bathroom", "bedroom", "frontal", "kitchen")
 NUMBERS = ("bedrooms", "bathrooms", "area", "zipcode")

@@ -19,7 +19,7 @@ import numpy as np
 
 import plait
 from measure import arguments, interval, metric, quiet, spread, table
-from plait.data.check import check_table
+from plait.data.checks.check import check_table
 from plait.data.schema import guess_schema
 from plait.data.split import carve_validation
 from plait.data.table import read_table

@@ -19,11 +19,11 @@ import torch
 
 import plait
 from measure import ROOT, line, quiet, spread, table
-from plait.data.coco import read_coco_folder
+from plait.data.coco.folder import read_coco_folder
 from plait.data.schema import Modality
 from plait.data.table import Table
-from plait.evaluate.ranking import embedding_query_metrics
-from plait.prepare import load_inputs, prepare
+from plait.inputs.prepare import load_inputs, prepare
+from plait.metrics.ranking import embedding_query_metrics
 from plait.settings import EncoderSettings
 
 DEPTHS = (1, 5, 10)

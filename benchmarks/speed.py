@@ -16,10 +16,10 @@ import torch
 import plait
 from measure import arguments, table
 from plait.data.media import read_media
+from plait.data.sources import open_source
 from plait.encoders.load import load_encoder
 from plait.fusion import ConcatFusion, EncodedDims
 from plait.settings import DataSettings
-from plait.sources import open_source
 
 EPOCHS = 10
 BATCH = 64

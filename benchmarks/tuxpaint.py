@@ -19,9 +19,9 @@ import numpy as np
 
 import plait
 from measure import arguments, interval, metric, quiet, spread, table
-from plait.data.catalog import fetch_dataset
+from plait.data.catalog.datasets import fetch_dataset
 from plait.data.table import Table, read_table
-from plait.evaluate.label import classification_metrics
+from plait.metrics.label import classification_metrics
 
 LANGUAGES = ("fr", "en", "zh_CN")
 COLUMNS = {"image": "picture", "text_en": "English", "text_zh_CN": "Chinese", "audio": "speech"}

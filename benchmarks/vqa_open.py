@@ -9,7 +9,7 @@ from tempfile import gettempdir
 
 import plait
 from measure import interval, quiet, table
-from plait.data.catalog import fetch_dataset
+from plait.data.catalog.datasets import fetch_dataset
 
 OPEN = [
     "language.vocabulary=300",

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 
 from measure import arguments, table
-from plait.evaluate.intervals import bootstrap_interval
-from plait.evaluate.label import average_precision
+from plait.metrics.intervals import bootstrap_interval
+from plait.metrics.label import average_precision
 
 PUBLISHED = {"image to text": 0.249, "text to image": 0.196}
 

@@ -18,8 +18,8 @@ import numpy as np
 import plait
 from measure import arguments, quiet, spread, table
 from plait.data.split import carve_validation
-from plait.evaluate.intervals import bootstrap_interval
-from plait.evaluate.ranking import embedding_query_metrics
+from plait.metrics.intervals import bootstrap_interval
+from plait.metrics.ranking import embedding_query_metrics
 
 CCA = {"image to text": (0.249, 0.243), "text to image": (0.196, 0.197)}
 WAYS = {

@@ -117,8 +117,9 @@ def coloured_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def coloured_model(coloured_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A retrieval model of those photos, with encoders trained from scratch."""
-    import plait
     from coloured import SCRATCH as COLOURED_SCRATCH
+
+    import plait
 
     folder = tmp_path_factory.mktemp("coloured_model") / "model"
     plait.fit(coloured_photos, task="retrieval", epochs=12, output=folder, set=COLOURED_SCRATCH)

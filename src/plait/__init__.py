@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plait.version import __version__
+
 if TYPE_CHECKING:
     from plait.api import Plait, fit, load
+    from plait.api.dual_encoder import two_tower
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
     from plait.index import build_index, open_index
-    from plait.towers import two_tower
 
-__version__ = "0.1.0"
 __all__ = [
     "Comparison", "Plait", "__version__", "build_index", "compare", "explain_modalities", "fit", "load", "open_index",
     "two_tower",
@@ -23,7 +24,7 @@ __all__ = [
 _HOMES = {
     "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index",
     "compare": "plait.comparison", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
-    "open_index": "plait.index", "two_tower": "plait.towers",
+    "open_index": "plait.index", "two_tower": "plait.api.dual_encoder",
 }  # fmt: skip
 
 

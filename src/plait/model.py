@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as hf_logging
 
-from plait.aids import TrainingAids
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.load import build_encoder
+from plait.encoders.precision import lower_precision
 from plait.encoders.sets import MEMBERS, encode_sets
 from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
@@ -27,7 +27,7 @@ from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
 from plait.heads.pair import PairHead
 from plait.language.network import ADAPTER
-from plait.precision import lower_precision
+from plait.objectives import AuxiliaryObjectives
 from plait.tasks import TASKS
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -144,7 +144,9 @@ class PlaitModel(PreTrainedModel):
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
         self.aids = (
-            TrainingAids(dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"])
+            AuxiliaryObjectives(
+                dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"]
+            )
             if config.aids
             else None
         )

@@ -12,14 +12,14 @@ import numpy as np
 from plait.comparison.archive import Archive
 from plait.comparison.plan import Configuration, Method, choose_methods
 from plait.comparison.runner import Outcome, Runner
+from plait.data.items import Items, Rows
 from plait.data.schema import Modality
 from plait.data.table import read_table
-from plait.features import FeatureSet
-from plait.fitting import Plan
-from plait.prepare import Inputs, Prepared
-from plait.rows import Items, Rows
+from plait.inputs.feature_store import FeatureSet
+from plait.inputs.prepare import Inputs, Prepared
 from plait.settings import EncoderSettings, FusionSettings, RunSettings, TaskSettings, TrainSettings
 from plait.tasks import TASKS
+from plait.training import Plan
 
 Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]
 TWO = [Configuration(0.02, 0.0, 16), Configuration(0.005, 0.1, 8)]

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 import plait
-from plait.aids import Adapter
-from plait.batches import RowBatches
 from plait.comparison import runner as runner_file
 from plait.comparison.plan import MEAN_ENSEMBLE
 from plait.comparison.result import measure
 from plait.comparison.sweep import _notes_of_runs
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, ConcatFusion, FusionOutput
+from plait.inputs.dataset import RowBatches
+from plait.objectives import Adapter
 from planted import TWO, left_only, planted_plan, run_methods, xor
 
 
@@ -82,9 +82,11 @@ def test_choices_ignore_the_test_rows(tmp_path: Path) -> None:
 
 def test_test_rows_are_predicted_for_chosen_configurations_only(tmp_path: Path, monkeypatch: Any) -> None:
     judged = []
-    real = runner_file.Runner._judge
+    real = runner_file.Runner._evaluate
     monkeypatch.setattr(
-        runner_file.Runner, "_judge", lambda self, m, p, method: judged.append(method.name) or real(self, m, p, method)
+        runner_file.Runner,
+        "_evaluate",
+        lambda self, m, p, method: judged.append(method.name) or real(self, m, p, method),
     )
     plan, test = planted_plan(xor, epochs=1)
     run_methods(plan, test, tmp_path, "concat", seeds=2)

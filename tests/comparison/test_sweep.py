@@ -19,8 +19,8 @@ from plait.comparison.plan import (
     make_configurations,
     run_settings,
 )
-from plait.evaluate.comparison import Difference, Rank
 from plait.fusion import FUSIONS
+from plait.metrics.comparison import Difference, Rank
 from plait.settings import FusionSettings, RunSettings, TrainSettings, set_values
 
 SCRATCH = [

@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 import plait
-from plait.cli import app
+from plait.cli.main import app
 from plait.comparison.plan import Configuration, Method, choose_methods, run_settings, shared_budget
 from plait.comparison.usable import Asked, command_line, how_to_fit
 from plait.data.schema import Modality
-from plait.recipes import Facts, resolve
 from plait.settings import RunSettings, from_dict, set_values, to_dict
+from plait.training.recipes import Facts, resolve
 
 SCRATCH = [
     "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=16",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plait.data.check import check_table
-from plait.data.check_missing import association
-from plait.data.finding import Finding
+from plait.data.checks.check import check_table
+from plait.data.checks.finding import Finding
+from plait.data.checks.missing import association
 from plait.data.missingness import hide_at_random, hide_not_at_random
 from plait.data.table import Table, read_table
 

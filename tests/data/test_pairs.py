@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from plait.data.coco import read_coco_folder
+from plait.data.coco.folder import read_coco_folder
 from plait.data.pairs import derange, make_pairs
 from plait.data.table import Table
 

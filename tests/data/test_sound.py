@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plait.data.check import check_table
+from plait.data.checks.check import check_table
 from plait.data.media import CellError
 from plait.data.sound import decode_sound, find_sound, looks_like_sound, sound_key, sound_length
 from plait.data.table import read_table

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plait.data.check import check_table
+from plait.data.checks.check import check_table
 from plait.data.imageset import looks_like_image_set, read_image_set
 from plait.data.media import CellError
 from plait.data.schema import guess_schema

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 import plait
-from plait.batches import RowBatches, predict_logits
 from plait.data.synthetic import make_synthetic
 from plait.data.table import read_table
 from plait.explain.encoded import encode_once
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
 from plait.report import write_explanation
 
 SCRATCH = [
@@ -61,11 +62,11 @@ def test_every_row_and_the_whole_add_up(model: plait.Plait, posts: Path) -> None
 
 
 def test_encoding_once_changes_no_answer(posts: Path, model: plait.Plait) -> None:
-    jury = model._jury_on(posts, "all", "error", None, None, None, None)
-    index = jury.prepared.rows.index_NM.copy()
+    given = model._inputs_on(posts, "all", "error", None, None, None, None)
+    index = given.prepared.rows.index_NM.copy()
     index[3, 0] = index[5, 1] = index[7, :] = -1
-    sources, numbers = encode_once(model.model, jury.prepared.sources, index, batch_size=7)
-    live = predict_logits(model.model, RowBatches(jury.prepared.sources, index))
+    sources, numbers = encode_once(model.model, given.prepared.sources, index, batch_size=7)
+    live = predict_logits(model.model, RowBatches(given.prepared.sources, index))
     np.testing.assert_allclose(predict_logits(model.model, RowBatches(sources, numbers)), live, atol=1e-5)
 
 

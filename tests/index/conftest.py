@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from colours import ColourEmbedder, paint  # noqa: E402
+from fixtures.colours import ColourEmbedder, paint  # noqa: E402
 
 
 @pytest.fixture

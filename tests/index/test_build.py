@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from colours import MODALITIES, ColourEmbedder, paint
 from PIL import Image
 
+from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.data.schema import Modality
 from plait.index import build_index, open_index
 

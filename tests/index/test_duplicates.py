@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from colours import ColourEmbedder
 
+from fixtures.colours import ColourEmbedder
 from plait.index import build_index, duplicates
 from plait.index.duplicates import DuplicateGroup, near_duplicates, similar_pairs
 from plait.index.space import Space

@@ -15,8 +15,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from colours import ColourEmbedder, paint
 
+from fixtures.colours import ColourEmbedder, paint
 from plait.index import DamagedIndexError, IndexFolderError, build_index, folder, open_index
 from plait.index.lock import write_lock
 

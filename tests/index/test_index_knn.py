@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from colours import MODALITIES, ColourEmbedder, paint
 
+from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.index import build_index
 from plait.index.knn import knn_leave_one_out, linear_probe, vote, zero_shot
 from plait.index.space import Space

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from colours import ColourEmbedder, paint
 
+from fixtures.colours import ColourEmbedder, paint
 from plait.data.table import BadRow, Table
 from plait.index import build_index, open_index
 from plait.index.exact import top_k

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from colours import MODALITIES, ColourEmbedder, paint
 
+from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.index import build_index
 from plait.index.source import read_source
 

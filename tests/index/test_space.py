@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from colours import DIM, ColourEmbedder, paint
 
+from fixtures.colours import DIM, ColourEmbedder, paint
 from plait.data.table import read_table
 from plait.heads.hubs import hub_inside, with_hubs
 from plait.index import build_index

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import plait
-from coloured import COLOURS, SCRATCH
+from fixtures.coloured import COLOURS, SCRATCH
 from plait import cli
-from plait.data.coco import read_coco_folder
+from plait.data.coco.folder import read_coco_folder
 from plait.data.table import read_table
 from plait.index import build_index, open_index
 

@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from colours import ColourEmbedder
-
+from fixtures.colours import ColourEmbedder
 from plait.index import build_index
 
 

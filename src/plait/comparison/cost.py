@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.batches import RowBatches, predict_logits
-from plait.fitting import Plan
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
-from plait.train import make_optimizer
+from plait.training import Plan
+from plait.training.trainer import make_optimizer
 
 TIMED_ROWS = 1000
 TIMED_REPEATS = 3

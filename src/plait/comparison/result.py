@@ -15,8 +15,8 @@ import numpy as np
 
 from plait.comparison.plan import MEAN_ENSEMBLE, Configuration, Method, describe
 from plait.comparison.runner import Outcome
-from plait.evaluate.chance import chance_level
-from plait.evaluate.comparison import (
+from plait.metrics.chance import chance_level
+from plait.metrics.comparison import (
     Difference,
     MetricOfCounts,
     Progress,
@@ -31,11 +31,11 @@ from plait.evaluate.comparison import (
     resample_methods,
     spread_of_rows,
 )
-from plait.evaluate.comparison import method_intervals as intervals_of
-from plait.evaluate.comparison_verdict import comparison_verdict
-from plait.evaluate.intervals import bootstrap_interval
-from plait.fitting import Plan, natural_target
+from plait.metrics.comparison import method_intervals as intervals_of
+from plait.metrics.comparison_verdict import comparison_verdict
+from plait.metrics.intervals import bootstrap_interval
 from plait.tasks import Task
+from plait.training import Plan, natural_target
 
 RESAMPLES = 1000
 CELL_BUDGET = {"mAP": 2_000_000_000}  # outputs times draws: sorted once, a draw costs little

@@ -1,6 +1,6 @@
 """Running a comparison: for each method the search, the choice on validation rows, then every seed; resumable.
 
-Test rows are touched in one place only, :meth:`Runner._judge`, which is called for the chosen configuration of a
+Test rows are touched in one place only, :meth:`Runner._evaluate`, which is called for the chosen configuration of a
 method after its choice was made. A run that fails is recorded with its reason and the others go on; a method whose
 every configuration refuses this table is "not applicable".
 """
@@ -20,19 +20,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.batches import RowBatches, SetSource, predict_logits
 from plait.comparison.archive import Archive, run_key
 from plait.comparison.cost import count_parameters, inference_ms, training_memory
 from plait.comparison.halves import two_halves
 from plait.comparison.plan import SEARCH_SEED, Configuration, Method, run_settings
 from plait.encoders.load import build_encoder
-from plait.features import FeatureSet
-from plait.fitting import Plan, build_model, calibrate, calibration_notes, natural_target
-from plait.fitting.fit import fit_model
 from plait.fusion import FUSIONS
 from plait.fusion.calibration import Calibrated
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches, SetSource
+from plait.inputs.feature_store import FeatureSet
 from plait.model import PlaitModel
 from plait.settings import RunSettings, to_dict
+from plait.training import Plan, build_model, calibrate, calibration_notes, natural_target
+from plait.training.fit import fit_model
 
 logger = logging.getLogger(__name__)
 Progress = Callable[[int, int, str], None]
@@ -193,7 +194,7 @@ class Runner:
         record, outputs = records[outcome.chosen], self.archive.outputs(key)
         if outputs is None or "inference_ms_per_1000" not in record:
             try:
-                record, outputs = self._judge_kept(outcome.method, outcome.chosen, key, record)
+                record, outputs = self._evaluate_kept(outcome.method, outcome.chosen, key, record)
             except Exception as error:  # not replaced by the next best: that would let test rows choose
                 logger.debug("judging %s failed", outcome.method.name, exc_info=True)
                 outcome.status, outcome.reason = "failed", _reason(error)
@@ -217,7 +218,7 @@ class Runner:
                     try:
                         plan = self._plan_of(outcome.method, outcome.chosen, seed)
                         record |= self._cross_fitted(model, plan, outcome.method)
-                        outputs = self._judge(model, plan, outcome.method)
+                        outputs = self._evaluate(model, plan, outcome.method)
                         self.archive.store_outputs(key, outputs)
                     except Exception as error:
                         logger.debug("judging %s failed", outcome.method.name, exc_info=True)
@@ -269,7 +270,7 @@ class Runner:
         self.runs_done += 1
         return record, model
 
-    def _judge_kept(
+    def _evaluate_kept(
         self, method: Method, number: int, key: str, record: dict[str, Any]
     ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Outputs and cost of a search's chosen run, from the weights that were kept of it."""
@@ -283,7 +284,7 @@ class Runner:
         model.load_state_dict(weights)
         torch.nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu").train(False)
         record = {**record, **self._cross_fitted(model, plan, method)}
-        outputs = self._judge(model, plan, method)
+        outputs = self._evaluate(model, plan, method)
         self.archive.store_outputs(key, outputs)
         train = self._rows(plan, method, plan.train, with_target=True)
         memory, how = training_memory(model, plan, train)
@@ -292,7 +293,7 @@ class Runner:
         self.archive.store(key, record)
         return record, outputs
 
-    def _judge(self, model: PlaitModel, plan: Plan, method: Method) -> dict[str, np.ndarray]:
+    def _evaluate(self, model: PlaitModel, plan: Plan, method: Method) -> dict[str, np.ndarray]:
         """Activated outputs on validation and test rows. Nothing is chosen after this."""
         outputs = {}
         for split, rows in (("val", plan.val), ("test", self.test)):

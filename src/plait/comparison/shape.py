@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypedDict
 
-from plait.evaluate.comparison import Difference, Rank
+from plait.metrics.comparison import Difference, Rank
 
 
 class Score(TypedDict):

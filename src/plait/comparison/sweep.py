@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from plait import __version__
+from plait.api.describe import versions
+from plait.api.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
 from plait.comparison.archive import Archive, guard_folder
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
@@ -27,10 +28,9 @@ from plait.comparison.runner import Outcome, Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
 from plait.fusion import FUSIONS
-from plait.modelcard import versions
-from plait.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
 from plait.settings import RunSettings, set_values, to_dict
-from plait.splitting import count_splits, table_fingerprint
+from plait.training.splitting import count_splits, table_fingerprint
+from plait.version import __version__
 
 Progress = Callable[[int, int, str], None]
 

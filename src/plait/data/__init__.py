@@ -7,7 +7,7 @@ torch.
 from __future__ import annotations
 
 from plait.data.media import CellError, check_image, media_key, read_media
-from plait.data.parsed import BadRow
+from plait.data.readers.parsed import BadRow
 from plait.data.table import Table, read_table
 
 __all__ = ["BadRow", "CellError", "Table", "check_image", "media_key", "read_media", "read_table"]

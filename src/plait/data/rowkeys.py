@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.data.contents import Contents
+from plait.data.checks.contents import Contents
 from plait.data.media import content_key
 from plait.data.schema import Schema
 from plait.data.table import Table

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from plait.data.parsed import BadRow, Parsed
-from plait.data.readers import read_path
+from plait.data.readers.formats import read_path
+from plait.data.readers.parsed import BadRow, Parsed
 from plait.registry import unknown_name
 
 __all__ = ["BadRow", "Table", "read_table"]

@@ -16,6 +16,7 @@ from typing import Any
 
 from plait.encoders.audio import audio_processor, load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
+from plait.encoders.dual_encoder import load_dual_encoder
 from plait.encoders.image import (
     hf_settings,
     load_hf_image,
@@ -28,7 +29,6 @@ from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.scratch_audio import ScratchAudioEncoder
 from plait.encoders.text import declared_prefix, load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
-from plait.encoders.two_tower import load_two_tower
 from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor, Processor, TextProcessor
 from plait.registry import Registry
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
@@ -135,14 +135,14 @@ def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, 
     return load_hf_audio(folder, reference, reading.audio_seconds)
 
 
-def _load_two_tower(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
+def _load_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     folder = locate(f"hf:{rest}")
     if kind == "text":
         probe = TextProcessor(folder)
-        tower = load_two_tower(folder, reference, kind, int(probe.tokenizer.pad_token_id))
+        tower = load_dual_encoder(folder, reference, kind, int(probe.tokenizer.pad_token_id))
         limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
         return tower, TextProcessor(folder, min(reading.max_length, limit))
-    tower = load_two_tower(folder, reference, kind, None)
+    tower = load_dual_encoder(folder, reference, kind, None)
     if kind == "audio":
         return tower, audio_processor(folder, tower.model.audio_model, reading.audio_seconds)  # type: ignore[arg-type]
     return tower, _image_processor(hf_settings(folder, tower.model.config.vision_config), reading.image_size)
@@ -223,7 +223,7 @@ SCRATCH_LOADERS: dict[str, Callable[[Reading], tuple[Encoder, Processor]]] = {
     "text": _scratch_text, "image": _scratch_image, "audio": _scratch_audio,
 }  # fmt: skip
 LOADERS.add("hf", _load_hf)
-LOADERS.add("two-tower", _load_two_tower)
+LOADERS.add("two-tower", _load_side)
 LOADERS.add("timm", _load_timm)
 LOADERS.add("torchvision", _load_torchvision)
 LOADERS.add("scratch", _load_scratch)

@@ -1,7 +1,7 @@
 """Explaining a model: does it use every modality, and do they work together?
 
 ``explain_modalities`` takes any model; ``Plait.explain`` and ``plait explain`` do the same for ours. The mathematics
-is in ``plait.evaluate`` (Shapley values, EMAP, perceptual score).
+is in ``plait.metrics`` (Shapley values, EMAP, perceptual score).
 """
 
 from __future__ import annotations

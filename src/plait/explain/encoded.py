@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.batches import Source, TensorSource
+from plait.inputs.dataset import Source, TensorSource
 from plait.model import PlaitModel
 
 MAX_CELLS = 500_000_000

@@ -7,19 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from plait.batches import RowBatches, predict_logits
+from plait.evaluation import EvaluationInputs, shown_inputs, shown_text
 from plait.explain.encoded import encode_once
 from plait.explain.measure import Metric, measure_for
 from plait.explain.modality import Progress, explain_subject
 from plait.explain.subject import Subject
-from plait.judging import Jury, shown_inputs, shown_text
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
 from plait.model import PlaitConfig
 
 ABSENCES = ("missing", "marginal")
 
 
-def explain_jury(
-    jury: Jury,
+def explain_evaluated(
+    given: EvaluationInputs,
     *,
     absence: str = "missing",
     draws: int = 8,
@@ -33,43 +34,43 @@ def explain_jury(
     """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
     if absence not in ABSENCES:
         raise ValueError(f"absence is {absence!r}; for a fitted model choose {' or '.join(ABSENCES)}")
-    subject = subject_of(jury, metric)
-    table = jury.prepared.rows.table
-    numbers = [table.row_number(int(p)) for p in jury.positions]
+    subject = subject_of(given, metric)
+    table = given.prepared.rows.table
+    numbers = [table.row_number(int(p)) for p in given.positions]
     chosen: int | list[int] = examples if isinstance(examples, int) else _places(examples, numbers)
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=chosen, permutations=permutations,
         emap_evaluations=emap_evaluations, seed=seed, progress=progress,
     )  # fmt: skip
-    values = jury.task.decode(subject.measure.activate(_full(subject)), jury.labels)
+    values = given.task.decode(subject.measure.activate(_full(subject)), given.labels)
     for shown in found["examples"]:
         place = shown.pop("position")
-        position = int(jury.positions[place])
+        position = int(given.positions[place])
         shown |= {
-            "row": numbers[place], "inputs": shown_inputs(jury, position), "truth": shown_text(jury.values[place]),
+            "row": numbers[place], "inputs": shown_inputs(given, position), "truth": shown_text(given.values[place]),
             "prediction": shown_text(values[place]),
         }  # fmt: skip
-    found["notes"] = _notes(jury, absence)
-    return {**found, "split": jury.split}
+    found["notes"] = _notes(given, absence)
+    return {**found, "split": given.split}
 
 
-def subject_of(jury: Jury, metric: Metric = None) -> Subject:
-    """The jury's model and rows as the subject of an explanation."""
-    names = tuple(jury.model.config.modality_names)
-    index_NM = jury.prepared.rows.index_NM[jury.positions]
-    sources, items_NM = encode_once(jury.model, jury.prepared.sources, index_NM)
-    is_number = jury.task.name == "regression"
-    are_classes = jury.task.output_kind == "classes"
+def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
+    """The given's model and rows as the subject of an explanation."""
+    names = tuple(given.model.config.modality_names)
+    index_NM = given.prepared.rows.index_NM[given.positions]
+    sources, items_NM = encode_once(given.model, given.prepared.sources, index_NM)
+    is_number = given.task.name == "regression"
+    are_classes = given.task.output_kind == "classes"
 
     def scores_of(rows_BM: np.ndarray) -> np.ndarray:
         items_BM = np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1)
-        logits = predict_logits(jury.model, RowBatches(sources, items_BM))
-        return jury.task.activate(logits, jury.labels) if is_number else logits.astype(np.float64)
+        logits = predict_logits(given.model, RowBatches(sources, items_BM))
+        return given.task.activate(logits, given.labels) if is_number else logits.astype(np.float64)
 
     return Subject(
-        names, scores_of, index_NM >= 0, jury.target, measure_for(jury.task.name, metric),
-        tuple(jury.labels.classes), jury.group, "predicted numbers" if is_number else "logits",
-        jury.model.fusion.additive_scale if are_classes else "logits",
+        names, scores_of, index_NM >= 0, given.target, measure_for(given.task.name, metric),
+        tuple(given.labels.classes), given.group, "predicted numbers" if is_number else "logits",
+        given.model.fusion.additive_scale if are_classes else "logits",
     )  # fmt: skip
 
 
@@ -106,11 +107,11 @@ def _said_of_hiding(config: PlaitConfig) -> str:
     return f"in training each modality was hidden from {rate:.0%} of the rows, so the model has learned to do without"
 
 
-def _notes(jury: Jury, absence: str) -> list[str]:
-    notes = list(jury.notes)
-    if absence == "missing" and len(jury.model.config.modality_names) > 1:
-        notes.append(_said_of_hiding(jury.model.config))
-    missing = int((~jury.prepared.rows.present_NM[jury.positions]).any(axis=1).sum())
+def _notes(given: EvaluationInputs, absence: str) -> list[str]:
+    notes = list(given.notes)
+    if absence == "missing" and len(given.model.config.modality_names) > 1:
+        notes.append(_said_of_hiding(given.model.config))
+    missing = int((~given.prepared.rows.present_NM[given.positions]).any(axis=1).sum())
     if missing:
-        notes.append(f"{missing} of {len(jury.positions)} rows lack a modality from the start; there it counts 0")
+        notes.append(f"{missing} of {len(given.positions)} rows lack a modality from the start; there it counts 0")
     return notes

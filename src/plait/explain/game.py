@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.intervals import metric_intervals
-from plait.evaluate.shapley import interaction_indices, shapley_values
 from plait.explain.subject import Subject
+from plait.metrics.intervals import metric_intervals
+from plait.metrics.shapley import interaction_indices, shapley_values
 
 Interval = dict[str, float | None]
 KINDS = ("metric", "loss")

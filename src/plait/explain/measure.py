@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.chance import chance_level
-from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
+from plait.metrics.chance import chance_level
+from plait.metrics.label import classification_metrics, multilabel_metrics, regression_metrics
 from plait.registry import unknown_name
 
 EPS = float(np.finfo(np.float64).eps)
@@ -57,7 +57,7 @@ class Measure:
         return self.metric in ("accuracy", "exact_match")
 
     def chance(self, target: np.ndarray) -> float | None:
-        """What guessing gets; see :func:`plait.evaluate.chance.chance_level`."""
+        """What guessing gets; see :func:`plait.metrics.chance.chance_level`."""
         return chance_level(self.metric, target)
 
     def centred(self, scores: np.ndarray) -> np.ndarray:
@@ -138,7 +138,7 @@ def measure_for(task: str, metric: Metric = None) -> Measure:
 
     Args:
         task: "classification", "matching", "multilabel" or "regression".
-        metric: None for the task's own; the name of another one of ``plait.evaluate``; or a function of target and
+        metric: None for the task's own; the name of another one of ``plait.metrics``; or a function of target and
             outputs to a number, higher is better.
 
     Raises:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.modality_verdict import modality_verdict
 from plait.explain.absence import MEANINGS, check_absence, draw_donors, subset_scores
 from plait.explain.game import measured_game
 from plait.explain.projection import emap, perceptual
 from plait.explain.rows import row_values, telling_rows, told_row
 from plait.explain.subject import Subject
+from plait.metrics.modality_verdict import modality_verdict
 
 Progress = Callable[[int, int, str], None]
 EQUAL = 1e-9  # outputs this close are the same answer: a mean of equal numbers need not be equal to the last bit

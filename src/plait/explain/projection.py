@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.emap import emap_scores
-from plait.evaluate.intervals import metric_intervals
-from plait.evaluate.perceptual import perceptual_score, shuffled_rows
 from plait.explain.scale import SCALES
 from plait.explain.subject import Subject
+from plait.metrics.emap import emap_scores
+from plait.metrics.intervals import metric_intervals
+from plait.metrics.perceptual import perceptual_score, shuffled_rows
 
 Progress = Callable[[int, int, str], None]
 MAX_EMAP_ROWS = 500

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.shapley import interaction_indices, shapley_values
 from plait.explain.subject import Subject
+from plait.metrics.shapley import interaction_indices, shapley_values
 
 
 def row_values(subject: Subject, scores_SNC: list[np.ndarray]) -> dict[str, Any]:

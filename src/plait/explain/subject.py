@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.shapley import MAX_PLAYERS
 from plait.explain.measure import Measure
+from plait.metrics.shapley import MAX_PLAYERS
 
 
 @dataclass

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from plait.heads.base import Head
 from plait.heads.direct import DirectHead
+from plait.heads.dual_encoder import DualEncoderHead
 from plait.heads.generate import GenerateHead
 from plait.heads.label import LabelHead
 from plait.heads.pair import PairHead
-from plait.heads.tower import TowerHead
 from plait.registry import Registry
 
 HEADS: Registry[type[Head]] = Registry("head")
@@ -15,6 +15,6 @@ HEADS.add("label", LabelHead)
 HEADS.add("pair", PairHead)
 HEADS.add("direct", DirectHead)
 HEADS.add("generate", GenerateHead)
-HEADS.add("towers", TowerHead)
+HEADS.add("towers", DualEncoderHead)
 
-__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "PairHead", "TowerHead"]
+__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "PairHead", "DualEncoderHead"]

@@ -27,7 +27,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from plait.features.segment import (
+from plait.index.exact import top_k
+from plait.index.filter import matches
+from plait.index.lock import write_message
+from plait.index.manifest import DamagedIndexError, IndexFolderError, Manifest, Part, read_manifest, write_manifest
+from plait.index.storage import CONTENT, ID, KEY, SOURCE, Change, Found, Known, View
+from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     Segment,
     check_segment,
@@ -37,11 +42,6 @@ from plait.features.segment import (
     sync_folder,
     write_segment,
 )
-from plait.index.exact import top_k
-from plait.index.filter import matches
-from plait.index.lock import write_message
-from plait.index.manifest import DamagedIndexError, IndexFolderError, Manifest, Part, read_manifest, write_manifest
-from plait.index.storage import CONTENT, ID, KEY, SOURCE, Change, Found, Known, View
 
 SEGMENT_BYTES = 256 * 2**20  # compacting merges vectors into segments of at most this size
 

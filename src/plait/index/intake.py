@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.data.items import read_rows
 from plait.data.schema import Modality
 from plait.data.table import Table
 from plait.index.embedder import Embedder, embed_checked
 from plait.index.manifest import MAX_BAD_ROWS, SourceFact
 from plait.index.source import IndexSource
 from plait.index.storage import ID, KEY, RESERVED, ROW, SOURCE, Change, Known, Storage
-from plait.rows import read_rows
 
 Progress = Callable[[int, int, str], None]
 POLICIES = ("skip", "error")

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from plait.features.segment import folder_bytes
 from plait.index.lock import write_message
 from plait.index.manifest import IndexFolderError, Manifest, read_manifest, write_manifest
 from plait.index.storage import CONTENT, ID, KEY, RESERVED, SOURCE, Change, Found, Known, View
+from plait.inputs.feature_store.segment import folder_bytes
 from plait.registry import Registry
 
 VECTOR = "_vector"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from plait.data.schema import Modality
-from plait.features.segment import new_tmp_name, sync_folder
 from plait.index.space import Space
+from plait.inputs.feature_store.segment import new_tmp_name, sync_folder
 
 FORMAT = 1
 NAME = "index.json"

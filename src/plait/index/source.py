@@ -16,10 +16,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from plait.data.coco import read_coco_captions, read_coco_folder
-from plait.data.finding import name_rows
+from plait.data.checks.finding import name_rows
+from plait.data.coco.folder import read_coco_captions, read_coco_folder
 from plait.data.media import IMAGE_SUFFIXES
-from plait.data.readers import parse_json
+from plait.data.readers.formats import parse_json
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.index.storage import RESERVED

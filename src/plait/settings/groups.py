@@ -1,7 +1,7 @@
 """The groups of a run's settings: one frozen dataclass each, one sentence a field, and the values a field may take.
 
-``None`` means "let the recipe or the data decide"; :func:`plait.recipes.resolve` replaces every such ``None`` before
-training, so a written ``run.yaml`` holds no guesses.
+``None`` means "let the recipe or the data decide"; :func:`plait.training.recipes.resolve` replaces every such ``None``
+before training, so a written ``run.yaml`` holds no guesses.
 """
 
 from __future__ import annotations
@@ -229,13 +229,13 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
-class JudgeSettings:
+class EvaluationSettings:
     """How a trained model is judged."""
 
     by: tuple[str, ...] = ()
     """Columns, inputs or not, by whose values results are told apart, beside categories and VQA's answer_type."""
     missing_rows: int = 2000
-    """Judged rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
+    """Evaluated rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
     missing_step: float = 0.1
     """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
     missing_draws: int = 5

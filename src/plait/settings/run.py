@@ -13,8 +13,8 @@ from plait.registry import unknown_name
 from plait.settings.groups import (
     DataSettings,
     EncoderSettings,
+    EvaluationSettings,
     FusionSettings,
-    JudgeSettings,
     LanguageSettings,
     TaskSettings,
     TrainSettings,
@@ -37,7 +37,7 @@ class RunSettings:
     task: TaskSettings = field(default_factory=TaskSettings)
     language: LanguageSettings = field(default_factory=LanguageSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
-    judge: JudgeSettings = field(default_factory=JudgeSettings)
+    judge: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:
         """Refuse values outside their range (``ranges.py``)."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from plait.evaluate.label import classification_metrics, multilabel_metrics, regression_metrics
+from plait.metrics.label import classification_metrics, multilabel_metrics, regression_metrics
 from plait.registry import Registry
 from plait.settings import RunSettings
 from plait.tasks.labels import LabelState, class_name, label_names, match_flag, number
@@ -40,7 +40,7 @@ class Task:
         also: Further metrics of decoded predictions and plain values, where they can be had.
         needs_image: Whether an image column must be among the inputs.
         needs_target: Whether rows need a target column.
-        has_companions: Whether a modality alone can do the task, so that one model a modality is trained beside.
+        has_baselines: Whether a modality alone can do the task, so that one model a modality is trained beside.
         variant: Name it is registered under, where that is not its name: classification with ordered classes is
             "ordinal".
         selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
@@ -64,7 +64,7 @@ class Task:
     also: Callable[[list[Any], list[Any]], dict[str, Any]] | None = None
     needs_image: bool = False
     needs_target: bool = True
-    has_companions: bool = True
+    has_baselines: bool = True
     variant: str | None = None
 
     @property
@@ -230,6 +230,6 @@ TASKS.add(
     Task(
         "retrieval", lambda cell: 0.0, "two sides that belong together", lambda values: LabelState(), _encode_nothing,
         _no_row_loss, _cosine_itself, _decode_cosine, _no_row_metrics, "mean_hit_rate", True,
-        output_kind="embeddings", needs_target=False, has_companions=False,
+        output_kind="embeddings", needs_target=False, has_baselines=False,
     ),
 )  # fmt: skip

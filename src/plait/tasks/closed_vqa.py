@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluate.label import classification_metrics
-from plait.evaluate.vqa import vqa_accuracy
+from plait.metrics.label import classification_metrics
+from plait.metrics.vqa import vqa_accuracy
 from plait.settings import TaskSettings
 from plait.tasks.base import TASKS
 from plait.tasks.generation import references

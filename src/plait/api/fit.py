@@ -1,0 +1,115 @@
+"""The Python API: ``fit`` a table, ``load`` a model folder. The command line says the same words and calls these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from plait.api.model_folder import load_model_folder
+from plait.api.predictor import Plait
+from plait.settings import RunSettings
+
+Progress = Callable[[int, int, str], None]
+__all__ = ["Plait", "fit", "load"]
+
+
+def load(folder: str | Path) -> Plait:
+    """Load a model folder. Nothing in it is ever unpickled or run.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
+    """
+    return Plait(*load_model_folder(Path(folder)))
+
+
+def fit(
+    table: Any,
+    target: str | None = None,
+    *,
+    task: str | None = None,
+    text: Sequence[str] | str = (),
+    image: Sequence[str] | str = (),
+    audio: Sequence[str] | str = (),
+    image_set: Sequence[str] | str = (),
+    vector: Sequence[str] | str = (),
+    numeric: Sequence[str] | str = (),
+    categorical: Sequence[str] | str = (),
+    ignore: Sequence[str] | str = (),
+    split: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    recipe: str = "default",
+    fusion: str | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    output: str | Path | None = None,
+    format: str | None = None,
+    encoding: str | None = None,
+    annotations: str | None = None,
+    on_bad_row: str | None = None,
+    settings: RunSettings | None = None,
+    set: Sequence[str] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Plait:
+    """Fit a model to a table.
+
+    Args:
+        table: A file, folder, data frame, dictionary of columns or list of rows; or a COCO folder.
+        target: Column to predict.
+        task: classification, multilabel, regression, matching, captioning, vqa or retrieval (no target); None tells it
+            from the target.
+        text: Columns to read as text (others are still guessed).
+        image: Columns to read as images.
+        audio: Columns to read as sounds.
+        image_set: Columns to read as sets of images: lists, or paths between ; or |.
+        vector: Columns to read as ready vectors, or sequences of them.
+        numeric: Columns to read as numbers.
+        categorical: Columns to read as categories.
+        ignore: Columns to leave out.
+        split: Column that says train, val or test; None looks for one, else rows are split at random.
+        group: Column whose equal values stay on one side of the split.
+        id: Column that names rows in predictions.
+        recipe: "default" or "classic".
+        fusion: Name of a fusion (``plait fusions`` lists them).
+        epochs: Passes over the training rows.
+        seed: Seed of everything random.
+        output: Folder to save the model in.
+        format: Format of the source when its name does not tell it; "coco".
+        encoding: Encoding of a text file that is not UTF-8.
+        annotations: Folder of COCO annotations other than ``annotations``.
+        on_bad_row: "error", "missing" or "skip".
+        settings: A full set of settings to start from.
+        set: Further settings as "a.b=c".
+        resume: Go on with a run in ``output`` that was stopped.
+        overwrite: Replace a model in ``output``.
+        progress: Called with (done, total, what).
+
+    Returns:
+        The fitted model, judged on the held-out rows (``.report``).
+
+    Raises:
+        ValueError: Something about the table or the settings; the message says what to type.
+    """
+
+    def names(value: Sequence[str] | str) -> list[str]:
+        return [value] if isinstance(value, str) else list(value)
+
+    given: dict[str, Any] = {
+        "recipe": recipe, "data.target": target, "data.text": names(text), "data.image": names(image),
+        "data.audio": names(audio), "data.image_set": names(image_set), "data.vector": names(vector),
+        "data.numeric": names(numeric), "data.categorical": names(categorical), "data.ignore": names(ignore),
+        "data.split": split, "data.group": group, "data.id": id, "data.format": format,
+        "data.encoding": encoding,
+        "data.on_bad_row": on_bad_row, "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
+        "train.seed": seed,
+    }  # fmt: skip
+    from plait.api.run import run_fit  # the trainer takes seconds to import
+
+    return run_fit(
+        table, given, settings or RunSettings(), list(set), output=output, annotations=annotations,
+        resume=resume, overwrite=overwrite, progress=progress,
+    )  # fmt: skip

@@ -1,0 +1,162 @@
+"""The model folder, written by ``Plait.save``, read by ``plait.load``: JSON, YAML, safetensors, never pickle.
+
+In it lie the fused network, one network a modality alone under ``companions/``, the processors and encoder
+references (``inputs.json``), labels, schema, the resolved settings (``run.yaml``) and the report of the run.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from plait.api.describe import FittedParts, report_title, versions
+from plait.data.schema import Schema
+from plait.inputs.prepare import Inputs
+from plait.model import PlaitConfig, PlaitModel
+from plait.report import write_report
+from plait.settings import RunSettings, read_settings, write_settings
+from plait.tasks import LabelState
+
+FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
+WORKING_FILES = ("checkpoints", "logs", "resume.json")
+OWN_FILES = (
+    *FOLDER_FILES,
+    *WORKING_FILES,
+    "companions",
+    "processors",
+    "history.csv",
+    "report.html",
+    "report.json",
+)
+
+Parts = tuple[
+    PlaitModel, dict[str, PlaitModel], Inputs, LabelState, Schema, RunSettings, dict[str, Any]
+]  # as the arguments of Plait
+
+
+def save_model_folder(fitted: FittedParts, folder: Path) -> None:
+    """Write a fitted model.
+
+    Raises:
+        ValueError: The folder holds something else than a Plait model, or cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder for the model")
+    if folder.exists() and not any((folder / name).exists() for name in ("inputs.json", "resume.json")):
+        others = sorted({p.name for p in folder.iterdir()} - set(WORKING_FILES))
+        if others:
+            raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}); choose a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(fitted, folder)
+    except OSError as error:
+        raise ValueError(f"cannot write the model to {folder}: {error.strerror or error}") from error
+
+
+def _write(fitted: FittedParts, folder: Path) -> None:
+    fitted.model.save_pretrained(folder)
+    fitted.inputs.save(folder)
+    for number, (name, baseline) in enumerate(fitted.baselines.items()):
+        place = folder / "companions" / f"{number:02d}"
+        baseline.save_pretrained(place)
+        (place / "modality.json").write_text(json.dumps({"name": name}), encoding="utf-8")
+    _write_json(folder / "labels.json", fitted.labels.to_json())
+    _write_json(folder / "schema.json", fitted.schema.to_json())
+    facts = {"versions": versions(), **fitted.report.get("facts", {})}
+    write_settings(folder / "run.yaml", fitted.settings, facts)
+    if fitted.report:
+        write_report(folder, fitted.report, title=report_title(fitted))
+
+
+def load_model_folder(folder: Path) -> Parts:
+    """Read what ``save_model_folder`` wrote.
+
+    Returns:
+        Network, baselines, inputs, labels, schema, settings and report.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: Not a finished Plait model, a damaged one, or the encoders it needs are not here or are
+            others.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no model folder at {folder}; plait fit TABLE --target COL -o {folder} makes one")
+    lacking = [f for f in FOLDER_FILES if not (folder / f).is_file()]
+    if lacking:
+        unfinished = " (training there has not finished: run the same fit again with --resume)"
+        raise ValueError(
+            f"{folder} is not a Plait model: {', '.join(lacking)} not found"
+            + (unfinished if (folder / "checkpoints").is_dir() else "")
+        )
+    try:
+        labels = LabelState.from_json(_read_json(folder / "labels.json"))
+        schema = Schema.from_json(_read_json(folder / "schema.json"))
+        report = _read_json(folder / "report.json") if (folder / "report.json").is_file() else {}
+        settings = read_settings(folder / "run.yaml")
+        inputs = Inputs.load(folder)
+        baselines = {}
+        for place in sorted((folder / "companions").glob("*/modality.json")):
+            baselines[_read_json(place)["name"]] = load_network(place.parent)
+        return load_network(folder), baselines, inputs, labels, schema, settings, report
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the model in {folder} is damaged: {error}") from error
+
+
+def load_network(folder: Path) -> PlaitModel:
+    """One network, ready to predict.
+
+    Raises:
+        ValueError: A file of it is missing or damaged.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        model = PlaitModel(PlaitConfig.from_pretrained(folder, local_files_only=True))
+        model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.read_outside_weights()
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"the model in {folder} is damaged: {str(error).splitlines()[0]}") from error
+    model.train(False)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.nn.Module.to(model, device)
+    return model
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def guard_folder(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
+    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
+    if not (folder / "inputs.json").exists() and not record.exists():
+        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    if not resume and not overwrite:
+        advice = "--resume to go on with it, or " if record.exists() else ""
+        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
+    if overwrite:
+        for name in OWN_FILES:  # what others have put there stays
+            if (folder / name).is_dir():
+                shutil.rmtree(folder / name)
+            else:
+                (folder / name).unlink(missing_ok=True)
+        return
+    if not record.exists():
+        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+    try:
+        before = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+    if before != json.loads(json.dumps(stamp)):
+        raise ValueError(
+            f"the run in {folder} was started with other settings or another table; repeat its command with "
+            "--resume, or type --overwrite to start anew"
+        )

@@ -1,0 +1,133 @@
+"""``plait caption`` and ``plait ask``: a picture in, words out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from plait.cli.terminal import print_json
+
+if TYPE_CHECKING:
+    from plait.api import Plait
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Beams = Annotated[int | None, typer.Option(help="Beams of the search; default: as the model was judged.")]
+Tokens = Annotated[int | None, typer.Option(help="Longest text in tokens; default: as in training.")]
+Temperature = Annotated[float | None, typer.Option(help="Sample at this temperature.")]
+TopP = Annotated[float | None, typer.Option("--top-p", help="Sample from the likeliest tokens of this share.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of sampling.")]
+
+
+def caption(
+    model: Model,
+    source: Annotated[Path, typer.Argument(metavar="IMG|FOLDER|TABLE", help="A picture, a folder, or a table.")],
+    beams: Beams = None,
+    length_penalty: Annotated[float, typer.Option(help="With beams; above 0 favours long texts.")] = 1.0,
+    max_tokens: Tokens = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
+    seed: Seed = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Describe a picture, every picture of a folder, or every row of a table."""
+    from plait.cli.progress import TerminalProgress
+
+    files, table = _pictures(source)
+    fitted = _load(model)
+    if table is None:
+        table = {_column(fitted, "image"): [str(f) for f in files]}
+    with TerminalProgress(quiet=quiet or len(files) == 1) as progress:
+        made = fitted.generate(
+            table, beams=_beams(fitted, beams, temperature, top_p), length_penalty=length_penalty,
+            max_new_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, progress=progress,
+        )  # fmt: skip
+    rows = [
+        {**({"image": str(files[i])} if files else {"row": row["row"]}), "caption": row["prediction"],
+         "log_probability": row["log_probability"], "probability": row["probability"], "problem": row["problem"]}
+        for i, row in enumerate(made.to_pylist())
+    ]  # fmt: skip
+    if as_json:
+        print_json({"captions": rows})
+    else:
+        for row in rows:
+            name = row.get("image", row.get("row"))
+            text = row["caption"] if row["caption"] is not None else f"({row['problem']})"
+            sys.stdout.write(f"{text}\n" if len(rows) == 1 else f"{name}\t{text}\n")
+    if rows and all(row["caption"] is None for row in rows):
+        raise typer.Exit(2)
+
+
+def ask(
+    model: Model,
+    image: Annotated[Path, typer.Argument(metavar="IMG", help="A picture.")],
+    question: Annotated[str, typer.Argument(help="What to ask about it.")],
+    beams: Beams = None,
+    max_tokens: Tokens = None,
+    answers: Annotated[list[str] | None, typer.Option("--answer", help="An allowed answer; repeat it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Ask a question about a picture."""
+    if not question.strip():
+        raise ValueError("the question is empty; type one, such as 'what colour is the circle?'")
+    if not image.is_file():
+        raise ValueError(f"no picture at {image}")
+    fitted = _load(model)
+    table = {_column(fitted, "image"): [str(image)], _column(fitted, "text"): [question]}
+    if fitted.task.output_kind == "text":
+        made = fitted.generate(
+            table, beams=_beams(fitted, beams, None, None), max_new_tokens=max_tokens, answers=answers or None
+        )
+    elif answers or beams or max_tokens:
+        raise ValueError("this model chooses from its own answers; leave --answer, --beams and --max-tokens out")
+    else:
+        made = fitted.predict(table)
+    row = made.to_pylist()[0]
+    if row["prediction"] is None or row["problem"]:
+        raise ValueError(str(row["problem"]))
+    if as_json:
+        print_json({"question": question, "answer": row["prediction"], "probability": row["probability"]})
+    else:
+        sys.stdout.write(f"{row['prediction']}\n")
+
+
+def _load(model: Path) -> Plait:
+    from plait.api import load
+
+    return load(model)
+
+
+def _pictures(source: Path) -> tuple[list[Path], Any]:
+    """The pictures that the source names, or the source itself as a table."""
+    if source.is_dir():
+        files = sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURES and p.is_file())
+        if not files:
+            raise ValueError(f"no picture in {source}; looked for {', '.join(PICTURES)}")
+        return files, None
+    if not source.exists():
+        raise ValueError(f"no picture, folder or table at {source}")
+    return ([source], None) if source.suffix.lower() in PICTURES else ([], str(source))
+
+
+def _column(fitted: Plait, kind: str) -> str:
+    """The model's only input column of a kind."""
+    names = [m.name for m in fitted.inputs.modalities if m.kind == kind]
+    if len(names) != 1:
+        has = ", ".join(f"{m.name} ({m.kind})" for m in fitted.inputs.modalities)
+        raise ValueError(
+            f"this takes a model with one {kind} column, but this one reads {has}; put its columns into a table and "
+            "type plait predict"
+        )
+    return names[0]
+
+
+def _beams(fitted: Plait, beams: int | None, temperature: float | None, top_p: float | None) -> int:
+    if beams is not None:
+        return beams
+    return 1 if temperature is not None or top_p is not None else fitted.settings.language.beams or 1

@@ -1,0 +1,306 @@
+"""``plait index``: build an index, keep it up to date, look into it, judge it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import print_json, printable, say, write_page
+
+index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+BadRows = Annotated[str, typer.Option(help="A row that cannot be read: skip (left out and listed) or error.")]
+Batch = Annotated[int, typer.Option("--batch-size", help="Rows embedded and committed at a time.")]
+Model = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
+Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names items.")]
+Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the source that the model reads.")]
+Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8.")]
+Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
+Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
+
+
+@index_app.command("build", epilog="Example: plait index build model photos -o photos.index")
+def index_build(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A retrieval model folder.")],
+    source: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="INDEX", help="Folder of the index.")],
+    modality: Annotated[str | None, typer.Option(help="What of each row is embedded; images, or sounds.")] = None,
+    backend: Annotated[str, typer.Option(help="exact, or lance (extra lance).")] = "exact",
+    uri: Annotated[str | None, typer.Option(help="LanceDB: where the table lies, such as s3://bucket/photos.")] = None,
+    id: Id = None,
+    column: Column = None,
+    prefix: Prefix = "",
+    format: Format = None,
+    encoding: Encoding = None,
+    annotations: Annotations = None,
+    on_bad_row: BadRows = "skip",
+    batch_size: Batch = 512,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Embed every item of a source; typed again after a stop, it goes on."""
+    from plait.index import build_index
+
+    with _resumable(), TerminalProgress(quiet=quiet) as progress:
+        index, report = build_index(
+            model, source, output, modality=modality, backend=backend, uri=uri, on_bad_row=on_bad_row,
+            block=batch_size, progress=progress, id=id, column=column, prefix=prefix, format=format,
+            encoding=encoding, annotations=annotations,
+        )  # fmt: skip
+    _told(report, index, as_json)
+
+
+@index_app.command("add", epilog="Example: plait index add photos.index more-photos --prefix more/")
+def index_add(
+    index: IndexFolder,
+    source: Source,
+    model: Model = None,
+    id: Id = None,
+    column: Column = None,
+    prefix: Prefix = "",
+    format: Format = None,
+    encoding: Encoding = None,
+    annotations: Annotations = None,
+    on_bad_row: BadRows = "skip",
+    batch_size: Batch = 512,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Add a further source; what is there already is passed over."""
+    from plait.index import open_index
+
+    opened = open_index(index, model)
+    with _resumable(), TerminalProgress(quiet=quiet) as progress:
+        report = opened.add(
+            source, progress=progress, on_bad_row=on_bad_row, block=batch_size, prefix=prefix, id=id, column=column,
+            format=format, encoding=encoding, annotations=annotations,
+        )  # fmt: skip
+    _told(report, opened, as_json)
+
+
+@index_app.command("update", epilog="Example: plait index update photos.index photos --prune")
+def index_update(
+    index: IndexFolder,
+    source: Source,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete items that the source no longer has.")] = False,
+    model: Model = None,
+    id: Id = None,
+    format: Format = None,
+    encoding: Encoding = None,
+    annotations: Annotations = None,
+    on_bad_row: BadRows = "skip",
+    batch_size: Batch = 512,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Go through a source again: new rows, changed contents, changed metadata."""
+    from plait.index import open_index
+
+    opened = open_index(index, model)
+    with _resumable(), TerminalProgress(quiet=quiet) as progress:
+        report = opened.update(
+            source, prune=prune, progress=progress, on_bad_row=on_bad_row, block=batch_size, id=id, format=format,
+            encoding=encoding, annotations=annotations,
+        )  # fmt: skip
+    _told(report, opened, as_json)
+
+
+@index_app.command("delete", epilog="Example: plait index delete photos.index --where \"folder = 'old'\"")
+def index_delete(
+    index: IndexFolder,
+    id: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="An item (repeat for more).")] = None,
+    where: Annotated[str | None, typer.Option(metavar="EXPR", help="All items that fit.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Delete items by id or by a filter."""
+    from plait.index import open_index
+
+    opened = open_index(index)
+    deleted = opened.delete(id or (), where=where)
+    if as_json:
+        print_json({"index": str(index), "deleted": deleted, "items": len(opened)})
+    else:
+        say(f"{deleted:,} deleted; {len(opened):,} items left")
+
+
+@index_app.command("info", epilog="Example: plait index info photos.index --verify")
+def index_info(
+    index: IndexFolder,
+    verify: Annotated[bool, typer.Option("--verify", help="Compute every checksum again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say what an index holds; exit code 1 when --verify finds damage."""
+    from plait.index import open_index
+
+    found = open_index(index).info(verify=verify)
+    if as_json:
+        print_json(found, texts=True)
+    else:
+        state = "complete" if found["complete"] else "a build was stopped; type it again to go on"
+        say(f"{index}: {found['items']:,} items, {found['contents']:,} different contents; {state}")
+        say(f"  {found['modality']} ({found['kind']}), {found['dim']} wide, backend {found['backend']}")
+        say(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}")
+        for fact in found["sources"]:
+            counts = f"{fact['rows']:,} rows, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
+            say(f"  source {fact['source']}: {counts}")
+        for fault in found.get("damaged", []):
+            say(f"  damaged: {fault}")
+    if found.get("damaged"):
+        raise typer.Exit(1)
+
+
+@index_app.command("compact", epilog="Example: plait index compact photos.index")
+def index_compact(index: IndexFolder, as_json: Json = False) -> None:
+    """Give back the room of deleted items and merge small files."""
+    from plait.index import open_index
+
+    opened = open_index(index)
+    before = opened.storage.num_bytes()
+    opened.compact()
+    after = opened.storage.num_bytes()
+    if as_json:
+        print_json({"index": str(index), "bytes_before": before, "bytes_after": after})
+    else:
+        say(f"{before / 1e6:.1f} MB -> {after / 1e6:.1f} MB")
+
+
+@index_app.command("duplicates", epilog="Example: plait index duplicates photos.index --html duplicates.html")
+def index_duplicates(
+    index: IndexFolder,
+    threshold: Annotated[float, typer.Option(help="Cosine from which two items count as alike.")] = 0.95,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the groups.")] = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """Find groups of items that show nearly the same."""
+    from plait.index import open_index
+
+    opened = open_index(index)
+    with TerminalProgress(quiet=quiet) as progress:
+        groups = opened.near_duplicates(threshold, progress=progress)
+    if html is not None:
+        from plait.index.hit import hits_of
+        from plait.index.page import duplicates_page
+        from plait.index.storage import Found
+
+        rows = opened.storage.rows([name for group in groups for name in group.ids])
+        shown = [hits_of([Found(0.0, [row])], opened.manifest)[0] for row in rows]
+        is_image = opened.manifest.modality.kind == "image"
+        places = {hit.id: hit.path if is_image else None for hit in shown}
+        texts = {hit.id: hit.text() for hit in shown}
+        write_page(html, duplicates_page(groups, places, texts, threshold, index.name))
+    if as_json:
+        found: dict[str, Any] = {"index": str(index), "threshold": threshold}
+        found["groups"] = [g.to_json() for g in groups]
+        print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
+        return
+    for group in groups:
+        said = "equal bytes" if group.contents == 1 else f"cosine from {group.lowest:.3f}"
+        say(f"{len(group.ids)} items, {said}:")
+        for name in group.ids:
+            say(f"  {printable(name)}")
+    say(f"{len(groups):,} groups among {len(opened):,} items")
+    if html is not None:
+        say(f"page: {html}")
+
+
+@index_app.command("knn", epilog="Example: plait index knn photos.index --label folder --k 10")
+def index_knn(
+    index: IndexFolder,
+    label: Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")],
+    k: Annotated[int, typer.Option(help="How many neighbours vote.")] = 10,
+    table: Annotated[str | None, typer.Option(metavar="SOURCE", help="Judge on this labelled source instead.")] = None,
+    model: Model = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> None:
+    """How well do neighbours tell a label? Each item by the others, or a table by the index."""
+    from plait.index import open_index
+
+    with TerminalProgress(quiet=quiet) as progress:
+        report = open_index(index, model).knn(label, k=k, table=table, progress=progress)
+    _judged(report, as_json)
+
+
+@index_app.command("zero-shot", epilog="Example: plait index zero-shot photos.index --label folder --template 'a {}'")
+def index_zero_shot(
+    index: IndexFolder,
+    label: Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")],
+    template: Annotated[str, typer.Option(help="Text around the label's name, {} in its place.")] = "{}",
+    model: Model = None,
+    as_json: Json = False,
+) -> None:
+    """How well do the labels' names, as texts, tell the items apart?"""
+    from plait.index import open_index
+
+    _judged(open_index(index, model).zero_shot(label, template=template), as_json)
+
+
+@index_app.command("probe", epilog="Example: plait index probe photos.index --label folder")
+def index_probe(
+    index: IndexFolder,
+    label: Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")],
+    folds: Annotated[int, typer.Option(help="Parts; each is told by a model of the others.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """How well does a linear model on the vectors tell a label?"""
+    from plait.index import open_index
+
+    _judged(open_index(index).probe(label, folds=folds, seed=seed), as_json)
+
+
+@index_app.command("ann", epilog="Example: plait index ann photos.index --kind ivf_pq")
+def index_ann(
+    index: IndexFolder,
+    kind: Annotated[str, typer.Option(help="ivf_pq, ivf_flat or hnsw.")] = "ivf_pq",
+    partitions: Annotated[int | None, typer.Option(help="Parts of the space.")] = None,
+    sub_vectors: Annotated[int | None, typer.Option(help="PQ: codes a vector.")] = None,
+    m: Annotated[int | None, typer.Option("--m", help="HNSW: neighbours a vector.")] = None,
+    ef_construction: Annotated[int | None, typer.Option(help="HNSW: candidates while building.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an approximate index of a LanceDB table: faster on millions, may miss some."""
+    from plait.index import open_index
+
+    opened = open_index(index)
+    opened.build_ann(kind, partitions=partitions, sub_vectors=sub_vectors, m=m, ef_construction=ef_construction)
+    if as_json:
+        print_json({"index": str(index), "kind": kind, "items": len(opened)})
+    else:
+        say(f"{kind} over {len(opened):,} items; searches may miss some now")
+
+
+@contextlib.contextmanager
+def _resumable() -> Iterator[None]:
+    """Say on Ctrl-C how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("plait: stopped; type the same command again to go on\n")
+        raise typer.Exit(130) from None
+
+
+def _told(report: Any, index: Any, as_json: bool) -> None:
+    if as_json:
+        print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
+    else:
+        say(report.text())
+        say(f"{index.folder}: {len(index):,} items")
+
+
+def _judged(report: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_json())
+    else:
+        say(report.text())

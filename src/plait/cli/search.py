@@ -1,0 +1,66 @@
+"""``plait search``: find items of an index by a text, a picture, or both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from plait.cli.terminal import can_write, print_json, printable, say, write_page
+
+SHOWN_TEXT = 80  # columns of text a line
+
+
+def search(
+    index: Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")],
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, in words.")] = None,
+    image: Annotated[Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")] = None,
+    k: Annotated[int, typer.Option("--k", "-k", help="How many hits.")] = 12,
+    where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only items that fit: \"label = 'dog'\".")] = None,
+    model: Annotated[Path | None, typer.Option(help="The model, when it lies elsewhere now.")] = None,
+    weight: Annotated[float, typer.Option(help="With text and picture: the share of the text, 0 to 1.")] = 0.5,
+    text_modality: Annotated[str | None, typer.Option(help="Which text modality, if the model has several.")] = None,
+    image_modality: Annotated[str | None, typer.Option(help="Which image modality, if it has several.")] = None,
+    device: Annotated[str, typer.Option(help="Where scores are computed: cpu or cuda.")] = "cpu",
+    nprobes: Annotated[int | None, typer.Option(help="LanceDB: partitions that are looked into.")] = None,
+    refine: Annotated[int | None, typer.Option(help="LanceDB: take so many times k, sort by exact scores.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the hits.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """Find the items nearest to a text, a picture, or both."""
+    from plait.index import open_index
+
+    if html is not None:
+        can_write(html)
+    opened = open_index(index, model)
+    for name, value in (("nprobes", nprobes), ("refine", refine)):
+        if value is not None:
+            if not hasattr(opened.storage, name):
+                raise ValueError(f"--{name} goes with an index of the backend 'lance'; this one searches exactly")
+            setattr(opened.storage, name, value)
+    query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
+    hits = opened.search_queries([query], k=k, where=where, device=device)[0]
+    if html is not None:
+        from plait.index.page import hits_page
+
+        page = hits_page(
+            hits, text=text, image=image, where=where, weight=weight, items=len(opened), index=index.name,
+            measure=query.measure, shows_pictures=opened.manifest.modality.kind == "image",
+        )  # fmt: skip
+        write_page(html, page)
+    if as_json:
+        asked = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
+        found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": asked, "score": query.measure}
+        found["hits"] = [hit.to_json() for hit in hits]
+        print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
+        return
+    for hit in hits:
+        said = " ".join(hit.text().split())
+        said = said if len(said) <= SHOWN_TEXT else said[: SHOWN_TEXT - 1] + "\u2026"
+        also = f" (and {len(hit.aliases)} with the same bytes)" if hit.aliases else ""
+        say(f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}" + (f"  {printable(said)}" if said else ""))
+    if not hits:
+        say("nothing in the index fits" if len(opened) else "the index is empty")
+    if html is not None:
+        say(f"page: {html}")

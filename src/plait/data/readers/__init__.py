@@ -1,0 +1,3 @@
+"""Files and folders of every format, read as columns; ``formats`` chooses the reader."""
+
+from __future__ import annotations

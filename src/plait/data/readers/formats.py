@@ -1,0 +1,223 @@
+"""From a path to parsed rows: which reader a file or folder needs, and what to say when it is broken.
+
+Text files are decoded as UTF-8 (with or without a mark), or UTF-16 and UTF-32 where a mark says so. Text
+that is Chinese GB18030 beyond doubt is read with a warning; every other encoding must be named by the
+user.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import warnings
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from plait.data.readers.arrays import read_npz
+from plait.data.readers.delimited import read_delimited
+from plait.data.readers.folders import read_arrow_file, read_folder
+from plait.data.readers.parsed import BadRow, Parsed
+
+_TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
+_BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
+_MARKS = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+
+
+def read_path(
+    path: Path, *, format: str | None = None, encoding: str | None = None, columns: Sequence[str] = ()
+) -> Parsed:
+    """Read a file or folder.
+
+    Args:
+        path: The file or folder.
+        format: Format of a file whose name does not tell it.
+        encoding: Encoding of a text file.
+        columns: Names of the columns of a CSV or TSV file without a header line.
+
+    Raises:
+        FileNotFoundError: No such path.
+        ValueError: An unknown format, or a file that is broken as a whole.
+    """
+    try:
+        if path.is_dir():
+            _no_names(path, columns)
+            return Parsed(read_folder(path))
+        if not path.exists():
+            place = str(path.absolute().parent)
+            raise FileNotFoundError(f"no such table: {str(path)!r} (looked in {place!r})")
+        if not path.is_file():
+            raise ValueError(f"{path}: not an ordinary file; save it to disk first")
+        kind = format.lower().lstrip(".") if format is not None else _kind_of(path)
+        if kind not in ("csv", "tsv"):
+            _no_names(path, columns)
+        if kind in _TEXT:
+            return _read_text(path, kind, encoding, columns)
+        if kind not in _BINARY:
+            known = ", ".join((*_TEXT, *_BINARY))
+            raise ValueError(
+                f"{path}: cannot read a table of the format {kind!r}; expected one of {known}, or name one with format="
+            )
+        if path.stat().st_size == 0:
+            raise ValueError(f"{path}: the file is empty (0 bytes)")
+        if kind == "npz":
+            return Parsed(read_npz(path))
+        return Parsed(pq.ParquetFile(path).read() if kind == "parquet" else read_arrow_file(path))
+    except pa.ArrowException as error:
+        raise ValueError(f"{path}: the file is broken or of another format ({_short(error)})") from error
+    except (FileNotFoundError, ValueError):
+        raise
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: cannot be read ({_short(error)})") from error
+
+
+def _kind_of(path: Path) -> str:
+    name = path.name.lower()
+    if name.endswith(".gz"):
+        name = name[:-3]
+    return Path(name).suffix.lstrip(".")
+
+
+def _no_names(path: Path, columns: Sequence[str]) -> None:
+    if columns:
+        raise ValueError(f"{path}: column names can be given for a CSV or TSV file without a header line only")
+
+
+def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[str]) -> Parsed:
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    text = decode_text(data, str(path), encoding)
+    if kind in ("csv", "tsv"):
+        return read_delimited(text, str(path), "\t" if kind == "tsv" else None, columns)
+    if not text.strip():
+        raise ValueError(f"{path}: the file is empty")
+    if kind == "json":
+        return Parsed(_read_json(text, str(path)))
+    return read_json_lines(text, str(path))
+
+
+def decode_text(data: bytes, source: str, encoding: str | None) -> str:
+    """Bytes of a text file as text.
+
+    Raises:
+        ValueError: Not in that encoding, or in none that can be told; the message says what to type.
+    """
+    if encoding is None:
+        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if encoding is None and b"\x00" in data[:4096]:
+        raise ValueError(f'{source}: no text file, or UTF-16 without its mark (then pass encoding="utf-16-le")')
+    try:
+        return data.decode(encoding or "utf-8")
+    except LookupError as error:
+        raise ValueError(f"unknown encoding {encoding!r}; expected one such as utf-8 or gb18030") from error
+    except UnicodeDecodeError as error:
+        if encoding is not None:
+            raise ValueError(f"{source}: not valid {encoding} (byte {error.start})") from error
+        if not _is_chinese(data):
+            raise ValueError(
+                f"{source}: not UTF-8 (byte {error.start} is {data[error.start]:#04x}); save it as UTF-8, or "
+                'name its encoding, such as encoding="cp1252" (Western) or encoding="gb18030" (Chinese)'
+            ) from error
+    warnings.warn(
+        f'{source}: not UTF-8; read as Chinese GB18030. Pass encoding="gb18030" or save it as UTF-8',
+        UserWarning,
+        stacklevel=5,
+    )
+    return data.decode("gb18030")
+
+
+def _is_chinese(data: bytes) -> bool:
+    """Whether bytes are GB18030 beyond doubt: valid, and nearly all foreign letters are of the old GB2312."""
+    try:
+        foreign = [c for c in data.decode("gb18030") if ord(c) > 127]
+    except UnicodeDecodeError:
+        return False
+    common = sum(1 for c in foreign if _is_gb2312(c))
+    return len(foreign) >= 2 and common >= 0.95 * len(foreign)
+
+
+def _is_gb2312(letter: str) -> bool:
+    try:
+        return len(letter.encode("gb2312")) == 2
+    except UnicodeEncodeError:
+        return False
+
+
+def read_json_lines(text: str, source: str) -> Parsed:
+    """One JSON object a line; a line that is none is set aside with its number."""
+    kept: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    bad: list[BadRow] = []
+    for row, line in enumerate(text.rstrip().split("\n")):
+        try:
+            if not line.strip():
+                raise ValueError("a blank line")
+            record = parse_json(line)
+            if not isinstance(record, dict):
+                raise ValueError(f"a {type(record).__name__}; expected an object in braces")
+        except ValueError as error:
+            bad.append(BadRow(row, None, f"{error} (line {row + 1})"))
+            continue
+        kept.append(record)
+        numbers.append(row)
+    if not kept:
+        raise ValueError(f"{source}: no line holds a JSON object; line 1: {bad[0].reason}")
+    return Parsed(_table_of(kept, source), tuple(bad), tuple(numbers) if bad else None)
+
+
+def _read_json(text: str, source: str) -> pa.Table:
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
+    if not isinstance(content, list):
+        keys = f" with the keys {', '.join(list(content)[:8])}" if isinstance(content, dict) else ""
+        raise ValueError(
+            f"{source}: holds a {type(content).__name__}{keys}; expected a list of objects "
+            "(COCO files are read with --format coco)"
+        )
+    return _table_of(content, source)
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON text.
+
+    Raises:
+        ValueError: Broken JSON, a name twice in one object, or nesting without end.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_no_repeats)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"broken JSON ({error})") from error
+    except RecursionError as error:
+        raise ValueError("broken JSON (nested too deeply)") from error
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"an object names {sorted({n for n in names if names.count(n) > 1})} more than once")
+    return made
+
+
+def _table_of(records: list[Any], source: str) -> pa.Table:
+    from plait.data.table import from_records  # table.py stands on this file
+
+    make: Callable[[list[Any], str], pa.Table] = from_records
+    return make(records, source)
+
+
+def _short(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error)[:200]}"

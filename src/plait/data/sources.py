@@ -1,0 +1,144 @@
+"""Opening what the user names: a table, or a COCO folder turned into the table of its task.
+
+For COCO the folder's own splits are kept. Where it has training and validation photos only (the official
+release), validation is the held-out part that is judged, so photos to select on are set aside from the
+training ones first, before any pair is made.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plait.data.coco.folder import read_coco_folder
+from plait.data.coco.vqa_json import is_vqa_folder, read_vqa_folder
+from plait.data.pairs import make_pairs
+from plait.data.split import carve_validation
+from plait.data.table import Table, read_table
+from plait.settings import DataSettings
+
+COCO_TASKS = ("matching", "multilabel", "captioning", "retrieval")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A table and what its source already tells about it.
+
+    Attributes:
+        table: The rows.
+        data: Data settings with what the source tells filled in.
+        task: Task the source was opened for, or None.
+        random_pairs: Wrong pairs were drawn at random here, so training may draw them anew.
+        notes: Decisions worth telling.
+    """
+
+    table: Table
+    data: DataSettings
+    task: str | None
+    random_pairs: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def open_source(
+    source: Any, data: DataSettings, *, task: str | None = None, annotations: str | None = None, seed: int = 0
+) -> Opened:
+    """Read the source.
+
+    Args:
+        source: Anything ``read_table`` takes, or a COCO folder with ``data.format == "coco"`` (a folder that
+            holds ``annotations/`` is taken for one).
+        data: Data settings.
+        task: The task, which a COCO folder needs.
+        annotations: Folder of the COCO annotations when it is not ``annotations``.
+        seed: Seed of the pairs.
+
+    Raises:
+        ValueError: The source cannot be read, or the task does not fit a COCO folder.
+    """
+    if data.format == "vqa" or (data.format is None and is_folder(source) and is_vqa_folder(source)):
+        return _open_vqa(source, data, task, seed)
+    is_coco = data.format == "coco" or (data.format is None and _looks_like_coco(source))
+    if not is_coco:
+        if annotations is not None:
+            raise ValueError("--annotations goes with --format coco")
+        return Opened(
+            read_table(source, format=data.format, encoding=data.encoding, columns=data.columns),
+            replace(data, source=_shown(source)),
+            task,
+        )
+    if data.encoding is not None:
+        raise ValueError("--encoding is for text tables; COCO annotations are JSON in UTF-8")
+    if not isinstance(source, str | Path):
+        raise ValueError(f"--format coco needs a folder, got a {type(source).__name__}")
+    task = task or "matching"
+    if task not in COCO_TASKS:
+        raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_TASKS)}; got {task!r}")
+    kind = "multilabel" if task == "multilabel" else "captions"
+    table = read_coco_folder(Path(source), annotations=annotations, task=kind, seed=seed)
+    table, notes = hold_out(table, seed)
+    known = replace(data, source=_shown(source), format="coco", split="split", group="image_id")
+    if task == "multilabel":
+        return Opened(table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes)
+    if task == "captioning":
+        captions = replace(known, image=("image",), target=data.target or "caption")
+        return Opened(table, captions, task, False, notes)
+    if task == "retrieval":
+        return Opened(table, replace(known, image=("image",), text=("caption",)), task, False, notes)
+    pairs = make_pairs(table, seed=seed)
+    pairs = replace(pairs, root=table.root, source=table.source)
+    settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")
+    return Opened(pairs, settings, task, True, notes)
+
+
+def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> Opened:
+    """A folder of official VQA files: the answers of ten people are the target, the photo the group."""
+    if not is_folder(source):
+        raise ValueError("--format vqa needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
+    if task not in (None, "vqa", "vqa_open"):
+        raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
+    table, notes = hold_out(read_vqa_folder(source), seed)
+    known = replace(
+        data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
+        image=("image",), text=("question",), target=data.target or "answers",
+    )  # fmt: skip
+    return Opened(table, known, task or "vqa", False, notes)
+
+
+def kinds_of_questions(table: Table, data: DataSettings) -> tuple[str, ...]:
+    """Columns of VQA that tell what kind of question it is: no inputs, unless they are named as such."""
+    named = {*data.ignore, *data.text, *data.categorical, data.target}
+    return tuple(n for n in ("question_type", "answer_type") if n in table.column_names and n not in named)
+
+
+def hold_out(table: Table, seed: int) -> tuple[Table, tuple[str, ...]]:
+    """Give a table with train and val but no test a validation part of its own; its val becomes the test."""
+    split = np.array([str(s) for s in table.column("split")], dtype=object)
+    present = set(split)
+    if "train" not in present or "val" in present and "test" in present:
+        return table, ()
+    notes: tuple[str, ...] = ()
+    if "val" in present and "test" not in present:
+        split[split == "val"] = "test"
+        notes = ("the val split is judged as the held-out part; validation photos were set aside from train",)
+    if "val" not in set(split):
+        split = carve_validation(split, group=table.column("image_id"), seed=seed)
+        notes = notes or ("no val split; validation photos were set aside from train",)
+    return table.with_column("split", list(split)), notes
+
+
+def is_folder(source: Any) -> bool:
+    """Whether the source names a folder that is there."""
+    # os.path.isdir answers False where Path.is_dir raises: a name too long, or with a null character.
+    return isinstance(source, str | Path) and os.path.isdir(source)
+
+
+def _looks_like_coco(source: Any) -> bool:
+    return is_folder(source) and (Path(source) / "annotations").is_dir()
+
+
+def _shown(source: Any) -> str:
+    return str(source) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"

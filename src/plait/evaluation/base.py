@@ -1,0 +1,92 @@
+"""What an evaluation takes and gives, and how the inputs of an evaluated row are shown.
+
+A family of tasks (labels and numbers, embeddings, text) has its own evaluator; all take ``EvaluationInputs`` and give
+``Evaluated``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from plait.evaluation.examples import SHOWN
+from plait.inputs.prepare import Prepared
+from plait.model import PlaitModel
+from plait.registry import Registry
+from plait.settings import EvaluationSettings
+from plait.tasks import LabelState, Task
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class Evaluated:
+    """Outputs on judged rows, and the part of the report made of them."""
+
+    outputs: np.ndarray
+    evaluation: dict[str, Any]
+    verdict: str
+
+
+@dataclass
+class EvaluationInputs:
+    """Everything needed to judge.
+
+    Attributes:
+        model: The fused model.
+        baselines: Models of one modality each, trained alike; may be empty.
+        task: The task.
+        labels: Its label state.
+        prepared: Rows and sources of the whole table.
+        positions: Positions in the table of the rows to judge.
+        target: Encoded targets of those rows, in natural units for a number.
+        values: Target cells of those rows, as read.
+        group: Number of what each of those rows is drawn with (``evaluation_units``); None where each is alone.
+        slice_columns: Columns by whose values metrics are told apart.
+        split: What to call the rows ("test").
+        notes: What must be said about these rows.
+        judge: How to judge.
+        beams: Beams to write text with.
+    """
+
+    model: PlaitModel
+    baselines: dict[str, PlaitModel]
+    task: Task
+    labels: LabelState
+    prepared: Prepared
+    positions: np.ndarray
+    target: np.ndarray
+    values: list[Any]
+    group: np.ndarray | None
+    slice_columns: list[str]
+    split: str
+    notes: list[str] = field(default_factory=list)
+    judge: EvaluationSettings = field(default_factory=EvaluationSettings)
+    beams: int = 1
+
+
+class Judge(Protocol):
+    """Judges rows whose answers are known."""
+
+    def __call__(self, given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
+        """Judge them."""
+
+
+EVALUATORS: Registry[Judge] = Registry("judge of output kind")
+
+
+def shown_inputs(given: EvaluationInputs, position: int) -> list[dict[str, Any]]:
+    """The inputs of the row at a position of the table, for a report."""
+    return [show for name in given.prepared.rows.items for show in shown_modality(given, name, position)]
+
+
+def shown_modality(given: EvaluationInputs, name: str, position: int) -> list[dict[str, Any]]:
+    """What one modality of a row shows; several entries for the columns of numbers and categories."""
+    items = given.prepared.rows.items[name]
+    number = int(items.index_N[position])
+    if number < 0:
+        return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
+    return SHOWN[items.modality.kind](name, items.cells[number], items, given.prepared.rows.table)

@@ -1,0 +1,109 @@
+"""Embeddings: each modality of a row as a unit vector of one space, and the hash of everything that decides it.
+
+In: a model whose fusion hands out unit vectors, and rows. Out: arrays. Used to choose the epoch, to judge, to mine hard
+negatives and to build an index.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from plait.inputs.dataset import RowBatches
+from plait.inputs.prepare import Inputs
+from plait.model import PlaitModel
+
+Progress = Callable[[int, int, str], None]
+ROWS_AT_ONCE = 512
+
+
+def embed_rows(
+    model: PlaitModel, rows: RowBatches, *, progress: Progress | None = None, what: str = "embedding"
+) -> np.ndarray:
+    """Unit vectors of every modality of every row [N, M, D], float32; zeros where a modality is missing.
+
+    Args:
+        model: A model that embeds; its training mode is restored.
+        rows: The rows.
+        progress: Called with rows done, rows in all and ``what``.
+        what: What to call the work.
+
+    Raises:
+        ValueError: A vector is not finite.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.train(False)
+    parts = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                batch = rows.__getitems__(list(range(start, min(start + ROWS_AT_ONCE, len(rows)))))
+                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+                present = batch["present"].to(device)
+                fused = model.fuse(model.encode(inputs, present), present)
+                parts.append(cast(Any, model.head).embed(fused, present).float().cpu().numpy())
+                if progress is not None:
+                    progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
+    finally:
+        model.train(was_training)
+    if not parts:
+        return np.zeros((0, len(model.config.modality_names), int(cast(Any, model.head).dim)), dtype=np.float32)
+    unit_NMD = np.concatenate(parts)
+    strange = int((~np.isfinite(unit_NMD)).any(axis=(1, 2)).sum())
+    if strange:
+        raise ValueError(f"the model gives vectors that are not finite for {strange} of {len(unit_NMD)} rows")
+    return unit_NMD
+
+
+def embedding_fingerprint(model: PlaitModel, inputs: Inputs) -> str:
+    """sha256 over all that decides a vector: the network's weights, frozen encoders and processors."""
+    digest = hashlib.sha256()
+    facts: dict[str, Any] = {
+        m.name: [
+            m.kind,
+            inputs.frozen[m.name].fingerprint if m.name in inputs.frozen else None,
+            inputs.processors[m.name].fingerprint,
+        ]
+        for m in inputs.modalities
+    }
+    facts["fusion"] = model.config.fusion
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    state = model.state_dict()
+    for key in sorted(state):
+        tensor = state[key].detach().to("cpu").contiguous()
+        digest.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def embed_side(model: PlaitModel, rows: RowBatches, place: int, *, progress: Progress | None = None) -> np.ndarray:
+    """Unit vectors [N, D] of rows that hold one modality of the model only, the one at ``place``.
+
+    Args:
+        model: A model that embeds.
+        rows: Rows of that modality alone.
+        place: Its number in the model.
+        progress: Called with (done, total, what).
+    """
+    names = model.config.modality_names
+    index_NM = np.full((len(rows), len(names)), -1, dtype=np.int64)
+    index_NM[:, place] = rows.index_NM[:, 0]
+    filled = {n: rows.sources[n] if n == names[place] else _Absent(model, i) for i, n in enumerate(names)}
+    return embed_rows(model, RowBatches(filled, index_NM), progress=progress)[:, place]
+
+
+class _Absent:
+    """Stands for a modality that no row has: encoded zeros, which the model masks."""
+
+    def __init__(self, model: PlaitModel, number: int) -> None:
+        self.width = int(model.config.modalities[number]["vector_dim"])
+
+    def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
+        """Zeros."""
+        return {"vector_BD": torch.zeros(len(index_B), self.width)}

@@ -1,0 +1,182 @@
+"""Generation over rows: from batches to answers with their probabilities, and scores of given answers.
+
+Rows that show the same items are written once. What is asked is ``DecodeOptions``; a list of allowed answers keeps
+every row within it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plait.fusion.base import FusionOutput
+from plait.heads import GenerateHead
+from plait.inputs.dataset import RowBatches
+from plait.language import AnswerTokens, DecodeOptions, Trie
+from plait.model import PlaitModel
+
+Progress = Callable[[int, int, str], None]
+AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One written answer.
+
+    Attributes:
+        text: The answer.
+        pieces: Its tokens as text, the end included where it was written.
+        log_probabilities: Natural log-probability of each token, given all before it.
+    """
+
+    text: str
+    pieces: list[str]
+    log_probabilities: list[float]
+
+    @property
+    def log_probability(self) -> float:
+        """Natural log-probability of the whole answer."""
+        return math.fsum(self.log_probabilities)
+
+    @property
+    def mean_probability(self) -> float:
+        """Geometric mean of the tokens' probabilities, in [0, 1]."""
+        return math.exp(self.log_probability / max(1, len(self.log_probabilities)))
+
+
+def generator_of(model: PlaitModel, tokens: AnswerTokens | None) -> tuple[GenerateHead, AnswerTokens]:
+    """The head that writes, and how its answers are cut.
+
+    Raises:
+        ValueError: The model does not write text.
+    """
+    if not isinstance(model.head, GenerateHead) or tokens is None:
+        raise ValueError(
+            f"this model's task is {model.config.task}, which writes no text; train one with --task captioning or "
+            "--task vqa --set task.answers=open"
+        )
+    return model.head, tokens
+
+
+def write_rows(
+    model: PlaitModel,
+    rows: RowBatches,
+    tokens: AnswerTokens | None,
+    options: DecodeOptions,
+    *,
+    answers: Sequence[str] | None = None,
+    hide: tuple[int, ...] = (),
+    batch_size: int = AT_ONCE,
+    progress: Progress | None = None,
+    what: str = "writing",
+) -> list[Answer]:
+    """Write an answer for every row, in order.
+
+    Args:
+        model: A model with a ``generate`` head; its training mode is restored.
+        rows: The rows.
+        tokens: How its answers are cut.
+        options: How to search.
+        answers: The only answers allowed, or None for any text.
+        hide: Modality numbers to treat as missing in every row.
+        batch_size: Rows at once.
+        progress: Called with rows done, rows in all and ``what``.
+        what: What to call the work.
+
+    Raises:
+        ValueError: The model does not write text, or an allowed answer is too long for it.
+    """
+    head, tokens = generator_of(model, tokens)
+    trie = None if answers is None else Trie(tokens.encode(list(answers)), tokens.end)
+    if trie is not None:
+        longest = max(len(ids) for ids in tokens.encode(list(answers or ())))
+        options = DecodeOptions(**{**vars(options), "max_new_tokens": max(longest, options.max_new_tokens)})
+    first, place = np.unique(rows.index_NM, axis=0, return_index=True, return_inverse=True)[1:]
+    if options.samples:  # draws are each row's own
+        first, place = np.arange(len(rows)), np.arange(len(rows))
+    made: list[Answer] = []
+    for number, fused in enumerate(_fused(model, rows, first, batch_size, hide)):
+        seeded = options
+        if options.samples and options.seed is not None:
+            seeded = DecodeOptions(**{**vars(options), "seed": options.seed + number})
+        written = head.write(fused, seeded, trie)
+        for ids, scores in zip(written.ids, written.log_probabilities, strict=True):
+            made.append(Answer(tokens.decode(ids), tokens.pieces(ids), scores))
+        if progress is not None:
+            progress(len(made), len(first), what)
+    return [made[int(i)] for i in place.reshape(-1)]
+
+
+def score_rows(
+    model: PlaitModel,
+    rows: RowBatches,
+    tokens: AnswerTokens | None,
+    answers: Sequence[str],
+    *,
+    batch_size: int = AT_ONCE,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Natural log-probability of each given answer (its end included) for each row, [N, A].
+
+    Raises:
+        ValueError: The model does not write text, no answers, or one that is too long for it.
+    """
+    head, tokens = generator_of(model, tokens)
+    encoded = tokens.encode(list(answers))
+    Trie(encoded, tokens.end)  # refuses what cannot be written
+    parts = []
+    for fused in _fused(model, rows, np.arange(len(rows)), batch_size, ()):
+        prefix_BPH, mask_BP = head.prefix(fused)
+        columns = [[math.fsum(s) for s in head.score(prefix_BPH, mask_BP, [ids] * len(prefix_BPH))] for ids in encoded]
+        parts.append(np.array(columns).T)
+        if progress is not None:
+            progress(sum(map(len, parts)), len(rows), "scoring answers")
+    return np.concatenate(parts) if parts else np.zeros((0, len(encoded)))
+
+
+def answer_loss(model: PlaitModel, rows: RowBatches, chosen: np.ndarray, *, batch_size: int = AT_ONCE) -> float:
+    """Mean loss of the true answers over the rows at ``chosen``, batch by batch."""
+    total = 0.0
+    with _judging(model):
+        for part in np.array_split(chosen, max(1, math.ceil(len(chosen) / batch_size))):
+            batch = _on(rows.__getitems__(part.tolist()), next(model.parameters()).device)
+            total += float(model(**batch)["loss"]) * len(part)
+    return total / max(1, len(chosen))
+
+
+def _fused(
+    model: PlaitModel, rows: RowBatches, chosen: np.ndarray, batch_size: int, hide: tuple[int, ...]
+) -> Iterator[FusionOutput]:
+    with _judging(model):
+        for start in range(0, len(chosen), batch_size):
+            batch = rows.__getitems__(chosen[start : start + batch_size].tolist())
+            for m in hide:
+                batch["present"][:, m] = False
+            batch = _on(batch, next(model.parameters()).device)
+            encoded = model.encode(batch["inputs"], batch["present"])
+            yield model.fusion(encoded, batch["present"])
+
+
+@contextmanager
+def _judging(model: PlaitModel) -> Iterator[None]:
+    was_training = model.training
+    model.train(False)
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def _on(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch on the model's device."""
+    moved: dict[str, Any] = {k: v.to(device) for k, v in batch.items() if isinstance(v, Tensor)}
+    inputs = cast(dict[str, dict[str, Tensor]], batch["inputs"])
+    return {**moved, "inputs": {n: {k: t.to(device) for k, t in v.items()} for n, v in inputs.items()}}

@@ -1,0 +1,207 @@
+"""Clearing the feature store: what may go, and in which order, so that no reader ever sees a gap.
+
+Temporary folders of dead processes go, then spaces unused for long or past a size (least recently
+used first), then damaged segments; small and duplicated segments are merged: the merged one is
+renamed into place before its sources are removed. One collector runs at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from plait.inputs.feature_store.segment import (
+    HOST,
+    DamagedSegmentError,
+    Segment,
+    check_segment,
+    folder_bytes,
+    open_segment,
+    remove_folder,
+    write_segment,
+)
+from plait.inputs.feature_store.space import write_error
+
+DAY = 86_400.0
+SMALL_SEGMENT = 64 * 1024**2
+MERGED_SEGMENT = 256 * 1024**2
+
+
+@dataclass
+class GcReport:
+    """What `FeatureStore.gc` did."""
+
+    num_tmp_removed: int = 0
+    num_spaces_removed: int = 0
+    num_damaged_removed: int = 0
+    num_duplicates_removed: int = 0
+    num_segments_merged: int = 0
+    bytes_before: int = 0
+    bytes_after: int = 0
+
+    def to_json(self) -> dict:
+        """The counts as JSON values."""
+        return asdict(self)
+
+
+def last_used(folder: Path) -> float:
+    """When a space was last read or written, in seconds since 1970."""
+    times = []
+    for path in (folder / "last-used", folder):
+        with contextlib.suppress(FileNotFoundError):
+            times.append(path.stat().st_mtime)
+            break  # the folder's own time counts only where nothing was ever read
+    return times[0] if times else 0.0
+
+
+def is_stale(path: Path, now: float) -> bool:
+    """Whether a `tmp-<pid>-...` entry has no living writer: its process is dead, or it is a day old."""
+    try:
+        age = now - path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    if age > DAY:
+        return True
+    parts = path.name.split("-")
+    if len(parts) < 3 or not parts[1].isdigit() or parts[2] != HOST:
+        return False  # another machine's process: only age can tell
+    pid = int(parts[1])
+    if os.name == "nt":  # there os.kill(pid, 0) would end the process
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # it lives and belongs to another user
+    return False
+
+
+@contextlib.contextmanager
+def _one_collector(root: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows: two collectors at once can cost a second encoding, never a wrong one
+        yield
+        return
+    with open(root / "gc.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # freed when the file closes, also when the process is killed
+        yield
+
+
+def collect_garbage(
+    root: Path, folders: list[Path], max_bytes: int | None, older_than_days: float | None, compact: bool
+) -> GcReport:
+    """See `FeatureStore.gc`."""
+    if max_bytes is not None and max_bytes < 0:
+        raise ValueError(f"max_bytes is {max_bytes}; give the size to keep in bytes, 0 or more")
+    if older_than_days is not None and older_than_days < 0:
+        raise ValueError(f"older_than_days is {older_than_days}; give a number of days, 0 or more")
+    report = GcReport()
+    if not root.is_dir():
+        return report
+    try:
+        with _one_collector(root):
+            report.bytes_before = folder_bytes(root)
+            _remove_tmp(root, folders, report)
+            kept = _remove_spaces(folders, max_bytes, older_than_days, report)
+            for folder in kept:
+                _clean_space(folder, compact, report)
+            report.bytes_after = folder_bytes(root)
+    except OSError as error:
+        raise write_error(root, error) from error
+    return report
+
+
+def _remove_tmp(root: Path, folders: list[Path], report: GcReport) -> None:
+    now = time.time()
+    for folder in (root, *folders):
+        for path in sorted(folder.glob("tmp-*")):
+            if not is_stale(path, now):
+                continue
+            with contextlib.suppress(FileNotFoundError):  # its writer finished or cleaned up meanwhile
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            report.num_tmp_removed += 1
+
+
+def _remove_spaces(
+    folders: list[Path], max_bytes: int | None, older_than_days: float | None, report: GcReport
+) -> list[Path]:
+    now = time.time()
+    newest_first = sorted(folders, key=last_used, reverse=True)
+    kept, total, is_full = [], 0, False
+    for folder in newest_first:
+        size = folder_bytes(folder)
+        too_old = older_than_days is not None and now - last_used(folder) > older_than_days * DAY
+        is_full = is_full or (max_bytes is not None and total + size > max_bytes)  # then nothing older stays
+        if too_old or is_full:
+            remove_folder(folder)
+            report.num_spaces_removed += 1
+        else:
+            kept.append(folder)
+            total += size
+    return kept
+
+
+def _clean_space(folder: Path, compact: bool, report: GcReport) -> None:
+    segments: list[tuple[Segment, int]] = []
+    for path in sorted(folder.glob("seg-*")):
+        try:
+            # before merging, every byte is checked: damage must never get a fresh checksum
+            if compact:
+                check_segment(path)
+            segments.append((open_segment(path), folder_bytes(path)))
+        except FileNotFoundError:
+            continue
+        except DamagedSegmentError:
+            remove_folder(path)
+            report.num_damaged_removed += 1
+    if not compact or not segments:
+        return
+    seen: set[bytes] = set()
+    sources: list[tuple[Segment, list[int], int]] = []
+    for segment, size in sorted(segments, key=lambda pair: -pair[1]):  # the largest keeps its rows
+        keys = segment.key_list()
+        fresh = []
+        for row, key in enumerate(keys):
+            if key not in seen:
+                seen.add(key)
+                fresh.append(row)
+        report.num_duplicates_removed += len(keys) - len(fresh)
+        if len(fresh) < len(keys) or size < SMALL_SEGMENT:
+            sources.append((segment, fresh, size))
+    if len(sources) == 1 and len(sources[0][1]) == len(sources[0][0]):
+        return  # a single small segment without duplicates is as good as merged
+    group: list[tuple[Segment, list[int], int]] = []
+    for source in sources:
+        if group and sum(size for _, _, size in group) + source[2] > MERGED_SEGMENT:
+            _merge(folder, group)
+            group = []
+        group.append(source)
+    if group:
+        _merge(folder, group)
+    for segment, _, _ in sources:
+        assert segment.path is not None
+        remove_folder(segment.path)
+        report.num_segments_merged += 1
+
+
+def _merge(folder: Path, group: list[tuple[Segment, list[int], int]]) -> None:
+    group = [source for source in group if source[1]]
+    if not group:
+        return
+    keys, tokens = [], []
+    for segment, rows, _ in group:
+        names = segment.key_list()
+        keys += [names[row] for row in rows]
+        if segment.tokens is not None:
+            tokens += [segment.token_rows(row) for row in rows]
+    vectors = np.concatenate([segment.vectors[rows] for segment, rows, _ in group])
+    write_segment(folder, keys, vectors, tokens if group[0][0].tokens is not None else None)

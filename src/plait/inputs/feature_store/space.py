@@ -1,0 +1,253 @@
+"""One space of the feature store: all items encoded by one encoder with one processor.
+
+Keys (sha256 hex of an item's content) and arrays come in, a `FeatureSet` goes out. Segments of other
+processes are picked up as they appear. A damaged segment is skipped with one logged warning, so that
+its items count as missing and are encoded again. The folder is made on the first write only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from plait.inputs.feature_store.feature_set import RAM_LIMIT, FeatureSet
+from plait.inputs.feature_store.segment import (
+    DamagedSegmentError,
+    FeatureStoreError,
+    Segment,
+    new_tmp_name,
+    open_segment,
+    write_segment,
+)
+
+logger = logging.getLogger(__name__)
+_warned: set[Path] = set()  # damaged segments already reported by this process
+
+
+def key_bytes(key: str) -> bytes:
+    """The 32 bytes of a sha256 hex key.
+
+    Raises:
+        ValueError: `key` is not 64 hexadecimal digits.
+    """
+    try:
+        raw = bytes.fromhex(key)
+    except (ValueError, TypeError):
+        raw = b""
+    if len(raw) != 32 or len(key) != 64:
+        raise ValueError(
+            f"{key!r} is not a feature key; give the sha256 of the item's content as 64 hexadecimal "
+            "digits: hashlib.sha256(content).hexdigest()"
+        )
+    return raw
+
+
+def write_error(folder: Path, error: OSError) -> FeatureStoreError:
+    """The message for a folder that cannot be written."""
+    reason = error.strerror or str(error)
+    return FeatureStoreError(
+        f"cannot write features to {folder}: {reason}. Free space with `plait features gc`, or choose a "
+        "writable folder with room: export PLAIT_CACHE=/path/to/folder (features go to its "
+        "'features' folder)"
+    )
+
+
+class Space:
+    """Encoded items under one fingerprint; get one from `FeatureStore.space`.
+
+    Args:
+        folder: the space's own folder, made on the first write.
+        description: what encoded the items, JSON values; shown by `plait features ls`.
+        ram_limit: bytes up to which a gathered set is copied into memory.
+    """
+
+    def __init__(self, folder: Path, description: dict, *, ram_limit: int = RAM_LIMIT) -> None:
+        self.folder, self.description, self.ram_limit = folder, description, ram_limit
+        self._segments: dict[str, Segment] = {}
+        self._index: dict[bytes, tuple[str, int]] = {}
+        self._damaged: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """Segment name -> reason, for those skipped at the last `refresh`."""
+        return dict(self._damaged)
+
+    def refresh(self) -> None:
+        """Look at the folder again: add segments that appeared, forget those removed."""
+        for _ in range(10):  # a compaction may swap segments between listing and opening
+            names = self._segment_names()
+            gone = self._segments.keys() - names
+            if gone:
+                self._segments = {k: v for k, v in self._segments.items() if k not in gone}
+                self._index = {k: v for k, v in self._index.items() if v[0] not in gone}
+                for name, segment in self._segments.items():  # rows that duplicated a removed one
+                    self._add(name, segment)
+            self._damaged = {k: v for k, v in self._damaged.items() if k in names}
+            try:
+                for name in sorted(names - self._segments.keys() - self._damaged.keys()):
+                    self._open(name)
+            except FileNotFoundError:
+                continue
+            return
+
+    def _segment_names(self) -> set[str]:
+        try:
+            return {entry.name for entry in os.scandir(self.folder) if entry.name.startswith("seg-")}
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise FeatureStoreError(
+                f"cannot read features from {self.folder}: {error.strerror}. Choose another folder: "
+                "export PLAIT_CACHE=/path/to/folder"
+            ) from error
+
+    def _open(self, name: str) -> None:
+        path = self.folder / name
+        try:
+            segment = open_segment(path)
+            first = next(iter(self._segments.values()), segment)
+            if (segment.vector_dim, segment.token_dim) != (first.vector_dim, first.token_dim):
+                raise DamagedSegmentError("its widths differ from the other segments'")
+        except DamagedSegmentError as error:
+            self._damaged[name] = str(error)
+            if path not in _warned:
+                _warned.add(path)
+                logger.warning("skipped damaged feature segment %s: %s; its items are encoded again", path, error)
+            return
+        self._segments[name] = segment
+        self._add(name, segment)
+
+    def _add(self, name: str, segment: Segment) -> None:
+        for row, key in enumerate(segment.key_list()):
+            self._index.setdefault(key, (name, row))
+
+    def missing(self, keys: Sequence[str | None]) -> list[int]:
+        """Positions of keys that are not stored; of equal keys only the first, `None` never."""
+        self.refresh()
+        seen: set[bytes] = set()
+        positions = []
+        for position, key in enumerate(keys):
+            if key is None:
+                continue
+            raw = key_bytes(key)
+            if raw not in self._index and raw not in seen:
+                seen.add(raw)
+                positions.append(position)
+        return positions
+
+    def prepare(self) -> None:
+        """Make the folder and its `space.json`, so that a folder that cannot be written fails early.
+
+        Raises:
+            FeatureStoreError: the folder cannot be written.
+        """
+        partial = self.folder / f"{new_tmp_name()}.json"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                partial.write_text(json.dumps(self.description, indent=1, sort_keys=True), encoding="utf-8")
+                os.replace(partial, self.folder / "space.json")
+            finally:
+                partial.unlink(missing_ok=True)
+        except OSError as error:
+            raise write_error(self.folder, error) from error
+
+    def put(self, keys: Sequence[str], vectors: np.ndarray, tokens: Sequence[np.ndarray] | None = None) -> int:
+        """Store encoded items as one segment; returns how many were new.
+
+        Args:
+            keys: sha256 hex of each item's content.
+            vectors: [N, D], finite.
+            tokens: an array [T, Dt] for each item (T may differ, may be 0), stored as float16; or None.
+
+        Raises:
+            ValueError: lengths or widths disagree, or a value is not finite (in float16 for tokens).
+            FeatureStoreError: the folder cannot be written; nothing is left behind.
+        """
+        raw = [key_bytes(key) for key in keys]
+        vectors = np.asarray(vectors, dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(raw) or (tokens is not None and len(tokens) != len(raw)):
+            raise ValueError(
+                f"{len(raw)} keys came with vectors of shape {vectors.shape}"
+                + ("" if tokens is None else f" and {len(tokens)} token arrays")
+                + "; give one row of [N, D] (and one token array) for each key"
+            )
+        token_dim = None
+        if tokens is not None and raw:
+            with np.errstate(over="ignore"):  # an overflow is found as not finite just below
+                tokens = [np.asarray(item).astype(np.float16, copy=False) for item in tokens]
+            if any(item.ndim != 2 for item in tokens) or len({item.shape[1] for item in tokens}) != 1:
+                raise ValueError("token arrays must all be [T, Dt] with one Dt")
+            token_dim = int(tokens[0].shape[1])
+        if not np.isfinite(vectors).all() or any(not np.isfinite(item).all() for item in tokens or ()):
+            raise ValueError("features hold NaN, infinity or tokens beyond float16 (65504); leave them out")
+        self.refresh()
+        first = next(iter(self._segments.values()), None)
+        if first is not None and raw and (first.vector_dim, first.token_dim) != (vectors.shape[1], token_dim):
+            raise ValueError(
+                f"this space has vectors of width {first.vector_dim} and tokens of width {first.token_dim}, "
+                f"given {vectors.shape[1]} and {token_dim}; another encoder needs another fingerprint"
+            )
+        new = {key: row for row, key in reversed(list(enumerate(raw))) if key not in self._index}
+        if not new:
+            return 0
+        rows = sorted(new.values())
+        chosen = None if tokens is None else [tokens[row] for row in rows]
+        path = self._write([raw[row] for row in rows], vectors[rows], chosen)
+        with contextlib.suppress(FileNotFoundError):  # removed again by another process: simply missing
+            self._open(path.name)
+        return len(rows)
+
+    def _write(self, keys: list[bytes], vectors: np.ndarray, tokens: list[np.ndarray] | None) -> Path:
+        for attempt in range(3):
+            self.prepare()
+            try:
+                return write_segment(self.folder, keys, vectors, tokens)
+            except FileNotFoundError as error:  # gc removed the space meanwhile: make it again
+                if attempt == 2:
+                    raise write_error(self.folder, error) from error
+            except OSError as error:
+                raise write_error(self.folder, error) from error
+        raise AssertionError("unreachable")
+
+    def gather(self, keys: Sequence[str | None], *, allow_missing: bool = False) -> FeatureSet:
+        """The features of these keys, in this order; `None` is absent.
+
+        Args:
+            keys: sha256 hex of each item's content, or None.
+            allow_missing: a key that is not stored becomes absent instead of an error.
+
+        Raises:
+            ValueError: keys are not stored.
+        """
+        raw = [None if key is None else key_bytes(key) for key in keys]
+        if not self._segments or any(key is not None and key not in self._index for key in raw):
+            self.refresh()  # else keep what is mapped: it stays readable even if gc removes the files
+        absent = [position for position, key in enumerate(raw) if key is not None and key not in self._index]
+        if absent and not allow_missing:
+            raise ValueError(
+                f"{len(absent)} of {len(raw)} keys are not in the feature store (first: {keys[absent[0]]} at "
+                f"position {absent[0]}); encode them with encode_items, or pass allow_missing=True"
+            )
+        numbers = {name: number for number, name in enumerate(self._segments)}
+        where = np.full((len(raw), 2), -1, dtype=np.int64)
+        for position, key in enumerate(raw):
+            found = None if key is None else self._index.get(key)
+            if found is not None:
+                where[position] = numbers[found[0]], found[1]
+        self.touch()
+        return FeatureSet(list(self._segments.values()), where, ram_limit=self.ram_limit)
+
+    def touch(self) -> None:
+        """Note that the space was used now; gc removes the least recently used first."""
+        with contextlib.suppress(OSError):  # a read-only store is still good to read
+            (self.folder / "last-used").touch() if self.folder.exists() else None

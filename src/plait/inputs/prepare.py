@@ -1,0 +1,386 @@
+"""From a table to what a model takes: read the cells, encode what is frozen, report what cannot be read.
+
+``Inputs`` holds the processors and frozen encoders of a model; the same object prepares training tables and
+tables to predict, so both go through identical steps.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from plait.data.items import Items, Rows, read_rows
+from plait.data.media import CellError
+from plait.data.schema import Modality
+from plait.data.table import Table
+from plait.data.vectors import usual_width
+from plait.encoders.base import Encoder
+from plait.encoders.load import load_encoder
+from plait.encoders.tabular import TabularEncoder
+from plait.encoders.tuning import set_tuning
+from plait.encoders.vector import VectorEncoder
+from plait.inputs.dataset import LiveSetSource, SetSource, Source, TensorSource
+from plait.inputs.feature_store import FeatureStore, encode_items
+from plait.inputs.modality_kinds import MODALITY_KINDS, Load, loader
+from plait.processors import (
+    HashedTextProcessor,
+    Processor,
+    TabularProcessor,
+    TextProcessor,
+    VectorProcessor,
+    load_processor,
+)
+from plait.registry import unknown_name
+from plait.settings import EncoderSettings
+
+Progress = Callable[[int, int, str], None]
+TABULAR_WIDTH = 64
+
+
+@dataclass
+class Inputs:
+    """Processors and encoders of a model's modalities.
+
+    Attributes:
+        modalities: In model order.
+        processors: One per modality name.
+        frozen: Frozen encoders, which run outside the model through the feature store.
+        live: Encoders that are trained; the model owns them once it is built.
+        references: What to load for each frozen encoder again: reference, kind, image_size, max_length,
+            fingerprint.
+        with_tokens: Whether features keep their tokens beside the vector.
+        max_pixels: Largest image accepted.
+    """
+
+    modalities: tuple[Modality, ...]
+    processors: dict[str, Processor]
+    frozen: dict[str, Encoder]
+    live: dict[str, Encoder]
+    references: dict[str, dict[str, Any]]
+    with_tokens: bool
+    max_pixels: int
+
+    def save(self, folder: Path) -> None:
+        """Write processors and references as JSON."""
+        for number, modality in enumerate(self.modalities):
+            place = folder / "processors" / f"{number:02d}"
+            place.mkdir(parents=True, exist_ok=True)
+            self.processors[modality.name].save(place)
+        facts = {
+            "modalities": [
+                {
+                    "name": m.name,
+                    "kind": m.kind,
+                    "columns": list(m.columns),
+                    "frozen": self.references.get(m.name),
+                }
+                for m in self.modalities
+            ],
+            "with_tokens": self.with_tokens,
+            "max_pixels": self.max_pixels,
+        }
+        (folder / "inputs.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Inputs:
+        """Read what ``save`` wrote and load the frozen encoders.
+
+        Raises:
+            ValueError: An encoder's weights are not on this machine, or are not those the model was trained
+                with.
+        """
+        facts = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+        modalities, processors, frozen, references = [], {}, {}, {}
+        loaded: dict[str, Encoder] = {}
+        for number, entry in enumerate(facts["modalities"]):
+            name = entry["name"]
+            modalities.append(Modality(name, entry["kind"], tuple(entry["columns"])))
+            processors[name] = load_processor(folder / "processors" / f"{number:02d}")
+            reference = entry["frozen"]
+            if reference is None:
+                continue
+            key = json.dumps(reference, sort_keys=True)
+            if key not in loaded:
+                encoder, _ = load_encoder(
+                    reference["reference"],
+                    reference["kind"],
+                    reference["image_size"],
+                    reference["max_length"],
+                    reference.get("audio_seconds", 30.0),
+                )
+                if encoder.fingerprint != reference["fingerprint"]:
+                    raise ValueError(
+                        f"the encoder {reference['reference']!r} on this machine has other weights than the "
+                        f"one this model was trained with (fingerprint {encoder.fingerprint[:12]}, expected "
+                        f"{reference['fingerprint'][:12]}); fetch the original weights or train again"
+                    )
+                loaded[key] = encoder
+            frozen[name], references[name] = loaded[key], reference
+        return cls(tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"])
+
+
+def load_inputs(
+    modalities: tuple[Modality, ...],
+    settings: EncoderSettings,
+    *,
+    with_tokens: bool,
+    max_pixels: int,
+    table: Table | None = None,
+) -> Inputs:
+    """Load the encoders that the settings name.
+
+    Those of vectors, as wide as the table's, come unfitted (see ``fit_vectors``), the tabular one later
+    (``fit_tabular``).
+
+    Raises:
+        ValueError: ``encoders.columns`` names a column that no encoder reads, or a reference is wrong.
+    """
+    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels)
+    shared: dict[tuple[str, str], tuple[Encoder, Processor]] = {}
+    _check_columns(settings.columns, modalities)
+    for modality in modalities:
+        encodes = MODALITY_KINDS.get(modality.kind).encoder
+        if modality.kind == "vector" and table is not None:
+            width = usual_width(table.column(modality.columns[0]), table.root)
+            inputs.processors[modality.name] = VectorProcessor(width)
+            inputs.live[modality.name] = VectorEncoder(width)
+        if encodes is None:
+            continue
+        reference: str = settings.columns.get(modality.columns[0], getattr(settings, encodes))
+        key = (encodes, reference)
+        trained = settings.tuning != "frozen" or reference.startswith("scratch:")
+        if key not in shared or (trained and not settings.shared):
+            encoder, processor = load_encoder(
+                reference, encodes, settings.image_size, settings.max_length, settings.audio_seconds,
+                settings.spec_augment,
+            )  # fmt: skip
+            if hasattr(processor, "max_pixels"):
+                processor.max_pixels = max_pixels
+            if modality.kind == "text":
+                _set_cleaning(processor, settings.text_cleaning or "none", reference)
+            if trained and not reference.startswith("scratch:"):
+                options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
+                set_tuning(encoder, settings.tuning, **options)
+            shared[key] = (encoder, processor)
+        encoder, processor = shared[key]
+        inputs.processors[modality.name] = processor
+        if trained:
+            inputs.live[modality.name] = encoder
+        else:
+            inputs.frozen[modality.name] = encoder
+            inputs.references[modality.name] = {
+                "reference": reference,
+                "kind": encodes,
+                "image_size": settings.image_size,
+                "max_length": settings.max_length,
+                "audio_seconds": settings.audio_seconds,
+                "fingerprint": encoder.fingerprint,
+            }
+    return inputs
+
+
+def _check_columns(columns: dict[str, Any], modalities: tuple[Modality, ...]) -> None:
+    """Refuse encoders for columns that no encoder reads, and references that are no text."""
+    readable = [m.columns[0] for m in modalities if MODALITY_KINDS.get(m.kind).encoder is not None]
+    for column, reference in columns.items():
+        if column not in readable:
+            raise ValueError(unknown_name("column with an encoder in encoders.columns", column, readable))
+        if not isinstance(reference, str):
+            raise ValueError(f"encoders.columns: {column} must be the reference of an encoder, got {reference!r}")
+
+
+def _set_cleaning(processor: Processor, cleaning: str, reference: str) -> None:
+    if isinstance(processor, TextProcessor | HashedTextProcessor):
+        processor.cleaning = cleaning
+    elif cleaning != "none":
+        raise ValueError(
+            f"the text encoder {reference!r} takes no text cleaning; type --set encoders.text_cleaning=none, or clean "
+            "the texts first"
+        )
+
+
+def fit_vectors(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray) -> None:
+    """Learn mean and spread of each vector modality from its training rows only.
+
+    Args:
+        inputs: Completed in place.
+        prepared: All rows.
+        train_rows: Positions of the training rows.
+    """
+    for modality in inputs.modalities:
+        if modality.kind == "vector":
+            items = prepared.rows.items[modality.name]
+            encoder = inputs.live[modality.name]
+            assert isinstance(encoder, VectorEncoder)
+            encoder.fit([items.cells[i] for i in items.index_N[train_rows] if i >= 0])
+
+
+def fit_tabular(
+    inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = TABULAR_WIDTH
+) -> None:
+    """Fit the tabular processor on the training rows only, and make its encoder.
+
+    Args:
+        inputs: Completed in place.
+        table: The whole table.
+        train_rows: Positions of the training rows.
+        columns: Kind ("numeric" or "categorical") of each tabular column.
+        width: Width of the tabular encoder.
+    """
+    for modality in inputs.modalities:
+        if modality.kind != "tabular":
+            continue
+        train = table.take(train_rows)
+        values = {c: train.column(c) for c in modality.columns}
+        processor = TabularProcessor.fit(
+            values,
+            numeric=[c for c in modality.columns if columns[c] == "numeric"],
+            categorical=[c for c in modality.columns if columns[c] == "categorical"],
+        )
+        inputs.processors[modality.name] = processor
+        inputs.live[modality.name] = TabularEncoder(len(processor.numeric), processor.cardinalities, width)
+
+
+@dataclass
+class Prepared:
+    """A table made ready: rows with their items and reports, and per modality where tensors come from."""
+
+    rows: Rows
+    sources: dict[str, Source] = field(default_factory=dict)
+
+
+def prepare(
+    table: Table,
+    inputs: Inputs,
+    *,
+    store: FeatureStore | None = None,
+    progress: Progress | None = None,
+    batch_size: int = 32,
+) -> Prepared:
+    """Read and encode every cell of text, media and vectors; one that fails is reported and is missing.
+
+    The tabular modality is added by ``add_tabular``, once its processor is fitted.
+    """
+    rows = read_rows(table, inputs.modalities)
+    prepared = Prepared(rows)
+    for modality in inputs.modalities:
+        name = modality.name
+        items = rows.items[name]
+        kind = MODALITY_KINDS.get(modality.kind)
+        if modality.kind == "tabular":
+            continue
+        if kind.require is not None and items.keys:
+            kind.require()
+        single = items if items.parts is None else items.parts
+        load = loader(single, table.root)
+        if name in inputs.frozen:
+            source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
+        else:
+            source = kind.live(inputs.processors[name], load)
+            failures = _faults(single, inputs, load, progress)
+        if items.parts is not None:
+            source = (
+                SetSource(source, items.cells, has_tokens=inputs.with_tokens)
+                if name in inputs.frozen
+                else (LiveSetSource(source, items.cells))
+            )
+            failures = {
+                number: failures[part] for number, members in enumerate(items.cells) for part in members
+                if part in failures
+            }  # fmt: skip
+        prepared.sources[name] = source
+        for position, reason in items.drop(failures):
+            rows.report(position, modality.columns[0], reason)
+        if kind.count is not None:
+            counts = kind.count(items, inputs.processors[name], load)
+            rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}
+    rows.bad.sort(key=lambda b: (b.row, b.column or ""))
+    return prepared
+
+
+def _encoded(
+    inputs: Inputs, modality: Modality, items: Items, load: Load, store: FeatureStore | None, batch_size: int,
+    progress: Progress | None,
+) -> tuple[Source, dict[int, str]]:  # fmt: skip
+    """Features of a frozen encoder, and the reasons of items that have none."""
+    if not items.keys:
+        return _EmptyFeatures(inputs, modality), {}
+    return encode_items(
+        store or FeatureStore(),
+        inputs.frozen[modality.name],
+        inputs.processors[modality.name],
+        items.keys,
+        load,
+        batch_size=batch_size,
+        with_tokens=inputs.with_tokens and modality.kind != "image_set",
+        device="cuda" if torch.cuda.is_available() else None,
+        progress=progress,
+        on_error="collect",
+    )
+
+
+def add_tabular(prepared: Prepared, inputs: Inputs) -> None:
+    """Process numbers and categories with the fitted processor."""
+    for modality in inputs.modalities:
+        if modality.kind == "tabular":
+            items = prepared.rows.items[modality.name]
+            columns = {c: [cell.get(c) for cell in items.cells] for c in modality.columns}
+            processor = inputs.processors[modality.name]
+            assert isinstance(processor, TabularProcessor)
+            counters = {
+                "numbers unreadable": processor.num_invalid,
+                "categories unknown": processor.num_unknown,
+                "numbers clipped": processor.num_clipped,
+            }
+            for counter in counters.values():
+                counter.clear()
+            prepared.sources[modality.name] = TensorSource(processor.process(columns))
+            for what, counter in counters.items():
+                if sum(counter.values()):
+                    prepared.rows.notes[f"{modality.name}: {what}"] = sum(counter.values())
+    prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
+
+
+def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None) -> dict[int, str]:
+    """Decode every item of a trained encoder once, so that a broken one is known before training starts."""
+    kind = MODALITY_KINDS.get(items.modality.kind)
+    processor = inputs.processors[items.modality.name]
+    failures = {}
+    if isinstance(processor, VectorProcessor):
+        return {
+            i: f"the vector has {v.shape[-1]} numbers; expected {processor.width}"
+            for i, v in enumerate(items.cells) if v.shape[-1] != processor.width
+        }  # fmt: skip
+    if kind.examine is None:
+        return {}
+    for i in range(len(items.keys)):
+        try:
+            kind.examine(load(i), processor, inputs.max_pixels)
+        except CellError as error:
+            failures[i] = str(error)
+        if progress is not None:
+            progress(i + 1, len(items.keys), f"checking {kind.plural}")
+    return failures
+
+
+class _EmptyFeatures:
+    """Features of a modality of which no row has an item: zeros, which the model masks."""
+
+    def __init__(self, inputs: Inputs, modality: Modality) -> None:
+        encoder = inputs.frozen[modality.name]
+        self.vector_dim = encoder.vector_dim
+        self.token_dim = encoder.token_dim if inputs.with_tokens else None
+
+    def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
+        """Zeros, and one masked token where the model expects tokens."""
+        taken = {"vector_BD": torch.zeros(len(index_B), self.vector_dim)}
+        if self.token_dim is not None:
+            taken["tokens_BTD"] = torch.zeros(len(index_B), 1, self.token_dim)
+            taken["mask_BT"] = torch.zeros(len(index_B), 1, dtype=torch.bool)
+        return taken

@@ -1,0 +1,28 @@
+"""Training aids: options that change how a model learns, for any fusion; one file per idea."""
+
+from __future__ import annotations
+
+from plait.objectives.adapters import Adapter
+from plait.objectives.alignment import Alignment
+from plait.objectives.auxiliary import AuxiliaryHeads
+from plait.objectives.auxiliary_objectives import AuxiliaryObjectives
+from plait.objectives.base import OBJECTIVES, ObjectiveInfo, check_objectives, chosen_objectives
+from plait.objectives.blending import GradientBlending, blending_weights
+from plait.objectives.modulation import GradientModulation
+from plait.objectives.orthogonality import orthogonality, overlap
+
+__all__ = [
+    "OBJECTIVES",
+    "Adapter",
+    "ObjectiveInfo",
+    "Alignment",
+    "AuxiliaryHeads",
+    "GradientBlending",
+    "GradientModulation",
+    "AuxiliaryObjectives",
+    "blending_weights",
+    "check_objectives",
+    "chosen_objectives",
+    "orthogonality",
+    "overlap",
+]

@@ -1,0 +1,98 @@
+"""What a training aid says about itself, which aids a run has chosen, and what each of them needs.
+
+A training aid changes how a model learns, not what it computes once trained, and works with any fusion. The name of
+an aid is the name of its setting under ``train``; a choice is a mapping from name to strength, without those that
+are off.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plait.registry import Registry
+from plait.settings import TrainSettings
+
+
+@dataclass(frozen=True)
+class ObjectiveInfo:
+    """What an aid says about itself, for reports, errors and documentation.
+
+    Attributes:
+        name: Its setting under ``train``.
+        paper: Authors and year.
+        equation: What it does, in one line.
+        only_classes: Whether it needs a task with classes (one right class a row).
+        needs_validation: Whether it needs validation rows.
+    """
+
+    name: str
+    paper: str
+    equation: str
+    only_classes: bool = False
+    needs_validation: bool = False
+
+
+OBJECTIVES: Registry[ObjectiveInfo] = Registry("training aid")
+
+
+def chosen_objectives(train: TrainSettings, *, pair_head: bool) -> dict[str, float]:
+    """Aids that are on, by name, with their strength (1 for a switch).
+
+    Args:
+        train: Resolved settings.
+        pair_head: Whether the pair head judges; ``alignment`` is then a term of that head and no aid.
+    """
+    chosen: dict[str, float] = {}
+    for name in OBJECTIVES:
+        strength = getattr(train, name)
+        if strength is not None and strength > 0 and not (pair_head and name == "alignment"):
+            chosen[name] = float(strength)
+    if "ogm" in chosen and train.ogm_noise:
+        chosen["ogm_noise"] = 1.0
+    return chosen
+
+
+def check_objectives(
+    chosen: dict[str, float],
+    *,
+    task: str,
+    output_kind: str,
+    num_modalities: int,
+    num_validation: int | None = None,
+) -> None:
+    """Refuse aids that cannot work here.
+
+    Args:
+        chosen: What :func:`chosen_objectives` gave.
+        task: Name of the task, for the message.
+        output_kind: "classes", "labels" or "number".
+        num_modalities: How many modalities the model has.
+        num_validation: Validation rows, or None where that is not known.
+
+    Raises:
+        ValueError: One modality only, a task without classes, or no validation rows, for an aid that needs them; or
+            two aids that contradict each other.
+    """
+    if {"auxiliary", "gradient_blending"} <= chosen.keys():
+        raise ValueError(
+            "train.gradient_blending sets the weights of the losses to which train.auxiliary gives a fixed one; "
+            "type --set train.auxiliary=0 or --set train.gradient_blending=false"
+        )
+    for name in chosen:
+        if name == "ogm_noise":
+            continue
+        info = OBJECTIVES.get(name)
+        if output_kind == "text":
+            raise ValueError(f"train.{name} works on labels and numbers, not on text; --set train.{name}=0")
+        off = f"leave it out (--set train.{name}={'false' if name == 'gradient_blending' else '0'})"
+        if num_modalities < 2:
+            raise ValueError(f"train.{name} works between modalities and needs two, got {num_modalities}; {off}")
+        if info.only_classes and output_kind != "classes":
+            raise ValueError(
+                f"train.{name} needs one right class a row (classification or matching), got task {task!r}; {off}"
+            )
+        if info.needs_validation and num_validation == 0:
+            raise ValueError(
+                f"train.{name} compares training and validation losses and there are no validation rows; mark some "
+                f"'val' in a column and name it (--split COLUMN), or {off}"
+            )

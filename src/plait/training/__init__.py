@@ -1,0 +1,28 @@
+"""Fitting: plans, fresh models, calibration, what chooses the epoch, and training step by step.
+
+Training itself is ``plait.training.fit``, imported by who trains: its trainer takes seconds to import, and a search
+or a prediction needs none.
+"""
+
+from __future__ import annotations
+
+from plait.training.build import build_model, check_build, needs_tokens
+from plait.training.calibration import calibrate, calibration_notes
+from plait.training.embeddings import check_pairs, distinct_items
+from plait.training.plan import Plan, natural_target
+from plait.training.scores import EPOCH_SCORES
+from plait.training.text_scores import text_score
+
+__all__ = [
+    "EPOCH_SCORES",
+    "Plan",
+    "build_model",
+    "calibrate",
+    "calibration_notes",
+    "check_build",
+    "check_pairs",
+    "distinct_items",
+    "natural_target",
+    "needs_tokens",
+    "text_score",
+]

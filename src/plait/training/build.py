@@ -1,0 +1,155 @@
+"""From settings and a plan to a fresh model, and the check that it can be built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from plait.data.schema import Modality
+from plait.encoders.base import Encoder
+from plait.fusion import FUSIONS
+from plait.heads import GenerateHead
+from plait.inputs.prepare import TABULAR_WIDTH, Inputs
+from plait.model import PlaitConfig, PlaitModel
+from plait.objectives import chosen_objectives
+from plait.registry import unknown_name
+from plait.settings import RunSettings
+from plait.tasks import LabelState, Task
+from plait.training.plan import Plan
+
+
+def build_model(plan: Plan, names: list[str]) -> PlaitModel:
+    """A fresh model on the named modalities, with trained encoders at their starting weights."""
+    inputs = plan.inputs
+    config = _config(plan.settings, plan.task, inputs, names, plan.labels)
+    config.class_weights = _class_weights(plan) if plan.settings.task.class_weights else None
+    model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    if isinstance(model.head, GenerateHead):
+        model.head.start_from_pretrained()
+    model.fusion.start_from(plan.target[plan.train], config.class_weights)
+    return model
+
+
+def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[Any]) -> None:
+    """Build fusion, head and aids once and throw them away, so that what cannot be built is told before encoding.
+
+    Args:
+        settings: Resolved settings.
+        task: The task.
+        inputs: Loaded encoders; that of numbers and categories may be missing yet.
+        values: Plain targets of the rows meant for training; they tell how many outputs there are.
+
+    Raises:
+        ValueError: The fusion or the head does not suit the task, or an option is wrong.
+    """
+    if not values or (task.output_kind == "text" and settings.language.model != "scratch"):
+        return  # no values: told later, with the reason; a pretrained language model is too large to build twice
+    labels = task.labels_of(values, settings)
+    config = _config(settings, task, inputs, [m.name for m in inputs.modalities], labels)
+    for modality in config.modalities:
+        modality["encoder"] = None  # stands already, and costs time to build
+        modality.pop("shares", None)
+    with torch.random.fork_rng(devices=[]):  # the run draws the same numbers as without the check
+        PlaitModel(config)
+
+
+def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str], labels: LabelState) -> PlaitConfig:
+    """The model's config, class weights apart."""
+    alone = len(names) == 1
+    fusion_name = settings.fusion.name
+    assert fusion_name is not None
+    options = dict(settings.fusion.options)
+    if alone and "raw" in options:
+        options["raw"] = False
+    writes = labels.language is not None
+    head = "generate" if writes else settings.task.head if not alone else "label"
+    dropout = settings.fusion.dropout if head in ("pair", "generate") else 0.0
+    own = {"language": labels.language} if writes else head_options(settings) if head == "towers" else {}
+    lonely = alone and len(inputs.modalities) > 1  # a baseline: what works between modalities has nothing to do there
+    return PlaitConfig(
+        modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs),
+        fusion={
+            "name": fusion_name,
+            "width": settings.fusion.width,
+            "dropout": settings.fusion.dropout,
+            "options": options,
+            "absence": settings.fusion.absence,
+        },
+        head={"name": head, "dropout": dropout, "options": own},
+        task=task.record,
+        num_outputs=labels.num_outputs,
+        modality_dropout=_dropout_rates(settings, [m.name for m in inputs.modalities], names),
+        modality_dropout_pattern=settings.train.modality_dropout_pattern or "independent",
+        alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
+        aids={} if lonely else chosen_objectives(settings.train, pair_head=head == "pair"),
+    )
+
+
+def _modalities(modalities: list[Modality], inputs: Inputs) -> list[dict[str, Any]]:
+    """The modalities as the model's config lists them; an encoder that several share stands with the first."""
+    owners: dict[int, str] = {}
+    listed = []
+    for modality in modalities:
+        facts = _modality(modality, inputs)
+        if modality.name in inputs.live:
+            owner = owners.setdefault(id(inputs.live[modality.name]), modality.name)
+            if owner != modality.name:
+                facts |= {"encoder": None, "shares": owner}
+        listed.append(facts)
+    return listed
+
+
+def head_options(settings: RunSettings) -> dict[str, Any]:
+    """Options of the towers head; None and what the head does by itself are left out."""
+    chosen = {
+        "loss": settings.task.loss, "temperature": settings.task.temperature, "margin": settings.task.margin,
+        "positives": settings.task.positives, "hubs": settings.task.hubs,
+    }  # fmt: skip
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _dropout_rates(settings: RunSettings, everything: list[str], names: list[str]) -> float | dict[str, float]:
+    """Modality dropout of a model on ``names``, checked against all modalities of the run."""
+    rates = settings.train.modality_dropout
+    if not isinstance(rates, dict):
+        return rates or 0.0
+    for name in rates:
+        if name not in everything:
+            raise ValueError(unknown_name("modality in train.modality_dropout", name, everything))
+    return {name: float(rates[name]) for name in names if name in rates}
+
+
+def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
+    live = modality.name in inputs.live
+    facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
+    if not live and modality.name not in inputs.frozen:  # numbers and categories, before training rows are known
+        return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
+    encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
+    has_tokens = live or inputs.with_tokens
+    token_dim = encoder.vector_dim if modality.kind == "image_set" else encoder.token_dim  # a token is a whole image
+    return {
+        **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
+        "encoder": encoder.config() if live else None,
+    }  # fmt: skip
+
+
+def needs_tokens(settings: RunSettings) -> bool:
+    """Whether the fusion reads tokens."""
+    assert settings.fusion.name is not None
+    return FUSIONS.get(settings.fusion.name).info.needs_tokens
+
+
+def _class_weights(plan: Plan) -> list[float]:
+    """Inverse class frequency, mean 1; for label sets, negatives over positives."""
+    target = plan.target[plan.train]
+    if plan.task.name == "multilabel":
+        positives = target.sum(0).clip(min=1)
+        return [float(w) for w in (len(target) - positives) / positives]
+    if not plan.labels.classes:
+        what = "a numeric target" if plan.task.needs_target else f"task {plan.task.name}"
+        raise ValueError(f"class weights need classes; leave --set task.class_weights out for {what}")
+    counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
+    weights = len(target) / (len(counts) * counts)
+    return [float(w) for w in weights]

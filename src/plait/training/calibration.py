@@ -1,0 +1,61 @@
+"""What fusion and head fit on validation rows instead of by gradient on training rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import torch
+
+from plait.fusion import Calibrated, SeenBatch
+from plait.inputs.dataset import RowBatches
+from plait.model import PlaitModel
+from plait.tasks import LabelState
+
+ROWS_AT_ONCE = 1024
+
+
+def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:
+    """Let fusion and head fit on validation rows what must not be fitted by gradient on training rows."""
+    was_training = model.training
+    model.train(False)
+    with torch.no_grad():
+        for part in (model.fusion, model.head):
+            if isinstance(part, Calibrated):
+                seen = part is model.fusion
+                part.calibrate_from(ModelRows(model, train, as_fused=seen), ModelRows(model, val, as_fused=seen))
+    model.train(was_training)
+
+
+def calibration_notes(model: PlaitModel, labels: LabelState) -> list[str]:
+    """What fusion and head could not fit on validation rows, for the report; none where all was fitted."""
+    names = list(labels.classes) or ["number"]
+    return [n for part in (model.fusion, model.head) if isinstance(part, Calibrated) for n in part.notes(names)]
+
+
+class ModelRows:
+    """Rows as a model sees them, for ``calibrate_from``.
+
+    Args:
+        model: The model, in evaluation mode.
+        rows: Rows with targets.
+        as_fused: Presence as the fusion sees it, where a learned absence stands for what is missing; else the true one.
+    """
+
+    def __init__(self, model: PlaitModel, rows: RowBatches, *, as_fused: bool = False) -> None:
+        assert rows.target is not None
+        self.as_fused = as_fused
+        self.model, self.rows, self.target = model, rows, rows.target.numpy()
+
+    def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
+        """All rows in order, or those at the positions ``chosen``, many at once."""
+        device = next(self.model.parameters()).device
+        positions = list(range(len(self.rows))) if chosen is None else chosen.tolist()
+        for start in range(0, len(positions), ROWS_AT_ONCE):
+            batch = self.rows.__getitems__(positions[start : start + ROWS_AT_ONCE])
+            inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
+            present = batch["present"].to(device)
+            encoded = self.model.encode(inputs, present)
+            shown = self.model.seen(present) if self.as_fused else present
+            yield SeenBatch(encoded, shown, partial(self.model.fuse, encoded, present), batch["keys"])

@@ -1,0 +1,114 @@
+"""Fitting: from a plan to trained models, step by step and resumable.
+
+The fused model comes first, then one baseline per modality: the same recipe with that modality alone,
+trained on the same rows, so that a report can say what fusing was worth.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from plait.inference.forward import head_losses
+from plait.inputs.dataset import RowBatches, Source
+from plait.model import PlaitModel
+from plait.training.build import build_model
+from plait.training.calibration import calibrate
+from plait.training.embeddings import mine_before_epochs
+from plait.training.history import History
+from plait.training.plan import Plan
+from plait.training.scores import EPOCH_SCORES
+from plait.training.trainer import train_model
+
+Progress = Callable[[int, int, str], None]
+MEASURED_AT_MOST = 8192  # training rows whose loss gradient blending measures after each epoch
+
+
+def fit_model(
+    plan: Plan,
+    names: list[str],
+    folder: Path,
+    *,
+    resume: bool = False,
+    checkpoints: bool = True,
+    logs: Path | None = None,
+    progress: Progress | None = None,
+) -> tuple[PlaitModel, History]:
+    """Train a model on the named modalities of the plan (all of them, or one for a baseline)."""
+    everything = [m.name for m in plan.inputs.modalities]
+    columns = [everything.index(n) for n in names]
+    torch.manual_seed(plan.settings.train.seed)
+    model = build_model(plan, names)
+    sources = {n: plan.prepared.sources[n] for n in names}
+    index_NM = plan.prepared.rows.index_NM[:, columns]
+    rows = RowBatches(
+        sources,
+        index_NM[plan.train],
+        plan.target[plan.train],
+        plan.group_N[plan.train],
+        fresh_pairs=plan.fresh_pairs and len(names) > 1,
+        seed=plan.settings.train.seed,
+    )
+    if plan.settings.train.hard_negatives:
+        rows.before_epoch = mine_before_epochs(model, rows, plan.settings.train.hard_negatives)
+    val = RowBatches(sources, index_NM[plan.val], plan.target[plan.val], plan.group_N[plan.val])
+    choose = EPOCH_SCORES.get(plan.task.output_kind)
+
+    def score(current: PlaitModel) -> dict[str, float]:
+        rows.hard_NK = None  # rows as they are, not as batches are composed; mined anew before the next epoch
+        calibrate(current, rows, val)
+        return choose(plan, current, val)
+
+    history = train_model(
+        model,
+        rows,
+        plan.settings.train,
+        folder,
+        score=score if len(plan.val) else None,
+        watch=blending_watch(plan, model, sources, index_NM),
+        higher_is_better=plan.task.higher_is_better,
+        resume=resume,
+        checkpoints=checkpoints,
+        logs=logs,
+        progress=progress,
+        what="training" if len(names) == len(everything) else f"training {names[0]} alone",
+    )
+    return model, history
+
+
+def blending_watch(
+    plan: Plan, model: PlaitModel, sources: dict[str, Source], index_NM: np.ndarray
+) -> Callable[[PlaitModel], dict[str, float]] | None:
+    """What gradient blending looks at after each epoch, or None where it is off."""
+    if model.aids is None or model.aids.blending is None:
+        return None
+    seen = plan.train[:: math.ceil(len(plan.train) / MEASURED_AT_MOST)]
+    sets = [RowBatches(sources, index_NM[rows], plan.target[rows]) for rows in (seen, plan.val)]
+    names = [*model.config.modality_names, "joint"]
+
+    def watch(current: PlaitModel) -> dict[str, float]:
+        blending = cast(Any, current.aids).blending
+        blending.observe(*(head_losses(current, rows) for rows in sets))
+        return {f"blending_{n}": float(w) for n, w in zip(names, blending.weights_K.tolist(), strict=True)}
+
+    return watch
+
+
+def fit_unimodal_baselines(
+    plan: Plan, folder: Path, *, resume: bool = False, progress: Progress | None = None
+) -> dict[str, PlaitModel]:
+    """One model per modality alone, trained like the fused one; none with one modality, or where a task needs two."""
+    names = [m.name for m in plan.inputs.modalities]
+    if len(names) < 2 or not plan.settings.train.baselines or not plan.task.has_baselines:
+        return {}
+    if plan.task.output_kind == "text" and plan.settings.language.model != "scratch":
+        return {}  # each would hold the pretrained language model once more
+    return {
+        name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
+        for i, name in enumerate(names)
+    }

@@ -1,0 +1,47 @@
+"""What is trained on what: the plan of a run, and its targets in their own unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plait.inputs.prepare import Inputs, Prepared
+from plait.settings import RunSettings
+from plait.tasks import LabelState, Task
+
+
+@dataclass
+class Plan:
+    """What is trained on what.
+
+    Attributes:
+        settings: Resolved settings.
+        task: The task.
+        labels: Label state of the training rows.
+        inputs: Processors and encoders.
+        prepared: All rows.
+        target: Encoded target of every row of the table (rows without one hold a filler).
+        train: Positions of training rows.
+        val: Positions of validation rows; may be empty.
+        group_N: Group number of every row.
+        fresh_pairs: Whether wrong pairs are drawn anew every epoch.
+    """
+
+    settings: RunSettings
+    task: Task
+    labels: LabelState
+    inputs: Inputs
+    prepared: Prepared
+    target: np.ndarray
+    train: np.ndarray
+    val: np.ndarray
+    group_N: np.ndarray  # noqa: N815  shape letters
+    fresh_pairs: bool
+
+
+def natural_target(task: Task, target: np.ndarray, labels: LabelState) -> np.ndarray:
+    """Encoded targets as metrics take them: numbers back in their own unit, classes as they are."""
+    if task.name == "regression":
+        return target.astype(np.float64) * labels.std + labels.mean
+    return target

@@ -1,0 +1,70 @@
+"""Our choice, task by task; what has been measured of it stands in docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from plait.settings import RunSettings
+from plait.training.recipes.base import (
+    APART,
+    MANY_ROWS,
+    NO_OBJECTIVES,
+    NOTHING_HIDDEN,
+    RECIPES,
+    SUBSETS,
+    TASK_CHOICES,
+    Choices,
+    Facts,
+    TaskChoices,
+    small_batch,
+)
+
+SMALL_PHOTO = 160
+
+
+def default(facts: Facts) -> Choices:
+    """What suits most tables, changed by what the task asks (``TASK_CHOICES``)."""
+    side = 96 if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO else 224
+    chosen: Choices = {
+        "encoders": {"image_size": side, "text_cleaning": "none"},
+        "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
+        "task": {"head": "label", "class_weights": False},
+        "train": {
+            "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
+            "schedule": "cosine", "warmup": 0.05, "patience": 8, **NO_OBJECTIVES,
+            **(SUBSETS if len(facts.kinds) > 2 else APART),
+            "batch_size": small_batch(facts.num_train, 256),
+        },
+    }  # fmt: skip
+    if facts.task in TASK_CHOICES:
+        TASK_CHOICES.get(facts.task).choose(chosen, facts)
+    return chosen
+
+
+def _tokens_of_many_rows(chosen: Choices, facts: Facts) -> None:
+    if {"text", "image"} <= set(facts.kinds) and facts.num_train >= MANY_ROWS:
+        chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
+        chosen["train"] |= {**NOTHING_HIDDEN, "epochs": 6, "patience": 2}
+
+
+def _questions(chosen: Choices, facts: Facts) -> None:
+    chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
+    chosen["train"] |= APART
+    _tokens_of_many_rows(chosen, facts)
+
+
+def _pairs(chosen: Choices, facts: Facts) -> None:
+    chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.6}
+    chosen["task"]["head"] = "pair"
+    chosen["train"] |= {
+        "alignment": 5.0, **NOTHING_HIDDEN, "epochs": 20, "patience": 20,
+        "batch_size": small_batch(facts.num_train, 512),
+    }  # fmt: skip
+
+
+def _closed(settings: RunSettings) -> Choices:
+    return {"task": {"answers": "closed"}}
+
+
+RECIPES.add("default", default)
+TASK_CHOICES.add("classification", TaskChoices(_tokens_of_many_rows))
+TASK_CHOICES.add("vqa", TaskChoices(_questions, fix=_closed))
+TASK_CHOICES.add("matching", TaskChoices(_pairs))

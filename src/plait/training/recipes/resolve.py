@@ -1,0 +1,67 @@
+"""Filling every setting that the user leaves open, from the recipe and from what the task asks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from plait.fusion import FUSIONS
+from plait.settings import FusionSettings, RunSettings, TrainSettings
+from plait.training.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
+
+WHOLE_SET_AT_MOST = 8192
+
+
+def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
+    """Fill every open setting from the recipe.
+
+    A fusion named by the user keeps its own default options; the recipe's options, and a head that needs the recipe's
+    fusion, go with that fusion only, and the recipe's weight of alignment with the pair head only.
+
+    Raises:
+        ValueError: A setting of the user does not go with the task.
+    """
+    asked = TASK_CHOICES.get(facts.task) if facts.task in TASK_CHOICES else TaskChoices()
+    chosen = RECIPES.get(settings.recipe)(facts)
+    asked.adapt(settings, chosen)
+    groups: dict[str, Any] = {}
+    for group, values in chosen.items():
+        current = getattr(settings, group)
+        values = dict(values)
+        if group == "fusion":
+            values["options"] = _options(current, values)
+        if group == "task" and values.get("head") == "pair" and not _embeds(settings.fusion.name, chosen):
+            values["head"] = "label"
+        open_values = {k: v for k, v in values.items() if k == "options" or getattr(current, k) is None}
+        groups[group] = replace(current, **open_values)
+    for group, values in asked.fix(settings).items():
+        groups[group] = replace(groups.get(group, getattr(settings, group)), **values)
+    if facts.task != groups["task"].name:
+        groups["task"] = replace(groups["task"], name=facts.task)
+    if settings.train.batch_size == 0:
+        groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
+    groups["train"] = _whole_hiding(settings, groups["train"])
+    if settings.train.alignment is None and groups["task"].head != "pair":
+        groups["train"] = replace(groups["train"], alignment=0.0)
+    return replace(settings, **groups)
+
+
+def _whole_hiding(settings: RunSettings, train: TrainSettings) -> TrainSettings:
+    """Rate and pattern of modality dropout go together: a user's one does not take the recipe's other."""
+    rate, pattern = settings.train.modality_dropout, settings.train.modality_dropout_pattern
+    if rate is not None and pattern is None:
+        return replace(train, modality_dropout_pattern="independent")
+    if rate is None and pattern is not None:
+        return replace(train, **(SUBSETS if pattern == "subset" else APART))
+    return train
+
+
+def _embeds(named: str | None, chosen: Choices) -> bool:
+    name = named or chosen["fusion"]["name"]
+    return name in FUSIONS and FUSIONS.get(name).embeds
+
+
+def _options(current: FusionSettings, recipe: dict[str, Any]) -> dict[str, Any]:
+    if current.name is None or current.name == recipe["name"]:
+        return {**recipe.get("options", {}), **current.options}
+    return dict(current.options)

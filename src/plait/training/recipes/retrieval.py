@@ -1,0 +1,52 @@
+"""What retrieval asks of a recipe: towers, chosen on validation photos (docs/decisions/0010-retrieval.md)."""
+
+from __future__ import annotations
+
+from plait.settings import EncoderSettings, RunSettings
+from plait.training.recipes.base import NOTHING_HIDDEN, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
+from plait.weights import RECORDS
+
+LARGE_SIDE = 288
+
+
+def find_each_other(chosen: Choices, facts: Facts) -> None:
+    """Linear towers, corrected for hubs, on larger pictures."""
+    if chosen["encoders"]["image_size"] == 224:
+        chosen["encoders"]["image_size"] = LARGE_SIDE
+    chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
+    chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
+    chosen["train"] |= {
+        **NOTHING_HIDDEN, "epochs": 12, "patience": 0, "hard_negatives": 0,
+        "batch_size": small_batch(facts.num_train, 512),
+    }  # fmt: skip
+
+
+def image_encoders(encoders: EncoderSettings) -> set[str]:
+    """References that may read images: that of the kind, and those of single columns but for texts and sounds."""
+    other = {name for name in RECORDS if RECORDS.get(name).kind != "image"} | {"scratch:text", "scratch:audio"}
+    return {encoders.image, *(r for r in encoders.columns.values() if r not in other)}
+
+
+def _adapt(settings: RunSettings, chosen: Choices) -> None:
+    if settings.recipe == "classic":
+        raise ValueError("the classic recipe predicts a label; type --recipe default for --task retrieval")
+    if settings.task.select_by is not None:
+        raise ValueError(
+            "retrieval chooses its epoch by the mean hit rate on validation rows; leave task.select_by out"
+        )
+    if settings.judge.by:
+        raise ValueError("retrieval is judged as one whole; leave judge.by out")
+    if settings.fusion.absence != "mask":
+        raise ValueError(
+            "retrieval compares what is there and has nothing to put in place of a missing modality; leave "
+            f"fusion.absence={settings.fusion.absence} out"
+        )
+    if settings.task.head not in (None, "towers"):
+        raise ValueError(f"retrieval is trained with the towers head, not {settings.task.head!r}; leave task.head out")
+    if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
+        chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
+    if settings.task.loss not in (None, "infonce"):  # further right answers belong to that loss
+        chosen["task"].pop("positives", None)
+
+
+TASK_CHOICES.add("retrieval", TaskChoices(find_each_other, _adapt))

@@ -1,0 +1,227 @@
+"""Which rows of a run train, validate and test, which are drawn together, and which rows a model has seen before.
+
+A table with its schema comes in; a split name per row, unit numbers and sentences for the report go out. The dealing
+itself is ``plait.data.split``; here stands what a run makes of it, and how a finished model finds its split again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from plait.data.schema import Schema
+from plait.data.split import carve_validation, find_leakage, read_split, split_rows
+from plait.data.table import Table
+from plait.inputs.prepare import Prepared
+from plait.tasks import Task
+from plait.tasks.closed_vqa import majority
+
+WATCHED = {"image": "pictures", "image_set": "sets of pictures", "audio": "sounds"}  # kind -> its items in words
+CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
+
+
+def read_targets(table: Table, column: str | None, task: Task) -> tuple[list[Any], set[int]]:
+    """Plain target values of all rows, and positions of rows without a readable one; a task may need no target."""
+    if not task.needs_target:
+        return [0.0] * len(table), set()
+    assert column is not None
+    values = [task.parse(cell) for cell in table.column(column)]
+    return values, {i for i, v in enumerate(values) if v is None}
+
+
+def make_split(
+    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int
+) -> tuple[np.ndarray, list[str]]:
+    """Give every row a split; where the table's own lacks a part, set it aside from training."""
+    strata = [values[int(i)] for i in usable] if task.output_kind == "classes" else None
+    if strata and isinstance(strata[0], tuple):
+        strata = [majority(answers) for answers in strata]
+    group_N = column_groups(table, schema)
+    chosen_group = None if group_N is None else group_N[usable].tolist()
+    split = np.full(len(table), "", dtype=object)
+    if schema.split is None:
+        split[usable] = split_rows(len(usable), target=strata, group=chosen_group, seed=seed)
+        return split, ["rows were split at random into train, val and test (80/10/10)"]
+    own = np.asarray(read_split(table.column(schema.split)), dtype=object)
+    split[usable] = own[usable]
+    present = set(split[usable])
+    if "train" not in present:
+        raise ValueError(f"no row of {table.source} is marked train in the split column {schema.split!r}")
+    if present == {"train"}:
+        split[usable] = split_rows(len(usable), target=strata, group=chosen_group, seed=seed)
+        return split, [
+            f"the split column {schema.split!r} marks train rows only; val and test rows were set aside from them "
+            "(80/10/10)"
+        ]
+    notes = []
+    if "test" not in present and "val" in present:
+        split[split == "val"] = "test"
+        notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
+    if "val" not in set(split[usable]):
+        split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
+        notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
+    return split, notes
+
+
+def count_splits(split: np.ndarray, usable: np.ndarray) -> dict[str, int]:
+    """Usable rows of each split."""
+    return {s: int((split[usable] == s).sum()) for s in ("train", "val", "test")}
+
+
+def column_groups(table: Table, schema: Schema) -> np.ndarray | None:
+    """A number per row, equal in a group of the group column; None without one. An empty cell is a group alone."""
+    if schema.group is None or schema.group not in table.column_names:
+        return None
+    place: dict[Any, int] = {}
+    names = [("alone", i) if _is_empty(c) else str(c) for i, c in enumerate(table.column(schema.group))]
+    return np.array([place.setdefault(name, len(place)) for name in names], dtype=np.int64)
+
+
+def evaluation_units(prepared: Prepared, schema: Schema) -> np.ndarray:
+    """A number per row of the table, equal for rows that an interval draws together.
+
+    By the group column; without one, by the picture or sound shown, where several rows show one (of several such
+    columns the first where that happens); else each row is alone. Reports, comparisons and explanations all draw these.
+    """
+    table = prepared.rows.table
+    group_N = column_groups(table, schema)
+    if group_N is not None:
+        return group_N
+    for items in prepared.rows.items.values():
+        if items.modality.kind not in WATCHED:
+            continue
+        shown = items.index_N[items.index_N >= 0]
+        if len(np.unique(shown)) < len(shown):
+            alone = len(items.keys) + np.arange(len(table))
+            return np.where(items.index_N >= 0, items.index_N, alone)
+    return np.arange(len(table), dtype=np.int64)
+
+
+def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> list[str]:
+    """A sentence per column whose content stands on both sides of the split."""
+    content, called = {}, {}
+    for name, items in prepared.rows.items.items():
+        if items.modality.kind in WATCHED:
+            called[name] = WATCHED[items.modality.kind]
+            content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
+    counted: dict[str, int] = {}
+    for leak in find_leakage(split[usable], content):
+        counted[leak.column] = counted.get(leak.column, 0) + 1
+    return [
+        f"LEAKAGE: {count} different {called[name]} of column {name!r} stand in more than one split, so the "
+        f"numbers are too good; group the split by {called[name][:-1]} (--group COLUMN)"
+        for name, count in counted.items()
+    ]
+
+
+def table_fingerprint(table: Table) -> str:
+    """sha256 over column names and cells."""
+    digest = hashlib.sha256()
+    for name in table.column_names:
+        digest.update(name.encode("utf-8", "surrogatepass") + b"\0")
+        for cell in table.column(name):
+            digest.update(repr(cell).encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def split_fingerprint(split: np.ndarray) -> str:
+    """sha256 over the split of every row."""
+    return hashlib.sha256("\0".join(str(s) for s in split).encode()).hexdigest()
+
+
+def choose_rows(
+    table: Table, rows: str | None, *, schema: Schema, task: Task, seed: int, facts: Mapping[str, Any]
+) -> tuple[Table, str, list[str]]:
+    """The rows to judge a finished model on, what to call them, and what must be said about them.
+
+    The training table is known by its fingerprint and gets the split of the training run again, also where that was
+    dealt at random. Any other table is split by the model's split column, if it has one.
+
+    Args:
+        table: The rows.
+        rows: "test", "val", "train" or "all"; None: test if there is one, else val, else all.
+        schema: Columns of the training table.
+        task: The task.
+        seed: Seed of the training run.
+        facts: "rows", "fingerprint" and "split_fingerprint" of the training run; any may be absent.
+
+    Raises:
+        ValueError: There are no such rows, or nothing to tell them by.
+    """
+    notes: list[str] = []
+    column = schema.split if schema.split in table.column_names else None
+    is_training_table = facts.get("rows") == len(table) and facts.get("fingerprint") == table_fingerprint(table)
+    split = None if column is None else np.asarray(read_split(table.column(column)), dtype=object)
+    is_split_known = False
+    if is_training_table:
+        again, how = _training_split(table, schema, task, seed)
+        is_split_known = facts.get("split_fingerprint", split_fingerprint(again)) == split_fingerprint(again)
+        if not is_split_known:
+            notes.append(
+                "SEEN IN TRAINING: this is the table the model was trained on, but this version of Plait cannot deal "
+                "its split again; most of these rows are training rows, and the numbers flatter the model"
+            )
+        elif split is None or ((split != again) & (again != "")).any():
+            notes += ["this is the table the model was trained on; its rows are split as in training", *how]
+            split = again
+    if split is None:
+        if rows not in (None, "all"):
+            raise ValueError(
+                f"{table.source} has no split column and is not the table the model was trained on, so --rows {rows} "
+                "cannot be chosen; use all"
+            )
+        return table, "all", notes
+    present = [s for s in ("test", "val", "train") if (split == s).any()]
+    if rows is None:
+        rows = next((s for s in ("test", "val") if s in present), "all")
+    if rows != "all" and rows not in present:
+        raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
+    chosen = np.arange(len(table)) if rows == "all" else np.flatnonzero(split == rows)
+    notes += _seen_notes(split[chosen], None if is_split_known else column, "test" in present)
+    return table if rows == "all" else table.take(chosen), rows, notes
+
+
+def _training_split(table: Table, schema: Schema, task: Task, seed: int) -> tuple[np.ndarray, list[str]]:
+    """The split that the training run made of this table."""
+    values, without = read_targets(table, schema.target, task)
+    usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # said in training already
+        return make_split(table, schema, usable, values, task, seed)
+
+
+def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:
+    """Warnings about judged rows that trained the model or chose its epoch; ``column`` only marks them as such."""
+    notes = []
+    count = {s: int((split == s).sum()) for s in ("train", "val")}
+    advice = "; --rows test judges rows it has not seen" if has_test else ""
+    if count["train"]:
+        known = "are training rows: the model has seen their answers, and"
+        marked = f"are marked train in column {column!r}: if the model was trained on them,"
+        notes.append(
+            f"SEEN IN TRAINING: {count['train']} of {len(split)} judged rows {marked if column else known} the numbers "
+            f"flatter it{advice}"
+        )
+    if count["val"]:
+        all_of_them = count["val"] == len(split)
+        known = CHOSE_THE_EPOCH if all_of_them else (
+            f"{count['val']} of {len(split)} judged rows are validation rows, which also chose the epoch: the numbers "
+            "are optimistic"
+        )  # fmt: skip
+        marked = (
+            f"{count['val']} of {len(split)} judged rows are marked val in column {column!r}: if they chose the epoch, "
+            "the numbers are optimistic"
+        )
+        notes.append(marked if column else known)
+    return notes
+
+
+def _is_empty(cell: Any) -> bool:
+    return (
+        cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
+    )

@@ -1,0 +1,303 @@
+"""Training: settings to a stock ``transformers.Trainer``, at arm's length.
+
+The model returns its own loss; validation scores come from a function given here, called once an epoch by one
+callback; the best epoch's weights are kept beside each checkpoint. A run that was killed resumes from its
+last whole checkpoint and ends exactly where the straight run ends. Checkpoints are working files of the run:
+they are removed when it ends, and nothing in a finished model folder is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from plait.fusion.modality_dropout import share_of_rate
+from plait.inputs.dataset import RowBatches, whole_batch
+from plait.model import PlaitModel
+from plait.settings import TrainSettings
+from plait.training.history import History, open_tensorboard
+
+logger = logging.getLogger(__name__)
+Score = Callable[[PlaitModel], dict[str, float]]
+Watch = Callable[[PlaitModel], dict[str, float]]
+Progress = Callable[[int, int, str], None]
+BEST_FILE = "best.safetensors"
+STATE_FILE = "plait_state.json"
+
+
+def train_model(
+    model: PlaitModel,
+    rows: RowBatches,
+    settings: TrainSettings,
+    folder: Path,
+    *,
+    score: Score | None = None,
+    watch: Watch | None = None,
+    higher_is_better: bool = True,
+    resume: bool = False,
+    checkpoints: bool = True,
+    logs: Path | None = None,
+    progress: Progress | None = None,
+    what: str = "training",
+) -> History:
+    """Train in place; it ends with the weights of its best validation epoch (of the last, where no epoch has a score).
+
+    Args:
+        model: The model, on any device.
+        rows: Training rows.
+        settings: Resolved settings (nothing None but ``threads``).
+        folder: Where checkpoints live while the run lasts.
+        score: Called after each epoch; returns named validation numbers, the selecting one under "score".
+        watch: Called before the first epoch and after each, ahead of ``score``; returns numbers for the history.
+        higher_is_better: Direction of "score".
+        resume: Go on from the last whole checkpoint in ``folder``, if there is one.
+        checkpoints: Write one each epoch; without them a stopped run begins anew.
+        logs: Where TensorBoard logs go, if the settings ask for them.
+        progress: Called with steps done, steps in all and a line of text.
+        what: What to call the work in that line.
+
+    Raises:
+        RuntimeError: The loss is not finite.
+    """
+    assert settings.epochs is not None and settings.batch_size is not None
+    assert settings.warmup is not None and settings.schedule is not None
+    started = time.monotonic()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    checkpoint = last_checkpoint(folder) if resume else None
+    if checkpoint is None and folder.exists():
+        shutil.rmtree(folder)
+    judge = _Judge(model, rows, score, higher_is_better, settings.patience or 0, progress, what)
+    if checkpoint is not None:
+        judge.restore(checkpoint)
+    arguments = _OneDeviceArguments(
+        output_dir=str(folder),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=settings.batch_size,
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        save_strategy="epoch" if checkpoints else "no",
+        save_total_limit=2,
+        logging_strategy="epoch",
+        report_to=[],
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        use_cpu=not torch.cuda.is_available(),
+        dataloader_pin_memory=torch.cuda.is_available(),
+        label_names=["target"],
+    )
+    steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
+    optimizer = make_optimizer(model, settings)
+    schedule = transformers.get_scheduler(
+        settings.schedule if settings.schedule != "constant" else "constant_with_warmup",
+        optimizer,
+        num_warmup_steps=round(settings.warmup * steps),
+        num_training_steps=steps,
+    )
+    trainer = _WatchedTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        data_collator=cast(Any, whole_batch),
+        optimizers=(optimizer, schedule),
+        callbacks=[judge],
+    )
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
+    judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
+    model.train_in(getattr(torch, settings.precision))
+    done = checkpoint is not None and judge.is_over(settings.epochs)
+    if not done:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    judge.finish()
+    judge.history.seconds = time.monotonic() - started
+    return judge.history
+
+
+def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
+    """SGD or AdamW over fusion, head and what is from scratch, and over pretrained weights at their own rate.
+
+    Vectors have no decay.
+    """
+    assert settings.learning_rate is not None and settings.weight_decay is not None
+    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        rate = settings.encoder_learning_rate if model.learns_gently(name) else settings.learning_rate
+        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
+        groups.setdefault((rate, decay), []).append(parameter)
+    listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum, fused=True)
+    return torch.optim.AdamW(listed, lr=settings.learning_rate, fused=True)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written whole; our state file is written last and so marks it."""
+    whole = [p for p in folder.glob("checkpoint-*") if (p / STATE_FILE).is_file()]
+    return max(whole, key=lambda p: int(p.name.split("-")[1]), default=None)
+
+
+class _OneDeviceArguments(TrainingArguments):
+    """One device a process, however many the machine shows.
+
+    With two or more the Trainer would wrap the model in ``DataParallel``, which splits only tensors in the inputs and
+    multiplies the batch; batches here are dictionaries of dictionaries, and the schedule counts single batches. Under
+    torchrun (one process a device) the number is 1 anyway.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """Devices that this process trains on: 1, or 0 without an accelerator."""
+        return min(1, super().n_gpu)
+
+
+class _WatchedTrainer(Trainer):
+    """Sums the loss of the running epoch and stops at one that is not finite."""
+
+    epoch_loss = 0.0
+    epoch_steps = 0
+
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
+        """The model's own loss."""
+        output = model(**inputs)
+        loss = output["loss"]
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise RuntimeError(
+                f"the training loss became {value}; lower the learning rate (--set train.learning_rate=...) "
+                "or check the numbers in the table"
+            )
+        self.epoch_loss += value
+        self.epoch_steps += 1
+        return (loss, output) if return_outputs else loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: inputs are no single tensor."""
+        return 0
+
+
+class _Judge(TrainerCallback):
+    """Scores each epoch on validation, remembers the best weights and stops when it stops getting better."""
+
+    def __init__(
+        self,
+        model: PlaitModel,
+        rows: RowBatches,
+        score: Score | None,
+        higher_is_better: bool,
+        patience: int,
+        progress: Progress | None,
+        what: str,
+    ) -> None:
+        self.model, self.rows, self.score, self.patience = model, rows, score, patience
+        self.sign = 1.0 if higher_is_better else -1.0
+        self.progress, self.what = progress, what
+        self.history = History()
+        self.best: dict[str, torch.Tensor] = {}
+        self.trainer: _WatchedTrainer | None = None
+        self.watch: Watch | None = None
+        self.tensorboard: Any = None
+        self.dropout_schedule = "constant"
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell the rows and the model's modality dropout which epoch it is."""
+        self.rows.set_epoch(epoch := len(self.history.epochs))
+        self.model.dropout_share = share_of_rate(self.dropout_schedule, epoch, int(args.num_train_epochs))
+        if self.watch is not None and not self.history.epochs:
+            self.watch(self.model)
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Let training aids change the gradients."""
+        self.model.before_step()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Show where training is."""
+        if self.progress is not None:
+            self.progress(state.global_step, state.max_steps, self._line(args))
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Score, remember, perhaps stop."""
+        trainer = self.trainer
+        assert trainer is not None
+        epoch = len(self.history.epochs) + 1
+        record = {"epoch": float(epoch), "train_loss": trainer.epoch_loss / max(1, trainer.epoch_steps)}
+        trainer.epoch_loss, trainer.epoch_steps = 0.0, 0
+        record |= self.watch(self.model) if self.watch is not None else {}
+        numbers = self.score(self.model) if self.score is not None else {}
+        record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
+        value = numbers.get("score")
+        best = self.history.best_score
+        # Until an epoch has a score the latest stands in; one without a score never replaces one that has it.
+        if best is None if value is None else best is None or self.sign * value > self.sign * best:
+            self.history.best_epoch, self.history.best_score = epoch, value
+            self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+        self.history.epochs.append(record)
+        if self.tensorboard is not None:
+            for name, number in record.items():
+                self.tensorboard.add_scalar(name, number, epoch)
+            self.tensorboard.flush()
+        if self.patience and epoch - self.history.best_epoch >= self.patience:
+            control.should_training_stop = True
+        if self.progress is not None:
+            self.progress(state.global_step, state.max_steps, self._line(args))
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Complete the checkpoint: best weights first, then the state that marks it whole."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        save_file({k: v.contiguous() for k, v in self.best.items()}, folder / BEST_FILE)
+        facts = {
+            "epochs": self.history.epochs,
+            "best_epoch": self.history.best_epoch,
+            "best_score": self.history.best_score,
+            "stopped": bool(control.should_training_stop),
+        }
+        part = folder / (STATE_FILE + ".part")
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(facts, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / STATE_FILE)
+
+    def restore(self, checkpoint: Path) -> None:
+        """Take up what ``on_save`` wrote."""
+        facts = json.loads((checkpoint / STATE_FILE).read_text(encoding="utf-8"))
+        self.history.epochs = facts["epochs"]
+        self.history.best_epoch, self.history.best_score = facts["best_epoch"], facts["best_score"]
+        self.history.resumed_from = len(facts["epochs"])
+        self.best = load_file(checkpoint / BEST_FILE)
+        self.stopped = bool(facts["stopped"])
+
+    stopped = False
+
+    def is_over(self, epochs: int) -> bool:
+        """Whether the restored run had ended already."""
+        return self.stopped or len(self.history.epochs) >= epochs
+
+    def finish(self) -> None:
+        """Give the model its best weights."""
+        if self.tensorboard is not None:
+            self.tensorboard.close()
+        if self.best:
+            self.model.load_state_dict(self.best)
+        self.model.train(False)
+
+    def _line(self, args: Any) -> str:
+        epochs = self.history.epochs
+        last = int(args.num_train_epochs)
+        text = f"{self.what} epoch {min(len(epochs) + 1, last)}/{last}"
+        shown = [f"{k[4:]} {v:.3f}" for k, v in (epochs[-1] if epochs else {}).items() if k.startswith("val_")]
+        return ", ".join([text, *shown[:1]])

@@ -1,0 +1,234 @@
+"""The command line: help, JSON, errors, files; in one process where no fresh interpreter is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+
+from plait import cli
+
+VERBS = [
+    ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
+    ["two-tower"], ["caption"], ["ask"],
+    ["weights", "fetch"], ["weights", "ls"],
+    ["features", "ls"], ["features", "verify"], ["features", "gc"],
+    ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
+    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
+    ["index", "ann"],
+]  # fmt: skip
+SCRATCH = [
+    "encoders.text=scratch:text",
+    "encoders.image=scratch:image",
+    "encoders.image_size=32",
+    "train.threads=1",
+]
+SETS = [a for s in SCRATCH for a in ("--set", s)]
+Run = Callable[..., tuple[int, str, str]]
+
+
+def only_json(out: str) -> dict[str, Any]:
+    assert out.count("\n") == 1 and out.endswith("\n"), out
+    found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert isinstance(found, dict)
+    return found
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+def test_every_verb_has_help_with_an_example(verb: list[str], run: Run) -> None:
+    code, out, _ = run(*verb, "--help")
+    assert code == 0
+    assert f"Example: plait {' '.join(verb)}" in " ".join(out.split())
+
+
+def test_every_verb_is_tested() -> None:
+    named = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
+    groups = {g.name for g in cli.app.registered_groups}
+    assert {v[0] for v in VERBS} == named | groups
+
+
+def test_importing_the_command_line_is_light() -> None:
+    code = "import sys, plait.cli; print([m for m in ('torch', 'pyarrow', 'transformers') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_compare_as_json(posts: Path, tmp_path: Path, run: Run) -> None:
+    out_folder = tmp_path / "comparison"
+    arguments = ["compare", posts, "--target", "label", "--fusion", "weighted_sum", "--seeds", 1, "--search", 1,
+                 "--epochs", 1, "--ignore", "size", *SETS, "-o", out_folder]  # fmt: skip
+    code, out, err = run(*arguments, "--json")
+    assert code == 0
+    report = only_json(out)
+    assert report["selected"] == "weighted_sum" and Path(report["page"]).is_file()
+    assert "comparing" in err
+    code, out, err = run(*arguments, "--resume", "--quiet")
+    assert code == 0 and report["verdict"] in out and "0 runs trained" in out and not err
+    code, out, err = run(*arguments)
+    assert code == 2 and "--resume" in err and not out
+
+
+def test_fit_evaluate_predict_as_json(posts: Path, tmp_path: Path, run: Run) -> None:
+    model = tmp_path / "model"
+    code, out, _ = run("fit", posts, "--target", "label", "--epochs", 1, *SETS, "-o", model, "--json")
+    assert code == 0
+    report = only_json(out)
+    assert report["evaluation"]["metrics"]["accuracy"]["value"] is not None
+    assert Path(report["model"]) == model and Path(report["report"]).is_file()
+    code, out, err = run("fit", posts, "--target", "label", "--epochs", 1, *SETS, "-o", model)
+    assert code == 2 and "--overwrite" in err and out == ""
+    for name in ("out.csv", "out.parquet"):
+        code, out, _ = run("predict", model, posts, "-o", tmp_path / name, "--json")
+        assert (code, only_json(out)) == (0, {"rows": 48, "problems": 0, "output": str(tmp_path / name)})
+        code, out, err = run("predict", model, posts, "-o", tmp_path / name)
+        assert code == 2 and err.startswith("plait: ") and "--overwrite" in err
+        assert run("predict", model, posts, "-o", tmp_path / name, "--overwrite", "--quiet")[2] == ""
+    from_csv = pyarrow.csv.read_csv(tmp_path / "out.csv")
+    from_parquet = pyarrow.parquet.read_table(tmp_path / "out.parquet")
+    assert from_csv.column_names == from_parquet.column_names
+    for name in ("row", "id", "prediction", "probability_yes"):
+        assert from_csv.column(name).to_pylist() == from_parquet.column(name).to_pylist()
+    assert not list(tmp_path.glob("*.part"))
+    code, out, _ = run("evaluate", model, posts, "--report", tmp_path / "r" / "report.html", "--json")
+    assert code == 0 and only_json(out)["evaluation"]["rows"] == 8  # the test split
+    assert (tmp_path / "r" / "report.html").read_text(encoding="utf-8").startswith("<!")
+    assert json.loads((tmp_path / "r" / "report.json").read_text(encoding="utf-8"))["verdict"]
+
+
+def test_plain_words(posts: Path, posts_model: Path, run: Run) -> None:
+    code, out, _ = run("evaluate", posts_model, posts, "--rows", "all")
+    assert code == 0 and "fused" in out and "judged on 48 all rows" in out
+
+
+def test_explain(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    page = tmp_path / "r" / "why.html"
+    code, out, err = run("explain", posts_model, posts, "--rows", "all", "--report", page)
+    assert code == 0 and "accuracy of every subset (missing):" in out and "Shapley value (points" in out
+    assert "additive projection" in err and f"report: {page}" in out and page.is_file()
+    code, out, err = run("explain", posts_model, posts, "--row", 41, "--json", "--quiet", "--absence", "marginal")
+    found = only_json(out)
+    assert code == 0 and err == "" and [r["row"] for r in found["examples"]] == [41]
+    assert found["absence"]["name"] == "marginal" and len(found["subsets"]) == 8
+    code, out, _ = run("explain", posts_model, posts, "--row", 41, "--metric", "auroc", "--quiet")
+    assert code == 0 and "row 41: truth" in out and "auroc of every subset" in out
+
+
+def test_check_and_lists_as_json(posts: Path, cache: Path, run: Run) -> None:
+    code, out, _ = run("check", posts, "--target", "label", "--json")
+    assert code in (0, 1) and only_json(out)
+    assert only_json(run("weights", "ls", "--json")[1])["weights"]
+    assert only_json(run("features", "ls", "--json")[1])["spaces"] == []
+    assert only_json(run("features", "verify", "--json")[1])
+    assert only_json(run("features", "gc", "--max-gb", 1, "--json")[1])
+
+
+def test_one_row(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    lines = posts.read_text(encoding="utf-8").splitlines()
+    table = posts.parent / "one.csv"
+    table.write_text("\n".join([lines[0], lines[3]]), encoding="utf-8")
+    assert run("check", table, "--target", "label")[0] in (0, 1)
+    assert run("evaluate", posts_model, table, "--rows", "all")[0] == 0
+    assert run("explain", posts_model, table, "--rows", "all", "--report", tmp_path / "one.html")[0] == 0
+    assert run("predict", posts_model, table, "-o", tmp_path / "one.csv")[0] == 0
+
+
+def test_encoding(tmp_path: Path, posts_model: Path, run: Run) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes("text,label\n今天是晴天,yes\n今天下雨了,no\n".encode("gb18030"))
+    assert run("predict", posts_model, table, "--encoding", "gb18030", "-o", tmp_path / "a.csv")[0] == 0
+    assert run("evaluate", posts_model, table, "--encoding", "gb18030")[0] == 0
+    assert run("check", table, "--encoding", "gb18030")[0] in (0, 1)
+    code, _, err = run("check", table, "--encoding", "klingon")
+    assert code == 2 and err.startswith("plait: ")
+
+
+def errors(posts: Path, model: Path, tmp: Path) -> list[list[object]]:
+    (tmp / "file").write_text("x")
+    (tmp / "broken.parquet").write_bytes(b"PAR1 not at all PAR1")
+    (tmp / "latin.csv").write_bytes(b"text,label\ncaf\xe9,1\n")
+    (tmp / "bad.yaml").write_text("train: [")
+    fit = ["fit", posts, "--target", "label", *SETS, "-o", tmp / "m"]
+    return [
+        ["fit"], ["fit", posts], ["nonsense"], ["fit", posts, "--nonsense", "-o", "m"],
+        ["fit", posts, "--target", "labl", "-o", tmp / "m"],
+        ["fit", tmp / "nowhere.csv", "--target", "label", "-o", tmp / "m"],
+        ["fit", tmp / "broken.parquet", "--target", "label", "-o", tmp / "m"],
+        ["fit", "x" * 5000, "--target", "label", "-o", tmp / "m"],
+        ["fit", "nul\0.csv", "--target", "label", "-o", tmp / "m"],
+        [*fit, "--epochs", 0], [*fit, "--epochs", "many"], [*fit, "--task", "sorting"],
+        [*fit, "--fusion", "nope"], [*fit, "--recipe", "nope"], [*fit, "--set", "train.epoch=3"],
+        [*fit, "--set", "epochs"], [*fit, "--set", "train.epochs=x"], [*fit, "--set", "train=3"],
+        [*fit, "--set", "a.b.c=["], [*fit, "--config", tmp / "bad.yaml"],
+        [*fit, "--config", tmp / "nowhere.yaml"],
+        [*fit, "--text", "nope"], [*fit, "--split", "nope"], [*fit, "--group", "nope"],
+        [*fit, "--on-bad-row", "x"],
+        [*fit, "--set", "encoders.text=scratch:image"], [*fit, "--set", "encoders.image=hf:/nowhere"],
+        [*fit, "--format", "coco"], [*fit, "--annotations", "a"], [*fit, "--resume", "--overwrite"],
+        ["fit", posts, "--target", "label", *SETS, "-o", tmp / "file"],
+        ["fit", posts, "--target", "label", *SETS, "-o", tmp / "file" / "m"],
+        ["predict", tmp / "nowhere", posts, "-o", tmp / "p.csv"],
+        ["predict", tmp, posts, "-o", tmp / "p.csv"],
+        ["predict", model, posts, "-o", tmp / "p.txt"],
+        ["predict", model, posts, "-o", tmp / "file" / "p.csv"],
+        ["predict", model, tmp / "latin.csv", "-o", tmp / "p.csv"],
+        ["predict", model, posts, "--on-bad-row", "x", "-o", tmp / "p.csv"],
+        ["evaluate", model, posts, "--rows", "exam"],
+        ["evaluate", model, posts, "--report", tmp / "file" / "report.html"],
+        ["explain", model, posts, "--row", 3], ["explain", model, posts, "--absence", "gone"],
+        ["explain", model, posts, "--metric", "mae"], ["explain", model, posts, "--rows", "exam"],
+        ["explain", model, posts, "--report", tmp / "file" / "why.html"], ["explain", tmp / "nowhere", posts],
+        ["check", tmp / "nowhere.csv"], ["check", tmp], ["check", posts, "--target", "labl"],
+        ["data", "no-such-set", "-o", tmp / "d"], ["weights", "fetch", "no-such-encoder"],
+        ["demo", tmp / "nowhere.png", "--folder", tmp / "demo"], ["features", "gc", "--max-gb", "-1"],
+    ]  # fmt: skip
+
+
+def test_errors_are_one_line_and_exit_code_2(
+    posts: Path, posts_model: Path, tmp_path: Path, cache: Path, run: Run
+) -> None:
+    for arguments in errors(posts, posts_model, tmp_path):
+        code, out, err = run(*arguments)
+        shown = " ".join(str(a)[:80] for a in arguments)
+        assert code == 2 and out == "", f"{shown}: {code} {out} {err}"
+        told = [line for line in err.splitlines() if line.startswith("plait: ")]
+        assert len(told) == 1 and err.rstrip().endswith(told[0]), f"{shown}: {err}"
+        assert len(told[0]) > 15, f"{shown}: {err}"
+    assert not (tmp_path / "m").exists() and not (tmp_path / "p.csv").exists()
+
+
+def test_bad_rows_are_listed_under_the_first_line(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    lines = posts.read_text(encoding="utf-8").replace("img/3.png", "img/gone.png")
+    (posts.parent / "gone.csv").write_text(lines, encoding="utf-8")
+    table = posts.parent / "gone.csv"
+    code, _, err = run("predict", posts_model, table, "--on-bad-row", "error", "--quiet", "-o", tmp_path / "p.csv")
+    assert code == 2 and err.startswith("plait: 1 of 48 rows") and "row 3, column 'image'" in err
+    code, out, _ = run("predict", posts_model, table, "-o", tmp_path / "p.csv")
+    assert code == 0 and "1 with a problem" in out
+
+
+def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("plait.api.run.fit_model", stop)
+    code, out, err = run("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
+    assert (code, out) == (130, "") and err.startswith("plait: stopped") and "--resume" in err
+    assert err.count("\n") == 1
+
+
+def test_fusions_lists_every_method(run: Run) -> None:
+    from plait.fusion import FUSIONS
+
+    code, out, _ = run("fusions", "--json")
+    found = json.loads(out)["fusions"]
+    assert code == 0 and [f["name"] for f in found] == FUSIONS.names()
+    assert all(f["equation"] and f["paper"] and f["parameters"] for f in found)
+    code, out, _ = run("fusions")
+    assert code == 0 and "Tsai, Bai, Liang" in out and "product_of_experts" in out

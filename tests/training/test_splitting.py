@@ -1,0 +1,199 @@
+"""Which rows are judged: the training split found again, rows seen in training told, units drawn together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+from PIL import Image
+
+import plait
+from plait.api.run import open_run, prepare_run
+from plait.data.schema import guess_schema
+from plait.data.table import read_table
+from plait.explain.fitted_model import subject_of
+from plait.metrics import chance_level
+from plait.settings import RunSettings
+from plait.tasks import TASKS
+from plait.training.splitting import CHOSE_THE_EPOCH, column_groups, make_split
+
+SCRATCH = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1"]
+QUICK = [*SCRATCH, "train.baselines=false", "train.epochs=1"]
+EXPLAIN: dict[str, Any] = {"permutations": 0, "emap_evaluations": 0}
+
+
+def texts(n: int, **more: list[Any]) -> dict[str, list[Any]]:
+    rows = {
+        "text": [f"{'good' if i % 2 else 'bad'} thing number {i} of these" for i in range(n)],
+        "label": ["up" if i % 2 else "down" for i in range(n)],
+    }
+    return {**rows, **more}
+
+
+def about_rows(notes: list[str]) -> str:
+    return "\n".join(n for n in notes if "SEEN IN" in n or "epoch" in n or "as in training" in n)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, plait.Plait, plait.Plait]:
+    """A table without a split column, the model fitted on it, and the same model loaded again."""
+    folder = tmp_path_factory.mktemp("made")
+    pa.csv.write_csv(pa.table(texts(50)), folder / "t.csv")
+    fitted = plait.fit(folder / "t.csv", "label", set=[*QUICK, "train.seed=3"], output=folder / "model")
+    return folder / "t.csv", fitted, plait.load(folder / "model")
+
+
+@pytest.mark.parametrize("loaded", [False, True])
+def test_the_training_table_is_judged_on_its_test_rows(made: Any, loaded: bool) -> None:
+    path, fitted, again = made
+    model = again if loaded else fitted
+    judged = model.evaluate(path)["evaluation"]
+    assert judged["split"] == "test" and judged["rows"] == 5
+    assert judged["metrics"] == fitted.report["evaluation"]["metrics"]
+    assert sorted(e["row"] for e in judged["examples"]) == sorted(
+        e["row"] for e in fitted.report["evaluation"]["examples"]
+    )
+    said = about_rows(judged["notes"])
+    assert "the table the model was trained on" in said and "SEEN IN TRAINING" not in said
+    found = model.explain(path, **EXPLAIN)
+    assert found["split"] == "test" and found["rows"] == 5
+    assert "the table the model was trained on" in about_rows(found["notes"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "count", "told"),
+    [
+        ("train", 40, ["SEEN IN TRAINING: 40 of 40 judged rows are training rows", "--rows test"]),
+        ("val", 5, [CHOSE_THE_EPOCH]),
+        ("all", 50, ["SEEN IN TRAINING: 40 of 50", "5 of 50 judged rows are validation rows"]),
+    ],
+)
+def test_rows_seen_in_training_are_told(made: Any, rows: str, count: int, told: list[str]) -> None:
+    path, _, model = made
+    judged = model.evaluate(path, rows=rows)["evaluation"]
+    found = model.explain(path, rows=rows, **EXPLAIN)
+    assert judged["rows"] == found["rows"] == count
+    for part in told:
+        assert part in about_rows(judged["notes"]) and part in about_rows(found["notes"])
+
+
+def test_another_table_is_judged_whole(made: Any) -> None:
+    _, _, model = made
+    judged = model.evaluate(texts(12))["evaluation"]
+    assert judged["split"] == "all" and judged["rows"] == 12 and not about_rows(judged["notes"])
+    with pytest.raises(ValueError, match="not the table the model was trained on"):
+        model.evaluate(texts(12), rows="test")
+
+
+def test_a_split_that_cannot_be_dealt_again_is_told(made: Any) -> None:
+    path, fitted, _ = made
+    facts = {**fitted.report["facts"], "split_fingerprint": "another"}
+    other = plait.Plait(
+        fitted.model, {}, fitted.inputs, fitted.labels, fitted.schema, fitted.settings, {"facts": facts}
+    )
+    judged = other.evaluate(path)["evaluation"]
+    assert judged["rows"] == 50 and "cannot deal its split again" in about_rows(judged["notes"])
+
+
+def test_rows_marked_train_in_another_table(posts: Path, posts_model: Path) -> None:
+    model, table = plait.load(posts_model), read_table(posts)
+    own = model.evaluate(table)["evaluation"]
+    assert own["split"] == "test" and not about_rows(own["notes"])  # its own column says all there is to say
+    other = table.take(range(30, 48))
+    assert "2 of 18 judged rows are marked train in column 'split'" in about_rows(
+        model.evaluate(other, rows="all")["evaluation"]["notes"]
+    )
+    assert "marked val" in about_rows(model.evaluate(other, rows="val")["evaluation"]["notes"])
+
+
+def test_a_column_that_marks_train_only_gives_val_and_test() -> None:
+    groups = [f"g{i // 4}" for i in range(80)]
+    table = texts(80, split=["train"] * 80, who=groups)
+    fitted = plait.fit(table, "label", split="split", group="who", set=QUICK)
+    splits, judged = fitted.report["splits"], fitted.report["evaluation"]
+    assert judged["split"] == "test" and splits["val"] == splits["test"] == 8 and splits["train"] == 64
+    assert any("marks train rows only" in n for n in judged["notes"])
+    assert CHOSE_THE_EPOCH not in judged["notes"]
+    again = fitted.evaluate(table)["evaluation"]
+    assert again["metrics"] == judged["metrics"] and "marks train rows only" in "\n".join(again["notes"])
+
+
+def test_train_only_split_is_grouped_and_stratified() -> None:
+    table = read_table(texts(80, split=["train"] * 80, who=[f"g{i // 4}" for i in range(80)]))
+    schema = guess_schema(table, target="label", split="split", group="who")
+    split, _ = make_split(table, schema, np.arange(80), table.column("label"), TASKS.get("classification"), 0)
+    for i in range(0, 80, 4):
+        assert len(set(split[i : i + 4].tolist())) == 1
+    for name in ("val", "test"):
+        assert (np.array(table.column("label"))[split == name] == "up").mean() == 0.5
+
+
+def test_judged_validation_rows_are_called_optimistic(tmp_path: Path) -> None:
+    """Every test row has a broken photo and is skipped, so the rows that chose the epoch are judged."""
+    Image.new("RGB", (32, 32)).save(tmp_path / "good.png")
+    names = ["train"] * 12 + ["val"] * 4 + ["test"] * 2
+    photos = [str(tmp_path / ("nowhere.png" if s == "test" else "good.png")) for s in names]
+    table = texts(18, split=names, image=photos)
+    fitted = plait.fit(table, "label", image="image", text="text", split="split", on_bad_row="skip", set=QUICK)
+    judged = fitted.report["evaluation"]
+    assert judged["split"] == "val" and CHOSE_THE_EPOCH in judged["notes"]
+
+
+def test_empty_group_cells_are_groups_alone() -> None:
+    table = read_table({"text": list("abcdefg"), "who": ["x", None, "", "x", " ", None, ""]})
+    schema = guess_schema(table, group="who")
+    group = column_groups(table, schema)
+    assert group is not None and group[0] == group[3] and len(set(group.tolist())) == 6
+    numbers = read_table({"text": list("abcd"), "who": [1.0, float("nan"), float("nan"), 1.0]})
+    group = column_groups(numbers, guess_schema(numbers, group="who"))
+    assert group is not None and len(set(group.tolist())) == 3
+
+
+def test_jury_draws_rows_with_empty_groups_alone() -> None:
+    table = texts(40, who=[f"g{i // 2}" if i < 20 else "" for i in range(40)])
+    fitted = plait.fit(table, "label", group="who", set=QUICK)
+    given = fitted._inputs_on(table, "all", "error", None, None, None, None)
+    assert given.group is not None and len(set(given.group.tolist())) == 10 + 20
+
+
+def test_compare_judge_and_explain_draw_the_same_units(tmp_path: Path) -> None:
+    """Three captions a photo, no group column: each of the three draws photos."""
+    for p in range(20):
+        Image.new("RGB", (32, 32), (200, 40, p) if p % 2 else (p, 40, 200)).save(tmp_path / f"{p}.png")
+    table = {
+        "image": [str(tmp_path / f"{i // 3}.png") for i in range(60)],
+        "text": [f"caption {i} says something about it" for i in range(60)],
+        "label": ["red" if i // 3 % 2 else "blue" for i in range(60)],
+        "split": ["train" if i < 36 else "val" if i < 48 else "test" for i in range(60)],
+    }
+    given = {"data.target": "label", "data.text": ["text"], "data.image": ["image"], "data.split": "split"}
+    opened = open_run(table, given, RunSettings(), QUICK, annotations=None)
+    plan = prepare_run(opened, with_tokens=False).plan
+    compared = plan.group_N[np.flatnonzero(opened.split == "test")]
+    assert len(set(compared.tolist())) == 4
+    fitted = plait.fit(table, "label", text="text", image="image", split="split", set=QUICK)
+    given = fitted._inputs_on(table, None, "error", None, None, None, None)
+    explained = subject_of(given).groups
+    assert given.group is not None and explained is not None
+    for units in (given.group, explained):
+        assert np.array_equal(np.equal.outer(units, units), np.equal.outer(compared, compared))
+
+
+def test_validation_rows_of_unseen_classes_are_counted() -> None:
+    table = texts(60, split=["train", "val", "test"] * 20)
+    for i in (1, 4, 7):
+        table["label"][i] = "sideways"
+    notes = plait.fit(table, "label", split="split", set=QUICK).report["evaluation"]["notes"]
+    assert sum("3 of 20 validation rows are of classes not seen in training" in n for n in notes) == 1
+
+
+def test_chance_level() -> None:
+    assert chance_level("accuracy", np.array([0, 0, 0, 1])) == 0.75
+    assert chance_level("accuracy", np.array([0, 0, -1, -1, -1])) == 0.4  # an unknown class cannot be guessed
+    assert chance_level("accuracy", np.array([-1])) is None and chance_level("accuracy", np.array([])) is None
+    assert chance_level("auroc", np.array([0, 1])) == chance_level("auroc_macro", np.array([0, 1])) == 0.5
+    assert chance_level("r2", np.array([1.5, 2.5])) == 0.0 and chance_level("mAP", np.eye(2)) is None

@@ -1,0 +1,300 @@
+"""Training: deterministic, resumable without a difference, stopped and restored as promised."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import TrainingArguments
+
+from plait.encoders import TabularEncoder
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches, TensorSource
+from plait.model import PlaitConfig, PlaitModel
+from plait.settings import TrainSettings
+from plait.training.history import History
+from plait.training.trainer import BEST_FILE, STATE_FILE, last_checkpoint, make_optimizer, train_model
+
+SETTINGS = TrainSettings(
+    epochs=5, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", warmup=0.1,  # noqa: E501
+    patience=0, modality_dropout=0.3, alignment=0.0,
+)  # fmt: skip
+VALUES = torch.randn(48, 2, generator=torch.Generator().manual_seed(5))
+
+
+class PowerCutError(Exception):
+    """Stands for a power cut."""
+
+
+def make_model(seed: int = 0, **changes: object) -> PlaitModel:
+    torch.manual_seed(seed)
+    values = {
+        "modalities": [
+            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None} for n in ("a", "b")
+        ],
+        "fusion": {"name": "concat", "width": 6, "dropout": 0.2, "options": {"normalise": False}},
+        "modality_dropout": 0.3,
+        **changes,
+    }
+    return PlaitModel(PlaitConfig(**values))  # type: ignore[arg-type]
+
+
+def make_rows(fresh: bool = False) -> RowBatches:
+    target = (VALUES[:, 0] > 0).long().numpy()
+    sources = {"a": TensorSource({"vector_BD": VALUES}), "b": TensorSource({"vector_BD": VALUES.flip(1)})}
+    return RowBatches(sources, np.arange(48)[:, None].repeat(2, 1), target, fresh_pairs=fresh)
+
+
+class Judge:
+    """A score function: the true accuracy, or scripted numbers, and a power cut at one epoch."""
+
+    def __init__(self, scripted: list[float] | None = None, cut_at: int | None = None, start: int = 0) -> None:
+        self.scripted, self.cut_at, self.calls = scripted, cut_at, start
+        self.seen: list[dict[str, torch.Tensor]] = []
+
+    def __call__(self, model: PlaitModel) -> dict[str, float]:
+        self.calls += 1
+        if self.calls == self.cut_at:
+            raise PowerCutError
+        self.seen.append({k: v.clone() for k, v in model.state_dict().items()})
+        if self.scripted is not None:
+            return {"score": self.scripted[self.calls - 1], "accuracy": self.scripted[self.calls - 1]}
+        rows = make_rows()
+        accuracy = float((predict_logits(model, rows).argmax(1) == rows.target.numpy()).mean())
+        return {"score": accuracy, "accuracy": accuracy}
+
+
+def largest_difference(left: PlaitModel, right: PlaitModel) -> float:
+    other = right.state_dict()
+    return max(float((v.double() - other[k].double()).abs().max()) for k, v in left.state_dict().items())
+
+
+def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None:
+    models = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        model = make_model()
+        train_model(model, make_rows(), replace(SETTINGS, seed=seed), tmp_path / name, score=Judge())
+        models.append(model)
+    assert largest_difference(models[0], models[1]) == 0.0
+    assert largest_difference(models[0], models[2]) > 0.0
+
+
+def test_without_checkpoints_the_same_weights_and_no_files(tmp_path: Path) -> None:
+    models = [make_model(), make_model()]
+    for model, checkpoints in zip(models, (True, False), strict=True):
+        folder = tmp_path / str(checkpoints)
+        train_model(model, make_rows(), SETTINGS, folder, score=Judge(), checkpoints=checkpoints)
+    assert largest_difference(*models) == 0.0
+    assert last_checkpoint(tmp_path / "True") is not None
+    assert not [p for p in (tmp_path / "False").rglob("*") if p.is_file()]
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    model = make_model()
+    history = train_model(model, make_rows(), replace(SETTINGS, epochs=20), tmp_path / "run", score=Judge())
+    assert history.best_score is not None and history.best_score > 0.9
+    assert history.epochs[-1]["train_loss"] < history.epochs[0]["train_loss"]
+    assert len(history.epochs) == 20
+    assert not model.training
+
+
+@pytest.mark.parametrize("cut_at", [2, 4, 5])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_resumed_run_equals_the_straight_run_exactly(tmp_path: Path, cut_at: int, optimizer: str) -> None:
+    settings = replace(SETTINGS, optimizer=optimizer)
+    straight, resumed = make_model(), make_model()
+    whole = train_model(straight, make_rows(fresh=True), settings, tmp_path / "straight", score=Judge())
+    with pytest.raises(PowerCutError):
+        train_model(resumed, make_rows(fresh=True), settings, tmp_path / "cut", score=Judge(cut_at=cut_at))
+    resumed = make_model(seed=99)  # a fresh process does not have the old weights
+    torch.manual_seed(1234)
+    rest = train_model(resumed, make_rows(fresh=True), settings, tmp_path / "cut", score=Judge(), resume=True)
+    assert rest.resumed_from == cut_at - 1
+    assert largest_difference(straight, resumed) == 0.0
+    assert rest.epochs == whole.epochs
+    assert (rest.best_epoch, rest.best_score) == (whole.best_epoch, whole.best_score)
+
+
+def test_resume_after_the_end_trains_nothing_more(tmp_path: Path) -> None:
+    first, again = make_model(), make_model(seed=9)
+    train_model(first, make_rows(), SETTINGS, tmp_path / "run", score=Judge())
+    judge = Judge()
+    history = train_model(again, make_rows(), SETTINGS, tmp_path / "run", score=judge, resume=True)
+    assert judge.calls == 0
+    assert history.resumed_from == 5
+    assert largest_difference(first, again) == 0.0
+
+
+def test_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
+    straight, resumed = make_model(), make_model()
+    train_model(straight, make_rows(), SETTINGS, tmp_path / "straight", score=Judge())
+    with pytest.raises(PowerCutError):
+        train_model(resumed, make_rows(), SETTINGS, tmp_path / "cut", score=Judge(cut_at=4))
+    newest = last_checkpoint(tmp_path / "cut")
+    assert newest is not None and newest.name == "checkpoint-18"
+    (newest / STATE_FILE).rename(newest / (STATE_FILE + ".part"))  # cut while the mark was being written
+    half = tmp_path / "cut" / "checkpoint-24"
+    half.mkdir()
+    (half / "model.safetensors").write_bytes(b"\0" * 10)
+    older = last_checkpoint(tmp_path / "cut")
+    assert older is not None and older.name == "checkpoint-12"
+    resumed = make_model(seed=3)
+    history = train_model(resumed, make_rows(), SETTINGS, tmp_path / "cut", score=Judge(), resume=True)
+    assert history.resumed_from == 2
+    assert largest_difference(straight, resumed) == 0.0
+
+
+def test_without_resume_an_old_folder_counts_for_nothing(tmp_path: Path) -> None:
+    first, second = make_model(), make_model()
+    train_model(first, make_rows(), SETTINGS, tmp_path / "run", score=Judge())
+    history = train_model(second, make_rows(), SETTINGS, tmp_path / "run", score=Judge())
+    assert history.resumed_from == 0 and len(history.epochs) == 5
+    assert largest_difference(first, second) == 0.0
+    assert last_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_best_epoch_is_restored(tmp_path: Path) -> None:
+    model, judge = make_model(), Judge([0.1, 0.7, 0.3, 0.7, 0.2])
+    history = train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=judge)
+    assert (history.best_epoch, history.best_score) == (2, 0.7)  # a tie goes to the earlier epoch
+    assert all(torch.equal(v, judge.seen[1][k]) for k, v in model.state_dict().items())
+    assert [e["val_accuracy"] for e in history.epochs] == [0.1, 0.7, 0.3, 0.7, 0.2]
+
+
+def test_lower_can_be_better(tmp_path: Path) -> None:
+    model, judge = make_model(), Judge([3.0, 1.0, 2.0, 0.5, 0.9])
+    history = train_model(model, make_rows(), SETTINGS, tmp_path / "r", score=judge, higher_is_better=False)
+    assert (history.best_epoch, history.best_score) == (4, 0.5)
+    assert all(torch.equal(v, judge.seen[3][k]) for k, v in model.state_dict().items())
+
+
+def test_without_a_score_the_last_epoch_stays(tmp_path: Path) -> None:
+    model = make_model()
+    history = train_model(model, make_rows(), SETTINGS, tmp_path / "run")
+    assert (history.best_epoch, history.best_score) == (5, None)
+
+
+def test_an_epoch_without_a_score_does_not_replace_the_best(tmp_path: Path) -> None:
+    model, judge = make_model(), Judge([0.7, 0.3, 0.2, 0.1, 0.0])
+
+    def score(current: PlaitModel) -> dict[str, float]:
+        numbers = judge(current)
+        return numbers if judge.calls in (2, 3) else {"accuracy": numbers["accuracy"]}
+
+    history = train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=score)
+    assert (history.best_epoch, history.best_score) == (2, 0.3)
+    assert all(torch.equal(v, judge.seen[1][k]) for k, v in model.state_dict().items())
+    never = train_model(make_model(), make_rows(), SETTINGS, tmp_path / "never", score=lambda m: {"accuracy": 0.5})
+    assert (never.best_epoch, never.best_score) == (5, None)
+
+
+def test_several_visible_accelerators_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = make_model(), make_model()
+    train_model(one, make_rows(), SETTINGS, tmp_path / "one")
+    monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
+    monkeypatch.setattr(torch.nn.DataParallel, "__init__", lambda *given: pytest.fail("wrapped in DataParallel"))
+    train_model(two, make_rows(), SETTINGS, tmp_path / "two")
+    assert largest_difference(one, two) == 0.0
+
+
+def test_early_stopping_waits_for_patience_and_survives_resume(tmp_path: Path) -> None:
+    scripted = [0.1, 0.6, 0.5, 0.6, 0.55, 0.9, 0.9, 0.9]
+    settings = replace(SETTINGS, epochs=8, patience=3)
+    model, judge = make_model(), Judge(scripted)
+    history = train_model(model, make_rows(), settings, tmp_path / "run", score=judge)
+    assert len(history.epochs) == 5 and history.best_epoch == 2
+    again, more = make_model(seed=4), Judge(scripted, start=5)
+    after = train_model(again, make_rows(), settings, tmp_path / "run", score=more, resume=True)
+    assert more.calls == 5 and len(after.epochs) == 5
+    assert largest_difference(model, again) == 0.0
+    with pytest.raises(PowerCutError):
+        train_model(make_model(), make_rows(), settings, tmp_path / "cut", score=Judge(scripted, cut_at=4))
+    cut = make_model(seed=5)
+    rest = train_model(cut, make_rows(), settings, tmp_path / "cut", score=Judge(scripted, start=3), resume=True)
+    assert len(rest.epochs) == 5 and rest.best_epoch == 2
+    assert largest_difference(model, cut) == 0.0
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.head.linear.bias[0] = float("nan")
+    with pytest.raises(RuntimeError, match="loss became nan; lower the learning rate"):
+        train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=Judge())
+
+
+def test_class_weights_move_the_predictions(tmp_path: Path) -> None:
+    shares = []
+    for weights in ([10.0, 0.1], None, [0.1, 10.0]):
+        model = make_model(class_weights=weights)
+        train_model(model, make_rows(), SETTINGS, tmp_path / "run")
+        shares.append(float((predict_logits(model, make_rows()).argmax(1) == 1).mean()))
+    assert shares[0] < shares[1] < shares[2]
+
+
+def test_nothing_is_pickled_by_plait_and_the_best_file_is_a_tensor_file(tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    model = make_model()
+    train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=Judge([0.1, 0.2, 0.9, 0.3, 0.4]))
+    newest = last_checkpoint(tmp_path / "run")
+    assert newest is not None and newest.name == "checkpoint-30"
+    best = load_file(newest / BEST_FILE)
+    assert all(torch.equal(v, best[k]) for k, v in model.state_dict().items())
+    assert len(list((tmp_path / "run").glob("checkpoint-*"))) == 2
+    shutil.rmtree(tmp_path / "run")
+
+
+def test_optimizer_groups() -> None:
+    model = make_model()
+    optimizer = make_optimizer(model, replace(SETTINGS, weight_decay=0.5))
+    decays = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    for parameter in model.parameters():
+        assert decays[id(parameter)] == (0.5 if parameter.ndim > 1 else 0.0)
+    model.fusion.requires_grad_(False)
+    held = [p for g in make_optimizer(model, SETTINGS).param_groups for p in g["params"]]
+    assert {id(p) for p in held} == {id(p) for p in model.head.parameters()}
+    sgd = make_optimizer(model, replace(SETTINGS, optimizer="sgd", momentum=0.7))
+    assert isinstance(sgd, torch.optim.SGD) and sgd.param_groups[0]["momentum"] == 0.7
+
+
+def test_only_pretrained_encoders_learn_at_the_small_rate() -> None:
+    tabular = TabularEncoder(2, [3], 8)
+    entry = {"name": "t", "kind": "tabular", "vector_dim": 8, "token_dim": 8, "encoder": tabular.config()}
+    model = make_model(modalities=[entry])
+    settings = replace(SETTINGS, encoder_learning_rate=1e-5)
+
+    def rates() -> set[float]:
+        optimizer = make_optimizer(model, settings)
+        inside = {id(p) for p in model.encoders.parameters()}
+        return {g["lr"] for g in optimizer.param_groups if {id(p) for p in g["params"]} & inside}
+
+    assert rates() == {0.01}
+    model.encoders["0"].is_pretrained = True  # type: ignore[assignment]
+    assert rates() == {0.01, 1e-5}  # the tables of numbers lie outside the network itself
+
+
+def test_progress_tells_steps_and_epochs(tmp_path: Path) -> None:
+    lines: list[tuple[int, int, str]] = []
+    train_model(
+        make_model(), make_rows(), replace(SETTINGS, epochs=2), tmp_path / "run", score=Judge([0.25, 0.5]),
+        progress=lambda *line: lines.append(line), what="training b alone",
+    )  # fmt: skip
+    assert [line[0] for line in lines] == [1, 2, 3, 4, 5, 6, 6, 7, 8, 9, 10, 11, 12, 12]
+    assert {line[1] for line in lines} == {12}
+    assert lines[0][2] == "training b alone epoch 1/2"
+    assert lines[-1][2] == "training b alone epoch 2/2, accuracy 0.500"
+
+
+def test_history_is_written_as_csv(tmp_path: Path) -> None:
+    history = History([{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25, "val_a": 1}])
+    history.write(tmp_path / "h.csv")
+    with (tmp_path / "h.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0] == {"epoch": "1.0", "train_loss": "0.5", "val_a": ""}
+    assert rows[1]["val_a"] == "1"
