@@ -109,7 +109,7 @@ def posts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def coloured_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A table of 36 photos of six colours with two captions each, split by photo."""
-    from coloured import write_table
+    from fixtures.coloured import write_table
 
     return write_table(tmp_path_factory.mktemp("coloured"))
 
@@ -117,9 +117,8 @@ def coloured_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def coloured_model(coloured_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A retrieval model of those photos, with encoders trained from scratch."""
-    from coloured import SCRATCH as COLOURED_SCRATCH
-
     import plait
+    from fixtures.coloured import SCRATCH as COLOURED_SCRATCH
 
     folder = tmp_path_factory.mktemp("coloured_model") / "model"
     plait.fit(coloured_photos, task="retrieval", epochs=12, output=folder, set=COLOURED_SCRATCH)

@@ -91,9 +91,9 @@ def test_links_inside_a_page_exist(page: Path) -> None:
 
 def command_tree() -> Any:
     typer = pytest.importorskip("typer")
-    from plait import cli
+    from plait.cli.main import app
 
-    return typer.main.get_command(cli.app)
+    return typer.main.get_command(app)
 
 
 def read_command(node: Any, line: str) -> None:

@@ -147,7 +147,7 @@ def test_killed_run_resumes_to_the_same_model(posts: Path, tmp_path: Path) -> No
     plait.fit(str(posts), "label", output=straight, set=options)
     arguments = [a for s in options for a in ("--set", s)]
     child = subprocess.Popen(
-        [sys.executable, "-m", "plait.cli", "fit", str(posts), "--target", "label", "-o", str(killed),
+        [sys.executable, "-m", "plait", "fit", str(posts), "--target", "label", "-o", str(killed),
          *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from plait import cli
+from plait.cli.main import app
 
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
@@ -49,8 +49,8 @@ def test_every_verb_has_help_with_an_example(verb: list[str], run: Run) -> None:
 
 
 def test_every_verb_is_tested() -> None:
-    named = {c.name or c.callback.__name__ for c in cli.app.registered_commands}
-    groups = {g.name for g in cli.app.registered_groups}
+    named = {c.name or c.callback.__name__ for c in app.registered_commands}
+    groups = {g.name for g in app.registered_groups}
     assert {v[0] for v in VERBS} == named | groups
 
 

@@ -1,0 +1,7 @@
+"""Fixtures of the command-line tests: those of the index tests too."""
+
+from __future__ import annotations
+
+from fixtures.colour_index import embedder, photos
+
+__all__ = ["embedder", "photos"]
