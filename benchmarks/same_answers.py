@@ -24,6 +24,7 @@ from typing import Any
 IGNORED = re.compile(
     r"seconds|created|versions|^plait$|bytes|_ms|^ms$|time|^speed$|workers|memory|last_used|rss|elapsed|cost|^root$"
 )
+NAMES = re.compile(r"(?<=[-_])[0-9a-f]{32}\b")  # names drawn anew at every build
 TIMES = re.compile(r"\d[\d,.]* s\b|\d+(\.\d+)? (ms|seconds)\b|used [\d.]+ days|\d{4}-\d\d-\d\dT[\d:.+Z]+")
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (30, 60, 220), "yellow": (230, 220, 40)}
 SMALL = ["--set", "encoders.text=scratch:text", "--set", "encoders.image=scratch:image", "--set",
@@ -221,7 +222,7 @@ def files_of(work: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(p for p in work.rglob("*") if p.is_file()):
         name = path.relative_to(work).as_posix()
-        if name.startswith(("photos/", "home/", "cache/", "outcome/")) or name.endswith((".lock", ".html")):
+        if name.startswith(("photos/", "cache/")) or path.name == "lock" or name.endswith((".lock", ".html")):
             if name.endswith(".html"):
                 found[name] = "there"
             continue
@@ -273,8 +274,17 @@ def plain(value: Any, work: str) -> Any:
                 return plain(json.loads(value), work)
             except ValueError:
                 pass
-        return TIMES.sub("TIME", value.replace(work, "WORK"))
+        return TIMES.sub("TIME", NAMES.sub("NAME", value.replace(work, "WORK")))
     return "NaN" if isinstance(value, float) and math.isnan(value) else value
+
+
+def renamed(files: dict[str, Any]) -> dict[str, Any]:
+    """Files under names that are the same in both; of files whose names are drawn, all under one name, in order."""
+    made: dict[str, Any] = {}
+    for name in sorted(n for n in files if not n.endswith("/lock")):
+        known = NAMES.sub("NAME", name)
+        made[known] = files[name] if known == name else sorted([*made.get(known, []), files[name]], key=str)
+    return made
 
 
 def differences(a: Any, b: Any, place: str = "") -> list[str]:
