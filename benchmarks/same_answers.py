@@ -311,7 +311,8 @@ def compare(before: Path, after: Path) -> int:
         for line in found:
             print(f"plait {' '.join(a['command'])[:90]}\n    {line}")
     a, b = (
-        plain(json.loads((p / "files.json").read_text("utf-8")), w) for p, w in zip((before, after), works, strict=True)
+        renamed(plain(json.loads((p / "files.json").read_text("utf-8")), w))
+        for p, w in zip((before, after), works, strict=True)
     )
     for name in ("run.yaml", "history.csv"):
         for files in (a, b):
