@@ -79,6 +79,30 @@ def test_every_file_lies_in_a_known_room() -> None:
     assert not unknown, f"{unknown} stand in no place of ORDER; add them there and to both README trees"
 
 
+def test_at_most_25_rooms() -> None:
+    assert len(ORDER) <= 25 and len(set(ORDER)) == len(ORDER), "a newcomer learns the rooms by heart: join two of them"
+
+
+def test_no_two_classes_of_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name(path))
+    twice = {word: places for word, places in homes.items() if len(places) > 1}
+    assert not twice, f"one word per thing: {twice}"
+
+
+def test_the_order_of_rooms_is_told_alike_everywhere() -> None:
+    """The list above, both README trees and docs/index.md name the same rooms in the same order."""
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", index, flags=re.MULTILINE)
+    assert listed == ORDER, f"docs/index.md lists {listed}"
+    for readme in ("README.md", "README.zh-CN.md"):
+        named = [entry.rstrip("/").removesuffix(".py") for entry in readme_tree(ROOT / readme)]
+        assert [entry for entry in named if not entry.startswith("__")] == ORDER, readme
+
+
 def test_imports_point_one_way() -> None:
     wrong = []
     for path in modules():
