@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+from plait.data.values import Reading
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,10 @@ class Parsed:
         arrow: The rows that parsed.
         bad_rows: The rows that did not.
         row_numbers: For each parsed row its number in the file; None when every row parsed.
+        readings: By column, how its text was read; empty for files that hold types of their own.
     """
 
     arrow: pa.Table
     bad_rows: tuple[BadRow, ...] = ()
     row_numbers: tuple[int, ...] | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
