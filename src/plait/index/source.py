@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from plait.data.checks.finding import name_rows
 from plait.data.coco.folder import read_coco_captions, read_coco_folder
+from plait.data.coco.photos import first_folder
 from plait.data.media import IMAGE_SUFFIXES
 from plait.data.readers.formats import parse_json
 from plait.data.schema import Modality
@@ -188,11 +189,8 @@ def _is_coco_file(path: Path) -> bool:
 
 def _photo_folder(path: Path) -> Path:
     """Where the photos of ``annotations/captions_val2017.json`` lie: ``val2017`` beside the annotations."""
-    name = path.stem.partition("_")[2]
-    for place in (path.parent.parent / name, path.parent / name, path.parent.parent / "images", path.parent / "images"):
-        if name and place.is_dir():
-            return place
-    return path.parent
+    name, near = path.stem.partition("_")[2], (path.parent.parent, path.parent)
+    return (name and first_folder([*(p / name for p in near), *(p / "images" for p in near)])) or path.parent
 
 
 def _photos(table: Table) -> Table:
