@@ -37,7 +37,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 
 
-def passed_on(context: typer.Context, *functions: Callable[..., Any]) -> dict[str, Any]:
-    """What was typed and one of the functions takes under the same name; what was not typed keeps their defaults."""
-    taken = {name for function in functions for name in inspect.signature(function).parameters}
+def passed_on(context: typer.Context, function: Callable[..., Any]) -> dict[str, Any]:
+    """What was typed and the function takes under the same name; what was not typed keeps the function's default."""
+    taken = inspect.signature(function).parameters
     return {name: value for name, value in context.params.items() if name in taken and value not in (None, (), [])}

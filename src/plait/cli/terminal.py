@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 STOPPED = 130
-WITH_RESUME = "with --resume (and without --overwrite) "
+WITH_RESUME = "with --resume (and without --overwrite)"
 
 
 def say(text: str) -> None:
@@ -27,12 +27,12 @@ def print_json(value: Any, *, texts: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def resumable(how: str = "again ") -> Iterator[None]:
+def resumable(how: str = "again") -> Iterator[None]:
     """On Ctrl-C end with a line that says what to type to go on."""
     try:
         yield
     except KeyboardInterrupt:
-        sys.stderr.write(f"plait: stopped; type the same command {how}to go on\n")
+        sys.stderr.write(f"plait: stopped; type the same command {how} to go on\n")
         raise typer.Exit(STOPPED) from None
 
 
