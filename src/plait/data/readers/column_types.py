@@ -3,8 +3,8 @@
 A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros or a plus sign (post codes,
 phone numbers) and those beyond 64 bits stay text. An empty cell is a missing value; in a column of numbers so are
 ``nan``, ``na``, ``n/a``, ``null`` and ``none``. A table that comes after training is read as the training table was:
-what held text stays text (``1.10``, ``01234``), what held numbers is read as numbers of the same decimal mark, and where
-a cell cannot be, the column stays text for the next room to name the row.
+what held text stays text (``1.10``, ``01234``), what held numbers is read as numbers of the same decimal mark, and
+where a cell cannot be, the column stays text for the next room to name the row.
 """
 
 from __future__ import annotations
@@ -71,12 +71,11 @@ def read_as(cells: list[str], reading: Reading) -> pa.Array:
     if reading.held == "truth" and all(map(truth_word, (cell for cell in cells if cell != ""))):
         return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())
     if reading.held in ("whole", "number"):
-        read = [None if is_missing_number(cell) else read_number(cell, reading.mark) for cell in cells]
-        if not any(value is None and not is_missing_number(cell) for value, cell in zip(read, cells, strict=True)):
-            whole = reading.held == "whole" and all(
-                map(_WHOLE.fullmatch, (c.strip() for c in cells if not is_missing_number(c)))
-            )
-            return _numbers(cells, int, pa.int64()) if whole else pa.array(read, pa.float64())
+        values = [cell.strip() for cell in cells if not is_missing_number(cell)]
+        if reading.held == "whole" and all(map(_WHOLE.fullmatch, values)):
+            return _numbers(cells, int, pa.int64())
+        if all(read_number(value, reading.mark) is not None for value in values):
+            return _numbers(cells, lambda cell: read_number(cell, reading.mark), pa.float64())
     return _text(cells)
 
 

@@ -26,6 +26,21 @@ class BadRow:
 
 
 @dataclass(frozen=True)
+class TextReading:
+    """How the text of a delimited file is cut into fields and read.
+
+    Attributes:
+        delimiter: One character between fields; None finds it in the first rows.
+        decimal: Decimal mark, "." or ",", of columns whose cells leave it open.
+        readings: By column, how the training table read it.
+    """
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Parsed:
     """A file as read.
 
