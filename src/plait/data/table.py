@@ -81,6 +81,19 @@ class Table:
             raise ValueError(f"{self.source}: column {name!r} cannot be read ({error})") from error
         return values
 
+    def reading(self, name: str) -> Reading | None:
+        """What the cells of a column are: as the text of a file was read, else by the type of the column."""
+        if name in self.readings:
+            return self.readings[name]
+        kind = self.arrow.schema.field(name).type
+        held = {
+            "text": pa.types.is_string(kind) or pa.types.is_large_string(kind),
+            "whole": pa.types.is_integer(kind),
+            "number": pa.types.is_floating(kind) or pa.types.is_decimal(kind),
+            "truth": pa.types.is_boolean(kind),
+        }
+        return next((Reading(what) for what, is_it in held.items() if is_it), None)
+
     def row_number(self, index: int) -> int:
         """The number that a row has in the source.
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 DECIMAL_MARKS = (".", ",")
+HELD = ("text", "whole", "number", "truth")
 MISSING_WORDS = frozenset({"nan", "na", "n/a", "null", "none"})
 TRUE, FALSE = "true", "false"
 

@@ -41,7 +41,7 @@ def read_path(
     format: str | None = None,
     encoding: str | None = None,
     columns: Sequence[str] = (),
-    text: TextReading = TextReading(),
+    text: TextReading | None = None,
 ) -> Parsed:
     """Read a file or folder.
 
@@ -69,7 +69,7 @@ def read_path(
         if kind not in ("csv", "tsv"):
             _no_names(path, columns)
         if kind in _TEXT:
-            return _read_text(path, kind, encoding, columns, text)
+            return _read_text(path, kind, encoding, columns, text or TextReading())
         if kind not in _BINARY:
             known = ", ".join((*_TEXT, *_BINARY))
             raise ValueError(
