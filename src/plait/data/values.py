@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ HELD = ("text", "whole", "number", "truth")
 MISSING_WORDS = frozenset({"nan", "na", "n/a", "null", "none"})
 TRUE, FALSE = "true", "false"
 
+_UNSEEN = dict.fromkeys((0x200B, 0x2060, 0xFEFF))
 _SPACES = " \u00a0\u2007\u2009\u202f"
 _APOSTROPHES = "'\u2019"
 _EXPONENT = r"(?:[eE][+-]?[0-9]{1,4})?"
@@ -162,6 +164,31 @@ def truth_word(cell: object) -> str | None:
     if isinstance(cell, str) and (word := cell.strip().lower()) in (TRUE, FALSE):
         return word
     return None
+
+
+def spelling(cell: object) -> str | None:
+    """The one spelling of a category, class or label; None where the cell is empty.
+
+    3, 3.0 and "3" are one; so are True, "TRUE" and "true"; letters are composed (NFC), and marks that no eye sees (zero
+    width space, word joiner, byte order mark) and blanks around are left out.
+
+    Example:
+        >>> spelling(3.0), spelling(True), spelling(" red\u200b "), spelling(float("nan"))
+        ('3', 'true', 'red', None)
+    """
+    if cell is None:
+        return None
+    if isinstance(cell, bool | np.bool_):
+        return TRUE if cell else FALSE
+    if isinstance(cell, float | np.floating):
+        value = float(cell)
+        if math.isnan(value):
+            return None
+        return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
+    text = str(cell)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text.translate(_UNSEEN))
+    return truth_word(text) or text.strip() or None
 
 
 def _both(point: tuple[int, str], comma: tuple[int, str]) -> str:
