@@ -121,6 +121,49 @@ def test_imports_point_one_way() -> None:
     assert not wrong, "arrows that point backwards:\n" + "\n".join(wrong)
 
 
+# The command line stands on these and on itself; of the last three it reaches only what the package itself names.
+OPEN_TO_CLI = ("plait.cli", "plait.version", "plait.registry", "plait.settings", "plait.data.catalog")
+DOORS = ("plait.api", "plait.index", "plait.comparison")
+
+
+def named_by(package: str) -> set[str]:
+    """The names that a package itself lists in ``__all__``."""
+    body = tree(SRC.joinpath(*package.split(".")[1:], "__init__.py")).body
+    lists = [n.value for n in body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"]
+    return set(ast.literal_eval(lists[0]))
+
+
+def reaches_past_the_doors(dotted: str) -> bool:
+    if dotted.split(".")[0] != "plait" or dotted.startswith(tuple(f"{room}." for room in OPEN_TO_CLI)):
+        return False
+    package, _, word = dotted.rpartition(".")
+    return dotted not in (*OPEN_TO_CLI, *DOORS) and not (package in DOORS and word in named_by(package))
+
+
+def test_the_command_line_reaches_the_api_and_nothing_under_it() -> None:
+    cli = [path for path in modules() if room(path) == "cli"]
+    wrong = [
+        f"{name(path)}:{line} imports {dotted}"
+        for path in cli
+        for line, dotted in all_imports(path)
+        if reaches_past_the_doors(dotted)
+    ]
+    assert len(cli) > 10 and not wrong, "take these through plait.api, index or comparison:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("dotted", "refused"),
+    [
+        ("plait.api.fit", False), ("plait.api", False), ("plait.settings.read_settings", False), ("typer", False),
+        ("plait.index.open_index", False), ("plait.data.catalog.datasets.fetch_dataset", False),
+        ("plait.api.run", True), ("plait.api.run.run_fit", True), ("plait.index.hit.hits_of", True),
+        ("plait.weights.fetch", True), ("plait.data.table", True), ("plait", True), ("plait.fit", True),
+    ],
+)  # fmt: skip
+def test_reader_of_the_command_line_sees_planted_faults(dotted: str, refused: bool) -> None:
+    assert reaches_past_the_doors(dotted) is refused
+
+
 def test_arrow_reader_sees_a_planted_fault() -> None:
     """The reader itself: relative, nested and aliased imports are resolved."""
     path = SRC / "data" / "planted.py"
@@ -271,7 +314,8 @@ def test_searching_needs_no_trainer() -> None:
     heavy = "{'plait.training.trainer', 'plait.api.run', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)"
     done = run_python(
         "import warnings; warnings.simplefilter('ignore')\n"
-        f"import sys, plait.index, plait.api\nheavy = {heavy}\nsys.exit(str(sorted(heavy)) if heavy else 0)"
+        "import sys, plait.index\nfrom plait.api import Plait\n"
+        f"heavy = {heavy}\nsys.exit(str(sorted(heavy)) if heavy else 0)"
     )
     assert done.returncode == 0, f"import plait.index and plait.api brought in {done.stderr}"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from plait.cli.options import Json, Quiet
 from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import print_json, say
 
 
 def data(
@@ -27,8 +27,8 @@ def data(
         Path | None, typer.Option("--from", metavar="FILE.deb", help="tuxpaint: a Debian package at hand.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="tuxpaint: seed of the split (default 0).")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> None:
     """Fetch a ready data set (uses the network, unless --from names a file)."""
     from plait.data.catalog.datasets import fetch_dataset, read_card
@@ -40,7 +40,6 @@ def data(
         )  # fmt: skip
     counts = read_card(path).get("counts", {})
     if as_json:
-        found = {"name": name, "table": str(path), **({"counts": counts} if counts else {})}
-        sys.stdout.write(json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")
-        return
-    sys.stdout.write("".join([f"{name} -> {path}\n", *(f"  {what}: {count:,}\n" for what, count in counts.items())]))
+        print_json({"name": name, "table": str(path), **({"counts": counts} if counts else {})})
+    else:
+        say("\n".join([f"{name} -> {path}", *(f"  {what}: {count:,}" for what, count in counts.items())]))

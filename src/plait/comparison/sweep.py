@@ -28,7 +28,7 @@ from plait.comparison.runner import Outcome, Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
 from plait.fusion import FUSIONS
-from plait.settings import RunSettings, set_values, to_dict
+from plait.settings import DataOptions, RunSettings, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
 from plait.version import __version__
 
@@ -115,17 +115,11 @@ def compare(
         raise ValueError("resume=True needs output=, the folder of the comparison that was stopped")
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}; expected at least 1 (5 is usual)")
-
-    def names(value: Sequence[str] | str) -> list[str]:
-        return [value] if isinstance(value, str) else list(value)
-
-    given: dict[str, Any] = {
-        "data.target": target, "data.text": names(text), "data.image": names(image), "data.audio": names(audio),
-        "data.image_set": names(image_set), "data.vector": names(vector), "data.numeric": names(numeric),
-        "data.categorical": names(categorical), "data.ignore": names(ignore), "data.split": split,
-        "data.group": group, "data.format": format, "data.encoding": encoding, "data.on_bad_row": on_bad_row,
-        "task.name": task, "train.epochs": epochs,
-    }  # fmt: skip
+    data = DataOptions(
+        target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group,
+        format=format, encoding=encoding, on_bad_row=on_bad_row,
+    )  # fmt: skip
+    given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)
     asked = set_values(merge(base, given), assignments)
     check_asked(asked)
