@@ -5,16 +5,15 @@ What computes is imported when one of them is called, so that the door of this r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.data.progress import Progress
 from plait.settings import DataOptions, RunSettings
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
-
-Progress = Callable[[int, int, str], None]
 
 
 def load(folder: str | Path) -> Plait:

@@ -12,7 +12,6 @@ import logging
 import math
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from plait.comparison.archive import Archive, run_key
 from plait.comparison.cost import count_parameters, inference_ms, training_memory
 from plait.comparison.halves import two_halves
 from plait.comparison.plan import SEARCH_SEED, Configuration, Method, run_settings
+from plait.data.progress import Progress
 from plait.encoders.load import build_encoder
 from plait.fusion import FUSIONS
 from plait.fusion.calibration import Calibrated
@@ -36,7 +36,6 @@ from plait.training import Plan, build_model, calibrate, calibration_notes, natu
 from plait.training.fit import fit_model
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass

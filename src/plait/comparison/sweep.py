@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,11 @@ from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Outcome, Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
+from plait.data.progress import Progress
 from plait.fusion import FUSIONS
 from plait.settings import DataOptions, RunSettings, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
 from plait.version import __version__
-
-Progress = Callable[[int, int, str], None]
 
 
 def compare(

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, Progress, shown_modality
+from plait.data.progress import Progress
+from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_modality
 from plait.inference.embedding import embed_rows
 from plait.inputs.dataset import RowBatches
 from plait.metrics.intervals import metric_intervals

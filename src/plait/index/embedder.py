@@ -6,19 +6,18 @@ vectors of one modality, and is searched with vectors of any modality of the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table
 from plait.index.manifest import Manifest
 from plait.index.space import Space
 from plait.registry import unknown_name
 
-Progress = Callable[[int, int, str], None]
 UNIT_TOLERANCE = 1e-3  # how far the length of a vector may be from 1
 
 

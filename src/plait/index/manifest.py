@@ -7,14 +7,13 @@ Files in the folder that it does not name do not exist.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from plait.data.schema import Modality
+from plait.files import temporary_name, write_text
 from plait.index.space import Space
-from plait.inputs.feature_store.segment import new_tmp_name, sync_folder
 
 FORMAT = 1
 NAME = "index.json"
@@ -127,16 +126,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         OSError: The disk is full or read-only; the old manifest still stands.
     """
     values = {"format": FORMAT, "kind": "plait index", **asdict(manifest)}
-    partial = folder / f"{new_tmp_name()}.json"
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, folder / NAME)
-        sync_folder(folder)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    write_text(folder / NAME, text, lasting=True, part_name=f"{temporary_name()}.json")
 
 
 def read_manifest(folder: Path) -> Manifest:

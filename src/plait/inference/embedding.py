@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 import torch
 
+from plait.data.progress import Progress
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitModel
+from plait.weights.tensor_file import hash_tensors
 
-Progress = Callable[[int, int, str], None]
 ROWS_AT_ONCE = 512
 
 
@@ -74,11 +74,7 @@ def embedding_fingerprint(model: PlaitModel, inputs: Inputs) -> str:
     }
     facts["fusion"] = model.config.fusion
     digest.update(json.dumps(facts, sort_keys=True).encode())
-    state = model.state_dict()
-    for key in sorted(state):
-        tensor = state[key].detach().to("cpu").contiguous()
-        digest.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    hash_tensors(digest, model.state_dict())
     return digest.hexdigest()
 
 

@@ -7,7 +7,7 @@ every row within it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.data.progress import Progress
 from plait.fusion.base import FusionOutput
 from plait.heads import GenerateHead
 from plait.inputs.dataset import RowBatches
 from plait.language import AnswerTokens, DecodeOptions, Trie
 from plait.model import PlaitModel
 
-Progress = Callable[[int, int, str], None]
 AT_ONCE = 64
 
 

@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from plait.data.progress import Progress
 from plait.inference.forward import head_losses
 from plait.inputs.dataset import RowBatches, Source
 from plait.model import PlaitModel
@@ -25,7 +26,6 @@ from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
 from plait.training.trainer import train_model
 
-Progress = Callable[[int, int, str], None]
 MEASURED_AT_MOST = 8192  # training rows whose loss gradient blending measures after each epoch
 
 

@@ -18,9 +18,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from fakes import key_of, planted, planted_tokens
 
+from plait.files import HOST
 from plait.inputs.feature_store import FeatureStore, FeatureStoreError, Space, segment
 from plait.inputs.feature_store import space as space_module
-from plait.inputs.feature_store.segment import HOST
 
 WRITER = Path(__file__).resolve().parent / "writer.py"
 UNIVERSE = [key_of(str(number)) for number in range(400)]
