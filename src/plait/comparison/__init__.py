@@ -2,7 +2,7 @@
 
 ``plan`` says what is compared, ``runs`` what each run is made of, ``probe`` what can run at all. ``runner`` searches
 and goes through the seeds, resumably: ``train_run`` does one run, ``evaluate_run`` measures a chosen one (``halves``
-splits validation rows, ``cost`` measures what a method takes), ``run_counter`` counts, ``workers`` are further processes,
+splits validation rows, ``cost`` measures what a method takes), ``run_counter`` counts, ``workers`` add processes,
 ``archive`` keeps what is finished, ``method_outcome`` is what became of a method. ``result`` turns outcomes into the
 report (``shape``), ``page`` and ``figures`` draw it, ``usable`` says how to train what was chosen, ``sweep`` holds the
 verb and ``outcome`` what it returns.
