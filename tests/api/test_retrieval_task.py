@@ -12,7 +12,7 @@ import plait
 from fixtures.coloured import COLOURS, SCRATCH
 from plait.data.table import read_table
 from plait.evaluation.embeddings import chance_of
-from plait.training.embeddings import distinct_items, hard_negatives
+from plait.training.embeddings import hard_negatives
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +156,6 @@ def test_hard_negatives_are_the_nearest_of_other_groups() -> None:
     index[2, 1] = index[0, 1]  # row 2 shows the second item of row 0
     assert hard_negatives(unit, index, group, 1)[0].tolist() == [3]
     assert hard_negatives(unit[:2], index[:2], group[:2], 3).tolist() == [[-1] * 3] * 2
-
-
-def test_items_count_once_a_group() -> None:
-    index = np.array([0, 0, 1, -1, 1, 2])
-    assert distinct_items(index, np.array([0, 0, 0, 1, 1, 1])).tolist() == [0, 2, 4, 5]
 
 
 def test_chance_is_that_of_a_random_order() -> None:

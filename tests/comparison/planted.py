@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from plait.comparison.archive import Archive
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import Configuration, Method, choose_methods
-from plait.comparison.runner import Outcome, Runner
+from plait.comparison.runner import Runner
 from plait.data.items import Items, Rows
 from plait.data.schema import Modality
 from plait.data.table import read_table

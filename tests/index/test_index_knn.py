@@ -1,4 +1,4 @@
-"""Judging an index by a label: votes worked by hand, planted clusters, scikit-learn as an oracle."""
+"""Judging an index by a label: points worked by hand, planted clusters, scikit-learn as an oracle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.index import build_index
-from plait.index.knn import knn_leave_one_out, linear_probe, vote, zero_shot
+from plait.index.knn import knn_leave_one_out, linear_probe, zero_shot
 from plait.index.space import Space
 from plait.index.storage import CONTENT, View
 
@@ -30,12 +30,6 @@ def clusters(seed: int = 0, count: int = 40) -> tuple[np.ndarray, list[object]]:
     centres = np.eye(3, 6)
     labels = rng.integers(0, 3, count)
     return unit(centres[labels] + 0.35 * rng.standard_normal((count, 6))), [f"c{i}" for i in labels]
-
-
-def test_votes() -> None:
-    labels = np.array([[0, 1, 1], [0, 1, -1], [1, 0, -1], [2, 0, 1]])
-    scores = np.array([[0.9, 0.5, 0.4], [0.9, 0.8, 0.7], [0.9, 0.8, 0.0], [-0.5, -0.6, -0.7]])
-    assert vote(labels, scores, 3).tolist() == [1, 0, 1, 2]
 
 
 def test_four_points_by_hand() -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from plait.inference.forward import head_losses
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
+from plait.training.blending import head_losses
 from plait.training.trainer import train_model
 
 SETTINGS = TrainSettings(

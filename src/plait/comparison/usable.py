@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import Configuration, Method
-from plait.comparison.runner import Outcome
 from plait.data.schema import Modality
 from plait.fusion import FUSIONS
 from plait.settings import COLUMN_LISTS, SINGLE_OPTIONS, RunSettings, to_dict

@@ -17,6 +17,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    bare_norm,
     check_heads,
     masked_mean,
     present_vectors,
@@ -105,7 +106,7 @@ class GuidedAttention(nn.Module):
     def __init__(self, token_dim: int, width: int, *, heads: int, normalise: bool, guided: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(token_dim, elementwise_affine=False) if normalise else nn.Identity()
+        self.norm = bare_norm(token_dim, normalise)
         self.keys = nn.Linear(token_dim, width)
         self.values = nn.Linear(token_dim, width)
         self.guide = nn.Linear(width, width, bias=False) if guided else None

@@ -12,6 +12,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    bare_norm,
     check_count,
     masked_mean,
     present_vectors,
@@ -64,9 +65,7 @@ class MMTMFusion(Fusion):
         check_count(ratio=ratio)
         self.widths = [d.vector_dim for d in dims]
         total = sum(self.widths)
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(w, elementwise_affine=False) if normalise else nn.Identity() for w in self.widths
-        )
+        self.norms = nn.ModuleList(bare_norm(w, normalise) for w in self.widths)
         self.drop = nn.Dropout(dropout)
         self.squeeze = nn.Linear(total, max(total // ratio, 1))
         self.excite = nn.Linear(self.squeeze.out_features, total)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from plait.data.progress import Progress
+from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitModel
@@ -36,25 +37,14 @@ def embed_rows(
     Raises:
         ValueError: A vector is not finite.
     """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.train(False)
-    parts = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                batch = rows.__getitems__(list(range(start, min(start + ROWS_AT_ONCE, len(rows)))))
-                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
-                present = batch["present"].to(device)
-                fused = model.fuse(model.encode(inputs, present), present)
-                parts.append(cast(Any, model.head).embed(fused, present).float().cpu().numpy())
-                if progress is not None:
-                    progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
-    finally:
-        model.train(was_training)
-    if not parts:
-        return np.zeros((0, len(model.config.modality_names), int(cast(Any, model.head).dim)), dtype=np.float32)
-    unit_NMD = np.concatenate(parts)
+    head = cast(Any, model.head)
+    unit_NMD = np.zeros((len(rows), len(model.config.modality_names), int(head.dim)), dtype=np.float32)
+    walk = evaluation_batches(model, rows, batch_size=ROWS_AT_ONCE, progress=progress, what=what)
+    with evaluation_mode(model):
+        for places, batch in walk:
+            present = batch["present"]
+            fused = model.fuse(model.encode(batch["inputs"], present), present)
+            unit_NMD[places] = head.embed(fused, present).float().cpu().numpy()
     strange = int((~np.isfinite(unit_NMD)).any(axis=(1, 2)).sum())
     if strange:
         raise ValueError(f"the model gives vectors that are not finite for {strange} of {len(unit_NMD)} rows")

@@ -16,8 +16,8 @@ from pathlib import Path
 from plait.files import HOST, waiting_lock
 from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
+    check_segment,
     folder_bytes,
-    open_segment,
     remove_folder,
 )
 from plait.inputs.feature_store.space import write_error
@@ -128,7 +128,7 @@ def _remove_spaces(
 def _remove_damaged(folder: Path, report: GcReport) -> None:
     for path in sorted(folder.glob("seg-*")):
         try:
-            open_segment(path)
+            check_segment(path)
         except FileNotFoundError:
             continue  # another process was quicker
         except DamagedSegmentError:
