@@ -11,14 +11,14 @@ import pytest
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.index import build_index
 from plait.index.knn import knn_leave_one_out, linear_probe, zero_shot
-from plait.index.space import Space
+from plait.index.space import VectorSpace
 from plait.index.storage import CONTENT, View
 
 
 def view_of(vectors: np.ndarray, labels: list[object], contents: list[int] | None = None) -> View:
     place = list(range(len(vectors))) if contents is None else contents
     items = pa.table({"_id": [str(i) for i in range(len(labels))], CONTENT: place, "label": labels})
-    return View(items, [vectors], np.ones(len(vectors), dtype=bool), Space(vectors.shape[1], vectors.shape[1]))
+    return View(items, [vectors], np.ones(len(vectors), dtype=bool), VectorSpace(vectors.shape[1], vectors.shape[1]))
 
 
 def unit(made: np.ndarray) -> np.ndarray:

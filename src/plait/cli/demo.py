@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import say
-from plait.data.progress import Progress
+
+if TYPE_CHECKING:
+    from plait.data.progress import Progress
 
 WEIGHTS = ("minilm", "efficientnet-lite0")
 

@@ -21,19 +21,12 @@ from plait.registry import Registry
 
 @dataclass(frozen=True)
 class FusionInfo:
-    """What a fusion says about itself, for reports and documentation.
-
-    ``parameters`` is the number of parameters as a Python expression over ``d`` and ``t`` (lists of vector and token
-    widths), ``D = sum(d)``, ``M = len(d)``, ``h`` (the width), ``C`` and ``kind`` (outputs and what they are, late
-    fusions only) and the fusion's own options by name; ``sum``, ``prod``, ``len``, ``range`` and ``min`` may be used.
-    A test holds it to the truth.
-    """
+    """What a fusion says about itself, for reports and documentation."""
 
     name: str
     paper: str
     equation: str
     needs_tokens: bool
-    parameters: str
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,6 @@ class CoAttentionFusion(Fusion):
         "Lu, Yang, Batra, Parikh 2016",
         "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, h = f(prod_m s_m, mean_m s_m)",
         needs_tokens=True,
-        parameters="h*D + h*M + sum(2*(h*k + h) + (h*h if M > 1 else 0) + h*heads for k in t if k) + 3*h*h + 2*h",
     )
     interaction = "attention"
 

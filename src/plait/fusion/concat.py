@@ -41,7 +41,6 @@ class ConcatFusion(Fusion):
         "Ngiam et al. 2011",
         "h = f([x_1; ..; x_M]), f linear or an MLP",
         needs_tokens=False,
-        parameters="D + ((D + M)*h + h + (hidden_layers - 1)*(h*h + h) + h*h + h if hidden_layers else (D + M)*h + h)",
     )
 
     interaction = "nonlinear"  # additive without hidden layers

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from plait.encoders.base import Encoded
 from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec, check_count
-from plait.fusion.late import PREDICTOR_PARAMETERS, LateFusion
+from plait.fusion.late import LateFusion
 
 
 class EvidentialFusion(LateFusion):
@@ -52,7 +52,6 @@ class EvidentialFusion(LateFusion):
         "Han, Zhang, Fu, Zhou 2021 (TMC)",
         "1 + e_c / C = prod_m (1 + e_mc / C), e_m = softplus(f_m(x_m)); h = log(e + 1)",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS,
     )
     additive_scale = "evidence"
     batches_seen: Tensor

@@ -32,7 +32,6 @@ class GatedFusion(Fusion):
         "Arevalo, Solorio, Montes-y-Gomez, Gonzalez 2017",
         "h = sum_m z_m * tanh(W_m x_m), z = softmax_m(V_m [x_1; ..; x_M])",
         needs_tokens=False,
-        parameters="h*D + h*M + (h*M*D + h*M if M > 1 else 0) + h",
     )
     interaction = "multiplicative"
 

@@ -13,8 +13,6 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoded
 from plait.fusion.base import EncodedDims, Fusion, FusionOutput, OutputSpec, bare_norm, check_count, present_vectors
 
-PREDICTOR_PARAMETERS = "sum(k*h + h + (hidden_layers - 1)*(h*h + h) + h*C + C if hidden_layers else k*C + C for k in d)"
-
 
 class LateFusion(Fusion):
     """Base of all late fusions: the predictors l_m = f_m(x_m), linear or with ``hidden_layers`` GELU layers.

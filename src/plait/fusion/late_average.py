@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.fusion.base import FUSIONS, FusionInfo, masked_softmax
-from plait.fusion.late import PREDICTOR_PARAMETERS, LateFusion
+from plait.fusion.late import LateFusion
 
 
 class LateMeanFusion(LateFusion):
@@ -40,7 +40,6 @@ class LateMeanFusion(LateFusion):
         "Kittler, Hatef, Duin, Matas 1998",
         "p = mean_m softmax(f_m(x_m)) over what is present; h = log p",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS,
     )
     additive_scale = "probabilities"
 
@@ -76,7 +75,6 @@ class LateWeightedFusion(LateFusion):
         "Stone 1961; Kittler, Hatef, Duin, Matas 1998",
         "p = sum_m w_m softmax(f_m(x_m)), w = softmax(a) over what is present; h = log p",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS + " + M",
     )
     additive_scale = "probabilities"
 

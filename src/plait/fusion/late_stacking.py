@@ -17,7 +17,7 @@ from torch import Tensor
 
 from plait.fusion.base import FUSIONS, FusionInfo
 from plait.fusion.calibration import SeenRows
-from plait.fusion.late import PREDICTOR_PARAMETERS, LateFusion
+from plait.fusion.late import LateFusion
 from plait.fusion.late_average import average_answers, even_weights
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,6 @@ class LateStackingFusion(LateFusion):
         "Wolpert 1992",
         "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS,
     )
     weight_CF: Tensor  # noqa: N815  shape letters
     bias_C: Tensor  # noqa: N815

@@ -48,7 +48,6 @@ class LowRankFusion(Fusion):
         "Liu, Shen, Lakshminarasimhan, Liang, Zadeh, Morency 2018 (LMF)",
         "h = sum_r w_r prod_m (W_m^r [x_m; 1]) + b",
         needs_tokens=False,
-        parameters="rank*h*(D + M) + rank + h",
     )
     interaction = "multiplicative"
 

@@ -40,7 +40,6 @@ class MCBFusion(PairwiseFusion):
         "Fukui, Park, Yang, Rohrbach, Darrell, Rohrbach 2016 (MCB)",
         "z = IFFT(FFT(Psi_1 x_1) * FFT(Psi_2 x_2)); u = power_norm(z); h = W u + b",
         needs_tokens=False,
-        parameters="D + (M*(M - 1)//2 or 1)*(sketch*h + h)",
     )
 
     def __init__(

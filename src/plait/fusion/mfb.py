@@ -36,7 +36,6 @@ class MFBFusion(PairwiseFusion):
         "Yu, Yu, Fan, Tao 2017 (MFB)",
         "z = SumPool_k(U x_1 * V x_2); u = sign(z) sqrt|z|; h = sqrt(D) u / ||u||",
         needs_tokens=False,
-        parameters="D + factors*h*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1))",
     )
 
     def __init__(
@@ -80,7 +79,6 @@ class MFHFusion(PairwiseFusion):
         "Yu, Yu, Xiang, Fan, Tao 2018 (MFH)",
         "e_i = (U_i x_1 * V_i x_2) * e_(i-1); z_i = power_norm(SumPool_k(e_i)); h = W [z_1; ..; z_p] + b",
         needs_tokens=False,
-        parameters="D + order*factors*h*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1)) + (M*(M - 1)//2 or 1)*(order*h*h + h)",
     )
 
     def __init__(

@@ -40,7 +40,6 @@ class MixtureOfExpertsFusion(Fusion):
         "Jacobs, Jordan, Nowlan, Hinton 1991; subsets as in Sutter, Daunhawer, Vogt 2021",
         "h = sum_S g_S f_S([x_m]_{m in S}), g = softmax over the subsets S that are all present",
         needs_tokens=False,
-        parameters="h*D*2**(M - 1) + (2**M - 1)*(h*h + 2*h) + ((D + M)*(2**M - 1) + 2**M - 1 if M > 1 else 0) + h",
     )
     interaction = "nonlinear"
     max_modalities = MAX_MODALITIES

@@ -48,7 +48,6 @@ class MMTMFusion(Fusion):
         "Joze, Shaban, Iuzzolino, Koishida 2020 (MMTM)",
         "z = relu(W [x_1; ..; x_M] + b); x'_m = 2 sigmoid(E_m z + e_m) * x_m; h = mean_m (P_m x'_m + p_m)",
         needs_tokens=False,
-        parameters="(D//ratio or 1)*(2*D + 1) + D + h*(D + M) + h",
     )
     interaction = "multiplicative"
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from plait.fusion.base import FUSIONS, FusionInfo, masked_softmax
-from plait.fusion.late import PREDICTOR_PARAMETERS, LateFusion
+from plait.fusion.late import LateFusion
 
 
 class ProductOfExpertsFusion(LateFusion):
@@ -40,7 +40,6 @@ class ProductOfExpertsFusion(LateFusion):
         "Hinton 2002; Wu, Goodman 2018",
         "log p = sum_m log p_m - (n - 1) log prior over the n modalities present",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS + " + (M if kind == 'number' else 0)",
     )
     log_prior_C: Tensor  # noqa: N815  shape letters
 

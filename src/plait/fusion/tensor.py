@@ -45,7 +45,6 @@ class TensorFusion(Fusion):
         "Zadeh, Chen, Poria, Cambria, Morency 2017 (TFN)",
         "h = W vec([u_1; 1] (x) .. (x) [u_M; 1]) + b, u_m = S_m x_m + s_m",
         needs_tokens=False,
-        parameters="squeeze*(D + M) + h*(squeeze + 1)**M + h",
     )
     interaction = "multiplicative"
 

@@ -37,8 +37,6 @@ class MUTANFusion(PairwiseFusion):
         "Ben-Younes, Cadene, Cord, Thome 2017 (MUTAN)",
         "a = A x_1, b = B x_2; z = sum_r (M_r a) * (N_r b); h = W z + w",
         needs_tokens=False,
-        parameters="D + core*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1))"
-        " + (M*(M - 1)//2 or 1)*(2*rank*core*(core + 1) + core*h + h)",
     )
 
     def __init__(
@@ -84,8 +82,6 @@ class BlockFusion(PairwiseFusion):
         "Ben-Younes, Cadene, Thome, Cord 2019 (BLOCK)",
         "a = A x_1, b = B x_2; z_c = sum_r (M_cr a_c) * (N_cr b_c); h = W [z_1; ..; z_C] + w",
         needs_tokens=False,
-        parameters="D + core*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1))"
-        " + (M*(M - 1)//2 or 1)*(2*rank*core*(core//chunks + 1) + core*h + h)",
     )
 
     def __init__(

@@ -35,7 +35,6 @@ class WeightedSumFusion(Fusion):
         "Baltrusaitis, Ahuja, Morency 2019 (survey)",
         "h = sum_m alpha_m (W_m x_m + b_m), sum_m alpha_m = 1",
         needs_tokens=False,
-        parameters="h*D + h*M + h + (1 if raw else M)",
     )
     interaction = "additive"
 

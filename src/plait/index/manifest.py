@@ -13,7 +13,7 @@ from typing import Any
 
 from plait.data.schema import Modality
 from plait.files import temporary_name, write_text
-from plait.index.space import Space
+from plait.index.space import VectorSpace
 
 FORMAT = 1
 NAME = "index.json"
@@ -81,7 +81,7 @@ class Manifest:
         model: Where that model lay, or None; a hint.
         modality: What was embedded.
         dim: Width of the vectors.
-        plain_dim: Leading coordinates that, made unit, are the plain direction; see :class:`plait.index.space.Space`.
+        plain_dim: Leading coordinates that, made unit, are the plain direction; see ``space.VectorSpace``.
         backend: "exact" or "lance".
         uri: Where LanceDB keeps the table, None for inside the folder.
         generation: Counts the commits.
@@ -105,9 +105,9 @@ class Manifest:
     sources: tuple[SourceFact, ...] = ()
 
     @property
-    def space(self) -> Space:
+    def space(self) -> VectorSpace:
         """What its vectors say."""
-        return Space(self.dim, self.plain_dim)
+        return VectorSpace(self.dim, self.plain_dim)
 
     @property
     def is_complete(self) -> bool:
