@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import plait
+from fixtures.planted_plan import TWO, left_only, planted_plan, run_methods, xor
 from plait.comparison import runner as runner_file
 from plait.comparison.plan import MEAN_ENSEMBLE
 from plait.comparison.result import measure
@@ -21,7 +22,6 @@ from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, ConcatFusion, FusionOutput
 from plait.inputs.dataset import RowBatches
 from plait.objectives import Adapter
-from planted import TWO, left_only, planted_plan, run_methods, xor
 
 
 def by_name(report: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns, take
 
+from fixtures.encoded import WIDTH, dims, make_encoded, make_fusion, patterns, take
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims, Fusion, OutputSpec
 from plait.model import PlaitConfig, PlaitModel

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import EACH, NUM_OUTPUTS, count_for, make_batch, make_model, shake
 
+from fixtures.tiny_models import EACH, NUM_OUTPUTS, count_for, make_batch, make_model, shake
 from plait.encoders.tabular import TabularEncoder
 from plait.fusion import FUSIONS
 from plait.model import PlaitModel
