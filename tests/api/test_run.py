@@ -219,12 +219,8 @@ def test_one_row(posts: Path, model: plait.Plait) -> None:
 
 
 def test_fit_on_one_row() -> None:
-    try:
-        fitted = quick(texts(1))
-    except ValueError as error:
-        assert "1" in str(error) or "one" in str(error)
-    else:
-        assert fitted.predict(texts(1)).column("prediction").to_pylist() == ["down"]
+    with pytest.raises(ValueError, match=r"the training rows hold 1 class \(down\); classification needs at least two"):
+        quick(texts(1))
 
 
 def test_regression_of_few_rows() -> None:
@@ -304,7 +300,7 @@ def test_encoding(tmp_path: Path) -> None:
     ]
     (tmp_path / "t.csv").write_bytes("\n".join(lines).encode("gb18030"))
     fitted = quick(tmp_path / "t.csv", encoding="gb18030", text="text")
-    assert fitted.labels.classes == ("否", "是") or list(fitted.labels.classes) == ["否", "是"]
+    assert fitted.labels.classes == ("否", "是")
     assert fitted.settings.data.encoding == "gb18030"
     assert fitted.predict(tmp_path / "t.csv", encoding="gb18030").num_rows == 24
     assert fitted.evaluate(tmp_path / "t.csv", encoding="gb18030", rows="all")["evaluation"]["rows"] == 24

@@ -198,9 +198,12 @@ def test_attention_is_a_distribution_over_real_tokens(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if FUSIONS.get(name).info.needs_tokens])
 def test_a_row_whose_tokens_are_all_masked_is_finite(name: str) -> None:
     fusion = make_fusion(name, 2)
-    encoded = make_encoded(2, 3)
+    encoded, there = make_encoded(2, 3), torch.ones(3, 2, dtype=torch.bool)
+    before = fusion(encoded, there).fused_BD
     encoded[0].mask_BT[1] = False
-    assert torch.isfinite(fusion(encoded, torch.ones(3, 2, dtype=torch.bool)).fused_BD).all()
+    after = fusion(encoded, there).fused_BD
+    assert torch.isfinite(after).all() and not torch.allclose(after[1], before[1])
+    torch.testing.assert_close(after[[0, 2]], before[[0, 2]])
 
 
 def test_no_modality_and_bad_options_are_refused() -> None:
