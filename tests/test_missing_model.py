@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fixtures.encoded import patterns
 from fixtures.fusion_variants import FOUR, count_for, every_variant
+from fixtures.lazy import lazy
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.tabular import TabularEncoder
 from plait.fusion import FUSIONS
@@ -19,7 +20,8 @@ from plait.fusion.absence import ABSENCES, LearnedAbsence
 from plait.fusion.base import EncodedDims
 from plait.heads import HEADS
 from plait.language.network import scratch_config
-from plait.model import PlaitConfig, PlaitModel
+
+PlaitConfig, PlaitModel = lazy("plait.model", "PlaitConfig", "PlaitModel")
 
 PRESENT = torch.tensor(list(product([True, False], repeat=2)))
 FILLINGS = [float("nan"), float("inf"), -1e30, None]

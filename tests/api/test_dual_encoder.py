@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import transformers as hf
 from PIL import Image
 
 import plait
+from fixtures.lazy import lazy
 from plait.encoders import load_encoder
 from plait.encoders.checkpoint import quiet_transformers
+
+hf = lazy("transformers")
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "of", "red", "car", "blue", "dog"]
 TEXT = {

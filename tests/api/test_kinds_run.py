@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers as hf
 from PIL import Image
 
 import plait
+from fixtures.lazy import lazy
 from plait import cli
 from plait.data.items import read_rows
 from plait.data.schema import Modality, guess_schema
@@ -26,7 +26,8 @@ from plait.encoders.vector import VectorEncoder
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import add_tabular, load_inputs, prepare
 from plait.settings import EncoderSettings
-from plait.training import build_model
+
+hf = lazy("transformers")
 
 sf = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
@@ -212,6 +213,8 @@ def test_shared_encoders_are_one(tmp_path: Path) -> None:
 
 
 def test_both_columns_teach_the_shared_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.training import build_model
+
     kept: list[Any] = []
     monkeypatch.setattr(
         "plait.training.fit.build_model", lambda plan, names: kept.append(plan) or build_model(plan, names)

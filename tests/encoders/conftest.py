@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torchvision
-import transformers as hf
 from PIL import Image
 from safetensors.torch import save_file
 
+from fixtures.lazy import lazy
 from plait.encoders import Encoder, load_encoder
 from plait.weights.quiet import quiet_transformers
+
+hf = lazy("transformers")
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "dog"]
 
@@ -103,6 +104,8 @@ def picture(seed: int = 0) -> bytes:
 
 def _load(case: str, folders: dict[str, Path], tmp_path: Path, **options: Any) -> tuple[Encoder, Any, list[Any]]:
     """Encoder, processor and three items of one case."""
+    import torchvision
+
     prefix, _, name = case.partition(":")
     kind = "text" if name in ("bert", "clip-text", "text") else "image"
     reference = case

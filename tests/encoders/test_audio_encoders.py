@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers as hf
 
+from fixtures.lazy import lazy
 from plait.encoders import VectorEncoder, build_encoder, load_encoder
 from plait.encoders.checkpoint import quiet_transformers
 from plait.encoders.scratch_audio import spec_augment
 from plait.encoders.sets import encode_sets, pool_set
+
+hf = lazy("transformers")
 
 sf = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")

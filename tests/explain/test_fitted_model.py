@@ -12,7 +12,6 @@ import pytest
 import plait
 from plait.data.synthetic import make_synthetic
 from plait.data.table import read_table
-from plait.explain.encoded import encode_once
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.report import write_explanation
@@ -62,6 +61,8 @@ def test_every_row_and_the_whole_add_up(model: plait.Plait, posts: Path) -> None
 
 
 def test_encoding_once_changes_no_answer(posts: Path, model: plait.Plait) -> None:
+    from plait.explain.encoded import encode_once
+
     given = model._inputs_on(posts, "all", "error", None, None, None, None)
     index = given.prepared.rows.index_NM.copy()
     index[3, 0] = index[5, 1] = index[7, :] = -1

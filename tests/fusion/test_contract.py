@@ -13,7 +13,6 @@ from fixtures.encoded import WIDTH, dims, make_encoded, make_fusion, patterns, t
 from fixtures.fusion_variants import FOUR, VARIANTS, count_for, every_variant
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims, Fusion, OutputSpec
-from plait.model import PlaitConfig, PlaitModel
 
 NAMES = FUSIONS.names()
 BESIDE = {("prefix", "num_queries"): {"projector": "query"}, ("prefix", "heads"): {"projector": "query"}}
@@ -236,6 +235,8 @@ def test_no_modality_and_bad_options_are_refused() -> None:
 
 @every_variant
 def test_saved_model_answers_bit_equal(name: str, options: dict[str, object], tmp_path: Path) -> None:
+    from plait.model import PlaitConfig, PlaitModel
+
     count = count_for(name, options)
     torch.manual_seed(1)
     config = PlaitConfig(

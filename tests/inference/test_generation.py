@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import plait
 from plait.language import fit_tokens
@@ -63,6 +62,8 @@ def captioner(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny_pretrained(folder: Path, seed: int = 0) -> Path:
     """A language model folder as a hub would give it."""
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     tokens = fit_tokens(["a red picture", "a green picture", "a blue picture"] * 3, vocabulary=320)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokens.backend, bos_token="<start>", eos_token="<end>", pad_token="<pad>"

@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from fixtures.fusion_variants import FOUR, count_for
+from fixtures.lazy import lazy
 from fixtures.tiny_models import EACH, NUM_OUTPUTS, make_batch, make_model, shake
 from plait.encoders.tabular import TabularEncoder
 from plait.fusion import FUSIONS
-from plait.model import PlaitModel
 from plait.objectives import OBJECTIVES, check_objectives, chosen_objectives
 from plait.settings import TrainSettings
+
+PlaitModel = lazy("plait.model", "PlaitModel")
 
 every_aid = pytest.mark.parametrize("aid", list(EACH))
 every_fusion = pytest.mark.parametrize("fusion", FUSIONS.names())

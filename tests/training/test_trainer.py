@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import TrainingArguments
 
+from fixtures.lazy import lazy
 from plait.encoders import TabularEncoder
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches, TensorSource
-from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
-from plait.training.history import History
-from plait.training.trainer import BEST_FILE, STATE_FILE, last_checkpoint, make_optimizer, train_model
+
+PlaitModel = lazy("plait.model", "PlaitModel")
+last_checkpoint, make_optimizer, train_model = lazy(
+    "plait.training.trainer", "last_checkpoint", "make_optimizer", "train_model"
+)
 
 SETTINGS = TrainSettings(
     epochs=5, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", warmup=0.1,  # noqa: E501
@@ -32,6 +34,8 @@ class PowerCutError(Exception):
 
 
 def make_model(seed: int = 0, **changes: object) -> PlaitModel:
+    from plait.model import PlaitConfig
+
     torch.manual_seed(seed)
     values = {
         "modalities": [
@@ -131,6 +135,8 @@ def test_resume_after_the_end_trains_nothing_more(tmp_path: Path) -> None:
 
 
 def test_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
+    from plait.training.trainer import STATE_FILE
+
     straight, resumed = make_model(), make_model()
     train_model(straight, make_rows(), SETTINGS, tmp_path / "straight", score=Judge())
     with pytest.raises(PowerCutError):
@@ -194,6 +200,8 @@ def test_an_epoch_without_a_score_does_not_replace_the_best(tmp_path: Path) -> N
 
 
 def test_several_visible_accelerators_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import TrainingArguments
+
     one, two = make_model(), make_model()
     train_model(one, make_rows(), SETTINGS, tmp_path / "one")
     monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
@@ -239,6 +247,8 @@ def test_class_weights_move_the_predictions(tmp_path: Path) -> None:
 
 def test_nothing_is_pickled_by_plait_and_the_best_file_is_a_tensor_file(tmp_path: Path) -> None:
     from safetensors.torch import load_file
+
+    from plait.training.trainer import BEST_FILE
 
     model = make_model()
     train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=Judge([0.1, 0.2, 0.9, 0.3, 0.4]))
@@ -292,6 +302,8 @@ def test_progress_tells_steps_and_epochs(tmp_path: Path) -> None:
 
 
 def test_history_is_written_as_csv(tmp_path: Path) -> None:
+    from plait.training.history import History
+
     history = History([{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25, "val_a": 1}])
     history.write(tmp_path / "h.csv")
     with (tmp_path / "h.csv").open() as file:
