@@ -12,6 +12,7 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
+from fixtures.settings import COMPARED
 from plait.fusion import FUSIONS
 from plait.metrics.comparison import Difference, Rank
 from plait.settings import FusionSettings, RunSettings, TrainSettings, set_values
@@ -19,10 +20,6 @@ from plait.settings import FusionSettings, RunSettings, TrainSettings, set_value
 shape = lazy("plait.comparison.shape")
 plan = lazy("plait.comparison.plan")
 
-SCRATCH = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=16",
-    "encoders.max_length=12", "train.threads=1",
-]  # fmt: skip
 RESOLVED = RunSettings(
     fusion=FusionSettings("concat", 256, 0.3), train=TrainSettings(learning_rate=1e-3, epochs=3, batch_size=8)
 )
@@ -31,7 +28,7 @@ RESOLVED = RunSettings(
 def quick(table: Any, **options: Any) -> plait.Comparison:
     return plait.compare(
         table, "label", fusion=options.pop("fusion", "weighted_sum"), seeds=options.pop("seeds", 1), search=1,
-        epochs=1, set=[*SCRATCH, *options.pop("set", [])], **options,
+        epochs=1, set=[*COMPARED, *options.pop("set", [])], **options,
     )  # fmt: skip
 
 

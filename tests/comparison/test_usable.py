@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import plait
 from fixtures.lazy import lazy
+from fixtures.settings import COMPARED
 from plait.cli.main import app
 from plait.data.schema import Modality
 from plait.settings import RunSettings, from_dict, set_values, to_dict
@@ -20,10 +21,6 @@ plan = lazy("plait.comparison.plan")
 Asked, command_line, how_to_fit = lazy("plait.comparison.usable", "Asked", "command_line", "how_to_fit")
 Facts, resolve = lazy("plait.training.recipes", "Facts", "resolve")
 
-SCRATCH = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=16",
-    "encoders.max_length=12", "train.threads=1",
-]  # fmt: skip
 BOTH = (Modality("photo", "image", ("photo",)), Modality("text", "text", ("text",)))
 
 
@@ -43,7 +40,7 @@ def test_the_winner_can_be_trained(posts: Path, tmp_path: Path) -> None:
     out = tmp_path / "compare"
     words = ["compare", str(posts), "-o", str(out), "--target", "label", "--fusion", "weighted_sum", "--seeds", "1"]
     words += ["--search", "2", "--epochs", "1", "--ignore", "size", "--quiet"]
-    result = CliRunner().invoke(app, [*words, *(w for s in SCRATCH for w in ("--set", s))])
+    result = CliRunner().invoke(app, [*words, *(w for s in COMPARED for w in ("--set", s))])
     assert result.exit_code == 0, result.output
     report = json.loads((out / "compare.json").read_text("utf-8"))
     command = report["selected_fit"]["command"]

@@ -10,19 +10,11 @@ import numpy as np
 import pytest
 
 import plait
+from fixtures.settings import SCRATCH
+from fixtures.training import PowerCutError
 from plait.settings import FusionSettings, RunSettings, TaskSettings, TrainSettings, read_settings, set_values
 
-SCRATCH = [
-    "encoders.text=scratch:text",
-    "encoders.image=scratch:image",
-    "encoders.image_size=32",
-    "train.threads=1",
-]
 BLENDED = [*SCRATCH, "train.gradient_blending=true", "train.ogm=0.5", "train.ogm_noise=true", "train.alignment=0.2"]
-
-
-class PowerCutError(Exception):
-    """Stands for a power cut."""
 
 
 def fit(table: Any, target: str = "label", epochs: int = 2, **options: Any) -> plait.Plait:

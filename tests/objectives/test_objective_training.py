@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fixtures.lazy import lazy
+from fixtures.training import PowerCutError
 from plait.inference.forward import head_losses
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.settings import TrainSettings
@@ -25,10 +26,6 @@ SETTINGS = TrainSettings(
 )  # fmt: skip
 ALL = {"ogm": 0.5, "ogm_noise": 1.0, "gradient_blending": 1.0, "alignment": 0.2, "orthogonality": 0.2}
 Watch = Callable[[Any], dict[str, float]]
-
-
-class PowerCutError(Exception):
-    """Stands for a power cut."""
 
 
 def make_model(aids: dict[str, float], dims: tuple[int, int] = (3, 4), seed: int = 0) -> PlaitModel:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_trainer import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
 
 import plait
 from fixtures.lazy import lazy
+from fixtures.training import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
 from plait.fusion.modality_dropout import SCHEDULES, hide_modalities, keep_subsets, share_of_rate
 from plait.settings import RunSettings, set_values
 from plait.settings.groups import HIDING_PATTERNS
