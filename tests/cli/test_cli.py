@@ -14,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from fixtures.settings import SCRATCH
 from plait.cli.main import app
 
 VERBS = [
@@ -25,12 +26,6 @@ VERBS = [
     ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
     ["index", "ann"],
 ]  # fmt: skip
-SCRATCH = [
-    "encoders.text=scratch:text",
-    "encoders.image=scratch:image",
-    "encoders.image_size=32",
-    "train.threads=1",
-]
 SETS = [a for s in SCRATCH for a in ("--set", s)]
 Run = Callable[..., tuple[int, str, str]]
 

@@ -13,17 +13,17 @@ import pytest
 import torch
 
 import plait
-from plait.comparison import evaluate_run as evaluate_file
-from plait.comparison import runner as runner_file
-from plait.comparison import train_run as train_file
-from plait.comparison.plan import MEAN_ENSEMBLE
-from plait.comparison.result import measure
-from plait.comparison.sweep import _notes_of_runs
+from fixtures.lazy import lazy
+from fixtures.planted_plan import TWO, left_only, planted_plan, run_methods, xor
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, ConcatFusion, FusionOutput
 from plait.inputs.dataset import RowBatches
 from plait.objectives import Adapter
-from planted import TWO, left_only, planted_plan, run_methods, xor
+
+runner_file = lazy("plait.comparison.runner")
+evaluate_file = lazy("plait.comparison.evaluate_run")
+train_file = lazy("plait.comparison.train_run")
+measure = lazy("plait.comparison.result", "measure")
 
 
 def by_name(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -40,6 +40,8 @@ def xor_report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_only_interacting_fusions_solve_xor(xor_report: dict[str, Any]) -> None:
+    from plait.comparison.plan import MEAN_ENSEMBLE
+
     found = by_name(xor_report)
     assert found["concat"]["metric"]["value"] > 0.95 and found["product"]["metric"]["value"] > 0.95
     for name in ("weighted_sum", "left alone", "right alone", MEAN_ENSEMBLE):
@@ -229,6 +231,8 @@ def odd_fusions() -> Iterator[None]:
 
 
 def test_methods_that_cannot_run_are_listed_with_their_reason(tmp_path: Path, odd_fusions: None) -> None:
+    from plait.comparison.plan import MEAN_ENSEMBLE
+
     plan, test = planted_plan(xor, rows=120, epochs=1)
     outcomes, _ = run_methods(plan, test, tmp_path, "refusing,exploding,choosy,concat", seeds=2)
     report = measure(plan, test, outcomes)
@@ -292,6 +296,8 @@ def test_every_task(task: str, fusion: str, best: str, tmp_path: Path) -> None:
 
 
 def test_methods_that_fit_on_validation_rows_are_known(tmp_path: Path) -> None:
+    from plait.comparison.plan import MEAN_ENSEMBLE
+
     plan, test = planted_plan(xor, rows=64, epochs=1)
     outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking,late_mean", seeds=1, configurations=TWO[:1])
     assert [o.fits_on_val for o in outcomes] == [True, False, False, False]
@@ -303,6 +309,8 @@ def test_methods_that_fit_on_validation_rows_are_known(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_fitted_is_noted(tmp_path: Path) -> None:
+    from plait.comparison.sweep import _notes_of_runs
+
     plan, test = planted_plan(xor, rows=64, epochs=1)
     plan.val = plan.val[plan.target[plan.val] == 0]
     outcomes, _ = run_methods(plan, test, tmp_path, "late_stacking", seeds=1, configurations=TWO[:1])
@@ -332,6 +340,8 @@ def test_the_pair_head_is_for_matching(tmp_path: Path) -> None:
 
 
 def test_mean_ensemble_is_the_mean_over_what_a_row_has(tmp_path: Path) -> None:
+    from plait.comparison.plan import MEAN_ENSEMBLE
+
     plan, test = planted_plan(left_only, rows=120, epochs=2)
     gone = test[3]
     plan.prepared.rows.items["right"].index_N[gone] = -1

@@ -33,7 +33,7 @@ def many(tmp_path: Path, count: int = 60) -> Path:
 
 
 def start_writer(source: Path, index: Path, backend: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{HERE}", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{SOURCE}{os.pathsep}{HERE.parent}", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / "writer.py"), str(source), str(index), backend, "3"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None and process.stdout.readline() == "ready\n"

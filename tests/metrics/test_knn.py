@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 
 from plait.metrics.knn import knn_classify, knn_classify_matrix, majority_vote
 from plait.metrics.similarity import cosine_similarity
@@ -45,6 +44,8 @@ def test_ties_share_the_last_places() -> None:
 @pytest.mark.oracle
 @pytest.mark.parametrize("k", [1, 5, 20])
 def test_scikit_learn(k: int) -> None:
+    from sklearn.neighbors import KNeighborsClassifier
+
     rng = np.random.default_rng(k)
     gallery, query = rng.normal(size=(80, 8)), rng.normal(size=(60, 8))
     labels = rng.integers(0, 4, 80)

@@ -14,10 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from fakes import key_of, planted, planted_tokens
-
+from fixtures.fake_features import key_of, planted, planted_tokens
 from plait.files import HOST
 from plait.inputs.feature_store import FeatureStore, FeatureStoreError, Space, segment
 from plait.inputs.feature_store import space as space_module
@@ -27,8 +24,7 @@ UNIVERSE = [key_of(str(number)) for number in range(400)]
 
 
 def child(*arguments: object) -> subprocess.Popen:
-    path = os.pathsep.join([*(entry for entry in sys.path if entry), str(WRITER.parent)])
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, *map(str, arguments)], env=env, stdout=subprocess.PIPE, text=True)
 
 
