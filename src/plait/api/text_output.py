@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.api.describe import FittedParts
+from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.data.items import apply_policy
 from plait.data.progress import Progress
 from plait.data.table import Table
@@ -50,7 +51,7 @@ def write_table(
     made = write_rows(fitted.model, rows, fitted.labels.tokens, options, answers=answers, progress=progress)
     by_row: dict[int, Answer] = dict(zip(keep.tolist(), made, strict=True))
     found = [by_row.get(i) for i in range(len(table))]
-    columns = _named_rows(fitted, table)
+    columns = named_rows(table, fitted.schema)
     columns["prediction"] = pa.array([a and a.text for a in found], pa.string())
     columns["log_probability"] = pa.array([a and a.log_probability for a in found], pa.float64())
     columns["probability"] = pa.array([a and a.mean_probability for a in found], pa.float64())
@@ -58,7 +59,7 @@ def write_table(
         columns["tokens"] = pa.array([a and a.pieces for a in found], pa.list_(pa.string()))
         shares = [a and [float(np.exp(p)) for p in a.log_probabilities] for a in found]
         columns["token_probabilities"] = pa.array(shares, pa.list_(pa.float64()))
-    columns["problem"] = pa.array(_problems(prepared, len(table)), pa.string())
+    columns["problem"] = pa.array(problems_of(prepared, not fitted.task.needs_target), pa.string())
     return with_unparsed(pa.table(columns), table)
 
 
@@ -74,13 +75,13 @@ def score_table(
     rows = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
     scores_NA = score_rows(fitted.model, rows, fitted.labels.tokens, answers, progress=progress)
     by_row = dict(zip(keep.tolist(), scores_NA.tolist(), strict=True))
-    columns = _named_rows(fitted, table)
+    columns = named_rows(table, fitted.schema)
     columns["prediction"] = pa.array(
         [answers[int(np.argmax(by_row[i]))] if i in by_row else None for i in range(len(table))], pa.string()
     )
     columns["answers"] = pa.array([list(answers)] * len(table), pa.list_(pa.string()))
     columns["log_probabilities"] = pa.array([by_row.get(i) for i in range(len(table))], pa.list_(pa.float64()))
-    columns["problem"] = pa.array(_problems(prepared, len(table)), pa.string())
+    columns["problem"] = pa.array(problems_of(prepared, not fitted.task.needs_target), pa.string())
     return with_unparsed(pa.table(columns), table)
 
 
@@ -92,33 +93,6 @@ def readable(
     add_tabular(prepared, fitted.inputs)
     keep = apply_policy(prepared.rows, on_bad_row)
     return prepared, keep[prepared.rows.present_NM[keep].any(1)]
-
-
-def _named_rows(fitted: FittedParts, table: Table) -> dict[str, Any]:
-    columns: dict[str, Any] = {"row": [table.row_number(i) for i in range(len(table))]}
-    name = fitted.schema.id
-    if name and name in table.column_names:
-        columns[name if name not in ("row", "prediction", "probability", "problem") else f"id_{name}"] = (
-            table.arrow.column(name)
-        )
-    return columns
-
-
-def _problems(prepared: Prepared, count: int) -> list[str | None]:
-    told: dict[int, list[str]] = {}
-    for bad in prepared.rows.bad:
-        told.setdefault(bad.row, []).append(f"{bad.column}: {bad.reason}" if bad.column else bad.reason)
-    for i in np.flatnonzero(~prepared.rows.present_NM.any(1)):
-        told.setdefault(int(i), []).append("nothing to read in this row")
-    return ["; ".join(told[i]) if i in told else None for i in range(count)]
-
-
-def with_unparsed(made: pa.Table, table: Table) -> pa.Table:
-    """Add a line for every source row that could not even be parsed, so that none vanishes; by row."""
-    if not table.bad_rows:
-        return made
-    extra = pa.table({"row": [b.row for b in table.bad_rows], "problem": [b.reason for b in table.bad_rows]})
-    return pa.concat_tables([made, extra], promote_options="default").sort_by("row")
 
 
 class Writes:
