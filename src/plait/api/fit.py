@@ -23,10 +23,9 @@ def load(folder: str | Path) -> Plait:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
-    from plait.api.model_folder import load_model_folder
     from plait.api.predictor import Plait
 
-    return Plait(*load_model_folder(Path(folder)))
+    return Plait.load(folder)
 
 
 def fit(

@@ -18,7 +18,7 @@ from plait.comparison.runs import Run, Runs, rows_of
 from plait.fusion.calibration import Calibrated
 from plait.inference.forward import predict_logits
 from plait.model import PlaitModel
-from plait.training import Plan, build_model, calibrate, natural_target
+from plait.training import Plan, build_model, calibrate
 
 
 def evaluate_run(runs: Runs, run: Run, model: PlaitModel) -> dict[str, np.ndarray]:
@@ -87,7 +87,7 @@ def cross_fitted(model: PlaitModel, plan: Plan, method: Method) -> dict[str, flo
         calibrate(model, train, rows_of(plan, method, plan.val[fitted], with_target=True))
         logits[scored] = predict_logits(model, rows_of(plan, method, plan.val[scored]))
     model.load_state_dict(kept)
-    truth = natural_target(plan.task, plan.target[plan.val], plan.labels)
+    truth = plan.task.natural(plan.target[plan.val], plan.labels)
     metrics = plan.task.metrics(truth, plan.task.activate(logits, plan.labels))
     score = metrics.get(plan.task.selects or plan.task.primary)
     return {} if score is None else {"validation_cross_fitted": float(score)}

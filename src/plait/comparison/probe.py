@@ -25,7 +25,7 @@ def probe(runs: Runs, method: Method) -> Outcome:
         except (ValueError, NotImplementedError, MemoryError) as error:
             entry |= {"status": "not applicable", "reason": reason_of(error)}
         outcome.search.append(entry)
-    if method.head == "pair" and runs.plan.task.name != "matching":
+    if method.head == "pair" and not runs.plan.task.judges_pairs:
         for entry in outcome.search:
             entry |= {"status": "not applicable", "reason": "the pair head needs the matching task"}
     if all(e["status"] == "not applicable" for e in outcome.search):

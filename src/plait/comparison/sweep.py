@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from plait.api.describe import versions
-from plait.api.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
+from plait.api.opening import OpenedRun, merge, open_run
+from plait.api.preparing import PreparedRun, prepare_run
 from plait.comparison.archive import Archive, guard_folder
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison

@@ -128,7 +128,7 @@ def _verdict(
             difference = (best, delta, low, high)
     return fusion_verdict(
         READABLE.get(name, name), True, (entry["value"], entry["low"], entry["high"]), points, difference, "nonlinear",
-        given.task.name, False,
+        given.task.judges_pairs, False,
     )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def fit_unimodal_baselines(
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines or not plan.task.has_baselines:
         return {}
-    if plan.task.output_kind == "text" and plan.settings.language.model != "scratch":
+    if plan.task.family.writes and plan.settings.language.model != "scratch":
         return {}  # each would hold the pretrained language model once more
     return {
         name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
