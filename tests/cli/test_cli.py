@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from fixtures.settings import SCRATCH
 from plait.cli.main import app
 
 VERBS = [
@@ -24,12 +26,6 @@ VERBS = [
     ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
     ["index", "ann"],
 ]  # fmt: skip
-SCRATCH = [
-    "encoders.text=scratch:text",
-    "encoders.image=scratch:image",
-    "encoders.image_size=32",
-    "train.threads=1",
-]
 SETS = [a for s in SCRATCH for a in ("--set", s)]
 Run = Callable[..., tuple[int, str, str]]
 
@@ -46,6 +42,14 @@ def test_every_verb_has_help_with_an_example(verb: list[str], run: Run) -> None:
     code, out, _ = run(*verb, "--help")
     assert code == 0
     assert f"Example: plait {' '.join(verb)}" in " ".join(out.split())
+
+
+def test_what_goes_with_lancedb_alone_is_not_in_the_help(run: Run) -> None:
+    """The flags work (tests/cli/test_index_cli.py types them); docs/decisions/0012-index.md names them."""
+    assert not re.search(r"^  ann\b", run("index", "--help")[1], flags=re.MULTILINE)
+    for verb in (["index", "build"], ["search"]):
+        out = run(*verb, "--help")[1]
+        assert not re.search(r"--(backend|uri|nprobes|refine)|LanceDB", out) and "--json" in out
 
 
 def test_every_verb_is_tested() -> None:

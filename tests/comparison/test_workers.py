@@ -11,9 +11,9 @@ import pytest
 from test_sweep import quick
 
 import plait
-from plait.comparison import workers as workers_file
-from plait.comparison.runner import Runner
-from plait.comparison.workers import choose_workers
+from fixtures.lazy import lazy
+
+Runner = lazy("plait.comparison.runner", "Runner")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 FUSIONS = ["weighted_sum", "concat"]
@@ -56,6 +56,9 @@ def test_what_a_dead_worker_leaves_is_done_by_the_parent(
 
 
 def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.comparison import workers as workers_file
+    from plait.comparison.workers import choose_workers
+
     with pytest.raises(ValueError, match="workers is 0"):
         choose_workers(0, 5)
     assert choose_workers(3, 2) == 2 and choose_workers(1, 9) == 1

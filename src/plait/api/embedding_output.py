@@ -5,7 +5,7 @@ Behind ``Plait.embed`` and ``Plait.classify``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from plait.data.items import bad_rows_message
+from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.inference.embedding import embed_side, embedding_fingerprint
@@ -22,7 +23,6 @@ from plait.model import PlaitModel
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
-Progress = Callable[[int, int, str], None]
 SENTENCES = {"image": "a photo of a {}", "audio": "this is a sound of {}"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from plait.api.embedding_output import Embeds
 from plait.api.model_folder import save_model_folder
 from plait.api.text_output import Writes, with_unparsed
 from plait.data.items import apply_policy
+from plait.data.progress import Progress
 from plait.data.schema import Schema
 from plait.data.sources import is_folder, open_source
 from plait.data.table import Table
@@ -32,7 +33,6 @@ from plait.tasks import TASKS, LabelState
 from plait.training import natural_target
 from plait.training.splitting import choose_rows, evaluation_units
 
-Progress = Callable[[int, int, str], None]
 OWN_COLUMNS = {"row", "prediction", "probability", "uncertainty", "problem"}
 
 

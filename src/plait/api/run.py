@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from plait.api.predictor import Plait
 from plait.data.imageset import read_image_set
 from plait.data.items import Rows, apply_policy, bad_rows_message
 from plait.data.media import CellError, check_image, read_media
+from plait.data.progress import Progress
 from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
 from plait.data.sources import kinds_of_questions, open_source
 from plait.data.table import BadRow, Table
+from plait.files import write_text
 from plait.inputs.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
@@ -50,7 +52,6 @@ from plait.training.splitting import (
 )
 
 logger = logging.getLogger(__name__)
-Progress = Callable[[int, int, str], None]
 SAMPLED_PHOTOS = 12
 FILLERS: dict[str, Any] = {"multilabel": (), "captioning": ("",), "vqa_open": ("",), "vqa": ()}  # rows not used
 
@@ -377,9 +378,7 @@ def _working_folder(
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = record.with_name("resume.json.part")
-        part.write_text(json.dumps(stamp), encoding="utf-8")
-        part.replace(record)
+        write_text(record, json.dumps(stamp))
     except OSError as error:
         raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
     try:

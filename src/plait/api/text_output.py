@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from plait.api.describe import FittedParts
 from plait.data.items import apply_policy
+from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.inference.generation import Answer, generator_of, score_rows, write_rows
 from plait.inputs.dataset import RowBatches
@@ -20,8 +21,6 @@ from plait.inputs.prepare import Prepared, add_tabular, prepare
 from plait.language import DecodeOptions
 from plait.model import PlaitModel
 from plait.tasks import LabelState
-
-Progress = Callable[[int, int, str], None]
 
 
 def write_table(

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import MEAN_ENSEMBLE, Configuration, Method, describe
-from plait.comparison.runner import Outcome
+from plait.data.progress import Progress
 from plait.metrics.chance import chance_level
 from plait.metrics.comparison import (
     Difference,
     MetricOfCounts,
-    Progress,
     Resampled,
     mean_average_precision_of_rows,
     mean_of_rows,

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, Progress, shown_inputs
+from plait.data.progress import Progress
+from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.evaluation.examples import shown_text
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits

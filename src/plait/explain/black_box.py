@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.explain.measure import Measure, Metric, measure_for
-from plait.explain.modality import Progress, explain_subject
+from plait.explain.modality import explain_subject
 from plait.explain.subject import Subject, check_modalities
 
 Predict = Callable[[dict[str, Any]], Any]

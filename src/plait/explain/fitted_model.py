@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs, shown_inputs, shown_text
 from plait.explain.encoded import encode_once
 from plait.explain.measure import Metric, measure_for
-from plait.explain.modality import Progress, explain_subject
+from plait.explain.modality import explain_subject
 from plait.explain.subject import Subject
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches

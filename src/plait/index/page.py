@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,21 +75,22 @@ def hits_page(
 
 
 def duplicates_page(
-    groups: Sequence[DuplicateGroup], places: dict[str, str | None], texts: dict[str, str], threshold: float, index: str
-) -> str:
+    groups: Sequence[DuplicateGroup], items: Mapping[str, Hit], threshold: float, index: str, *,
+    shows_pictures: bool = True,
+) -> str:  # fmt: skip
     """The HTML of near duplicates.
 
     Args:
         groups: What was found, largest first.
-        places: Id -> file, or None where it is no file.
-        texts: Id -> a text to show.
+        items: Id -> the item, for all ids in the groups.
         threshold: The cosine asked for.
         index: The name of the index.
+        shows_pictures: Whether the items are files of pictures.
     """
     parts = []
     for number, group in enumerate(groups[:MAX_GROUPS], start=1):
         cards = "".join(
-            f'<div class="example open">{_shown(places.get(name))}{_told(texts.get(name, ""))}'
+            f'<div class="example open">{_picture_of(items[name], shows_pictures)}{_told(items[name].text())}'
             f'<div class="id" title="{esc(name)}">{esc(name)}</div></div>'
             for name in group.ids[:MAX_SHOWN]
         )
@@ -101,8 +102,8 @@ def duplicates_page(
         )
     left = f"<p>{len(groups) - MAX_GROUPS:,} more groups are not shown.</p>" if len(groups) > MAX_GROUPS else ""
     main = "".join(parts) + left or "<section><p>No duplicates.</p></section>"
-    items = sum(len(group.ids) for group in groups)
-    about = [f"{len(groups):,} groups, {items:,} items", f"cosine {threshold:g} or more", index]
+    count = sum(len(group.ids) for group in groups)
+    about = [f"{len(groups):,} groups, {count:,} items", f"cosine {threshold:g} or more", index]
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
 
 
@@ -115,7 +116,7 @@ def _card(hit: Hit, shows_pictures: bool) -> str:
         if _said(value) not in (text, hit.id) and not (isinstance(value, list) and text in value)
     )
     also = f'<div class="id">and {len(hit.aliases)} with the same bytes: {esc(", ".join(hit.aliases[:5]))}</div>'
-    picture = _shown(hit.path) if shows_pictures else ""
+    picture = _picture_of(hit, shows_pictures)
     return (
         f'<div class="example open"><div class="hit-head"><b>{hit.rank}</b><span>{hit.score:.3f}</span></div>'
         f'<div class="meter"><i style="width:{width:.1f}%"></i></div>{picture}'
@@ -142,10 +143,8 @@ def _said(value: Any) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _shown(path: str | None) -> str:
-    if path is None:
-        return ""
-    return _picture(Path(path), path)
+def _picture_of(hit: Hit, shows_pictures: bool) -> str:
+    return _picture(Path(hit.path), hit.path) if shows_pictures and hit.path is not None else ""
 
 
 def _picture(cell: Any, name: str) -> str:

@@ -63,4 +63,4 @@ def mel_filters(num_mels: int) -> Tensor:
     from transformers.audio_utils import mel_filter_bank
 
     filters_KF = mel_filter_bank(num_bins, num_mels, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
-    return torch.from_numpy(filters_KF.T).to(torch.float32).contiguous()
+    return torch.from_numpy(filters_KF.T).to(torch.float32)
