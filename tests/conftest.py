@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.settings import SCRATCH
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
@@ -76,14 +78,6 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found at {folder}; set PLAIT_TEST_DATA")
     return folder
-
-
-SCRATCH = [
-    "encoders.text=scratch:text",
-    "encoders.image=scratch:image",
-    "encoders.image_size=32",
-    "train.threads=1",
-]
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from fixtures.lazy import lazy
 from plait.encoders.scratch import ScratchTextEncoder
 from plait.encoders.tabular import TabularEncoder
-from plait.model import PlaitConfig, PlaitModel
+
+PlaitConfig, PlaitModel = lazy("plait.model", "PlaitConfig", "PlaitModel")
 
 NAMES = ["zebra", "apple", "mango"]
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import transformers as hf
-from PIL import Image
 
 import plait
+from fixtures.lazy import lazy
+from fixtures.media import noise_png
 from plait.encoders import load_encoder
 from plait.encoders.checkpoint import quiet_transformers
+
+hf = lazy("transformers")
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "photo", "of", "red", "car", "blue", "dog"]
 TEXT = {
@@ -52,17 +53,11 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     return place
 
 
-def picture(seed: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 TEXTS = ["a photo of a red car", "blue dog", "dog dog dog"]
 
 
 def rows() -> list[dict[str, object]]:
-    return [{"image": picture(i), "caption": text} for i, text in enumerate(TEXTS)]
+    return [{"image": noise_png(i, 32), "caption": text} for i, text in enumerate(TEXTS)]
 
 
 @pytest.mark.oracle
@@ -107,10 +102,10 @@ def test_an_index_is_searched_with_plain_cosines(folder: Path, tmp_path: Path) -
     fitted = plait.two_tower(f"hf:{folder}", output=tmp_path / "m")
     for i in range(4):
         (tmp_path / "p").mkdir(exist_ok=True)
-        (tmp_path / "p" / f"{i}.png").write_bytes(picture(i))
+        (tmp_path / "p" / f"{i}.png").write_bytes(noise_png(i, 32))
     index, report = plait.build_index(tmp_path / "m", tmp_path / "p", tmp_path / "i")
     assert report.embedded == 4 and index.manifest.plain_dim == index.manifest.dim == fitted.dim
-    images, _ = fitted.embed([{"image": picture(i)} for i in range(4)], "image")
+    images, _ = fitted.embed([{"image": noise_png(i, 32)} for i in range(4)], "image")
     texts, _ = fitted.embed([{"caption": TEXTS[0]}], "caption")
     wanted = images @ texts[0]
     hits = index.search(TEXTS[0])

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers as hf
 
 import plait
+from fixtures.lazy import lazy
 from plait import cli
 from plait.encoders import load_encoder
 from plait.encoders.checkpoint import quiet_transformers
 from plait.index import build_index, open_index
+
+hf = lazy("transformers")
 
 sf = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sys
 import warnings
@@ -13,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers as hf
-from PIL import Image
 
 import plait
+from fixtures.lazy import lazy
+from fixtures.media import red_or_blue
+from fixtures.settings import QUICK
 from plait import cli
 from plait.data.items import read_rows
 from plait.data.schema import Modality, guess_schema
@@ -26,20 +26,14 @@ from plait.encoders.vector import VectorEncoder
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import add_tabular, load_inputs, prepare
 from plait.settings import EncoderSettings
-from plait.training import build_model
+
+hf = lazy("transformers")
 
 sf = pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
 
 N = 40
-SETS = ["encoders.audio=scratch:audio", "encoders.text=scratch:text", "encoders.image=scratch:image",
-        "encoders.image_size=32", "train.threads=1", "train.baselines=false"]  # fmt: skip
-
-
-def photo(red: bool, seed: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (32, 32), (200, 40, seed) if red else (seed, 40, 200)).save(buffer, "PNG")
-    return buffer.getvalue()
+SETS = ["encoders.audio=scratch:audio", *QUICK]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         samples = np.sin(2 * np.pi * (2500 if high else 300) * np.arange(2000 + 50 * i) / 8000) * 0.3
         sf.write(folder / f"{i}.wav", samples, 8000)
         for k in range(3):
-            (folder / f"{i}_{k}.png").write_bytes(photo(high, (i * 3 + k) % 200))
+            (folder / f"{i}_{k}.png").write_bytes(red_or_blue(high, (i * 3 + k) % 200))
         vector = [round(float(v), 3) for v in rng.normal(5 if high else 4, 1, 3)]
         photos = ";".join(f"{i}_{k}.png" for k in range(1 + i % 3))
         split = "test" if i >= 32 else "val" if i >= 24 else "train"
@@ -109,7 +103,7 @@ def test_missing_columns_and_cells_are_predicted(fitted: tuple[plait.Plait, Path
     assert "no such file" in made[1]["problem"] and "nothing to read" in made[2]["problem"]
     wide = model.predict([{"feature": [1.0, 2.0, 3.0, 4.0]}, {"feature": [1.0, 2.0, 3.0]}]).to_pylist()
     assert "has 4 numbers; expected 3" in wide[0]["problem"] and wide[1]["problem"] is None
-    broken = model.predict([{"photos": [photo(True, 1), b"\x89PNG\r\n\x1a\nbad"]}, {"photos": []}]).to_pylist()
+    broken = model.predict([{"photos": [red_or_blue(True, 1), b"\x89PNG\r\n\x1a\nbad"]}, {"photos": []}]).to_pylist()
     assert "broken" in broken[0]["problem"] and "nothing to read" in broken[1]["problem"]
 
 
@@ -142,7 +136,7 @@ def test_the_order_of_a_set_says_nothing(fitted: tuple[plait.Plait, Path], tunin
             (Modality("photos", "image_set", ("photos",)),), {"photos": processor}, {"photos": encoder.eval()}, {},
             {}, True, 10**6,
         )  # fmt: skip
-    photos = [photo(True, 1), photo(False, 2), photo(True, 3)]
+    photos = [red_or_blue(True, 1), red_or_blue(False, 2), red_or_blue(True, 3)]
     cells = [photos, photos[::-1], [photos[1], photos[2], photos[0]], photos[:1], [photos[0], photos[0]], None]
     rows = read_table({"photos": cells})
     if tuning == "live":
@@ -196,7 +190,7 @@ def test_the_command_line_takes_every_kind(
 
 
 def two_columns(shared: bool) -> tuple[plait.Plait, list[dict[str, Any]]]:
-    rows = [{"front": photo(bool(i % 2), i), "back": photo(bool(i % 2), 60 + i), "label": "ab"[i % 2],
+    rows = [{"front": red_or_blue(bool(i % 2), i), "back": red_or_blue(bool(i % 2), 60 + i), "label": "ab"[i % 2],
              "split": "train" if i < 24 else "val"} for i in range(32)]  # fmt: skip
     return plait.fit(rows, "label", epochs=1, set=[*SETS, f"encoders.shared={str(shared).lower()}"]), rows
 
@@ -212,6 +206,8 @@ def test_shared_encoders_are_one(tmp_path: Path) -> None:
 
 
 def test_both_columns_teach_the_shared_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.training import build_model
+
     kept: list[Any] = []
     monkeypatch.setattr(
         "plait.training.fit.build_model", lambda plan, names: kept.append(plan) or build_model(plan, names)

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 import plait
+from fixtures.settings import QUICK
 
 Run = Callable[..., tuple[int, str, str]]
 TINY = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1",
-    "language.layers=1", "language.width=32", "language.heads=2", "language.vocabulary=300", "fusion.width=32",
-    "language.max_tokens=8", "train.baselines=false",
+    *QUICK, "language.layers=1", "language.width=32", "language.heads=2", "language.vocabulary=300", "fusion.width=32",
+    "language.max_tokens=8",
 ]  # fmt: skip
 
 

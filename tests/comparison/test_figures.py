@@ -6,7 +6,9 @@ import re
 
 import pytest
 
-from plait.comparison.figures import forest, log_ticks, pairs, pareto, trade
+from fixtures.lazy import lazy
+
+pairs, trade = lazy("plait.comparison.figures", "pairs", "trade")
 
 
 def line(name: str, value: float, cost: float, kind: str = "fusion") -> dict[str, object]:
@@ -24,6 +26,8 @@ def seconds(m: dict[str, dict[str, float]]) -> float:
 
 
 def test_pareto_by_hand() -> None:
+    from plait.comparison.figures import pareto
+
     assert pareto(LINES, seconds, higher=True) == ["a", "b", "d", "e"]  # c is beaten by b; b and d are alike
     assert pareto(LINES, seconds, higher=False) == ["e"]
 
@@ -44,12 +48,16 @@ def test_names_never_overlap() -> None:
 
 
 def test_log_ticks() -> None:
+    from plait.comparison.figures import log_ticks
+
     assert log_ticks(1, 9) == [1, 2, 5]
     assert log_ticks(8, 300) == [10, 30, 100, 300]
     assert log_ticks(0.5, 2e6) == pytest.approx([1, 10, 100, 1000, 1e4, 1e5, 1e6])
 
 
 def test_one_line_and_equal_values_can_be_drawn() -> None:
+    from plait.comparison.figures import forest
+
     alike = [line("a", 0.5, 1), line("b", 0.5, 1)]
     for svg in (
         forest(alike[:1], [("guessing", 0.5)], label="f"), trade(alike, seconds, [], axis="s", higher=True, label="t"),

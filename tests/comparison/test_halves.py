@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plait.comparison.halves import two_halves
+from fixtures.lazy import lazy
+
+two_halves = lazy("plait.comparison.halves", "two_halves")
 
 
 def test_every_class_is_shared_out() -> None:

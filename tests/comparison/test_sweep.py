@@ -11,22 +11,15 @@ import numpy as np
 import pytest
 
 import plait
-from plait.comparison import shape
-from plait.comparison.plan import (
-    Configuration,
-    check_asked,
-    choose_methods,
-    make_configurations,
-    run_settings,
-)
+from fixtures.lazy import lazy
+from fixtures.settings import COMPARED
 from plait.fusion import FUSIONS
 from plait.metrics.comparison import Difference, Rank
 from plait.settings import FusionSettings, RunSettings, TrainSettings, set_values
 
-SCRATCH = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=16",
-    "encoders.max_length=12", "train.threads=1",
-]  # fmt: skip
+shape = lazy("plait.comparison.shape")
+plan = lazy("plait.comparison.plan")
+
 RESOLVED = RunSettings(
     fusion=FusionSettings("concat", 256, 0.3), train=TrainSettings(learning_rate=1e-3, epochs=3, batch_size=8)
 )
@@ -35,7 +28,7 @@ RESOLVED = RunSettings(
 def quick(table: Any, **options: Any) -> plait.Comparison:
     return plait.compare(
         table, "label", fusion=options.pop("fusion", "weighted_sum"), seeds=options.pop("seeds", 1), search=1,
-        epochs=1, set=[*SCRATCH, *options.pop("set", [])], **options,
+        epochs=1, set=[*COMPARED, *options.pop("set", [])], **options,
     )  # fmt: skip
 
 
@@ -173,31 +166,31 @@ def test_tables_that_cannot_be_compared_on(posts: Path) -> None:
 
 
 def test_methods_are_chosen_by_name() -> None:
-    everything = [m.name for m in choose_methods("matching", ["a", "b"], "all")]
+    everything = [m.name for m in plan.choose_methods("matching", ["a", "b"], "all")]
     assert everything == [*FUSIONS.names(), "pair_head", "a alone", "b alone"]
-    assert "pair_head" not in [m.name for m in choose_methods("regression", ["a", "b"], "all")]
-    named = choose_methods("classification", ["a", "b"], " gated, concat,gated")
+    assert "pair_head" not in [m.name for m in plan.choose_methods("regression", ["a", "b"], "all")]
+    named = plan.choose_methods("classification", ["a", "b"], " gated, concat,gated")
     assert [(m.name, m.kind, m.modalities) for m in named] == [
         ("gated", "fusion", ("a", "b")), ("concat", "fusion", ("a", "b")),
         ("a alone", "single", ("a",)), ("b alone", "single", ("b",)),
     ]  # fmt: skip
     with pytest.raises(ValueError, match="Did you mean 'concat'"):
-        choose_methods("classification", ["a", "b"], "concta")
+        plan.choose_methods("classification", ["a", "b"], "concta")
     with pytest.raises(ValueError, match="no fusion is named"):
-        choose_methods("classification", ["a", "b"], [])
+        plan.choose_methods("classification", ["a", "b"], [])
 
 
 def test_configurations() -> None:
-    assert make_configurations(RESOLVED, RunSettings(), 3) == [
-        Configuration(1e-3, 0.3, 256), Configuration(3e-3, 0.5, 128), Configuration(0.000333, 0.1, 256),
+    assert plan.make_configurations(RESOLVED, RunSettings(), 3) == [
+        plan.Configuration(1e-3, 0.3, 256), plan.Configuration(3e-3, 0.5, 128), plan.Configuration(0.000333, 0.1, 256),
     ]  # fmt: skip
     asked = set_values(RunSettings(), ["fusion.width=64", "train.learning_rate=0.001"])
-    fixed = make_configurations(set_values(RESOLVED, ["fusion.width=64"]), asked, 9)
+    fixed = plan.make_configurations(set_values(RESOLVED, ["fusion.width=64"]), asked, 9)
     assert {(c.width, c.learning_rate) for c in fixed} == {(64, 0.001)} and len(fixed) == 3  # no configuration twice
-    assert len(set(make_configurations(RESOLVED, RunSettings(), 9))) == 9
+    assert len(set(plan.make_configurations(RESOLVED, RunSettings(), 9))) == 9
     for number in (0, 10):
         with pytest.raises(ValueError, match="search is"):
-            make_configurations(RESOLVED, RunSettings(), number)
+            plan.make_configurations(RESOLVED, RunSettings(), number)
 
 
 @pytest.mark.parametrize(
@@ -205,18 +198,18 @@ def test_configurations() -> None:
 )
 def test_what_would_be_unfair_is_refused(assignment: str) -> None:
     with pytest.raises(ValueError, match="cannot be set in a comparison"):
-        check_asked(set_values(RunSettings(), [assignment]))
+        plan.check_asked(set_values(RunSettings(), [assignment]))
 
 
 def test_settings_of_a_run_differ_only_where_they_must() -> None:
-    method = choose_methods("classification", ["a", "b"], "gated")[0]
-    made = run_settings(set_values(RESOLVED, ["train.patience=8"]), method, Configuration(0.1, 0.2, 8), 4)
+    method = plan.choose_methods("classification", ["a", "b"], "gated")[0]
+    made = plan.run_settings(set_values(RESOLVED, ["train.patience=8"]), method, plan.Configuration(0.1, 0.2, 8), 4)
     assert (made.fusion.name, made.fusion.width, made.fusion.dropout, made.fusion.options) == ("gated", 8, 0.2, {})
     assert (made.train.learning_rate, made.train.seed, made.train.patience) == (0.1, 4, 0)
     aligned = set_values(RESOLVED, ["train.alignment=5"])
-    pair = choose_methods("matching", ["a", "b"], "pair_head")[0]
-    one = Configuration(0.1, 0.2, 8)
-    assert run_settings(aligned, method, one, 0).train.alignment == 0.0  # the recipe means it for the pair head
-    assert run_settings(aligned, pair, one, 0).train.alignment == 5.0
-    assert run_settings(aligned, method, one, 0, align_all=True).train.alignment == 5.0
+    pair = plan.choose_methods("matching", ["a", "b"], "pair_head")[0]
+    one = plan.Configuration(0.1, 0.2, 8)
+    assert plan.run_settings(aligned, method, one, 0).train.alignment == 0.0  # the recipe means it for the pair head
+    assert plan.run_settings(aligned, pair, one, 0).train.alignment == 5.0
+    assert plan.run_settings(aligned, method, one, 0, align_all=True).train.alignment == 5.0
     assert made.train.epochs == RESOLVED.train.epochs and made.encoders == RESOLVED.encoders

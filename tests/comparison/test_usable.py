@@ -11,19 +11,21 @@ import pytest
 from typer.testing import CliRunner
 
 import plait
+from fixtures.lazy import lazy
+from fixtures.settings import COMPARED
 from plait.cli.main import app
-from plait.comparison.plan import Configuration, Method, choose_methods, run_settings, shared_budget
-from plait.comparison.usable import Asked, command_line, how_to_fit
 from plait.data.schema import Modality
 from plait.settings import RunSettings, from_dict, set_values, to_dict
-from plait.training.recipes import Facts, resolve
 
-SCRATCH = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=16",
-    "encoders.max_length=12", "train.threads=1",
-]  # fmt: skip
-CHOSEN = Configuration(0.0003, 0.5, 24)
+plan = lazy("plait.comparison.plan")
+Asked, command_line, how_to_fit = lazy("plait.comparison.usable", "Asked", "command_line", "how_to_fit")
+Facts, resolve = lazy("plait.training.recipes", "Facts", "resolve")
+
 BOTH = (Modality("photo", "image", ("photo",)), Modality("text", "text", ("text",)))
+
+
+def chosen() -> Any:
+    return plan.Configuration(0.0003, 0.5, 24)
 
 
 def of_line(line: dict[str, Any], kept: dict[str, Any]) -> None:
@@ -38,7 +40,7 @@ def test_the_winner_can_be_trained(posts: Path, tmp_path: Path) -> None:
     out = tmp_path / "compare"
     words = ["compare", str(posts), "-o", str(out), "--target", "label", "--fusion", "weighted_sum", "--seeds", "1"]
     words += ["--search", "2", "--epochs", "1", "--ignore", "size", "--quiet"]
-    result = CliRunner().invoke(app, [*words, *(w for s in SCRATCH for w in ("--set", s))])
+    result = CliRunner().invoke(app, [*words, *(w for s in COMPARED for w in ("--set", s))])
     assert result.exit_code == 0, result.output
     report = json.loads((out / "compare.json").read_text("utf-8"))
     command = report["selected_fit"]["command"]
@@ -62,9 +64,9 @@ def test_a_fit_resolves_to_the_settings_of_the_run(name: str, recipe: str) -> No
     """Whatever the recipe would choose for the table, the options lead to what the comparison ran with."""
     facts = Facts("matching", ("image", "text"), 400, 300)
     given = set_values(RunSettings(recipe=recipe), ["train.weight_decay=0.1", "task.name=matching"])
-    resolved = shared_budget(resolve(given, facts), given)
-    method = choose_methods("matching", ["photo", "text"], name)[0]
-    fit = how_to_fit(Asked("pairs.csv", given, resolved, BOTH, "match", "matching"), method, CHOSEN)
+    resolved = plan.shared_budget(resolve(given, facts), given)
+    method = plan.choose_methods("matching", ["photo", "text"], name)[0]
+    fit = how_to_fit(Asked("pairs.csv", given, resolved, BOTH, "match", "matching"), method, chosen())
     assert fit is not None
     if name == "pair_head":
         assert "--fusion cosine" in fit["command"] and "--set task.head=pair" in fit["command"]
@@ -74,28 +76,24 @@ def test_a_fit_resolves_to_the_settings_of_the_run(name: str, recipe: str) -> No
     start["fusion"]["name"], start["train"]["epochs"] = options["fusion"], options["epochs"]
     start["task"]["name"] = options["task"]
     got = resolve(set_values(from_dict(RunSettings, start), options["set"]), facts)
-    wanted = run_settings(resolved, method, CHOSEN, 0)
+    wanted = plan.run_settings(resolved, method, chosen(), 0)
     assert got.task == wanted.task
     plain = {k: v for k, v in got.fusion.options.items() if v != {"raw": False, "normalise": True}[k]}
-    assert not plain and (got.fusion.name, got.fusion.width, got.fusion.dropout) == (name_of(method), 24, 0.5)
+    assert not plain and (got.fusion.name, got.fusion.width, got.fusion.dropout) == (method.fusion, 24, 0.5)
     differing = {k for k, v in to_dict(got)["train"].items() if v != to_dict(wanted)["train"][k]}
     assert differing <= {"baselines"}
-
-
-def name_of(method: Method) -> str:
-    return method.fusion
 
 
 def test_options_that_cannot_be_or_need_care() -> None:
     given = set_values(RunSettings(), ["data.text=[text, -odd]", "data.on_bad_row=skip"])
     resolved = resolve(given, Facts("classification", ("image", "text"), 400, 300))
     asked = Asked({"a": []}, given, resolved, BOTH, None, "classification")
-    single = Method("photo alone", "single", "concat", "label", ("photo",))
-    fit = how_to_fit(asked, single, CHOSEN)
+    single = plan.Method("photo alone", "single", "concat", "label", ("photo",))
+    fit = how_to_fit(asked, single, chosen())
     assert fit is not None and fit["options"]["text"] == ["-odd"] and fit["options"]["ignore"] == ["text"]
     assert fit["command"].startswith("plait fit TABLE --on-bad-row skip --text=-odd")
     matching = Asked("t.csv", given, resolved, BOTH, None, "matching")
-    assert how_to_fit(matching, single, CHOSEN) is None  # matching joins two
+    assert how_to_fit(matching, single, chosen()) is None  # matching joins two
     assert how_to_fit(asked, single, None) is None
     assert (
         command_line("my table.csv", {"target": "it's"}) == """plait fit 'my table.csv' --target 'it'"'"'s' -o MODEL"""

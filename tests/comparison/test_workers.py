@@ -11,9 +11,6 @@ import pytest
 from test_sweep import quick
 
 import plait
-from plait.comparison import workers as workers_file
-from plait.comparison.runner import Runner
-from plait.comparison.workers import choose_workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 FUSIONS = ["weighted_sum", "concat"]
@@ -42,6 +39,8 @@ def test_two_processes_find_what_one_finds(posts: Path, tmp_path: Path) -> None:
 def test_what_a_dead_worker_leaves_is_done_by_the_parent(
     posts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from plait.comparison.runner import Runner
+
     parent, run = os.getpid(), Runner.run
 
     def dies(self: Runner, methods: list[Any]) -> Any:
@@ -56,6 +55,9 @@ def test_what_a_dead_worker_leaves_is_done_by_the_parent(
 
 
 def test_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.comparison import workers as workers_file
+    from plait.comparison.workers import choose_workers
+
     with pytest.raises(ValueError, match="workers is 0"):
         choose_workers(0, 5)
     assert choose_workers(3, 2) == 2 and choose_workers(1, 9) == 1

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
+from fixtures.media import sound
 from plait.data.checks.check import check_table
 from plait.data.media import CellError
 from plait.data.sound import decode_sound, find_sound, looks_like_sound, sound_key, sound_length
 from plait.data.table import read_table
 
 sf = pytest.importorskip("soundfile")
-
-
-def sound(samples: Any, rate: int = 16_000, format: str = "WAV", subtype: str | None = None) -> bytes:
-    buffer = io.BytesIO()
-    sf.write(buffer, np.asarray(samples), rate, format=format, subtype=subtype)
-    return buffer.getvalue()
 
 
 def tone(seconds: float = 0.5, hertz: float = 440.0, rate: int = 16_000) -> np.ndarray:

@@ -8,14 +8,15 @@ import random
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import polars as pl
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+from fixtures.lazy import lazy
 from plait.data.table import BadRow, Table, read_table
+
+pl = lazy("polars")
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -156,6 +157,8 @@ def test_binary_files_round_trip(tmp_path: Path) -> None:
 
 
 def test_data_frames() -> None:
+    import pandas as pd
+
     frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
     kept = read_table(frame[frame["a"] > 1])
     assert kept.column_names == ["a", "b"] and kept.column("b") == [None, "z"]

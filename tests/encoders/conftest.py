@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-import torchvision
-import transformers as hf
-from PIL import Image
 from safetensors.torch import save_file
 
+from fixtures.lazy import lazy
+from fixtures.media import noise_png
 from plait.encoders import Encoder, load_encoder
 from plait.weights.quiet import quiet_transformers
+
+hf = lazy("transformers")
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "dog"]
 
@@ -95,14 +94,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
-def picture(seed: int = 0) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 def _load(case: str, folders: dict[str, Path], tmp_path: Path, **options: Any) -> tuple[Encoder, Any, list[Any]]:
     """Encoder, processor and three items of one case."""
+    import torchvision
+
     prefix, _, name = case.partition(":")
     kind = "text" if name in ("bert", "clip-text", "text") else "image"
     reference = case
@@ -122,7 +117,7 @@ def _load(case: str, folders: dict[str, Path], tmp_path: Path, **options: Any) -
     return (
         encoder,
         processor,
-        ["red car", "dog", "blue blue dog car"] if kind == "text" else [picture(i) for i in range(3)],
+        ["red car", "dog", "blue blue dog car"] if kind == "text" else [noise_png(i) for i in range(3)],
     )
 
 

@@ -6,7 +6,6 @@ And the small encoders of vectors and sets.
 from __future__ import annotations
 
 import copy
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers as hf
 
+from fixtures.lazy import lazy
+from fixtures.media import sound
 from plait.encoders import VectorEncoder, build_encoder, load_encoder
 from plait.encoders.checkpoint import quiet_transformers
 from plait.encoders.scratch_audio import spec_augment
 from plait.encoders.sets import encode_sets, pool_set
 
-sf = pytest.importorskip("soundfile")
+hf = lazy("transformers")
+
+pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -66,10 +68,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def clip(num: int, seed: int) -> bytes:
-    buffer = io.BytesIO()
-    samples = np.random.default_rng(seed).normal(0, 0.1, num).astype(np.float32)
-    sf.write(buffer, samples, 16_000, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
+    return sound(np.random.default_rng(seed).normal(0, 0.1, num).astype(np.float32))
 
 
 CLIPS = [clip(12_000, 0), clip(4000, 1), clip(1, 2), clip(4000, 3)]

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import torch
-import torchvision
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -110,6 +109,8 @@ def test_clip_towers_equal_the_whole_model(folders: dict[str, Path], tmp_path: P
     ],
 )
 def test_torchvision_map_is_the_one_before_pooling(name: str, tmp_path: Path, cache: Path) -> None:
+    import torchvision
+
     whole = torchvision.models.get_model(name, weights=None).eval()
     torch.save(whole.state_dict(), tmp_path / "w.pth")
     encoder, _ = load_encoder(f"torchvision:{name}@{tmp_path / 'w.pth'}", "image")

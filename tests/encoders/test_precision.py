@@ -12,12 +12,13 @@ import torch
 from torch import nn
 
 import plait
+from fixtures.lazy import lazy
 from plait.encoders.scratch import ScratchTextEncoder
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import RowBatches, TensorSource
-from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
-from plait.training.trainer import train_model
+
+PlaitModel = lazy("plait.model", "PlaitModel")
 
 SETTINGS = TrainSettings(
     epochs=2, batch_size=4, optimizer="adamw", learning_rate=0.01, weight_decay=0.0, schedule="constant", warmup=0.0,
@@ -26,6 +27,8 @@ SETTINGS = TrainSettings(
 
 
 def make_model() -> PlaitModel:
+    from plait.model import PlaitConfig
+
     torch.manual_seed(0)
     text, table = ScratchTextEncoder(50, 8, 8, 1), TabularEncoder(2, [], 8)
     modalities = [
@@ -82,6 +85,8 @@ def test_only_large_networks_and_only_in_training() -> None:
 
 
 def test_training_in_bfloat16_is_near_and_not_the_same(tmp_path: Path) -> None:
+    from plait.training.trainer import train_model
+
     losses, models = {}, {}
     for precision in ("float32", "bfloat16"):
         models[precision] = make_model()

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 import plait
+from fixtures.settings import QUICK, SCRATCH
 
 TINY = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1",
-    "fusion.width=16", "train.baselines=false", "train.epochs=2", "language.layers=1", "language.width=16",
+    *QUICK, "fusion.width=16", "train.epochs=2", "language.layers=1", "language.width=16",
     "language.heads=2", "language.vocabulary=300", "language.max_tokens=6",
 ]  # fmt: skip
 
@@ -71,8 +71,8 @@ def test_rows_with_one_answer_are_told_apart_without_agreement(questions: dict[s
 
 
 def test_chosen_columns_and_unknown_ones(posts: Path) -> None:
-    small = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.epochs=1"]
-    fitted = plait.fit(posts, "label", ignore="size", set=[*small, "train.baselines=false", "judge.by=[size]"])
+    small = [*SCRATCH, "train.epochs=1"]
+    fitted = plait.fit(posts, "label", ignore="size", set=[*small, "judge.by=[size]"])
     sliced = [s for s in fitted.report["evaluation"]["slices"] if s["column"] == "size"]
     assert sum(s["rows"] for s in sliced) == 8
     judged = fitted.evaluate({k: v for k, v in table_of(posts).items() if k != "size"})["evaluation"]

@@ -12,12 +12,10 @@ import pytest
 import plait
 from plait.data.missingness import hide_at_random, hide_not_at_random
 from plait.data.table import Table, read_table
-from plait.evaluation.missing import _patterns, _sizes, hide_at_level, mean_of_present
 from plait.fusion import FUSIONS
 from plait.inference.forward import predict_logits, predict_present
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.metrics.robustness import effective_robustness, relative_robustness
-from plait.model import PlaitConfig, PlaitModel
 from plait.report import write_report
 
 WORDS = {True: "sunny and warm", False: "rainy and cold"}
@@ -94,6 +92,8 @@ def test_each_pattern_is_what_the_table_without_the_column_gives(whole: plait.Pl
 @pytest.mark.parametrize("fusion", FUSIONS.names())
 def test_lacking_is_hidden_bit_for_bit_under_every_fusion(fusion: str, absence: str) -> None:
     import torch
+
+    from plait.model import PlaitConfig, PlaitModel
 
     torch.manual_seed(0)
     config = PlaitConfig(
@@ -189,6 +189,8 @@ def test_gaps_that_occur_are_counted_and_big_tables_sampled() -> None:
 
 
 def test_hiding_at_a_level_keeps_one_drawn_evenly() -> None:
+    from plait.evaluation.missing import hide_at_level
+
     present = np.ones((30_000, 3), dtype=bool)
     present[:10_000, 2] = False
     present[:5] = False
@@ -201,6 +203,8 @@ def test_hiding_at_a_level_keeps_one_drawn_evenly() -> None:
 
 
 def test_late_fusion_is_the_mean_over_what_is_present() -> None:
+    from plait.evaluation.missing import mean_of_present
+
     outputs = np.array([[[0.8, 0.2]] * 3, [[0.4, 0.6]] * 3])
     present = np.array([[True, True], [False, True], [False, False]])
     wanted = [[0.6, 0.4], [0.4, 0.6], [0.6, 0.4]]
@@ -208,6 +212,8 @@ def test_late_fusion_is_the_mean_over_what_is_present() -> None:
 
 
 def test_patterns_and_counts() -> None:
+    from plait.evaluation.missing import _patterns, _sizes
+
     assert len(_patterns(4, [])) == 15 and len(_patterns(5, [])) == 31
     houses = _sizes(["image"] * 4 + ["tabular"], np.random.default_rng(0))
     images = [(s["missing"], s["all"], len(p)) for s, p in houses if s["kind"] == "image"]

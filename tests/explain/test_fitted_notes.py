@@ -6,9 +6,6 @@ import re
 
 import pytest
 
-from plait.explain.fitted_model import _said_of_hiding
-from plait.model import PlaitConfig
-
 
 @pytest.mark.parametrize(
     ("given", "wanted"),
@@ -21,5 +18,8 @@ from plait.model import PlaitConfig
     ],
 )
 def test_every_way_of_hiding_has_its_words(given: dict[str, object], wanted: str) -> None:
+    from plait.explain.fitted_model import _said_of_hiding
+    from plait.model import PlaitConfig
+
     said = _said_of_hiding(PlaitConfig(**given))  # type: ignore[arg-type]
     assert re.search(wanted, said)

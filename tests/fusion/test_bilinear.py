@@ -8,9 +8,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from fake_modalities import WIDTH, make_encoded, make_fusion, patterns
 from test_equations import affine, norm, parameters
 
+from fixtures.encoded import WIDTH, make_encoded, make_fusion, patterns
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims
 from plait.fusion.mcb import CompactPair

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns
 from test_equations import affine, norm, parameters
 
+from fixtures.encoded import WIDTH, dims, make_encoded, make_fusion, patterns
 from plait.fusion import FUSIONS
 
 State = dict[str, np.ndarray]

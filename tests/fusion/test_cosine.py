@@ -7,12 +7,11 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from fake_modalities import WIDTH, make_encoded, make_fusion, patterns
 from test_equations import affine, norm, parameters
 
+from fixtures.encoded import WIDTH, make_encoded, make_fusion, patterns
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims
-from plait.model import PlaitConfig, PlaitModel
 
 
 def cosine_row(p: dict[str, np.ndarray], x: list[np.ndarray], there: list[int]) -> np.ndarray:
@@ -78,6 +77,8 @@ def test_gradient_at_an_exact_zero_is_finite() -> None:
 
 
 def test_the_root_stays_when_adapters_have_learned() -> None:
+    from plait.model import PlaitConfig, PlaitModel
+
     modalities = [{"name": n, "kind": "text", "vector_dim": 4, "token_dim": None, "encoder": None} for n in ("a", "b")]
     fusion = {"name": "cosine", "width": WIDTH, "dropout": 0.0, "options": {}}
     torch.manual_seed(0)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fake_modalities import WIDTH, dims, make_encoded, make_fusion, patterns
-from numpy_steps import affine, gelu, norm, parameters, softmax
-from planted_xor import xor_accuracy
 
+from fixtures.encoded import WIDTH, dims, make_encoded, make_fusion, patterns
+from fixtures.numpy_steps import affine, gelu, norm, parameters, softmax
+from fixtures.planted_xor import xor_accuracy
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims, Fusion, OutputSpec
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fake_modalities import WIDTH, make_encoded, make_fusion, patterns
-from numpy_steps import affine, gelu, parameters
 from test_tokens import layer, sequence
+
+from fixtures.encoded import WIDTH, make_encoded, make_fusion, patterns
+from fixtures.numpy_steps import affine, gelu, parameters
 
 OPTIONS = [{}, {"projector": "mlp"}, {"projector": "query", "num_queries": 3, "heads": 2}]
 

@@ -9,11 +9,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from fake_modalities import make_encoded, make_fusion, take
-from sklearn.linear_model import LogisticRegression
 
+from fixtures.encoded import make_encoded, make_fusion, take
+from fixtures.lazy import lazy
 from plait.encoders.base import Encoded
 from plait.fusion import Calibrated, Fusion, OutputSpec, SeenBatch
+
+LogisticRegression = lazy("sklearn.linear_model", "LogisticRegression")
 
 
 class FakeRows:

@@ -22,7 +22,7 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "src"), "GLOO_SOCKET_IFNAME": "lo"}
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src"), "GLOO_SOCKET_IFNAME": "lo"}
     outs = [tmp_path / f"{rank}.pt" for rank in range(len(SIZES))]
     workers = [
         subprocess.Popen(

@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from plait.encoders.base import Encoded
 from plait.fusion import Calibrated, CosineFusion, EncodedDims, FusionOutput, SeenBatch
@@ -210,6 +209,8 @@ class FakeRows:
 
 
 def test_calibration_takes_the_cohort_of_right_training_pairs_and_the_weights_of_validation() -> None:
+    from sklearn.linear_model import LogisticRegression
+
     head = pair_head()
     assert isinstance(head, Calibrated) and not isinstance(LabelHead(DIMS, 2, 3), Calibrated)
     train = FakeRows(unit_sides(40), np.arange(40) % 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from plait.data.table import BadRow, Table
 from plait.index import build_index, open_index
 from plait.index.exact import top_k
 
-pytest.importorskip("lancedb")
+pytestmark = pytest.mark.skipif(find_spec("lancedb") is None, reason="extra lance")
 
 
 class Planted(ColourEmbedder):

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from fixtures.colours import ColourEmbedder
 from plait.index import build_index

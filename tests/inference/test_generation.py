@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 import plait
+from fixtures.settings import QUICK
 from plait.language import fit_tokens
 
 COLOURS = {
@@ -20,10 +20,9 @@ COLOURS = {
     "blue": ((30, 30, 220), "\u84dd\u8272"),
 }
 TINY = [
-    "encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1",
-    "language.layers=1", "language.width=32", "language.heads=2", "language.vocabulary=320", "fusion.width=32",
+    *QUICK, "language.layers=1", "language.width=32", "language.heads=2", "language.vocabulary=320", "fusion.width=32",
     "fusion.dropout=0.0", "language.max_tokens=12", "train.learning_rate=0.003", "train.warmup=0.2", "train.patience=0",
-    "train.baselines=false", "language.beams=1",
+    "language.beams=1",
 ]  # fmt: skip
 
 
@@ -63,6 +62,8 @@ def captioner(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def tiny_pretrained(folder: Path, seed: int = 0) -> Path:
     """A language model folder as a hub would give it."""
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
     tokens = fit_tokens(["a red picture", "a green picture", "a blue picture"] * 3, vocabulary=320)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokens.backend, bos_token="<start>", eos_token="<end>", pad_token="<pad>"
@@ -169,7 +170,7 @@ def test_a_pretrained_writer_is_named_not_copied(tuning: str, pictures: Path, tm
 
 @pytest.mark.slow
 def test_open_and_closed_questions(pictures: Path) -> None:
-    sets = [*TINY[:4], "train.baselines=false", "train.batch_size=8", "train.learning_rate=0.002", "train.warmup=0.2"]
+    sets = [*TINY[:4], "train.batch_size=8", "train.learning_rate=0.002", "train.warmup=0.2"]
     closed = plait.fit(pictures / "asked.csv", "answers", task="vqa", epochs=25, set=sets)
     assert (closed.task.name, closed.settings.fusion.name) == ("vqa", "co_attention")
     assert set(closed.labels.classes) == {"red", "green", "blue", "one"}

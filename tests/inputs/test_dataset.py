@@ -7,7 +7,6 @@ import torch
 
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import LiveSource, RowBatches, TensorSource, whole_batch
-from plait.model import PlaitConfig, PlaitModel
 
 
 def numbered(count: int) -> TensorSource:
@@ -103,6 +102,8 @@ def test_without_another_group_the_written_pair_stays() -> None:
 
 
 def test_logits_come_in_row_order_whatever_the_batch_size() -> None:
+    from plait.model import PlaitConfig, PlaitModel
+
     torch.manual_seed(0)
     config = PlaitConfig(
         modalities=[

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tiny_language import TEXTS, tiny_tokens
 
+from fixtures.tiny_language import TEXTS, tiny_tokens
 from plait.language import AnswerTokens, Trie, fit_tokens
 
 SCRIPTS = [

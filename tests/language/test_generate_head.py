@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_language import TEXTS, fused_rows, row_of, target_of, tiny_head, tiny_tokens
 
+from fixtures.tiny_language import TEXTS, fused_rows, row_of, target_of, tiny_head, tiny_tokens
 from plait.fusion.base import FusionOutput
 from plait.language import DecodeOptions, Trie
 

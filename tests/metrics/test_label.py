@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import metrics as oracle
 
+from fixtures.lazy import lazy
 from plait.metrics import classification_metrics, multilabel_metrics, regression_metrics
+
+oracle = lazy("sklearn.metrics")
 
 
 def test_binary_by_hand() -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, label_ranking_average_precision_score, ndcg_score
 
 from plait.metrics.ranking import embedding_query_metrics, query_metrics
 from plait.metrics.similarity import cosine_similarity
@@ -237,6 +236,8 @@ def test_what_is_refused() -> None:
 
 @pytest.mark.oracle
 def test_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score, label_ranking_average_precision_score, ndcg_score
+
     rng = np.random.default_rng(6)
     scores = rng.normal(size=(30, 40))
     relevant = rng.random((30, 40)) < 0.15

@@ -8,16 +8,22 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import EACH, NUM_OUTPUTS, count_for, make_batch, make_model, shake
 
+from fixtures.fusion_variants import FOUR, count_for
+from fixtures.lazy import lazy
+from fixtures.tiny_models import EACH, NUM_OUTPUTS, make_batch, make_model, shake
 from plait.encoders.tabular import TabularEncoder
 from plait.fusion import FUSIONS
-from plait.model import PlaitModel
 from plait.objectives import OBJECTIVES, check_objectives, chosen_objectives
 from plait.settings import TrainSettings
+from plait.tasks import TASKS
+
+PlaitModel = lazy("plait.model", "PlaitModel")
 
 every_aid = pytest.mark.parametrize("aid", list(EACH))
 every_fusion = pytest.mark.parametrize("fusion", FUSIONS.names())
+# Several at once with every fusion, each alone with one fusion of each kind.
+PAIRS = [(f, a) for f in FUSIONS.names() for a in EACH if a == "several" or f in FOUR]
 
 
 def backward(model: PlaitModel, batch: dict[str, Any]) -> dict[str, torch.Tensor | None]:
@@ -48,8 +54,8 @@ def test_fresh_adapters_change_no_answer(fusion: str) -> None:
     assert torch.equal(first["loss"], second["loss"])  # aids count in training only
 
 
-@every_fusion
 @every_aid
+@pytest.mark.parametrize("fusion", FOUR)
 def test_content_of_a_missing_modality_changes_no_bit_of_loss_and_gradient(fusion: str, aid: str) -> None:
     model = shake(make_model(EACH[aid], fusion, modality_dropout=0.3))
     clean, dirty = (make_batch(count_for(fusion)) for _ in range(2))
@@ -69,8 +75,7 @@ def test_content_of_a_missing_modality_changes_no_bit_of_loss_and_gradient(fusio
     assert torch.equal(model.eval()(**clean)["logits"], model(**dirty)["logits"])
 
 
-@every_fusion
-@every_aid
+@pytest.mark.parametrize(("fusion", "aid"), PAIRS)
 def test_gradient_reaches_every_parameter(fusion: str, aid: str) -> None:
     batch = make_batch(count_for(fusion))
     plain = reached(backward(shake(make_model({}, fusion)), batch))
@@ -232,7 +237,7 @@ def test_saved_model_answers_bit_equal(aid: str, tmp_path: Path) -> None:
 
 
 def test_refusals_say_what_to_type() -> None:
-    facts = {"task": "classification", "output_kind": "classes", "num_modalities": 2}
+    facts: dict[str, Any] = {"task": TASKS.get("classification"), "num_modalities": 2}
     check_objectives({"gradient_blending": 1.0}, **facts, num_validation=1)
     check_objectives({"gradient_blending": 1.0}, **facts)
     with pytest.raises(ValueError, match="no validation rows.*--split COLUMN.*train.gradient_blending=false"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_models import make_batch, make_model, shake
 
+from fixtures.tiny_models import make_batch, make_model, shake
 from plait.fusion import EncodedDims
 from plait.objectives import (
     Adapter,

@@ -10,20 +10,11 @@ import numpy as np
 import pytest
 
 import plait
+from fixtures.settings import SCRATCH
+from fixtures.training import PowerCutError
 from plait.settings import FusionSettings, RunSettings, TaskSettings, TrainSettings, read_settings, set_values
-from plait.training.recipes import RECIPES, Facts, resolve
 
-SCRATCH = [
-    "encoders.text=scratch:text",
-    "encoders.image=scratch:image",
-    "encoders.image_size=32",
-    "train.threads=1",
-]
 BLENDED = [*SCRATCH, "train.gradient_blending=true", "train.ogm=0.5", "train.ogm_noise=true", "train.alignment=0.2"]
-
-
-class PowerCutError(Exception):
-    """Stands for a power cut."""
 
 
 def fit(table: Any, target: str = "label", epochs: int = 2, **options: Any) -> plait.Plait:
@@ -89,17 +80,19 @@ def test_matching_with_the_pair_head_takes_aids_too(tmp_path: Path) -> None:
     assert label.model.config.aids["alignment"] == 0.4 and label.model.config.alignment == 0.0
 
 
-@pytest.mark.parametrize("recipe", RECIPES.names())
-def test_recipes_leave_aids_off_and_alignment_to_the_pair_head(recipe: str) -> None:
+def test_recipes_leave_aids_off_and_alignment_to_the_pair_head() -> None:
+    from plait.training.recipes import RECIPES, Facts, resolve
+
     facts = Facts("matching", ("text", "text"), 1000)
-    done = resolve(RunSettings(recipe=recipe), facts).train
-    assert (done.auxiliary, done.gradient_blending, done.ogm, done.orthogonality) == (0.0, False, 0.0, 0.0)
-    labelled = resolve(RunSettings(recipe=recipe, task=TaskSettings(head="label")), facts).train
-    assert labelled.alignment == 0.0
-    mine = RunSettings(recipe=recipe, task=TaskSettings(head="label"), train=TrainSettings(alignment=2.0))
-    assert resolve(mine, facts).train.alignment == 2.0
-    other = resolve(RunSettings(recipe=recipe, fusion=FusionSettings(name="gated")), facts)
-    assert (other.task.head, other.train.alignment) == ("label", 0.0)  # a fusion under which that head cannot stand
+    for recipe in RECIPES.names():
+        done = resolve(RunSettings(recipe=recipe), facts).train
+        assert (done.auxiliary, done.gradient_blending, done.ogm, done.orthogonality) == (0.0, False, 0.0, 0.0)
+        labelled = resolve(RunSettings(recipe=recipe, task=TaskSettings(head="label")), facts).train
+        assert labelled.alignment == 0.0
+        mine = RunSettings(recipe=recipe, task=TaskSettings(head="label"), train=TrainSettings(alignment=2.0))
+        assert resolve(mine, facts).train.alignment == 2.0
+        other = resolve(RunSettings(recipe=recipe, fusion=FusionSettings(name="gated")), facts)
+        assert (other.task.head, other.train.alignment) == ("label", 0.0)  # a fusion under which that head cannot stand
 
 
 @pytest.mark.parametrize(

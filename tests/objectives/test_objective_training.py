@@ -5,30 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from plait.inference.forward import head_losses
+from fixtures.lazy import lazy
+from fixtures.training import PowerCutError
 from plait.inputs.dataset import RowBatches, TensorSource
-from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
-from plait.training.trainer import train_model
+
+PlaitModel = lazy("plait.model", "PlaitModel")
+head_losses = lazy("plait.training.blending", "head_losses")
+train_model = lazy("plait.training.trainer", "train_model")
 
 SETTINGS = TrainSettings(
     epochs=4, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.0, schedule="constant", warmup=0.0,
     patience=0,
 )  # fmt: skip
 ALL = {"ogm": 0.5, "ogm_noise": 1.0, "gradient_blending": 1.0, "alignment": 0.2, "orthogonality": 0.2}
-Watch = Callable[[PlaitModel], dict[str, float]]
-
-
-class PowerCutError(Exception):
-    """Stands for a power cut."""
+Watch = Callable[[Any], dict[str, float]]
 
 
 def make_model(aids: dict[str, float], dims: tuple[int, int] = (3, 4), seed: int = 0) -> PlaitModel:
+    from plait.model import PlaitConfig
+
     torch.manual_seed(seed)
     modalities = [
         {"name": n, "kind": "text", "vector_dim": d, "token_dim": None, "encoder": None}

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from fixtures.media import sound
 from plait.processors import AudioProcessor, VectorProcessor, WaveformProcessor, processor_from_json
 from plait.processors.clip import resample
 from plait.processors.logmel import log_mel, mel_filters
 
-sf = pytest.importorskip("soundfile")
+pytest.importorskip("soundfile")
 pytest.importorskip("soxr")
-
-
-def sound(samples: np.ndarray, rate: int = 16_000) -> bytes:
-    buffer = io.BytesIO()
-    sf.write(buffer, samples, rate, format="WAV", subtype="FLOAT")
-    return buffer.getvalue()
 
 
 def noise(num: int, seed: int = 0) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from transformers import BertTokenizerFast
 
 from plait.processors import HashedTextProcessor, TextProcessor, load_processor
 from plait.processors.hashed import word_pieces
@@ -14,6 +13,8 @@ WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "##
 
 
 def make_tokenizer(folder: Path, words: list[str] = WORDS) -> Path:
+    from transformers import BertTokenizerFast
+
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(words))
     BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=512).save_pretrained(folder)

@@ -11,18 +11,20 @@ import torch
 from torch.nn import functional
 
 import plait
+from fixtures.lazy import lazy
 from plait.fusion import FUSIONS
 from plait.inputs.dataset import RowBatches, TensorSource
-from plait.model import PlaitConfig, PlaitModel
 from plait.settings import TrainSettings
-from plait.training import calibrate
-from plait.training.trainer import train_model
+
+PlaitModel = lazy("plait.model", "PlaitModel")
 
 SETTINGS = ["encoders.text=scratch:text", "train.threads=1", "train.patience=0"]
 LATE = [name for name in FUSIONS.names() if FUSIONS.get(name).is_late]
 
 
 def model_of(name: str, **changes: Any) -> PlaitModel:
+    from plait.model import PlaitConfig
+
     torch.manual_seed(0)
     modalities = [
         {"name": f"m{i}", "kind": "text", "vector_dim": 4 + i, "token_dim": None, "encoder": None} for i in range(3)
@@ -165,6 +167,9 @@ def test_a_whole_fit_of_every_kind_of_task(name: str, task: str, tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["evidential", "late_stacking"])
 def test_a_run_that_was_cut_resumes_to_the_same_model(name: str, tmp_path: Path) -> None:
+    from plait.training import calibrate
+    from plait.training.trainer import train_model
+
     settings = TrainSettings(
         epochs=4, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.0, schedule="constant",
         warmup=0.0, patience=0, modality_dropout=0.0, alignment=0.0,
@@ -243,7 +248,7 @@ def test_evidential_predictions_tell_their_uncertainty() -> None:
 def test_what_cannot_be_built_is_refused_before_encoding(
     task: str, change: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.api.run.prepare", lambda *given, **more: pytest.fail("encoded before the check"))
+    monkeypatch.setattr("plait.api.preparing.prepare", lambda *given, **more: pytest.fail("encoded before the check"))
     with pytest.raises(ValueError, match=message):
         settings = [*SETTINGS, "fusion.name=concat", change]
         plait.fit(table_of(task), "answer", split="split", text="text", numeric="size", epochs=1, set=settings)

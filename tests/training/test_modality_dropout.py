@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_trainer import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
 
 import plait
+from fixtures.lazy import lazy
+from fixtures.training import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
 from plait.fusion.modality_dropout import SCHEDULES, hide_modalities, keep_subsets, share_of_rate
 from plait.settings import RunSettings, set_values
 from plait.settings.groups import HIDING_PATTERNS
-from plait.training.recipes import Facts, resolve
-from plait.training.trainer import train_model
+
+train_model = lazy("plait.training.trainer", "train_model")
 
 
 def test_each_modality_has_its_rate_and_one_always_stays() -> None:
@@ -66,6 +67,8 @@ def test_model_cuts_to_subsets_at_the_share_in_force() -> None:
 
 
 def test_rates_by_name_are_independent_whatever_the_recipe() -> None:
+    from plait.training.recipes import Facts, resolve
+
     facts = Facts("classification", ("text", "image", "tabular"), 160)
     assert resolve(RunSettings(), facts).train.modality_dropout_pattern == "subset"
     two = resolve(RunSettings(), Facts("classification", ("text", "image"), 160)).train

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
+from typing import Any
 
 import pytest
 
+from fixtures.lazy import lazy
 from plait.fusion import FUSIONS
 from plait.heads import HEADS
 from plait.settings import (
@@ -17,52 +20,54 @@ from plait.settings import (
     from_dict,
     to_dict,
 )
-from plait.training.recipes import RECIPES, Facts, resolve, small_batch
+
+RECIPES, Facts, resolve = lazy("plait.training.recipes", "RECIPES", "Facts", "resolve")
 
 FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
 MAY_STAY_OPEN = {"threads", "image_size", "select_by", "answers"} | FOR_RETRIEVAL  # answers: of vqa alone
 FACTS = [
-    Facts("classification", ("text", "image"), 160),
-    Facts("classification", ("text", "image"), 50_000, 64),
-    Facts("classification", ("text",), 8),
-    Facts("multilabel", ("image", "text", "tabular"), 9_000, 480),
-    Facts("regression", ("tabular", "text"), 1_000),
-    Facts("matching", ("image", "text"), 20_000, 400),
-    Facts("vqa", ("image", "text"), 30_000, 64),
-    Facts("vqa", ("image", "text"), 300, 400),
-    Facts("captioning", ("image",), 7_500, 224),
-    Facts("vqa_open", ("image", "text"), 30_000, 64),
+    ("classification", ("text", "image"), 160),
+    ("classification", ("text", "image"), 50_000, 64),
+    ("classification", ("text",), 8),
+    ("multilabel", ("image", "text", "tabular"), 9_000, 480),
+    ("regression", ("tabular", "text"), 1_000),
+    ("matching", ("image", "text"), 20_000, 400),
+    ("vqa", ("image", "text"), 30_000, 64),
+    ("vqa", ("image", "text"), 300, 400),
+    ("captioning", ("image",), 7_500, 224),
+    ("vqa_open", ("image", "text"), 30_000, 64),
 ]
 
 
-@pytest.mark.parametrize("recipe", RECIPES.names())
-@pytest.mark.parametrize("facts", FACTS, ids=lambda f: f"{f.task}-{f.num_train}")
-def test_every_recipe_leaves_nothing_open(recipe: str, facts: Facts) -> None:
-    done = resolve(RunSettings(recipe=recipe), facts)
-    groups = (done.encoders, done.fusion, done.task, done.train)
-    for group in (*groups, *([done.language] if done.task.head == "generate" else [])):
-        open_fields = {f.name for f in dataclasses.fields(group) if getattr(group, f.name) is None}
-        assert open_fields <= MAY_STAY_OPEN
-    assert done.task.name == facts.task
-    assert done.fusion.name in FUSIONS and done.task.head in HEADS
-    assert resolve(done, facts) == done  # a resolved run.yaml resolves to itself
-    assert from_dict(RunSettings, to_dict(done)) == done
+@pytest.mark.parametrize("given", FACTS, ids=lambda given: f"{given[0]}-{given[2]}")
+def test_every_recipe_leaves_nothing_open(given: tuple[Any, ...]) -> None:
+    facts = Facts(*given)
+    for recipe in RECIPES.names():
+        done = resolve(RunSettings(recipe=recipe), facts)
+        groups = (done.encoders, done.fusion, done.task, done.train)
+        for group in (*groups, *([done.language] if done.task.head == "generate" else [])):
+            open_fields = {f.name for f in dataclasses.fields(group) if getattr(group, f.name) is None}
+            assert open_fields <= MAY_STAY_OPEN
+        assert done.task.name == facts.task
+        assert done.fusion.name in FUSIONS and done.task.head in HEADS
+        assert resolve(done, facts) == done  # a resolved run.yaml resolves to itself
+        assert from_dict(RunSettings, to_dict(done)) == done
 
 
-@pytest.mark.parametrize("recipe", RECIPES.names())
-def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
-    mine = RunSettings(
-        recipe=recipe,
-        encoders=EncoderSettings(image_size=64, text_cleaning="none"),
-        fusion=FusionSettings(name="gated", width=3, dropout=0.0),
-        task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
-        train=TrainSettings(
-            epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
-            warmup=0.0, patience=0, modality_dropout=0.0, modality_dropout_pattern="subset", alignment=0.0,
-            auxiliary=0.0, gradient_blending=False, ogm=0.0, orthogonality=0.0,
-        ),
-    )  # fmt: skip
-    for facts in FACTS:
+def test_a_recipe_never_overrides_the_user() -> None:
+    for recipe, given in product(RECIPES.names(), FACTS):
+        facts = Facts(*given)
+        mine = RunSettings(
+            recipe=recipe,
+            encoders=EncoderSettings(image_size=64, text_cleaning="none"),
+            fusion=FusionSettings(name="gated", width=3, dropout=0.0),
+            task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
+            train=TrainSettings(
+                epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
+                warmup=0.0, patience=0, modality_dropout=0.0, modality_dropout_pattern="subset", alignment=0.0,
+                auxiliary=0.0, gradient_blending=False, ogm=0.0, orthogonality=0.0,
+            ),
+        )  # fmt: skip
         if facts.task in ("captioning", "vqa_open"):
             with pytest.raises(ValueError, match="writes text takes task.head=generate, not label"):
                 resolve(mine, facts)
@@ -73,33 +78,33 @@ def test_a_recipe_never_overrides_the_user(recipe: str) -> None:
 
 
 def test_classic_is_the_founding_recipe() -> None:
-    done = resolve(RunSettings(recipe="classic"), FACTS[0])
+    done = resolve(RunSettings(recipe="classic"), Facts(*FACTS[0]))
     assert (done.fusion.name, done.fusion.width, done.fusion.options) == (
         "weighted_sum", 512, {"raw": True, "normalise": False},
     )  # fmt: skip
     assert (done.train.optimizer, done.train.learning_rate, done.train.momentum) == ("sgd", 0.01, 0.9)
     assert (done.train.schedule, done.train.warmup, done.train.epochs) == ("constant", 0.0, 10)
-    three = resolve(RunSettings(recipe="classic"), FACTS[3])
+    three = resolve(RunSettings(recipe="classic"), Facts(*FACTS[3]))
     assert three.fusion.options["raw"] is False
 
 
 def test_options_go_with_the_fusion_they_belong_to() -> None:
     classic = RunSettings(recipe="classic", fusion=FusionSettings(name="concat", options={"hidden_layers": 2}))
-    assert resolve(classic, FACTS[0]).fusion.options == {"hidden_layers": 2}
+    assert resolve(classic, Facts(*FACTS[0])).fusion.options == {"hidden_layers": 2}
     mixed = RunSettings(recipe="classic", fusion=FusionSettings(options={"raw": False}))
-    assert resolve(mixed, FACTS[0]).fusion.options == {"raw": False, "normalise": False}
+    assert resolve(mixed, Facts(*FACTS[0])).fusion.options == {"raw": False, "normalise": False}
 
 
 def test_one_modality_has_nothing_to_gate() -> None:
-    assert resolve(RunSettings(), FACTS[2]).fusion.name == "concat"
-    assert resolve(RunSettings(), FACTS[0]).fusion.name == "gated"
+    assert resolve(RunSettings(), Facts(*FACTS[2])).fusion.name == "concat"
+    assert resolve(RunSettings(), Facts(*FACTS[0])).fusion.name == "gated"
 
 
 def test_matching_gets_the_pair_head_and_its_fusion() -> None:
-    done = resolve(RunSettings(), FACTS[5])
+    done = resolve(RunSettings(), Facts(*FACTS[5]))
     assert (done.fusion.name, done.task.head) == ("cosine", "pair")
     assert done.train.alignment is not None and done.train.alignment > 0
-    other = resolve(RunSettings(fusion=FusionSettings(name="product")), FACTS[5])
+    other = resolve(RunSettings(fusion=FusionSettings(name="product")), Facts(*FACTS[5]))
     assert (other.fusion.name, other.task.head) == ("product", "label")
 
 
@@ -108,21 +113,23 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     [(160, 256, 8), (320, 256, 16), (319, 256, 8), (5120, 256, 256), (10**6, 64, 64), (1, 256, 8)],
 )
 def test_batches_leave_twenty_steps(rows: int, largest: int, wanted: int) -> None:
+    from plait.training.recipes import small_batch
+
     assert small_batch(rows, largest) == wanted
 
 
 def test_sentiment_cleans_texts_and_weighs_classes() -> None:
-    done, plain = resolve(RunSettings(recipe="sentiment"), FACTS[0]), resolve(RunSettings(), FACTS[0])
+    done, plain = resolve(RunSettings(recipe="sentiment"), Facts(*FACTS[0])), resolve(RunSettings(), Facts(*FACTS[0]))
     assert (done.encoders.text_cleaning, done.task.class_weights, done.task.select_by) == ("social", True, "f1_macro")
     assert (plain.encoders.text_cleaning, plain.task.class_weights, plain.task.select_by) == ("none", False, None)
     assert (done.fusion, done.train) == (plain.fusion, plain.train)
-    number = resolve(RunSettings(recipe="sentiment"), FACTS[4])
+    number = resolve(RunSettings(recipe="sentiment"), Facts(*FACTS[4]))
     assert (number.task.class_weights, number.task.select_by) == (False, None)
 
 
 def test_unknown_recipe() -> None:
     with pytest.raises(ValueError, match="unknown recipe 'clasic'. Did you mean 'classic'"):
-        resolve(RunSettings(recipe="clasic"), FACTS[0])
+        resolve(RunSettings(recipe="clasic"), Facts(*FACTS[0]))
 
 
 def test_retrieval_gets_towers_and_the_whole_set_as_one_batch() -> None:

@@ -12,26 +12,17 @@ import pytest
 from PIL import Image
 
 import plait
-from plait.api.run import open_run, prepare_run
+from fixtures.media import red_or_blue
+from fixtures.settings import QUICK
+from fixtures.tables import texts
 from plait.data.schema import guess_schema
 from plait.data.table import read_table
-from plait.explain.fitted_model import subject_of
 from plait.metrics import chance_level
 from plait.settings import RunSettings
 from plait.tasks import TASKS
-from plait.training.splitting import CHOSE_THE_EPOCH, column_groups, make_split
 
-SCRATCH = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.image_size=32", "train.threads=1"]
-QUICK = [*SCRATCH, "train.baselines=false", "train.epochs=1"]
+ONE_EPOCH = [*QUICK, "train.epochs=1"]
 EXPLAIN: dict[str, Any] = {"permutations": 0, "emap_evaluations": 0}
-
-
-def texts(n: int, **more: list[Any]) -> dict[str, list[Any]]:
-    rows = {
-        "text": [f"{'good' if i % 2 else 'bad'} thing number {i} of these" for i in range(n)],
-        "label": ["up" if i % 2 else "down" for i in range(n)],
-    }
-    return {**rows, **more}
 
 
 def about_rows(notes: list[str]) -> str:
@@ -43,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, plait.Plait, p
     """A table without a split column, the model fitted on it, and the same model loaded again."""
     folder = tmp_path_factory.mktemp("made")
     pa.csv.write_csv(pa.table(texts(50)), folder / "t.csv")
-    fitted = plait.fit(folder / "t.csv", "label", set=[*QUICK, "train.seed=3"], output=folder / "model")
+    fitted = plait.fit(folder / "t.csv", "label", set=[*ONE_EPOCH, "train.seed=3"], output=folder / "model")
     return folder / "t.csv", fitted, plait.load(folder / "model")
 
 
@@ -68,7 +59,7 @@ def test_the_training_table_is_judged_on_its_test_rows(made: Any, loaded: bool) 
     ("rows", "count", "told"),
     [
         ("train", 40, ["SEEN IN TRAINING: 40 of 40 judged rows are training rows", "--rows test"]),
-        ("val", 5, [CHOSE_THE_EPOCH]),
+        ("val", 5, ["validation rows, which also chose the epoch"]),
         ("all", 50, ["SEEN IN TRAINING: 40 of 50", "5 of 50 judged rows are validation rows"]),
     ],
 )
@@ -111,9 +102,11 @@ def test_rows_marked_train_in_another_table(posts: Path, posts_model: Path) -> N
 
 
 def test_a_column_that_marks_train_only_gives_val_and_test() -> None:
+    from plait.training.splitting import CHOSE_THE_EPOCH
+
     groups = [f"g{i // 4}" for i in range(80)]
     table = texts(80, split=["train"] * 80, who=groups)
-    fitted = plait.fit(table, "label", split="split", group="who", set=QUICK)
+    fitted = plait.fit(table, "label", split="split", group="who", set=ONE_EPOCH)
     splits, judged = fitted.report["splits"], fitted.report["evaluation"]
     assert judged["split"] == "test" and splits["val"] == splits["test"] == 8 and splits["train"] == 64
     assert any("marks train rows only" in n for n in judged["notes"])
@@ -123,6 +116,8 @@ def test_a_column_that_marks_train_only_gives_val_and_test() -> None:
 
 
 def test_train_only_split_is_grouped_and_stratified() -> None:
+    from plait.training.splitting import make_split
+
     table = read_table(texts(80, split=["train"] * 80, who=[f"g{i // 4}" for i in range(80)]))
     schema = guess_schema(table, target="label", split="split", group="who")
     split, _ = make_split(table, schema, np.arange(80), table.column("label"), TASKS.get("classification"), 0)
@@ -134,16 +129,20 @@ def test_train_only_split_is_grouped_and_stratified() -> None:
 
 def test_judged_validation_rows_are_called_optimistic(tmp_path: Path) -> None:
     """Every test row has a broken photo and is skipped, so the rows that chose the epoch are judged."""
+    from plait.training.splitting import CHOSE_THE_EPOCH
+
     Image.new("RGB", (32, 32)).save(tmp_path / "good.png")
     names = ["train"] * 12 + ["val"] * 4 + ["test"] * 2
     photos = [str(tmp_path / ("nowhere.png" if s == "test" else "good.png")) for s in names]
     table = texts(18, split=names, image=photos)
-    fitted = plait.fit(table, "label", image="image", text="text", split="split", on_bad_row="skip", set=QUICK)
+    fitted = plait.fit(table, "label", image="image", text="text", split="split", on_bad_row="skip", set=ONE_EPOCH)
     judged = fitted.report["evaluation"]
     assert judged["split"] == "val" and CHOSE_THE_EPOCH in judged["notes"]
 
 
 def test_empty_group_cells_are_groups_alone() -> None:
+    from plait.training.splitting import column_groups
+
     table = read_table({"text": list("abcdefg"), "who": ["x", None, "", "x", " ", None, ""]})
     schema = guess_schema(table, group="who")
     group = column_groups(table, schema)
@@ -153,17 +152,24 @@ def test_empty_group_cells_are_groups_alone() -> None:
     assert group is not None and len(set(group.tolist())) == 3
 
 
-def test_jury_draws_rows_with_empty_groups_alone() -> None:
+def test_evaluation_draws_rows_with_empty_groups_alone() -> None:
+    from plait.api.evaluation import open_evaluation
+
     table = texts(40, who=[f"g{i // 2}" if i < 20 else "" for i in range(40)])
-    fitted = plait.fit(table, "label", group="who", set=QUICK)
-    given = fitted._inputs_on(table, "all", "error", None, None, None, None)
+    fitted = plait.fit(table, "label", group="who", set=ONE_EPOCH)
+    given = open_evaluation(fitted, table, rows="all")
     assert given.group is not None and len(set(given.group.tolist())) == 10 + 20
 
 
 def test_compare_judge_and_explain_draw_the_same_units(tmp_path: Path) -> None:
     """Three captions a photo, no group column: each of the three draws photos."""
+    from plait.api.evaluation import open_evaluation
+    from plait.api.opening import open_run
+    from plait.api.preparing import prepare_run
+    from plait.explain.fitted_model import subject_of
+
     for p in range(20):
-        Image.new("RGB", (32, 32), (200, 40, p) if p % 2 else (p, 40, 200)).save(tmp_path / f"{p}.png")
+        (tmp_path / f"{p}.png").write_bytes(red_or_blue(p % 2 == 1, p))
     table = {
         "image": [str(tmp_path / f"{i // 3}.png") for i in range(60)],
         "text": [f"caption {i} says something about it" for i in range(60)],
@@ -171,12 +177,12 @@ def test_compare_judge_and_explain_draw_the_same_units(tmp_path: Path) -> None:
         "split": ["train" if i < 36 else "val" if i < 48 else "test" for i in range(60)],
     }
     given = {"data.target": "label", "data.text": ["text"], "data.image": ["image"], "data.split": "split"}
-    opened = open_run(table, given, RunSettings(), QUICK, annotations=None)
+    opened = open_run(table, given, RunSettings(), ONE_EPOCH, annotations=None)
     plan = prepare_run(opened, with_tokens=False).plan
     compared = plan.group_N[np.flatnonzero(opened.split == "test")]
     assert len(set(compared.tolist())) == 4
-    fitted = plait.fit(table, "label", text="text", image="image", split="split", set=QUICK)
-    given = fitted._inputs_on(table, None, "error", None, None, None, None)
+    fitted = plait.fit(table, "label", text="text", image="image", split="split", set=ONE_EPOCH)
+    given = open_evaluation(fitted, table)
     explained = subject_of(given).groups
     assert given.group is not None and explained is not None
     for units in (given.group, explained):
@@ -187,7 +193,7 @@ def test_validation_rows_of_unseen_classes_are_counted() -> None:
     table = texts(60, split=["train", "val", "test"] * 20)
     for i in (1, 4, 7):
         table["label"][i] = "sideways"
-    notes = plait.fit(table, "label", split="split", set=QUICK).report["evaluation"]["notes"]
+    notes = plait.fit(table, "label", split="split", set=ONE_EPOCH).report["evaluation"]["notes"]
     assert sum("3 of 20 validation rows are of classes not seen in training" in n for n in notes) == 1
 
 

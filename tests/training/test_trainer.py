@@ -6,72 +6,19 @@ import csv
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from transformers import TrainingArguments
 
+from fixtures.lazy import lazy
+from fixtures.training import SETTINGS, Judge, PowerCutError, largest_difference, make_model, make_rows
 from plait.encoders import TabularEncoder
 from plait.inference.forward import predict_logits
-from plait.inputs.dataset import RowBatches, TensorSource
-from plait.model import PlaitConfig, PlaitModel
-from plait.settings import TrainSettings
-from plait.training.history import History
-from plait.training.trainer import BEST_FILE, STATE_FILE, last_checkpoint, make_optimizer, train_model
 
-SETTINGS = TrainSettings(
-    epochs=5, batch_size=8, optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", warmup=0.1,  # noqa: E501
-    patience=0, modality_dropout=0.3, alignment=0.0,
-)  # fmt: skip
-VALUES = torch.randn(48, 2, generator=torch.Generator().manual_seed(5))
-
-
-class PowerCutError(Exception):
-    """Stands for a power cut."""
-
-
-def make_model(seed: int = 0, **changes: object) -> PlaitModel:
-    torch.manual_seed(seed)
-    values = {
-        "modalities": [
-            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None} for n in ("a", "b")
-        ],
-        "fusion": {"name": "concat", "width": 6, "dropout": 0.2, "options": {"normalise": False}},
-        "modality_dropout": 0.3,
-        **changes,
-    }
-    return PlaitModel(PlaitConfig(**values))  # type: ignore[arg-type]
-
-
-def make_rows(fresh: bool = False) -> RowBatches:
-    target = (VALUES[:, 0] > 0).long().numpy()
-    sources = {"a": TensorSource({"vector_BD": VALUES}), "b": TensorSource({"vector_BD": VALUES.flip(1)})}
-    return RowBatches(sources, np.arange(48)[:, None].repeat(2, 1), target, fresh_pairs=fresh)
-
-
-class Judge:
-    """A score function: the true accuracy, or scripted numbers, and a power cut at one epoch."""
-
-    def __init__(self, scripted: list[float] | None = None, cut_at: int | None = None, start: int = 0) -> None:
-        self.scripted, self.cut_at, self.calls = scripted, cut_at, start
-        self.seen: list[dict[str, torch.Tensor]] = []
-
-    def __call__(self, model: PlaitModel) -> dict[str, float]:
-        self.calls += 1
-        if self.calls == self.cut_at:
-            raise PowerCutError
-        self.seen.append({k: v.clone() for k, v in model.state_dict().items()})
-        if self.scripted is not None:
-            return {"score": self.scripted[self.calls - 1], "accuracy": self.scripted[self.calls - 1]}
-        rows = make_rows()
-        accuracy = float((predict_logits(model, rows).argmax(1) == rows.target.numpy()).mean())
-        return {"score": accuracy, "accuracy": accuracy}
-
-
-def largest_difference(left: PlaitModel, right: PlaitModel) -> float:
-    other = right.state_dict()
-    return max(float((v.double() - other[k].double()).abs().max()) for k, v in left.state_dict().items())
+last_checkpoint, make_optimizer, train_model = lazy(
+    "plait.training.trainer", "last_checkpoint", "make_optimizer", "train_model"
+)
 
 
 def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None:
@@ -131,6 +78,8 @@ def test_resume_after_the_end_trains_nothing_more(tmp_path: Path) -> None:
 
 
 def test_half_written_checkpoint_is_ignored(tmp_path: Path) -> None:
+    from plait.training.trainer import STATE_FILE
+
     straight, resumed = make_model(), make_model()
     train_model(straight, make_rows(), SETTINGS, tmp_path / "straight", score=Judge())
     with pytest.raises(PowerCutError):
@@ -182,7 +131,7 @@ def test_without_a_score_the_last_epoch_stays(tmp_path: Path) -> None:
 def test_an_epoch_without_a_score_does_not_replace_the_best(tmp_path: Path) -> None:
     model, judge = make_model(), Judge([0.7, 0.3, 0.2, 0.1, 0.0])
 
-    def score(current: PlaitModel) -> dict[str, float]:
+    def score(current: Any) -> dict[str, float]:
         numbers = judge(current)
         return numbers if judge.calls in (2, 3) else {"accuracy": numbers["accuracy"]}
 
@@ -194,6 +143,8 @@ def test_an_epoch_without_a_score_does_not_replace_the_best(tmp_path: Path) -> N
 
 
 def test_several_visible_accelerators_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import TrainingArguments
+
     one, two = make_model(), make_model()
     train_model(one, make_rows(), SETTINGS, tmp_path / "one")
     monkeypatch.setattr(TrainingArguments, "n_gpu", property(lambda self: 2))
@@ -239,6 +190,8 @@ def test_class_weights_move_the_predictions(tmp_path: Path) -> None:
 
 def test_nothing_is_pickled_by_plait_and_the_best_file_is_a_tensor_file(tmp_path: Path) -> None:
     from safetensors.torch import load_file
+
+    from plait.training.trainer import BEST_FILE
 
     model = make_model()
     train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=Judge([0.1, 0.2, 0.9, 0.3, 0.4]))
@@ -292,6 +245,8 @@ def test_progress_tells_steps_and_epochs(tmp_path: Path) -> None:
 
 
 def test_history_is_written_as_csv(tmp_path: Path) -> None:
+    from plait.training.history import History
+
     history = History([{"epoch": 1.0, "train_loss": 0.5}, {"epoch": 2.0, "train_loss": 0.25, "val_a": 1}])
     history.write(tmp_path / "h.csv")
     with (tmp_path / "h.csv").open() as file:

@@ -5,16 +5,15 @@ What computes is imported when one of them is called, so that the door of this r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.data.progress import Progress
 from plait.settings import DataOptions, RunSettings
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
-
-Progress = Callable[[int, int, str], None]
 
 
 def load(folder: str | Path) -> Plait:
@@ -24,10 +23,9 @@ def load(folder: str | Path) -> Plait:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
-    from plait.api.model_folder import load_model_folder
     from plait.api.predictor import Plait
 
-    return Plait(*load_model_folder(Path(folder)))
+    return Plait.load(folder)
 
 
 def fit(

@@ -49,7 +49,7 @@ def list_fusions() -> list[dict[str, Any]]:
     return [
         {
             "name": name, "interaction": kind.interaction, "late": kind.is_late, "tokens": kind.info.needs_tokens,
-            "equation": kind.info.equation, "paper": kind.info.paper, "parameters": kind.info.parameters,
+            "equation": kind.info.equation, "paper": kind.info.paper,
         }
         for name, kind in ((name, FUSIONS.get(name)) for name in FUSIONS)
     ]  # fmt: skip

@@ -7,16 +7,18 @@ official split, judges the model on the official test questions, and answers a q
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import say
 
-Progress = Callable[[int, int, str], None]
+if TYPE_CHECKING:
+    from plait.data.progress import Progress
+
 WEIGHTS = ("minilm", "efficientnet-lite0")
 
 
@@ -42,9 +44,7 @@ def run_demo(folder: Path, picture: Path | None, question: str, progress: Progre
     for name in WEIGHTS:
         fetch_weights(name, bar=progress)
     yield f"encoders: {', '.join(WEIGHTS)} (frozen)"
-    table = fetch_dataset(
-        "easy-vqa", folder / "easy-vqa", progress=lambda what, done, total: progress(done, total, what)
-    )
+    table = fetch_dataset("easy-vqa", folder / "easy-vqa", progress=progress)
     yield f"data: {table}"
 
     model = folder / "model"

@@ -58,7 +58,7 @@ def features_gc(
     days: Annotated[float | None, typer.Option(help="Remove what was not used for so many days.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Remove leftovers and duplicates, and what is past a size or age."""
+    """Remove leftovers and what is damaged, and what is past a size or age."""
     from plait.api import feature_store
 
     max_bytes = None if max_gb is None else int(max_gb * 1e9)

@@ -50,7 +50,7 @@ for verb, example in (
     (explain, "explain model posts.csv --report why.html"),
     (predict, "predict model new.csv -o predictions.csv"),
     (check, "check posts.csv --target sentiment"),
-    (data, "data tuxpaint --language en --language zh_CN -o tuxpaint"),
+    (data, "data easy-vqa -o easy-vqa"),
     (demo, "demo --question 'what color is the shape?' picture.png"),
 ):
     app.command(example.split()[0], epilog=f"Example: plait {example}")(verb)

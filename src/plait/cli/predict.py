@@ -10,6 +10,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import can_write, print_json, say
+from plait.files import whole_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,23 +50,20 @@ def predict(
 
 
 def _write_table(table: pa.Table, path: Path) -> None:
-    """Write to a part file first, so that a failure leaves nothing half written."""
+    """Write a table whole or not at all, lists in a CSV with ; between their values."""
     import pyarrow as pa
     import pyarrow.csv
     import pyarrow.parquet
 
-    part = path.with_name(path.name + ".part")
+    if path.suffix == ".csv":
+        for i, name in enumerate(table.column_names):
+            if pa.types.is_list(table.column(name).type):
+                joined = [None if v is None else ";".join(map(str, v)) for v in table.column(name).to_pylist()]
+                table = table.set_column(i, name, pa.array(joined, pa.string()))
+    write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".parquet":
-            pyarrow.parquet.write_table(table, part)
-        else:
-            for i, name in enumerate(table.column_names):
-                if pa.types.is_list(table.column(name).type):
-                    joined = [None if v is None else ";".join(map(str, v)) for v in table.column(name).to_pylist()]
-                    table = table.set_column(i, name, pa.array(joined, pa.string()))
-            pyarrow.csv.write_csv(table, part)
-        part.replace(path)
+        with whole_file(path) as part:
+            write(table, part)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error

@@ -12,6 +12,8 @@ from typing import Any
 
 import typer
 
+from plait.files import write_text
+
 STOPPED = 130
 WITH_RESUME = "with --resume (and without --overwrite)"
 
@@ -63,12 +65,8 @@ def write_page(path: Path, page: str) -> None:
     Raises:
         ValueError: The place cannot be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
+        write_text(path, page)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

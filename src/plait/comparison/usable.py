@@ -17,11 +17,12 @@ from typing import Any
 
 import yaml
 
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import Configuration, Method
-from plait.comparison.runner import Outcome
 from plait.data.schema import Modality
 from plait.fusion import FUSIONS
 from plait.settings import COLUMN_LISTS, SINGLE_OPTIONS, RunSettings, to_dict
+from plait.tasks import TASKS
 
 PLAIN = re.compile(r"[A-Za-z]([\w./:-]*\w)?")
 
@@ -54,7 +55,8 @@ def how_to_fit(asked: Asked, method: Method, configuration: Configuration | None
 
     No fit trains the mean of single modalities, nor one modality alone for a task that joins two.
     """
-    if configuration is None or not method.fusion or (asked.task == "matching" and len(method.modalities) != 2):
+    wanted = TASKS.get(asked.task).modalities
+    if configuration is None or not method.fusion or wanted not in (None, len(method.modalities)):
         return None
     data = to_dict(asked.settings.data)
     others = [c for m in asked.modalities if m.name not in method.modalities for c in m.columns]

@@ -6,7 +6,7 @@ without meaning, so they are refused. Opening and searching take no lock; whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
@@ -30,7 +31,6 @@ from plait.index.storage import Change, Found
 if TYPE_CHECKING:
     from plait.index.duplicates import DuplicateGroup
 
-Progress = Callable[[int, int, str], None]
 MANY_SEGMENTS = 64  # a build that leaves more is compacted at its end
 DEFAULT_K = 12
 

