@@ -36,6 +36,7 @@ from plait.processors import (
     VectorProcessor,
     load_processor,
 )
+from plait.processors.tabular import CellFault
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
@@ -343,7 +344,20 @@ def add_tabular(prepared: Prepared, inputs: Inputs) -> None:
             for what, counter in counters.items():
                 if sum(counter.values()):
                     prepared.rows.notes[f"{modality.name}: {what}"] = sum(counter.values())
+            _report_cells(prepared.rows, items, processor.faults)
     prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
+
+
+def _report_cells(rows: Rows, items: Items, faults: list[CellFault]) -> None:
+    """Report, row by row, cells that are no numbers as bad and categories never seen as set aside."""
+    by_item: dict[int, list[CellFault]] = {}
+    for fault in faults:
+        by_item.setdefault(fault.row, []).append(fault)
+    for position in np.flatnonzero(np.isin(items.index_N, list(by_item))):
+        for fault in by_item[int(items.index_N[position])]:
+            report = rows.report if fault.is_unreadable else rows.set_aside
+            report(int(position), fault.column, fault.reason)
+    rows.bad.sort(key=lambda b: (b.row, b.column or ""))
 
 
 def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None) -> dict[int, str]:

@@ -36,6 +36,10 @@ class DataSettings:
     """Format of the source, or None to tell it from the name."""
     encoding: str | None = None
     """Encoding of a text file, or None: UTF-8, or what the file itself says."""
+    delimiter: str | None = None
+    """One character between the fields of a CSV file, or None: found in its first rows."""
+    decimal: str | None = choice(None, (".", ","))
+    """Decimal mark of columns whose cells leave it open (1,234), or None: such columns are not read as numbers."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None

@@ -1,9 +1,10 @@
-"""What a task keeps about its target: the class names, or the mean and spread of a number; JSON on disk."""
+"""What a task keeps about its target: the class names, or the mean and standard deviation of a number; JSON on disk."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,14 @@ class LabelState:
     std: float = 1.0
     tokens: AnswerTokens | None = None
     language: dict[str, Any] | None = None
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Output of each class by the spelling in which cells are compared (:func:`plait.data.values.spelling`)."""
+        made: dict[str, int] = {}
+        for number, name in enumerate(self.classes):
+            made.setdefault(spelling(name) or name, number)
+        return made
 
     @property
     def num_outputs(self) -> int:
