@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from plait.data.items import bad_rows_message
+from plait.data.bad_rows import bad_rows_message
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.inference.embedding import embed_side, embedding_fingerprint

@@ -14,7 +14,7 @@ from plait.api.describe import describe_model, report_title
 from plait.api.embedding_output import Embeds
 from plait.api.model_folder import save_model_folder
 from plait.api.text_output import Writes, with_unparsed
-from plait.data.items import apply_policy
+from plait.data.bad_rows import apply_policy
 from plait.data.schema import Schema
 from plait.data.sources import is_folder, open_source
 from plait.data.table import Table

@@ -18,8 +18,9 @@ import torch
 
 from plait.api.model_folder import guard_folder
 from plait.api.predictor import Plait
+from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.imageset import read_image_set
-from plait.data.items import Rows, apply_policy, bad_rows_message
+from plait.data.items import Rows
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
 from plait.data.sources import kinds_of_questions, open_source

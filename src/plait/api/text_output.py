@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from plait.api.describe import FittedParts
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
-from plait.data.items import apply_policy
+from plait.data.bad_rows import apply_policy
 from plait.data.table import Table
 from plait.inference.generation import Answer, generator_of, score_rows, write_rows
 from plait.inputs.dataset import RowBatches

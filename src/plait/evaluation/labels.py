@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.shown import shown_text
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, Progress, shown_inputs
-from plait.evaluation.examples import shown_text
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
