@@ -17,7 +17,7 @@ from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.inference.embedding import embed_side, embedding_fingerprint
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import Inputs, add_tabular, prepare
+from plait.inputs.prepare import Inputs, prepare
 from plait.model import PlaitModel
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
@@ -129,7 +129,6 @@ def embed_modality(
         frozen={n: e for n, e in fitted.inputs.frozen.items() if n == modality},
     )
     prepared = prepare(table, alone, progress=progress)
-    add_tabular(prepared, alone)
     if on_bad_row == "error" and (prepared.rows.bad or table.bad_rows):
         raise ValueError(bad_rows_message(prepared.rows.bad, table))
     rows = RowBatches(prepared.sources, prepared.rows.index_NM)

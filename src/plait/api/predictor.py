@@ -24,7 +24,7 @@ from plait.explain.fitted_model import explain_evaluated
 from plait.explain.subject import check_modalities
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import Inputs, Prepared, add_tabular, prepare
+from plait.inputs.prepare import Inputs, Prepared, prepare
 from plait.model import PlaitModel
 from plait.report import write_explanation, write_report
 from plait.settings import DataSettings, RunSettings
@@ -323,7 +323,6 @@ class Plait(Embeds, Writes):
 
     def _prepare(self, table: Table, policy: str, progress: Progress | None) -> tuple[Prepared, np.ndarray]:
         prepared = prepare(table, self.inputs, progress=progress)
-        add_tabular(prepared, self.inputs)
         return prepared, apply_policy(prepared.rows, policy)
 
     def _logits(self, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:

@@ -19,13 +19,13 @@ import torch
 from plait.api.model_folder import guard_folder
 from plait.api.predictor import Plait
 from plait.data.bad_rows import apply_policy, bad_rows_message
-from plait.data.imageset import read_image_set
+from plait.data.column_kind import kind_of
 from plait.data.items import Rows
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
 from plait.data.sources import kinds_of_questions, open_source
 from plait.data.table import BadRow, Table
-from plait.inputs.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
+from plait.inputs.prepare import fit_inputs, load_inputs, prepare
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
 from plait.settings import DataSettings, RunSettings, TaskSettings, from_dict, set_values, to_dict
@@ -125,7 +125,7 @@ def run_fit(
     with _working_folder(output, settings, table, resume, overwrite) as folder:
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
         plan, usable = ready.plan, ready.usable
-        large = any(m.kind != "tabular" and m.name in plan.inputs.live for m in plan.inputs.modalities)
+        large = any(not encoder.is_exact for encoder in plan.inputs.live.values())
         if settings.train.precision != "float32" and not large and plan.task.output_kind != "text":
             notes.append(f"train.precision={settings.train.precision} changes nothing here: no encoder is trained")
         checkpoints = folder / "checkpoints"
@@ -298,9 +298,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
             "left out of choosing the epoch"
         )
         val = val[known_N[val]]
-    fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
-    fit_vectors(inputs, prepared, train)
-    add_tabular(prepared, inputs)
+    fit_inputs(inputs, prepared, train, {c.name: c.kind or "" for c in schema.columns})
     opened.notes += leakage_notes(prepared, opened.split, usable)
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
@@ -350,11 +348,12 @@ def photo_side(table: Table, schema: Schema) -> int | None:
     """Median short side of the first photos, in pixels; None without readable photos."""
     sides = []
     for modality in schema.modalities:
-        if modality.kind not in ("image", "image_set"):
+        pictures = kind_of(modality).pictures
+        if pictures is None:
             continue
         for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
             with contextlib.suppress(CellError):
-                photos = [cell] if modality.kind == "image" else read_image_set(cell, table.root)[:1]
+                photos = pictures(cell, table.root)[:1]
                 sides += [min(check_image(read_media(photo, table.root))) for photo in photos if photo is not None]
     return int(np.median(sides)) if sides else None
 

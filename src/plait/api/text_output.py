@@ -17,7 +17,7 @@ from plait.data.bad_rows import apply_policy
 from plait.data.table import Table
 from plait.inference.generation import Answer, generator_of, score_rows, write_rows
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import Prepared, add_tabular, prepare
+from plait.inputs.prepare import Prepared, prepare
 from plait.language import DecodeOptions
 from plait.model import PlaitModel
 from plait.tasks import LabelState
@@ -91,7 +91,6 @@ def readable(
 ) -> tuple[Prepared, np.ndarray]:
     """The rows made ready, and the positions of those to answer: not left out by policy, and not empty."""
     prepared = prepare(table, fitted.inputs, progress=progress)
-    add_tabular(prepared, fitted.inputs)
     keep = apply_policy(prepared.rows, on_bad_row)
     return prepared, keep[prepared.rows.present_NM[keep].any(1)]
 
