@@ -74,7 +74,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
 def _notes_on_targets(
     opened: OpenedRun, labels: LabelState, known_N: np.ndarray, train: np.ndarray, val: np.ndarray
 ) -> list[str]:
-    """What must be said of targets that are cut, or that are of classes that were not kept or seen."""
+    """What must be reported of targets that are cut, or that are of classes that were not kept or seen."""
     notes = []
     if not known_N[train].all():
         notes.append(

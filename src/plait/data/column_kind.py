@@ -56,7 +56,7 @@ class CellChecks:
         in_files: Whether contents lie in files, which may be missing.
         compare: Looks at a whole column once its cells are examined, and adds what is wrong to the contents.
         leak: Code and title of the finding about contents that stand in two splits; None where that is no fault.
-        leak_severity: How bad such a leak is, told by the hashes of each column.
+        leak_severity: How bad such a leak is, predicted by the hashes of each column.
     """
 
     empty: tuple[str, str]

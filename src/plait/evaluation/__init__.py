@@ -1,4 +1,4 @@
-"""Judging a fitted model on rows it has not seen; each kind of output has its judge."""
+"""Evaluating a fitted model on rows it has not seen; each kind of output has its judge."""
 
 from __future__ import annotations
 

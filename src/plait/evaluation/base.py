@@ -22,7 +22,7 @@ from plait.tasks import LabelState, Task
 
 @dataclass
 class Evaluated:
-    """Outputs on judged rows, and the part of the report made of them."""
+    """Outputs on evaluated rows, and the part of the report made of them."""
 
     outputs: np.ndarray
     evaluation: dict[str, Any]
@@ -43,10 +43,10 @@ class EvaluationInputs:
         target: Encoded targets of those rows, in natural units for a number.
         values: Target cells of those rows, as read.
         group: Number of what each of those rows is drawn with (``evaluation_units``); None where each is alone.
-        slice_columns: Columns by whose values metrics are told apart.
+        slice_columns: Columns by whose values metrics are distinguished.
         split: What to call the rows ("test").
-        notes: What must be said about these rows.
-        judge: How to judge.
+        notes: What must be reported about these rows.
+        evaluate: How to judge.
         beams: Beams to write text with.
     """
 
@@ -67,10 +67,10 @@ class EvaluationInputs:
 
 
 class Judge(Protocol):
-    """Judges rows whose answers are known."""
+    """Evaluates rows whose answers are known."""
 
     def __call__(self, given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
-        """Judge them."""
+        """Evaluate them."""
 
 
 EVALUATORS: Registry[Judge] = Registry("judge of output kind")

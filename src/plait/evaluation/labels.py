@@ -1,7 +1,7 @@
-"""Judging labels and numbers: intervals, each modality alone, and one plain sentence.
+"""Evaluating labels and numbers: intervals, each modality alone, and one plain sentence.
 
 In: a model, its single-modality baselines and prepared rows with targets. Out: the ``evaluation`` part of a
-report and the verdict. Nothing here selects anything: what is judged here was decided on validation rows.
+report and the verdict. Nothing here selects anything: what is evaluated here was decided on validation rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NUM_EXAMPLES = 8
 
 
 def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
-    """Judge the rows: metrics with intervals, modalities alone and left out, slices, examples, a verdict."""
+    """Evaluate the rows: metrics with intervals, modalities alone and left out, slices, examples, a verdict."""
     names = given.model.config.modality_names
     sources = given.prepared.sources
     index_NM = given.prepared.rows.index_NM[given.positions]

@@ -33,7 +33,8 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
 
 
 def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[Any]) -> None:
-    """Build fusion, head and aids once and throw them away, so that what cannot be built is told before encoding.
+    """Build fusion, head and objectives once and throw them away, so that what cannot be built is reported before
+    encoding.
 
     Args:
         settings: Resolved settings.
@@ -45,7 +46,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
     if not values or (task.family.writes and settings.language.model != "scratch"):
-        return  # no values: told later, with the reason; a pretrained language model is too large to build twice
+        return  # no values: reported later, with the reason; a pretrained language model is too large to build twice
     labels = task.labels_of(values, settings)
     config = _config(settings, task, inputs, [m.name for m in inputs.modalities], labels)
     for modality in config.modalities:

@@ -135,7 +135,7 @@ def split_fingerprint(split: np.ndarray) -> str:
 def choose_rows(
     table: Table, rows: str | None, *, schema: Schema, task: Task, seed: int, facts: Mapping[str, Any]
 ) -> tuple[Table, str, list[str]]:
-    """The rows to judge a finished model on, what to call them, and what must be said about them.
+    """The rows to evaluate a finished model on, what to call them, and what must be reported about them.
 
     The training table is known by its fingerprint and gets the split of the training run again, also where that was
     dealt at random. Any other table is split by the model's split column, if it has one.
@@ -189,12 +189,12 @@ def _training_split(table: Table, schema: Schema, task: Task, seed: int) -> tupl
     values, without = read_targets(table, schema.target, task)
     usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # said in training already
+        warnings.simplefilter("ignore", UserWarning)  # reported in training already
         return make_split(table, schema, usable, values, task, seed)
 
 
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:
-    """Warnings about judged rows that trained the model or chose its epoch; ``column`` only marks them as such."""
+    """Warnings about evaluated rows that trained the model or chose its epoch; ``column`` only marks them as such."""
     notes = []
     count = {s: int((split == s).sum()) for s in ("train", "val")}
     advice = "; --rows test judges rows it has not seen" if has_test else ""

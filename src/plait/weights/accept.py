@@ -28,7 +28,7 @@ def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str
         name: The name or reference it was fetched as.
         path: The file.
         out: The folder to make.
-        say: Told one line when the file has to be converted.
+        say: Called with one line when the file has to be converted.
 
     Returns:
         The receipt: ``sha256`` of the published file and ``files``, the hash of each stored file that matters.

@@ -109,22 +109,22 @@ def _telling(table: Table, schema: Schema, gaps: dict[str, Bools]) -> Finding:
             "P051", "n/a", title, "no target is named (--target COL)" if column is None else "no class or number", []
         )
     questions = _questions(table, column.name, column.scale)
-    asked, told = 0, []
+    asked, tested = 0, []
     for name, gap_N in gaps.items():
         for label, known_N, class_N, names in questions:
             gap = gap_N[known_N]
             if min(int(gap.sum()), int((~gap).sum())) < LEAST_ROWS or len(np.unique(class_N)) < 2:
                 continue
             asked += 1
-            told.append((name, label, gap, class_N, names, *association(gap, class_N)))
+            tested.append((name, label, gap, class_N, names, *association(gap, class_N)))
     if not asked:
         if not any(g.any() for g in gaps.values()):
             return Finding("P051", "ok", title, "nothing is missing", [])
         why = f"no modality is missing in {LEAST_ROWS} rows and there in {LEAST_ROWS}, under more than one target"
         return Finding("P051", "n/a", title, why, [])
-    found = [t for t in told if t[6] * asked <= ALPHA and t[5] >= SMALLEST_EFFECT]
+    found = [t for t in tested if t[6] * asked <= ALPHA and t[5] >= SMALLEST_EFFECT]
     if not found:
-        strongest = max(told, key=lambda t: t[5])
+        strongest = max(tested, key=lambda t: t[5])
         detail = f"the strongest link, of {strongest[0]!r}, is what chance gives (Cramer's V {strongest[5]:.2f})"
         return Finding("P051", "ok", title, detail, [])
     found.sort(key=lambda t: -t[5])

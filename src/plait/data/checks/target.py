@@ -199,13 +199,13 @@ def _together(table: Table, schema: Schema, target: list[Any], regression: bool)
     if together is None:
         yield Finding("P018", "n/a", title, f"fewer than {LEAST_ROWS} rows with a target, or one target only", [])
         return
-    said = f"{len(names)} columns of numbers together take away {together:.0%} of the error"
+    summary = f"{len(names)} columns of numbers together take away {together:.0%} of the error"
     single = [giveaway_score(c, answers, numeric=True, regression=regression) or 0.0 for c in columns.values()]
     if together < _GIVEN_AWAY or max(single) >= _GIVEN_AWAY:
-        yield Finding("P018", "ok", title, said, [])
+        yield Finding("P018", "ok", title, summary, [])
         return
     shown = f"{', '.join(map(repr, names[:8]))}{' ...' if len(names) > 8 else ''}"
-    detail = f"{said}, the best of them alone {max(single):.0%} ({shown}); are they known before the target is?"
+    detail = f"{summary}, the best of them alone {max(single):.0%} ({shown}); are they known before the target is?"
     yield Finding("P018", "warning", title, detail, [])
 
 
