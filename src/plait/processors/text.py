@@ -134,6 +134,11 @@ class TextProcessor:
         return cls.from_json(json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")), folder)
 
 
+def padding_id(folder: Path) -> int:
+    """The id that the tokenizer of a folder fills texts up with."""
+    return int(_read_tokenizer(folder).pad_token_id)
+
+
 def _read_tokenizer(folder: Path) -> Any:
     if not folder.is_dir():
         raise ValueError(f"there is no tokenizer folder {str(folder)!r}; expected a folder with tokenizer.json")
