@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, read_hf_model, refuse_random
 from plait.encoders.probe import probed_widths
-from plait.encoders.text import PADS_TO_FULL_LENGTH, PROBE, fill_up, full_length
+from plait.encoders.text import PADS_TO_FULL_LENGTH, PROBE, fill_up, full_length, pad_settings
 from plait.encoders.vision import probe_pixels, stretch
-from plait.processors.text import padding_id
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
 PARTS = {
@@ -70,7 +69,8 @@ class DualEncoder(Encoder):
             never_longer = torch.zeros(len(values), 1, dtype=torch.bool, device=values.device)
             inputs = {"input_features": values, "is_longer": never_longer}
         if self.full_length is not None:
-            inputs = {"input_ids": fill_up(inputs["input_ids"], self.full_length, int(self.description["pad"]))}
+            full_BT = fill_up(inputs["input_ids"], inputs["attention_mask"], self.full_length, self.description)
+            inputs = {"input_ids": full_BT}
         if self.kind == "image":
             inputs |= stretch(self.model.config.vision_config, inputs, self.model.get_image_features)
         found = getattr(self.model, FEATURES[self.kind])(**inputs)
@@ -94,8 +94,10 @@ def load_dual_encoder(folder: Path, reference: str, kind: str) -> DualEncoder:
     """
     model, config = read_hf_model(folder)
     _check_side(model, kind, reference)
-    pad = padding_id(folder) if kind == "text" else None
-    description = {"type": "two-tower", "reference": reference, "hf": config, "kind": kind, "pad": pad}
+    pad = pad_settings(folder) if kind == "text" else {"pad": None}
+    if config["model_type"] not in PADS_TO_FULL_LENGTH:
+        pad.pop("pad_side", None)
+    description = {"type": "two-tower", "reference": reference, "hf": config, "kind": kind, **pad}
     encoder = DualEncoder(model, description)
     refuse_random(encoder, folder)
     return encoder
@@ -146,7 +148,8 @@ def _check_side(model: nn.Module, kind: str, reference: str) -> None:
 
 def build_dual_encoder(config: dict[str, Any]) -> DualEncoder:
     """Rebuild from ``config()``, without weights."""
-    description = {key: config[key] for key in ("type", "reference", "hf", "kind", "pad")}
+    keys = ("type", "reference", "hf", "kind", "pad", "pad_side")
+    description = {key: config[key] for key in keys if key in config}
     return DualEncoder(new_hf_model(config["hf"]), description)
 
 

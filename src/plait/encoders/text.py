@@ -16,7 +16,7 @@ from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model, refuse_random, takes
 from plait.encoders.probe import probed_widths
 from plait.encoders.sentence import build_behind, declared_pooling, network_folder, pool
-from plait.processors.text import padding_id
+from plait.processors.text import padding_of
 
 OFFSET_POSITIONS = (
     "roberta",
@@ -38,9 +38,26 @@ def full_length(config: Any) -> int:
     return int(config.max_position_embeddings)
 
 
-def fill_up(ids_BT: Tensor, length: int, pad: int) -> Tensor:
-    """Token ids [B, length], the same however long the longest text beside them is."""
-    return nn.functional.pad(ids_BT, (0, length - ids_BT.shape[1]), value=pad)
+def pad_settings(folder: Path) -> dict[str, Any]:
+    """How the tokenizer of a folder fills texts up: ``pad``, and ``pad_side`` where it does so in front."""
+    pad, side = padding_of(folder)
+    return {"pad": pad} | ({"pad_side": side} if side != "right" else {})
+
+
+def fill_up(ids_BT: Tensor, mask_BT: Tensor, length: int, settings: dict[str, Any]) -> Tensor:
+    """Token ids [B, length], the same however long the longest text beside them is.
+
+    Args:
+        ids_BT: Token ids, filled up on the right.
+        mask_BT: Which of them are real.
+        length: Tokens that come out.
+        settings: ``pad``, the id that fills up, and ``pad_side``.
+    """
+    full_BT = ids_BT.new_full((len(ids_BT), length), int(settings["pad"]))
+    for row, count in enumerate(mask_BT.sum(1).tolist()):
+        start = length - count if settings.get("pad_side") == "left" else 0
+        full_BT[row, start : start + count] = ids_BT[row, :count]
+    return full_BT
 
 
 class HFTextEncoder(Encoder):
@@ -84,7 +101,14 @@ class HFTextEncoder(Encoder):
     def _hidden(self, ids_BT: Tensor, mask_BT: Tensor) -> Any:
         if self.pad is None:
             return self.model(input_ids=ids_BT, attention_mask=mask_BT)
-        return self.model(input_ids=fill_up(ids_BT, full_length(self.model.config), int(self.pad)))
+        full_BT = fill_up(ids_BT, mask_BT, full_length(self.model.config), self.description)
+        output = self.model(input_ids=full_BT)
+        if self.description.get("pad_side") == "left":  # the real tokens to the front again
+            places = mask_BT.new_tensor(range(full_BT.shape[1])) + full_BT.shape[1] - mask_BT.sum(1, keepdim=True)
+            hidden = output.last_hidden_state
+            places = (places % full_BT.shape[1])[..., None].expand_as(hidden)
+            output.last_hidden_state = hidden.gather(1, places)
+        return output
 
 
 def load_hf_text(folder: Path, reference: str) -> HFTextEncoder:
@@ -102,7 +126,7 @@ def load_hf_text(folder: Path, reference: str) -> HFTextEncoder:
         pooling = "cls" if pooled is None else "pooler"
     description = {"type": "hf-text", "reference": reference, "hf": config, "pooling": pooling}
     if config["model_type"] in PADS_TO_FULL_LENGTH:
-        description["pad"] = padding_id(network_folder(folder))
+        description |= pad_settings(network_folder(folder))
     encoder = HFTextEncoder(model, description | ({"modules": steps} if steps else {}))
     if steps:
         try:
@@ -126,7 +150,7 @@ def position_limit(encoder: HFTextEncoder) -> int | None:
 
 def build_hf_text(config: dict[str, Any]) -> HFTextEncoder:
     """Rebuild from ``config()``, without weights."""
-    keys = ("type", "reference", "hf", "pooling", "pad", "modules")
+    keys = ("type", "reference", "hf", "pooling", "pad", "modules", "pad_side")
     return HFTextEncoder(new_hf_model(config["hf"]), {key: config[key] for key in keys if key in config})
 
 
