@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,66 +58,60 @@ def measure(prefix: str, name: str, kind: str, folder: Path) -> Parity:
     encoder, processor = load_encoder(f"{prefix}:{folder}", kind, max_length=LENGTH)
     with torch.inference_mode():
         batch = encoder(**processor.process(items))
+        widths = (batch.vector_BD.shape[1], None if batch.tokens_BTD is None else batch.tokens_BTD.shape[2])
+        assert (encoder.vector_dim, encoder.token_dim) == widths, f"widths {widths} are not those it names"
         alone = torch.cat([encoder(**processor.process([item])).vector_BD for item in items])
         turned = encoder(**processor.process(items[::-1])).vector_BD.flip(0)
         differences = []
-        for row, item in enumerate(items):
-            tokens, vector = theirs(prefix, name, kind, folder, item)
+        for row, (tokens, vector) in enumerate(theirs(prefix, name, kind, folder, items)):
             differences.append(float((batch.vector_BD[row] - vector).abs().max()))
             if batch.tokens_BTD is not None and tokens is not None:
                 real = batch.mask_BT[row]
                 own, tokens = batch.tokens_BTD[row][real], tokens[real[: len(tokens)].nonzero()[:, 0]]
                 differences.append(float((own - tokens).abs().max()))
-    far = lambda other: float((batch.vector_BD - other).abs().max())  # noqa: E731
-    return Parity(max(differences), far(alone), far(turned))
+    far = [float((batch.vector_BD - other).abs().max()) for other in (alone, turned)]
+    return Parity(max(differences), *far)
 
 
-def theirs(prefix: str, name: str, kind: str, folder: Path, item: Any) -> tuple[Tensor | None, Tensor]:
-    """Tokens [T, D] and vector [D] of one item."""
+def theirs(prefix: str, name: str, kind: str, folder: Path, items: list[Any]) -> Iterator[tuple[Tensor | None, Tensor]]:
+    """Tokens [T, D] and vector [D] of each item, one at a time."""
     one = ARCHITECTURES[name]
     model = hf.AutoModel.from_pretrained(folder).eval()
-    inputs = _inputs(one, kind, folder, item)
-    if prefix == "two-tower":
-        found = getattr(model, f"get_{kind}_features")(**inputs)
-        return None, found if isinstance(found, Tensor) else found.pooler_output[0]
+    auto = {"text": hf.AutoTokenizer, "image": hf.AutoImageProcessor, "audio": hf.AutoFeatureExtractor}[kind]
+    processor = auto.from_pretrained(folder)
     tower = getattr(model, {"text": "text_model", "image": "vision_model", "audio": "audio_model"}[kind], model)
     network = model.get_encoder() if model.config.is_encoder_decoder else tower
-    output = network(**inputs)
-    hidden = output.last_hidden_state[0]
-    is_map = hidden.ndim == 3
-    tokens = hidden.flatten(1).T if is_map else hidden
-    if kind == "audio" and one.config == "WhisperConfig":  # what it makes of the silence behind a sound is left out
-        samples = hf.AutoFeatureExtractor.from_pretrained(folder)
-        tokens = tokens[: max(1, -(-_num_frames(item, samples.hop_length) // 2))]
-    vector = {"first": lambda: tokens[0], "mean": lambda: tokens.mean(0), "pooled": lambda: output.pooler_output[0]}
-    if kind == "text" and one.pads:
-        tokens = _in_front(tokens, folder, item)
-    prefixes = 0 if kind == "text" or is_map else _num_prefix(tower.config, name)
-    return tokens[prefixes:], vector[one.vectors[kind]]().flatten()
+    for item in items:
+        inputs = _inputs(one, kind, processor, item)
+        if prefix == "two-tower":
+            found = getattr(model, f"get_{kind}_features")(**inputs)
+            yield None, found if isinstance(found, Tensor) else found.pooler_output[0]
+            continue
+        output = network(**inputs)
+        hidden = output.last_hidden_state[0]
+        is_map = hidden.ndim == 3
+        tokens = hidden.flatten(1).T if is_map else hidden
+        if one.config == "WhisperConfig":  # what it makes of the silence behind a sound is left out
+            tokens = tokens[: -(-_num_frames(item, processor.hop_length) // 2)]
+        if one.pads and kind == "text":
+            count = len(processor(item, truncation=True, max_length=LENGTH)["input_ids"])
+            tokens = tokens[-count:] if processor.padding_side == "left" else tokens
+        made = {"first": tokens[0], "mean": tokens.mean(0), "pooled": getattr(output, "pooler_output", None)}
+        num_prefix = 0 if kind == "text" or is_map else _num_prefix(tower.config, name)
+        yield tokens[num_prefix:], made[one.vectors[kind]].flatten()
 
 
-def _inputs(one: Any, kind: str, folder: Path, item: Any) -> dict[str, Tensor]:
+def _inputs(one: Any, kind: str, processor: Any, item: Any) -> dict[str, Tensor]:
     if kind == "text":
-        tokenizer = hf.AutoTokenizer.from_pretrained(folder)
         padding = "max_length" if one.pads else False
-        made = tokenizer([item], padding=padding, truncation=True, max_length=LENGTH, return_tensors="pt")
+        made = processor([item], padding=padding, truncation=True, max_length=LENGTH, return_tensors="pt")
         return {key: made[key] for key in (("input_ids",) if one.pads else ("input_ids", "attention_mask"))}
     if kind == "image":
-        photo = Image.open(io.BytesIO(item)).convert("RGB")
-        return dict(hf.AutoImageProcessor.from_pretrained(folder)(images=[photo], return_tensors="pt"))
+        return dict(processor(images=[Image.open(io.BytesIO(item)).convert("RGB")], return_tensors="pt"))
     import soundfile
 
     samples, rate = soundfile.read(io.BytesIO(item), dtype="float32")
-    extractor = hf.AutoFeatureExtractor.from_pretrained(folder)
-    least = 1 if one.config != "Wav2Vec2Config" else 45
-    samples = np.pad(samples, (0, max(0, least - len(samples))))
-    return dict(extractor(samples, sampling_rate=rate, return_tensors="pt"))
-
-
-def _in_front(tokens: Tensor, folder: Path, item: str) -> Tensor:
-    tokenizer = hf.AutoTokenizer.from_pretrained(folder)
-    count = len(tokenizer(item, truncation=True, max_length=LENGTH)["input_ids"])
-    return tokens[-count:] if tokenizer.padding_side == "left" else tokens
+    return dict(processor(samples, sampling_rate=rate, return_tensors="pt"))
 
 
 def _num_frames(item: bytes, hop: int) -> int:

@@ -85,6 +85,10 @@ class Architecture:
         """Write the model, tokenizer and processor file."""
         torch.manual_seed(1)
         model = hf.AutoModel.from_config(getattr(hf, self.config)(**self.settings)).eval()
+        with torch.no_grad():  # strong enough that every pixel and every token moves the output
+            for weight in model.parameters():
+                if weight.ndim > 1:
+                    weight.normal_(0, (weight.numel() / len(weight)) ** -0.5)
         model.save_pretrained(folder)
         if self.tokenizer is not None:
             _tokenizer(self.tokenizer).save_pretrained(folder)
@@ -99,7 +103,9 @@ def _tokenizer(style: str) -> Any:
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=SPECIALS[style], initial_alphabet=alphabet)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=SPECIALS[style], initial_alphabet=alphabet, show_progress=False
+    )
     core.train_from_iterator(CORPUS, trainer)
     marks = [(name, core.token_to_id(name)) for name in SPECIALS[style]]
     core.post_processor = processors.TemplateProcessing(single=FRAMES[style], special_tokens=marks)

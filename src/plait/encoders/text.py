@@ -101,13 +101,12 @@ class HFTextEncoder(Encoder):
     def _hidden(self, ids_BT: Tensor, mask_BT: Tensor) -> Any:
         if self.pad is None:
             return self.model(input_ids=ids_BT, attention_mask=mask_BT)
-        full_BT = fill_up(ids_BT, mask_BT, full_length(self.model.config), self.description)
-        output = self.model(input_ids=full_BT)
+        length = full_length(self.model.config)
+        output = self.model(input_ids=fill_up(ids_BT, mask_BT, length, self.description))
         if self.description.get("pad_side") == "left":  # the real tokens to the front again
-            places = mask_BT.new_tensor(range(full_BT.shape[1])) + full_BT.shape[1] - mask_BT.sum(1, keepdim=True)
             hidden = output.last_hidden_state
-            places = (places % full_BT.shape[1])[..., None].expand_as(hidden)
-            output.last_hidden_state = hidden.gather(1, places)
+            places_BT = torch.arange(length, device=mask_BT.device) - mask_BT.sum(1, keepdim=True)
+            output.last_hidden_state = hidden.gather(1, (places_BT % length)[..., None].expand_as(hidden))
         return output
 
 
