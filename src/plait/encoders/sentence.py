@@ -93,8 +93,9 @@ class UnitLength(nn.Module):
 
 
 def pool(pooling: str, tokens_BTD: Tensor, mask_BT: Tensor) -> Tensor:
-    """One vector out of the real tokens; several ways, joined by "+", stand side by side."""
-    return torch.cat([POOLS.get(name)(tokens_BTD, mask_BT) for name in pooling.split("+")], dim=-1)
+    """One vector out of the real tokens, zeros where there is none; several ways, joined by "+", stand side by side."""
+    vector_BD = torch.cat([POOLS.get(name)(tokens_BTD, mask_BT) for name in pooling.split("+")], dim=-1)
+    return vector_BD.masked_fill(~mask_BT.any(1, keepdim=True), 0.0)
 
 
 def build_behind(steps: list[dict[str, Any]]) -> nn.Sequential:
