@@ -16,20 +16,8 @@ from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import fill_from_file
+from plait.weights.torchvision_names import check_torchvision
 
-TORCHVISION_FAMILIES = (
-    "resnet",
-    "resnext",
-    "wide_resnet",
-    "convnext",
-    "efficientnet",
-    "vgg",
-    "regnet",
-    "mobilenet",
-    "densenet",
-    "mnasnet",
-    "shufflenet",
-)
 HEAD_CHILDREN = ("avgpool", "classifier", "fc", "head")
 
 
@@ -89,23 +77,6 @@ def load_timm(name: str, reference: str, file: Path, resizes: bool) -> TimmEncod
     heads = (heads,) if isinstance(heads, str) else tuple(heads)
     fill_from_file(encoder.model, file, (*heads, "classifier.", "fc.", "head."))
     return encoder
-
-
-def check_torchvision(name: str) -> None:
-    """Refuse a name of torchvision before any weight is looked for.
-
-    Raises:
-        ValueError: No such model of pictures, or one that is no CNN known here.
-    """
-    import torchvision
-
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(f"torchvision knows no model {name!r}; try one of resnet18, resnet50, convnext_tiny")
-    if not name.startswith(TORCHVISION_FAMILIES):
-        raise ValueError(
-            f"torchvision:{name} is not a CNN that Plait can cut before its pooling; expected one of the families "
-            f"{', '.join(TORCHVISION_FAMILIES)}. For other networks type timm:NAME"
-        )
 
 
 def load_torchvision(name: str, reference: str, file: Path) -> TorchvisionEncoder:

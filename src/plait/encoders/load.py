@@ -18,7 +18,6 @@ from plait.encoders.audio import audio_processor, load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
 from plait.encoders.dual_encoder import load_dual_encoder
 from plait.encoders.image import (
-    check_torchvision,
     load_timm,
     load_torchvision,
     timm_settings,
@@ -35,6 +34,7 @@ from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor
 from plait.processors.library_image import read_library_processor
 from plait.registry import Registry
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
+from plait.weights.torchvision_names import check_torchvision
 
 KINDS = ("text", "image", "audio")
 SCRATCH_SIZE = 64

@@ -7,6 +7,7 @@ channels are those of the folder's processor file, by the library's own code, so
 
 from __future__ import annotations
 
+import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,7 @@ from plait.weights.quiet import quiet_transformers
 
 FILES = ("preprocessor_config.json", "processor_config.json")
 PROBES = ((96, 31), (31, 96))  # width and height: a wide and a tall photo
+FAILURES = (TypeError, ValueError, KeyError, AttributeError, RuntimeError, ImportError)
 GIVEN_ANEW = ("return_tensors", "data_format", "device", "processor_class", "_processor_class")
 
 
@@ -33,12 +35,8 @@ class LibraryImageProcessor:
         settings: Its settings, with its class under ``image_processor_type``.
         max_pixels: Larger images are refused.
 
-    Attributes:
-        example: What is made of one grey picture.
-
     Raises:
-        ValueError: No image processor of that name, settings that it does not take, or one whose output has another
-            shape for wide than for tall pictures.
+        ValueError: No image processor of that name, or settings that it does not take.
     """
 
     kind = "image"
@@ -50,17 +48,28 @@ class LibraryImageProcessor:
         given = {key: value for key, value in self.settings.items() if key != "image_processor_type"}
         try:
             self._library = _processor_class(name)(**given)
+        except FAILURES as error:
+            raise _does_not_run(name, error) from error
+
+    @functools.cached_property
+    def example(self) -> dict[str, Tensor]:
+        """What is made of one grey picture.
+
+        Raises:
+            ValueError: The processor fails, or its output has another shape for wide than for tall pictures.
+        """
+        name = str(self.settings["image_processor_type"])
+        try:
             made = [self._pixels(Image.new("RGB", size, "grey")) for size in PROBES]
-        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError, ImportError) as error:
-            detail = " ".join(str(error).split())[:160] or type(error).__name__
-            raise ValueError(f"the image processor {name} does not run with the folder's settings: {detail}") from error
-        self.example = made[0]
+        except FAILURES as error:
+            raise _does_not_run(name, error) from error
         shapes = [{key: tuple(tensor.shape) for key, tensor in one.items()} for one in made]
         if shapes[0] != shapes[1]:
             raise ValueError(
                 f"the image processor {name} gives wide and tall pictures different shapes, which cannot stand in one "
                 "batch; give an image size (encoders.image_size) to feed squares"
             )
+        return made[0]
 
     def process(self, images: list[bytes]) -> dict[str, Tensor]:
         """Decode and prepare images.
@@ -154,6 +163,11 @@ def _read(folder: Path) -> Any:
         if "size" not in stored or {"image_processor_type", "feature_extractor_type", "auto_map"} & set(stored):
             raise
         return ViTImageProcessor.from_pretrained(str(folder), local_files_only=True)  # follows every usual setting
+
+
+def _does_not_run(name: str, error: Exception) -> ValueError:
+    detail = " ".join(str(error).split())[:160] or type(error).__name__
+    return ValueError(f"the image processor {name} does not run with the folder's settings: {detail}")
 
 
 def _processor_class(name: str) -> Any:
