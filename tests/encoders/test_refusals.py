@@ -95,6 +95,8 @@ def test_another_size_keeps_the_statistics_of_the_folder(folders: dict[str, Path
         settings = {**library.settings, "size": {"height": 64, "width": 64}, "do_center_crop": False}
         expected = type(library)(settings | {"do_resize": False}).process([square])["pixel_values"]
         assert torch.allclose(found, expected, atol=1e-6), name
+        _, own = load_encoder(f"hf:{folders[name]}", "image", image_size=32)
+        assert own.fingerprint == load_encoder(f"hf:{folders[name]}", "image")[1].fingerprint
         again = type(processor).from_json(processor.to_json())  # type: ignore[arg-type]
         assert again.fingerprint == processor.fingerprint
 

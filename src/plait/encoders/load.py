@@ -223,7 +223,7 @@ def _hf_image_processor(folder: Path, encoder: Encoder, reading: Reading) -> Pro
         size = getattr(getattr(network.config, "vision_config", network.config), "image_size", None) or USUAL_SIZE
         side = int(size[0]) if isinstance(size, list | tuple) else int(size)
         return _image_processor({"size": side, **IMAGENET}, reading.image_size)
-    if reading.image_size is None:
+    if reading.image_size is None or library.side == reading.image_size:
         probed_widths(encoder, **library.example)
         return library
     return ImageProcessor(reading.image_size, mode="squash", **library.statistics)

@@ -93,6 +93,15 @@ class LibraryImageProcessor:
         return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
 
     @property
+    def side(self) -> int | None:
+        """Side of the square that comes out; None where none does."""
+        try:
+            shape = self.example["pixel_values"].shape
+        except ValueError:
+            return None
+        return int(shape[-1]) if len(shape) == 4 and shape[-1] == shape[-2] else None
+
+    @property
     def statistics(self) -> dict[str, Any]:
         """Mean and standard deviation of values between 0 and 1, filter and order of channels, for other sizes."""
         return _statistics(self._library)
