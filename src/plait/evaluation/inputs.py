@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plait.evaluation.base import EvaluationInputs
-from plait.evaluation.examples import shown_text
+from plait.data.shown import shown_text
 from plait.inputs.prepare import Prepared
 from plait.training.fitted import FittedParts
 from plait.training.splitting import evaluation_units, parse_targets
@@ -26,7 +26,7 @@ def evaluation_inputs(
         prepared: Rows and sources of the whole table.
         positions: Positions of the rows that may be evaluated.
         split: What to call them.
-        notes: What must be said about them.
+        notes: What must be reported about them.
         unseen: What becomes of rows of a class that training did not have: "wrong" (no answer can be right, and a note
             names the classes) or "out" (they are reported and left out, where a loss is asked for).
 

@@ -1,9 +1,11 @@
 """Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics; one file a task."""
 
-# isort: off  (tasks are listed in the order in which they are registered here, and matching is made of classification)
+# ruff: noqa: I001
+
 from __future__ import annotations
 
-from plait.tasks import classification, matching, multilabel, regression, retrieval
+# In the order in which tasks are listed; matching is made of classification.
+from plait.tasks import classification, multilabel, regression, matching, retrieval
 from plait.tasks.base import TASKS, Task
 from plait.tasks.closed_vqa import choose_answers
 from plait.tasks.families import FAMILIES, OutputFamily

@@ -61,7 +61,7 @@ class Task:
         becomes: Plain values and settings to the name of the task that it turns out to be, and why.
         question: Column that is read as text where the table has it and no text column is named.
         about_rows: Columns that say what kind of row it is: no inputs, unless they are named as such.
-        slice_by: Columns by whose values results are told apart, where the table has them.
+        slice_by: Columns by whose values results are distinguished, where the table has them.
     """
 
     name: str

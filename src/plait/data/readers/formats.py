@@ -119,7 +119,7 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
     """Bytes of a text file as text.
 
     Raises:
-        ValueError: Not in that encoding, or in none that can be told; the message says what to type.
+        ValueError: Not in that encoding, or in none that can be found; the message says what to type.
     """
     if encoding is None:
         encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
