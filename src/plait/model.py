@@ -215,8 +215,8 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
-        exact = self.config.modalities[number]["kind"] == "tabular"
-        with lower_precision(self, next(iter(tensors.values())).device, exact=exact):
+        device = next(iter(tensors.values())).device
+        with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
             made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
         tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
         return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)

@@ -20,9 +20,6 @@ from plait.fusion import FUSIONS, ConcatFusion, FusionOutput
 from plait.inputs.dataset import RowBatches
 from plait.objectives import Adapter
 
-runner_file = lazy("plait.comparison.runner")
-evaluate_file = lazy("plait.comparison.evaluate_run")
-train_file = lazy("plait.comparison.train_run")
 measure = lazy("plait.comparison.result", "measure")
 
 
@@ -85,6 +82,9 @@ def test_choices_ignore_the_test_rows(tmp_path: Path) -> None:
 
 
 def test_test_rows_are_predicted_for_chosen_configurations_only(tmp_path: Path, monkeypatch: Any) -> None:
+    from plait.comparison import evaluate_run as evaluate_file
+    from plait.comparison import runner as runner_file
+
     judged = []
     real = evaluate_file.evaluate_run
 
@@ -106,6 +106,8 @@ def test_selection_on_anything_but_validation_is_refused(select_on: str) -> None
 
 
 def test_every_method_has_the_same_budget_and_batches(tmp_path: Path, monkeypatch: Any) -> None:
+    from plait.comparison import runner as runner_file
+
     seen: list[tuple[int, ...]] = []
     real = RowBatches.__getitems__
 
@@ -139,6 +141,8 @@ def test_every_method_has_the_same_budget_and_batches(tmp_path: Path, monkeypatc
 
 
 def test_a_killed_comparison_goes_on_with_nothing_repeated(tmp_path: Path, monkeypatch: Any) -> None:
+    from plait.comparison import train_run as train_file
+
     calls: list[str] = []
     real = train_file.fit_model
 

@@ -11,9 +11,6 @@ import pytest
 from test_sweep import quick
 
 import plait
-from fixtures.lazy import lazy
-
-Runner = lazy("plait.comparison.runner", "Runner")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
 FUSIONS = ["weighted_sum", "concat"]
@@ -42,6 +39,8 @@ def test_two_processes_find_what_one_finds(posts: Path, tmp_path: Path) -> None:
 def test_what_a_dead_worker_leaves_is_done_by_the_parent(
     posts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from plait.comparison.runner import Runner
+
     parent, run = os.getpid(), Runner.run
 
     def dies(self: Runner, methods: list[Any]) -> Any:

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from plait.data.column_kind import kind_of
 from plait.data.progress import Progress
-from plait.evaluation.examples import SHOWN
 from plait.inputs.prepare import Prepared
 from plait.model import PlaitModel
 from plait.registry import Registry
@@ -86,5 +86,7 @@ def shown_modality(given: EvaluationInputs, name: str, position: int) -> list[di
     items = given.prepared.rows.items[name]
     number = int(items.index_N[position])
     if number < 0:
-        return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
-    return SHOWN[items.modality.kind](name, items.cells[number], items, given.prepared.rows.table)
+        parts = [{"text": "(missing)"}]
+    else:
+        parts = kind_of(items.modality).show(items.cells[number], items, given.prepared.rows.table)
+    return [{"name": name, "kind": items.modality.kind, **part} for part in parts]

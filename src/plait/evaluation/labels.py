@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from plait.data.progress import Progress
+from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
-from plait.evaluation.examples import shown_text
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches

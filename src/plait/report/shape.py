@@ -69,9 +69,7 @@ class SliceRow(TypedDict, total=False):
 
 
 class ExampleInput(TypedDict, total=False):
-    """One input of an example. ``kind`` is text, image, numeric or categorical; ``text`` is the cell in
-    words.
-    """
+    """One input of an example: ``text`` (the cell in words) or a picture is shown, whatever its ``kind``."""
 
     name: str
     kind: str

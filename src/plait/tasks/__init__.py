@@ -1,9 +1,11 @@
 """Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics; one file a task."""
 
-# isort: off  (tasks are listed in the order in which they are registered here, and matching is made of classification)
 from __future__ import annotations
 
+# isort: off  (tasks are listed in the order in which they are registered here, and matching is made of classification)
 from plait.tasks import classification, matching, multilabel, regression, retrieval
+
+# isort: on
 from plait.tasks.base import TASKS, Task
 from plait.tasks.closed_vqa import choose_answers
 from plait.tasks.families import FAMILIES, OutputFamily

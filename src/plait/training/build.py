@@ -10,7 +10,8 @@ from plait.data.schema import Modality
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import GenerateHead
-from plait.inputs.prepare import TABULAR_WIDTH, Inputs
+from plait.inputs.modality_kinds import MODALITY_KINDS
+from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.objectives import chosen_objectives
 from plait.registry import unknown_name
@@ -123,11 +124,12 @@ def _dropout_rates(settings: RunSettings, everything: list[str], names: list[str
 def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
     live = modality.name in inputs.live
     facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
-    if not live and modality.name not in inputs.frozen:  # numbers and categories, before training rows are known
-        return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
+    kind = MODALITY_KINDS.get(modality.kind)
+    if not live and modality.name not in inputs.frozen:  # made by ``fit_inputs``, once training rows are known
+        return {**facts, "vector_dim": kind.fitted_width, "token_dim": kind.fitted_width, "encoder": None}
     encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
     has_tokens = live or inputs.with_tokens
-    token_dim = encoder.vector_dim if modality.kind == "image_set" else encoder.token_dim  # a token is a whole image
+    token_dim = encoder.vector_dim if kind.is_set else encoder.token_dim  # of a set: a whole member
     return {
         **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
         "encoder": encoder.config() if live else None,

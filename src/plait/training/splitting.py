@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.column_kind import kind_of
 from plait.data.schema import Schema
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import Table
 from plait.inputs.prepare import Prepared
 from plait.tasks import Task
 
-WATCHED = {"image": "pictures", "image_set": "sets of pictures", "audio": "sounds"}  # kind -> its items in words
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
 
@@ -90,7 +90,7 @@ def evaluation_units(prepared: Prepared, schema: Schema) -> np.ndarray:
     if group_N is not None:
         return group_N
     for items in prepared.rows.items.values():
-        if items.modality.kind not in WATCHED:
+        if kind_of(items.modality).watched is None:
             continue
         shown = items.index_N[items.index_N >= 0]
         if len(np.unique(shown)) < len(shown):
@@ -103,8 +103,9 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
     """A sentence per column whose content stands on both sides of the split."""
     content, called = {}, {}
     for name, items in prepared.rows.items.items():
-        if items.modality.kind in WATCHED:
-            called[name] = WATCHED[items.modality.kind]
+        watched = kind_of(items.modality).watched
+        if watched is not None:
+            called[name] = watched
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
     counted: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
