@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# isort: off  (tasks are listed in the order in which they are registered here, and matching is made of classification)
-from plait.tasks import classification, matching, multilabel, regression, retrieval
+# Tasks are listed in the order in which they are registered here, and matching is made of classification.
+# isort: off
+from plait.tasks import classification, multilabel, regression, matching, retrieval
 
 # isort: on
 from plait.tasks.base import TASKS, Task
