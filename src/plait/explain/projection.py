@@ -33,9 +33,9 @@ def emap(
 
     Returns:
         ``full`` and ``projected`` metric and the ``gap`` with intervals, on the same rows; ``residual``, the share of
-        the share of the variation of the scores on these rows that the sum misses (0: the model is additive; it may pass 1,
-        as the sum is fitted to recombined rows); the counts and the ``method`` in words. None with one modality or one
-        row, or with no budget.
+        the variation of the scores on these rows that the sum misses (0: the model is additive; it may pass 1, as the
+        sum is fitted to recombined rows); the counts and the ``method`` in words. None with one modality or one row,
+        or with no budget.
     """
     num_modalities = len(subject.names)
     if num_modalities < 2 or len(subject) < 2 or budget <= 0:
