@@ -1,4 +1,4 @@
-"""A kind of column from outside the package, in this one file: colours as three numbers."""
+"""A kind of column from outside the package, in this one file: colours, read by a small network as three numbers."""
 
 from __future__ import annotations
 
