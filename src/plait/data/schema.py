@@ -16,7 +16,7 @@ from plait.data.arrow_types import is_list
 from plait.data.column_kind import COLUMN_KINDS
 from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
 from plait.data.table import Table
-from plait.data.values import DECIMAL_MARKS, HELD, Reading
+from plait.data.values import DECIMAL_MARKS, HELD, ColumnReading
 from plait.registry import unknown_name
 
 ROLES = ("input", "target", "id", "group", "split", "ignored")
@@ -32,7 +32,7 @@ class Column:
     kind: str | None
     role: str
     reason: str
-    reading: Reading | None = None
+    reading: ColumnReading | None = None
     """What its cells were in the training table; None for what is neither text, number nor truth value."""
 
     @property
@@ -165,12 +165,12 @@ class Schema:
                 raise ValueError(f"not a schema: {row!r}; expected held among {HELD} and mark among {DECIMAL_MARKS}")
         made = []
         for row in rows:
-            reading = Reading(row["held"], row.get("mark", ".")) if "held" in row else None
+            reading = ColumnReading(row["held"], row.get("mark", ".")) if "held" in row else None
             made.append(Column(row["name"], row["kind"], row["role"], row["reason"], reading))
         return cls(tuple(made))
 
     @property
-    def readings(self) -> dict[str, Reading]:
+    def readings(self) -> dict[str, ColumnReading]:
         """How each column was read, to be handed to the reader of every later table."""
         return {column.name: column.reading for column in self.columns if column.reading is not None}
 

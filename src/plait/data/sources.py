@@ -21,7 +21,7 @@ from plait.data.coco.vqa_json import is_vqa_folder, read_vqa_folder
 from plait.data.pairs import make_pairs
 from plait.data.split import carve_validation
 from plait.data.table import Table, TextReading, read_table
-from plait.data.values import Reading
+from plait.data.values import ColumnReading
 from plait.settings import DataSettings
 
 
@@ -46,7 +46,7 @@ class Opened:
 
 def open_source(
     source: Any, data: DataSettings, *, task: str | None = None, annotations: str | None = None, seed: int = 0,
-    readings: Mapping[str, Reading] | None = None,
+    readings: Mapping[str, ColumnReading] | None = None,
 ) -> Opened:  # fmt: skip
     """Read the source.
 

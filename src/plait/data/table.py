@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from plait.data.columns import from_columns, from_records, make_column
 from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
-from plait.data.values import Reading
+from plait.data.values import ColumnReading
 from plait.registry import unknown_name
 
 __all__ = ["BadRow", "Table", "TextReading", "read_table"]
@@ -52,7 +52,7 @@ class Table:
     source: str
     bad_rows: tuple[BadRow, ...] = ()
     row_numbers: tuple[int, ...] | None = None
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.row_numbers is not None and len(self.row_numbers) != self.arrow.num_rows:
@@ -81,7 +81,7 @@ class Table:
             raise ValueError(f"{self.source}: column {name!r} cannot be read ({error})") from error
         return values
 
-    def reading(self, name: str) -> Reading | None:
+    def reading(self, name: str) -> ColumnReading | None:
         """What the cells of a column are: as the text of a file was read, else by the type of the column."""
         if name in self.readings:
             return self.readings[name]
@@ -92,7 +92,7 @@ class Table:
             "number": pa.types.is_floating(kind) or pa.types.is_decimal(kind),
             "truth": pa.types.is_boolean(kind),
         }
-        return next((Reading(what) for what, is_it in held.items() if is_it), None)
+        return next((ColumnReading(what) for what, is_it in held.items() if is_it), None)
 
     def row_number(self, index: int) -> int:
         """The number that a row has in the source.

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EvaluationInputs
 from plait.data.shown import shown_text
+from plait.evaluation.base import EvaluationInputs
 from plait.inputs.prepare import Prepared
 from plait.training.fitted import FittedParts
 from plait.training.splitting import evaluation_units, parse_targets

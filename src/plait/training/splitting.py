@@ -18,7 +18,7 @@ from plait.data.column_kind import kind_of
 from plait.data.schema import Schema
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import Table
-from plait.data.values import Reading, decimal_mark, read_number
+from plait.data.values import ColumnReading, decimal_mark, read_number
 from plait.inputs.prepare import Prepared
 from plait.tasks import Task
 from plait.tasks.labels import number
@@ -35,7 +35,7 @@ def read_targets(table: Table, column: str | None, task: Task) -> tuple[list[Any
     return values, {i for i, v in enumerate(values) if v is None}
 
 
-def parse_targets(cells: list[Any], task: Task, reading: Reading | None) -> list[Any]:
+def parse_targets(cells: list[Any], task: Task, reading: ColumnReading | None) -> list[Any]:
     """Plain values of target cells; text is read as numbers with the decimal mark of the column as a whole."""
     if task.parse is not number or reading is None or reading.held != "text":
         return [task.parse(cell) for cell in cells]

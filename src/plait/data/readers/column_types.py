@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from plait.data.values import MISSING_WORDS, Reading, decimal_mark, is_missing_number, read_number, truth_word
+from plait.data.values import MISSING_WORDS, ColumnReading, decimal_mark, is_missing_number, read_number, truth_word
 
 _BEYOND = re.compile(r"-?[0-9]{19,}")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -24,8 +24,8 @@ _CODE = re.compile(r"\+.*|-?0[0-9].*")
 
 
 def read_columns(
-    cells: Mapping[str, list[str]], *, decimal: str | None, readings: Mapping[str, Reading]
-) -> tuple[dict[str, pa.Array], dict[str, Reading]]:
+    cells: Mapping[str, list[str]], *, decimal: str | None, readings: Mapping[str, ColumnReading]
+) -> tuple[dict[str, pa.Array], dict[str, ColumnReading]]:
     """Every column typed, and how each was read.
 
     Args:
@@ -34,14 +34,14 @@ def read_columns(
         readings: By column, how the training table read it.
     """
     typed: dict[str, pa.Array] = {}
-    read: dict[str, Reading] = {}
+    read: dict[str, ColumnReading] = {}
     for name, column in cells.items():
         known = readings.get(name)
         typed[name], read[name] = type_column(column, decimal) if known is None else (read_as(column, known), known)
     return typed, read
 
 
-def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array, Reading]:
+def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array, ColumnReading]:
     """The text of one column as the narrowest type that holds every cell without loss, and its name.
 
     Example:
@@ -53,20 +53,20 @@ def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array,
     filled = [cell for cell in cells if cell != ""]
     values = [bare for cell in filled if (bare := cell.strip()).lower() not in MISSING_WORDS]
     if values and all(map(_WHOLE.fullmatch, values)):
-        return _numbers(cells, int, pa.int64()), Reading("whole")
+        return _numbers(cells, int, pa.int64()), ColumnReading("whole")
     if values and all(map(_NUMBER.fullmatch, values)) and not any(map(_BEYOND.fullmatch, values)):
-        return _numbers(cells, float, pa.float64()), Reading("number")
+        return _numbers(cells, float, pa.float64()), ColumnReading("number")
     if filled and all(map(truth_word, filled)):
         return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_()), (
-            Reading("truth")
+            ColumnReading("truth")
         )
     mark = _mark(values, decimal)
     if mark is None:
-        return _text(cells), Reading("text")
-    return _numbers(cells, lambda cell: read_number(cell, mark), pa.float64()), Reading("number", mark)
+        return _text(cells), ColumnReading("text")
+    return _numbers(cells, lambda cell: read_number(cell, mark), pa.float64()), ColumnReading("number", mark)
 
 
-def read_as(cells: list[str], reading: Reading) -> pa.Array:
+def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
     """The text of one column as the training table held it; text where a cell cannot be read so."""
     if reading.held == "truth" and all(map(truth_word, (cell for cell in cells if cell != ""))):
         return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from plait.data.readers.column_types import read_columns
 from plait.data.readers.parsed import BadRow, Parsed
-from plait.data.values import Reading
+from plait.data.values import ColumnReading
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED = 100
@@ -35,7 +35,7 @@ def read_delimited(
     columns: Sequence[str] = (),
     *,
     decimal: str | None = None,
-    readings: Mapping[str, Reading] | None = None,
+    readings: Mapping[str, ColumnReading] | None = None,
 ) -> Parsed:
     """Parse delimited text.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from plait.data.values import Reading
+from plait.data.values import ColumnReading
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TextReading:
 
     delimiter: str | None = None
     decimal: str | None = None
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,4 +54,4 @@ class Parsed:
     arrow: pa.Table
     bad_rows: tuple[BadRow, ...] = ()
     row_numbers: tuple[int, ...] | None = None
-    readings: Mapping[str, Reading] = field(default_factory=dict)
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)
