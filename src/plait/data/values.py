@@ -41,7 +41,7 @@ _PLAIN = {
 
 
 @dataclass(frozen=True)
-class Reading:
+class ColumnReading:
     """How the text of a column is read: what its cells became in the training table, handed to every later one.
 
     Attributes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,7 @@ class TabularProcessor:
         columns: dict[str, list[Any]],
         numeric: list[str] | tuple[str, ...] = (),
         categorical: list[str] | tuple[str, ...] = (),
+        marks: Mapping[str, str] | None = None,
     ) -> TabularProcessor:
         """Learn mean, standard deviation, decimal mark and categories.
 
@@ -100,6 +102,7 @@ class TabularProcessor:
             columns: Values by column: the training rows only.
             numeric: Names of the columns to read as numbers.
             categorical: Names of the columns to read as categories.
+            marks: Decimal mark of columns whose text was read as numbers before; found from the cells of the others.
 
         Raises:
             ValueError: A column is missing from ``columns``, or they differ in length.
@@ -109,12 +112,13 @@ class TabularProcessor:
         if absent:
             raise ValueError(f"the column {absent[0]!r} is not in the table; it has {', '.join(columns) or 'none'}")
         _num_rows({name: columns[name] for name in names})
-        marks = {name: decimal_mark(columns[name]).mark or "." for name in numeric}
-        read = {name: read_numbers(columns[name], marks[name]) for name in numeric}
+        known = marks or {}
+        used = {name: known.get(name) or decimal_mark(columns[name]).mark or "." for name in numeric}
+        read = {name: read_numbers(columns[name], used[name]) for name in numeric}
         learned = cls(
             {name: _mean_and_std(read[name][0]) for name in numeric},
             {name: sorted({key for v in columns[name] if (key := spelling(v)) is not None}) for name in categorical},
-            {name: mark for name, mark in marks.items() if mark != "."},
+            {name: mark for name, mark in used.items() if mark != "."},
         )
         learned.num_invalid = {name: len(read[name][1]) for name in numeric if read[name][1]}
         for name, count in learned.num_invalid.items():

@@ -131,17 +131,18 @@ def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> li
 def _find_delimiter(text: str) -> str:
     """The delimiter under which most of the first rows have as many fields as the header, of equal ones the first."""
     lines = text.splitlines()[:_SNIFFED]
-    best, most = ",", 0.0
+    best, most = ",", (False, -1.0)
     for delimiter in DELIMITERS:
         try:
             records = [r for r in csv.reader(lines, delimiter=delimiter) if r]
         except csv.Error:
             continue
-        if not records or len(records[0]) < 2:
+        if not records:
             continue
-        share = sum(len(r) == len(records[0]) for r in records[1:]) / max(1, len(records) - 1) + 1e-9
-        if share > most:
-            best, most = delimiter, share
+        share = sum(len(r) == len(records[0]) for r in records[1:]) / max(1, len(records) - 1)
+        rank = (len(records[0]) > 1, share)  # a header of one field says nothing for a delimiter
+        if rank > most:
+            best, most = delimiter, rank
     return best
 
 

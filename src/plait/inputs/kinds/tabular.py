@@ -26,6 +26,9 @@ def _fit(
         {c: train.column(c) for c in modality.columns},
         numeric=[c for c in modality.columns if training.kinds[c] == "numeric"],
         categorical=[c for c in modality.columns if training.kinds[c] == "categorical"],
+        marks={
+            c: read.mark for c in modality.columns if (read := train.reading(c)) is not None and read.held == "number"
+        },
     )
     return fitted, TabularEncoder(len(fitted.numeric), fitted.cardinalities, WIDTH)
 
