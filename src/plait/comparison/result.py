@@ -114,8 +114,8 @@ def resample_lines(
     task: Task, truth: np.ndarray, lines: list[Line], group_N: np.ndarray, seed: int, progress: Progress | None = None
 ) -> Resampled:
     """Every line on the same draws of the test rows, its seeds averaged inside each draw."""
-    spread = variation_of_rows(truth) if task.primary == "r2" else None
-    metrics = {line.name: _metric(task, truth, list(line.tests.values()), spread) for line in lines}
+    variation = variation_of_rows(truth) if task.primary == "r2" else None
+    metrics = {line.name: _metric(task, truth, list(line.tests.values()), variation) for line in lines}
     resamples = RESAMPLES
     if task.primary not in ("accuracy", "r2"):
         cells = sum(o.size for line in lines for o in line.tests.values())
@@ -124,12 +124,12 @@ def resample_lines(
     return resample_methods(metrics, len(truth), groups=groups, resamples=resamples, seed=seed, progress=progress)
 
 
-def _metric(task: Task, truth: np.ndarray, seeds: list[np.ndarray], spread: MetricOfCounts | None) -> MetricOfCounts:
+def _metric(task: Task, truth: np.ndarray, seeds: list[np.ndarray], variation: MetricOfCounts | None) -> MetricOfCounts:
     """The primary metric of a method, mean over its seeds, as a function of how often each row was drawn."""
     if task.primary == "accuracy":  # this and R2 are linear in their rows, so seeds can be averaged first
         return mean_of_rows(np.mean([o.argmax(1) == truth for o in seeds], axis=0))
     if task.primary == "r2":
-        return r2_of_rows(truth, np.mean([(o[:, 0] - truth) ** 2 for o in seeds], axis=0), spread)
+        return r2_of_rows(truth, np.mean([(o[:, 0] - truth) ** 2 for o in seeds], axis=0), variation)
     if task.primary == "mAP":
         return mean_over_seeds([mean_average_precision_of_rows(truth, o) for o in seeds])
 

@@ -83,17 +83,19 @@ def mean_of_rows(values_N: ArrayLike) -> MetricOfCounts:
     return lambda counts_RN: (counts_RN @ values) / counts_RN.sum(axis=1)
 
 
-def r2_of_rows(truth_N: ArrayLike, squared_error_N: ArrayLike, std: MetricOfCounts | None = None) -> MetricOfCounts:
+def r2_of_rows(
+    truth_N: ArrayLike, squared_error_N: ArrayLike, variation: MetricOfCounts | None = None
+) -> MetricOfCounts:
     """R2 from the truth and the squared error of each row; NaN on draws whose truth is constant.
 
     Args:
         truth_N: The truth.
         squared_error_N: Squared error of each row.
-        spread: ``spread_of_rows(truth_N)``, shared by methods that are measured on the same draws.
+        variation: ``variation_of_rows(truth_N)``, shared by methods that are measured on the same draws.
     """
     error = np.asarray(squared_error_N, dtype=np.float64)
-    std = std or variation_of_rows(truth_N)
-    return lambda counts_RN: 1.0 - (counts_RN @ error) / std(counts_RN)
+    variation = variation or variation_of_rows(truth_N)
+    return lambda counts_RN: 1.0 - (counts_RN @ error) / variation(counts_RN)
 
 
 def variation_of_rows(truth_N: ArrayLike) -> MetricOfCounts:
