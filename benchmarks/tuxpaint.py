@@ -1,6 +1,6 @@
 """What a stamp of Tux Paint shows (16 categories), from its picture, its description in two languages, and speech.
 
-``plait data tuxpaint FOLDER --language fr --language en --language zh_CN`` makes the table; French comes first because
+``tuxpaint_data.py`` makes the table from the Debian package (``apt-get`` must be there); French comes first because
 909 of 934 stamps are described aloud in French and 65 in English: so all speech is of one language, and which language
 is heard says nothing of the category. English text goes through MiniLM, Chinese through multilingual E5, pictures
 through EfficientNet-Lite0, speech through the encoder of Whisper tiny.en, which has learned to hear English only; all
@@ -19,9 +19,9 @@ import numpy as np
 
 import plait
 from measure import arguments, interval, metric, quiet, spread, table
-from plait.data.catalog.datasets import fetch_dataset
 from plait.data.table import Table, read_table
 from plait.metrics.label import classification_metrics
+from tuxpaint_data import tuxpaint_table
 
 LANGUAGES = ("fr", "en", "zh_CN")
 COLUMNS = {"image": "picture", "text_en": "English", "text_zh_CN": "Chinese", "audio": "speech"}
@@ -84,7 +84,7 @@ def main() -> None:
     """Run and print; each report is kept beside the data as it is made."""
     given = arguments(__doc__ or "", data=None, seeds=5, options={"--folder": "tuxpaint", "--ways": "2"})
     folder = Path(given.folder)
-    rows = read_table(fetch_dataset("tuxpaint", folder, languages=LANGUAGES))
+    rows = read_table(tuxpaint_table(Path(folder), LANGUAGES))
     for name in list(WAYS)[: int(given.ways)]:
         reports = []
         for seed in range(given.seeds):

@@ -18,13 +18,13 @@ SRC = ROOT / "src" / "plait"
 
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
-    "version", "registry", "metrics", "report", "settings", "data", "weights", "processors", "encoders", "fusion",
-    "language", "heads", "tasks", "objectives", "model", "inputs", "inference", "training", "evaluation", "explain",
-    "api", "index", "comparison", "cli",
+    "version", "registry", "files", "metrics", "report", "settings", "data", "weights", "processors", "encoders",
+    "fusion", "language", "heads", "tasks", "objectives", "model", "inputs", "inference", "training", "evaluation",
+    "explain", "api", "index", "comparison", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"metrics"}  # imports nothing from plait
-WITHOUT_TORCH = {"version", "registry", "settings", "data", "metrics"}
+WITHOUT_TORCH = {"version", "registry", "files", "settings", "data", "metrics"}
 FORBIDDEN_WORDS = {"utils", "util", "helpers", "helper", "common", "misc", "constants"}
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 EXTRA_NAMED = re.compile(r"plait\[([a-z0-9_,\- ]+)\]")
@@ -79,6 +79,30 @@ def test_every_file_lies_in_a_known_room() -> None:
     assert not unknown, f"{unknown} stand in no place of ORDER; add them there and to both README trees"
 
 
+def test_at_most_25_rooms() -> None:
+    assert len(ORDER) <= 25 and len(set(ORDER)) == len(ORDER), "a newcomer learns the rooms by heart: join two of them"
+
+
+def test_no_two_classes_of_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for path in modules():
+        for node in tree(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name(path))
+    twice = {word: places for word, places in homes.items() if len(places) > 1}
+    assert not twice, f"one word per thing: {twice}"
+
+
+def test_the_order_of_rooms_is_told_alike_everywhere() -> None:
+    """The list above, both README trees and docs/index.md name the same rooms in the same order."""
+    index = (ROOT / "docs" / "index.md").read_text("utf-8")
+    listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", index, flags=re.MULTILINE)
+    assert listed == ORDER, f"docs/index.md lists {listed}"
+    for readme in ("README.md", "README.zh-CN.md"):
+        named = [entry.rstrip("/").removesuffix(".py") for entry in readme_tree(ROOT / readme)]
+        assert [entry for entry in named if not entry.startswith("__")] == ORDER, readme
+
+
 def test_imports_point_one_way() -> None:
     wrong = []
     for path in modules():
@@ -95,6 +119,52 @@ def test_imports_point_one_way() -> None:
             if here in ALONE or RANK.get(there, len(RANK)) > RANK[here]:
                 wrong.append(f"{name(path)}:{line} imports {dotted}")
     assert not wrong, "arrows that point backwards:\n" + "\n".join(wrong)
+
+
+# The command line stands on these and on itself; of the last three it reaches only what the package itself names.
+OPEN_TO_CLI = (
+    "plait.cli", "plait.version", "plait.registry", "plait.files", "plait.settings", "plait.data.catalog",
+    "plait.data.progress",
+)  # fmt: skip
+DOORS = ("plait.api", "plait.index", "plait.comparison")
+
+
+def named_by(package: str) -> set[str]:
+    """The names that a package itself lists in ``__all__``."""
+    body = tree(SRC.joinpath(*package.split(".")[1:], "__init__.py")).body
+    lists = [n.value for n in body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"]
+    return set(ast.literal_eval(lists[0]))
+
+
+def reaches_past_the_doors(dotted: str) -> bool:
+    if dotted.split(".")[0] != "plait" or dotted.startswith(tuple(f"{room}." for room in OPEN_TO_CLI)):
+        return False
+    package, _, word = dotted.rpartition(".")
+    return dotted not in (*OPEN_TO_CLI, *DOORS) and not (package in DOORS and word in named_by(package))
+
+
+def test_the_command_line_reaches_the_api_and_nothing_under_it() -> None:
+    cli = [path for path in modules() if room(path) == "cli"]
+    wrong = [
+        f"{name(path)}:{line} imports {dotted}"
+        for path in cli
+        for line, dotted in all_imports(path)
+        if reaches_past_the_doors(dotted)
+    ]
+    assert len(cli) > 10 and not wrong, "take these through plait.api, index or comparison:\n" + "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("dotted", "refused"),
+    [
+        ("plait.api.fit", False), ("plait.api", False), ("plait.settings.read_settings", False), ("typer", False),
+        ("plait.index.open_index", False), ("plait.data.catalog.datasets.fetch_dataset", False),
+        ("plait.api.run", True), ("plait.api.run.run_fit", True), ("plait.index.hit.hits_of", True),
+        ("plait.weights.fetch", True), ("plait.data.table", True), ("plait", True), ("plait.fit", True),
+    ],
+)  # fmt: skip
+def test_reader_of_the_command_line_sees_planted_faults(dotted: str, refused: bool) -> None:
+    assert reaches_past_the_doors(dotted) is refused
 
 
 def test_arrow_reader_sees_a_planted_fault() -> None:
@@ -247,7 +317,8 @@ def test_searching_needs_no_trainer() -> None:
     heavy = "{'plait.training.trainer', 'plait.api.run', 'sklearn', 'pandas', 'matplotlib'} & set(sys.modules)"
     done = run_python(
         "import warnings; warnings.simplefilter('ignore')\n"
-        f"import sys, plait.index, plait.api\nheavy = {heavy}\nsys.exit(str(sorted(heavy)) if heavy else 0)"
+        "import sys, plait.index\nfrom plait.api import Plait\n"
+        f"heavy = {heavy}\nsys.exit(str(sorted(heavy)) if heavy else 0)"
     )
     assert done.returncode == 0, f"import plait.index and plait.api brought in {done.stderr}"
 

@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 from plait.version import __version__
 
 if TYPE_CHECKING:
-    from plait.api import Plait, fit, load
-    from plait.api.dual_encoder import two_tower
+    from plait.api import Plait, check, fit, load, two_tower
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
     from plait.index import build_index, open_index
 
 __all__ = [
-    "Comparison", "Plait", "__version__", "build_index", "compare", "explain_modalities", "fit", "load", "open_index",
-    "two_tower",
+    "Comparison", "Plait", "__version__", "build_index", "check", "compare", "explain_modalities", "fit", "load",
+    "open_index", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
-    "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index",
+    "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index", "check": "plait.api",
     "compare": "plait.comparison", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
-    "open_index": "plait.index", "two_tower": "plait.api.dual_encoder",
+    "open_index": "plait.index", "two_tower": "plait.api",
 }  # fmt: skip
 
 

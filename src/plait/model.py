@@ -98,6 +98,7 @@ class PlaitModel(PreTrainedModel):
         'concat'
     """
 
+    config: PlaitConfig
     config_class = PlaitConfig
     base_model_prefix = "plait"
     main_input_name = "inputs"
@@ -120,7 +121,7 @@ class PlaitModel(PreTrainedModel):
                 f"retrieval needs each modality as a unit vector, which fusion {fusion['name']!r} does not make; type "
                 "--fusion cosine, or leave --fusion out"
             )
-        if kind.is_late and self.task.output_kind == "text":
+        if kind.is_late and self.task.family.writes:
             raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
         options = dict(fusion["options"])
         if kind.is_late:

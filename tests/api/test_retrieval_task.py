@@ -158,13 +158,6 @@ def test_hard_negatives_are_the_nearest_of_other_groups() -> None:
     assert hard_negatives(unit[:2], index[:2], group[:2], 3).tolist() == [[-1] * 3] * 2
 
 
-def test_items_count_once_a_group() -> None:
-    from plait.training.embeddings import distinct_items
-
-    index = np.array([0, 0, 1, -1, 1, 2])
-    assert distinct_items(index, np.array([0, 0, 0, 1, 1, 1])).tolist() == [0, 2, 4, 5]
-
-
 def test_chance_is_that_of_a_random_order() -> None:
     from plait.evaluation.embeddings import chance_of
 

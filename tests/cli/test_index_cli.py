@@ -128,7 +128,7 @@ def test_pages(photos: Path, tmp_path: Path, run: Run) -> None:
     assert "://" not in re.sub(r'base64,[^"]*', "", text) and "<script" not in text
     assert not list(tmp_path.glob("*.part"))
     assert "Nothing in the index fits." in hits_page([], text="x")
-    assert "No duplicates." in duplicates_page([], {}, {}, 0.9, "i")
+    assert "No duplicates." in duplicates_page([], {}, 0.9, "i")
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, run: Run) -> None:

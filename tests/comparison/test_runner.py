@@ -82,15 +82,18 @@ def test_choices_ignore_the_test_rows(tmp_path: Path) -> None:
 
 
 def test_test_rows_are_predicted_for_chosen_configurations_only(tmp_path: Path, monkeypatch: Any) -> None:
+    from plait.comparison import evaluate_run as evaluate_file
     from plait.comparison import runner as runner_file
 
     judged = []
-    real = runner_file.Runner._evaluate
-    monkeypatch.setattr(
-        runner_file.Runner,
-        "_evaluate",
-        lambda self, m, p, method: judged.append(method.name) or real(self, m, p, method),
-    )
+    real = evaluate_file.evaluate_run
+
+    def watched(runs: Any, run: Any, model: Any) -> Any:
+        judged.append(run.method.name)
+        return real(runs, run, model)
+
+    for file in (evaluate_file, runner_file):
+        monkeypatch.setattr(file, "evaluate_run", watched)
     plan, test = planted_plan(xor, epochs=1)
     run_methods(plan, test, tmp_path, "concat", seeds=2)
     assert sorted(judged) == sorted(2 * ["concat", "left alone", "right alone"])  # never the four other search runs
@@ -115,20 +118,20 @@ def test_every_method_has_the_same_budget_and_batches(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(RowBatches, "__getitems__", watched)
     batches: dict[tuple[str, int], list[list[tuple[int, ...]]]] = {}
-    train = runner_file.Runner._train
+    train = runner_file.train_run
 
-    def marked(self: Any, method: Any, number: int, seed: int) -> Any:
+    def marked(runs: Any, run: Any, counter: Any) -> Any:
         seen.clear()
-        result = train(self, method, number, seed)
-        batches.setdefault((method.name, seed), []).append(list(seen))
+        result = train(runs, run, counter)
+        batches.setdefault((run.method.name, run.seed), []).append(list(seen))
         return result
 
-    monkeypatch.setattr(runner_file.Runner, "_train", marked)
+    monkeypatch.setattr(runner_file, "train_run", marked)
     plan, test = planted_plan(xor, rows=120, epochs=2)
     outcomes, runner = run_methods(plan, test, tmp_path, "concat,product", seeds=2)
     assert {len(o.search) for o in outcomes} == {len(TWO)} and {len(o.seeds) for o in outcomes} == {2}
     steps = {r["steps"] for o in outcomes for r in o.seeds.values()}
-    assert steps == {runner.steps_a_run} == {2 * 4}
+    assert steps == {runner.counter.steps_a_run} == {2 * 4}
     for seed in (0, 1):
         orders = [order for (_, s), runs in batches.items() if s == seed for order in runs]
         assert len(orders[0]) == 8 and all(order == orders[0] for order in orders)
@@ -138,17 +141,17 @@ def test_every_method_has_the_same_budget_and_batches(tmp_path: Path, monkeypatc
 
 
 def test_a_killed_comparison_goes_on_with_nothing_repeated(tmp_path: Path, monkeypatch: Any) -> None:
-    from plait.comparison import runner as runner_file
+    from plait.comparison import train_run as train_file
 
     calls: list[str] = []
-    real = runner_file.fit_model
+    real = train_file.fit_model
 
     def counted(plan: Any, names: list[str], *args: Any, **options: Any) -> Any:
         made = real(plan, names, *args, **options)
         calls.append(f"{plan.settings.fusion.name} {plan.settings.fusion.width} {plan.settings.train.seed} {names}")
         return made
 
-    monkeypatch.setattr(runner_file, "fit_model", counted)
+    monkeypatch.setattr(train_file, "fit_model", counted)
     plan, test = planted_plan(xor, rows=64, epochs=1)
     straight = measure(plan, test, run_methods(plan, test, tmp_path / "straight", "concat")[0])
     expected = sorted(calls)
@@ -171,7 +174,7 @@ def test_a_killed_comparison_goes_on_with_nothing_repeated(tmp_path: Path, monke
         assert len(calls) == kill_at
         outcomes, runner = run_methods(plan, test, folder, "concat", progress=tell)
         assert sorted(calls) == expected, f"killed in run {kill_at}"
-        assert told[-1][0] == told[-1][1] == (9 - kill_at) * runner.steps_a_run
+        assert told[-1][0] == told[-1][1] == (9 - kill_at) * runner.counter.steps_a_run
         again = measure(plan, test, outcomes)
         for part in ("verdict", "selected", "differences"):
             assert again[part] == straight[part]
@@ -262,7 +265,7 @@ def test_what_failed_is_tried_again_when_the_comparison_goes_on(
     monkeypatch.setattr(Mending, "is_mended", True)
     outcomes, runner = run_methods(plan, test, tmp_path, "mending,concat", seeds=2)
     assert outcomes[0].status == "ok" and not outcomes[0].failures and len(outcomes[0].seeds) == 2
-    assert runner.runs_done == runner.runs_in_all == 3  # the rest had finished
+    assert runner.counter.done == runner.counter.in_all == 3  # the rest had finished
     found = by_name(measure(plan, test, outcomes))
     assert found["mending"]["metric"]["seeds"] == found["concat"]["metric"]["seeds"]
 

@@ -250,9 +250,9 @@ def test_page_and_command_show_it(whole: plait.Plait, tmp_path: Path, capsys: py
     ):
         assert said in section, said
     assert section.count("<polyline") == 2 and f"{curve['relative_robustness']:.2f}" in section
-    from plait.cli.main import _show_report
+    from plait.cli.report import show_report
 
-    _show_report(whole.report, False, {})
+    show_report(whole.report, False, {})
     assert "with modalities missing: relative robustness 0." in capsys.readouterr().out
 
 

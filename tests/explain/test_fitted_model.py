@@ -58,9 +58,10 @@ def test_every_row_and_the_whole_add_up(model: plait.Plait, posts: Path) -> None
 
 
 def test_encoding_once_changes_no_answer(posts: Path, model: plait.Plait) -> None:
+    from plait.api.evaluation import open_evaluation
     from plait.explain.encoded import encode_once
 
-    given = model._inputs_on(posts, "all", "error", None, None, None, None)
+    given = open_evaluation(model, posts, rows="all")
     index = given.prepared.rows.index_NM.copy()
     index[3, 0] = index[5, 1] = index[7, :] = -1
     sources, numbers = encode_once(model.model, given.prepared.sources, index, batch_size=7)

@@ -11,7 +11,7 @@ import pytest
 from fixtures.colours import ColourEmbedder
 from plait.index import build_index, duplicates
 from plait.index.duplicates import DuplicateGroup, near_duplicates, similar_pairs
-from plait.index.space import Space
+from plait.index.space import VectorSpace
 from plait.index.storage import CONTENT, View
 
 
@@ -24,7 +24,7 @@ def view_of(vectors: np.ndarray, contents: list[int]) -> View:
     items = pa.table({"_id": [f"i{n}" for n in range(len(contents))], CONTENT: pa.array(contents, pa.int64())})
     alive = np.zeros(len(vectors), dtype=bool)
     alive[contents] = True
-    return View(items, [vectors], alive, Space(vectors.shape[1], vectors.shape[1]))
+    return View(items, [vectors], alive, VectorSpace(vectors.shape[1], vectors.shape[1]))
 
 
 def test_groups_by_hand() -> None:

@@ -114,7 +114,15 @@ def test_a_read_only_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.Mo
             raise PermissionError(errno.EROFS, "Read-only file system", str(file))
         return real(file, mode, *given, **how)
 
+    real_low = os.open
+
+    def read_only_low(file: Any, flags: int, *given: Any, **how: Any) -> Any:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and str(tmp_path / "i") in str(file):
+            raise PermissionError(errno.EROFS, "Read-only file system", str(file))
+        return real_low(file, flags, *given, **how)
+
     monkeypatch.setattr("builtins.open", read_only)
+    monkeypatch.setattr("os.open", read_only_low)
     assert open_index(tmp_path / "i", ColourEmbedder()).search("red", k=1)  # searching writes nothing
     with pytest.raises(IndexFolderError, match="Read-only file system"):
         index.delete(["warm/红.png"])

@@ -1,4 +1,4 @@
-"""Judging an index by a label: votes worked by hand, planted clusters, scikit-learn as an oracle."""
+"""Judging an index by a label: points worked by hand, planted clusters, scikit-learn as an oracle."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.index import build_index
-from plait.index.knn import knn_leave_one_out, linear_probe, vote, zero_shot
-from plait.index.space import Space
+from plait.index.knn import knn_leave_one_out, linear_probe, zero_shot
+from plait.index.space import VectorSpace
 from plait.index.storage import CONTENT, View
 
 
 def view_of(vectors: np.ndarray, labels: list[object], contents: list[int] | None = None) -> View:
     place = list(range(len(vectors))) if contents is None else contents
     items = pa.table({"_id": [str(i) for i in range(len(labels))], CONTENT: place, "label": labels})
-    return View(items, [vectors], np.ones(len(vectors), dtype=bool), Space(vectors.shape[1], vectors.shape[1]))
+    return View(items, [vectors], np.ones(len(vectors), dtype=bool), VectorSpace(vectors.shape[1], vectors.shape[1]))
 
 
 def unit(made: np.ndarray) -> np.ndarray:
@@ -30,12 +30,6 @@ def clusters(seed: int = 0, count: int = 40) -> tuple[np.ndarray, list[object]]:
     centres = np.eye(3, 6)
     labels = rng.integers(0, 3, count)
     return unit(centres[labels] + 0.35 * rng.standard_normal((count, 6))), [f"c{i}" for i in labels]
-
-
-def test_votes() -> None:
-    labels = np.array([[0, 1, 1], [0, 1, -1], [1, 0, -1], [2, 0, 1]])
-    scores = np.array([[0.9, 0.5, 0.4], [0.9, 0.8, 0.7], [0.9, 0.8, 0.0], [-0.5, -0.6, -0.7]])
-    assert vote(labels, scores, 3).tolist() == [1, 0, 1, 2]
 
 
 def test_four_points_by_hand() -> None:

@@ -13,7 +13,7 @@ from fixtures.colours import DIM, ColourEmbedder, paint
 from plait.data.table import read_table
 from plait.heads.hubs import hub_inside, with_hubs
 from plait.index import build_index
-from plait.index.space import CORRECTED, COSINE, Space, weighted
+from plait.index.space import CORRECTED, COSINE, VectorSpace, weighted
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -26,7 +26,7 @@ def test_scores_are_told_by_hand(sides: int) -> None:
     """A stored vector times the query plus the shift: cos within a side, cos + (r(q) - r(x)) / 2 across."""
     vectors, hubs = unit(5, sides, 6), torch.rand(5, sides, dtype=torch.float64) - 0.2
     made = with_hubs(vectors, hubs).float().numpy()
-    space = Space(6 + 2 * sides, 6)
+    space = VectorSpace(6 + 2 * sides, 6)
     assert space.sides == sides
     for a in range(sides):
         assert hub_inside(made[1, a], 6, a) == pytest.approx(float(hubs[1, a]), abs=1e-6)
@@ -45,7 +45,7 @@ def test_scores_are_told_by_hand(sides: int) -> None:
 
 def test_without_a_correction_nothing_changes() -> None:
     vector = unit(1, 6)[0].float().numpy()
-    space = Space(6, 6)
+    space = VectorSpace(6, 6)
     for query in (space.within(vector), space.across(vector, 1)):
         assert np.array_equal(query.vector, vector) and query.shift == 0 and query.measure == COSINE
     assert np.array_equal(space.directions(vector[None]), vector[None])
@@ -54,7 +54,7 @@ def test_without_a_correction_nothing_changes() -> None:
 @pytest.mark.parametrize(("dim", "plain"), [(8, 9), (8, 0), (9, 8), (8, 6)])
 def test_widths_that_do_not_fit(dim: int, plain: int) -> None:
     with pytest.raises(ValueError, match=f"width {dim} with a plain direction of {plain}"):
-        Space(dim, plain)
+        VectorSpace(dim, plain)
 
 
 class HubEmbedder(ColourEmbedder):

@@ -12,8 +12,7 @@ import pytest
 from plait.metrics.bleu import corpus_bleu
 from plait.metrics.captioning import caption_metrics
 from plait.metrics.cider import cider_d, document_frequencies
-from plait.metrics.java_jars import why_unavailable
-from plait.metrics.meteor import meteor_scores
+from plait.metrics.meteor import meteor_scores, why_unavailable
 from plait.metrics.rouge import common_subsequence, rouge_l
 
 # The example in the test suite of Maluuba/nlg-eval.
@@ -239,9 +238,9 @@ def test_equals_pycocoevalcap(seed: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.oracle
-@pytest.mark.skipif(why_unavailable("meteor") is not None, reason=str(why_unavailable("meteor")))
+@pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
 def test_meteor_through_java() -> None:
-    found = published(meteor=True, tokenize="ptb-java")
+    found = published(meteor=True, tokenize="ptb")
     assert found["meteor"] == pytest.approx(0.295797, abs=5e-7)
     for name, value in PUBLISHED.items():
         assert found[name] == pytest.approx(value, abs=5e-7), name
@@ -252,7 +251,7 @@ def test_meteor_through_java() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(why_unavailable("meteor") is not None, reason=str(why_unavailable("meteor")))
+@pytest.mark.skipif(why_unavailable() is not None, reason=str(why_unavailable()))
 def test_meteor_is_killed_when_late() -> None:
     with pytest.raises(TimeoutError, match=r"meteor-1\.5\.jar ran longer than 0\.5 s"):
         meteor_scores(words("a dog"), [words("a dog")], seconds=0.5)
@@ -262,7 +261,7 @@ def test_meteor_without_java_says_what_to_install(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ImportError, match=r"no Java runtime.*plait\[captions\]"):
         caption_metrics(**ONE, meteor=True)
-    monkeypatch.setattr("plait.metrics.java_jars.shutil.which", lambda name: "/bin/java")
-    monkeypatch.setattr("plait.metrics.java_jars.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("plait.metrics.meteor.shutil.which", lambda name: "/bin/java")
+    monkeypatch.setattr("plait.metrics.meteor.importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"meteor-1\.5\.jar.*pip install plait\[captions\]"):
         caption_metrics(**ONE, meteor=True)

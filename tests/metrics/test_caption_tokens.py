@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from ptb_java import PTB_JAR, ptb_java_tokens
 
 from plait.metrics.caption_tokens import choose_tokenizer, ptb_tokens, space_tokens, zh_tokens
-from plait.metrics.java_jars import why_unavailable
-from plait.metrics.ptb_java import ptb_java_tokens
+from plait.metrics.meteor import why_unavailable
 
 # What Stanford's PTBTokenizer 3.4.1 gives with -lowerCase, punctuation dropped as the COCO code does.
 JAVA_SAYS = {
@@ -80,7 +80,7 @@ def test_treebank_of_nltk() -> None:
         assert ptb_tokens(text) == [t.lower() for t in treebank.tokenize(text) if t not in drop], text
 
 
-needs_ptb = pytest.mark.skipif(why_unavailable("ptb") is not None, reason=str(why_unavailable("ptb")))
+needs_ptb = pytest.mark.skipif(why_unavailable(PTB_JAR) is not None, reason=str(why_unavailable(PTB_JAR)))
 
 
 @needs_ptb
@@ -113,8 +113,6 @@ def test_a_program_that_hangs_is_killed() -> None:
 
 def test_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert "default-jre-headless" in str(why_unavailable("ptb"))
+    assert "default-jre-headless" in str(why_unavailable(PTB_JAR))
     with pytest.raises(ImportError, match=r"no Java runtime.*plait\[captions\]"):
         ptb_java_tokens(["a dog"])
-    with pytest.raises(ValueError, match="no Java program 'spice'"):
-        why_unavailable("spice")

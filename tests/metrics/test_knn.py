@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plait.metrics.knn import knn_classify, knn_classify_matrix
+from plait.metrics.knn import knn_classify, knn_classify_matrix, majority_vote
 from plait.metrics.similarity import cosine_similarity
 
 
@@ -19,6 +19,12 @@ def test_votes_by_hand() -> None:
     others = np.exp(-1) + np.exp(-2)
     np.testing.assert_allclose(proba, [[others / (1 + others), 1 / (1 + others)]], rtol=1e-12)
     assert prediction.tolist() == [1]
+
+
+def test_majority_of_found_neighbours() -> None:
+    labels = np.array([[0, 1, 1], [0, 1, -1], [1, 0, -1], [2, 0, 1]])
+    scores = np.array([[0.9, 0.5, 0.4], [0.9, 0.8, 0.7], [0.9, 0.8, 0.0], [-0.5, -0.6, -0.7]])
+    assert majority_vote(labels, scores, 3).tolist() == [1, 0, 1, 2]
 
 
 def test_ties_share_the_last_places() -> None:

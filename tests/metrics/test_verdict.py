@@ -17,7 +17,7 @@ def verdict(**changes: object) -> str:
         "alone": ALONE,
         "difference": ("text", 0.1, 0.07, 0.13),
         "interaction": "multiplicative",
-        "task": "classification",
+        "pairs": False,
         "head_is_linear": False,
     }
     return fusion_verdict(**{**given, **changes})  # type: ignore[arg-type]
@@ -49,7 +49,7 @@ def test_direction_of_an_error_metric() -> None:
 
 
 def test_chance() -> None:
-    at_chance = verdict(task="matching", fused=(0.51, 0.48, 0.54), difference=("text", 0.01, -0.01, 0.03))
+    at_chance = verdict(pairs=True, fused=(0.51, 0.48, 0.54), difference=("text", 0.01, -0.01, 0.03))
     assert at_chance.startswith("The model cannot be told from chance") and "guessing gets 0.500" in at_chance
     assert "cannot be told" in verdict(metric_name="auroc", fused=(0.52, 0.45, 0.6))
     assert "cannot be told" in verdict(metric_name="r2", fused=(-0.2, -0.4, 0.0))
@@ -57,7 +57,7 @@ def test_chance() -> None:
 
 
 def test_additive_with_a_linear_head_cannot_see_interactions() -> None:
-    said = verdict(interaction="additive", head_is_linear=True, task="matching", fused=(0.5, 0.47, 0.53))
+    said = verdict(interaction="additive", head_is_linear=True, pairs=True, fused=(0.5, 0.47, 0.53))
     assert "cannot see interactions between the modalities" in said and "stays at chance" in said
     assert "cannot see interactions" in verdict(interaction="additive", head_is_linear=True)
     assert "interactions" not in verdict(interaction="additive", head_is_linear=False)

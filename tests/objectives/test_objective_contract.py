@@ -16,6 +16,7 @@ from plait.encoders.tabular import TabularEncoder
 from plait.fusion import FUSIONS
 from plait.objectives import OBJECTIVES, check_objectives, chosen_objectives
 from plait.settings import TrainSettings
+from plait.tasks import TASKS
 
 PlaitModel = lazy("plait.model", "PlaitModel")
 
@@ -236,7 +237,7 @@ def test_saved_model_answers_bit_equal(aid: str, tmp_path: Path) -> None:
 
 
 def test_refusals_say_what_to_type() -> None:
-    facts = {"task": "classification", "output_kind": "classes", "num_modalities": 2}
+    facts: dict[str, Any] = {"task": TASKS.get("classification"), "num_modalities": 2}
     check_objectives({"gradient_blending": 1.0}, **facts, num_validation=1)
     check_objectives({"gradient_blending": 1.0}, **facts)
     with pytest.raises(ValueError, match="no validation rows.*--split COLUMN.*train.gradient_blending=false"):

@@ -14,11 +14,11 @@ import torch
 from fixtures.lazy import lazy
 from fixtures.tiny_models import build_model, encoded_modalities
 from fixtures.training import PowerCutError
-from plait.inference.forward import head_losses
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.settings import TrainSettings
 
 PlaitModel = lazy("plait.model", "PlaitModel")
+head_losses = lazy("plait.training.blending", "head_losses")
 train_model = lazy("plait.training.trainer", "train_model")
 
 SETTINGS = TrainSettings(

@@ -243,7 +243,7 @@ def test_evidential_predictions_tell_their_uncertainty() -> None:
 def test_what_cannot_be_built_is_refused_before_encoding(
     task: str, change: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plait.api.run.prepare", lambda *given, **more: pytest.fail("encoded before the check"))
+    monkeypatch.setattr("plait.api.preparing.prepare", lambda *given, **more: pytest.fail("encoded before the check"))
     with pytest.raises(ValueError, match=message):
         settings = [*SETTINGS, "fusion.name=concat", change]
         plait.fit(table_of(task), "answer", split="split", text="text", numeric="size", epochs=1, set=settings)

@@ -152,16 +152,20 @@ def test_empty_group_cells_are_groups_alone() -> None:
     assert group is not None and len(set(group.tolist())) == 3
 
 
-def test_jury_draws_rows_with_empty_groups_alone() -> None:
+def test_evaluation_draws_rows_with_empty_groups_alone() -> None:
+    from plait.api.evaluation import open_evaluation
+
     table = texts(40, who=[f"g{i // 2}" if i < 20 else "" for i in range(40)])
     fitted = plait.fit(table, "label", group="who", set=ONE_EPOCH)
-    given = fitted._inputs_on(table, "all", "error", None, None, None, None)
+    given = open_evaluation(fitted, table, rows="all")
     assert given.group is not None and len(set(given.group.tolist())) == 10 + 20
 
 
 def test_compare_judge_and_explain_draw_the_same_units(tmp_path: Path) -> None:
     """Three captions a photo, no group column: each of the three draws photos."""
-    from plait.api.run import open_run, prepare_run
+    from plait.api.evaluation import open_evaluation
+    from plait.api.opening import open_run
+    from plait.api.preparing import prepare_run
     from plait.explain.fitted_model import subject_of
 
     for p in range(20):
@@ -178,7 +182,7 @@ def test_compare_judge_and_explain_draw_the_same_units(tmp_path: Path) -> None:
     compared = plan.group_N[np.flatnonzero(opened.split == "test")]
     assert len(set(compared.tolist())) == 4
     fitted = plait.fit(table, "label", text="text", image="image", split="split", set=ONE_EPOCH)
-    given = fitted._inputs_on(table, None, "error", None, None, None, None)
+    given = open_evaluation(fitted, table)
     explained = subject_of(given).groups
     assert given.group is not None and explained is not None
     for units in (given.group, explained):

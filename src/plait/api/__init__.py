@@ -1,8 +1,38 @@
-"""The Python API: ``fit`` a table, ``load`` a model folder, and the class ``Plait`` that both return."""
+"""The Python API: ``fit`` a table, ``load`` a model folder, ``check`` before training, and the class ``Plait``.
+
+What stands under the command line and on top of every other room. Nothing that computes is imported before its use.
+"""
 
 from __future__ import annotations
 
-from plait.api.fit import fit, load
-from plait.api.predictor import Plait
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Plait", "fit", "load"]
+from plait.api.check import check
+from plait.api.fit import fit, load
+from plait.api.machine import (
+    default_weights,
+    feature_store,
+    fetch_weights,
+    list_fusions,
+    list_weights,
+    report_values,
+)
+
+if TYPE_CHECKING:
+    from plait.api.dual_encoder import two_tower
+    from plait.api.predictor import Plait
+
+__all__ = [
+    "Plait", "check", "default_weights", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights",
+    "load", "report_values", "two_tower",
+]  # fmt: skip
+
+_HOMES = {"Plait": "plait.api.predictor", "two_tower": "plait.api.dual_encoder"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'plait.api' has no attribute {name!r}; it has {', '.join(__all__)}")

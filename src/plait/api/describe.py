@@ -5,31 +5,15 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from typing import Any, Protocol, cast
+from typing import Any
 
-from plait.data.schema import Schema
 from plait.encoders.base import Encoder
-from plait.inputs.prepare import Inputs
-from plait.model import PlaitModel
 from plait.objectives import OBJECTIVES
-from plait.settings import RunSettings, to_dict
-from plait.tasks import LabelState, Task
+from plait.settings import to_dict
+from plait.training.fitted import FittedParts
 from plait.version import __version__
 
 SHOWN_PACKAGES = ("torch", "transformers", "timm", "numpy", "scikit-learn", "pyarrow", "pillow")
-
-
-class FittedParts(Protocol):
-    """What a fitted model is made of (``plait.api.predictor.Plait`` has it all)."""
-
-    model: PlaitModel
-    baselines: dict[str, PlaitModel]
-    inputs: Inputs
-    labels: LabelState
-    schema: Schema
-    settings: RunSettings
-    report: dict[str, Any]
-    task: Task
 
 
 def versions() -> dict[str, str]:
@@ -54,8 +38,7 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
     """The parts of a report that speak of the model and not of rows."""
     model, inputs = fitted.model, fitted.inputs
     encoders = []
-    modalities: list[dict[str, Any]] = cast(Any, model.config).modalities
-    for i, entry in enumerate(modalities):
+    for i, entry in enumerate(model.config.modalities):
         name = entry["name"]
         own = model.encoder_of(i)
         encoder: Encoder = inputs.frozen[name] if own is None else own
@@ -89,8 +72,8 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
                 "name": info.name, "equation": info.equation, "paper": info.paper,
                 "interaction": model.fusion.interaction,
             },
-            "head": cast(Any, model.config).head["name"],
-            **({"training aids": describe_objectives(cast(Any, model.config).aids)} if model.aids is not None else {}),
+            "head": model.config.head["name"],
+            **({"training aids": describe_objectives(model.config.aids)} if model.aids is not None else {}),
             "sees interactions between modalities": "yes" if model.sees_interactions else "no",
             "parameters": {"total": inside_total + sum(frozen.values()), "trained": trained},
         },

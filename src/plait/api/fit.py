@@ -1,17 +1,19 @@
-"""The Python API: ``fit`` a table, ``load`` a model folder. The command line says the same words and calls these."""
+"""The Python API: ``fit`` a table, ``load`` a model folder. The command line says the same words and calls these.
+
+What computes is imported when one of them is called, so that the door of this room costs nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from plait.api.model_folder import load_model_folder
-from plait.api.predictor import Plait
-from plait.settings import RunSettings
+from plait.data.progress import Progress
+from plait.settings import DataOptions, RunSettings
 
-Progress = Callable[[int, int, str], None]
-__all__ = ["Plait", "fit", "load"]
+if TYPE_CHECKING:
+    from plait.api.predictor import Plait
 
 
 def load(folder: str | Path) -> Plait:
@@ -21,7 +23,9 @@ def load(folder: str | Path) -> Plait:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
-    return Plait(*load_model_folder(Path(folder)))
+    from plait.api.predictor import Plait
+
+    return Plait.load(folder)
 
 
 def fit(
@@ -94,17 +98,12 @@ def fit(
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
     """
-
-    def names(value: Sequence[str] | str) -> list[str]:
-        return [value] if isinstance(value, str) else list(value)
-
-    given: dict[str, Any] = {
-        "recipe": recipe, "data.target": target, "data.text": names(text), "data.image": names(image),
-        "data.audio": names(audio), "data.image_set": names(image_set), "data.vector": names(vector),
-        "data.numeric": names(numeric), "data.categorical": names(categorical), "data.ignore": names(ignore),
-        "data.split": split, "data.group": group, "data.id": id, "data.format": format,
-        "data.encoding": encoding,
-        "data.on_bad_row": on_bad_row, "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
+    data = DataOptions(
+        target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group, id=id,
+        format=format, encoding=encoding, on_bad_row=on_bad_row,
+    )  # fmt: skip
+    given = {
+        "recipe": recipe, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
         "train.seed": seed,
     }  # fmt: skip
     from plait.api.run import run_fit  # the trainer takes seconds to import

@@ -7,19 +7,20 @@ references (``inputs.json``), labels, schema, the resolved settings (``run.yaml`
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from plait.api.describe import FittedParts, report_title, versions
+from plait.api.describe import report_title, versions
 from plait.data.schema import Schema
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
+from plait.registry import unknown_name
 from plait.report import write_report
-from plait.settings import RunSettings, read_settings, write_settings
-from plait.tasks import LabelState
+from plait.settings import read_settings, write_settings
+from plait.tasks import TASKS, LabelState
+from plait.training.fitted import FittedParts
 
 FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
 WORKING_FILES = ("checkpoints", "logs", "resume.json")
@@ -32,10 +33,6 @@ OWN_FILES = (
     "report.html",
     "report.json",
 )
-
-Parts = tuple[
-    PlaitModel, dict[str, PlaitModel], Inputs, LabelState, Schema, RunSettings, dict[str, Any]
-]  # as the arguments of Plait
 
 
 def save_model_folder(fitted: FittedParts, folder: Path) -> None:
@@ -72,11 +69,8 @@ def _write(fitted: FittedParts, folder: Path) -> None:
         write_report(folder, fitted.report, title=report_title(fitted))
 
 
-def load_model_folder(folder: Path) -> Parts:
+def load_model_folder(folder: Path) -> FittedParts:
     """Read what ``save_model_folder`` wrote.
-
-    Returns:
-        Network, baselines, inputs, labels, schema, settings and report.
 
     Raises:
         FileNotFoundError: No such folder.
@@ -101,7 +95,7 @@ def load_model_folder(folder: Path) -> Parts:
         baselines = {}
         for place in sorted((folder / "companions").glob("*/modality.json")):
             baselines[_read_json(place)["name"]] = load_network(place.parent)
-        return load_network(folder), baselines, inputs, labels, schema, settings, report
+        return FittedParts(load_network(folder), baselines, inputs, labels, schema, settings, report)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the model in {folder} is damaged: {error}") from error
 
@@ -116,7 +110,13 @@ def load_network(folder: Path) -> PlaitModel:
     from safetensors.torch import load_file
 
     try:
-        model = PlaitModel(PlaitConfig.from_pretrained(folder, local_files_only=True))
+        config = PlaitConfig.from_pretrained(folder, local_files_only=True)
+        if config.task not in TASKS:
+            raise ValueError(
+                f"{unknown_name('task', config.task, TASKS.names())}. A task of your own is registered "
+                "(plait.tasks.TASKS.add) before its model is loaded: import the file that does so first"
+            )
+        model = PlaitModel(config)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         model.read_outside_weights()
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -133,30 +133,3 @@ def _read_json(path: Path) -> Any:
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def guard_folder(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
-    if not (folder / "inputs.json").exists() and not record.exists():
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
-    if not resume and not overwrite:
-        advice = "--resume to go on with it, or " if record.exists() else ""
-        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
-    if overwrite:
-        for name in OWN_FILES:  # what others have put there stays
-            if (folder / name).is_dir():
-                shutil.rmtree(folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
-        return
-    if not record.exists():
-        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
-    try:
-        before = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
-    if before != json.loads(json.dumps(stamp)):
-        raise ValueError(
-            f"the run in {folder} was started with other settings or another table; repeat its command with "
-            "--resume, or type --overwrite to start anew"
-        )

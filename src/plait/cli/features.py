@@ -2,56 +2,52 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from plait.cli.options import Json
+from plait.cli.terminal import print_json, say
+
 features_app = typer.Typer(help="The feature store on this machine.", no_args_is_help=True, rich_markup_mode=None)
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-
-
-def _json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, default=str) + "\n")
 
 
 @features_app.command("ls", epilog="Example: plait features ls")
 def features_ls(as_json: Json = False) -> None:
     """List what is stored, with sizes."""
-    from plait.inputs.feature_store import FeatureStore
+    from plait.api import feature_store
 
-    store = FeatureStore()
+    store = feature_store()
     spaces = store.ls()
     if as_json:
-        _json({"root": str(store.root), "spaces": [s.to_json() for s in spaces]})
+        print_json({"root": str(store.root), "spaces": [s.to_json() for s in spaces]}, texts=True)
         return
     for space in spaces:
         days = (time.time() - space.last_used) / 86400
         encoder = space.description.get("encoder", "?")
         name = encoder.get("reference", "?") if isinstance(encoder, dict) else encoder
         damaged = f", {space.num_damaged} damaged" if space.num_damaged else ""
-        sys.stdout.write(
+        say(
             f"{space.name[:12]}  {name}  {space.num_items:,} items  {space.num_bytes / 1e6:.1f} MB  "
-            f"used {days:.1f} days ago{damaged}\n"
+            f"used {days:.1f} days ago{damaged}"
         )
     total = sum(s.num_bytes for s in spaces)
-    sys.stdout.write(f"{len(spaces)} spaces, {total / 1e6:.1f} MB in {store.root}\n")
+    say(f"{len(spaces)} spaces, {total / 1e6:.1f} MB in {store.root}")
 
 
 @features_app.command("verify", epilog="Example: plait features verify")
 def features_verify(as_json: Json = False) -> None:
     """Compute every checksum again; exit code 1 when something is damaged."""
-    from plait.inputs.feature_store import FeatureStore
+    from plait.api import feature_store
 
-    found = FeatureStore().verify()
+    found = feature_store().verify()
     if as_json:
-        _json(found.to_json())
+        print_json(found.to_json())
     else:
-        sys.stdout.write(f"{found.num_items:,} items in {found.num_segments} segments; {len(found.problems)} damaged\n")
+        say(f"{found.num_items:,} items in {found.num_segments} segments; {len(found.problems)} damaged")
         for problem in found.problems:
-            sys.stdout.write(f"  {problem.path}: {problem.reason}\n")
+            say(f"  {problem.path}: {problem.reason}")
     if found.problems:
         raise typer.Exit(1)
 
@@ -62,12 +58,12 @@ def features_gc(
     days: Annotated[float | None, typer.Option(help="Remove what was not used for so many days.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Remove leftovers and duplicates, and what is past a size or age."""
-    from plait.inputs.feature_store import FeatureStore
+    """Remove leftovers and what is damaged, and what is past a size or age."""
+    from plait.api import feature_store
 
     max_bytes = None if max_gb is None else int(max_gb * 1e9)
-    report = FeatureStore().gc(max_bytes=max_bytes, older_than_days=days).to_json()
+    report = feature_store().gc(max_bytes=max_bytes, older_than_days=days).to_json()
     if as_json:
-        _json(report)
+        print_json(report)
     else:
-        sys.stdout.write("; ".join(f"{k.replace('_', ' ')} {v}" for k, v in report.items()) + "\n")
+        say("; ".join(f"{k.replace('_', ' ')} {v}" for k, v in report.items()))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plait.cli.terminal import print_json
+from plait.cli.options import Json, Model, Quiet
+from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import print_json, say
 
 if TYPE_CHECKING:
     from plait.api import Plait
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Beams = Annotated[int | None, typer.Option(help="Beams of the search; default: as the model was judged.")]
 Tokens = Annotated[int | None, typer.Option(help="Longest text in tokens; default: as in training.")]
 Temperature = Annotated[float | None, typer.Option(help="Sample at this temperature.")]
@@ -37,10 +35,10 @@ def caption(
     as_json: Json = False,
 ) -> None:
     """Describe a picture, every picture of a folder, or every row of a table."""
-    from plait.cli.progress import TerminalProgress
+    from plait.api import load
 
     files, table = _pictures(source)
-    fitted = _load(model)
+    fitted = load(model)
     if table is None:
         table = {_column(fitted, "image"): [str(f) for f in files]}
     with TerminalProgress(quiet=quiet or len(files) == 1) as progress:
@@ -59,7 +57,7 @@ def caption(
         for row in rows:
             name = row.get("image", row.get("row"))
             text = row["caption"] if row["caption"] is not None else f"({row['problem']})"
-            sys.stdout.write(f"{text}\n" if len(rows) == 1 else f"{name}\t{text}\n")
+            say(text if len(rows) == 1 else f"{name}\t{text}")
     if rows and all(row["caption"] is None for row in rows):
         raise typer.Exit(2)
 
@@ -74,11 +72,13 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask a question about a picture."""
+    from plait.api import load
+
     if not question.strip():
         raise ValueError("the question is empty; type one, such as 'what colour is the circle?'")
     if not image.is_file():
         raise ValueError(f"no picture at {image}")
-    fitted = _load(model)
+    fitted = load(model)
     table = {_column(fitted, "image"): [str(image)], _column(fitted, "text"): [question]}
     if fitted.task.output_kind == "text":
         made = fitted.generate(
@@ -94,13 +94,7 @@ def ask(
     if as_json:
         print_json({"question": question, "answer": row["prediction"], "probability": row["probability"]})
     else:
-        sys.stdout.write(f"{row['prediction']}\n")
-
-
-def _load(model: Path) -> Plait:
-    from plait.api import load
-
-    return load(model)
+        say(f"{row['prediction']}")
 
 
 def _pictures(source: Path) -> tuple[list[Path], Any]:

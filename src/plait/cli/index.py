@@ -1,42 +1,42 @@
-"""``plait index``: build an index, keep it up to date, look into it, judge it."""
+"""``plait index``: build an index, keep it up to date, look into it, judge it.
+
+What goes with LanceDB alone (``--backend``, ``--uri``, ``plait index ann``; ``--nprobes`` and ``--refine`` of ``plait
+search``) works and is left out of the help: see docs/decisions/0012-index.md.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from plait.cli.options import Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import print_json, printable, say, write_page
+from plait.cli.terminal import print_json, printable, resumable, say, write_page
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 BadRows = Annotated[str, typer.Option(help="A row that cannot be read: skip (left out and listed) or error.")]
 Batch = Annotated[int, typer.Option("--batch-size", help="Rows embedded and committed at a time.")]
-Model = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
 Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names items.")]
 Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the source that the model reads.")]
-Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8.")]
-Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
+Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
+READING = ("id", "column", "prefix", "format", "encoding", "annotations")
 
 
 @index_app.command("build", epilog="Example: plait index build model photos -o photos.index")
 def index_build(
+    context: typer.Context,
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A retrieval model folder.")],
     source: Source,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="INDEX", help="Folder of the index.")],
     modality: Annotated[str | None, typer.Option(help="What of each row is embedded; images, or sounds.")] = None,
-    backend: Annotated[str, typer.Option(help="exact, or lance (extra lance).")] = "exact",
-    uri: Annotated[str | None, typer.Option(help="LanceDB: where the table lies, such as s3://bucket/photos.")] = None,
+    backend: Annotated[str, typer.Option(hidden=True, help="exact, or lance (extra lance).")] = "exact",
+    uri: Annotated[
+        str | None, typer.Option(hidden=True, help="LanceDB: where the table lies, such as s3://bucket/photos.")
+    ] = None,
     id: Id = None,
     column: Column = None,
     prefix: Prefix = "",
@@ -51,20 +51,20 @@ def index_build(
     """Embed every item of a source; typed again after a stop, it goes on."""
     from plait.index import build_index
 
-    with _resumable(), TerminalProgress(quiet=quiet) as progress:
+    with resumable(), TerminalProgress(quiet=quiet) as progress:
         index, report = build_index(
             model, source, output, modality=modality, backend=backend, uri=uri, on_bad_row=on_bad_row,
-            block=batch_size, progress=progress, id=id, column=column, prefix=prefix, format=format,
-            encoding=encoding, annotations=annotations,
+            block=batch_size, progress=progress, **_reading(context),
         )  # fmt: skip
     _told(report, index, as_json)
 
 
 @index_app.command("add", epilog="Example: plait index add photos.index more-photos --prefix more/")
 def index_add(
+    context: typer.Context,
     index: IndexFolder,
     source: Source,
-    model: Model = None,
+    model: IndexModel = None,
     id: Id = None,
     column: Column = None,
     prefix: Prefix = "",
@@ -80,20 +80,18 @@ def index_add(
     from plait.index import open_index
 
     opened = open_index(index, model)
-    with _resumable(), TerminalProgress(quiet=quiet) as progress:
-        report = opened.add(
-            source, progress=progress, on_bad_row=on_bad_row, block=batch_size, prefix=prefix, id=id, column=column,
-            format=format, encoding=encoding, annotations=annotations,
-        )  # fmt: skip
+    with resumable(), TerminalProgress(quiet=quiet) as progress:
+        report = opened.add(source, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context))
     _told(report, opened, as_json)
 
 
 @index_app.command("update", epilog="Example: plait index update photos.index photos --prune")
 def index_update(
+    context: typer.Context,
     index: IndexFolder,
     source: Source,
     prune: Annotated[bool, typer.Option("--prune", help="Delete items that the source no longer has.")] = False,
-    model: Model = None,
+    model: IndexModel = None,
     id: Id = None,
     format: Format = None,
     encoding: Encoding = None,
@@ -107,11 +105,10 @@ def index_update(
     from plait.index import open_index
 
     opened = open_index(index, model)
-    with _resumable(), TerminalProgress(quiet=quiet) as progress:
+    with resumable(), TerminalProgress(quiet=quiet) as progress:
         report = opened.update(
-            source, prune=prune, progress=progress, on_bad_row=on_bad_row, block=batch_size, id=id, format=format,
-            encoding=encoding, annotations=annotations,
-        )  # fmt: skip
+            source, prune=prune, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context)
+        )
     _told(report, opened, as_json)
 
 
@@ -164,10 +161,7 @@ def index_compact(index: IndexFolder, as_json: Json = False) -> None:
     """Give back the room of deleted items and merge small files."""
     from plait.index import open_index
 
-    opened = open_index(index)
-    before = opened.storage.num_bytes()
-    opened.compact()
-    after = opened.storage.num_bytes()
+    before, after = open_index(index).compact()
     if as_json:
         print_json({"index": str(index), "bytes_before": before, "bytes_after": after})
     else:
@@ -189,16 +183,7 @@ def index_duplicates(
     with TerminalProgress(quiet=quiet) as progress:
         groups = opened.near_duplicates(threshold, progress=progress)
     if html is not None:
-        from plait.index.hit import hits_of
-        from plait.index.page import duplicates_page
-        from plait.index.storage import Found
-
-        rows = opened.storage.rows([name for group in groups for name in group.ids])
-        shown = [hits_of([Found(0.0, [row])], opened.manifest)[0] for row in rows]
-        is_image = opened.manifest.modality.kind == "image"
-        places = {hit.id: hit.path if is_image else None for hit in shown}
-        texts = {hit.id: hit.text() for hit in shown}
-        write_page(html, duplicates_page(groups, places, texts, threshold, index.name))
+        write_page(html, opened.duplicates_page(groups, threshold))
     if as_json:
         found: dict[str, Any] = {"index": str(index), "threshold": threshold}
         found["groups"] = [g.to_json() for g in groups]
@@ -217,10 +202,10 @@ def index_duplicates(
 @index_app.command("knn", epilog="Example: plait index knn photos.index --label folder --k 10")
 def index_knn(
     index: IndexFolder,
-    label: Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")],
+    label: Label,
     k: Annotated[int, typer.Option(help="How many neighbours vote.")] = 10,
     table: Annotated[str | None, typer.Option(metavar="SOURCE", help="Judge on this labelled source instead.")] = None,
-    model: Model = None,
+    model: IndexModel = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -235,9 +220,9 @@ def index_knn(
 @index_app.command("zero-shot", epilog="Example: plait index zero-shot photos.index --label folder --template 'a {}'")
 def index_zero_shot(
     index: IndexFolder,
-    label: Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")],
+    label: Label,
     template: Annotated[str, typer.Option(help="Text around the label's name, {} in its place.")] = "{}",
-    model: Model = None,
+    model: IndexModel = None,
     as_json: Json = False,
 ) -> None:
     """How well do the labels' names, as texts, tell the items apart?"""
@@ -249,7 +234,7 @@ def index_zero_shot(
 @index_app.command("probe", epilog="Example: plait index probe photos.index --label folder")
 def index_probe(
     index: IndexFolder,
-    label: Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")],
+    label: Label,
     folds: Annotated[int, typer.Option(help="Parts; each is told by a model of the others.")] = 5,
     seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
     as_json: Json = False,
@@ -260,7 +245,7 @@ def index_probe(
     _judged(open_index(index).probe(label, folds=folds, seed=seed), as_json)
 
 
-@index_app.command("ann", epilog="Example: plait index ann photos.index --kind ivf_pq")
+@index_app.command("ann", hidden=True, epilog="Example: plait index ann photos.index --kind ivf_pq")
 def index_ann(
     index: IndexFolder,
     kind: Annotated[str, typer.Option(help="ivf_pq, ivf_flat or hnsw.")] = "ivf_pq",
@@ -281,14 +266,9 @@ def index_ann(
         say(f"{kind} over {len(opened):,} items; searches may miss some now")
 
 
-@contextlib.contextmanager
-def _resumable() -> Iterator[None]:
-    """Say on Ctrl-C how to go on."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        sys.stderr.write("plait: stopped; type the same command again to go on\n")
-        raise typer.Exit(130) from None
+def _reading(context: typer.Context) -> dict[str, Any]:
+    """How the source is read, as far as it was typed."""
+    return {name: context.params[name] for name in READING if context.params.get(name) is not None}
 
 
 def _told(report: Any, index: Any, as_json: bool) -> None:

@@ -1,12 +1,21 @@
-"""What every verb writes: lines or one JSON object on stdout, pages and files whole or not at all."""
+"""What every verb writes: lines or one JSON object on stdout, pages whole or not at all, a last line when stopped."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import typer
+
+from plait.files import write_text
+
+STOPPED = 130
+WITH_RESUME = "with --resume (and without --overwrite)"
 
 
 def say(text: str) -> None:
@@ -17,6 +26,16 @@ def say(text: str) -> None:
 def print_json(value: Any, *, texts: bool = False) -> None:
     """One JSON object on stdout; with ``texts`` values that JSON lacks (dates of a table) become text."""
     say(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str if texts else None))
+
+
+@contextlib.contextmanager
+def resumable(how: str = "again") -> Iterator[None]:
+    """On Ctrl-C end with a line that says what to type to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write(f"plait: stopped; type the same command {how} to go on\n")
+        raise typer.Exit(STOPPED) from None
 
 
 def can_write(path: Path) -> None:
@@ -46,12 +65,8 @@ def write_page(path: Path, page: str) -> None:
     Raises:
         ValueError: The place cannot be written.
     """
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(page, encoding="utf-8")
-        part.replace(path)
+        write_text(path, page)
     except OSError as error:
         raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from plait.cli.options import Json
+from plait.cli.terminal import print_json, say
 
 
 def two_tower(
@@ -16,18 +17,16 @@ def two_tower(
     image: Annotated[str, typer.Option(metavar="COL", help="Column that holds pictures.")] = "image",
     text: Annotated[str, typer.Option(metavar="COL", help="Column that holds texts.")] = "caption",
     audio: Annotated[str, typer.Option(metavar="COL", help="Column that holds sounds (CLAP).")] = "audio",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Make a search model of a ready two-tower network (CLIP, SigLIP, CLAP), without training."""
-    from plait.api import dual_encoder
+    from plait import api
 
-    made = dual_encoder.two_tower(reference, image=image, text=text, audio=audio, output=output)
+    made = api.two_tower(reference, image=image, text=text, audio=audio, output=output)
     other = made.modalities[0]
     facts = {"model": str(output), "reference": reference, "dim": made.dim, "fingerprint": made.fingerprint}
     if as_json:
-        sys.stdout.write(json.dumps(facts) + "\n")
+        print_json(facts)
     else:
-        sys.stdout.write(
-            f"{reference}: {made.dim} wide, columns {other.name} and {text} -> {output}\n"
-            f"try it: plait index build {output} {'PHOTOS' if other.kind == 'image' else 'SOUNDS'} -o index\n"
-        )
+        say(f"{reference}: {made.dim} wide, columns {other.name} and {text} -> {output}")
+        say(f"try it: plait index build {output} {'PHOTOS' if other.kind == 'image' else 'SOUNDS'} -o index")

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
+
+from plait.files import whole_file, write_text
 
 PLAN_FILE = "plan.json"
 OWN_FILES = (PLAN_FILE, "compare.json", "compare.html", "runs")
@@ -46,7 +46,7 @@ class Archive:
     def store(self, key: str, record: dict[str, Any]) -> None:
         """Write a record; from here on the run counts as finished, unless it failed."""
         text = json.dumps({"key": key, **record}, ensure_ascii=False, indent=1, allow_nan=False)
-        _replace(self.runs / f"{key}.json", lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(self.runs / f"{key}.json", text)
 
     def outputs(self, key: str) -> dict[str, np.ndarray] | None:
         """Outputs of a run on val and test rows, or None."""
@@ -58,12 +58,8 @@ class Archive:
 
     def store_outputs(self, key: str, outputs: dict[str, np.ndarray]) -> None:
         """Write outputs."""
-
-        def write(part: Path) -> None:
-            with part.open("wb") as file:
-                np.savez_compressed(file, **outputs)  # type: ignore[arg-type]
-
-        _replace(self.runs / f"{key}.npz", write)
+        with whole_file(self.runs / f"{key}.npz") as part, part.open("wb") as file:  # closed before it takes its name
+            np.savez_compressed(file, **outputs)  # type: ignore[arg-type]
 
     def weights(self, key: str) -> dict[str, torch.Tensor] | None:
         """Weights kept of a run, or None."""
@@ -73,7 +69,8 @@ class Archive:
     def store_weights(self, key: str, weights: dict[str, torch.Tensor]) -> None:
         """Keep the weights of a run until ``drop_weights``."""
         plain = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-        _replace(self.runs / f"{key}.safetensors", lambda part: save_file(plain, part))
+        with whole_file(self.runs / f"{key}.safetensors") as part:
+            save_file(plain, part)
 
     def drop_weights(self, key: str) -> None:
         """Let the weights of a run go."""
@@ -118,7 +115,7 @@ def guard_folder(folder: Path, stamp: dict[str, Any], *, resume: bool, overwrite
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(stamp, ensure_ascii=False, indent=1)
-        _replace(record, lambda part: part.write_text(text, encoding="utf-8"))
+        write_text(record, text)
     except OSError as error:
         raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
 
@@ -133,9 +130,3 @@ def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> st
         elif a != b:
             names.append(f"{prefix}{key}")
     return ", ".join(names[:3])
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    write(part)
-    os.replace(part, path)

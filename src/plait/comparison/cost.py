@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.inference.forward import predict_logits
+from plait.inference.forward import predict_logits, to_device
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.training import Plan
@@ -49,12 +49,9 @@ def training_memory(model: PlaitModel, plan: Plan, rows: RowBatches) -> tuple[in
     size = plan.settings.train.batch_size
     assert size is not None
     batch = rows.__getitems__(list(range(min(size, len(rows)))))
-    was_training = model.training
     trial = copy.deepcopy(model).train(True)
-    model.train(was_training)
     device = next(trial.parameters()).device
-    inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch.pop("inputs").items()}
-    moved: dict[str, Any] = {"inputs": inputs, **{k: v.to(device) for k, v in batch.items()}}
+    moved = to_device(batch, device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if device.type == "cuda":

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from plait.comparison.page import render
+from plait.files import write_text
 from plait.report.plain import plain
 
 KIND_WORDS = {"fusion": "", "late": "late", "single": "baseline", "ensemble": "baseline"}
@@ -87,9 +87,7 @@ class Comparison:
         place.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         for name, content in (("compare.json", text), ("compare.html", render(self.report))):
-            part = place / (name + ".part")
-            part.write_text(content, encoding="utf-8", newline="\n")
-            os.replace(part, place / name)
+            write_text(place / name, content)
         return place
 
 

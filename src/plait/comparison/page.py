@@ -10,9 +10,11 @@ from typing import Any
 
 from plait.comparison.figures import forest, pairs, pareto, trade
 from plait.report import facts
-from plait.report.page import document
-from plait.report.words import esc, metric_name, number, size
+from plait.report.page import document, in_sections
+from plait.report.template import PARTS, fill
+from plait.report.words import metric_name, number, size, span
 
+TEMPLATE = "comparison/page.html.jinja"
 STYLE = """
 svg.forest,svg.trade{width:100%;height:auto} svg.trade{max-width:620px}
 svg.forest text,svg.trade text,svg.pairs text{font-size:12.5px} svg.pairs text.count{font-size:11.5px}
@@ -61,32 +63,32 @@ def render(report: dict[str, Any]) -> str:
         ("settings", "Settings", facts.settings(report)),
         ("versions", "Versions", facts.versions(report)),
     ]
-    made = [part for part in made if part[2]]
-    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
-    body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made)
     about = [report["task"], f"target: {report['target']}", str(report["created"])[:19].replace("T", " ")]
     return document(
         f"Fusion methods compared: {report['target']}",
         about,
-        f"{_headline(report, ran)}<nav>{links}</nav>{body}",
-        f"Written by Plait {esc(report['plait'])}. The same numbers stand in compare.json beside this page.",
+        in_sections(_headline(report, ran), made),
+        f"Written by Plait {report['plait']}. The same numbers stand in compare.json beside this page.",
         style=STYLE,
     )
 
 
 def _headline(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     chosen = next((m for m in ran if m["selected"]), None)
-    figure = ""
-    if chosen is not None:
-        score = chosen["metric"]
-        span = "" if score["low"] is None else f"95% interval {number(score['low'])} to {number(score['high'])}<br>"
-        figure = (
-            f'<div class="figure"><span>{esc(chosen["name"])}</span><b>{number(score["value"])}</b>'
-            f"<small>{metric_name(report['metric']['name'])}, {span}chosen on validation rows<br>"
-            f"mean of {len(chosen['seeds'])} seed{'' if len(chosen['seeds']) == 1 else 's'}, "
-            f"{report['bootstrap']['rows']:,} test rows</small></div>"
-        )
-    return f'<section class="top" id="verdict">{figure}<p class="verdict">{esc(report["verdict"])}</p></section>'
+    if chosen is None:
+        return fill(PARTS, "top", verdict=report["verdict"])
+    score, metric = chosen["metric"], metric_name(report["metric"]["name"])
+    interval = span(score["low"], score["high"])
+    below = (
+        [f"{metric}, 95% interval {interval}", "chosen on validation rows"]
+        if interval
+        else [f"{metric}, chosen on validation rows"]
+    )
+    seeds = f"mean of {len(chosen['seeds'])} seed{'' if len(chosen['seeds']) == 1 else 's'}, "
+    return fill(
+        PARTS, "top", title=chosen["name"], value=number(score["value"]), verdict=report["verdict"],
+        below=[*below, f"{seeds}{report['bootstrap']['rows']:,} test rows"],
+    )  # fmt: skip
 
 
 def _references(report: dict[str, Any], ran: list[dict[str, Any]]) -> list[tuple[str, float]]:
@@ -115,9 +117,9 @@ def _ranks(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
         "right: value and interval, then place and the places a method may truly have: below all that are surely "
         "better and above all that are surely worse, for all pairs at once."
     )
-    keys = _keys(("dot f", "fusion"), ("dot l", "late fusion"), ("dot s", "baseline"), ("dot sel", "chosen"))
+    keys = [("dot f", "fusion"), ("dot l", "late fusion"), ("dot s", "baseline"), ("dot sel", "chosen")]
     chart = forest(drawn, _references(report, ran), label=metric_name(report["metric"]["name"]))
-    return f'<p class="lead">{lead}</p>{keys}<div class="scroll">{chart}</div>'
+    return fill(TEMPLATE, "keyed", lead=lead, keys=keys, chart=chart)
 
 
 def _trade(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
@@ -129,17 +131,16 @@ def _trade(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
         ("Seconds to train", "seconds a run", lambda m: m["cost"]["train_seconds"]),
         ("Parameters of fusion, head and adapters", "parameters", lambda m: m["cost"]["parameters"]),
     )
-    figures = "".join(
-        f"<figure><figcaption>{title}</figcaption>"
-        f"{trade(drawn, cost, _references(report, ran)[:2], axis=axis, higher=higher, label=title)}</figure>"
+    figures = [
+        (title, trade(drawn, cost, _references(report, ran)[:2], axis=axis, higher=higher, label=title))
         for title, axis, cost in costs
-    )
+    ]
     front = pareto(drawn, costs[0][2], higher=higher)
     lead = (
         "Ringed and joined: the Pareto front, the methods that no other beats on one axis without losing on the "
-        f"other. By seconds: {esc(', '.join(front))}. Dashed lines are the baselines of the chart above."
+        f"other. By seconds: {', '.join(front)}. Dashed lines are the baselines of the chart above."
     )
-    return f'<p class="lead">{lead}</p><div class="two wide">{figures}</div>'
+    return fill(TEMPLATE, "trade", lead=lead, figures=figures)
 
 
 def _pairs(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
@@ -149,18 +150,18 @@ def _pairs(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     all_at_once = sum(d["holds"] for d in report["differences"])
     lead = (
         f"Row minus column. Of {len(report['differences'])} pairs {own} have an interval of their own that leaves zero "
-        f"out, and {all_at_once} still do when all pairs are taken together: {esc(report['correction'])}. Hold the "
+        f"out, and {all_at_once} still do when all pairs are taken together: {report['correction']}. Hold the "
         "pointer over a cell for its interval."
     )
-    keys = _keys(
+    keys = [
         ("g", "better, holds for all pairs at once"), ("w", "worse, the same"), ("m", "only by its own interval"),
         ("n", "cannot be told apart"),
-    )  # fmt: skip
+    ]  # fmt: skip
     chart = pairs(
         [m["name"] for m in ran], report["differences"], higher=report["metric"]["higher_is_better"],
         label="Differences between methods",
     )  # fmt: skip
-    return f'<p class="lead">{lead}</p>{keys}<div class="scroll">{chart}</div>'
+    return fill(TEMPLATE, "keyed", lead=lead, keys=keys, chart=chart)
 
 
 def _costs(ran: list[dict[str, Any]]) -> str:
@@ -173,7 +174,7 @@ def _costs(ran: list[dict[str, Any]]) -> str:
         more = f" + {cost['encoder_parameters']:,} in encoders" if cost["encoder_parameters"] else ""
         body.append(
             [
-                _name(m), f"{cost['parameters']:,}{more}",
+                m, f"{cost['parameters']:,}{more}",
                 number(float(cost["train_seconds"])), ratio, size(cost["memory_bytes"]),
                 number(float(cost["inference_ms_per_1000"])),
             ]
@@ -186,37 +187,20 @@ def _costs(ran: list[dict[str, Any]]) -> str:
         "encoders cost every method the same and are left out."
     )
     heads = ["Method", "Parameters", "Seconds", "Ratio", "Memory", "ms per 1,000"]
-    return f'<p class="lead">{lead}</p>' + facts.html_table(heads, body, numbers={1, 2, 3, 4, 5})
+    return fill(TEMPLATE, "methods", lead=lead, head=heads, body=body, are_numbers=True)
 
 
 def _search(report: dict[str, Any]) -> str:
     search = report["search"]
-    tried = [
-        f"rate {c['learning_rate']:g}<br>dropout {c['dropout']:g}<br>width {c['width']}"
-        for c in search["configurations"]
-    ]
-    body = []
-    for m in report["methods"]:
-        if not m["search"]:
-            continue
-        row = [_name(m)]
-        for number_of, entry in enumerate(m["search"]):
-            if entry["validation"] is None:
-                row.append(f'<span title="{esc(entry["reason"] or "")}">{esc(entry["status"])}</span>')
-            elif number_of == m.get("chosen"):
-                row.append(f"<b>{number(entry['validation'])} \u2713</b>")
-            else:
-                row.append(number(entry["validation"]))
-        final = m.get("validation")
-        body.append([*row, number(final["value"]) if final else ""])
+    tried = search["configurations"]
     lead = (
         f"Every method, and every modality alone, was tried with the same {len(tried)} configurations (seed "
         f"{search['seed']}, {search['epochs']} epochs, {search['steps_a_run']:,} steps of {search['batch_size']} rows, "
-        f"{esc(search['optimizer'])}). The best {metric_name(report['selection_metric'])} on validation rows is "
+        f"{search['optimizer']}). The best {metric_name(report['selection_metric'])} on validation rows is "
         "ticked and was trained with every seed; of equals the first is taken. The last column is its mean over seeds."
     )
-    table = facts.html_table(["Method", *tried, "All seeds"], body, numbers=set(range(1, len(tried) + 2)))
-    return f'<p class="lead">{lead}</p>{table}'
+    methods = [m for m in report["methods"] if m["search"]]
+    return fill(TEMPLATE, "search", lead=lead, configurations=tried, methods=methods)
 
 
 def _use(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
@@ -228,25 +212,24 @@ def _use(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
         "was given one) and saves it in the folder MODEL. The same stands in compare.json as arguments of plait.fit."
     )
     fits.sort(key=lambda m: not m["selected"])
-    body = [[_name(m), f'<code class="command">{esc(m["fit"]["command"])}</code>'] for m in fits]
-    return f'<p class="lead">{lead}</p>{facts.html_table(["Method", "Command"], body)}'
+    return fill(TEMPLATE, "commands", lead=lead, methods=fits)
 
 
 def _absent(report: dict[str, Any]) -> str:
-    body = [[_name(m), esc(m["status"]), esc(m["reason"] or "")] for m in report["methods"] if m["status"] != "ok"]
+    body = [[m, m["status"], m["reason"]] for m in report["methods"] if m["status"] != "ok"]
     for m in report["methods"]:
         if m["status"] == "ok":
-            body += [[_name(m), f"seed {f['seed']} failed", esc(f["reason"])] for f in m["failures"]]
+            body += [[m, f"seed {f['seed']} failed", f["reason"]] for f in m["failures"]]
             body += [
-                [_name(m), f"configuration {n + 1} not applicable", esc(e["reason"])]
+                [m, f"configuration {n + 1} not applicable", e["reason"]]
                 for n, e in enumerate(m["search"])
                 if e["status"] == "not applicable"
             ]
-    return facts.html_table(["Method", "What", "Why"], body) if body else ""
+    return fill(TEMPLATE, "methods", head=["Method", "What", "Why"], body=body) if body else ""
 
 
 def _how(report: dict[str, Any]) -> str:
-    said = [
+    notes = [
         "The table was split and encoded once; every run read the same stored features in the same batches for its "
         "seed, for the same number of steps, without early stopping; the epoch was chosen on validation rows.",
         "Configuration, baselines and the method at the top were chosen on validation rows only. Test rows were "
@@ -258,15 +241,5 @@ def _how(report: dict[str, Any]) -> str:
         *report["notes"],
     ]
     if report["bad_cells"]:
-        said.append(f"{report['bad_cells']:,} cells could not be read.")
-    return f'<ul class="notes">{"".join(f"<li>{esc(s)}</li>" for s in said)}</ul>'
-
-
-def _name(m: dict[str, Any]) -> str:
-    said = " \u00b7 ".join(esc(part) for part in (m["interaction"], m["equation"]) if part)
-    return f'{esc(m["name"])}<small class="tag">{said}</small>'
-
-
-def _keys(*entries: tuple[str, str]) -> str:
-    shown = "".join(f'<span class="swatch"><i class="{css}"></i>{esc(text)}</span>' for css, text in entries)
-    return f"<div>{shown}</div>"
+        notes.append(f"{report['bad_cells']:,} cells could not be read.")
+    return fill(PARTS, "notes", notes=notes)

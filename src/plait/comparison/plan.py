@@ -82,12 +82,13 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
             f"a comparison of fusion methods needs at least two modalities, found {len(modalities)} "
             f"({', '.join(modalities)}); name more columns with --text, --image, --numeric or --categorical"
         )
-    if task in TASKS and TASKS.get(task).output_kind == "text":
+    record = TASKS.get(task)
+    if record.family.writes:
         raise ValueError(f"fusion methods are compared on labels and numbers, not on text ({task}); see plait fit")
     given = fusion.split(",") if isinstance(fusion, str) else list(fusion)
     names = [name.strip() for name in given if name.strip()]
     if names == ["all"]:
-        names = [*FUSIONS.names(), *([PAIR_HEAD] if task == "matching" else [])]
+        names = [*FUSIONS.names(), *([PAIR_HEAD] if record.judges_pairs else [])]
     if not names:
         raise ValueError(f"no fusion is named; type --fusion all or some of {', '.join(FUSIONS.names())}")
     known = [*FUSIONS.names(), PAIR_HEAD]

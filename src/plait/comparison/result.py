@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import MEAN_ENSEMBLE, Configuration, Method, describe
-from plait.comparison.runner import Outcome
+from plait.data.progress import Progress
 from plait.metrics.chance import chance_level
 from plait.metrics.comparison import (
     Difference,
     MetricOfCounts,
-    Progress,
     Resampled,
     mean_average_precision_of_rows,
     mean_of_rows,
@@ -35,7 +35,7 @@ from plait.metrics.comparison import method_intervals as intervals_of
 from plait.metrics.comparison_verdict import comparison_verdict
 from plait.metrics.intervals import bootstrap_interval
 from plait.tasks import Task
-from plait.training import Plan, natural_target
+from plait.training import Plan
 
 RESAMPLES = 1000
 CELL_BUDGET = {"mAP": 2_000_000_000}  # outputs times draws: sorted once, a draw costs little
@@ -82,7 +82,7 @@ def measure(
     late = _best(task, [line for line in lines if line.kind in ("late", "ensemble")])
     joint = _best(task, [line for line in lines if line.kind == "fusion"])
     selected = _best(task, [line for line in lines if line.kind in ("fusion", "late")])
-    truth = natural_target(task, plan.target[test], plan.labels)
+    truth = task.natural(plan.target[test], plan.labels)
     resampled = resample_lines(task, truth, lines, plan.group_N[test], seed, progress) if lines else None
     methods, found = [], []
     if resampled is not None:
@@ -165,7 +165,7 @@ def _mean_ensemble(plan: Plan, test: np.ndarray, singles: list[Line]) -> Line | 
     outcome = Outcome(Method(MEAN_ENSEMBLE, "ensemble", "", "", tuple(n for n in names)), interaction="additive")
     validation, tests = {}, {}
     columns = [names.index(line.outcome.method.modalities[0]) for line in singles]
-    val_truth = natural_target(plan.task, plan.target[plan.val], plan.labels)
+    val_truth = plan.task.natural(plan.target[plan.val], plan.labels)
     for seed in seeds:
         made = {}
         for split, rows in (("val", plan.val), ("test", test)):

@@ -11,7 +11,7 @@ import contextlib
 import datetime
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,21 @@ from typing import Any
 import numpy as np
 
 from plait.api.describe import versions
-from plait.api.run import OpenedRun, PreparedRun, merge, open_run, prepare_run
+from plait.api.opening import OpenedRun, merge, open_run
+from plait.api.preparing import PreparedRun, prepare_run
 from plait.comparison.archive import Archive, guard_folder
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
 from plait.comparison.result import measure, search_facts
-from plait.comparison.runner import Outcome, Runner
+from plait.comparison.runner import Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
+from plait.data.progress import Progress
 from plait.fusion import FUSIONS
-from plait.settings import RunSettings, set_values, to_dict
+from plait.settings import DataOptions, RunSettings, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
 from plait.version import __version__
-
-Progress = Callable[[int, int, str], None]
 
 
 def compare(
@@ -115,17 +116,11 @@ def compare(
         raise ValueError("resume=True needs output=, the folder of the comparison that was stopped")
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}; expected at least 1 (5 is usual)")
-
-    def names(value: Sequence[str] | str) -> list[str]:
-        return [value] if isinstance(value, str) else list(value)
-
-    given: dict[str, Any] = {
-        "data.target": target, "data.text": names(text), "data.image": names(image), "data.audio": names(audio),
-        "data.image_set": names(image_set), "data.vector": names(vector), "data.numeric": names(numeric),
-        "data.categorical": names(categorical), "data.ignore": names(ignore), "data.split": split,
-        "data.group": group, "data.format": format, "data.encoding": encoding, "data.on_bad_row": on_bad_row,
-        "task.name": task, "train.epochs": epochs,
-    }  # fmt: skip
+    data = DataOptions(
+        target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group,
+        format=format, encoding=encoding, on_bad_row=on_bad_row,
+    )  # fmt: skip
+    given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)
     asked = set_values(merge(base, given), assignments)
     check_asked(asked)
@@ -182,10 +177,10 @@ def compare(
             "select_on": select_on,
             "selection_metric": opened.task.selects or opened.task.primary,
             **measured,
-            "search": search_facts(ready.plan, configurations, runner.steps_a_run),
+            "search": search_facts(ready.plan, configurations, runner.counter.steps_a_run),
             "num_seeds": seeds,
             "runs": {
-                "trained": runner.runs_done, "workers": processes, "seconds": round(time.monotonic() - started, 1),
+                "trained": runner.counter.done, "workers": processes, "seconds": round(time.monotonic() - started, 1),
             },
             "splits": count_splits(opened.split, ready.usable),
             "notes": opened.notes,

@@ -17,15 +17,14 @@ from typing import Any
 
 import yaml
 
+from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import Configuration, Method
-from plait.comparison.runner import Outcome
 from plait.data.schema import Modality
 from plait.fusion import FUSIONS
-from plait.settings import RunSettings, to_dict
+from plait.settings import COLUMN_LISTS, SINGLE_OPTIONS, RunSettings, to_dict
+from plait.tasks import TASKS
 
-COLUMN_LISTS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "ignore")
 PLAIN = re.compile(r"[A-Za-z]([\w./:-]*\w)?")
-OWN_OPTIONS = ("target", "split", "group", "id", "format", "encoding", "on_bad_row")
 
 
 @dataclass(frozen=True)
@@ -56,11 +55,12 @@ def how_to_fit(asked: Asked, method: Method, configuration: Configuration | None
 
     No fit trains the mean of single modalities, nor one modality alone for a task that joins two.
     """
-    if configuration is None or not method.fusion or (asked.task == "matching" and len(method.modalities) != 2):
+    wanted = TASKS.get(asked.task).modalities
+    if configuration is None or not method.fusion or wanted not in (None, len(method.modalities)):
         return None
     data = to_dict(asked.settings.data)
     others = [c for m in asked.modalities if m.name not in method.modalities for c in m.columns]
-    options: dict[str, Any] = {n: data[n] for n in OWN_OPTIONS}
+    options: dict[str, Any] = {n: data[n] for n in SINGLE_OPTIONS}
     options |= {n: [c for c in data[n] if c not in others] for n in COLUMN_LISTS}
     options["ignore"] = [*options["ignore"], *others]
     if options["on_bad_row"] == RunSettings().data.on_bad_row:
@@ -103,7 +103,8 @@ def add_fits(
 def _assignments(asked: Asked, method: Method, configuration: Configuration) -> list[str]:
     """The settings that have no option of their own, as "a.b=c": the user's, then those of the chosen configuration."""
     given, usual = to_dict(asked.settings), to_dict(RunSettings())
-    named = {f"data.{n}" for n in (*OWN_OPTIONS, *COLUMN_LISTS, "source")} | {"task.name", "task.head", "train.epochs"}
+    named = {f"data.{n}" for n in (*SINGLE_OPTIONS, *COLUMN_LISTS, "source")}
+    named |= {"task.name", "task.head", "train.epochs"}
     values: dict[str, Any] = {}
     for group in ("data", "encoders", "task", "train"):
         for name, value in given[group].items():

@@ -43,8 +43,9 @@ def run_ahead(runner: Runner, methods: list[Method], workers: int) -> None:
     A worker that dies leaves its methods to the others, and at the end to the parent: nothing is lost or doubled.
     """
     runner.count_missing(methods)
-    if workers < 2 or runner.runs_in_all == 0:
+    if workers < 2 or runner.counter.in_all == 0:
         return
+    counter = runner.counter
     context = multiprocessing.get_context("fork")
     tasks, told = context.Queue(), context.Queue()
     for number in range(len(methods)):
@@ -62,18 +63,18 @@ def run_ahead(runner: Runner, methods: list[Method], workers: int) -> None:
                 if is_over:
                     return
                 continue
-            runner.runs_done += runs
+            counter.done += runs
             steps[worker, what] = step
-            if runner.progress is not None:
-                total = runner.runs_in_all * runner.steps_a_run
-                runner.progress(min(sum(steps.values()), total), total, f"comparing on {workers} processes: {what}")
+            if counter.progress is not None:
+                total = counter.in_all * counter.steps_a_run
+                counter.progress(min(sum(steps.values()), total), total, f"comparing on {workers} processes: {what}")
 
 
 def _work(runner: Runner, methods: list[Method], tasks: Any, told: Any) -> None:
     """One worker: methods one after the other until none is left."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all; the parent alone explains how to go on
     torch.set_num_threads(1)
-    own = os.getpid()
+    own, counter = os.getpid(), runner.counter
     while True:
         try:
             number = tasks.get(timeout=SECONDS_BETWEEN_LOOKS)
@@ -84,9 +85,9 @@ def _work(runner: Runner, methods: list[Method], tasks: Any, told: Any) -> None:
         def tell(done: int, total: int, what: str, name: str = method.name) -> None:
             told.put((own, name, done, 0))
 
-        runner.progress, runner.runs_done = tell, 0
+        counter.progress, counter.done = tell, 0
         runner.run([method])
-        told.put((own, method.name, runner.runs_done * runner.steps_a_run, runner.runs_done))
+        told.put((own, method.name, counter.done * counter.steps_a_run, counter.done))
 
 
 @contextlib.contextmanager

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from plait.data.coco.folder import read_coco_folder
+from plait.data.coco.views import COCO_VIEWS, DEFAULT_TASK, VQA_TASKS
 from plait.data.coco.vqa_json import is_vqa_folder, read_vqa_folder
 from plait.data.pairs import make_pairs
 from plait.data.split import carve_validation
 from plait.data.table import Table, read_table
 from plait.settings import DataSettings
-
-COCO_TASKS = ("matching", "multilabel", "captioning", "retrieval")
 
 
 @dataclass(frozen=True)
@@ -74,44 +73,33 @@ def open_source(
         raise ValueError("--encoding is for text tables; COCO annotations are JSON in UTF-8")
     if not isinstance(source, str | Path):
         raise ValueError(f"--format coco needs a folder, got a {type(source).__name__}")
-    task = task or "matching"
-    if task not in COCO_TASKS:
-        raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_TASKS)}; got {task!r}")
-    kind = "multilabel" if task == "multilabel" else "captions"
-    table = read_coco_folder(Path(source), annotations=annotations, task=kind, seed=seed)
-    table, notes = hold_out(table, seed)
-    known = replace(data, source=_shown(source), format="coco", split="split", group="image_id")
-    if task == "multilabel":
-        return Opened(table, replace(known, image=("image",), target=data.target or "objects"), task, False, notes)
-    if task == "captioning":
-        captions = replace(known, image=("image",), target=data.target or "caption")
-        return Opened(table, captions, task, False, notes)
-    if task == "retrieval":
-        return Opened(table, replace(known, image=("image",), text=("caption",)), task, False, notes)
-    pairs = make_pairs(table, seed=seed)
-    pairs = replace(pairs, root=table.root, source=table.source)
-    settings = replace(known, image=("image",), text=("caption",), target=data.target or "match")
-    return Opened(pairs, settings, task, True, notes)
+    task = task or DEFAULT_TASK
+    if task not in COCO_VIEWS:
+        raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_VIEWS)}; got {task!r}")
+    view = COCO_VIEWS.get(task)
+    read = read_coco_folder(Path(source), annotations=annotations, task=view.rows, seed=seed)
+    table, notes = hold_out(read, seed)
+    if view.in_pairs:
+        table = replace(make_pairs(table, seed=seed), root=table.root, source=table.source)
+    known = replace(
+        data, source=_shown(source), format="coco", split="split", group="image_id", image=("image",),
+        text=view.text or data.text, target=data.target or view.target,
+    )  # fmt: skip
+    return Opened(table, known, task, view.in_pairs, notes)
 
 
 def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> Opened:
     """A folder of official VQA files: the answers of ten people are the target, the photo the group."""
     if not is_folder(source):
         raise ValueError("--format vqa needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
-    if task not in (None, "vqa", "vqa_open"):
+    if task not in (None, *VQA_TASKS):
         raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
     table, notes = hold_out(read_vqa_folder(source), seed)
     known = replace(
         data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
         image=("image",), text=("question",), target=data.target or "answers",
     )  # fmt: skip
-    return Opened(table, known, task or "vqa", False, notes)
-
-
-def kinds_of_questions(table: Table, data: DataSettings) -> tuple[str, ...]:
-    """Columns of VQA that tell what kind of question it is: no inputs, unless they are named as such."""
-    named = {*data.ignore, *data.text, *data.categorical, data.target}
-    return tuple(n for n in ("question_type", "answer_type") if n in table.column_names and n not in named)
+    return Opened(table, known, task or VQA_TASKS[0], False, notes)
 
 
 def hold_out(table: Table, seed: int) -> tuple[Table, tuple[str, ...]]:

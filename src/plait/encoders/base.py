@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from plait.registry import Registry
+from plait.weights.tensor_file import hash_tensors
 
 NAMING_KEYS = ("reference",)  # keys of a config that name the encoder and do not change its output
 
@@ -118,8 +118,5 @@ def _rest_frozen(module: nn.Module) -> bool:
 def _weights_sha256(description: dict[str, Any], state: dict[str, Tensor]) -> str:
     facts = {key: value for key, value in description.items() if key not in NAMING_KEYS}
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8"))
-    for key in sorted(state):
-        tensor = state[key].detach().to("cpu").contiguous()
-        digest.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    hash_tensors(digest, state)
     return digest.hexdigest()

@@ -6,20 +6,18 @@ A family of tasks (labels and numbers, embeddings, text) has its own evaluator; 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.evaluation.examples import SHOWN
 from plait.inputs.prepare import Prepared
 from plait.model import PlaitModel
 from plait.registry import Registry
 from plait.settings import EvaluationSettings
 from plait.tasks import LabelState, Task
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass

@@ -6,19 +6,24 @@ An item is right for a query if both are of one group: the group column, or the 
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, Progress, shown_modality
+from plait.data.progress import Progress
+from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_modality
 from plait.inference.embedding import embed_rows
 from plait.inputs.dataset import RowBatches
 from plait.metrics.intervals import metric_intervals
-from plait.metrics.ranking import KS, embedding_query_metrics, query_metrics
+from plait.metrics.ranking import KS, query_metrics
 from plait.metrics.retrieval import retrieval_intervals, retrieval_summary
+from plait.metrics.retrieval_directions import (
+    Direction,
+    directions_of,
+    distinct_items,
+    measure_direction,
+)
 from plait.metrics.retrieval_verdict import retrieval_verdict
-from plait.training import distinct_items
 
 HEADLINES = ("hit_rate@1", "hit_rate@10", "median_rank")
 RESAMPLES = 1000
@@ -33,49 +38,50 @@ def evaluate_embeddings(given: EvaluationInputs, *, progress: Progress | None = 
     index_NM = given.prepared.rows.index_NM[given.positions]
     group_N = np.arange(len(index_NM)) if given.group is None else np.asarray(given.group)
     unit_NMD = embed_rows(given.model, RowBatches(given.prepared.sources, index_NM), progress=progress, what="judging")
-    items = {m: distinct_items(index_NM[:, m], group_N) for m in range(len(names))}
-    notes = [*given.notes, *_collapse_notes(names, unit_NMD, items)]
-    directions: list[dict[str, Any]] = []
+    notes = [*given.notes, *_collapse_notes(names, unit_NMD, index_NM, group_N)]
+    measured: list[dict[str, Any]] = []
     searches: list[dict[str, Any]] = []
+    headlines: dict[str, Any] = {}
     hits: list[np.ndarray] = []
     queries_of: list[np.ndarray] = []
-    for a, b in permutations(range(len(names)), 2):
-        queries, gallery = items[a], items[b]
-        where = f"{names[a]} to {names[b]}"
-        answered = np.isin(group_N[queries], group_N[gallery])
-        if not answered.all():
-            notes.append(f"{where}: {int((~answered).sum())} of {len(queries)} queries have nothing to find; left out")
-            queries = queries[answered]
-        if len(queries) == 0 or len(np.unique(group_N[gallery])) < 2:
-            notes.append(f"{where}: not measured, for there are fewer than two groups of {names[b]} to tell apart")
+    for direction in directions_of(names, index_NM, group_N):
+        queries, where = direction.queries, f"{direction.query} to {direction.gallery}"
+        if direction.num_unanswered:
+            asked = len(queries) + direction.num_unanswered
+            notes.append(f"{where}: {direction.num_unanswered} of {asked} queries have nothing to find; left out")
+        if not direction.is_measurable:
+            notes.append(
+                f"{where}: not measured, for there are fewer than two groups of {direction.gallery} to tell apart"
+            )
             continue
-        found = embedding_query_metrics(unit_NMD[queries, a], unit_NMD[gallery, b], group_N[queries], group_N[gallery])
+        found = measure_direction(direction, unit_NMD, group_N)
         metrics = retrieval_intervals(found, groups=group_N[queries], resamples=RESAMPLES, seed=seed)
-        directions.append(
+        measured.append(
             {
-                "query": names[a], "gallery": names[b], "queries": len(queries), "items": len(gallery),
-                "metrics": metrics, "chance": chance_of(found["num_relevant"], len(gallery)),
+                "query": direction.query, "gallery": direction.gallery,
+                "queries": len(queries), "items": len(direction.items), "metrics": metrics,
+                "chance": chance_of(found["num_relevant"], len(direction.items)),
             }
         )  # fmt: skip
+        headlines |= {f"{direction.name}_{name}": metrics[name] for name in HEADLINES}
         hits.append(np.stack([found[f"hit_rate@{k}"] for k in KS], axis=1).mean(1))
         queries_of.append(group_N[queries])
-        searches += _searches(given, (a, b), queries, gallery, unit_NMD, group_N, found["first_rank"], seed)
+        searches += _searches(given, direction, unit_NMD, group_N, found["first_rank"], seed)
     primary = _mean_hit_rate(hits, queries_of, seed)
-    headlines = {f"{d['query']}_to_{d['gallery']}_{name}": d["metrics"][name] for d in directions for name in HEADLINES}
-    chances = [np.mean([d["chance"][f"hit_rate@{k}"] for k in KS]) for d in directions]
+    chances = [np.mean([d["chance"][f"hit_rate@{k}"] for k in KS]) for d in measured]
     evaluation: dict[str, Any] = {
         "rows": len(index_NM),
         "split": given.split,
         "metrics": {given.task.primary: primary, **headlines},
         "notes": notes,
         "chance": float(np.mean(chances)) if chances else None,
-        "directions": directions,
+        "directions": measured,
         "searches": searches,
         "alone": {},
         "without": {},
         "examples": [],
     }
-    return Evaluated(unit_NMD, evaluation, retrieval_verdict(directions))
+    return Evaluated(unit_NMD, evaluation, retrieval_verdict(measured))
 
 
 def chance_of(num_relevant_Q: np.ndarray, num_items: int) -> dict[str, float]:
@@ -110,23 +116,23 @@ def _mean_hit_rate(hits: list[np.ndarray], groups: list[np.ndarray], seed: int) 
     return metric_intervals(measure, len(known), resamples=RESAMPLES, seed=seed)["rate"]
 
 
-def _collapse_notes(names: list[str], unit_NMD: np.ndarray, items: dict[int, np.ndarray]) -> list[str]:
+def _collapse_notes(names: list[str], unit_NMD: np.ndarray, index_NM: np.ndarray, group_N: np.ndarray) -> list[str]:
     """Sides whose vectors all point one way: such a model ranks by noise."""
     notes = []
     for m, name in enumerate(names):
-        mean_D = unit_NMD[items[m], m].astype(np.float64).mean(0) if len(items[m]) > 1 else np.zeros(1)
+        items = distinct_items(index_NM[:, m], group_N)
+        mean_D = unit_NMD[items, m].astype(np.float64).mean(0) if len(items) > 1 else np.zeros(1)
         if float(mean_D @ mean_D) > COLLAPSED:
             notes.append(f"COLLAPSED: all vectors of {name} are nearly the same (mean cosine {mean_D @ mean_D:.4f})")
     return notes
 
 
 def _searches(
-    given: EvaluationInputs, direction: tuple[int, int], queries: np.ndarray, gallery: np.ndarray, unit_NMD: np.ndarray,
-    group_N: np.ndarray, first_rank_Q: np.ndarray, seed: int,
+    given: EvaluationInputs, direction: Direction, unit_NMD: np.ndarray, group_N: np.ndarray, first_rank_Q: np.ndarray,
+    seed: int,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Searches with their first hits: some whose first hit is right and some whose is wrong, drawn at random."""
-    a, b = direction
-    names = given.model.config.modality_names
+    (a, b), queries, gallery = direction.sides, direction.queries, direction.items
     generator = np.random.default_rng(seed)
     drawn = generator.permutation(len(queries))
     right = first_rank_Q[drawn] <= 1
@@ -140,15 +146,15 @@ def _searches(
         made.append(
             {
                 "row": table.row_number(int(given.positions[position])),
-                "query": names[a],
-                "gallery": names[b],
-                "inputs": shown_modality(given, names[a], int(given.positions[position])),
+                "query": direction.query,
+                "gallery": direction.gallery,
+                "inputs": shown_modality(given, direction.query, int(given.positions[position])),
                 "rank": float(first_rank_Q[q]),
                 "correct": bool(first_rank_Q[q] <= 1),
                 "hits": [
                     {
                         "row": table.row_number(int(given.positions[gallery[i]])),
-                        "inputs": shown_modality(given, names[b], int(given.positions[gallery[i]])),
+                        "inputs": shown_modality(given, direction.gallery, int(given.positions[gallery[i]])),
                         "score": float(score_M[i]),
                         "right": bool(group_N[gallery[i]] == group_N[position]),
                     }

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, Progress, shown_inputs
+from plait.data.progress import Progress
+from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
+from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.evaluation.examples import shown_text
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
-from plait.metrics.breakdown import confusion, slices
+from plait.metrics.breakdown import slices
 from plait.metrics.chance import chance_level
 from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.per_class import ClassRow, per_class
@@ -23,7 +25,6 @@ from plait.metrics.verdict import fusion_verdict
 from plait.model import PlaitModel
 
 NUM_EXAMPLES = 8
-MAX_POINTS = 500
 
 
 def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
@@ -65,20 +66,21 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         )  # fmt: skip
 
     alone_metrics = {name: interval(outputs) for name, outputs in alone.items()}
+    views = ANSWER_VIEWS.get(given.task.output_kind)
     evaluation: dict[str, Any] = {
         "rows": len(fused),
         "split": given.split,
         "metrics": metrics,
         "notes": [*given.notes, *given.task.metrics(given.target, fused).get("notes", []), *also.get("notes", [])],
         "chance": chance_level(given.task.primary, given.target),
-        "confusion": _confusion(given, fused),
-        "per_class": _per_class(given, fused, seed),
-        "scatter": _scatter(given, fused),
+        "confusion": views.confusion(given, fused),
+        "per_class": _per_class(given, fused, views.hits(given, fused), seed),
+        "scatter": views.scatter(given, fused),
         "slices": _slices(given, fused, list(also)),
         "alone": alone_metrics,
         "without": without,
         "missing": evaluate_missing(given, fused, alone, progress=progress, seed=seed),
-        "examples": _examples(given, fused),
+        "examples": _examples(given, fused, views.ranked(given, fused)),
     }
     verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed)
     return Evaluated(fused, evaluation, verdict)
@@ -128,39 +130,10 @@ def _verdict(
         {m: float(v) for m, v in points.items() if v is not None},
         difference,
         given.model.fusion.interaction,
-        given.task.name,
+        given.task.judges_pairs,
         given.model.head.is_linear,
         chance=chance_level(given.task.primary, given.target),
     )
-
-
-def _confusion(given: EvaluationInputs, outputs: np.ndarray) -> dict[str, Any] | None:
-    if given.task.output_kind != "classes":
-        return None
-    known = given.target >= 0
-    matrix = confusion(given.target[known], outputs[known].argmax(1), len(given.labels.classes))
-    return {"labels": list(given.labels.classes), "matrix": matrix.tolist()}
-
-
-def _per_class(given: EvaluationInputs, outputs: np.ndarray, seed: int) -> list[ClassRow] | None:
-    if given.task.output_kind == "number":
-        return None
-    if given.task.output_kind == "labels":
-        known, truth, guess = np.ones(len(outputs), dtype=bool), given.target >= 0.5, outputs >= 0.5
-    else:
-        known, classes = given.target >= 0, np.arange(outputs.shape[1])
-        truth, guess = given.target[:, None] == classes, outputs.argmax(1)[:, None] == classes
-    return per_class(
-        truth[known], guess[known], given.labels.classes, groups=None if given.group is None else given.group[known],
-        resamples=min(300, num_resamples(outputs)), seed=seed,
-    )  # fmt: skip
-
-
-def _scatter(given: EvaluationInputs, outputs: np.ndarray) -> dict[str, list[float]] | None:
-    if given.task.name != "regression":
-        return None
-    chosen = np.random.default_rng(0).permutation(len(outputs))[:MAX_POINTS]
-    return {"truth": given.target[chosen].tolist(), "prediction": outputs[chosen, 0].tolist()}
 
 
 def _slices(given: EvaluationInputs, outputs: np.ndarray, also_measured: list[str]) -> list[dict[str, Any]]:
@@ -188,23 +161,21 @@ def _patterns(given: EvaluationInputs) -> list[str]:
     return [" + ".join(n for n, there in zip(names, row, strict=True) if there) or "nothing" for row in present_NM]
 
 
-def _examples(given: EvaluationInputs, outputs: np.ndarray) -> list[dict[str, Any]]:
+def _per_class(given: EvaluationInputs, outputs: np.ndarray, hits: Hits | None, seed: int) -> list[ClassRow] | None:
+    if hits is None:
+        return None
+    known = hits.known
+    return per_class(
+        hits.truth[known], hits.guess[known], given.labels.classes,
+        groups=None if given.group is None else given.group[known], resamples=min(300, num_resamples(outputs)),
+        seed=seed,
+    )  # fmt: skip
+
+
+def _examples(given: EvaluationInputs, outputs: np.ndarray, ranked: Ranked) -> list[dict[str, Any]]:
     """Up to eight rows: where the model was most surely wrong, and some where it was right."""
     predictions = given.task.decode(outputs, given.labels)
-    if given.task.name == "regression":
-        error = np.abs(outputs[:, 0] - given.target)
-        wrong = np.argsort(-error, kind="stable")
-        right = wrong[::-1]
-        correct = error <= np.median(error) if len(error) else error < 0
-        sureness = None
-    else:
-        sureness = outputs.max(1)
-        if given.task.name == "multilabel":
-            correct = ((outputs >= 0.5) == (given.target >= 0.5)).all(1)
-        else:
-            correct = outputs.argmax(1) == given.target
-        order = np.argsort(-sureness, kind="stable")
-        wrong, right = order[~correct[order]], order[correct[order]]
+    wrong, right, sureness = ranked.wrong, ranked.right, ranked.sureness
     half = NUM_EXAMPLES // 2
     chosen = list(wrong[:half]) + [i for i in right[: NUM_EXAMPLES - min(half, len(wrong))] if i not in wrong[:half]]
     table = given.prepared.rows.table
@@ -215,11 +186,11 @@ def _examples(given: EvaluationInputs, outputs: np.ndarray) -> list[dict[str, An
             "truth": shown_text(given.values[i]),
             "prediction": shown_text(predictions[i]),
             "probability": None if sureness is None else float(sureness[i]),
-            "correct": bool(correct[i]),
+            "correct": bool(ranked.correct[i]),
         }
         for i in chosen
     ]
 
 
-for kind in ("classes", "labels", "number"):
+for kind in ANSWER_VIEWS:
     EVALUATORS.add(kind, evaluate_labels)

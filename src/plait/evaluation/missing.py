@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EvaluationInputs, Progress
+from plait.data.progress import Progress
+from plait.evaluation.base import EvaluationInputs
 from plait.inference.forward import predict_present
 from plait.inputs.dataset import RowBatches
 from plait.metrics.chance import chance_level

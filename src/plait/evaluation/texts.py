@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, Progress, shown_inputs
+from plait.data.progress import Progress
+from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.inference.generation import Answer, write_rows
 from plait.inputs.dataset import RowBatches
 from plait.language import DecodeOptions
@@ -127,7 +128,7 @@ def _verdict(
             difference = (best, delta, low, high)
     return fusion_verdict(
         READABLE.get(name, name), True, (entry["value"], entry["low"], entry["high"]), points, difference, "nonlinear",
-        given.task.name, False,
+        given.task.judges_pairs, False,
     )  # fmt: skip
 
 

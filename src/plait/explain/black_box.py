@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from plait.explain.measure import Measure, Metric, measure_for
-from plait.explain.modality import Progress, explain_subject
+from plait.data.progress import Progress
+from plait.explain.measure import Measure, Metric, measure_named, with_metric
+from plait.explain.modality import explain_subject
 from plait.explain.subject import Subject, check_modalities
 
 Predict = Callable[[dict[str, Any]], Any]
@@ -98,8 +99,8 @@ def explain_modalities(
     if outputs not in OUTPUTS:
         raise ValueError(f"outputs is {outputs!r}; expected one of {', '.join(OUTPUTS)}")
     lengths = {name: len(inputs[name]) for name in names}
-    measure = measure_for(task, metric)
-    truth = _target(target, measure, classes)
+    measure = with_metric(measure_named(task), metric)
+    truth = measure.read_target(np.asarray(target), classes)
     if set(lengths.values()) != {len(truth)} or len(truth) == 0:
         counted = ", ".join(f"{n}: {c}" for n, c in lengths.items())
         raise ValueError(f"the modalities have {counted} rows and the target {len(truth)}; expected the same, above 0")
@@ -114,7 +115,7 @@ def explain_modalities(
     labelled = _names(classes, first.shape[1], measure, truth)
     subject = Subject(
         names, reader, reader.present_NM(len(truth)), truth, measure, labelled,
-        None if groups is None else np.asarray([str(g) for g in groups]), _scale(measure, outputs),
+        None if groups is None else np.asarray([str(g) for g in groups]), reader.scale,
     )  # fmt: skip
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=examples, permutations=permutations,
@@ -133,7 +134,8 @@ class _Reader:
         measure: Measure, outputs: str, batch_size: int,
     ) -> None:  # fmt: skip
         self.predict, self.names, self.fill, self.measure = predict, names, fill, measure
-        self.are_logits = outputs == "logits" or measure.task == "regression"
+        self.are_logits = outputs == "logits" or measure.is_number
+        self.scale = "logits" if outputs == "logits" and not measure.is_number else measure.scale
         self.batch_size = max(1, batch_size)
         self.columns = [inputs[n] for n in names]
         self.as_array = [absence == "marginal" and isinstance(c, np.ndarray) for c in self.columns]
@@ -157,7 +159,7 @@ class _Reader:
             values = [column[int(i)] if i >= 0 else None for i in rows]
             given[name] = [absent if v is None else v for v in values]
         answers = np.asarray(self.predict(given), dtype=np.float64)
-        if answers.ndim == 1 and self.measure.task == "regression":
+        if answers.ndim == 1 and self.measure.is_number:
             answers = answers[:, None]
         if answers.ndim != 2 or len(answers) != len(rows_BM):
             raise ValueError(
@@ -173,7 +175,7 @@ class _Reader:
                     "outputs='logits'"
                 )
             sums = answers.sum(axis=1)
-            if self.measure.task == "classification" and np.abs(sums - 1).max() > 1e-3:
+            if self.measure.exclusive and np.abs(sums - 1).max() > 1e-3:
                 raise ValueError(
                     f"the probabilities of a row add up to {sums[np.abs(sums - 1).argmax()]:.4g}; expected 1 (for "
                     "labels that do not exclude each other say task='multilabel')"
@@ -194,47 +196,11 @@ def _positional(name: str, column: Any) -> Any:
     return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
 
 
-def _scale(measure: Measure, outputs: str) -> str:
-    if measure.task == "regression":
-        return "predicted numbers"
-    if outputs == "logits" or measure.task == "multilabel":
-        return "logits"
-    return "log probabilities (whose projection gives the same answers as that of logits)"
-
-
-def _target(target: Any, measure: Measure, classes: Sequence[str] | None) -> np.ndarray:
-    given = np.asarray(target)
-    if measure.task == "multilabel":
-        if given.ndim != 2 or not np.isin(given, (0, 1)).all():
-            raise ValueError(f"target has shape {given.shape}; expected 0/1 labels [rows, labels]")
-        return given.astype(np.float64)
-    if given.ndim != 1:
-        raise ValueError(f"target has shape {given.shape}; expected one value a row")
-    if measure.task == "regression":
-        numbers = given.astype(np.float64)
-        if not np.isfinite(numbers).all():
-            raise ValueError(f"target holds {int((~np.isfinite(numbers)).sum())} NaN or infinite values")
-        return numbers
-    place = {str(name): c for c, name in enumerate(classes or ())}
-    if given.dtype.kind in "iub" or (given.dtype.kind == "f" and np.array_equal(given, np.round(given))):
-        whole = given if given.dtype.kind == "b" else given.astype(np.int64)
-        spelled = next((s for s in (given, whole) if {str(v) for v in s} <= set(place)), None)
-        if spelled is None:
-            return given.astype(np.int64)
-        given = spelled
-    if classes is None:
-        raise ValueError("target holds names; pass classes=[...] in the order of the columns that predict returns")
-    unknown = sorted({str(v) for v in given} - set(place))
-    if unknown:
-        raise ValueError(f"target holds {unknown[0]!r}, which is not among classes: {', '.join(place)}")
-    return np.array([place[str(v)] for v in given], dtype=np.int64)
-
-
 def _names(classes: Sequence[str] | None, width: int, measure: Measure, truth: np.ndarray) -> tuple[str, ...]:
-    if measure.task == "regression":
+    if measure.is_number:
         return ()
     if classes is not None and len(classes) != width:
         raise ValueError(f"{len(classes)} classes are named but predict returns {width} columns")
-    if measure.task == "classification" and (truth.min() < 0 or truth.max() >= width):
+    if measure.exclusive and (truth.min() < 0 or truth.max() >= width):
         raise ValueError(f"target holds class {int(truth.max())}, but predict returns {width} columns, from class 0")
     return tuple(str(c) for c in classes) if classes is not None else tuple(f"class {c}" for c in range(width))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.inference.forward import evaluation_mode, to_device
 from plait.inputs.dataset import Source, TensorSource
 from plait.model import PlaitModel
 
@@ -32,32 +33,25 @@ def encode_once(
         source, and is encoded each time it is used.
     """
     made, numbers = dict(sources), index_NM.copy()
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    try:
-        for m, (name, source) in enumerate(sources.items()):
-            unique = np.unique(index_NM[index_NM[:, m] >= 0, m])
-            if model.encoder_of(m) is None or len(unique) == 0:
-                continue
-            tensors = _encode(model, m, source, unique, batch_size, device)
-            if tensors is not None:
-                made[name] = TensorSource(tensors)
-                numbers[:, m] = np.where(index_NM[:, m] >= 0, np.searchsorted(unique, index_NM[:, m]), -1)
-    finally:
-        model.train(was_training)
+    for m, (name, source) in enumerate(sources.items()):
+        unique = np.unique(index_NM[index_NM[:, m] >= 0, m])
+        if model.encoder_of(m) is None or len(unique) == 0:
+            continue
+        tensors = _encode(model, m, source, unique, batch_size)
+        if tensors is not None:
+            made[name] = TensorSource(tensors)
+            numbers[:, m] = np.where(index_NM[:, m] >= 0, np.searchsorted(unique, index_NM[:, m]), -1)
     return made, numbers
 
 
-def _encode(
-    model: PlaitModel, m: int, source: Source, items: np.ndarray, batch_size: int, device: torch.device
-) -> dict[str, Tensor] | None:
+def _encode(model: PlaitModel, m: int, source: Source, items: np.ndarray, batch_size: int) -> dict[str, Tensor] | None:
+    device = next(model.parameters()).device
     with_tokens = model.fusion.info.needs_tokens
     parts: list[dict[str, Tensor]] = []
-    with torch.inference_mode():
+    with evaluation_mode(model):
         for start in range(0, len(items), batch_size):
             batch = source.take(items[start : start + batch_size])
-            encoded = model.encode_modality(m, {k: t.to(device) for k, t in batch.items()})
+            encoded = model.encode_modality(m, to_device(batch, device))
             part = {"vector_BD": encoded.vector_BD.cpu()}
             if with_tokens and encoded.tokens_BTD is not None:
                 tokens = encoded.tokens_BTD.cpu()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs, shown_inputs, shown_text
 from plait.explain.encoded import encode_once
-from plait.explain.measure import Metric, measure_for
-from plait.explain.modality import Progress, explain_subject
+from plait.explain.measure import MEASURES, Measure, Metric, metric_named, with_metric
+from plait.explain.modality import explain_subject
 from plait.explain.subject import Subject
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitConfig
+from plait.tasks import Task
 
 ABSENCES = ("missing", "marginal")
 
@@ -59,19 +62,27 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     names = tuple(given.model.config.modality_names)
     index_NM = given.prepared.rows.index_NM[given.positions]
     sources, items_NM = encode_once(given.model, given.prepared.sources, index_NM)
-    is_number = given.task.name == "regression"
-    are_classes = given.task.output_kind == "classes"
+    measure = with_metric(measure_of(given.task), metric)
 
     def scores_of(rows_BM: np.ndarray) -> np.ndarray:
         items_BM = np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1)
         logits = predict_logits(given.model, RowBatches(sources, items_BM))
-        return given.task.activate(logits, given.labels) if is_number else logits.astype(np.float64)
+        return given.task.activate(logits, given.labels) if measure.is_number else logits.astype(np.float64)
 
     return Subject(
-        names, scores_of, index_NM >= 0, given.target, measure_for(given.task.name, metric),
-        tuple(given.labels.classes), given.group, "predicted numbers" if is_number else "logits",
-        given.model.fusion.additive_scale if are_classes else "logits",
+        names, scores_of, index_NM >= 0, given.target, measure, tuple(given.labels.classes), given.group,
+        measure.scale if measure.is_number else "logits",
+        given.model.fusion.additive_scale if measure.exclusive else "logits",
     )  # fmt: skip
+
+
+def measure_of(task: Task) -> Measure:
+    """The measure of a task: that of its family, or its own metrics where its primary one is not the family's."""
+    of_family = MEASURES.get(task.output_kind)
+    if task.primary == of_family.metric or not task.higher_is_better:
+        return of_family
+    metric_of = metric_named(task.metrics, task.primary)
+    return replace(of_family, metric=task.primary, metrics=task.metrics, metric_of=metric_of, metric_per_row=None)
 
 
 def _full(subject: Subject) -> np.ndarray:

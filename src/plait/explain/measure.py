@@ -1,4 +1,4 @@
-"""What is measured when modalities are taken away: per kind of task a metric, a loss and the scale of the scores.
+"""What is measured when modalities are taken away: per kind of output a metric, a loss and the scale of the scores.
 
 Scores are what EMAP averages: logits of classes or labels, or the predicted numbers themselves. Outputs are what
 people read: probabilities, or numbers.
@@ -6,15 +6,16 @@ people read: probabilities, or numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from plait.explain.target import read_classes, read_labels, read_numbers
 from plait.metrics.chance import chance_level
 from plait.metrics.label import classification_metrics, multilabel_metrics, regression_metrics
-from plait.registry import unknown_name
+from plait.registry import Registry, unknown_name
 
 EPS = float(np.finfo(np.float64).eps)
 POINTS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "mAP", "exact_match",
@@ -24,27 +25,35 @@ LOWER_IS_BETTER = ("log_loss", "hamming", "mae", "rmse")
 
 @dataclass(frozen=True)
 class Measure:
-    """How the answers of one kind of task are judged.
+    """How answers of one kind are judged.
 
     Attributes:
-        task: "classification", "multilabel" or "regression" (matching is classification).
         metric: Name of the primary metric; higher is better.
         loss: Name of the loss.
         activate: Scores ``[N, C]`` to outputs ``[N, C]``.
         scores: Outputs to scores, where only outputs are known.
+        metrics: Target and outputs to all metrics by name.
         metric_of: Target and outputs to the metric, or None where it is undefined.
         metric_per_row: Target and outputs to one number per row whose mean is the metric; None if there is none.
         loss_per_row: Target and scores to the loss of each row ``[N]``.
+        read_target: A target as the user gives it, and names of the classes or None, to encoded targets.
+        scale: What scores made of outputs are, in words.
+        exclusive: Whether the outputs of a row are probabilities that add up to one.
+        is_number: Whether the output of a row is one number, so that outputs and scores are the same.
     """
 
-    task: str
     metric: str
     loss: str
     activate: Callable[[np.ndarray], np.ndarray]
     scores: Callable[[np.ndarray], np.ndarray]
+    metrics: Callable[[np.ndarray, np.ndarray], Mapping[str, Any]]
     metric_of: Callable[[np.ndarray, np.ndarray], float | None]
     metric_per_row: Callable[[np.ndarray, np.ndarray], np.ndarray] | None
     loss_per_row: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    read_target: Callable[[np.ndarray, Sequence[str] | None], np.ndarray]
+    scale: str
+    exclusive: bool = False
+    is_number: bool = False
 
     @property
     def in_points(self) -> bool:
@@ -62,7 +71,7 @@ class Measure:
 
     def centred(self, scores: np.ndarray) -> np.ndarray:
         """Scores without what no output depends on: the mean over classes of each row."""
-        return scores - scores.mean(axis=1, keepdims=True) if self.task == "classification" else scores
+        return scores - scores.mean(axis=1, keepdims=True) if self.exclusive else scores
 
 
 def softmax(scores_NC: np.ndarray) -> np.ndarray:
@@ -101,63 +110,93 @@ def _hits(target: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     return (outputs.argmax(axis=1) == target).astype(np.float64)
 
 
-def _named(measure: Callable[..., Mapping[str, Any]], name: str) -> Callable[[np.ndarray, np.ndarray], float | None]:
+def _flat_regression(target: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
+    return regression_metrics(target, outputs[:, 0])
+
+
+def metric_named(
+    measure: Callable[..., Mapping[str, Any]], name: str
+) -> Callable[[np.ndarray, np.ndarray], float | None]:
+    """One of several metrics as a function of target and outputs."""
+
     def metric_of(target: np.ndarray, outputs: np.ndarray) -> float | None:
-        flat = outputs[:, 0] if measure is regression_metrics else outputs
-        value = measure(target, flat)[name]
+        value = measure(target, outputs)[name]
         return None if value is None else float(value)
 
     return metric_of
 
 
-METRICS = {
-    "classification": classification_metrics,
-    "multilabel": multilabel_metrics,
-    "regression": regression_metrics,
-}
-MEASURES = {
-    "classification": Measure(
-        "classification", "accuracy", "log_loss", softmax, _log, _named(classification_metrics, "accuracy"), _hits,
-        _log_loss,
+MEASURES: Registry[Measure] = Registry("output kind that can be explained")
+MEASURES.add(
+    "classes",
+    Measure(
+        "accuracy", "log_loss", softmax, _log, classification_metrics, metric_named(classification_metrics, "accuracy"),
+        _hits, _log_loss, read_classes, "log probabilities (whose projection gives the same answers as that of logits)",
+        exclusive=True,
     ),
-    "multilabel": Measure(
-        "multilabel", "mAP", "binary_cross_entropy", _sigmoid, _log_odds, _named(multilabel_metrics, "mAP"), None,
-        _label_loss,
+)  # fmt: skip
+MEASURES.add(
+    "labels",
+    Measure(
+        "mAP", "binary_cross_entropy", _sigmoid, _log_odds, multilabel_metrics,
+        metric_named(multilabel_metrics, "mAP"), None, _label_loss, read_labels, "logits",
     ),
-    "regression": Measure(
-        "regression", "r2", "mean_squared_error", lambda s: s, lambda s: s, _named(regression_metrics, "r2"), None,
-        lambda target, scores: (scores[:, 0] - target) ** 2,
+)  # fmt: skip
+MEASURES.add(
+    "number",
+    Measure(
+        "r2", "mean_squared_error", lambda s: s, lambda s: s, _flat_regression,
+        metric_named(_flat_regression, "r2"), None,
+        lambda target, scores: (scores[:, 0] - target) ** 2, read_numbers, "predicted numbers", is_number=True,
     ),
-}  # fmt: skip
-ALIASES = {"matching": "classification", "vqa": "classification"}
+)  # fmt: skip
 Metric = str | Callable[[np.ndarray, np.ndarray], float] | None
 
 
-def measure_for(task: str, metric: Metric = None) -> Measure:
-    """The measure of a task, with another primary metric if one is named.
+# What the answers of a model that is not ours are, in the words of tasks; tasks themselves need torch, this does not.
+KIND_OF_ANSWERS = {
+    "classification": "classes", "multilabel": "labels", "regression": "number", "matching": "classes",
+    "vqa": "classes",
+}  # fmt: skip
 
-    Args:
-        task: "classification", "matching", "multilabel" or "regression".
-        metric: None for the task's own; the name of another one of ``plait.metrics``; or a function of target and
-            outputs to a number, higher is better.
+
+def measure_named(task: str) -> Measure:
+    """The measure of answers of a task.
 
     Raises:
-        ValueError: No such task or metric, or a metric where lower is better.
+        ValueError: No such task.
     """
-    task = ALIASES.get(task, task)
-    if task not in MEASURES:
-        raise ValueError(unknown_name("task", task, [*MEASURES, *ALIASES]))
-    own = MEASURES[task]
+    if task not in KIND_OF_ANSWERS:
+        raise ValueError(unknown_name("task", task, list(KIND_OF_ANSWERS)))
+    return MEASURES.get(KIND_OF_ANSWERS[task])
+
+
+def with_metric(own: Measure, metric: Metric = None) -> Measure:
+    """A measure with another primary metric, if one is given.
+
+    Args:
+        own: The measure.
+        metric: None for its own; the name of another one of its metrics; or a function of target and outputs to a
+            number, higher is better.
+
+    Raises:
+        ValueError: No such metric, or one where lower is better.
+    """
     if metric is None or metric == own.metric:
         return own
     if callable(metric):
         name = str(getattr(metric, "__name__", "metric"))
         return replace(own, metric=name, metric_of=lambda t, o: float(metric(t, o)), metric_per_row=None)
-    sample = np.eye(2) if task == "multilabel" else np.array([0, 1])
-    guess = np.array([0.0, 1.0]) if task == "regression" else np.eye(2)
-    names = [n for n, v in METRICS[task](sample, guess).items() if n != "notes" and n not in LOWER_IS_BETTER]
+    names = [n for n, v in own.metrics(*_sample(own)).items() if n != "notes" and n not in LOWER_IS_BETTER]
     if metric in LOWER_IS_BETTER:
         raise ValueError(f"of {metric!r} lower is better; the loss is measured anyway, choose {', '.join(names)}")
     if metric not in names:
         raise ValueError(unknown_name("metric", metric, names))
-    return replace(own, metric=metric, metric_of=_named(METRICS[task], metric), metric_per_row=None)
+    return replace(own, metric=metric, metric_of=metric_named(own.metrics, metric), metric_per_row=None)
+
+
+def _sample(measure: Measure) -> tuple[np.ndarray, np.ndarray]:
+    """Two targets and outputs of them, from which the names of the metrics are read."""
+    if measure.is_number:
+        return np.array([0, 1]), np.array([[0.0], [1.0]])
+    return (np.array([0, 1]) if measure.exclusive else np.eye(2)), np.eye(2)

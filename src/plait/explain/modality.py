@@ -7,11 +7,12 @@ EMAP; perceptual score; and the same for single rows. Nothing is sampled except 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.explain.absence import MEANINGS, check_absence, draw_donors, subset_scores
 from plait.explain.game import measured_game
 from plait.explain.projection import emap, perceptual
@@ -19,7 +20,6 @@ from plait.explain.rows import row_values, telling_rows, told_row
 from plait.explain.subject import Subject
 from plait.metrics.modality_verdict import modality_verdict
 
-Progress = Callable[[int, int, str], None]
 EQUAL = 1e-9  # outputs this close are the same answer: a mean of equal numbers need not be equal to the last bit
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.explain.scale import SCALES
 from plait.explain.subject import Subject
 from plait.metrics.emap import emap_scores
 from plait.metrics.intervals import metric_intervals
 from plait.metrics.perceptual import perceptual_score, shuffled_rows
 
-Progress = Callable[[int, int, str], None]
 MAX_EMAP_ROWS = 500
 MIN_BLOCK = 16
 EQUAL = 1e-9

@@ -21,19 +21,12 @@ from plait.registry import Registry
 
 @dataclass(frozen=True)
 class FusionInfo:
-    """What a fusion says about itself, for reports and documentation.
-
-    ``parameters`` is the number of parameters as a Python expression over ``d`` and ``t`` (lists of vector and token
-    widths), ``D = sum(d)``, ``M = len(d)``, ``h`` (the width), ``C`` and ``kind`` (outputs and what they are, late
-    fusions only) and the fusion's own options by name; ``sum``, ``prod``, ``len``, ``range`` and ``min`` may be used.
-    A test holds it to the truth.
-    """
+    """What a fusion says about itself, for reports and documentation."""
 
     name: str
     paper: str
     equation: str
     needs_tokens: bool
-    parameters: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +79,11 @@ class FusionOutput:
     modality_logits_BMC: Tensor | None = None  # noqa: N815
 
 
+def bare_norm(dim: int, normalise: bool) -> nn.Module:
+    """A layer norm without learned scale over vectors [.., dim], or nothing where none is asked for."""
+    return nn.LayerNorm(dim, elementwise_affine=False) if normalise else nn.Identity()
+
+
 class Projection(nn.Module):
     """One modality's vector to the shared width: (layer norm,) dropout, linear.
 
@@ -99,7 +97,7 @@ class Projection(nn.Module):
 
     def __init__(self, vector_dim: int, width: int, *, normalise: bool, dropout: float) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(vector_dim, elementwise_affine=False) if normalise else nn.Identity()
+        self.norm = bare_norm(vector_dim, normalise)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(vector_dim, width)
 
@@ -151,10 +149,11 @@ class Fusion(nn.Module):
         self.normalise = normalise
         self.dropout = dropout
 
-    def projections(self) -> nn.ModuleList:
-        """One fresh :class:`Projection` per modality."""
+    def projections(self, width: int | None = None) -> nn.ModuleList:
+        """One fresh :class:`Projection` per modality, to the fusion's width or another."""
+        to = self.width if width is None else width
         return nn.ModuleList(
-            Projection(d.vector_dim, self.width, normalise=self.normalise, dropout=self.dropout) for d in self.dims
+            Projection(d.vector_dim, to, normalise=self.normalise, dropout=self.dropout) for d in self.dims
         )
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
@@ -202,6 +201,11 @@ def masked_mean(terms_BMD: Tensor, present_BM: Tensor) -> Tensor:
     weights_BM = present_BM.to(terms_BMD.dtype)
     total_B1 = weights_BM.sum(1, keepdim=True).clamp(min=1.0)
     return (terms_BMD * weights_BM[..., None]).sum(1) / total_B1
+
+
+def masked_softmax(scores_M: Tensor, present_BM: Tensor) -> Tensor:
+    """Softmax of learned scores over the modalities that are present [B, M], sum 1; zeros where none is."""
+    return torch.softmax(scores_M.expand_as(present_BM).masked_fill(~present_BM, -1e9), dim=1) * present_BM
 
 
 def check_count(least: int = 1, **options: int) -> None:

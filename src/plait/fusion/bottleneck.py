@@ -37,8 +37,6 @@ class BottleneckFusion(Fusion):
         "Nagrani, Yang, Arnab, Jansen, Schmid, Sun 2021 (MBT)",
         "[B_m; S_m] <- Layer_m([B; S_m]), B <- mean_m B_m; h = mean_m S_m[0]",
         needs_tokens=True,
-        parameters="h*D + h*M + sum(h*k + h for k in t if k is not None) + num_bottlenecks*h"
-        " + layers*M*(12*h*h + 12*h) + 2*h",
     )
     interaction = "attention"
 

@@ -17,6 +17,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    bare_norm,
     check_heads,
     masked_mean,
     present_vectors,
@@ -48,7 +49,6 @@ class CoAttentionFusion(Fusion):
         "Lu, Yang, Batra, Parikh 2016",
         "a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt, h = f(prod_m s_m, mean_m s_m)",
         needs_tokens=True,
-        parameters="h*D + h*M + sum(2*(h*k + h) + (h*h if M > 1 else 0) + h*heads for k in t if k) + 3*h*h + 2*h",
     )
     interaction = "attention"
 
@@ -105,7 +105,7 @@ class GuidedAttention(nn.Module):
     def __init__(self, token_dim: int, width: int, *, heads: int, normalise: bool, guided: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.norm = nn.LayerNorm(token_dim, elementwise_affine=False) if normalise else nn.Identity()
+        self.norm = bare_norm(token_dim, normalise)
         self.keys = nn.Linear(token_dim, width)
         self.values = nn.Linear(token_dim, width)
         self.guide = nn.Linear(width, width, bias=False) if guided else None

@@ -12,6 +12,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    bare_norm,
     check_count,
     present_vectors,
 )
@@ -40,7 +41,6 @@ class ConcatFusion(Fusion):
         "Ngiam et al. 2011",
         "h = f([x_1; ..; x_M]), f linear or an MLP",
         needs_tokens=False,
-        parameters="D + ((D + M)*h + h + (hidden_layers - 1)*(h*h + h) + h*h + h if hidden_layers else (D + M)*h + h)",
     )
 
     interaction = "nonlinear"  # additive without hidden layers
@@ -58,9 +58,7 @@ class ConcatFusion(Fusion):
         check_count(0, hidden_layers=hidden_layers)
         if hidden_layers == 0:
             self.interaction = "additive"
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(d.vector_dim, elementwise_affine=False) if normalise else nn.Identity() for d in dims
-        )
+        self.norms = nn.ModuleList(bare_norm(d.vector_dim, normalise) for d in dims)
         self.absent = nn.ParameterList(nn.Parameter(torch.zeros(d.vector_dim)) for d in dims)
         size = sum(d.vector_dim for d in dims) + len(dims)
         layers: list[nn.Module] = [nn.Dropout(dropout)]

@@ -51,7 +51,6 @@ class CosineFusion(Fusion):
         "Radford et al. 2021 (CLIP), the two towers",
         "h = D u_1 * u_2, u_m = T_m r(x_m) / ||T_m r(x_m)||, r = sqrt where x_m >= 0, else r(x) = x",
         needs_tokens=False,
-        parameters="(h*D + h*M if project else 0) + h",
     )
     interaction = "multiplicative"
     embeds = True

@@ -39,8 +39,6 @@ class CrossAttentionFusion(Fusion):
         "Tsai, Bai, Liang, Kolter, Morency, Salakhutdinov 2019 (MulT)",
         "Z_ab <- Layer(Z_ab, S_b), Z_ab = S_a at first; s_a = mean_t [Z_ab]_b; h = W [s_1; ..; s_M]",
         needs_tokens=True,
-        parameters="h*D + h*M + sum(h*k + h for k in t if k is not None) + M*(M - 1)*layers*(12*h*h + 12*h)"
-        " + sum(M*(memory_layers*(12*w*w + 12*w) + 2*w + w*h) + h for w in [h*(M - 1 if M > 1 else 1)])",
     )
     interaction = "attention"
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec, check_count
-from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec, check_count
+from plait.fusion.late import LateFusion
 
 
-class EvidentialFusion(Fusion):
+class EvidentialFusion(LateFusion):
     """e_m = softplus(f_m(x_m)), alpha_m = e_m + 1, b_m = e_m / S_m, u_m = C / S_m, S_m = sum alpha_m; Dempster's rule.
 
     For two opinions: b = (b_1 b_2 + b_1 u_2 + b_2 u_1) / (1 - K), u = u_1 u_2 / (1 - K), K = sum_{i != j} b_1i b_2j.
@@ -51,11 +52,8 @@ class EvidentialFusion(Fusion):
         "Han, Zhang, Fu, Zhou 2021 (TMC)",
         "1 + e_c / C = prod_m (1 + e_mc / C), e_m = softplus(f_m(x_m)); h = log(e + 1)",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS,
     )
-    interaction = "additive"
     additive_scale = "evidence"
-    is_late = True
     batches_seen: Tensor
 
     def __init__(
@@ -70,31 +68,34 @@ class EvidentialFusion(Fusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
         if outputs.kind != "classes":
             raise ValueError(
                 f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
                 "use another late fusion such as 'late_mean' (--set fusion.name=late_mean)"
             )
         check_count(annealing=annealing)
-        self.annealing = annealing
-        self.predictors = ModalityPredictors(
-            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
+        super().__init__(
+            dims, width, outputs=outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
         )
+        self.annealing = annealing
         self.register_buffer("batches_seen", torch.tensor(0))
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Join the opinions."""
+        """Join the opinions; what each modality answers alone are logarithms of alpha too."""
         if self.training:
             self.batches_seen += 1
-        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
+        output = super().forward(encoded, present_BM)
+        assert output.modality_logits_BMC is not None
+        alone_BMC = torch.log1p(functional.softplus(output.modality_logits_BMC)) * present_BM[..., None]
+        return replace(output, modality_logits_BMC=alone_BMC)
+
+    def join(self, logits_BMC: Tensor, present_BM: Tensor) -> tuple[Tensor, None]:
+        """Join the opinions by Dempster's rule."""
         num_classes = logits_BMC.shape[2]
-        growth_BMC = torch.log1p(functional.softplus(joined_BMC) / num_classes) * present_BM[..., None]
+        growth_BMC = torch.log1p(functional.softplus(logits_BMC) / num_classes) * present_BM[..., None]
         total_BC = growth_BMC.sum(1)
         # alpha = 1 + C (exp(total) - 1), as a logarithm that neither overflows nor cancels
-        fused_BC = total_BC + torch.log(num_classes - (num_classes - 1) * torch.exp(-total_BC))
-        alone_BMC = torch.log1p(functional.softplus(logits_BMC)) * present_BM[..., None]
-        return FusionOutput(fused_BC, modality_logits_BMC=alone_BMC)
+        return total_BC + torch.log(num_classes - (num_classes - 1) * torch.exp(-total_BC)), None
 
     def uncertainty(self, logits_BC: Tensor) -> Tensor:
         """Uncertainty u = C / S of each row [B], in (0, 1], from logits that are log alpha."""

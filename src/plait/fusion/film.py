@@ -46,7 +46,6 @@ class FiLMFusion(Fusion):
         "Perez, Strub, de Vries, Dumoulin, Courville 2018 (FiLM)",
         "h = mean_m [(1 + dgamma_m) * P_m x_m + beta_m], [dgamma_m; beta_m] = sum_(o != m) G_mo x_o",
         needs_tokens=False,
-        parameters="h*(D + M) + h + (M - 1 or 1)*2*h*(D + M)",
     )
     interaction = "multiplicative"
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, present_vectors
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, bare_norm, present_vectors
 
 
 class GatedFusion(Fusion):
@@ -32,7 +32,6 @@ class GatedFusion(Fusion):
         "Arevalo, Solorio, Montes-y-Gomez, Gonzalez 2017",
         "h = sum_m z_m * tanh(W_m x_m), z = softmax_m(V_m [x_1; ..; x_M])",
         needs_tokens=False,
-        parameters="h*D + h*M + (h*M*D + h*M if M > 1 else 0) + h",
     )
     interaction = "multiplicative"
 
@@ -40,9 +39,7 @@ class GatedFusion(Fusion):
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         self.project = self.projections()
         total = sum(d.vector_dim for d in dims)
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(d.vector_dim, elementwise_affine=False) if normalise else nn.Identity() for d in dims
-        )
+        self.norms = nn.ModuleList(bare_norm(d.vector_dim, normalise) for d in dims)
         self.gate = nn.Linear(total, width * len(dims)) if len(dims) > 1 else None
         self.absent_D = nn.Parameter(torch.zeros(width))
 

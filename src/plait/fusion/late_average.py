@@ -9,12 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
-from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
+from plait.fusion.base import FUSIONS, FusionInfo, masked_softmax
+from plait.fusion.late import LateFusion
 
 
-class LateMeanFusion(Fusion):
+class LateMeanFusion(LateFusion):
     """p = (1 / n) sum_m softmax(f_m(x_m)) over the n modalities present; fused = log p.
 
     Labels: the mean of the log-odds f_m(x_m). A number: the mean of f_m(x_m). A row with nothing present is answered
@@ -41,38 +40,16 @@ class LateMeanFusion(Fusion):
         "Kittler, Hatef, Duin, Matas 1998",
         "p = mean_m softmax(f_m(x_m)) over what is present; h = log p",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS,
     )
-    interaction = "additive"
     additive_scale = "probabilities"
-    is_late = True
 
-    def __init__(
-        self,
-        dims: list[EncodedDims],
-        width: int,
-        *,
-        outputs: OutputSpec,
-        hidden_layers: int = 0,
-        joint: bool = False,
-        normalise: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        self.outputs = outputs
-        self.predictors = ModalityPredictors(
-            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
-        )
-
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+    def join(self, logits_BMC: Tensor, present_BM: Tensor) -> tuple[Tensor, Tensor]:
         """Average the answers."""
-        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
         weights_BM = even_weights(present_BM, logits_BMC.dtype)
-        fused_BC = average_answers(joined_BMC, weights_BM, present_BM, self.outputs.kind)
-        return FusionOutput(fused_BC, weights_BM=weights_BM, modality_logits_BMC=logits_BMC)
+        return average_answers(logits_BMC, weights_BM, present_BM, self.outputs.kind), weights_BM
 
 
-class LateWeightedFusion(Fusion):
+class LateWeightedFusion(LateFusion):
     """p = sum_m w_m softmax(f_m(x_m)), w = softmax(a) over the modalities present; fused = log p.
 
     Labels: the weighted mean of the log-odds f_m(x_m). A number: the weighted mean of f_m(x_m). Alone, a modality has
@@ -98,37 +75,17 @@ class LateWeightedFusion(Fusion):
         "Stone 1961; Kittler, Hatef, Duin, Matas 1998",
         "p = sum_m w_m softmax(f_m(x_m)), w = softmax(a) over what is present; h = log p",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS + " + M",
     )
-    interaction = "additive"
     additive_scale = "probabilities"
-    is_late = True
 
-    def __init__(
-        self,
-        dims: list[EncodedDims],
-        width: int,
-        *,
-        outputs: OutputSpec,
-        hidden_layers: int = 0,
-        joint: bool = False,
-        normalise: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        self.outputs = outputs
-        self.predictors = ModalityPredictors(
-            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
-        )
-        self.logits_M = nn.Parameter(torch.zeros(len(dims)))
+    def add_parts(self) -> None:
+        """One score a modality."""
+        self.logits_M = nn.Parameter(torch.zeros(len(self.dims)))
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+    def join(self, logits_BMC: Tensor, present_BM: Tensor) -> tuple[Tensor, Tensor]:
         """Average the answers with the weights."""
-        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
-        scores_BM = self.logits_M.expand_as(present_BM).masked_fill(~present_BM, -1e9)
-        weights_BM = torch.softmax(scores_BM, dim=1) * present_BM
-        fused_BC = average_answers(joined_BMC, weights_BM, present_BM, self.outputs.kind)
-        return FusionOutput(fused_BC, weights_BM=weights_BM, modality_logits_BMC=logits_BMC)
+        weights_BM = masked_softmax(self.logits_M, present_BM)
+        return average_answers(logits_BMC, weights_BM, present_BM, self.outputs.kind), weights_BM
 
 
 def even_weights(present_BM: Tensor, dtype: torch.dtype) -> Tensor:

@@ -15,18 +15,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.base import FUSIONS, FusionInfo
 from plait.fusion.calibration import SeenRows
+from plait.fusion.late import LateFusion
 from plait.fusion.late_average import average_answers, even_weights
-from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
 
 logger = logging.getLogger(__name__)
 MIN_ROWS = 10
 MOST_NAMED = 6
 
 
-class LateStackingFusion(Fusion):
+class LateStackingFusion(LateFusion):
     """h = W [z_1; ..; z_M; present] + c, z_m the log-probabilities of modality m, centred over the classes.
 
     Centred, so that a missing modality (zeros) is a uniform opinion. W and c: multinomial logistic regression for
@@ -56,31 +55,14 @@ class LateStackingFusion(Fusion):
         "Wolpert 1992",
         "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS,
     )
-    interaction = "additive"
-    is_late = True
     weight_CF: Tensor  # noqa: N815  shape letters
     bias_C: Tensor  # noqa: N815
     is_fitted_C: Tensor  # noqa: N815
 
-    def __init__(
-        self,
-        dims: list[EncodedDims],
-        width: int,
-        *,
-        outputs: OutputSpec,
-        hidden_layers: int = 0,
-        joint: bool = False,
-        normalise: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        self.outputs = outputs
-        self.predictors = ModalityPredictors(
-            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
-        )
-        count, num_outputs = len(dims), outputs.num_outputs
+    def add_parts(self) -> None:
+        """The combiner, not fitted yet."""
+        count, num_outputs = len(self.dims), self.outputs.num_outputs
         self.register_buffer("weight_CF", torch.zeros(num_outputs, count * num_outputs + count))
         self.register_buffer("bias_C", torch.zeros(num_outputs))
         self.register_buffer("is_fitted_C", torch.zeros(num_outputs, dtype=torch.bool))
@@ -97,17 +79,16 @@ class LateStackingFusion(Fusion):
             logits_BMC = logits_BMC - logits_BMC.mean(2, keepdim=True)  # log softmax, centred, is just this
         return torch.cat([logits_BMC.flatten(1), present_BM.to(logits_BMC.dtype)], dim=1)
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+    def join(self, logits_BMC: Tensor, present_BM: Tensor) -> tuple[Tensor, None]:
         """Combine the answers."""
-        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
         even_BM = even_weights(present_BM, logits_BMC.dtype)
-        fused_BC = average_answers(joined_BMC, even_BM, present_BM, self.outputs.kind)
+        fused_BC = average_answers(logits_BMC, even_BM, present_BM, self.outputs.kind)
         if not self.training:
-            stacked_BC = self.features(joined_BMC, present_BM) @ self.weight_CF.T + self.bias_C
+            stacked_BC = self.features(logits_BMC, present_BM) @ self.weight_CF.T + self.bias_C
             if self.outputs.kind == "classes" and not self.is_fitted_C.all():
                 stacked_BC = self._share_out(stacked_BC, fused_BC)
             fused_BC = torch.where(self.is_fitted_C, stacked_BC, fused_BC)
-        return FusionOutput(fused_BC, modality_logits_BMC=logits_BMC)
+        return fused_BC, None
 
     def _share_out(self, stacked_BC: Tensor, mean_BC: Tensor) -> Tensor:
         """Log-probabilities in which the fitted classes have together what the mean gives them."""

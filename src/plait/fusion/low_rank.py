@@ -16,7 +16,6 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
-    Projection,
     check_count,
     present_vectors,
 )
@@ -49,7 +48,6 @@ class LowRankFusion(Fusion):
         "Liu, Shen, Lakshminarasimhan, Liang, Zadeh, Morency 2018 (LMF)",
         "h = sum_r w_r prod_m (W_m^r [x_m; 1]) + b",
         needs_tokens=False,
-        parameters="rank*h*(D + M) + rank + h",
     )
     interaction = "multiplicative"
 
@@ -66,9 +64,7 @@ class LowRankFusion(Fusion):
         check_count(rank=rank)
         self.rank = rank
         # The bias of a linear map is the column of the 1.
-        self.factors = nn.ModuleList(
-            Projection(d.vector_dim, rank * width, normalise=normalise, dropout=dropout) for d in dims
-        )
+        self.factors = self.projections(rank * width)
         for factor, d in zip(self.factors, dims, strict=True):
             nn.init.normal_(factor.linear.weight, std=(0.5 / d.vector_dim) ** 0.5)
             sign = torch.randint(0, 2, (rank * width,)) * 2.0 - 1.0

@@ -9,13 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
-from plait.fusion.pairwise import Pairwise
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, check_count
+from plait.fusion.pairwise import PairwiseFusion
 from plait.fusion.power import power_normalise
 
 
-class MCBFusion(Fusion):
+class MCBFusion(PairwiseFusion):
     """z = IFFT(FFT(Psi_1 x_1) * FFT(Psi_2 x_2)), Psi a count sketch; u = power_norm(z); h = W u + b.
 
     Psi x [i] = sum over the j with bucket_j = i of sign_j x_j. Buckets and signs are drawn once and saved with the
@@ -41,9 +40,7 @@ class MCBFusion(Fusion):
         "Fukui, Park, Yang, Rohrbach, Darrell, Rohrbach 2016 (MCB)",
         "z = IFFT(FFT(Psi_1 x_1) * FFT(Psi_2 x_2)); u = power_norm(z); h = W u + b",
         needs_tokens=False,
-        parameters="D + (M*(M - 1)//2 or 1)*(sketch*h + h)",
     )
-    interaction = "multiplicative"
 
     def __init__(
         self,
@@ -54,15 +51,10 @@ class MCBFusion(Fusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(sketch=sketch)
-        self.pairwise = Pairwise(
-            dims, lambda a, b: CompactPair(a, b, width, sketch), normalise=normalise, dropout=dropout
+        super().__init__(
+            dims, width, lambda a, b: CompactPair(a, b, width, sketch), normalise=normalise, dropout=dropout
         )
-
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Fuse pair by pair."""
-        return FusionOutput(self.pairwise(encoded, present_BM))
 
 
 class CountSketch(nn.Module):

@@ -5,13 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
-from plait.fusion.pairwise import Pairwise
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, check_count
+from plait.fusion.pairwise import PairwiseFusion
 from plait.fusion.power import power_normalise
 
 
-class MFBFusion(Fusion):
+class MFBFusion(PairwiseFusion):
     """z = SumPool_k(U x_1 * V x_2); h = sqrt(D) u / ||u|| with u = sign(z) sqrt|z|.
 
     Each fused feature is a bilinear form of rank k. The root has an epsilon against its infinite slope at zero, and
@@ -37,9 +36,7 @@ class MFBFusion(Fusion):
         "Yu, Yu, Fan, Tao 2017 (MFB)",
         "z = SumPool_k(U x_1 * V x_2); u = sign(z) sqrt|z|; h = sqrt(D) u / ||u||",
         needs_tokens=False,
-        parameters="D + factors*h*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1))",
     )
-    interaction = "multiplicative"
 
     def __init__(
         self,
@@ -50,18 +47,13 @@ class MFBFusion(Fusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(factors=factors)
-        self.pairwise = Pairwise(
-            dims, lambda a, b: FactorisedPair(a, b, width, factors), normalise=normalise, dropout=dropout
+        super().__init__(
+            dims, width, lambda a, b: FactorisedPair(a, b, width, factors), normalise=normalise, dropout=dropout
         )
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Fuse pair by pair."""
-        return FusionOutput(self.pairwise(encoded, present_BM))
 
-
-class MFHFusion(Fusion):
+class MFHFusion(PairwiseFusion):
     """e_i = (U_i x_1 * V_i x_2) * e_(i-1), e_0 = 1; z_i = MFB's pooling of e_i; h = W [z_1; ..; z_p] + b.
 
     Block i holds products of order 2i: each step multiplies the expanded product of the step before it.
@@ -87,9 +79,7 @@ class MFHFusion(Fusion):
         "Yu, Yu, Xiang, Fan, Tao 2018 (MFH)",
         "e_i = (U_i x_1 * V_i x_2) * e_(i-1); z_i = power_norm(SumPool_k(e_i)); h = W [z_1; ..; z_p] + b",
         needs_tokens=False,
-        parameters="D + order*factors*h*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1)) + (M*(M - 1)//2 or 1)*(order*h*h + h)",
     )
-    interaction = "multiplicative"
 
     def __init__(
         self,
@@ -101,15 +91,10 @@ class MFHFusion(Fusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(order=order, factors=factors)
-        self.pairwise = Pairwise(
-            dims, lambda a, b: CascadePair(a, b, width, order, factors), normalise=normalise, dropout=dropout
+        super().__init__(
+            dims, width, lambda a, b: CascadePair(a, b, width, order, factors), normalise=normalise, dropout=dropout
         )
-
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Fuse pair by pair."""
-        return FusionOutput(self.pairwise(encoded, present_BM))
 
 
 class FactorisedPair(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, present_vectors
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, bare_norm, present_vectors
 
 MAX_MODALITIES = 6
 
@@ -40,7 +40,6 @@ class MixtureOfExpertsFusion(Fusion):
         "Jacobs, Jordan, Nowlan, Hinton 1991; subsets as in Sutter, Daunhawer, Vogt 2021",
         "h = sum_S g_S f_S([x_m]_{m in S}), g = softmax over the subsets S that are all present",
         needs_tokens=False,
-        parameters="h*D*2**(M - 1) + (2**M - 1)*(h*h + 2*h) + ((D + M)*(2**M - 1) + 2**M - 1 if M > 1 else 0) + h",
     )
     interaction = "nonlinear"
     max_modalities = MAX_MODALITIES
@@ -50,9 +49,7 @@ class MixtureOfExpertsFusion(Fusion):
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         count = len(dims)
         self.subsets = [s for size in range(1, count + 1) for s in combinations(range(count), size)]
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(d.vector_dim, elementwise_affine=False) if normalise else nn.Identity() for d in dims
-        )
+        self.norms = nn.ModuleList(bare_norm(d.vector_dim, normalise) for d in dims)
         self.drop = nn.Dropout(dropout)
         self.experts = nn.ModuleList(
             nn.Sequential(nn.Linear(sum(dims[m].vector_dim for m in subset), width), nn.GELU(), nn.Linear(width, width))

@@ -12,6 +12,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    bare_norm,
     check_count,
     masked_mean,
     present_vectors,
@@ -47,7 +48,6 @@ class MMTMFusion(Fusion):
         "Joze, Shaban, Iuzzolino, Koishida 2020 (MMTM)",
         "z = relu(W [x_1; ..; x_M] + b); x'_m = 2 sigmoid(E_m z + e_m) * x_m; h = mean_m (P_m x'_m + p_m)",
         needs_tokens=False,
-        parameters="(D//ratio or 1)*(2*D + 1) + D + h*(D + M) + h",
     )
     interaction = "multiplicative"
 
@@ -64,9 +64,7 @@ class MMTMFusion(Fusion):
         check_count(ratio=ratio)
         self.widths = [d.vector_dim for d in dims]
         total = sum(self.widths)
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(w, elementwise_affine=False) if normalise else nn.Identity() for w in self.widths
-        )
+        self.norms = nn.ModuleList(bare_norm(w, normalise) for w in self.widths)
         self.drop = nn.Dropout(dropout)
         self.squeeze = nn.Linear(total, max(total // ratio, 1))
         self.excite = nn.Linear(self.squeeze.out_features, total)

@@ -20,7 +20,37 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import EncodedDims, present_vectors
+from plait.fusion.base import EncodedDims, Fusion, FusionOutput, bare_norm, present_vectors
+
+
+class PairwiseFusion(Fusion):
+    """Base of the methods made for two modalities; a subclass says what it makes of a pair.
+
+    Args:
+        dims: Widths of each modality.
+        width: Width D of the fused vector.
+        make: Builds the module of one pair, see :class:`Pairwise`.
+        normalise: Layer-normalise vectors first.
+        dropout: Feature dropout in training, in [0, 1).
+    """
+
+    interaction = "multiplicative"
+
+    def __init__(
+        self,
+        dims: list[EncodedDims],
+        width: int,
+        make: Callable[[int, int], nn.Module],
+        *,
+        normalise: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__(dims, width, normalise=normalise, dropout=dropout)
+        self.pairwise = Pairwise(dims, make, normalise=normalise, dropout=dropout)
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        """Fuse pair by pair."""
+        return FusionOutput(self.pairwise(encoded, present_BM))
 
 
 class Pairwise(nn.Module):
@@ -38,9 +68,7 @@ class Pairwise(nn.Module):
     ) -> None:
         super().__init__()
         widths = [d.vector_dim for d in dims]
-        self.norms = nn.ModuleList(
-            nn.LayerNorm(w, elementwise_affine=False) if normalise else nn.Identity() for w in widths
-        )
+        self.norms = nn.ModuleList(bare_norm(w, normalise) for w in widths)
         self.dropout = nn.Dropout(dropout)
         self.absent = nn.ParameterList(nn.Parameter(torch.randn(w)) for w in widths)
         self.members = list(combinations(range(len(dims)), 2)) or [(0, 0)]

@@ -36,8 +36,6 @@ class PerceiverFusion(Fusion):
         "Jaegle, Gimeno, Brock, Zisserman, Vinyals, Carreira 2021",
         "Z <- Layer_0(Z, [S_1 + e_1; ..; S_M + e_M]), Z <- Layer_l(Z, Z); h = mean_n Z_n",
         needs_tokens=True,
-        parameters="h*D + 2*h*M + sum(h*k + h for k in t if k is not None) + num_latents*h"
-        " + (1 + layers)*(12*h*h + 12*h) + 2*h",
     )
     interaction = "attention"
 

@@ -47,8 +47,6 @@ class PrefixFusion(Fusion):
         "Mokady, Hertz, Bermano 2021; Liu, Li, Wu, Lee 2023; Li, Li, Savarese, Hoi 2023",
         "Z = [f(S_1 + e_1); ..; f(S_M + e_M)]; h = mean_m mean_t Z_mt",
         needs_tokens=True,
-        parameters="h*D + 2*h*M + sum(h*k + h for k in t if k is not None)"
-        " + (projector == 'mlp')*(2*h*h + 2*h) + (projector == 'query')*(num_queries*h*M + 12*h*h + 12*h)",
     )
     interaction = "additive"
 

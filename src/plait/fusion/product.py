@@ -39,7 +39,6 @@ class ProductFusion(Fusion):
         "Kim, On, Lim, Kim, Ha, Zhang 2017 (MLB)",
         "h = W_o (prod_m tanh(U_m x_m)) + mean_m V_m x_m",
         needs_tokens=False,
-        parameters="2*(h*D + h*M) + h*h + h",
     )
     interaction = "multiplicative"
 

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
-from plait.fusion.predictors import PREDICTOR_PARAMETERS, ModalityPredictors
+from plait.fusion.base import FUSIONS, FusionInfo, masked_softmax
+from plait.fusion.late import LateFusion
 
 
-class ProductOfExpertsFusion(Fusion):
+class ProductOfExpertsFusion(LateFusion):
     """log p(y | x) = sum_m log p(y | x_m) - (n - 1) log p(y) + const over the n modalities present.
 
     Exact when the modalities are independent given y. The prior p(y) is the share of each class among the training
@@ -41,31 +40,15 @@ class ProductOfExpertsFusion(Fusion):
         "Hinton 2002; Wu, Goodman 2018",
         "log p = sum_m log p_m - (n - 1) log prior over the n modalities present",
         needs_tokens=False,
-        parameters=PREDICTOR_PARAMETERS + " + (M if kind == 'number' else 0)",
     )
-    interaction = "additive"
-    is_late = True
     log_prior_C: Tensor  # noqa: N815  shape letters
 
-    def __init__(
-        self,
-        dims: list[EncodedDims],
-        width: int,
-        *,
-        outputs: OutputSpec,
-        hidden_layers: int = 0,
-        joint: bool = False,
-        normalise: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        self.outputs = outputs
-        self.predictors = ModalityPredictors(
-            dims, width, outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
-        )
+    def add_parts(self) -> None:
+        """A uniform prior, and the precisions of Gaussian experts."""
+        outputs = self.outputs
         uniform = -float(np.log(outputs.num_outputs)) if outputs.kind == "classes" else 0.0
         self.register_buffer("log_prior_C", torch.full((outputs.num_outputs,), uniform))
-        self.log_precision_M = nn.Parameter(torch.zeros(len(dims))) if outputs.kind == "number" else None
+        self.log_precision_M = nn.Parameter(torch.zeros(len(self.dims))) if outputs.kind == "number" else None
 
     def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
         """Take the prior from the training targets: log shares of classes, or log-odds of labels."""
@@ -80,19 +63,15 @@ class ProductOfExpertsFusion(Fusion):
             log_prior_C = np.log((positive_C + 1.0) * weights_C / (len(target) - positive_C + 1.0))
         self.log_prior_C.copy_(torch.from_numpy(log_prior_C))
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+    def join(self, logits_BMC: Tensor, present_BM: Tensor) -> tuple[Tensor, Tensor | None]:
         """Multiply the answers."""
-        logits_BMC, joined_BMC = self.predictors(encoded, present_BM)
         if self.log_precision_M is not None:
-            scores_BM = self.log_precision_M.expand_as(present_BM).masked_fill(~present_BM, -1e9)
-            weights_BM = torch.softmax(scores_BM, dim=1) * present_BM  # precisions over their sum
-            mean_BC = (joined_BMC * weights_BM[..., None]).sum(1)
-            return FusionOutput(mean_BC, weights_BM=weights_BM, modality_logits_BMC=logits_BMC)
-        terms_BMC = functional.log_softmax(joined_BMC, dim=2) if self.outputs.kind == "classes" else joined_BMC
+            weights_BM = masked_softmax(self.log_precision_M, present_BM)  # precisions over their sum
+            return (logits_BMC * weights_BM[..., None]).sum(1), weights_BM
+        terms_BMC = functional.log_softmax(logits_BMC, dim=2) if self.outputs.kind == "classes" else logits_BMC
         there_BM = present_BM.to(terms_BMC.dtype)
         total_BC = (terms_BMC * there_BM[..., None]).sum(1)
-        fused_BC = total_BC - (there_BM.sum(1, keepdim=True) - 1.0) * self.log_prior_C
-        return FusionOutput(fused_BC, modality_logits_BMC=logits_BMC)
+        return total_BC - (there_BM.sum(1, keepdim=True) - 1.0) * self.log_prior_C, None
 
 
 FUSIONS.add("product_of_experts", ProductOfExpertsFusion)

@@ -34,7 +34,6 @@ class SelfAttentionFusion(Fusion):
         "Kiela, Bhooshan, Firooz, Testuggine 2019; Zaheer et al. 2017",
         "h = Transformer([s; P_1 x_1 + e_1; ..; P_M x_M + e_M])_s",
         needs_tokens=False,
-        parameters="h*D + 2*h*M + h + layers*(12*h*h + 12*h) + 2*h",
     )
     interaction = "attention"
 

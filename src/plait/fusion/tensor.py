@@ -16,7 +16,6 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
-    Projection,
     check_count,
     present_vectors,
 )
@@ -46,7 +45,6 @@ class TensorFusion(Fusion):
         "Zadeh, Chen, Poria, Cambria, Morency 2017 (TFN)",
         "h = W vec([u_1; 1] (x) .. (x) [u_M; 1]) + b, u_m = S_m x_m + s_m",
         needs_tokens=False,
-        parameters="squeeze*(D + M) + h*(squeeze + 1)**M + h",
     )
     interaction = "multiplicative"
 
@@ -65,9 +63,7 @@ class TensorFusion(Fusion):
         size = (squeeze + 1) ** len(dims)
         if size > max_size:
             raise ValueError(_too_large(squeeze, len(dims), max_size))
-        self.squeeze = nn.ModuleList(
-            Projection(d.vector_dim, squeeze, normalise=normalise, dropout=dropout) for d in dims
-        )
+        self.squeeze = self.projections(squeeze)
         self.out = nn.Linear(size, width)
         # A squeezed feature has variance 1/3 at the start, so the cells have sum of squares (1 + squeeze/3)^M.
         nn.init.normal_(self.out.weight, std=(1 + squeeze / 3) ** (-len(dims) / 2))

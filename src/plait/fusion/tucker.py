@@ -9,12 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
-from plait.fusion.pairwise import Pairwise
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, check_count
+from plait.fusion.pairwise import PairwiseFusion
 
 
-class MUTANFusion(Fusion):
+class MUTANFusion(PairwiseFusion):
     """a = A x_1, b = B x_2, z = sum_r (M_r a) * (N_r b), h = W z + w (every map with a bias).
 
     For two modalities; more are taken pair by pair and averaged, one alone is paired with itself, and a learned
@@ -38,10 +37,7 @@ class MUTANFusion(Fusion):
         "Ben-Younes, Cadene, Cord, Thome 2017 (MUTAN)",
         "a = A x_1, b = B x_2; z = sum_r (M_r a) * (N_r b); h = W z + w",
         needs_tokens=False,
-        parameters="D + core*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1))"
-        " + (M*(M - 1)//2 or 1)*(2*rank*core*(core + 1) + core*h + h)",
     )
-    interaction = "multiplicative"
 
     def __init__(
         self,
@@ -53,18 +49,13 @@ class MUTANFusion(Fusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(core=core, rank=rank)
-        self.pairwise = Pairwise(
-            dims, lambda a, b: TuckerPair(a, b, width, core, 1, rank), normalise=normalise, dropout=dropout
+        super().__init__(
+            dims, width, lambda a, b: TuckerPair(a, b, width, core, 1, rank), normalise=normalise, dropout=dropout
         )
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Fuse pair by pair."""
-        return FusionOutput(self.pairwise(encoded, present_BM))
 
-
-class BlockFusion(Fusion):
+class BlockFusion(PairwiseFusion):
     """a = A x_1, b = B x_2 cut into chunks a_c, b_c; z_c = sum_r (M_cr a_c) * (N_cr b_c); h = W [z_1; ..; z_C] + w.
 
     The core tensor is block-superdiagonal: features interact only within their chunk, which lets the core be wide.
@@ -91,10 +82,7 @@ class BlockFusion(Fusion):
         "Ben-Younes, Cadene, Thome, Cord 2019 (BLOCK)",
         "a = A x_1, b = B x_2; z_c = sum_r (M_cr a_c) * (N_cr b_c); h = W [z_1; ..; z_C] + w",
         needs_tokens=False,
-        parameters="D + core*((M - 1 or 2)*D + 2*(M*(M - 1)//2 or 1))"
-        " + (M*(M - 1)//2 or 1)*(2*rank*core*(core//chunks + 1) + core*h + h)",
     )
-    interaction = "multiplicative"
 
     def __init__(
         self,
@@ -107,18 +95,13 @@ class BlockFusion(Fusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(core=core, chunks=chunks, rank=rank)
         if core % chunks:
             near = max(core // chunks, 1) * chunks
             raise ValueError(f"core must be a multiple of chunks, got core={core} and chunks={chunks}; use core={near}")
-        self.pairwise = Pairwise(
-            dims, lambda a, b: TuckerPair(a, b, width, core, chunks, rank), normalise=normalise, dropout=dropout
+        super().__init__(
+            dims, width, lambda a, b: TuckerPair(a, b, width, core, chunks, rank), normalise=normalise, dropout=dropout
         )
-
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Fuse pair by pair."""
-        return FusionOutput(self.pairwise(encoded, present_BM))
 
 
 class TuckerPair(nn.Module):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, present_vectors
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, masked_softmax, present_vectors
 
 
 class WeightedSumFusion(Fusion):
@@ -35,7 +35,6 @@ class WeightedSumFusion(Fusion):
         "Baltrusaitis, Ahuja, Morency 2019 (survey)",
         "h = sum_m alpha_m (W_m x_m + b_m), sum_m alpha_m = 1",
         needs_tokens=False,
-        parameters="h*D + h*M + h + (1 if raw else M)",
     )
     interaction = "additive"
 
@@ -62,8 +61,7 @@ class WeightedSumFusion(Fusion):
     def weights(self, present_BM: Tensor) -> Tensor:
         """Weight of each modality in each row [B, M]; zero where missing."""
         if not self.raw:
-            logits_BM = self.logits_M.expand_as(present_BM).masked_fill(~present_BM, -1e9)
-            return torch.softmax(logits_BM, dim=1) * present_BM
+            return masked_softmax(self.logits_M, present_BM)
         both_M = torch.stack([self.alpha, 1 - self.alpha])[: present_BM.shape[1]]
         whole_BM = present_BM.to(both_M.dtype)
         complete_B1 = present_BM.all(1, keepdim=True) & (present_BM.shape[1] == 2)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from plait.data.progress import Progress
 from plait.index.backends import BACKENDS
 from plait.index.embedder import check_model, load_embedder, pick_modality
 from plait.index.index import Index
@@ -15,8 +15,6 @@ from plait.index.lock import write_lock, write_message
 from plait.index.manifest import NAME, IndexFolderError, Manifest, read_manifest, write_manifest
 from plait.index.source import read_source
 from plait.index.storage import Change
-
-Progress = Callable[[int, int, str], None]
 
 
 def build_index(

@@ -6,19 +6,18 @@ vectors of one modality, and is searched with vectors of any modality of the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table
 from plait.index.manifest import Manifest
-from plait.index.space import Space
+from plait.index.space import VectorSpace
 from plait.registry import unknown_name
 
-Progress = Callable[[int, int, str], None]
 UNIT_TOLERANCE = 1e-3  # how far the length of a vector may be from 1
 
 
@@ -56,7 +55,7 @@ def as_embedder(model: Any) -> Embedder:
     """
     if all(hasattr(model, name) for name in ("fingerprint", "dim", "plain_dim", "modalities", "embed")):
         found: Embedder = model
-        sides = Space(found.dim, found.plain_dim).sides
+        sides = VectorSpace(found.dim, found.plain_dim).sides
         if sides not in (0, len(found.modalities)):
             raise ValueError(f"the model corrects between {sides} modalities and has {len(found.modalities)}")
         return found
@@ -135,7 +134,7 @@ def check_model(embedder: Embedder, manifest: Manifest, model: Any, folder: Path
     Raises:
         ValueError: It is another.
     """
-    same_space = Space(embedder.dim, embedder.plain_dim) == manifest.space
+    same_space = VectorSpace(embedder.dim, embedder.plain_dim) == manifest.space
     if embedder.fingerprint == manifest.fingerprint and same_space:
         return embedder
     named = model if isinstance(model, str | Path) else "MODEL"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from plait.files import temporary_name, whole_file
 from plait.index.exact import top_k
 from plait.index.filter import matches
 from plait.index.lock import write_message
@@ -37,9 +37,7 @@ from plait.inputs.feature_store.segment import (
     Segment,
     check_segment,
     folder_bytes,
-    new_tmp_name,
     open_segment,
-    sync_folder,
     write_segment,
 )
 
@@ -339,16 +337,8 @@ def _write_array(folder: Path, array: np.ndarray) -> Part:
 
 
 def _write_part(folder: Path, name: str, data: bytes, num_rows: int) -> Part:
-    partial = folder / f"{new_tmp_name()}.part"
-    try:
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, folder / name)
-        sync_folder(folder)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(folder / name, lasting=True, part_name=f"{temporary_name()}.part") as part:
+        part.write_bytes(data)
     return Part(name, num_rows, len(data), hashlib.sha256(data).hexdigest())
 
 

@@ -6,14 +6,15 @@ without meaning, so they are refused. Opening and searching take no lock; whatev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plait.data.progress import Progress
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
@@ -25,9 +26,11 @@ from plait.index.manifest import Manifest, read_manifest
 from plait.index.query import as_query, make_query
 from plait.index.source import IndexSource, read_source
 from plait.index.space import Query
-from plait.index.storage import Change
+from plait.index.storage import Change, Found
 
-Progress = Callable[[int, int, str], None]
+if TYPE_CHECKING:
+    from plait.index.duplicates import DuplicateGroup
+
 MANY_SEGMENTS = 64  # a build that leaves more is compacted at its end
 DEFAULT_K = 12
 
@@ -214,10 +217,24 @@ class Index:
                 self.storage.commit(Change(delete=list(doomed)), self.manifest)
         return len(doomed)
 
-    def compact(self) -> None:
-        """Give back the room of deleted items and merge small files."""
+    def compact(self) -> tuple[int, int]:
+        """Give back the room of deleted items and merge small files; returns the bytes taken before and after."""
+        before = self.storage.num_bytes()
         with self.writing():
             self.storage.compact()
+        return before, self.storage.num_bytes()
+
+    def tune(self, **options: int | None) -> None:
+        """How the searches that follow are made, with LanceDB: ``nprobes``, ``refine`` and ``ef``; None leaves one.
+
+        Raises:
+            ValueError: The backend knows no such option.
+        """
+        for name, value in options.items():
+            if value is not None:
+                if not hasattr(self.storage, name):
+                    raise ValueError(f"--{name} goes with an index of the backend 'lance'; this one searches exactly")
+                setattr(self.storage, name, value)
 
     def build_ann(self, kind: str = "ivf_pq", **settings: Any) -> None:
         """Make an approximate index; see :meth:`plait.index.lance.LanceStorage.build_ann`.
@@ -237,6 +254,25 @@ class Index:
         from plait.index.duplicates import near_duplicates
 
         return near_duplicates(self.storage.view(), threshold, progress=progress)
+
+    def hits_page(self, hits: Sequence[Hit], query: Query, **asked: Any) -> str:
+        """The HTML of a search; ``asked`` is the text, image, filter and weight as :meth:`search` takes them."""
+        from plait.index.page import hits_page
+
+        return hits_page(
+            hits, items=len(self), index=self.folder.name, measure=query.measure,
+            shows_pictures=self.manifest.modality.kind == "image", **asked,
+        )  # fmt: skip
+
+    def duplicates_page(self, groups: Sequence[DuplicateGroup], threshold: float) -> str:
+        """The HTML of what :meth:`near_duplicates` found."""
+        from plait.index.page import duplicates_page
+
+        rows = self.storage.rows([name for group in groups for name in group.ids])
+        shown = {hit.id: hit for hit in hits_of([Found(0.0, [row]) for row in rows], self.manifest)}
+        return duplicates_page(
+            groups, shown, threshold, self.folder.name, shows_pictures=self.manifest.modality.kind == "image"
+        )
 
     def knn(
         self, label: str, *, k: int = 10, table: Any = None, progress: Progress | None = None, **reading: Any

@@ -6,7 +6,6 @@ content is embedded once, whoever shows it. Rows that cannot be read are listed 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.data.items import read_rows
+from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import Table
 from plait.index.embedder import Embedder, embed_checked
@@ -21,7 +21,6 @@ from plait.index.manifest import MAX_BAD_ROWS, SourceFact
 from plait.index.source import IndexSource
 from plait.index.storage import ID, KEY, RESERVED, ROW, SOURCE, Change, Known, Storage
 
-Progress = Callable[[int, int, str], None]
 POLICIES = ("skip", "error")
 BLOCK = 512  # rows a commit: what a killed run loses at most
 

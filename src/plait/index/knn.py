@@ -23,6 +23,7 @@ from plait.index.exact import top_k
 from plait.index.query import as_query, embed_cell, pick_reader
 from plait.index.source import IndexSource
 from plait.index.storage import CONTENT, View
+from plait.metrics.knn import majority_vote
 from plait.registry import unknown_name
 
 QUERIES = 256  # queries searched at a time
@@ -117,27 +118,6 @@ def _labelled(view: View, label: str) -> _Labelled:
     return _Labelled(np.array(order, dtype=np.int64), labels, names, unlabelled, contradictory)
 
 
-def vote(labels_QK: np.ndarray, scores_QK: np.ndarray, num_labels: int) -> np.ndarray:
-    """The commonest label among the neighbours of each query; of equal counts the one with the larger sum of scores.
-
-    Args:
-        labels_QK: Label numbers of the neighbours [Q, K], nearest first; -1 counts nothing.
-        scores_QK: Their scores, -1 to 1.
-        num_labels: How many labels there are.
-
-    Example:
-        >>> vote(np.array([[1, 0, 0], [1, 0, -1]]), np.array([[.9, .5, .4], [.9, .8, .7]]), 2).tolist()
-        [0, 1]
-    """
-    votes = np.zeros((len(labels_QK), num_labels))
-    rows, columns = np.nonzero(labels_QK >= 0)
-    # a vote counts one; scores, at most K in sum, break ties without outweighing a vote
-    share = scores_QK[rows, columns] / (2.0 * max(1, labels_QK.shape[1]) + 1)
-    np.add.at(votes, (rows, labels_QK[rows, columns]), 1 + share)
-    chosen: np.ndarray = votes.argmax(axis=1)
-    return chosen
-
-
 def knn_leave_one_out(
     view: View, label: str, k: int = 10, *, progress: Callable[[int, int, str], None] | None = None
 ) -> LabelReport:
@@ -158,7 +138,7 @@ def knn_leave_one_out(
         is_other[is_other.all(axis=1), -1] = False
         shape = (len(part), best.positions_QK.shape[1] - 1)
         neighbours = best.positions_QK[is_other].reshape(shape)
-        told[part] = vote(known.labels[neighbours], best.scores_QK[is_other].reshape(shape), len(known.names))
+        told[part] = majority_vote(known.labels[neighbours], best.scores_QK[is_other].reshape(shape), len(known.names))
         if progress is not None:
             progress(int(part[-1]) + 1, len(vectors), "neighbours")
     return _report("knn", label, known, told, {"k": k, "judged on": "the index, leaving out one content at a time"})
@@ -181,7 +161,7 @@ def knn_on_table(
     if not rows:
         raise ValueError(f"{source.source} has no row with a label in {label!r} and a content that can be read")
     best = top_k([view.directions(known.positions)], view.space.directions(vectors[rows]), k)
-    told = vote(known.labels[best.positions_QK], best.scores_QK, len(known.names))
+    told = majority_vote(known.labels[best.positions_QK], best.scores_QK, len(known.names))
     number = {name: i for i, name in enumerate(known.names)}
     names = known.names + sorted({str(truth[i]) for i in rows} - set(known.names))
     number = {name: i for i, name in enumerate(names)}

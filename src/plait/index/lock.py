@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from plait.files import HeldLockError, sole_lock
 from plait.index.manifest import IndexFolderError
 
 
@@ -17,28 +17,16 @@ def write_lock(folder: Path) -> Iterator[None]:
     Raises:
         IndexFolderError: Another process writes, or the folder cannot be written.
     """
-    try:
-        file = open(folder / "lock", "a+", encoding="utf-8")  # noqa: SIM115  closed below
-    except OSError as error:
-        raise IndexFolderError(write_message(folder, error)) from error
-    with file:
+    with contextlib.ExitStack() as held:
         try:
-            import fcntl
-        except ImportError:  # Windows: the last commit wins; each one is whole
-            yield
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            holder = file.read(20).strip() or "unknown"
+            held.enter_context(sole_lock(folder / "lock"))
+        except HeldLockError as error:
             raise IndexFolderError(
-                f"another process (number {holder}) is writing to the index {folder}; wait until it is done. "
+                f"another process (number {error.holder}) is writing to the index {folder}; wait until it is done. "
                 "Searching works meanwhile"
             ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        except OSError as error:
+            raise IndexFolderError(write_message(folder, error)) from error
         yield
 
 

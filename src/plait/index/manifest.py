@@ -7,14 +7,13 @@ Files in the folder that it does not name do not exist.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from plait.data.schema import Modality
-from plait.index.space import Space
-from plait.inputs.feature_store.segment import new_tmp_name, sync_folder
+from plait.files import temporary_name, write_text
+from plait.index.space import VectorSpace
 
 FORMAT = 1
 NAME = "index.json"
@@ -82,7 +81,7 @@ class Manifest:
         model: Where that model lay, or None; a hint.
         modality: What was embedded.
         dim: Width of the vectors.
-        plain_dim: Leading coordinates that, made unit, are the plain direction; see :class:`plait.index.space.Space`.
+        plain_dim: Leading coordinates that, made unit, are the plain direction; see ``space.VectorSpace``.
         backend: "exact" or "lance".
         uri: Where LanceDB keeps the table, None for inside the folder.
         generation: Counts the commits.
@@ -106,9 +105,9 @@ class Manifest:
     sources: tuple[SourceFact, ...] = ()
 
     @property
-    def space(self) -> Space:
+    def space(self) -> VectorSpace:
         """What its vectors say."""
-        return Space(self.dim, self.plain_dim)
+        return VectorSpace(self.dim, self.plain_dim)
 
     @property
     def is_complete(self) -> bool:
@@ -127,16 +126,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         OSError: The disk is full or read-only; the old manifest still stands.
     """
     values = {"format": FORMAT, "kind": "plait index", **asdict(manifest)}
-    partial = folder / f"{new_tmp_name()}.json"
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, folder / NAME)
-        sync_folder(folder)
-    finally:
-        partial.unlink(missing_ok=True)
+    text = json.dumps(values, indent=1, ensure_ascii=False)
+    write_text(folder / NAME, text, lasting=True, part_name=f"{temporary_name()}.json")
 
 
 def read_manifest(folder: Path) -> Manifest:

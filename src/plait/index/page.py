@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit
 from plait.index.space import CORRECTED, COSINE
 from plait.report.page import document
+from plait.report.template import fill
 from plait.report.thumbnail import thumbnail
-from plait.report.words import cut, esc
 
 MAX_GROUPS = 200
 MAX_SHOWN = 24  # items shown of one group
-_LONGEST = 240  # columns of text shown of one value
+TEMPLATE = "index/page.html.jinja"
 _STYLE = """
 .query{display:flex;flex-wrap:wrap;gap:20px;align-items:center}
 .query img{display:block;max-height:168px;max-width:min(100%,260px);border-radius:8px;background:var(--track)}
@@ -57,14 +57,10 @@ def hits_page(
         measure: What the scores are.
         shows_pictures: Whether the hits are files of pictures.
     """
-    asked = [_picture(image, "the picture of the query")] if image is not None else []
-    asked += [f"<p>\u201c{esc(cut(text, _LONGEST))}\u201d</p>"] if text is not None else []
-    cards = "".join(_card(hit, shows_pictures) for hit in hits) or "<p>Nothing in the index fits.</p>"
-    main = (
-        f'<section><div class="query">{"".join(asked)}</div></section>'
-        f'<section><h2>Hits</h2><p class="lead">{esc(_meaning(measure))}</p>'
-        f'<div class="gallery">{cards}</div></section>'
-    )
+    main = fill(
+        TEMPLATE, "hits", text=text, picture=None if image is None else _picture(image, "the picture of the query"),
+        meaning=_meaning(measure), cards=[_card(hit, shows_pictures) for hit in hits],
+    )  # fmt: skip
     about = [
         f"{len(hits)} hits" + (f" of {items:,} items" if items is not None else ""),
         index or None,
@@ -75,85 +71,67 @@ def hits_page(
 
 
 def duplicates_page(
-    groups: Sequence[DuplicateGroup], places: dict[str, str | None], texts: dict[str, str], threshold: float, index: str
-) -> str:
+    groups: Sequence[DuplicateGroup], items: Mapping[str, Hit], threshold: float, index: str, *,
+    shows_pictures: bool = True,
+) -> str:  # fmt: skip
     """The HTML of near duplicates.
 
     Args:
         groups: What was found, largest first.
-        places: Id -> file, or None where it is no file.
-        texts: Id -> a text to show.
+        items: Id -> the item, for all ids in the groups.
         threshold: The cosine asked for.
         index: The name of the index.
+        shows_pictures: Whether the items are files of pictures.
     """
-    parts = []
-    for number, group in enumerate(groups[:MAX_GROUPS], start=1):
-        cards = "".join(
-            f'<div class="example open">{_shown(places.get(name))}{_told(texts.get(name, ""))}'
-            f'<div class="id" title="{esc(name)}">{esc(name)}</div></div>'
-            for name in group.ids[:MAX_SHOWN]
+    shown = [
+        (
+            "equal byte by byte" if group.contents == 1 else f"lowest cosine found {group.lowest:.3f}",
+            [(name, items[name].text(), _picture_of(items[name], shows_pictures)) for name in group.ids[:MAX_SHOWN]],
+            len(group.ids),
         )
-        more = f"<p>and {len(group.ids) - MAX_SHOWN:,} more</p>" if len(group.ids) > MAX_SHOWN else ""
-        said = "equal byte by byte" if group.contents == 1 else f"lowest cosine found {group.lowest:.3f}"
-        parts.append(
-            f'<section><h2>{number}. {len(group.ids):,} items</h2><p class="lead">{said}</p>'
-            f'<div class="gallery">{cards}</div>{more}</section>'
-        )
-    left = f"<p>{len(groups) - MAX_GROUPS:,} more groups are not shown.</p>" if len(groups) > MAX_GROUPS else ""
-    main = "".join(parts) + left or "<section><p>No duplicates.</p></section>"
-    items = sum(len(group.ids) for group in groups)
-    about = [f"{len(groups):,} groups, {items:,} items", f"cosine {threshold:g} or more", index]
+        for group in groups[:MAX_GROUPS]
+    ]
+    main = fill(TEMPLATE, "duplicates", groups=shown, more=len(groups) - MAX_GROUPS)
+    count = sum(len(group.ids) for group in groups)
+    about = [f"{len(groups):,} groups, {count:,} items", f"cosine {threshold:g} or more", index]
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
 
 
-def _card(hit: Hit, shows_pictures: bool) -> str:
-    width = max(0.0, min(1.0, hit.score)) * 100
+def _card(hit: Hit, shows_pictures: bool) -> dict[str, Any]:
+    """What the card of a hit shows."""
     text = hit.text()
-    listed = "".join(
-        f"<dt>{esc(name)}</dt><dd>{esc(cut(_said(value), _LONGEST))}</dd>"
+    facts = {
+        name: _joined(value)
         for name, value in hit.metadata.items()
-        if _said(value) not in (text, hit.id) and not (isinstance(value, list) and text in value)
-    )
-    also = f'<div class="id">and {len(hit.aliases)} with the same bytes: {esc(", ".join(hit.aliases[:5]))}</div>'
-    picture = _shown(hit.path) if shows_pictures else ""
-    return (
-        f'<div class="example open"><div class="hit-head"><b>{hit.rank}</b><span>{hit.score:.3f}</span></div>'
-        f'<div class="meter"><i style="width:{width:.1f}%"></i></div>{picture}'
-        f'{_told(text)}<div class="id" title="{esc(hit.id)}">{esc(hit.id)}</div>{also if hit.aliases else ""}'
-        f"{f'<dl>{listed}</dl>' if listed else ''}</div>"
-    )
+        if _joined(value) not in (text, hit.id) and not (isinstance(value, list) and text in value)
+    }
+    width = max(0.0, min(1.0, hit.score)) * 100
+    return {"hit": hit, "text": text, "facts": facts, "width": width, "picture": _picture_of(hit, shows_pictures)}
 
 
 def _meaning(measure: str) -> str:
     """What the scores are, as a sentence."""
     corrected = "less for items that are near to every query, more for those that are near to few"
-    told = {
+    known = {
         COSINE: "Best first, by the cosine of query and item.",
         CORRECTED: f"Best first, by the cosine of query and item, {corrected}.",
     }
-    return told.get(measure, "Best first, by the weighted mean of how near text and picture are.")
+    return known.get(measure, "Best first, by the weighted mean of how near text and picture are.")
 
 
-def _told(text: str) -> str:
-    return f"<p>{esc(cut(text, _LONGEST))}</p>" if text else ""
-
-
-def _said(value: Any) -> str:
+def _joined(value: Any) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _shown(path: str | None) -> str:
-    if path is None:
-        return ""
-    return _picture(Path(path), path)
+def _picture_of(hit: Hit, shows_pictures: bool) -> tuple[str, str] | None:
+    return _picture(Path(hit.path), hit.path) if shows_pictures and hit.path is not None else None
 
 
-def _picture(cell: Any, name: str) -> str:
-    """The picture small, or a note in its place when it cannot be read any more."""
+def _picture(cell: Any, name: str) -> tuple[str, str]:
+    """The picture small, as base64 JPEG ("" when it cannot be read any more), and its name."""
     try:
         data = read_media(Path(cell) if isinstance(cell, str) else cell, None)
         open_image(data)  # refuses what is no picture, or too large to decode
-        small = thumbnail(data)
+        return thumbnail(data), name
     except (CellError, ValueError):
-        return '<div class="nothing">the file cannot be shown</div>'
-    return f'<img src="data:image/jpeg;base64,{small}" alt="{esc(name)}">'
+        return "", name

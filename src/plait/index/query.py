@@ -16,7 +16,7 @@ from plait.data.media import CellError, read_media
 from plait.data.schema import Modality
 from plait.data.table import make_column, read_table
 from plait.index.embedder import Embedder, embed_checked, pick_modality
-from plait.index.space import Query, Space, weighted
+from plait.index.space import Query, VectorSpace, weighted
 
 SHORTEST = 1e-6  # a sum of two queries shorter than this has no direction
 
@@ -83,7 +83,7 @@ def pick_reader(embedder: Embedder, indexed: Modality, name: str | None, kind: s
 
 def as_query(embedder: Embedder, indexed: Modality, modality: Modality, vector_D: np.ndarray) -> Query:
     """A unit vector of a modality as a query of an index: plain within a modality, corrected across."""
-    space = Space(embedder.dim, embedder.plain_dim)
+    space = VectorSpace(embedder.dim, embedder.plain_dim)
     if modality.name == indexed.name:
         return space.within(vector_D)
     return space.across(vector_D, [m.name for m in embedder.modalities].index(modality.name))

@@ -33,7 +33,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Space:
+class VectorSpace:
     """The space of an index.
 
     Attributes:

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.index.manifest import Manifest
-from plait.index.space import Space
+from plait.index.space import VectorSpace
 
 ID, KEY, CONTENT, SOURCE, ROW = "_id", "_key", "_content", "_source", "_row"
 RESERVED = (ID, KEY, CONTENT, SOURCE, ROW)
@@ -57,7 +57,7 @@ class View:
     items: pa.Table
     blocks: list[np.ndarray]
     alive: np.ndarray
-    space: Space
+    space: VectorSpace
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """The vectors at some positions, float32 [n, D]."""

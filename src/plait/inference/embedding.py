@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
 import torch
 
+from plait.data.progress import Progress
+from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitModel
+from plait.weights.tensor_file import hash_tensors
 
-Progress = Callable[[int, int, str], None]
 ROWS_AT_ONCE = 512
 
 
@@ -36,25 +37,14 @@ def embed_rows(
     Raises:
         ValueError: A vector is not finite.
     """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.train(False)
-    parts = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(rows), ROWS_AT_ONCE):
-                batch = rows.__getitems__(list(range(start, min(start + ROWS_AT_ONCE, len(rows)))))
-                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
-                present = batch["present"].to(device)
-                fused = model.fuse(model.encode(inputs, present), present)
-                parts.append(cast(Any, model.head).embed(fused, present).float().cpu().numpy())
-                if progress is not None:
-                    progress(min(start + ROWS_AT_ONCE, len(rows)), len(rows), what)
-    finally:
-        model.train(was_training)
-    if not parts:
-        return np.zeros((0, len(model.config.modality_names), int(cast(Any, model.head).dim)), dtype=np.float32)
-    unit_NMD = np.concatenate(parts)
+    head = cast(Any, model.head)
+    unit_NMD = np.zeros((len(rows), len(model.config.modality_names), int(head.dim)), dtype=np.float32)
+    walk = evaluation_batches(model, rows, batch_size=ROWS_AT_ONCE, progress=progress, what=what)
+    with evaluation_mode(model):
+        for places, batch in walk:
+            present = batch["present"]
+            fused = model.fuse(model.encode(batch["inputs"], present), present)
+            unit_NMD[places] = head.embed(fused, present).float().cpu().numpy()
     strange = int((~np.isfinite(unit_NMD)).any(axis=(1, 2)).sum())
     if strange:
         raise ValueError(f"the model gives vectors that are not finite for {strange} of {len(unit_NMD)} rows")
@@ -74,11 +64,7 @@ def embedding_fingerprint(model: PlaitModel, inputs: Inputs) -> str:
     }
     facts["fusion"] = model.config.fusion
     digest.update(json.dumps(facts, sort_keys=True).encode())
-    state = model.state_dict()
-    for key in sorted(state):
-        tensor = state[key].detach().to("cpu").contiguous()
-        digest.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    hash_tensors(digest, model.state_dict())
     return digest.hexdigest()
 
 

@@ -1,15 +1,77 @@
-"""The one evaluation loop: a model over rows, batch by batch, without gradients and in evaluation mode."""
+"""The one evaluation loop: a model over rows, batch by batch, without gradients and in evaluation mode.
+
+Whoever runs a model over rows writes ``with evaluation_mode(model)`` and walks through ``evaluation_batches``. How rows
+are put into batches and in which mode the model runs is decided here and nowhere else; results are therefore written
+to the places that come with each batch, not appended.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from plait.data.progress import Progress
 from plait.inputs.dataset import RowBatches
+
+
+@contextmanager
+def evaluation_mode(model: torch.nn.Module, *, inference: bool = True) -> Iterator[None]:
+    """Evaluation mode without gradients; the model's own mode is restored, after an error as well.
+
+    Args:
+        model: Any module.
+        inference: Under ``torch.inference_mode``, whose results can never take part in autograd; False:
+            ``torch.no_grad``, for results that are copied into the model or kept for training.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode() if inference else torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch of tensors, and of dictionaries of such, on a device."""
+    return {k: to_device(v, device) if isinstance(v, dict) else v.to(device) for k, v in batch.items()}
+
+
+def evaluation_batches(
+    model: torch.nn.Module,
+    rows: RowBatches,
+    *,
+    batch_size: int,
+    chosen: np.ndarray | None = None,
+    hide: tuple[int, ...] = (),
+    progress: Progress | None = None,
+    what: str = "",
+) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """Rows in batches on the model's device, each with the places of its rows among those asked for [B].
+
+    Args:
+        model: A ``PlaitModel``, inside ``evaluation_mode``.
+        rows: The rows.
+        batch_size: Rows at once.
+        chosen: Positions of the rows asked for; None: all, in order.
+        hide: Modality numbers to treat as missing in every row.
+        progress: Called after each batch with rows done, rows in all and ``what``.
+        what: What to call the work.
+    """
+    device = next(model.parameters()).device
+    positions = np.arange(len(rows)) if chosen is None else chosen
+    for start in range(0, len(positions), batch_size):
+        places = np.arange(start, min(start + batch_size, len(positions)))
+        batch = rows.__getitems__(positions[places].tolist())
+        for m in hide:
+            batch["present"][:, m] = False
+        yield places, to_device(batch, device)
+        if progress is not None:
+            progress(int(places[-1]) + 1, len(positions), what)
 
 
 def predict_logits(
@@ -17,7 +79,7 @@ def predict_logits(
     batches: RowBatches,
     *,
     batch_size: int = 512,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
     what: str = "predicting",
     hide: tuple[int, ...] = (),
 ) -> np.ndarray:
@@ -31,26 +93,13 @@ def predict_logits(
         what: What to call the work.
         hide: Modality numbers to treat as missing in every row.
     """
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    parts = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(batches), batch_size):
-                rows = list(range(start, min(start + batch_size, len(batches))))
-                batch = batches.__getitems__(rows)
-                for m in hide:
-                    batch["present"][:, m] = False
-                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
-                output = model(inputs=inputs, present=batch["present"].to(device))
-                parts.append(output["logits"].float().cpu().numpy())
-                if progress is not None:
-                    progress(rows[-1] + 1, len(batches), what)
-    finally:
-        model.train(was_training)
-    num_outputs = cast(Any, model.config).num_outputs
-    return np.concatenate(parts) if parts else np.zeros((0, num_outputs), dtype=np.float32)
+    logits_NC = np.zeros((len(batches), cast(Any, model.config).num_outputs), dtype=np.float32)
+    walk = evaluation_batches(model, batches, batch_size=batch_size, hide=hide, progress=progress, what=what)
+    with evaluation_mode(model):
+        for places, batch in walk:
+            output = model(inputs=batch["inputs"], present=batch["present"])
+            logits_NC[places] = output["logits"].float().cpu().numpy()
+    return logits_NC
 
 
 def predict_present(
@@ -59,7 +108,7 @@ def predict_present(
     present_PNM: np.ndarray,
     *,
     batch_size: int = 512,
-    progress: Callable[[int, int, str], None] | None = None,
+    progress: Progress | None = None,
     what: str = "predicting",
 ) -> np.ndarray:
     """Logits of every row under each of several patterns of presence, [P, N, C], float32; rows are encoded once.
@@ -73,57 +122,14 @@ def predict_present(
         what: What to call the work.
     """
     network = cast(Any, model)
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
     logits_PNC = np.zeros((*present_PNM.shape[:2], network.config.num_outputs), dtype=np.float32)
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(batches), batch_size):
-                stop = min(start + batch_size, len(batches))
-                batch = batches.__getitems__(list(range(start, stop)))
-                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
-                there_BM = batch["present"].to(device)
-                encoded = network.encode(inputs, there_BM)
-                for p, allowed_NM in enumerate(present_PNM):
-                    seen_BM = there_BM & torch.tensor(allowed_NM[start:stop], device=device)
-                    logits_PNC[p, start:stop] = (
-                        network.head(network.fuse(encoded, seen_BM), seen_BM).float().cpu().numpy()
-                    )
-                if progress is not None:
-                    progress(stop, len(batches), what)
-    finally:
-        model.train(was_training)
+    walk = evaluation_batches(model, batches, batch_size=batch_size, progress=progress, what=what)
+    with evaluation_mode(model):
+        for places, batch in walk:
+            there_BM = batch["present"]
+            encoded = network.encode(batch["inputs"], there_BM)
+            for p, allowed_NM in enumerate(present_PNM):
+                seen_BM = there_BM & torch.tensor(allowed_NM[places], device=there_BM.device)
+                logits_BC = network.head(network.fuse(encoded, seen_BM), seen_BM)
+                logits_PNC[p, places] = logits_BC.float().cpu().numpy()
     return logits_PNC
-
-
-def head_losses(model: torch.nn.Module, rows: RowBatches, *, batch_size: int = 512) -> Tensor:
-    """Task loss over these rows of each modality's auxiliary head, then of the joint answer, [M + 1].
-
-    Args:
-        model: A ``PlaitModel`` with auxiliary heads; its training mode is restored.
-        rows: Rows with targets.
-        batch_size: Rows at once.
-    """
-    network = cast(Any, model)
-    device = next(model.parameters()).device
-    was_training = model.training
-    model.eval()
-    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-    try:
-        with torch.no_grad():
-            for start in range(0, len(rows), batch_size):
-                batch = rows.__getitems__(list(range(start, min(start + batch_size, len(rows)))))
-                inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
-                present, target = batch["present"].to(device), batch["target"].to(device)
-                encoded = network.encode(inputs, present)
-                joint_BC = network.head(network.fuse(encoded, present), present)
-                parts.append((network.aids.auxiliary([e.vector_BD for e in encoded]), joint_BC, present, target))
-            answers_NMC, joint_NC, present_NM, target_N = (torch.cat(column) for column in zip(*parts, strict=True))
-            whole_N1 = torch.ones_like(present_NM[:, :1])
-            losses_M = network.modality_losses(answers_NMC, present_NM, target_N, network.task.loss)
-            joint_1 = network.modality_losses(joint_NC[:, None], whole_N1, target_N, network.row_loss)
-            losses = torch.cat([losses_M, joint_1])
-    finally:
-        model.train(was_training)
-    return losses

@@ -7,22 +7,20 @@ every row within it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from plait.data.progress import Progress
 from plait.fusion.base import FusionOutput
 from plait.heads import GenerateHead
+from plait.inference.forward import evaluation_batches, evaluation_mode, to_device
 from plait.inputs.dataset import RowBatches
 from plait.language import AnswerTokens, DecodeOptions, Trie
 from plait.model import PlaitModel
 
-Progress = Callable[[int, int, str], None]
 AT_ONCE = 64
 
 
@@ -102,15 +100,17 @@ def write_rows(
     if options.samples:  # draws are each row's own
         first, place = np.arange(len(rows)), np.arange(len(rows))
     made: list[Answer] = []
-    for number, fused in enumerate(_fused(model, rows, first, batch_size, hide)):
-        seeded = options
-        if options.samples and options.seed is not None:
-            seeded = DecodeOptions(**{**vars(options), "seed": options.seed + number})
-        written = head.write(fused, seeded, trie)
-        for ids, scores in zip(written.ids, written.log_probabilities, strict=True):
-            made.append(Answer(tokens.decode(ids), tokens.pieces(ids), scores))
-        if progress is not None:
-            progress(len(made), len(first), what)
+    walk = evaluation_batches(
+        model, rows, batch_size=batch_size, chosen=first, hide=hide, progress=progress, what=what
+    )  # fmt: skip
+    with evaluation_mode(model, inference=False):
+        for number, (_, batch) in enumerate(walk):
+            seeded = options
+            if options.samples and options.seed is not None:
+                seeded = DecodeOptions(**{**vars(options), "seed": options.seed + number})
+            written = head.write(_fused(model, batch), seeded, trie)
+            for ids, scores in zip(written.ids, written.log_probabilities, strict=True):
+                made.append(Answer(tokens.decode(ids), tokens.pieces(ids), scores))
     return [made[int(i)] for i in place.reshape(-1)]
 
 
@@ -131,52 +131,28 @@ def score_rows(
     head, tokens = generator_of(model, tokens)
     encoded = tokens.encode(list(answers))
     Trie(encoded, tokens.end)  # refuses what cannot be written
-    parts = []
-    for fused in _fused(model, rows, np.arange(len(rows)), batch_size, ()):
-        prefix_BPH, mask_BP = head.prefix(fused)
-        columns = [[math.fsum(s) for s in head.score(prefix_BPH, mask_BP, [ids] * len(prefix_BPH))] for ids in encoded]
-        parts.append(np.array(columns).T)
-        if progress is not None:
-            progress(sum(map(len, parts)), len(rows), "scoring answers")
-    return np.concatenate(parts) if parts else np.zeros((0, len(encoded)))
+    scores_NA = np.zeros((len(rows), len(encoded)))
+    walk = evaluation_batches(model, rows, batch_size=batch_size, progress=progress, what="scoring answers")
+    with evaluation_mode(model, inference=False):
+        for places, batch in walk:
+            prefix_BPH, mask_BP = head.prefix(_fused(model, batch))
+            for number, ids in enumerate(encoded):
+                log_B = head.score(prefix_BPH, mask_BP, [ids] * len(prefix_BPH))
+                scores_NA[places, number] = [math.fsum(scores) for scores in log_B]
+    return scores_NA
 
 
 def answer_loss(model: PlaitModel, rows: RowBatches, chosen: np.ndarray, *, batch_size: int = AT_ONCE) -> float:
-    """Mean loss of the true answers over the rows at ``chosen``, batch by batch."""
+    """Mean loss of the true answers over the rows at ``chosen``, in batches of even size: each has one mean."""
     total = 0.0
-    with _judging(model):
+    device = next(model.parameters()).device
+    with evaluation_mode(model, inference=False):
         for part in np.array_split(chosen, max(1, math.ceil(len(chosen) / batch_size))):
-            batch = _on(rows.__getitems__(part.tolist()), next(model.parameters()).device)
+            batch = to_device(rows.__getitems__(part.tolist()), device)
             total += float(model(**batch)["loss"]) * len(part)
     return total / max(1, len(chosen))
 
 
-def _fused(
-    model: PlaitModel, rows: RowBatches, chosen: np.ndarray, batch_size: int, hide: tuple[int, ...]
-) -> Iterator[FusionOutput]:
-    with _judging(model):
-        for start in range(0, len(chosen), batch_size):
-            batch = rows.__getitems__(chosen[start : start + batch_size].tolist())
-            for m in hide:
-                batch["present"][:, m] = False
-            batch = _on(batch, next(model.parameters()).device)
-            encoded = model.encode(batch["inputs"], batch["present"])
-            yield model.fusion(encoded, batch["present"])
-
-
-@contextmanager
-def _judging(model: PlaitModel) -> Iterator[None]:
-    was_training = model.training
-    model.train(False)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        model.train(was_training)
-
-
-def _on(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """A batch on the model's device."""
-    moved: dict[str, Any] = {k: v.to(device) for k, v in batch.items() if isinstance(v, Tensor)}
-    inputs = cast(dict[str, dict[str, Tensor]], batch["inputs"])
-    return {**moved, "inputs": {n: {k: t.to(device) for k, t in v.items()} for n, v in inputs.items()}}
+def _fused(model: PlaitModel, batch: dict[str, Any]) -> FusionOutput:
+    fused: FusionOutput = model.fusion(model.encode(batch["inputs"], batch["present"]), batch["present"])
+    return fused

@@ -7,7 +7,6 @@ tables to predict, so both go through identical steps.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 
 from plait.data.items import Items, Rows, read_rows
 from plait.data.media import CellError
+from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import Table
 from plait.data.vectors import usual_width
@@ -39,7 +39,6 @@ from plait.processors import (
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
-Progress = Callable[[int, int, str], None]
 TABULAR_WIDTH = 64
 
 

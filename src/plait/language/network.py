@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from plait.encoders.checkpoint import IGNORED_CONFIG, quiet_transformers
 from plait.encoders.tuning import ATTENTION_NAMES
 from plait.language.tokens import AnswerTokens
+from plait.weights.tensor_file import hash_tensors
 
 TUNINGS = ("frozen", "lora", "full")
 MAX_POSITIONS = 2048
@@ -116,10 +117,7 @@ def copy_base(model: nn.Module, source: nn.Module) -> None:
 def weights_fingerprint(model: nn.Module) -> str:
     """sha256 over the names, types, shapes and bytes of all weights."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        kept = tensor.detach().to("cpu").contiguous()
-        digest.update(f"|{name}|{kept.dtype}|{tuple(kept.shape)}|".encode())
-        digest.update(kept.reshape(-1).view(torch.uint8).numpy())
+    hash_tensors(digest, model.state_dict())
     return digest.hexdigest()
 
 

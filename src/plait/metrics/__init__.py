@@ -4,7 +4,8 @@ Nothing here knows a model, a file or torch, and nothing is imported from the re
 the metrics, ``breakdown`` the confusion matrix and the slices, ``intervals`` the bootstrap, ``comparison`` many
 methods on the same draws, ``verdict`` and ``comparison_verdict`` the sentences that say whether fusing helped.
 ``ranking`` measures retrieval per query (``similarity`` and ``tied_ranks`` keep it exact), ``retrieval`` sums it up
-in both directions, ``knn`` classifies by neighbours, ``robustness`` measures what missing modalities cost.
+in both directions, ``retrieval_directions`` makes rows into such tasks, ``knn`` classifies by neighbours,
+``robustness`` measures what missing modalities cost.
 ``shapley``, ``emap`` and ``perceptual`` say what a result rests on, and ``modality_verdict`` says it in words.
 ``vqa`` scores answers about pictures and ``captioning`` descriptions of them (``caption_tokens``, ``bleu``, ``rouge``,
 ``cider`` and ``meteor``, the last through Java).

@@ -2,7 +2,7 @@
 
 ``ptb`` follows the Penn Treebank conventions that the COCO caption code gets from Stanford's Java tokenizer ("man's"
 is "man" and "'s", "cannot" is "can" and "not", punctuation falls away), written anew with one regular expression. It
-is close to the Java program, not equal: docs/metrics.md says how close; ``ptb-java`` in ``ptb_java`` is that program.
+is close to the Java program, not equal: docs/metrics.md says how close.
 ``zh`` is for Chinese and Japanese, which put no spaces between words: every Han or kana character is a token, runs
 of other letters and digits are words. ``space`` takes captions that were tokenised before.
 

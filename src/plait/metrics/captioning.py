@@ -20,10 +20,9 @@ from plait.metrics.caption_tokens import TOKENIZERS, Tokens, check_token_rows, c
 from plait.metrics.cider import cider_d
 from plait.metrics.intervals import metric_intervals
 from plait.metrics.meteor import meteor_scores
-from plait.metrics.ptb_java import ptb_java_tokens
 from plait.metrics.rouge import rouge_l
 
-TOKENIZE = ("auto", *TOKENIZERS, "ptb-java")
+TOKENIZE = ("auto", *TOKENIZERS)
 
 
 def caption_metrics(
@@ -46,7 +45,7 @@ def caption_metrics(
         predictions: One caption per image ``[N]``; an empty one scores 0, with a note.
         references: The true captions of each image ``[N][R]``, at least one each.
         tokenize: "ptb" (English and other languages with spaces), "zh" (Chinese, Japanese: characters), "space"
-            (tokenised before), "ptb-java" (the Java program of the published numbers), or "auto": zh or ptb, judged
+            (tokenised before), or "auto": zh or ptb, judged
             from the references.
         meteor: Also run METEOR; needs Java and ``pip install plait[captions]``, and English.
         resamples: How many bootstrap draws for the intervals; 0 for none, 1000 is usual.
@@ -120,7 +119,7 @@ def _tokens(
     predictions: Sequence[str], references: Sequence[Sequence[str]], kind: str
 ) -> tuple[list[Tokens], list[list[Tokens]]]:
     texts = [*predictions, *(text for truths in references for text in truths)]
-    split = ptb_java_tokens(texts) if kind == "ptb-java" else [TOKENIZERS[kind](text) for text in texts]
+    split = [TOKENIZERS[kind](text) for text in texts]
     rest = iter(split[len(predictions) :])
     truths: list[list[Tokens]] = [[next(rest) for _ in texts] for texts in references]
     for row, captions in enumerate(truths):
@@ -138,8 +137,7 @@ def _notes(guesses: list[Tokens], truths: list[list[Tokens]], kind: str, counts:
     notes = []
     if kind == "ptb":
         notes.append(
-            "tokens: Plait's own Penn Treebank rules, near to but not Stanford's Java program of the published "
-            "numbers (tokenize='ptb-java')"
+            "tokens: Plait's own Penn Treebank rules, near to but not Stanford's Java program of the published numbers"
         )
     if kind == "zh":
         notes.append("tokens: single characters; not comparable with numbers on segmented words")

@@ -22,7 +22,6 @@ from numpy.typing import ArrayLike
 from plait.metrics.intervals import Bounds, Floats, Groups, Ints, check_draws, percentiles, units_of_rows
 
 MetricOfCounts = Callable[[Floats], Floats]
-Progress = Callable[[int, int, str], None]
 
 _CHUNK_CELLS = 4_000_000
 _DRAWS = 32  # at once, where running sums should stay in the cache
@@ -176,7 +175,7 @@ def resample_methods(
     groups: Groups | None = None,
     resamples: int = 1000,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Resampled:
     """Draw the rows once, measure every method on each draw.
 

@@ -57,9 +57,8 @@ def knn_classify(
         [[0.67, 0.33]]
     """
     query, gallery = unit_pair(query_ND, gallery_MD)
-    labels, num_classes = _labels(labels_M, len(gallery), num_classes)
-    scale = _scale(k, len(gallery), weights, temperature)
-    return _vote(cosine_chunks(query, gallery, chunk), labels, num_classes, k, scale)
+    chunks = cosine_chunks(query, gallery, chunk)
+    return _classify(chunks, len(gallery), labels_M, num_classes, k, weights, temperature)
 
 
 def knn_classify_matrix(
@@ -79,17 +78,47 @@ def knn_classify_matrix(
         [[0.5, 0.5]]
     """
     scores = similarity_matrix(similarity_NM)
-    labels, num_classes = _labels(labels_M, scores.shape[1], num_classes)
-    scale = _scale(k, scores.shape[1], weights, temperature)
-    return _vote(matrix_chunks(scores, chunk), labels, num_classes, k, scale)
+    chunks = matrix_chunks(scores, chunk)
+    return _classify(chunks, scores.shape[1], labels_M, num_classes, k, weights, temperature)
 
 
-def _vote(
-    chunks: Iterable[tuple[int, Floats]], labels_M: Ints, num_classes: int, k: int, scale: float
-) -> tuple[Ints, Floats]:
+def majority_vote(labels_QK: Ints, scores_QK: Floats, num_labels: int) -> Ints:
+    """The commonest label among neighbours that were found already; of equal counts that with the larger sum of scores.
+
+    Args:
+        labels_QK: Label numbers of the neighbours ``[Q, K]``, nearest first; -1 counts nothing.
+        scores_QK: Their scores ``[Q, K]``, -1 to 1.
+        num_labels: How many labels there are.
+
+    Returns:
+        A label number per query ``[Q]``.
+
+    Example:
+        >>> majority_vote(np.array([[1, 0, 0], [1, 0, -1]]), np.array([[.9, .5, .4], [.9, .8, .7]]), 2).tolist()
+        [0, 1]
+    """
+    query_V, place_V = np.nonzero(labels_QK >= 0)
+    # a vote counts one; scores, at most K in sum, break ties without outweighing a vote
+    share_V = scores_QK[query_V, place_V] / (2.0 * max(1, labels_QK.shape[1]) + 1)
+    shape = (len(labels_QK), num_labels)
+    chosen: Ints = _count_votes(query_V, labels_QK[query_V, place_V], 1 + share_V, shape).argmax(axis=1)
+    return chosen
+
+
+def _count_votes(query_V: Ints, label_V: Ints, votes_V: Floats, shape: tuple[int, int]) -> Floats:
+    """Sums of votes for each query and label ``[Q, C]``."""
+    summed = np.bincount(query_V * shape[1] + label_V, weights=votes_V, minlength=shape[0] * shape[1])
+    return summed.astype(np.float64, copy=False).reshape(shape)
+
+
+def _classify(
+    chunks: Iterable[tuple[int, Floats]], num_items: int, labels_M: ArrayLike, num_classes: int | None, k: int,
+    weights: Weights, temperature: float,
+) -> tuple[Ints, Floats]:  # fmt: skip
+    labels, num_classes = _labels(labels_M, num_items, num_classes)
+    scale = _scale(k, num_items, weights, temperature)
     parts: list[Floats] = []
     for _, scores_CM in chunks:
-        num_queries, num_items = scores_CM.shape
         last_C1 = np.partition(scores_CM, num_items - k, axis=1)[:, num_items - k, None]
         is_above_CM, is_tied_CM = scores_CM > last_C1, scores_CM == last_C1
         open_C = k - is_above_CM.sum(axis=1)
@@ -97,9 +126,7 @@ def _vote(
         share_V = np.where(is_tied_CM[query_V, item_V], (open_C / is_tied_CM.sum(axis=1))[query_V], 1.0)
         best_C = scores_CM.max(axis=1)
         votes_V = share_V * np.exp((scores_CM[query_V, item_V] - best_C[query_V]) * scale)
-        votes_CK = np.bincount(
-            query_V * num_classes + labels_M[item_V], weights=votes_V, minlength=num_queries * num_classes
-        ).reshape(num_queries, num_classes)
+        votes_CK = _count_votes(query_V, labels[item_V], votes_V, (len(scores_CM), num_classes))
         parts.append(votes_CK / votes_CK.sum(axis=1, keepdims=True))
     proba_NC = np.concatenate(parts)
     # Votes that are equal but for the order in which they were added count as equal: the first class has it.

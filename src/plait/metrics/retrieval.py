@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from plait.metrics.intervals import Groups, metric_intervals
 from plait.metrics.ranking import KS, Gain, Ids, PerQuery, embedding_query_metrics, query_metrics
+from plait.metrics.retrieval_directions import direction_name
 from plait.metrics.similarity import CHUNK_ROWS, similarity_matrix
 
 Ints = NDArray[np.int64]
@@ -95,11 +96,12 @@ def retrieval_metrics(
             f"vectors are of {sorted(vectors)} and groups of {sorted(groups)}; give both for the same two or more "
             "modalities"
         )
+    pairs = {direction_name(a, b): (a, b) for a, b in permutations(vectors, 2)}
     found = {
-        f"{a}_to_{b}": embedding_query_metrics(vectors[a], vectors[b], groups[a], groups[b], ks=ks, chunk=chunk)
-        for a, b in permutations(vectors, 2)
+        name: embedding_query_metrics(vectors[a], vectors[b], groups[a], groups[b], ks=ks, chunk=chunk)
+        for name, (a, b) in pairs.items()
     }
-    sizes = {f"{a}_to_{b}": len(groups[b]) for a, b in permutations(vectors, 2)}
+    sizes = {name: len(groups[b]) for name, (_, b) in pairs.items()}
     return _directions(found, sizes, no_relevant)
 
 
@@ -145,7 +147,7 @@ def matrix_retrieval_metrics(
         raise ValueError(f"rows and columns are both named {rows!r}; give two names")
     scores = similarity_matrix(similarity_NM)
     across = None if relevant_NM is None else np.asarray(relevant_NM).T
-    to, back = f"{rows}_to_{columns}", f"{columns}_to_{rows}"
+    to, back = direction_name(rows, columns), direction_name(columns, rows)
     found = {
         to: query_metrics(
             scores, relevant_NM, query_groups=row_groups, gallery_groups=column_groups, ks=ks, gain=gain, chunk=chunk

@@ -22,7 +22,7 @@ def fusion_verdict(
     alone: Mapping[str, float],
     difference: tuple[str, float, float | None, float | None] | None,
     interaction: str,
-    task: str,
+    pairs: bool,
     head_is_linear: bool,
     *,
     chance: float | None = None,
@@ -37,10 +37,10 @@ def fusion_verdict(
         difference: Best modality, then fused minus that modality with its interval (in the unit of the
             metric); None if no modality was measured alone.
         interaction: What the fusion can express: "additive", "multiplicative", "attention" or "nonlinear".
-        task: Name of the task.
+        pairs: Whether the task is to say of pairs that they belong together or not.
         head_is_linear: Whether a single linear layer follows the fusion.
-        chance: What guessing gets. Known without being told for AUROC, R2, Pearson and for matching accuracy
-            on balanced pairs.
+        chance: What guessing gets. Known without being given for AUROC, R2, Pearson and for the accuracy on
+            balanced pairs.
 
     Returns:
         One sentence, and a second for additive fusion under a linear head.
@@ -50,7 +50,7 @@ def fusion_verdict(
 
     Example:
         >>> fusion_verdict("accuracy", True, (0.9, 0.88, 0.92), {"text": 0.8, "photo": 0.6},
-        ...                ("text", 0.1, 0.07, 0.13), "multiplicative", "classification", False).split(":")[0]
+        ...                ("text", 0.1, 0.07, 0.13), "multiplicative", False, False).split(":")[0]
         'Using the modalities together is clearly better than the best one alone'
     """
     if interaction not in _INTERACTIONS:
@@ -59,7 +59,7 @@ def fusion_verdict(
         raise ValueError(f"the difference is from {difference[0]!r}, expected one of: {', '.join(alone)}")
     if chance is None:
         chance = _CHANCE_BY_METRIC.get(metric_name)
-        if task == "matching" and metric_name in ("accuracy", "balanced_accuracy"):
+        if pairs and metric_name in ("accuracy", "balanced_accuracy"):
             chance = 0.5
     sentences = [_comparison(metric_name, higher_is_better, fused, alone, difference, chance)]
     if interaction == "additive" and head_is_linear and len(alone) != 1:
@@ -68,7 +68,7 @@ def fusion_verdict(
             + (
                 ": on balanced matching pairs it stays at chance, whatever it is trained on; choose a"
                 " multiplicative or attention fusion, or a head with a hidden layer."
-                if task == "matching"
+                if pairs
                 else " (on balanced matching pairs, for example, such a model stays at chance)."
             )
         )

@@ -40,9 +40,9 @@ class AuxiliaryObjectives(nn.Module):
         self, dims: list[EncodedDims], chosen: dict[str, float], *, task: Task, num_outputs: int, width: int
     ) -> None:
         super().__init__()
-        check_objectives(chosen, task=task.name, output_kind=task.output_kind, num_modalities=len(dims))
+        check_objectives(chosen, task=task, num_modalities=len(dims))
         self.strength = {name: chosen.get(name, 0.0) for name in ("auxiliary", "alignment", "orthogonality")}
-        self.right_only = task.modalities is not None  # matching: what a wrong pair holds does not belong together
+        self.right_only = task.judges_pairs  # what a wrong pair holds does not belong together
         self.adapters = nn.ModuleList(Adapter(d.vector_dim) for d in dims)
         with_heads = chosen.keys() & {"auxiliary", "gradient_blending", "ogm"}
         self.auxiliary = AuxiliaryHeads(dims, num_outputs) if with_heads else None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from plait.registry import Registry
 from plait.settings import TrainSettings
+from plait.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ def chosen_objectives(train: TrainSettings, *, pair_head: bool) -> dict[str, flo
 def check_objectives(
     chosen: dict[str, float],
     *,
-    task: str,
-    output_kind: str,
+    task: Task,
     num_modalities: int,
     num_validation: int | None = None,
 ) -> None:
@@ -64,8 +64,7 @@ def check_objectives(
 
     Args:
         chosen: What :func:`chosen_objectives` gave.
-        task: Name of the task, for the message.
-        output_kind: "classes", "labels" or "number".
+        task: The task.
         num_modalities: How many modalities the model has.
         num_validation: Validation rows, or None where that is not known.
 
@@ -82,14 +81,14 @@ def check_objectives(
         if name == "ogm_noise":
             continue
         info = OBJECTIVES.get(name)
-        if output_kind == "text":
+        if task.family.writes:
             raise ValueError(f"train.{name} works on labels and numbers, not on text; --set train.{name}=0")
         off = f"leave it out (--set train.{name}={'false' if name == 'gradient_blending' else '0'})"
         if num_modalities < 2:
             raise ValueError(f"train.{name} works between modalities and needs two, got {num_modalities}; {off}")
-        if info.only_classes and output_kind != "classes":
+        if info.only_classes and not task.family.one_class:
             raise ValueError(
-                f"train.{name} needs one right class a row (classification or matching), got task {task!r}; {off}"
+                f"train.{name} needs one right class a row (classification or matching), got task {task.name!r}; {off}"
             )
         if info.needs_validation and num_validation == 0:
             raise ValueError(

@@ -21,10 +21,6 @@ HOP = 160
 FLOOR = 1e-10
 RANGE = 8.0  # in powers of ten: 80 dB
 
-_LINEAR_STEP = 200 / 3  # Hz a mel below 1000 Hz
-_BEND = 1000 / _LINEAR_STEP  # mels at 1000 Hz, where the scale turns logarithmic
-_LOG_STEP = math.log(6.4) / 27
-
 
 def num_frames(num_samples: int) -> int:
     """Frames of a clip: one for each hop that it begins."""
@@ -64,19 +60,7 @@ def mel_filters(num_mels: int) -> Tensor:
     num_bins = WINDOW // 2 + 1
     if not 1 <= num_mels <= num_bins:
         raise ValueError(f"num_mels is {num_mels}; expected 1 to {num_bins}")
-    bins_K = torch.linspace(0, RATE / 2, num_bins, dtype=torch.float64)
-    edges = _hertz(torch.linspace(0, _mels(RATE / 2), num_mels + 2, dtype=torch.float64))
-    low_F1, middle_F1, high_F1 = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising_FK = (bins_K - low_F1) / (middle_F1 - low_F1)
-    falling_FK = (high_F1 - bins_K) / (high_F1 - middle_F1)
-    filters_FK = torch.minimum(rising_FK, falling_FK).clamp(min=0) * 2 / (high_F1 - low_F1)
-    return filters_FK.to(torch.float32)
+    from transformers.audio_utils import mel_filter_bank
 
-
-def _mels(hertz: float) -> float:
-    """Slaney's mels: linear up to 1000 Hz, logarithmic above."""
-    return hertz / _LINEAR_STEP if hertz < 1000 else _BEND + math.log(hertz / 1000) / _LOG_STEP
-
-
-def _hertz(mels: Tensor) -> Tensor:
-    return torch.where(mels < _BEND, mels * _LINEAR_STEP, 1000 * torch.exp((mels - _BEND) * _LOG_STEP))
+    filters_KF = mel_filter_bank(num_bins, num_mels, 0.0, RATE / 2, RATE, norm="slaney", mel_scale="slaney")
+    return torch.from_numpy(filters_KF.T).to(torch.float32)

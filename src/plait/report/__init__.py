@@ -9,12 +9,11 @@ stand in the page only.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from plait.files import write_text
 from plait.report import explanation as explanation_page
 from plait.report.page import render
 from plait.report.plain import plain, without_pictures
@@ -79,18 +78,6 @@ def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, 
     else:
         page, numbers = path / "report.html", path / "report.json"
     page.parent.mkdir(parents=True, exist_ok=True)
-    _replace(page, text)
-    _replace(numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    write_text(page, text)
+    write_text(numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return page, numbers
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(text)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -9,27 +9,27 @@ from collections.abc import Callable
 from typing import Any
 
 from plait.report import charts, explanation_charts, facts
-from plait.report.results import inputs_shown
-from plait.report.words import cut, esc, estimate, metric_name, number
+from plait.report.template import PARTS, fill
+from plait.report.words import cut, estimate, metric_name, number
 
+TEMPLATE = "report/explanation.html.jinja"
 MAX_ROWS = 24
 
 
 def headline(report: dict[str, Any]) -> str:
     """What interaction is worth, large, beside the verdict."""
     value, low, high = estimate(((report.get("gains") or {}).get("metric") or {}).get("all over nothing"))
-    words = f'<p class="verdict">{esc(report["verdict"])}</p>' if report.get("verdict") else ""
+    verdict = report.get("verdict")
     if value is None:
-        return f'<section class="top" id="verdict">{words}</section>' if words else ""
+        return fill(PARTS, "top", verdict=verdict) if verdict else ""
     level, change, unit = _words(report)
     full, empty = (estimate(report["subsets"][i]["metric"])[0] for i in (-1, 0))
-    interval = f"95% interval {change(low)} to {change(high)}<br>" if low is not None and high is not None else ""
+    interval = f"95% interval {change(low)} to {change(high)}" if low is not None and high is not None else ""
     where = "" if full is None or empty is None else f"{level(empty)} with nothing, {level(full)} with everything"
-    figure = (
-        f'<div class="figure"><span>{metric_name(report["metric"]["name"])} to explain</span>'
-        f"<b>{change(value)}</b><small>{unit} on {number(report.get('rows'))} rows<br>{interval}{where}</small></div>"
-    )
-    return f'<section class="top" id="verdict">{figure}{words}</section>'
+    return fill(
+        PARTS, "top", title=f"{metric_name(report['metric']['name'])} to explain", value=change(value),
+        below=[f"{unit} on {number(report.get('rows'))} rows", interval, where], verdict=verdict,
+    )  # fmt: skip
 
 
 def shares(report: dict[str, Any]) -> str:
@@ -45,43 +45,37 @@ def shares(report: dict[str, Any]) -> str:
         level=level, change=change, label="Shapley value of each modality, from nothing to everything",
     )  # fmt: skip
     answer = report.get("empty") or {}
-    said = answer.get("answer")
-    told = (
-        f" Given nothing, the model answers {esc(said if isinstance(said, str) else number(said))}." if answer else ""
-    )
+    nothing = f" Given nothing, the model answers {number(answer.get('answer'))}." if answer else ""
     lead = (
         f"Exact Shapley values on {metric_name(report['metric']['name'])}{_in(unit)}: what each modality adds, "
         "averaged over all orders in which they can arrive. The bars add up without remainder; whiskers are 95% "
-        f"intervals.{told}"
+        f"intervals.{nothing}"
     )
-    return f'<p class="lead">{lead}</p>{chart}<h3>All numbers</h3>{_table(report, order)}'
+    loss = str((report.get("loss") or {}).get("name", "loss")).replace("_", " ")
+    head = ["Modality", "Share", "Shapley", "Added last", f"Less {loss}", "Lost when shuffled"]
+    return fill(TEMPLATE, "shares", lead=lead, chart=chart, head=head, rows=_numbers(report, order))
 
 
-def _table(report: dict[str, Any], order: list[str]) -> str:
+def _numbers(report: dict[str, Any], order: list[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Of each modality its name, its share, and numbers with their intervals."""
     _, change, _ = _words(report)
     shapley, shuffled = report["shapley"], (report.get("perceptual") or {}).get("modalities") or {}
     last = report["gains"]["metric"]["added to the others"]
-    loss = esc(str((report.get("loss") or {}).get("name", "loss")).replace("_", " "))
-    head = ["Modality", "Share", "Shapley", "Added last", f"Less {loss}", "Lost when shuffled"]
     rows = []
     for name in order:
         metric, on_loss = shapley["metric"][name], shapley["loss"][name]
         drop = (shuffled.get(name) or {}).get("raw")
-        cells = [
-            "\u2013" if metric["share"] is None else f"{100 * metric['share']:.0f}%",
-            _cell(metric, change), _cell(last[name], change), _cell(on_loss, _signed_number), _cell(drop, change),
-        ]  # fmt: skip
-        rows.append(f"<tr><td class='name'>{esc(name)}</td>{''.join(f'<td class=n>{c}</td>' for c in cells)}</tr>")
-    top = "".join(f"<th{' class=n' if i else ''}>{h}</th>" for i, h in enumerate(head))
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+        share = "\u2013" if metric["share"] is None else f"{100 * metric['share']:.0f}%"
+        cells = [(metric, change), (last[name], change), (on_loss, _signed_number), (drop, change)]
+        rows.append((name, share, [_cell(entry, say) for entry, say in cells]))
+    return rows
 
 
-def _cell(entry: Any, say: Callable[[float], str]) -> str:
+def _cell(entry: Any, say: Callable[[float], str]) -> tuple[str, str]:
     value, low, high = estimate(entry)
     if value is None:
-        return "\u2013"
-    spread = "" if low is None or high is None else f"<br><small>{say(low)} to {say(high)}</small>"
-    return f"{say(value)}{spread}"
+        return "\u2013", ""
+    return say(value), "" if low is None or high is None else f"{say(low)} to {say(high)}"
 
 
 def subsets(report: dict[str, Any]) -> str:
@@ -99,9 +93,9 @@ def subsets(report: dict[str, Any]) -> str:
         return ""
     absence = report.get("absence") or {}
     level, _, _ = _words(report)
-    lead = f"{metric_name(report['metric']['name'])} with only these modalities: {esc(absence.get('meaning', ''))}."
+    lead = f"{metric_name(report['metric']['name'])} with only these modalities: {absence.get('meaning', '')}."
     chart = charts.bars(rows, chance=report.get("chance"), label="metric of every subset of modalities", say=level)
-    return f'<p class="lead">{lead}</p>{chart}'
+    return fill(PARTS, "charted", text=lead, chart=chart)
 
 
 def interaction(report: dict[str, Any]) -> str:
@@ -120,19 +114,18 @@ def interaction(report: dict[str, Any]) -> str:
         clear[a][b] = clear[b][a] = p["low"] is not None and not p["low"] <= 0 <= p["high"]
     own = [report["shapley"]["metric"][n]["value"] for n in names]
     chart = explanation_charts.pair_matrix(names, own, table, clear, change=change, label="interaction of modalities")
-    listed = "".join(
-        f"<li>{esc(p['pair'][0])} and {esc(p['pair'][1])}: {change(p['value'])}"
+    listed = [
+        f"{p['pair'][0]} and {p['pair'][1]}: {change(p['value'])}"
         + (f" ({change(p['low'])} to {change(p['high'])})" if p["low"] is not None else "")
-        + "</li>"
         for p in pairs
-    )
+    ]
     lead = (
         f"Shapley interaction index on the metric{_in(unit)}. Blue, above zero: the two need each other. Orange, below "
         "zero: one can stand in for the other. Pale: cannot be told from zero. On the diagonal, the Shapley "
         "value of each. This is about what the modalities are worth: two that carry the same stand below zero even "
         "in a model that only adds them up; the next section asks what the model itself does."
     )
-    return f'<p class="lead">{lead}</p><div class="scroll">{chart}</div><ul class="notes">{listed}</ul>'
+    return fill(TEMPLATE, "noted", lead=lead, chart=chart, notes=listed, scroll=True)
 
 
 def additive(report: dict[str, Any]) -> str:
@@ -155,8 +148,8 @@ def additive(report: dict[str, Any]) -> str:
         "the modalities being read together."
     )
     missed = "all" if found["residual"] >= 1 else _percent(found["residual"])
-    rest = f"{lost}The sum misses {missed} of the spread of the scores. Measured by {esc(found['method'])}."
-    return f'<p class="lead">{lead}</p>{chart}<p class="faint">{rest}</p>'
+    rest = f"{lost}The sum misses {missed} of the spread of the scores. Measured by {found['method']}."
+    return fill(TEMPLATE, "additive", lead=lead, chart=chart, below=rest)
 
 
 def shuffled(report: dict[str, Any]) -> str:
@@ -172,7 +165,7 @@ def shuffled(report: dict[str, Any]) -> str:
         rows.append((name, raw["value"], raw["low"], raw["high"], "alone"))
         part = entry["normalised"]["value"]
         if part is not None:
-            notes.append(f"<li>{esc(name)}: {_percent(part)} of {esc(found['normaliser'])}</li>")
+            notes.append(f"{name}: {_percent(part)} of {found['normaliser']}")
     _, change, unit = _words(report)
     count = next(iter(modalities.values()))["permutations"]
     lead = (
@@ -181,7 +174,7 @@ def shuffled(report: dict[str, Any]) -> str:
         "what is informative."
     )
     chart = charts.bars(rows, label="what is lost when a modality is shuffled", say=change)
-    return f'<p class="lead">{lead}</p>{chart}<ul class="notes">{"".join(notes)}</ul>'
+    return fill(TEMPLATE, "noted", lead=lead, chart=chart, notes=notes)
 
 
 def rows(report: dict[str, Any]) -> str:
@@ -191,15 +184,16 @@ def rows(report: dict[str, Any]) -> str:
         return ""
     are_shares = all("probability" in str(r.get("explained")) for r in given)
     largest = max((abs(v) for r in given for v in r["shapley"].values()), default=1.0)
-    cards = "".join(_card(r, are_shares, largest) for r in given)
     lead = (
         "What each modality adds to the answer to one row; the bars add up to the whole way from the answer to nothing "
         "to the answer given."
     )
-    return f'<p class="lead">{lead}</p><div class="gallery wide">{cards}</div>'
+    return fill(TEMPLATE, "rows", lead=lead, cards=[_card(row, are_shares, largest) for row in given])
 
 
-def _card(row: dict[str, Any], are_shares: bool, largest: float) -> str:
+def _card(row: dict[str, Any], are_shares: bool, largest: float) -> dict[str, Any]:
+    """What the card of a row shows."""
+
     def say(value: float) -> str:
         return _signed(100 * value, 1) if are_shares else _signed_number(value)
 
@@ -210,20 +204,13 @@ def _card(row: dict[str, Any], are_shares: bool, largest: float) -> str:
     bars = [(n, v if n in there else None) for n, v in row["shapley"].items()]
     chart = explanation_charts.row_bars(bars, change=say, largest=largest, label="Shapley values of the row")
     pairs = sorted(row.get("interaction") or [], key=lambda p: -abs(p["value"]))[:1]
-    pair = "".join(
-        f"<dt>together</dt><dd>{esc(' and '.join(p['pair']))} {say(p['value'])}</dd>" for p in pairs if p["value"] != 0
-    )
     right = row.get("truth") is not None and row.get("truth") == row.get("prediction")
+    facts_of = [(k, cut(str(row[k]), 120)) for k in ("truth", "prediction") if row.get(k) is not None]
+    way = f"{level(row['with nothing'])} \u2192 {level(row['with everything'])}"
+    facts_of.append((cut(str(row.get("explained", "answer")), 60), way))
+    facts_of += [("together", f"{' and '.join(p['pair'])} {say(p['value'])}") for p in pairs if p["value"] != 0]
     css = "open" if row.get("truth") is None or not are_shares else "right" if right else "wrong"
-    listed = "".join(
-        f"<dt>{k}</dt><dd>{esc(cut(str(row[k]), 120))}</dd>" for k in ("truth", "prediction") if row.get(k) is not None
-    )
-    way = (
-        f"<dt>{esc(cut(str(row.get('explained', 'answer')), 60))}</dt>"
-        f"<dd>{level(row['with nothing'])} \u2192 {level(row['with everything'])}</dd>"
-    )
-    head = f'<span class="mark">{esc(row.get("why", ""))} <small>row {number(row.get("row"))}</small></span>'
-    return f'<div class="example {css}">{head}{inputs_shown(row)}{chart}<dl>{listed}{way}{pair}</dl></div>'
+    return {"row": row, "css": css, "chart": chart, "facts": facts_of}
 
 
 def method(report: dict[str, Any]) -> str:
@@ -231,7 +218,7 @@ def method(report: dict[str, Any]) -> str:
     absence, cost = report.get("absence") or {}, report.get("cost") or {}
     if not absence:
         return ""
-    told = {
+    shown = {
         "absence": f"{absence.get('name')}: {absence.get('meaning')}",
         "metric": (report.get("metric") or {}).get("name"),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",
@@ -239,9 +226,8 @@ def method(report: dict[str, Any]) -> str:
         "rows asked of the model": f"{cost.get('rows_asked', 0):,} in {cost.get('calls', 0):,} calls, "
         f"{cost.get('seconds')} seconds; {cost.get('note')}",
     }
-    listed = "".join(f"<dt>{esc(k)}</dt><dd>{esc(v)}</dd>" for k, v in told.items() if v is not None)
-    notes = "".join(f"<li>{esc(n)}</li>" for n in report.get("notes") or [])
-    return f"<dl>{listed}</dl>" + (f'<ul class="notes">{notes}</ul>' if notes else "")
+    shown = {name: value for name, value in shown.items() if value is not None}
+    return fill(TEMPLATE, "method", facts=shown, notes=report.get("notes"))
 
 
 def left_out(report: dict[str, Any]) -> str:
@@ -254,7 +240,7 @@ def _words(report: dict[str, Any]) -> tuple[Callable[[float], str], Callable[[fl
     metric = report.get("metric") or {}
     if metric.get("in_points"):
         return lambda v: f"{100 * v:.1f}%", lambda v: _signed(100 * v, 1), "points"
-    return number, _signed_number, str(metric_name(str(metric.get("name", "metric"))))
+    return number, _signed_number, metric_name(str(metric.get("name", "metric")))
 
 
 def _in(unit: str) -> str:
@@ -267,7 +253,7 @@ def _signed(value: float, digits: int) -> str:
 
 
 def _signed_number(value: float) -> str:
-    text = f"{value:.2e}".replace("-", "\u2212") if abs(value) >= 1e6 else str(number(value))
+    text = f"{value:.2e}".replace("-", "\u2212") if abs(value) >= 1e6 else number(value)
     return f"+{text}" if value > 0 else text
 
 

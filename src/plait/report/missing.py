@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from plait.report import charts
-from plait.report.words import cut, esc, estimate, metric_name, number, span
+from plait.report.template import fill
+from plait.report.words import cut, metric_name, number
 
+TEMPLATE = "report/missing.html.jinja"
 _MAX_OCCURRING = 12
 
 
@@ -16,42 +18,36 @@ def section(report: dict[str, Any]) -> str:
     if not missing:
         return ""
     metric = str(missing.get("metric") or (report.get("metric") or {}).get("name") or "")
-    left, right = _table(missing, metric), _curve(missing, metric)
-    if not left and not right:
+    lines, curve = _lines(missing), _curve(missing, metric)
+    if not lines and not curve:
         return ""
     rows, of = missing.get("rows"), missing.get("of")
     where = f"{number(rows)} judged rows" if rows == of else f"{number(rows)} of {number(of)} judged rows"
     chance = f"; guessing gets {number(missing['chance'])}" if missing.get("chance") is not None else ""
     lead = f"{metric_name(metric)} when modalities are hidden from the model, on {where}{chance}."
-    sentence = f"<p>{_sentence_case(missing['sentence'])}.</p>" if missing.get("sentence") else ""
-    notes = "".join(f"<li>{esc(n)}</li>" for n in missing.get("notes") or [])
-    notes = f'<ul class="notes">{notes}</ul>' if notes else ""
-    return (
-        f'<p class="lead">{lead}</p><div class="two">{left}{right}</div>{sentence}{_occurring(missing, metric)}{notes}'
-    )
+    sentence = str(missing.get("sentence") or "")
+    occurring = missing.get("occurring") or []
+    more = len(occurring) - _MAX_OCCURRING
+    return fill(
+        TEMPLATE, "section", lead=lead, metric=metric, lines=lines, curve=curve,
+        sentence=sentence[:1].upper() + sentence[1:], notes=missing.get("notes"),
+        occurring=occurring[:_MAX_OCCURRING] if len(occurring) > 1 else [], more=f"{more:,}" if more > 0 else "",
+    )  # fmt: skip
 
 
-def _sentence_case(text: Any) -> str:
-    words = str(text)
-    return esc(words[:1].upper() + words[1:])
-
-
-def _table(missing: dict[str, Any], metric: str) -> str:
+def _lines(missing: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    """What is there, a remark, and the metrics: one line a pattern, then one a count of what is missing."""
     lines = []
     for part in missing.get("hidden") or []:
         nothing = part.get("rows_with_nothing") or 0
-        more = f" <small>({number(nothing)} rows have nothing left)</small>" if nothing else ""
-        lines.append(_line(esc(cut(_name(part), 60)) + more, part, metric))
+        remark = f"({number(nothing)} rows have nothing left)" if nothing else ""
+        lines.append((cut(_name(part), 60), remark, part.get("metrics")))
     for part in missing.get("counts") or []:
         kind, ways, of = str(part.get("kind")), part.get("subsets"), part.get("of_subsets")
-        over = f" <small>(mean of {number(ways)}{'' if ways == of else f' of {number(of)}'} ways)</small>"
-        what = f"{number(part.get('missing'))} of {number(part.get('among'))} {esc(_several(kind))} missing"
-        lines.append(_line(what + (over if (of or 0) > 1 else ""), part, metric))
-    if not lines:
-        return ""
-    head = f"<th>What is there</th><th class='n'>{metric_name(metric)}</th><th class='n'>95% interval</th>"
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f'<div class="scroll">{table}</div>'
+        over = f"(mean of {number(ways)}{'' if ways == of else f' of {number(of)}'} ways)" if (of or 0) > 1 else ""
+        what = f"{number(part.get('missing'))} of {number(part.get('among'))} {_several(kind)} missing"
+        lines.append((what, over, part.get("metrics")))
+    return lines
 
 
 def _name(part: dict[str, Any]) -> str:
@@ -63,40 +59,16 @@ def _several(kind: str) -> str:
     return {"image": "images", "text": "texts", "modality": "modalities"}.get(kind, f"{kind} modalities")
 
 
-def _line(name: str, part: dict[str, Any], metric: str) -> str:
-    value, low, high = estimate((part.get("metrics") or {}).get(metric))
-    return (
-        f"<tr><td class='name'>{name}</td><td class='n'>{number(value)}</td><td class='n'>{span(low, high)}</td></tr>"
-    )
-
-
-def _curve(missing: dict[str, Any], metric: str) -> str:
+def _curve(missing: dict[str, Any], metric: str) -> tuple[list[str], str, str] | None:
+    """Names of the lines, the chart, and what runs across it."""
     curve = missing.get("curve") or {}
     levels, scores = curve.get("levels") or [], curve.get("scores") or []
     if len(levels) < 2 or not any(s is not None for s in scores):
-        return ""
+        return None
     series = {"this model": scores}
     if curve.get("late"):
         series["late fusion"] = curve["late"]
-    key = "".join(f'<span class="key"><i class="k{i}"></i>{esc(k)}</span>' for i, k in enumerate(series))
     label = f"{metric} as modalities go missing at random"
     chart = charts.curves(levels, series, best=None, label=label, whole=False)
     across = f"Across: probability that a modality is missing, {number(curve.get('draws'))} draws a level."
-    return f"<figure><figcaption>{key}</figcaption>{chart}<small>{across}</small></figure>"
-
-
-def _occurring(missing: dict[str, Any], metric: str) -> str:
-    found = missing.get("occurring") or []
-    if len(found) < 2:
-        return ""
-    lines = []
-    for part in found[:_MAX_OCCURRING]:
-        name = esc(cut(" + ".join(part.get("present") or []) or "nothing", 60))
-        value = number(estimate((part.get("metrics") or {}).get(metric))[0])
-        cells = f"<td class='n'>{number(part.get('rows'))}</td><td class='n'>{value}</td>"
-        lines.append(f"<tr><td class='name'>{name}</td>{cells}</tr>")
-    more = len(found) - _MAX_OCCURRING
-    rest = f"<p><small>{more:,} more patterns in report.json</small></p>" if more > 0 else ""
-    head = f"<th>As the rows are</th><th class='n'>Rows</th><th class='n'>{metric_name(metric)}</th>"
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
-    return f'<div class="scroll">{table}</div>{rest}'
+    return list(series), chart, across

@@ -1,6 +1,4 @@
-"""The page as a whole: the sections in their order, under one head that lets nothing be loaded from
-anywhere.
-"""
+"""The page as a whole: the sections in their order, under one head that lets nothing be loaded from anywhere."""
 
 from __future__ import annotations
 
@@ -9,7 +7,7 @@ from typing import Any
 
 from plait.report import classes, facts, missing, results, searches
 from plait.report.style import CSS
-from plait.report.words import esc
+from plait.report.template import fill
 
 Maker = Callable[[dict[str, Any]], str]
 Sections = tuple[tuple[str, str, Maker], ...]
@@ -33,7 +31,7 @@ SECTIONS: Sections = (
     ("settings", "Settings", facts.settings),
     ("versions", "Versions", facts.versions),
 )
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+TEMPLATE = "report/page.html.jinja"
 
 
 def render(
@@ -47,37 +45,36 @@ def render(
         sections: Which sections, in which order.
         headline: What opens the page.
     """
-    made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
-    made = [part for part in made if part[2]]
     about = [
         report.get("task"),
         f"target: {report['target']}" if report.get("target") else None,
         str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
     ]
-    links = "".join(f'<a href="#{anchor}">{name}</a>' for anchor, name, _ in made)
-    body = "".join(f'<section id="{anchor}"><h2>{name}</h2>{inside}</section>' for anchor, name, inside in made)
-    maker = f"Written by Plait {esc(report['plait'])}. " if report.get("plait") else "Written by Plait. "
-    main = f"{headline(report)}<nav>{links}</nav>{body}"
-    return document(title, about, main, f"{maker}The same numbers stand in the JSON file beside this page.")
+    made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
+    version = f" {report['plait']}" if report.get("plait") else ""
+    foot = f"Written by Plait{version}. The same numbers stand in the JSON file beside this page."
+    return document(title, about, in_sections(headline(report), made), foot)
+
+
+def in_sections(headline: str, made: Sequence[tuple[str, str, str]]) -> str:
+    """HTML of what opens the page, of links to its sections and of the sections; empty ones are left out.
+
+    Args:
+        headline: HTML.
+        made: Anchor, title and HTML of each section.
+    """
+    return fill(TEMPLATE, "sections", headline=headline, made=[part for part in made if part[2]])
 
 
 def document(title: str, about: Sequence[str | None], main: str, foot: str, *, style: str = "") -> str:
     """The frame of every page of ours: one file, nothing loaded, no script.
 
     Args:
-        title: Heading, escaped here.
-        about: Facts for the line below it, escaped here; None is left out.
-        main: HTML.
-        foot: HTML of the last line.
+        title: Heading.
+        about: Facts for the line below it; None is left out.
+        main: HTML from a template.
+        foot: The last line.
         style: Style rules besides those of all pages.
     """
-    facts_line = " \u00b7 ".join(esc(a) for a in about if a)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="referrer" content="no-referrer">'
-        f'<title>{esc(title)}</title><style>{CSS}{style}</style></head>\n<body><div class="wrap">'
-        f'<header><h1>{esc(title)}</h1><p class="meta">{facts_line}</p></header>'
-        f"<main>{main}</main><footer>{foot}</footer></div></body></html>\n"
-    )
+    line = " \u00b7 ".join(str(a) for a in about if a)
+    return fill(TEMPLATE, "document", title=title, about=line, main=main, foot=foot, style=CSS + style) + "\n"

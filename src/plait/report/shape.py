@@ -31,7 +31,7 @@ class Confusion(TypedDict):
     matrix: list[list[int]]
 
 
-class ClassRow(TypedDict, total=False):
+class ClassEntry(TypedDict, total=False):
     """One class (what ``evaluate.per_class`` gives): its rows, and precision, recall and F1 with their intervals."""
 
     label: str
@@ -91,7 +91,7 @@ class Example(TypedDict, total=False):
     correct: bool | None
 
 
-class Direction(TypedDict, total=False):
+class DirectionEntry(TypedDict, total=False):
     """One side searched by another: counts of queries and items, each metric with its interval, and what chance
     gets.
     """
@@ -104,7 +104,7 @@ class Direction(TypedDict, total=False):
     chance: dict[str, float]
 
 
-class Hit(TypedDict, total=False):
+class HitEntry(TypedDict, total=False):
     """An item that was found, with its cosine to the query."""
 
     row: int
@@ -122,10 +122,10 @@ class Search(TypedDict, total=False):
     inputs: list[ExampleInput]
     rank: float
     correct: bool
-    hits: list[Hit]
+    hits: list[HitEntry]
 
 
-class BadRow(TypedDict, total=False):
+class BadRowEntry(TypedDict, total=False):
     """A row that was left out, and why."""
 
     row: int
@@ -200,7 +200,7 @@ class Evaluation(TypedDict, total=False):
     notes: list[str]
     chance: float | None
     confusion: Confusion | None
-    per_class: list[ClassRow] | None
+    per_class: list[ClassEntry] | None
     cleaned: list[Cleaned]
     scatter: Scatter | None
     slices: list[SliceRow]
@@ -208,9 +208,9 @@ class Evaluation(TypedDict, total=False):
     without: dict[str, dict[str, Interval]]
     missing: Missing | None
     examples: list[Example]
-    directions: list[Direction]
+    directions: list[DirectionEntry]
     searches: list[Search]
-    bad_rows: list[BadRow]
+    bad_rows: list[BadRowEntry]
     counts: dict[str, Any]
 
 

@@ -1,6 +1,4 @@
-"""How numbers and texts are written on the page: escaped, rounded for reading, cut where they are too
-long.
-"""
+"""How numbers and texts are written on the page: rounded for reading, cut where too long, escaped in charts."""
 
 from __future__ import annotations
 
@@ -18,19 +16,22 @@ _NAMES = {
 }  # fmt: skip
 
 
+def visible(value: Any) -> str:
+    """Text in which control and direction marks can be seen."""
+    return _CONTROL.sub("\ufffd", str(value))
+
+
 def esc(value: Any) -> str:
-    """Text that is safe inside an element or a quoted attribute; control and direction marks become
-    visible.
-    """
-    return html.escape(_CONTROL.sub("\ufffd", str(value)), quote=True)
+    """Visible text that is safe inside an element or a quoted attribute, for charts; templates escape by themselves."""
+    return html.escape(visible(value), quote=True)
 
 
 def number(value: Any) -> str:
-    """A number for reading: three decimals below 10, fewer above, a dash for None."""
+    """A number for reading: three decimals below 10, fewer above, a dash for None; anything else as it is."""
     if value is None:
         return "\u2013"
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return esc(value)
+        return str(value)
     if isinstance(value, int):
         return f"{value:,}".replace("-", "\u2212")
     size = abs(value)
@@ -44,7 +45,7 @@ def number(value: Any) -> str:
 def metric_name(name: str) -> str:
     """The readable name of a metric."""
     known = _NAMES.get(name)
-    return esc(known if known is not None else name.replace("_", " ").capitalize())
+    return known if known is not None else name.replace("_", " ").capitalize()
 
 
 def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:

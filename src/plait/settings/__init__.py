@@ -20,11 +20,14 @@ from plait.settings.groups import (
     TaskSettings,
     TrainSettings,
 )
+from plait.settings.options import COLUMN_LISTS, SINGLE_OPTIONS, DataOptions
 from plait.settings.run import RunSettings, read_settings, set_values, write_settings
 from plait.settings.strict import from_dict, to_dict
 
 __all__ = [
     "BAD_ROW_POLICIES",
+    "COLUMN_LISTS",
+    "DataOptions",
     "DataSettings",
     "EncoderSettings",
     "FusionSettings",
@@ -37,6 +40,7 @@ __all__ = [
     "RunSettings",
     "SCHEDULES",
     "SELECTORS",
+    "SINGLE_OPTIONS",
     "TEXT_CLEANINGS",
     "TUNINGS",
     "TaskSettings",

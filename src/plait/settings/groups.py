@@ -1,4 +1,4 @@
-"""The groups of a run's settings: one frozen dataclass each, one sentence a field, and the values a field may take.
+"""The groups of a run's settings: one frozen dataclass each, one sentence a field, beside it the range.
 
 ``None`` means "let the recipe or the data decide"; :func:`plait.training.recipes.resolve` replaces every such ``None``
 before training, so a written ``run.yaml`` holds no guesses.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from plait.settings.ranges import above_zero, at_least, below_one, between, choice, share, weight
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
@@ -60,7 +62,7 @@ class DataSettings:
     """Column whose equal values must stay on one side of a split."""
     id: str | None = None
     """Column that names the row in predictions."""
-    on_bad_row: str = "error"
+    on_bad_row: str = choice("error", BAD_ROW_POLICIES)
     """What to do with a row that cannot be read: error, missing (the cell counts as absent) or skip."""
     max_pixels: int = 64_000_000
     """Largest image accepted, in pixels."""
@@ -78,21 +80,21 @@ class EncoderSettings:
     """Sound encoder reference."""
     columns: dict[str, Any] = field(default_factory=dict)
     """References for single columns in place of those above: {caption_zh: e5-small-multilingual}."""
-    image_size: int | None = None
+    image_size: int | None = at_least(None, 16)
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
-    max_length: int = 128
+    max_length: int = at_least(128, 2)
     """Longest text, in tokens; what is cut is counted."""
-    text_cleaning: str | None = None
+    text_cleaning: str | None = choice(None, TEXT_CLEANINGS)
     """none, or social: addresses, user names, hashtags and emoji of posts as words; None: the recipe's choice."""
-    audio_seconds: float = 30.0
+    audio_seconds: float = between(30.0, 0.1, 3600)
     """Longest sound, in seconds; what is cut is counted."""
     spec_augment: bool = True
     """Hide bands of time and frequency from a sound encoder that is trained from scratch (SpecAugment)."""
     shared: bool = False
     """Let trained encoders of one kind share their weights between columns; frozen ones always do."""
-    tuning: str = "frozen"
+    tuning: str = choice("frozen", TUNINGS)
     """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
-    last_n: int = 2
+    last_n: int = at_least(2, 1)
     """How many last blocks are trained under tuning=last_n."""
 
 
@@ -102,13 +104,13 @@ class FusionSettings:
 
     name: str | None = None
     """Name of the fusion, or None: the recipe's choice for the task."""
-    width: int | None = None
+    width: int | None = at_least(None, 1)
     """Width of the fused vector."""
-    dropout: float | None = None
+    dropout: float | None = share(None)
     """Feature dropout in front of the fusion, in [0, 1)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that fusion alone, such as raw or hidden_layers."""
-    absence: str = "mask"
+    absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
 
 
@@ -120,9 +122,9 @@ class TaskSettings:
     """classification, multilabel, regression, matching, retrieval, captioning, vqa, or None: told from the target."""
     head: str | None = None
     """label, pair, towers or generate, or None: the recipe's choice."""
-    answers: str | None = None
+    answers: str | None = choice(None, ("closed", "open"))
     """Of vqa: closed (choose from the training answers) or open (generate), or None: told from their number."""
-    max_answers: int = 3129
+    max_answers: int = at_least(3129, 2)
     """Most answers that a closed vqa chooses from, the most frequent ones; rows with others are counted."""
     class_weights: bool | None = None
     """Weigh each class by the inverse of how often it occurs in training, or None: the recipe's choice."""
@@ -130,11 +132,11 @@ class TaskSettings:
     """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
     order: tuple[str, ...] = ()
     """The classes under ordinal, lowest first; empty: told from names that are numbers or words of a known scale."""
-    select_by: str | None = None
+    select_by: str | None = choice(None, SELECTORS)
     """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
-    loss: str | None = None
+    loss: str | None = choice(None, RETRIEVAL_LOSSES)
     """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
-    positives: str | None = None
+    positives: str | None = choice(None, POSITIVES)
     """Under infonce, what other rows of the same group are: own (left out) or group (right answers too)."""
     hubs: bool | None = None
     """Retrieval: correct vectors for items that are near to everything, by the training items; None: yes."""
@@ -143,6 +145,13 @@ class TaskSettings:
     margin: float | None = None
     """Margin of the triplet loss, a difference of cosines in (0, 2]; None: 0.2."""
 
+    def check_together(self) -> None:
+        """Refuse values that contradict each other."""
+        if self.order and not self.ordinal:
+            raise ValueError("task.order is for ordered classes; type --set task.ordinal=true too")
+        if self.select_by == "quadratic_kappa" and not self.ordinal:
+            raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
+
 
 @dataclass(frozen=True)
 class LanguageSettings:
@@ -150,23 +159,23 @@ class LanguageSettings:
 
     model: str | None = None
     """scratch (a small decoder), smollm2-135m or hf:ID_or_folder, or None: the recipe's choice."""
-    tuning: str | None = None
+    tuning: str | None = choice(None, LANGUAGE_TUNINGS)
     """What of it is trained: frozen, lora or full, or None: full from scratch, else frozen."""
-    lora_rank: int = 8
+    lora_rank: int = at_least(8, 1)
     """Rank of the additions under tuning=lora."""
     prompt: str = ""
     """Text between the inputs and every answer, such as "Caption:"."""
-    max_tokens: int = 40
+    max_tokens: int = at_least(40, 2)
     """Longest answer, in tokens; what is cut is counted."""
-    beams: int | None = None
+    beams: int | None = at_least(None, 1)
     """Beams when answers are judged or written, or None: 3 for captions, 1 for answers to questions."""
-    vocabulary: int = 8000
+    vocabulary: int = at_least(8000, 300)
     """Most tokens that a decoder from scratch learns from the training answers."""
-    width: int = 256
+    width: int = at_least(256, 1)
     """Width of a decoder from scratch."""
-    layers: int = 4
+    layers: int = at_least(4, 1)
     """Layers of a decoder from scratch."""
-    heads: int = 4
+    heads: int = at_least(4, 1)
     """Attention heads of a decoder from scratch."""
 
 
@@ -174,15 +183,15 @@ class LanguageSettings:
 class TrainSettings:
     """How it is learned."""
 
-    epochs: int | None = None
+    epochs: int | None = at_least(None, 1)
     """Passes over the training rows."""
-    batch_size: int | None = None
+    batch_size: int | None = at_least(None, 0)
     """Rows per step, or 0: all, at most 8,192; None: up to 256, less on small tables so that an epoch has steps."""
-    hard_negatives: int | None = None
+    hard_negatives: int | None = at_least(None, 0)
     """Retrieval: rows put into a batch for each row drawn, those of other groups that are nearest to it; 0: none."""
-    optimizer: str | None = None
+    optimizer: str | None = choice(None, OPTIMIZERS)
     """adamw or sgd."""
-    learning_rate: float | None = None
+    learning_rate: float | None = above_zero(None)
     """Peak learning rate of fusion and head."""
     encoder_learning_rate: float = 2e-5
     """Learning rate of pretrained encoders that are trained; those from scratch learn like fusion and head."""
@@ -190,42 +199,52 @@ class TrainSettings:
     """Weight decay."""
     momentum: float = 0.9
     """Momentum of sgd."""
-    schedule: str | None = None
+    schedule: str | None = choice(None, SCHEDULES)
     """constant, linear or cosine."""
-    warmup: float | None = None
+    warmup: float | None = share(None)
     """Share of the steps over which the learning rate rises, in [0, 1)."""
-    patience: int | None = None
+    patience: int | None = at_least(None, 0)
     """Stop after this many epochs without a better validation score; 0 never stops early."""
-    modality_dropout: float | dict[str, Any] | None = None
+    modality_dropout: float | dict[str, Any] | None = share(None)
     """Probability that a modality is hidden from a training row (never the last), in [0, 1), or {text: 0.5} by name."""
-    modality_dropout_pattern: str | None = None
+    modality_dropout_pattern: str | None = choice(None, HIDING_PATTERNS)
     """independent, or subset: train.modality_dropout is the probability that a row keeps a random part only."""
-    modality_dropout_schedule: str = "constant"
+    modality_dropout_schedule: str = choice("constant", ("constant", "linear"))
     """constant, or linear: from 0 in the first epoch to the full probability in the last."""
-    alignment: float | None = None
+    alignment: float | None = weight(None)
     """Weight of contrastive alignment: the pair head's own term, or with any other head one over all modalities."""
-    auxiliary: float | None = None
+    auxiliary: float | None = weight(None)
     """Weight of each modality's own loss beside the joint one (auxiliary heads)."""
     gradient_blending: bool | None = None
     """Weigh each modality's loss and the joint one by how well what it learns generalises, epoch by epoch."""
-    ogm: float | None = None
+    ogm: float | None = weight(None)
     """How hard the gradient of a modality that is ahead of the others is slowed down (OGM); 0 leaves it alone."""
     ogm_noise: bool = False
     """Add noise as large as the gradient to the gradients under ogm (the GE of OGM-GE)."""
-    orthogonality: float | None = None
+    orthogonality: float | None = weight(None)
     """Weight of the term that keeps modalities from telling the same."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
-    precision: str = "float32"
+    precision: str = choice("float32", PRECISIONS)
     """float32, or bfloat16: trained encoders and the language model multiply in half the bits while training."""
-    seed: int = 0
+    seed: int = at_least(0, 0)
     """Seed of everything random."""
     baselines: bool = True
     """Also train each modality alone, for the comparison in the report."""
     tensorboard: bool = False
     """Write TensorBoard logs (extra tensorboard) beside the CSV."""
-    threads: int | None = None
+    threads: int | None = at_least(None, 1)
     """CPU threads, or None: those this process may use."""
+
+    def check_together(self) -> None:
+        """Refuse values that contradict each other."""
+        if isinstance(self.modality_dropout, dict) and self.modality_dropout_pattern == "subset":
+            raise ValueError(
+                "train.modality_dropout by name goes with train.modality_dropout_pattern=independent; give subset one "
+                "number"
+            )
+        if self.ogm_noise and (self.ogm is None or self.ogm == 0):
+            raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type --set train.ogm=0.5 too")
 
 
 @dataclass(frozen=True)
@@ -234,9 +253,9 @@ class EvaluationSettings:
 
     by: tuple[str, ...] = ()
     """Columns, inputs or not, by whose values results are told apart, beside categories and VQA's answer_type."""
-    missing_rows: int = 2000
+    missing_rows: int = at_least(2000, 0)
     """Evaluated rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
-    missing_step: float = 0.1
+    missing_step: float = below_one(0.1, 0.01)
     """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
-    missing_draws: int = 5
+    missing_draws: int = at_least(5, 1)
     """How often is drawn at random which modalities to hide, at each level; the scores are averaged."""

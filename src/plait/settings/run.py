@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from plait.settings.groups import (
     TaskSettings,
     TrainSettings,
 )
-from plait.settings.ranges import check_ranges
+from plait.settings.ranges import check_fields
 from plait.settings.strict import from_dict, is_text, to_dict
 
 QUOTED_OR_NULL = re.compile(r"""\s*(?:$|~\s*$|null\s*$|'.*'\s*$|".*"\s*$)""", re.DOTALL)
@@ -40,8 +40,16 @@ class RunSettings:
     judge: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:
-        """Refuse values outside their range (``ranges.py``)."""
-        check_ranges(self)
+        """Refuse values outside their range, and values that contradict each other.
+
+        Raises:
+            ValueError: The message names the setting, the value and what is allowed.
+        """
+        for one in fields(self):
+            if is_dataclass(group := getattr(self, one.name)):
+                check_fields(group, one.name)
+        self.task.check_together()
+        self.train.check_together()
 
 
 def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:

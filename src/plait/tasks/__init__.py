@@ -1,11 +1,17 @@
-"""Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics."""
+"""Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics; one file a task."""
 
+# isort: off  (tasks are listed in the order in which they are registered here, and matching is made of classification)
 from __future__ import annotations
 
+from plait.tasks import classification, matching, multilabel, regression, retrieval
 from plait.tasks.base import TASKS, Task
 from plait.tasks.closed_vqa import choose_answers
+from plait.tasks.families import FAMILIES, OutputFamily
 from plait.tasks.generation import references
 from plait.tasks.labels import LabelState
-from plait.tasks.ordinal import ORDINAL, ordinal_task
+from plait.tasks.ordinal import ORDINAL, as_ordered, ordinal_task, task_of
 
-__all__ = ["ORDINAL", "TASKS", "LabelState", "Task", "choose_answers", "ordinal_task", "references"]
+__all__ = [
+    "FAMILIES", "ORDINAL", "TASKS", "LabelState", "OutputFamily", "Task", "as_ordered", "choose_answers",
+    "classification", "matching", "multilabel", "ordinal_task", "references", "regression", "retrieval", "task_of",
+]  # fmt: skip

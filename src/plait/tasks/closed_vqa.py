@@ -19,7 +19,7 @@ from plait.metrics.label import classification_metrics
 from plait.metrics.vqa import vqa_accuracy
 from plait.settings import TaskSettings
 from plait.tasks.base import TASKS
-from plait.tasks.generation import references
+from plait.tasks.generation import ABOUT_QUESTIONS, ANSWER_TYPE, QUESTION, references
 from plait.tasks.labels import LabelState
 
 COVERED = 0.8
@@ -90,6 +90,8 @@ TASKS.add(
         TASKS.get("classification"), name="vqa", parse=references, expects="an answer, or a list of answers",
         fit=lambda values: fit_answers(values, TaskSettings().max_answers),
         fit_with=lambda values, settings: fit_answers(values, settings.task.max_answers), encode=_encode,
-        metrics=_metrics, also=consensus, needs_image=True,
+        metrics=_metrics, also=consensus, needs_image=True, filler=(), stratum=majority, balanced_metric=None,
+        needs_known_class=False, becomes=choose_answers, question=QUESTION, about_rows=ABOUT_QUESTIONS,
+        slice_by=ANSWER_TYPE,
     ),
 )  # fmt: skip

@@ -20,6 +20,9 @@ from plait.tasks.labels import LabelState, class_name
 
 IGNORED = -100
 SCRATCH_DROPOUT = 0.1
+QUESTION = "question"  # columns of the VQA data sets
+ANSWER_TYPE = ("answer_type",)
+ABOUT_QUESTIONS = ("question_type", *ANSWER_TYPE)
 
 
 def references(value: object) -> tuple[str, ...] | None:
@@ -91,7 +94,13 @@ def _not_here(*given: Any) -> Any:
 CAPTIONING = Task(
     "captioning", references, "text, or a list of texts", _no_labels, _encode, _not_here, _not_here, _not_here,
     _not_here, "cider_d", True, output_kind="text", fit_with=fit_language, needs_image=True,
+    filler=("",),
 )  # fmt: skip
 TASKS.add("captioning", CAPTIONING)
-TASKS.add("vqa_open", replace(CAPTIONING, name="vqa_open", expects="an answer, or a list of answers",
-                              primary="accuracy"))  # fmt: skip
+TASKS.add(
+    "vqa_open",
+    replace(
+        CAPTIONING, name="vqa_open", expects="an answer, or a list of answers", primary="accuracy", question=QUESTION,
+        about_rows=ABOUT_QUESTIONS, slice_by=ANSWER_TYPE,
+    ),
+)  # fmt: skip

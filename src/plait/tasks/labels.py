@@ -104,3 +104,9 @@ def match_flag(value: object) -> str | None:
     if name.lower() in TRUE_WORDS:
         return "1"
     return "0" if name.lower() in FALSE_WORDS else None
+
+
+def natural_order(name: str) -> tuple[int, float, str]:
+    """A sorting key: names that are numbers by their value, then the others by their letters."""
+    value = number(name)
+    return (1, 0.0, name) if value is None else (0, value, name)

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from plait.metrics.label import classification_metrics
 from plait.metrics.ordinal import ordinal_metrics
+from plait.settings import TaskSettings
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState
 from plait.tasks.order import class_order
@@ -59,6 +60,28 @@ def ordinal_task(order: Sequence[str] = ()) -> Task:
         order: The classes, lowest first; empty: told from their names.
     """
     return replace(TASKS.get(ORDINAL), fit=partial(_fit, order=tuple(order)))
+
+
+def as_ordered(settings: TaskSettings) -> TaskSettings:
+    """The settings with the name "ordinal" spelled out: classification whose classes have an order."""
+    if settings.name != ORDINAL:
+        return settings
+    return replace(settings, name=TASKS.get(ORDINAL).name, ordinal=True)
+
+
+def task_of(name: str, settings: TaskSettings) -> Task:
+    """The record of the task, with ordered classes where the settings say so.
+
+    Raises:
+        ValueError: No such task, or ordered classes for a task that has none.
+    """
+    if not settings.ordinal:
+        return TASKS.get(name)
+    if name != TASKS.get(ORDINAL).name:
+        raise ValueError(
+            f"task.ordinal is for classification; the task is {name}. Leave it out, or type --task classification"
+        )
+    return ordinal_task(settings.order)
 
 
 TASKS.add(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from plait.training.build import build_model, check_build, needs_tokens
 from plait.training.calibration import calibrate, calibration_notes
-from plait.training.embeddings import check_pairs, distinct_items
-from plait.training.plan import Plan, natural_target
+from plait.training.embeddings import check_pairs
+from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
 from plait.training.text_scores import text_score
 
@@ -21,8 +21,6 @@ __all__ = [
     "calibration_notes",
     "check_build",
     "check_pairs",
-    "distinct_items",
-    "natural_target",
     "needs_tokens",
     "text_score",
 ]

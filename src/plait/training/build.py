@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 
 from plait.data.schema import Modality
@@ -44,7 +43,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
     Raises:
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
-    if not values or (task.output_kind == "text" and settings.language.model != "scratch"):
+    if not values or (task.family.writes and settings.language.model != "scratch"):
         return  # no values: told later, with the reason; a pretrained language model is too large to build twice
     labels = task.labels_of(values, settings)
     config = _config(settings, task, inputs, [m.name for m in inputs.modalities], labels)
@@ -142,14 +141,8 @@ def needs_tokens(settings: RunSettings) -> bool:
 
 
 def _class_weights(plan: Plan) -> list[float]:
-    """Inverse class frequency, mean 1; for label sets, negatives over positives."""
-    target = plan.target[plan.train]
-    if plan.task.name == "multilabel":
-        positives = target.sum(0).clip(min=1)
-        return [float(w) for w in (len(target) - positives) / positives]
-    if not plan.labels.classes:
+    """The weight of each output, as the task gives it."""
+    if plan.task.class_weights is None:
         what = "a numeric target" if plan.task.needs_target else f"task {plan.task.name}"
         raise ValueError(f"class weights need classes; leave --set task.class_weights out for {what}")
-    counts = np.bincount(target, minlength=plan.labels.num_outputs).clip(min=1)
-    weights = len(target) / (len(counts) * counts)
-    return [float(w) for w in weights]
+    return plan.task.class_weights(plan.target[plan.train], plan.labels.num_outputs)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-import torch
 
 from plait.fusion import Calibrated, SeenBatch
+from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.tasks import LabelState
@@ -18,14 +18,11 @@ ROWS_AT_ONCE = 1024
 
 def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:
     """Let fusion and head fit on validation rows what must not be fitted by gradient on training rows."""
-    was_training = model.training
-    model.train(False)
-    with torch.no_grad():
+    with evaluation_mode(model, inference=False):
         for part in (model.fusion, model.head):
             if isinstance(part, Calibrated):
                 seen = part is model.fusion
                 part.calibrate_from(ModelRows(model, train, as_fused=seen), ModelRows(model, val, as_fused=seen))
-    model.train(was_training)
 
 
 def calibration_notes(model: PlaitModel, labels: LabelState) -> list[str]:
@@ -50,12 +47,8 @@ class ModelRows:
 
     def batches(self, chosen: np.ndarray | None = None) -> Iterator[SeenBatch]:
         """All rows in order, or those at the positions ``chosen``, many at once."""
-        device = next(self.model.parameters()).device
-        positions = list(range(len(self.rows))) if chosen is None else chosen.tolist()
-        for start in range(0, len(positions), ROWS_AT_ONCE):
-            batch = self.rows.__getitems__(positions[start : start + ROWS_AT_ONCE])
-            inputs = {n: {k: t.to(device) for k, t in v.items()} for n, v in batch["inputs"].items()}
-            present = batch["present"].to(device)
-            encoded = self.model.encode(inputs, present)
+        for _, batch in evaluation_batches(self.model, self.rows, batch_size=ROWS_AT_ONCE, chosen=chosen):
+            present = batch["present"]
+            encoded = self.model.encode(batch["inputs"], present)
             shown = self.model.seen(present) if self.as_fused else present
             yield SeenBatch(encoded, shown, partial(self.model.fuse, encoded, present), batch["keys"])

@@ -13,7 +13,8 @@ import numpy as np
 from plait.inference.embedding import embed_rows
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Prepared
-from plait.metrics.ranking import KS, embedding_query_metrics
+from plait.metrics.ranking import KS
+from plait.metrics.retrieval_directions import directions_of, measure_direction
 from plait.model import PlaitModel
 from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
@@ -23,31 +24,19 @@ MINED_AT_ONCE = 1024
 
 def retrieval_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, float]:
     """Hit rates on validation rows in every direction; under "score" their mean, absent where nothing can be ranked."""
-    names = model.config.modality_names
     unit_NMD = embed_rows(model, val)
     numbers: dict[str, float] = {}
     rates: list[float] = []
-    for a, b in permutations(range(len(names)), 2):
-        queries, gallery = (distinct_items(val.index_NM[:, m], val.group_N) for m in (a, b))
-        if len(np.unique(val.group_N[gallery])) < 2 or not np.isin(val.group_N[queries], val.group_N[gallery]).any():
+    for direction in directions_of(model.config.modality_names, val.index_NM, val.group_N):
+        if not direction.is_measurable:
             continue
-        found = embedding_query_metrics(
-            unit_NMD[queries, a], unit_NMD[gallery, b], val.group_N[queries], val.group_N[gallery]
-        )
-        kept = found["num_relevant"] > 0
+        found = measure_direction(direction, unit_NMD, val.group_N)
         for k in KS:
-            rates.append(float(found[f"hit_rate@{k}"][kept].mean()))
-            numbers[f"{names[a]}_to_{names[b]}_hit_rate@{k}"] = rates[-1]
+            rates.append(float(found[f"hit_rate@{k}"].mean()))
+            numbers[f"{direction.name}_hit_rate@{k}"] = rates[-1]
     if not rates:
         return {}
     return {"mean_hit_rate": float(np.mean(rates)), **numbers, "score": float(np.mean(rates))}
-
-
-def distinct_items(index_N: np.ndarray, group_N: np.ndarray) -> np.ndarray:
-    """Positions of rows that show each item of a modality once a group, in order; missing items are left out."""
-    there = np.flatnonzero(index_N >= 0)
-    pairs = np.stack([index_N[there], group_N[there]], axis=1)
-    return there[np.sort(np.unique(pairs, axis=0, return_index=True)[1])]
 
 
 def check_pairs(prepared: Prepared, group_N: np.ndarray, train: np.ndarray, source: str) -> None:

@@ -6,17 +6,14 @@ trained on the same rows, so that a report can say what fusing was worth.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
 
-import numpy as np
 import torch
 
-from plait.inference.forward import head_losses
-from plait.inputs.dataset import RowBatches, Source
+from plait.data.progress import Progress
+from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
+from plait.training.blending import blending_watch
 from plait.training.build import build_model
 from plait.training.calibration import calibrate
 from plait.training.embeddings import mine_before_epochs
@@ -24,9 +21,6 @@ from plait.training.history import History
 from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
 from plait.training.trainer import train_model
-
-Progress = Callable[[int, int, str], None]
-MEASURED_AT_MOST = 8192  # training rows whose loss gradient blending measures after each epoch
 
 
 def fit_model(
@@ -81,24 +75,6 @@ def fit_model(
     return model, history
 
 
-def blending_watch(
-    plan: Plan, model: PlaitModel, sources: dict[str, Source], index_NM: np.ndarray
-) -> Callable[[PlaitModel], dict[str, float]] | None:
-    """What gradient blending looks at after each epoch, or None where it is off."""
-    if model.aids is None or model.aids.blending is None:
-        return None
-    seen = plan.train[:: math.ceil(len(plan.train) / MEASURED_AT_MOST)]
-    sets = [RowBatches(sources, index_NM[rows], plan.target[rows]) for rows in (seen, plan.val)]
-    names = [*model.config.modality_names, "joint"]
-
-    def watch(current: PlaitModel) -> dict[str, float]:
-        blending = cast(Any, current.aids).blending
-        blending.observe(*(head_losses(current, rows) for rows in sets))
-        return {f"blending_{n}": float(w) for n, w in zip(names, blending.weights_K.tolist(), strict=True)}
-
-    return watch
-
-
 def fit_unimodal_baselines(
     plan: Plan, folder: Path, *, resume: bool = False, progress: Progress | None = None
 ) -> dict[str, PlaitModel]:
@@ -106,7 +82,7 @@ def fit_unimodal_baselines(
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines or not plan.task.has_baselines:
         return {}
-    if plan.task.output_kind == "text" and plan.settings.language.model != "scratch":
+    if plan.task.family.writes and plan.settings.language.model != "scratch":
         return {}  # each would hold the pretrained language model once more
     return {
         name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]

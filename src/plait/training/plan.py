@@ -1,4 +1,4 @@
-"""What is trained on what: the plan of a run, and its targets in their own unit."""
+"""What is trained on what: the plan of a run."""
 
 from __future__ import annotations
 
@@ -38,10 +38,3 @@ class Plan:
     val: np.ndarray
     group_N: np.ndarray  # noqa: N815  shape letters
     fresh_pairs: bool
-
-
-def natural_target(task: Task, target: np.ndarray, labels: LabelState) -> np.ndarray:
-    """Encoded targets as metrics take them: numbers back in their own unit, classes as they are."""
-    if task.name == "regression":
-        return target.astype(np.float64) * labels.std + labels.mean
-    return target

@@ -8,7 +8,7 @@ from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.registry import Registry
-from plait.training.plan import Plan, natural_target
+from plait.training.plan import Plan
 
 EpochScore = Callable[[Plan, PlaitModel, RowBatches], dict[str, float]]
 EPOCH_SCORES: Registry[EpochScore] = Registry("epoch score of output kind")
@@ -17,7 +17,7 @@ EPOCH_SCORES: Registry[EpochScore] = Registry("epoch score of output kind")
 def label_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, float]:
     """The task's metrics on validation rows; under "score" the one that selects, unless it cannot be measured."""
     outputs = plan.task.activate(predict_logits(model, val), plan.labels)
-    metrics = plan.task.metrics(natural_target(plan.task, plan.target[plan.val], plan.labels), outputs)
+    metrics = plan.task.metrics(plan.task.natural(plan.target[plan.val], plan.labels), outputs)
     numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
     chosen = numbers.get(plan.task.selects or plan.task.primary)
     return numbers | ({} if chosen is None else {"score": chosen})

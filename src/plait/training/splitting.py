@@ -19,7 +19,6 @@ from plait.data.split import carve_validation, find_leakage, read_split, split_r
 from plait.data.table import Table
 from plait.inputs.prepare import Prepared
 from plait.tasks import Task
-from plait.tasks.closed_vqa import majority
 
 WATCHED = {"image": "pictures", "image_set": "sets of pictures", "audio": "sounds"}  # kind -> its items in words
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
@@ -38,9 +37,7 @@ def make_split(
     table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int
 ) -> tuple[np.ndarray, list[str]]:
     """Give every row a split; where the table's own lacks a part, set it aside from training."""
-    strata = [values[int(i)] for i in usable] if task.output_kind == "classes" else None
-    if strata and isinstance(strata[0], tuple):
-        strata = [majority(answers) for answers in strata]
+    strata = None if task.stratum is None else [task.stratum(values[int(i)]) for i in usable]
     group_N = column_groups(table, schema)
     chosen_group = None if group_N is None else group_N[usable].tolist()
     split = np.full(len(table), "", dtype=object)

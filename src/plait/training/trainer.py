@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -23,6 +22,8 @@ import transformers
 from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
+from plait.data.progress import Progress
+from plait.files import write_text
 from plait.fusion.modality_dropout import share_of_rate
 from plait.inputs.dataset import RowBatches, whole_batch
 from plait.model import PlaitModel
@@ -32,7 +33,6 @@ from plait.training.history import History, open_tensorboard
 logger = logging.getLogger(__name__)
 Score = Callable[[PlaitModel], dict[str, float]]
 Watch = Callable[[PlaitModel], dict[str, float]]
-Progress = Callable[[int, int, str], None]
 BEST_FILE = "best.safetensors"
 STATE_FILE = "plait_state.json"
 
@@ -265,12 +265,7 @@ class _Judge(TrainerCallback):
             "best_score": self.history.best_score,
             "stopped": bool(control.should_training_stop),
         }
-        part = folder / (STATE_FILE + ".part")
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(facts, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(folder / STATE_FILE)
+        write_text(folder / STATE_FILE, json.dumps(facts), lasting=True)
 
     def restore(self, checkpoint: Path) -> None:
         """Take up what ``on_save`` wrote."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from plait.files import cache_root, file_sha256
 from plait.weights.language import load_language_model
 from plait.weights.library import fetch, list_weights, locate
 from plait.weights.records import RECORDS, WeightRecord
-from plait.weights.tensor_file import WEIGHT_FILE, as_safetensors, cache_root, file_sha256, read_tensor_file
+from plait.weights.tensor_file import WEIGHT_FILE, as_safetensors, read_tensor_file
 
 __all__ = [
     "RECORDS",

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from plait.files import file_sha256
 from plait.weights.records import RECORDS
-from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, file_sha256, read_tensor_file, store_tensors
+from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, read_tensor_file, store_tensors
 
 Say = Callable[[str], None]
 SMALL_FILES = ("*.json", "*.txt", "*.model")

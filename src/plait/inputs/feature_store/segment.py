@@ -14,7 +14,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from typing import BinaryIO
 
 import numpy as np
 
+from plait.files import sync_folder, temporary_name
+
 SEGMENT_VERSION = 1
-HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 class FeatureStoreError(RuntimeError):
@@ -85,25 +85,9 @@ class _HashingFile:
         return {"bytes": self.num_bytes, "sha256": self._sha.hexdigest()}
 
 
-def sync_folder(path: Path) -> None:
-    """Flush a folder's entries to the disk (a rename is lasting only after this)."""
-    if os.name == "nt":  # Windows cannot open folders; its renames are journalled
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def new_tmp_name() -> str:
-    """A name for a folder being written or removed; `garbage` reads the process id and host in it."""
-    return f"tmp-{os.getpid()}-{HOST}-{uuid.uuid4().hex}"
-
-
 def remove_folder(path: Path) -> None:
     """Remove a folder so that a kill half way leaves only a temporary folder, never a half one."""
-    doomed = path.parent / new_tmp_name()
+    doomed = path.parent / temporary_name()
     try:
         os.rename(path, doomed)
     except FileNotFoundError:
@@ -128,7 +112,7 @@ def write_segment(
         np.cumsum([len(item) for item in tokens], out=offsets[1:])
         arrays["tokens.npy"] = np.concatenate(list(tokens)).astype(np.float16, copy=False)
         arrays["offsets.npy"] = offsets
-    tmp, final = folder / new_tmp_name(), folder / f"seg-{uuid.uuid4().hex}"
+    tmp, final = folder / temporary_name(), folder / f"seg-{uuid.uuid4().hex}"
     try:
         tmp.mkdir()
         files = {}

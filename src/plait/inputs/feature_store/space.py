@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
+from plait.files import temporary_name, write_text
 from plait.inputs.feature_store.feature_set import RAM_LIMIT, FeatureSet
 from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     FeatureStoreError,
     Segment,
-    new_tmp_name,
     open_segment,
     write_segment,
 )
@@ -83,7 +83,7 @@ class Space:
 
     def refresh(self) -> None:
         """Look at the folder again: add segments that appeared, forget those removed."""
-        for _ in range(10):  # a compaction may swap segments between listing and opening
+        for _ in range(10):  # a collector may remove segments between listing and opening
             names = self._segment_names()
             gone = self._segments.keys() - names
             if gone:
@@ -150,14 +150,10 @@ class Space:
         Raises:
             FeatureStoreError: the folder cannot be written.
         """
-        partial = self.folder / f"{new_tmp_name()}.json"
+        text = json.dumps(self.description, indent=1, sort_keys=True)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                partial.write_text(json.dumps(self.description, indent=1, sort_keys=True), encoding="utf-8")
-                os.replace(partial, self.folder / "space.json")
-            finally:
-                partial.unlink(missing_ok=True)
+            write_text(self.folder / "space.json", text, part_name=f"{temporary_name()}.json")
         except OSError as error:
             raise write_error(self.folder, error) from error
 

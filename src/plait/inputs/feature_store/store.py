@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from plait.files import cache_root
 from plait.inputs.feature_store.feature_set import RAM_LIMIT
 from plait.inputs.feature_store.garbage import GcReport, collect_garbage, last_used
 from plait.inputs.feature_store.segment import (
@@ -72,8 +73,7 @@ class VerifyReport:
 
 def default_root() -> Path:
     """`$PLAIT_CACHE/features`, or `~/.cache/plait/features`."""
-    cache = os.environ.get("PLAIT_CACHE")
-    return (Path(cache).expanduser() if cache else Path.home() / ".cache" / "plait") / "features"
+    return cache_root() / "features"
 
 
 class FeatureStore:
@@ -159,18 +159,17 @@ class FeatureStore:
                 progress(done, len(paths), "checking features")
         return VerifyReport(len(paths), num_items, tuple(problems))
 
-    def gc(self, max_bytes: int | None = None, older_than_days: float | None = None, compact: bool = True) -> GcReport:
-        """Free space: left-over temporary folders, damaged segments, duplicates, spaces long unused.
+    def gc(self, max_bytes: int | None = None, older_than_days: float | None = None) -> GcReport:
+        """Free space: left-over temporary folders, damaged segments, spaces long unused.
 
         Args:
             max_bytes: remove the least recently used spaces until the store is no larger.
             older_than_days: remove spaces not used for so many days.
-            compact: merge small segments and drop duplicates.
 
         Raises:
             FeatureStoreError: the folder cannot be written.
         """
-        return collect_garbage(self.root, self.folders(), max_bytes, older_than_days, compact)
+        return collect_garbage(self.root, self.folders(), max_bytes, older_than_days)
 
 
 def _description(folder: Path) -> dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plait.tasks import TASKS
 from plait.training.recipes.base import RECIPES, Choices, Facts
 from plait.training.recipes.default import default
 
@@ -16,8 +17,9 @@ def sentiment(facts: Facts) -> Choices:
     """
     chosen = default(facts)
     chosen["encoders"]["text_cleaning"] = "social"
-    if facts.task in ("classification", "multilabel"):
-        chosen["task"] |= {"class_weights": True, "select_by": "f1_macro"}
+    metric = TASKS.get(facts.task).balanced_metric
+    if metric is not None:
+        chosen["task"] |= {"class_weights": True, "select_by": metric}
     return chosen
 
 

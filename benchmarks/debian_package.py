@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
-from plait.data.catalog.wheels import FetchError, Progress, wheel_cache
+from plait.data.catalog.wheels import FetchError, wheel_cache
+from plait.data.progress import Progress
 
 MOST_BYTES = 2_000_000_000
 MOST_FILES = 100_000
@@ -102,14 +103,14 @@ def _run_apt(command: list[str], folder: Path, num_bytes: int, progress: Progres
                 for path in folder.iterdir():
                     with contextlib.suppress(OSError):  # a part file is renamed meanwhile
                         arrived += path.stat().st_size
-                progress(what, min(arrived // 1_000_000, total or arrived), total)
+                progress(min(arrived // 1_000_000, total or arrived), total, what)
                 if time.monotonic() >= ends:
                     raise FetchError(f"{' '.join(command)} did not end within {timeout_s:g} s; try again")
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         except BaseException:
             process.kill()
             raise
-        progress(what, total, total)
+        progress(total, total, what)
         said.seek(0)
         return code, said.read().decode("utf-8", "replace")
 

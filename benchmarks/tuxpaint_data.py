@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plait.data.catalog.debian import fetch_deb, unpack_deb
-from plait.data.catalog.wheels import Progress
+from debian_package import fetch_deb, unpack_deb
+from plait.data.progress import Progress
 from plait.data.split import split_rows
 from plait.registry import unknown_name
 
@@ -55,6 +55,14 @@ class Stamp:
     sound: Path | None
 
 
+def tuxpaint_table(folder: Path, languages: Sequence[str] = LANGUAGES) -> Path:
+    """The table in a folder, fetched and written there unless it is there already."""
+    if not (folder / "table.csv").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_tuxpaint(folder, lambda done, total, what: None, languages=languages)
+    return folder / "table.csv"
+
+
 def write_tuxpaint(
     folder: Path, progress: Progress, *, languages: Sequence[str] = (), from_file: Path | None = None, seed: int = 0
 ) -> tuple[int, dict[str, Any]]:
@@ -77,7 +85,7 @@ def write_tuxpaint(
     asked = tuple(dict.fromkeys(languages)) or LANGUAGES
     deb = from_file or fetch_deb(PACKAGE, known=KNOWN, num_bytes=_NUM_BYTES, progress=progress)
     with tempfile.TemporaryDirectory(prefix=".stamps-", dir=folder.parent, ignore_cleanup_errors=True) as scratch:
-        progress("unpacking", 0, 0)
+        progress(0, 0, "unpacking")
         package = unpack_deb(deb, Path(scratch), wanted=_is_wanted, known=KNOWN)
         if package.package != PACKAGE:
             raise ValueError(f"{deb} is the package {package.package!r}; expected {PACKAGE}")
@@ -170,7 +178,7 @@ def _write_rows(
     for number, stamp in enumerate(stamps, start=1):
         image = _put_picture(root, folder, stamp, draw, counts)
         if number % 50 == 0 or number == len(stamps):
-            progress("writing stamps", number, len(stamps))
+            progress(number, len(stamps), "writing stamps")
         if image is None:
             continue
         language = next((code for code in (*asked, *by_count) if code in stamp.spoken), None)
@@ -215,7 +223,7 @@ def _put_picture(
     place = folder / "images" / f"{stamp.id}.png"
     if stamp.picture.suffix == ".svg":
         if draw is None:
-            counts["pictures left out: SVG (pip install plait[svg] draws them)"] += 1
+            counts["pictures left out: SVG (pip install resvg-py draws them)"] += 1
             return None
         try:
             content = draw((root / stamp.picture).read_bytes())

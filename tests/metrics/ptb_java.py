@@ -1,6 +1,6 @@
 """The tokenizer of the published COCO numbers itself: Stanford's PTBTokenizer 3.4.1, run through Java.
 
-For numbers that must equal a paper's to the last digit. It looks past the end of a line, so whether a last "etc."
+The oracle of ``caption_tokens``. It looks past the end of a line, so whether a last "etc."
 keeps its full stop depends on the next caption; ``ptb`` of ``caption_tokens`` never looks further than its caption.
 """
 
@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plait.metrics.caption_tokens import PUNCTUATION
-from plait.metrics.java_jars import java_program
+from plait.metrics.meteor import java_program
+
+PTB_JAR = "tokenizer/stanford-corenlp-3.4.1.jar"
+START = ["-cp", "JAR", "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase", "-encoding", "UTF-8"]
 
 
 def ptb_java_tokens(texts: Sequence[str], *, seconds: float = 300.0) -> list[list[str]]:
@@ -28,9 +31,11 @@ def ptb_java_tokens(texts: Sequence[str], *, seconds: float = 300.0) -> list[lis
         RuntimeError: The program failed.
     """
     lines = [" ".join(text.split()) for text in texts]
-    with java_program("ptb", ["-preserveLines", "-lowerCase", "-encoding", "UTF-8"], seconds=seconds) as java:
+    with java_program(PTB_JAR, START, seconds=seconds) as java:
         answer, _ = java.communicate("\n".join(lines) + "\n")
-        told = answer.split("\n")
-        if len(told) < len(lines):
+        lines_out = answer.split("\n")
+        if len(lines_out) < len(lines):
             raise EOFError
-    return [[token for token in line.split(" ") if token and token not in PUNCTUATION] for line in told[: len(lines)]]
+    return [
+        [token for token in line.split(" ") if token and token not in PUNCTUATION] for line in lines_out[: len(lines)]
+    ]

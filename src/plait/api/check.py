@@ -1,0 +1,51 @@
+"""The data doctor as one call: ``plait.check`` opens a source as ``plait.fit`` does and examines the table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plait.data.checks.check import CheckReport
+
+
+def check(
+    table: Any,
+    target: str | None = None,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
+    task: str | None = None,
+    annotations: str | None = None,
+) -> CheckReport:
+    """Examine a table before training; nothing is changed.
+
+    Args:
+        table: Anything ``plait.fit`` takes.
+        target: Column to predict.
+        format: Format of the source when its name does not tell it; "coco".
+        encoding: Encoding of a text file that is not UTF-8.
+        columns: Names of the columns of a CSV or TSV file without a header line.
+        task: For a COCO folder: matching, multilabel, captioning or retrieval.
+        annotations: Folder of COCO annotations other than ``annotations``.
+
+    Returns:
+        The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()`` and
+        ``to_json()``.
+
+    Raises:
+        ValueError: The source cannot be read, or the target is not there.
+
+    Example:
+        >>> import plait
+        >>> plait.check({"text": ["a b c d", "e f g h"], "y": ["u", "u"]}, "y").finding("P002").severity
+        'error'
+    """
+    from plait.data.checks.check import check_table
+    from plait.data.sources import open_source
+    from plait.settings import DataSettings
+
+    data = DataSettings(format=format, encoding=encoding, target=target, columns=tuple(columns))
+    opened = open_source(table, data, task=task, annotations=annotations)
+    return check_table(opened.table, target=opened.data.target)

@@ -1,0 +1,63 @@
+"""A fitted model evaluated on rows whose targets are known, and its report. Behind ``Plait.evaluate``, and of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.api.describe import describe_model
+from plait.api.reading import prepare_rows, reading_settings
+from plait.data.progress import Progress
+from plait.data.sources import is_folder, open_source
+from plait.evaluation import EVALUATORS, EvaluationInputs
+from plait.evaluation.cleaned_texts import cleaned_texts
+from plait.evaluation.inputs import evaluation_inputs
+from plait.training.fitted import FittedParts
+from plait.training.splitting import choose_rows
+
+
+def open_evaluation(
+    fitted: FittedParts, table: Any, *, rows: str | None = None, on_bad_row: str = "error",
+    annotations: str | None = None, format: str | None = None, encoding: str | None = None,
+    progress: Progress | None = None,
+) -> EvaluationInputs:  # fmt: skip
+    """Open rows with known targets and prepare them; see ``Plait.evaluate`` for the arguments.
+
+    Raises:
+        ValueError: The table cannot be read, or has no target column or no row that can be evaluated.
+    """
+    settings, task = fitted.settings, fitted.task
+    if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
+        format = settings.data.format
+    data = reading_settings(fitted, table, format, encoding)
+    opened = open_source(table, data, task=task.name, annotations=annotations, seed=settings.train.seed)
+    chosen, split, notes = choose_rows(
+        opened.table, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
+        facts=fitted.report.get("facts", {}),
+    )  # fmt: skip
+    target = fitted.schema.target
+    if task.needs_target and target not in chosen.column_names:
+        raise ValueError(
+            f"{chosen.source} has no column {target!r}, which holds the answers this model is judged by; "
+            "use predict for rows without answers"
+        )
+    prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
+    return evaluation_inputs(fitted, prepared, keep, split, notes)
+
+
+def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:
+    """The report of one evaluation, with the facts of the model around it."""
+    evaluate = EVALUATORS.get(fitted.task.output_kind)
+    evaluated = evaluate(given, progress=progress, seed=fitted.settings.train.seed)
+    evaluation = {**evaluated.evaluation, **left_out(given)}
+    if cleaned := cleaned_texts(given, fitted.inputs):
+        evaluation["cleaned"] = cleaned
+    base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}
+    return {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
+
+
+def left_out(given: EvaluationInputs) -> dict[str, Any]:
+    """Cells and rows that could not be used, and what was counted on the way."""
+    rows = given.prepared.rows
+    bad = [{"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason} for b in rows.bad]
+    bad += [{"row": b.row, "column": b.column, "reason": b.reason} for b in rows.table.bad_rows]
+    return {"bad_rows": bad, "counts": dict(rows.notes)}

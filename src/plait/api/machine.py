@@ -1,0 +1,62 @@
+"""What this installation has and can: pretrained weights, the feature store, fusion methods, a report as JSON values.
+
+Thin doors to the rooms below, for the command line; each room is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plait.inputs.feature_store import FeatureStore
+
+
+def list_weights() -> list[dict[str, Any]]:
+    """Every named set of weights and whether it is here; see :func:`plait.weights.list_weights`."""
+    from plait import weights
+
+    return weights.list_weights()
+
+
+def fetch_weights(name: str, **how: Callable[..., None]) -> Path:
+    """Bring weights to this machine (uses the network); see :func:`plait.weights.fetch`."""
+    from plait import weights
+
+    return weights.fetch(name, **how)
+
+
+def default_weights() -> list[str]:
+    """The named weights that runs use where no other encoder is named."""
+    from plait.settings import EncoderSettings
+    from plait.weights import RECORDS
+
+    return [value for value in vars(EncoderSettings()).values() if isinstance(value, str) and value in RECORDS]
+
+
+def feature_store() -> FeatureStore:
+    """The feature store that runs of this user share."""
+    from plait.inputs.feature_store import FeatureStore
+
+    return FeatureStore()
+
+
+def list_fusions() -> list[dict[str, Any]]:
+    """Every fusion method: what it can express, whether it joins answers or reads tokens, its equation and paper."""
+    from plait.fusion import FUSIONS
+
+    return [
+        {
+            "name": name, "interaction": kind.interaction, "late": kind.is_late, "tokens": kind.info.needs_tokens,
+            "equation": kind.info.equation, "paper": kind.info.paper,
+        }
+        for name, kind in ((name, FUSIONS.get(name)) for name in FUSIONS)
+    ]  # fmt: skip
+
+
+def report_values(report: dict[str, Any]) -> dict[str, Any]:
+    """A report or an explanation as strict JSON values, its pictures named and not carried."""
+    from plait.report.plain import plain, without_pictures
+
+    return without_pictures(plain(report))

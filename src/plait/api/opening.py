@@ -1,0 +1,104 @@
+"""A run opened: table read, columns and task known, rows split, every setting resolved; nothing is encoded yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from plait.api.run_columns import tell_columns
+from plait.api.run_targets import read_run_targets
+from plait.data.schema import Schema
+from plait.data.sources import open_source
+from plait.data.table import BadRow, Table
+from plait.objectives import check_objectives, chosen_objectives
+from plait.registry import unknown_name
+from plait.settings import DataSettings, RunSettings, from_dict, set_values, to_dict
+from plait.tasks import Task, as_ordered
+from plait.training.recipes import resolve
+from plait.training.recipes.facts import facts_of
+from plait.training.splitting import make_split
+
+
+@dataclass
+class OpenedRun:
+    """A table opened, its columns told apart, its rows split and every setting resolved; nothing is encoded yet.
+
+    Attributes:
+        settings: Resolved settings.
+        table: The rows.
+        schema: Its columns.
+        task: The task.
+        values: Plain target of every row, None where there is no readable one.
+        usable: Positions of rows with a target.
+        split: "train", "val" or "test" for every usable row.
+        notes: Sentences for the report.
+        bad: Rows without a readable target.
+        fresh_pairs: Whether wrong pairs are drawn anew every epoch.
+    """
+
+    settings: RunSettings
+    table: Table
+    schema: Schema
+    task: Task
+    values: list[Any]
+    usable: np.ndarray
+    split: np.ndarray
+    notes: list[str]
+    bad: list[BadRow]
+    fresh_pairs: bool
+
+
+def open_run(
+    source: Any, given: dict[str, Any], base: RunSettings, assignments: list[str], *, annotations: str | None
+) -> OpenedRun:
+    """Open the table, tell its columns and task, split its rows and resolve every setting.
+
+    Raises:
+        ValueError: Something about the table or the settings; the message says what to type.
+    """
+    settings = set_values(merge(base, given), assignments)
+    settings = replace(settings, task=as_ordered(settings.task))
+    if settings.train.threads is not None:
+        torch.set_num_threads(settings.train.threads)
+    opened = open_source(
+        source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
+    )
+    table = opened.table
+    for name in settings.judge.by:
+        if name not in table.column_names:
+            raise ValueError(unknown_name("column in judge.by", name, table.column_names))
+    columns = tell_columns(opened, settings.task)
+    targets = read_run_targets(table, columns.schema, columns.task, settings)
+    schema, task, usable = columns.schema, targets.task, targets.usable
+    split, dealt = make_split(table, schema, usable, targets.values, task, settings.train.seed)
+    settings = _resolve(settings, columns.data, task, table, schema, num_train=int((split[usable] == "train").sum()))
+    task = replace(task, selects=settings.task.select_by or task.selects)
+    check_objectives(
+        chosen_objectives(settings.train, pair_head=settings.task.head == "pair"), task=task,
+        num_modalities=len(schema.modalities), num_validation=int((split[usable] == "val").sum()),
+    )  # fmt: skip
+    notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
+    fresh_pairs = opened.random_pairs and settings.recipe != "classic"
+    return OpenedRun(settings, table, schema, task, targets.values, usable, split, notes, targets.bad, fresh_pairs)
+
+
+def _resolve(
+    settings: RunSettings, data: DataSettings, task: Task, table: Table, schema: Schema, *, num_train: int
+) -> RunSettings:
+    """Every open setting filled by the recipe, with the data settings that the source gave."""
+    facts = facts_of(task.name, table, schema, num_train)
+    return resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+
+
+def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:
+    """Settings with the given "group.name" values laid over; None and empty ones change nothing."""
+    values = to_dict(base)
+    for path, value in given.items():
+        if value is None or value == []:
+            continue
+        group, _, name = path.rpartition(".")
+        (values[group] if group else values)[name] = value
+    return from_dict(RunSettings, values)

@@ -1,0 +1,97 @@
+"""A run prepared: its encoders loaded, its items encoded once, and laid out what is trained on what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from plait.api.opening import OpenedRun
+from plait.data.items import apply_policy
+from plait.data.progress import Progress
+from plait.inputs.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
+from plait.tasks import LabelState
+from plait.training import Plan, check_build, check_pairs
+from plait.training.splitting import evaluation_units, leakage_notes
+
+
+@dataclass
+class PreparedRun:
+    """All of a run up to the first training step.
+
+    Attributes:
+        plan: What is trained on what.
+        usable: Positions of rows with a target that are kept.
+        known_N: Whether each row's class occurs in training (always, where there are no classes).
+    """
+
+    plan: Plan
+    usable: np.ndarray
+    known_N: np.ndarray  # noqa: N815  shape letters
+
+
+def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | None = None) -> PreparedRun:
+    """Load the encoders, encode every item once and lay out what is trained on what.
+
+    Args:
+        opened: What ``open_run`` returned; notes about leakage are added to it.
+        with_tokens: Whether features keep their tokens beside the vector.
+        progress: Called with (done, total, what).
+    """
+    settings, table, schema, task = opened.settings, opened.table, opened.schema, opened.task
+    torch.manual_seed(settings.train.seed)  # encoders from scratch get their weights here
+    inputs = load_inputs(
+        schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels, table=table
+    )
+    intended = opened.usable[opened.split[opened.usable] == "train"]
+    check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
+    prepared = prepare(table, inputs, progress=progress)
+    prepared.rows.bad = [*opened.bad, *prepared.rows.bad]
+    kept = set(apply_policy(prepared.rows, settings.data.on_bad_row).tolist())
+    usable = np.array([i for i in opened.usable if int(i) in kept], dtype=np.int64)
+    train, val = usable[opened.split[usable] == "train"], usable[opened.split[usable] == "val"]
+    if len(train) == 0:
+        raise ValueError(f"no readable training row is left in {table.source}")
+    labels = task.labels_of([opened.values[int(i)] for i in train], settings)
+    target = task.encode_all(opened.values, labels)
+    are_classes = target.ndim == 1 and bool(labels.classes)
+    known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
+    opened.notes += _notes_on_targets(opened, labels, known_N, train, val)
+    train, val = train[known_N[train]], val[known_N[val]]
+    fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
+    fit_vectors(inputs, prepared, train)
+    add_tabular(prepared, inputs)
+    opened.notes += leakage_notes(prepared, opened.split, usable)
+    if not task.needs_target:
+        check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
+    target = np.where(target < 0, 0, target) if are_classes else target
+    plan = Plan(
+        settings, task, labels, inputs, prepared, target, train, val,
+        evaluation_units(prepared, schema), opened.fresh_pairs,
+    )  # fmt: skip
+    return PreparedRun(plan, usable, known_N)
+
+
+def _notes_on_targets(
+    opened: OpenedRun, labels: LabelState, known_N: np.ndarray, train: np.ndarray, val: np.ndarray
+) -> list[str]:
+    """What must be said of targets that are cut, or that are of classes that were not kept or seen."""
+    notes = []
+    if not known_N[train].all():
+        notes.append(
+            f"{int((~known_N[train]).sum())} of {len(train)} training rows have answers outside the "
+            f"{len(labels.classes):,} kept (task.max_answers) and teach nothing"
+        )
+    if labels.tokens is not None:
+        cut = labels.tokens.num_cut([a for i in train for a in opened.values[int(i)]])
+        if cut:
+            notes.append(
+                f"{cut:,} training answer{'s were' if cut > 1 else ' was'} cut at {labels.tokens.max_tokens} tokens"
+            )
+    if not known_N[val].all():
+        notes.append(
+            f"{int((~known_N[val]).sum())} of {len(val)} validation rows are of classes not seen in training and were "
+            "left out of choosing the epoch"
+        )
+    return notes

@@ -1,0 +1,56 @@
+"""How a fitted model reads a table: opened as in training, its cells encoded, its bad rows handled by policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plait.data.items import apply_policy
+from plait.data.progress import Progress
+from plait.data.sources import open_source
+from plait.data.table import Table
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
+from plait.inputs.prepare import Prepared, add_tabular, prepare
+from plait.settings import DataSettings
+from plait.training.fitted import FittedParts
+
+
+def open_table(fitted: FittedParts, table: Any, format: str | None = None, encoding: str | None = None) -> Table:
+    """The table, which holds one of the model's columns at least.
+
+    Raises:
+        ValueError: It cannot be read, or has none of them.
+    """
+    opened = open_source(table, reading_settings(fitted, table, format, encoding), task=fitted.task.name).table
+    wanted = [c for m in fitted.inputs.modalities for c in m.columns]
+    if not set(wanted) & set(opened.column_names):
+        raise ValueError(
+            f"{opened.source} has none of the columns this model reads ({', '.join(wanted)}); it has "
+            f"{', '.join(opened.column_names)}"
+        )
+    return opened
+
+
+def reading_settings(fitted: FittedParts, table: Any, format: str | None, encoding: str | None) -> DataSettings:
+    """How to read a table; a file without a header line has the columns of the training table."""
+    delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
+    columns = fitted.settings.data.columns if delimited or format in ("csv", "tsv") else ()
+    return DataSettings(format=format, encoding=encoding, columns=columns)
+
+
+def prepare_rows(
+    fitted: FittedParts, table: Table, on_bad_row: str, progress: Progress | None
+) -> tuple[Prepared, np.ndarray]:
+    """All rows encoded, and the positions of those that the policy keeps."""
+    prepared = prepare(table, fitted.inputs, progress=progress)
+    add_tabular(prepared, fitted.inputs)
+    return prepared, apply_policy(prepared.rows, on_bad_row)
+
+
+def logits_of(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
+    """Logits [K, C] of the rows at the positions ``keep``."""
+    batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
+    return predict_logits(fitted.model, batches, progress=progress)

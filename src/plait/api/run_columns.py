@@ -1,0 +1,105 @@
+"""What the columns of a run's table are, and what is learned from them: the schema and the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
+from plait.data.sources import Opened
+from plait.data.table import Table
+from plait.settings import DataSettings, TaskSettings
+from plait.tasks import TASKS, Task, task_of
+
+
+@dataclass
+class RunColumns:
+    """The columns of a run.
+
+    Attributes:
+        data: Data settings, with what source and task tell filled in.
+        schema: The columns.
+        task: The task.
+        why: Why it is this task.
+        notes: Sentences for the report.
+    """
+
+    data: DataSettings
+    schema: Schema
+    task: Task
+    why: str
+    notes: list[str] = field(default_factory=list)
+
+
+def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
+    """Tell the kind and role of every column and the task, and check that they go together.
+
+    Raises:
+        ValueError: No target, no input, or inputs that the task cannot take.
+    """
+    table = opened.table
+    data = _with_known_columns(table, opened.data, opened.task)
+    schema = guess_schema(
+        table, target=data.target, text=data.text, image=data.image, audio=data.audio, image_set=data.image_set,
+        vector=data.vector, numeric=data.numeric, categorical=data.categorical,
+        ignore=data.ignore, split=data.split, group=data.group, id=data.id,
+    )  # fmt: skip
+    if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
+        raise ValueError(
+            f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
+            f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
+        )
+    name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
+    found = RunColumns(data, schema, task_of(name, settings), why)
+    if not found.task.needs_target:
+        found.schema = _searched_sides(table, schema, data, found.task, found.notes)
+    _check_inputs(table, found.schema, found.task)
+    return found
+
+
+def _with_known_columns(table: Table, data: DataSettings, task: str | None) -> DataSettings:
+    """Data settings with what is known of the columns of this task's data sets, unless the user names them."""
+    if task is None or task not in TASKS:
+        return data
+    known = TASKS.get(task)
+    named = {*data.ignore, *data.text, *data.categorical, data.target}
+    about = [n for n in known.about_rows if n in table.column_names and n not in named]
+    data = replace(data, ignore=tuple(dict.fromkeys((*data.ignore, *about)))) if known.about_rows else data
+    if not data.text and known.question in table.column_names and data.target != known.question:
+        data = replace(data, text=(known.question,))  # a few questions that return could pass for categories
+    return data
+
+
+def _searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task, notes: list[str]) -> Schema:
+    """The schema of a task without a target: the columns that shall find each other; what is set aside is noted.
+
+    Raises:
+        ValueError: A target was named, or there are fewer than two modalities.
+    """
+    if schema.target is not None:
+        raise ValueError(
+            f"{task.name} learns which cells of a row belong together and predicts no column; leave --target "
+            f"{schema.target} out (and type --ignore {schema.target} if it shall not be searched by)"
+        )
+    schema, loose = without_loose_columns(schema, [*data.numeric, *data.categorical])
+    if loose:
+        notes.append(f"not searched by, for they are numbers or categories: {', '.join(loose)}")
+    if len(schema.modalities) < 2:
+        found = ", ".join(m.name for m in schema.modalities) or "none"
+        raise ValueError(
+            f"{task.name} needs two or more input columns that find each other, such as an image and a text; found "
+            f"{found}. Name them with --image COLUMN --text COLUMN"
+        )
+    return schema
+
+
+def _check_inputs(table: Table, schema: Schema, task: Task) -> None:
+    if not schema.modalities:
+        raise ValueError(f"{table.source} has no input column besides the target {schema.target!r}")
+    if task.modalities is not None and len(schema.modalities) != task.modalities:
+        names = ", ".join(m.name for m in schema.modalities)
+        raise ValueError(
+            f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} "
+            f"({names}); leave the others out with --ignore COLUMN"
+        )
+    if task.needs_image and not any(m.kind == "image" for m in schema.modalities):
+        raise ValueError(f"{task.name} needs an image column among the inputs; type --image COLUMN")

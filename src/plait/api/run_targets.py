@@ -1,0 +1,56 @@
+"""The targets of a run's rows: their plain values, the rows that have one, and what is done with the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from plait.data.items import Rows, bad_rows_message
+from plait.data.schema import Schema
+from plait.data.table import BadRow, Table
+from plait.settings import RunSettings
+from plait.tasks import TASKS, Task
+from plait.training.splitting import read_targets
+
+
+@dataclass
+class RunTargets:
+    """The targets of a run.
+
+    Attributes:
+        task: The task, which the targets may have decided.
+        why: Why it is this one, where they have.
+        values: Plain target of every row, None where there is no readable one.
+        usable: Positions of rows with a target.
+        bad: Rows without a readable one.
+    """
+
+    task: Task
+    why: str | None
+    values: list[Any]
+    usable: np.ndarray
+    bad: list[BadRow]
+
+
+def read_run_targets(table: Table, schema: Schema, task: Task, settings: RunSettings) -> RunTargets:
+    """Read the target column.
+
+    Raises:
+        ValueError: No row has a readable target, or one has none and bad rows are errors.
+    """
+    values, without_target = read_targets(table, schema.target, task)
+    why = None
+    if task.becomes is not None:
+        name, why = task.becomes([v for v in values if v is not None], settings.task)
+        task = TASKS.get(name)
+    if len(without_target) == len(table):
+        raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
+    probe = Rows(table, {})
+    for position in without_target:
+        probe.report(position, schema.target or "", f"no {task.expects} in the target column")
+    if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
+        raise ValueError(bad_rows_message(probe.bad, table))
+    usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
+    return RunTargets(task, why, values, usable, probe.bad)

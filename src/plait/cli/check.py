@@ -1,0 +1,34 @@
+"""``plait check``: what is wrong with a table, before anyone trains on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plait.cli import options
+from plait.cli.terminal import print_json, say
+
+
+def check(
+    context: typer.Context,
+    table: options.Table,
+    target: options.Target = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    columns: options.Names = None,
+    task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
+    annotations: options.Annotations = None,
+    as_json: options.Json = False,
+) -> None:
+    """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""
+    from plait import api
+
+    given = options.passed_on(context, api.check)
+    found = api.check(**{**given, "columns": columns.split(",") if columns else ()})
+    if as_json:
+        print_json(found.to_json())
+    else:
+        say(found.text())
+    if any(f.severity == "error" for f in found.findings):
+        raise typer.Exit(1)

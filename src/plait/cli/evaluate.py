@@ -1,0 +1,33 @@
+"""``plait evaluate``: a model judged on rows with known answers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from plait.cli import options
+from plait.cli.progress import TerminalProgress
+from plait.cli.report import show_report
+
+
+def evaluate(
+    context: typer.Context,
+    model: options.Model,
+    table: options.LabelledTable,
+    report: options.Report = None,
+    rows: Annotated[str | None, typer.Option(help="Split to judge: test, val, train or all.")] = None,
+    annotations: options.Annotations = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    on_bad_row: options.BadRows = None,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Judge a model on rows with known answers."""
+    from plait.api import load
+
+    with TerminalProgress(quiet=quiet) as progress:
+        fitted = load(model)
+        found = fitted.evaluate(**options.passed_on(context, fitted.evaluate), progress=progress)
+    show_report(found, as_json, {"report": str(report)} if report else {})

@@ -1,0 +1,61 @@
+"""``plait fit``: a model from a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plait.cli import options
+from plait.cli.progress import TerminalProgress
+from plait.cli.report import show_report
+from plait.cli.terminal import WITH_RESUME, resumable
+
+
+def fit(
+    context: typer.Context,
+    table: options.Table,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
+    target: options.Target = None,
+    task: Annotated[str | None, typer.Option(help="Such as classification, matching, retrieval, vqa.")] = None,
+    text: options.Columns = None,
+    image: options.Columns = None,
+    audio: options.Columns = None,
+    image_set: options.Columns = None,
+    vector: options.Columns = None,
+    numeric: options.Columns = None,
+    categorical: options.Columns = None,
+    ignore: options.Columns = None,
+    split: options.Split = None,
+    group: options.Group = None,
+    id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
+    recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",
+    fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    columns: options.Names = None,
+    annotations: options.Annotations = None,
+    on_bad_row: options.BadRows = None,
+    set: options.Settings = None,
+    config: Annotated[Path | None, typer.Option(help="A run.yaml to start from.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in the folder.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model on a table, judge it on held-out rows, and save both."""
+    from plait import api
+    from plait.settings import read_settings
+
+    given = options.passed_on(context, api.fit)
+    if columns:
+        given["set"] = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
+    if config:
+        given["settings"] = read_settings(config)
+    with resumable(WITH_RESUME), TerminalProgress(quiet=quiet) as progress:
+        fitted = api.fit(**given, progress=progress)
+    show_report(fitted.report, as_json, {"model": str(output), "report": str(output / "report.html")})

@@ -1,0 +1,43 @@
+"""Arguments and options that several verbs share, each worded once, and how a verb hands them to the API.
+
+A verb declares what it takes with these; its function in the API has the same words for the same things.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
+LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
+
+Target = Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")]
+Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
+Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")]
+Group = Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")]
+Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]
+Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
+Names = Annotated[
+    str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")
+]
+Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
+BadRows = Annotated[
+    str | None, typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip.")
+]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
+Report = Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")]
+IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+
+
+def passed_on(context: typer.Context, function: Callable[..., Any]) -> dict[str, Any]:
+    """What was typed and the function takes under the same name; what was not typed keeps the function's default."""
+    taken = inspect.signature(function).parameters
+    return {name: value for name, value in context.params.items() if name in taken and value not in (None, (), [])}

@@ -1,0 +1,33 @@
+"""The report of ``plait fit`` and ``plait evaluate`` on the terminal: the headline numbers, or all as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.cli.terminal import print_json, say
+
+
+def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -> None:
+    """Print a report, and under it ``extra``, such as where its page lies."""
+    from plait.api import report_values
+
+    if as_json:
+        print_json({**report_values(report), **extra})
+        return
+    evaluation, metric = report["evaluation"], report["metric"]["name"]
+    say(report["verdict"])
+    joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
+    rows = [("fused" if joined else "overall", evaluation["metrics"])]
+    rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
+    for name, metrics in rows:
+        entry = metrics[metric]
+        if entry["value"] is not None:
+            span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
+            say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
+    say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
+    if (evaluation.get("missing") or {}).get("sentence"):
+        say(f"with modalities missing: {evaluation['missing']['sentence']}")
+    for note in evaluation["notes"]:
+        say(f"  note: {note}")
+    for name, value in extra.items():
+        say(f"{name}: {value}")

@@ -1,0 +1,65 @@
+"""From a fitted model and prepared rows to what an evaluation takes: the rows with a target, and their targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from plait.evaluation.base import EvaluationInputs
+from plait.inputs.prepare import Prepared
+from plait.training.fitted import FittedParts
+from plait.training.splitting import evaluation_units
+
+
+def evaluation_inputs(
+    fitted: FittedParts, prepared: Prepared, positions: np.ndarray, split: str, notes: Sequence[str] = ()
+) -> EvaluationInputs:
+    """Collect what evaluation needs; rows whose target is unreadable or of an unknown class are reported.
+
+    Args:
+        fitted: The model.
+        prepared: Rows and sources of the whole table.
+        positions: Positions of the rows that may be evaluated.
+        split: What to call them.
+        notes: What must be said about them.
+
+    Raises:
+        ValueError: No row has a target that this model can be evaluated by.
+    """
+    task, rows = fitted.task, prepared.rows
+    chosen, values = _with_target(fitted, prepared, positions)
+    unit_N = evaluation_units(prepared, fitted.schema)[chosen]
+    asked = fitted.settings.judge.by
+    sliced = [c.name for c in fitted.schema.columns if c.kind == "categorical" and c.role == "input"]
+    sliced += [*task.slice_by, *asked]
+    absent = [c for c in asked if c not in rows.table.column_names]
+    notes = [*notes, *(f"judge.by: {rows.table.source} has no column {c!r}" for c in absent)]
+    return EvaluationInputs(
+        fitted.model, fitted.baselines, task, fitted.labels, prepared, chosen,
+        task.natural(task.encode(values, fitted.labels), fitted.labels), values,
+        unit_N if len(np.unique(unit_N)) < len(unit_N) else None,
+        [c for c in dict.fromkeys(sliced) if c in rows.table.column_names], split, list(notes),
+        fitted.settings.judge, fitted.settings.language.beams or 1,
+    )  # fmt: skip
+
+
+def _with_target(fitted: FittedParts, prepared: Prepared, positions: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+    """Positions and plain values of the rows that have a target the model can be evaluated by."""
+    task, rows = fitted.task, prepared.rows
+    needed = fitted.schema.target if task.needs_target else None
+    cells = rows.table.column(needed) if needed is not None else [None] * len(rows)
+    kept, values = [], []
+    for position in positions:
+        value = task.parse(cells[int(position)])
+        if value is None:
+            rows.report(int(position), needed, f"no {task.expects} but {cells[int(position)]!r}")
+        elif task.needs_known_class and value not in fitted.labels.classes:
+            rows.report(int(position), needed, f"class {value!r} was not seen in training")
+        else:
+            kept.append(int(position))
+            values.append(value)
+    if not kept:
+        raise ValueError(f"no row of {rows.table.source} has a target this model can be judged by")
+    return np.array(kept, dtype=np.int64), values

@@ -1,0 +1,115 @@
+"""Files on disk: written whole or not at all, hashed, locked, and where the cache lies.
+
+Nothing here knows what a file holds. A file that is being written has another name until it is whole; a lock is held by
+the system for a process and is free again when that process dies, on every system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def cache_root() -> Path:
+    """The cache folder: ``$PLAIT_CACHE``, or ``~/.cache/plait``."""
+    return Path(os.environ.get("PLAIT_CACHE") or Path.home() / ".cache" / "plait").expanduser()
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, lasting: bool = False, part_name: str | None = None) -> Iterator[Path]:
+    """The place to write a file to; it takes the place of ``path`` when the block ends well, and goes when it does not.
+
+    Args:
+        path: The file to be.
+        lasting: Flush it to the disk before and its folder after the exchange, so that it outlives a power cut.
+        part_name: Name meanwhile; None: the file's own with ``.part`` behind.
+
+    Raises:
+        OSError: The disk is full or read-only, or the folder is not there; what stood at ``path`` still stands.
+    """
+    part = path.with_name(part_name or f"{path.name}.part")
+    try:
+        yield part
+        if lasting:
+            with part.open("rb+") as file:
+                os.fsync(file.fileno())
+        part.replace(path)
+        if lasting:
+            sync_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, lasting: bool = False, part_name: str | None = None) -> None:
+    """Write a text file in UTF-8 as :func:`whole_file` does; line ends stay as they are given."""
+    with whole_file(path, lasting=lasting, part_name=part_name) as part:
+        part.write_text(text, encoding="utf-8", newline="")
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's entries to the disk (a rename is lasting only after this)."""
+    if os.name == "nt":  # Windows cannot open folders; its renames are journalled
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def temporary_name() -> str:
+    """A name for what is being written or removed; the process and the machine in it tell what is left over."""
+    return f"tmp-{os.getpid()}-{HOST}-{uuid.uuid4().hex}"
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def waiting_lock(path: Path) -> Iterator[None]:
+    """Hold a lock between processes, after waiting for whoever holds it."""
+    from filelock import FileLock
+
+    with FileLock(path):
+        yield
+
+
+@contextlib.contextmanager
+def sole_lock(path: Path) -> Iterator[None]:
+    """Hold a lock between processes, or learn at once who holds it.
+
+    Raises:
+        HeldLockError: Another process holds it.
+        OSError: The file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        holder = path.read_text(encoding="utf-8", errors="replace")[:20].strip() if path.is_file() else ""
+        with FileLock(path, timeout=0):
+            path.write_text(str(os.getpid()), encoding="utf-8")
+            yield
+    except Timeout as error:
+        raise HeldLockError(holder or "unknown") from error
+
+
+class HeldLockError(RuntimeError):
+    """Another process holds a lock.
+
+    Attributes:
+        holder: Number of that process, or "unknown".
+    """
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(f"held by process {holder}")
+        self.holder = holder

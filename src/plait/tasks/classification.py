@@ -1,0 +1,61 @@
+"""Classification: one of several classes, softmax and cross-entropy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from plait.metrics.label import classification_metrics
+from plait.tasks.base import TASKS, Task
+from plait.tasks.labels import LabelState, class_name, natural_order
+
+
+def _fit_classes(values: list[Any]) -> LabelState:
+    names = sorted(set(values), key=natural_order)
+    if len(names) < 2:
+        raise ValueError(
+            f"the training rows hold {len(names)} class{'' if len(names) == 1 else 'es'} "
+            f"({', '.join(names) or 'none'}); classification needs at least two. Check --target and the split"
+        )
+    return LabelState(classes=tuple(names))
+
+
+def _encode_classes(values: list[Any], state: LabelState) -> np.ndarray:
+    place = {name: i for i, name in enumerate(state.classes)}
+    return np.array([place.get(v, -1) for v in values], dtype=np.int64)
+
+
+def _class_loss(logits_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) -> Tensor:
+    return functional.cross_entropy(logits_BC, target_B, weight=weight_C, reduction="none")
+
+
+def _softmax(logits: np.ndarray, state: LabelState) -> np.ndarray:
+    return torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+
+
+def _decode_classes(proba: np.ndarray, state: LabelState) -> list[Any]:
+    return [state.classes[i] for i in proba.argmax(1)]
+
+
+def _class_metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+    return classification_metrics(target, proba)
+
+
+def _inverse_frequency(target: np.ndarray, num_outputs: int) -> list[float]:
+    """Inverse class frequency, mean 1."""
+    counts = np.bincount(target, minlength=num_outputs).clip(min=1)
+    return [float(w) for w in len(target) / (len(counts) * counts)]
+
+
+TASKS.add(
+    "classification",
+    Task(
+        "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
+        _decode_classes, _class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
+        balanced_metric="f1_macro", needs_known_class=True,
+    ),
+)  # fmt: skip

@@ -1,0 +1,48 @@
+"""Regression: a number, learned with mean 0 and standard deviation 1, squared error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from torch.nn import functional
+
+from plait.metrics.label import regression_metrics
+from plait.tasks.base import TASKS, Task
+from plait.tasks.labels import LabelState, number
+
+
+def _fit_number(values: list[Any]) -> LabelState:
+    array = np.asarray(values, dtype=np.float64)
+    std = float(array.std())
+    return LabelState(mean=float(array.mean()), std=std if std > 0 else 1.0)
+
+
+def _encode_number(values: list[Any], state: LabelState) -> np.ndarray:
+    return ((np.asarray(values, dtype=np.float64) - state.mean) / state.std).astype(np.float32)
+
+
+def _number_loss(logits_B1: Tensor, target_B: Tensor, weight_C: Tensor | None) -> Tensor:
+    return functional.mse_loss(logits_B1.squeeze(1), target_B, reduction="none")
+
+
+def _unscale(logits: np.ndarray, state: LabelState) -> np.ndarray:
+    return logits.astype(np.float64) * state.std + state.mean
+
+
+def _decode_number(values: np.ndarray, state: LabelState) -> list[Any]:
+    return [float(v) for v in values[:, 0]]
+
+
+def _number_metrics(target: np.ndarray, values: np.ndarray) -> dict[str, Any]:
+    return regression_metrics(target, values.reshape(-1))
+
+
+TASKS.add(
+    "regression",
+    Task(
+        "regression", number, "a number", _fit_number, _encode_number, _number_loss, _unscale, _decode_number,
+        _number_metrics, "r2", True, output_kind="number", natural=_unscale,
+    ),
+)  # fmt: skip

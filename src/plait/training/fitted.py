@@ -1,0 +1,40 @@
+"""What training makes, as evaluation, explanation, prediction and saving take it: the parts of a fitted model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from plait.data.schema import Schema
+from plait.inputs.prepare import Inputs
+from plait.model import PlaitModel
+from plait.settings import RunSettings
+from plait.tasks import LabelState, Task
+
+
+@dataclass(eq=False)
+class FittedParts:
+    """A network, what reads its inputs, and what turns its outputs into answers.
+
+    Attributes:
+        model: The fused network.
+        baselines: One network per modality alone, for comparison; may be empty.
+        inputs: Processors and frozen encoders.
+        labels: Class names, or the mean and standard deviation of a number.
+        schema: Columns of the training table.
+        settings: The resolved run.
+        report: The report of the run, the same numbers as in report.json; empty before it has been evaluated.
+    """
+
+    model: PlaitModel
+    baselines: dict[str, PlaitModel]
+    inputs: Inputs
+    labels: LabelState
+    schema: Schema
+    settings: RunSettings
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def task(self) -> Task:
+        """What was learned."""
+        return self.model.task

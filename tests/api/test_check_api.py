@@ -1,0 +1,31 @@
+"""``plait.check``: the same findings as ``plait check``, and no torch to make them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import plait
+
+
+def test_findings_of_rows_in_memory() -> None:
+    found = plait.check({"text": ["a b c d", "e f g h"], "y": ["u", "u"]}, "y")
+    assert {f.code: f.severity for f in found.findings}["P002"] == "error"  # two rows
+    assert found.finding("P010").severity == "error"  # one class
+    with pytest.raises(ValueError, match="nope"):
+        plait.check({"text": ["a"], "y": ["u"]}, "nope")
+
+
+def test_columns_of_a_file_without_a_header_line(tmp_path: object) -> None:
+    path = f"{tmp_path}/rows.csv"
+    with open(path, "w", encoding="gb18030") as file:
+        file.write("\u4eca\u5929,yes\n\u660e\u5929,no\n")
+    found = plait.check(path, "label", columns=("text", "label"), encoding="gb18030")
+    assert found.num_rows == 2
+
+
+def test_checking_needs_no_torch() -> None:
+    code = "import sys, plait; plait.check({'a': [1], 'b': [2]}, 'b'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
