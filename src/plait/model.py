@@ -51,7 +51,7 @@ class PlaitConfig(PreTrainedConfig):
         modality_dropout_pattern: "independent", or "subset": the probability that a row is cut to a random subset.
         alignment: Weight of the head's alignment term.
         class_weights: Weight of each class in the loss, or None.
-        aids: Training aids that are on, by name, with their strength.
+        objectives: auxiliary objectives that are on, by name, with their strength.
     """
 
     model_type = "plait"
@@ -186,7 +186,7 @@ class PlaitModel(PreTrainedModel):
         """Every module initialises itself; nothing is overwritten here."""
 
     def encode(self, inputs: dict[str, dict[str, Tensor]], present: Tensor | None = None) -> list[Encoded]:
-        """Encoded modalities in model order, as the fusion prepares them, adapted where training aids are on.
+        """Encoded modalities in model order, as the fusion prepares them, adapted where auxiliary objectives are on.
 
         Args:
             inputs: As in ``forward``; what came encoded already is not encoded again.
@@ -215,8 +215,8 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
-        exact = self.config.modalities[number]["kind"] == "tabular"
-        with lower_precision(self, next(iter(tensors.values())).device, exact=exact):
+        device = next(iter(tensors.values())).device
+        with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
             made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
         tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
         return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)
@@ -301,7 +301,7 @@ class PlaitModel(PreTrainedModel):
         return torch.stack(terms)
 
     def before_step(self) -> None:
-        """To be called between backward and the optimizer's step: aids that change gradients do so here."""
+        """To be called between backward and the optimizer's step: objectives that change gradients do so here."""
         if self.aids is not None:
             shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
             self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})

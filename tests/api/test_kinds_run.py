@@ -24,7 +24,7 @@ from plait.data.table import read_table
 from plait.encoders.checkpoint import quiet_transformers
 from plait.encoders.vector import VectorEncoder
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import add_tabular, load_inputs, prepare
+from plait.inputs.prepare import load_inputs, prepare
 from plait.settings import EncoderSettings
 
 hf = lazy("transformers")
@@ -115,7 +115,6 @@ def test_explaining_encodes_sets_and_sounds_once(fitted: tuple[plait.Plait, Path
 def test_missing_content_changes_nothing(fitted: tuple[plait.Plait, Path], table: Path) -> None:
     model = fitted[0]
     prepared = prepare(read_table(table), model.inputs)
-    add_tabular(prepared, model.inputs)
     batch = RowBatches(prepared.sources, prepared.rows.index_NM).__getitems__(list(range(8)))
     for m, name in enumerate(model.model.config.modality_names):
         batch["present"][:, m] = False

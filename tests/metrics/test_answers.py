@@ -8,9 +8,15 @@ from plait.metrics.answers import exact_match, token_f1
 
 
 def test_exact_match_is_with_the_most_frequent_reference() -> None:
-    guesses = ["Red ", "two", "2", "\uff21", ""]
-    truths = [["red"], ["2", "2", "two"], ["2", "two"], ["a"], ["x"]]
+    guesses = ["Red ", "cat", "2", "\uff21", ""]
+    truths = [["red"], ["dog", "dog", "cat"], ["2", "3"], ["a"], ["x"]]
     assert exact_match(guesses, truths).tolist() == [1.0, 0.0, 1.0, 1.0, 0.0]
+
+
+def test_answers_are_cleaned_whether_one_person_gave_them_or_many() -> None:
+    guesses = ["Red.", "the red", "YES", "two", "no", "?"]
+    truths = [["red"], ["Red"], ["yes"], ["2", "2", "3"], ["yes"], ["."]]
+    assert exact_match(guesses, truths).tolist() == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0]
 
 
 def test_token_f1_takes_the_nearest_reference() -> None:

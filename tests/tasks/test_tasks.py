@@ -140,3 +140,8 @@ def test_every_task_selects_by_a_metric_it_has(name: str) -> None:
     }.get(name, raw.argmax(1))
     metrics = task.metrics(target, task.activate(raw, state))
     assert metrics[task.primary] > 0.9
+
+
+def test_tasks_are_listed_in_their_order() -> None:
+    names = ["classification", "multilabel", "regression", "matching", "retrieval", "captioning", "vqa_open", "vqa"]
+    assert [name for name in TASKS.names() if name != "count"] == [*names, "ordinal"]

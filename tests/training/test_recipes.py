@@ -164,3 +164,13 @@ def test_retrieval_has_no_learned_absence() -> None:
     settings = RunSettings(fusion=FusionSettings(absence="learned"))
     with pytest.raises(ValueError, match="leave fusion.absence=learned out"):
         resolve(settings, Facts("retrieval", ("image", "text"), 1000))
+
+
+def test_encoders_with_a_processor_file_are_fed_as_it_says() -> None:
+    facts = Facts("classification", ("text", "image"), 500, 64)
+    own = EncoderSettings(image="hf:some/vit")
+    assert resolve(RunSettings(encoders=own), facts).encoders.image_size is None
+    asked = dataclasses.replace(own, image_size=64)
+    assert resolve(RunSettings(encoders=asked), facts).encoders.image_size == 64
+    mixed = dataclasses.replace(own, columns={"photo": "efficientnet-lite0"})
+    assert resolve(RunSettings(encoders=mixed), facts).encoders.image_size == 96

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from plait import weights
+from plait.weights.accept import accept
 
 
 @pytest.fixture
@@ -131,3 +132,25 @@ def test_a_record_converts_its_own_file(tiny: Path, cache: Path, monkeypatch: py
     (folder / "part" / "words.json").write_text("[1]")
     with pytest.raises(ValueError, match=r"damaged: .*words\.json"):
         weights.locate("minilm")
+
+
+def test_torchvision_networks_that_cannot_be_used_are_not_downloaded(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.hub.download_url_to_file", lambda *given, **options: pytest.fail("downloaded"))
+    with pytest.raises(ValueError, match="not a CNN that Plait can cut"):
+        weights.fetch("torchvision:vit_b_16")
+
+
+def test_a_sentence_folder_is_laid_down_with_what_stands_behind_its_network(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for name in ("", "1_Pooling", "2_Dense", "onnx"):
+        (source / name).mkdir(parents=True, exist_ok=True)
+        (source / name / "config.json").write_text("{}")
+    for name in ("model.safetensors", "2_Dense/model.safetensors"):
+        save_file({"weight": torch.ones(2)}, source / name)
+    receipt = accept("hf:some/folder", source / "model.safetensors", tmp_path / "out")
+    laid = {file.relative_to(tmp_path / "out").as_posix() for file in (tmp_path / "out").rglob("*.*")}
+    assert {"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"} <= laid
+    assert not any(name.startswith("onnx") for name in laid)
+    assert set(receipt["files"]) == {"model.safetensors", "2_Dense/model.safetensors"}

@@ -83,7 +83,7 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
 
 
 def describe_objectives(chosen: dict[str, float]) -> dict[str, dict[str, Any]]:
-    """Training aids that were on: strength, equation and paper of each."""
+    """Auxiliary objectives that were on: strength, equation and paper of each."""
     return {
         name: {"strength": strength, "equation": OBJECTIVES.get(name).equation, "paper": OBJECTIVES.get(name).paper}
         for name, strength in chosen.items()

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.data.items import bad_rows_message
+from plait.data.bad_rows import bad_rows_message
 from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.heads.dual_encoder import DualEncoderHead
 from plait.inference.embedding import embed_side
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import add_tabular, prepare
+from plait.inputs.prepare import prepare
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.training.fitted import FittedParts
@@ -66,7 +66,6 @@ def embed_modality(
         frozen={n: e for n, e in fitted.inputs.frozen.items() if n == modality},
     )
     prepared = prepare(table, alone, progress=progress)
-    add_tabular(prepared, alone)
     if on_bad_row == "error" and (prepared.rows.bad or table.bad_rows):
         raise ValueError(bad_rows_message(prepared.rows.bad, table))
     rows = RowBatches(prepared.sources, prepared.rows.index_NM)

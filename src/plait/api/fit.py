@@ -93,7 +93,7 @@ def fit(
         progress: Called with (done, total, what).
 
     Returns:
-        The fitted model, judged on the held-out rows (``.report``).
+        The fitted model, evaluated on the held-out rows (``.report``).
 
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.

@@ -24,7 +24,7 @@ from plait.training.splitting import make_split
 
 @dataclass
 class OpenedRun:
-    """A table opened, its columns told apart, its rows split and every setting resolved; nothing is encoded yet.
+    """A table opened, its columns distinguished, its rows split and every setting resolved; nothing is encoded yet.
 
     Attributes:
         settings: Resolved settings.

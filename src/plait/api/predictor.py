@@ -117,12 +117,12 @@ class Plait(FittedParts):
         encoding: str | None = None,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
-        """Judge the model on rows with known targets.
+        """Evaluate the model on rows with known targets.
 
         Args:
             table: The rows; a COCO folder is opened as in training.
-            rows: Which split to judge: "test", "val", "train" or "all", told by the model's split column, or, on the
-                table the model was trained on, as in training. None: test if there is one, else val, else all.
+            rows: Which split to evaluate: "test", "val", "train" or "all", by the model's split column, or,
+                on the table the model was trained on, as in training. None: test if there is one, else val, else all.
             report: Path of an HTML report to write (its JSON lies beside it).
             on_bad_row: "error", "missing" or "skip".
             annotations: Folder of COCO annotations other than ``annotations``.
@@ -169,7 +169,7 @@ class Plait(FittedParts):
             table: The rows, as for :meth:`evaluate`.
             rows: Which split, as for :meth:`evaluate`.
             report: Path of an HTML report to write (its JSON lies beside it).
-            absence: What "without a modality" means: "missing" (the model is told that it is missing) or "marginal"
+            absence: What "without a modality" means: "missing" (the model knows that it is missing) or "marginal"
                 (it gets the values of other rows, the answers averaged over ``draws`` of them).
             draws: Other rows to average over for "marginal".
             metric: Another primary metric of the task, such as "auroc".

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from plait.api.opening import OpenedRun
-from plait.data.items import apply_policy
+from plait.data.bad_rows import apply_policy
 from plait.data.progress import Progress
-from plait.inputs.prepare import add_tabular, fit_tabular, fit_vectors, load_inputs, prepare
+from plait.inputs.prepare import fit_inputs, load_inputs, prepare
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.splitting import evaluation_units, leakage_notes
@@ -59,9 +59,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
     opened.notes += _notes_on_targets(opened, labels, known_N, train, val)
     train, val = train[known_N[train]], val[known_N[val]]
-    fit_tabular(inputs, table, train, {c.name: c.kind or "" for c in schema.columns})
-    fit_vectors(inputs, prepared, train)
-    add_tabular(prepared, inputs)
+    fit_inputs(inputs, prepared, train, {c.name: c.kind or "" for c in schema.columns})
     opened.notes += leakage_notes(prepared, opened.split, usable)
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
@@ -76,7 +74,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
 def _notes_on_targets(
     opened: OpenedRun, labels: LabelState, known_N: np.ndarray, train: np.ndarray, val: np.ndarray
 ) -> list[str]:
-    """What must be said of targets that are cut, or that are of classes that were not kept or seen."""
+    """What must be reported of targets that are cut, or that are of classes that were not kept or seen."""
     notes = []
     if not known_N[train].all():
         notes.append(

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.items import apply_policy
+from plait.data.bad_rows import apply_policy
 from plait.data.progress import Progress
 from plait.data.sources import open_source
 from plait.data.table import Table
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import Prepared, add_tabular, prepare
+from plait.inputs.prepare import Prepared, prepare
 from plait.settings import DataSettings
 from plait.training.fitted import FittedParts
 
@@ -46,7 +46,6 @@ def prepare_rows(
 ) -> tuple[Prepared, np.ndarray]:
     """All rows encoded, and the positions of those that the policy keeps."""
     prepared = prepare(table, fitted.inputs, progress=progress)
-    add_tabular(prepared, fitted.inputs)
     return prepared, apply_policy(prepared.rows, on_bad_row)
 
 

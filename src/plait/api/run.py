@@ -72,8 +72,7 @@ def run_fit(
 
 def _trains_large_parts(plan: Plan) -> bool:
     """Whether an encoder or a language model is trained, which a lower precision speeds up."""
-    live = any(m.kind != "tabular" and m.name in plan.inputs.live for m in plan.inputs.modalities)
-    return live or plan.task.family.writes
+    return any(not encoder.is_exact for encoder in plan.inputs.live.values()) or plan.task.family.writes
 
 
 def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seconds: float) -> dict[str, Any]:

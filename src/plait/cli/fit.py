@@ -47,7 +47,7 @@ def fit(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Train a model on a table, judge it on held-out rows, and save both."""
+    """Train a model on a table, evaluate it on held-out rows, and save both."""
     from plait import api
     from plait.settings import read_settings
 

@@ -80,7 +80,7 @@ def ask(
         raise ValueError(f"no picture at {image}")
     fitted = load(model)
     table = {_column(fitted, "image"): [str(image)], _column(fitted, "text"): [question]}
-    if fitted.task.output_kind == "text":
+    if fitted.task.family.writes:
         made = fitted.generate(
             table, beams=_beams(fitted, beams, None, None), max_new_tokens=max_tokens, answers=answers or None
         )

@@ -1,4 +1,4 @@
-"""``plait index``: build an index, keep it up to date, look into it, judge it.
+"""``plait index``: build an index, keep it up to date, look into it, evaluate it.
 
 What goes with LanceDB alone (``--backend``, ``--uri``, ``plait index ann``; ``--nprobes`` and ``--refine`` of ``plait
 search``) works and is left out of the help: see docs/decisions/0012-index.md.
@@ -190,8 +190,8 @@ def index_duplicates(
         print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
     for group in groups:
-        said = "equal bytes" if group.contents == 1 else f"cosine from {group.lowest:.3f}"
-        say(f"{len(group.ids)} items, {said}:")
+        likeness = "equal bytes" if group.contents == 1 else f"cosine from {group.lowest:.3f}"
+        say(f"{len(group.ids)} items, {likeness}:")
         for name in group.ids:
             say(f"  {printable(name)}")
     say(f"{len(groups):,} groups among {len(opened):,} items")

@@ -111,4 +111,4 @@ def _version(shown: bool) -> None:
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
 ) -> None:
-    """Train, judge and use models that understand text, images, sound and numbers together."""
+    """Train, evaluate and use models that understand text, images, sound and numbers together."""

@@ -53,10 +53,13 @@ def search(
         print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
     for hit in hits:
-        said = " ".join(hit.text().split())
-        said = said if len(said) <= SHOWN_TEXT else said[: SHOWN_TEXT - 1] + "\u2026"
+        text_of_hit = " ".join(hit.text().split())
+        text_of_hit = text_of_hit if len(text_of_hit) <= SHOWN_TEXT else text_of_hit[: SHOWN_TEXT - 1] + "\u2026"
         also = f" (and {len(hit.aliases)} with the same bytes)" if hit.aliases else ""
-        say(f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}" + (f"  {printable(said)}" if said else ""))
+        say(
+            f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}"
+            + (f"  {printable(text_of_hit)}" if text_of_hit else "")
+        )
     if not hits:
         say("nothing in the index fits" if len(opened) else "the index is empty")
     if html is not None:

@@ -26,9 +26,9 @@ TIMED_REPEATS = 3
 
 
 def count_parameters(model: PlaitModel) -> dict[str, int]:
-    """Trained parameters that run at inference: fusion, head and the adapters of training aids; and of encoders.
+    """Trained parameters that run at inference: fusion, head and the adapters of auxiliary objectives; and of encoders.
 
-    What an aid needs in training alone (auxiliary heads, the space of an alignment term) is not counted.
+    What an objective needs in training alone (auxiliary heads, the space of an alignment term) is not counted.
     """
     parts: dict[str, torch.nn.Module] = {"fusion": model.fusion, "head": model.head, "encoders": model.encoders}
     if model.aids is not None:

@@ -29,7 +29,7 @@ from plait.metrics.comparison import (
     r2_of_rows,
     rank_intervals,
     resample_methods,
-    spread_of_rows,
+    variation_of_rows,
 )
 from plait.metrics.comparison import method_intervals as intervals_of
 from plait.metrics.comparison_verdict import comparison_verdict
@@ -114,7 +114,7 @@ def resample_lines(
     task: Task, truth: np.ndarray, lines: list[Line], group_N: np.ndarray, seed: int, progress: Progress | None = None
 ) -> Resampled:
     """Every line on the same draws of the test rows, its seeds averaged inside each draw."""
-    spread = spread_of_rows(truth) if task.primary == "r2" else None
+    spread = variation_of_rows(truth) if task.primary == "r2" else None
     metrics = {line.name: _metric(task, truth, list(line.tests.values()), spread) for line in lines}
     resamples = RESAMPLES
     if task.primary not in ("accuracy", "r2"):

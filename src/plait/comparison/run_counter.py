@@ -33,7 +33,7 @@ class RunCounter:
         done = self.done * self.steps_a_run
         total = max(self.in_all, self.done + 1) * self.steps_a_run
 
-        def report(step: int, steps: int, said: str) -> None:
+        def report(step: int, steps: int, what: str) -> None:
             if self.progress is not None:
                 self.progress(done + step, total, f"comparing: {what}")
 

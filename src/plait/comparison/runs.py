@@ -18,6 +18,7 @@ from plait.encoders.load import build_encoder
 from plait.fusion import FUSIONS
 from plait.inputs.dataset import RowBatches, SetSource
 from plait.inputs.feature_store import FeatureSet
+from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.settings import RunSettings, to_dict
 from plait.training import Plan
 
@@ -82,7 +83,8 @@ class Runs:
                 encoder = self.plan.inputs.live.get(modality.name)
                 if encoder is None or id(encoder) in shared:
                     continue
-                from_scratch = modality.kind == "tabular" or encoder.reference.startswith("scratch:")
+                is_random = MODALITY_KINDS.get(modality.kind).is_random
+                from_scratch = is_random or encoder.reference.startswith("scratch:")
                 shared[id(encoder)] = build_encoder(encoder.config()) if from_scratch and seed else encoder
             self._live[seed] = {n: shared[id(e)] for n, e in self.plan.inputs.live.items()}
         return self._live[seed]

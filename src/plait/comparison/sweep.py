@@ -217,7 +217,7 @@ def check_selection(select_on: str) -> None:
 
 
 def _check_rows(opened: OpenedRun) -> None:
-    """There must be rows to choose on and other rows to judge on."""
+    """There must be rows to choose on and other rows to evaluate on."""
     counts = count_splits(opened.split, opened.usable)
     for name, purpose in (("val", "choose"), ("test", "judge")):
         if counts[name] == 0:
@@ -229,7 +229,7 @@ def _check_rows(opened: OpenedRun) -> None:
 
 
 def _test_rows(opened: OpenedRun, ready: PreparedRun) -> np.ndarray:
-    """Positions of test rows that can be judged; classes unseen in training are left out and counted."""
+    """Positions of test rows that can be evaluated; classes unseen in training are left out and counted."""
     test = ready.usable[opened.split[ready.usable] == "test"]
     known: np.ndarray = test[ready.known_N[test]]
     if len(known) < len(test):
@@ -245,8 +245,8 @@ def _notes_of_runs(outcomes: list[Outcome]) -> list[str]:
     notes = []
     for outcome in outcomes:
         name = outcome.method.name
-        said = [n for record in outcome.seeds.values() for n in record.get("notes", [])]
-        notes += [n if n.startswith(name) else f"{name}: {n}" for n in dict.fromkeys(said)]
+        noted = [n for record in outcome.seeds.values() for n in record.get("notes", [])]
+        notes += [n if n.startswith(name) else f"{name}: {n}" for n in dict.fromkeys(noted)]
     return notes
 
 

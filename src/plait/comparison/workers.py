@@ -47,18 +47,20 @@ def run_ahead(runner: Runner, methods: list[Method], workers: int) -> None:
         return
     counter = runner.counter
     context = multiprocessing.get_context("fork")
-    tasks, told = context.Queue(), context.Queue()
+    tasks, results = context.Queue(), context.Queue()
     for number in range(len(methods)):
         tasks.put(number)
-    forked = [context.Process(target=_work, args=(runner, methods, tasks, told), daemon=True) for _ in range(workers)]
+    forked = [
+        context.Process(target=_work, args=(runner, methods, tasks, results), daemon=True) for _ in range(workers)
+    ]
     with _stopped_at_the_end(forked):
         for process in forked:
             process.start()
         steps: dict[tuple[int, str], int] = {}
         while True:
-            is_over = not any(p.is_alive() for p in forked)  # asked first: what they said before must still be read
+            is_over = not any(p.is_alive() for p in forked)  # asked first: what they sent before must still be read
             try:
-                worker, what, step, runs = told.get(timeout=SECONDS_BETWEEN_LOOKS)
+                worker, what, step, runs = results.get(timeout=SECONDS_BETWEEN_LOOKS)
             except queue.Empty:
                 if is_over:
                     return
@@ -70,7 +72,7 @@ def run_ahead(runner: Runner, methods: list[Method], workers: int) -> None:
                 counter.progress(min(sum(steps.values()), total), total, f"comparing on {workers} processes: {what}")
 
 
-def _work(runner: Runner, methods: list[Method], tasks: Any, told: Any) -> None:
+def _work(runner: Runner, methods: list[Method], tasks: Any, results: Any) -> None:
     """One worker: methods one after the other until none is left."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C reaches all; the parent alone explains how to go on
     torch.set_num_threads(1)
@@ -83,11 +85,11 @@ def _work(runner: Runner, methods: list[Method], tasks: Any, told: Any) -> None:
         method = methods[number]
 
         def tell(done: int, total: int, what: str, name: str = method.name) -> None:
-            told.put((own, name, done, 0))
+            results.put((own, name, done, 0))
 
         counter.progress, counter.done = tell, 0
         runner.run([method])
-        told.put((own, method.name, counter.done * counter.steps_a_run, counter.done))
+        results.put((own, method.name, counter.done * counter.steps_a_run, counter.done))
 
 
 @contextlib.contextmanager

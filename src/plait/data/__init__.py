@@ -6,8 +6,22 @@ torch.
 
 from __future__ import annotations
 
+from plait.data.column_kind import CellChecks, ColumnKind, Sample
+from plait.data.kinds import COLUMN_KINDS
 from plait.data.media import CellError, check_image, media_key, read_media
 from plait.data.readers.parsed import BadRow
 from plait.data.table import Table, read_table
 
-__all__ = ["BadRow", "CellError", "Table", "check_image", "media_key", "read_media", "read_table"]
+__all__ = [
+    "COLUMN_KINDS",
+    "BadRow",
+    "CellChecks",
+    "CellError",
+    "ColumnKind",
+    "Sample",
+    "Table",
+    "check_image",
+    "media_key",
+    "read_media",
+    "read_table",
+]

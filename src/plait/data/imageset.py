@@ -49,6 +49,11 @@ def looks_like_image_set(text: str) -> bool:
     return len(parts) > 1 and all(looks_like_image_path(part) for part in parts)
 
 
+def read_like_image_sets(values: list[Any]) -> bool:
+    """Whether at least one in five values reads like several paths of images; the others may be sets of one."""
+    return sum(isinstance(v, str) and looks_like_image_set(v) for v in values) >= 0.2 * len(values) > 0
+
+
 def _split(text: str, root: Path | None) -> list[Any]:
     stripped = text.strip()
     if stripped.startswith("["):

@@ -1,31 +1,25 @@
 """Rows: what a table holds for a model. Per modality the unique items, and for every row which item it shows.
 
-COCO has five captions a photo, and pairs repeat both; an item is encoded once and rows point at it. A cell
-that cannot be read becomes a :class:`~plait.data.table.BadRow` with its row number and reason; the policy
-decides what happens to the row, and every case is counted.
+COCO has five captions a photo, and pairs repeat both; an item is encoded once and rows point at it. How a cell is read
+says the record of its kind (:mod:`plait.data.column_kind`). A cell that cannot be read becomes a
+:class:`~plait.data.table.BadRow` with its row number and reason; what happens to the row is decided in
+:mod:`plait.data.bad_rows`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from plait.data.checks.contents import is_empty
-from plait.data.imageset import read_image_set
-from plait.data.media import CellError, content_key, read_media
+from plait.data.column_kind import kind_of
+from plait.data.media import CellError, is_empty
 from plait.data.schema import Modality
-from plait.data.sound import find_sound, sound_key
 from plait.data.table import BadRow, Table
-from plait.data.vectors import read_vector
-from plait.registry import unknown_name
-from plait.settings import BAD_ROW_POLICIES
 
-SHOWN_BAD_ROWS = 10
+Found = tuple[str, Any] | None  # content hash of a cell and what is kept of it; None where it is empty
 
 
 @dataclass
@@ -107,44 +101,50 @@ def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:
             rows.items[modality.name] = Items(modality, [], [], np.full(len(table), -1, dtype=np.int64))
             rows.notes[f"column {modality.name} not in the table"] = len(table)
             continue
-        rows.items[modality.name] = READERS[modality.kind](table, modality, rows)
+        rows.items[modality.name] = kind_of(modality).read(table, modality, rows)
     return rows
 
 
-def _text_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    def key_of(cell: Any) -> tuple[str, Any] | None:
-        if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-            return None
-        if isinstance(cell, bytes | bytearray | dict | list):
-            raise CellError(f"expected text, got {type(cell).__name__}")
-        text = str(cell)
-        if not text.strip():
-            return None
-        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text.encode(
-            "utf-8", "replace"
-        ).decode()
+def column_items(table: Table, modality: Modality, item_of: Callable[[Any], Found], rows: Rows) -> Items:
+    """The unique items of a modality of one column.
 
-    return _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
+    Args:
+        table: The table.
+        modality: The modality.
+        item_of: From a cell to its content hash and what is kept of it; None for an empty cell.
+        rows: Gets a report of each cell for which ``item_of`` raises a ``CellError``.
+    """
+    return unique_items(modality, table.column(modality.columns[0]), item_of, rows)
 
 
-def _image_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    return _media_items(table, modality, rows, lambda cell: content_key(read_media(cell, table.root)))
+def media_items(table: Table, modality: Modality, hash_of: Callable[[Any], str], rows: Rows) -> Items:
+    """The unique items of a column of media, which keep their cells; equal paths are hashed once."""
+    hash_once = once(hash_of)
+    return column_items(table, modality, lambda cell: None if is_empty(cell) else (hash_once(cell), cell), rows)
 
 
-def _sound_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    return _media_items(table, modality, rows, lambda cell: sound_key(find_sound(cell, table.root)))
+def unique_items(modality: Modality, cells: list[Any], item_of: Callable[[Any], Found], rows: Rows) -> Items:
+    """As ``column_items``, of cells that are no column of the table."""
+    place: dict[str, int] = {}
+    kept: list[Any] = []
+    index_N = np.full(len(cells), -1, dtype=np.int64)
+    for position, cell in enumerate(cells):
+        try:
+            found = item_of(cell)
+        except CellError as error:
+            rows.report(position, modality.columns[0], str(error))
+            continue
+        if found is None:
+            continue
+        key, value = found
+        if key not in place:
+            place[key] = len(kept)
+            kept.append(value)
+        index_N[position] = place[key]
+    return Items(modality, list(place), kept, index_N)
 
 
-def _media_items(table: Table, modality: Modality, rows: Rows, hash_of: Callable[[Any], str]) -> Items:
-    hash_once = _once(hash_of)
-
-    def key_of(cell: Any) -> tuple[str, Any] | None:
-        return None if is_empty(cell) else (hash_once(cell), cell)
-
-    return _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
-
-
-def _once(hash_of: Callable[[Any], str]) -> Callable[[Any], str]:
+def once(hash_of: Callable[[Any], str]) -> Callable[[Any], str]:
     """The same function, which looks at equal paths once."""
     seen: dict[str, str | CellError] = {}
 
@@ -162,118 +162,3 @@ def _once(hash_of: Callable[[Any], str]) -> Callable[[Any], str]:
         return found
 
     return hash_once
-
-
-def _set_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    """Sets of images: equal sets are one item, equal images one part; members stand in the order of their keys."""
-    place: dict[str, int] = {}
-    parts: list[Any] = []
-    hash_once = _once(lambda cell: content_key(read_media(cell, table.root)))
-
-    def key_of(cell: Any) -> tuple[str, Any] | None:
-        members = []
-        for number, part in enumerate(read_image_set(cell, table.root)):
-            try:
-                members.append((hash_once(part), part))
-            except CellError as error:
-                raise CellError(f"image {number} of the set: {error}") from error
-        if not members:
-            return None
-        for key, part in members:
-            if key not in place:
-                place[key] = len(parts)
-                parts.append(part)
-        keys = sorted(key for key, _ in members)
-        return content_key(" ".join(keys).encode()), [place[key] for key in keys]
-
-    items = _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
-    items.parts = Items(modality, list(place), parts, np.zeros(0, dtype=np.int64))
-    return items
-
-
-def _vector_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    def key_of(cell: Any) -> tuple[str, Any] | None:
-        vector = read_vector(cell, table.root)
-        return None if vector is None else (content_key(repr(vector.shape).encode() + vector.tobytes()), vector)
-
-    return _unique(table, modality, table.column(modality.columns[0]), key_of, rows)
-
-
-def _tabular_items(table: Table, modality: Modality, rows: Rows) -> Items:
-    present = [c for c in modality.columns if c in table.column_names]
-    columns = {c: table.column(c) if c in present else [None] * len(table) for c in modality.columns}
-
-    def key_of(cell: Any) -> tuple[str, Any] | None:
-        if all(v is None or v == "" or (isinstance(v, float) and math.isnan(v)) for v in cell.values()):
-            return None
-        return hashlib.sha256(repr(sorted(cell.items())).encode("utf-8", "surrogatepass")).hexdigest(), cell
-
-    cells = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    return _unique(table, modality, cells, key_of, rows)
-
-
-READERS: dict[str, Callable[[Table, Modality, Rows], Items]] = {
-    "text": _text_items,
-    "image": _image_items,
-    "audio": _sound_items,
-    "image_set": _set_items,
-    "vector": _vector_items,
-    "tabular": _tabular_items,
-}
-
-
-def _unique(table: Table, modality: Modality, cells: list[Any], key_of: Any, rows: Rows) -> Items:
-    place: dict[str, int] = {}
-    kept: list[Any] = []
-    index_N = np.full(len(cells), -1, dtype=np.int64)
-    for position, cell in enumerate(cells):
-        try:
-            found = key_of(cell)
-        except CellError as error:
-            rows.report(position, modality.columns[0], str(error))
-            continue
-        if found is None:
-            continue
-        key, value = found
-        if key not in place:
-            place[key] = len(kept)
-            kept.append(value)
-        index_N[position] = place[key]
-    return Items(modality, list(place), kept, index_N)
-
-
-def apply_policy(rows: Rows, policy: str) -> np.ndarray:
-    """Decide what happens to rows with bad cells.
-
-    Returns:
-        Positions of the rows that stay, in order.
-
-    Raises:
-        ValueError: ``policy`` is "error" and there are bad rows; the first ten are named. Or no such policy.
-    """
-    if policy not in BAD_ROW_POLICIES:
-        raise ValueError(unknown_name("on_bad_row", policy, list(BAD_ROW_POLICIES)))
-    if policy == "error" and (rows.bad or rows.table.bad_rows):
-        raise ValueError(bad_rows_message(rows.bad, rows.table))
-    if policy == "missing":
-        return np.arange(len(rows))
-    bad = rows.bad_positions()
-    return np.array([i for i in range(len(rows)) if i not in bad], dtype=np.int64)
-
-
-def bad_rows_message(bad: list[BadRow], table: Table) -> str:
-    """The sentence for unreadable rows: how many, the first ten, and what to type."""
-    lines = [
-        f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad
-    ] + [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
-    more = f"\n  ... and {len(lines) - SHOWN_BAD_ROWS} more" if len(lines) > SHOWN_BAD_ROWS else ""
-    lines = lines[:SHOWN_BAD_ROWS]
-    count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
-    return (
-        f"{count} of {len(table) + len(table.bad_rows)} rows of {table.source} cannot be read:\n"
-        + "\n".join(lines)
-        + more
-        + "\n"
-        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row "
-        "is left out); both are counted in the report"
-    )

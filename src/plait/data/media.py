@@ -39,6 +39,19 @@ class CellError(ValueError):
     """One cell cannot be used; the text says why, without the row (the caller adds it)."""
 
 
+class MissingFileError(CellError):
+    """A file that a cell names among others is not there, as against content that is broken."""
+
+
+def is_empty(cell: object) -> bool:
+    """Whether a cell of media holds nothing at all (which is a missing value, not a fault)."""
+    if isinstance(cell, dict):
+        return cell.get("bytes") is None and not cell.get("path")
+    if isinstance(cell, list):
+        return not cell
+    return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell)
+
+
 def read_media(cell: object, root: Path | None, *, max_bytes: int = MAX_BYTES) -> bytes:
     """The bytes behind one cell.
 

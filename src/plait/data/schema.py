@@ -1,8 +1,9 @@
 """What the columns of a table mean: their kind (text, image, ...) and role (input, target, id, ...).
 
 :func:`guess_schema` guesses both, gives the reason for each guess, and obeys every name that the user
-gives. The rules that look into the values are in :mod:`plait.data.kinds`. A modality is one column of text, images,
-sounds, sets of images or vectors; all numeric and categorical input columns together are one modality, ``tabular``.
+gives. The rules that look into the values are in :mod:`plait.data.guess` and in the kinds themselves. A modality is one
+column of text, images, sounds, sets of images or vectors; all numeric and categorical input columns together are one
+modality, ``tabular``.
 """
 
 from __future__ import annotations
@@ -11,20 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plait.data.kinds import (
-    guess_column,
-    guess_target_kind,
-    is_group_name,
-    is_id_name,
-    is_list,
-    is_split,
-    kind_fault,
-)
+from plait.data.arrow_types import is_list
+from plait.data.column_kind import COLUMN_KINDS
+from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
 from plait.data.table import Table
 from plait.registry import unknown_name
 
-KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical")
-TABULAR = ("numeric", "categorical")
 ROLES = ("input", "target", "id", "group", "split", "ignored")
 _ONCE = ("target", "id", "group", "split")
 _MATCH_NAMES = frozenset({"match", "matches", "matching", "is_match", "matched"})
@@ -39,6 +32,16 @@ class Column:
     role: str
     reason: str
 
+    @property
+    def joined_as(self) -> str | None:
+        """The modality that it makes with others of its kind; None where it is one by itself."""
+        return COLUMN_KINDS.get(self.kind).joined_as if self.kind is not None else None
+
+    @property
+    def scale(self) -> str | None:
+        """What its values measure: "class" or "number"; None: neither."""
+        return COLUMN_KINDS.get(self.kind).scale if self.kind is not None else None
+
 
 @dataclass(frozen=True)
 class Modality:
@@ -47,6 +50,11 @@ class Modality:
     name: str
     kind: str
     columns: tuple[str, ...]
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether it is made of all columns of its kinds, as numbers and categories are."""
+        return any(COLUMN_KINDS.get(kind).joined_as == self.kind for kind in COLUMN_KINDS)
 
 
 @dataclass(frozen=True)
@@ -67,18 +75,21 @@ class Schema:
         for column in self.columns:
             if column.role not in ROLES:
                 raise ValueError(f"column {column.name!r}: {unknown_name('role', column.role, list(ROLES))}")
-            if column.kind is not None and column.kind not in KINDS:
-                raise ValueError(f"column {column.name!r}: {unknown_name('kind', column.kind, list(KINDS))}")
+            if column.kind is not None and column.kind not in COLUMN_KINDS:
+                raise ValueError(f"column {column.name!r}: {unknown_name('kind', column.kind, COLUMN_KINDS.names())}")
             if column.role == "input" and column.kind is None:
-                raise ValueError(f"column {column.name!r} is an input without a kind; expected one of {KINDS}")
+                kinds = tuple(COLUMN_KINDS)
+                raise ValueError(f"column {column.name!r} is an input without a kind; expected one of {kinds}")
         for role in _ONCE:
             holders = [column.name for column in self.columns if column.role == role]
             if len(holders) > 1:
                 raise ValueError(f"the columns {holders} all have the role {role!r}; expected one at most")
-        tabular = [c.name for c in self.columns if c.role == "input" and c.kind in TABULAR]
-        single = [c.name for c in self.columns if c.role == "input" and c.name not in tabular]
-        if tabular and "tabular" in single:
-            raise ValueError("a column of another kind is named 'tabular', as all numbers together are; rename it")
+        used = [(column.name, column.joined_as) for column in self.columns if column.role == "input"]
+        for joined in {joined for _, joined in used if joined is not None}:
+            if (joined, None) in used:
+                raise ValueError(
+                    f"a column of another kind is named {joined!r}, as all numbers together are; rename it"
+                )
 
     def column(self, name: str) -> Column:
         """The column of that name.
@@ -120,9 +131,12 @@ class Schema:
     def modalities(self) -> tuple[Modality, ...]:
         """Columns of their own kind in table order, then ``tabular`` if there are numbers or categories."""
         used = [column for column in self.columns if column.role == "input"]
-        made = [Modality(c.name, c.kind, (c.name,)) for c in used if c.kind is not None and c.kind not in TABULAR]
-        tabular = tuple(c.name for c in used if c.kind in TABULAR)
-        return (*made, Modality("tabular", "tabular", tabular)) if tabular else tuple(made)
+        made = [Modality(c.name, c.kind, (c.name,)) for c in used if c.kind is not None and c.joined_as is None]
+        joined: dict[str, list[str]] = {}
+        for column in used:
+            if column.joined_as is not None:
+                joined.setdefault(column.joined_as, []).append(column.name)
+        return (*made, *(Modality(name, name, tuple(columns)) for name, columns in joined.items()))
 
     def to_json(self) -> dict[str, Any]:
         """The schema as JSON values."""
@@ -227,13 +241,9 @@ def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema,
     Returns:
         The schema, and the columns set aside.
     """
-    if sum(m.kind != "tabular" for m in schema.modalities) < 2:
+    if sum(not m.is_joined for m in schema.modalities) < 2:
         return schema, []
-    loose = [
-        c.name
-        for c in schema.columns
-        if c.role == "input" and c.kind in ("numeric", "categorical") and c.name not in named
-    ]
+    loose = [c.name for c in schema.columns if c.role == "input" and c.joined_as is not None and c.name not in named]
     why = "a number or category beside texts and images; name it (--numeric, --categorical) to search by it"
     columns = tuple(Column(c.name, None, "ignored", why) if c.name in loose else c for c in schema.columns)
     return Schema(columns), loose
@@ -250,11 +260,11 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     target = schema.column(schema.target)
     if target.kind is None:
         raise ValueError(f"the target {target.name!r} cannot be learned: {target.reason}")
-    if target.kind not in TABULAR:
+    if target.scale is None:
         raise ValueError(f"the target {target.name!r} is {target.kind}; expected classes or numbers")
-    if is_list(table, target.name):
+    if is_list(table.arrow.schema.field(target.name).type):
         return "multilabel", f"{target.name!r} holds lists of labels"
-    if target.kind == "numeric":
+    if target.scale == "number":
         return "regression", f"{target.name!r} is a number: {target.reason}"
     distinct = {v for v in table.column(target.name) if v is not None}
     modalities = schema.modalities
@@ -262,7 +272,7 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         target.name.lower() in _MATCH_NAMES
         and distinct <= {0, 1}
         and len(modalities) == 2
-        and all(m.kind != "tabular" for m in modalities)
+        and not any(m.is_joined for m in modalities)
     ):
         pair = f"{modalities[0].name!r} and {modalities[1].name!r}"
         return "matching", f"{target.name!r} says 0 or 1 of {pair}"

@@ -1,7 +1,7 @@
 """Opening what the user names: a table, or a COCO folder turned into the table of its task.
 
 For COCO the folder's own splits are kept. Where it has training and validation photos only (the official
-release), validation is the held-out part that is judged, so photos to select on are set aside from the
+release), validation is the held-out part that is evaluated, so photos to select on are set aside from the
 training ones first, before any pair is made.
 """
 

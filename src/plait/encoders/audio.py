@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
-from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model
+from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model, refuse_random
 from plait.encoders.scratch import masked_mean
 from plait.processors.audio import AudioProcessor, WaveformProcessor
 from plait.processors.logmel import HOP, RATE
@@ -74,6 +74,7 @@ def load_hf_audio(folder: Path, reference: str, max_seconds: float) -> tuple[HFA
     """Load an audio model from a folder on this machine, and what feeds it."""
     model, config = read_hf_model(folder)
     encoder = HFAudioEncoder(model, {"type": "hf-audio", "reference": reference, "hf": config})
+    refuse_random(encoder, folder)
     return encoder, audio_processor(folder, encoder.model, max_seconds)
 
 

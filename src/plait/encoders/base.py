@@ -52,12 +52,14 @@ class Encoder(nn.Module):
         tuning: "frozen", "last_n", "lora" or "full"; changed by ``set_tuning``.
         is_pretrained: Whether its weights were learned elsewhere, so that training moves them at the smaller
             ``train.encoder_learning_rate``.
+        is_exact: Whether it computes in float32 whatever ``train.precision`` says; it is small, and numbers need it.
     """
 
     vector_dim: int
     token_dim: int | None
     model: nn.Module
     is_pretrained: ClassVar[bool] = True
+    is_exact: ClassVar[bool] = False
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()

@@ -1,11 +1,12 @@
 """Checkpoints read into networks, strictly and quietly.
 
-Every weight of the network must come from the file; nothing is unpickled, no remote code runs, no progress
+Every weight that an encoder uses must come from the file; nothing is unpickled, no remote code runs, no progress
 bar or load report reaches the terminal.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ IGNORED_CONFIG = (
 
 def read_hf_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Load the bare model of a Hugging Face folder in float32.
+
+    Weights of a pooler may be missing: :func:`refuse_random` says whether an encoder uses them.
 
     Returns:
         The model, and its configuration as JSON without what depends on the place or the version.
@@ -58,9 +61,38 @@ def read_hf_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
             f"{len(missing)} missing ({', '.join(missing[:3])}), "
             f"{len(report['mismatched_keys'])} of another shape"
         )
+    for key in report["missing_keys"]:
+        owner, _, name = key.rpartition(".")
+        parameter = getattr(model.get_submodule(owner), name, None)
+        if isinstance(parameter, nn.Parameter):
+            parameter.is_random = True  # type: ignore[attr-defined]
     facts = {key: value for key, value in model.config.to_dict().items() if key not in IGNORED_CONFIG}
     config = json.loads(json.dumps(facts, sort_keys=True))  # the same before and after a trip through a file
     return model.eval(), config
+
+
+def refuse_random(network: nn.Module, folder: Path) -> None:
+    """Refuse a network that keeps weights which its file lacks: every load would give other vectors.
+
+    Raises:
+        ValueError: It keeps some.
+    """
+    missing = sorted(name for name, p in network.named_parameters() if getattr(p, "is_random", False))
+    if missing:
+        raise ValueError(
+            f"the file in {str(folder)!r} lacks weights that the encoder uses: {len(missing)} missing "
+            f"({', '.join(missing[:3])}); get the complete weights of this model"
+        )
+
+
+def is_random(network: nn.Module) -> bool:
+    """Whether a network holds weights that its file lacks."""
+    return any(getattr(p, "is_random", False) for p in network.parameters())
+
+
+def takes(network: nn.Module, name: str) -> bool:
+    """Whether a network's ``forward`` asks for an input of this name."""
+    return name in inspect.signature(network.forward).parameters
 
 
 def new_hf_model(config: dict[str, Any]) -> nn.Module:
@@ -72,10 +104,10 @@ def new_hf_model(config: dict[str, Any]) -> nn.Module:
         return AutoModel.from_config(AutoConfig.for_model(config["model_type"], **settings)).float().eval()
 
 
-def one_tower(model: nn.Module, kind: str) -> nn.Module:
+def one_tower(model: nn.Module, kind: str, *, keeps_pooler: bool = False) -> nn.Module:
     """The part of a model that encodes one kind: a tower of CLIP or CLAP, the encoder of T5 or Whisper.
 
-    Without unused pooling weights.
+    Without unused pooling weights, unless ``keeps_pooler``.
     """
     tower = getattr(model, {"text": "text_model", "image": "vision_model", "audio": "audio_model"}[kind], None)
     if isinstance(tower, nn.Module):
@@ -83,7 +115,7 @@ def one_tower(model: nn.Module, kind: str) -> nn.Module:
     if getattr(model.config, "is_encoder_decoder", False):
         return model.get_encoder()
     pooler = getattr(model, "pooler", None)
-    if isinstance(pooler, nn.Module) and next(pooler.parameters(), None) is not None:
+    if isinstance(pooler, nn.Module) and next(pooler.parameters(), None) is not None and not keeps_pooler:
         model.pooler = None  # never used here, and random where the file lacks it: it would spoil the fingerprint
     return model
 

@@ -14,7 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
-from plait.encoders.checkpoint import new_hf_model, read_hf_model
+from plait.encoders.checkpoint import new_hf_model, read_hf_model, refuse_random
+from plait.encoders.probe import probed_widths
+from plait.encoders.text import PADS_TO_FULL_LENGTH, PROBE, fill_up, full_length, pad_settings
+from plait.encoders.vision import probe_pixels, stretch
 
 FEATURES = {"text": "get_text_features", "image": "get_image_features", "audio": "get_audio_features"}
 PARTS = {
@@ -22,7 +25,6 @@ PARTS = {
     "audio": ("audio_model", "audio_projection"),
 }  # fmt: skip
 SCALES = ("logit_scale", "logit_scale_a", "logit_scale_t", "logit_bias")  # of the pair, kept by the head
-PADS_TO_FULL_LENGTH = ("siglip", "siglip2")  # trained on texts padded to one length, and reads the last position
 
 
 class DualEncoder(Encoder):
@@ -39,11 +41,7 @@ class DualEncoder(Encoder):
     def __init__(self, model: nn.Module, description: dict[str, Any]) -> None:
         super().__init__(description)
         self.kind = str(description["kind"])
-        if not hasattr(model, FEATURES[self.kind]):
-            raise ValueError(
-                f"{description['reference']} is no two-tower model with a {self.kind} side: the model type "
-                f"{description['hf'].get('model_type')!r} gives no {self.kind} features"
-            )
+        _check_side(model, self.kind, self.reference)
         for name in (part for kind, parts in PARTS.items() if kind != self.kind for part in parts):
             if isinstance(getattr(model, name, None), nn.Module):
                 setattr(model, name, nn.Identity())
@@ -53,23 +51,28 @@ class DualEncoder(Encoder):
         self.model = model
         config = model.config
         self.full_length = (
-            int(config.text_config.max_position_embeddings)
+            full_length(config.text_config)
             if self.kind == "text" and config.model_type in PADS_TO_FULL_LENGTH
             else None
         )
-        self.vector_dim = shared_width(config)
         self.token_dim = None
+        if self.kind == "audio":
+            self.vector_dim = shared_width(config)
+        else:
+            inputs = PROBE if self.kind == "text" else probe_pixels(config.vision_config)
+            self.vector_dim, _ = probed_widths(self, **inputs)
 
     def forward(self, **inputs: Tensor) -> Encoded:
-        """Encode ``pixel_values`` [B, 3, H, W], ``input_ids`` with ``attention_mask`` [B, T], or sounds' ``values``."""
+        """Encode pixels (or patches), ``input_ids`` with ``attention_mask`` [B, T], or ``values`` of sounds."""
         if self.kind == "audio":  # clips are cut to what the network hears, so none is longer
             values = inputs["values"]
             never_longer = torch.zeros(len(values), 1, dtype=torch.bool, device=values.device)
             inputs = {"input_features": values, "is_longer": never_longer}
         if self.full_length is not None:
-            ids_BT = inputs["input_ids"]
-            missing = self.full_length - ids_BT.shape[1]
-            inputs = {"input_ids": nn.functional.pad(ids_BT, (0, missing), value=int(self.description["pad"]))}
+            full_BT = fill_up(inputs["input_ids"], inputs["attention_mask"], self.full_length, self.description)
+            inputs = {"input_ids": full_BT}
+        if self.kind == "image":
+            inputs |= stretch(self.model.config.vision_config, inputs, self.model.get_image_features)
         found = getattr(self.model, FEATURES[self.kind])(**inputs)
         vector_BD = found if isinstance(found, Tensor) else found.pooler_output
         return Encoded(vector_BD, None, None)
@@ -83,11 +86,21 @@ def shared_width(config: Any) -> int:
     return int(width)
 
 
-def load_dual_encoder(folder: Path, reference: str, kind: str, pad: int | None) -> DualEncoder:
-    """Load one side from a folder on this machine."""
+def load_dual_encoder(folder: Path, reference: str, kind: str) -> DualEncoder:
+    """Load one side from a folder on this machine.
+
+    Raises:
+        ValueError: The model has no such side, or weights that it uses are missing.
+    """
     model, config = read_hf_model(folder)
-    description = {"type": "two-tower", "reference": reference, "hf": config, "kind": kind, "pad": pad}
-    return DualEncoder(model, description)
+    _check_side(model, kind, reference)
+    pad = pad_settings(folder) if kind == "text" else {"pad": None}
+    if config["model_type"] not in PADS_TO_FULL_LENGTH:
+        pad.pop("pad_side", None)
+    description = {"type": "two-tower", "reference": reference, "hf": config, "kind": kind, **pad}
+    encoder = DualEncoder(model, description)
+    refuse_random(encoder, folder)
+    return encoder
 
 
 @dataclass(frozen=True)
@@ -124,9 +137,19 @@ def read_pair(folder: Path) -> Pair:
         return Pair(other, float(scale.exp()), None if bias is None else float(bias))
 
 
+def _check_side(model: nn.Module, kind: str, reference: str) -> None:
+    if not hasattr(model, FEATURES[kind]):
+        model_type = getattr(model.config, "model_type", None)
+        raise ValueError(
+            f"{reference} is no two-tower model with a side for {kind}: the model type {model_type!r} gives no {kind} "
+            "features"
+        )
+
+
 def build_dual_encoder(config: dict[str, Any]) -> DualEncoder:
     """Rebuild from ``config()``, without weights."""
-    description = {key: config[key] for key in ("type", "reference", "hf", "kind", "pad")}
+    keys = ("type", "reference", "hf", "kind", "pad", "pad_side")
+    description = {key: config[key] for key in keys if key in config}
     return DualEncoder(new_hf_model(config["hf"]), description)
 
 

@@ -18,23 +18,28 @@ from plait.encoders.audio import audio_processor, load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
 from plait.encoders.dual_encoder import load_dual_encoder
 from plait.encoders.image import (
-    hf_settings,
-    load_hf_image,
     load_timm,
     load_torchvision,
     timm_settings,
     torchvision_settings,
 )
+from plait.encoders.probe import probed_widths
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.scratch_audio import ScratchAudioEncoder
-from plait.encoders.text import declared_prefix, load_hf_text, position_limit
+from plait.encoders.sentence import declared_prefix, network_folder
+from plait.encoders.text import load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
+from plait.encoders.vision import load_hf_image, takes_patches
 from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor, Processor, TextProcessor
+from plait.processors.library_image import read_library_processor
 from plait.registry import Registry
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
+from plait.weights.torchvision_names import check_torchvision
 
 KINDS = ("text", "image", "audio")
 SCRATCH_SIZE = 64
+USUAL_SIZE = 224
+IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of folders without a processor file
 
 
 @dataclass(frozen=True)
@@ -120,15 +125,16 @@ def _load_hf(reference: str, rest: str, kind: str, reading: Reading) -> tuple[En
 
 
 def _hf_text(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
+    tokens = network_folder(folder)
     text = load_hf_text(folder, reference)
     limit = position_limit(text)
     length = reading.max_length if limit is None else min(reading.max_length, limit)
-    return text, TextProcessor(folder, length, declared_prefix(folder))
+    return text, TextProcessor(tokens, length, declared_prefix(folder))
 
 
 def _hf_image(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
     vision = load_hf_image(folder, reference)
-    return vision, _image_processor(hf_settings(folder, vision.model.config), reading.image_size)
+    return vision, _hf_image_processor(folder, vision, reading)
 
 
 def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
@@ -138,14 +144,13 @@ def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, 
 def _load_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     folder = locate(f"hf:{rest}")
     if kind == "text":
-        probe = TextProcessor(folder)
-        tower = load_dual_encoder(folder, reference, kind, int(probe.tokenizer.pad_token_id))
+        tower = load_dual_encoder(folder, reference, kind)
         limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
         return tower, TextProcessor(folder, min(reading.max_length, limit))
-    tower = load_dual_encoder(folder, reference, kind, None)
+    tower = load_dual_encoder(folder, reference, kind)
     if kind == "audio":
         return tower, audio_processor(folder, tower.model.audio_model, reading.audio_seconds)  # type: ignore[arg-type]
-    return tower, _image_processor(hf_settings(folder, tower.model.config.vision_config), reading.image_size)
+    return tower, _hf_image_processor(folder, tower, reading)
 
 
 def _load_timm(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
@@ -168,12 +173,9 @@ def _load_timm(reference: str, rest: str, kind: str, reading: Reading) -> tuple[
 
 
 def _load_torchvision(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
-    import torchvision
-
     name, _, file = rest.partition("@")
     _image_only(reference, kind)
-    if name not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(f"torchvision knows no model {name!r}; try one of resnet18, resnet50, convnext_tiny")
+    check_torchvision(name)
     path = as_safetensors(Path(file).expanduser()) if file else _one_file(locate(reference))
     return load_torchvision(name, reference, path), _image_processor(torchvision_settings(name), reading.image_size)
 
@@ -203,6 +205,28 @@ def _image_processor(settings: dict[str, Any], image_size: int | None) -> ImageP
     if image_size is None:
         return ImageProcessor(**settings)
     return ImageProcessor(**{**settings, "size": image_size, "mode": "squash"})
+
+
+def _hf_image_processor(folder: Path, encoder: Encoder, reading: Reading) -> Processor:
+    """The folder's own processor; for another size its statistics, and the whole picture squashed."""
+    library = read_library_processor(folder)
+    if takes_patches(encoder):
+        if library is None or reading.image_size is not None:
+            raise ValueError(
+                f"{encoder.reference} sees patches of any aspect: it needs the processor file of its folder, and no "
+                "image size (encoders.image_size)"
+            )
+        probed_widths(encoder, **library.example)
+        return library
+    if library is None:
+        network: Any = encoder.model
+        size = getattr(getattr(network.config, "vision_config", network.config), "image_size", None) or USUAL_SIZE
+        side = int(size[0]) if isinstance(size, list | tuple) else int(size)
+        return _image_processor({"size": side, **IMAGENET}, reading.image_size)
+    if reading.image_size is None or library.side == reading.image_size:
+        probed_widths(encoder, **library.example)
+        return library
+    return ImageProcessor(reading.image_size, mode="squash", **library.statistics)
 
 
 def _image_only(reference: str, kind: str) -> None:

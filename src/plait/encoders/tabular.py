@@ -26,6 +26,7 @@ class TabularEncoder(Encoder):
     """
 
     is_pretrained = False
+    is_exact = True
 
     def __init__(self, num_numeric: int, cardinalities: list[int], width: int = 64) -> None:
         if num_numeric + len(cardinalities) == 0:

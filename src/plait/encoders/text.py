@@ -6,15 +6,17 @@ BERT and its relatives, the text tower of CLIP, the encoder of T5, GPT-like mode
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
-from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model
-from plait.encoders.scratch import masked_mean
+from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model, refuse_random, takes
+from plait.encoders.probe import probed_widths
+from plait.encoders.sentence import build_behind, declared_pooling, network_folder, pool
+from plait.processors.text import padding_of
 
 OFFSET_POSITIONS = (
     "roberta",
@@ -25,6 +27,37 @@ OFFSET_POSITIONS = (
     "xlm-roberta-xl",
     "data2vec-text",
 )
+PADS_TO_FULL_LENGTH = (
+    "siglip", "siglip2", "siglip_text_model", "siglip2_text_model",
+)  # trained on texts padded to one length, and read the last position  # fmt: skip
+PROBE = {"input_ids": torch.ones(1, 2, dtype=torch.int64), "attention_mask": torch.ones(1, 2, dtype=torch.int64)}
+
+
+def full_length(config: Any) -> int:
+    """Tokens to which every text is filled up."""
+    return int(config.max_position_embeddings)
+
+
+def pad_settings(folder: Path) -> dict[str, Any]:
+    """How the tokenizer of a folder fills texts up: ``pad``, and ``pad_side`` where it does so in front."""
+    pad, side = padding_of(folder)
+    return {"pad": pad} | ({"pad_side": side} if side != "right" else {})
+
+
+def fill_up(ids_BT: Tensor, mask_BT: Tensor, length: int, settings: dict[str, Any]) -> Tensor:
+    """Token ids [B, length], the same however long the longest text beside them is.
+
+    Args:
+        ids_BT: Token ids, filled up on the right.
+        mask_BT: Which of them are real.
+        length: Tokens that come out.
+        settings: ``pad``, the id that fills up, and ``pad_side``.
+    """
+    full_BT = ids_BT.new_full((len(ids_BT), length), int(settings["pad"]))
+    for row, count in enumerate(mask_BT.sum(1).tolist()):
+        start = length - count if settings.get("pad_side") == "left" else 0
+        full_BT[row, start : start + count] = ids_BT[row, :count]
+    return full_BT
 
 
 class HFTextEncoder(Encoder):
@@ -32,35 +65,75 @@ class HFTextEncoder(Encoder):
 
     Args:
         model: The model, whole; one tower is taken from a model of several.
-        description: JSON config with ``hf`` and ``pooling`` ("mean", "cls" or "pooler").
+        description: JSON config with ``hf`` and ``pooling`` ("pooler", or names of
+            `plait.encoders.sentence.POOLS` joined by "+"); where the folder says so, with ``modules``, what stands
+            behind the pooling, and with ``pad``, the id that fills every text up to the most tokens.
+
+    Raises:
+        ValueError: The model reads no token ids.
     """
 
     def __init__(self, model: nn.Module, description: dict[str, Any]) -> None:
         super().__init__(description)
         self.model = one_tower(model, "text")
-        config = self.model.config
+        if not takes(self.model, "input_ids"):
+            raise ValueError(f"{self.reference} reads no text: its model type is {description['hf']['model_type']!r}")
         self.pooling = str(description["pooling"])
-        self.vector_dim = self.token_dim = int(config.hidden_size)
+        self.pad = description.get("pad")
+        steps = description.get("modules", [])
+        if steps:
+            self.behind = build_behind(steps)
+        self.vector_dim, self.token_dim = probed_widths(self, **PROBE)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Encoded:
         """Encode token ids [B, T] with their mask [B, T]."""
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask)
-        tokens_BTD = output.last_hidden_state
+        output = self._hidden(input_ids, attention_mask)
+        tokens_BTD = output.last_hidden_state[:, : input_ids.shape[1]]
         mask_BT = attention_mask.bool()
         if self.pooling == "pooler":
             vector_BD = output.pooler_output
-        elif self.pooling == "cls":
-            vector_BD = tokens_BTD[:, 0]
         else:
-            vector_BD = masked_mean(tokens_BTD, mask_BT)
+            vector_BD = pool(self.pooling, tokens_BTD, mask_BT)
+        if hasattr(self, "behind"):
+            vector_BD = self.behind(vector_BD)
         return Encoded(vector_BD, tokens_BTD, mask_BT)
+
+    def _hidden(self, ids_BT: Tensor, mask_BT: Tensor) -> Any:
+        if self.pad is None:
+            return self.model(input_ids=ids_BT, attention_mask=mask_BT)
+        length = full_length(self.model.config)
+        output = self.model(input_ids=fill_up(ids_BT, mask_BT, length, self.description))
+        if self.description.get("pad_side") == "left":  # the real tokens to the front again
+            hidden = output.last_hidden_state
+            places_BT = torch.arange(length, device=mask_BT.device) - mask_BT.sum(1, keepdim=True)
+            output.last_hidden_state = hidden.gather(1, (places_BT % length)[..., None].expand_as(hidden))
+        return output
 
 
 def load_hf_text(folder: Path, reference: str) -> HFTextEncoder:
-    """Load a text model from a folder on this machine."""
-    model, config = read_hf_model(folder)
-    pooling = "pooler" if isinstance(getattr(model, "text_model", None), nn.Module) else _declared_pooling(folder)
-    return HFTextEncoder(model, {"type": "hf-text", "reference": reference, "hf": config, "pooling": pooling})
+    """Load a text model from a folder on this machine.
+
+    Raises:
+        ValueError: Weights that are used are missing, modules that are not known, or a model that reads no text.
+    """
+    pooling, steps, weights = declared_pooling(folder)
+    model, config = read_hf_model(network_folder(folder))
+    tower = getattr(model, "text_model", None)
+    if isinstance(tower, nn.Module) and takes(tower, "input_ids"):
+        with torch.inference_mode():
+            pooled = tower(**PROBE).pooler_output
+        pooling = "cls" if pooled is None else "pooler"
+    description = {"type": "hf-text", "reference": reference, "hf": config, "pooling": pooling}
+    if config["model_type"] in PADS_TO_FULL_LENGTH:
+        description |= pad_settings(network_folder(folder))
+    encoder = HFTextEncoder(model, description | ({"modules": steps} if steps else {}))
+    if steps:
+        try:
+            encoder.behind.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(f"a dense layer in {str(folder)!r} does not fit its weights: {error}") from error
+    refuse_random(encoder, folder)
+    return encoder
 
 
 def position_limit(encoder: HFTextEncoder) -> int | None:
@@ -76,25 +149,8 @@ def position_limit(encoder: HFTextEncoder) -> int | None:
 
 def build_hf_text(config: dict[str, Any]) -> HFTextEncoder:
     """Rebuild from ``config()``, without weights."""
-    description = {key: config[key] for key in ("type", "reference", "hf", "pooling")}
-    return HFTextEncoder(new_hf_model(config["hf"]), description)
-
-
-def _declared_pooling(folder: Path) -> str:
-    """What a sentence-transformers folder declares; the mean otherwise."""
-    path = folder / "1_Pooling" / "config.json"
-    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("pooling_mode_cls_token"):
-        return "cls"
-    return "mean"
-
-
-def declared_prefix(folder: Path) -> str:
-    """What a sentence-transformers folder wants before every text, such as "passage: "; nothing otherwise."""
-    path = folder / "config_sentence_transformers.json"
-    if not path.is_file():
-        return ""
-    declared = json.loads(path.read_text(encoding="utf-8"))
-    return str((declared.get("prompts") or {}).get(declared.get("default_prompt_name"), ""))
+    keys = ("type", "reference", "hf", "pooling", "pad", "modules", "pad_side")
+    return HFTextEncoder(new_hf_model(config["hf"]), {key: config[key] for key in keys if key in config})
 
 
 ENCODERS.add("hf-text", build_hf_text)

@@ -1,8 +1,8 @@
 """Ready vectors, standardised.
 
 In: what ``VectorProcessor`` gives. Out: the vectors with mean 0 and spread 1 in every place as tokens, and their mean
-as the vector. Nothing is learned by gradient; mean and spread come from training rows and are saved with the model.
-Any projection is the fusion's.
+as the vector. Nothing is learned by gradient; mean and standard deviation come from training rows and are saved with
+the model. Any projection is the fusion's.
 
 Fusions layer-normalise what they get, each row by itself. Of a thousand numbers that takes two away, the mean and the
 size; of three it leaves one, and of one nothing. So narrow vectors x come out as [x, -x, 1, -1], whose mean is 0 and
@@ -22,7 +22,9 @@ from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.scratch import masked_mean
 
 NARROW = 64
-SMALLEST = 1e-6  # of the largest size in a place: rounding gives a constant float32 place a spread of about 1e-8
+SMALLEST = (
+    1e-6  # of the largest size in a place: rounding gives a constant float32 place a standard deviation of about 1e-8
+)
 
 
 class VectorEncoder(Encoder):
@@ -51,7 +53,8 @@ class VectorEncoder(Encoder):
 
     @torch.no_grad()
     def fit(self, vectors: Sequence[np.ndarray[Any, Any]]) -> None:
-        """Learn mean and spread from vectors [D] or sequences [T, D] of training rows; constant places keep spread 1.
+        """Learn mean and standard deviation from vectors [D] or sequences [T, D] of training rows; constant places keep
+        spread 1.
 
         Example:
             >>> encoder = VectorEncoder(1)

@@ -1,10 +1,10 @@
-"""Judging a fitted model on rows it has not seen; each kind of output has its judge."""
+"""Evaluating a fitted model on rows it has not seen; each kind of output has its judge."""
 
 from __future__ import annotations
 
+from plait.data.shown import shown_text
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.evaluation.embeddings import evaluate_embeddings
-from plait.evaluation.examples import shown_text
 from plait.evaluation.labels import evaluate_labels, num_resamples
 from plait.evaluation.texts import evaluate_texts
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from plait.data.column_kind import kind_of
 from plait.data.progress import Progress
-from plait.evaluation.examples import SHOWN
 from plait.inputs.prepare import Prepared
 from plait.model import PlaitModel
 from plait.registry import Registry
@@ -22,7 +22,7 @@ from plait.tasks import LabelState, Task
 
 @dataclass
 class Evaluated:
-    """Outputs on judged rows, and the part of the report made of them."""
+    """Outputs on evaluated rows, and the part of the report made of them."""
 
     outputs: np.ndarray
     evaluation: dict[str, Any]
@@ -43,10 +43,10 @@ class EvaluationInputs:
         target: Encoded targets of those rows, in natural units for a number.
         values: Target cells of those rows, as read.
         group: Number of what each of those rows is drawn with (``evaluation_units``); None where each is alone.
-        slice_columns: Columns by whose values metrics are told apart.
+        slice_columns: Columns by whose values metrics are distinguished.
         split: What to call the rows ("test").
-        notes: What must be said about these rows.
-        judge: How to judge.
+        notes: What must be reported about these rows.
+        evaluate: How to judge.
         beams: Beams to write text with.
     """
 
@@ -67,10 +67,10 @@ class EvaluationInputs:
 
 
 class Judge(Protocol):
-    """Judges rows whose answers are known."""
+    """Evaluates rows whose answers are known."""
 
     def __call__(self, given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
-        """Judge them."""
+        """Evaluate them."""
 
 
 EVALUATORS: Registry[Judge] = Registry("judge of output kind")
@@ -86,5 +86,7 @@ def shown_modality(given: EvaluationInputs, name: str, position: int) -> list[di
     items = given.prepared.rows.items[name]
     number = int(items.index_N[position])
     if number < 0:
-        return [{"name": name, "kind": items.modality.kind, "text": "(missing)"}]
-    return SHOWN[items.modality.kind](name, items.cells[number], items, given.prepared.rows.table)
+        parts = [{"text": "(missing)"}]
+    else:
+        parts = kind_of(items.modality).show(items.cells[number], items, given.prepared.rows.table)
+    return [{"name": name, "kind": items.modality.kind, **part} for part in parts]

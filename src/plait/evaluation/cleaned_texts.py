@@ -1,4 +1,4 @@
-"""Some judged texts before and after cleaning, so that nobody has to guess what a model read."""
+"""Some evaluated texts before and after cleaning, so that nobody has to guess what a model read."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LONGEST = 600
 
 
 def cleaned_texts(given: EvaluationInputs, inputs: Inputs) -> list[dict[str, Any]]:
-    """The first judged rows whose text was changed, per text modality that is cleaned.
+    """The first evaluated rows whose text was changed, per text modality that is cleaned.
 
     Args:
         given: The rows.
         inputs: The processors, which know their cleaning.
 
     Returns:
-        For each such modality ``modality``, ``cleaning``, ``rows`` (how many of the judged rows were changed) and
+        For each such modality ``modality``, ``cleaning``, ``rows`` (how many of the evaluated rows were changed) and
         ``examples`` (``row``, ``before``, ``after``); empty where nothing is cleaned.
     """
     made = []

@@ -1,6 +1,6 @@
-"""Judging embeddings: every side searched by every other, intervals over groups, chance, searches to look at.
+"""Evaluating embeddings: every side searched by every other, intervals over groups, chance, searches to look at.
 
-The gallery of a side are the different items of the judged rows (an item that two groups show counts once for each).
+The gallery of a side are the different items of the evaluated rows (an item that two groups show counts once for each).
 An item is right for a query if both are of one group: the group column, or the picture where several rows show it.
 """
 
@@ -33,7 +33,7 @@ COLLAPSED = 0.999
 
 
 def evaluate_embeddings(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
-    """Judge the rows: ranking metrics in every direction, their intervals and chance, searches, a verdict."""
+    """Evaluate the rows: ranking metrics in every direction, their intervals and chance, searches, a verdict."""
     names = given.model.config.modality_names
     index_NM = given.prepared.rows.index_NM[given.positions]
     group_N = np.arange(len(index_NM)) if given.group is None else np.asarray(given.group)
@@ -94,8 +94,8 @@ def chance_of(num_relevant_Q: np.ndarray, num_items: int) -> dict[str, float]:
     counts, repeats = np.unique(num_relevant_Q.astype(np.int64), return_counts=True)
     relevant = np.arange(num_items)[None] < counts[:, None]
     found = query_metrics(np.zeros(relevant.shape), relevant)
-    spread = {name: np.repeat(values, repeats) for name, values in found.items()}
-    summary = retrieval_summary(spread)
+    repeated = {name: np.repeat(values, repeats) for name, values in found.items()}
+    summary = retrieval_summary(repeated)
     return {k: float(v) for k, v in summary.items() if k not in ("queries", "no_relevant")}
 
 

@@ -23,7 +23,7 @@ def evaluation_inputs(
         prepared: Rows and sources of the whole table.
         positions: Positions of the rows that may be evaluated.
         split: What to call them.
-        notes: What must be said about them.
+        notes: What must be reported about them.
 
     Raises:
         ValueError: No row has a target that this model can be evaluated by.

@@ -1,7 +1,7 @@
-"""Judging labels and numbers: intervals, each modality alone, and one plain sentence.
+"""Evaluating labels and numbers: intervals, each modality alone, and one plain sentence.
 
 In: a model, its single-modality baselines and prepared rows with targets. Out: the ``evaluation`` part of a
-report and the verdict. Nothing here selects anything: what is judged here was decided on validation rows.
+report and the verdict. Nothing here selects anything: what is evaluated here was decided on validation rows.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from plait.data.progress import Progress
+from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
-from plait.evaluation.examples import shown_text
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -28,7 +28,7 @@ NUM_EXAMPLES = 8
 
 
 def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
-    """Judge the rows: metrics with intervals, modalities alone and left out, slices, examples, a verdict."""
+    """Evaluate the rows: metrics with intervals, modalities alone and left out, slices, examples, a verdict."""
     names = given.model.config.modality_names
     sources = given.prepared.sources
     index_NM = given.prepared.rows.index_NM[given.positions]

@@ -1,8 +1,8 @@
-"""Judging without modalities: hidden on purpose pattern by pattern, and hidden at random more and more.
+"""Evaluating without modalities: hidden on purpose pattern by pattern, and hidden at random more and more.
 
 In: a given, the fused model's outputs on its rows, and those of the single-modality baselines. Out: the ``missing``
 part of the evaluation. Rows are encoded once and only fusion and head run again, on at most ``judge.missing_rows``
-rows, sampled with the seed and said so. Nothing here trains or selects.
+rows, sampled with the seed and reported. Nothing here trains or selects.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def evaluate_missing(
     progress: Progress | None = None,
     seed: int = 0,
 ) -> dict[str, Any] | None:
-    """Judge the rows with modalities missing; None for a model of one modality, or where the settings leave it out.
+    """Evaluate the rows with modalities missing; None for a model of one modality, or where the settings leave it out.
 
     Args:
         given: The given.
@@ -54,7 +54,7 @@ def evaluate_missing(
         seed: Seed of what is sampled.
 
     Returns:
-        ``metric``, ``chance``, ``rows`` (judged here) of ``of``; ``occurring``: patterns as they are, on all rows;
+        ``metric``, ``chance``, ``rows`` (evaluated here) of ``of``; ``occurring``: patterns as they are, on all rows;
         ``hidden``: patterns made on purpose; ``counts``: by how many are missing; ``curve``: levels, scores, those of
         late fusion, and relative and effective robustness; ``notes`` and one ``sentence``.
     """
@@ -113,7 +113,7 @@ def evaluate_missing(
 
 
 class _Rows:
-    """The rows judged here, and what is measured on them."""
+    """The rows evaluated here, and what is measured on them."""
 
     def __init__(self, given: EvaluationInputs, rows_S: np.ndarray, progress: Progress | None, seed: int) -> None:
         self.given, self.progress, self.seed = given, progress, seed

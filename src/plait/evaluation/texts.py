@@ -1,6 +1,6 @@
-"""Judging written text: metrics with intervals, each modality alone and left out, the best and the worst answers.
+"""Evaluating written text: metrics with intervals, each modality alone and left out, the best and the worst answers.
 
-Rows that show the same inputs (the captions of one photo) are one judged row with all their references. An answer to
+Rows that show the same inputs (the captions of one photo) are one evaluated row with all their references. An answer to
 a question is right when it is the most frequent reference; with several people's answers VQA accuracy stands beside.
 """
 
@@ -30,7 +30,7 @@ Intervals = dict[str, dict[str, float | None]]
 
 
 def evaluate_texts(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
-    """Judge the rows: write an answer for each, measure, compare with each modality alone, show best and worst."""
+    """Evaluate the rows: write an answer for each, measure, compare with each modality alone, show best and worst."""
     names = given.model.config.modality_names
     all_NM = given.prepared.rows.index_NM[given.positions]
     first, references = merged_references(all_NM, given.values)
@@ -93,7 +93,7 @@ def measured(
 
 
 def _slices(given: EvaluationInputs, first: np.ndarray, per_row: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Means by the values of the columns that results are told apart by; of several rows one, the first decides."""
+    """Means by the values of the columns that results are distinguished by; of several rows one, the first decides."""
     judged = given.prepared.rows.table.take(given.positions[first])
 
     def measure(rows: np.ndarray) -> dict[str, Any]:

@@ -168,7 +168,7 @@ class _Reader:
             )
         if self.are_logits:
             return answers
-        if np.isfinite(answers).all():  # what is not finite is told by the subject, with the subset
+        if np.isfinite(answers).all():  # what is not finite is given by the subject, with the subset
             if answers.min() < -1e-6 or answers.max() > 1 + 1e-6:
                 raise ValueError(
                     f"predict answers from {answers.min():.4g} to {answers.max():.4g}; expected probabilities, or say "

@@ -1,4 +1,4 @@
-"""Explain a fitted Plait model on judged rows: features come from the store, only fusion and head run again."""
+"""Explain a fitted Plait model on evaluated rows: features come from the store, only fusion and head run again."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LOWER_IS_BETTER = ("log_loss", "hamming", "mae", "rmse")
 
 @dataclass(frozen=True)
 class Measure:
-    """How answers of one kind are judged.
+    """How answers of one kind are evaluated.
 
     Attributes:
         metric: Name of the primary metric; higher is better.
@@ -57,7 +57,7 @@ class Measure:
 
     @property
     def in_points(self) -> bool:
-        """Whether differences are told in points of a hundred."""
+        """Whether differences are reported in points of a hundred."""
         return self.metric in POINTS
 
     @property

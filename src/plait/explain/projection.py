@@ -33,7 +33,7 @@ def emap(
 
     Returns:
         ``full`` and ``projected`` metric and the ``gap`` with intervals, on the same rows; ``residual``, the share of
-        the spread of the scores on these rows that the sum misses (0: the model is additive; it may pass 1, as the
+        the variation of the scores on these rows that the sum misses (0: the model is additive; it may pass 1, as the
         sum is fitted to recombined rows); the counts and the ``method`` in words. None with one modality or one row,
         or with no budget.
     """
@@ -72,10 +72,11 @@ def emap(
     summed = scale.of_scores(full)
     if scale.is_relative:
         summed, projected = measure.centred(summed), measure.centred(projected)
-    spread = float(((summed - summed.mean(axis=0)) ** 2).sum())
+    variation = float(((summed - summed.mean(axis=0)) ** 2).sum())
     residual = float(((summed - projected) ** 2).sum())
     return {
-        **found, "residual": residual / spread if spread > EQUAL else 0.0, "rows": n, "block": block, "rounds": rounds,
+        **found, "residual": residual / variation if variation > EQUAL else 0.0,
+        "rows": n, "block": block, "rounds": rounds,
         "evaluations": subject.asked - before, "method": _method(num_modalities, n, block, rounds, subject),
     }  # fmt: skip
 

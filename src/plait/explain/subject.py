@@ -25,7 +25,7 @@ class Subject:
         scores_of: Row numbers ``[B, M]``, -1 where absent, to scores ``[B, C]``.
         present_NM: Which modalities each row has.
         target: Class numbers ``[N]``, 0/1 labels ``[N, C]`` or numbers ``[N]``.
-        measure: How answers are judged.
+        measure: How answers are evaluated.
         classes: Names of the outputs; empty for a number.
         groups: A group name per row, or None.
         scale: What the scores are, in words.

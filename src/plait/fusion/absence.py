@@ -16,7 +16,7 @@ from plait.fusion.base import EncodedDims
 from plait.registry import unknown_name
 
 ABSENCES = ("mask", "learned")
-SPREAD = 0.02
+STD = 0.02
 
 
 class LearnedAbsence(nn.Module):
@@ -38,10 +38,10 @@ class LearnedAbsence(nn.Module):
 
     def __init__(self, dims: list[EncodedDims], *, with_tokens: bool) -> None:
         super().__init__()
-        self.vectors = nn.ParameterList(SPREAD * torch.randn(d.vector_dim) for d in dims)
+        self.vectors = nn.ParameterList(STD * torch.randn(d.vector_dim) for d in dims)
         self.tokens = nn.ParameterDict(
             {
-                str(m): nn.Parameter(SPREAD * torch.randn(d.token_dim))
+                str(m): nn.Parameter(STD * torch.randn(d.token_dim))
                 for m, d in enumerate(dims)
                 if with_tokens and d.token_dim is not None
             }

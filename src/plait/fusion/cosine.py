@@ -29,7 +29,7 @@ class CosineFusion(Fusion):
     """h = D u_1 * u_2 (products elementwise), u_m = T_m r(x_m) / ||T_m r(x_m)||; the mean of h is the cosine.
 
     ``r`` is the square root for vectors without negative numbers (pooled ReLU features), the identity otherwise.
-    It belongs to what the encoder gives (``prepare``), so that adapters of training aids learn behind it.
+    It belongs to what the encoder gives (``prepare``), so that adapters of auxiliary objectives learn behind it.
     Any number of modalities: h is the mean over the pairs that are present. A row with one modality has
     h = sqrt(D) u_m; one with nothing present gets a learned vector.
 

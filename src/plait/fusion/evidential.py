@@ -122,9 +122,9 @@ class EvidentialFusion(LateFusion):
 def divergence_from_uniform(alpha_BC: Tensor) -> Tensor:
     """KL(Dirichlet(alpha) || Dirichlet(1)) of each row [B]."""
     total_B1 = alpha_BC.sum(1, keepdim=True)
-    spread_BC = (alpha_BC - 1) * (torch.digamma(alpha_BC) - torch.digamma(total_B1))
+    divergence_BC = (alpha_BC - 1) * (torch.digamma(alpha_BC) - torch.digamma(total_B1))
     constant_B = torch.lgamma(total_B1[:, 0]) - torch.lgamma(alpha_BC).sum(1) - math.lgamma(alpha_BC.shape[1])
-    return constant_B + spread_BC.sum(1)
+    return constant_B + divergence_BC.sum(1)
 
 
 FUSIONS.add("evidential", EvidentialFusion)

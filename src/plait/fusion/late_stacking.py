@@ -30,11 +30,11 @@ class LateStackingFusion(LateFusion):
 
     Centred, so that a missing modality (zeros) is a uniform opinion. W and c: multinomial logistic regression for
     classes, one logistic regression a label on that label's log-odds, ridge regression for a number; all with the
-    penalty ``1`` on features of unit spread, rows weighed by the class weights where the task has them. Until they are
-    fitted, and in training, the answer is that of ``late_mean``. It stays so where validation cannot tell: fewer than
-    10 rows, a label with one value only. A class without a validation row keeps its log-probability of ``late_mean``,
-    and the classes that have rows share out what that leaves as the combiner says; the answer is then additive among
-    those classes only. ``notes`` says what was not fitted.
+    penalty ``1`` on features of unit standard deviation, rows weighed by the class weights where the task has them.
+    Until they are fitted, and in training, the answer is that of ``late_mean``. It stays so where validation cannot
+    tell: fewer than 10 rows, a label with one value only. A class without a validation row keeps its log-probability of
+    ``late_mean``, and the classes that have rows share out what that leaves as the combiner says; the answer is then
+    additive among those classes only. ``notes`` says what was not fitted.
 
     Args:
         dims: Widths of each modality.
@@ -110,15 +110,15 @@ class LateStackingFusion(LateFusion):
         num_outputs = self.outputs.num_outputs
         weight_CF, bias_C = np.zeros(self.weight_CF.shape), np.zeros(num_outputs)
         is_fitted_C = np.zeros(num_outputs, dtype=bool)
-        spread_F = features_NF.std(0)
-        varies_F = spread_F > 0  # the presence bit of what is never missing must stay without weight
-        spread_F[~varies_F] = 1.0
-        scaled_NF = features_NF / spread_F * varies_F
+        std_F = features_NF.std(0)
+        varies_F = std_F > 0  # the presence bit of what is never missing must stay without weight
+        std_F[~varies_F] = 1.0
+        scaled_NF = features_NF / std_F * varies_F
         if len(target) >= MIN_ROWS and self.outputs.kind == "number":
             from sklearn.linear_model import Ridge
 
             ridge = Ridge(alpha=1.0).fit(scaled_NF, np.asarray(target, dtype=np.float64).reshape(-1))
-            weight_CF[0], bias_C[0], is_fitted_C[0] = ridge.coef_ / spread_F, ridge.intercept_, True
+            weight_CF[0], bias_C[0], is_fitted_C[0] = ridge.coef_ / std_F, ridge.intercept_, True
         elif len(target) >= MIN_ROWS and self.outputs.kind == "labels":
             for c in range(num_outputs):
                 if len(np.unique(target[:, c])) < 2:
@@ -128,7 +128,7 @@ class LateStackingFusion(LateFusion):
                 if self.class_weights is not None:  # of a label: how much a row that has it counts
                     weights_N = np.where(target[:, c] > 0, self.class_weights[c], 1.0)
                 weight_1F, bias_1 = logistic(scaled_NF[:, columns], target[:, c].astype(np.int64), weights_N)
-                weight_CF[c, columns], bias_C[c] = weight_1F[0] / spread_F[columns], bias_1[0]
+                weight_CF[c, columns], bias_C[c] = weight_1F[0] / std_F[columns], bias_1[0]
                 is_fitted_C[c] = True
         elif len(target) >= MIN_ROWS and self.outputs.kind == "classes":
             shown = [c for c in np.unique(target).tolist() if c >= 0]  # -1: a class that training does not hold
@@ -138,7 +138,7 @@ class LateStackingFusion(LateFusion):
                 weight_KF, bias_K = logistic(scaled_NF[known], target[known], weights_N)
                 if len(shown) == 2:
                     weight_KF, bias_K = np.stack([-weight_KF[0], weight_KF[0]]) / 2, np.array([-1, 1]) * bias_K[0] / 2
-                weight_CF[shown], bias_C[shown], is_fitted_C[shown] = weight_KF / spread_F, bias_K, True
+                weight_CF[shown], bias_C[shown], is_fitted_C[shown] = weight_KF / std_F, bias_K, True
         self.weight_CF.copy_(torch.from_numpy(weight_CF))
         self.bias_C.copy_(torch.from_numpy(bias_C))
         self.is_fitted_C.copy_(torch.from_numpy(is_fitted_C))

@@ -26,8 +26,8 @@ IGNORED = -100
 class GenerateHead(Head):
     """p(answer | row) = prod_t p(a_t | prefix, a_<t), the prefix being s P norm(fused tokens).
 
-    s is the spread of the language model's token embeddings, so that a fresh prefix looks to it like words, while P
-    has weights of ordinary size: steps of one learning rate then suit both.
+    s is the standard deviation of the language model's token embeddings, so that a fresh prefix looks to it like words,
+    while P has weights of ordinary size: steps of one learning rate then suit both.
 
     Args:
         dims: Widths of each modality (not used; every head is built alike).
@@ -76,7 +76,7 @@ class GenerateHead(Head):
 
     @torch.no_grad()
     def fit_scale(self) -> None:
-        """Give a fresh prefix the spread of the language model's own token embeddings."""
+        """Give a fresh prefix the standard deviation of the language model's own token embeddings."""
         weight = self._embedding().weight
         self.spread.fill_(float(weight.float().std()))
         nn.init.normal_(self.join.weight, std=self.join.in_features**-0.5)

@@ -135,10 +135,10 @@ class PairHead(Head):
 
         seen = [self.evidence(batch.fuse(), batch.present_BM) for batch in val.batches()]
         evidence = torch.cat(seen).double().cpu().numpy()
-        spread = evidence.std(0)
-        spread[spread == 0] = 1.0
-        fitted = LogisticRegression(C=100.0).fit(evidence / spread, val.target)
-        self.calibrate([*(fitted.coef_[0] / spread), float(fitted.intercept_[0])])
+        std = evidence.std(0)
+        std[std == 0] = 1.0
+        fitted = LogisticRegression(C=100.0).fit(evidence / std, val.target)
+        self.calibrate([*(fitted.coef_[0] / std), float(fitted.intercept_[0])])
 
     def notes(self, outputs: Sequence[str]) -> list[str]:
         """Whether the score is not calibrated."""

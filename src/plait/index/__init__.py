@@ -1,4 +1,4 @@
-"""The vector index: build it from a model and a source, search it, keep it up to date, judge it."""
+"""The vector index: build it from a model and a source, search it, keep it up to date, evaluate it."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def build_index(
         IndexFolderError: The folder cannot be written, or another process writes.
     """
     folder = Path(output)
-    BACKENDS.get(backend)  # a wrong name is told before the model is loaded
+    BACKENDS.get(backend)  # a wrong name is reported before the model is loaded
     if uri is not None and backend != "lance":
         raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
     embedder = load_embedder(model)

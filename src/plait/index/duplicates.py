@@ -2,7 +2,7 @@
 
 The search is exact: all pairs, block by block, N^2 D / 2 products and one block of memory. Items with the very same
 bytes are one content and always in one group. Groups are chains (single linkage): a and c may be further apart than the
-threshold when b lies between them; the lowest cosine among the pairs found is told.
+threshold when b lies between them; the lowest cosine among the pairs found is reported.
 """
 
 from __future__ import annotations

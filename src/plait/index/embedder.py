@@ -60,8 +60,8 @@ def as_embedder(model: Any) -> Embedder:
             raise ValueError(f"the model corrects between {sides} modalities and has {len(found.modalities)}")
         return found
     task = getattr(getattr(model, "task", None), "name", None) or getattr(model, "task", None)
-    said = f"this model predicts ({task})" if isinstance(task, str) else f"a {type(model).__name__} does not embed"
-    raise ValueError(f"{said}; an index needs a retrieval model: plait fit TABLE --task retrieval -o MODEL")
+    reason = f"this model predicts ({task})" if isinstance(task, str) else f"a {type(model).__name__} does not embed"
+    raise ValueError(f"{reason}; an index needs a retrieval model: plait fit TABLE --task retrieval -o MODEL")
 
 
 def load_embedder(model: Any) -> Embedder:

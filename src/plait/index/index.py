@@ -1,4 +1,4 @@
-"""An index: embedded items that can be searched, added to, updated and judged.
+"""An index: embedded items that can be searched, added to, updated and evaluated.
 
 The index remembers the fingerprint of the model that made its vectors. Another model's queries would give scores
 without meaning, so they are refused. Opening and searching take no lock; whatever writes holds the folder's lock.
@@ -282,7 +282,7 @@ class Index:
         Args:
             label: Metadata column with the labels.
             k: How many neighbours vote.
-            table: A labelled source to judge on; None leaves out one of the index's own contents at a time.
+            table: A labelled source to evaluate on; None leaves out one of the index's own contents at a time.
             progress: Called with (done, total, what).
             reading: For ``table``, as in :func:`build_index`.
         """

@@ -1,4 +1,4 @@
-"""Judging the vectors of an index by a label: nearest neighbours, names as queries (zero-shot), a linear probe.
+"""Evaluating the vectors of an index by a label: nearest neighbours, names as queries (zero-shot), a linear probe.
 
 All three are counted over contents, not items: the same bytes under two ids would otherwise answer for themselves.
 Contents whose items disagree about the label are left out and counted, and so are those without one. Accuracy stands
@@ -31,18 +31,18 @@ QUERIES = 256  # queries searched at a time
 
 @dataclass(frozen=True)
 class LabelReport:
-    """How well a label can be told.
+    """How well a label can be found.
 
     Attributes:
         method: "knn", "zero-shot" or "linear probe".
         label: The column.
-        accuracy: Share told right, 0 to 1.
+        accuracy: Share predicted right, 0 to 1.
         commonest: What always saying the commonest label would reach.
-        num_judged: Contents judged.
+        num_judged: Contents evaluated.
         per_label: Label -> [right, all].
         unlabelled: Contents or rows left out for want of a label.
         contradictory: Contents left out because their items disagree.
-        unseen: Rows judged whose label no item of the index has (they cannot be told right).
+        unseen: Rows evaluated whose label no item of the index has (they cannot be found right).
         unreadable: Rows of the table that could not be embedded.
         settings: What the method was run with.
     """
@@ -104,11 +104,11 @@ def _labelled(view: View, label: str) -> _Labelled:
     clear: dict[int, str] = {}
     unlabelled = contradictory = 0
     for position, values in seen.items():
-        told = values - {None}
-        unlabelled += not told
-        contradictory += len(told) > 1
-        if len(told) == 1:
-            clear[position] = next(name for name in told if name is not None)
+        predicted = values - {None}
+        unlabelled += not predicted
+        contradictory += len(predicted) > 1
+        if len(predicted) == 1:
+            clear[position] = next(name for name in predicted if name is not None)
     names = sorted(set(clear.values()))
     if len(names) < 2:
         raise ValueError(f"column {label!r} holds {len(names)} different labels; expected 2 or more")
@@ -121,7 +121,7 @@ def _labelled(view: View, label: str) -> _Labelled:
 def knn_leave_one_out(
     view: View, label: str, k: int = 10, *, progress: Callable[[int, int, str], None] | None = None
 ) -> LabelReport:
-    """Each content's label told by its k nearest other contents.
+    """Each content's label predicted by its k nearest other contents.
 
     Raises:
         ValueError: No such column, fewer than two labels, or k below 1.
@@ -129,7 +129,7 @@ def knn_leave_one_out(
     _check_k(k)
     known = _labelled(view, label)
     vectors = view.directions(known.positions)
-    told = np.empty(len(vectors), dtype=np.int64)
+    predicted = np.empty(len(vectors), dtype=np.int64)
     for low in range(0, len(vectors), QUERIES):
         part = np.arange(low, min(low + QUERIES, len(vectors)))
         best = top_k([vectors], vectors[part], k + 1)
@@ -138,16 +138,20 @@ def knn_leave_one_out(
         is_other[is_other.all(axis=1), -1] = False
         shape = (len(part), best.positions_QK.shape[1] - 1)
         neighbours = best.positions_QK[is_other].reshape(shape)
-        told[part] = majority_vote(known.labels[neighbours], best.scores_QK[is_other].reshape(shape), len(known.names))
+        predicted[part] = majority_vote(
+            known.labels[neighbours], best.scores_QK[is_other].reshape(shape), len(known.names)
+        )
         if progress is not None:
             progress(int(part[-1]) + 1, len(vectors), "neighbours")
-    return _report("knn", label, known, told, {"k": k, "judged on": "the index, leaving out one content at a time"})
+    return _report(
+        "knn", label, known, predicted, {"k": k, "judged on": "the index, leaving out one content at a time"}
+    )
 
 
 def knn_on_table(
     view: View, embedder: Embedder, modality: Modality, source: IndexSource, label: str, k: int = 10
 ) -> LabelReport:
-    """The labels of a table told by the k nearest contents of the index.
+    """The labels of a table predicted by the k nearest contents of the index.
 
     Raises:
         ValueError: No such column in the index or the table, fewer than two labels, or k below 1.
@@ -161,7 +165,7 @@ def knn_on_table(
     if not rows:
         raise ValueError(f"{source.source} has no row with a label in {label!r} and a content that can be read")
     best = top_k([view.directions(known.positions)], view.space.directions(vectors[rows]), k)
-    told = majority_vote(known.labels[best.positions_QK], best.scores_QK, len(known.names))
+    predicted = majority_vote(known.labels[best.positions_QK], best.scores_QK, len(known.names))
     number = {name: i for i, name in enumerate(known.names)}
     names = known.names + sorted({str(truth[i]) for i in rows} - set(known.names))
     number = {name: i for i, name in enumerate(names)}
@@ -170,7 +174,13 @@ def knn_on_table(
     judged = _Labelled(np.array(rows), labels, names, unlabelled, 0)
     settings = {"k": k, "judged on": source.source}
     return _report(
-        "knn", label, judged, told, settings, unseen=int((labels >= len(known.names)).sum()), unreadable=len(unreadable)
+        "knn",
+        label,
+        judged,
+        predicted,
+        settings,
+        unseen=int((labels >= len(known.names)).sum()),
+        unreadable=len(unreadable),
     )
 
 
@@ -182,7 +192,8 @@ def zero_shot(
     template: str = "{}",
     text_modality: str | None = None,
 ) -> LabelReport:
-    """Each content's label told by the nearest of the labels' names, written into a template and embedded as texts.
+    """Each content's label predicted by the nearest of the labels' names, written into a template and embedded as
+    texts.
 
     Raises:
         ValueError: A template without ``{}``, no such column, or a model that reads no text.
@@ -195,12 +206,12 @@ def zero_shot(
     vectors = [embed_cell(embedder, modality, name, f"the label text {name!r}") for name in names]
     # without the shifts, which would undo the correction for names that are near to everything
     queries = np.stack([as_query(embedder, indexed, modality, vector).vector for vector in vectors])
-    told = (view.take(known.positions).astype(np.float64) @ queries.T).argmax(axis=1)
-    return _report("zero-shot", label, known, told, {"template": template, "text modality": modality.name})
+    predicted = (view.take(known.positions).astype(np.float64) @ queries.T).argmax(axis=1)
+    return _report("zero-shot", label, known, predicted, {"template": template, "text modality": modality.name})
 
 
 def linear_probe(view: View, label: str, folds: int = 5, seed: int = 0) -> LabelReport:
-    """Each content's label told by multinomial logistic regression fitted on the other folds.
+    """Each content's label predicted by multinomial logistic regression fitted on the other folds.
 
     Args:
         view: The living items of an index.
@@ -220,8 +231,8 @@ def linear_probe(view: View, label: str, folds: int = 5, seed: int = 0) -> Label
         raise ValueError(f"the rarest label has {fewest} contents; expected 2 <= folds <= {fewest}, got {folds}")
     parts = StratifiedKFold(folds, shuffle=True, random_state=seed)
     probe = LogisticRegression(max_iter=2000, C=10.0)
-    told = cross_val_predict(probe, view.directions(known.positions), known.labels, cv=parts)
-    return _report("linear probe", label, known, told, {"folds": folds, "seed": seed, "C": 10.0})
+    predicted = cross_val_predict(probe, view.directions(known.positions), known.labels, cv=parts)
+    return _report("linear probe", label, known, predicted, {"folds": folds, "seed": seed, "C": 10.0})
 
 
 def _check_k(k: int) -> None:
@@ -230,9 +241,9 @@ def _check_k(k: int) -> None:
 
 
 def _report(
-    method: str, label: str, judged: _Labelled, told: np.ndarray, settings: dict[str, Any], **counts: int
+    method: str, label: str, judged: _Labelled, predicted: np.ndarray, settings: dict[str, Any], **counts: int
 ) -> LabelReport:
-    right = told == judged.labels
+    right = predicted == judged.labels
     per_label = {
         name: [int(right[judged.labels == i].sum()), int((judged.labels == i).sum())]
         for i, name in enumerate(judged.names)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.columns import make_column
 from plait.data.media import CellError, read_media
 from plait.data.schema import Modality
-from plait.data.table import make_column, read_table
+from plait.data.table import read_table
 from plait.index.embedder import Embedder, embed_checked, pick_modality
 from plait.index.space import Query, VectorSpace, weighted
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 from plait.data.checks.finding import name_rows
 from plait.data.coco.folder import read_coco_captions, read_coco_folder
-from plait.data.media import IMAGE_SUFFIXES
+from plait.data.coco.photos import first_folder
+from plait.data.column_kind import kind_of
 from plait.data.readers.formats import parse_json
 from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
@@ -26,10 +27,6 @@ from plait.index.storage import RESERVED
 from plait.registry import unknown_name
 
 logger = logging.getLogger(__name__)
-SUFFIXES = {
-    "image": IMAGE_SUFFIXES,
-    "audio": frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aiff"}),
-}
 LONGEST_ID = 1024
 _DATA_SET = ("dataset_dict.json", "state.json")
 
@@ -139,8 +136,8 @@ def _has_parquet(folder: Path) -> bool:
 
 def _files(folder: Path, modality: Modality) -> tuple[Table, tuple[str, ...]]:
     """Every file of the modality's kind below a folder, by path; hidden ones and links to folders are not followed."""
-    suffixes = SUFFIXES.get(modality.kind)
-    if suffixes is None or len(modality.columns) != 1:
+    suffixes = kind_of(modality).suffixes
+    if not suffixes or len(modality.columns) != 1:
         raise ValueError(f"{folder} is a folder of files; the {modality.kind} modality needs a table")
     found, others = [], 0
     for place, folders, names in os.walk(folder):
@@ -188,11 +185,8 @@ def _is_coco_file(path: Path) -> bool:
 
 def _photo_folder(path: Path) -> Path:
     """Where the photos of ``annotations/captions_val2017.json`` lie: ``val2017`` beside the annotations."""
-    name = path.stem.partition("_")[2]
-    for place in (path.parent.parent / name, path.parent / name, path.parent.parent / "images", path.parent / "images"):
-        if name and place.is_dir():
-            return place
-    return path.parent
+    name, near = path.stem.partition("_")[2], (path.parent.parent, path.parent)
+    return (name and first_folder([*(p / name for p in near), *(p / "images" for p in near)])) or path.parent
 
 
 def _photos(table: Table) -> Table:

@@ -1,7 +1,7 @@
 """Embeddings: each modality of a row as a unit vector of one space, and the hash of everything that decides it.
 
-In: a model whose fusion hands out unit vectors, and rows. Out: arrays. Used to choose the epoch, to judge, to mine hard
-negatives and to build an index.
+In: a model whose fusion hands out unit vectors, and rows. Out: arrays. Used to choose the epoch, to evaluate, to mine
+hard negatives and to build an index.
 """
 
 from __future__ import annotations

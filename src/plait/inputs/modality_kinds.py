@@ -1,28 +1,55 @@
 """What Plait does with each kind of modality between a table's cells and a model: one record a kind.
 
-A record says which setting names its encoder, how an item is loaded, what stands for a missing one, how an item is
-examined where no encoder will look at it before training, and what is counted of it. Kinds that are fitted on training
-rows (numbers and categories, vectors) have no encoder to name. A new kind is one more record here, one reader in
-``rows``, one entry in ``data.kinds`` and one in ``judging``.
+The records of the kinds that Plait knows lie in :mod:`plait.inputs.kinds`, one file each; how cells are recognised,
+read, checked and shown is the record of the same name in :mod:`plait.data.column_kind`.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from plait.data.items import Items
-from plait.data.media import CellError, check_image, read_media
-from plait.data.sound import decode_sound, find_sound, import_soundfile, sound_length
-from plait.inputs.dataset import KeptSource, LiveSource, Source
+from plait.data.schema import Modality
+from plait.data.table import Table
+from plait.encoders.base import Encoder
+from plait.inputs.dataset import LiveSource, Source
 from plait.processors import Processor
-from plait.processors.cleaning import clean_texts
 from plait.registry import Registry
+from plait.settings import EncoderSettings
 
 Load = Callable[[int], Any]
+
+
+@dataclass(frozen=True)
+class TrainingRows:
+    """What an encoder may be fitted on.
+
+    Attributes:
+        table: The whole table.
+        items: The modality's items in it.
+        positions: Positions of the training rows.
+        kinds: Kind of each column of the table; "" of those that are not read.
+    """
+
+    table: Table
+    items: Items
+    positions: np.ndarray
+    kinds: dict[str, str]
+
+
+def load_cell(cell: Any, root: Path | None) -> Any:
+    """The cell as it is."""
+    return cell
+
+
+def live_items(processor: Processor, items: Items, load: Load) -> Source:
+    """Items that are processed each time; a missing one is None to the processor."""
+    return LiveSource(processor, load, None)
 
 
 @dataclass(frozen=True)
@@ -30,23 +57,37 @@ class ModalityKind:
     """One kind of modality.
 
     Attributes:
-        encoder: What its encoder encodes, which is also the name of its setting; None for a kind that is fitted.
+        encoder: What its encoder encodes, which is also the name of its setting; None for a kind that brings its own.
         load: From a cell and the table's folder to what the processor takes.
-        live: From processor and loader to the tensors of items whose encoder is trained.
+        live: From processor, items and loader to the tensors of items whose encoder is trained.
+        own: Processor and encoder of a kind that brings its own; None where a setting names the encoder, or where only
+            ``fit`` can make both.
+        fit: From the modality, what ``own`` made and training rows to processor and encoder. None where nothing is
+            learned before training.
+        configure: Puts settings into a processor that was just loaded; takes the encoder's reference last.
         examine: Raises a ``CellError`` for what a processor would refuse; takes the item, the processor and the
             largest image. None where nothing can be wrong any more.
-        count: From items, processor and loader to counts worth telling; None where there are none.
-        plural: What to call its items.
+        count: From items, processor and loader to counts worth a note; None where there are none.
+        plural: What to call its items while they are examined; "" where that takes no time.
         require: Raises an ``ImportError`` where an optional package is missing, before any item is blamed for it.
+        is_set: Whether an item is a set of what the encoder reads: each member's vector is a token.
+        is_random: Whether its encoder always begins with random weights, other ones with another seed.
+        fitted_width: Width of vector and tokens of an encoder that only ``fit`` makes.
     """
 
-    encoder: str | None
-    load: Callable[[Any, Path | None], Any]
-    live: Callable[[Processor, Load], Source]
-    examine: Callable[[Any, Any, int], None] | None
-    count: Callable[[Items, Any, Load], dict[str, int]] | None
-    plural: str
+    encoder: str | None = None
+    load: Callable[[Any, Path | None], Any] = load_cell
+    live: Callable[[Processor, Items, Load], Source] = live_items
+    own: Callable[[Modality, Table], tuple[Processor, Encoder]] | None = None
+    fit: Callable[[Modality, Processor | None, Encoder | None, TrainingRows], tuple[Processor, Encoder]] | None = None
+    configure: Callable[[Processor, EncoderSettings, str], None] | None = None
+    examine: Callable[[Any, Any, int], None] | None = None
+    count: Callable[[Items, Any, Load], dict[str, int]] | None = None
+    plural: str = ""
     require: Callable[[], Any] | None = None
+    is_set: bool = False
+    is_random: bool = False
+    fitted_width: int | None = None
 
 
 MODALITY_KINDS: Registry[ModalityKind] = Registry("kind of modality")
@@ -56,73 +97,3 @@ def loader(items: Items, root: Path | None) -> Load:
     """Loads the item of a number."""
     load = MODALITY_KINDS.get(items.modality.kind).load
     return lambda number: load(items.cells[number], root)
-
-
-def _as_it_is(cell: Any, root: Path | None) -> Any:
-    return cell
-
-
-def _count_texts(items: Items, processor: Any, load: Load) -> dict[str, int]:
-    """What was cleaned, and how many different texts are longer than the encoder reads, stored features or not.
-
-    A text with few bytes cannot have many tokens, so only the longer ones are cut into tokens again.
-    """
-    long = [t for t in items.cells if len(t.encode("utf-8", "surrogatepass")) >= processor.max_length // 2 - 1]
-    counts = {}
-    cleaning = getattr(processor, "cleaning", "none")
-    if cleaning != "none":
-        found = clean_texts(items.cells, cleaning)[1]
-        counts = {f"{what} ({cleaning} cleaning)": number for what, number in sorted(found.items())}
-    before = processor.num_truncated
-    for start in range(0, len(long), 256):
-        processor.process(long[start : start + 256])
-    return {**counts, "texts cut": int(processor.num_truncated - before)}
-
-
-def _count_cut_clips(items: Items, processor: Any, load: Load) -> dict[str, int]:
-    """How many different sounds are longer than the encoder hears, told from their headers."""
-    num_cut = 0
-    for number in range(len(items.keys)):
-        try:
-            num_cut += sound_length(load(number))[0] > processor.max_seconds
-        except CellError:
-            continue  # reported when it was encoded or examined
-    return {"clips cut": int(num_cut)}
-
-
-def _live_image(processor: Processor, load: Load) -> Source:
-    from PIL import Image
-
-    blank = io.BytesIO()
-    Image.new("RGB", (32, 32)).save(blank, "PNG")
-    return LiveSource(processor, load, blank.getvalue())
-
-
-def _examine_image(data: Any, processor: Any, max_pixels: int) -> None:
-    check_image(data, max_pixels=max_pixels)
-
-
-def _examine_sound(source: Any, processor: Any, max_pixels: int) -> None:
-    decode_sound(source, max_seconds=processor.max_seconds)
-
-
-_IMAGE: dict[str, Any] = {
-    "encoder": "image", "load": read_media, "live": _live_image, "examine": _examine_image, "count": None,
-    "plural": "images",
-}  # fmt: skip
-
-MODALITY_KINDS.add(
-    "text", ModalityKind("text", _as_it_is, lambda p, load: LiveSource(p, load, ""), None, _count_texts, "texts")
-)
-MODALITY_KINDS.add("image", ModalityKind(**_IMAGE))
-MODALITY_KINDS.add("image_set", ModalityKind(**_IMAGE))  # of its members
-MODALITY_KINDS.add(
-    "audio",
-    ModalityKind("audio", find_sound, KeptSource, _examine_sound, _count_cut_clips, "sounds", import_soundfile),
-)
-MODALITY_KINDS.add(
-    "vector", ModalityKind(None, _as_it_is, lambda p, load: LiveSource(p, load, None), None, None, "vectors")
-)
-MODALITY_KINDS.add(
-    "tabular", ModalityKind(None, _as_it_is, lambda p, load: LiveSource(p, load, None), None, None, "rows")
-)

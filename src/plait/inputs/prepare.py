@@ -19,27 +19,15 @@ from plait.data.media import CellError
 from plait.data.progress import Progress
 from plait.data.schema import Modality
 from plait.data.table import Table
-from plait.data.vectors import usual_width
 from plait.encoders.base import Encoder
 from plait.encoders.load import load_encoder
-from plait.encoders.tabular import TabularEncoder
 from plait.encoders.tuning import set_tuning
-from plait.encoders.vector import VectorEncoder
-from plait.inputs.dataset import LiveSetSource, SetSource, Source, TensorSource
+from plait.inputs.dataset import LiveSetSource, SetSource, Source
 from plait.inputs.feature_store import FeatureStore, encode_items
-from plait.inputs.modality_kinds import MODALITY_KINDS, Load, loader
-from plait.processors import (
-    HashedTextProcessor,
-    Processor,
-    TabularProcessor,
-    TextProcessor,
-    VectorProcessor,
-    load_processor,
-)
+from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
+from plait.processors import Processor, load_processor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
-
-TABULAR_WIDTH = 64
 
 
 @dataclass
@@ -134,8 +122,7 @@ def load_inputs(
 ) -> Inputs:
     """Load the encoders that the settings name.
 
-    Those of vectors, as wide as the table's, come unfitted (see ``fit_vectors``), the tabular one later
-    (``fit_tabular``).
+    Those that learn something from training rows come unfitted, or not at all yet; see ``fit_inputs``.
 
     Raises:
         ValueError: ``encoders.columns`` names a column that no encoder reads, or a reference is wrong.
@@ -144,11 +131,10 @@ def load_inputs(
     shared: dict[tuple[str, str], tuple[Encoder, Processor]] = {}
     _check_columns(settings.columns, modalities)
     for modality in modalities:
-        encodes = MODALITY_KINDS.get(modality.kind).encoder
-        if modality.kind == "vector" and table is not None:
-            width = usual_width(table.column(modality.columns[0]), table.root)
-            inputs.processors[modality.name] = VectorProcessor(width)
-            inputs.live[modality.name] = VectorEncoder(width)
+        kind = MODALITY_KINDS.get(modality.kind)
+        if kind.own is not None and table is not None:
+            inputs.processors[modality.name], inputs.live[modality.name] = kind.own(modality, table)
+        encodes = kind.encoder
         if encodes is None:
             continue
         reference: str = settings.columns.get(modality.columns[0], getattr(settings, encodes))
@@ -161,8 +147,8 @@ def load_inputs(
             )  # fmt: skip
             if hasattr(processor, "max_pixels"):
                 processor.max_pixels = max_pixels
-            if modality.kind == "text":
-                _set_cleaning(processor, settings.text_cleaning or "none", reference)
+            if kind.configure is not None:
+                kind.configure(processor, settings, reference)
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
@@ -194,58 +180,6 @@ def _check_columns(columns: dict[str, Any], modalities: tuple[Modality, ...]) ->
             raise ValueError(f"encoders.columns: {column} must be the reference of an encoder, got {reference!r}")
 
 
-def _set_cleaning(processor: Processor, cleaning: str, reference: str) -> None:
-    if isinstance(processor, TextProcessor | HashedTextProcessor):
-        processor.cleaning = cleaning
-    elif cleaning != "none":
-        raise ValueError(
-            f"the text encoder {reference!r} takes no text cleaning; type --set encoders.text_cleaning=none, or clean "
-            "the texts first"
-        )
-
-
-def fit_vectors(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray) -> None:
-    """Learn mean and spread of each vector modality from its training rows only.
-
-    Args:
-        inputs: Completed in place.
-        prepared: All rows.
-        train_rows: Positions of the training rows.
-    """
-    for modality in inputs.modalities:
-        if modality.kind == "vector":
-            items = prepared.rows.items[modality.name]
-            encoder = inputs.live[modality.name]
-            assert isinstance(encoder, VectorEncoder)
-            encoder.fit([items.cells[i] for i in items.index_N[train_rows] if i >= 0])
-
-
-def fit_tabular(
-    inputs: Inputs, table: Table, train_rows: np.ndarray, columns: dict[str, str], width: int = TABULAR_WIDTH
-) -> None:
-    """Fit the tabular processor on the training rows only, and make its encoder.
-
-    Args:
-        inputs: Completed in place.
-        table: The whole table.
-        train_rows: Positions of the training rows.
-        columns: Kind ("numeric" or "categorical") of each tabular column.
-        width: Width of the tabular encoder.
-    """
-    for modality in inputs.modalities:
-        if modality.kind != "tabular":
-            continue
-        train = table.take(train_rows)
-        values = {c: train.column(c) for c in modality.columns}
-        processor = TabularProcessor.fit(
-            values,
-            numeric=[c for c in modality.columns if columns[c] == "numeric"],
-            categorical=[c for c in modality.columns if columns[c] == "categorical"],
-        )
-        inputs.processors[modality.name] = processor
-        inputs.live[modality.name] = TabularEncoder(len(processor.numeric), processor.cardinalities, width)
-
-
 @dataclass
 class Prepared:
     """A table made ready: rows with their items and reports, and per modality where tensors come from."""
@@ -262,45 +196,71 @@ def prepare(
     progress: Progress | None = None,
     batch_size: int = 32,
 ) -> Prepared:
-    """Read and encode every cell of text, media and vectors; one that fails is reported and is missing.
+    """Read and encode every cell; one that fails is reported and is missing.
 
-    The tabular modality is added by ``add_tabular``, once its processor is fitted.
+    A modality whose processor is not fitted yet is left to ``fit_inputs``.
     """
-    rows = read_rows(table, inputs.modalities)
-    prepared = Prepared(rows)
+    prepared = Prepared(read_rows(table, inputs.modalities))
     for modality in inputs.modalities:
-        name = modality.name
-        items = rows.items[name]
-        kind = MODALITY_KINDS.get(modality.kind)
-        if modality.kind == "tabular":
-            continue
-        if kind.require is not None and items.keys:
-            kind.require()
-        single = items if items.parts is None else items.parts
-        load = loader(single, table.root)
-        if name in inputs.frozen:
-            source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
-        else:
-            source = kind.live(inputs.processors[name], load)
-            failures = _faults(single, inputs, load, progress)
-        if items.parts is not None:
-            source = (
-                SetSource(source, items.cells, has_tokens=inputs.with_tokens)
-                if name in inputs.frozen
-                else (LiveSetSource(source, items.cells))
-            )
-            failures = {
-                number: failures[part] for number, members in enumerate(items.cells) for part in members
-                if part in failures
-            }  # fmt: skip
-        prepared.sources[name] = source
-        for position, reason in items.drop(failures):
-            rows.report(position, modality.columns[0], reason)
-        if kind.count is not None:
-            counts = kind.count(items, inputs.processors[name], load)
-            rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}
-    rows.bad.sort(key=lambda b: (b.row, b.column or ""))
+        if modality.name in inputs.processors:
+            _add_source(prepared, modality, inputs, store, progress, batch_size)
+    prepared.rows.bad.sort(key=lambda b: (b.row, b.column or ""))
     return prepared
+
+
+def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, kinds: dict[str, str]) -> None:
+    """Let the kinds that learn from training rows do so, from those rows only, and prepare what waited for it.
+
+    Args:
+        inputs: Completed in place.
+        prepared: All rows; completed in place.
+        train_rows: Positions of the training rows.
+        kinds: Kind of each column of the table.
+    """
+    for modality in inputs.modalities:
+        name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
+        if fit is None:
+            continue
+        training = TrainingRows(prepared.rows.table, prepared.rows.items[name], train_rows, kinds)
+        made = fit(modality, inputs.processors.get(name), inputs.live.get(name), training)
+        inputs.processors[name], inputs.live[name] = made
+        if name not in prepared.sources:
+            _add_source(prepared, modality, inputs)
+    prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
+
+
+def _add_source(
+    prepared: Prepared, modality: Modality, inputs: Inputs, store: FeatureStore | None = None,
+    progress: Progress | None = None, batch_size: int = 32,
+) -> None:  # fmt: skip
+    """Where the tensors of one modality come from; items that cannot be used are reported and are missing."""
+    name, rows, kind = modality.name, prepared.rows, MODALITY_KINDS.get(modality.kind)
+    items = rows.items[name]
+    if kind.require is not None and items.keys:
+        kind.require()
+    single = items if items.parts is None else items.parts
+    load = loader(single, rows.table.root)
+    if name in inputs.frozen:
+        source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
+    else:
+        source = kind.live(inputs.processors[name], single, load)
+        failures = _faults(single, inputs, load, progress)
+    if items.parts is not None:
+        source = (
+            SetSource(source, items.cells, has_tokens=inputs.with_tokens)
+            if name in inputs.frozen
+            else (LiveSetSource(source, items.cells))
+        )
+        failures = {
+            number: failures[part] for number, members in enumerate(items.cells) for part in members
+            if part in failures
+        }  # fmt: skip
+    prepared.sources[name] = source
+    for position, reason in items.drop(failures):
+        rows.report(position, modality.columns[0], reason)
+    if kind.count is not None:
+        counts = kind.count(items, inputs.processors[name], load)
+        rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}
 
 
 def _encoded(
@@ -317,45 +277,18 @@ def _encoded(
         items.keys,
         load,
         batch_size=batch_size,
-        with_tokens=inputs.with_tokens and modality.kind != "image_set",
+        with_tokens=inputs.with_tokens and not MODALITY_KINDS.get(modality.kind).is_set,
         device="cuda" if torch.cuda.is_available() else None,
         progress=progress,
         on_error="collect",
     )
 
 
-def add_tabular(prepared: Prepared, inputs: Inputs) -> None:
-    """Process numbers and categories with the fitted processor."""
-    for modality in inputs.modalities:
-        if modality.kind == "tabular":
-            items = prepared.rows.items[modality.name]
-            columns = {c: [cell.get(c) for cell in items.cells] for c in modality.columns}
-            processor = inputs.processors[modality.name]
-            assert isinstance(processor, TabularProcessor)
-            counters = {
-                "numbers unreadable": processor.num_invalid,
-                "categories unknown": processor.num_unknown,
-                "numbers clipped": processor.num_clipped,
-            }
-            for counter in counters.values():
-                counter.clear()
-            prepared.sources[modality.name] = TensorSource(processor.process(columns))
-            for what, counter in counters.items():
-                if sum(counter.values()):
-                    prepared.rows.notes[f"{modality.name}: {what}"] = sum(counter.values())
-    prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
-
-
 def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None) -> dict[int, str]:
     """Decode every item of a trained encoder once, so that a broken one is known before training starts."""
     kind = MODALITY_KINDS.get(items.modality.kind)
     processor = inputs.processors[items.modality.name]
-    failures = {}
-    if isinstance(processor, VectorProcessor):
-        return {
-            i: f"the vector has {v.shape[-1]} numbers; expected {processor.width}"
-            for i, v in enumerate(items.cells) if v.shape[-1] != processor.width
-        }  # fmt: skip
+    failures: dict[int, str] = {}
     if kind.examine is None:
         return {}
     for i in range(len(items.keys)):
@@ -363,7 +296,7 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
             kind.examine(load(i), processor, inputs.max_pixels)
         except CellError as error:
             failures[i] = str(error)
-        if progress is not None:
+        if progress is not None and kind.plural:
             progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures
 

@@ -1,6 +1,7 @@
 """Short answers against references: exact match and overlap of words.
 
-Strings come in, numbers of each row come out. Case, spaces and Unicode form do not count; nothing else is forgiven.
+Strings come in, numbers of each row come out. For a match answers are cleaned as the VQA challenge does, one answer or
+ten; for overlap only case, spaces and Unicode form do not count.
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from plait.metrics.vqa import normalise_answer
+
 
 def folded(text: str) -> str:
     """A text without differences of case, spaces and Unicode form."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
+def cleaned(text: str) -> str:
+    """The answer that several spellings of it share; a text of which cleaning leaves nothing is kept.
+
+    Example:
+        >>> [cleaned(text) for text in ("Red.", "the red", "RED", "two", "a", "?")]
+        ['red', 'red', 'red', '2', 'a', '?']
+    """
+    plain = folded(text)
+    return normalise_answer(plain) or plain
+
+
 def exact_match(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-    """1 where the prediction is the most frequent reference (of equally frequent ones any), else 0.
+    """1 where the prediction is the most frequent reference (of equally frequent ones any), else 0, all cleaned.
 
     Args:
         predictions: One text per row ``[N]``.
@@ -32,14 +46,14 @@ def exact_match(predictions: Sequence[str], references: Sequence[Sequence[str]])
         ValueError: Lengths that disagree, or a row without references.
 
     Example:
-        >>> exact_match(["Red ", "two"], [["red"], ["2", "2", "two"]]).tolist()
+        >>> exact_match(["The red.", "two"], [["red"], ["3", "3", "two"]]).tolist()
         [1.0, 0.0]
     """
     _check(predictions, references)
     found = []
     for guess, truths in zip(predictions, references, strict=True):
-        counts = Counter(folded(t) for t in truths)
-        found.append(float(counts[folded(guess)] == max(counts.values())))
+        counts = Counter(cleaned(t) for t in truths)
+        found.append(float(counts[cleaned(guess)] == max(counts.values())))
     return np.array(found)
 
 

@@ -45,7 +45,7 @@ def caption_metrics(
         predictions: One caption per image ``[N]``; an empty one scores 0, with a note.
         references: The true captions of each image ``[N][R]``, at least one each.
         tokenize: "ptb" (English and other languages with spaces), "zh" (Chinese, Japanese: characters), "space"
-            (tokenised before), or "auto": zh or ptb, judged
+            (tokenised before), or "auto": zh or ptb, evaluated
             from the references.
         meteor: Also run METEOR; needs Java and ``pip install plait[captions]``, and English.
         resamples: How many bootstrap draws for the intervals; 0 for none, 1000 is usual.

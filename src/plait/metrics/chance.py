@@ -1,6 +1,6 @@
 """What guessing gets: the level that every number of a report is held against.
 
-A metric's name and the targets of the judged rows come in, a number or None goes out. Used by the report of a
+A metric's name and the targets of the evaluated rows come in, a number or None goes out. Used by the report of a
 model, the comparison and the explanation, so that all three draw the same line.
 """
 

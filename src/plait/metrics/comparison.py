@@ -3,7 +3,8 @@
 Rows are drawn once and every method is measured on the same draws, so what is common to all methods (hard rows,
 easy rows) leaves the differences. A metric is given as a function of how often each row was drawn; where a method
 was trained with several seeds its metric is the mean over them inside each draw. With ``groups`` whole groups are
-drawn. The intervals speak of other test rows, not of other seeds: the spread over seeds is a number of its own.
+drawn. The intervals speak of other test rows, not of other seeds: the standard deviation over seeds is a number of its
+own.
 
 Reference: Efron and Tibshirani 1993 (bootstrap); Westfall and Young 1993 and Romano and Wolf 2005 (max-T: one limit
 for all pairs at once, taken from the same draws, so that correlated methods cost less than under Bonferroni); Mogstad,
@@ -82,7 +83,7 @@ def mean_of_rows(values_N: ArrayLike) -> MetricOfCounts:
     return lambda counts_RN: (counts_RN @ values) / counts_RN.sum(axis=1)
 
 
-def r2_of_rows(truth_N: ArrayLike, squared_error_N: ArrayLike, spread: MetricOfCounts | None = None) -> MetricOfCounts:
+def r2_of_rows(truth_N: ArrayLike, squared_error_N: ArrayLike, std: MetricOfCounts | None = None) -> MetricOfCounts:
     """R2 from the truth and the squared error of each row; NaN on draws whose truth is constant.
 
     Args:
@@ -91,11 +92,11 @@ def r2_of_rows(truth_N: ArrayLike, squared_error_N: ArrayLike, spread: MetricOfC
         spread: ``spread_of_rows(truth_N)``, shared by methods that are measured on the same draws.
     """
     error = np.asarray(squared_error_N, dtype=np.float64)
-    spread = spread or spread_of_rows(truth_N)
-    return lambda counts_RN: 1.0 - (counts_RN @ error) / spread(counts_RN)
+    std = std or variation_of_rows(truth_N)
+    return lambda counts_RN: 1.0 - (counts_RN @ error) / std(counts_RN)
 
 
-def spread_of_rows(truth_N: ArrayLike) -> MetricOfCounts:
+def variation_of_rows(truth_N: ArrayLike) -> MetricOfCounts:
     """Sum of squares of the truth around its mean in each draw, NaN where it is constant.
 
     The last answer is kept: every method asks about the same draws.
@@ -109,8 +110,8 @@ def spread_of_rows(truth_N: ArrayLike) -> MetricOfCounts:
             is_drawn_RN = counts_RN > 0
             one_R = truth[is_drawn_RN.argmax(axis=1)]
             varies_R = (is_drawn_RN & (truth[None] != one_R[:, None])).any(axis=1)
-            spread_R = counts_RN @ truth**2 - (counts_RN @ truth) ** 2 / counts_RN.sum(axis=1)
-            last[:] = [counts_RN, np.where(varies_R, spread_R, np.nan)]
+            variation_R = counts_RN @ truth**2 - (counts_RN @ truth) ** 2 / counts_RN.sum(axis=1)
+            last[:] = [counts_RN, np.where(varies_R, variation_R, np.nan)]
         return last[1]
 
     return measure
@@ -233,24 +234,24 @@ def pairwise_differences(resampled: Resampled, *, level: float = 0.95) -> list[D
     if not pairs:
         return []
     gap_P = np.array([point[i] - point[j] for i, j in pairs])
-    spread_P = np.zeros(len(pairs))
+    std_P = np.zeros(len(pairs))
     largest_R = np.zeros(len(drawn))
     if enough:
         gap_RP = np.stack([drawn[:, i] - drawn[:, j] for i, j in pairs], axis=1)
-        spread_P = gap_RP.std(axis=0, ddof=1)
-        moving_P = (spread_P > _TIE) & np.isfinite(gap_P)
+        std_P = gap_RP.std(axis=0, ddof=1)
+        moving_P = (std_P > _TIE) & np.isfinite(gap_P)
         if moving_P.any():
-            away_RP = np.abs(gap_RP[:, moving_P] - gap_P[moving_P]) / spread_P[moving_P]
+            away_RP = np.abs(gap_RP[:, moving_P] - gap_P[moving_P]) / std_P[moving_P]
             largest_R = away_RP.max(axis=1)
     limit = float(np.quantile(largest_R, level)) if enough else 0.0
     found: list[Difference] = []
     for p, (i, j) in enumerate(pairs):
-        gap, spread = float(gap_P[p]), float(spread_P[p])
+        gap, std = float(gap_P[p]), float(std_P[p])
         low, high = percentiles(gap_RP[:, p], level) if enough else (None, None)
-        wide = (gap - limit * spread, gap + limit * spread) if enough else (None, None)
+        wide = (gap - limit * std, gap + limit * std) if enough else (None, None)
         p_value = None
-        if enough and spread > _TIE:
-            p_value = float((1 + (largest_R >= abs(gap) / spread).sum()) / (1 + len(largest_R)))
+        if enough and std > _TIE:
+            p_value = float((1 + (largest_R >= abs(gap) / std).sum()) / (1 + len(largest_R)))
         real, holds = _leaves_zero_out(low, high), _leaves_zero_out(*wide)
         found.append(
             Difference(

@@ -1,4 +1,4 @@
-"""The sentences that a comparison opens with: who leads, who cannot be told from the leader, does fusing help.
+"""The sentences that a comparison opens with: who leads, who cannot be found from the leader, does fusing help.
 
 Estimates and differences come in, plain English goes out. Two kinds of question are kept apart. "Which of many leads"
 looks at many pairs, so a method counts as worse than the leader only if the interval that covers all pairs at once
@@ -60,16 +60,16 @@ def comparison_verdict(
         raise ValueError(f"the selected method is {selected!r}; expected one of {', '.join(methods)}")
     gaps = {(d["a"], d["b"]): d for d in differences}
     leader = sorted(methods, key=lambda m: -estimates[m][0] if higher_is_better else estimates[m][0])[0]
-    said = [_lead(metric_name, leader, methods, estimates, gaps, rows)]
+    sentences = [_lead(metric_name, leader, methods, estimates, gaps, rows)]
     value, low, high = estimates[leader]
     edge = low if higher_is_better else high
     if chance is not None and edge is not None and not (edge > chance if higher_is_better else edge < chance):
-        said.append(f"Even the leader cannot be told from guessing, which gets {_number(chance)}.")
+        sentences.append(f"Even the leader cannot be told from guessing, which gets {_number(chance)}.")
     if single is not None:
-        said.append(_against_single(metric_name, higher_is_better, selected, single, methods, estimates, gaps))
+        sentences.append(_against_single(metric_name, higher_is_better, selected, single, methods, estimates, gaps))
     if ensemble is not None and joint is not None:
-        said.append(_against_ensemble(higher_is_better, joint, ensemble, estimates, gaps))
-    return " ".join(said)
+        sentences.append(_against_ensemble(higher_is_better, joint, ensemble, estimates, gaps))
+    return " ".join(sentences)
 
 
 Gaps = Mapping[tuple[str, str], Difference]

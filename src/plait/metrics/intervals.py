@@ -2,8 +2,8 @@
 
 Rows that belong together (five captions of one photo) are not independent; with ``groups`` whole groups are
 drawn, which is the cluster bootstrap. Intervals are percentiles of the resampled values. One unit alone says
-nothing about its spread, so it gets ``(None, None)``; so does a metric that is undefined on more than half of
-the resamples.
+nothing about its standard deviation, so it gets ``(None, None)``; so does a metric that is undefined on more than half
+of the resamples.
 
 Reference: Efron and Tibshirani 1993, chapters 13 (percentile) and 8 (other data structures); Wilson 1927 for
 shares of 0 and 1.

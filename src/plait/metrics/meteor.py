@@ -98,7 +98,7 @@ def java_program(jar: str, start: Sequence[str], *, seconds: float) -> Iterator[
     Raises:
         ImportError: Java or the jar is missing.
         TimeoutError: The time is over.
-        RuntimeError: The program stopped early; the message ends with what it said.
+        RuntimeError: The program stopped early; the message ends with its own.
     """
     missing, place = why_unavailable(jar), _place_of(jar)
     if missing is not None or place is None:

@@ -1,7 +1,7 @@
 """The sentences that open an explanation: what each modality adds, and how much of it comes from interaction.
 
 Numbers come in, plain English goes out. A contribution counts only if its interval leaves zero out, and nothing is
-shared out where the model cannot be told from guessing.
+shared out where the model cannot be found from guessing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Perceptual score: how much a model loses when the values of one modality are dealt to the wrong rows.
 
 In: the metric on the true rows and on several shufflings. Out: the mean drop, raw and divided by a normaliser, with
-its spread over the shufflings. It says what a model *uses*, not what is informative: of two modalities that carry
-the same, a model may use one.
+its standard deviation over the shufflings. It says what a model *uses*, not what is informative: of two modalities that
+carry the same, a model may use one.
 
 Reference: Gat, Schwartz and Schwing 2021, "Perceptual Score: What Data Modalities Does Your Model Perceive?",
 NeurIPS.

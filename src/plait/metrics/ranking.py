@@ -162,19 +162,19 @@ def _measure_chunk(scores_CM: Floats, gains_CM: Floats, ks: list[int]) -> PerQue
     asked = blocks.query[first_B]
     first = blocks.above[first_B], blocks.size[first_B], blocks.relevant[first_B]
 
-    def spread(values_Q: Floats, otherwise: float = 0.0) -> Floats:
+    def for_all(values_Q: Floats, otherwise: float = 0.0) -> Floats:
         values_C = np.full(num_queries, otherwise)
         values_C[asked] = values_Q
         return values_C
 
-    found: PerQuery = {f"hit_rate@{k}": spread(hit_chance(*first, k)) for k in ks}
+    found: PerQuery = {f"hit_rate@{k}": for_all(hit_chance(*first, k)) for k in ks}
     for k in ks:
         inside_B = np.clip(k - blocks.above, 0, blocks.size) * blocks.relevant / blocks.size
         found[f"recall@{k}"] = _per_query(blocks, inside_B, num_queries) / divisor_C
-    found["first_rank"] = spread(
+    found["first_rank"] = for_all(
         np.asarray(first[0] + (first[1] + 1.0) / (first[2] + 1.0), dtype=np.float64), num_items + 1.0
     )
-    found["reciprocal_rank"] = spread(expected_reciprocal(*first))
+    found["reciprocal_rank"] = for_all(expected_reciprocal(*first))
     found["average_precision"] = _per_query(blocks, precision_sums(blocks, num_items), num_queries) / divisor_C
     for name, depth in [("ndcg", num_items), *((f"ndcg@{k}", k) for k in ks)]:
         ideal_C = ideal_gains(relevant, depth, num_queries)

@@ -31,7 +31,7 @@ class Direction:
         queries: Positions of the rows whose items ask, those left out that have nothing to find.
         items: Positions of the rows whose items are searched.
         num_unanswered: How many queries have nothing to find.
-        is_measurable: Whether a query is left and the gallery shows two groups that can be told apart.
+        is_measurable: Whether a query is left and the gallery shows two groups that can be distinguished.
     """
 
     query: str

@@ -1,7 +1,7 @@
 """The sentence that a report opens with: did putting the modalities together help, and could it have?
 
 Numbers come in, plain English goes out. A difference counts as clear only if its interval leaves zero out; a
-result counts as better than chance only if its interval leaves chance out. It judges what was measured and
+result counts as better than chance only if its interval leaves chance out. It evaluates what was measured and
 explains nothing further.
 """
 

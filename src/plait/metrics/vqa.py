@@ -98,8 +98,8 @@ def vqa_accuracy(
     if mode not in MODES:
         raise ValueError(f"mode is {mode!r}; expected 'official' (the challenge's rule) or 'always'")
     _check(predictions, answers)
-    per_question = [_one(guess, said, mode) for guess, said in zip(predictions, answers, strict=True)]
-    odd = [len(said) for said in answers if len(said) != 10]
+    per_question = [_one(guess, given, mode) for guess, given in zip(predictions, answers, strict=True)]
+    odd = [len(given) for given in answers if len(given) != 10]
     notes = []
     if odd:
         notes.append(
@@ -140,11 +140,11 @@ def vqa_breakdown(per_question: Sequence[float], kinds: Sequence[Hashable]) -> d
     return {k: {"vqa_accuracy": float(np.mean(values[k])), "count": len(values[k])} for k in frequent_first}
 
 
-def _one(guess: str, said: Sequence[str], mode: str) -> float:
-    guess, said = _trimmed(guess), [_trimmed(answer) for answer in said]
-    if mode == "always" or len(set(said)) > 1:
-        guess, said = normalise_answer(guess), [normalise_answer(answer) for answer in said]
-    n, matches = len(said), said.count(guess)
+def _one(guess: str, given: Sequence[str], mode: str) -> float:
+    guess, given = _trimmed(guess), [_trimmed(answer) for answer in given]
+    if mode == "always" or len(set(given)) > 1:
+        guess, given = normalise_answer(guess), [normalise_answer(answer) for answer in given]
+    n, matches = len(given), given.count(guess)
     # Whoever gave the answer sees one match less. Whole numbers until the last step: .3 is exactly 0.3.
     thirds = matches * min(3, matches - 1) + (n - matches) * min(3, matches)
     return thirds / (3 * n)
@@ -161,17 +161,17 @@ def _check(predictions: Sequence[str], answers: Sequence[Sequence[str]]) -> None
         raise ValueError(f"{len(predictions)} predictions but answers to {len(answers)} questions; give one each")
     if len(predictions) == 0:
         raise ValueError("there are no questions; expected at least 1")
-    for row, (guess, said) in enumerate(zip(predictions, answers, strict=True)):
+    for row, (guess, given) in enumerate(zip(predictions, answers, strict=True)):
         if not isinstance(guess, str):
             raise ValueError(f"predictions[{row}] is {guess!r}; expected a string (empty where there is no answer)")
-        if isinstance(said, str):
-            raise ValueError(f"answers[{row}] is the single string {said!r}; expected a list of (ten) strings")
-        if len(said) < 2:
+        if isinstance(given, str):
+            raise ValueError(f"answers[{row}] is the single string {given!r}; expected a list of (ten) strings")
+        if len(given) < 2:
             raise ValueError(
-                f"answers[{row}] holds {len(said)} answers; VQA accuracy leaves one person out, so it needs at least "
+                f"answers[{row}] holds {len(given)} answers; VQA accuracy leaves one person out, so it needs at least "
                 "2 (ten is the standard); for one true answer use plain accuracy"
             )
-        for answer in said:
+        for answer in given:
             if not isinstance(answer, str):
                 raise ValueError(
                     f"answers[{row}] holds {answer!r}; expected strings, such as [a['answer'] for a in ...]"

@@ -1,4 +1,4 @@
-"""Training aids: options that change how a model learns, for any fusion; one file per idea."""
+"""auxiliary objectives: options that change how a model learns, for any fusion; one file per idea."""
 
 from __future__ import annotations
 

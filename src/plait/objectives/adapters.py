@@ -1,7 +1,7 @@
 """Adapters: one small trained layer per modality between its encoder and the fusion.
 
-Encoders are frozen by default, so without adapters there is nothing of one modality alone that an aid could teach or
-slow down. In: encoded vectors of any scale. Out: vectors of the same width; tokens pass unchanged.
+Encoders are frozen by default, so without adapters there is nothing of one modality alone that an objective could teach
+or slow down. In: encoded vectors of any scale. Out: vectors of the same width; tokens pass unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Adapter(nn.Module):
     Args:
         vector_dim: Width of the vector, in and out.
 
-    When to use: it is there by itself as soon as an aid is on.
+    When to use: it is there by itself as soon as an objective is on.
     Relatives: ``encoders.tuning`` trains the encoder itself, at its own cost.
     Reference: Houlsby et al. 2019 (adapters, near-identity start); Rebuffi, Bilen, Vedaldi 2017 (residual adapters).
     """

@@ -1,7 +1,7 @@
-"""All aids of one model in one module; the model calls it after encoding, on its loss and before a step.
+"""All objectives of one model in one module; the model calls it after encoding, on its loss and before a step.
 
-It holds what the aids train (adapters, auxiliary heads, projections) and nothing else; the mathematics lies in the
-files beside it.
+It holds what the objectives train (adapters, auxiliary heads, projections) and nothing else; the mathematics lies in
+the files beside it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from plait.tasks import Task
 
 
 class AuxiliaryObjectives(nn.Module):
-    """The aids that are on.
+    """The objectives that are on.
 
     Args:
         dims: Widths of each modality, in model order.
@@ -33,7 +33,7 @@ class AuxiliaryObjectives(nn.Module):
         width: Width of the space in which ``alignment`` compares.
 
     Raises:
-        ValueError: An aid is unknown or cannot work here.
+        ValueError: An objective is unknown or cannot work here.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""What a training aid says about itself, which aids a run has chosen, and what each of them needs.
+"""What a training objective says about itself, which objectives a run has chosen, and what each of them needs.
 
-A training aid changes how a model learns, not what it computes once trained, and works with any fusion. The name of
-an aid is the name of its setting under ``train``; a choice is a mapping from name to strength, without those that
-are off.
+A training objective changes how a model learns, not what it computes once trained, and works with any fusion. The name
+of an objective is the name of its setting under ``train``; a choice is a mapping from name to strength, without those
+that are off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from plait.tasks import Task
 
 @dataclass(frozen=True)
 class ObjectiveInfo:
-    """What an aid says about itself, for reports, errors and documentation.
+    """What an objective says about itself, for reports, errors and documentation.
 
     Attributes:
         name: Its setting under ``train``.
@@ -41,7 +41,7 @@ def chosen_objectives(train: TrainSettings, *, pair_head: bool) -> dict[str, flo
 
     Args:
         train: Resolved settings.
-        pair_head: Whether the pair head judges; ``alignment`` is then a term of that head and no aid.
+        pair_head: Whether the pair head evaluates; ``alignment`` is then a term of that head and no objective.
     """
     chosen: dict[str, float] = {}
     for name in OBJECTIVES:
@@ -60,7 +60,7 @@ def check_objectives(
     num_modalities: int,
     num_validation: int | None = None,
 ) -> None:
-    """Refuse aids that cannot work here.
+    """Refuse objectives that cannot work here.
 
     Args:
         chosen: What :func:`chosen_objectives` gave.
@@ -69,8 +69,8 @@ def check_objectives(
         num_validation: Validation rows, or None where that is not known.
 
     Raises:
-        ValueError: One modality only, a task without classes, or no validation rows, for an aid that needs them; or
-            two aids that contradict each other.
+        ValueError: One modality only, a task without classes, or no validation rows, for an objective that needs them;
+            or two objectives that contradict each other.
     """
     if {"auxiliary", "gradient_blending"} <= chosen.keys():
         raise ValueError(

@@ -46,7 +46,7 @@ class GradientModulation:
     With ``noise`` every such gradient gets Gaussian noise of its own standard deviation, measured before it was slowed
     (the paper's generalisation enhancement); it is drawn from torch's generator, so that the seed of a run fixes it.
     The paper reads s_m off the joint linear layer, which only a concatenation has; here the auxiliary head of the
-    modality gives it, for any fusion. Where no other aid trains these heads, they learn on detached vectors.
+    modality gives it, for any fusion. Where no other objective trains these heads, they learn on detached vectors.
 
     Args:
         alpha: How hard to slow down, above 0.
@@ -77,10 +77,10 @@ class GradientModulation:
             for parameter in parameters:
                 if parameter.grad is None:
                     continue
-                spread = parameter.grad.std(correction=0)
+                std = parameter.grad.std(correction=0)
                 parameter.grad.mul_(factor.to(parameter.grad.dtype))
                 if self.noise:
-                    parameter.grad.add_(torch.randn_like(parameter.grad) * spread)
+                    parameter.grad.add_(torch.randn_like(parameter.grad) * std)
         self.factor_M = None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from plait.processors.audio import AudioProcessor, WaveformProcessor
 from plait.processors.hashed import HashedTextProcessor
 from plait.processors.image import ImageProcessor, decode_image
+from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
 from plait.processors.vector import VectorProcessor
@@ -25,6 +26,7 @@ Processor = (
     TextProcessor
     | HashedTextProcessor
     | ImageProcessor
+    | LibraryImageProcessor
     | AudioProcessor
     | WaveformProcessor
     | VectorProcessor
@@ -35,6 +37,7 @@ PROCESSORS: Registry[type[Processor]] = Registry("processor type")
 PROCESSORS.add("text", TextProcessor)
 PROCESSORS.add("hashed-text", HashedTextProcessor)
 PROCESSORS.add("image", ImageProcessor)
+PROCESSORS.add("library-image", LibraryImageProcessor)
 PROCESSORS.add("audio", AudioProcessor)
 PROCESSORS.add("waveform", WaveformProcessor)
 PROCESSORS.add("vector", VectorProcessor)
@@ -72,6 +75,7 @@ __all__ = [
     "AudioProcessor",
     "HashedTextProcessor",
     "ImageProcessor",
+    "LibraryImageProcessor",
     "Processor",
     "TabularProcessor",
     "TextProcessor",

@@ -38,6 +38,7 @@ INTERPOLATIONS = {
 }
 DRAFT_GAP = 2  # a JPEG is decoded at no less than twice the wanted size, so that the resize still decides the quality
 LONGEST_ASPECT = 8  # beyond it the middle is cut out before the resize, which would blow up the long side
+NUM_THREADS = min(8, os.cpu_count() or 1)
 _filters = threading.Lock()  # warnings.catch_warnings is not safe between threads
 
 
@@ -52,6 +53,7 @@ class ImageProcessor:
         crop_pct: In mode "crop" the short side becomes ``size / crop_pct`` and the middle is kept.
         mode: "crop", or "squash" (the whole picture, its sides stretched to the square).
         max_pixels: Larger images are refused.
+        flip_channels: Blue first, as some networks were trained; mean and std are those of the flipped channels.
     """
 
     kind = "image"
@@ -65,6 +67,7 @@ class ImageProcessor:
         crop_pct: float = 1.0,
         mode: str = "crop",
         max_pixels: int = MAX_PIXELS,
+        flip_channels: bool = False,
     ) -> None:
         if not 1 <= size <= 4096:
             raise ValueError(f"size is {size}; expected a number of pixels between 1 and 4096")
@@ -83,6 +86,7 @@ class ImageProcessor:
         self.crop_pct = float(crop_pct)
         self.mode = mode
         self.max_pixels = int(max_pixels)
+        self.flip_channels = bool(flip_channels)
 
     def process(self, images: list[bytes]) -> dict[str, Tensor]:
         """Decode and prepare images.
@@ -102,9 +106,11 @@ class ImageProcessor:
         if len(images) < 4:
             arrays = [self._numbered(pair) for pair in enumerate(images)]
         else:
-            with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+            with ThreadPoolExecutor(max_workers=NUM_THREADS) as pool:
                 arrays = list(pool.map(self._numbered, enumerate(images)))
         bytes_BHWC = torch.from_numpy(np.stack(arrays))
+        if self.flip_channels:
+            bytes_BHWC = bytes_BHWC.flip(3)
         values = bytes_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255)
         mean = torch.tensor(self.mean).view(1, 3, 1, 1)
         std = torch.tensor(self.std).view(1, 3, 1, 1)
@@ -130,7 +136,7 @@ class ImageProcessor:
 
     def to_json(self) -> dict[str, Any]:
         """The settings."""
-        return {
+        description = {
             "type": "image",
             "size": self.size,
             "mean": list(self.mean),
@@ -140,6 +146,7 @@ class ImageProcessor:
             "mode": self.mode,
             "max_pixels": self.max_pixels,
         }
+        return description | ({"flip_channels": True} if self.flip_channels else {})
 
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> ImageProcessor:

@@ -31,7 +31,7 @@ class TabularProcessor:
         categorical: Known categories of each categorical column; the first one has index 1.
         num_invalid: By column, how many cells were neither empty nor a finite number (text, infinities).
         num_unknown: By column, how many cells held a category that ``fit`` had not seen.
-        num_clipped: By column, how many numbers lay more than 100 spreads from the mean.
+        num_clipped: By column, how many numbers lay more than 100 standard deviations from the mean.
         num_absent: By column, how many rows came without the column.
 
     Example:
@@ -226,7 +226,7 @@ def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
     largest = float(np.abs(there).max()) or 1.0
     mean = float((there / largest).mean()) * largest
     spread = float(np.std(there / largest)) * largest
-    # rounding gives a constant column a spread of about 1e-16 of its size
+    # rounding gives a constant column a standard deviation of about 1e-16 of its size
     return mean, spread if spread > 1e-12 * largest else 1.0
 
 

@@ -134,6 +134,12 @@ class TextProcessor:
         return cls.from_json(json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")), folder)
 
 
+def padding_of(folder: Path) -> tuple[int, str]:
+    """The id that the tokenizer of a folder fills texts up with, and the side, "right" or "left"."""
+    tokenizer = _read_tokenizer(folder)
+    return int(tokenizer.pad_token_id), str(tokenizer.own_padding_side)
+
+
 def _read_tokenizer(folder: Path) -> Any:
     if not folder.is_dir():
         raise ValueError(f"there is no tokenizer folder {str(folder)!r}; expected a folder with tokenizer.json")
@@ -149,6 +155,7 @@ def _read_tokenizer(folder: Path) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer in {str(folder)!r} has neither a padding token nor an end token; add one")
+    tokenizer.own_padding_side = tokenizer.padding_side
     tokenizer.padding_side = "right"
     return tokenizer
 

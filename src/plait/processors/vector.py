@@ -1,7 +1,7 @@
 """Ready vectors to tensors.
 
 In: float32 arrays, [D] or [T, D] an item; None is a missing one. Out: ``values_BTD``, padded to the longest sequence,
-and ``mask_BT``. Nothing is scaled here: mean and spread are weights of the encoder, saved with the model.
+and ``mask_BT``. Nothing is scaled here: mean and standard deviation are weights of the encoder, saved with the model.
 """
 
 from __future__ import annotations

@@ -44,11 +44,11 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        spread = "" if value_low is None or value_high is None else f" ({say(value_low)} to {say(value_high)})"
+        interval = "" if value_low is None or value_high is None else f" ({say(value_low)} to {say(value_high)})"
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{say(value)}'
-            f'<tspan class="faint">{spread}</tspan></text>'
+            f'<tspan class="faint">{interval}</tspan></text>'
             f'<rect class="track" x="{left}%" y="{y + 20}" width="{width}%" height="13" rx="3"/>'
             f'<rect class="bar {esc(css)}" x="{start:.2f}%" y="{y + 20}" width="{end - start:.2f}%"'
             ' height="13" rx="3"/>'

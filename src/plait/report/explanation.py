@@ -141,8 +141,8 @@ def additive(report: dict[str, Any]) -> str:
     gap, low, high = estimate(found["gap"])
     chance = report.get("chance") or None  # a line at 0 would only cross the names
     chart = charts.bars(rows, chance=chance, label="the model and its additive projection", say=level)
-    spread = f" ({change(low)} to {change(high)})" if low is not None and high is not None else ""
-    lost = "" if gap is None else f"Interaction is worth {change(gap)} {unit}{spread}. "
+    interval = f" ({change(low)} to {change(high)})" if low is not None and high is not None else ""
+    lost = "" if gap is None else f"Interaction is worth {change(gap)} {unit}{interval}. "
     lead = (
         "EMAP replaces the model by the sum of one score per modality that comes closest to it. What is lost rests on "
         "the modalities being read together."

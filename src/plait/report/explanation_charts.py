@@ -41,13 +41,13 @@ def waterfall(start: float, steps: Sequence[Step], end: float, *, level: Say, ch
     for i, (name, value, low, high) in enumerate(steps):
         y = top + step * (i + 1)
         a, b = sorted((x(now), x(now + value)))
-        spread = "" if low is None or high is None else f" [{change(low)}, {change(high)}]"
+        interval = "" if low is None or high is None else f" [{change(low)}, {change(high)}]"
         css = "up" if value >= 0 else "down"
         parts.append(
             f'<line class="link" x1="{x(now):.2f}%" x2="{x(now):.2f}%" y1="{y - 17}" y2="{y + 33}"/>'
             f'<text class="name" x="1%" y="{y + 12}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 12}" text-anchor="end">{change(value)}'
-            f'<tspan class="faint">{spread}</tspan></text>'
+            f'<tspan class="faint">{interval}</tspan></text>'
             f'<rect class="track" x="1%" y="{y + 19}" width="97%" height="14" rx="3"/>'
             f'<rect class="step {css}" x="{a:.2f}%" y="{y + 19}" width="{max(b - a, 0.25):.2f}%" height="14" rx="3"/>'
         )
@@ -89,7 +89,7 @@ def pair_matrix(
         names: Modalities.
         own: Contribution of each.
         pairs: Interaction of each pair ``[M][M]``.
-        clear: Whether it can be told from zero ``[M][M]``; the others are drawn pale.
+        clear: Whether it can be found from zero ``[M][M]``; the others are drawn pale.
         change: How a number is written.
         label: What the chart shows.
     """

@@ -51,7 +51,7 @@ class CleanedText(TypedDict, total=False):
 
 
 class Cleaned(TypedDict, total=False):
-    """What cleaning did to the texts of a modality on the judged rows."""
+    """What cleaning did to the texts of a modality on the evaluated rows."""
 
     modality: str
     cleaning: str
@@ -69,9 +69,7 @@ class SliceRow(TypedDict, total=False):
 
 
 class ExampleInput(TypedDict, total=False):
-    """One input of an example. ``kind`` is text, image, numeric or categorical; ``text`` is the cell in
-    words.
-    """
+    """One input of an example: ``text`` (the cell in words) or a picture is shown, whatever its ``kind``."""
 
     name: str
     kind: str
@@ -177,7 +175,7 @@ class MissingCurve(TypedDict, total=False):
 
 
 class Missing(TypedDict, total=False):
-    """What happens without modalities: ``occurring`` on all judged rows, the rest on ``rows`` of ``of`` rows."""
+    """What happens without modalities: ``occurring`` on all evaluated rows, the rest on ``rows`` of ``of`` rows."""
 
     metric: str
     chance: float | None

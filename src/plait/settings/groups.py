@@ -119,11 +119,13 @@ class TaskSettings:
     """What is learned."""
 
     name: str | None = None
-    """classification, multilabel, regression, matching, retrieval, captioning, vqa, or None: told from the target."""
+    """classification, multilabel, regression, matching, retrieval, captioning, vqa, or None: derived from the
+    target.
+    """
     head: str | None = None
     """label, pair, towers or generate, or None: the recipe's choice."""
     answers: str | None = choice(None, ("closed", "open"))
-    """Of vqa: closed (choose from the training answers) or open (generate), or None: told from their number."""
+    """Of vqa: closed (choose from the training answers) or open (generate), or None: derived from their number."""
     max_answers: int = at_least(3129, 2)
     """Most answers that a closed vqa chooses from, the most frequent ones; rows with others are counted."""
     class_weights: bool | None = None
@@ -131,7 +133,7 @@ class TaskSettings:
     ordinal: bool = False
     """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
     order: tuple[str, ...] = ()
-    """The classes under ordinal, lowest first; empty: told from names that are numbers or words of a known scale."""
+    """The classes under ordinal, lowest first; empty: derived from names that are numbers or words of a known scale."""
     select_by: str | None = choice(None, SELECTORS)
     """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
     loss: str | None = choice(None, RETRIEVAL_LOSSES)
@@ -168,7 +170,7 @@ class LanguageSettings:
     max_tokens: int = at_least(40, 2)
     """Longest answer, in tokens; what is cut is counted."""
     beams: int | None = at_least(None, 1)
-    """Beams when answers are judged or written, or None: 3 for captions, 1 for answers to questions."""
+    """Beams when answers are evaluated or written, or None: 3 for captions, 1 for answers to questions."""
     vocabulary: int = at_least(8000, 300)
     """Most tokens that a decoder from scratch learns from the training answers."""
     width: int = at_least(256, 1)
@@ -249,10 +251,10 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How a trained model is judged."""
+    """How a trained model is evaluated."""
 
     by: tuple[str, ...] = ()
-    """Columns, inputs or not, by whose values results are told apart, beside categories and VQA's answer_type."""
+    """Columns, inputs or not, by whose values results are distinguished, beside categories and VQA's answer_type."""
     missing_rows: int = at_least(2000, 0)
     """Evaluated rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
     missing_step: float = below_one(0.1, 0.01)

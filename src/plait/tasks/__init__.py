@@ -1,9 +1,12 @@
 """Tasks: frozen records of what is learned, each with its loss, its decoding and its metrics; one file a task."""
 
-# isort: off  (tasks are listed in the order in which they are registered here, and matching is made of classification)
 from __future__ import annotations
 
-from plait.tasks import classification, matching, multilabel, regression, retrieval
+# Tasks are listed in the order in which they are registered here, and matching is made of classification.
+# isort: off
+from plait.tasks import classification, multilabel, regression, matching, retrieval
+
+# isort: on
 from plait.tasks.base import TASKS, Task
 from plait.tasks.closed_vqa import choose_answers
 from plait.tasks.families import FAMILIES, OutputFamily

@@ -37,7 +37,8 @@ class Task:
         loss: Logits, encoded targets and optional class weights to a loss per row [B].
         activate: Logits [N, C] to probabilities [N, C], or to predicted numbers [N, 1].
         decode: Activated outputs and state to one prediction per row.
-        metrics: Encoded targets, as ``natural`` gives them, and activated outputs to named numbers.
+        metrics: Encoded targets, as ``natural`` gives them, and activated outputs to named numbers; explanations also
+            measure sums of parts of outputs, which for numbers may lie outside the range of ``activate``.
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
@@ -61,7 +62,7 @@ class Task:
         becomes: Plain values and settings to the name of the task that it turns out to be, and why.
         question: Column that is read as text where the table has it and no text column is named.
         about_rows: Columns that say what kind of row it is: no inputs, unless they are named as such.
-        slice_by: Columns by whose values results are told apart, where the table has them.
+        slice_by: Columns by whose values results are distinguished, where the table has them.
     """
 
     name: str

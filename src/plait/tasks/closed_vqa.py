@@ -1,7 +1,8 @@
 """Closed visual question answering: choose from the answers of the training rows.
 
 A target cell holds one answer or several people's. What is learned is the most frequent of them; a row whose answer is
-not in the list cannot be got right and is counted as wrong. Lists are cut to the most frequent answers.
+not in the list cannot be got right and is counted as wrong. Lists are cut to the most frequent answers. Spellings that
+the cleaning of the VQA challenge makes one ("Red.", "the red", "RED") are one answer, shown as most people wrote it.
 
 Reference: Antol et al. 2015, section 4 (the K most frequent answers as classes); Anderson et al. 2018 and others keep
 3,129 of VQA v2.
@@ -9,12 +10,13 @@ Reference: Antol et al. 2015, section 4 (the K most frequent answers as classes)
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from plait.metrics.answers import cleaned
 from plait.metrics.label import classification_metrics
 from plait.metrics.vqa import vqa_accuracy
 from plait.settings import TaskSettings
@@ -39,7 +41,7 @@ def choose_answers(values: list[Any], settings: TaskSettings) -> tuple[str, str]
     """
     if settings.answers is not None:
         return ("vqa" if settings.answers == "closed" else "vqa_open"), f"answers are {settings.answers}, as given"
-    counts = Counter(majority(row) for row in values)
+    counts = Counter(_agreed(row) for row in values)
     kept = sum(count for _, count in counts.most_common(settings.max_answers))
     share = kept / max(1, len(values))
     if share >= COVERED:
@@ -53,12 +55,16 @@ def fit_answers(values: list[Any], max_answers: int) -> LabelState:
     Raises:
         ValueError: Fewer than two different answers.
     """
-    counts = Counter(majority(row) for row in values)
-    if len(counts) < 2:
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in values:
+        answer = _agreed(row)
+        spellings[answer][_spelled(row, answer)] += 1
+    if len(spellings) < 2:
         raise ValueError(
-            f"the training rows hold {len(counts)} different answer{'' if len(counts) == 1 else 's'}; vqa needs at "
-            "least two. Check --target and the split"
+            f"the training rows hold {len(spellings)} different answer{'' if len(spellings) == 1 else 's'}; vqa needs "
+            "at least two. Check --target and the split"
         )
+    counts = {_shown(answer, found): found.total() for answer, found in spellings.items()}
     ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
     return LabelState(classes=tuple(ranked[:max_answers]))
 
@@ -71,9 +77,30 @@ def consensus(predictions: list[Any], values: list[Any]) -> dict[str, Any]:
     return {"vqa_accuracy": found["vqa_accuracy"], "notes": found["notes"]}
 
 
+def _agreed(answers: tuple[str, ...]) -> str:
+    return majority(tuple(cleaned(answer) for answer in answers))
+
+
+def _spelled(answers: tuple[str, ...], answer: str) -> str:
+    return majority(tuple(text for text in answers if cleaned(text) == answer))
+
+
+def _shown(answer: str, spellings: Counter[str]) -> str:
+    """The most frequent spelling; of equally frequent ones the clean one, else the first by name."""
+    return min(spellings, key=lambda text: (-spellings[text], text != answer, text))
+
+
 def _encode(values: list[Any], state: LabelState) -> np.ndarray:
-    place = {name: i for i, name in enumerate(state.classes)}
-    return np.array([place.get(majority(row), -1) if row else -1 for row in values], dtype=np.int64)
+    exact = {name: i for i, name in enumerate(state.classes)}
+    place = {cleaned(name): i for name, i in reversed(exact.items())}  # of classes alike, the more frequent one
+
+    def number(row: tuple[str, ...]) -> int:
+        if not row:
+            return -1
+        answer = _agreed(row)
+        return exact.get(_spelled(row, answer), place.get(answer, -1))
+
+    return np.array([number(row) for row in values], dtype=np.int64)
 
 
 def _metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a task keeps about its target: the class names, or the mean and spread of a number; JSON on disk."""
+"""What a task keeps about its target: the class names, or the mean and standard deviation of a number; JSON on disk."""
 
 from __future__ import annotations
 

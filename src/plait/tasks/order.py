@@ -34,7 +34,7 @@ def class_order(names: Sequence[str], given: Sequence[str] = ()) -> tuple[str, .
         given: The order that the user named; classes in it that do not occur are left out.
 
     Raises:
-        ValueError: A class that the given order lacks, or no order that can be told.
+        ValueError: A class that the given order lacks, or no order that can be found.
 
     Example:
         >>> class_order(["positive", "negative", "neutral"])
@@ -54,9 +54,9 @@ def class_order(names: Sequence[str], given: Sequence[str] = ()) -> tuple[str, .
     for scale in SCALES:
         ranks = {word.strip(): rank for rank, words in enumerate(scale.split("|")) for word in words.split(",")}
         found = [ranks.get(re.sub(r"[\s_-]+", " ", name.strip().lower())) for name in names]
-        told = [rank for rank in found if rank is not None]
-        if len(told) == len(names) == len(set(told)):
-            return tuple(name for _, name in sorted(zip(told, names, strict=True)))
+        ranks_found = [rank for rank in found if rank is not None]
+        if len(ranks_found) == len(names) == len(set(ranks_found)):
+            return tuple(name for _, name in sorted(zip(ranks_found, names, strict=True)))
     raise ValueError(
         f"the order of the classes {', '.join(map(repr, sorted(names)))} cannot be told from their names; type --set "
         "'task.order=[lowest, ..., highest]'"

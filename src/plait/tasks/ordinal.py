@@ -57,7 +57,7 @@ def ordinal_task(order: Sequence[str] = ()) -> Task:
     """Classification with ordered classes.
 
     Args:
-        order: The classes, lowest first; empty: told from their names.
+        order: The classes, lowest first; empty: derived from their names.
     """
     return replace(TASKS.get(ORDINAL), fit=partial(_fit, order=tuple(order)))
 

@@ -10,7 +10,8 @@ from plait.data.schema import Modality
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import GenerateHead
-from plait.inputs.prepare import TABULAR_WIDTH, Inputs
+from plait.inputs.modality_kinds import MODALITY_KINDS
+from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.objectives import chosen_objectives
 from plait.registry import unknown_name
@@ -32,7 +33,8 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
 
 
 def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[Any]) -> None:
-    """Build fusion, head and aids once and throw them away, so that what cannot be built is told before encoding.
+    """Build fusion, head and objectives once and throw them away, so that what cannot be built is reported before
+    encoding.
 
     Args:
         settings: Resolved settings.
@@ -44,7 +46,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
     if not values or (task.family.writes and settings.language.model != "scratch"):
-        return  # no values: told later, with the reason; a pretrained language model is too large to build twice
+        return  # no values: reported later, with the reason; a pretrained language model is too large to build twice
     labels = task.labels_of(values, settings)
     config = _config(settings, task, inputs, [m.name for m in inputs.modalities], labels)
     for modality in config.modalities:
@@ -123,11 +125,12 @@ def _dropout_rates(settings: RunSettings, everything: list[str], names: list[str
 def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
     live = modality.name in inputs.live
     facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
-    if not live and modality.name not in inputs.frozen:  # numbers and categories, before training rows are known
-        return {**facts, "vector_dim": TABULAR_WIDTH, "token_dim": TABULAR_WIDTH, "encoder": None}
+    kind = MODALITY_KINDS.get(modality.kind)
+    if not live and modality.name not in inputs.frozen:  # made by ``fit_inputs``, once training rows are known
+        return {**facts, "vector_dim": kind.fitted_width, "token_dim": kind.fitted_width, "encoder": None}
     encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
     has_tokens = live or inputs.with_tokens
-    token_dim = encoder.vector_dim if modality.kind == "image_set" else encoder.token_dim  # a token is a whole image
+    token_dim = encoder.vector_dim if kind.is_set else encoder.token_dim  # of a set: a whole member
     return {
         **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
         "encoder": encoder.config() if live else None,

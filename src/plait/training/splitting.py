@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.column_kind import kind_of
 from plait.data.schema import Schema
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import Table
 from plait.inputs.prepare import Prepared
 from plait.tasks import Task
 
-WATCHED = {"image": "pictures", "image_set": "sets of pictures", "audio": "sounds"}  # kind -> its items in words
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
 
@@ -90,7 +90,7 @@ def evaluation_units(prepared: Prepared, schema: Schema) -> np.ndarray:
     if group_N is not None:
         return group_N
     for items in prepared.rows.items.values():
-        if items.modality.kind not in WATCHED:
+        if kind_of(items.modality).watched is None:
             continue
         shown = items.index_N[items.index_N >= 0]
         if len(np.unique(shown)) < len(shown):
@@ -103,8 +103,9 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
     """A sentence per column whose content stands on both sides of the split."""
     content, called = {}, {}
     for name, items in prepared.rows.items.items():
-        if items.modality.kind in WATCHED:
-            called[name] = WATCHED[items.modality.kind]
+        watched = kind_of(items.modality).watched
+        if watched is not None:
+            called[name] = watched
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
     counted: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
@@ -134,7 +135,7 @@ def split_fingerprint(split: np.ndarray) -> str:
 def choose_rows(
     table: Table, rows: str | None, *, schema: Schema, task: Task, seed: int, facts: Mapping[str, Any]
 ) -> tuple[Table, str, list[str]]:
-    """The rows to judge a finished model on, what to call them, and what must be said about them.
+    """The rows to evaluate a finished model on, what to call them, and what must be reported about them.
 
     The training table is known by its fingerprint and gets the split of the training run again, also where that was
     dealt at random. Any other table is split by the model's split column, if it has one.
@@ -188,12 +189,12 @@ def _training_split(table: Table, schema: Schema, task: Task, seed: int) -> tupl
     values, without = read_targets(table, schema.target, task)
     usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # said in training already
+        warnings.simplefilter("ignore", UserWarning)  # reported in training already
         return make_split(table, schema, usable, values, task, seed)
 
 
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:
-    """Warnings about judged rows that trained the model or chose its epoch; ``column`` only marks them as such."""
+    """Warnings about evaluated rows that trained the model or chose its epoch; ``column`` only marks them as such."""
     notes = []
     count = {s: int((split == s).sum()) for s in ("train", "val")}
     advice = "; --rows test judges rows it has not seen" if has_test else ""

@@ -221,7 +221,7 @@ class _Judge(TrainerCallback):
             self.watch(self.model)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Let training aids change the gradients."""
+        """Let auxiliary objectives change the gradients."""
         self.model.before_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

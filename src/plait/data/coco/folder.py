@@ -10,7 +10,6 @@ et al. 2014; Karpathy and Fei-Fei 2015.
 from __future__ import annotations
 
 import logging
-import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -28,6 +27,7 @@ from plait.data.coco.coco_json import (
     texts_of,
     values_of,
 )
+from plait.data.coco.photos import first_folder, missing_photos
 from plait.data.pairs import make_pairs
 from plait.data.table import Table
 from plait.registry import unknown_name
@@ -251,9 +251,9 @@ def _split_files(root: Path, notes: Path, prefix: str) -> dict[str, tuple[Path, 
 
 
 def _photo_folder(root: Path, path: Path, label: str, split: str) -> Path:
-    for name in (label, split, f"images/{label}", f"images/{split}"):
-        if (root / name).is_dir():
-            return root / name
+    named = first_folder(root / name for name in (label, split, f"images/{label}", f"images/{split}"))
+    if named is not None:
+        return named
     near = [place for place in sorted(root.iterdir()) if place.is_dir() and _split_of(place.name) == split]
     if len(near) == 1:
         return near[0]
@@ -292,7 +292,7 @@ def _table(columns: dict[str, Any], root: Path, path: Path, split: str | None) -
         name = split if split is not None else _split_of(path.stem)
         if name is not None:
             columns = {**columns, "split": [name] * len(columns["image_id"])}
-    missing = _missing(columns["image"], root)
+    missing = missing_photos(columns["image"], root)
     if missing:
         log.warning(
             "%s: %d of %d photos are not in %s, %r for one; their rows stay and are reported as bad",
@@ -300,19 +300,6 @@ def _table(columns: dict[str, Any], root: Path, path: Path, split: str | None) -
         )  # fmt: skip
     arrays = {k: v if isinstance(v, pa.Array) else pa.array(v, pa.string()) for k, v in columns.items()}
     return Table(arrow=pa.table(arrays), root=root, source=str(path))
-
-
-def _missing(images: list[str], root: Path) -> list[str]:
-    listed: dict[str, set[str]] = {}
-    missing: list[str] = []
-    for image in dict.fromkeys(images):
-        folder, _, name = image.rpartition("/")
-        if folder not in listed:
-            place = root / folder
-            listed[folder] = set(os.listdir(place)) if place.is_dir() else set()
-        if name not in listed[folder]:
-            missing.append(image)
-    return missing
 
 
 def _split_of(label: str, *, whole: bool = False) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from plait.data.coco.coco_json import ids_of, load_document, records_of, refuse_repeats, texts_of, values_of
+from plait.data.coco.photos import first_folder, missing_photos
 from plait.data.table import Table
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def read_vqa_folder(folder: str | Path) -> Table:
     for path in files:
         subset = _subset_of(path)
         answers = sorted(root.glob(f"*_{subset}_annotations.json"))
-        photos = next((p for p in _photo_places(root, subset) if p.is_dir()), root / _photo_folder(subset))
+        photos = first_folder(_photo_places(root, subset)) or root / _photo_folder(subset)
         parts.append((bool(answers), read_vqa(path, answers[0] if answers else None, photos, root=root)))
     kept = [table.arrow for has_answers, table in parts if has_answers] or [table.arrow for _, table in parts]
     if 0 < len(kept) < len(parts):
@@ -96,8 +97,7 @@ def read_vqa(
         columns |= _answers(Path(annotations), ids)
     match = _SUBSET.search(subset)
     columns |= {"question_id": ids, "image_id": photos, "split": [match[1] if match else "train"] * len(ids)}
-    there = {p.name for p in place.iterdir()} if place.is_dir() else set()
-    missing = [name for name in dict.fromkeys(columns["image"]) if name.rpartition("/")[2] not in there]
+    missing = missing_photos(columns["image"], place if root is None else Path(root))
     if missing:
         log.warning("%s: %d photos are not in %s, %r for one; their rows stay and are reported as bad", path,
                     len(missing), place, missing[0])  # fmt: skip

@@ -3,7 +3,7 @@
 ``sounds/dog/1.ogg`` becomes a row with ``audio`` = ``dog/1.ogg`` and ``label`` = ``dog``; pictures get a column
 ``image`` in place of ``audio``. Where the top folders are splits (``train``, ``val``, ``test``) the classes lie below
 them, and a column ``split`` is added. Paths are relative to the folder. Hidden files are no data; any other file that
-is neither sound nor picture is told of with a warning, and no row is made of it.
+is neither sound nor picture is named in a warning, and no row is made of it.
 """
 
 from __future__ import annotations

@@ -11,13 +11,14 @@ import gzip
 import json
 import warnings
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from plait.data.columns import from_records
 from plait.data.readers.arrays import read_npz
 from plait.data.readers.delimited import read_delimited
 from plait.data.readers.folders import read_arrow_file, read_folder
@@ -111,7 +112,7 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
     """Bytes of a text file as text.
 
     Raises:
-        ValueError: Not in that encoding, or in none that can be told; the message says what to type.
+        ValueError: Not in that encoding, or in none that can be found; the message says what to type.
     """
     if encoding is None:
         encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
@@ -173,7 +174,7 @@ def read_json_lines(text: str, source: str) -> Parsed:
         numbers.append(row)
     if not kept:
         raise ValueError(f"{source}: no line holds a JSON object; line 1: {bad[0].reason}")
-    return Parsed(_table_of(kept, source), tuple(bad), tuple(numbers) if bad else None)
+    return Parsed(from_records(kept, source), tuple(bad), tuple(numbers) if bad else None)
 
 
 def _read_json(text: str, source: str) -> pa.Table:
@@ -187,7 +188,7 @@ def _read_json(text: str, source: str) -> pa.Table:
             f"{source}: holds a {type(content).__name__}{keys}; expected a list of objects "
             "(COCO files are read with --format coco)"
         )
-    return _table_of(content, source)
+    return from_records(content, source)
 
 
 def parse_json(text: str) -> Any:
@@ -210,13 +211,6 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
         raise ValueError(f"an object names {sorted({n for n in names if names.count(n) > 1})} more than once")
     return made
-
-
-def _table_of(records: list[Any], source: str) -> pa.Table:
-    from plait.data.table import from_records  # table.py stands on this file
-
-    make: Callable[[list[Any], str], pa.Table] = from_records
-    return make(records, source)
 
 
 def _short(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import contextlib
 
 import numpy as np
 
-from plait.data.imageset import read_image_set
+from plait.data.column_kind import kind_of
 from plait.data.media import CellError, check_image, read_media
 from plait.data.schema import Schema
 from plait.data.table import Table
@@ -31,10 +31,11 @@ def photo_side(table: Table, schema: Schema) -> int | None:
     """Median short side of the first photos, in pixels; None without readable photos."""
     sides = []
     for modality in schema.modalities:
-        if modality.kind not in ("image", "image_set"):
+        pictures = kind_of(modality).pictures
+        if pictures is None:
             continue
         for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
             with contextlib.suppress(CellError):
-                photos = [cell] if modality.kind == "image" else read_image_set(cell, table.root)[:1]
+                photos = pictures(cell, table.root)[:1]
                 sides += [min(check_image(read_media(photo, table.root))) for photo in photos if photo is not None]
     return int(np.median(sides)) if sides else None

@@ -8,8 +8,10 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.settings import FusionSettings, RunSettings, TrainSettings
 from plait.training.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
+from plait.training.recipes.retrieval import image_encoders
 
 WHOLE_SET_AT_MOST = 8192
+WHOLE_FOLDERS = ("hf:", "two-tower:")  # references of image encoders that come with a processor file
 
 
 def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
@@ -24,6 +26,8 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     asked = TASK_CHOICES.get(facts.task) if facts.task in TASK_CHOICES else TaskChoices()
     chosen = RECIPES.get(settings.recipe)(facts)
     asked.adapt(settings, chosen)
+    if all(name.startswith(WHOLE_FOLDERS) for name in image_encoders(settings.encoders)):
+        chosen["encoders"].pop("image_size", None)  # their processor file says how pictures are fed
     groups: dict[str, Any] = {}
     for group, values in chosen.items():
         current = getattr(settings, group)

@@ -12,7 +12,7 @@ def sentiment(facts: Facts) -> Choices:
 
     Addresses, user names, hashtags and emoji become words (``encoders.text_cleaning=social``), each class is weighed by
     the inverse of its frequency (``task.class_weights``), and the epoch is chosen by macro-F1 (``task.select_by``), in
-    which a rare class counts as much as a common one. Classes that have an order are told so with
+    which a rare class counts as much as a common one. Classes that have an order are reported so with
     ``--set task.ordinal=true``.
     """
     chosen = default(facts)

@@ -1,24 +1,22 @@
 """The rules by which a column's kind is guessed: from its type, its name and a sample of its values.
 
-Each rule gives its reason in words, for the user to agree or to overrule. No rule reads a file.
+Each kind is asked whether the column is one of its own; what none claims is text, a number or a category by the rules
+for plain values here. Each gives its reason in words, for the user to agree or to overrule. None reads a file.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from plait.data.imageset import looks_like_image_set
-from plait.data.media import looks_like_image
-from plait.data.sound import looks_like_sound
+from plait.data.arrow_types import is_list, is_text
+from plait.data.column_kind import COLUMN_KINDS, Sample
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
-from plait.data.vectors import looks_like_vector
 
 _SAMPLE = 1000
 _ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no)")
@@ -50,15 +48,9 @@ def count_distinct(table: Table, name: str) -> int:
         return -1
 
 
-def is_list(table: Table, name: str) -> bool:
-    """Whether a column holds lists."""
-    kind = table.arrow.schema.field(name).type
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
 def is_split(table: Table, name: str) -> bool:
     """Whether a column is called split and says nothing but train, val and test."""
-    if name.strip().lower() != "split" or not _is_text(table.arrow.schema.field(name).type):
+    if name.strip().lower() != "split" or not is_text(table.arrow.schema.field(name).type):
         return False
     if count_distinct(table, name) > 4 * len(SPLIT_NAMES):
         return False
@@ -68,7 +60,7 @@ def is_split(table: Table, name: str) -> bool:
 
 def is_group_name(table: Table, name: str) -> bool:
     """Whether a column is named like a group of rows and its values repeat."""
-    if _GROUP_NAME.fullmatch(name.strip().lower()) is None or is_list(table, name):
+    if _GROUP_NAME.fullmatch(name.strip().lower()) is None or is_list(table.arrow.schema.field(name).type):
         return False
     present = len(table) - int(table.arrow.column(name).null_count)
     return 1 < count_distinct(table, name) < present
@@ -79,7 +71,7 @@ def is_id_name(table: Table, name: str) -> bool:
     lowered = name.strip().lower()
     named = _ID_NAME.fullmatch(lowered) or _GROUP_NAME.fullmatch(lowered) or lowered == "unnamed_0"
     kind = table.arrow.schema.field(name).type
-    if not named or not (pa.types.is_integer(kind) or _is_text(kind)):
+    if not named or not (pa.types.is_integer(kind) or is_text(kind)):
         return False
     present = len(table) - int(table.arrow.column(name).null_count)
     return present > 0 and count_distinct(table, name) >= 0.9 * present
@@ -91,37 +83,31 @@ def guess_column(table: Table, name: str) -> Guess:
     kind = column.type
     if column.null_count == len(table):
         return None, "every value is missing"
-    values = sample_values(table, name)
-    are_sets = _is_text(kind) and sum(map(looks_like_image_set, values)) >= 0.2 * len(values) > 0
-    if are_sets and _most(looks_like_image, values):  # a set of one reads like one image
-        return "image_set", "its values read like several paths of images"
-    for guess, looks, what in (("image", looks_like_image, "images"), ("audio", looks_like_sound, "sounds")):
-        if _most(looks, values):
-            return guess, f"holds {what}" if not _is_text(kind) else f"its values read like paths or data of {what}"
-    if is_list(table, name):
-        return _guess_list(kind, values)
+    sample = Sample(kind, sample_values(table, name))
+    for known in COLUMN_KINDS:
+        claim = COLUMN_KINDS.get(known).claim
+        reason = claim(sample) if claim is not None else None
+        if reason is not None:
+            return known, reason
     if pa.types.is_boolean(kind):
         return "categorical", "says true or false"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return "numeric", "holds numbers"
     if pa.types.is_integer(kind):
         return _guess_whole(table, name)
-    if _is_text(kind):
-        return _guess_text(table, name, values)
+    if is_text(kind):
+        return _guess_text(table, name, sample.values)
     return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
 
 
 def kind_fault(table: Table, name: str, kind: str, role: str) -> str | None:
     """Why a column cannot be of a kind, in words that say what to do; None when it can."""
-    held = table.arrow.schema.field(name).type
-    fits, what = _EXPECTED[kind]
-    if pa.types.is_null(held) or fits(held) or (kind == "categorical" and role == "target" and is_list(table, name)):
+    held, record = table.arrow.schema.field(name).type, COLUMN_KINDS.get(kind)
+    fits = (record.fits_target if role == "target" else None) or record.fits
+    if pa.types.is_null(held) or fits(held):
         return None
-    odd = ""
-    if kind == "numeric" and _is_text(held):
-        cells = [(i, v) for i, v in enumerate(table.column(name)) if v is not None and not _reads_as_number(v)]
-        odd = f" (row {table.row_number(cells[0][0])} holds {cells[0][1][:40]!r})" if cells else ""
-    return f"column {name!r} cannot be {kind}: it holds {held}{odd}; expected {what}"
+    odd = record.odd(table, name) if record.odd is not None else ""
+    return f"column {name!r} cannot be {kind}: it holds {held}{odd}; expected {record.holds}"
 
 
 def guess_target_kind(table: Table, name: str) -> Guess:
@@ -130,12 +116,12 @@ def guess_target_kind(table: Table, name: str) -> Guess:
     kind, distinct = column.type, count_distinct(table, name)
     if column.null_count == len(table):
         return None, "every value is missing"
-    if is_list(table, name):
+    if is_list(table.arrow.schema.field(name).type):
         item = kind.value_type
-        if _is_text(item) or pa.types.is_integer(item) or pa.types.is_null(item):
+        if is_text(item) or pa.types.is_integer(item) or pa.types.is_null(item):
             return "categorical", "lists of labels"
         return None, f"lists of {item}; expected lists of labels"
-    if _is_text(kind) or pa.types.is_boolean(kind):
+    if is_text(kind) or pa.types.is_boolean(kind):
         return "categorical", f"{distinct} different values that are no numbers"
     whole = pa.types.is_integer(kind)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -161,8 +147,6 @@ def _guess_whole(table: Table, name: str) -> Guess:
 
 
 def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
-    if _most(looks_like_vector, values[:100]):
-        return "vector", "its values read like lists of numbers, or numpy files of them"
     words = float(np.mean([_count_words(v) for v in values])) if values else 0.0
     distinct, present = count_distinct(table, name), len(table) - table.arrow.column(name).null_count
     if words >= 3.5:
@@ -179,69 +163,3 @@ def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
 def _count_words(text: str) -> float:
     """Words between spaces; two signs of a script without spaces count as one word."""
     return len(text.split()) + len(_WIDE.findall(text)) / 2
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    real = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return bool(real or pa.types.is_boolean(kind))
-
-
-def _is_media(kind: pa.DataType) -> bool:
-    """Text (paths, base64), bytes, or the dictionary of bytes and path."""
-    held = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_struct(kind)
-    return bool(held or _is_text(kind))
-
-
-def _item(kind: pa.DataType) -> pa.DataType | None:
-    """The type of a list's items; None for what is no list."""
-    listed = pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    return kind.value_type if listed else None
-
-
-def _is_vector(kind: pa.DataType) -> bool:
-    """Lists of numbers, and lists of those."""
-    item = _item(kind)
-    inner = item if item is None else _item(item)
-    return item is not None and (_is_number(item) or (inner is not None and _is_number(inner)))
-
-
-def _is_set(kind: pa.DataType) -> bool:
-    item = _item(kind)
-    return _is_media(kind) or (item is not None and _is_media(item))
-
-
-def _most(looks: Callable[[Any], bool], values: list[Any]) -> bool:
-    """Whether at least four of five sampled values look so."""
-    return bool(values) and sum(map(looks, values)) >= 0.8 * len(values)
-
-
-def _guess_list(kind: pa.DataType, values: list[Any]) -> Guess:
-    if _is_vector(kind):
-        return "vector", f"holds lists of numbers ({kind})"
-    if _most(looks_like_image, [one for value in values for one in value or ()]):
-        return "image_set", "holds lists of images"
-    return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
-
-
-# Kind -> whether an Arrow type can be it, and what such a column holds, in words.
-_EXPECTED: dict[str, tuple[Callable[[pa.DataType], bool], str]] = {
-    "text": (_is_text, "text"),
-    "image": (_is_media, "paths, bytes or base64 text"),
-    "audio": (_is_media, "paths, bytes or base64 text"),
-    "image_set": (_is_set, "lists of images, or paths between ;"),
-    "vector": (lambda kind: _is_text(kind) or _is_vector(kind), "lists of numbers, JSON lists or paths of .npy files"),
-    "numeric": (_is_number, "numbers"),
-    "categorical": (lambda kind: _is_text(kind) or _is_number(kind), "single values"),
-}

@@ -1,0 +1,32 @@
+"""What an Arrow type holds: text, numbers, raw contents, lists of these."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whole, broken or decimal numbers, or truth values."""
+    real = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return bool(real or pa.types.is_boolean(kind))
+
+
+def is_media(kind: pa.DataType) -> bool:
+    """Text (paths, base64), bytes, or the dictionary of bytes and path."""
+    held = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_struct(kind)
+    return bool(held or is_text(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Lists of anything."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def item_type(kind: pa.DataType) -> pa.DataType | None:
+    """The type of a list's items; None for what is no list."""
+    return kind.value_type if is_list(kind) else None

@@ -1,0 +1,49 @@
+"""What happens to rows with cells that cannot be read: the policy, and the sentence that names them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plait.data.items import Rows
+from plait.data.table import BadRow, Table
+from plait.registry import unknown_name
+from plait.settings import BAD_ROW_POLICIES
+
+SHOWN_BAD_ROWS = 10
+
+
+def apply_policy(rows: Rows, policy: str) -> np.ndarray:
+    """Decide what happens to rows with bad cells.
+
+    Returns:
+        Positions of the rows that stay, in order.
+
+    Raises:
+        ValueError: ``policy`` is "error" and there are bad rows; the first ten are named. Or no such policy.
+    """
+    if policy not in BAD_ROW_POLICIES:
+        raise ValueError(unknown_name("on_bad_row", policy, list(BAD_ROW_POLICIES)))
+    if policy == "error" and (rows.bad or rows.table.bad_rows):
+        raise ValueError(bad_rows_message(rows.bad, rows.table))
+    if policy == "missing":
+        return np.arange(len(rows))
+    bad = rows.bad_positions()
+    return np.array([i for i in range(len(rows)) if i not in bad], dtype=np.int64)
+
+
+def bad_rows_message(bad: list[BadRow], table: Table) -> str:
+    """The sentence for unreadable rows: how many, the first ten, and what to type."""
+    lines = [
+        f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad
+    ] + [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
+    more = f"\n  ... and {len(lines) - SHOWN_BAD_ROWS} more" if len(lines) > SHOWN_BAD_ROWS else ""
+    lines = lines[:SHOWN_BAD_ROWS]
+    count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
+    return (
+        f"{count} of {len(table) + len(table.bad_rows)} rows of {table.source} cannot be read:\n"
+        + "\n".join(lines)
+        + more
+        + "\n"
+        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row "
+        "is left out); both are counted in the report"
+    )

@@ -1,0 +1,60 @@
+"""Columns of images, one in a cell. Files are read here for their hash, and decoded only when an item is encoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from plait.data.arrow_types import is_media, is_text
+from plait.data.column_kind import CellChecks, ColumnKind, Sample
+from plait.data.imageset import read_like_image_sets
+from plait.data.items import Items, Rows, media_items
+from plait.data.media import IMAGE_SUFFIXES, check_image, content_key, looks_like_image, read_media
+from plait.data.schema import Modality
+from plait.data.table import Table
+from plait.report.thumbnail import thumbnail
+
+
+def picture(cell: Any, table: Table) -> dict[str, Any]:
+    """A small JPEG of an image cell in base64, as a report takes it; None in it when it cannot be read."""
+    try:
+        return {"image_jpeg_base64": thumbnail(read_media(cell, table.root))}
+    except ValueError:
+        return {"image_jpeg_base64": None}
+
+
+def examine_image(data: Any, root: Path | None) -> str:
+    """The hash of an image that decodes.
+
+    Raises:
+        CellError: It does not.
+    """
+    check_image(data)
+    return content_key(data)
+
+
+def _claim(sample: Sample) -> str | None:
+    if read_like_image_sets(sample.values) or not sample.most(looks_like_image):  # a set of one reads like one image
+        return None
+    return "its values read like paths or data of images" if is_text(sample.type) else "holds images"
+
+
+def _read(table: Table, modality: Modality, rows: Rows) -> Items:
+    return media_items(table, modality, lambda cell: content_key(read_media(cell, table.root)), rows)
+
+
+IMAGE = ColumnKind(
+    fits=is_media,
+    holds="paths, bytes or base64 text",
+    read=_read,
+    show=lambda cell, items, table: [picture(cell, table)],
+    claim=_claim,
+    checks=CellChecks(
+        ("P032", "rows without an image"), "no column of images", examine_image, read_media,
+        broken=("P031", "broken images", "every image decodes"), in_files=True,
+        leak=("P041", "same image in two splits"),
+    ),
+    watched="pictures",
+    pictures=lambda cell, root: [cell],
+    suffixes=IMAGE_SUFFIXES,
+)  # fmt: skip

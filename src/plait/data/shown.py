@@ -1,0 +1,14 @@
+"""Values in words, for a report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def shown_text(value: Any) -> str:
+    """A target, prediction or cell in words, for a report."""
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(v) for v in value) or "(none)"
+    return "" if value is None else str(value)

@@ -1,0 +1,29 @@
+"""Images, and sets of them, whose members the same encoders read."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import Any
+
+from plait.data.items import Items
+from plait.data.media import check_image, read_media
+from plait.inputs.dataset import LiveSource, Source
+from plait.inputs.modality_kinds import Load, ModalityKind
+from plait.processors import Processor
+
+
+def _live(processor: Processor, items: Items, load: Load) -> Source:
+    from PIL import Image
+
+    blank = io.BytesIO()
+    Image.new("RGB", (32, 32)).save(blank, "PNG")
+    return LiveSource(processor, load, blank.getvalue())
+
+
+def _examine(data: Any, processor: Any, max_pixels: int) -> None:
+    check_image(data, max_pixels=max_pixels)
+
+
+IMAGE = ModalityKind(encoder="image", load=read_media, live=_live, examine=_examine, plural="images")
+IMAGE_SET = replace(IMAGE, is_set=True)

@@ -1,0 +1,35 @@
+"""Ready vectors, as wide as most of the table's; mean and standard deviation are learned from training rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.data.media import CellError
+from plait.data.schema import Modality
+from plait.data.table import Table
+from plait.data.vectors import usual_width
+from plait.encoders.base import Encoder
+from plait.encoders.vector import VectorEncoder
+from plait.inputs.modality_kinds import ModalityKind, TrainingRows
+from plait.processors import Processor, VectorProcessor
+
+
+def _own(modality: Modality, table: Table) -> tuple[Processor, Encoder]:
+    width = usual_width(table.column(modality.columns[0]), table.root)
+    return VectorProcessor(width), VectorEncoder(width)
+
+
+def _fit(
+    modality: Modality, processor: Processor | None, encoder: Encoder | None, training: TrainingRows
+) -> tuple[Processor, Encoder]:
+    assert isinstance(processor, VectorProcessor) and isinstance(encoder, VectorEncoder)
+    encoder.fit([training.items.cells[i] for i in training.items.index_N[training.positions] if i >= 0])
+    return processor, encoder
+
+
+def _examine(vector: Any, processor: Any, max_pixels: int) -> None:
+    if vector.shape[-1] != processor.width:
+        raise CellError(f"the vector has {vector.shape[-1]} numbers; expected {processor.width}")
+
+
+VECTOR = ModalityKind(own=_own, fit=_fit, examine=_examine)
