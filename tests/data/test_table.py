@@ -80,7 +80,7 @@ def test_csv_chinese_is_read_with_a_warning_and_latin_refused(tmp_path: Path) ->
 
 
 def test_csv_separators_gz_and_index_column(tmp_path: Path) -> None:
-    assert read_table(write(tmp_path, "a.csv", "a;b\n1,5;x\n")).column("a") == ["1,5"]
+    assert read_table(write(tmp_path, "a.csv", "a;b\n1,5;x\n")).column("a") == [1.5]
     assert read_table(write(tmp_path, "b.tsv", "a\tb\n1\tx,y\n")).column("b") == ["x,y"]
     assert read_table(write(tmp_path, "c.csv.gz", gzip.compress(b"a\n1\n"))).column("a") == [1]
     assert read_table(write(tmp_path, "d.csv", ",a\n0,x\n1,y\n")).column_names == ["unnamed_0", "a"]

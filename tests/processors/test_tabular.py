@@ -17,7 +17,7 @@ def test_standardised_by_hand_and_odd_cells_counted() -> None:
     )
     assert made.numeric["x"] == pytest.approx((3.0, math.sqrt(8 / 3)))
     assert made.categorical == {"c": ["3", "a", "b"]} and made.cardinalities == [4]
-    assert made.num_invalid == {"x": 2}
+    assert made.num_invalid == {"x": 1}  # n/a is a missing number
     made.num_invalid.clear()
     out = made.process({"x": [5, float("nan"), "oops", -math.inf, 1e300], "c": ["a", "zz", None, 3, " b "]})
     assert out["numeric_BF"][:, 0].tolist() == pytest.approx([2 / math.sqrt(8 / 3), 0, 0, 0, 100])

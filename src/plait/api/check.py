@@ -15,6 +15,8 @@ def check(
     *,
     format: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
     columns: Sequence[str] = (),
     task: str | None = None,
     annotations: str | None = None,
@@ -26,6 +28,8 @@ def check(
         target: Column to predict.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
+        delimiter: One character between the fields of a CSV file; None: found in its first rows.
+        decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
         columns: Names of the columns of a CSV or TSV file without a header line.
         task: For a COCO folder: matching, multilabel, captioning or retrieval.
         annotations: Folder of COCO annotations other than ``annotations``.
@@ -46,6 +50,8 @@ def check(
     from plait.data.sources import open_source
     from plait.settings import DataSettings
 
-    data = DataSettings(format=format, encoding=encoding, target=target, columns=tuple(columns))
+    data = DataSettings(
+        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, target=target, columns=tuple(columns)
+    )
     opened = open_source(table, data, task=task, annotations=annotations)
     return check_table(opened.table, target=opened.data.target)

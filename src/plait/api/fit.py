@@ -51,6 +51,8 @@ def fit(
     output: str | Path | None = None,
     format: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
     settings: RunSettings | None = None,
@@ -84,6 +86,8 @@ def fit(
         output: Folder to save the model in.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
+        delimiter: One character between the fields of a CSV file; None: found in its first rows.
+        decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
         settings: A full set of settings to start from.
@@ -100,7 +104,7 @@ def fit(
     """
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group, id=id,
-        format=format, encoding=encoding, on_bad_row=on_bad_row,
+        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
     )  # fmt: skip
     given = {
         "recipe": recipe, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,

@@ -35,7 +35,7 @@ def problems_of(prepared: Prepared, task_needs_both_sides: bool) -> list[str | N
         task_needs_both_sides: Whether a row with one modality only has a side missing.
     """
     found: dict[int, list[str]] = {}
-    for bad in prepared.rows.bad:
+    for bad in [*prepared.rows.bad, *prepared.rows.unknown]:
         found.setdefault(bad.row, []).append(f"{bad.column}: {bad.reason}" if bad.column else bad.reason)
     num_present_N = prepared.rows.present_NM.sum(1)
     for i in np.flatnonzero(num_present_N == 0):

@@ -192,7 +192,7 @@ class Plait(FittedParts):
         check_explainable(self)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            progress=progress,
+            progress=progress, unseen="out",
         )  # fmt: skip
         result = explanation_report(
             self, given, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,

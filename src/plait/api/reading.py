@@ -24,7 +24,8 @@ def open_table(fitted: FittedParts, table: Any, format: str | None = None, encod
     Raises:
         ValueError: It cannot be read, or has none of them.
     """
-    opened = open_source(table, reading_settings(fitted, table, format, encoding), task=fitted.task.name).table
+    data = reading_settings(fitted, table, format, encoding)
+    opened = open_source(table, data, task=fitted.task.name, readings=fitted.schema.readings).table
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
     if not set(wanted) & set(opened.column_names):
         raise ValueError(

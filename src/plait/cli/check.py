@@ -16,6 +16,8 @@ def check(
     target: options.Target = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
     columns: options.Names = None,
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,

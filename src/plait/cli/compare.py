@@ -36,6 +36,8 @@ def compare(
     ] = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
     set: options.Settings = None,

@@ -37,6 +37,8 @@ def fit(
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
     columns: options.Names = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,

@@ -59,6 +59,8 @@ def compare(
     output: str | Path | None = None,
     format: str | None = None,
     encoding: str | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
     settings: RunSettings | None = None,
@@ -92,6 +94,8 @@ def compare(
         output: Folder for ``compare.html``, ``compare.json`` and the finished runs; None keeps nothing.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
+        delimiter: One character between the fields of a CSV file; None: found in its first rows.
+        decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
         settings: A full set of settings to start from.
@@ -118,7 +122,7 @@ def compare(
         raise ValueError(f"seeds is {seeds}; expected at least 1 (5 is usual)")
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group,
-        format=format, encoding=encoding, on_bad_row=on_bad_row,
+        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)

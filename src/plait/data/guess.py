@@ -107,6 +107,8 @@ def kind_fault(table: Table, name: str, kind: str, role: str) -> str | None:
     if pa.types.is_null(held) or fits(held):
         return None
     odd = record.odd(table, name) if record.odd is not None else ""
+    if is_text(held) and record.odd is not None and not odd:
+        return None
     return f"column {name!r} cannot be {kind}: it holds {held}{odd}; expected {record.holds}"
 
 

@@ -57,12 +57,14 @@ class Rows:
         table: The table they came from.
         items: Items per modality name, in model order.
         bad: Cells that could not be read.
+        unknown: Cells that could be read and say nothing to the model: categories that training did not have.
         notes: Counts worth telling (texts that were blank, and so on).
     """
 
     table: Table
     items: dict[str, Items]
     bad: list[BadRow] = field(default_factory=list)
+    unknown: list[BadRow] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -85,6 +87,10 @@ class Rows:
     def report(self, position: int, column: str | None, reason: str) -> None:
         """Record a bad cell at a position of the table."""
         self.bad.append(BadRow(position, column, reason))
+
+    def set_aside(self, position: int, column: str | None, reason: str) -> None:
+        """Record a cell that could be read and says nothing to the model, such as a category it never saw."""
+        self.unknown.append(BadRow(position, column, reason))
 
 
 def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:

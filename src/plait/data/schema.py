@@ -9,13 +9,14 @@ modality, ``tabular``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from plait.data.arrow_types import is_list
 from plait.data.column_kind import COLUMN_KINDS
 from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
 from plait.data.table import Table
+from plait.data.values import DECIMAL_MARKS, HELD, ColumnReading
 from plait.registry import unknown_name
 
 ROLES = ("input", "target", "id", "group", "split", "ignored")
@@ -31,6 +32,8 @@ class Column:
     kind: str | None
     role: str
     reason: str
+    reading: ColumnReading | None = None
+    """What its cells were in the training table; None for what is neither text, number nor truth value."""
 
     @property
     def joined_as(self) -> str | None:
@@ -140,8 +143,7 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """The schema as JSON values."""
-        keys = ("name", "kind", "role", "reason")
-        return {"columns": [{key: getattr(column, key) for key in keys} for column in self.columns]}
+        return {"columns": [_column_json(column) for column in self.columns]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Schema:
@@ -150,14 +152,27 @@ class Schema:
         Raises:
             ValueError: Another shape.
         """
-        keys = {"name", "kind", "role", "reason"}
+        keys, more = {"name", "kind", "role", "reason"}, {"held", "mark"}
         rows = data.get("columns") if isinstance(data, dict) and set(data) == {"columns"} else None
-        if not isinstance(rows, list) or not all(isinstance(row, dict) and set(row) == keys for row in rows):
+        if not isinstance(rows, list) or not all(
+            isinstance(row, dict) and keys <= set(row) <= keys | more for row in rows
+        ):
             raise ValueError(f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}")
         for row in rows:
             if not all(isinstance(v, str) or (k == "kind" and v is None) for k, v in row.items()):
                 raise ValueError(f"not a schema: {row!r}; expected texts")
-        return cls(tuple(Column(**row) for row in rows))
+            if row.get("held", "text") not in HELD or row.get("mark", ".") not in DECIMAL_MARKS:
+                raise ValueError(f"not a schema: {row!r}; expected held among {HELD} and mark among {DECIMAL_MARKS}")
+        made = []
+        for row in rows:
+            reading = ColumnReading(row["held"], row.get("mark", ".")) if "held" in row else None
+            made.append(Column(row["name"], row["kind"], row["role"], row["reason"], reading))
+        return cls(tuple(made))
+
+    @property
+    def readings(self) -> dict[str, ColumnReading]:
+        """How each column was read, to be handed to the reader of every later table."""
+        return {column.name: column.reading for column in self.columns if column.reading is not None}
 
     def describe(self) -> str:
         """One line a column: name, role, kind, reason."""
@@ -228,7 +243,7 @@ def guess_schema(
             column = _guessed(table, name, taken)
             taken.add(column.role)
         columns.append(column)
-    return Schema(tuple(columns))
+    return Schema(tuple(replace(column, reading=table.reading(column.name)) for column in columns))
 
 
 def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema, list[str]]:
@@ -245,7 +260,7 @@ def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema,
         return schema, []
     loose = [c.name for c in schema.columns if c.role == "input" and c.joined_as is not None and c.name not in named]
     why = "a number or category beside texts and images; name it (--numeric, --categorical) to search by it"
-    columns = tuple(Column(c.name, None, "ignored", why) if c.name in loose else c for c in schema.columns)
+    columns = tuple(Column(c.name, None, "ignored", why, c.reading) if c.name in loose else c for c in schema.columns)
     return Schema(columns), loose
 
 
@@ -277,6 +292,16 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         pair = f"{modalities[0].name!r} and {modalities[1].name!r}"
         return "matching", f"{target.name!r} says 0 or 1 of {pair}"
     return "classification", f"{target.name!r} has {len(distinct)} classes"
+
+
+def _column_json(column: Column) -> dict[str, Any]:
+    """A column as JSON values; the mark only where it is no point."""
+    plain: dict[str, Any] = {"name": column.name, "kind": column.kind, "role": column.role, "reason": column.reason}
+    if column.reading is not None:
+        plain["held"] = column.reading.held
+        if column.reading.mark != ".":
+            plain["mark"] = column.reading.mark
+    return plain
 
 
 def _claims(table: Table, given: Mapping[str, str | Sequence[str] | None], what: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ training ones first, before any pair is made.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from plait.data.coco.views import COCO_VIEWS, DEFAULT_TASK, VQA_TASKS
 from plait.data.coco.vqa_json import is_vqa_folder, read_vqa_folder
 from plait.data.pairs import make_pairs
 from plait.data.split import carve_validation
-from plait.data.table import Table, read_table
+from plait.data.table import Table, TextReading, read_table
+from plait.data.values import ColumnReading
 from plait.settings import DataSettings
 
 
@@ -43,8 +45,9 @@ class Opened:
 
 
 def open_source(
-    source: Any, data: DataSettings, *, task: str | None = None, annotations: str | None = None, seed: int = 0
-) -> Opened:
+    source: Any, data: DataSettings, *, task: str | None = None, annotations: str | None = None, seed: int = 0,
+    readings: Mapping[str, ColumnReading] | None = None,
+) -> Opened:  # fmt: skip
     """Read the source.
 
     Args:
@@ -54,6 +57,7 @@ def open_source(
         task: The task, which a COCO folder needs.
         annotations: Folder of the COCO annotations when it is not ``annotations``.
         seed: Seed of the pairs.
+        readings: By column, how the training table was read; None: this is the training table.
 
     Raises:
         ValueError: The source cannot be read, or the task does not fit a COCO folder.
@@ -65,7 +69,13 @@ def open_source(
         if annotations is not None:
             raise ValueError("--annotations goes with --format coco")
         return Opened(
-            read_table(source, format=data.format, encoding=data.encoding, columns=data.columns),
+            read_table(
+                source,
+                format=data.format,
+                encoding=data.encoding,
+                columns=data.columns,
+                text=TextReading(data.delimiter, data.decimal, readings or {}),
+            ),
             replace(data, source=_shown(source)),
             task,
         )

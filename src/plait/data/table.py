@@ -10,7 +10,7 @@ counts as a missing value.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ import pyarrow.compute as pc
 
 from plait.data.columns import from_columns, from_records, make_column
 from plait.data.readers.formats import read_path
-from plait.data.readers.parsed import BadRow, Parsed
+from plait.data.readers.parsed import BadRow, Parsed, TextReading
+from plait.data.values import ColumnReading
 from plait.registry import unknown_name
 
-__all__ = ["BadRow", "Table", "read_table"]
+__all__ = ["BadRow", "Table", "TextReading", "read_table"]
 
 _LARGE = 2**30  # from this size on, 32-bit offsets of text and bytes are in danger (2 GiB a column)
 
@@ -38,6 +39,7 @@ class Table:
         source: Where the table came from, for messages and reports.
         bad_rows: Rows of the source that could not be parsed and are not in ``arrow``.
         row_numbers: For each row its number in the source; None means 0, 1, 2, ...
+        readings: By column, how the text of a delimited file was read; empty for sources that hold types of their own.
 
     Example:
         >>> table = read_table({"text": ["a", "b"], "label": [0, 1]})
@@ -50,6 +52,7 @@ class Table:
     source: str
     bad_rows: tuple[BadRow, ...] = ()
     row_numbers: tuple[int, ...] | None = None
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.row_numbers is not None and len(self.row_numbers) != self.arrow.num_rows:
@@ -77,6 +80,19 @@ class Table:
         except (ValueError, OverflowError, pa.ArrowException) as error:
             raise ValueError(f"{self.source}: column {name!r} cannot be read ({error})") from error
         return values
+
+    def reading(self, name: str) -> ColumnReading | None:
+        """What the cells of a column are: as the text of a file was read, else by the type of the column."""
+        if name in self.readings:
+            return self.readings[name]
+        kind = self.arrow.schema.field(name).type
+        held = {
+            "text": pa.types.is_string(kind) or pa.types.is_large_string(kind),
+            "whole": pa.types.is_integer(kind),
+            "number": pa.types.is_floating(kind) or pa.types.is_decimal(kind),
+            "truth": pa.types.is_boolean(kind),
+        }
+        return next((ColumnReading(what) for what, is_it in held.items() if is_it), None)
 
     def row_number(self, index: int) -> int:
         """The number that a row has in the source.
@@ -119,7 +135,12 @@ class Table:
 
 
 def read_table(
-    source: object, *, format: str | None = None, encoding: str | None = None, columns: Sequence[str] = ()
+    source: object,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
+    text: TextReading | None = None,
 ) -> Table:
     """Read a table from a file, a folder, a data frame or Python values.
 
@@ -130,6 +151,7 @@ def read_table(
         format: One of those suffixes, for a file whose name does not say it.
         encoding: The encoding of a text file; None: UTF-8, or UTF-16 where the file says so.
         columns: Names of the columns, for a CSV or TSV file without a header line.
+        text: How a delimited file is cut and read: its delimiter, its decimal mark, and how the training table was.
 
     Raises:
         ValueError: Nothing to read, no row, or a source that is broken as a whole.
@@ -142,7 +164,7 @@ def read_table(
         if isinstance(source, str) and not source.strip():
             raise ValueError("the table path is empty; expected a file such as data.csv")
         path = Path(source)
-        parsed = read_path(path, format=format, encoding=encoding, columns=columns)
+        parsed = read_path(path, format=format, encoding=encoding, columns=columns, text=text or TextReading())
         root = (path if path.is_dir() else path.parent).absolute()
         return _finish(parsed, root, str(source))
     if format is not None or encoding is not None or columns:
@@ -188,7 +210,7 @@ def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
         raise ValueError(f"{source}: the table has no rows that can be read{first}")
     large = arrow.nbytes > _LARGE
     columns = {name: _plain(arrow.column(name), large) for name in arrow.column_names}
-    return Table(pa.table(columns), root, source, parsed.bad_rows, parsed.row_numbers)
+    return Table(pa.table(columns), root, source, parsed.bad_rows, parsed.row_numbers, parsed.readings)
 
 
 def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:

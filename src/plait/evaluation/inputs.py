@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from plait.data.shown import shown_text
 from plait.evaluation.base import EvaluationInputs
 from plait.inputs.prepare import Prepared
 from plait.training.fitted import FittedParts
-from plait.training.splitting import evaluation_units
+from plait.training.splitting import evaluation_units, parse_targets
 
 
 def evaluation_inputs(
-    fitted: FittedParts, prepared: Prepared, positions: np.ndarray, split: str, notes: Sequence[str] = ()
-) -> EvaluationInputs:
-    """Collect what evaluation needs; rows whose target is unreadable or of an unknown class are reported.
+    fitted: FittedParts, prepared: Prepared, positions: np.ndarray, split: str, notes: Sequence[str] = (), *,
+    unseen: str = "wrong",
+) -> EvaluationInputs:  # fmt: skip
+    """Collect what evaluation needs; rows whose target is unreadable are reported.
 
     Args:
         fitted: The model.
@@ -24,12 +27,15 @@ def evaluation_inputs(
         positions: Positions of the rows that may be evaluated.
         split: What to call them.
         notes: What must be reported about them.
+        unseen: What becomes of rows of a class that training did not have: "wrong" (no answer can be right, and a note
+            names the classes) or "out" (they are reported and left out, where a loss is asked for).
 
     Raises:
         ValueError: No row has a target that this model can be evaluated by.
     """
     task, rows = fitted.task, prepared.rows
-    chosen, values = _with_target(fitted, prepared, positions)
+    chosen, values = _with_target(fitted, prepared, positions, unseen)
+    notes = [*notes, *_unseen_note(fitted, values)]
     unit_N = evaluation_units(prepared, fitted.schema)[chosen]
     asked = fitted.settings.judge.by
     sliced = [c.name for c in fitted.schema.columns if c.kind == "categorical" and c.role == "input"]
@@ -45,17 +51,37 @@ def evaluation_inputs(
     )  # fmt: skip
 
 
-def _with_target(fitted: FittedParts, prepared: Prepared, positions: np.ndarray) -> tuple[np.ndarray, list[Any]]:
+def _unseen_note(fitted: FittedParts, values: list[Any]) -> list[str]:
+    """The classes of these rows that training did not have, and how many rows are of them."""
+    classes = fitted.labels.classes
+    if not classes or not fitted.task.family.one_class:
+        return []
+    encoded = fitted.task.encode(values, fitted.labels)
+    counts = Counter(shown_text(v) for v, number in zip(values, encoded, strict=True) if number < 0)
+    if not counts:
+        return []
+    named = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(5))
+    more = f" and {len(counts) - 5} more classes" if len(counts) > 5 else ""
+    return [
+        f"{counts.total():,} of {len(values):,} rows are of classes that training did not have and count as wrong: "
+        f"{named}{more}"
+    ]
+
+
+def _with_target(
+    fitted: FittedParts, prepared: Prepared, positions: np.ndarray, unseen: str
+) -> tuple[np.ndarray, list[Any]]:
     """Positions and plain values of the rows that have a target the model can be evaluated by."""
     task, rows = fitted.task, prepared.rows
     needed = fitted.schema.target if task.needs_target else None
     cells = rows.table.column(needed) if needed is not None else [None] * len(rows)
+    parsed = parse_targets(cells, task, None if needed is None else rows.table.reading(needed))
     kept, values = [], []
     for position in positions:
-        value = task.parse(cells[int(position)])
+        value = parsed[int(position)]
         if value is None:
             rows.report(int(position), needed, f"no {task.expects} but {cells[int(position)]!r}")
-        elif task.needs_known_class and value not in fitted.labels.classes:
+        elif (task.needs_known_class or unseen == "out") and _is_unseen(fitted, value):
             rows.report(int(position), needed, f"class {value!r} was not seen in training")
         else:
             kept.append(int(position))
@@ -63,3 +89,9 @@ def _with_target(fitted: FittedParts, prepared: Prepared, positions: np.ndarray)
     if not kept:
         raise ValueError(f"no row of {rows.table.source} has a target this model can be judged by")
     return np.array(kept, dtype=np.int64), values
+
+
+def _is_unseen(fitted: FittedParts, value: Any) -> bool:
+    if not fitted.labels.classes or not fitted.task.family.one_class:
+        return False
+    return bool(fitted.task.encode([value], fitted.labels)[0] < 0)

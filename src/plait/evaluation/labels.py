@@ -162,7 +162,7 @@ def _patterns(given: EvaluationInputs) -> list[str]:
 
 
 def _per_class(given: EvaluationInputs, outputs: np.ndarray, hits: Hits | None, seed: int) -> list[ClassRow] | None:
-    if hits is None:
+    if hits is None or not hits.known.any():
         return None
     known = hits.known
     return per_class(

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.items import Items
+from plait.data.items import Items, Rows
 from plait.data.schema import Modality
 from plait.data.table import Table
 from plait.encoders.base import Encoder
@@ -68,6 +68,8 @@ class ModalityKind:
         examine: Raises a ``CellError`` for what a processor would refuse; takes the item, the processor and the
             largest image. None where nothing can be wrong any more.
         count: From items, processor and loader to counts worth a note; None where there are none.
+        report: From items, processor and rows: reports to the rows, after ``live``, the cells of items that are in use
+            though a part of them counts as missing.
         plural: What to call its items while they are examined; "" where that takes no time.
         require: Raises an ``ImportError`` where an optional package is missing, before any item is blamed for it.
         is_set: Whether an item is a set of what the encoder reads: each member's vector is a token.
@@ -83,6 +85,7 @@ class ModalityKind:
     configure: Callable[[Processor, EncoderSettings, str], None] | None = None
     examine: Callable[[Any, Any, int], None] | None = None
     count: Callable[[Items, Any, Load], dict[str, int]] | None = None
+    report: Callable[[Items, Any, Rows], None] | None = None
     plural: str = ""
     require: Callable[[], Any] | None = None
     is_set: bool = False

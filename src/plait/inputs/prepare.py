@@ -261,6 +261,9 @@ def _add_source(
     if kind.count is not None:
         counts = kind.count(items, inputs.processors[name], load)
         rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}
+    if kind.report is not None:
+        kind.report(items, inputs.processors[name], rows)
+        rows.bad.sort(key=lambda b: (b.row, b.column or ""))
 
 
 def _encoded(

@@ -1,15 +1,17 @@
 """Numbers and categories of a row to tensors.
 
-In: columns as lists. Out: standardised numbers, a flag for each missing one, and category indices whose
-slot 0 means missing or never seen. Mean, spread and categories come from the rows given to ``fit`` and from
-no others. What cannot be read as a number is missing *and* counted; nothing is repaired in silence.
+In: columns as lists. Out: standardised numbers, a flag for each missing one, and category indices whose slot 0 means
+missing or never seen. Mean, standard deviation, decimal mark and categories come from the rows given to ``fit`` and
+from no others. What cannot be read as a number, or is a category never seen, is missing *and* named by row; nothing is
+repaired in silence.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +19,41 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.data.values import decimal_mark, is_missing_number, read_number, spelling
 from plait.processors.description import settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
 LARGEST = 100.0  # standardised values beyond it are cut to it, and counted
 
 
+@dataclass(frozen=True)
+class CellFault:
+    """A cell that is not empty and counts as missing all the same.
+
+    Attributes:
+        row: Its position.
+        column: Its column.
+        reason: Why, in words.
+        is_unreadable: It is no number; else a category that training never saw.
+    """
+
+    row: int
+    column: str
+    reason: str
+    is_unreadable: bool
+
+
 class TabularProcessor:
     """Standardised numbers with missing flags, and categories with an unknown slot. Make one with ``fit``.
 
     Attributes:
-        numeric: Mean and spread of each numeric column, by name, in order.
+        numeric: Mean and standard deviation of each numeric column, by name, in order.
         categorical: Known categories of each categorical column; the first one has index 1.
         num_invalid: By column, how many cells were neither empty nor a finite number (text, infinities).
         num_unknown: By column, how many cells held a category that ``fit`` had not seen.
         num_clipped: By column, how many numbers lay more than 100 standard deviations from the mean.
         num_absent: By column, how many rows came without the column.
+        faults: Of the last ``process``: every cell that counts as missing though it is not empty.
 
     Example:
         >>> tabular = TabularProcessor.fit({"area": [1.0, 3.0], "zip": ["a", "b"]}, ["area"], ["zip"])
@@ -42,7 +63,12 @@ class TabularProcessor:
 
     kind = "tabular"
 
-    def __init__(self, numeric: dict[str, tuple[float, float]], categorical: dict[str, list[str]]) -> None:
+    def __init__(
+        self,
+        numeric: dict[str, tuple[float, float]],
+        categorical: dict[str, list[str]],
+        marks: dict[str, str] | None = None,
+    ) -> None:
         if not numeric and not categorical:
             raise ValueError("a tabular processor needs at least one numeric or categorical column; none was given")
         both = sorted(set(numeric) & set(categorical))
@@ -50,7 +76,13 @@ class TabularProcessor:
             raise ValueError(f"the column {both[0]!r} is named as numeric and as categorical; choose one")
         self.numeric = dict(numeric)
         self.categorical = {name: list(values) for name, values in categorical.items()}
-        self._index = {name: {v: i + 1 for i, v in enumerate(values)} for name, values in self.categorical.items()}
+        self.marks = dict(marks or {})
+        self._index: dict[str, dict[str, int]] = {}
+        for name, known in self.categorical.items():
+            self._index[name] = {}
+            for number, value in enumerate(known, start=1):
+                self._index[name].setdefault(spelling(value) or value, number)  # folders of older versions: "True"
+        self.faults: list[CellFault] = []
         self.num_invalid: dict[str, int] = {}
         self.num_unknown: dict[str, int] = {}
         self.num_clipped: dict[str, int] = {}
@@ -62,13 +94,15 @@ class TabularProcessor:
         columns: dict[str, list[Any]],
         numeric: list[str] | tuple[str, ...] = (),
         categorical: list[str] | tuple[str, ...] = (),
+        marks: Mapping[str, str] | None = None,
     ) -> TabularProcessor:
-        """Learn mean, spread and categories.
+        """Learn mean, standard deviation, decimal mark and categories.
 
         Args:
             columns: Values by column: the training rows only.
             numeric: Names of the columns to read as numbers.
             categorical: Names of the columns to read as categories.
+            marks: Decimal mark of columns whose text was read as numbers before; found from the cells of the others.
 
         Raises:
             ValueError: A column is missing from ``columns``, or they differ in length.
@@ -78,14 +112,15 @@ class TabularProcessor:
         if absent:
             raise ValueError(f"the column {absent[0]!r} is not in the table; it has {', '.join(columns) or 'none'}")
         _num_rows({name: columns[name] for name in names})
+        known = marks or {}
+        used = {name: known.get(name) or decimal_mark(columns[name]).mark or "." for name in numeric}
+        read = {name: read_numbers(columns[name], used[name]) for name in numeric}
         learned = cls(
-            {name: _mean_and_spread(read_numbers(columns[name])[0]) for name in numeric},
-            {
-                name: sorted({key for value in columns[name] if (key := category_key(value)) is not None})
-                for name in categorical
-            },
+            {name: _mean_and_std(read[name][0]) for name in numeric},
+            {name: sorted({key for v in columns[name] if (key := spelling(v)) is not None}) for name in categorical},
+            {name: mark for name, mark in used.items() if mark != "."},
         )
-        learned.num_invalid = {name: count for name in numeric if (count := read_numbers(columns[name])[1])}
+        learned.num_invalid = {name: len(read[name][1]) for name in numeric if read[name][1]}
         for name, count in learned.num_invalid.items():
             logger.warning("column %r: %d training cells are no finite numbers and count as missing", name, count)
         return learned
@@ -118,23 +153,29 @@ class TabularProcessor:
                 if name not in self.num_absent:
                     logger.warning("column %r is not given; all its values count as missing", name)
                 _count(self.num_absent, name, num_rows)
+        self.faults = []
         numbers = np.zeros((num_rows, len(self.numeric)), dtype=np.float32)
         missing = np.ones((num_rows, len(self.numeric)), dtype=np.float32)
-        for place, (name, (mean, spread)) in enumerate(self.numeric.items()):
+        for place, (name, (mean, std)) in enumerate(self.numeric.items()):
             if name in known:
-                values, num_invalid = read_numbers(known[name])
-                _count(self.num_invalid, name, num_invalid)
+                values, invalid = read_numbers(known[name], self.marks.get(name, "."))
+                _count(self.num_invalid, name, len(invalid))
+                self.faults += [CellFault(i, name, f"{_short(known[name][i])} is no number", True) for i in invalid]
                 there = ~np.isnan(values)
-                scaled = values[there] / spread - mean / spread
+                scaled = values[there] / std - mean / std
                 _count(self.num_clipped, name, int((np.abs(scaled) > LARGEST).sum()))
                 numbers[there, place] = np.clip(scaled, -LARGEST, LARGEST)
                 missing[there, place] = 0
         categories = np.zeros((num_rows, len(self.categorical)), dtype=np.int64)
         for place, (name, index) in enumerate(self._index.items()):
             if name in known:
-                keys = [category_key(value) for value in known[name]]
+                keys = [spelling(value) for value in known[name]]
                 categories[:, place] = [0 if key is None else index.get(key, 0) for key in keys]
-                _count(self.num_unknown, name, sum(key is not None and key not in index for key in keys))
+                unknown = [i for i, key in enumerate(keys) if key is not None and key not in index]
+                _count(self.num_unknown, name, len(unknown))
+                self.faults += [
+                    CellFault(i, name, f"{_short(known[name][i])} was not seen in training", False) for i in unknown
+                ]
         return {
             "numeric_BF": torch.from_numpy(numbers),
             "missing_BF": torch.from_numpy(missing),
@@ -146,7 +187,13 @@ class TabularProcessor:
         return {
             "type": "tabular",
             "numeric": [
-                {"name": name, "mean": mean, "spread": spread} for name, (mean, spread) in self.numeric.items()
+                {
+                    "name": name,
+                    "mean": mean,
+                    "spread": std,
+                    **({"mark": self.marks[name]} if name in self.marks else {}),
+                }
+                for name, (mean, std) in self.numeric.items()
             ],
             "categorical": [{"name": name, "values": values} for name, values in self.categorical.items()],
         }
@@ -157,6 +204,7 @@ class TabularProcessor:
         return cls(
             {entry["name"]: (float(entry["mean"]), float(entry["spread"])) for entry in description["numeric"]},
             {entry["name"]: [str(value) for value in entry["values"]] for entry in description["categorical"]},
+            {entry["name"]: str(entry["mark"]) for entry in description["numeric"] if "mark" in entry},
         )
 
     @property
@@ -174,60 +222,48 @@ class TabularProcessor:
         return cls.from_json(json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")))
 
 
-def read_numbers(values: list[Any]) -> tuple[np.ndarray, int]:
+def read_numbers(values: list[Any], mark: str = ".") -> tuple[np.ndarray, list[int]]:
     """Read cells as numbers.
 
+    Args:
+        values: The cells.
+        mark: Decimal mark of those that are text.
+
     Returns:
-        float64 values with NaN where missing, and how many cells held something that is no finite number.
+        float64 values with NaN where missing, and the positions of cells that hold something that is no finite number.
 
     Example:
-        >>> read_numbers([1, "2.5", "", None, "n/a", float("inf")])[1]
-        2
+        >>> read_numbers([1, "2.5", "", None, "?", float("inf")])[1]
+        [4, 5]
     """
     numbers = np.full(len(values), np.nan)
-    num_invalid = 0
+    invalid = []
     for place, value in enumerate(values):
-        if value is None or (isinstance(value, str) and not value.strip()):
+        if is_missing_number(value):
             continue
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            num_invalid += 1
-            continue
-        if math.isfinite(number):
+        number = float(value) if isinstance(value, bool) else read_number(value, mark)
+        if number is None:
+            invalid.append(place)
+        else:
             numbers[place] = number
-        elif math.isinf(number) or isinstance(value, str):
-            num_invalid += 1
-    return numbers, num_invalid
+    return numbers, invalid
 
 
-def category_key(value: Any) -> str | None:
-    """The text under which a category is known; 3 and 3.0 are one category; None when the cell is empty.
-
-    Example:
-        >>> category_key(3.0), category_key(" red "), category_key(float("nan"))
-        ('3', 'red', None)
-    """
-    if value is None:
-        return None
-    if isinstance(value, float | np.floating):
-        number = float(value)
-        if math.isnan(number):
-            return None
-        return str(int(number)) if math.isfinite(number) and number == int(number) else str(number)
-    return str(value).strip() or None
+def _short(cell: Any) -> str:
+    text = repr(cell)
+    return text if len(text) <= 60 else f"{text[:50]}..."
 
 
-def _mean_and_spread(values: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation without overflow; a constant or empty column has spread 1."""
+def _mean_and_std(values: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation without overflow; 1 where it is constant or empty."""
     there = values[~np.isnan(values)]
     if there.size == 0:
         return 0.0, 1.0
     largest = float(np.abs(there).max()) or 1.0
     mean = float((there / largest).mean()) * largest
-    spread = float(np.std(there / largest)) * largest
+    std = float(np.std(there / largest)) * largest
     # rounding gives a constant column a standard deviation of about 1e-16 of its size
-    return mean, spread if spread > 1e-12 * largest else 1.0
+    return mean, std if std > 1e-12 * largest else 1.0
 
 
 def _num_rows(columns: dict[str, list[Any]]) -> int:

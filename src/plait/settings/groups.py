@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from plait.settings.ranges import above_zero, at_least, below_one, between, choice, share, weight
+from plait.settings.ranges import above_zero, at_least, below_one, between, choice, one_character, share, weight
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
@@ -36,6 +36,10 @@ class DataSettings:
     """Format of the source, or None to tell it from the name."""
     encoding: str | None = None
     """Encoding of a text file, or None: UTF-8, or what the file itself says."""
+    delimiter: str | None = one_character(None)
+    """One character between the fields of a CSV file, or None: found in its first rows."""
+    decimal: str | None = choice(None, (".", ","))
+    """Decimal mark of columns whose cells leave it open (1,234), or None: such columns are not read as numbers."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None

@@ -30,6 +30,8 @@ class DataOptions:
     id: str | None = None
     format: str | None = None
     encoding: str | None = None
+    delimiter: str | None = None
+    decimal: str | None = None
     on_bad_row: str | None = None
 
     def given(self) -> dict[str, Any]:

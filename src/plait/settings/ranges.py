@@ -27,6 +27,16 @@ def choice(default: str | None, allowed: tuple[str, ...]) -> Any:
     return _field(default, check)
 
 
+def one_character(default: str | None) -> Any:
+    """A field that holds a single character."""
+
+    def check(name: str, value: str) -> None:
+        if len(value) != 1 or value in '\r\n"':
+            raise ValueError(f"{name} must be one character, got {value!r}")
+
+    return _field(default, check)
+
+
 def at_least(default: int | None, low: int) -> Any:
     """A field that holds a number not below ``low``."""
 

@@ -25,8 +25,7 @@ def _fit_classes(values: list[Any]) -> LabelState:
 
 
 def _encode_classes(values: list[Any], state: LabelState) -> np.ndarray:
-    place = {name: i for i, name in enumerate(state.classes)}
-    return np.array([place.get(v, -1) for v in values], dtype=np.int64)
+    return np.array([state.place.get(v, -1) for v in values], dtype=np.int64)
 
 
 def _class_loss(logits_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) -> Tensor:
@@ -41,7 +40,11 @@ def _decode_classes(proba: np.ndarray, state: LabelState) -> list[Any]:
     return [state.classes[i] for i in proba.argmax(1)]
 
 
-def _class_metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+def class_metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+    """Classification metrics in which a class that training did not have (-1) is one more, never predicted."""
+    if (target < 0).any():
+        proba = np.hstack([proba, np.zeros((len(proba), 1))])
+        target = np.where(target < 0, proba.shape[1] - 1, target)
     return classification_metrics(target, proba)
 
 
@@ -55,7 +58,7 @@ TASKS.add(
     "classification",
     Task(
         "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
-        _decode_classes, _class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
-        balanced_metric="f1_macro", needs_known_class=True,
+        _decode_classes, class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
+        balanced_metric="f1_macro",
     ),
 )  # fmt: skip

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from plait.metrics.answers import cleaned
-from plait.metrics.label import classification_metrics
 from plait.metrics.vqa import vqa_accuracy
 from plait.settings import TaskSettings
 from plait.tasks.base import TASKS
@@ -103,22 +102,14 @@ def _encode(values: list[Any], state: LabelState) -> np.ndarray:
     return np.array([number(row) for row in values], dtype=np.int64)
 
 
-def _metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
-    """Classification metrics in which an answer outside the list is one more class, never predicted."""
-    if (target < 0).any():
-        proba = np.hstack([proba, np.zeros((len(proba), 1))])
-        target = np.where(target < 0, proba.shape[1] - 1, target)
-    return classification_metrics(target, proba)
-
-
 TASKS.add(
     "vqa",
     replace(
         TASKS.get("classification"), name="vqa", parse=references, expects="an answer, or a list of answers",
         fit=lambda values: fit_answers(values, TaskSettings().max_answers),
         fit_with=lambda values, settings: fit_answers(values, settings.task.max_answers), encode=_encode,
-        metrics=_metrics, also=consensus, needs_image=True, filler=(), stratum=majority, balanced_metric=None,
-        needs_known_class=False, becomes=choose_answers, question=QUESTION, about_rows=ABOUT_QUESTIONS,
+        also=consensus, needs_image=True, filler=(), stratum=majority, balanced_metric=None,
+        becomes=choose_answers, question=QUESTION, about_rows=ABOUT_QUESTIONS,
         slice_by=ANSWER_TYPE,
     ),
 )  # fmt: skip

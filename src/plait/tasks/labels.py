@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from plait.data.values import read_number, spelling
 from plait.language.tokens import AnswerTokens
 
 TRUE_WORDS = {"1", "true", "yes", "match", "1.0"}
@@ -32,6 +33,14 @@ class LabelState:
     std: float = 1.0
     tokens: AnswerTokens | None = None
     language: dict[str, Any] | None = None
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Output of each class by the spelling in which cells are compared (:func:`plait.data.values.spelling`)."""
+        made: dict[str, int] = {}
+        for number, name in enumerate(self.classes):
+            made.setdefault(spelling(name) or name, number)
+        return made
 
     @property
     def num_outputs(self) -> int:
@@ -57,13 +66,7 @@ class LabelState:
 
 def class_name(value: object) -> str | None:
     """One spelling per class: 1, 1.0 and "1" are the same class; None and blank text are no class."""
-    if value is None or (isinstance(value, float | np.floating) and math.isnan(value)):
-        return None
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, float | np.floating) and value.is_integer():
-        return str(int(value))
-    return str(value).strip() or None
+    return spelling(value)
 
 
 def label_names(value: object) -> tuple[str, ...] | None:
@@ -86,14 +89,8 @@ def label_names(value: object) -> tuple[str, ...] | None:
 
 
 def number(value: object) -> float | None:
-    """A finite number, or None."""
-    if value is None or isinstance(value, bool):
-        return None
-    try:
-        parsed = float(str(value).strip().replace(",", "")) if isinstance(value, str) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return parsed if math.isfinite(parsed) else None
+    """A finite number, or None; text with a decimal point (a column with decimal commas is read as a whole before)."""
+    return read_number(value)
 
 
 def match_flag(value: object) -> str | None:

@@ -12,6 +12,6 @@ TASKS.add(
     replace(
         TASKS.get("classification"), name="matching", parse=match_flag, expects="1 or 0 (true or false, yes or no)",
         fit=lambda values: LabelState(classes=("0", "1")), modalities=2, selects="auroc", judges_pairs=True,
-        balanced_metric=None, needs_known_class=False,
+        balanced_metric=None,
     ),
 )  # fmt: skip

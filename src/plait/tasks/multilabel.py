@@ -22,7 +22,7 @@ def _fit_label_set(values: list[Any]) -> LabelState:
 
 
 def _encode_label_set(values: list[Any], state: LabelState) -> np.ndarray:
-    place = {name: i for i, name in enumerate(state.classes)}
+    place = state.place
     coded = np.zeros((len(values), len(state.classes)), dtype=np.float32)
     for row, names in enumerate(values):
         for name in names:

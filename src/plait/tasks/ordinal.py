@@ -87,6 +87,7 @@ def task_of(name: str, settings: TaskSettings) -> Task:
 TASKS.add(
     ORDINAL,
     replace(
-        TASKS.get("classification"), variant=ORDINAL, loss=ordinal_loss, metrics=_metrics, fit=partial(_fit, order=()),
+        TASKS.get("classification"), variant=ORDINAL,
+        loss=ordinal_loss, metrics=_metrics, needs_known_class=True, fit=partial(_fit, order=()),
     ),
 )  # fmt: skip

@@ -18,8 +18,10 @@ from plait.data.column_kind import kind_of
 from plait.data.schema import Schema
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
 from plait.data.table import Table
+from plait.data.values import ColumnReading, decimal_mark, read_number
 from plait.inputs.prepare import Prepared
 from plait.tasks import Task
+from plait.tasks.labels import number
 
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
@@ -29,8 +31,16 @@ def read_targets(table: Table, column: str | None, task: Task) -> tuple[list[Any
     if not task.needs_target:
         return [0.0] * len(table), set()
     assert column is not None
-    values = [task.parse(cell) for cell in table.column(column)]
+    values = parse_targets(table.column(column), task, table.reading(column))
     return values, {i for i, v in enumerate(values) if v is None}
+
+
+def parse_targets(cells: list[Any], task: Task, reading: ColumnReading | None) -> list[Any]:
+    """Plain values of target cells; text is read as numbers with the decimal mark of the column as a whole."""
+    if task.parse is not number or reading is None or reading.held != "text":
+        return [task.parse(cell) for cell in cells]
+    mark = decimal_mark(cells).mark
+    return [None if mark is None else read_number(cell, mark) for cell in cells]
 
 
 def make_split(

@@ -12,6 +12,9 @@ from plait.data.items import Found, Items, Rows, unique_items
 from plait.data.schema import Modality
 from plait.data.shown import shown_text
 from plait.data.table import Table
+from plait.data.values import decimal_mark, is_missing_number
+
+MOST_UNREADABLE = 0.2  # share of cells that may be no numbers in a column that is named as one of numbers
 
 
 def _read(table: Table, modality: Modality, rows: Rows) -> Items:
@@ -32,19 +35,18 @@ def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
 
 
 def _no_number(table: Table, name: str) -> str:
-    """The first text of a column that does not read as a number."""
+    """Why a column of text cannot be read as numbers, in brackets; "" where most of it can (the rest is reported)."""
     if not is_text(table.arrow.schema.field(name).type):
         return ""
-    cells = [(i, v) for i, v in enumerate(table.column(name)) if v is not None and not _reads_as_number(v)]
-    return f" (row {table.row_number(cells[0][0])} holds {cells[0][1][:40]!r})" if cells else ""
-
-
-def _reads_as_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    cells = table.column(name)
+    found = decimal_mark(cells)
+    if found.mark is None:
+        return f" ({found.reason})"
+    filled = sum(not is_missing_number(cell) for cell in cells)
+    if len(found.unreadable) <= MOST_UNREADABLE * filled:
+        return ""
+    first = found.unreadable[0]
+    return f" (row {table.row_number(first)} holds {cells[first][:40]!r})"
 
 
 NUMERIC = ColumnKind(

@@ -1,44 +1,52 @@
 """CSV and TSV text to typed columns, row by row, without ever shifting a value into another column.
 
-The first line names the columns, unless the caller names them. In a TSV a quote opens a quoted field as in CSV; but
+The first line names the columns, unless the caller names them. Between fields stands a comma, semicolon, tab or bar:
+the one under which most rows have as many fields as the header. In a TSV a quote opens a quoted field as in CSV; but
 where that breaks rows and every line has the right number of fields without it, quotes are letters like any other
 (the definition of tab-separated values knows no quotes).
 
-A row with another number of fields than the header, or with broken quotes, is set aside with its number.
-Columns are typed as wholes: whole numbers, numbers, true/false, else text. Digits that carry leading zeros
-or a plus sign (post codes, phone numbers) and those beyond 64 bits stay text. An empty cell is a missing
-value; in a column of numbers so are ``nan``, ``na``, ``n/a``, ``null`` and ``none``. Blank lines at the
-end do not count as rows.
+A row with another number of fields than the header, or with broken quotes, is set aside with its number. Columns are
+typed as wholes (``column_types``), each as the training table had it where there was one.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from plait.data.readers.column_types import read_columns
 from plait.data.readers.parsed import BadRow, Parsed
+from plait.data.values import ColumnReading
 
-_BEYOND = re.compile(r"-?[0-9]{19,}")
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
-_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
-_MISSING = frozenset({"nan", "na", "n/a", "null", "none"})
+DELIMITERS = (",", ";", "\t", "|")
+_SNIFFED = 100
 _FIELD_LIMIT = 2**31 - 1  # photos as base64 text are far above the 128 KiB that csv allows
 
 
-def read_delimited(text: str, source: str, delimiter: str | None, columns: Sequence[str] = ()) -> Parsed:
+def read_delimited(
+    text: str,
+    source: str,
+    delimiter: str | None,
+    columns: Sequence[str] = (),
+    *,
+    decimal: str | None = None,
+    readings: Mapping[str, ColumnReading] | None = None,
+) -> Parsed:
     """Parse delimited text.
 
     Args:
         text: The whole file.
         source: Its name, for messages.
-        delimiter: None finds it in the header: a comma, else a semicolon or a tab.
+        delimiter: One character; None finds it in the first rows.
         columns: Names of the columns of a file without a header line; a first line that holds nothing but such names
             is a header all the same. None: the first line names the columns.
+        decimal: Decimal mark of the columns whose cells leave it open.
+        readings: By column, how the training table read it.
 
     Raises:
         ValueError: No header, no rows, repeated column names, another number of names than fields, or a quote that is
@@ -50,15 +58,16 @@ def read_delimited(text: str, source: str, delimiter: str | None, columns: Seque
         raise ValueError(f"{source}: the file is empty; expected a header line and rows")
     text = text.rstrip("\r\n")
     delimiter = delimiter or _find_delimiter(text)
+    how = partial(read_columns, decimal=decimal, readings=readings or {})
     try:
-        made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL)
+        made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL, how)
         whole = not made.bad_rows and made.arrow.num_rows == text.count("\n") + (1 if columns else 0)
     except ValueError:
         if delimiter != "\t" or '"' not in text:
             raise
         made, whole = None, False
     if not whole and delimiter == "\t" and '"' in text:
-        plain = _parse(text, source, delimiter, columns, csv.QUOTE_NONE)
+        plain = _parse(text, source, delimiter, columns, csv.QUOTE_NONE, how)
         if made is None or (made.bad_rows and not plain.bad_rows) or len(plain.bad_rows) < len(made.bad_rows):
             return plain
         if not plain.bad_rows and plain.arrow.num_rows > made.arrow.num_rows:  # quotes had joined lines
@@ -67,7 +76,7 @@ def read_delimited(text: str, source: str, delimiter: str | None, columns: Seque
     return made
 
 
-def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoting: Any) -> Parsed:
+def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoting: Any, how: Any) -> Parsed:
     stream = io.StringIO(text, newline="")
     reader = csv.reader(stream, delimiter=delimiter, strict=True, quoting=quoting)
     header = _named(text, source, delimiter, columns) if columns else None
@@ -102,8 +111,8 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
         row += 1
     if row == 0:
         raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
-    typed = {name: type_column([fields[i] for fields in kept]) for i, name in enumerate(header)}
-    return Parsed(pa.table(typed), tuple(bad), tuple(numbers) if bad else None)
+    typed, read = how({name: [fields[i] for fields in kept] for i, name in enumerate(header)})
+    return Parsed(pa.table(typed), tuple(bad), tuple(numbers) if bad else None, read)
 
 
 def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> list[str] | None:
@@ -119,38 +128,22 @@ def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> li
     return names
 
 
-def type_column(cells: list[str]) -> pa.Array:
-    """The text of one column as the narrowest type that holds every cell without loss.
-
-    Example:
-        >>> type_column(["1", "", "3"]).to_pylist(), type_column(["01", "2"]).to_pylist()
-        ([1, None, 3], ['01', '2'])
-    """
-    filled = [cell for cell in cells if cell != ""]
-    values = [bare for cell in filled if (bare := cell.strip()).lower() not in _MISSING]
-    convert: Callable[[str], Any] | None = None
-    kind = pa.string()
-    if values and all(map(_WHOLE.fullmatch, values)):
-        convert, kind = int, pa.int64()
-    elif values and all(map(_NUMBER.fullmatch, values)) and not any(map(_BEYOND.fullmatch, values)):
-        convert, kind = float, pa.float64()
-    elif filled and all(cell.lower() in ("true", "false") for cell in filled):
-        return pa.array([None if cell == "" else cell.lower() == "true" for cell in cells], pa.bool_())
-    if convert is None:
-        return pa.array([cell if cell != "" else None for cell in cells], _text_kind(cells))
-    trimmed = [cell.strip() for cell in cells]
-    return pa.array([None if c == "" or c.lower() in _MISSING else convert(c) for c in trimmed], kind)
-
-
-def _text_kind(cells: list[str]) -> pa.DataType:
-    return pa.large_string() if sum(map(len, cells)) > 2**28 else pa.string()
-
-
 def _find_delimiter(text: str) -> str:
-    head = next(line for line in text.splitlines() if line.strip())
-    if "," in head:
-        return ","
-    return max(";\t", key=head.count) if ";" in head or "\t" in head else ","
+    """The delimiter under which most of the first rows have as many fields as the header, of equal ones the first."""
+    lines = text.splitlines()[:_SNIFFED]
+    best, most = ",", (False, -1.0)
+    for delimiter in DELIMITERS:
+        try:
+            records = [r for r in csv.reader(lines, delimiter=delimiter) if r]
+        except csv.Error:
+            continue
+        if not records:
+            continue
+        share = sum(len(r) == len(records[0]) for r in records[1:]) / max(1, len(records) - 1)
+        rank = (len(records[0]) > 1, share)  # a header of one field says nothing for a delimiter
+        if rank > most:
+            best, most = delimiter, rank
+    return best
 
 
 def _read_header(reader: Any, source: str) -> list[str]:

@@ -22,7 +22,7 @@ from plait.data.columns import from_records
 from plait.data.readers.arrays import read_npz
 from plait.data.readers.delimited import read_delimited
 from plait.data.readers.folders import read_arrow_file, read_folder
-from plait.data.readers.parsed import BadRow, Parsed
+from plait.data.readers.parsed import BadRow, Parsed, TextReading
 
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
 _BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
@@ -36,7 +36,12 @@ _MARKS = (
 
 
 def read_path(
-    path: Path, *, format: str | None = None, encoding: str | None = None, columns: Sequence[str] = ()
+    path: Path,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    columns: Sequence[str] = (),
+    text: TextReading | None = None,
 ) -> Parsed:
     """Read a file or folder.
 
@@ -45,6 +50,7 @@ def read_path(
         format: Format of a file whose name does not tell it.
         encoding: Encoding of a text file.
         columns: Names of the columns of a CSV or TSV file without a header line.
+        text: How the text of a CSV or TSV file is cut and read.
 
     Raises:
         FileNotFoundError: No such path.
@@ -63,7 +69,7 @@ def read_path(
         if kind not in ("csv", "tsv"):
             _no_names(path, columns)
         if kind in _TEXT:
-            return _read_text(path, kind, encoding, columns)
+            return _read_text(path, kind, encoding, columns, text or TextReading())
         if kind not in _BINARY:
             known = ", ".join((*_TEXT, *_BINARY))
             raise ValueError(
@@ -94,13 +100,14 @@ def _no_names(path: Path, columns: Sequence[str]) -> None:
         raise ValueError(f"{path}: column names can be given for a CSV or TSV file without a header line only")
 
 
-def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[str]) -> Parsed:
+def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[str], how: TextReading) -> Parsed:
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
         data = gzip.decompress(data)
     text = decode_text(data, str(path), encoding)
     if kind in ("csv", "tsv"):
-        return read_delimited(text, str(path), "\t" if kind == "tsv" else None, columns)
+        delimiter = how.delimiter or ("\t" if kind == "tsv" else None)
+        return read_delimited(text, str(path), delimiter, columns, decimal=how.decimal, readings=how.readings)
     if not text.strip():
         raise ValueError(f"{path}: the file is empty")
     if kind == "json":
@@ -125,6 +132,11 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
     except UnicodeDecodeError as error:
         if encoding is not None:
             raise ValueError(f"{source}: not valid {encoding} (byte {error.start})") from error
+        other = _east_asian(data)
+        if other is not None:
+            raise ValueError(
+                f"{source}: not UTF-8; it reads like {other[0]}. Save it as UTF-8, or pass encoding={other[1]!r}"
+            ) from error
         if not _is_chinese(data):
             raise ValueError(
                 f"{source}: not UTF-8 (byte {error.start} is {data[error.start]:#04x}); save it as UTF-8, or "
@@ -136,6 +148,25 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
         stacklevel=5,
     )
     return data.decode("gb18030")
+
+
+def _east_asian(data: bytes) -> tuple[str, str] | None:
+    """Japanese or Korean, whose bytes pass for Chinese too, and the name of its encoding.
+
+    Chinese text read as Korean is full of Chinese letters, Korean text is not; Chinese text has no kana.
+    """
+    for language, encoding, first, last in (
+        ("Korean", "euc-kr", "\uac00", "\ud7a3"),
+        ("Japanese", "euc-jp", "\u3041", "\u30fe"),
+    ):
+        try:
+            foreign = [c for c in data.decode(encoding) if ord(c) > 127 and c.isalpha()]
+        except UnicodeDecodeError:
+            continue
+        own = sum(first <= c <= last for c in foreign)
+        if foreign and own >= (0.9 if language == "Korean" else 0.1) * len(foreign):
+            return language, encoding
+    return None
 
 
 def _is_chinese(data: bytes) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pyarrow as pa
+
+from plait.data.values import ColumnReading
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,21 @@ class BadRow:
 
 
 @dataclass(frozen=True)
+class TextReading:
+    """How the text of a delimited file is cut into fields and read.
+
+    Attributes:
+        delimiter: One character between fields; None finds it in the first rows.
+        decimal: Decimal mark, "." or ",", of columns whose cells leave it open.
+        readings: By column, how the training table read it.
+    """
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Parsed:
     """A file as read.
 
@@ -30,8 +48,10 @@ class Parsed:
         arrow: The rows that parsed.
         bad_rows: The rows that did not.
         row_numbers: For each parsed row its number in the file; None when every row parsed.
+        readings: By column, how its text was read; empty for files that hold types of their own.
     """
 
     arrow: pa.Table
     bad_rows: tuple[BadRow, ...] = ()
     row_numbers: tuple[int, ...] | None = None
+    readings: Mapping[str, ColumnReading] = field(default_factory=dict)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.data.items import Items
+import numpy as np
+
+from plait.data.items import Items, Rows
 from plait.data.schema import Modality
 from plait.encoders.base import Encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import Source, TensorSource
 from plait.inputs.modality_kinds import Load, ModalityKind, TrainingRows
 from plait.processors import Processor, TabularProcessor
+from plait.processors.tabular import CellFault
 
 WIDTH = 64
 
@@ -23,6 +26,9 @@ def _fit(
         {c: train.column(c) for c in modality.columns},
         numeric=[c for c in modality.columns if training.kinds[c] == "numeric"],
         categorical=[c for c in modality.columns if training.kinds[c] == "categorical"],
+        marks={
+            c: read.mark for c in modality.columns if (read := train.reading(c)) is not None and read.held == "number"
+        },
     )
     return fitted, TabularEncoder(len(fitted.numeric), fitted.cardinalities, WIDTH)
 
@@ -43,4 +49,15 @@ def _count(items: Items, processor: Any, load: Load) -> dict[str, int]:
     }
 
 
-TABULAR = ModalityKind(live=_live, fit=_fit, count=_count, is_random=True, fitted_width=WIDTH)
+def _report(items: Items, processor: Any, rows: Rows) -> None:
+    """Cells that are no numbers are bad ones, categories never seen are set aside; each for every row it is in."""
+    by_item: dict[int, list[CellFault]] = {}
+    for fault in processor.faults:
+        by_item.setdefault(fault.row, []).append(fault)
+    for position in np.flatnonzero(np.isin(items.index_N, list(by_item))):
+        for fault in by_item[int(items.index_N[position])]:
+            report = rows.report if fault.is_unreadable else rows.set_aside
+            report(int(position), fault.column, fault.reason)
+
+
+TABULAR = ModalityKind(live=_live, fit=_fit, count=_count, report=_report, is_random=True, fitted_width=WIDTH)

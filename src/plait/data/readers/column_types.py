@@ -1,0 +1,99 @@
+"""Columns of text to columns of numbers, truth values or text, each as a whole and without loss.
+
+A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros or a plus sign (post codes,
+phone numbers) and those beyond 64 bits stay text. An empty cell is a missing value; in a column of numbers so are
+``nan``, ``na``, ``n/a``, ``null`` and ``none``. A table that comes after training is read as the training table was:
+what held text stays text (``1.10``, ``01234``), what held numbers is read as numbers of the same decimal mark, and
+where a cell cannot be, the column stays text for the next room to name the row.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from plait.data.values import MISSING_WORDS, ColumnReading, decimal_mark, is_missing_number, read_number, truth_word
+
+_BEYOND = re.compile(r"-?[0-9]{19,}")
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
+_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
+_CODE = re.compile(r"\+.*|-?0[0-9].*")
+
+
+def read_columns(
+    cells: Mapping[str, list[str]], *, decimal: str | None, readings: Mapping[str, ColumnReading]
+) -> tuple[dict[str, pa.Array], dict[str, ColumnReading]]:
+    """Every column typed, and how each was read.
+
+    Args:
+        cells: Text of each column.
+        decimal: Decimal mark of the columns whose cells leave it open.
+        readings: By column, how the training table read it.
+    """
+    typed: dict[str, pa.Array] = {}
+    read: dict[str, ColumnReading] = {}
+    for name, column in cells.items():
+        known = readings.get(name)
+        typed[name], read[name] = type_column(column, decimal) if known is None else (read_as(column, known), known)
+    return typed, read
+
+
+def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array, ColumnReading]:
+    """The text of one column as the narrowest type that holds every cell without loss, and its name.
+
+    Example:
+        >>> type_column(["1", "", "3"])[0].to_pylist(), type_column(["01", "2"])[0].to_pylist()
+        ([1, None, 3], ['01', '2'])
+        >>> type_column(["1,5", "20,25"])[0].to_pylist()
+        [1.5, 20.25]
+    """
+    filled = [cell for cell in cells if cell != ""]
+    values = [bare for cell in filled if (bare := cell.strip()).lower() not in MISSING_WORDS]
+    if values and all(map(_WHOLE.fullmatch, values)):
+        return _numbers(cells, int, pa.int64()), ColumnReading("whole")
+    if values and all(map(_NUMBER.fullmatch, values)) and not any(map(_BEYOND.fullmatch, values)):
+        return _numbers(cells, float, pa.float64()), ColumnReading("number")
+    if filled and all(map(truth_word, filled)):
+        return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_()), (
+            ColumnReading("truth")
+        )
+    mark = _mark(values, decimal)
+    if mark is None:
+        return _text(cells), ColumnReading("text")
+    return _numbers(cells, lambda cell: read_number(cell, mark), pa.float64()), ColumnReading("number", mark)
+
+
+def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
+    """The text of one column as the training table held it; text where a cell cannot be read so."""
+    if reading.held == "truth" and all(map(truth_word, (cell for cell in cells if cell != ""))):
+        return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())
+    if reading.held in ("whole", "number"):
+        values = [cell.strip() for cell in cells if not is_missing_number(cell)]
+        if reading.held == "whole" and all(map(_WHOLE.fullmatch, values)):
+            return _numbers(cells, int, pa.int64())
+        if all(read_number(value, reading.mark) is not None for value in values):
+            return _numbers(cells, lambda cell: read_number(cell, reading.mark), pa.float64())
+    return _text(cells)
+
+
+def _mark(values: list[str], decimal: str | None) -> str | None:
+    """The decimal mark of a column of grouped numbers or decimal commas; None where it is no such column."""
+    if not values or any(map(_CODE.fullmatch, (v for v in values if not re.match(r"-?0[.,]", v)))):
+        return None
+    found = decimal_mark(values)
+    if found.unreadable or not any(c in value for value in values for c in ",."):
+        return None
+    mark = found.mark or decimal
+    return mark if mark is not None and all(read_number(v, mark) is not None for v in values) else None
+
+
+def _numbers(cells: list[str], convert: Any, kind: pa.DataType) -> pa.Array:
+    return pa.array([None if is_missing_number(c) else convert(c.strip()) for c in cells], kind)
+
+
+def _text(cells: list[str]) -> pa.Array:
+    kind = pa.large_string() if sum(map(len, cells)) > 2**28 else pa.string()
+    return pa.array([cell if cell != "" else None for cell in cells], kind)

@@ -1,0 +1,141 @@
+"""Values of a later table mean what they meant in training; what differs is reported, row by row."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import plait
+from plait.data.table import read_table
+
+QUICK = ["train.baselines=false", "judge.missing_rows=0", "train.threads=1"]
+
+
+def write(path: Path, header: list[str], rows: list[list[Any]], delimiter: str = ",") -> str:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=delimiter).writerows([header, *rows])
+    return str(path)
+
+
+def accuracy(model: plait.Plait, table: str, truth: list[str]) -> float:
+    made = model.predict(table).column("prediction").to_pylist()
+    return sum(a == b for a, b in zip(made, truth, strict=True)) / len(truth)
+
+
+def test_decimal_commas_of_a_target_are_decimals(tmp_path: Path) -> None:
+    rows = [[size, f"{size * 10.25:.2f}".replace(".", ",")] for size in range(20, 140)]
+    table = write(tmp_path / "prices.csv", ["size", "price"], rows, ";")
+    assert read_table(table).column("price")[0] == 205.0
+    model = plait.fit(table, "price", task="regression", epochs=30, set=QUICK)
+    made = model.predict(table).column("prediction").to_pylist()
+    assert max(made) < 2000 and model.report["evaluation"]["metrics"]["r2"]["value"] > 0.8
+    assert model.evaluate(table, rows="all")["evaluation"]["metrics"]["mae"]["value"] < 200
+
+
+def test_a_target_in_memory_with_decimal_commas() -> None:
+    rows = [{"size": s * 1.5, "price": f"{s},{s % 9}5"} for s in range(60)]
+    model = plait.fit(rows, "price", task="regression", epochs=2, set=QUICK)
+    assert 20 < model.labels.mean < 40
+
+
+def test_a_target_that_could_be_either_is_refused_by_row(tmp_path: Path) -> None:
+    rows = [[i * 1.5, "1,234" if i == 7 else str(i)] for i in range(40)]
+    table = write(tmp_path / "open.csv", ["size", "price"], rows, ";")
+    with pytest.raises(ValueError, match=r"row 7 holds '1,234', which is 1234 or 1\.234.*--decimal"):
+        plait.fit(table, "price", numeric=["price"], set=QUICK)
+    assert plait.fit(table, "price", decimal=".", epochs=1, set=QUICK).task.name == "regression"
+    assert read_table(table).column("price")[7] == "1,234"
+
+
+@pytest.mark.parametrize(
+    ("cells", "later"),
+    [
+        (["true", "false", "unknown"], ["true", "false"]), (["1.10", "1.20", "beta"], ["1.10", "1.20"]),
+        (["01234", "04321", "x9"], ["01234", "04321"]), (["TRUE", "False", "maybe"], ["true", "FALSE"]),
+    ],
+)  # fmt: skip
+def test_categories_keep_kind_and_spelling(tmp_path: Path, cells: list[str], later: list[str]) -> None:
+    names = ["A", "B", "C"]
+    train = write(
+        tmp_path / "t.csv", ["c", "noise", "label"], [[cells[i % 3], i % 7, names[i % 3]] for i in range(150)]
+    )
+    new = write(tmp_path / "n.csv", ["c", "noise"], [[later[i % 2], i % 7] for i in range(40)])
+    model = plait.fit(train, "label", epochs=12, set=QUICK)
+    assert accuracy(model, new, [names[i % 2] for i in range(40)]) == 1.0
+    assert model.predict(new).column("problem").null_count == 40
+
+
+@pytest.mark.parametrize("labels", [["True", "False", "Unknown"], ["true", "false", "5"]])
+def test_labels_that_are_truth_values(tmp_path: Path, labels: list[str]) -> None:
+    header, x = ["x", "label"], [0.0, 5.0, 10.0]
+    train = write(tmp_path / "t.csv", header, [[x[i % 3] + i % 5 / 10, labels[i % 3]] for i in range(150)])
+    two = write(tmp_path / "two.csv", header, [[x[i % 2] + i % 5 / 10, labels[i % 2]] for i in range(40)])
+    model = plait.fit(train, "label", epochs=15, set=QUICK)
+    assert model.evaluate(two, rows="all")["evaluation"]["metrics"]["accuracy"]["value"] > 0.9
+
+
+def test_what_cannot_be_read_is_reported_by_row(tmp_path: Path) -> None:
+    rows = [[i / 10, "ab"[i % 2], "lo" if i < 60 else "hi"] for i in range(120)]
+    train = write(tmp_path / "t.csv", ["x", "kind", "label"], rows)
+    new = write(tmp_path / "n.csv", ["x", "kind"], [["0.5", "a"], ["?", "b"], ["7.5", "zz"], ["", "a"], ["n/a", "b"]])
+    model = plait.fit(train, "label", epochs=2, set=QUICK)
+    problems = model.predict(new).column("problem").to_pylist()
+    assert problems == [None, "x: '?' is no number", "kind: 'zz' was not seen in training", None, None]
+    with pytest.raises(ValueError, match=r"row 1, column 'x': '\?' is no number"):
+        model.predict(new, on_bad_row="error")
+
+
+def test_classes_never_seen_count_as_wrong_and_are_named(tmp_path: Path) -> None:
+    def row(i: int, label: str, split: str) -> list[Any]:
+        return [{"a": 0.0, "b": 1.0, "NEW": 2.0}[label] + i % 7 / 100, label, split]
+
+    rows = [row(i, "ab"[i % 2], "train") for i in range(60)] + [row(i, "ab"[i % 2], "val") for i in range(10)]
+    rows += [row(i, "ab"[i % 2], "test") for i in range(15)] + [row(i, "NEW", "test") for i in range(10)]
+    model = plait.fit(write(tmp_path / "u.csv", ["x", "label", "split"], rows), "label", epochs=20, set=QUICK)
+    evaluation = model.report["evaluation"]
+    assert evaluation["metrics"]["accuracy"]["value"] == pytest.approx(0.6) and evaluation["rows"] == 25
+    assert any("10 of 25 rows" in note and "'NEW' (10)" in note for note in evaluation["notes"])
+    unseen = write(tmp_path / "n.csv", ["x", "label"], [[2.0, "NEW"], [2.1, "OLD"]])
+    found = model.evaluate(unseen)["evaluation"]
+    assert found["metrics"]["accuracy"]["value"] == 0.0
+
+
+def test_a_model_folder_keeps_how_columns_were_read(tmp_path: Path) -> None:
+    rows = [[f"{i},5", "lo" if i < 30 else "hi"] for i in range(60)]
+    train = write(tmp_path / "t.csv", ["x", "label"], rows, ";")
+    plait.fit(train, "label", epochs=8, output=tmp_path / "model", set=QUICK)
+    model = plait.load(tmp_path / "model")
+    assert model.schema.readings["x"].mark == ","
+    table = write(tmp_path / "n.csv", ["x"], [["1.234,5"], ["0,5"], ["1.5"]], ";")
+    assert model.predict(table).column("problem").to_pylist()[:2] == [None, None]
+
+
+def test_delimiters_are_found_in_the_rows(tmp_path: Path) -> None:
+    (tmp_path / "head.csv").write_text('"size, m2";price\n1;2\n3;4\n')
+    assert read_table(tmp_path / "head.csv").column_names == ["size, m2", "price"]
+    (tmp_path / "pipe.csv").write_text("a|b\n1|2\n3|4\n")
+    assert read_table(tmp_path / "pipe.csv").column_names == ["a", "b"]
+    (tmp_path / "colon.csv").write_text("a:b\n1:2\n")
+    report = plait.check(tmp_path / "colon.csv", delimiter=":")
+    assert report.num_rows == 1 if hasattr(report, "num_rows") else report.text()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"), [("euc-kr", "이름,값\n안녕하세요 세계,1\n"), ("euc-jp", "名前,値\nこんにちは世界,1\n")]
+)
+def test_korean_and_japanese_are_not_read_as_chinese(tmp_path: Path, encoding: str, text: str) -> None:
+    (tmp_path / "t.csv").write_bytes(text.encode(encoding))
+    with pytest.raises(ValueError, match=encoding):
+        read_table(tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv", encoding=encoding).arrow.to_pylist()[0].popitem()[1] == 1
+
+
+def test_a_wrong_decimal_or_delimiter_is_one_sentence(tmp_path: Path) -> None:
+    table = write(tmp_path / "t.csv", ["x", "label"], [[i, "ab"[i % 2]] for i in range(40)])
+    with pytest.raises(ValueError, match=r"data\.decimal"):
+        plait.fit(table, "label", decimal="x")
+    with pytest.raises(ValueError, match="one character"):
+        plait.fit(table, "label", delimiter="ab")
