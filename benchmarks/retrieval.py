@@ -20,7 +20,7 @@ import torch
 import plait
 from measure import ROOT, line, quiet, spread, table
 from plait.data.coco.folder import read_coco_folder
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.inputs.prepare import load_inputs, prepare
 from plait.metrics.ranking import embedding_query_metrics

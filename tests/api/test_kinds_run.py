@@ -19,7 +19,8 @@ from fixtures.media import red_or_blue
 from fixtures.settings import QUICK
 from plait import cli
 from plait.data.items import read_rows
-from plait.data.schema import Modality, guess_schema
+from plait.data.modality import Modality
+from plait.data.schema import guess_schema
 from plait.data.table import read_table
 from plait.encoders.checkpoint import quiet_transformers
 from plait.encoders.vector import VectorEncoder

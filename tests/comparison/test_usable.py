@@ -14,7 +14,7 @@ import plait
 from fixtures.lazy import lazy
 from fixtures.settings import COMPARED
 from plait.cli.main import app
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.settings import RunSettings, from_dict, set_values, to_dict
 
 plan = lazy("plait.comparison.plan")

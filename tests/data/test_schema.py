@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from plait.data.schema import Column, Modality, Schema, guess_schema, guess_task
+from plait.data.modality import Modality
+from plait.data.schema import Column, Schema, guess_schema, guess_task
 from plait.data.table import Table, read_table
 
 N = 40

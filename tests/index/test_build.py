@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.index import build_index, open_index
 
 BACKENDS = ["exact", "lance"]

@@ -16,9 +16,11 @@ import plait
 from plait.data import COLUMN_KINDS, CellChecks, CellError, ColumnKind, Table, read_table
 from plait.data.arrow_types import is_text
 from plait.data.checks.check import check_table
-from plait.data.items import Items, Rows, column_items
+from plait.data.items import column_items
 from plait.data.media import content_key
-from plait.data.schema import Modality, guess_schema
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
+from plait.data.schema import guess_schema
 from plait.encoders import ENCODERS, Encoded, Encoder
 from plait.inputs import MODALITY_KINDS, ModalityKind
 from plait.processors import PROCESSORS

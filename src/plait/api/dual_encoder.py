@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from plait.api.predictor import Plait
-from plait.data.schema import Column, Modality, Schema
+from plait.data.modality import Modality
+from plait.data.schema import Column, Schema
 from plait.encoders.dual_encoder import read_pair
 from plait.encoders.load import load_encoder
 from plait.heads.dual_encoder import MAX_LOG_SCALE, DualEncoderHead

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from plait.data.bad_rows import bad_rows_message
+from plait.data.modality import Modality
 from plait.data.progress import Progress
-from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.heads.dual_encoder import DualEncoderHead
 from plait.inference.embedding import embed_side

@@ -79,7 +79,7 @@ def fit(
         split: Column that says train, val or test; None looks for one, else rows are split at random.
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
-        recipe: "default" or "classic".
+        recipe: "default", "classic" or "sentiment".
         fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.

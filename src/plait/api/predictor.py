@@ -21,8 +21,8 @@ from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_probabilities, predict_table
 from plait.api.reading import open_table
 from plait.api.text_output import score_table, write_table
+from plait.data.modality import Modality
 from plait.data.progress import Progress
-from plait.data.schema import Modality
 from plait.data.table import BadRow, read_table
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.data.bad_rows import bad_rows_message
-from plait.data.items import Rows
+from plait.data.rows import Rows
 from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
 from plait.settings import RunSettings

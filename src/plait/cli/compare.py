@@ -28,7 +28,7 @@ def compare(
     vector: options.Columns = None,
     numeric: options.Columns = None,
     categorical: options.Columns = None,
-    ignore: options.Columns = None,
+    ignore: options.Ignore = None,
     split: options.Split = None,
     group: options.Group = None,
     epochs: Annotated[

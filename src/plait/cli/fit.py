@@ -27,7 +27,7 @@ def fit(
     vector: options.Columns = None,
     numeric: options.Columns = None,
     categorical: options.Columns = None,
-    ignore: options.Columns = None,
+    ignore: options.Ignore = None,
     split: options.Split = None,
     group: options.Group = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,

@@ -18,7 +18,11 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")]
-Columns = Annotated[list[str] | None, typer.Option(metavar="COL")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COL", help="Columns to read as what the flag says; others are guessed still."),
+]
+Ignore = Annotated[list[str] | None, typer.Option(metavar="COL", help="Columns to leave out.")]
 Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")]
 Group = Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")]
 Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]

@@ -19,7 +19,7 @@ import yaml
 
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import Configuration, Method
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.fusion import FUSIONS
 from plait.settings import COLUMN_LISTS, SINGLE_OPTIONS, RunSettings, to_dict
 from plait.tasks import TASKS

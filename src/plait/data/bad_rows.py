@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from plait.data.items import Rows
+from plait.data.rows import Rows
 from plait.data.table import BadRow, Table
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES

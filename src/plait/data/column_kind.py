@@ -10,17 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.table import Table
 from plait.registry import Registry
-
-if TYPE_CHECKING:
-    from plait.data.checks.contents import Contents
-    from plait.data.items import Items, Rows
-    from plait.data.schema import Modality
 
 Keys = Sequence[str | None]  # the content hash of each cell of a column; None where there is none
 
@@ -54,7 +51,8 @@ class CellChecks:
         load: From a cell and the table's folder to its content; a ``CellError`` says that it is not there.
         broken: Code, title and good news of the finding about what is broken; None where nothing can be.
         in_files: Whether contents lie in files, which may be missing.
-        compare: Looks at a whole column once its cells are examined, and adds what is wrong to the contents.
+        compare: Looks at a whole column once its cells are examined, and adds what is wrong to the contents
+            (``checks.contents.Contents``).
         leak: Code and title of the finding about contents that stand in two splits; None where that is no fault.
         leak_severity: How bad such a leak is, predicted by the hashes of each column.
     """
@@ -65,7 +63,7 @@ class CellChecks:
     load: Callable[[Any, Path | None], Any] = lambda cell, root: cell
     broken: tuple[str, str, str] | None = None
     in_files: bool = False
-    compare: Callable[[Table, str, Contents], None] | None = None
+    compare: Callable[[Table, str, Any], None] | None = None
     leak: tuple[str, str] | None = None
     leak_severity: Callable[[Mapping[str, Keys]], str] = lambda columns: "error"
 
@@ -108,6 +106,11 @@ class ColumnKind:
 
 
 COLUMN_KINDS: Registry[ColumnKind] = Registry("kind")
+
+
+def is_joined(modality: Modality) -> bool:
+    """Whether a modality is made of all columns of its kinds, as numbers and categories are."""
+    return any(COLUMN_KINDS.get(kind).joined_as == modality.kind for kind in COLUMN_KINDS)
 
 
 def kind_of(modality: Modality) -> ColumnKind:

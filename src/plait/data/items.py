@@ -9,88 +9,17 @@ says the record of its kind (:mod:`plait.data.column_kind`). A cell that cannot 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from plait.data.column_kind import kind_of
 from plait.data.media import CellError, is_empty
-from plait.data.schema import Modality
-from plait.data.table import BadRow, Table
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
+from plait.data.table import Table
 
 Found = tuple[str, Any] | None  # content hash of a cell and what is kept of it; None where it is empty
-
-
-@dataclass
-class Items:
-    """Unique items of one modality.
-
-    Attributes:
-        modality: Which modality.
-        keys: sha256 of each item's content.
-        cells: The cells as given: a text, an image or sound cell; an array for a vector; the numbers of its parts
-            for a set; for the tabular modality a mapping column -> value.
-        index_N: Item shown by each row, -1 where it is missing.
-        parts: For sets, their unique members; else None.
-    """
-
-    modality: Modality
-    keys: list[str]
-    cells: list[Any]
-    index_N: np.ndarray  # noqa: N815
-    parts: Items | None = None
-
-    def drop(self, failures: dict[int, str]) -> list[tuple[int, str]]:
-        """Mark rows that show a failed item as missing; returns (row, reason) for each."""
-        rows = [(int(r), failures[int(i)]) for r, i in enumerate(self.index_N) if int(i) in failures]
-        for row, _ in rows:
-            self.index_N[row] = -1
-        return rows
-
-
-@dataclass
-class Rows:
-    """All modalities of a table, row by row.
-
-    Attributes:
-        table: The table they came from.
-        items: Items per modality name, in model order.
-        bad: Cells that could not be read.
-        unknown: Cells that could be read and say nothing to the model: categories that training did not have.
-        notes: Counts worth telling (texts that were blank, and so on).
-    """
-
-    table: Table
-    items: dict[str, Items]
-    bad: list[BadRow] = field(default_factory=list)
-    unknown: list[BadRow] = field(default_factory=list)
-    notes: dict[str, int] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    @property
-    def present_NM(self) -> np.ndarray:  # noqa: N802
-        """True where a row has the modality, [N, M]."""
-        return np.stack([items.index_N >= 0 for items in self.items.values()], axis=1)
-
-    @property
-    def index_NM(self) -> np.ndarray:  # noqa: N802
-        """Item number of each modality in each row, [N, M]; -1 where missing."""
-        return np.stack([items.index_N for items in self.items.values()], axis=1)
-
-    def bad_positions(self) -> set[int]:
-        """Positions (0-based in the table) of rows with at least one bad cell."""
-        return {b.row for b in self.bad}
-
-    def report(self, position: int, column: str | None, reason: str) -> None:
-        """Record a bad cell at a position of the table."""
-        self.bad.append(BadRow(position, column, reason))
-
-    def set_aside(self, position: int, column: str | None, reason: str) -> None:
-        """Record a cell that could be read and says nothing to the model, such as a category it never saw."""
-        self.unknown.append(BadRow(position, column, reason))
 
 
 def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from plait.data.arrow_types import is_list
-from plait.data.column_kind import COLUMN_KINDS
+from plait.data.column_kind import COLUMN_KINDS, is_joined
 from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
+from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.data.values import DECIMAL_MARKS, HELD, ColumnReading
 from plait.registry import unknown_name
@@ -44,20 +45,6 @@ class Column:
     def scale(self) -> str | None:
         """What its values measure: "class" or "number"; None: neither."""
         return COLUMN_KINDS.get(self.kind).scale if self.kind is not None else None
-
-
-@dataclass(frozen=True)
-class Modality:
-    """One modality: a column of its own kind, or all tabular columns together."""
-
-    name: str
-    kind: str
-    columns: tuple[str, ...]
-
-    @property
-    def is_joined(self) -> bool:
-        """Whether it is made of all columns of its kinds, as numbers and categories are."""
-        return any(COLUMN_KINDS.get(kind).joined_as == self.kind for kind in COLUMN_KINDS)
 
 
 @dataclass(frozen=True)
@@ -256,7 +243,7 @@ def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema,
     Returns:
         The schema, and the columns set aside.
     """
-    if sum(not m.is_joined for m in schema.modalities) < 2:
+    if sum(not is_joined(m) for m in schema.modalities) < 2:
         return schema, []
     loose = [c.name for c in schema.columns if c.role == "input" and c.joined_as is not None and c.name not in named]
     why = "a number or category beside texts and images; name it (--numeric, --categorical) to search by it"
@@ -287,7 +274,7 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         target.name.lower() in _MATCH_NAMES
         and distinct <= {0, 1}
         and len(modalities) == 2
-        and not any(m.is_joined for m in modalities)
+        and not any(is_joined(m) for m in modalities)
     ):
         pair = f"{modalities[0].name!r} and {modalities[1].name!r}"
         return "matching", f"{target.name!r} says 0 or 1 of {pair}"

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from plait.data.modality import Modality
 from plait.data.progress import Progress
-from plait.data.schema import Modality
 from plait.data.table import BadRow, Table
 from plait.index.manifest import Manifest
 from plait.index.space import VectorSpace

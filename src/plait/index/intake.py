@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from plait.data.items import read_rows
+from plait.data.modality import Modality
 from plait.data.progress import Progress
-from plait.data.schema import Modality
 from plait.data.table import Table
 from plait.index.embedder import Embedder, embed_checked
 from plait.index.manifest import MAX_BAD_ROWS, SourceFact

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.index.embedder import Embedder, embed_checked
 from plait.index.exact import top_k
 from plait.index.query import as_query, embed_cell, pick_reader

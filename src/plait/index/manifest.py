@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.files import temporary_name, write_text
 from plait.index.space import VectorSpace
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from plait.data.columns import make_column
 from plait.data.media import CellError, read_media
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.data.table import read_table
 from plait.index.embedder import Embedder, embed_checked, pick_modality
 from plait.index.space import Query, VectorSpace, weighted

@@ -20,8 +20,8 @@ from plait.data.checks.finding import name_rows
 from plait.data.coco.folder import read_coco_captions, read_coco_folder
 from plait.data.coco.photos import first_folder
 from plait.data.column_kind import kind_of
+from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
-from plait.data.schema import Modality
 from plait.data.table import BadRow, Table, read_table
 from plait.index.storage import RESERVED
 from plait.registry import unknown_name

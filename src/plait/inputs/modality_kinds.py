@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.items import Items, Rows
-from plait.data.schema import Modality
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.inputs.dataset import LiveSource, Source

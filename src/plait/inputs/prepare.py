@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.data.items import Items, Rows, read_rows
+from plait.data.items import read_rows
 from plait.data.media import CellError
+from plait.data.modality import Modality
 from plait.data.progress import Progress
-from plait.data.schema import Modality
+from plait.data.rows import Items, Rows
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.encoders.load import load_encoder

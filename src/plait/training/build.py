@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import GenerateHead

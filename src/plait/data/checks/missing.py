@@ -18,7 +18,8 @@ import numpy.typing as npt
 from plait.data.arrow_types import is_list
 from plait.data.checks.contents import Contents
 from plait.data.checks.finding import Finding, name_rows
-from plait.data.schema import Modality, Schema
+from plait.data.modality import Modality
+from plait.data.schema import Schema
 from plait.data.table import Table
 
 Ints = npt.NDArray[np.int64]

@@ -7,8 +7,9 @@ from typing import Any
 
 from plait.data.arrow_types import is_media, is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
-from plait.data.items import Items, Rows, media_items
-from plait.data.schema import Modality
+from plait.data.items import media_items
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.sound import decode_sound, find_sound, looks_like_sound, sound_key, sound_length
 from plait.data.table import Table
 

@@ -8,9 +8,10 @@ from typing import Any
 from plait.data.arrow_types import is_media, is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
-from plait.data.items import Items, Rows, media_items
+from plait.data.items import media_items
 from plait.data.media import IMAGE_SUFFIXES, check_image, content_key, looks_like_image, read_media
-from plait.data.schema import Modality
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.table import Table
 from plait.report.thumbnail import thumbnail
 

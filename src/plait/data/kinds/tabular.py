@@ -8,8 +8,9 @@ from typing import Any
 
 from plait.data.arrow_types import is_list, is_number, is_text
 from plait.data.column_kind import ColumnKind
-from plait.data.items import Found, Items, Rows, unique_items
-from plait.data.schema import Modality
+from plait.data.items import Found, unique_items
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.shown import shown_text
 from plait.data.table import Table
 from plait.data.values import decimal_mark, is_missing_number

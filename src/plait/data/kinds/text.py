@@ -11,9 +11,10 @@ from typing import Any
 
 from plait.data.arrow_types import is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Keys
-from plait.data.items import Found, Items, Rows, column_items
+from plait.data.items import Found, column_items
 from plait.data.media import CellError, content_key
-from plait.data.schema import Modality
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.table import Table
 
 LONGEST_SHOWN = 600

@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from plait.data.arrow_types import is_number, is_text, item_type
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
-from plait.data.items import Found, Items, Rows, column_items
+from plait.data.items import Found, column_items
 from plait.data.media import content_key
-from plait.data.schema import Modality
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.data.table import Table
 from plait.data.vectors import looks_like_vector, read_vector
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.data.items import Items
 from plait.data.media import CellError
+from plait.data.rows import Items
 from plait.data.sound import decode_sound, find_sound, import_soundfile, sound_length
 from plait.inputs.dataset import KeptSource
 from plait.inputs.modality_kinds import Load, ModalityKind

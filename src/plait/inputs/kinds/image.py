@@ -6,8 +6,8 @@ import io
 from dataclasses import replace
 from typing import Any
 
-from plait.data.items import Items
 from plait.data.media import check_image, read_media
+from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource, Source
 from plait.inputs.modality_kinds import Load, ModalityKind
 from plait.processors import Processor

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.items import Items, Rows
-from plait.data.schema import Modality
+from plait.data.modality import Modality
+from plait.data.rows import Items, Rows
 from plait.encoders.base import Encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import Source, TensorSource

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plait.data.items import Items
+from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource
 from plait.inputs.modality_kinds import Load, ModalityKind
 from plait.processors import HashedTextProcessor, Processor, TextProcessor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.data.media import CellError
-from plait.data.schema import Modality
+from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.data.vectors import usual_width
 from plait.encoders.base import Encoder

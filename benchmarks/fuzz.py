@@ -1,0 +1,288 @@
+"""Hostile bytes: mutated tables and media, tampered model folders, indexes and feature stores. What becomes of each?
+
+Every case ends in one of: answered (rows that were not touched get the answers of the clean table), refused (one clear
+sentence), row named (the cell is missing and the row says why), or a fault: traceback, hang, silent other answers.
+
+Run: python benchmarks/fuzz.py [--files 10000] [--tampered 1000] [--seed 0]      (about 20 minutes on two cores)
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import contextlib
+import io
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import numpy as np
+from PIL import Image
+
+SCRATCH = ["encoders.text=scratch:text", "encoders.image=scratch:image", "encoders.audio=scratch:audio",
+           "encoders.image_size=32", "train.epochs=2", "train.baselines=false", "train.threads=1",
+           "judge.missing_rows=0"]  # fmt: skip
+CLEAR = (ValueError, TypeError, FileNotFoundError, ImportError, NotImplementedError)
+SECONDS = 20  # longer is a hang
+WORDS = [b'"', b",", b";", b"\n", b"\r", b"\0", b"{", b"}", b"\xff\xfe", b'""', b"nan", b"1e999", b"-1", b"null", b"[]"]
+
+
+class Hang(BaseException):
+    """A case took too long."""
+
+
+@contextlib.contextmanager
+def limited(seconds: int) -> Iterator[None]:
+    """Raise ``Hang`` in this process after so many seconds."""
+
+    def stop(*_: object) -> None:
+        raise Hang
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def damaged(data: bytes, draw: random.Random) -> bytes:
+    """One to four random faults: cut, flip, insert, delete, repeat, overwrite."""
+    made = bytearray(data)
+    for _ in range(draw.randint(1, 4)):
+        at, how = draw.randrange(len(made) + 1), draw.randrange(7)
+        if how == 0:
+            del made[at:]
+        elif how == 1:
+            made[at:at] = draw.randbytes(draw.randint(1, 8))
+        elif how == 2:
+            del made[at : at + draw.randint(1, 20)]
+        elif how == 3:
+            made[at:at] = draw.choice(WORDS)
+        elif how == 4 and at < len(made):
+            made[at] ^= 1 << draw.randrange(8)
+        elif how == 5 and at < len(made):
+            end = min(len(made), at + draw.randint(1, 8))
+            made[at:end] = draw.choice([b"\xff", b"\0"]) * (end - at)
+        else:
+            made[at:at] = made[: draw.randint(0, 60)]
+    return bytes(made)
+
+
+def another_value(value: Any, draw: random.Random) -> Any:
+    """JSON with one value replaced by one of another type, or with a key gone."""
+    places: list[tuple[Any, Any]] = []
+
+    def walk(node: Any) -> None:
+        for key in node if isinstance(node, dict) else range(len(node)):
+            places.append((node, key))
+            if isinstance(node[key], dict | list):
+                walk(node[key])
+
+    walk(value)
+    if not places:
+        return value
+    node, key = draw.choice(places)
+    strange = [None, True, -1, 0, 1.5, 2**70, "", "x", "../../x", [], {}, [[1]], {"a": 1}, "9" * 400]
+    if isinstance(node, dict) and draw.random() < 0.25:
+        del node[key]
+    else:
+        node[key] = draw.choice(strange)
+    return value
+
+
+def media(kind: str, seed: int) -> bytes:
+    """A small picture or sound."""
+    draw, out = np.random.default_rng(seed), io.BytesIO()
+    if kind == "wav":
+        with wave.open(out, "wb") as sound:
+            sound.setnchannels(1)
+            sound.setsampwidth(2)
+            sound.setframerate(8000)
+            sound.writeframes((draw.normal(size=4000) * 3000).astype("<i2").tobytes())
+        return out.getvalue()
+    picture = Image.fromarray(draw.integers(0, 255, (24, 32, 3), dtype=np.uint8))
+    picture.save(out, {"jpg": "JPEG", "png": "PNG", "tiff": "TIFF", "gif": "GIF", "webp": "WEBP", "bmp": "BMP"}[kind])
+    return out.getvalue()
+
+
+KINDS = ["csv", "tsv", "jsonl", "json", "parquet", "arrow", "csv.gz", "png", "jpg", "tiff", "gif", "webp", "bmp", "wav"]
+
+
+class Bench:
+    """A small model of texts, pictures, sounds and numbers, an index, and their clean answers."""
+
+    def __init__(self, folder: Path) -> None:
+        import plait
+
+        self.plait, self.folder = plait, folder
+        (folder / "m").mkdir(parents=True)
+        self.rows = []
+        for i in range(40):
+            (folder / "m" / f"{i}.png").write_bytes(media("png", i))
+            (folder / "m" / f"{i}.wav").write_bytes(media("wav", i))
+            self.rows.append({
+                "text": f"row {i} is {'wet' if i % 2 else 'dry'}", "image": f"m/{i}.png", "sound": f"m/{i}.wav",
+                "size": i * 1.5, "kind": "ab"[i % 2], "label": "no" if i % 2 else "yes",
+            })  # fmt: skip
+        self.table = folder / "t.csv"
+        self.write(self.table, self.rows, "csv")
+        os.environ["PLAIT_CACHE"] = str(folder / "cache")
+        self.model = plait.fit(str(self.table), "label", audio="sound", output=folder / "model", set=SCRATCH)
+        self.few = self.rows[:4]
+        self.clean = self.model.predict_proba(self.absolute(self.few))
+        finder = plait.fit(
+            str(self.table), task="retrieval", text="text", image="image", ignore=["sound", "size", "kind", "label"],
+            output=folder / "finder", set=SCRATCH[:-1],
+        )  # fmt: skip
+        plait.build_index(finder, folder / "m", folder / "index")
+        self.finder = finder
+        self.hits = [h.id for h in plait.open_index(folder / "index", finder).search("row 3 is wet", k=5)]
+
+    def absolute(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Rows whose media are bytes."""
+        return [{**r, **{c: (self.folder / r[c]).read_bytes() for c in ("image", "sound")}} for r in rows]
+
+    def write(self, path: Path, rows: list[dict[str, Any]], kind: str) -> None:
+        """A table in a format."""
+        import pyarrow as pa
+        import pyarrow.csv
+        import pyarrow.feather
+        import pyarrow.parquet
+
+        table = pa.Table.from_pylist(rows)
+        if kind in ("csv", "tsv", "csv.gz"):
+            options = pyarrow.csv.WriteOptions(delimiter="\t" if kind == "tsv" else ",")
+            out = io.BytesIO()
+            pyarrow.csv.write_csv(table, out, options)
+            data = out.getvalue()
+            if kind == "csv.gz":
+                import gzip
+
+                data = gzip.compress(data)
+            path.write_bytes(data)
+        elif kind == "jsonl":
+            path.write_text("\n".join(json.dumps(r) for r in rows))
+        elif kind == "json":
+            path.write_text(json.dumps(rows))
+        elif kind == "parquet":
+            pyarrow.parquet.write_table(table, path)
+        else:
+            pyarrow.feather.write_feather(table, path)
+
+    def file(self, seed: int) -> str:
+        """One mutated file: a table, or a cell of one."""
+        draw = random.Random(seed)
+        kind = KINDS[seed % len(KINDS)]
+        if kind in ("png", "jpg", "tiff", "gif", "webp", "bmp", "wav"):
+            rows = self.absolute(self.few)
+            rows[0]["sound" if kind == "wav" else "image"] = damaged(media(kind, seed % 7), draw)
+            made = self.model.predict(rows)
+            answers = np.array([[made.column(f"probability_{c}")[i].as_py() for c in ("no", "yes")] for i in range(4)],
+                               dtype=float)  # fmt: skip
+            if not np.allclose(answers[1:], self.clean[1:], atol=1e-5):
+                return "OTHER ANSWERS"
+            return "row named" if made.column("problem")[0].as_py() else "answered"
+        path = self.folder / f"x.{kind}"
+        self.write(path, self.few, kind)
+        path.write_bytes(damaged(path.read_bytes(), draw))
+        made = self.model.predict(path)
+        if made.num_rows != len(set(made.column("row").to_pylist())):
+            return "OTHER ANSWERS"
+        return "row named" if made.column("problem").null_count < made.num_rows else "answered"
+
+    def tampered(self, seed: int) -> str:
+        """One tampered file of a model folder, of an index, or of the feature store."""
+        draw = random.Random(seed)
+        what = ("model", "index", "cache")[seed % 3]
+        copy = self.folder / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.folder / what, copy)
+        files = sorted(p for p in copy.rglob("*") if p.is_file() and p.suffix != ".html" and p.name != "lock")
+        files = [p for p in files if p.name not in ("report.json", "history.csv") and p.suffix != ".lock"]
+        file = draw.choice(files)
+        if file.suffix == ".json" and draw.random() < 0.7:
+            file.write_text(json.dumps(another_value(json.loads(file.read_text()), draw)))
+        elif draw.random() < 0.03:
+            file.unlink()
+            if draw.random() < 0.5:
+                os.mkfifo(file)
+        elif draw.random() < 0.5 and file.stat().st_size:
+            data = bytearray(file.read_bytes())
+            data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+            file.write_bytes(data)
+        else:
+            file.write_bytes(damaged(file.read_bytes(), draw))
+        if what == "model":
+            model = self.plait.load(copy)
+            answers = model.predict_proba(self.absolute(self.few))
+            return "answered" if np.array_equal(answers, self.clean) else "OTHER ANSWERS"
+        if what == "index":
+            index = self.plait.open_index(copy, self.finder)
+            hits = [h.id for h in index.search("row 3 is wet", k=5)]
+            return "answered" if hits == self.hits else "OTHER ANSWERS"
+        os.environ["PLAIT_CACHE"] = str(copy)
+        try:
+            answers = self.model.predict_proba(self.absolute(self.few))
+        finally:
+            os.environ["PLAIT_CACHE"] = str(self.folder / "cache")
+        return "answered" if np.array_equal(answers, self.clean) else "OTHER ANSWERS"
+
+
+def outcome(case: Callable[[int], str], seed: int) -> str:
+    """What became of one case."""
+    try:
+        with limited(SECONDS), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return case(seed)
+    except Hang:
+        return "HANG"
+    except CLEAR as error:
+        text = str(error).strip()
+        if not text or type(error) is TypeError and "plait" not in traceback.format_exc().splitlines()[-4]:
+            return f"TRACEBACK {type(error).__name__}"
+        return "refused"
+    except Exception as error:
+        return f"TRACEBACK {type(error).__name__}"
+
+
+def main() -> None:
+    """Run all and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--tampered", type=int, default=1_000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(Path(place))
+        for name, case, count in (("files", bench.file, given.files), ("tampered", bench.tampered, given.tampered)):
+            started, found, seeds = time.monotonic(), collections.Counter(), {}
+            for seed in range(given.seed, given.seed + count):
+                what = outcome(case, seed)
+                found[what] += 1
+                seeds.setdefault(what, []).append(seed)
+                if sys.stderr.isatty() and seed % 50 == 0:
+                    sys.stderr.write(f"\r{name} {seed:,}/{count:,}")
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            print(f"\n{name}: {count:,} cases, {time.monotonic() - started:.0f} s, peak memory {peak:.1f} GiB")
+            for what, number in found.most_common():
+                which = f"   seeds {seeds[what][:6]}" if what.isupper() or what.startswith("TRACE") else ""
+                print(f"  {what:28} {number:6,}{which}")
+
+
+if __name__ == "__main__":
+    main()
