@@ -14,7 +14,7 @@ from plait.metrics.comparison import (
     r2_of_rows,
     rank_intervals,
     resample_methods,
-    spread_of_rows,
+    variation_of_rows,
 )
 from plait.metrics.comparison import method_intervals as intervals
 from plait.metrics.comparison_verdict import comparison_verdict
@@ -172,9 +172,9 @@ def test_map_alone_agrees_with_its_definition() -> None:
 
 def test_constant_truth_is_undefined_and_progress_is_told() -> None:
     told: list[tuple[int, int, str]] = []
-    spread = spread_of_rows([1.0, 1.0, 1.0, 2.0])
+    variation = variation_of_rows([1.0, 1.0, 1.0, 2.0])
     made = resample_methods(
-        {k: r2_of_rows([1.0, 1.0, 1.0, 2.0], [e, 0, 0, 0], spread) for k, e in (("a", 0.1), ("b", 0.2))}, 4,
+        {k: r2_of_rows([1.0, 1.0, 1.0, 2.0], [e, 0, 0, 0], variation) for k, e in (("a", 0.1), ("b", 0.2))}, 4,
         resamples=50, progress=lambda *facts: told.append(facts),
     )  # fmt: skip
     assert 0 < np.isnan(made.drawn_RM[:, 0]).sum() < 50 and told[-1] == (100, 100, "resampling")
