@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fixtures.lazy import lazy
+from fixtures.tiny_models import encoded_modalities
 from plait.encoders.scratch import ScratchTextEncoder
 from plait.encoders.tabular import TabularEncoder
 
@@ -21,12 +22,8 @@ NAMES = ["zebra", "apple", "mango"]
 
 
 def config(**changes: object) -> PlaitConfig:
-    modalities = [
-        {"name": n, "kind": "text", "vector_dim": 4 + i, "token_dim": None, "encoder": None}
-        for i, n in enumerate(NAMES)
-    ]
     values = {
-        "modalities": modalities,
+        "modalities": encoded_modalities({n: 4 + i for i, n in enumerate(NAMES)}),
         "fusion": {"name": "concat", "width": 6, "dropout": 0.0, "options": {}},
         "num_outputs": 3,
         **changes,

@@ -10,6 +10,7 @@ import torch
 
 from fixtures.encoded import WIDTH, dims, make_encoded, make_fusion, patterns, take
 from fixtures.fusion_variants import FOUR, VARIANTS, count_for, every_variant
+from fixtures.tiny_models import build_model
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, OutputSpec
 
@@ -234,27 +235,15 @@ def test_no_modality_and_bad_options_are_refused() -> None:
 
 @every_variant
 def test_saved_model_answers_bit_equal(name: str, options: dict[str, object], tmp_path: Path) -> None:
-    from plait.model import PlaitConfig, PlaitModel
-
     count = count_for(name, options)
     torch.manual_seed(1)
-    config = PlaitConfig(
-        modalities=[
-            {
-                "name": f"m{m}",
-                "kind": "text",
-                "vector_dim": d.vector_dim,
-                "token_dim": d.token_dim,
-                "encoder": None,
-            }
-            for m, d in enumerate(dims(count))
-        ],
-        fusion={"name": name, "width": WIDTH, "dropout": 0.1, "options": options},
-        num_outputs=3,
-    )
-    model = PlaitModel(config).eval()
+    modalities = [
+        {"name": f"m{m}", "kind": "text", "vector_dim": d.vector_dim, "token_dim": d.token_dim, "encoder": None}
+        for m, d in enumerate(dims(count))
+    ]
+    model = build_model(modalities, name, dropout=0.1, options=options, num_outputs=3).eval()
     model.save_pretrained(tmp_path)
-    again = PlaitModel.from_pretrained(tmp_path).eval()
+    again = type(model).from_pretrained(tmp_path).eval()
     present_BM = patterns(count)
     inputs = {
         f"m{m}": {"vector_BD": e.vector_BD, "tokens_BTD": e.tokens_BTD, "mask_BT": e.mask_BT}

@@ -10,6 +10,7 @@ import torch
 from test_equations import affine, norm, parameters
 
 from fixtures.encoded import WIDTH, make_encoded, make_fusion, patterns
+from fixtures.tiny_models import build_model, encoded_modalities
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims
 
@@ -77,12 +78,8 @@ def test_gradient_at_an_exact_zero_is_finite() -> None:
 
 
 def test_the_root_stays_when_adapters_have_learned() -> None:
-    from plait.model import PlaitConfig, PlaitModel
-
-    modalities = [{"name": n, "kind": "text", "vector_dim": 4, "token_dim": None, "encoder": None} for n in ("a", "b")]
-    fusion = {"name": "cosine", "width": WIDTH, "dropout": 0.0, "options": {}}
     torch.manual_seed(0)
-    model = PlaitModel(PlaitConfig(modalities=modalities, fusion=fusion, aids={"auxiliary": 0.3})).eval()
+    model = build_model(encoded_modalities({"a": 4, "b": 4}), "cosine", aids={"auxiliary": 0.3}).eval()
     rows = torch.rand(5, 4) * 100
     given = {n: {"vector_BD": rows} for n in ("a", "b")}
     there = torch.ones(5, 2, dtype=torch.bool)

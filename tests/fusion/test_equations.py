@@ -157,7 +157,7 @@ INTERACTING = [
 
 @pytest.mark.parametrize("name", INTERACTING)
 def test_interacting_fusions_solve_xor(name: str) -> None:
-    assert xor_accuracy(name, {}) > 0.97
+    assert xor_accuracy(name, {"sketch": 256} if name == "mcb" else {}) > 0.97  # 4,096 take seconds
 
 
 @pytest.mark.parametrize(

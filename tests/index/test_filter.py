@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 import pyarrow as pa
 import pytest
 
 from plait.index.filter import matches
 
-ITEMS = pa.table(
-    {
-        "_id": ["a", "b", "c", "d"],
-        "label": ["dog", "cat", None, "it's"],
-        "year": pa.array([2019, 2020, 2021, None]),
-        "price": pa.array([1.5, None, 2.5, 0.0]),
-        "sold": pa.array([True, False, None, True]),
-        "captions": pa.array([["A dog", "snow"], [], None, ["Two dogs on Snow"]], pa.list_(pa.string())),
-        "色": ["红", "绿", "红", None],
-        "a b": [1, 2, 3, 4],
-    }
-)
+
+@cache
+def items() -> pa.Table:
+    return pa.table(
+        {
+            "_id": ["a", "b", "c", "d"],
+            "label": ["dog", "cat", None, "it's"],
+            "year": pa.array([2019, 2020, 2021, None]),
+            "price": pa.array([1.5, None, 2.5, 0.0]),
+            "sold": pa.array([True, False, None, True]),
+            "captions": pa.array([["A dog", "snow"], [], None, ["Two dogs on Snow"]], pa.list_(pa.string())),
+            "色": ["红", "绿", "红", None],
+            "a b": [1, 2, 3, 4],
+        }
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,7 @@ ITEMS = pa.table(
     ],
 )
 def test_rows(expression: str, rows: str) -> None:
-    found = matches(ITEMS, expression)
+    found = matches(items(), expression)
     assert "".join(name for name, fits in zip("abcd", found, strict=True) if fits) == rows
 
 
@@ -85,7 +89,7 @@ def test_rows(expression: str, rows: str) -> None:
 )
 def test_faults(expression: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        matches(ITEMS, expression)
+        matches(items(), expression)
 
 
 def test_any_text_is_a_filter_or_a_sentence() -> None:
@@ -103,7 +107,7 @@ def test_any_text_is_a_filter_or_a_sentence() -> None:
         if draw.random() < 0.5:
             words[draw.randrange(len(words))] = draw.choice(pieces)
         try:
-            found = matches(ITEMS, " ".join(words))
+            found = matches(items(), " ".join(words))
             assert found.dtype == bool and found.shape == (4,)
             answers += 1
         except ValueError as error:

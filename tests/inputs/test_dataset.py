@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from fixtures.tiny_models import build_model, encoded_modalities
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import LiveSource, RowBatches, TensorSource, whole_batch
 
@@ -102,16 +103,9 @@ def test_without_another_group_the_written_pair_stays() -> None:
 
 
 def test_logits_come_in_row_order_whatever_the_batch_size() -> None:
-    from plait.model import PlaitConfig, PlaitModel
-
     torch.manual_seed(0)
-    config = PlaitConfig(
-        modalities=[
-            {"name": n, "kind": "text", "vector_dim": 2, "token_dim": None, "encoder": None} for n in ("a", "b")
-        ],
-        fusion={"name": "concat", "width": 4, "dropout": 0.5, "options": {"normalise": False}},
-    )
-    model = PlaitModel(config).train()
+    modalities = encoded_modalities({"a": 2, "b": 2})
+    model = build_model(modalities, width=4, dropout=0.5, options={"normalise": False}).train()
     index_NM = np.array([[0, 1], [2, -1], [-1, 0], [1, 1], [0, 0]])
     rows = RowBatches({"a": numbered(3), "b": numbered(2)}, index_NM)
     seen: list[tuple[int, int, str]] = []

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from fixtures.lazy import lazy
+from fixtures.tiny_models import build_model, encoded_modalities
 from fixtures.training import PowerCutError
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.settings import TrainSettings
@@ -29,15 +30,9 @@ Watch = Callable[[Any], dict[str, float]]
 
 
 def make_model(aids: dict[str, float], dims: tuple[int, int] = (3, 4), seed: int = 0) -> PlaitModel:
-    from plait.model import PlaitConfig
-
     torch.manual_seed(seed)
-    modalities = [
-        {"name": n, "kind": "text", "vector_dim": d, "token_dim": None, "encoder": None}
-        for n, d in zip(("a", "b"), dims, strict=True)
-    ]
-    fusion = {"name": "concat", "width": 6, "dropout": 0.2, "options": {}}
-    return PlaitModel(PlaitConfig(modalities=modalities, fusion=fusion, modality_dropout=0.2, aids=aids))
+    modalities = encoded_modalities(dict(zip(("a", "b"), dims, strict=True)))
+    return build_model(modalities, width=6, dropout=0.2, modality_dropout=0.2, aids=aids)
 
 
 def make_rows(num_rows: int = 48, dims: tuple[int, int] = (3, 4), seed: int = 5, clean: float = 1.0) -> RowBatches:
@@ -85,17 +80,18 @@ def equal(left: PlaitModel, right: PlaitModel) -> bool:
 
 
 def test_off_is_off_and_each_aid_changes_training(tmp_path: Path) -> None:
-    plain = run(make_model({}), tmp_path / "plain")
+    short = replace(SETTINGS, epochs=2)
+    plain = run(make_model({}), tmp_path / "plain", short)
     assert not any("aids" in k for k in plain.state_dict())
     unwatched = make_model({})
-    train_model(unwatched, make_rows(), SETTINGS, tmp_path / "unwatched")
+    train_model(unwatched, make_rows(), short, tmp_path / "unwatched")
     assert equal(plain, unwatched)
-    adapters = run(make_model({"auxiliary": 0.0}), tmp_path / "adapters")
+    adapters = run(make_model({"auxiliary": 0.0}), tmp_path / "adapters", short)
     chosen = ({"auxiliary": 0.3}, *({k: v} for k, v in ALL.items() if k != "ogm_noise"), {"ogm": 0.5, "ogm_noise": 1.0})
-    models = [run(make_model(aids), tmp_path / f"{i}") for i, aids in enumerate(chosen)]
+    models = [run(make_model(aids), tmp_path / f"{i}", short) for i, aids in enumerate(chosen)]
     for i, model in enumerate(models):
         assert not equal(adapters, model), chosen[i]
-        assert equal(model, run(make_model(chosen[i]), tmp_path / f"again{i}"))
+        assert equal(model, run(make_model(chosen[i]), tmp_path / f"again{i}", short))
     assert not any(equal(a, b) for i, a in enumerate(models) for b in models[:i])
 
 

@@ -22,8 +22,6 @@ import plait
 from fixtures.settings import SCRATCH
 from plait.tasks import TASKS, LabelState, Task
 from plait.tasks.labels import number
-from plait.training.recipes import TASK_CHOICES
-from plait.training.recipes.base import Choices, Facts, TaskChoices
 
 RATES = {("few", 0): 1.0, ("few", 1): 2.0, ("many", 0): 6.0, ("many", 1): 12.0}
 
@@ -50,12 +48,15 @@ def count_metrics(target: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
     return {"d2": d2, "mae": float(np.abs(target - rate).mean()), "notes": []}
 
 
-def learn_fast(chosen: Choices, facts: Facts) -> None:
+def learn_fast(chosen: Any, facts: Any) -> None:
     chosen["train"] |= {"learning_rate": 0.01, "epochs": 20}
 
 
 @pytest.fixture(scope="module")
 def count_task() -> Iterator[Task]:
+    from plait.training.recipes import TASK_CHOICES
+    from plait.training.recipes.base import TaskChoices
+
     task = Task(
         name="count", parse=read_count, expects="a whole number from 0", fit=lambda values: LabelState(),
         encode=lambda values, state: np.asarray(values, dtype=np.float32), loss=poisson_loss,

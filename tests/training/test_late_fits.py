@@ -12,6 +12,7 @@ from torch.nn import functional
 
 import plait
 from fixtures.lazy import lazy
+from fixtures.tiny_models import build_model, encoded_modalities
 from plait.fusion import FUSIONS
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.settings import TrainSettings
@@ -23,14 +24,8 @@ LATE = [name for name in FUSIONS.names() if FUSIONS.get(name).is_late]
 
 
 def model_of(name: str, **changes: Any) -> PlaitModel:
-    from plait.model import PlaitConfig
-
     torch.manual_seed(0)
-    modalities = [
-        {"name": f"m{i}", "kind": "text", "vector_dim": 4 + i, "token_dim": None, "encoder": None} for i in range(3)
-    ]
-    fusion = {"name": name, "width": 6, "dropout": 0.0, "options": {}}
-    return PlaitModel(PlaitConfig(modalities=modalities, fusion=fusion, **{"num_outputs": 3, **changes}))
+    return build_model(encoded_modalities({"m0": 4, "m1": 5, "m2": 6}), name, width=6, **{"num_outputs": 3, **changes})
 
 
 def batch_of(rows: int) -> tuple[dict[str, dict[str, torch.Tensor]], torch.Tensor]:
