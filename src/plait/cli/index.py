@@ -22,6 +22,7 @@ Batch = Annotated[int, typer.Option("--batch-size", help="Rows embedded and comm
 Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names items.")]
 Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the source that the model reads.")]
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
+Check = Annotated[bool, typer.Option("--check", help="Hash every file, not only those of another size or date.")]
 Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
 READING = ("id", "column", "prefix", "format", "encoding", "annotations")
 
@@ -43,17 +44,18 @@ def index_build(
     format: Format = None,
     encoding: Encoding = None,
     annotations: Annotations = None,
+    check: Check = False,
     on_bad_row: BadRows = "skip",
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Embed every item of a source; typed again after a stop, it goes on."""
+    """Embed every item of a source; typed again it goes on after a stop, and takes up what changed."""
     from plait.index import build_index
 
     with resumable(), TerminalProgress(quiet=quiet) as progress:
         index, report = build_index(
-            model, source, output, modality=modality, backend=backend, uri=uri, on_bad_row=on_bad_row,
+            model, source, output, modality=modality, backend=backend, uri=uri, check=check, on_bad_row=on_bad_row,
             block=batch_size, progress=progress, **_reading(context),
         )  # fmt: skip
     _told(report, index, as_json)
@@ -71,17 +73,20 @@ def index_add(
     format: Format = None,
     encoding: Encoding = None,
     annotations: Annotations = None,
+    check: Check = False,
     on_bad_row: BadRows = "skip",
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Add a further source; what is there already is passed over."""
+    """Add a further source, or what changed in one that is there; deleted items come back."""
     from plait.index import open_index
 
     opened = open_index(index, model)
     with resumable(), TerminalProgress(quiet=quiet) as progress:
-        report = opened.add(source, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context))
+        report = opened.add(
+            source, check=check, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context)
+        )
     _told(report, opened, as_json)
 
 
@@ -101,7 +106,7 @@ def index_update(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go through a source again: new rows, changed contents, changed metadata."""
+    """Hash every file of a source again: new rows, changed contents, changed metadata."""
     from plait.index import open_index
 
     opened = open_index(index, model)
@@ -119,7 +124,7 @@ def index_delete(
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="All items that fit.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Delete items by id or by a filter."""
+    """Delete items by id or by a filter, until their source is added or updated again."""
     from plait.index import open_index
 
     opened = open_index(index)

@@ -7,7 +7,7 @@ from plait.index.embedder import Embedder
 from plait.index.exact import TopK, top_k
 from plait.index.hit import Hit
 from plait.index.index import Index, open_index
-from plait.index.intake import Intake
+from plait.index.intake_report import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
 
 __all__ = [

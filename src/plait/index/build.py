@@ -10,7 +10,8 @@ from plait.data.progress import Progress
 from plait.index.backends import BACKENDS
 from plait.index.embedder import check_model, load_embedder, pick_modality
 from plait.index.index import Index
-from plait.index.intake import BLOCK, Intake
+from plait.index.intake import BLOCK
+from plait.index.intake_report import Intake
 from plait.index.lock import write_lock, write_message
 from plait.index.manifest import NAME, IndexFolderError, Manifest, read_manifest, write_manifest
 from plait.index.source import read_source
@@ -25,12 +26,13 @@ def build_index(
     modality: str | None = None,
     backend: str = "exact",
     uri: str | None = None,
+    check: bool = False,
     on_bad_row: str = "skip",
     block: int = BLOCK,
     progress: Progress | None = None,
     **reading: Any,
 ) -> tuple[Index, Intake]:
-    """Build an index, or go on with a build that was stopped.
+    """Build an index, go on with a build that was stopped, or take up what changed in its source since.
 
     Args:
         model: A retrieval model or its folder.
@@ -39,6 +41,7 @@ def build_index(
         modality: What of each row is embedded; by default the image side, or the sounds where there is none.
         backend: "exact", or "lance" (``pip install plait[lance]``).
         uri: With LanceDB, where its table lies (``s3://...``); by default in the folder.
+        check: Built before: hash every file again, not only those of another size or time of change.
         on_bad_row: "skip" (left out, listed, counted) or "error".
         block: Rows a commit.
         progress: Called with (done, total, what).
@@ -85,7 +88,7 @@ def build_index(
         )
     with index.writing():
         number = index.number_of(made.source) or 0
-        report = index.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+        report = index.take_in(made, number, check=check, progress=progress, on_bad_row=on_bad_row, block=block)
     if isinstance(model, str | Path) and index.manifest.model is None:
         with index.writing():
             index.storage.commit(Change(), replace(index.manifest, model=str(Path(model).absolute())))

@@ -19,8 +19,9 @@ from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
 from plait.index.hit import Hit, hits_of
-from plait.index.intake import BLOCK, Intake
+from plait.index.intake import BLOCK
 from plait.index.intake import take_in as intake
+from plait.index.intake_report import Intake
 from plait.index.lock import write_lock
 from plait.index.manifest import Manifest, read_manifest
 from plait.index.query import as_query, make_query
@@ -152,19 +153,30 @@ class Index:
             made = [as_query(self.embedder, self.manifest.modality, named, vector) for vector in queries]
         return self.search_queries(made, k=k, where=where, device=device)
 
-    def add(self, source: Any, *, progress: Progress | None = None, on_bad_row: str = "skip", block: int = BLOCK,
-            prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
-        """Add a further source; rows that are in the index already are passed over.
+    def add(self, source: Any, *, check: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
+            block: int = BLOCK, prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
+        """Add a further source, or take up what changed in one that is there; the rest is passed over.
+
+        Items of that source that were deleted from the index are added again.
+
+        Args:
+            source: As in :func:`build_index`.
+            check: Hash every file; otherwise only those of another size or time of change than when embedded.
+            progress: Called with (done, total, what).
+            on_bad_row: "skip" or "error".
+            block: Rows a commit.
+            prefix: Text in front of every id.
+            reading: As in :func:`build_index`.
 
         Raises:
-            ValueError: As :func:`build_index`, or an id that stands for another content.
+            ValueError: As :func:`build_index`, or an id that stands for another content of another source.
             IndexFolderError: The folder cannot be written, or another process writes.
         """
         made = read_source(source, self.manifest.modality, prefix=prefix, **reading)
         with self.writing():
             number = self.number_of(made.source)
             number = len(self.manifest.sources) if number is None else number
-            return self.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+            return self.take_in(made, number, check=check, progress=progress, on_bad_row=on_bad_row, block=block)
 
     def update(self, source: Any, *, prune: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
                block: int = BLOCK, **reading: Any) -> Intake:  # fmt: skip
@@ -312,7 +324,7 @@ class Index:
             {
                 "source": f.source, "rows": f.num_rows, "done": f.done_rows, "complete": f.is_complete,
                 "empty": f.num_missing, "unreadable": f.num_bad,
-                "unreadable_rows": [{"row": row, "reason": why} for row, why in f.bad_rows],
+                "unreadable_rows": [{"row": row, "reason": why} for row, why, _ in f.bad_rows],
             }
             for f in manifest.sources
         ]  # fmt: skip

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from plait.index.lock import write_message
 from plait.index.manifest import IndexFolderError, Manifest, read_manifest, write_manifest
-from plait.index.storage import CONTENT, ID, KEY, RESERVED, SOURCE, Change, Found, Known, View
+from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE, STATE, Change, Found, Known, View, known_of
 from plait.inputs.feature_store.segment import folder_bytes
 from plait.registry import Registry
 
@@ -81,9 +81,7 @@ class LanceStorage:
     def _read_known(self) -> dict[str, Known]:
         if self._table is None:
             return {}
-        found = self._scan(None, [ID, KEY, SOURCE])
-        columns = (found.column(name).to_pylist() for name in (ID, KEY, SOURCE))
-        return {name: Known(key, source) for name, key, source in zip(*columns, strict=True)}
+        return known_of(self._scan(None, [n for n in (ID, KEY, SOURCE, STATE) if n in self._table.schema.names]))
 
     def _scan(self, where: str | None, columns: list[str] | None) -> pa.Table:
         """Rows in the order of their source, from the newest state of the table."""
@@ -137,8 +135,7 @@ class LanceStorage:
         except OSError as error:
             raise IndexFolderError(write_message(self.folder, error)) from error
         if change.items is not None:
-            columns = (change.items.column(name).to_pylist() for name in (ID, KEY, SOURCE))
-            self._known.update({name: Known(key, source) for name, key, source in zip(*columns, strict=True)})
+            self._known.update(known_of(change.items))
         for name in change.delete:
             del self._known[name]
         self._keys = {item.key for item in self._known.values()}
@@ -305,6 +302,6 @@ def _by_content(found: pa.Table, query: np.ndarray, k: int) -> list[Found]:
         groups.setdefault(row[KEY], []).append((score, row))
     made = []
     for members in groups.values():
-        members.sort(key=lambda member: (member[1][SOURCE], member[1][RESERVED[-1]], member[1][ID]))
+        members.sort(key=lambda member: (member[1][SOURCE], member[1][ROW], member[1][ID]))
         made.append(Found(members[0][0], [row for _, row in members]))
     return sorted(made, key=lambda one: (-one.score, one.items[0][ID]))[:k]
