@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def build_index(
         raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
     embedder = load_embedder(model)
     chosen = pick_modality(embedder, modality, "image", "audio")
-    there = read_manifest(folder) if (folder / NAME).is_file() else None
+    there = read_manifest(folder) if os.path.lexists(folder / NAME) else None
     if there is not None:
         check_model(embedder, there, model, folder)
         if there.modality != chosen and modality is not None:
@@ -72,7 +73,7 @@ def build_index(
     made = read_source(source, chosen, **reading)
     _prepare(folder, is_new=there is None)
     with write_lock(folder):
-        if not (folder / NAME).is_file():
+        if not os.path.lexists(folder / NAME):
             hint = str(Path(model).absolute()) if isinstance(model, str | Path) else None
             start = Manifest(embedder.fingerprint, hint, chosen, embedder.dim, embedder.plain_dim, backend, uri)
             try:

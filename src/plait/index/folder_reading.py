@@ -5,6 +5,7 @@ The vectors are mapped into memory unread; :func:`vectors_match` compares their 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from plait.files import file_sha256
 from plait.index.manifest import DamagedIndexError, Manifest, Part, SegmentPart
 from plait.index.ordinary import read_ordinary, refuse_others
 from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE
@@ -64,7 +66,9 @@ def meta_sha256(segment: Path) -> str:
 
 
 def vectors_match(segment: Segment, sha256: str) -> bool:
-    """Whether the vectors, as they are mapped, have that checksum; their file may be gone meanwhile."""
+    """Whether the vectors have that checksum; where their file is gone meanwhile, as they are still mapped."""
+    with contextlib.suppress(FileNotFoundError):  # reading is three times as fast as touching every page of the map
+        return segment.path is None or file_sha256(segment.path / "vectors.npy") == sha256
     mapped = segment.vectors.base
     return not isinstance(mapped, mmap.mmap) or hashlib.sha256(mapped).hexdigest() == sha256
 

@@ -208,7 +208,7 @@ def _segment(entry: Any) -> SegmentPart:
     if not isinstance(entry, list) or len(entry) not in (2, 3):
         raise ValueError(f"a segment is {entry!r:.80}; expected its name, number of vectors and sha256")
     named = dict(zip(("name", "num_vectors", "sha256"), entry, strict=False))
-    sha256 = None if len(entry) == 2 else _sha256(named)
+    sha256 = None if named.get("sha256") is None else _sha256(named)  # None: written before there were checksums
     return SegmentPart(_file_name(named), _count(named, "num_vectors"), sha256)
 
 
