@@ -154,11 +154,30 @@ def index_info(
         say(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}")
         for fact in found["sources"]:
             counts = f"{fact['rows']:,} rows, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
-            say(f"  source {fact['source']}: {counts}")
+            moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
+            say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
             say(f"  damaged: {fault}")
     if found.get("damaged"):
         raise typer.Exit(1)
+
+
+@index_app.command("move", epilog="Example: plait index move photos.index /old/photos /new/photos")
+def index_move(
+    index: IndexFolder,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The folder where the files were.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The folder where they are.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look for the files, change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take up that a folder of files lies elsewhere now; nothing is embedded again."""
+    from plait.index import open_index
+
+    report = open_index(index).move(old, new, dry_run=dry_run)
+    if as_json:
+        print_json({"index": str(index), **report.to_json()}, texts=True)
+    else:
+        say(report.text())
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")

@@ -85,7 +85,8 @@ def build_index(
     known = [fact.source for fact in index.manifest.sources]
     if known and made.source not in known:
         raise ValueError(
-            f"{folder} was built from {known[0]}; type plait index add {folder} SOURCE for a further source"
+            f"{folder} was built from {known[0]}; type plait index add {folder} SOURCE for a further source, or plait "
+            f"index move {folder} OLD NEW where it lies elsewhere now"
         )
     with index.writing():
         number = index.number_of(made.source) or 0

@@ -6,6 +6,7 @@ without meaning, so they are refused. Opening and searching take no lock; whatev
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,7 @@ from plait.index.storage import Change, Found
 
 if TYPE_CHECKING:
     from plait.index.duplicates import DuplicateGroup
+    from plait.index.move import MoveReport
 
 MANY_SEGMENTS = 64  # a build that leaves more is compacted at its end
 DEFAULT_K = 12
@@ -199,7 +201,10 @@ class Index:
         number = self.number_of(shown)
         if number is None:
             known = ", ".join(fact.source for fact in self.manifest.sources) or "none"
-            raise ValueError(f"{shown} is no source of this index; known: {known}. Type plait index add for a new one")
+            raise ValueError(
+                f"{shown} is no source of this index; known: {known}. Type plait index add for a new one, or plait "
+                "index move INDEX OLD NEW where a known one lies there now"
+            )
         fact = self.manifest.sources[number]
         reading = {"column": fact.column, "prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
         made = read_source(source, self.manifest.modality, **reading)
@@ -228,6 +233,25 @@ class Index:
             if doomed:
                 self.storage.commit(Change(delete=list(doomed)), self.manifest)
         return len(doomed)
+
+    def move(self, old: str | Path, new: str | Path, *, dry_run: bool = False) -> MoveReport:
+        """Take up that the files under one folder lie under another now; see :func:`plait.index.move.move`.
+
+        Args:
+            old: The folder that was; it need not be there any more.
+            new: The folder that is.
+            dry_run: Look for the files, and write nothing.
+
+        Raises:
+            ValueError: Nothing of the index lies under ``old``, ``new`` is not there, or none of the files is.
+            IndexFolderError: The folder cannot be written, or another process writes.
+        """
+        from plait.index.move import move
+
+        if dry_run:
+            return move(self.storage, old, new, dry_run=True)
+        with self.writing():
+            return move(self.storage, old, new)
 
     def compact(self) -> tuple[int, int]:
         """Give back the room of deleted items and merge small files; returns the bytes taken before and after."""
@@ -323,6 +347,7 @@ class Index:
         facts = [
             {
                 "source": f.source, "rows": f.num_rows, "done": f.done_rows, "complete": f.is_complete,
+                "is_missing": os.path.isabs(f.source) and not os.path.exists(f.source),
                 "empty": f.num_missing, "unreadable": f.num_bad,
                 "unreadable_rows": [{"row": row, "reason": why} for row, why, _ in f.bad_rows],
             }

@@ -33,16 +33,20 @@ def path_of(cell: Any, root: Path | None) -> Path | None:
     return resolve(text, root)
 
 
-def paths_of(cell: Any, root: Path | None, modality: Modality) -> list[Path]:
-    """The paths that the cell of an item names: one, or one for each image of a set."""
+def parts_of(cell: Any, root: Path | None, modality: Modality) -> list[Any]:
+    """What the cell of an item holds: itself, or the images of a set; nothing where it is text or cannot be read."""
     if modality.kind == "text" or is_empty(cell):
         return []
-    parts = kind_of(modality).pictures
+    pictures = kind_of(modality).pictures
     try:
-        cells = [cell] if parts is None else parts(cell, root)
+        return [cell] if pictures is None else pictures(cell, root)
     except CellError:
         return []
-    return [path for part in cells if (path := path_of(part, root)) is not None]
+
+
+def paths_of(cell: Any, root: Path | None, modality: Modality) -> list[Path]:
+    """The paths that the cell of an item names: one, or one for each image of a set."""
+    return [path for part in parts_of(cell, root, modality) if (path := path_of(part, root)) is not None]
 
 
 def state_of(cell: Any, root: Path | None, modality: Modality) -> str | None:
