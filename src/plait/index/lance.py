@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.index.filter_sql import in_sql
 from plait.index.lock import write_message
 from plait.index.manifest import IndexFolderError, Manifest, read_manifest, write_manifest
 from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE, STATE, Change, Found, Known, View, known_of
@@ -87,6 +88,7 @@ class LanceStorage:
         """Rows in the order of their source, from the newest state of the table."""
         assert self._table is not None
         query = self._table.search().limit(max(1, self._table.count_rows()))
+        where = None if where is None else in_sql(where, self._table.schema)
         query = query.where(where) if where is not None else query
         query = query.select(columns) if columns is not None else query
         return _asked(where, query.to_arrow)
@@ -187,6 +189,7 @@ class LanceStorage:
     def _search_one(self, query: np.ndarray, k: int, where: str | None) -> list[Found]:
         if self._table is None:
             return []
+        where = None if where is None else in_sql(where, self._table.schema)
         limit = k + 1
         while True:  # items that share a content are one hit, so more rows may be needed
             asked = self._table.search(query, vector_column_name=VECTOR).distance_type("cosine").limit(limit)
