@@ -49,6 +49,26 @@ def test_coco(coco: Path, what: str, tmp_path: Path, embedder: ColourEmbedder) -
     assert len(index.search("red", where="captions = 'green'")) == 1
 
 
+def test_coco_files_with_photos_elsewhere(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    for name in ("val2017/a", "images/b", "images/val2014/c"):
+        paint(tmp_path / f"{name}.png", (255, 0, 0))
+    notes = tmp_path / "annotations"
+    notes.mkdir()
+    for file, name, found in (
+        ("captions_val2017", "val2017/a.png", "a.png"),
+        ("captions_mine", "val2017/a.png", "val2017/a.png"),
+        ("captions_other", "b.png", "b.png"),
+    ):
+        document = {"images": [{"id": 7, "file_name": name}], "annotations": [{"image_id": 7, "caption": "red"}]}
+        (notes / f"{file}.json").write_text(json.dumps(document))
+        made = read_source(notes / f"{file}.json", IMAGE)
+        assert made.ids == [found] and (made.table.root or tmp_path).joinpath(found).is_file()
+    split = {"filepath": "val2014", "filename": "c.png", "cocoid": 9, "split": "test", "sentences": [{"raw": "red"}]}
+    (notes / "dataset_coco.json").write_text(json.dumps({"images": [split]}))
+    assert read_source(notes / "dataset_coco.json", IMAGE).ids == ["images/val2014/c.png"]
+    assert build_index(embedder, notes / "dataset_coco.json", tmp_path / "i")[1].added == 1
+
+
 def test_ids(tmp_path: Path) -> None:
     def ids(columns: dict, **how: object) -> list[str]:
         return read_source(columns, IMAGE, **how).ids

@@ -17,8 +17,9 @@ from typing import Any
 import pyarrow as pa
 
 from plait.data.checks.finding import name_rows
-from plait.data.coco.folder import read_coco_captions, read_coco_folder
-from plait.data.coco.photos import first_folder
+from plait.data.coco.coco_json import image_names, load_document
+from plait.data.coco.folder import read_coco_captions, read_coco_folder, read_karpathy
+from plait.data.coco.photos import IMAGES, first_folder, missing_photos, most_found
 from plait.data.column_kind import kind_of
 from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
@@ -121,8 +122,8 @@ def _open(
                 return (_photos(table) if modality.kind == "image" else _captions(table)), ()
             if not any((path / name).is_file() for name in _DATA_SET) and not _has_parquet(path):
                 return _files(path, modality)
-        elif path.suffix.lower() == ".json" and path.is_file() and _is_coco_file(path):
-            table = read_coco_captions(path, _photo_folder(path))
+        elif path.suffix.lower() == ".json" and path.is_file() and (kind := _coco_kind(path)) is not None:
+            table = _karpathy(path) if kind == "karpathy" else read_coco_captions(path, _photo_folder(path))
             return (_photos(table) if modality.kind == "image" else _captions(table)), ()
     if annotations is not None:
         raise ValueError("--annotations goes with a COCO folder")
@@ -175,18 +176,37 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _is_coco_file(path: Path) -> bool:
+def _coco_kind(path: Path) -> str | None:
+    """Whether a JSON file holds COCO's "captions" or is a "karpathy" split file; None for other tables."""
     try:
-        values = parse_json(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError):
-        return False  # read_table says what is wrong with it
-    return isinstance(values, dict) and "images" in values and "annotations" in values
+        return None  # read_table says what is wrong with it
+    if not isinstance(values, dict) or not isinstance(values.get("images"), list):
+        return None
+    if "annotations" in values:
+        return "captions"
+    first = next(iter(values["images"]), None)
+    return "karpathy" if isinstance(first, dict) and "sentences" in first else None
 
 
 def _photo_folder(path: Path) -> Path:
     """Where the photos of ``annotations/captions_val2017.json`` lie: ``val2017`` beside the annotations."""
     name, near = path.stem.partition("_")[2], (path.parent.parent, path.parent)
-    return (name and first_folder([*(p / name for p in near), *(p / "images" for p in near)])) or path.parent
+    named = first_folder([*(p / name for p in near), *(p / IMAGES / name for p in near)]) if name else None
+    if named is not None:
+        return named
+    names = list(image_names(load_document(path), path).values())
+    places = [path.parent, path.parent.parent, path.parent / IMAGES, path.parent.parent / IMAGES]
+    return most_found(names, [place for place in places if place.is_dir()]) or path.parent
+
+
+def _karpathy(path: Path) -> Table:
+    """A split file with its photos beside it, or beside the folder that it lies in."""
+    near = (path.parent, path.parent.parent)
+    tables = [read_karpathy(path, place) for place in near]
+    missing = [len(missing_photos(table.column("image"), place)) for table, place in zip(tables, near, strict=True)]
+    return tables[missing.index(min(missing))]
 
 
 def _photos(table: Table) -> Table:
