@@ -70,6 +70,8 @@ def build_index(
         if there.backend != backend:
             raise ValueError(f"{folder} has the backend {there.backend!r}, not {backend!r}; choose another --output")
         chosen = there.modality
+    if there is not None:
+        reading = Index(folder, embedder).remembered(source, reading)
     made = read_source(source, chosen, **reading)
     _prepare(folder, is_new=there is None)
     with write_lock(folder):

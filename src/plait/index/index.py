@@ -6,7 +6,6 @@ without meaning, so they are refused. Opening and searching take no lock; whatev
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,13 +19,14 @@ from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
 from plait.index.hit import Hit, hits_of
+from plait.index.ids import spelling
 from plait.index.intake import BLOCK
 from plait.index.intake import take_in as intake
 from plait.index.intake_report import Intake
 from plait.index.lock import write_lock
 from plait.index.manifest import Manifest, read_manifest
 from plait.index.query import as_query, make_query
-from plait.index.source import IndexSource, read_source
+from plait.index.source import IndexSource, name_of, read_source
 from plait.index.space import Query
 from plait.index.storage import Change, Found
 
@@ -174,7 +174,7 @@ class Index:
             ValueError: As :func:`build_index`, or an id that stands for another content of another source.
             IndexFolderError: The folder cannot be written, or another process writes.
         """
-        made = read_source(source, self.manifest.modality, prefix=prefix, **reading)
+        made = read_source(source, self.manifest.modality, prefix=prefix, **self.remembered(source, reading))
         with self.writing():
             number = self.number_of(made.source)
             number = len(self.manifest.sources) if number is None else number
@@ -195,9 +195,7 @@ class Index:
         Raises:
             ValueError: The index was not built from that source.
         """
-        shown = (
-            str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
-        )
+        shown = name_of(source)
         number = self.number_of(shown)
         if number is None:
             known = ", ".join(fact.source for fact in self.manifest.sources) or "none"
@@ -206,8 +204,8 @@ class Index:
                 "index move INDEX OLD NEW where a known one lies there now"
             )
         fact = self.manifest.sources[number]
-        reading = {"column": fact.column, "prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
-        made = read_source(source, self.manifest.modality, **reading)
+        reading = {"prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
+        made = read_source(source, self.manifest.modality, **self.remembered(source, reading))
         with self.writing():
             return self.take_in(
                 made, number, is_update=True, prune=prune, progress=progress, on_bad_row=on_bad_row, block=block
@@ -224,6 +222,7 @@ class Index:
             raise ValueError("nothing is named to delete; give --id ID, or --where with a filter")
         with self.writing():
             known = self.storage.known()
+            ids = [spelling(name, known) for name in ids]
             unknown = [name for name in ids if name not in known]
             if unknown:
                 raise ValueError(
@@ -343,24 +342,9 @@ class Index:
 
     def info(self, *, verify: bool = False) -> dict[str, Any]:
         """What the index holds, as JSON values; with ``verify`` every checksum is computed again."""
-        manifest = self.manifest
-        facts = [
-            {
-                "source": f.source, "rows": f.num_rows, "done": f.done_rows, "complete": f.is_complete,
-                "is_missing": os.path.isabs(f.source) and not os.path.exists(f.source),
-                "empty": f.num_missing, "unreadable": f.num_bad,
-                "unreadable_rows": [{"row": row, "reason": why} for row, why, _ in f.bad_rows],
-            }
-            for f in manifest.sources
-        ]  # fmt: skip
-        made = {
-            "index": str(self.folder), "backend": manifest.backend, "uri": manifest.uri, "items": len(self),
-            "contents": self.storage.num_contents, "complete": manifest.is_complete, "dim": manifest.dim,
-            "plain_dim": manifest.plain_dim, "dtype": "float32", "modality": manifest.modality.name,
-            "kind": manifest.modality.kind, "model": manifest.model, "fingerprint": manifest.fingerprint,
-            "segments": len(manifest.segments), "bytes": self.storage.num_bytes(), "sources": facts,
-        }  # fmt: skip
-        return {**made, "damaged": self.storage.verify()} if verify else made
+        from plait.index.info import describe
+
+        return describe(self.storage, self.folder, verify=verify)
 
     def use(self, embedder: Embedder) -> None:
         """Take a loaded model for the queries; it is the one that built the index."""
@@ -369,6 +353,15 @@ class Index:
     def number_of(self, source: str) -> int | None:
         """The number of a source in the manifest, or None."""
         return next((i for i, fact in enumerate(self.manifest.sources) if fact.source == source), None)
+
+    def remembered(self, source: Any, reading: dict[str, Any]) -> dict[str, Any]:
+        """How a known source was read before, where nothing else is said now: its columns of ids and of contents."""
+        number = self.number_of(name_of(source))
+        if number is None:
+            return reading
+        fact = self.manifest.sources[number]
+        said = {name: value for name, value in reading.items() if value is not None}
+        return {"id": fact.id_column, "column": fact.column, **said}
 
     def take_in(self, source: IndexSource, number: int, **how: Any) -> Intake:
         """Take a source in, under the lock; see :func:`plait.index.intake.take_in`."""

@@ -97,7 +97,8 @@ def _fact(storage: Storage, source: IndexSource, number: int) -> SourceFact:
     """What is known of this source; afresh when its rows are others than before."""
     root = None if source.table.root is None else str(source.table.root)
     new = SourceFact(
-        source.source, root, source.prefix, source.column, len(source.table), 0, source.rows_sha256
+        source.source, root, source.prefix, source.column, len(source.table), 0, source.rows_sha256,
+        id_column=source.id_column,
     )  # fmt: skip
     sources = storage.manifest.sources
     if number < len(sources) and sources[number].rows_sha256 == new.rows_sha256:

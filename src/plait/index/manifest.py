@@ -65,6 +65,7 @@ class SourceFact:
         num_missing: Rows with nothing in the modality.
         num_bad: Rows that could not be read.
         bad_rows: The first thousand of them: row, reason, state of the file (None: look again).
+        id_column: Column that was named for the ids, or None.
     """
 
     source: str
@@ -77,6 +78,7 @@ class SourceFact:
     num_missing: int = 0
     num_bad: int = 0
     bad_rows: tuple[tuple[int, str, str | None], ...] = ()
+    id_column: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -228,6 +230,7 @@ def _source(fact: Any) -> SourceFact:
         column=_text_or_none(fact, "column"), num_rows=_count(fact, "num_rows"), done_rows=_count(fact, "done_rows"),
         rows_sha256=_sha256(fact, "rows_sha256"), num_missing=_count(fact, "num_missing"),
         num_bad=_count(fact, "num_bad"), bad_rows=tuple(bad),
+        id_column=_text_or_none({"id_column": None, **fact}, "id_column"),
     )  # fmt: skip
 
 

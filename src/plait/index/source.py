@@ -16,7 +16,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from plait.data.checks.finding import name_rows
 from plait.data.coco.coco_json import image_names, load_document
 from plait.data.coco.folder import read_coco_captions, read_coco_folder, read_karpathy
 from plait.data.coco.photos import IMAGES, first_folder, missing_photos, most_found
@@ -24,11 +23,11 @@ from plait.data.column_kind import kind_of
 from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
 from plait.data.table import BadRow, Table, read_table
+from plait.index.ids import ids_of, spelt_ids
 from plait.index.storage import RESERVED
 from plait.registry import unknown_name
 
 logger = logging.getLogger(__name__)
-LONGEST_ID = 1024
 _DATA_SET = ("dataset_dict.json", "state.json")
 
 
@@ -42,6 +41,7 @@ class IndexSource:
         source: Where it lies.
         column: The source's own name of the modality's column, where it is another.
         prefix: What stands in front of every id.
+        id_column: The column that was named for the ids.
         notes: What a person should know.
     """
 
@@ -50,6 +50,7 @@ class IndexSource:
     source: str
     column: str | None = None
     prefix: str = ""
+    id_column: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -89,7 +90,7 @@ def read_source(
         ValueError: Nothing to index there, no such column, ids that repeat or are missing.
         FileNotFoundError: No such file or folder.
     """
-    shown = str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
+    shown = name_of(source)
     table, notes = _open(source, modality, format, encoding, annotations)
     if column is None and len(modality.columns) == 1 and modality.columns[0] not in table.column_names:
         column = _coco_column(table, modality)
@@ -107,8 +108,13 @@ def read_source(
     raw = [name for name in table.column_names if _is_raw(table, name)]
     if raw:
         notes = (*notes, f"raw contents of {', '.join(raw)} are not kept in the index")
-    ids = [prefix + name for name in _ids(table, modality, id)]
-    return IndexSource(table, ids, shown, column, prefix, notes)
+    names, more = ids_of(table, modality, id, spelt_ids(source, table, id or "id", format, encoding))
+    return IndexSource(table, [prefix + name for name in names], shown, column, prefix, id, (*notes, *more))
+
+
+def name_of(source: Any) -> str:
+    """By what a source is known again: its absolute path, or what it is in memory."""
+    return str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
 
 
 def _open(
@@ -257,36 +263,3 @@ def _is_raw(table: Table, name: str) -> bool:
     if pa.types.is_struct(kind):
         return any(pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type) for f in kind)
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _ids(table: Table, modality: Modality, id: str | None) -> list[str]:
-    numbers = [table.row_number(row) for row in range(len(table))]
-    if id is not None:
-        values = table.column(id)
-        missing = [n for n, value in zip(numbers, values, strict=True) if value is None or str(value) == ""]
-        if missing:
-            raise ValueError(f"{table.source}: column {id!r} names no item in {name_rows(missing)}; fill it in")
-        made = [str(value) for value in values]
-        seen: dict[str, int] = {}
-        for number, name in zip(numbers, made, strict=True):
-            if name in seen:
-                raise ValueError(
-                    f"{table.source}: the id {name!r} stands in row {seen[name]} and in row {number}; ids must differ. "
-                    "Name another column with --id, or leave --id away"
-                )
-            seen[name] = number
-        return made
-    if "id" in table.column_names:
-        made = [str(value) for value in table.column("id")]
-        if None not in table.column("id") and len(set(made)) == len(made):
-            return made
-    cells = table.column(modality.columns[0])
-    if modality.kind == "text" or not all(isinstance(c, str) and 0 < len(c) <= LONGEST_ID or c is None for c in cells):
-        return [f"row-{number}" for number in numbers]
-    count: dict[str, int] = {}
-    for cell in cells:
-        count[cell] = count.get(cell, 0) + 1
-    return [
-        f"row-{number}" if cell is None else cell if count[cell] == 1 else f"{cell}#{number}"
-        for number, cell in zip(numbers, cells, strict=True)
-    ]
