@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.data.modality import Modality
-from plait.index import IndexFolderError, build_index, missing_note, open_index
+from plait.index import IndexFolderError, build_index, folder, lance, missing_note, open_index
 from plait.index.lock import write_lock
 from plait.index.move import MoveReport, _moved_cell
 
@@ -149,3 +150,36 @@ def test_dead_paths_reach_the_page(photos: Path, tmp_path: Path, embedder: Colou
     assert "4 of 4 files are no longer there" in index.hits_page(hits, query)
     assert "plait index move i OLD NEW" in index.duplicates_page(index.near_duplicates(0.9), 0.9)
     assert json.loads(json.dumps(hits[0].to_json()))["is_missing"] is True
+
+
+@pytest.mark.parametrize("failing", ["_write_items", "_write_array", "write_manifest"])
+def test_a_move_that_is_cut_short_changes_nothing(
+    tmp_path: Path, embedder: ColourEmbedder, backend: str, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    cells = [str(paint(old / f"{name}.png", (red, 90, 0))) for name, red in (("a", 255), ("b", 50))]
+    index, _ = build_index(embedder, {"image": cells}, tmp_path / "i", backend=backend)
+    whole, _ = build_index(embedder, {"image": cells}, tmp_path / "whole", backend=backend)
+    old.rename(new)
+
+    def full(*given: object, **how: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        if backend == "lance":  # its table is written before the manifest; the next move finishes
+            patched.setattr(lance, "write_manifest", full)
+        else:
+            patched.setattr(folder, failing, full)
+        with pytest.raises(IndexFolderError, match="No space left on device. What was committed before is whole"):
+            index.move(old, new)
+    half = open_index(tmp_path / "i", embedder)
+    assert len(half) == 2
+    if backend == "exact":
+        assert sorted(half.storage.known()) == cells and not list((tmp_path / "i").glob("tmp-*"))
+        half.move(old, new)
+    whole.move(old, new)
+    found = [
+        [(h.id, h.path, h.score) for h in open_index(place, embedder).search("red")]
+        for place in (tmp_path / "i", tmp_path / "whole")
+    ]
+    assert found[0] == found[1] and [path for _, path, _ in found[0]] == [str(new / "a.png"), str(new / "b.png")]

@@ -23,8 +23,8 @@ from plait.index.ids import spelling
 from plait.index.intake import BLOCK
 from plait.index.intake import take_in as intake
 from plait.index.intake_report import Intake
-from plait.index.lock import write_lock
-from plait.index.manifest import Manifest, read_manifest
+from plait.index.lock import write_lock, write_message
+from plait.index.manifest import IndexFolderError, Manifest, read_manifest
 from plait.index.query import as_query, make_query
 from plait.index.source import IndexSource, name_of, read_source
 from plait.index.space import Query
@@ -377,7 +377,10 @@ class Index:
             if read_manifest(self.folder).generation != self.manifest.generation:
                 self.storage = BACKENDS.get(self.manifest.backend)(self.folder)
             if isinstance(self.storage, FolderStorage):
-                self.storage.sweep()
+                try:
+                    self.storage.sweep()
+                except OSError as error:
+                    raise IndexFolderError(write_message(self.folder, error)) from error
             yield
 
 
