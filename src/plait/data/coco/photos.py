@@ -26,8 +26,9 @@ def first_folder(places: Iterable[Path]) -> Path | None:
 def most_found(names: Sequence[str], places: Sequence[Path]) -> Path | None:
     """The place under which most of these photos lie, the first of equals; None where there are none."""
     listed = Folders()
-    counts = [sum(listed.has(place / name) for name in names) for place in places]
-    return places[counts.index(max(counts))] if counts and max(counts) else None
+    counts = {place: sum(listed.has(place / name) for name in names) for place in places}
+    best = max(counts, key=lambda place: counts[place], default=None)
+    return best if best is not None and counts[best] else None
 
 
 def split_of(label: str, *, whole: bool = False) -> str | None:
