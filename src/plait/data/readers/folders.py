@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plait.data.readers.class_folders import read_class_folders
+from plait.files import require_regular_file
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
 
@@ -48,6 +49,7 @@ def read_folder(folder: Path) -> pa.Table:
 
 def read_arrow_file(path: Path) -> pa.Table:
     """An Arrow file (Feather version 2) or an Arrow stream, whichever it is."""
+    require_regular_file(path, "table")
     with open(path, "rb") as file:
         is_file = file.read(6) == b"ARROW1"
     with pa.OSFile(str(path), "rb") as source:
@@ -75,6 +77,7 @@ def _inside(folder: Path, name: object) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
+        require_regular_file(path, "data set")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from error

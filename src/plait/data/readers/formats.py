@@ -23,6 +23,7 @@ from plait.data.readers.arrays import read_npz
 from plait.data.readers.delimited import read_delimited
 from plait.data.readers.folders import read_arrow_file, read_folder
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
+from plait.files import require_regular_file
 
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
 _BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
@@ -60,11 +61,7 @@ def read_path(
         if path.is_dir():
             _no_names(path, columns)
             return Parsed(read_folder(path))
-        if not path.exists():
-            place = str(path.absolute().parent)
-            raise FileNotFoundError(f"no such table: {str(path)!r} (looked in {place!r})")
-        if not path.is_file():
-            raise ValueError(f"{path}: not an ordinary file; save it to disk first")
+        size = require_regular_file(path, "table").st_size
         kind = format.lower().lstrip(".") if format is not None else _kind_of(path)
         if kind not in ("csv", "tsv"):
             _no_names(path, columns)
@@ -75,7 +72,7 @@ def read_path(
             raise ValueError(
                 f"{path}: cannot read a table of the format {kind!r}; expected one of {known}, or name one with format="
             )
-        if path.stat().st_size == 0:
+        if size == 0:
             raise ValueError(f"{path}: the file is empty (0 bytes)")
         if kind == "npz":
             return Parsed(read_npz(path))
