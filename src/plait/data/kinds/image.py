@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from plait.data.arrow_types import is_media, is_text
+from plait.data.arrow_types import is_media, is_text, list_depth
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
 from plait.data.items import media_items
@@ -45,8 +45,8 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
 
 
 IMAGE = ColumnKind(
-    fits=is_media,
-    holds="paths, bytes or base64 text",
+    fits=lambda kind: is_media(kind) or list_depth(kind) in (2, 3),
+    holds="paths, bytes, base64 text or pixels",
     read=_read,
     show=lambda cell, items, table: [picture(cell, table)],
     claim=_claim,

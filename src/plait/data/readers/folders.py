@@ -13,7 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from plait.data.class_names import name_classes
 from plait.data.readers.class_folders import read_class_folders
+from plait.data.readers.parts import join_splits, stack
 from plait.files import require_regular_file
 
 _SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
@@ -30,7 +32,7 @@ def read_folder(folder: Path) -> pa.Table:
         if not isinstance(names, list) or not names:
             raise ValueError(f"{folder / 'dataset_dict.json'}: names no splits; save the data set again")
         places = [_inside(folder, name) for name in names]
-        return _join([(place.name, _read_saved(place)) for place in places], folder)
+        return join_splits([(place.name, _read_saved(place)) for place in places], folder)
     if (folder / "state.json").is_file():
         return _read_saved(folder)
     place = folder / "data" if (folder / "data").is_dir() else folder
@@ -63,7 +65,7 @@ def _read_saved(folder: Path) -> pa.Table:
     if not isinstance(files, list) or not files or not all(isinstance(f, dict) for f in files):
         raise ValueError(f"{folder / 'state.json'}: names no data files; save the data set again")
     parts = [read_arrow_file(_inside(folder, entry.get("filename"))) for entry in files]
-    return _name_classes(_stack(parts, folder))
+    return name_classes(stack(parts, folder))
 
 
 def _inside(folder: Path, name: object) -> Path:
@@ -90,49 +92,11 @@ def _read_shards(shards: list[Path], folder: Path) -> pa.Table:
     groups: dict[str, list[pa.Table]] = {}
     for shard in shards:
         groups.setdefault(shard.stem.split("-")[0], []).append(pq.ParquetFile(shard).read())
-    tables = {name: _name_classes(_stack(parts, folder)) for name, parts in groups.items()}
+    tables = {name: name_classes(stack(parts, folder)) for name, parts in groups.items()}
     unknown = [name for name in tables if name.lower() not in _SPLITS]
     if unknown and len(unknown) < len(tables):
         raise ValueError(
             f"{folder}: files of splits stand beside others ({', '.join(unknown)}); move the others away, "
             "or name one file"
         )
-    return _stack(list(tables.values()), folder) if unknown else _join(list(tables.items()), folder)
-
-
-def _join(parts: list[tuple[str, pa.Table]], folder: Path) -> pa.Table:
-    marked = []
-    for name, part in parts:
-        if "split" in part.column_names:
-            raise ValueError(f"{folder}: the folder has splits and a column 'split' too; rename that column")
-        marked.append(part.append_column("split", pa.array([name] * part.num_rows, pa.string())))
-    return _stack(marked, folder)
-
-
-def _stack(parts: list[pa.Table], folder: Path) -> pa.Table:
-    names = parts[0].column_names
-    for part in parts[1:]:
-        if sorted(part.column_names) != sorted(names):
-            raise ValueError(f"{folder}: its files have different columns: {names} and {part.column_names}")
-    try:
-        return pa.concat_tables([part.select(names) for part in parts], promote_options="default")
-    except pa.ArrowException as error:
-        raise ValueError(f"{folder}: its files do not fit together ({error})") from error
-
-
-def _name_classes(table: pa.Table) -> pa.Table:
-    """Put the names of Hugging Face class labels in place of their numbers (-1 stands for no label there)."""
-    try:
-        features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
-        labels = {name: f["names"] for name, f in features.items() if f.get("_type") == "ClassLabel"}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return table
-    for column, names in labels.items():
-        if column not in table.column_names or not pa.types.is_integer(table.schema.field(column).type):
-            continue
-        numbers = table.column(column).to_pylist()
-        if any(n is not None and not -1 <= n < len(names) for n in numbers):
-            raise ValueError(f"column {column!r} holds a class number beyond its {len(names)} class names")
-        named = [None if n is None or n == -1 else names[n] for n in numbers]
-        table = table.set_column(table.column_names.index(column), column, pa.array(named, pa.string()))
-    return table
+    return stack(list(tables.values()), folder) if unknown else join_splits(list(tables.items()), folder)
