@@ -108,7 +108,11 @@ def is_row(source: object) -> bool:
         >>> is_row({"text": "a", "size": 1}), is_row({"text": ["a"], "size": [1]})
         (True, False)
     """
-    if not isinstance(source, Mapping) or not any(_is_cell(value) for value in source.values()):
+    if not isinstance(source, Mapping) or not source:
+        return False
+    if all(isinstance(value, np.ndarray) and _is_colour(value) for value in source.values()):
+        return True
+    if not any(_is_cell(value) for value in source.values()):
         return False
     return all(_is_cell(value) or getattr(value, "ndim", 0) in (2, 3) for value in source.values())
 
@@ -118,6 +122,11 @@ def _is_cell(value: Any) -> bool:
     if isinstance(value, str | bytes | Mapping) or is_pil_image(value) or getattr(value, "ndim", 1) == 0:
         return True
     return not isinstance(value, Iterable) and not hasattr(value, "__array__")
+
+
+def _is_colour(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array is one picture [H, W, 3 or 4] beyond doubt: as a column its lines would be three pixels wide."""
+    return array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[0] > 4
 
 
 def _refuse_one_picture(columns: Mapping[Any, Any]) -> None:

@@ -22,9 +22,11 @@ from plait.data.arrow_media import as_media
 from plait.data.class_names import name_classes
 from plait.data.columns import from_columns, from_records, make_array, make_column
 from plait.data.frames import from_frame, splits_of
+from plait.data.readers.budget import MAX_CELL_BYTES, Budget, TableTooLargeError
 from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
 from plait.data.readers.parts import join_splits
+from plait.data.unpacked_size import longest_value, unpacked_bytes
 from plait.data.values import ColumnReading
 from plait.registry import unknown_name
 
@@ -181,8 +183,9 @@ def _from_memory(source: object) -> pa.Table:
         if isinstance(source, Mapping):
             splits = splits_of(source)
             if splits is not None:
-                parts = [(name, _plain_table(name_classes(_from_memory(part)))) for name, part in splits]
-                return join_splits(parts, f"the {type(source).__name__}")
+                what = f"the {type(source).__name__}"
+                parts = [(name, _plain_table(name_classes(_from_memory(part)), what)) for name, part in splits]
+                return join_splits(parts, what)
             return from_columns(source)
         made = from_frame(source)
         if made is not None:
@@ -220,22 +223,37 @@ def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
     if arrow.num_rows == 0:
         first = f"; row {parsed.bad_rows[0].row}: {parsed.bad_rows[0].reason}" if parsed.bad_rows else ""
         raise ValueError(f"{source}: the table has no rows that can be read{first}")
-    try:
-        plain = _plain_table(arrow)
-    except ValueError as error:
-        raise ValueError(f"{source}: {error}") from error
+    plain = _plain_table(arrow, source)
     return Table(plain, root, source, parsed.bad_rows, parsed.row_numbers, parsed.readings)
 
 
-def _plain_table(arrow: pa.Table) -> pa.Table:
+def _plain_table(arrow: pa.Table, source: str) -> pa.Table:
     large = arrow.nbytes > _LARGE
     columns = {}
     for name in arrow.column_names:
+        column = arrow.column(name)
+        if _plain_type(column.type) != column.type:
+            budget = Budget.of(f"{source}: column {name!r}", column.nbytes)
+            for chunk in column.chunks:
+                budget.take(unpacked_bytes(chunk))
         try:
-            columns[name] = as_media(_plain(arrow.column(name), large))
+            columns[name] = as_media(_plain(column, large))
         except (ValueError, pa.ArrowException) as error:
-            raise ValueError(f"column {name!r}: {error}") from error
+            raise ValueError(f"{source}: column {name!r}: {error}") from error
+        _refuse_giant_cell(columns[name], f"{source}: column {name!r}")
     return pa.table(columns)
+
+
+def _refuse_giant_cell(column: pa.ChunkedArray, where: str) -> None:
+    start = 0
+    for chunk in column.chunks:
+        place, size = longest_value(chunk)
+        if size > MAX_CELL_BYTES:
+            raise TableTooLargeError(
+                f"{where}: row {start + place} holds a value of {size:,} bytes; the limit of a cell is "
+                f"{MAX_CELL_BYTES:,}"
+            )
+        start += len(chunk)
 
 
 def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from plait.data.class_names import name_classes
+from plait.data.readers.arrow_file import read_arrow_file
+from plait.data.readers.budget import Budget
 from plait.data.readers.class_folders import read_class_folders
+from plait.data.readers.parquet import read_parquet
 from plait.data.readers.parts import join_splits, stack
 from plait.files import require_regular_file
 
@@ -25,6 +27,7 @@ def read_folder(folder: Path) -> pa.Table:
     """Read a data set folder.
 
     Raises:
+        TableTooLargeError: It unpacks to more than it may.
         ValueError: The folder holds no data set that is known here, or its parts do not fit together.
     """
     if (folder / "dataset_dict.json").is_file():
@@ -32,9 +35,10 @@ def read_folder(folder: Path) -> pa.Table:
         if not isinstance(names, list) or not names:
             raise ValueError(f"{folder / 'dataset_dict.json'}: names no splits; save the data set again")
         places = [_inside(folder, name) for name in names]
-        return join_splits([(place.name, _read_saved(place)) for place in places], folder)
+        budget = Budget.of(folder, sum(_size(place) for place in places))
+        return join_splits([(place.name, _read_saved(place, budget)) for place in places], folder)
     if (folder / "state.json").is_file():
-        return _read_saved(folder)
+        return _read_saved(folder, Budget.of(folder, _size(folder)))
     place = folder / "data" if (folder / "data").is_dir() else folder
     shards = sorted(p for p in place.iterdir() if p.suffix == ".parquet" and p.is_file())
     if not shards:
@@ -49,22 +53,16 @@ def read_folder(folder: Path) -> pa.Table:
     return _read_shards(shards, folder)
 
 
-def read_arrow_file(path: Path) -> pa.Table:
-    """An Arrow file (Feather version 2) or an Arrow stream, whichever it is."""
-    require_regular_file(path, "table")
-    with open(path, "rb") as file:
-        is_file = file.read(6) == b"ARROW1"
-    with pa.OSFile(str(path), "rb") as source:
-        reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-        return reader.read_all()
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
-def _read_saved(folder: Path) -> pa.Table:
+def _read_saved(folder: Path, budget: Budget) -> pa.Table:
     state = _read_json(folder / "state.json")
     files = state.get("_data_files")
     if not isinstance(files, list) or not files or not all(isinstance(f, dict) for f in files):
         raise ValueError(f"{folder / 'state.json'}: names no data files; save the data set again")
-    parts = [read_arrow_file(_inside(folder, entry.get("filename"))) for entry in files]
+    parts = [read_arrow_file(_inside(folder, entry.get("filename")), budget) for entry in files]
     return name_classes(stack(parts, folder))
 
 
@@ -90,8 +88,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_shards(shards: list[Path], folder: Path) -> pa.Table:
     groups: dict[str, list[pa.Table]] = {}
+    budget = Budget.of(folder, sum(shard.stat().st_size for shard in shards))
     for shard in shards:
-        groups.setdefault(shard.stem.split("-")[0], []).append(pq.ParquetFile(shard).read())
+        groups.setdefault(shard.stem.split("-")[0], []).append(read_parquet(shard, budget))
     tables = {name: name_classes(stack(parts, folder)) for name, parts in groups.items()}
     unknown = [name for name in tables if name.lower() not in _SPLITS]
     if unknown and len(unknown) < len(tables):
