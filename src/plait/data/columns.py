@@ -156,11 +156,11 @@ def _column(name: str, values: Any) -> pa.Array | pa.ChunkedArray:
             return _array_column(name, array)
         except (ValueError, pa.ArrowException) as error:
             raise ValueError(str(error) if str(error).startswith("column ") else f"column {name!r}: {error}") from error
-    return make_column(name, values.tolist() if _is_series(values) else list(values))
+    return make_column(name, _listed(values))
 
 
-def _is_series(values: object) -> bool:
-    return type(values).__name__ == "Series" and hasattr(values, "tolist")
+def _listed(values: Any) -> list[Any]:
+    return values.tolist() if type(values).__name__ == "Series" and hasattr(values, "tolist") else list(values)
 
 
 def from_records(records: list[Any], what: str) -> pa.Table:

@@ -24,7 +24,7 @@ def claimed_bytes(file: IO[bytes]) -> int:
     shape, _, kind = read(file)
     if any(size < 0 for size in shape):
         raise ValueError(f"its header claims the shape {list(shape)}")
-    return math.prod(shape) * int(kind.itemsize)
+    return int(math.prod(shape) * kind.itemsize)
 
 
 def claimed_in_archive(archive: zipfile.ZipFile) -> dict[str, int]:

@@ -106,7 +106,7 @@ def _file_kind(value: object) -> str | None:
         return None
     if isinstance(value, dict):
         return "file" if value.keys() <= _FILE_KEYS else "other"
-    return {bytes: "bytes", str: "path"}.get(type(value), "other")
+    return "bytes" if isinstance(value, bytes) else "path" if isinstance(value, str) else "other"
 
 
 def _as_file(value: Any) -> dict[str, Any] | None:

@@ -99,10 +99,11 @@ def _plain(samples: Any) -> Samples:
 
 
 def _whole_rate(rate: object) -> int:
-    is_number = isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool)
-    if not is_number or not 1 <= float(rate) < 2**31 or float(rate) != int(rate):  # type: ignore[arg-type]
-        raise ValueError(f"a sampling_rate of {rate!r}; expected whole samples a second, such as 16000")
-    return int(rate)  # type: ignore[call-overload, no-any-return]
+    if isinstance(rate, int | float | np.integer | np.floating) and not isinstance(rate, bool):
+        number = float(rate)
+        if 1 <= number < 2**31 and number.is_integer():
+            return int(number)
+    raise ValueError(f"a sampling_rate of {rate!r}; expected whole samples a second, such as 16000")
 
 
 def _scaled(samples: Samples) -> Samples:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from plait.data.arrow_media import as_media
+from plait.data.arrow_plain import plain_type, without_dictionary
 from plait.data.class_names import name_classes
 from plait.data.columns import from_columns, from_records, make_array, make_column
 from plait.data.frames import from_frame, splits_of
@@ -232,7 +233,7 @@ def _plain_table(arrow: pa.Table, source: str) -> pa.Table:
     columns = {}
     for name in arrow.column_names:
         column = arrow.column(name)
-        if _plain_type(column.type) != column.type:
+        if plain_type(column.type) != column.type:
             budget = Budget.of(f"{source}: column {name!r}", column.nbytes)
             for chunk in column.chunks:
                 budget.take(unpacked_bytes(chunk))
@@ -262,7 +263,7 @@ def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(pa.chunked_array([c.storage for c in column.chunks], type=kind.storage_type), large)
     if pa.types.is_dictionary(kind):
-        return _plain(_undictionaried(column), large)
+        return _plain(without_dictionary(column), large)
     if pa.types.is_run_end_encoded(kind):
         return _plain(pa.chunked_array([pc.run_end_decode(c) for c in column.chunks], type=kind.value_type), large)
     if pa.types.is_float16(kind):
@@ -273,7 +274,7 @@ def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
         return pa.chunked_array([make_array(column.to_pylist())])
     if pa.types.is_fixed_size_binary(kind):
         return column.cast(pa.large_binary() if large else pa.binary())
-    inner = _plain_type(kind)
+    inner = plain_type(kind)
     if inner != kind and pa.types.is_nested(kind):
         return pa.chunked_array([pa.array(c.to_pylist(), inner) for c in column.chunks], type=inner)
     if pa.types.is_string_view(kind) or (large and pa.types.is_string(kind)):
@@ -283,34 +284,3 @@ def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     return column
-
-
-def _undictionaried(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values that a dictionary column points at (a cast cannot reach values of every type)."""
-    kind = _plain_type(column.type.value_type)
-    parts = []
-    for chunk in column.chunks:
-        values = chunk.dictionary
-        parts.append((values if values.type == kind else pa.array(values.to_pylist(), kind)).take(chunk.indices))
-    return pa.chunked_array(parts, type=kind)
-
-
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type without views, dictionaries and extensions, also inside lists and structs."""
-    if isinstance(kind, pa.BaseExtensionType):
-        return _plain_type(kind.storage_type)
-    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
-        return _plain_type(kind.value_type)
-    if pa.types.is_string_view(kind):
-        return pa.large_string()
-    if pa.types.is_binary_view(kind):
-        return pa.large_binary()
-    if pa.types.is_list(kind) or pa.types.is_list_view(kind):
-        return pa.list_(_plain_type(kind.value_type))
-    if pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind):
-        return pa.large_list(_plain_type(kind.value_type))
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_plain_type(kind.value_type), kind.list_size)
-    if pa.types.is_struct(kind):
-        return pa.struct([(field.name, _plain_type(field.type)) for field in kind])
-    return kind

@@ -19,13 +19,13 @@ def unpacked_bytes(array: pa.Array) -> int:
     if isinstance(kind, pa.BaseExtensionType):
         return unpacked_bytes(array.storage)
     if pa.types.is_dictionary(kind):
-        return _sum(_lengths(array.dictionary).take(array.indices)) + _OFFSET * len(array)
+        return _sum(_lengths(array.dictionary).take(array.indices)) + _OFFSET * int(len(array))
     if pa.types.is_run_end_encoded(kind):
         ends = array.run_ends.to_pylist()
         lengths = _lengths(array.values).to_pylist()
         starts = [0, *ends[:-1]]
         repeated = sum((end - start) * (size or 0) for start, end, size in zip(starts, ends, lengths, strict=True))
-        return repeated + _OFFSET * len(array)
+        return int(repeated + _OFFSET * len(array))
     if pa.types.is_struct(kind):
         return sum(unpacked_bytes(part) for part in array.flatten())
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):

@@ -162,6 +162,19 @@ def test_one_giant_cell_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         read_table({"a": ["x", WORD]})
 
 
+def test_text_that_takes_more_memory_than_is_free_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 500_000)
+    monkeypatch.setattr("plait.data.readers.budget.available_memory", lambda: 100_000_000)
+    with pytest.raises(
+        TableTooLargeError, match=r"takes about 114,000,\d+ bytes of memory to read, and 100,000,000 are"
+    ):
+        read_table(tmp_path / "a.csv")
+    monkeypatch.setattr(formats, "MAX_CELL_BYTES", 1000)
+    (tmp_path / "b.csv").write_text(f"a,b\n1,2\n{WORD},3\n")
+    with pytest.raises(TableTooLargeError, match=r"b\.csv: line 3 has more than 1,000 bytes, the limit of a cell"):
+        read_table(tmp_path / "b.csv")
+
+
 def test_what_a_dictionary_unpacks_to_is_counted_in_every_nesting() -> None:
     words = pa.array(["abcd", None, "abcd"]).dictionary_encode()
     assert unpacked_bytes(words) == 8 + 3 * 8

@@ -85,4 +85,4 @@ class _Flat:
         """Start and length of each buffer of a batch."""
         vector = self.table(batch, _BUFFERS)
         count = struct.unpack_from("<I", self.data, vector)[0]
-        return [struct.unpack_from("<qq", self.data, vector + 4 + 16 * i) for i in range(count)]  # type: ignore[misc]
+        return [struct.unpack_from("<qq", self.data, vector + 4 + 16 * i) for i in range(count)]

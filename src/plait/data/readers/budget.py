@@ -81,6 +81,21 @@ class Budget:
             )
 
 
+def require_memory(source: Path | str, needed: int) -> None:
+    """Make sure that what reading takes is there; not asked where ``PLAIT_MAX_TABLE_BYTES`` is set.
+
+    Raises:
+        TableTooLargeError: It is more than the memory that is free.
+    """
+    free = available_memory()
+    if needed > free and not os.environ.get(LIMIT_VARIABLE, "").strip():
+        raise TableTooLargeError(
+            f"{source}: takes about {needed:,} bytes of memory to read, and {free:,} are free. Save it as Parquet, "
+            "which takes far less, or read a part of it (fewer rows or columns) with pandas and pass that; set "
+            f"{LIMIT_VARIABLE} to read it all the same"
+        )
+
+
 def too_large_for_memory(source: Path | str, packed: int) -> MemoryError:
     """The error for a table for which memory ran out while it was read: it is too large, not broken."""
     return MemoryError(

@@ -20,7 +20,7 @@ import pyarrow as pa
 from plait.data.columns import from_records
 from plait.data.readers.arrays import read_npz
 from plait.data.readers.arrow_file import read_arrow_file
-from plait.data.readers.budget import Budget, too_large_for_memory
+from plait.data.readers.budget import MAX_CELL_BYTES, Budget, TableTooLargeError, require_memory, too_large_for_memory
 from plait.data.readers.delimited import read_delimited
 from plait.data.readers.folders import read_folder
 from plait.data.readers.parquet import read_parquet
@@ -30,6 +30,7 @@ from plait.files import require_regular_file
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
 _BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
 _BLOCK = 1 << 20
+_COPIES, _CELL = 7, 100  # measured on files of short numbers and of long texts
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -105,6 +106,9 @@ def _no_names(path: Path, columns: Sequence[str]) -> None:
 
 def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[str], how: TextReading) -> Parsed:
     data = _read_bytes(path)
+    if kind != "json":
+        _refuse_endless_line(data, path)
+    require_memory(path, _memory_of_text(data))
     text = decode_text(data, str(path), encoding)
     if kind in ("csv", "tsv"):
         delimiter = how.delimiter or ("\t" if kind == "tsv" else None)
@@ -130,6 +134,30 @@ def _read_bytes(path: Path) -> bytes | bytearray:
             budget.take(len(block))
             data += block
     return data
+
+
+def _memory_of_text(data: bytes | bytearray) -> int:
+    """About how many bytes a text file takes while it is read: its letters, and an object of Python for each cell."""
+    cells = data.count(b"\n") + max(data.count(mark) for mark in (b",", b";", b"\t", b"|"))
+    return _COPIES * len(data) + _CELL * cells
+
+
+def _refuse_endless_line(data: bytes | bytearray, path: Path) -> None:
+    """Refuse a line that is longer than a cell may be, before any more memory is taken for it.
+
+    Raises:
+        TableTooLargeError: There is such a line.
+    """
+    start = 0
+    while len(data) - start > MAX_CELL_BYTES:
+        end = data.rfind(b"\n", start, start + MAX_CELL_BYTES)
+        if end < 0:
+            line = data.count(b"\n", 0, start) + 1
+            raise TableTooLargeError(
+                f"{path}: line {line} has more than {MAX_CELL_BYTES:,} bytes, the limit of a cell; put contents of "
+                "that size into files and write their paths into the table"
+            )
+        start = end + 1
 
 
 def decode_text(data: bytes | bytearray, source: str, encoding: str | None) -> str:
