@@ -25,17 +25,17 @@ def row(number: int) -> dict[str, object]:
 
 def test_rows_in_memory_are_fitted_predicted_evaluated_and_explained() -> None:
     pytest.importorskip("soundfile")
-    rows = [row(number) for number in range(40)]
+    rows = [row(number) for number in range(24)]
     model = plait.fit(
-        rows, target="label", epochs=5,
+        rows, target="label", epochs=3,
         set=["train.threads=1", "encoders.image=scratch:image", "encoders.audio=scratch:audio",
              "encoders.audio_seconds=1"],
     )  # fmt: skip
     assert [(m.name, m.kind) for m in model.inputs.modalities] == [("photo", "image"), ("call", "audio")]
     told = model.predict(rows)
-    assert told["prediction"].to_pylist() == [one["label"] for one in rows] and told["problem"].null_count == 40
+    assert told["prediction"].to_pylist() == [one["label"] for one in rows] and told["problem"].null_count == 24
     alone = model.predict(rows[0])
     assert alone["probability_red"].to_pylist() == pytest.approx(told["probability_red"].to_pylist()[:1], abs=1e-5)
     assert model.predict({"photo": np.asarray(rows[0]["photo"])})["prediction"].to_pylist() == ["red"]
-    assert model.evaluate(rows)["metrics"]["accuracy"]["value"] == 1.0
-    assert set(model.explain(rows[:8])["modalities"]) >= {"photo", "call"}
+    assert model.evaluate(rows, rows="all")["evaluation"]["metrics"]["accuracy"]["value"] == 1.0
+    assert model.explain(rows[:8], permutations=1, draws=1, examples=2)["modalities"] == ["photo", "call"]

@@ -136,6 +136,9 @@ def test_pixels_in_arrow_lists_are_pictures_and_odd_ones_are_left_alone() -> Non
     assert read_table(features).column("maps")[0][0][0][0] == 9.5
     with pytest.raises(CellError, match=r"expected uint8, uint16, or floats"):
         read_media(read_table(features).column("maps")[0], None)
+    whole = read_table(pa.table({"image": pa.array([RGB[:, :, 0].tolist()], pa.list_(pa.list_(pa.uint8())))}))
+    assert guess_schema(whole).column("image").kind == "image"
+    assert guess_schema(whole, vector="image").column("image").kind == "vector"
     grey = read_table(pa.table({"image": [(RGB[:, :, 0] / 255).tolist()]}))
     assert guess_schema(grey).column("image").kind == "vector"
     assert guess_schema(grey, image="image").column("image").kind == "image"
@@ -241,6 +244,8 @@ def test_a_class_number_beyond_the_names_is_refused(tmp_path: Path) -> None:
 def test_dictionaries_of_frames_are_splits() -> None:
     table = read_table({"train": pd.DataFrame({"a": [1, 2]}), "test": pd.DataFrame({"a": [3]})})
     assert table.column("a") == [1, 2, 3] and table.column("split") == ["train", "train", "test"]
+    with pytest.raises(ValueError, match="parts named unsupervised; expected train, validation and test"):
+        read_table({"train": pd.DataFrame({"a": [1]}), "unsupervised": pd.DataFrame({"a": [1]})})
     with pytest.raises(TypeError, match="tables beside other values"):
         read_table({"train": pd.DataFrame({"a": [1]}), "label": [1]})
 

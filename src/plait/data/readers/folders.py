@@ -17,10 +17,8 @@ from plait.data.readers.arrow_file import read_arrow_file
 from plait.data.readers.budget import Budget
 from plait.data.readers.class_folders import read_class_folders
 from plait.data.readers.parquet import read_parquet
-from plait.data.readers.parts import join_splits, stack
+from plait.data.readers.parts import SPLIT_NAMES, join_splits, stack
 from plait.files import require_regular_file
-
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
 
 
 def read_folder(folder: Path) -> pa.Table:
@@ -92,7 +90,7 @@ def _read_shards(shards: list[Path], folder: Path) -> pa.Table:
     for shard in shards:
         groups.setdefault(shard.stem.split("-")[0], []).append(read_parquet(shard, budget))
     tables = {name: name_classes(stack(parts, folder)) for name, parts in groups.items()}
-    unknown = [name for name in tables if name.lower() not in _SPLITS]
+    unknown = [name for name in tables if name.lower() not in SPLIT_NAMES]
     if unknown and len(unknown) < len(tables):
         raise ValueError(
             f"{folder}: files of splits stand beside others ({', '.join(unknown)}); move the others away, "

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+SPLIT_NAMES = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
+
 
 def join_splits(parts: Sequence[tuple[str, pa.Table]], source: object) -> pa.Table:
     """Splits by name under one another.
 
     Raises:
-        ValueError: A column ``split`` besides, or as :func:`stack`.
+        ValueError: Names of no splits, a column ``split`` besides, or as :func:`stack`.
     """
+    unknown = [name for name, _ in parts if name.lower() not in SPLIT_NAMES]
+    if unknown:
+        raise ValueError(
+            f"{source}: it has parts named {', '.join(unknown)}; expected train, validation and test. Pass one part, "
+            "or a dictionary of those that count: {'train': parts['train'], 'test': parts['test']}"
+        )
     marked = []
     for name, part in parts:
         if "split" in part.column_names:
