@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fixtures.lazy import lazy
+from fixtures.settings import QUICK
 
 plait = lazy("plait")
 
@@ -28,8 +29,7 @@ def test_rows_in_memory_are_fitted_predicted_evaluated_and_explained() -> None:
     rows = [row(number) for number in range(24)]
     model = plait.fit(
         rows, target="label", epochs=3,
-        set=["train.threads=1", "encoders.image=scratch:image", "encoders.audio=scratch:audio",
-             "encoders.audio_seconds=1"],
+        set=[*QUICK, "encoders.audio=scratch:audio", "encoders.audio_seconds=0.4"],
     )  # fmt: skip
     assert [(m.name, m.kind) for m in model.inputs.modalities] == [("photo", "image"), ("call", "audio")]
     told = model.predict(rows)
