@@ -78,6 +78,17 @@ def test_pil_pictures_of_an_unknown_range_or_that_are_broken_say_what_to_write()
         read_table([{"image": cut}])
 
 
+def test_memory_that_runs_out_is_no_broken_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.fromarray(RGB)
+
+    def fail() -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(image, "load", fail)
+    with pytest.raises(MemoryError):
+        read_table([{"image": image}])
+
+
 def test_arrays_of_pixels_in_every_layout_are_pictures() -> None:
     for array in (RGB, RGB.transpose(2, 0, 1), RGB / 255.0, (RGB / 255).astype(np.float32), RGB.astype(np.int64)):
         assert pixels(read_table([{"image": array}]).column("image")[0]).tolist() == RGB.tolist()

@@ -124,6 +124,8 @@ def _storable(image: Image.Image) -> Image.Image:
         image.load()
         if image.getexif().get(_ORIENTATION, 1) != 1:
             image = ImageOps.exif_transpose(image)
+    except MemoryError:  # says nothing against the picture
+        raise
     except Exception as error:  # a file that is closed or broken raises many types
         raise ValueError(f"a PIL image that cannot be loaded ({type(error).__name__}: {str(error)[:160]})") from error
     if min(image.size) < 1:

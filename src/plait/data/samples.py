@@ -56,6 +56,8 @@ def decoded_bytes(decoder: Any) -> bytes:
     try:
         found = decoder.get_all_samples()
         samples, rate = _plain(found.data), found.sample_rate
+    except MemoryError:  # says nothing against the sound
+        raise
     except Exception as error:  # decoders raise many types on damaged files
         raise ValueError(
             f"a sound that its decoder cannot read ({type(error).__name__}: {str(error)[:160]})"

@@ -96,10 +96,10 @@ def require_memory(source: Path | str, needed: int) -> None:
         )
 
 
-def too_large_for_memory(source: Path | str, packed: int) -> MemoryError:
+def too_large_for_memory(source: Path | str) -> MemoryError:
     """The error for a table for which memory ran out while it was read: it is too large, not broken."""
     return MemoryError(
-        f"{source}: memory ran out while its {packed:,} bytes were read; the table is too large for this machine, not "
+        f"{source}: memory ran out while it was read; the table is too large for this machine, not "
         "broken. Read a part of it (fewer rows or columns) with pandas or numpy and pass that"
     )
 

@@ -83,7 +83,7 @@ def read_path(
         budget = Budget.of(path, size)
         return Parsed(read_parquet(path, budget) if kind == "parquet" else read_arrow_file(path, budget))
     except MemoryError as error:  # before Arrow's errors: its own of this kind is one of them
-        raise too_large_for_memory(path, path.stat().st_size) from error
+        raise too_large_for_memory(path) from error
     except pa.ArrowException as error:
         raise ValueError(f"{path}: the file is broken or of another format ({_short(error)})") from error
     except (FileNotFoundError, ValueError):
