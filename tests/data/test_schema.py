@@ -82,7 +82,7 @@ def test_the_user_overrules() -> None:
         ({"target": "label", "group": "label"}, "give it one role"),
         ({"numeric": "colour"}, "row 0 holds 'red'"),
         ({"text": "size"}, "cannot be text: it holds double"),
-        ({"image": "rooms"}, "expected paths, bytes or base64"),
+        ({"image": "rooms"}, "expected paths, bytes, base64"),
     ],
 )
 def test_contradictions_of_the_user(arguments: dict[str, object], message: str) -> None:

@@ -30,3 +30,12 @@ def is_list(kind: pa.DataType) -> bool:
 def item_type(kind: pa.DataType) -> pa.DataType | None:
     """The type of a list's items; None for what is no list."""
     return kind.value_type if is_list(kind) else None
+
+
+def list_depth(kind: pa.DataType) -> int:
+    """How many lists stand inside one another around numbers; 0 for what is no list of numbers."""
+    depth = 0
+    inner: pa.DataType | None = kind
+    while inner is not None and is_list(inner):
+        depth, inner = depth + 1, item_type(inner)
+    return depth if inner is not None and is_number(inner) else 0

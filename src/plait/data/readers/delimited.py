@@ -19,13 +19,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from plait.data.readers.budget import MAX_CELL_BYTES
 from plait.data.readers.column_types import read_columns
 from plait.data.readers.parsed import BadRow, Parsed
 from plait.data.values import ColumnReading
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED = 100
-_FIELD_LIMIT = 2**31 - 1  # photos as base64 text are far above the 128 KiB that csv allows
+_FIELD_LIMIT = MAX_CELL_BYTES  # photos as base64 text are far above the 128 KiB that csv allows
 
 
 def read_delimited(
@@ -97,6 +98,11 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
                 raise ValueError(
                     f"{source}: a quote opened in row {row} (line {start}) is never closed; every row after "
                     'it would be lost. Close it, or double it ("") if it is part of the text'
+                ) from error
+            if "field limit" in str(error):  # what follows would be cut at the wrong places
+                raise ValueError(
+                    f"{source}: row {row} (line {start}) holds a value of more than {csv.field_size_limit():,} "
+                    "letters, the limit of a cell; a quote that is never closed before it may be the cause"
                 ) from error
             bad.append(BadRow(row, None, f"broken quotes in line {start} ({error})"))
         else:
