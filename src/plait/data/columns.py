@@ -20,6 +20,7 @@ def make_column(name: str, values: list[Any]) -> pa.Array:
         ValueError: Values of mixed types or of a type that a table cannot hold; the message names the row.
     """
     values = [str(v) if isinstance(v, Path) else v.tolist() if _is_nested(v) else v for v in values]
+    values = [None if isinstance(v, np.datetime64) and np.isnat(v) else v for v in values]
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:

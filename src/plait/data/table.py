@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from plait.data.arrow_types import is_date
 from plait.data.columns import from_columns, from_records, make_column
 from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
@@ -91,8 +92,10 @@ class Table:
             "whole": pa.types.is_integer(kind),
             "number": pa.types.is_floating(kind) or pa.types.is_decimal(kind),
             "truth": pa.types.is_boolean(kind),
+            "date": is_date(kind),
         }
-        return next((ColumnReading(what) for what, is_it in held.items() if is_it), None)
+        zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
+        return next((ColumnReading(what, zone=zone) for what, is_it in held.items() if is_it), None)
 
     def row_number(self, index: int) -> int:
         """The number that a row has in the source.
@@ -182,7 +185,7 @@ def _from_memory(source: object) -> pa.Table:
             return from_columns(source)
         if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
             named = any(name is not None for name in source.index.names)  # type: ignore[attr-defined]
-            return pa.Table.from_pandas(source, preserve_index=named)
+            return pa.Table.from_pandas(_without_periods(source), preserve_index=named)
         if hasattr(source, "__arrow_c_stream__"):
             return pa.RecordBatchReader.from_stream(source).read_all()
         if type(source).__module__.partition(".")[0] == "datasets" and hasattr(source, "with_format"):
@@ -196,6 +199,12 @@ def _from_memory(source: object) -> pa.Table:
         f"cannot read a table from {type(source).__name__}{hint}; expected a path, a data frame, "
         "a dictionary of columns or a list of dictionaries"
     )
+
+
+def _without_periods(frame: Any) -> Any:
+    """A pandas frame whose columns of periods (months, quarters) are dates of their first day; Arrow has none."""
+    periods = [name for name, kind in frame.dtypes.items() if type(kind).__name__ == "PeriodDtype"]
+    return frame.assign(**{name: frame[name].dt.to_timestamp() for name in periods}) if periods else frame
 
 
 def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
@@ -224,6 +233,10 @@ def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
         return column.cast(pa.large_string())
     if pa.types.is_binary_view(kind) or (large and pa.types.is_binary(kind)):
         return column.cast(pa.large_binary())
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Python holds microseconds
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return column.cast(pa.time64("us"), safe=False)
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     return column

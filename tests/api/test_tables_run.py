@@ -1,0 +1,91 @@
+"""Tables as people keep them, through a whole run: nearly numeric columns, dates, columns left out."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plait
+
+QUICK = ["train.baselines=false", "judge.missing_rows=0", "train.threads=1"]
+
+
+def write(path: Path, header: list[str], rows: list[list[Any]]) -> str:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header, *rows])
+    return str(path)
+
+
+def season(rows: int = 300) -> dict[str, list[Any]]:
+    days = [dt.datetime(2023, 1, 1) + dt.timedelta(i) for i in range(rows)]
+    return {"day": days, "label": ["warm" if 4 <= d.month <= 9 else "cold" for d in days]}
+
+
+def test_one_question_mark_does_not_cost_the_column(tmp_path: Path) -> None:
+    rows = [[f"{i * 0.37:.2f}" if i != 50 else "?", int(i > 60)] for i in range(101)]
+    model = plait.fit(write(tmp_path / "t.csv", ["size", "label"], rows), "label", epochs=12, set=QUICK)
+    assert model.schema.column("size").kind == "numeric"
+    assert any("'?' in row 50" in note for note in model.report["evaluation"]["notes"])
+    assert model.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.8
+    mark, nothing, number = model.predict_proba({"size": ["?", None, "0.37"]})
+    assert np.array_equal(mark, nothing) and not np.array_equal(mark, number)
+    assert model.predict({"size": ["?"]}).column("problem").to_pylist() == ["nothing to read in this row"]
+
+
+@pytest.mark.parametrize("named", [{}, {"numeric": "size"}])
+def test_the_policy_decides_on_cells_that_are_no_numbers(named: dict[str, str]) -> None:
+    table = {"size": [f"{i}.5" if i % 20 != 7 else "lost" for i in range(100)], "x": list(range(100)),
+             "label": ["ab"[i > 50] for i in range(100)]}  # fmt: skip
+    with pytest.raises(ValueError, match=r"5 of 100 rows.*\n  row 7, column 'size': 'lost' is no number"):
+        plait.fit(table, "label", epochs=1, set=QUICK, **named)
+    skipped = plait.fit(table, "label", epochs=1, on_bad_row="skip", set=QUICK, **named)
+    assert sum(skipped.report["splits"].values()) == 95
+    kept = plait.fit(table, "label", epochs=1, on_bad_row="missing", set=QUICK, **named)
+    assert sum(kept.report["splits"].values()) == 100
+    bad = kept.report["evaluation"]["bad_rows"]
+    assert [b["row"] for b in bad] == [7, 27, 47, 67, 87]
+
+
+def test_what_is_skipped_teaches_nothing() -> None:
+    table = {"size": [f"{i}.5" if i != 7 else "lost" for i in range(40)],
+             "x": [1e6 if i == 7 else float(i) for i in range(40)], "label": ["ab"[i % 2] for i in range(40)], "split": ["train"] * 30 + ["val"] * 5 + ["test"] * 5}  # fmt: skip
+    model = plait.fit(table, "label", epochs=1, on_bad_row="skip", set=QUICK)
+    assert model.inputs.processors["tabular"].numeric["x"][0] < 100
+
+
+def test_dates_are_learned_from_alike_from_memory_and_from_a_file(tmp_path: Path) -> None:
+    table = season()
+    model = plait.fit(table, "label", epochs=8, set=QUICK, output=tmp_path / "m")
+    assert model.report["schema"][0]["kind"] == "date"
+    assert model.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.9
+    path = write(
+        tmp_path / "d.csv",
+        ["day", "label"],
+        [[f"{day:%Y-%m-%d}", label] for day, label in zip(*table.values(), strict=True)],
+    )
+    from_file = plait.fit(path, "label", epochs=8, set=QUICK)
+    assert np.array_equal(model.predict_proba(path), from_file.predict_proba(table))
+    assert np.array_equal(plait.load(tmp_path / "m").predict_proba(path), model.predict_proba(table))
+    asked = model.predict({"day": ["2023-06-01", "soon", None, "01/06/2023"]}).to_pylist()
+    assert asked[0]["prediction"] == "warm" and asked[1]["problem"].startswith("day: 'soon' is no date")
+    assert asked[1]["probability_warm"] == asked[2]["probability_warm"] == asked[3]["probability_warm"]
+
+
+def test_columns_left_out_are_named_with_the_reason() -> None:
+    table = season(120) | {
+        "code": [f"x{i:04d}" for i in range(120)],
+        "when": [f"{i % 9 + 1}/3/2024" for i in range(120)],
+    }
+    notes = plait.fit(table, "label", epochs=1, set=QUICK).report["evaluation"]["notes"]
+    assert "column 'code' is left out: a different code in every row, from which nothing can be learned" in notes
+    assert any(n.startswith("column 'when' is left out: reads like dates") and "--date-order" in n for n in notes)
+    many = season(120) | {f"code{k}": [f"x{i:04d}" for i in range(120)] for k in range(13)}
+    notes = plait.fit(many, "label", epochs=1, set=QUICK).report["evaluation"]["notes"]
+    assert sum("is left out" in n for n in notes) == 10 and any(n.startswith("3 more columns") for n in notes)
+    with pytest.raises(ValueError, match="no input column.*'code' is left out: a different code"):
+        plait.fit({"code": table["code"], "label": table["label"]}, "label", set=QUICK)
