@@ -34,7 +34,7 @@ def open_evaluation(
     )
     chosen, split, notes = choose_rows(
         opened.table, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
-        facts=fitted.report.get("facts", {}),
+        facts=fitted.report.get("facts", {}), data=settings.data,
     )  # fmt: skip
     target = fitted.schema.target
     if task.needs_target and target not in chosen.column_names:

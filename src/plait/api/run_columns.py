@@ -52,6 +52,7 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
             f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
             f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
         )
+    schema = _without_split(schema, data)
     name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
     found = RunColumns(data, schema, task_of(name, settings), why)
     if not found.task.needs_target:
@@ -59,6 +60,24 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
     _check_inputs(table, found.schema, found.task)
     found.notes += _notes_on_columns(table, found.schema)
     return found
+
+
+def _without_split(schema: Schema, data: DataSettings) -> Schema:
+    """The schema without a split column that was only guessed, where rows are split by time.
+
+    Raises:
+        ValueError: Both ways to split were asked for, or there is no such column.
+    """
+    if data.split_by_time is None:
+        return schema
+    schema.column(data.split_by_time)
+    if data.split is not None:
+        raise ValueError(
+            f"rows are split by the column {data.split!r} or by time ({data.split_by_time!r}), not by both; leave "
+            "--split or --split-by-time out"
+        )
+    why = f"rows are split by time ({data.split_by_time})"
+    return Schema(tuple(replace(c, role="ignored", reason=why) if c.role == "split" else c for c in schema.columns))
 
 
 def _with_known_columns(table: Table, data: DataSettings, task: str | None) -> DataSettings:
