@@ -50,7 +50,8 @@ def test_days_with_a_time(text: str, hour: int, minute: int, offset: int | None)
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-02-30", "2024-13-01", "10:75", "25:00", "13:00 pm", "3/5/24", "12 kg", "1.2.3", "soon", "45356", "", "5 May"]
+    "text",
+    ["2024-02-30", "2024-13-01", "10:75", "25:00", "13:00 pm", "3/5/24", "12 kg", "1.2.3", "soon", "45356", ""],
 )  # fmt: skip
 def test_no_dates(text: str) -> None:
     assert read_moment(text) is None

@@ -121,8 +121,9 @@ def _contradiction(
     if len(first_large) > 1:
         one, two = first_large["dmy"], first_large["mdy"]
         return (
-            f"row {row_number(one)} holds {cells[one].strip()!r} and row {row_number(two)} holds {cells[two].strip()!r}: "
-            "day first and month first in one column; write all of them in one way, such as 2024-03-05"
+            f"row {row_number(one)} holds {cells[one].strip()!r} and row {row_number(two)} holds "
+            f"{cells[two].strip()!r}: day first and month first in one column; write all of them in one way, such as "
+            "2024-03-05"
         )
     if open_cell is None or first_large or order:
         return None
