@@ -78,6 +78,21 @@ def test_dates_are_learned_from_alike_from_memory_and_from_a_file(tmp_path: Path
     assert asked[1]["probability_warm"] == asked[2]["probability_warm"] == asked[3]["probability_warm"]
 
 
+def test_dates_as_categories_have_one_spelling(tmp_path: Path) -> None:
+    days = [dt.datetime(2024, 1, 1 + i % 3) for i in range(60)]
+    table = {"day": days, "label": ["abc"[d.day - 1] for d in days]}
+    model = plait.fit(table, "label", categorical="day", epochs=2, set=QUICK)
+    assert model.inputs.processors["tabular"].categorical == {"day": ["2024-01-01", "2024-01-02", "2024-01-03"]}
+    path = write(tmp_path / "d.csv", ["day"], [[f"{d:%Y-%m-%d}"] for d in days])
+    assert np.array_equal(model.predict_proba(path), model.predict_proba(table))
+
+
+def test_a_column_with_units_is_said_to_be_text() -> None:
+    table = season(120) | {"weight": [f"{i % 7} kg" for i in range(120)]}
+    notes = plait.fit(table, "label", epochs=1, set=QUICK).report["evaluation"]["notes"]
+    assert any(n.startswith("column 'weight' is read as categorical: numbers with 'kg'") for n in notes)
+
+
 def test_columns_left_out_are_named_with_the_reason() -> None:
     table = season(120) | {
         "code": [f"x{i:04d}" for i in range(120)],

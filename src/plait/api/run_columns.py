@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from plait.data.arrow_types import is_text
 from plait.data.column_kind import Hints
-from plait.data.schema import Schema, guess_schema, guess_task, left_out_columns, without_loose_columns
+from plait.data.nearly_numeric import common_unit
+from plait.data.reads_like import unit_advice
+from plait.data.schema import NAMED, Schema, guess_schema, guess_task, left_out_columns, without_loose_columns
 from plait.data.sources import Opened
 from plait.data.table import Table
 from plait.settings import DataSettings, TaskSettings
@@ -126,6 +129,9 @@ def _notes_on_columns(table: Table, schema: Schema) -> list[str]:
     for column in schema.columns:
         if column.reading is not None and column.reading.missing and column.role in ("input", "target"):
             notes.append(f"column {column.name!r}: {column.reason}")
+        elif column.role == "input" and column.reason != NAMED and is_text(table.arrow.schema.field(column.name).type):
+            unit = common_unit(table.column(column.name)) if column.kind != "numeric" else None
+            notes += [] if unit is None else [f"column {column.name!r} is read as {column.kind}: {unit_advice(unit)}"]
     return notes
 
 

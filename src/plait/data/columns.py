@@ -20,7 +20,7 @@ def make_column(name: str, values: list[Any]) -> pa.Array:
         ValueError: Values of mixed types or of a type that a table cannot hold; the message names the row.
     """
     values = [str(v) if isinstance(v, Path) else v.tolist() if _is_nested(v) else v for v in values]
-    values = [None if isinstance(v, np.datetime64) and np.isnat(v) else v for v in values]
+    values = [_moment(v) if isinstance(v, np.datetime64) else v for v in values]
     try:
         return pa.array(values, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:
@@ -61,6 +61,11 @@ def from_records(records: list[Any], what: str) -> pa.Table:
                 raise ValueError(f"{what}: row {row} has the column name {name!r}; expected text")
             names[name] = None
     return pa.table({name: make_column(name, [record.get(name) for record in records]) for name in names})
+
+
+def _moment(value: np.datetime64) -> Any:
+    """A NumPy date as Python holds it, None where it is NaT; Arrow refuses lists that mix units."""
+    return None if np.isnat(value) else value.astype("datetime64[us]").item()
 
 
 def _is_nested(value: object) -> bool:

@@ -107,6 +107,11 @@ def is_compact_date(value: int) -> bool:
 
 @lru_cache(maxsize=65536)
 def _read_text(text: str, order: str) -> Moment | None:
+    if text[4:5] == text[7:8] == "-" and text.isascii():
+        try:
+            return read_moment(datetime.datetime.fromisoformat(text))  # the common case, a fifth of the time
+        except ValueError:
+            pass  # such as 2024-03-05 2:30 pm
     parts = _YEAR_LAST.fullmatch(text)
     if parts is not None:
         order = order or date_order_of(text)

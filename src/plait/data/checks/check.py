@@ -61,15 +61,8 @@ def check_table(
     """
     if schema is None:
         schema = guess_schema(table, target=target, hints=hints)
-    elif target is not None and target != schema.target:
-        raise ValueError(f"target {target!r} and a schema whose target is {schema.target!r}; give one of them")
-    for column in schema.columns:
-        if column.name not in table.column_names:
-            given = f"the schema has the column {column.name!r}, {table.source} has not"
-            raise ValueError(f"{given}; guess the schema again")
-        fault = kind_fault(table, column.name, column.kind, column.role, hints) if column.kind is not None else None
-        if fault is not None:
-            raise ValueError(f"{table.source}: {fault}")
+    else:
+        _check_schema(table, schema, target, hints)
     contents = read_contents(table, schema, progress)
     read = _with_numbers(table, schema)
     findings = [
@@ -81,6 +74,19 @@ def check_table(
     ]
     findings.sort(key=lambda finding: finding.code)
     return CheckReport(table.source, len(table), tuple(findings), schema.describe())
+
+
+def _check_schema(table: Table, schema: Schema, target: str | None, hints: Hints | None) -> None:
+    """Refuse a schema of another table."""
+    if target is not None and target != schema.target:
+        raise ValueError(f"target {target!r} and a schema whose target is {schema.target!r}; give one of them")
+    for column in schema.columns:
+        if column.name not in table.column_names:
+            given = f"the schema has the column {column.name!r}, {table.source} has not"
+            raise ValueError(f"{given}; guess the schema again")
+        fault = kind_fault(table, column.name, column.kind, column.role, hints) if column.kind is not None else None
+        if fault is not None:
+            raise ValueError(f"{table.source}: {fault}")
 
 
 def _with_numbers(table: Table, schema: Schema) -> Table:
