@@ -77,5 +77,15 @@ def test_units_are_said_where_the_column_is_left_out() -> None:
 
 
 def test_a_target_of_numbers_with_one_mark_is_a_regression() -> None:
-    table = read_table({"x": list(range(60)), "y": [f"{i * 1.5}" for i in range(59)] + ["?"]})
-    assert guess_task(table, guess_schema(table, target="y"))[0] == "regression"
+    def task(cells: list[str]) -> str:
+        table = read_table({"x": [i * 0.5 for i in range(len(cells))], "y": cells})
+        return guess_task(table, guess_schema(table, target="y"))[0]
+
+    assert (
+        task([f"{i * 1.5}" for i in range(59)] + ["?"])
+        == task([f"{i + 0.5}" for i in range(14)] + ["-"])
+        == "regression"
+    )
+    with pytest.raises(ValueError, match="--decimal"):
+        task([f"{i + 1},234" for i in range(40)])
+    assert task([str(i % 5) for i in range(59)] + ["?"]) == "classification"

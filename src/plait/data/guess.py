@@ -138,18 +138,25 @@ def guess_target_kind(table: Table, name: str, hints: Hints) -> Guess:
         whole = all(float(v).is_integer() for v in pc.unique(column).to_pylist() if v is not None)
     elif not whole:
         return None, f"holds {kind}; expected classes or numbers"
-    if whole and (distinct <= 2 or (distinct <= 20 and distinct <= 0.5 * len(table))):
+    if whole and _are_few(distinct, len(table)):
         return "categorical", f"whole numbers with only {distinct} different values"
     return "numeric", f"numbers with {distinct} different values"
+
+
+def _are_few(distinct: int, rows: int) -> bool:
+    """Whether whole numbers are so few that they name classes."""
+    return distinct <= 2 or (distinct <= 20 and distinct <= 0.5 * rows)
 
 
 def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> Guess:
     """Classes, unless nearly every cell is a number of many or a date."""
     what = reads_like(table, name, sample_values(table, name), hints)
     classes = f"{distinct} different values that are no numbers"
-    if what is not None and what.kind == "date":
+    if what is not None and (what.kind == "date" or what.reason.startswith("reads like dates")):
         return None, _no_date_target(name)
-    if what is None or what.kind != "numeric" or distinct <= 20:
+    if what is not None and what.kind is None:
+        return None, f"it {what.reason} (to take every text as a class: --categorical {name})"
+    if what is None or what.kind != "numeric" or (what.is_whole and _are_few(what.distinct, len(table))):
         return "categorical", classes
     return "numeric", what.reason
 
