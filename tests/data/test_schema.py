@@ -81,7 +81,7 @@ def test_the_user_overrules() -> None:
         ({"text": ["caption"], "ignore": ["caption"]}, "name it once"),
         ({"target": "label", "group": "label"}, "give it one role"),
         ({"numeric": "colour"}, "row 0 holds 'red'"),
-        ({"text": "size"}, "cannot be text: it holds double"),
+        ({"numeric": "photo"}, "cannot be numeric: it holds string .*row 0 holds 'photos/0.jpg'"),
         ({"image": "rooms"}, "expected paths, bytes, base64"),
     ],
 )

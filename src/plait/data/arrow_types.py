@@ -1,4 +1,4 @@
-"""What an Arrow type holds: text, numbers, raw contents, lists of these."""
+"""What an Arrow type holds: text, numbers, dates, raw contents, lists of these."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ def is_number(kind: pa.DataType) -> bool:
     """Whole, broken or decimal numbers, or truth values."""
     real = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return bool(real or pa.types.is_boolean(kind))
+
+
+def is_date(kind: pa.DataType) -> bool:
+    """Dates, times of day, or both."""
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind) or pa.types.is_time(kind))
 
 
 def is_media(kind: pa.DataType) -> bool:

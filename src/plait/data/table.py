@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from plait.data.arrow_media import as_media
 from plait.data.arrow_plain import plain_type, without_dictionary
+from plait.data.arrow_types import is_date
 from plait.data.class_names import name_classes
 from plait.data.columns import from_columns, from_records, make_array, make_column
 from plait.data.frames import from_frame, splits_of
@@ -98,8 +99,10 @@ class Table:
             "whole": pa.types.is_integer(kind),
             "number": pa.types.is_floating(kind) or pa.types.is_decimal(kind),
             "truth": pa.types.is_boolean(kind),
+            "date": is_date(kind),
         }
-        return next((ColumnReading(what) for what, is_it in held.items() if is_it), None)
+        zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
+        return next((ColumnReading(what, zone=zone) for what, is_it in held.items() if is_it), None)
 
     def row_number(self, index: int) -> int:
         """The number that a row has in the source.
@@ -281,6 +284,10 @@ def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
         return column.cast(pa.large_string())
     if pa.types.is_binary_view(kind) or (large and pa.types.is_binary(kind)):
         return column.cast(pa.large_binary())
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Python holds microseconds
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return column.cast(pa.time64("us"), safe=False)
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     return column

@@ -112,7 +112,7 @@ def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[st
     text = decode_text(data, str(path), encoding)
     if kind in ("csv", "tsv"):
         delimiter = how.delimiter or ("\t" if kind == "tsv" else None)
-        return read_delimited(text, str(path), delimiter, columns, decimal=how.decimal, readings=how.readings)
+        return read_delimited(text, str(path), delimiter, columns, how=how)
     if not text.strip():
         raise ValueError(f"{path}: the file is empty")
     if kind == "json":
