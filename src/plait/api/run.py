@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from plait.api.evaluation import evaluation_report
+from plait.api.model_folder import replace_model
+from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
@@ -62,11 +64,12 @@ def run_fit(
         baselines = fit_unimodal_baselines(plan, checkpoints, resume=resume, progress=progress)
         fitted = Plait(model, baselines, plan.inputs, plan.labels, opened.schema, settings)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
+        check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)
         if output is not None:
-            fitted.save(output)
-            history.write(Path(output) / "history.csv")
-            forget_run(Path(output))
+            go_on = "make room, then type the same command with --resume to go on"
+            replace_model(fitted, folder, history=True, how_to_go_on=go_on)
+            forget_run(folder)
     return fitted
 
 

@@ -31,6 +31,9 @@ from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
 
+FORMAT = 2  # of model folders that have a manifest; those before it name no format
+
+
 @dataclass
 class Inputs:
     """Processors and encoders of a model's modalities.
@@ -61,6 +64,7 @@ class Inputs:
             place.mkdir(parents=True, exist_ok=True)
             self.processors[modality.name].save(place)
         facts = {
+            "format": FORMAT,
             "modalities": [
                 {
                     "name": m.name,
