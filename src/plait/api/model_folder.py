@@ -18,15 +18,15 @@ from typing import Any
 from plait.api import model_manifest
 from plait.api.describe import report_title, versions
 from plait.api.folder_swap import OWN_NAMES, current, swap_in
-from plait.api.model_checks import check_agreement, check_companion, check_inputs, check_labels
+from plait.api.model_checks import check_agreement, check_companion, check_inputs, check_labels, check_processors
 from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
 from plait.data.schema import Schema
 from plait.files import DiskFullError, HeldLockError, require_regular_file, room_for, sole_lock
 from plait.inputs.prepare import Inputs
-from plait.processors.description import check_same
 from plait.report import write_report
 from plait.settings import read_settings, write_settings
+from plait.settings.json_values import check_same
 from plait.tasks import LabelState
 from plait.training.fitted import FittedParts
 from plait.training.history import History
@@ -161,7 +161,9 @@ def _check_written(fitted: FittedParts, folder: Path) -> None:
         check_saved(baseline, folder / "companions" / f"{number:02d}")
     check_inputs(read_json(folder / "inputs.json"))
     check_labels(read_json(folder / "labels.json"))
-    check_agreement(fitted.model.config, fitted.inputs, fitted.labels, Schema.from_json(read_json(folder / "schema.json")))
+    schema = Schema.from_json(read_json(folder / "schema.json"))
+    check_agreement(fitted.model.config, fitted.inputs, fitted.labels, schema, read_settings(folder / "run.yaml"))
+    check_processors(fitted.model, fitted.inputs)
 
 
 def load_model_folder(folder: Path) -> FittedParts:
@@ -216,7 +218,8 @@ def _load(folder: Path) -> FittedParts:
         settings = read_settings(folder / "run.yaml")
     config = read_config(folder)
     inputs = Inputs.load(folder)
-    check_agreement(config, inputs, labels, schema)
+    with _of(folder):
+        check_agreement(config, inputs, labels, schema, settings)
     baselines = {}
     for name in sorted(name for name in names if name.startswith("companions/") and name.endswith("/modality.json")):
         place = (folder / name).parent
@@ -224,7 +227,19 @@ def _load(folder: Path) -> FittedParts:
         with reading(folder / name):
             check_companion(of["name"], read_config(place), config, place.relative_to(folder).as_posix())
         baselines[of["name"]] = load_network(place)
-    return FittedParts(load_network(folder), baselines, inputs, labels, schema, settings, report)
+    model = load_network(folder)
+    with _of(folder):
+        check_processors(model, inputs)
+    return FittedParts(model, baselines, inputs, labels, schema, settings, report)
+
+
+@contextlib.contextmanager
+def _of(folder: Path) -> Iterator[None]:
+    """Name the folder whose files disagree."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"the model in {folder} is damaged: {error}; {MEND}") from error
 
 
 def _checked_names(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from plait.files import require_regular_file
 from plait.processors.audio import AudioProcessor, WaveformProcessor
-from plait.processors.description import check_same
+from plait.processors.checks import check_description
 from plait.processors.hashed import HashedTextProcessor
 from plait.processors.image import ImageProcessor, decode_image
 from plait.processors.library_image import LibraryImageProcessor
@@ -23,6 +23,7 @@ from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
 from plait.processors.vector import VectorProcessor
 from plait.registry import Registry
+from plait.settings.json_values import check_same
 
 Processor = (
     TextProcessor
@@ -76,10 +77,12 @@ def load_processor(folder: str | Path) -> Processor:
     require_regular_file(path, "the processor's file")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
+        check_description(path.name, description)
         processor = processor_from_json(description, folder)
         check_same(path.name, description, processor.to_json())
     except Exception as error:  # a constructor that gets values of the wrong type fails in any way
-        raise ValueError(f"{path} cannot be used: {str(error) or type(error).__name__}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} cannot be used: {reason.removeprefix(f'{path.name}: ')}") from error
     return processor
 
 

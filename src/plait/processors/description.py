@@ -43,25 +43,3 @@ def check_texts(texts: list[str]) -> None:
                 f"text {position} is {type(text).__name__} ({text!r:.60}), expected str; "
                 "mark a missing text as absent instead of encoding it"
             )
-
-
-def check_same(path: str, given: Any, made: Any, where: str = "") -> None:
-    """Compare parsed JSON with what saving the object that was made of it would write.
-
-    Raises:
-        ValueError: A value was read as another one than stands there, such as "224" as 224.
-    """
-    if isinstance(given, dict) and isinstance(made, dict):
-        for key in given:
-            check_same(path, given[key], made.get(key), f"{where}.{key}" if where else key)
-    elif isinstance(given, list) and isinstance(made, list | tuple) and len(given) == len(made):
-        for number, (one, other) in enumerate(zip(given, made, strict=True)):
-            check_same(path, one, other, f"{where}[{number}]")
-    elif given != made or isinstance(given, bool) != isinstance(made, bool):
-        raise ValueError(f"{path}: {where or 'it'} is {cut(given)}, which is not what saving it would write")
-
-
-def cut(value: Any) -> str:
-    """A value for a message, not longer than a line."""
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
