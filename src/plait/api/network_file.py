@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from plait.api.model_checks import check_config
 from plait.api.model_manifest import MEND
@@ -144,7 +145,7 @@ def _not_finite(tensors: dict[str, torch.Tensor]) -> str:
 def _check_shapes(config: PlaitConfig, tensors: dict[str, torch.Tensor]) -> None:
     """Compare the network that the config describes with the weights, before memory is taken for it."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _at_most(10 * len(tensors) + 10_000):
             model = PlaitModel(config)
         wanted, learned = model.state_dict(), dict(model.named_parameters())
     except (NotImplementedError, RuntimeError) as error:
@@ -159,3 +160,20 @@ def _check_shapes(config: PlaitConfig, tensors: dict[str, torch.Tensor]) -> None
         if here.shape != there.shape and name in learned:  # what is only remembered may grow with the training rows
             shapes = f"{list(here.shape)}, there they are {list(there.shape)}"
             raise ValueError(f"it does not fit {WEIGHTS}: it asks for {name} of shape {shapes}")
+
+
+@contextlib.contextmanager
+def _at_most(count: int) -> Iterator[None]:
+    """Stop at a network of so many parameters: a config that asks for a billion layers would be built for hours."""
+    left = [count]
+
+    def registered(module: torch.nn.Module, name: str, parameter: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise ValueError(f"it does not fit {WEIGHTS}: it asks for far more weights than there are")
+
+    handle = register_module_parameter_registration_hook(registered)
+    try:
+        yield
+    finally:
+        handle.remove()
