@@ -3,7 +3,7 @@
 Every case ends in one of: answered (rows that were not touched get the answers of the clean table), refused (one clear
 sentence), row named (the cell is missing and the row says why), or a fault: traceback, hang, silent other answers.
 
-Run: python benchmarks/fuzz.py [--files 10000] [--tampered 1000] [--models 1000] [--seed 0]      (about 20 minutes on two cores)
+Run: python benchmarks/fuzz.py [--files 10000] [--tampered 1000] [--models 1000] [--seed 0]      (about 20 minutes)
 """
 
 from __future__ import annotations

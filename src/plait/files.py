@@ -35,7 +35,7 @@ def whole_file(path: Path, *, lasting: bool = False, part_name: str | None = Non
         lasting: Flush it to the disk before and its folder after the exchange, so that it outlives a power cut.
         part_name: Name meanwhile; None: the file's own with ``.part`` behind.
 
-    Who may read it is what the umask says, whatever the writer made of it (safetensors makes files for their owner alone).
+    Who may read it is what the umask says, whatever the writer made of it (safetensors writes for the owner alone).
 
     Raises:
         OSError: The disk is full or read-only, or the folder is not there; what stood at ``path`` still stands.

@@ -1,13 +1,14 @@
 """A folder of files that is replaced as one: at every instant it is the old whole thing or the new whole thing.
 
 The new files are written into ``.plait-next.part`` inside the folder, read back and checked, and flushed to the disk;
-then that folder is renamed to ``.plait-next``. This one rename is the exchange: whoever reads takes ``.plait-next`` where
-there is one (:func:`current`). What is left is tidying: its files are linked to their usual places, what the old thing
-had beside them is removed, and ``.plait-next`` goes. A process that is killed on the way leaves nothing to repair, and
-the next writer finishes the tidying.
+then that folder is renamed to ``.plait-next``. This one rename is the exchange: whoever reads takes ``.plait-next``
+where there is one (:func:`current`). What is left is tidying: its files are linked to their usual places, what the
+old thing had beside them is removed, and ``.plait-next`` goes. A process that is killed on the way leaves nothing to
+repair, and the next writer finishes the tidying.
 
-It happens inside the folder because a folder is not always one that can be exchanged for another: it may be a mount point,
-lie in a folder where one may not write, be where a shell stands, or hold files of others, which are never touched.
+It happens inside the folder because a folder is not always one that can be exchanged for another: it may be a mount
+point, lie in a folder where one may not write, be where a shell stands, or hold files of others, which stay
+untouched.
 """
 
 from __future__ import annotations

@@ -17,10 +17,24 @@ from plait.model import PlaitConfig, PlaitModel
 from plait.processors import TabularProcessor, VectorProcessor
 from plait.settings import RunSettings
 from plait.settings.json_values import (
-    JsonObject, check_counts, cut, is_count, is_filled_list, is_mapping, is_name, is_new_name, is_number, is_numbers,
-    is_positive, is_rates, is_share, is_size, or_none,
+    JsonObject,
+    check_counts,
+    cut,
+    is_count,
+    is_filled_list,
+    is_mapping,
+    is_name,
+    is_new_name,
+    is_number,
+    is_numbers,
+    is_positive,
+    is_rates,
+    is_share,
+    is_size,
+    or_none,
 )  # fmt: skip
 from plait.tasks import TASKS, LabelState
+
 
 def check_config(values: Any) -> None:
     """Check ``config.json``, of the fused network or of one modality's.
@@ -89,7 +103,9 @@ def check_labels(values: Any) -> None:
         ValueError: A value is missing, or of the wrong type or range.
     """
     of = JsonObject("labels.json", values)
-    classes = of.need("classes", lambda v: isinstance(v, list) and all(isinstance(c, str) for c in v), "a list of texts")
+    classes = of.need(
+        "classes", lambda v: isinstance(v, list) and all(isinstance(c, str) for c in v), "a list of texts"
+    )
     if len(set(classes)) < len(classes):
         raise ValueError("labels.json: classes holds one class twice; expected each once")
     of.need("mean", is_number, "a number")
@@ -114,9 +130,13 @@ def check_agreement(
     _same("inputs.json", "modalities", read, "schema.json", known)
     task = TASKS.get(config.task)
     _same("run.yaml", "task.name", settings.task.name or task.name, "config.json", task.name)
-    _same("run.yaml", "fusion.name", settings.fusion.name or config.fusion["name"], "config.json", config.fusion["name"])
+    _same(
+        "run.yaml", "fusion.name", settings.fusion.name or config.fusion["name"], "config.json", config.fusion["name"]
+    )
     if task.needs_target and schema.target is None:
-        raise ValueError(f"schema.json has no target column, and config.json names the task {task.name}, which needs one")
+        raise ValueError(
+            f"schema.json has no target column, and config.json names the task {task.name}, which needs one"
+        )
     _same("config.json", "num_outputs", config.num_outputs, "labels.json", labels.num_outputs)
     for entry in config.modalities:
         name = entry["name"]
@@ -167,8 +187,8 @@ def check_companion(name: Any, config: PlaitConfig, whole: PlaitConfig, place: s
     """
     if not isinstance(name, str) or config.modality_names != [name] or name not in whole.modality_names:
         raise ValueError(
-            f"{place}/modality.json names the modality {name!r}, its config.json {config.modality_names}, and the model's "
-            f"are {whole.modality_names}; expected one of these in both"
+            f"{place}/modality.json names the modality {name!r}, its config.json {config.modality_names}, and the "
+            f"model's are {whole.modality_names}; expected one of these in both"
         )
     for key in ("task", "num_outputs"):
         _same(f"{place}/config.json", key, getattr(config, key), "the model's config.json", getattr(whole, key))
@@ -176,4 +196,6 @@ def check_companion(name: Any, config: PlaitConfig, whole: PlaitConfig, place: s
 
 def _same(file: str, key: str, value: Any, other: str, theirs: Any) -> None:
     if value != theirs:
-        raise ValueError(f"{file} and {other} disagree: {key} is {cut(value)} in the one and {cut(theirs)} in the other")
+        raise ValueError(
+            f"{file} and {other} disagree: {key} is {cut(value)} in the one and {cut(theirs)} in the other"
+        )

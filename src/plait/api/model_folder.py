@@ -120,8 +120,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
         except HeldLockError as error:
             since = f", since {error.since}" if error.since else ""
             raise ValueError(
-                f"another process (number {error.holder}{since}) is writing to {folder}; wait until it is done, or choose "
-                "another folder"
+                f"another process (number {error.holder}{since}) is writing to {folder}; wait until it is done, or "
+                "choose another folder"
             ) from error
         yield
 
@@ -169,8 +169,8 @@ def _check_written(fitted: FittedParts, folder: Path) -> None:
 def load_model_folder(folder: Path) -> FittedParts:
     """Read what ``save_model_folder`` wrote.
 
-    Every file that answers depend on is compared with its sha256 first. Somebody who saves there meanwhile is no trouble:
-    it is the old model or the new one.
+    Every file that answers depend on is compared with its sha256 first. Somebody who saves there meanwhile is no
+    trouble: it is the old model or the new one.
 
     Raises:
         FileNotFoundError: No such folder.
@@ -264,8 +264,8 @@ def _checked_names(folder: Path) -> list[str]:
     if isinstance(inputs, dict) and "format" in inputs:
         raise ValueError(f"{folder / model_manifest.NAME} is missing; {MEND}")
     warnings.warn(
-        f"the model in {folder} was saved without a manifest by an earlier Plait, so damage to its files cannot be noticed; "
-        "save it again (plait.load(FOLDER).save(FOLDER)) to get one",
+        f"the model in {folder} was saved without a manifest by an earlier Plait, so damage to its files cannot be "
+        "noticed; save it again (plait.load(FOLDER).save(FOLDER)) to get one",
         stacklevel=4,
     )
     return [path.relative_to(folder).as_posix() for path in paths]

@@ -1,11 +1,12 @@
 """``manifest.json`` of a model folder: the files that its answers depend on, each with its size and sha256.
 
-It notices what happens by chance: a disk that flips a bit, a copy that was cut, a file of another model, an edit by hand.
-It is no protection against somebody who means harm, who can write a manifest to match; what such a folder could do is
-bounded elsewhere (nothing in it is unpickled or run, and :mod:`plait.api.model_checks` compares its files with each other).
+It notices what happens by chance: a disk that flips a bit, a copy that was cut, a file of another model, an edit by
+hand. It is no protection against somebody who means harm, who can write a manifest to match; what such a folder could
+do is bounded elsewhere (nothing in it is unpickled or run, and :mod:`plait.api.model_checks` compares its files with
+each other).
 
-``report.html`` and ``history.csv`` are for people: they are not in it and may be edited or thrown away. ``report.json`` is
-in it, for evaluation takes from it which rows were trained on.
+``report.html`` and ``history.csv`` are for people: they are not in it and may be edited or thrown away.
+``report.json`` is in it, for evaluation takes from it which rows were trained on.
 """
 
 from __future__ import annotations
@@ -84,6 +85,4 @@ def _read(path: Path) -> dict[str, Any]:
 def _is_entry(name: str, fact: Any) -> bool:
     """Whether an entry names a file inside the folder, with a size and a hash."""
     inside = "\\" not in name and "\0" not in name and all(part not in ("", ".", "..") for part in name.split("/"))
-    return (
-        inside and isinstance(fact, dict) and type(fact.get("bytes")) is int and isinstance(fact.get("sha256"), str)
-    )
+    return inside and isinstance(fact, dict) and type(fact.get("bytes")) is int and isinstance(fact.get("sha256"), str)

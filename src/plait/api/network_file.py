@@ -1,4 +1,4 @@
-"""One network of a model folder: ``config.json`` and ``model.safetensors``, read, compared with each other and refused."""
+"""One network of a model folder: ``config.json`` and ``model.safetensors``, read, compared and, if need be, refused."""
 
 from __future__ import annotations
 
@@ -109,12 +109,15 @@ def check_finite(fitted: FittedParts) -> None:
     Raises:
         ValueError: A weight is NaN or infinite.
     """
-    for what, model in (("the model", fitted.model), *((f"the model of {n} alone", m) for n, m in fitted.baselines.items())):
+    for what, model in (
+        ("the model", fitted.model),
+        *((f"the model of {n} alone", m) for n, m in fitted.baselines.items()),
+    ):
         if bad := _not_finite(model.state_dict()):
             raise ValueError(
-                f"{what} was not saved: its weights {bad} are NaN or infinite, so training diverged. Lower the learning "
-                "rate (--set train.learning_rate=..., --set train.encoder_learning_rate=...) and look for huge numbers in "
-                "the table (plait check)"
+                f"{what} was not saved: its weights {bad} are NaN or infinite, so training diverged. Lower the "
+                "learning rate (--set train.learning_rate=..., --set train.encoder_learning_rate=...) and look for "
+                "huge numbers in the table (plait check)"
             )
 
 

@@ -1,7 +1,8 @@
 """The folder a run works in: guarded against others' files and other runs, resumable, and left clean when it fails.
 
-Checkpoints (``checkpoints/``), the record of what the run is (``resume.json``) and TensorBoard logs lie in the output folder
-while a run lasts, beside the model that is there; that model is exchanged for the new one at the end, and no sooner.
+Checkpoints (``checkpoints/``), the record of what the run is (``resume.json``) and TensorBoard logs lie in the output
+folder while a run lasts, beside the model that is there; that model is exchanged for the new one at the end, and no
+sooner.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from plait.api.model_folder import folder_lock, is_model, others_in
 from plait.data.table import Table
-from plait.files import DiskFullError, write_text
+from plait.files import write_text
 from plait.settings import RunSettings, to_dict
 from plait.training.splitting import table_fingerprint
 

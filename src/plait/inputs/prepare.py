@@ -30,7 +30,6 @@ from plait.processors import Processor, load_processor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
-
 FORMAT = 2  # of model folders that have a manifest; those before it name no format
 
 

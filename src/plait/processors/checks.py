@@ -1,11 +1,20 @@
-"""What ``processor.json`` must hold, by the type of the processor, so that an edited file is refused when it is read."""
+"""What ``processor.json`` must hold, by the type of processor, so that an edited file is refused when it is read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from plait.settings.json_values import (
-    JsonObject, Test, check_counts, is_count, is_mapping, is_name, is_number, is_positive, is_size, or_none,
+    JsonObject,
+    Test,
+    check_counts,
+    is_count,
+    is_mapping,
+    is_name,
+    is_number,
+    is_positive,
+    is_size,
+    or_none,
 )  # fmt: skip
 
 LARGEST_PIXEL = 1e4  # pixels are at most 1 before they are normalised; means and deviations beyond make only infinities

@@ -1,4 +1,4 @@
-"""Values of a JSON file, checked one by one: a complaint names the file, the key, what stands there and what was expected."""
+"""Values of a JSON file, checked one by one: a complaint names file, key, what stands there and what was expected."""
 
 from __future__ import annotations
 
