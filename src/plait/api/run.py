@@ -17,7 +17,7 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
-from plait.api.working_folder import forget_run, working_folder
+from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.evaluation.inputs import evaluation_inputs
 from plait.settings import RunSettings
@@ -45,7 +45,8 @@ def run_fit(
         raise ValueError("--resume goes on with a run and --overwrite throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the run that was stopped")
-    opened = open_run(source, given, base, assignments, annotations=annotations)
+    with model_stands(output, overwrite):
+        opened = open_run(source, given, base, assignments, annotations=annotations)
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output= (-o on the command line)")
     settings = opened.settings

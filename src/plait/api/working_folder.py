@@ -22,6 +22,7 @@ from plait.settings import RunSettings, to_dict
 from plait.training.splitting import table_fingerprint
 
 RECORD = "resume.json"
+STANDS = "the model that was in {folder} stands as it was"
 STAMP = ("settings", "table")  # what must not differ when a run goes on
 
 
@@ -96,6 +97,17 @@ def _check_unfinished(folder: Path, stamp: dict[str, Any], resume: bool) -> None
         )
 
 
+@contextlib.contextmanager
+def model_stands(output: str | Path | None, overwrite: bool) -> Iterator[None]:
+    """Note on what goes wrong before a run begins that the model which it was to replace is still there."""
+    try:
+        yield
+    except Exception as error:
+        if overwrite and output is not None and is_model(Path(output)):
+            error.add_note(STANDS.format(folder=output))
+        raise
+
+
 def _remove_empty(folder: Path) -> None:
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -104,7 +116,7 @@ def _remove_empty(folder: Path) -> None:
 def _tell(error: BaseException, folder: Path, has_model: bool, can_go_on: bool) -> None:
     """Note on an error what has become of the model that was there, and how to go on."""
     if has_model:
-        error.add_note(f"the model that was in {folder} stands as it was")
+        error.add_note(STANDS.format(folder=folder))
     if can_go_on:
         error.add_note(
             f"the unfinished run is kept in {folder / 'checkpoints'}: type the same command with --resume (and without "
