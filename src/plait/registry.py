@@ -71,4 +71,5 @@ def unknown_name(what: str, name: object, known: list[str]) -> str:
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {', '.join(repr(n) for n in near)}?" if near else ""
     listed = ", ".join(known) if known else "none"
-    return f"unknown {what} {name!r}.{hint} Known: {listed}"
+    shown = repr(name)
+    return f"unknown {what} {shown if len(shown) <= 200 else shown[:197] + '...'}.{hint} Known: {listed}"

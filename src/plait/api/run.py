@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from plait.api.evaluation import evaluation_report
+from plait.api.model_folder import replace_model
+from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
-from plait.api.working_folder import forget_run, working_folder
+from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.evaluation.inputs import evaluation_inputs
 from plait.settings import RunSettings
@@ -43,7 +45,8 @@ def run_fit(
         raise ValueError("--resume goes on with a run and --overwrite throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the run that was stopped")
-    opened = open_run(source, given, base, assignments, annotations=annotations)
+    with model_stands(output, overwrite):
+        opened = open_run(source, given, base, assignments, annotations=annotations)
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output= (-o on the command line)")
     settings = opened.settings
@@ -62,11 +65,12 @@ def run_fit(
         baselines = fit_unimodal_baselines(plan, checkpoints, resume=resume, progress=progress)
         fitted = Plait(model, baselines, plan.inputs, plan.labels, opened.schema, settings)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
+        check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)
         if output is not None:
-            fitted.save(output)
-            history.write(Path(output) / "history.csv")
-            forget_run(Path(output))
+            go_on = "make room, then type the same command with --resume to go on"
+            replace_model(fitted, folder, history=True, how_to_go_on=go_on)
+            forget_run(folder)
     return fitted
 
 

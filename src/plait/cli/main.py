@@ -73,7 +73,7 @@ def main() -> None:
         message = _message(error)
         if message is None:
             raise
-        _fail(message, 2)
+        _fail("\n".join([message, *getattr(error, "__notes__", ())]), 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 

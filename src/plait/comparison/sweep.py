@@ -21,7 +21,8 @@ import numpy as np
 from plait.api.describe import versions
 from plait.api.opening import OpenedRun, merge, open_run
 from plait.api.preparing import PreparedRun, prepare_run
-from plait.comparison.archive import Archive, guard_folder
+from plait.comparison.archive import Archive
+from plait.comparison.folder import comparison_folder
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
@@ -269,5 +270,5 @@ def _folder(output: str | Path | None, stamp: dict[str, Any], resume: bool, over
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary)
         return
-    guard_folder(Path(output), stamp, resume=resume, overwrite=overwrite)
-    yield Path(output)
+    with comparison_folder(Path(output), stamp, resume=resume, overwrite=overwrite):
+        yield Path(output)

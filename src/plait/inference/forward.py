@@ -92,6 +92,10 @@ def predict_logits(
         progress: Called with rows done, rows in all and ``what``.
         what: What to call the work.
         hide: Modality numbers to treat as missing in every row.
+
+    Raises:
+        ValueError: An output is NaN or infinite: no answer can be made of it. (Of a task that embeds, NaN is what a
+            pair with one side has.)
     """
     logits_NC = np.zeros((len(batches), cast(Any, model.config).num_outputs), dtype=np.float32)
     walk = evaluation_batches(model, batches, batch_size=batch_size, hide=hide, progress=progress, what=what)
@@ -99,6 +103,13 @@ def predict_logits(
         for places, batch in walk:
             output = model(inputs=batch["inputs"], present=batch["present"])
             logits_NC[places] = output["logits"].float().cpu().numpy()
+    bad_N = ~np.isfinite(logits_NC).all(1)
+    if bad_N.any() and cast(Any, model).task.output_kind != "embeddings":
+        raise ValueError(
+            f"the model's outputs are NaN or infinite for {int(bad_N.sum()):,} of {len(bad_N):,} rows (the first is "
+            f"number {int(bad_N.argmax()):,} of these): training diverged (lower --set train.learning_rate=...), or "
+            "the model is damaged"
+        )
     return logits_NC
 
 

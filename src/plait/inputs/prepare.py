@@ -31,6 +31,8 @@ from plait.processors import Processor, load_processor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
+FORMAT = 2  # of model folders that have a manifest; those before it name no format
+
 
 @dataclass
 class Inputs:
@@ -62,6 +64,7 @@ class Inputs:
             place.mkdir(parents=True, exist_ok=True)
             self.processors[modality.name].save(place)
         facts = {
+            "format": FORMAT,
             "modalities": [
                 {
                     "name": m.name,
