@@ -15,7 +15,8 @@ from typing import Any
 
 from plait.processors.audio import AudioProcessor, WaveformProcessor
 from plait.processors.hashed import HashedTextProcessor
-from plait.processors.image import ImageProcessor, decode_image
+from plait.data.picture import decode_image
+from plait.processors.image import ImageProcessor
 from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor

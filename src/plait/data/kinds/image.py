@@ -9,17 +9,18 @@ from plait.data.arrow_types import is_media, is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
 from plait.data.items import media_items
-from plait.data.media import IMAGE_SUFFIXES, check_image, content_key, looks_like_image, read_media
+from plait.data.media import IMAGE_SUFFIXES, content_key, looks_like_image, read_media
 from plait.data.modality import Modality
+from plait.data.picture import check_image, decode_image
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
-from plait.report.thumbnail import thumbnail
+from plait.report.thumbnail import SIDE, thumbnail
 
 
 def picture(cell: Any, table: Table) -> dict[str, Any]:
     """A small JPEG of an image cell in base64, as a report takes it; None in it when it cannot be read."""
     try:
-        return {"image_jpeg_base64": thumbnail(read_media(cell, table.root))}
+        return {"image_jpeg_base64": thumbnail(decode_image(read_media(cell, table.root), least_side=SIDE))}
     except ValueError:
         return {"image_jpeg_base64": None}
 

@@ -7,7 +7,8 @@ import contextlib
 import numpy as np
 
 from plait.data.column_kind import kind_of
-from plait.data.media import CellError, check_image, read_media
+from plait.data.media import CellError, read_media
+from plait.data.picture import check_image
 from plait.data.schema import Schema
 from plait.data.table import Table
 from plait.training.recipes.base import Facts
