@@ -55,6 +55,7 @@ def fit(
     decimal: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
+    allow_outside: bool = False,
     settings: RunSettings | None = None,
     set: Sequence[str] = (),
     resume: bool = False,
@@ -90,6 +91,7 @@ def fit(
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
         set: Further settings as "a.b=c".
         resume: Go on with a run in ``output`` that was stopped.
@@ -105,6 +107,7 @@ def fit(
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group, id=id,
         format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
+        allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {
         "recipe": recipe, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,

@@ -25,7 +25,9 @@ def predict_table(fitted: FittedParts, table: Table, *, on_bad_row: str, progres
     return with_unparsed(pa.table(columns), table)
 
 
-def predict_probabilities(fitted: FittedParts, table: Any, *, on_bad_row: str, progress: Progress | None) -> np.ndarray:
+def predict_probabilities(
+    fitted: FittedParts, table: Any, *, on_bad_row: str, allow_outside: bool, progress: Progress | None
+) -> np.ndarray:
     """Probabilities [N, C] in row order; NaN for rows left out.
 
     Raises:
@@ -33,7 +35,7 @@ def predict_probabilities(fitted: FittedParts, table: Any, *, on_bad_row: str, p
     """
     if not fitted.labels.classes:
         raise ValueError(f"this model {fitted.task.family.does}, which has no probabilities; use predict()")
-    opened = open_table(fitted, table)
+    opened = open_table(fitted, table, allow_outside=allow_outside)
     prepared, keep = prepare_rows(fitted, opened, on_bad_row, progress)
     proba = np.full((len(opened), len(fitted.labels.classes)), np.nan)
     proba[keep] = fitted.task.activate(logits_of(fitted, prepared, keep, progress), fitted.labels)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.options import Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
+from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, printable, resumable, say, write_page
 
@@ -23,7 +23,7 @@ Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that
 Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the source that the model reads.")]
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
 Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
-READING = ("id", "column", "prefix", "format", "encoding", "annotations")
+READING = ("id", "column", "prefix", "format", "encoding", "annotations", "allow_outside")
 
 
 @index_app.command("build", epilog="Example: plait index build model photos -o photos.index")
@@ -44,6 +44,7 @@ def index_build(
     encoding: Encoding = None,
     annotations: Annotations = None,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -72,6 +73,7 @@ def index_add(
     encoding: Encoding = None,
     annotations: Annotations = None,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -97,6 +99,7 @@ def index_update(
     encoding: Encoding = None,
     annotations: Annotations = None,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,

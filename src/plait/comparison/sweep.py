@@ -63,6 +63,7 @@ def compare(
     decimal: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
+    allow_outside: bool = False,
     settings: RunSettings | None = None,
     set: Sequence[str] = (),
     resume: bool = False,
@@ -98,6 +99,7 @@ def compare(
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
         set: Further settings as "a.b=c"; what is fixed so is fixed for every method.
         resume: Go on with a comparison in ``output``; methods and seeds may be added to it.
@@ -123,6 +125,7 @@ def compare(
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group,
         format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
+        allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
@@ -59,8 +59,8 @@ class CellChecks:
 
     empty: tuple[str, str]
     no_column: str
-    examine: Callable[[Any, Path | None], str]
-    load: Callable[[Any, Path | None], Any] = lambda cell, root: cell
+    examine: Callable[[Any, Root], str]
+    load: Callable[[Any, Root], Any] = lambda cell, root: cell
     broken: tuple[str, str, str] | None = None
     in_files: bool = False
     compare: Callable[[Table, str, Any], None] | None = None
@@ -101,7 +101,7 @@ class ColumnKind:
     odd: Callable[[Table, str], str] | None = None
     checks: CellChecks | None = None
     watched: str | None = None
-    pictures: Callable[[Any, Path | None], list[Any]] | None = None
+    pictures: Callable[[Any, Root], list[Any]] | None = None
     suffixes: frozenset[str] = frozenset()
 
 

@@ -13,8 +13,8 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from plait.data.decoder_noise import without_decoder_lines, without_warnings
 from plait.data.cell_error import CellError, described, short
+from plait.data.decoder_noise import without_decoder_lines, without_warnings
 from plait.data.media import IMAGE_FORMATS, has_image_magic
 
 if TYPE_CHECKING:

@@ -175,8 +175,8 @@ def _has_16_bit_channels(image: Image.Image, data: bytes) -> bool:
 
 
 def _low_bytes(image: Image.Image, reopen: Callable[[], Image.Image]) -> Image.Image:
-    again = reopen()
-    is_swapped = again.format == "TIFF" and getattr(again, "tag_v2").prefix == b"II"  # noqa: B009
+    again: Any = reopen()  # Pillow types no tiles
+    is_swapped = again.format == "TIFF" and again.tag_v2.prefix == b"II"
     raw = _LOW_BYTES[image.mode].replace("L", "B") if is_swapped else _LOW_BYTES[image.mode]
     again.tile = [tile._replace(args=_with_raw_mode(tile.args, raw)) for tile in again.tile]
     again.load()

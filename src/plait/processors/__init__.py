@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plait.data.picture import decode_image
 from plait.processors.audio import AudioProcessor, WaveformProcessor
 from plait.processors.hashed import HashedTextProcessor
-from plait.data.picture import decode_image
 from plait.processors.image import ImageProcessor
 from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor

@@ -33,6 +33,7 @@ class DataOptions:
     delimiter: str | None = None
     decimal: str | None = None
     on_bad_row: str | None = None
+    allow_outside: bool | None = None
 
     def given(self) -> dict[str, Any]:
         """The settings they stand for: "data.text" -> ["caption"]; a name alone becomes a list of one."""

@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from plait.data.column_kind import COLUMN_KINDS, CellChecks
 from plait.data.media import CellError, MissingFileError, is_empty
+from plait.data.media_folder import Root
 from plait.data.schema import Schema
 from plait.data.table import Table
 
@@ -74,7 +74,7 @@ def _read_cells(
     unique = sorted(first.values())
     outcome: dict[int, tuple[str | None, str | None, bool]] = {}
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        examined = pool.map(lambda row: _examine_cell(table.root, cells[row], checks), unique)
+        examined = pool.map(lambda row: _examine_cell(table.media_folder, cells[row], checks), unique)
         for count, (row, found) in enumerate(zip(unique, examined, strict=True)):
             outcome[row] = found
             if progress is not None:
@@ -95,7 +95,7 @@ def _identity(cell: object, row: int) -> object:
     return cell if isinstance(cell, str | bytes) or cell is None else row
 
 
-def _examine_cell(root: Path | None, cell: object, checks: CellChecks) -> tuple[str | None, str | None, bool]:
+def _examine_cell(root: Root, cell: object, checks: CellChecks) -> tuple[str | None, str | None, bool]:
     """Hash, reason against it, and whether the reason is broken content rather than one that is not there."""
     if is_empty(cell):
         return None, None, False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from plait.data.arrow_types import is_media, is_text
@@ -10,6 +9,7 @@ from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
 from plait.data.items import media_items
 from plait.data.media import IMAGE_SUFFIXES, content_key, looks_like_image, read_media
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.picture import check_image, decode_image
 from plait.data.rows import Items, Rows
@@ -20,12 +20,12 @@ from plait.report.thumbnail import SIDE, thumbnail
 def picture(cell: Any, table: Table) -> dict[str, Any]:
     """A small JPEG of an image cell in base64, as a report takes it; None in it when it cannot be read."""
     try:
-        return {"image_jpeg_base64": thumbnail(decode_image(read_media(cell, table.root), least_side=SIDE))}
+        return {"image_jpeg_base64": thumbnail(decode_image(read_media(cell, table.media_folder), least_side=SIDE))}
     except ValueError:
         return {"image_jpeg_base64": None}
 
 
-def examine_image(data: Any, root: Path | None) -> str:
+def examine_image(data: Any, root: Root) -> str:
     """The hash of an image that decodes.
 
     Raises:
@@ -42,7 +42,7 @@ def _claim(sample: Sample) -> str | None:
 
 
 def _read(table: Table, modality: Modality, rows: Rows) -> Items:
-    return media_items(table, modality, lambda cell: content_key(read_media(cell, table.root)), rows)
+    return media_items(table, modality, lambda cell: content_key(read_media(cell, table.media_folder)), rows)
 
 
 IMAGE = ColumnKind(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from plait.data.imageset import read_image_set, read_like_image_sets
 from plait.data.items import Found, column_items, once
 from plait.data.kinds.image import IMAGE, examine_image, picture
 from plait.data.media import CellError, MissingFileError, content_key, looks_like_image, read_media
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
@@ -41,11 +41,11 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
     """The members of a set stand in the order of their keys."""
     place: dict[str, int] = {}
     parts: list[Any] = []
-    hash_once = once(lambda cell: content_key(read_media(cell, table.root)))
+    hash_once = once(lambda cell: content_key(read_media(cell, table.media_folder)))
 
     def item_of(cell: Any) -> Found:
         members = []
-        for number, part in enumerate(read_image_set(cell, table.root)):
+        for number, part in enumerate(read_image_set(cell, table.media_folder)):
             try:
                 members.append((hash_once(part), part))
             except CellError as error:
@@ -72,7 +72,7 @@ def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
     return [*shown, {"text": f"and {more} more"}] if more else shown
 
 
-def _examine(cells: Any, root: Path | None) -> str:
+def _examine(cells: Any, root: Root) -> str:
     keys = []
     for place, cell in enumerate(cells):
         try:

@@ -37,6 +37,8 @@ def photo_side(table: Table, schema: Schema) -> int | None:
             continue
         for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
             with contextlib.suppress(CellError):
-                photos = pictures(cell, table.root)[:1]
-                sides += [min(check_image(read_media(photo, table.root))) for photo in photos if photo is not None]
+                photos = pictures(cell, table.media_folder)[:1]
+                sides += [
+                    min(check_image(read_media(photo, table.media_folder))) for photo in photos if photo is not None
+                ]
     return int(np.median(sides)) if sides else None
