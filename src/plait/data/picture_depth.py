@@ -180,7 +180,8 @@ def _low_bytes(image: Image.Image, reopen: Callable[[], Image.Image]) -> Image.I
     raw = _LOW_BYTES[image.mode].replace("L", "B") if is_swapped else _LOW_BYTES[image.mode]
     again.tile = [tile._replace(args=_with_raw_mode(tile.args, raw)) for tile in again.tile]
     again.load()
-    return again
+    lows: Image.Image = again
+    return lows
 
 
 def _with_raw_mode(args: Any, raw: str) -> Any:

@@ -298,6 +298,8 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
     for i in range(len(items.keys)):
         try:
             kind.examine(load(i), processor, inputs.max_pixels)
+        except ImportError:  # a package is missing: no item's fault
+            raise
         except Exception as error:  # a decoder may raise anything; the reason is handed on
             failures[i] = reason_of(error)
         if progress is not None and kind.plural:
