@@ -50,6 +50,9 @@ class CellChecks:
             broken.
         load: From a cell and the table's folder to its content; a ``CellError`` says that it is not there.
         broken: Code, title and good news of the finding about what is broken; None where nothing can be.
+        doubt: Says what may be wrong with a content that can be used; None where nothing is. Takes what ``examine``
+            takes.
+        doubtful: Code, title and good news of the finding about such doubts.
         in_files: Whether contents lie in files, which may be missing.
         compare: Looks at a whole column once its cells are examined, and adds what is wrong to the contents
             (``checks.contents.Contents``).
@@ -62,6 +65,8 @@ class CellChecks:
     examine: Callable[[Any, Root], str]
     load: Callable[[Any, Root], Any] = lambda cell, root: cell
     broken: tuple[str, str, str] | None = None
+    doubt: Callable[[Any, Root], str | None] | None = None
+    doubtful: tuple[str, str, str] | None = None
     in_files: bool = False
     compare: Callable[[Table, str, Any], None] | None = None
     leak: tuple[str, str] | None = None

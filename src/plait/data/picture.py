@@ -113,6 +113,26 @@ def load_image(data: bytes, max_pixels: int = MAX_PIXELS, *, least_side: int | N
     return image
 
 
+def doubtful_depth(data: bytes) -> str | None:
+    """What may be wrong with a 16-bit picture that declares no depth and uses none of its upper bits; else None."""
+    from plait.data.picture_depth import unused_bits
+
+    if not ((data[:4] == b"\x89PNG" and data[24:25] == b"\x10") or data[:4] in (b"II*\x00", b"MM\x00*")):
+        return None
+    try:
+        image = open_image(data)
+        with without_warnings(), without_decoder_lines(), _decoding(image.size):
+            bits = unused_bits(image, data)
+    except CellError:
+        return None  # reported as broken elsewhere
+    if bits is None:
+        return None
+    return (
+        f"16 bits, of which the values use {bits} at most, so that it is seen almost black; if it is a picture of "
+        f"{bits} bits, let the file say so (TIFF: MaxSampleValue {(1 << bits) - 1}; PNG: the chunk sBIT), or scale it"
+    )
+
+
 def to_rgb(image: Image.Image, data: bytes = b"") -> Image.Image:
     """Convert a loaded image of any mode to RGB: high depths scaled, transparency laid on white.
 

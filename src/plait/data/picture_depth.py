@@ -87,10 +87,13 @@ def colour_to_8_bits(image: Image.Image, data: bytes, reopen: Callable[[], Image
 
 
 def unused_bits(image: Image.Image, data: bytes) -> int | None:
-    """The depth, 8 to 14 bits, that would hold every value of a loaded 16-bit picture that declares none.
+    """The depth, 8 to 14 bits, that would hold every value of a 16-bit picture that declares none.
 
-    None where the values need more, the depth is declared, the picture is black, or it is of another kind.
+    None where the values need more, the depth is declared, the picture is black, or it is of another kind. Only then
+    is anything decoded.
     """
+    if _declared_bits(image, data) is not None:
+        return None
     if image.mode.startswith("I;16"):
         high = int(_extent(image)[1])
     elif _has_16_bit_channels(image, data):
@@ -98,7 +101,7 @@ def unused_bits(image: Image.Image, data: bytes) -> int | None:
         high = 0 if high == 255 else high
     else:
         return None
-    if high == 0 or _declared_bits(image, data) is not None:
+    if high == 0:
         return None
     return next((bits for bits in LIKELY_BITS if high < 1 << bits), None)
 

@@ -26,7 +26,7 @@ from plait.data.cell_error import CellError, described
 from plait.data.decoder_noise import without_decoder_lines
 from plait.data.media import content_key, read_media
 from plait.data.media_folder import Root, find_file, is_file
-from plait.data.sound_ending import cut_short, open_ended_data
+from plait.data.sound_ending import cut_short, with_its_length
 
 SOUND_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU")
 SOUND_SUFFIXES = frozenset(
@@ -223,12 +223,11 @@ def _opened(source: bytes | Path) -> Iterator[Any]:
 
 
 def _readable(source: bytes | Path) -> Any:
-    """What ``soundfile`` opens; the size of data that a pipe left at 0 is open-ended in it."""
-    place = open_ended_data(source)
-    if place is None:
-        return io.BytesIO(source) if isinstance(source, bytes) else str(source)
-    data = source if isinstance(source, bytes) else source.read_bytes()
-    return io.BytesIO(data[:place] + b"\xff\xff\xff\xff" + data[place + 4 :])
+    """What ``soundfile`` opens: the file, or its content with the length that its header does not tell."""
+    mended = with_its_length(source)
+    if mended is not None:
+        return io.BytesIO(mended)
+    return io.BytesIO(source) if isinstance(source, bytes) else str(source)
 
 
 def _not_a_sound(source: bytes | Path, error: Exception) -> str:

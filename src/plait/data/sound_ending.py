@@ -49,14 +49,29 @@ def cut_short(source: bytes | Path) -> str | None:
         return f"its header promises data up to byte {end:,}, and there are {len(data):,}"
 
 
-def open_ended_data(source: bytes | Path) -> int | None:
-    """Where the size of a WAV's data stands if it is 0 though data follow, as a pipe leaves it; else None."""
+def with_its_length(source: bytes | Path) -> bytes | None:
+    """The sound with its length put into its header, where a decoder would take it for shorter; else None.
+
+    That is a WAV whose size a pipe left at 0 though data follow, and an MP3 of varying bit rate without a table of
+    contents, of which a decoder guesses the length from the first frame.
+    """
     with _contents(source) as data:
-        if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
+            start, size = _chunk(data, 12, b"data", "little")
+            covered = int.from_bytes(data[4:8], "little") + 8
+            if start > 0 and size == 0 and start < len(data) and covered < len(data):
+                return data[: start - 4] + b"\xff\xff\xff\xff" + data[start:]
             return None
-        start, size = _chunk(data, 12, b"data", "little")
-        covered = int.from_bytes(data[4:8], "little") + 8
-        return start - 4 if start > 0 and size == 0 and start < len(data) and covered < len(data) else None
+        if data[:4] in (b"RIFX", b"RF64", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"riff"):
+            return None
+        start = _after_id3(data)
+        length = _frame_length(data, start)
+        if length == 0 or 4 - (data[start + 1] >> 1 & 3) != 3:
+            return None
+        if _bytes_in_contents(data[start : start + length]) is not None:
+            return None
+        end, rates, count = _walk(data, start)
+        return _contents_frame(data[start : start + 4], count, end - start) + data[start:] if len(rates) > 1 else None
 
 
 @contextmanager
@@ -140,20 +155,37 @@ def _ogg(data: _Bytes) -> str | None:
 
 def _mp3(data: _Bytes) -> str | None:
     """Frames are walked through only where no table of contents says how many bytes there are."""
-    start = place = _after_id3(data)
-    length = _frame_length(data, place)
+    start = _after_id3(data)
+    length = _frame_length(data, start)
     if length == 0:
         return None  # something in front of the first frame: the decoder looks for it
-    promised = _bytes_in_contents(data[place : place + length])
+    promised = _bytes_in_contents(data[start : start + length])
     if promised is not None:
         missing = start + promised - len(data)
         return f"its header promises {promised:,} bytes, {missing:,} more than there are" if missing > 0 else None
-    while length := _frame_length(data, place):
-        if place + length > len(data):
-            return "its last frame is not whole"
-        place += length
-    is_started = 0 < len(data) - place < 4 and data[place] == 0xFF
+    place, _, _ = _walk(data, start)
+    is_started = _frame_length(data, place) > 0 or (0 < len(data) - place < 4 and data[place] == 0xFF)
     return "its last frame is not whole" if is_started else None
+
+
+def _walk(data: _Bytes, place: int) -> tuple[int, set[int], int]:
+    """Where the whole frames from here on end, their bit rates (by index), and how many they are."""
+    rates: set[int] = set()
+    count = 0
+    while (length := _frame_length(data, place)) and place + length <= len(data):
+        rates.add(data[place + 2] >> 4)
+        place += length
+        count += 1
+    return place, rates, count
+
+
+def _contents_frame(header: bytes, count: int, size: int) -> bytes:
+    """A first frame that holds nothing but a table of contents."""
+    frame = bytearray((header[0], header[1] | 1, (header[2] & 0x0C) | 0xE0, header[3]))  # no checksum, high bit rate
+    frame += bytes(_frame_length(bytes(frame), 0) - 4)
+    place = _contents_place(frame)
+    frame[place : place + 16] = b"Xing" + (3).to_bytes(4, "big") + count.to_bytes(4, "big") + size.to_bytes(4, "big")
+    return bytes(frame)
 
 
 def _after_id3(data: _Bytes) -> int:
@@ -180,10 +212,14 @@ def _frame_length(data: _Bytes, place: int) -> int:
     return (72 if layer == 3 and version != 3 else 144) * bits // rate + padding
 
 
+def _contents_place(frame: bytes | bytearray) -> int:
+    is_first, is_mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
+    return 4 + ((17 if is_mono else 32) if is_first else (9 if is_mono else 17))
+
+
 def _bytes_in_contents(frame: bytes) -> int | None:
     """How many bytes the sound has by the first frame, if that one is a table of contents and says it."""
-    is_first, is_mono = frame[1] >> 3 & 3 == 3, frame[3] >> 6 == 3
-    place = 4 + ((17 if is_mono else 32) if is_first else (9 if is_mono else 17))
+    place = _contents_place(frame)
     if frame[place : place + 4] in (b"Xing", b"Info"):
         flags = int.from_bytes(frame[place + 4 : place + 8], "big")
         place += 12 if flags & 1 else 8

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from plait.data.arrow_types import is_media, is_text
+from plait.data.checks.finding import name_rows
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
 from plait.data.items import media_items
 from plait.data.media import IMAGE_SUFFIXES, content_key, looks_like_image, read_media
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
-from plait.data.picture import check_image, decode_image
+from plait.data.picture import check_image, decode_image, doubtful_depth
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
 from plait.report.thumbnail import SIDE, thumbnail
@@ -35,6 +36,29 @@ def examine_image(data: Any, root: Root) -> str:
     return content_key(data)
 
 
+def image_key(cell: Any, table: Table, doubts: dict[str, str]) -> str:
+    """The hash of an image cell; what may be wrong with the picture is put into the doubts, by the hash.
+
+    Raises:
+        CellError: It cannot be read.
+    """
+    data = read_media(cell, table.media_folder)
+    key = content_key(data)
+    if (doubt := doubtful_depth(data)) is not None:
+        doubts[key] = doubt
+    return key
+
+
+def note_doubts(items: Items, doubts: dict[str, str], rows: Rows) -> None:
+    """Note the rows that show items of which there is a doubt, by the keys of the items."""
+    by_doubt: dict[str, list[int]] = {}
+    for position, item in enumerate(items.index_N.tolist()):
+        if item >= 0 and items.keys[item] in doubts:
+            by_doubt.setdefault(doubts[items.keys[item]], []).append(rows.table.row_number(position))
+    for doubt, numbers in by_doubt.items():
+        rows.notes[f"{items.modality.name}: {doubt} ({name_rows(numbers)})"] = len(numbers)
+
+
 def _claim(sample: Sample) -> str | None:
     if read_like_image_sets(sample.values) or not sample.most(looks_like_image):  # a set of one reads like one image
         return None
@@ -42,7 +66,10 @@ def _claim(sample: Sample) -> str | None:
 
 
 def _read(table: Table, modality: Modality, rows: Rows) -> Items:
-    return media_items(table, modality, lambda cell: content_key(read_media(cell, table.media_folder)), rows)
+    doubts: dict[str, str] = {}
+    items = media_items(table, modality, lambda cell: image_key(cell, table, doubts), rows)
+    note_doubts(items, doubts, rows)
+    return items
 
 
 IMAGE = ColumnKind(
@@ -54,6 +81,8 @@ IMAGE = ColumnKind(
     checks=CellChecks(
         ("P032", "rows without an image"), "no column of images", examine_image, read_media,
         broken=("P031", "broken images", "every image decodes"), in_files=True,
+        doubt=lambda data, root: doubtful_depth(data),
+        doubtful=("P039", "16-bit images that use few bits", "every image uses the bits that it has"),
         leak=("P041", "same image in two splits"),
     ),
     watched="pictures",
