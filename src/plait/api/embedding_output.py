@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.data.bad_rows import bad_rows_message
+from plait.data.bad_rows import bad_rows_message, warn_of_bad_rows
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, Table, read_table
@@ -89,7 +89,8 @@ def classify_by_text(
             f"the template needs {{}} once, where the label goes, such as 'a photo of a {{}}'; got {template!r}"
         )
     pictures = read_table(images, allow_outside=allow_outside)
-    shown_ND, _ = embed_modality(fitted, pictures, picture.name, on_bad_row, progress)
+    shown_ND, bad = embed_modality(fitted, pictures, picture.name, on_bad_row, progress)
+    warn_of_bad_rows(bad, pictures)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
     words_CD, _ = embed_modality(fitted, prompts, words.name, "error")
     scale = float(head.scale.detach()) * head.stretch

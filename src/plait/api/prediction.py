@@ -10,6 +10,7 @@ import torch
 
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.api.reading import logits_of, open_table, prepare_rows
+from plait.data.bad_rows import warn_of_bad_rows
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.training.fitted import FittedParts
@@ -37,6 +38,7 @@ def predict_probabilities(
         raise ValueError(f"this model {fitted.task.family.does}, which has no probabilities; use predict()")
     opened = open_table(fitted, table, allow_outside=allow_outside)
     prepared, keep = prepare_rows(fitted, opened, on_bad_row, progress)
+    warn_of_bad_rows(prepared.rows.bad, opened)
     proba = np.full((len(opened), len(fitted.labels.classes)), np.nan)
     proba[keep] = fitted.task.activate(logits_of(fitted, prepared, keep, progress), fitted.labels)
     return proba
