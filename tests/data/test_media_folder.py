@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from fixtures.media import encoded
+from plait.data.coco.photos import missing_photos
 from plait.data.items import read_rows
 from plait.data.media import CellError, read_media
 from plait.data.media_folder import MediaFolder, is_file
@@ -97,6 +98,12 @@ def test_look_alikes_in_folders_and_links(tmp_path: Path) -> None:
     assert read_media(f"été/{NFD}", MediaFolder(tmp_path)) == RED
     with pytest.raises(CellError, match="outside"):
         read_media("été/ü.png", MediaFolder(tmp_path))
+
+
+def test_photos_of_annotations_are_there_in_the_other_spelling(tmp_path: Path) -> None:
+    (tmp_path / "val").mkdir()
+    (tmp_path / "val" / NFD).write_bytes(RED)
+    assert missing_photos([f"val/{NFC}", f"val/{NFD}", "val/no.png"], tmp_path) == ["val/no.png"]
 
 
 def test_the_exact_name_comes_first_and_two_others_are_an_error(tmp_path: Path) -> None:

@@ -113,8 +113,9 @@ def test_few_bits_without_a_declared_depth_are_said_by_row(tmp_path: Any) -> Non
     (tmp_path / "t.csv").write_text("image,y\nfull.png,a\ndark.png,b\nsaid.png,a\n")
     table = read_table(tmp_path / "t.csv")
     rows = read_rows(table, [Modality("image", "image", ("image",))])
-    (note,) = rows.notes
-    assert rows.notes[note] == 1 and "(row 1)" in note and "MaxSampleValue 4095" in note and not rows.bad
+    (note,) = rows.doubts
+    assert "1 of 3 rows (row 1)" in note and "MaxSampleValue 4095" in note and not rows.bad
+    assert [told.row for told in rows.unknown] == [1]  # which a table of predictions names
     finding = check_table(table, target="y").finding("P039")
     assert (finding.severity, finding.rows) == ("warning", [1])
 

@@ -43,7 +43,7 @@ def open_evaluation(
             "use predict for rows without answers"
         )
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
-    return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
+    return evaluation_inputs(fitted, prepared, keep, split, [*notes, *prepared.rows.doubts], unseen=unseen)
 
 
 def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:

@@ -49,8 +49,10 @@ class Rows:
         table: The table they came from.
         items: Items per modality name, in model order.
         bad: Cells that could not be read.
-        unknown: Cells that could be read and say nothing to the model: categories that training did not have.
+        unknown: Cells that could be read and say nothing to the model (categories that training did not have), or may
+            not be what was meant (pictures that use few of their bits).
         notes: Counts worth telling (texts that were blank, and so on).
+        doubts: Sentences about contents that may not be what was meant, with their rows.
     """
 
     table: Table
@@ -58,6 +60,7 @@ class Rows:
     bad: list[BadRow] = field(default_factory=list)
     unknown: list[BadRow] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    doubts: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from plait.data.media_folder import same_name
+
 
 def first_folder(places: Iterable[Path]) -> Path | None:
     """The first of these places that is a folder; None where none is."""
@@ -20,7 +22,8 @@ def missing_photos(images: Iterable[str], root: Path) -> list[str]:
         folder, _, name = image.rpartition("/")
         if folder not in listed:
             place = root / folder
-            listed[folder] = set(os.listdir(place)) if place.is_dir() else set()
-        if name not in listed[folder]:
+            names = os.listdir(place) if place.is_dir() else []
+            listed[folder] = {*names, *map(same_name, names)}
+        if name not in listed[folder] and same_name(name) not in listed[folder]:
             missing.append(image)
     return missing

@@ -50,13 +50,16 @@ def image_key(cell: Any, table: Table, doubts: dict[str, str]) -> str:
 
 
 def note_doubts(items: Items, doubts: dict[str, str], rows: Rows) -> None:
-    """Note the rows that show items of which there is a doubt, by the keys of the items."""
+    """Tell of the rows that show items of which there is a doubt, by the keys of the items."""
     by_doubt: dict[str, list[int]] = {}
+    name = items.modality.name
     for position, item in enumerate(items.index_N.tolist()):
         if item >= 0 and items.keys[item] in doubts:
-            by_doubt.setdefault(doubts[items.keys[item]], []).append(rows.table.row_number(position))
+            doubt = doubts[items.keys[item]]
+            rows.set_aside(position, items.modality.columns[0], doubt)
+            by_doubt.setdefault(doubt, []).append(rows.table.row_number(position))
     for doubt, numbers in by_doubt.items():
-        rows.notes[f"{items.modality.name}: {doubt} ({name_rows(numbers)})"] = len(numbers)
+        rows.doubts.append(f"{name}: {len(numbers):,} of {len(rows):,} rows ({name_rows(numbers)}): {doubt}")
 
 
 def _claim(sample: Sample) -> str | None:
