@@ -82,27 +82,6 @@ def new_file_mode(path: Path) -> int:
     return mode
 
 
-def require_regular_file(path: Path, what: str) -> None:
-    """Refuse what is not a file with an end: opening a pipe waits for ever, and a device may have no end.
-
-    Args:
-        path: The file to be opened; a link counts as what it points to.
-        what: What it is to the reader, such as "the image".
-
-    Raises:
-        ValueError: It is a folder, a pipe, a socket or a device.
-        OSError: It is not there, or its folder may not be read.
-    """
-    mode = os.stat(path).st_mode
-    if stat.S_ISREG(mode):
-        return
-    kinds = {
-        stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket", stat.S_IFCHR: "device",
-        stat.S_IFBLK: "device",
-    }  # fmt: skip
-    raise ValueError(f"{what} {path} is a {kinds.get(stat.S_IFMT(mode), 'special file')}; expected a regular file")
-
-
 def sync_folder(path: Path) -> None:
     """Flush a folder's entries to the disk (a rename is lasting only after this)."""
     if os.name == "nt":  # Windows cannot open folders; its renames are journalled
@@ -144,7 +123,7 @@ def require_regular_file(path: Path, what: str) -> os.stat_result:
     Example:
         >>> require_regular_file(Path("/dev/null"), "table")
         Traceback (most recent call last):
-        ValueError: /dev/null: a device, no ordinary file; save the table to a file and name that
+        ValueError: /dev/null: a device, no ordinary file; expected the table, saved as a file
     """
     try:
         found = os.stat(path)
@@ -161,7 +140,7 @@ def require_regular_file(path: Path, what: str) -> os.stat_result:
     if kind == "a folder":
         raise ValueError(f"{path}: a folder; expected the {what} itself, a file")
     if kind is not None:
-        raise ValueError(f"{path}: {kind}, no ordinary file; save the {what} to a file and name that")
+        raise ValueError(f"{path}: {kind}, no ordinary file; expected the {what}, saved as a file")
     return found
 
 

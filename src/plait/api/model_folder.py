@@ -259,7 +259,7 @@ def _checked_names(folder: Path) -> list[str]:
         )
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".safetensors")]
     for path in paths:
-        require_regular_file(path, "the model's file")
+        require_regular_file(path, "model's file")
     inputs = read_json(folder / "inputs.json")
     if isinstance(inputs, dict) and "format" in inputs:
         raise ValueError(f"{folder / model_manifest.NAME} is missing; {MEND}")

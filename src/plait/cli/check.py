@@ -22,6 +22,7 @@ def check(
     columns: options.Names = None,
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,
+    allow_outside: options.AllowOutside = False,
     as_json: options.Json = False,
 ) -> None:
     """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""

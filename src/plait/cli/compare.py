@@ -43,6 +43,7 @@ def compare(
     date_order: options.DateOrder = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     set: options.Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison in DIR.")] = False,

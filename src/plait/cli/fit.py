@@ -45,6 +45,7 @@ def fit(
     columns: options.Names = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     set: options.Settings = None,
     config: Annotated[Path | None, typer.Option(help="A run.yaml to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,

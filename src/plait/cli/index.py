@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.options import Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
+from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, printable, resumable, say, write_page
 
@@ -24,7 +24,7 @@ Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the s
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
 Check = Annotated[bool, typer.Option("--check", help="Hash every file, not only those of another size or date.")]
 Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
-READING = ("id", "column", "prefix", "format", "encoding", "annotations")
+READING = ("id", "column", "prefix", "format", "encoding", "annotations", "allow_outside")
 
 
 @index_app.command("build", epilog="Example: plait index build model photos -o photos.index")
@@ -46,6 +46,7 @@ def index_build(
     annotations: Annotations = None,
     check: Check = False,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -75,6 +76,7 @@ def index_add(
     annotations: Annotations = None,
     check: Check = False,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -102,6 +104,7 @@ def index_update(
     encoding: Encoding = None,
     annotations: Annotations = None,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,

@@ -45,6 +45,9 @@ Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, 
 BadRows = Annotated[
     str | None, typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip.")
 ]
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
 Report = Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")]
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]

@@ -67,6 +67,7 @@ def compare(
     date_order: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
+    allow_outside: bool = False,
     settings: RunSettings | None = None,
     set: Sequence[str] = (),
     resume: bool = False,
@@ -106,6 +107,7 @@ def compare(
         date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
         set: Further settings as "a.b=c"; what is fixed so is fixed for every method.
         resume: Go on with a comparison in ``output``; methods and seeds may be added to it.
@@ -131,7 +133,7 @@ def compare(
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, format=format, encoding=encoding, delimiter=delimiter,
-        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row,
+        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)

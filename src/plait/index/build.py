@@ -46,7 +46,8 @@ def build_index(
         on_bad_row: "skip" (left out, listed, counted) or "error".
         block: Rows a commit.
         progress: Called with (done, total, what).
-        reading: id, column, prefix, format, encoding, annotations; see :func:`plait.index.source.read_source`.
+        reading: id, column, prefix, format, encoding, annotations, allow_outside; see
+            :func:`plait.index.source.read_source`.
 
     Returns:
         The index, and what became of the rows.

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plait.data.media import CellError, open_image, read_media
+from plait.data.media import CellError, read_media
+from plait.data.picture import decode_image
 from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit, missing_note
 from plait.index.space import CORRECTED, COSINE
 from plait.report.page import document
 from plait.report.template import fill
-from plait.report.thumbnail import thumbnail
+from plait.report.thumbnail import SIDE, thumbnail
 
 MAX_GROUPS = 200
 MAX_SHOWN = 24  # items shown of one group
@@ -133,7 +134,6 @@ def _picture(cell: Any, name: str) -> tuple[str, str]:
     """The picture small, as base64 JPEG ("" when it cannot be read any more), and its name."""
     try:
         data = read_media(Path(cell) if isinstance(cell, str) else cell, None)
-        open_image(data)  # refuses what is no picture, or too large to decode
-        return thumbnail(data), name
+        return thumbnail(decode_image(data, least_side=SIDE)), name
     except (CellError, ValueError):
         return "", name

@@ -73,6 +73,7 @@ def read_source(
     format: str | None = None,
     encoding: str | None = None,
     annotations: str | None = None,
+    allow_outside: bool = False,
 ) -> IndexSource:
     """Read what is to be indexed.
 
@@ -85,6 +86,7 @@ def read_source(
         format: Format of a file whose name does not tell it; "coco".
         encoding: Encoding of a text table that is not UTF-8.
         annotations: Folder of COCO annotations other than ``annotations``.
+        allow_outside: Let cells name files outside the table's folder.
 
     Raises:
         ValueError: Nothing to index there, no such column, ids that repeat or are missing.
@@ -92,6 +94,7 @@ def read_source(
     """
     shown = name_of(source)
     table, notes = _open(source, modality, format, encoding, annotations)
+    table = replace(table, allow_outside=allow_outside or table.allow_outside)
     if column is None and len(modality.columns) == 1 and modality.columns[0] not in table.column_names:
         column = _coco_column(table, modality)
     if column is not None:

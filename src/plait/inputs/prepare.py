@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from plait.data.items import read_rows
-from plait.data.media import CellError
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
@@ -26,6 +25,7 @@ from plait.encoders.load import load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.inputs.dataset import LiveSetSource, SetSource, Source
 from plait.inputs.feature_store import FeatureStore, encode_items
+from plait.inputs.feature_store.batches import reason_of
 from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
 from plait.processors import Processor, load_processor
 from plait.registry import unknown_name
@@ -263,7 +263,7 @@ def _add_source(
     if kind.require is not None and items.keys:
         kind.require()
     single = items if items.parts is None else items.parts
-    load = loader(single, rows.table.root)
+    load = loader(single, rows.table.media_folder)
     if name in inputs.frozen:
         source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
     else:
@@ -321,8 +321,10 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
     for i in range(len(items.keys)):
         try:
             kind.examine(load(i), processor, inputs.max_pixels)
-        except CellError as error:
-            failures[i] = str(error)
+        except ImportError:  # a package is missing: no item's fault
+            raise
+        except Exception as error:  # a decoder may raise anything; the reason is handed on
+            failures[i] = reason_of(error)
         if progress is not None and kind.plural:
             progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures

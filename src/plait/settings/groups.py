@@ -76,6 +76,8 @@ class DataSettings:
     """What to do with a row that cannot be read: error, missing (the cell counts as absent) or skip."""
     max_pixels: int = 64_000_000
     """Largest image accepted, in pixels."""
+    allow_outside: bool = False
+    """Let cells name files outside the table's folder; for tables that can be trusted."""
 
 
 @dataclass(frozen=True)

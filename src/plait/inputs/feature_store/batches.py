@@ -31,7 +31,10 @@ class Batch:
     failures: dict[int, str]
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why one item cannot be used, in words; a lack of memory is no fault of the item."""
+    if isinstance(error, MemoryError):
+        return "preparing it needs more memory than was free (that is no fault of the item)"
     text = str(error)
     return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
@@ -71,7 +74,7 @@ def media_batches(processor: Any, missing: list[int], load: Load, batch_size: in
                 try:
                     inputs[index] = future.result()
                 except Exception as error:  # a decoder may raise anything; the reason is handed on
-                    failures[index] = _reason(error)
+                    failures[index] = reason_of(error)
             yield Batch(list(inputs), _joined(processor, list(inputs.values())), failures)
 
 
@@ -93,7 +96,7 @@ def text_batches(processor: Any, missing: list[int], load: Load, batch_size: int
             if not isinstance(texts[index], str):
                 raise TypeError(f"expected a text, got {type(texts.pop(index)).__name__}")
         except Exception as error:  # whatever the loader raises; the reason is handed on
-            failures[index] = _reason(error)
+            failures[index] = reason_of(error)
     if failures:
         yield Batch([], {}, failures)
     order = sorted(texts, key=lambda index: (-len(texts[index]), index))
@@ -108,7 +111,7 @@ def text_batches(processor: Any, missing: list[int], load: Load, batch_size: int
                 try:
                     processor.process([texts[index]])
                 except Exception as error:
-                    bad[index] = _reason(error)
+                    bad[index] = reason_of(error)
             if not bad:
                 raise
             good = [index for index in group if index not in bad]
