@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,7 @@ class Space:
         self._segments: dict[str, Segment] = {}
         self._index: dict[bytes, tuple[str, int]] = {}
         self._damaged: dict[str, str] = {}
+        self._bad_rows: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -97,6 +98,8 @@ class Space:
                     self._open(name)
             except FileNotFoundError:
                 continue
+            finally:
+                self._tell_damaged()
             return
 
     def _segment_names(self) -> set[str]:
@@ -119,20 +122,64 @@ class Space:
                 raise DamagedSegmentError("its widths differ from the other segments'")
         except DamagedSegmentError as error:
             self._damaged[name] = str(error)
-            if path not in _warned:
-                _warned.add(path)
-                logger.warning("skipped damaged feature segment %s: %s; its items are encoded again", path, error)
             return
         self._segments[name] = segment
         self._add(name, segment)
 
+    def _tell_damaged(self) -> None:
+        """One line for all damaged segments that this process has not reported yet."""
+        new = [name for name in self._damaged if self.folder / name not in _warned]
+        if not new:
+            return
+        _warned.update(self.folder / name for name in new)
+        logger.warning(
+            "%d damaged feature segment%s skipped, the items are encoded again (first: %s: %s); `plait features gc` "
+            "removes what is damaged", len(new), "" if len(new) == 1 else "s", self.folder / new[0],
+            self._damaged[new[0]],
+        )  # fmt: skip
+
     def _add(self, name: str, segment: Segment) -> None:
         for row, key in enumerate(segment.key_list()):
-            self._index.setdefault(key, (name, row))
+            if (name, row) not in self._bad_rows:
+                self._index.setdefault(key, (name, row))
+
+    def _drop_damaged(self, wanted: set[bytes]) -> None:
+        """Forget stored rows of these keys that do not match their checksum, with one line that counts them."""
+        found, first = set(), None
+        left = wanted & self._index.keys()
+        while left:
+            damaged = set(self._damaged_among(left))
+            for key in damaged:
+                first = first or self.folder / self._index[key][0]
+                self._bad_rows.add(self._index.pop(key))
+            for name, segment in self._segments.items() if damaged else ():
+                self._add(name, segment)  # another process may have stored the item as well
+            found |= damaged
+            left = damaged & self._index.keys()
+        lost = len(found - self._index.keys())
+        if lost:
+            logger.warning(
+                "%d stored feature%s not as written (the checksum differs) and encoded again, the first in %s",
+                lost, " is" if lost == 1 else "s are", first,
+            )  # fmt: skip
+
+    def _damaged_among(self, keys: set[bytes]) -> Iterator[bytes]:
+        by_segment: dict[str, list[tuple[int, bytes]]] = {}
+        for key in keys:
+            name, row = self._index[key]
+            by_segment.setdefault(name, []).append((row, key))
+        for name, found in by_segment.items():
+            rows = np.array(sorted(row for row, _ in found), dtype=np.int64)  # in the order of the file
+            bad = set(self._segments[name].damaged_rows(rows).tolist())
+            yield from (key for row, key in found if row in bad)
 
     def missing(self, keys: Sequence[str | None]) -> list[int]:
-        """Positions of keys that are not stored; of equal keys only the first, `None` never."""
+        """Positions of keys that are not stored; of equal keys only the first, `None` never.
+
+        What is stored is compared with its checksum; a damaged item is missing, which is logged with their count.
+        """
         self.refresh()
+        self._drop_damaged({key_bytes(key) for key in keys if key is not None})
         seen: set[bytes] = set()
         positions = []
         for position, key in enumerate(keys):
