@@ -95,7 +95,10 @@ def load_model_folder(folder: Path) -> FittedParts:
         baselines = {}
         for place in sorted((folder / "companions").glob("*/modality.json")):
             baselines[_read_json(place)["name"]] = load_network(place.parent)
-        return FittedParts(load_network(folder), baselines, inputs, labels, schema, settings, report)
+        network = load_network(folder)
+        for encoder in (*network.encoders.values(), *inputs.frozen.values()):
+            encoder.batch_mb = settings.encoders.batch_mb
+        return FittedParts(network, baselines, inputs, labels, schema, settings, report)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the model in {folder} is damaged: {error}") from error
 

@@ -90,6 +90,14 @@ class Segment:
         return self.tokens[int(self.offsets[row]) : int(self.offsets[row + 1])]
 
 
+def empty_segment(vector_dim: int, token_dim: int | None) -> Segment:
+    """A segment without items that tells their widths."""
+    vectors = np.zeros((0, vector_dim), dtype=np.float32)
+    if token_dim is None:
+        return Segment(None, None, vectors)
+    return Segment(None, None, vectors, np.zeros((0, token_dim), dtype=np.float16), np.zeros(1, dtype=np.int64))
+
+
 class _HashingFile:
     """A file that hashes and counts what is written; numpy writes to it chunk by chunk."""
 

@@ -22,6 +22,7 @@ from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     FeatureStoreError,
     Segment,
+    empty_segment,
     open_segment,
     write_segment,
 )
@@ -76,6 +77,9 @@ class Space:
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def __contains__(self, raw_key: bytes) -> bool:
+        return raw_key in self._index
 
     @property
     def damaged(self) -> dict[str, str]:
@@ -201,6 +205,7 @@ class Space:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(self.folder / "space.json", text, part_name=f"{temporary_name()}.json")
+            self.touch()  # what is being filled is in use
         except OSError as error:
             raise write_error(self.folder, error) from error
 
@@ -262,12 +267,19 @@ class Space:
                 raise write_error(self.folder, error) from error
         raise AssertionError("unreachable")
 
-    def gather(self, keys: Sequence[str | None], *, allow_missing: bool = False) -> FeatureSet:
+    def gather(
+        self,
+        keys: Sequence[str | None],
+        *,
+        allow_missing: bool = False,
+        empty_dims: tuple[int, int | None] = (0, None),
+    ) -> FeatureSet:
         """The features of these keys, in this order; `None` is absent.
 
         Args:
             keys: sha256 hex of each item's content, or None.
             allow_missing: a key that is not stored becomes absent instead of an error.
+            empty_dims: widths of vectors and tokens (None: no tokens) where nothing is stored that could tell.
 
         Raises:
             ValueError: keys are not stored.
@@ -288,7 +300,8 @@ class Space:
             if found is not None:
                 where[position] = numbers[found[0]], found[1]
         self.touch()
-        return FeatureSet(list(self._segments.values()), where, ram_limit=self.ram_limit)
+        segments = list(self._segments.values()) or [empty_segment(*empty_dims)]
+        return FeatureSet(segments, where, ram_limit=self.ram_limit)
 
     def touch(self) -> None:
         """Note that the space was used now; gc removes the least recently used first."""
