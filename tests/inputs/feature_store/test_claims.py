@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections import deque
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures.fake_features import FakeEncoder, FakeText, key_of
@@ -156,3 +158,20 @@ def test_something_else_in_place_of_claims(tmp_path: Path) -> None:
     encoder = FakeEncoder()
     encode_items(FeatureStore(tmp_path), encoder, FakeText(), KEYS, TEXTS.__getitem__)
     assert encoder.num_items == 96
+
+
+def test_a_store_deleted_while_it_fills(tmp_path: Path) -> None:
+    """What was lost is encoded again within the run; the answers are whole."""
+    encoder, seen = FakeEncoder(), []
+
+    def delete(done: int, total: int, what: str) -> None:
+        seen.append(done)
+        if done == 64:
+            shutil.rmtree(tmp_path / "store")
+
+    features, _ = encode_items(
+        FeatureStore(tmp_path / "store"), encoder, FakeText(), KEYS, TEXTS.__getitem__, batch_size=16, progress=delete
+    )
+    assert bool(features.is_present().all()) and max(seen) == 96
+    assert features.take(np.arange(96))["vector_BD"][:, 0].tolist() == [float(sum(map(ord, t))) for t in TEXTS]
+    assert FeatureStore(tmp_path / "store").verify().num_items == 96
