@@ -219,7 +219,9 @@ class PlaitModel(PreTrainedModel):
         encoder = self.encoders[self.encoder_keys[number]]
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
-            made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encode_by_bytes(encoder, **tensors)
+            made: Encoded = (
+                encode_sets(encoder, **tensors) if MEMBERS in tensors else encode_by_bytes(encoder, **tensors)
+            )
         tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
         return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)
 

@@ -19,6 +19,7 @@ from plait.encoders.base import BATCH_MB, Encoded, Encoder
 
 CUDA_FACTOR = 8  # an accelerator is fed larger batches; where its memory runs out, encoding halves them
 TOKEN_BYTES = 1024  # a token becomes a vector of hundreds of numbers
+LEARNING_FACTOR = 2  # training may hold this many budgets before parts are computed twice
 SAMPLE_FACTOR = 8  # a network that hears samples spreads them over hundreds of channels
 logger = logging.getLogger(__name__)
 
@@ -60,13 +61,14 @@ def encode_by_bytes(encoder: Encoder, **inputs: Tensor) -> Encoded:
     """
     example = next(iter(inputs.values()))
     budget, size = most_bytes(encoder, example.device), forward_bytes(inputs)
-    at_once = max(1, len(example) * budget // max(size, 1))
-    if len(example) <= at_once or encoder.is_exact:  # an exact one is small
-        return encoder(**inputs)  # type: ignore[no-any-return]
     learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in encoder.parameters())
+    is_small = size <= budget * (LEARNING_FACTOR if learns else 1) or len(example) == 1
+    if is_small or encoder.is_exact:  # an exact one needs little
+        return encoder(**inputs)  # type: ignore[no-any-return]
     if learns and _mixes_items(encoder):
         _say_once(encoder, size, budget)
         return encoder(**inputs)  # type: ignore[no-any-return]
+    at_once = max(1, len(example) * budget // size)
     parts = []
     for start in range(0, len(example), at_once):
         part = {name: tensor[start : start + at_once] for name, tensor in inputs.items()}

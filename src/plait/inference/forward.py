@@ -17,7 +17,6 @@ import torch
 from plait.data.progress import Progress
 from plait.inputs.dataset import RowBatches
 
-
 FIRST_LIVE_ROWS = 32  # until it is known how large rows are
 LIVE_BYTES = 128 * 2**20  # of processed inputs at once
 

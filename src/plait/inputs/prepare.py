@@ -302,4 +302,3 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
         if progress is not None and kind.plural:
             progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures
-

@@ -1,4 +1,4 @@
-"""Damaged stored items: found where they are used, dropped alone, encoded again, told with a count; never handed out."""
+"""Damaged stored items: found where they are used, dropped alone, encoded again and counted; never handed out."""
 
 from __future__ import annotations
 

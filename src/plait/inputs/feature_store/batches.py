@@ -1,9 +1,9 @@
 """Batches for the encoder, made ready in threads while it works on the batch before.
 
-Numbers of items and a function that loads one come in; batches of processed inputs come out, with the reasons of the
-items that could not be loaded or processed: one broken item never takes its batch with it. Images and sounds are decoded
-one by one in parallel, never more of them ahead than a window of bytes holds; texts come sorted by length. A batch is
-full at so many items, or where its padded inputs reach a budget of bytes; items of like length share one.
+Numbers of items and a function that loads one come in; batches of processed inputs come out, with the reasons of
+items that could not be loaded or processed: one broken item never takes its batch with it. Images and sounds are
+decoded one by one in parallel, never more of them ahead than a window of bytes holds; texts come sorted by length. A
+batch is full at so many items, or where its padded inputs reach a budget of bytes; items of like length share one.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def _joined(processor: Any, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]
 
 
 def readable_texts(missing: list[int], load: Load) -> tuple[dict[int, str], dict[int, str]]:
-    """The texts of items, longest first, so that a batch pads little and a lack of memory shows at once; and reasons."""
+    """Texts, longest first, so that a batch pads little and a lack of memory shows at once; and reasons."""
     texts: dict[int, str] = {}
     failures: dict[int, str] = {}
     for index in missing:

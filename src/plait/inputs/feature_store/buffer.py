@@ -1,8 +1,8 @@
 """Encoded items that are not on disk yet, written out as segments along the way.
 
 How much a kill may cost is limited by items, bytes and time: half a second of work at first, later a twentieth of the
-time spent so far, a minute at most. So short work is shared and kept early, and long work does not fall into thousands of
-segments.
+time spent so far, a minute at most. So short work is shared and kept early, and long work does not fall into
+thousands of segments.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Checksums of stored items: a damaged one is found where it is used, and only that one.
 
-Each row of a segment has a CRC-32 over its key, its vector and its tokens, kept in ``meta.json`` where older versions of
-Plait do not look. Segments written before there were any are compared as whole files with their sha256, once a process.
-CRC-32 finds every fault of up to 32 neighbouring bits and misses any other once in four thousand million.
+Each row of a segment has a CRC-32 over its key, its vector and its tokens, kept in ``meta.json`` where older versions
+of Plait do not look. Segments written before there were any are compared as whole files with their sha256, once a
+process. CRC-32 finds every fault of up to 32 neighbouring bits and misses any other once in four thousand million.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Clearing the feature store: what may go, and in which order, so that no reader ever sees a gap.
 
-Temporary folders and claims of dead processes go, then spaces unused for long or past a size (least recently used first), then
-damaged segments. Segments are never merged: a store of 300 opens in a tenth of a second. One collector runs at a time.
+Temporary folders and claims of dead processes go, then spaces unused for long or past a size (least recently used
+first), then damaged segments. Segments are never merged: a store of 300 opens in a tenth of a second. One collector
+runs at a time.
 """
 
 from __future__ import annotations

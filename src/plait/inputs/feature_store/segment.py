@@ -1,10 +1,10 @@
 """One segment: an immutable folder of encoded items, written whole or not at all.
 
-A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's content),
-`vectors.npy` (float32 [N, D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and
-`offsets.npy` (int64 [N + 1]), beside `meta.json` (counts, a checksum of each item, size and sha256 of each file). It is built
-in a `tmp-<pid>-<host>-<uuid>/` folder, flushed to the disk and then renamed, so that a process killed
-at any moment leaves a temporary folder at worst. Reading maps the large files into memory.
+A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's content), `vectors.npy` (float32 [N,
+D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and `offsets.npy` (int64 [N + 1]), beside `meta.json`
+(counts, a checksum of each item, size and sha256 of each file). It is built in a `tmp-<pid>-<host>-<uuid>/` folder,
+flushed to the disk and then renamed, so that a process killed at any moment leaves a temporary folder at worst.
+Reading maps the large files into memory.
 """
 
 from __future__ import annotations
