@@ -230,6 +230,8 @@ def _load(folder: Path) -> FittedParts:
     model = load_network(folder)
     with _of(folder):
         check_processors(model, inputs)
+    for encoder in (*model.encoders.values(), *inputs.frozen.values()):
+        encoder.batch_mb = settings.encoders.batch_mb
     return FittedParts(model, baselines, inputs, labels, schema, settings, report)
 
 

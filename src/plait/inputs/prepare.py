@@ -157,6 +157,7 @@ def load_inputs(
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
+            encoder.batch_mb = settings.batch_mb
             shared[key] = (encoder, processor)
         encoder, processor = shared[key]
         inputs.processors[modality.name] = processor
@@ -295,8 +296,6 @@ def _encoded(
     progress: Progress | None,
 ) -> tuple[Source, dict[int, str]]:  # fmt: skip
     """Features of a frozen encoder, and the reasons of items that have none."""
-    if not items.keys:
-        return _EmptyFeatures(inputs, modality), {}
     return encode_items(
         store or FeatureStore(),
         inputs.frozen[modality.name],
@@ -328,20 +327,3 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
         if progress is not None and kind.plural:
             progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures
-
-
-class _EmptyFeatures:
-    """Features of a modality of which no row has an item: zeros, which the model masks."""
-
-    def __init__(self, inputs: Inputs, modality: Modality) -> None:
-        encoder = inputs.frozen[modality.name]
-        self.vector_dim = encoder.vector_dim
-        self.token_dim = encoder.token_dim if inputs.with_tokens else None
-
-    def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
-        """Zeros, and one masked token where the model expects tokens."""
-        taken = {"vector_BD": torch.zeros(len(index_B), self.vector_dim)}
-        if self.token_dim is not None:
-            taken["tokens_BTD"] = torch.zeros(len(index_B), 1, self.token_dim)
-            taken["mask_BT"] = torch.zeros(len(index_B), 1, dtype=torch.bool)
-        return taken

@@ -108,6 +108,8 @@ class EncoderSettings:
     """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
     last_n: int = at_least(2, 1)
     """How many last blocks are trained under tuning=last_n."""
+    batch_mb: float = between(8.0, 0.01, 1e6)
+    """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
 
 
 @dataclass(frozen=True)
