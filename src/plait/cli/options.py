@@ -35,9 +35,9 @@ Names = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")
 ]
 Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
-BadRows = Annotated[
-    str | None, typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip.")
-]
+_BAD_ROWS = "A row that cannot be read: error, missing (cell counts as missing) or skip."
+BadRows = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="error")]
+BadRowsMissing = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="missing")]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
 Report = Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")]
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
