@@ -206,9 +206,9 @@ def test_explain_and_compare_are_refused(model: Path, photos: Path, tmp_path: Pa
 
 
 def test_a_label_model_does_not_embed(posts_model: Path, posts: Path) -> None:
-    with pytest.raises(ValueError, match="--task retrieval"):
+    with pytest.raises(ValueError, match="task='retrieval'"):
         plait.load(posts_model).embed(posts, "text")
-    with pytest.raises(ValueError, match="--task retrieval"):
+    with pytest.raises(ValueError, match="task='retrieval'"):
         _ = plait.load(posts_model).dim
 
 

@@ -251,7 +251,7 @@ def test_what_cannot_be_built_is_refused_before_encoding(
 
 def test_evidential_on_a_number_says_what_to_type() -> None:
     settings = [*SETTINGS, "fusion.name=evidential", "train.baselines=false"]
-    with pytest.raises(ValueError, match="--set fusion.name=late_mean"):
+    with pytest.raises(ValueError, match=r"set=\['fusion.name=late_mean'\]"):
         plait.fit(table_of("regression"), "answer", split="split", epochs=1, set=settings)
 
 

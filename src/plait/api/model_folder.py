@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from plait.api.describe import report_title, versions
+from plait.api.folder_checks import FOLDER_FILES, RECORD, check_model_there
 from plait.data.schema import Schema
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
@@ -22,8 +23,7 @@ from plait.settings import read_settings, write_settings
 from plait.tasks import TASKS, LabelState
 from plait.training.fitted import FittedParts
 
-FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
-WORKING_FILES = ("checkpoints", "logs", "resume.json")
+WORKING_FILES = ("checkpoints", "logs", RECORD)
 OWN_FILES = (
     *FOLDER_FILES,
     *WORKING_FILES,
@@ -77,15 +77,7 @@ def load_model_folder(folder: Path) -> FittedParts:
         ValueError: Not a finished Plait model, a damaged one, or the encoders it needs are not here or are
             others.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no model folder at {folder}; plait fit TABLE --target COL -o {folder} makes one")
-    lacking = [f for f in FOLDER_FILES if not (folder / f).is_file()]
-    if lacking:
-        unfinished = " (training there has not finished: run the same fit again with --resume)"
-        raise ValueError(
-            f"{folder} is not a Plait model: {', '.join(lacking)} not found"
-            + (unfinished if (folder / "checkpoints").is_dir() else "")
-        )
+    check_model_there(folder)
     try:
         labels = LabelState.from_json(_read_json(folder / "labels.json"))
         schema = Schema.from_json(_read_json(folder / "schema.json"))

@@ -23,7 +23,7 @@ SHOWN_PROBLEMS = 5
 ROWS_A_GROUP = 65_536
 
 
-class Rows(Protocol):
+class RowWriter(Protocol):
     """Where tables of one schema are written to."""
 
     def write(self, table: pa.Table) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from plait.api.folder_checks import RECORD, check_output_free
 from plait.api.model_folder import OWN_FILES
 from plait.data.table import Table
 from plait.files import write_text
@@ -28,11 +29,10 @@ def working_folder(
         return
     folder = Path(output)
     stamp = {"settings": to_dict(settings), "table": table_fingerprint(table)}
-    record = folder / "resume.json"
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; choose a folder for the model")
+    record = folder / RECORD
+    check_output_free(folder, resume=resume, overwrite=overwrite)
     if folder.exists() and any(folder.iterdir()):
-        _guard_folder(folder, record, stamp, resume, overwrite)
+        _take_over(folder, record, stamp, overwrite)
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,8 @@ def working_folder(
         raise
 
 
-def _guard_folder(folder: Path, record: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
-    """Refuse a folder that holds something else; clear it of the old model under ``overwrite``."""
-    if not (folder / "inputs.json").exists() and not record.exists():
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
-    if not resume and not overwrite:
-        advice = "--resume to go on with it, or " if record.exists() else ""
-        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
+def _take_over(folder: Path, record: Path, stamp: dict[str, Any], overwrite: bool) -> None:
+    """Clear a folder of the old model under ``overwrite``; else refuse a run that cannot go on."""
     if overwrite:
         for name in OWN_FILES:  # what others have put there stays
             if (folder / name).is_dir():
@@ -65,19 +60,19 @@ def _guard_folder(folder: Path, record: Path, stamp: dict[str, Any], resume: boo
                 (folder / name).unlink(missing_ok=True)
         return
     if not record.exists():
-        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+        raise ValueError(f"the run in {folder} has finished; type overwrite=True to train anew")
     try:
         before = json.loads(record.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+        raise ValueError(f"{record} is damaged; type overwrite=True to start anew") from error
     if before != json.loads(json.dumps(stamp)):
         raise ValueError(
             f"the run in {folder} was started with other settings or another table; repeat its command with "
-            "--resume, or type --overwrite to start anew"
+            "resume=True, or type overwrite=True to start anew"
         )
 
 
 def forget_run(folder: Path) -> None:
     """Remove what only a run that goes on needs."""
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    (folder / "resume.json").unlink(missing_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
 
 
 def explain(
@@ -84,7 +85,7 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
         made += ["", f"row {shown['row']}: truth {shown['truth']}, prediction {shown['prediction']}"]
         made.append(f"  {shown['explained']} {shown['with nothing']:.3f} -> {shown['with everything']:.3f}: {parts}")
     made += ["", f"explained on {found['rows']:,} {found['split']} rows; {len(found['bad_rows'])} cells unreadable"]
-    made += [f"  note: {note}" for note in found["notes"]]
+    made += [f"  note: {as_typed(note)}" for note in found["notes"]]
     return made
 
 

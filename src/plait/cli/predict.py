@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def predict(
     context: typer.Context,
     model: options.Model,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.")],
+    table: options.PlainTable,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="OUT", help="A .csv, .parquet or .jsonl file; - for CSV on stdout."),

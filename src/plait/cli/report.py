@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
 
 
 def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -> None:
@@ -28,6 +29,6 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
     for note in evaluation["notes"]:
-        say(f"  note: {note}")
+        say(f"  note: {as_typed(note)}")
     for name, value in extra.items():
         say(f"{name}: {value}")

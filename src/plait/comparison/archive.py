@@ -102,11 +102,13 @@ def guard_folder(folder: Path, stamp: dict[str, Any], *, resume: bool, overwrite
         if not record.is_file():
             raise ValueError(f"{folder} holds other files; choose a new folder for the comparison")
         if not resume and not overwrite:
-            raise ValueError(f"{folder} holds a comparison already; type --resume to go on with it, or --overwrite")
+            raise ValueError(
+                f"{folder} holds a comparison already; resume=True goes on with it, overwrite=True replaces it"
+            )
         if resume and (differing := _differing(json.loads(record.read_text(encoding="utf-8")), stamp)):
             raise ValueError(
                 f"the comparison in {folder} was started with other settings or another table ({differing}); "
-                "type --overwrite to start anew, or choose another folder"
+                "type overwrite=True to start anew, or choose another folder"
             )
         if overwrite:
             for name in OWN_FILES:  # what others have put there stays

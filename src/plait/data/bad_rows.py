@@ -44,6 +44,6 @@ def bad_rows_message(bad: list[BadRow], table: Table) -> str:
         + "\n".join(lines)
         + more
         + "\n"
-        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row "
+        "Mend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "
         "is left out); both are counted in the report"
     )

@@ -96,7 +96,7 @@ def _places(rows: Sequence[int], numbers: list[int]) -> list[int]:
     if unknown:
         raise ValueError(
             f"row {unknown[0]} is not among the {len(numbers)} rows explained ({min(numbers)} to {max(numbers)}); "
-            "rows are numbered from 0 in the table, choose one of this split or type --rows all"
+            "rows are numbered from 0 in the table, choose one of this split or type rows='all'"
         )
     return [place[int(r)] for r in rows]
 

@@ -75,7 +75,7 @@ class Intake:
                 (self.retold, "with new metadata"),
                 (self.unchanged, "unchanged"),
                 (self.deleted, "deleted"),
-                (self.gone, "gone from the source and kept (--prune deletes them)"),
+                (self.gone, "gone from the source and kept (prune=True deletes them)"),
                 (self.shared, "shared the content of another"),
                 (self.missing, "empty"),
                 (len(self.bad_rows), "unreadable"),
@@ -182,7 +182,7 @@ def _refuse(bad: list[tuple[int, str]], source: IndexSource, policy: str) -> Non
     if bad and policy == "error":
         lines = "\n".join(f"  row {row}: {why}" for row, why in bad[:10])
         raise ValueError(
-            f"{len(bad)} rows of {source.source} cannot be read:\n{lines}\nMend them, or type --on-bad-row skip "
+            f"{len(bad)} rows of {source.source} cannot be read:\n{lines}\nMend them, or type on_bad_row='skip' "
             "(they are left out and listed). What was committed before stays"
         )
 
@@ -197,7 +197,7 @@ def _refuse_taken(source: IndexSource, modality: Modality, known: dict[str, Know
     if clash:
         raise ValueError(
             f"{len(clash)} ids of {source.source} are in the index with another content, {clash[0]!r} for one; take up "
-            "changes with plait index update INDEX SOURCE, or tell two sources apart with --prefix TEXT"
+            "changes with plait index update INDEX SOURCE, or tell two sources apart with prefix=TEXT"
         )
 
 

@@ -98,7 +98,7 @@ def read_source(
     if absent:
         raise ValueError(
             f"{shown}: the model reads {', '.join(map(repr, absent))}; the table has the columns "
-            f"{', '.join(table.column_names)}. Name the right one with --column"
+            f"{', '.join(table.column_names)}. Name the right one with column="
         )
     taken = [name for name in table.column_names if name in RESERVED]
     if taken:
@@ -125,7 +125,7 @@ def _open(
             table = read_coco_captions(path, _photo_folder(path))
             return (_photos(table) if modality.kind == "image" else _captions(table)), ()
     if annotations is not None:
-        raise ValueError("--annotations goes with a COCO folder")
+        raise ValueError("annotations= goes with a COCO folder")
     return read_table(source, format=format, encoding=encoding), ()
 
 
@@ -223,7 +223,7 @@ def _coco_column(table: Table, modality: Modality) -> str | None:
 
 def _renamed(table: Table, column: str, modality: Modality) -> Table:
     if len(modality.columns) != 1:
-        raise ValueError(f"--column goes with a modality of one column; {modality.name!r} has {modality.columns}")
+        raise ValueError(f"column= goes with a modality of one column; {modality.name!r} has {modality.columns}")
     if column not in table.column_names:
         raise ValueError(f"{table.source}: {unknown_name('column', column, table.column_names)}")
     name = modality.columns[0]
@@ -252,7 +252,7 @@ def _ids(table: Table, modality: Modality, id: str | None) -> list[str]:
             if name in seen:
                 raise ValueError(
                     f"{table.source}: the id {name!r} stands in row {seen[name]} and in row {number}; ids must differ. "
-                    "Name another column with --id, or leave --id away"
+                    "Name another column with id=, or leave id= away"
                 )
             seen[name] = number
         return made

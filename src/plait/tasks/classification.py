@@ -19,7 +19,7 @@ def _fit_classes(values: list[Any]) -> LabelState:
     if len(names) < 2:
         raise ValueError(
             f"the training rows hold {len(names)} class{'' if len(names) == 1 else 'es'} "
-            f"({', '.join(names) or 'none'}); classification needs at least two. Check --target and the split"
+            f"({', '.join(names) or 'none'}); classification needs at least two. Check target= and the split"
         )
     return LabelState(classes=tuple(names))
 

@@ -61,7 +61,7 @@ def fit_answers(values: list[Any], max_answers: int) -> LabelState:
     if len(spellings) < 2:
         raise ValueError(
             f"the training rows hold {len(spellings)} different answer{'' if len(spellings) == 1 else 's'}; vqa needs "
-            "at least two. Check --target and the split"
+            "at least two. Check target= and the split"
         )
     counts = {_shown(answer, found): found.total() for answer, found in spellings.items()}
     ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))

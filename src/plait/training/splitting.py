@@ -122,7 +122,7 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
         counted[leak.column] = counted.get(leak.column, 0) + 1
     return [
         f"LEAKAGE: {count} different {called[name]} of column {name!r} stand in more than one split, so the "
-        f"numbers are too good; group the split by {called[name][:-1]} (--group COLUMN)"
+        f"numbers are too good; group the split by {called[name][:-1]} (group=COLUMN)"
         for name, count in counted.items()
     ]
 
@@ -180,7 +180,7 @@ def choose_rows(
     if split is None:
         if rows not in (None, "all"):
             raise ValueError(
-                f"{table.source} has no split column and is not the table the model was trained on, so --rows {rows} "
+                f"{table.source} has no split column and is not the table the model was trained on, so rows={rows!r} "
                 "cannot be chosen; use all"
             )
         return table, "all", notes
@@ -207,7 +207,7 @@ def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[s
     """Warnings about evaluated rows that trained the model or chose its epoch; ``column`` only marks them as such."""
     notes = []
     count = {s: int((split == s).sum()) for s in ("train", "val")}
-    advice = "; --rows test judges rows it has not seen" if has_test else ""
+    advice = "; rows='test' judges rows it has not seen" if has_test else ""
     if count["train"]:
         known = "are training rows: the model has seen their answers, and"
         marked = f"are marked train in column {column!r}: if the model was trained on them,"

@@ -87,7 +87,7 @@ def _table_checks(table: Table, schema: Schema) -> Iterator[Finding]:
     if schema.inputs:
         yield Finding("P020", "ok", title, f"{len(schema.modalities)} modalities to learn from", [])
     else:
-        yield Finding("P020", "error", title, "no column is an input; name one with --text, --image, ...", [])
+        yield Finding("P020", "error", title, "no column is an input; name one with text=, image=, ...", [])
 
 
 def _unparsed(table: Table) -> Finding:

@@ -107,7 +107,7 @@ def _telling(table: Table, schema: Schema, gaps: dict[str, Bools]) -> Finding:
     column = schema.column(schema.target) if schema.target is not None else None
     if column is None or column.scale is None:
         return Finding(
-            "P051", "n/a", title, "no target is named (--target COL)" if column is None else "no class or number", []
+            "P051", "n/a", title, "no target is named (target=COL)" if column is None else "no class or number", []
         )
     questions = _questions(table, column.name, column.scale)
     asked, tested = 0, []

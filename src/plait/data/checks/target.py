@@ -36,7 +36,7 @@ def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[
     """All checks that need a target; "n/a" where there is none."""
     column = schema.column(schema.target) if schema.target is not None else None
     if column is None or column.kind is None:
-        why = "no target is named (--target COL)" if column is None else f"the target: {column.reason}"
+        why = "no target is named (target=COL)" if column is None else f"the target: {column.reason}"
         for code, title in _TITLES.items():
             yield Finding(code, "n/a", title, why, [])
         return
