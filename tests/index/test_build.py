@@ -27,7 +27,7 @@ def test_a_folder_of_pictures(photos: Path, tmp_path: Path, embedder: ColourEmbe
     index, report = build_index(embedder, photos, tmp_path / "i", backend=backend, block=2)
     assert (report.num_rows, report.added, report.embedded, report.shared, report.missing) == (6, 5, 4, 1, 0)
     assert len(report.bad_rows) == 1 and "cold/broken.png" in report.bad_rows[0][1]
-    assert report.notes == ["1 files that are no image were passed over"]
+    assert report.notes == ["1 file that is no image was passed over"]
     assert len(embedder.embedded) == 5  # four contents and the broken one: the copy was never looked at
     info = open_index(tmp_path / "i").info(verify=True)
     assert (info["items"], info["contents"], info["complete"], info["damaged"]) == (5, 4, True, [])
@@ -118,7 +118,7 @@ def test_a_table_with_metadata(tmp_path: Path, embedder: ColourEmbedder, backend
     report = index.update(table)
     assert (report.retold, report.updated, report.embedded) == (1, 0, 0) and not embedder.embedded
     assert index.search("green", k=1)[0].metadata["label"] == "vert" and len(index) == 3
-    with pytest.raises(ValueError, match="1 rows of .* cannot be read"):
+    with pytest.raises(ValueError, match="1 row of .* cannot be read"):
         build_index(embedder, table, tmp_path / "j", backend=backend, on_bad_row="error")
 
 

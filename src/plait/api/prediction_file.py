@@ -18,6 +18,7 @@ import pyarrow.parquet
 
 from plait.api.formulas import escape_formulas
 from plait.files import whole_file
+from plait.registry import counted
 
 SHOWN_PROBLEMS = 5
 ROWS_A_GROUP = 65_536
@@ -89,7 +90,7 @@ class PredictionFile:
             raise
         except OSError as error:
             reason = error.strerror or error
-            raise ValueError(f"cannot write {self.output}: {reason} (after {self.rows:,} rows)") from error
+            raise ValueError(f"cannot write {self.output}: {reason} (after {counted(self.rows, 'row')})") from error
 
     def _write(self, tables: Iterable[pa.Table], stack: ExitStack) -> None:
         stream, rows = self.output, None

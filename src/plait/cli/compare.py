@@ -11,6 +11,7 @@ from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import WITH_RESUME, print_json, resumable, say
 from plait.cli.wording import as_typed
+from plait.registry import counted
 from plait.settings import DataOptions, RunSettings
 
 
@@ -73,4 +74,5 @@ def compare(
     if report["selected_fit"] is not None:
         say(f"\nto train {found.selected} for use:\n{report['selected_fit']['command']}\n")
     runs = report["runs"]
-    say(f"{runs['trained']} runs trained on {runs['workers']} processes, {runs['seconds']:,.0f} s; page: {page}")
+    processes = counted(runs["workers"], "process", "processes")
+    say(f"{counted(runs['trained'], 'run')} trained on {processes}, {runs['seconds']:,.0f} s; page: {page}")

@@ -6,7 +6,7 @@ import numpy as np
 
 from plait.data.rows import Rows
 from plait.data.table import BadRow, Table
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
 SHOWN_BAD_ROWS = 10
@@ -40,7 +40,7 @@ def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     lines = lines[:SHOWN_BAD_ROWS]
     count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
     return (
-        f"{count} of {len(table) + len(table.bad_rows)} rows of {table.source} cannot be read:\n"
+        f"{count:,} of {counted(len(table) + len(table.bad_rows), 'row')} of {table.source} cannot be read:\n"
         + "\n".join(lines)
         + more
         + "\n"

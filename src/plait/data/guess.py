@@ -17,6 +17,7 @@ from plait.data.arrow_types import is_list, is_text
 from plait.data.column_kind import COLUMN_KINDS, Sample
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
+from plait.registry import counted
 
 _SAMPLE = 1000
 _ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no)")
@@ -124,15 +125,15 @@ def guess_target_kind(table: Table, name: str) -> Guess:
             return "categorical", "lists of labels"
         return None, f"lists of {item}; expected lists of labels"
     if is_text(kind) or pa.types.is_boolean(kind):
-        return "categorical", f"{distinct} different values that are no numbers"
+        return "categorical", f"{counted(distinct, 'value that is no number', 'different values that are no numbers')}"
     whole = pa.types.is_integer(kind)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         whole = all(float(v).is_integer() for v in pc.unique(column).to_pylist() if v is not None)
     elif not whole:
         return None, f"holds {kind}; expected classes or numbers"
     if whole and (distinct <= 2 or (distinct <= 20 and distinct <= 0.5 * len(table))):
-        return "categorical", f"whole numbers with only {distinct} different values"
-    return "numeric", f"numbers with {distinct} different values"
+        return "categorical", f"whole numbers with only {counted(distinct, 'value', 'different values')}"
+    return "numeric", f"numbers with {counted(distinct, 'value', 'different values')}"
 
 
 def _guess_whole(table: Table, name: str) -> Guess:
@@ -156,10 +157,13 @@ def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
     if distinct == present and words >= 2:
         return "text", "short texts, each different"
     if distinct <= 20 or distinct <= 0.5 * present:
-        return "categorical", f"{distinct} different short values in {present} rows"
+        return (
+            "categorical",
+            f"{counted(distinct, 'short value', 'different short values')} in {counted(present, 'row')}",
+        )
     if words < 1.2 and distinct >= 0.95 * present and any(c.isdigit() for v in values[:100] for c in v):
         return None, "a different code in every row, from which nothing can be learned"
-    return "text", f"{distinct} different short texts"
+    return "text", counted(distinct, "short text", "different short texts")
 
 
 def _count_words(text: str) -> float:

@@ -18,7 +18,7 @@ from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_
 from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.data.values import DECIMAL_MARKS, HELD, ColumnReading
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 
 ROLES = ("input", "target", "id", "group", "split", "ignored")
 _ONCE = ("target", "id", "group", "split")
@@ -278,7 +278,7 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     ):
         pair = f"{modalities[0].name!r} and {modalities[1].name!r}"
         return "matching", f"{target.name!r} says 0 or 1 of {pair}"
-    return "classification", f"{target.name!r} has {len(distinct)} classes"
+    return "classification", f"{target.name!r} has {counted(len(distinct), 'class', 'classes')}"
 
 
 def _column_json(column: Column) -> dict[str, Any]:

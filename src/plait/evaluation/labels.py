@@ -23,6 +23,7 @@ from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.per_class import ClassRow, per_class
 from plait.metrics.verdict import fusion_verdict
 from plait.model import PlaitModel
+from plait.registry import counted
 
 NUM_EXAMPLES = 8
 
@@ -110,7 +111,7 @@ def _verdict(
     name, higher = given.task.primary, given.task.higher_is_better
     value = primary["value"]
     if value is None:
-        return f"{name} cannot be measured on these {len(fused)} rows; see the notes."
+        return f"{name} cannot be measured on {counted(len(fused), 'row')}; see the notes."
     measured = {m: v[name]["value"] for m, v in alone_metrics.items()}
     points = {m: v for m, v in measured.items() if v is not None}
     difference = None

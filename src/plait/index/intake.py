@@ -20,6 +20,7 @@ from plait.index.embedder import Embedder, embed_checked
 from plait.index.manifest import MAX_BAD_ROWS, SourceFact
 from plait.index.source import IndexSource
 from plait.index.storage import ID, KEY, RESERVED, ROW, SOURCE, Change, Known, Storage
+from plait.registry import counted
 
 POLICIES = ("skip", "error")
 BLOCK = 512  # rows a commit: what a killed run loses at most
@@ -82,7 +83,7 @@ class Intake:
             )
             if value
         ]
-        lines = [f"{self.source}: {self.num_rows:,} rows: {', '.join(counts) or 'nothing to do'}"]
+        lines = [f"{self.source}: {counted(self.num_rows, 'row')}: {', '.join(counts) or 'nothing to do'}"]
         lines += [f"  row {row}: {why}" for row, why in self.bad_rows[:10]]
         lines += [f"  and {len(self.bad_rows) - 10:,} more"] if len(self.bad_rows) > 10 else []
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])
@@ -182,8 +183,8 @@ def _refuse(bad: list[tuple[int, str]], source: IndexSource, policy: str) -> Non
     if bad and policy == "error":
         lines = "\n".join(f"  row {row}: {why}" for row, why in bad[:10])
         raise ValueError(
-            f"{len(bad)} rows of {source.source} cannot be read:\n{lines}\nMend them, or type on_bad_row='skip' "
-            "(they are left out and listed). What was committed before stays"
+            f"{counted(len(bad), 'row')} of {source.source} cannot be read:\n{lines}\nMend them, or type "
+            "on_bad_row='skip' (they are left out and listed). What was committed before stays"
         )
 
 

@@ -10,6 +10,7 @@ from plait.data.media import CellError, open_image, read_media
 from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit
 from plait.index.space import CORRECTED, COSINE
+from plait.registry import counted
 from plait.report.page import document
 from plait.report.template import fill
 from plait.report.thumbnail import thumbnail
@@ -62,7 +63,7 @@ def hits_page(
         meaning=_meaning(measure), cards=[_card(hit, shows_pictures) for hit in hits],
     )  # fmt: skip
     about = [
-        f"{len(hits)} hits" + (f" of {items:,} items" if items is not None else ""),
+        counted(len(hits), "hit") + (f" of {counted(items, 'item')}" if items is not None else ""),
         index or None,
         f"where {where}" if where else None,
         f"text {weight:g}, picture {1 - weight:g}" if weight is not None and text and image is not None else None,
@@ -93,7 +94,7 @@ def duplicates_page(
     ]
     main = fill(TEMPLATE, "duplicates", groups=shown, more=len(groups) - MAX_GROUPS)
     count = sum(len(group.ids) for group in groups)
-    about = [f"{len(groups):,} groups, {count:,} items", f"cosine {threshold:g} or more", index]
+    about = [f"{counted(len(groups), 'group')}, {counted(count, 'item')}", f"cosine {threshold:g} or more", index]
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
 
 

@@ -24,7 +24,7 @@ from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
 from plait.data.table import BadRow, Table, read_table
 from plait.index.storage import RESERVED
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 
 logger = logging.getLogger(__name__)
 LONGEST_ID = 1024
@@ -162,7 +162,12 @@ def _files(folder: Path, modality: Modality) -> tuple[Table, tuple[str, ...]]:
     numbers = tuple(row for row, name in enumerate(found) if _is_text(name))
     named = [found[row] for row in numbers]
     columns = {modality.columns[0]: named, "folder": [name.rpartition("/")[0] for name in named]}
-    notes = (f"{others:,} files that are no {modality.kind} were passed over",) if others else ()
+    kind = modality.kind
+    notes = (
+        (f"{counted(others, f'file that is no {kind} was', f'files that are no {kind} were')} passed over",)
+        if others
+        else ()
+    )
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return Table(table, folder.absolute(), str(folder), odd, numbers if odd else None), notes
 

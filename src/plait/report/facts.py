@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.registry import counted
 from plait.report.template import PARTS, fill
 from plait.report.words import number, size
 
@@ -16,7 +17,7 @@ def left_out(report: dict[str, Any]) -> str:
     evaluation = report.get("evaluation") or {}
     bad, counts = evaluation.get("bad_rows") or [], evaluation.get("counts") or {}
     shown = _shown({k.replace("_", " "): v for k, v in _flat(counts).items()})
-    title = f"{len(bad):,} row{'' if len(bad) == 1 else 's'} left out"
+    title = f"{counted(len(bad), 'row')} left out"
     more = f"{len(bad) - _MAX_BAD_ROWS:,}" if len(bad) > _MAX_BAD_ROWS else ""
     return fill(TEMPLATE, "left_out", counts=shown, title=title, bad_rows=bad[:_MAX_BAD_ROWS], more=more)
 

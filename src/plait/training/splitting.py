@@ -20,6 +20,7 @@ from plait.data.split import carve_validation, find_leakage, read_split, split_r
 from plait.data.table import Table
 from plait.data.values import ColumnReading, decimal_mark, read_number
 from plait.inputs.prepare import Prepared
+from plait.registry import counted
 from plait.tasks import Task
 from plait.tasks.labels import number
 
@@ -117,13 +118,14 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
         if watched is not None:
             called[name] = watched
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
-    counted: dict[str, int] = {}
+    found: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
-        counted[leak.column] = counted.get(leak.column, 0) + 1
+        found[leak.column] = found.get(leak.column, 0) + 1
     return [
-        f"LEAKAGE: {count} different {called[name]} of column {name!r} stand in more than one split, so the "
+        f"LEAKAGE: {counted(count, called[name][:-1], f'different {called[name]}')} of column {name!r} "
+        f"{'stands' if count == 1 else 'stand'} in more than one split, so the "
         f"numbers are too good; group the split by {called[name][:-1]} (group=COLUMN)"
-        for name, count in counted.items()
+        for name, count in found.items()
     ]
 
 
