@@ -5,7 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from plait.api.formulas import escape_formula, escape_formulas
+from fixtures.lazy import lazy
+
+escape_formula, escape_formulas = lazy("plait.api.formulas", "escape_formula", "escape_formulas")
 
 
 @pytest.mark.parametrize(

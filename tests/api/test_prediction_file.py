@@ -13,7 +13,9 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from plait.api.prediction_file import PredictionFile
+from fixtures.lazy import lazy
+
+PredictionFile = lazy("plait.api", "PredictionFile")
 
 SCHEMA = pa.schema([("row", pa.int64()), ("id", pa.string()), ("p", pa.float64()), ("problem", pa.string())])
 
@@ -103,7 +105,7 @@ def test_refused_places(tmp_path: Path) -> None:
     (tmp_path / "there.csv").write_text("old")
     with pytest.raises(ValueError, match="there.csv exists; type overwrite=True"):
         PredictionFile(tmp_path / "there.csv")
-    with pytest.raises(ValueError, match=r"\.csv, \.parquet, \.jsonl, got .*a.txt"):
+    with pytest.raises(ValueError, match=r"\.csv, \.parquet or \.jsonl, got .*a.txt"):
         PredictionFile(tmp_path / "a.txt")
 
 

@@ -183,13 +183,13 @@ def test_two_texts_find_each_other_and_numbers_stand_aside() -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        (rows(), {"target": "n", "text": ["title", "body"]}, "leave --target n out"),
+        (rows(), {"target": "n", "text": ["title", "body"]}, "leave target='n' out"),
         ([{"title": f"t {i} x"} for i in range(20)], {"text": ["title"]}, "needs two or more input columns"),
         (rows(body=None), {"text": ["title", "body"]}, "no training row of .* readable value in column 'body'"),
         (rows(g="one"), {"text": ["title", "body"], "group": "g"}, "of one group|one group"),
         (rows()[:1], {"text": ["title", "body"]}, "at least|needs|rows"),
-        (rows(), {"text": ["title", "body"], "fusion": "gated"}, "--fusion cosine"),
-        (rows(), {"text": ["title", "body"], "recipe": "classic"}, "--recipe default"),
+        (rows(), {"text": ["title", "body"], "fusion": "gated"}, "fusion='cosine'"),
+        (rows(), {"text": ["title", "body"], "recipe": "classic"}, "recipe='default'"),
         (rows(), {"text": ["title", "body"], "set": ["task.class_weights=true"]}, "class weights need classes"),
     ],
 )

@@ -299,6 +299,6 @@ def test_a_damaged_model_folder_says_so(model: plait.Plait, tmp_path: Path) -> N
             (folder / name).unlink() if damage is None else (folder / name).write_bytes(damage)
             with pytest.raises(ValueError):
                 plait.load(folder)
-    with pytest.raises(FileNotFoundError, match="plait fit"):
+    with pytest.raises(FileNotFoundError, match=r"plait\.fit"):
         plait.load(tmp_path / "nowhere")
     assert json.loads((tmp_path / "run_yaml" / "labels.json").read_text())

@@ -71,7 +71,7 @@ class PredictionFile:
         self.rows = self.problems = self.escaped = 0
         self.first_problems: list[tuple[int, str]] = []
         if self.suffix not in WRITERS:
-            raise ValueError(f"predictions are written as {', '.join(WRITERS)}, got {str(output)!r}")
+            raise ValueError(f"predictions are written as .csv, .parquet or .jsonl, got {str(output)!r}")
         if bom and self.suffix != ".csv":
             raise ValueError(f"a byte order mark goes with .csv, got {str(output)!r}")
         if isinstance(output, Path) and output.exists() and not overwrite:

@@ -42,7 +42,9 @@ class Plait(FittedParts):
     def __repr__(self) -> str:
         names = ", ".join(self.model.config.modality_names)
         what = f"{self.task.name} of {self.schema.target!r} from {names}"
-        if not self.task.needs_target:
+        if self.task.judges_pairs:
+            what = f"{self.task.name} of {' and '.join(self.model.config.modality_names)}"
+        elif not self.task.needs_target:
             what = f"{self.task.name} among {names}"
         return f"Plait({what}; fusion {self.settings.fusion.name})"
 

@@ -95,7 +95,7 @@ def _balance(counts: Counter[Any], several: bool, num_rows: int) -> Finding:
     (most, many), (least, few) = ordered[0], ordered[-1]
     rare = [label for label, count in ordered if count < _RARE]
     always = f"always guessing {most!r} is right in {many / num_rows:.0%} of rows"
-    shown = f"{most!r} {many:,} times, {least!r} {few:,} times; {always}"
+    shown = f"{most!r} {counted(many, 'time')}, {least!r} {counted(few, 'time')}; {always}"
     if rare:
         names = ", ".join(repr(label) for label in rare[:5]) + (" ..." if len(rare) > 5 else "")
         shown += f"; {counted(len(rare), 'class has', 'classes have')} fewer than {_RARE} rows ({names})"
