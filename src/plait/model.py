@@ -120,10 +120,10 @@ class PlaitModel(PreTrainedModel):
         if config.head["name"] == "towers" and not kind.embeds:
             raise ValueError(
                 f"retrieval needs each modality as a unit vector, which fusion {fusion['name']!r} does not make; type "
-                "--fusion cosine, or leave --fusion out"
+                "fusion='cosine', or leave fusion= out"
             )
         if kind.is_late and self.task.family.writes:
-            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
+            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type fusion='prefix'")
         options = dict(fusion["options"])
         if kind.is_late:
             options["outputs"] = OutputSpec(config.num_outputs, self.task.output_kind)
@@ -134,7 +134,7 @@ class PlaitModel(PreTrainedModel):
         if config.head["name"] == "pair" and not kind.embeds:
             raise ValueError(
                 f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
-                "--fusion cosine, or --set task.head=label for this fusion with a linear head"
+                "fusion='cosine', or set=['task.head=label'] for this fusion with a linear head"
             )
         self.head = HEADS.get(head_name)(
             dims,

@@ -135,7 +135,7 @@ def test_words_find_the_sounds_of_a_folder(
     assert json.loads(capsys.readouterr().out)["dim"] == 12
     fitted = plait.load(tmp_path / "m")
     _, report = build_index(fitted, sounds, tmp_path / "index")
-    assert report.added == 3 and any("1 files that are no audio" in note for note in report.notes)
+    assert report.added == 3 and any("1 file that is no audio" in note for note in report.notes)
     hits = open_index(tmp_path / "index", fitted).search("rain", k=3)
     assert {hit.id for hit in hits} == {"bell.wav", "rain.flac", "deep/dog.wav"}
     word = fitted.embed([{"caption": "rain"}], "caption")[0][0]

@@ -183,13 +183,13 @@ def test_two_texts_find_each_other_and_numbers_stand_aside() -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        (rows(), {"target": "n", "text": ["title", "body"]}, "leave --target n out"),
+        (rows(), {"target": "n", "text": ["title", "body"]}, "leave target='n' out"),
         ([{"title": f"t {i} x"} for i in range(20)], {"text": ["title"]}, "needs two or more input columns"),
         (rows(body=None), {"text": ["title", "body"]}, "no training row of .* readable value in column 'body'"),
         (rows(g="one"), {"text": ["title", "body"], "group": "g"}, "of one group|one group"),
         (rows()[:1], {"text": ["title", "body"]}, "at least|needs|rows"),
-        (rows(), {"text": ["title", "body"], "fusion": "gated"}, "--fusion cosine"),
-        (rows(), {"text": ["title", "body"], "recipe": "classic"}, "--recipe default"),
+        (rows(), {"text": ["title", "body"], "fusion": "gated"}, "fusion='cosine'"),
+        (rows(), {"text": ["title", "body"], "recipe": "classic"}, "recipe='default'"),
         (rows(), {"text": ["title", "body"], "set": ["task.class_weights=true"]}, "class weights need classes"),
     ],
 )
@@ -206,9 +206,9 @@ def test_explain_and_compare_are_refused(model: Path, photos: Path, tmp_path: Pa
 
 
 def test_a_label_model_does_not_embed(posts_model: Path, posts: Path) -> None:
-    with pytest.raises(ValueError, match="--task retrieval"):
+    with pytest.raises(ValueError, match="task='retrieval'"):
         plait.load(posts_model).embed(posts, "text")
-    with pytest.raises(ValueError, match="--task retrieval"):
+    with pytest.raises(ValueError, match="task='retrieval'"):
         _ = plait.load(posts_model).dim
 
 

@@ -109,7 +109,7 @@ def test_fit_evaluate_predict_as_json(posts: Path, tmp_path: Path, run: Run) -> 
 
 def test_plain_words(posts: Path, posts_model: Path, run: Run) -> None:
     code, out, _ = run("evaluate", posts_model, posts, "--rows", "all")
-    assert code == 0 and "fused" in out and "judged on 48 all rows" in out
+    assert code == 0 and "fused" in out and "judged on all 48 rows" in out
 
 
 def test_explain(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:

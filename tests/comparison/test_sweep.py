@@ -165,7 +165,7 @@ def test_a_damaged_record_is_named(made: tuple[plait.Comparison, Path], posts: P
 def test_guards_of_the_folder(made: tuple[plait.Comparison, Path], posts: Path, tmp_path: Path) -> None:
     comparison, folder = made
     options: dict[str, Any] = {"output": folder, "seeds": 2, "ignore": ["size"]}
-    with pytest.raises(ValueError, match="--resume to go on with it, or --overwrite"):
+    with pytest.raises(ValueError, match="resume=True goes on with it, overwrite=True"):
         quick(posts, **options)
     with pytest.raises(ValueError, match=r"other settings or another table \(settings.train.batch_size\)"):
         quick(posts, resume=True, set=["train.batch_size=16"], **options)

@@ -208,13 +208,13 @@ def test_a_stopped_run_goes_on_exactly(pictures: Path, tmp_path: Path) -> None:
 
 def test_messages_say_what_to_type(pictures: Path, posts_model: Path, posts: Path) -> None:
     table = pictures / "captions.csv"
-    with pytest.raises(ValueError, match="writes no text; train one with --task captioning"):
+    with pytest.raises(ValueError, match="writes no text; train one with task='captioning'"):
         plait.load(posts_model).generate(posts)
     with pytest.raises(ValueError, match="needs an image column"):
         plait.fit(
             {"text": ["a b c d e"] * 4, "caption": ["x"] * 4}, "caption", task="captioning", text="text", set=TINY
         )
-    with pytest.raises(ValueError, match="joins answers, and text is generated; type --fusion prefix"):
+    with pytest.raises(ValueError, match="joins answers, and text is generated; type fusion='prefix'"):
         plait.fit(table, "caption", task="captioning", ignore="zh", fusion="late_mean", set=TINY)
     with pytest.raises(ValueError, match="is trained: language.tuning=full"):
         plait.fit(table, "caption", task="captioning", ignore="zh", set=[*TINY, "language.tuning=frozen"])

@@ -58,7 +58,7 @@ def test_the_training_table_is_judged_on_its_test_rows(made: Any, loaded: bool) 
 @pytest.mark.parametrize(
     ("rows", "count", "told"),
     [
-        ("train", 40, ["SEEN IN TRAINING: 40 of 40 judged rows are training rows", "--rows test"]),
+        ("train", 40, ["SEEN IN TRAINING: 40 of 40 judged rows are training rows", "rows='test'"]),
         ("val", 5, ["validation rows, which also chose the epoch"]),
         ("all", 50, ["SEEN IN TRAINING: 40 of 50", "5 of 50 judged rows are validation rows"]),
     ],

@@ -36,7 +36,7 @@ def embedding_head(fitted: FittedParts) -> DualEncoderHead:
     if not fitted.task.family.embeds:
         raise ValueError(
             f"this model was trained for {fitted.task.name} and its vectors are not made for searching; train "
-            "one with plait fit ... --task retrieval"
+            "one with plait.fit(TABLE, task='retrieval')"
         )
     head = fitted.model.head
     assert isinstance(head, DualEncoderHead)

@@ -23,6 +23,9 @@ def load(folder: str | Path) -> Plait:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
+    from plait.api.folder_checks import check_model_there
+
+    check_model_there(Path(folder))  # before seconds of imports
     from plait.api.predictor import Plait
 
     return Plait.load(folder)
@@ -120,9 +123,19 @@ def fit(
         "recipe": recipe, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
         "train.seed": seed,
     }  # fmt: skip
+    from plait.api.first_look import open_checked
+    from plait.api.folder_checks import check_output_free
+
+    if resume and overwrite:
+        raise ValueError("resume=True goes on with a run and overwrite=True throws it away; type one of them")
+    if resume and output is None:
+        raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
+    base, assignments = settings or RunSettings(), list(set)
+    opened = open_checked(table, given, base, assignments, annotations=annotations)
+    check_output_free(output, resume=resume, overwrite=overwrite)
     from plait.api.run import run_fit  # the trainer takes seconds to import
 
     return run_fit(
-        table, given, settings or RunSettings(), list(set), output=output, annotations=annotations,
+        opened, given, base, assignments, output=output, annotations=annotations,
         resume=resume, overwrite=overwrite, progress=progress,
     )  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 
 from plait.api import model_manifest
 from plait.api.describe import report_title, versions
+from plait.api.folder_checks import FOLDER_FILES, LOCK, check_model_there, is_model, others_in
 from plait.api.folder_swap import OWN_NAMES, current, swap_in
 from plait.api.model_checks import check_agreement, check_companion, check_inputs, check_labels, check_processors
 from plait.api.model_manifest import MEND
@@ -31,7 +32,6 @@ from plait.tasks import LabelState
 from plait.training.fitted import FittedParts
 from plait.training.history import History
 
-FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
 HISTORY = "history.csv"
 MODEL_FILES = (
     *FOLDER_FILES,
@@ -42,8 +42,6 @@ MODEL_FILES = (
     "report.json",
     model_manifest.NAME,
 )
-LOCK = ".plait-lock"
-WORKING_FILES = ("checkpoints", "logs", "resume.json", LOCK, *OWN_NAMES)
 TRIES = 5
 
 
@@ -126,18 +124,6 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def is_model(folder: Path) -> bool:
-    """Whether a folder holds a model, be it damaged."""
-    return (current(folder) / "inputs.json").exists()
-
-
-def others_in(folder: Path) -> list[str]:
-    """Names in a folder that show it to be somebody else's; none where it holds a model or a run."""
-    if not folder.is_dir() or is_model(folder) or (folder / "resume.json").exists():
-        return []
-    return sorted({path.name for path in folder.iterdir()} - set(WORKING_FILES))
-
-
 def _write(fitted: FittedParts, folder: Path) -> None:
     fitted.model.save_pretrained(folder)
     fitted.inputs.save(folder)
@@ -177,8 +163,7 @@ def load_model_folder(folder: Path) -> FittedParts:
         ValueError: Not a finished Plait model, a damaged one (the message names the file), or the encoders it needs are
             not here or are others.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no model folder at {folder}; plait fit TABLE --target COL -o {folder} makes one")
+    check_model_there(folder)
     for _ in range(TRIES):
         before = _state(folder)
         try:
@@ -254,7 +239,7 @@ def _checked_names(folder: Path) -> list[str]:
         return names
     lacking = [name for name in FOLDER_FILES if not (folder / name).exists()]
     if lacking:
-        unfinished = " (training there has not finished: run the same fit again with --resume)"
+        unfinished = " (training there has not finished: run the same fit again with resume=True)"
         raise ValueError(
             f"{folder} is not a Plait model: {', '.join(lacking)} not found"
             + (unfinished if (folder / "checkpoints").is_dir() else "")

@@ -6,21 +6,22 @@ take the parts of the model (``FittedParts``), which this class is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report
 from plait.api.model_folder import load_model_folder, save_model_folder
-from plait.api.prediction import predict_probabilities, predict_table
+from plait.api.prediction import predict_chunks, predict_probabilities
 from plait.api.reading import open_table
-from plait.api.text_output import score_table, write_table
+from plait.api.text_output import score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
@@ -41,7 +42,9 @@ class Plait(FittedParts):
     def __repr__(self) -> str:
         names = ", ".join(self.model.config.modality_names)
         what = f"{self.task.name} of {self.schema.target!r} from {names}"
-        if not self.task.needs_target:
+        if self.task.judges_pairs:
+            what = f"{self.task.name} of {' and '.join(self.model.config.modality_names)}"
+        elif not self.task.needs_target:
             what = f"{self.task.name} among {names}"
         return f"Plait({what}; fusion {self.settings.fusion.name})"
 
@@ -91,13 +94,37 @@ class Plait(FittedParts):
             ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
                 columns.
         """
+        chunks = self.predict_chunks(
+            table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
+            encoding=encoding,
+        )  # fmt: skip
+        return pa.concat_tables(chunks)
+
+    def predict_chunks(
+        self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
+        progress: Progress | None = None, format: str | None = None, encoding: str | None = None,
+    ) -> Iterator[pa.Table]:  # fmt: skip
+        """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
+
+        Cells are decoded and encoded, and answers kept, for ``chunk_rows`` rows at once; write each piece
+        (:class:`plait.api.PredictionFile` does) before asking for the next.
+
+        Args:
+            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
+            chunk_rows: Rows at once, 1 or more.
+
+        Raises:
+            ValueError: As :meth:`predict`; bad rows under "error" are named once the whole table was read.
+        """
         if self.task.family.writes:
-            return self.generate(
-                table, on_bad_row=on_bad_row, progress=progress, format=format, encoding=encoding,
-                allow_outside=allow_outside, beams=self.settings.language.beams or 1,
+            options = self._decode_options(beams=self.settings.language.beams or 1)
+            opened = open_table(self, table, format, encoding, allow_outside)
+            return write_chunks(
+                self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
+                chunk_rows=chunk_rows,
             )  # fmt: skip
         opened = open_table(self, table, format, encoding, allow_outside)
-        return predict_table(self, opened, on_bad_row=on_bad_row, progress=progress)
+        return predict_chunks(self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
 
     def predict_proba(
         self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
@@ -233,12 +260,20 @@ class Plait(FittedParts):
         Raises:
             ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
         """
+        options = self._decode_options(beams, length_penalty, max_new_tokens, temperature, top_p, seed)
+        opened = open_table(self, table, format, encoding, allow_outside)
+        return pa.concat_tables(
+            write_chunks(
+                self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
+            )
+        )
+
+    def _decode_options(
+        self, beams: int, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
+    ) -> DecodeOptions:  # fmt: skip
         known = generator_of(self.model, self.labels.tokens)[1]
-        options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
-        return write_table(
-            self, open_table(self, table, format, encoding, allow_outside), options, answers=answers, tokens=tokens,
-            on_bad_row=on_bad_row, progress=progress,
-        )  # fmt: skip
+        return DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
 
     def score_answers(
         self,
@@ -254,10 +289,8 @@ class Plait(FittedParts):
         Raises:
             ValueError: The model writes no text, or as :meth:`predict`.
         """
-        return score_table(
-            self, open_table(self, table, allow_outside=allow_outside), answers, on_bad_row=on_bad_row,
-            progress=progress,
-        )  # fmt: skip
+        opened = open_table(self, table, allow_outside=allow_outside)
+        return pa.concat_tables(score_chunks(self, opened, answers, on_bad_row=on_bad_row, progress=progress))
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

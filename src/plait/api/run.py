@@ -41,14 +41,10 @@ def run_fit(
 ) -> Plait:
     """Run everything; see :func:`plait.fit` for the arguments."""
     started = time.monotonic()
-    if resume and overwrite:
-        raise ValueError("--resume goes on with a run and --overwrite throws it away; type one of them")
-    if resume and output is None:
-        raise ValueError("resume=True needs output=, the folder of the run that was stopped")
     with model_stands(output, overwrite):
         opened = open_run(source, given, base, assignments, annotations=annotations)
     if opened.settings.train.tensorboard and output is None:
-        raise ValueError("TensorBoard logs go into the model's folder: name one with output= (-o on the command line)")
+        raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
     with working_folder(output, settings, opened.table, resume, overwrite) as folder:
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from plait.api.model_folder import folder_lock, is_model, others_in
+from plait.api.folder_checks import RECORD, check_output_free, is_model
+from plait.api.model_folder import folder_lock
 from plait.data.table import Table
 from plait.files import write_text
 from plait.settings import RunSettings, to_dict
 from plait.training.splitting import table_fingerprint
 
-RECORD = "resume.json"
 STANDS = "the model that was in {folder} stands as it was"
 STAMP = ("settings", "table")  # what must not differ when a run goes on
 
@@ -36,10 +36,7 @@ def working_folder(
             yield Path(temporary)
         return
     folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; choose a folder for the model")
-    if others_in(folder):
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    check_output_free(folder, resume=resume, overwrite=overwrite)
     is_new = not folder.exists()
     with contextlib.ExitStack() as held:
         try:
@@ -67,7 +64,7 @@ def _begin(folder: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -
     """Refuse what is not asked for, and write down what the run is."""
     record = folder / RECORD
     if (is_model(folder) or record.exists()) and not overwrite:
-        _check_unfinished(folder, stamp, resume)
+        _check_unfinished(folder, stamp)
     logs = []
     if overwrite:  # the unfinished run that was there is thrown away; the model stays until there is a new one
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -77,23 +74,20 @@ def _begin(folder: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -
     write_text(record, json.dumps({**stamp, "old_logs": logs}))
 
 
-def _check_unfinished(folder: Path, stamp: dict[str, Any], resume: bool) -> None:
+def _check_unfinished(folder: Path, stamp: dict[str, Any]) -> None:
     """Refuse a folder unless it holds the same run, unfinished, that is to go on."""
     record = folder / RECORD
-    if not resume:
-        advice = "--resume to go on with it, or " if record.exists() else ""
-        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}--overwrite")
     if not record.exists():
-        raise ValueError(f"the run in {folder} has finished; type --overwrite to train anew")
+        raise ValueError(f"the run in {folder} has finished; type overwrite=True to train anew")
     try:
         before = json.loads(record.read_text(encoding="utf-8"))
         same = all(before[key] == stamp[key] for key in STAMP)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+        raise ValueError(f"{record} is damaged; type overwrite=True to start anew") from error
     if not same:
         raise ValueError(
             f"the run in {folder} was started with other settings or another table; repeat its command with "
-            "--resume, or type --overwrite to start anew"
+            "resume=True, or type overwrite=True to start anew"
         )
 
 
@@ -119,11 +113,11 @@ def _tell(error: BaseException, folder: Path, has_model: bool, can_go_on: bool) 
         error.add_note(STANDS.format(folder=folder))
     if can_go_on:
         error.add_note(
-            f"the unfinished run is kept in {folder / 'checkpoints'}: type the same command with --resume (and without "
-            "--overwrite) to go on with it"
+            f"the unfinished run is kept in {folder / 'checkpoints'}: do the same again with resume=True (and without "
+            "overwrite=True) to go on with it"
         )
     elif has_model:
-        error.add_note("nothing of the new one is kept: mend what is wrong and type the same command again")
+        error.add_note("nothing of the new one is kept: mend what is wrong and do the same again")
 
 
 def forget_run(folder: Path) -> None:

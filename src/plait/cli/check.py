@@ -8,6 +8,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
 
 
 def check(
@@ -33,6 +34,6 @@ def check(
     if as_json:
         print_json(found.to_json())
     else:
-        say(found.text())
+        say(as_typed(found.text()))
     if any(f.severity == "error" for f in found.findings):
         raise typer.Exit(1)

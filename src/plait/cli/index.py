@@ -14,6 +14,7 @@ import typer
 from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, printable, resumable, say, write_page
+from plait.registry import counted
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.")]
@@ -135,7 +136,7 @@ def index_delete(
     if as_json:
         print_json({"index": str(index), "deleted": deleted, "items": len(opened)})
     else:
-        say(f"{deleted:,} deleted; {len(opened):,} items left")
+        say(f"{deleted:,} deleted; {counted(len(opened), 'item')} left")
 
 
 @index_app.command("info", epilog="Example: plait index info photos.index --verify")
@@ -152,11 +153,14 @@ def index_info(
         print_json(found, texts=True)
     else:
         state = "complete" if found["complete"] else "a build was stopped; type it again to go on"
-        say(f"{index}: {found['items']:,} items, {found['contents']:,} different contents; {state}")
+        say(
+            f"{index}: {counted(found['items'], 'item')}, "
+            f"{counted(found['contents'], 'content', 'different contents')}; {state}"
+        )
         say(f"  {found['modality']} ({found['kind']}), {found['dim']} wide, backend {found['backend']}")
         say(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}")
         for fact in found["sources"]:
-            counts = f"{fact['rows']:,} rows, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
+            counts = f"{counted(fact['rows'], 'row')}, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
             moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
             say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
@@ -221,7 +225,7 @@ def index_duplicates(
         say(f"{len(group.ids)} items, {likeness}:")
         for name in group.ids:
             say(f"  {printable(name)}")
-    say(f"{len(groups):,} groups among {len(opened):,} items")
+    say(f"{counted(len(groups), 'group')} among {counted(len(opened), 'item')}")
     if html is not None:
         say(f"page: {html}")
 
@@ -290,7 +294,7 @@ def index_ann(
     if as_json:
         print_json({"index": str(index), "kind": kind, "items": len(opened)})
     else:
-        say(f"{kind} over {len(opened):,} items; searches may miss some now")
+        say(f"{kind} over {counted(len(opened), 'item')}; searches may miss some now")
 
 
 def _reading(context: typer.Context) -> dict[str, Any]:
@@ -303,7 +307,7 @@ def _told(report: Any, index: Any, as_json: bool) -> None:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
         say(report.text())
-        say(f"{index.folder}: {len(index):,} items")
+        say(f"{index.folder}: {counted(len(index), 'item')}")
 
 
 def _judged(report: Any, as_json: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
+from plait.registry import counted
 
 
 def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -> None:
@@ -24,10 +26,17 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
         if entry["value"] is not None:
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
             say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
-    say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
+    say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
     for note in evaluation["notes"]:
-        say(f"  note: {note}")
+        say(f"  note: {as_typed(note)}")
     for name, value in extra.items():
         say(f"{name}: {value}")
+
+
+def rows_of(found: dict[str, Any]) -> str:
+    """Which rows were looked at: "48 test rows", "all 48 rows"."""
+    if found["split"] == "all":
+        return f"all {counted(found['rows'], 'row')}" if found["rows"] != 1 else "the only row"
+    return counted(found["rows"], f"{found['split']} row")

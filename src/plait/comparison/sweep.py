@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from plait.api.describe import versions
-from plait.api.opening import OpenedRun, merge, open_run
+from plait.api.opening import OpenedRun, open_run
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.comparison.archive import Archive
 from plait.comparison.folder import comparison_folder
@@ -32,7 +32,7 @@ from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
 from plait.data.progress import Progress
 from plait.fusion import FUSIONS
-from plait.settings import DataOptions, RunSettings, set_values, to_dict
+from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
 from plait.version import __version__
 
@@ -125,7 +125,7 @@ def compare(
     started = time.monotonic()
     check_selection(select_on)
     if resume and overwrite:
-        raise ValueError("--resume goes on with a comparison and --overwrite throws it away; type one of them")
+        raise ValueError("resume=True goes on with a comparison and overwrite=True throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the comparison that was stopped")
     if seeds < 1:
@@ -137,7 +137,7 @@ def compare(
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)
-    asked = set_values(merge(base, given), assignments)
+    asked = set_values(merge_values(base, given), assignments)
     check_asked(asked)
     opened = open_run(table, given, base, assignments, annotations=annotations)
     opened.settings = shared_budget(opened.settings, asked)
@@ -145,8 +145,8 @@ def compare(
     if not opened.task.needs_target:
         raise ValueError(
             f"compare holds fusions against each other on a target; {opened.task.name} has one fusion (cosine). To "
-            "compare losses type plait fit --task retrieval --set task.loss=infonce (siglip, triplet) and read the "
-            "reports"
+            "compare losses type plait.fit(TABLE, task='retrieval', set=['task.loss=infonce']) (siglip, triplet) and "
+            "read the reports"
         )
     methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
     processes = choose_workers(workers, len(methods))
@@ -239,7 +239,7 @@ def _check_rows(opened: OpenedRun) -> None:
             raise ValueError(
                 f"{opened.table.source} leaves no {name} rows to {purpose} with (train {counts['train']}, val "
                 f"{counts['val']}, test {counts['test']}); mark some in the split column, or leave that column out "
-                f"with --ignore {opened.schema.split or 'COLUMN'} to split at random"
+                f"with ignore={opened.schema.split or 'COLUMN'} to split at random"
             )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from plait.data.rows import Rows
 from plait.data.table import BadRow, Table
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
 SHOWN_BAD_ROWS = 10
@@ -55,10 +55,10 @@ def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     lines = lines[:SHOWN_BAD_ROWS]
     count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
     return (
-        f"{count} of {len(table) + len(table.bad_rows)} rows of {table.source} cannot be read:\n"
+        f"{count:,} of {counted(len(table) + len(table.bad_rows), 'row')} of {table.source} cannot be read:\n"
         + "\n".join(lines)
         + more
         + "\n"
-        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row "
+        "Mend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "
         "is left out); both are counted in the report"
     )

@@ -71,7 +71,7 @@ class EvidentialFusion(LateFusion):
         if outputs.kind != "classes":
             raise ValueError(
                 f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
-                "use another late fusion such as 'late_mean' (--set fusion.name=late_mean)"
+                "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
             )
         check_count(annealing=annealing)
         super().__init__(

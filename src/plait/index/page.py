@@ -11,6 +11,7 @@ from plait.data.picture import decode_image
 from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit, missing_note
 from plait.index.space import CORRECTED, COSINE
+from plait.registry import counted
 from plait.report.page import document
 from plait.report.template import fill
 from plait.report.thumbnail import SIDE, thumbnail
@@ -64,7 +65,7 @@ def hits_page(
         meaning=_meaning(measure), cards=[_card(hit, shows_pictures) for hit in hits],
     )  # fmt: skip
     about = [
-        f"{len(hits)} hits" + (f" of {items:,} items" if items is not None else ""),
+        counted(len(hits), "hit") + (f" of {counted(items, 'item')}" if items is not None else ""),
         index or None,
         f"where {where}" if where else None,
         f"text {weight:g}, picture {1 - weight:g}" if weight is not None and text and image is not None else None,
@@ -96,7 +97,7 @@ def duplicates_page(
     missing = missing_note(list(items.values()), index)
     main = fill(TEMPLATE, "duplicates", missing=missing, groups=shown, more=len(groups) - MAX_GROUPS)
     count = sum(len(group.ids) for group in groups)
-    about = [f"{len(groups):,} groups, {count:,} items", f"cosine {threshold:g} or more", index]
+    about = [f"{counted(len(groups), 'group')}, {counted(count, 'item')}", f"cosine {threshold:g} or more", index]
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
 
 

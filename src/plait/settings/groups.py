@@ -164,9 +164,11 @@ class TaskSettings:
     def check_together(self) -> None:
         """Refuse values that contradict each other."""
         if self.order and not self.ordinal:
-            raise ValueError("task.order is for ordered classes; type --set task.ordinal=true too")
+            raise ValueError("task.order is for ordered classes; type set=['task.ordinal=true'] too")
         if self.select_by == "quadratic_kappa" and not self.ordinal:
-            raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
+            raise ValueError(
+                "task.select_by=quadratic_kappa is for ordered classes; type set=['task.ordinal=true'] too"
+            )
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,7 @@ class TrainSettings:
                 "number"
             )
         if self.ogm_noise and (self.ogm is None or self.ogm == 0):
-            raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type --set train.ogm=0.5 too")
+            raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type set=['train.ogm=0.5'] too")
 
 
 @dataclass(frozen=True)

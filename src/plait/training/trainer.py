@@ -197,7 +197,7 @@ class _WatchedTrainer(Trainer):
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RuntimeError(
-                f"the training loss became {value}; lower the learning rate (--set train.learning_rate=...) "
+                f"the training loss became {value}; lower the learning rate (set=['train.learning_rate=...']) "
                 "or check the numbers in the table"
             )
         self.epoch_loss += value

@@ -11,6 +11,7 @@ from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
 from plait.data.split import SPLIT_NAMES, Leak, find_leakage
 from plait.data.table import Table
+from plait.registry import counted
 
 
 def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
@@ -74,14 +75,16 @@ def _faults(
         return Finding(code, "ok", title, fine, [])
     first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
     rows = sorted({table.row_number(row) for row, _, _ in faults})
-    return Finding(code, severity, title, f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
+    return Finding(
+        code, severity, title, f"{counted(len(faults), 'cell')} in {counted(len(rows), 'row')} ({first})", rows
+    )
 
 
 def _empty_cells(table: Table, code: str, title: str, found: dict[str, list[int]]) -> Finding:
     if not found:
         return Finding(code, "ok", title, "none is empty", [])
     numbers = {name: [table.row_number(row) for row in rows] for name, rows in found.items()}
-    detail = "; ".join(f"{name!r} in {len(rows):,} rows ({name_rows(rows)})" for name, rows in numbers.items())
+    detail = "; ".join(f"{name!r} in {counted(len(rows), 'row')} ({name_rows(rows)})" for name, rows in numbers.items())
     return Finding(code, "warning", title, detail, sorted({r for rows in numbers.values() for r in rows}))
 
 
@@ -99,7 +102,9 @@ def _duplicates(table: Table, schema: Schema, contents: Contents) -> Finding:
         return Finding("P034", "ok", title, "no two rows are the same", [])
     spare = sum(len(rows) - 1 for rows in found)
     shown = "; ".join(name_rows(rows) for rows in found[:3])
-    detail = f"{spare:,} rows repeat another (same inputs{' and target' if extra else ''}): {shown}"
+    detail = (
+        f"{counted(spare, 'row repeats', 'rows repeat')} another (same inputs{' and target' if extra else ''}): {shown}"
+    )
     severity = "warning" if spare >= 0.01 * len(table) else "info"
     return Finding("P034", severity, title, detail, sorted(r for rows in found for r in rows))
 
