@@ -18,7 +18,6 @@ from fixtures.small_model import classes, contents, edit, fit, numbers, rewritte
 safetensors = lazy("safetensors.torch")
 torch = lazy("torch")
 network_file = lazy("plait.api.network_file")
-OTHER = [*QUICK, "train.epochs=1"]
 
 
 @pytest.fixture(scope="module")
