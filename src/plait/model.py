@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as hf_logging
 
 from plait.encoders.base import Encoded, Encoder
+from plait.encoders.batching import encode_by_bytes
 from plait.encoders.load import build_encoder
 from plait.encoders.precision import lower_precision
 from plait.encoders.sets import MEMBERS, encode_sets
@@ -162,6 +163,7 @@ class PlaitModel(PreTrainedModel):
         for i, name in enumerate(config.modality_names):
             if str(i) in model.encoders:
                 model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
+                model.encoders[str(i)].batch_mb = encoders[name].batch_mb
         return model
 
     def read_outside_weights(self) -> None:
@@ -217,7 +219,9 @@ class PlaitModel(PreTrainedModel):
         encoder = self.encoders[self.encoder_keys[number]]
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
-            made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
+            made: Encoded = (
+                encode_sets(encoder, **tensors) if MEMBERS in tensors else encode_by_bytes(encoder, **tensors)
+            )
         tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
         return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)
 

@@ -207,7 +207,7 @@ def test_a_picture_of_100_megapixels_is_left_out(tmp_path: Path, embedder: Colou
     Image.new("1", (10_000, 10_000)).save(tmp_path / "huge.png")
     paint(tmp_path / "red.png", (255, 0, 0))
     index, report = build_index(embedder, tmp_path, tmp_path / ".i")
-    assert len(index) == 1 and "too many pixels (limit 64,000,000)" in report.bad_rows[0][1]
+    assert len(index) == 1 and "too many pixels (10000 x 10000, the limit is 64,000,000" in report.bad_rows[0][1]
 
 
 def test_a_model_that_breaks_its_contract(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:

@@ -123,11 +123,13 @@ def test_rows_that_cannot_be_read_keep_their_place(captioner: Path, pictures: Pa
     fitted = plait.load(captioner)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     good = str(pictures / "0.png")
-    made = fitted.generate({"image": [good, None, str(tmp_path / "broken.png"), good]}).to_pylist()
+    made = fitted.generate({"image": [good, None, str(tmp_path / "broken.png"), good]}, allow_outside=True).to_pylist()
     assert [r["prediction"] is None for r in made] == [False, True, True, False]
     assert made[1]["problem"] == "nothing to read in this row" and "image" in made[2]["problem"]
     assert made[0]["prediction"] == made[3]["prediction"]
-    assert fitted.generate({"image": [good]}).column("prediction").to_pylist() == [made[0]["prediction"]]
+    assert fitted.generate({"image": [good]}, allow_outside=True).column("prediction").to_pylist() == [
+        made[0]["prediction"]
+    ]
 
 
 @pytest.mark.slow
@@ -181,7 +183,8 @@ def test_open_and_closed_questions(pictures: Path) -> None:
     assert (opened.task.name, opened.settings.task.head) == ("vqa_open", "generate")
     assert opened.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.6  # the question alone gets two thirds
     assert set(opened.report["evaluation"]["without"]) == {"image", "question"}
-    empty = opened.generate({"image": [str(pictures / "0.png")] * 2, "question": ["", "which colour " * 5000]})
+    empty = opened.generate({"image": [str(pictures / "0.png")] * 2, "question": ["", "which colour " * 5000]},
+                            allow_outside=True)  # fmt: skip
     assert all(p is not None for p in empty.column("prediction").to_pylist())
     kept = opened.generate(pictures / "asked.csv", answers=["red", "blue"]).column("prediction").to_pylist()
     assert set(kept) <= {"red", "blue"}

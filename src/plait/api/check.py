@@ -17,9 +17,11 @@ def check(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    date_order: str | None = None,
     columns: Sequence[str] = (),
     task: str | None = None,
     annotations: str | None = None,
+    allow_outside: bool = False,
 ) -> CheckReport:
     """Examine a table before training; nothing is changed.
 
@@ -30,9 +32,11 @@ def check(
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
+        date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         columns: Names of the columns of a CSV or TSV file without a header line.
         task: For a COCO folder: matching, multilabel, captioning or retrieval.
         annotations: Folder of COCO annotations other than ``annotations``.
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
 
     Returns:
         The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()`` and
@@ -47,11 +51,13 @@ def check(
         'error'
     """
     from plait.data.checks.check import check_table
+    from plait.data.column_kind import Hints
     from plait.data.sources import open_source
     from plait.settings import DataSettings
 
     data = DataSettings(
-        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, target=target, columns=tuple(columns)
-    )
+        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, date_order=date_order, target=target,
+        columns=tuple(columns), allow_outside=allow_outside,
+    )  # fmt: skip
     opened = open_source(table, data, task=task, annotations=annotations)
-    return check_table(opened.table, target=opened.data.target)
+    return check_table(opened.table, target=opened.data.target, hints=Hints(decimal, date_order))

@@ -18,7 +18,7 @@ from plait.training.splitting import choose_rows
 def open_evaluation(
     fitted: FittedParts, table: Any, *, rows: str | None = None, on_bad_row: str = "error",
     annotations: str | None = None, format: str | None = None, encoding: str | None = None,
-    progress: Progress | None = None, unseen: str = "wrong",
+    progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False,
 ) -> EvaluationInputs:  # fmt: skip
     """Open rows with known targets and prepare them; see ``Plait.evaluate`` for the arguments.
 
@@ -28,13 +28,13 @@ def open_evaluation(
     settings, task = fitted.settings, fitted.task
     if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
         format = settings.data.format
-    data = reading_settings(fitted, table, format, encoding)
+    data = reading_settings(fitted, table, format, encoding, allow_outside)
     opened = open_source(
         table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=fitted.schema.readings
     )
     chosen, split, notes = choose_rows(
         opened.table, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
-        facts=fitted.report.get("facts", {}),
+        facts=fitted.report.get("facts", {}), data=settings.data,
     )  # fmt: skip
     target = fitted.schema.target
     if task.needs_target and target not in chosen.column_names:
@@ -43,7 +43,7 @@ def open_evaluation(
             "use predict for rows without answers"
         )
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
-    return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
+    return evaluation_inputs(fitted, prepared, keep, split, [*notes, *prepared.rows.doubts], unseen=unseen)
 
 
 def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:
@@ -60,6 +60,10 @@ def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Pr
 def left_out(given: EvaluationInputs) -> dict[str, Any]:
     """Cells and rows that could not be used, and what was counted on the way."""
     rows = given.prepared.rows
-    bad = [{"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason} for b in rows.bad]
-    bad += [{"row": b.row, "column": b.column, "reason": b.reason} for b in rows.table.bad_rows]
+    bad = [
+        {"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason,
+         "outcome": "counted as missing" if rows.is_kept(b) else "left out"}
+        for b in rows.bad
+    ]  # fmt: skip
+    bad += [{"row": b.row, "column": b.column, "reason": b.reason, "outcome": "left out"} for b in rows.table.bad_rows]
     return {"bad_rows": bad, "counts": dict(rows.notes)}

@@ -230,6 +230,8 @@ def _load(folder: Path) -> FittedParts:
     model = load_network(folder)
     with _of(folder):
         check_processors(model, inputs)
+    for encoder in (*model.encoders.values(), *inputs.frozen.values()):
+        encoder.batch_mb = settings.encoders.batch_mb
     return FittedParts(model, baselines, inputs, labels, schema, settings, report)
 
 
@@ -259,7 +261,7 @@ def _checked_names(folder: Path) -> list[str]:
         )
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".json", ".safetensors")]
     for path in paths:
-        require_regular_file(path, "the model's file")
+        require_regular_file(path, "model's file")
     inputs = read_json(folder / "inputs.json")
     if isinstance(inputs, dict) and "format" in inputs:
         raise ValueError(f"{folder / model_manifest.NAME} is missing; {MEND}")

@@ -49,7 +49,7 @@ def check_files(folder: Path) -> list[str]:
     for name, fact in files.items():
         path = folder / name
         try:
-            require_regular_file(path, "the model's file")
+            require_regular_file(path, "model's file")
             size = path.stat().st_size
             same = size == fact["bytes"] and file_sha256(path) == fact["sha256"]
         except FileNotFoundError:
@@ -68,7 +68,7 @@ MEND = "restore the folder from a copy, or train again with --overwrite"
 
 def _read(path: Path) -> dict[str, Any]:
     """The files that a manifest names."""
-    require_regular_file(path, "the manifest")
+    require_regular_file(path, "manifest")
     try:
         values = json.loads(path.read_bytes())
         found, files = values["format"], values["files"]

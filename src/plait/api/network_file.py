@@ -30,7 +30,7 @@ def reading(path: Path) -> Iterator[None]:
         ValueError: In place of what the block raised: damaged values make any constructor fail, in any way.
     """
     try:
-        require_regular_file(path, "the model's file")
+        require_regular_file(path, "model's file")
         yield
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing; {MEND}") from error

@@ -10,6 +10,7 @@ import torch
 
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.api.reading import logits_of, open_table, prepare_rows
+from plait.data.bad_rows import warn_of_bad_rows
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.training.fitted import FittedParts
@@ -25,7 +26,9 @@ def predict_table(fitted: FittedParts, table: Table, *, on_bad_row: str, progres
     return with_unparsed(pa.table(columns), table)
 
 
-def predict_probabilities(fitted: FittedParts, table: Any, *, on_bad_row: str, progress: Progress | None) -> np.ndarray:
+def predict_probabilities(
+    fitted: FittedParts, table: Any, *, on_bad_row: str, allow_outside: bool, progress: Progress | None
+) -> np.ndarray:
     """Probabilities [N, C] in row order; NaN for rows left out.
 
     Raises:
@@ -33,8 +36,9 @@ def predict_probabilities(fitted: FittedParts, table: Any, *, on_bad_row: str, p
     """
     if not fitted.labels.classes:
         raise ValueError(f"this model {fitted.task.family.does}, which has no probabilities; use predict()")
-    opened = open_table(fitted, table)
+    opened = open_table(fitted, table, allow_outside=allow_outside)
     prepared, keep = prepare_rows(fitted, opened, on_bad_row, progress)
+    warn_of_bad_rows(prepared.rows.bad, opened)
     proba = np.full((len(opened), len(fitted.labels.classes)), np.nan)
     proba[keep] = fitted.task.activate(logits_of(fitted, prepared, keep, progress), fitted.labels)
     return proba

@@ -67,6 +67,7 @@ class Plait(FittedParts):
         progress: Progress | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        allow_outside: bool = False,
     ) -> pa.Table:
         """Predict every row.
 
@@ -78,6 +79,7 @@ class Plait(FittedParts):
             progress: Called with (done, total, what).
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
 
         Returns:
             One row per input row, in order: ``row`` (number in the source), the id column if the model knows
@@ -92,18 +94,20 @@ class Plait(FittedParts):
         if self.task.family.writes:
             return self.generate(
                 table, on_bad_row=on_bad_row, progress=progress, format=format, encoding=encoding,
-                beams=self.settings.language.beams or 1,
+                allow_outside=allow_outside, beams=self.settings.language.beams or 1,
             )  # fmt: skip
-        opened = open_table(self, table, format, encoding)
+        opened = open_table(self, table, format, encoding, allow_outside)
         return predict_table(self, opened, on_bad_row=on_bad_row, progress=progress)
 
-    def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
+    def predict_proba(
+        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
+    ) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Raises:
             ValueError: The task has no classes, or as :meth:`predict`.
         """
-        return predict_probabilities(self, table, on_bad_row=on_bad_row, progress=progress)
+        return predict_probabilities(self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress)
 
     def evaluate(
         self,
@@ -115,6 +119,7 @@ class Plait(FittedParts):
         annotations: str | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        allow_outside: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Evaluate the model on rows with known targets.
@@ -128,6 +133,7 @@ class Plait(FittedParts):
             annotations: Folder of COCO annotations other than ``annotations``.
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             progress: Called with (done, total, what).
 
         Returns:
@@ -138,7 +144,7 @@ class Plait(FittedParts):
         """
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            progress=progress,
+            allow_outside=allow_outside, progress=progress,
         )  # fmt: skip
         result = evaluation_report(self, given, progress)
         if report is not None:
@@ -161,6 +167,7 @@ class Plait(FittedParts):
         annotations: str | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        allow_outside: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Say how the model uses its modalities, on rows with known targets.
@@ -180,6 +187,7 @@ class Plait(FittedParts):
             annotations: Folder of COCO annotations other than ``annotations``.
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             progress: Called with (done, total, what).
 
         Returns:
@@ -192,7 +200,7 @@ class Plait(FittedParts):
         check_explainable(self)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            progress=progress, unseen="out",
+            allow_outside=allow_outside, progress=progress, unseen="out",
         )  # fmt: skip
         result = explanation_report(
             self, given, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,
@@ -206,7 +214,8 @@ class Plait(FittedParts):
         self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
         answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
-        format: str | None = None, encoding: str | None = None, progress: Progress | None = None,
+        format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> pa.Table:  # fmt: skip
         """Write a text for every row (captioning, open answers).
 
@@ -227,19 +236,28 @@ class Plait(FittedParts):
         known = generator_of(self.model, self.labels.tokens)[1]
         options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
         return write_table(
-            self, open_table(self, table, format, encoding), options, answers=answers, tokens=tokens,
+            self, open_table(self, table, format, encoding, allow_outside), options, answers=answers, tokens=tokens,
             on_bad_row=on_bad_row, progress=progress,
         )  # fmt: skip
 
     def score_answers(
-        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", progress: Progress | None = None
+        self,
+        table: Any,
+        answers: Sequence[str],
+        *,
+        on_bad_row: str = "missing",
+        allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> pa.Table:
         """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
 
         Raises:
             ValueError: The model writes no text, or as :meth:`predict`.
         """
-        return score_table(self, open_table(self, table), answers, on_bad_row=on_bad_row, progress=progress)
+        return score_table(
+            self, open_table(self, table, allow_outside=allow_outside), answers, on_bad_row=on_bad_row,
+            progress=progress,
+        )  # fmt: skip
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -262,7 +280,13 @@ class Plait(FittedParts):
         return embedding_fingerprint(self.model, self.inputs)
 
     def embed(
-        self, table: Any, modality: str, *, on_bad_row: str = "missing", progress: Progress | None = None
+        self,
+        table: Any,
+        modality: str,
+        *,
+        on_bad_row: str = "missing",
+        allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> tuple[np.ndarray, list[BadRow]]:
         """Unit vectors of one modality of every row, to search or to index.
 
@@ -270,6 +294,7 @@ class Plait(FittedParts):
             table: Anything ``read_table`` takes; only the column of this modality is read.
             modality: Its name.
             on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             progress: Called with (done, total, what).
 
         Returns:
@@ -280,11 +305,12 @@ class Plait(FittedParts):
             ValueError: The model does not embed (it was trained for another task), no such modality or column, or a
                 bad row under "error".
         """
-        return embed_modality(self, read_table(table), modality, on_bad_row, progress)
+        return embed_modality(self, read_table(table, allow_outside=allow_outside), modality, on_bad_row, progress)
 
     def classify(
         self, images: Any, labels: Sequence[str], *, template: str | None = None, image: str | None = None,
-        text: str | None = None, on_bad_row: str = "missing", progress: Progress | None = None,
+        text: str | None = None, on_bad_row: str = "missing", allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Zero-shot classification: which of these words tells best what each picture shows, or each sound is.
 
@@ -295,7 +321,7 @@ class Plait(FittedParts):
                 sound of {}".
             image: Modality to classify, of images or sounds; None: the first of them.
             text: Modality that reads the sentences; None: the first text one.
-            on_bad_row: As for :meth:`embed`.
+            on_bad_row: As for :meth:`embed`, like ``allow_outside``.
             progress: Called with (done, total, what).
 
         Returns:
@@ -305,4 +331,4 @@ class Plait(FittedParts):
             ValueError: No picture (or sound) or text side, fewer than two labels, a template without ``{}``, or as
                 ``embed``.
         """
-        return classify_by_text(self, images, labels, template, image, text, on_bad_row, progress)
+        return classify_by_text(self, images, labels, template, image, text, on_bad_row, allow_outside, progress)

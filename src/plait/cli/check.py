@@ -18,9 +18,11 @@ def check(
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
+    date_order: options.DateOrder = None,
     columns: options.Names = None,
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,
+    allow_outside: options.AllowOutside = False,
     as_json: options.Json = False,
 ) -> None:
     """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""

@@ -26,6 +26,7 @@ def explain(
     format: options.Format = None,
     encoding: options.Encoding = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -24,6 +24,10 @@ Columns = Annotated[
 ]
 Ignore = Annotated[list[str] | None, typer.Option(metavar="COL", help="Columns to leave out.")]
 Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")]
+SplitByTime = Annotated[
+    str | None,
+    typer.Option(metavar="COL", help="Column of dates or numbers: the earliest rows train, the latest test."),
+]
 Group = Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")]
 Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
@@ -31,12 +35,18 @@ Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="What stands
 Decimal = Annotated[
     str | None, typer.Option(metavar="MARK", help="Decimal mark, . or , where 1,234 could be either number.")
 ]
+DateOrder = Annotated[
+    str | None, typer.Option(metavar="ORDER", help="dmy or mdy, where 05/03/2024 could be either day.")
+]
 Names = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")
 ]
 Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
 BadRows = Annotated[
     str | None, typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip.")
+]
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
 Report = Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")]

@@ -24,6 +24,7 @@ def predict(
     format: options.Format = None,
     encoding: options.Encoding = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from plait.data.rows import Rows
@@ -10,6 +12,7 @@ from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
 SHOWN_BAD_ROWS = 10
+log = logging.getLogger(__name__)
 
 
 def apply_policy(rows: Rows, policy: str) -> np.ndarray:
@@ -23,12 +26,24 @@ def apply_policy(rows: Rows, policy: str) -> np.ndarray:
     """
     if policy not in BAD_ROW_POLICIES:
         raise ValueError(unknown_name("on_bad_row", policy, list(BAD_ROW_POLICIES)))
+    rows.policy = policy
     if policy == "error" and (rows.bad or rows.table.bad_rows):
         raise ValueError(bad_rows_message(rows.bad, rows.table))
     if policy == "missing":
         return np.arange(len(rows))
     bad = rows.bad_positions()
     return np.array([i for i in range(len(rows)) if i not in bad], dtype=np.int64)
+
+
+def warn_of_bad_rows(bad: list[BadRow], table: Table) -> None:
+    """Log how many rows cannot be read, and the first of them; for answers that have no place to say it."""
+    if bad:
+        first = bad[0]
+        log.warning(
+            "%d of %d rows of %s hold a cell that cannot be read; row %d, column %r: %s",
+            len({b.row for b in bad}), len(table), table.source, table.row_number(first.row), first.column,
+            first.reason,
+        )  # fmt: skip
 
 
 def bad_rows_message(bad: list[BadRow], table: Table) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
@@ -40,6 +40,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What the user says of cells that could be read in two ways.
+
+    Attributes:
+        decimal: The decimal mark of ``1,234``, "." or ",".
+        date_order: The order of 05/03/2024, "dmy" or "mdy".
+    """
+
+    decimal: str | None = None
+    date_order: str | None = None
+
+
+@dataclass(frozen=True)
 class CellChecks:
     """What the data doctor asks of the cells of a kind.
 
@@ -50,6 +63,9 @@ class CellChecks:
             broken.
         load: From a cell and the table's folder to its content; a ``CellError`` says that it is not there.
         broken: Code, title and good news of the finding about what is broken; None where nothing can be.
+        doubt: Says what may be wrong with a content that can be used; None where nothing is. Takes what ``examine``
+            takes.
+        doubtful: Code, title and good news of the finding about such doubts.
         in_files: Whether contents lie in files, which may be missing.
         compare: Looks at a whole column once its cells are examined, and adds what is wrong to the contents
             (``checks.contents.Contents``).
@@ -59,9 +75,11 @@ class CellChecks:
 
     empty: tuple[str, str]
     no_column: str
-    examine: Callable[[Any, Path | None], str]
-    load: Callable[[Any, Path | None], Any] = lambda cell, root: cell
+    examine: Callable[[Any, Root], str]
+    load: Callable[[Any, Root], Any] = lambda cell, root: cell
     broken: tuple[str, str, str] | None = None
+    doubt: Callable[[Any, Root], str | None] | None = None
+    doubtful: tuple[str, str, str] | None = None
     in_files: bool = False
     compare: Callable[[Table, str, Any], None] | None = None
     leak: tuple[str, str] | None = None
@@ -82,7 +100,8 @@ class ColumnKind:
         joined_as: The modality that all columns of the kind make together; None: each is a modality of its own.
         scale: What its values measure, "class" or "number"; None: neither, so that it can be no target.
         fits_target: As ``fits``, for a target.
-        odd: Says which value of a column that does not fit is in the way; "" where none stands out.
+        odd: Why a column of another type cannot be read as this kind, such as texts that are no numbers; "" where it
+            can. None: no such column can.
         checks: What the data doctor asks of its cells.
         watched: What to call its items where the same one binds rows together: such rows are drawn as one, and one
             that stands in two splits is leakage. None: an item says nothing about its rows.
@@ -98,10 +117,10 @@ class ColumnKind:
     joined_as: str | None = None
     scale: str | None = None
     fits_target: Callable[[pa.DataType], bool] | None = None
-    odd: Callable[[Table, str], str] | None = None
+    odd: Callable[[Table, str, Hints], str] | None = None
     checks: CellChecks | None = None
     watched: str | None = None
-    pictures: Callable[[Any, Path | None], list[Any]] | None = None
+    pictures: Callable[[Any, Root], list[Any]] | None = None
     suffixes: frozenset[str] = frozenset()
 
 

@@ -74,7 +74,8 @@ def open_source(
                 format=data.format,
                 encoding=data.encoding,
                 columns=data.columns,
-                text=TextReading(data.delimiter, data.decimal, readings or {}),
+                text=TextReading(data.delimiter, data.decimal, readings or {}, data.text, data.categorical),
+                allow_outside=data.allow_outside,
             ),
             replace(data, source=_shown(source)),
             task,
@@ -88,6 +89,7 @@ def open_source(
         raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_VIEWS)}; got {task!r}")
     view = COCO_VIEWS.get(task)
     read = read_coco_folder(Path(source), annotations=annotations, task=view.rows, seed=seed)
+    read = replace(read, allow_outside=data.allow_outside)
     table, notes = hold_out(read, seed)
     if view.in_pairs:
         table = replace(make_pairs(table, seed=seed), root=table.root, source=table.source)
@@ -104,7 +106,7 @@ def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> O
         raise ValueError("--format vqa needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
     if task not in (None, *VQA_TASKS):
         raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
-    table, notes = hold_out(read_vqa_folder(source), seed)
+    table, notes = hold_out(replace(read_vqa_folder(source), allow_outside=data.allow_outside), seed)
     known = replace(
         data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
         image=("image",), text=("question",), target=data.target or "answers",

@@ -100,7 +100,8 @@ def embed_cell(embedder: Embedder, modality: Modality, cell: Any, what: str) -> 
         raise ValueError(f"{what} cannot be given to {modality.name!r}, which reads {', '.join(modality.columns)}")
     import pyarrow as pa
 
-    table = read_table(pa.table({modality.columns[0]: make_column(modality.columns[0], [cell])}))
+    one = pa.table({modality.columns[0]: make_column(modality.columns[0], [cell])})
+    table = read_table(one, allow_outside=True)  # the query is the user's own word
     vectors, bad = embed_checked(embedder, table, modality.name)
     if bad:
         raise ValueError(f"{what} cannot be used: {bad[0].reason}")

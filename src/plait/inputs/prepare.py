@@ -15,16 +15,17 @@ import numpy as np
 import torch
 
 from plait.data.items import read_rows
-from plait.data.media import CellError
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
+from plait.data.schema import Schema
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.encoders.load import load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.inputs.dataset import LiveSetSource, SetSource, Source
 from plait.inputs.feature_store import FeatureStore, encode_items
+from plait.inputs.feature_store.batches import reason_of
 from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
 from plait.processors import Processor, load_processor
 from plait.registry import unknown_name
@@ -156,6 +157,7 @@ def load_inputs(
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
+            encoder.batch_mb = settings.batch_mb
             shared[key] = (encoder, processor)
         encoder, processor = shared[key]
         inputs.processors[modality.name] = processor
@@ -212,24 +214,43 @@ def prepare(
     return prepared
 
 
-def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, kinds: dict[str, str]) -> None:
+def report_unreadable(inputs: Inputs, prepared: Prepared, schema: Schema) -> None:
+    """Report the cells that are no values of their column's kind where that is known before training.
+
+    So the policy for bad rows decides on them before anything is learned from the rows that stay.
+    """
+    every = np.arange(len(prepared.rows))
+    for modality in inputs.modalities:
+        unreadable = MODALITY_KINDS.get(modality.kind).unreadable
+        if unreadable is not None:
+            prepared.rows.bad += unreadable(modality, _training_rows(prepared, modality, every, schema))
+    prepared.rows.bad.sort(key=lambda b: (b.row, b.column or ""))
+
+
+def _training_rows(prepared: Prepared, modality: Modality, positions: np.ndarray, schema: Schema) -> TrainingRows:
+    kinds = {c.name: c.kind or "" for c in schema.columns}
+    return TrainingRows(prepared.rows.table, prepared.rows.items[modality.name], positions, kinds, schema.readings)
+
+
+def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schema: Schema) -> None:
     """Let the kinds that learn from training rows do so, from those rows only, and prepare what waited for it.
 
     Args:
         inputs: Completed in place.
         prepared: All rows; completed in place.
         train_rows: Positions of the training rows.
-        kinds: Kind of each column of the table.
+        schema: The columns of the table.
     """
     for modality in inputs.modalities:
         name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
         if fit is None:
             continue
-        training = TrainingRows(prepared.rows.table, prepared.rows.items[name], train_rows, kinds)
+        training = _training_rows(prepared, modality, train_rows, schema)
         made = fit(modality, inputs.processors.get(name), inputs.live.get(name), training)
         inputs.processors[name], inputs.live[name] = made
         if name not in prepared.sources:
             _add_source(prepared, modality, inputs)
+    prepared.rows.bad = list(dict.fromkeys(prepared.rows.bad))  # cells reported before anything was learned, again
     prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
 
 
@@ -243,7 +264,7 @@ def _add_source(
     if kind.require is not None and items.keys:
         kind.require()
     single = items if items.parts is None else items.parts
-    load = loader(single, rows.table.root)
+    load = loader(single, rows.table.media_folder)
     if name in inputs.frozen:
         source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
     else:
@@ -275,8 +296,6 @@ def _encoded(
     progress: Progress | None,
 ) -> tuple[Source, dict[int, str]]:  # fmt: skip
     """Features of a frozen encoder, and the reasons of items that have none."""
-    if not items.keys:
-        return _EmptyFeatures(inputs, modality), {}
     return encode_items(
         store or FeatureStore(),
         inputs.frozen[modality.name],
@@ -301,25 +320,10 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
     for i in range(len(items.keys)):
         try:
             kind.examine(load(i), processor, inputs.max_pixels)
-        except CellError as error:
-            failures[i] = str(error)
+        except ImportError:  # a package is missing: no item's fault
+            raise
+        except Exception as error:  # a decoder may raise anything; the reason is handed on
+            failures[i] = reason_of(error)
         if progress is not None and kind.plural:
             progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures
-
-
-class _EmptyFeatures:
-    """Features of a modality of which no row has an item: zeros, which the model masks."""
-
-    def __init__(self, inputs: Inputs, modality: Modality) -> None:
-        encoder = inputs.frozen[modality.name]
-        self.vector_dim = encoder.vector_dim
-        self.token_dim = encoder.token_dim if inputs.with_tokens else None
-
-    def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
-        """Zeros, and one masked token where the model expects tokens."""
-        taken = {"vector_BD": torch.zeros(len(index_B), self.vector_dim)}
-        if self.token_dim is not None:
-            taken["tokens_BTD"] = torch.zeros(len(index_B), 1, self.token_dim)
-            taken["mask_BT"] = torch.zeros(len(index_B), 1, dtype=torch.bool)
-        return taken

@@ -13,11 +13,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plait.data.picture import decode_image
 from plait.files import require_regular_file
 from plait.processors.audio import AudioProcessor, WaveformProcessor
 from plait.processors.checks import check_description
 from plait.processors.hashed import HashedTextProcessor
-from plait.processors.image import ImageProcessor, decode_image
+from plait.processors.image import ImageProcessor
 from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
@@ -74,7 +75,7 @@ def load_processor(folder: str | Path) -> Processor:
         raise ValueError(
             f"{str(folder)!r} holds no processor.json; expected a folder that processor.save(folder) wrote"
         )
-    require_regular_file(path, "the processor's file")
+    require_regular_file(path, "processor's file")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         check_description(path.name, description)

@@ -40,6 +40,8 @@ class DataSettings:
     """One character between the fields of a CSV file, or None: found in its first rows."""
     decimal: str | None = choice(None, (".", ","))
     """Decimal mark of columns whose cells leave it open (1,234), or None: such columns are not read as numbers."""
+    date_order: str | None = choice(None, ("dmy", "mdy"))
+    """Order of dates whose column leaves it open (05/03/2024), or None: such columns are not read as dates."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None
@@ -58,10 +60,14 @@ class DataSettings:
     """Columns to read as numbers."""
     categorical: tuple[str, ...] = ()
     """Columns to read as categories."""
+    date: tuple[str, ...] = ()
+    """Columns to read as dates, times of day or both."""
     ignore: tuple[str, ...] = ()
     """Columns to leave out."""
     split: str | None = None
     """Column that says train, val or test."""
+    split_by_time: str | None = None
+    """Column of dates or numbers by which rows are split: the earliest train, the latest test."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split."""
     id: str | None = None
@@ -70,6 +76,8 @@ class DataSettings:
     """What to do with a row that cannot be read: error, missing (the cell counts as absent) or skip."""
     max_pixels: int = 64_000_000
     """Largest image accepted, in pixels."""
+    allow_outside: bool = False
+    """Let cells name files outside the table's folder; for tables that can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +108,8 @@ class EncoderSettings:
     """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
     last_n: int = at_least(2, 1)
     """How many last blocks are trained under tuning=last_n."""
+    batch_mb: float = between(8.0, 0.01, 1e6)
+    """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
 
 
 @dataclass(frozen=True)

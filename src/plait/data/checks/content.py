@@ -18,6 +18,8 @@ def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator
     yield _missing_files(table, schema, contents)
     for kinds in _sharing(lambda checks: checks.empty).values():
         yield from _cells(table, schema, contents, kinds)
+    for kinds in _sharing(lambda checks: checks.doubtful[:2] if checks.doubtful is not None else None).values():
+        yield _doubts(table, schema, contents, kinds)
     yield _duplicates(table, schema, contents)
     yield from _leaks(table, schema, contents)
 
@@ -54,12 +56,25 @@ def _cells(table: Table, schema: Schema, contents: Contents, kinds: dict[str, Ce
     yield _empty_cells(table, *checks.empty, {n: rows for n, rows in contents.absent.items() if n in names})
 
 
-def _faults(table: Table, code: str, title: str, faults: list[tuple[int, str, str]], fine: str) -> Finding:
+def _doubts(table: Table, schema: Schema, contents: Contents, kinds: dict[str, CellChecks]) -> Finding:
+    """Contents of these kinds that can be used and may not be what was meant."""
+    names = {c.name for c in schema.columns if c.role == "input" and c.kind in kinds}
+    checks = next(iter(kinds.values()))
+    assert checks.doubtful is not None
+    code, title, fine = checks.doubtful
+    if not names:
+        return Finding(code, "n/a", title, checks.no_column, [])
+    return _faults(table, code, title, [f for f in contents.doubtful if f[1] in names], fine, "warning")
+
+
+def _faults(
+    table: Table, code: str, title: str, faults: list[tuple[int, str, str]], fine: str, severity: str = "error"
+) -> Finding:
     if not faults:
         return Finding(code, "ok", title, fine, [])
     first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
     rows = sorted({table.row_number(row) for row, _, _ in faults})
-    return Finding(code, "error", title, f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
+    return Finding(code, severity, title, f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
 
 
 def _empty_cells(table: Table, code: str, title: str, found: dict[str, list[int]]) -> Finding:
