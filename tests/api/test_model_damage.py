@@ -12,13 +12,11 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
-from fixtures.settings import QUICK
 from fixtures.small_model import classes, contents, edit, fit, numbers, rewritten
 
 safetensors = lazy("safetensors.torch")
 torch = lazy("torch")
 network_file = lazy("plait.api.network_file")
-OTHER = [*QUICK, "train.epochs=1"]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +97,7 @@ def test_what_is_no_file_is_refused_at_once(name: str, kind: str, place: Path) -
     path = place / name
     path.unlink()
     {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda p: os.symlink("/dev/zero", p)}[kind](path)
-    with pytest.raises(ValueError, match=f"{path.name} is a {kind}"):
+    with pytest.raises(ValueError, match=f"{path.name}: a {kind}"):
         plait.load(place)
 
 
