@@ -55,7 +55,7 @@ def two_tower(
         if name == text:
             raise ValueError(f"{kind} and text are both the column {text!r}; name two columns")
     if output is not None and is_model(Path(output)) and not overwrite:
-        raise ValueError(f"{output} holds a model already; type --overwrite (overwrite=True), or choose another folder")
+        raise ValueError(f"{output} holds a model already; type overwrite=True, or choose another folder")
     folder = locate(reference)
     pair = read_pair(folder)
     named = f"two-tower:{reference.removeprefix('hf:')}"

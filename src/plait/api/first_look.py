@@ -84,7 +84,8 @@ def _check_encoders(settings: EncoderSettings) -> None:
 def _check_columns(table: Table, settings: RunSettings) -> None:
     data = settings.data
     named = [
-        data.target, data.split, data.split_by_time, data.group, data.id, *(n for one in COLUMN_LISTS for n in getattr(data, one)),
+        data.target, data.split, data.split_by_time, data.group, data.id,
+        *(n for one in COLUMN_LISTS for n in getattr(data, one)),
     ]  # fmt: skip
     for name in named:
         if name is not None and name not in table.column_names:

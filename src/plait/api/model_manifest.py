@@ -63,7 +63,7 @@ def check_files(folder: Path) -> list[str]:
     return list(files)
 
 
-MEND = "restore the folder from a copy, or train again with --overwrite"
+MEND = "restore the folder from a copy, or train again with overwrite=True"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def check_finite(fitted: FittedParts) -> None:
         if bad := _not_finite(model.state_dict()):
             raise ValueError(
                 f"{what} was not saved: its weights {bad} are NaN or infinite, so training diverged. Lower the "
-                "learning rate (--set train.learning_rate=..., --set train.encoder_learning_rate=...) and look for "
+                "learning rate (train.learning_rate, train.encoder_learning_rate) and look for "
                 "huge numbers in the table (plait check)"
             )
 

@@ -64,7 +64,7 @@ def run_fit(
         check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)
         if output is not None:
-            go_on = "make room, then type the same command with --resume to go on"
+            go_on = "make room, then do the same with resume=True to go on"
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
     return fitted

@@ -77,7 +77,7 @@ def _without_split(schema: Schema, data: DataSettings) -> Schema:
     if data.split is not None:
         raise ValueError(
             f"rows are split by the column {data.split!r} or by time ({data.split_by_time!r}), not by both; leave "
-            "--split or --split-by-time out"
+            "split= or split_by_time= out"
         )
     why = f"rows are split by time ({data.split_by_time})"
     return Schema(tuple(replace(c, role="ignored", reason=why) if c.role == "split" else c for c in schema.columns))

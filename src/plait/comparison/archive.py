@@ -42,7 +42,7 @@ class Archive:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             return None if found["status"] == "failed" else found
         except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} is damaged; remove it, and this run is repeated under --resume") from error
+            raise ValueError(f"{path} is damaged; remove it, and this run is repeated under resume=True") from error
 
     def store(self, key: str, record: dict[str, Any]) -> None:
         """Write a record; from here on the run counts as finished, unless it failed."""
@@ -60,7 +60,7 @@ class Archive:
         except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             beside = path.with_suffix(".json").name
             raise ValueError(
-                f"{path} is damaged; remove it and {beside}, and this run is repeated under --resume"
+                f"{path} is damaged; remove it and {beside}, and this run is repeated under resume=True"
             ) from error
 
     def store_outputs(self, key: str, outputs: dict[str, np.ndarray]) -> None:

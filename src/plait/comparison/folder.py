@@ -63,16 +63,16 @@ def _guard(folder: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -
     if not record.is_file() and not (folder / REPLACED).is_dir():
         raise ValueError(f"{folder} holds other files; choose a new folder for the comparison")
     if not resume and not overwrite:
-        raise ValueError(f"{folder} holds a comparison already; type --resume to go on with it, or --overwrite")
+        raise ValueError(f"{folder} holds a comparison already; type resume=True to go on with it, or overwrite=True")
     if resume and record.is_file():
         try:
             differing = _differing(dict(json.loads(record.read_text(encoding="utf-8"))), stamp)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{record} is damaged; type --overwrite to start anew") from error
+            raise ValueError(f"{record} is damaged; type overwrite=True to start anew") from error
         if differing:
             raise ValueError(
                 f"the comparison in {folder} was started with other settings or another table ({differing}); "
-                "type --overwrite to start anew, or choose another folder"
+                "type overwrite=True to start anew, or choose another folder"
             )
 
 
@@ -101,9 +101,7 @@ def _tell(error: BaseException, folder: Path) -> None:
         shutil.rmtree(kept, ignore_errors=True)
         error.add_note(f"the comparison that was in {folder} stands as it was; type the same command again")
     elif finished:
-        error.add_note(
-            f"finished runs are kept in {folder}: type the same command with --resume (and without --overwrite)"
-        )
+        error.add_note(f"finished runs are kept in {folder}: do the same with resume=True (and without overwrite=True)")
         if kept.is_dir():
             error.add_note(f"the runs of the comparison that was there are kept in {kept} until the new one is whole")
 

@@ -156,7 +156,7 @@ def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> 
     if what is not None and (what.kind == "date" or what.reason.startswith("reads like dates")):
         return None, _no_date_target(name)
     if what is not None and what.kind is None:
-        return None, f"it {what.reason} (to take every text as a class: --categorical {name})"
+        return None, f"it {what.reason} (to take every text as a class: categorical={name!r})"
     if what is None or what.kind != "numeric" or (what.is_whole and _are_few(what.distinct, len(table))):
         return "categorical", classes
     return "numeric", what.reason
@@ -165,7 +165,7 @@ def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> 
 def _no_date_target(name: str) -> str:
     return (
         "it holds dates, and Plait predicts classes and numbers; make a number of it, such as the days since a day, or "
-        f"a class, such as its month (to take every date as a class: --categorical {name})"
+        f"a class, such as its month (to take every date as a class: categorical={name!r})"
     )
 
 

@@ -110,10 +110,7 @@ def _require_inside(place: Path, root: Root, name: str) -> None:
             "the current folder, where the files of a table in memory are looked for" if root.path is None
             else f"the folder of the table ({str(root.path)!r})"
         )  # fmt: skip
-        raise CellError(
-            f"{shown(name)} lies outside {where}; if you trust this table, type --allow-outside (in Python "
-            "allow_outside=True)"
-        )
+        raise CellError(f"{shown(name)} lies outside {where}; if you trust this table, type allow_outside=True")
 
 
 def _other_spelling(place: Path, name: str) -> Path:

@@ -175,7 +175,7 @@ def memory_reason(size: tuple[int, int]) -> str:
     need = max(size[0] * size[1] * PEAK_BYTES / 1e9, 0.1)
     return (
         f"decoding {size[0]} x {size[1]} pixels needs about {need:.1f} GB of memory, more than was free (that is no "
-        "fault of the file); free some, or refuse pictures of this size with --set data.max_pixels=N"
+        "fault of the file); free some, or refuse pictures of this size with set=['data.max_pixels=N']"
     )
 
 

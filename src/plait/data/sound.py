@@ -216,7 +216,7 @@ def _opened(source: bytes | Path) -> Iterator[Any]:
     except MemoryError as error:
         raise CellError(
             "decoding the sound needs more memory than was free (that is no fault of the file); free some, or hear "
-            "less of each with --set encoders.audio_seconds=N"
+            "less of each with set=['encoders.audio_seconds=N']"
         ) from error
     except Exception as error:  # decoders raise many types on damaged bytes
         raise CellError(_not_a_sound(source, error)) from error

@@ -121,7 +121,7 @@ def predict_logits(
     if bad_N.any() and cast(Any, model).task.output_kind != "embeddings":
         raise ValueError(
             f"the model's outputs are NaN or infinite for {int(bad_N.sum()):,} of {len(bad_N):,} rows (the first is "
-            f"number {int(bad_N.argmax()):,} of these): training diverged (lower --set train.learning_rate=...), or "
+            f"number {int(bad_N.argmax()):,} of these): training diverged (lower train.learning_rate), or "
             "the model is damaged"
         )
     return logits_NC
