@@ -208,6 +208,16 @@ def test_errors_are_one_line_and_exit_code_2(
     assert not (tmp_path / "m").exists() and not (tmp_path / "p.csv").exists()
 
 
+def test_predictions_do_not_replace_the_table(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(posts.read_bytes())
+    (tmp_path / "link.csv").symlink_to(table)
+    for output in (table, tmp_path / "link.csv"):
+        code, _, err = run("predict", posts_model, table, "-o", output, "--overwrite")
+        assert code == 2 and "is the table that is read, and would be lost" in err
+    assert table.read_bytes() == posts.read_bytes()
+
+
 def test_bad_rows_are_listed_under_the_first_line(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
     lines = posts.read_text(encoding="utf-8").replace("img/3.png", "img/gone.png")
     (posts.parent / "gone.csv").write_text(lines, encoding="utf-8")

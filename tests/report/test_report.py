@@ -302,3 +302,12 @@ def test_thumbnail_turns_and_refuses() -> None:
         assert small.size == (50, 100) and not small.getexif()
     with pytest.raises(ValueError, match="cannot be read"):
         thumbnail(b"not a picture")
+
+
+def test_a_table_beside_the_page_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match="rows.json, where the numbers of the report would go, is there already"):
+        write_report(tmp_path / "rows.html", {}, title="x")
+    assert (tmp_path / "rows.json").read_text(encoding="utf-8") == "[]" and not (tmp_path / "rows.html").exists()
+    for _ in range(2):  # its own files are replaced
+        write_report(tmp_path / "other.html", {}, title="x")

@@ -9,6 +9,7 @@ from plait.api.folder_swap import OWN_NAMES, current
 FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
 RECORD = "resume.json"
 LOCK = ".plait-lock"
+REPORT_FILES = ("report.html", "report.json")
 WORKING_FILES = ("checkpoints", "logs", RECORD, LOCK, *OWN_NAMES)
 
 
@@ -61,3 +62,21 @@ def check_output_free(output: str | Path | None, *, resume: bool, overwrite: boo
     if (is_model(folder) or has_run) and not resume and not overwrite:
         advice = "resume=True to go on with it, or " if has_run else ""
         raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}overwrite=True")
+
+
+def check_report_place(path: str | Path | None) -> None:
+    """Refuse to write a report over a file of a model: by its own report a model knows its training rows.
+
+    Raises:
+        ValueError: It is one of a model's files, or as :func:`plait.report.report_places`.
+    """
+    if path is None:
+        return
+    from plait.report import report_places
+
+    page, numbers = report_places(path)
+    if is_model(page.parent) and {page.name, numbers.name} & {*REPORT_FILES, *FOLDER_FILES}:
+        raise ValueError(
+            f"{page} would replace a file of the model in {page.parent}, which could not be loaded any more; choose "
+            f"another name, such as {page.with_name('evaluation.html')}"
+        )

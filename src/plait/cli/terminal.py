@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from plait.cli.wording import as_typed
 from plait.files import write_text
 
 STOPPED = 130
@@ -35,7 +36,9 @@ def resumable(how: str = "again") -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         known = getattr(error, "__notes__", None)  # what the work itself says of what is kept
-        sys.stderr.write(f"plait: stopped; {'; '.join(known) if known else f'type the same command {how} to go on'}\n")
+        sys.stderr.write(
+            f"plait: stopped; {as_typed('; '.join(known)) if known else f'type the same command {how} to go on'}\n"
+        )
         raise typer.Exit(STOPPED) from None
 
 
@@ -58,6 +61,22 @@ def can_write(path: Path) -> None:
 def printable(text: str) -> str:
     """Text of the data for a terminal: control characters, which could steer it, are shown as marks."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def reasons(text: str) -> str:
+    """Lines that hold reasons of the library for what is wrong with rows: as they are typed, fit for a terminal."""
+    return "\n".join(printable(as_typed(line)) for line in text.split("\n"))
+
+
+def can_write_page(path: Path) -> None:
+    """Learn before the work that a page cannot be written, or would replace what is no page.
+
+    Raises:
+        ValueError: So it is.
+    """
+    can_write(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a page is written as .html, got {str(path)!r}")
 
 
 def write_page(path: Path, page: str) -> None:
