@@ -175,5 +175,7 @@ def test_a_report_over_a_file_of_the_model_is_refused(place: Path) -> None:
             ValueError, match=r"config\.json, where the numbers of the report would go, is there already"
         ):
             verb({"text": ["x"], "label": ["cat"]}, rows="all", report=place / "config.html")
+        with pytest.raises(ValueError, match="cannot write the report .* is no folder"):  # before the rows are read
+            verb(place / "nowhere.csv", report=place / "config.json" / "report.html")
     assert contents(place) == before
     plait.load(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from plait.api.folder_swap import OWN_NAMES, current
@@ -65,10 +66,10 @@ def check_output_free(output: str | Path | None, *, resume: bool, overwrite: boo
 
 
 def check_report_place(path: str | Path | None) -> None:
-    """Refuse to write a report over a file of a model: by its own report a model knows its training rows.
+    """Refuse, before the work, a report over a file of a model (by its own it knows its training rows) or nowhere.
 
     Raises:
-        ValueError: It is one of a model's files, or as :func:`plait.report.report_places`.
+        ValueError: It is a model's own file, its folder cannot be written, or as :func:`plait.report.report_places`.
     """
     if path is None:
         return
@@ -80,3 +81,7 @@ def check_report_place(path: str | Path | None) -> None:
             f"{page} would replace a file of the model in {page.parent}, which could not be loaded any more; choose "
             f"another name, such as {page.with_name('evaluation.html')}"
         )
+    folder = next(parent for parent in (page.parent.absolute(), *page.parent.absolute().parents) if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        what = "read-only" if folder.is_dir() else "no folder"
+        raise ValueError(f"cannot write the report {page}: {folder} is {what}")

@@ -93,7 +93,11 @@ def report_places(path: str | Path) -> tuple[Path, Path]:
 
 def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, Path]:
     page, numbers = report_places(path)
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, text)
-    write_text(numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    numbers_text = json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text(page, text)
+        write_text(numbers, numbers_text)
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot write the report {page}: {error.strerror or error}") from error
     return page, numbers
