@@ -215,6 +215,7 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
+        tensors = {k: v for k, v in tensors.items() if not k.startswith("ngram_")}  # for other members of an ensemble
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
             made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
@@ -276,6 +277,11 @@ class PlaitModel(PreTrainedModel):
             encoded, present_BM = self.absence(encoded, present_BM)
         fused: FusionOutput = self.fusion(encoded, present_BM)
         return fused
+
+    def answer(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+        """Logits [B, C] of encoded modalities under what may be seen of them."""
+        logits_BC: Tensor = self.head(self.fuse(encoded, present_BM), present_BM)
+        return logits_BC
 
     def seen(self, present_BM: Tensor) -> Tensor:
         """What the fusion takes for present [B, M]: what is, and what a learned absence stands in for."""

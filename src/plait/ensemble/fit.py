@@ -1,0 +1,325 @@
+"""Fitting an ensemble around trained networks: members that are cheap to fit, and the choice among all of them.
+
+Members learn from training rows; validation rows choose their penalties and which members answer which pattern of what
+is there. Test rows are never seen here.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from plait.data.progress import Progress
+from plait.ensemble.base import SIMPLICITY, Bag, Member, MemberFacts, megabytes_of
+from plait.ensemble.ensemble import Ensemble, Pattern
+from plait.ensemble.linear import LinearMember, RowFeatures, fit_linear
+from plait.ensemble.network import NetworkMember
+from plait.ensemble.ngrams import fit_ngrams
+from plait.ensemble.scale import SCALES
+from plait.ensemble.selection import patterns_of, select
+from plait.ensemble.trees import fit_trees
+from plait.inference.forward import evaluation_batches, evaluation_mode
+from plait.inputs.dataset import RowBatches, SetSource
+from plait.inputs.feature_store import FeatureSet
+from plait.inputs.modality_kinds import MODALITY_KINDS
+from plait.inputs.prepare import add_ngrams, texts_of
+from plait.model import PlaitModel
+from plait.processors.ngrams import NgramProcessor
+from plait.training.plan import Plan
+
+ROWS_AT_ONCE = 1024
+MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows under one pattern
+MOST_WEIGHTS = 20_000_000  # of a linear model
+
+Networks = Callable[[Plan, int], dict[str, tuple[PlaitModel, float]]]
+
+
+@dataclass
+class Candidate:
+    """A member to be: one model a fold, and what is told of it."""
+
+    members: list[Member]
+    facts: MemberFacts
+
+
+def fit_ensemble(
+    plan: Plan, networks: Networks, *, num_folds: int = 1, progress: Progress | None = None
+) -> Ensemble | None:
+    """Fit members and choose among all.
+
+    Args:
+        plan: What was trained on what.
+        networks: From a plan and the number of a fold to trained networks by the name to show, with the seconds each
+            took.
+        num_folds: 1: members learn from the training rows, and the validation rows choose. More: training and
+            validation rows are dealt into so many folds, each member is one model a fold, and every row chooses by the
+            answer of the model that has not seen it.
+        progress: Called with (done, total, what).
+
+    Returns:
+        The ensemble; None where answers of this task cannot be averaged or no row is left to choose by.
+    """
+    if not can_average(plan):
+        return None
+    everything = [m.name for m in plan.inputs.modalities]
+    plans = fold_plans(plan, num_folds)
+    made: dict[str, list[Candidate]] = {}
+    for fold, part in enumerate(plans):
+        for one in _fit_fold(part, everything, networks(part, fold), progress):
+            made.setdefault(one.facts.name, []).append(one)
+    found = [_joined(ones) for ones in made.values() if len(ones) == len(plans)]
+    patterns = patterns_of(len(everything), plan.prepared.rows.present_NM[plan.val])
+    weights_PK = choose_weights(plans, found, patterns, progress)
+    return Ensemble(
+        [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
+        everything, patterns, weights_PK, plan.task, plan.labels,
+    )  # fmt: skip
+
+
+def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
+    """One plan a fold; rows of a group stay in one fold, classes are spread evenly. One fold: the plan itself."""
+    if num_folds < 2:
+        return [plan]
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    rows = np.sort(np.concatenate([plan.train, plan.val]))
+    groups, target = plan.group_N[rows], plan.target[rows]
+    options = {"n_splits": min(num_folds, len(np.unique(groups))), "shuffle": True, "random_state": plan.settings.train.seed}
+    if plan.task.family.one_class:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
+            dealt = list(StratifiedGroupKFold(**options).split(rows, target, groups))
+    else:
+        dealt = list(GroupKFold(**options).split(rows, None, groups))
+    return [
+        replace(
+            plan, train=rows[inside], val=rows[outside],
+            settings=replace(plan.settings, train=replace(plan.settings.train, seed=plan.settings.train.seed + fold)),
+        )
+        for fold, (inside, outside) in enumerate(dealt)
+    ]  # fmt: skip
+
+
+def _fit_fold(
+    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]], progress: Progress | None
+) -> list[Candidate]:
+    found: list[Candidate] = []
+    for name, (network, seconds) in networks.items():
+        uses = tuple(everything.index(n) for n in network.config.modality_names)
+        member = NetworkMember(network, uses, plan.labels)
+        details = {"fusion": network.config.fusion["name"]} if len(uses) > 1 else {}
+        found.append(_candidate(name, "network", member, everything, seconds, details))
+    return found + _fit_others(plan, everything, progress)
+
+
+def _joined(ones: list[Candidate]) -> Candidate:
+    """One candidate of those of all folds."""
+    if len(ones) == 1:
+        return ones[0]
+    facts = [one.facts for one in ones]
+    details = {"folds": len(ones), **{k: [f.details.get(k) for f in facts] for k in facts[0].details}}
+    details = {k: v[0] if isinstance(v, list) and len(set(map(str, v))) == 1 else v for k, v in details.items()}
+    first = facts[0]
+    told = MemberFacts(
+        first.name, first.kind, first.uses, sum(f.seconds for f in facts), sum(f.megabytes for f in facts), details
+    )
+    return Candidate([m for one in ones for m in one.members], told)
+
+
+def can_average(plan: Plan) -> bool:
+    """Whether the answers of this task can be averaged, and validation rows are there to choose by."""
+    return plan.task.output_kind in SCALES and not plan.task.judges_pairs and len(plan.val) > 0
+
+
+def natural_target(plan: Plan) -> np.ndarray:
+    """Encoded targets of all rows, numbers in their unit."""
+    return np.asarray(plan.task.natural(plan.target, plan.labels))
+
+
+def _fit_others(plan: Plan, everything: list[str], progress: Progress | None) -> list[Candidate]:
+    """Linear models, n-grams and trees, as far as the columns allow."""
+    scale, target, outputs = SCALES.get(plan.task.output_kind), natural_target(plan), plan.labels.num_outputs
+    rows_of = plan.prepared.rows
+    plain = plain_functions(plan)
+    parts = {m: _plain_features(plan, m, plain[m]) for m in plain}
+    train, val = (
+        RowFeatures({m: f[rows] for m, f in parts.items()}, rows_of.present_NM[rows], target[rows])
+        for rows in (plan.train, plan.val)
+    )
+    wanted: list[tuple[str, Callable[[], tuple[Member, dict[str, Any]] | None], str, tuple[int, ...]]] = []
+
+    def linear(uses: tuple[int, ...]) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
+        return lambda: _linear(train, val, uses, everything, outputs, plain, scale)
+
+    sets = [(m,) for m in parts] + ([tuple(parts)] if len(parts) > 1 else [])
+    for uses in sets:
+        if sum(parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
+            called = everything[uses[0]] if len(uses) == 1 else "everything"
+            wanted.append((f"linear of {called}", linear(uses), "linear", uses))
+    for m, modality in enumerate(plan.inputs.modalities):
+        kind = MODALITY_KINDS.get(modality.kind)
+        if kind.has_words:
+            wanted.append((f"n-grams of {modality.name}", _ngrams(plan, m, target, outputs), "ngrams", (m,)))
+        if kind.has_columns:
+            wanted.append((f"trees of {modality.name}", _trees(plan, m, target, outputs), "trees", (m,)))
+    found = []
+    for number, (name, fit, kind_name, uses) in enumerate(wanted):
+        if progress is not None:
+            progress(number, len(wanted), f"fitting {name}")
+        started = time.monotonic()
+        made = fit()
+        if made is not None:
+            found.append(_candidate(name, kind_name, made[0], everything, time.monotonic() - started, made[1], uses))
+    if progress is not None and wanted:
+        progress(len(wanted), len(wanted), "fitting members")
+    return found
+
+
+def _linear(train: RowFeatures, val: RowFeatures, uses: tuple[int, ...], everything: list[str], outputs: int,
+            plain: dict[int, Any], scale: Any) -> tuple[Member, dict[str, Any]] | None:  # fmt: skip
+    made = fit_linear(train, val, uses, tuple(everything[m] for m in uses), outputs, scale)
+    if made is not None:
+        made[0].plain = tuple(plain[m] for m in uses)
+    return made
+
+
+def _ngrams(
+    plan: Plan, m: int, target: np.ndarray, outputs: int
+) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
+    def fit() -> tuple[Member, dict[str, Any]] | None:
+        modality = plan.inputs.modalities[m]
+        items = plan.prepared.rows.items[modality.name]
+        texts = texts_of(plan.inputs, plan.prepared, modality)
+        train, val = (rows[items.index_N[rows] >= 0] for rows in (plan.train, plan.val))
+        if len(train) < 10 or len(val) == 0:
+            return None
+        known = plan.inputs.ngrams.get(modality.name)
+        processor = known or NgramProcessor.fit([texts[i] for i in items.index_N[train]])
+        if processor is None or len(processor) * outputs > MOST_WEIGHTS:
+            return None
+        matrix = processor.matrix(texts)
+        made = fit_ngrams(
+            matrix[items.index_N[train]], target[train], matrix[items.index_N[val]], target[val], (m,), modality.name,
+            outputs, SCALES.get(plan.task.output_kind),
+        )  # fmt: skip
+        if known is None:
+            add_ngrams(plan.inputs, plan.prepared, modality, processor)
+        return made
+
+    return fit
+
+
+def _trees(plan: Plan, m: int, target: np.ndarray, outputs: int) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
+    def fit() -> tuple[Member, dict[str, Any]] | None:
+        modality = plan.inputs.modalities[m]
+        index_N = plan.prepared.rows.items[modality.name].index_N
+        train, val = (rows[index_N[rows] >= 0] for rows in (plan.train, plan.val))
+        source = plan.prepared.sources[modality.name]
+        processor: Any = plan.inputs.processors[modality.name]
+        if len(val) == 0:
+            return None
+        return fit_trees(
+            source.take(index_N[train]), target[train], source.take(index_N[val]), target[val], (m,), modality.name,
+            tuple(processor.cardinalities), outputs, SCALES.get(plan.task.output_kind), plan.settings.train.seed,
+        )  # fmt: skip
+
+    return fit
+
+
+def _candidate(
+    name: str, kind: str, member: Member, everything: list[str], seconds: float, details: dict[str, Any],
+    uses: tuple[int, ...] | None = None,
+) -> Candidate:  # fmt: skip
+    used = tuple(everything[m] for m in (uses or member.uses))
+    return Candidate([member], MemberFacts(name, kind, used, seconds, megabytes_of(member), details))
+
+
+def plain_functions(plan: Plan) -> dict[int, Any]:
+    """By modality number: from a batch's tensors to the plain features of a linear model, where there are any."""
+    found = {}
+    for m, modality in enumerate(plan.inputs.modalities):
+        kind = MODALITY_KINDS.get(modality.kind)
+        made = kind.plain(plan.inputs.processors[modality.name], modality.name in plan.inputs.frozen)
+        if made is not None:
+            found[m] = made
+    return found
+
+
+def _plain_features(plan: Plan, m: int, plain: Callable[[Any], torch.Tensor]) -> np.ndarray:
+    """Plain features of every row, zeros where the modality is missing [N, D] float32."""
+    name = plan.inputs.modalities[m].name
+    source = plan.prepared.sources[name]
+    if isinstance(source, FeatureSet | SetSource):
+        source = source.select(has_tokens=False)
+    items = plan.prepared.rows.items[name]
+    count = len(items.keys)
+    parts = [
+        plain(source.take(np.arange(start, min(start + ROWS_AT_ONCE, count)))).float().cpu().numpy()
+        for start in range(0, count, ROWS_AT_ONCE)
+    ]
+    known = np.concatenate(parts) if parts else plain(source.take(np.array([-1]))).float().cpu().numpy()
+    index_N = items.index_N
+    found: np.ndarray = np.where((index_N >= 0)[:, None], known[np.maximum(index_N, 0)], 0.0).astype(np.float32)
+    return found
+
+
+def choose_weights(
+    plans: list[Plan], found: list[Candidate], patterns: list[Pattern], progress: Progress | None
+) -> np.ndarray:
+    """Weights of the members under each pattern [P, K], chosen on the rows each fold holds out."""
+    first = plans[0]
+    scale, target = SCALES.get(first.task.output_kind), natural_target(first)
+    rng = np.random.default_rng(first.settings.train.seed)
+    most = max(200, MOST_CELLS // max(1, len(found) * first.labels.num_outputs) // len(plans))
+    rows = [p.val if len(p.val) <= most else np.sort(rng.choice(p.val, most, replace=False)) for p in plans]
+    simplicity = [SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found]
+    weights = []
+    for number, pattern in enumerate(patterns):
+        shown = [r[(first.prepared.rows.present_NM[r] & np.array(pattern)).any(1)] for r in rows]
+        together = np.concatenate(shown)
+        if len(together) == 0:
+            weights.append(np.full(len(found), 1 / len(found)))
+            continue
+        outputs = np.concatenate(
+            [member_outputs(p, [c.members[f] for c in found], r, pattern) for f, (p, r) in enumerate(zip(plans, shown, strict=True))],
+            axis=1,
+        )
+        own, own_weight = target[together], _row_weights(first, target[together])
+
+        def loss(answers: np.ndarray, own: np.ndarray = own, own_weight: np.ndarray = own_weight) -> float:
+            return float((scale.loss(answers, own) * own_weight).sum() / own_weight.sum())
+
+        weights.append(select(outputs, loss, simplicity))
+        if progress is not None:
+            progress(number + 1, len(patterns), "choosing members")
+    return np.stack(weights)
+
+
+def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:
+    """Weight of each row in the loss: that of its class where training weighs classes."""
+    if plan.settings.task.class_weights and plan.task.family.one_class and plan.task.class_weights is not None:
+        weights = plan.task.class_weights(plan.target[plan.train], plan.labels.num_outputs)
+        return np.asarray(weights)[target.astype(np.int64)]
+    return np.ones(len(target))
+
+
+def member_outputs(plan: Plan, members: list[Member], rows: np.ndarray, pattern: Pattern) -> np.ndarray:
+    """Outputs of members on rows, with only a pattern's modalities shown [K, N, C] float32."""
+    batches = RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM[rows])
+    found = np.zeros((len(members), len(rows), plan.labels.num_outputs), dtype=np.float32)
+    together = nn.ModuleList(members)
+    shown = torch.tensor(pattern)
+    with evaluation_mode(together):
+        for places, batch in evaluation_batches(together, batches, batch_size=ROWS_AT_ONCE):
+            present = batch["present"] & shown.to(batch["present"].device)
+            for k, member in enumerate(members):
+                made = member.prepare(batch["inputs"], batch["present"])
+                found[k, places] = member.outputs(batch["inputs"], made, present)
+    return found
