@@ -45,6 +45,7 @@ def fit(
     group: str | None = None,
     id: str | None = None,
     recipe: str = "default",
+    preset: str | None = None,
     fusion: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -80,6 +81,8 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
+        preset: "single" (one network), "fast" or "default": how many models are tried and answer together; None: default,
+            and single under the classic recipe.
         fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.
@@ -107,7 +110,7 @@ def fit(
         format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
     )  # fmt: skip
     given = {
-        "recipe": recipe, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
+        "recipe": recipe, "preset": preset, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
         "train.seed": seed,
     }  # fmt: skip
     from plait.api.run import run_fit  # the trainer takes seconds to import

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from plait.api.describe import report_title, versions
 from plait.data.schema import Schema
+from plait.ensemble import Ensemble, load_ensemble, save_ensemble
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.registry import unknown_name
@@ -28,6 +29,7 @@ OWN_FILES = (
     *FOLDER_FILES,
     *WORKING_FILES,
     "companions",
+    "ensemble",
     "processors",
     "history.csv",
     "report.html",
@@ -61,6 +63,10 @@ def _write(fitted: FittedParts, folder: Path) -> None:
         place = folder / "companions" / f"{number:02d}"
         baseline.save_pretrained(place)
         (place / "modality.json").write_text(json.dumps({"name": name}), encoding="utf-8")
+    if fitted.ensemble is not None:
+        places = {id(fitted.model): "."}
+        places |= {id(b): f"companions/{number:02d}" for number, b in enumerate(fitted.baselines.values())}
+        save_ensemble(cast(Ensemble, fitted.ensemble), folder, places)
     _write_json(folder / "labels.json", fitted.labels.to_json())
     _write_json(folder / "schema.json", fitted.schema.to_json())
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
@@ -95,7 +101,12 @@ def load_model_folder(folder: Path) -> FittedParts:
         baselines = {}
         for place in sorted((folder / "companions").glob("*/modality.json")):
             baselines[_read_json(place)["name"]] = load_network(place.parent)
-        return FittedParts(load_network(folder), baselines, inputs, labels, schema, settings, report)
+        network = load_network(folder)
+        known = {".": network, **{f"companions/{i:02d}": b for i, b in enumerate(baselines.values())}}
+        ensemble = load_ensemble(
+            folder, lambda place: known.get(place) or load_network(folder / place), inputs, network.task, labels
+        )
+        return FittedParts(network, baselines, inputs, labels, schema, settings, report, ensemble)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the model in {folder} is damaged: {error}") from error
 

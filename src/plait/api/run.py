@@ -17,10 +17,10 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.working_folder import forget_run, working_folder
 from plait.data.progress import Progress
+from plait.ensemble import NetworkFits, can_average, fit_ensemble
 from plait.evaluation.inputs import evaluation_inputs
 from plait.settings import RunSettings
 from plait.training import Plan, calibration_notes, needs_tokens
-from plait.training.fit import fit_model, fit_unimodal_baselines
 from plait.training.history import History
 from plait.training.splitting import CHOSE_THE_EPOCH, count_splits, split_fingerprint, table_fingerprint
 
@@ -55,12 +55,24 @@ def run_fit(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"
             )
         checkpoints = folder / "checkpoints"
-        model, history = fit_model(
-            plan, [m.name for m in plan.inputs.modalities], checkpoints / "fused", resume=resume, logs=folder / "logs",
-            progress=progress,
-        )  # fmt: skip
-        baselines = fit_unimodal_baselines(plan, checkpoints, resume=resume, progress=progress)
-        fitted = Plait(model, baselines, plan.inputs, plan.labels, opened.schema, settings)
+        chosen = settings.ensemble
+        assert chosen.members is not None and chosen.folds is not None
+        is_joined = bool(chosen.members) and can_average(plan)
+        networks = NetworkFits(
+            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
+        )
+        if is_joined:
+            ensemble = fit_ensemble(
+                plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress
+            )
+        else:
+            ensemble = None
+            networks(plan, 0)
+        model, history = networks.model, networks.history
+        assert model is not None
+        fitted = Plait(
+            model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble
+        )
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         _evaluate(fitted, opened, ready, progress)
         if output is not None:

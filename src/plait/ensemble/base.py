@@ -28,6 +28,8 @@ class MemberFacts:
         seconds: Seconds it took to fit.
         megabytes: Megabytes of its weights.
         details: What was chosen for it (penalty, iterations, seed).
+        validation: Its primary metric on the rows that chose among members, with everything there; None where it is
+            undefined.
     """
 
     name: str
@@ -36,12 +38,13 @@ class MemberFacts:
     seconds: float
     megabytes: float
     details: dict[str, Any]
+    validation: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {
             "name": self.name, "kind": self.kind, "uses": list(self.uses), "seconds": round(self.seconds, 2),
-            "megabytes": round(self.megabytes, 2), "details": self.details,
+            "megabytes": round(self.megabytes, 2), "details": self.details, "validation": self.validation,
         }  # fmt: skip
 
 
@@ -67,6 +70,11 @@ class Member(nn.Module):
         """
         raise NotImplementedError
 
+    @property
+    def parts(self) -> list[Member]:
+        """The models it is made of; itself, where it is one."""
+        return [self]
+
     def prepare(self, inputs: Inputs, present_BM: Tensor) -> Any:
         """What must be computed once a batch, whatever pattern of presence is asked for afterwards."""
         return None
@@ -79,6 +87,11 @@ class Bag(Member):
         super().__init__()
         self.models = nn.ModuleList(models)
         self.uses = models[0].uses
+
+    @property
+    def parts(self) -> list[Member]:
+        """One model a fold."""
+        return [cast(Member, m) for m in self.models]
 
     def prepare(self, inputs: Inputs, present_BM: Tensor) -> list[Any]:
         """That of each model."""

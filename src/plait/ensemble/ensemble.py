@@ -30,6 +30,7 @@ class Ensemble(nn.Module):
         names: Modalities in model order.
         patterns: Patterns of presence that weights are known for, everything first.
         weights_PK: Weight of each member under each pattern; rows add up to one.
+        best_P: The best single member of each pattern, on the rows that chose the weights [P].
         task: The task.
         labels: Its label state.
 
@@ -39,20 +40,23 @@ class Ensemble(nn.Module):
 
     def __init__(
         self, members: Sequence[Member], facts: Sequence[MemberFacts], names: Sequence[str],
-        patterns: Sequence[Pattern], weights_PK: np.ndarray, task: Task, labels: LabelState,
+        patterns: Sequence[Pattern], weights_PK: np.ndarray, best_P: np.ndarray, task: Task, labels: LabelState,
     ) -> None:  # fmt: skip
         super().__init__()
         self.members = nn.ModuleList(members)
         self.facts, self.names, self.patterns = list(facts), tuple(names), [tuple(p) for p in patterns]
         self.weights_PK = np.asarray(weights_PK, dtype=np.float64)
+        self.best_P = np.asarray(best_P, dtype=np.int64)
         self.task, self.labels = task, labels
         self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
         self._row_of_code: dict[int, int] = {}
 
-    def encode(self, inputs: Inputs, present: Tensor) -> tuple[Inputs, list[Any]]:
-        """What is computed once a batch."""
-        used = self.weights_PK.max(axis=0) > 0
+    def encode(
+        self, inputs: Inputs, present: Tensor, *, every_member: bool = False
+    ) -> tuple[Inputs, list[Any]]:
+        """What is computed once a batch, for the members that have a weight or for every one."""
+        used = (self.weights_PK.max(axis=0) > 0) | every_member
         made = [m.prepare(inputs, present) if used[k] else None for k, m in enumerate(self._listed)]
         return inputs, made
 
@@ -72,6 +76,15 @@ class Ensemble(nn.Module):
             found = self._listed[k].outputs(inputs, made[k], present_BM)
             total[rows] += weights_BK[rows, k, None] * found[rows]
         return total
+
+    def member_outputs(
+        self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs of every member [K, B, C], and averaged ones [B, C]; ``encode`` was asked for every member."""
+        inputs, made = encoded
+        found = np.stack([m.outputs(inputs, e, present_BM) for m, e in zip(self._listed, made, strict=True)])
+        weights_BK = self.weights_PK[self.rows_of(present_BM.cpu().numpy())]
+        return found, np.einsum("kbc,bk->bc", found, weights_BK)
 
     def forward(self, inputs: Inputs, present: Tensor) -> dict[str, Tensor]:
         """``logits`` [B, C] of a batch."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import nn
 from plait.data.progress import Progress
 from plait.ensemble.base import SIMPLICITY, Bag, Member, MemberFacts, megabytes_of
 from plait.ensemble.ensemble import Ensemble, Pattern
-from plait.ensemble.linear import LinearMember, RowFeatures, fit_linear
+from plait.ensemble.linear import RowFeatures, fit_linear
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
@@ -38,6 +38,7 @@ ROWS_AT_ONCE = 1024
 MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows under one pattern
 MOST_WEIGHTS = 20_000_000  # of a linear model
 
+OTHERS = ("linear", "ngrams", "trees")
 Networks = Callable[[Plan, int], dict[str, tuple[PlaitModel, float]]]
 
 
@@ -50,14 +51,16 @@ class Candidate:
 
 
 def fit_ensemble(
-    plan: Plan, networks: Networks, *, num_folds: int = 1, progress: Progress | None = None
-) -> Ensemble | None:
+    plan: Plan, networks: Networks, *, members: Sequence[str] = OTHERS, num_folds: int = 1,
+    progress: Progress | None = None,
+) -> Ensemble | None:  # fmt: skip
     """Fit members and choose among all.
 
     Args:
         plan: What was trained on what.
         networks: From a plan and the number of a fold to trained networks by the name to show, with the seconds each
             took.
+        members: Kinds of members beside the networks: "linear", "ngrams" and "trees".
         num_folds: 1: members learn from the training rows, and the validation rows choose. More: training and
             validation rows are dealt into so many folds, each member is one model a fold, and every row chooses by the
             answer of the model that has not seen it.
@@ -72,15 +75,40 @@ def fit_ensemble(
     plans = fold_plans(plan, num_folds)
     made: dict[str, list[Candidate]] = {}
     for fold, part in enumerate(plans):
-        for one in _fit_fold(part, everything, networks(part, fold), progress):
+        for one in _fit_fold(part, everything, networks(part, fold), members, progress):
             made.setdefault(one.facts.name, []).append(one)
     found = [_joined(ones) for ones in made.values() if len(ones) == len(plans)]
     patterns = patterns_of(len(everything), plan.prepared.rows.present_NM[plan.val])
-    weights_PK = choose_weights(plans, found, patterns, progress)
+    weights_PK, best_P = choose_weights(plans, found, patterns, progress)
+    found = _measured(plans, found)
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
-        everything, patterns, weights_PK, plan.task, plan.labels,
+        everything, patterns, weights_PK, best_P, plan.task, plan.labels,
     )  # fmt: skip
+
+
+def _measured(plans: list[Plan], found: list[Candidate]) -> list[Candidate]:
+    """Candidates with their primary metric on the rows that chose, everything shown."""
+    first = plans[0]
+    target, primary = natural_target(first), first.task.primary
+    everything = tuple([True] * len(first.inputs.modalities))
+    rows = [p.val for p in plans]
+    outputs = held_out_outputs(plans, found, rows, everything)
+    held = target[np.concatenate(rows)]
+    values = [first.task.metrics(held, outputs[k].astype(np.float64)).get(primary) for k in range(len(found))]
+    return [
+        replace(one, facts=replace(one.facts, validation=None if value is None else float(value)))
+        for one, value in zip(found, values, strict=True)
+    ]
+
+
+def held_out_outputs(plans: list[Plan], found: list[Candidate], rows: list[np.ndarray], pattern: Pattern) -> np.ndarray:
+    """Outputs of each candidate [K, N, C], on each fold's rows by the model of that fold."""
+    parts = [
+        member_outputs(p, [c.members[f] for c in found], r, pattern)
+        for f, (p, r) in enumerate(zip(plans, rows, strict=True))
+    ]
+    return np.concatenate(parts, axis=1)
 
 
 def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
@@ -108,15 +136,16 @@ def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
 
 
 def _fit_fold(
-    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]], progress: Progress | None
-) -> list[Candidate]:
+    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]], members: Sequence[str],
+    progress: Progress | None,
+) -> list[Candidate]:  # fmt: skip
     found: list[Candidate] = []
     for name, (network, seconds) in networks.items():
         uses = tuple(everything.index(n) for n in network.config.modality_names)
         member = NetworkMember(network, uses, plan.labels)
         details = {"fusion": network.config.fusion["name"]} if len(uses) > 1 else {}
         found.append(_candidate(name, "network", member, everything, seconds, details))
-    return found + _fit_others(plan, everything, progress)
+    return found + _fit_others(plan, everything, members, progress)
 
 
 def _joined(ones: list[Candidate]) -> Candidate:
@@ -143,11 +172,13 @@ def natural_target(plan: Plan) -> np.ndarray:
     return np.asarray(plan.task.natural(plan.target, plan.labels))
 
 
-def _fit_others(plan: Plan, everything: list[str], progress: Progress | None) -> list[Candidate]:
+def _fit_others(
+    plan: Plan, everything: list[str], members: Sequence[str], progress: Progress | None
+) -> list[Candidate]:
     """Linear models, n-grams and trees, as far as the columns allow."""
     scale, target, outputs = SCALES.get(plan.task.output_kind), natural_target(plan), plan.labels.num_outputs
     rows_of = plan.prepared.rows
-    plain = plain_functions(plan)
+    plain = plain_functions(plan) if "linear" in members else {}
     parts = {m: _plain_features(plan, m, plain[m]) for m in plain}
     train, val = (
         RowFeatures({m: f[rows] for m, f in parts.items()}, rows_of.present_NM[rows], target[rows])
@@ -169,6 +200,7 @@ def _fit_others(plan: Plan, everything: list[str], progress: Progress | None) ->
             wanted.append((f"n-grams of {modality.name}", _ngrams(plan, m, target, outputs), "ngrams", (m,)))
         if kind.has_columns:
             wanted.append((f"trees of {modality.name}", _trees(plan, m, target, outputs), "trees", (m,)))
+    wanted = [one for one in wanted if one[2] in members]
     found = []
     for number, (name, fit, kind_name, uses) in enumerate(wanted):
         if progress is not None:
@@ -272,34 +304,33 @@ def _plain_features(plan: Plan, m: int, plain: Callable[[Any], torch.Tensor]) ->
 
 def choose_weights(
     plans: list[Plan], found: list[Candidate], patterns: list[Pattern], progress: Progress | None
-) -> np.ndarray:
-    """Weights of the members under each pattern [P, K], chosen on the rows each fold holds out."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the members under each pattern [P, K] and the best member of each [P], on the rows folds hold out."""
     first = plans[0]
     scale, target = SCALES.get(first.task.output_kind), natural_target(first)
     rng = np.random.default_rng(first.settings.train.seed)
     most = max(200, MOST_CELLS // max(1, len(found) * first.labels.num_outputs) // len(plans))
     rows = [p.val if len(p.val) <= most else np.sort(rng.choice(p.val, most, replace=False)) for p in plans]
     simplicity = [SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found]
-    weights = []
+    weights, best = [], []
     for number, pattern in enumerate(patterns):
         shown = [r[(first.prepared.rows.present_NM[r] & np.array(pattern)).any(1)] for r in rows]
         together = np.concatenate(shown)
         if len(together) == 0:
             weights.append(np.full(len(found), 1 / len(found)))
+            best.append(0)
             continue
-        outputs = np.concatenate(
-            [member_outputs(p, [c.members[f] for c in found], r, pattern) for f, (p, r) in enumerate(zip(plans, shown, strict=True))],
-            axis=1,
-        )
+        outputs = held_out_outputs(plans, found, shown, pattern)
         own, own_weight = target[together], _row_weights(first, target[together])
 
         def loss(answers: np.ndarray, own: np.ndarray = own, own_weight: np.ndarray = own_weight) -> float:
             return float((scale.loss(answers, own) * own_weight).sum() / own_weight.sum())
 
         weights.append(select(outputs, loss, simplicity))
+        best.append(int(np.argmin([loss(o) for o in outputs])))
         if progress is not None:
             progress(number + 1, len(patterns), "choosing members")
-    return np.stack(weights)
+    return np.stack(weights), np.array(best, dtype=np.int64)
 
 
 def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:

@@ -254,6 +254,20 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class EnsembleSettings:
+    """Which models answer together."""
+
+    members: tuple[str, ...] | None = None
+    """Of network, alone, linear, ngrams and trees: what is tried beside one another; (): the network answers alone;
+    None: the preset's choice.
+    """
+    folds: int | None = at_least(None, 1)
+    """Models of each member, each of which has not seen another part of the rows; 1: validation rows choose; None: the
+    preset's choice for the number of rows.
+    """
+
+
+@dataclass(frozen=True)
 class EvaluationSettings:
     """How a trained model is evaluated."""
 
