@@ -23,7 +23,7 @@ from plait.ensemble.linear import RowFeatures, fit_linear
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
-from plait.ensemble.selection import patterns_of, select
+from plait.ensemble.selection import patterns_of, select_steadily
 from plait.ensemble.trees import fit_trees
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches, SetSource
@@ -177,21 +177,16 @@ def _fit_others(
 ) -> list[Candidate]:
     """Linear models, n-grams and trees, as far as the columns allow."""
     scale, target, outputs = SCALES.get(plan.task.output_kind), natural_target(plan), plan.labels.num_outputs
-    rows_of = plan.prepared.rows
-    plain = plain_functions(plan) if "linear" in members else {}
-    parts = {m: _plain_features(plan, m, plain[m]) for m in plain}
-    train, val = (
-        RowFeatures({m: f[rows] for m, f in parts.items()}, rows_of.present_NM[rows], target[rows])
-        for rows in (plan.train, plan.val)
-    )
+    plain, train, val = row_features(plan) if "linear" in members else ({}, None, None)
     wanted: list[tuple[str, Callable[[], tuple[Member, dict[str, Any]] | None], str, tuple[int, ...]]] = []
 
     def linear(uses: tuple[int, ...]) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
         return lambda: _linear(train, val, uses, everything, outputs, plain, scale)
 
-    sets = [(m,) for m in parts] + ([tuple(parts)] if len(parts) > 1 else [])
+    sets = [(m,) for m in plain] + ([tuple(plain)] if len(plain) > 1 else [])
     for uses in sets:
-        if sum(parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
+        assert train is not None
+        if sum(train.parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
             called = everything[uses[0]] if len(uses) == 1 else "everything"
             wanted.append((f"linear of {called}", linear(uses), "linear", uses))
     for m, modality in enumerate(plan.inputs.modalities):
@@ -214,12 +209,24 @@ def _fit_others(
     return found
 
 
-def _linear(train: RowFeatures, val: RowFeatures, uses: tuple[int, ...], everything: list[str], outputs: int,
+def row_features(plan: Plan) -> tuple[dict[int, Any], RowFeatures, RowFeatures]:
+    """How plain features are read, by modality number, and those of training and of validation rows."""
+    plain, target = plain_functions(plan), natural_target(plan)
+    parts = {m: _plain_features(plan, m, plain[m]) for m in plain}
+    train, val = (
+        RowFeatures({m: f[rows] for m, f in parts.items()}, plan.prepared.rows.present_NM[rows], target[rows])
+        for rows in (plan.train, plan.val)
+    )
+    return plain, train, val
+
+
+def _linear(train: Any, val: Any, uses: tuple[int, ...], everything: list[str], outputs: int,
             plain: dict[int, Any], scale: Any) -> tuple[Member, dict[str, Any]] | None:  # fmt: skip
     made = fit_linear(train, val, uses, tuple(everything[m] for m in uses), outputs, scale)
-    if made is not None:
-        made[0].plain = tuple(plain[m] for m in uses)
-    return made
+    if made is None:
+        return None
+    made.member.plain = tuple(plain[m] for m in uses)
+    return made.member, made.details
 
 
 def _ngrams(
@@ -323,11 +330,12 @@ def choose_weights(
         outputs = held_out_outputs(plans, found, shown, pattern)
         own, own_weight = target[together], _row_weights(first, target[together])
 
-        def loss(answers: np.ndarray, own: np.ndarray = own, own_weight: np.ndarray = own_weight) -> float:
-            return float((scale.loss(answers, own) * own_weight).sum() / own_weight.sum())
+        def loss(answers: np.ndarray, at: np.ndarray, own: np.ndarray = own, weight: np.ndarray = own_weight) -> float:
+            return float((scale.loss(answers, own[at]) * weight[at]).sum() / weight[at].sum())
 
-        weights.append(select(outputs, loss, simplicity))
-        best.append(int(np.argmin([loss(o) for o in outputs])))
+        seed = first.settings.train.seed
+        weights.append(select_steadily(outputs, loss, simplicity, first.group_N[together], seed))
+        best.append(int(np.argmin([loss(o, np.arange(len(together))) for o in outputs])))
         if progress is not None:
             progress(number + 1, len(patterns), "choosing members")
     return np.stack(weights), np.array(best, dtype=np.int64)

@@ -8,7 +8,7 @@ stands at its training mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from torch import Tensor
 from plait.ensemble.base import Inputs, Member
 from plait.ensemble.glm import activate, linear_path
 from plait.ensemble.scale import AnswerScale
-from plait.ensemble.target import TargetScale, transforms_for
+from plait.tasks.target_scale import TargetScale, transforms_for
 
 PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 GIVE_UP_AFTER = 2  # weaker penalties in a row without a smaller validation loss
@@ -56,13 +56,13 @@ class LinearMember(Member):
         return {
             "uses": list(self.uses), "names": list(self.names), "widths": list(self.widths), "link": self.link,
             "num_outputs": self.num_outputs, "rooted": list(self.rooted),
-            "scale": None if self.scale is None else asdict(self.scale),
+            "scale": None if self.scale is None else self.scale.to_json(),
         }  # fmt: skip
 
     @classmethod
     def from_config(cls, facts: dict[str, Any]) -> LinearMember:
         """Rebuild without weights."""
-        scale = None if facts["scale"] is None else TargetScale(**facts["scale"])
+        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
         return cls(
             tuple(facts["uses"]), tuple(facts["names"]), tuple(facts["widths"]), int(facts["num_outputs"]),
             str(facts["link"]), tuple(facts["rooted"]), scale,
@@ -109,11 +109,20 @@ class RowFeatures:
     target: np.ndarray
 
 
+@dataclass
+class FittedLinear:
+    """A linear model, its validation loss, and what was chosen for it."""
+
+    loss: float
+    member: LinearMember
+    details: dict[str, Any]
+
+
 def fit_linear(
     train: RowFeatures, val: RowFeatures, uses: tuple[int, ...], names: tuple[str, ...], num_outputs: int,
-    scale: AnswerScale,
-) -> tuple[LinearMember, dict[str, Any]] | None:  # fmt: skip
-    """The linear model with the smallest validation loss, and what was chosen; None where nothing can be fitted.
+    scale: AnswerScale, transforms: tuple[str, ...] | None = None,
+) -> FittedLinear | None:  # fmt: skip
+    """The linear model with the smallest validation loss; None where nothing can be fitted.
 
     Args:
         train: Training rows.
@@ -122,28 +131,29 @@ def fit_linear(
         names: Their names.
         num_outputs: Outputs, C.
         scale: The family's.
+        transforms: Of a number: what to try; None: what goes with the training values.
     """
     rows = train.present_NM[:, list(uses)].any(1)
     seen = val.present_NM[:, list(uses)].any(1)
     if rows.sum() < 2 or not seen.any():
         return None
-    best: tuple[float, LinearMember, dict[str, Any]] | None = None
+    best: FittedLinear | None = None
     can_root = [bool((train.parts[m][train.present_NM[:, m]] >= 0).all()) and train.parts[m].shape[1] > 64 for m in uses]
     choices = [tuple(False for _ in uses), tuple(can_root)] if any(can_root) else [tuple(False for _ in uses)]
-    transforms = transforms_for(train.target[rows]) if scale.link == "identity" else ("none",)
+    if transforms is None:
+        transforms = transforms_for(train.target[rows]) if scale.link == "identity" else ("none",)
     for rooted in choices:
         for transform in transforms:
             found = _fit_path(train, val, rows, seen, uses, names, num_outputs, scale, rooted, transform)
-            if best is None or found[0] < best[0]:
+            if best is None or found.loss < best.loss:
                 best = found
-    assert best is not None
-    return best[1], best[2]
+    return best
 
 
 def _fit_path(
     train: RowFeatures, val: RowFeatures, rows: np.ndarray, seen: np.ndarray, uses: tuple[int, ...],
     names: tuple[str, ...], num_outputs: int, scale: AnswerScale, rooted: tuple[bool, ...], transform: str,
-) -> tuple[float, LinearMember, dict[str, Any]]:  # fmt: skip
+) -> FittedLinear:  # fmt: skip
     means, steps = [], []
     for m, is_rooted in zip(uses, rooted, strict=True):
         values = train.parts[m][rows & train.present_NM[:, m]].astype(np.float64)
@@ -165,11 +175,8 @@ def _fit_path(
     worse = 0
     for penalty, weight_DC, bias_C in linear_path(inside, target_NC, scale.link, [p * width for p in PENALTIES]):
         scaled = target_scale
-        if target_scale is not None and transform != "none":
-            fitted = target_scale.decode((inside @ weight_DC + bias_C)[:, 0])
-            scaled = TargetScale(
-                **{**asdict(target_scale), "smearing": float(train.target[rows].mean() / fitted.mean())}
-            )
+        if target_scale is not None:
+            scaled = target_scale.with_smearing(train.target[rows], (inside @ weight_DC + bias_C)[:, 0])
         outputs = activate(outside @ weight_DC + bias_C, scale.link)
         outputs = outputs if scaled is None else scaled.decode(outputs)
         loss = float(scale.loss(outputs, val.target[seen]).mean())
@@ -187,7 +194,7 @@ def _fit_path(
     details = {"penalty": round(penalty, 6), "square root": any(rooted)}
     if scaled is not None:
         details["target"] = transform
-    return loss, member, details
+    return FittedLinear(loss, member, details)
 
 
 def as_columns(target: np.ndarray, num_outputs: int, link: str, scale: TargetScale | None) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from plait.ensemble.base import Inputs, Member
 from plait.ensemble.glm import activate, linear_path
 from plait.ensemble.linear import as_columns
 from plait.ensemble.scale import AnswerScale
-from plait.ensemble.target import TargetScale, transforms_for
+from plait.tasks.target_scale import TargetScale, transforms_for
 
 PENALTIES = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # rows of features have length 1
 GIVE_UP_AFTER = 2
@@ -45,13 +44,13 @@ class NgramMember(Member):
         """What ``from_config`` takes."""
         return {
             "uses": list(self.uses), "name": self.name, "num_ngrams": self.num_ngrams, "num_outputs": self.num_outputs,
-            "link": self.link, "scale": None if self.scale is None else asdict(self.scale),
+            "link": self.link, "scale": None if self.scale is None else self.scale.to_json(),
         }  # fmt: skip
 
     @classmethod
     def from_config(cls, facts: dict[str, Any]) -> NgramMember:
         """Rebuild without weights."""
-        scale = None if facts["scale"] is None else TargetScale(**facts["scale"])
+        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
         return cls(
             tuple(facts["uses"]), str(facts["name"]), int(facts["num_ngrams"]), int(facts["num_outputs"]),
             str(facts["link"]), scale,

@@ -13,6 +13,7 @@ import numpy as np
 
 from plait.registry import Registry
 from plait.tasks import LabelState
+from plait.tasks.regression import scale_of
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
 
@@ -56,4 +57,4 @@ def _number_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
 SCALES: Registry[AnswerScale] = Registry("family whose answers can be averaged")
 SCALES.add("classes", AnswerScale(lambda p, labels: _log(p), _class_loss, "softmax"))
 SCALES.add("labels", AnswerScale(lambda p, labels: _log(p) - _log(1.0 - p), _label_loss, "sigmoid"))
-SCALES.add("number", AnswerScale(lambda v, labels: (v - labels.mean) / labels.std, _number_loss, "identity"))
+SCALES.add("number", AnswerScale(lambda v, labels: scale_of(labels).encode(v), _number_loss, "identity"))

@@ -12,8 +12,40 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 ROUNDS = 30
+LEAST_WEIGHT = 0.02
 LEAST_GAIN = 1e-4  # of the loss, relative: less is noise
+DRAWS = 20  # resamples of the rows
 Loss = Callable[[np.ndarray], float]
+RowLoss = Callable[[np.ndarray, np.ndarray], float]
+
+
+def select_steadily(
+    outputs_KNC: np.ndarray, loss: RowLoss, simplicity: Sequence[int], groups_N: np.ndarray, seed: int
+) -> np.ndarray:
+    """Weights [K] of ``select`` on resamples of the rows, averaged; never worse on the rows than the best member.
+
+    Few rows choose a member by luck; chosen anew on rows drawn with replacement (groups as a whole), luck averages out.
+
+    Args:
+        outputs_KNC: Outputs of each member.
+        loss: Outputs and positions of the rows that they are of to their loss.
+        simplicity: Rank of each member, the simplest lowest.
+        groups_N: Rows with equal numbers are drawn together.
+        seed: Of the draws.
+    """
+    everything = np.arange(outputs_KNC.shape[1])
+    plain = select(outputs_KNC, lambda outputs: loss(outputs, everything), simplicity)
+    rng = np.random.default_rng([seed, len(everything)])
+    units = [np.flatnonzero(groups_N == g) for g in np.unique(groups_N)]
+    drawn = []
+    for _ in range(DRAWS):
+        rows = np.concatenate([units[i] for i in rng.integers(0, len(units), len(units))])
+        drawn.append(select(outputs_KNC[:, rows], lambda outputs, rows=rows: loss(outputs, rows), simplicity))
+    steady: np.ndarray = np.mean(drawn, axis=0)
+    steady[steady < LEAST_WEIGHT] = 0.0
+    steady /= steady.sum()
+    best = min(loss(outputs, everything) for outputs in outputs_KNC)
+    return steady if loss(np.einsum("k,knc->nc", steady, outputs_KNC), everything) <= best else plain
 
 
 def select(outputs_KNC: np.ndarray, loss: Loss, simplicity: Sequence[int]) -> np.ndarray:

@@ -7,7 +7,6 @@ gaps, categories come as codes ordered by the target. The number of trees is cho
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 from plait.ensemble.base import Inputs, Member
 from plait.ensemble.glm import activate
 from plait.ensemble.scale import SMALLEST, AnswerScale
-from plait.ensemble.target import TargetScale, transforms_for
+from plait.tasks.target_scale import TargetScale, transforms_for
 
 ITERATIONS = 300
 MOST_OUTPUTS = 40  # more would take minutes
@@ -63,13 +62,13 @@ class TreeMember(Member):
         return {
             "uses": list(self.uses), "name": self.name, "num_outputs": self.num_outputs, "link": self.link,
             "sizes": self.sizes, "cardinalities": list(self.cardinalities),
-            "scale": None if self.scale is None else asdict(self.scale),
+            "scale": None if self.scale is None else self.scale.to_json(),
         }  # fmt: skip
 
     @classmethod
     def from_config(cls, facts: dict[str, Any]) -> TreeMember:
         """Rebuild without weights."""
-        scale = None if facts["scale"] is None else TargetScale(**facts["scale"])
+        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
         return cls(
             tuple(facts["uses"]), str(facts["name"]), int(facts["num_outputs"]), str(facts["link"]),
             {k: int(v) for k, v in facts["sizes"].items()}, tuple(facts["cardinalities"]), scale,
