@@ -30,6 +30,12 @@ def _seed_everything() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One network where a test names no preset: an ensemble would train many times more for tests of other things."""
+    monkeypatch.setattr("plait.settings.groups.DEFAULT_PRESET", "single")
+
+
+@pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     """Refuse connections that leave this machine."""
     connect = socket.socket.connect

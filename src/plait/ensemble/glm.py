@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
 MAX_STEPS = 200
@@ -29,6 +28,8 @@ def linear_path(
         link: "softmax", "sigmoid" or "identity".
         penalties: Any order.
     """
+    from scipy.optimize import minimize  # only fitting needs it
+
     width, outputs = features.shape[1], target_NC.shape[1]
     begin = np.zeros((width + 1) * outputs)
     begin[width * outputs :] = _first_bias(target_NC, link)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plait.registry import Registry
-from plait.settings import EnsembleSettings
+from plait.settings import EnsembleSettings, groups
 
 SMALL_TABLE = 2000  # rows; below it folds, so that choosing costs no rows
 
@@ -42,7 +42,7 @@ def resolve_ensemble(chosen: str | None, recipe: str, given: EnsembleSettings, n
 
     The classic recipe is one network, and stays it unless a preset is named.
     """
-    name = chosen or ("single" if recipe == "classic" else "default")
+    name = chosen or ("single" if recipe == "classic" else groups.DEFAULT_PRESET)
     preset = PRESETS.get(name)
     members = preset.members if given.members is None else given.members
     folds = given.folds or (preset.folds if num_train < SMALL_TABLE else 1)
