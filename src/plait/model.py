@@ -301,10 +301,16 @@ class PlaitModel(PreTrainedModel):
         return torch.stack(terms)
 
     def before_step(self) -> None:
-        """To be called between backward and the optimizer's step: objectives that change gradients do so here."""
+        """To be called between backward and the optimizer's step, for objectives that act on the step."""
         if self.aids is not None:
             shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
             self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})
+
+    def after_step(self) -> None:
+        """To be called right after the optimizer's step: objectives act on it, parameters return into their range."""
+        if self.aids is not None:
+            self.aids.after_step()
+        self.head.after_step()
 
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout at the share of its rates that is in force; never the last modality of a row."""

@@ -221,8 +221,12 @@ class _Judge(TrainerCallback):
             self.watch(self.model)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Let auxiliary objectives change the gradients."""
+        """Let auxiliary objectives see what the optimizer is about to change."""
         self.model.before_step()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Let auxiliary objectives act on the step, and bring parameters back into their range."""
+        self.model.after_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Show where training is."""
