@@ -225,7 +225,6 @@ def test_no_modality_and_bad_options_are_refused() -> None:
         ("perceiver", "layers", -1, 0),
         ("perceiver", "num_latents", 0, 1),
         ("late_mean", "hidden_layers", -1, 0),
-        ("evidential", "annealing", 0, 1),
     ]:
         with pytest.raises(ValueError, match=f"{option} must be a whole number, {least} or more; got {value}"):
             make_fusion(name, 2, **{option: value})

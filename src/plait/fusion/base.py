@@ -125,7 +125,8 @@ class Fusion(nn.Module):
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
     ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
-    each modality as a unit vector of one shared space in ``tokens`` [B, M, D].
+    each modality as a unit vector of one shared space in ``tokens`` [B, M, D]. ``progress`` is the share of all training
+    steps that are done, in [0, 1]; training sets it, and it is 1 at any other time.
     """
 
     info: ClassVar[FusionInfo]
@@ -134,6 +135,7 @@ class Fusion(nn.Module):
     additive_scale: ClassVar[str] = "logits"
     is_late: ClassVar[bool] = False
     embeds: ClassVar[bool] = False
+    progress: float = 1.0
 
     def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__()
