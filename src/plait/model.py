@@ -41,7 +41,8 @@ class PlaitConfig(PreTrainedConfig):
     Attributes:
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
             ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
-            ``shares``, the name of an earlier modality, that one's encoder inside the model is used.
+            ``shares``, the name of an earlier modality, that one's encoder inside the model is used. With ``order``,
+            "sequence" or "grid", the fusion gives the tokens position codes.
         fusion: ``name``, ``width``, ``dropout``, ``options`` and ``absence``: what the fusion sees of a missing
             modality, "mask" (nothing; so it is without this key) or "learned".
         head: ``name``, ``dropout`` and ``options`` of that head alone.
@@ -106,7 +107,7 @@ class PlaitModel(PreTrainedModel):
 
     def __init__(self, config: PlaitConfig) -> None:
         super().__init__(config)
-        dims = [EncodedDims(m["vector_dim"], m["token_dim"]) for m in config.modalities]
+        dims = [EncodedDims(m["vector_dim"], m["token_dim"], m.get("order")) for m in config.modalities]
         fusion = config.fusion
         self.encoders = nn.ModuleDict(
             {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}

@@ -31,10 +31,15 @@ class FusionInfo:
 
 @dataclass(frozen=True)
 class EncodedDims:
-    """Widths that one encoded modality has: of its vector, and of its tokens (None: it has none)."""
+    """Widths that one encoded modality has: of its vector, and of its tokens (None: it has none).
+
+    ``order`` is what the order of its tokens means where the tokens do not tell it themselves: "sequence", "grid" (row by
+    row), or None (a set, or tokens that carry their place).
+    """
 
     vector_dim: int
     token_dim: int | None = None
+    order: str | None = None
 
 
 OUTPUT_KINDS = ("classes", "labels", "number", "text")

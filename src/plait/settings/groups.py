@@ -116,6 +116,9 @@ class FusionSettings:
     """Options of that fusion alone, such as raw or hidden_layers."""
     absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
+    positions: str = choice("auto", ("auto", "none"))
+    """Position codes of tokens in fusions that read them: auto (sequences and grids whose encoder tells no place), or none
+    (their order means nothing: bags)."""
 
 
 @dataclass(frozen=True)
