@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from plait.api.model_folder import load_network
+
+load_network = lazy("plait.api.model_folder", "load_network")
 
 SMALL = [
     "fusion.width=32", "fusion.dropout=0.0", "train.learning_rate=0.01", "train.batch_size=32", "train.patience=0",
