@@ -252,7 +252,8 @@ class PlaitModel(PreTrainedModel):
         present = self._hide(present) if self.training else present
         fused = self.fuse(encoded, present)
         if target is not None and self.head.owns_loss:
-            return {"loss": self.head.batch_loss(fused, present, target, group, keys)}
+            loss = self.head.batch_loss(fused, present, target, group, keys)
+            return {"loss": loss if fused.regulariser is None else loss + fused.regulariser}
         logits_BC = self.head(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
@@ -266,6 +267,8 @@ class PlaitModel(PreTrainedModel):
             if self.config.alignment and self.training and group is not None and keys is not None:
                 term = self.head.alignment_loss(fused, present, group, keys, target == 1)
                 loss = loss if term is None else loss + self.config.alignment * term
+            if fused.regulariser is not None:
+                loss = loss + fused.regulariser
             output = {"loss": loss, **output}
         if not self.training:
             output |= {"weights": fused.weights_BM, "attention": fused.attention}

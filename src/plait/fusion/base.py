@@ -74,6 +74,7 @@ class FusionOutput:
         attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
         modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
             trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
+        regulariser: A term of the method's own, a scalar, weighed already; only in training, which adds it to the loss.
     """
 
     fused_BD: Tensor  # noqa: N815  shape letters
@@ -82,6 +83,7 @@ class FusionOutput:
     token_mask: Tensor | None = None
     attention: list[Tensor | None] | None = None
     modality_logits_BMC: Tensor | None = None  # noqa: N815
+    regulariser: Tensor | None = None
 
 
 def bare_norm(dim: int, normalise: bool) -> nn.Module:
