@@ -20,7 +20,7 @@ SHARED_OPTIONS = {"normalise": False, "dropout": 0.5}
 GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
 GUARDS |= {("cosine", "project")}  # off, it takes modalities of one width only: test_cosine.py
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
-LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late} 
+LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late}
 LEARNING |= {("evidential", "annealing"), ("mixture_of_experts", "balance")}
 # Methods in which one number says how much each modality counts.
 WITH_WEIGHTS = {"weighted_sum", "gated", "mixture_of_experts", "late_mean", "late_weighted"}

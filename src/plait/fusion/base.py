@@ -33,8 +33,8 @@ class FusionInfo:
 class EncodedDims:
     """Widths that one encoded modality has: of its vector, and of its tokens (None: it has none).
 
-    ``order`` is what the order of its tokens means where the tokens do not tell it themselves: "sequence", "grid" (row by
-    row), or None (a set, or tokens that carry their place).
+    ``order`` is what the order of its tokens means where the tokens do not tell it themselves: "sequence", "grid" (row
+    by row), or None (a set, or tokens that carry their place).
     """
 
     vector_dim: int
@@ -132,8 +132,8 @@ class Fusion(nn.Module):
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
     ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
-    each modality as a unit vector of one shared space in ``tokens`` [B, M, D]. ``progress`` is the share of all training
-    steps that are done, in [0, 1]; training sets it, and it is 1 at any other time.
+    each modality as a unit vector of one shared space in ``tokens`` [B, M, D]. ``progress`` is the share of all
+    training steps that are done, in [0, 1]; training sets it, and it is 1 at any other time.
     """
 
     info: ClassVar[FusionInfo]

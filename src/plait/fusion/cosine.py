@@ -139,7 +139,7 @@ class CosineFusion(Fusion):
 
 
 def signed_root(vector_BD: Tensor) -> Tensor:
-    """x / sqrt(|x| + eps), about sign(x) sqrt|x| (power normalisation): it evens out the heavy tail of ReLU features.
+    """Signed square root x / sqrt(|x| + eps) (power normalisation): it evens out the heavy tail of ReLU features.
 
     The plain root has an infinite slope at zero, where such features often are; this one has at most 1 / sqrt(eps).
     """

@@ -56,6 +56,7 @@ class EvidentialFusion(LateFusion):
         needs_tokens=False,
     )
     additive_scale = "evidence"
+
     def __init__(
         self,
         dims: list[EncodedDims],

@@ -21,7 +21,8 @@ class MCBFusion(PairwiseFusion):
     model. Only W and b (and the absence vectors) are trained.
 
     For two modalities; of more the mean over the pairs that are there is taken, one alone is paired with itself (with
-    two different sketches), and a learned absence vector is the partner of one whose partners are all missing (see ``pairwise.py``).
+    two different sketches), and a learned absence vector is the partner of one whose partners are all missing (see
+    ``pairwise.py``).
 
     Args:
         dims: Widths of each modality.

@@ -117,9 +117,9 @@ class MixtureOfExpertsFusion(Fusion):
 def load_balance(gates_BS: Tensor, open_BS: Tensor) -> Tensor:
     """sum_S f_S P_S / E_S, a scalar: 1 where the work is shared evenly, up to N where one of N experts has it all.
 
-    f_S is the share of the rows whose largest gate is S (it carries no gradient), P_S the mean gate of S, and E_S what P_S
-    would be if every row shared evenly among the experts that are open to it. With nothing missing E_S = 1 / N, and this
-    is N sum_S f_S P_S, the loss of the Switch transformer. Rows without an open expert do not count.
+    f_S is the share of the rows whose largest gate is S (it carries no gradient), P_S the mean gate of S, and E_S what
+    P_S would be if every row shared evenly among the experts that are open to it. With nothing missing E_S = 1 / N, and
+    this is N sum_S f_S P_S, the loss of the Switch transformer. Rows without an open expert do not count.
 
     Args:
         gates_BS: Gates, each row 1 in sum over what is open.

@@ -15,9 +15,9 @@ from plait.fusion.transformer import TransformerLayer
 class PerceiverFusion(Fusion):
     """Z <- Layer_0(Z, [S_1 + e_1; ..; S_M + e_M]), Z <- Layer_l(Z, Z) for l = 1..L; h = mean_n norm(Z_n).
 
-    S_m is the sequence of a modality: its projected vector, then its projected tokens; those of a sequence or a grid with
-    Fourier features of their place (``positions.py``). Missing modalities and padding are no keys; with nothing to read,
-    the first layer's attention term is zero.
+    S_m is the sequence of a modality: its projected vector, then its projected tokens; those of a sequence or a grid
+    with Fourier features of their place (``positions.py``). Missing modalities and padding are no keys; with nothing to
+    read, the first layer's attention term is zero.
 
     Args:
         dims: Widths of each modality.

@@ -1,9 +1,9 @@
 """Position codes: where a token stands in its sequence or grid, for fusions that read tokens as a set.
 
 Attention and means do not see order: without a code "A, then B" is "B, then A". A code is added to the tokens of every
-modality whose encoder does not tell the place itself (``Encoder.order``). Sets have none. In: which tokens are real. Out:
-codes [B, T, width]. A place counts real tokens only, and is measured against its own row alone: neither padding nor the
-rest of the batch changes a code.
+modality whose encoder does not tell the place itself (``Encoder.order``). Sets have none. In: which tokens are real.
+Out: codes [B, T, width]. A place counts real tokens only, and is measured against its own row alone: neither padding
+nor the rest of the batch changes a code.
 """
 
 from __future__ import annotations

@@ -10,7 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, bare_norm, check_count, masked_mean
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    bare_norm,
+    check_count,
+    masked_mean,
+)
 from plait.fusion.sequences import Sequences, attention_over_tokens, mean_over_real
 from plait.fusion.transformer import TransformerLayer
 from plait.registry import unknown_name
@@ -22,10 +31,11 @@ class PrefixFusion(Fusion):
     """Z = [f(S_1 + e_1); ..; f(S_M + e_M)]; h = mean_m mean_t Z_mt over what is real.
 
     S_m is the sequence of a modality: its projected vector, then its projected tokens, with a learned modality
-    embedding e_m and, where the order of tokens means something, sinusoidal position codes. The projector f is the identity (``linear``: the projections alone), a network a token
-    (``mlp``), or learned queries that read the sequence by cross-attention (``query``: the same few tokens a modality,
-    however long its sequence). A missing modality and padding are left out by ``token_mask``. Where tokens have position
-    codes, the mean h is that of their layer norms: the mean of a sum of token and code would not know which was where.
+    embedding e_m and, where the order of tokens means something, sinusoidal position codes. The projector f is the
+    identity (``linear``: the projections alone), a network a token (``mlp``), or learned queries that read the sequence
+    by cross-attention (``query``: the same few tokens a modality, however long its sequence). A missing modality and
+    padding are left out by ``token_mask``. Where tokens have position codes, the mean h is that of their layer norms:
+    the mean of a sum of token and code would not know which was where.
 
     Args:
         dims: Widths of each modality.

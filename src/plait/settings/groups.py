@@ -117,7 +117,7 @@ class FusionSettings:
     absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
     positions: str = choice("auto", ("auto", "none"))
-    """Position codes of tokens: auto (sequences and grids whose encoder tells no place) or none (bags, without order)."""
+    """Position codes of tokens: auto (sequences and grids whose encoder tells no place) or none (bags)."""
 
 
 @dataclass(frozen=True)

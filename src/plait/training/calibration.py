@@ -1,4 +1,4 @@
-"""What fusion and head fit without a gradient: on training rows before training, on validation rows after each epoch."""
+"""What fusion and head fit without a gradient: before training on training rows, then on validation rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS_AT_ONCE = 1024
 
 
 def observe(model: PlaitModel, train: RowBatches) -> None:
-    """Let the fusion of a fresh model look at its training rows, as encoders give them: fresh adapters change nothing."""
+    """Let the fusion of a fresh model look at its training rows; fresh adapters change nothing of what it sees."""
     if isinstance(model.fusion, Observing):
         with evaluation_mode(model, inference=False):
             model.fusion.observe(ModelRows(model, train))
