@@ -127,6 +127,7 @@ def load_network(folder: Path) -> PlaitModel:
                 f"{unknown_name('task', config.task, TASKS.names())}. A task of your own is registered "
                 "(plait.tasks.TASKS.add) before its model is loaded: import the file that does so first"
             )
+        _bring_up_to_date(config)
         model = PlaitModel(config)
         model.load_state_dict(load_file(folder / "model.safetensors"))
         model.read_outside_weights()
@@ -136,6 +137,13 @@ def load_network(folder: Path) -> PlaitModel:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.nn.Module.to(model, device)
     return model
+
+
+def _bring_up_to_date(config: PlaitConfig) -> None:
+    """What an older version wrote, in the words of this one."""
+    options = config.fusion["options"]
+    if config.fusion["name"] == "evidential" and options.get("annealing", 0) > 1:
+        del options["annealing"]  # a number of batches then; it counts in training alone
 
 
 def _read_json(path: Path) -> Any:

@@ -117,6 +117,8 @@ class FusionSettings:
     """Options of that fusion alone, such as raw or hidden_layers."""
     absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
+    positions: str = choice("auto", ("auto", "none"))
+    """Position codes of tokens: auto (sequences and grids whose encoder tells no place) or none (bags)."""
 
 
 @dataclass(frozen=True)
@@ -227,9 +229,9 @@ class TrainSettings:
     gradient_blending: bool | None = None
     """Weigh each modality's loss and the joint one by how well what it learns generalises, epoch by epoch."""
     ogm: float | None = weight(None)
-    """How hard the gradient of a modality that is ahead of the others is slowed down (OGM); 0 leaves it alone."""
+    """How hard the steps of a modality that is ahead of the others are slowed down (OGM); 0 leaves them alone."""
     ogm_noise: bool = False
-    """Add noise as large as the gradient to the gradients under ogm (the GE of OGM-GE)."""
+    """Add noise as large as the step to the steps under ogm (the GE of OGM-GE)."""
     orthogonality: float | None = weight(None)
     """Weight of the term that keeps modalities from telling the same."""
     max_grad_norm: float = 1.0
