@@ -10,9 +10,19 @@ import contextlib
 import hashlib
 import os
 import socket
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+_NOT_REGULAR = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_MADE_UP = ("/proc/", "/sys/")  # called regular by the system, yet some wait or never end
 
 HOST = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
@@ -73,6 +83,46 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_regular_file(path: Path, what: str) -> os.stat_result:
+    """Make sure, without opening it, that a path names an ordinary file, which ends and never waits for a writer.
+
+    Args:
+        path: The path.
+        what: What the file should be, for the message: "table", "image".
+
+    Returns:
+        The status of the file; its size is in ``st_size``.
+
+    Raises:
+        FileNotFoundError: Nothing lies there.
+        ValueError: A folder, a pipe, a socket, a device, a file that the system makes up as it is read (``/proc``,
+            ``/sys``), or a name that no file system takes.
+        OSError: It may not be looked at.
+
+    Example:
+        >>> require_regular_file(Path("/dev/null"), "table")
+        Traceback (most recent call last):
+        ValueError: /dev/null: a device, no ordinary file; save the table to a file and name that
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError as error:
+        place = str(path.absolute().parent)
+        raise FileNotFoundError(f"no such {what}: {str(path)!r} (looked in {place!r})") from error
+    except ValueError as error:  # a null character or a lone surrogate
+        raise ValueError(f"{str(path)[:100]!r} is no path of a {what} ({error})") from error
+    kind = next((name for is_kind, name in _NOT_REGULAR if is_kind(found.st_mode)), None)
+    if kind is None and not stat.S_ISREG(found.st_mode):
+        kind = "of an unknown kind"
+    if kind is None and os.path.realpath(path).startswith(_MADE_UP):
+        kind = "made up by the system as it is read"
+    if kind == "a folder":
+        raise ValueError(f"{path}: a folder; expected the {what} itself, a file")
+    if kind is not None:
+        raise ValueError(f"{path}: {kind}, no ordinary file; save the {what} to a file and name that")
+    return found
 
 
 @contextlib.contextmanager

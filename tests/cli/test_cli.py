@@ -23,8 +23,8 @@ VERBS = [
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
-    ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"], ["index", "probe"],
-    ["index", "ann"],
+    ["index", "move"], ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"],
+    ["index", "probe"], ["index", "ann"],
 ]  # fmt: skip
 SETS = [a for s in SCRATCH for a in ("--set", s)]
 Run = Callable[..., tuple[int, str, str]]

@@ -152,6 +152,31 @@ def test_stopped_and_moved(photos: Path, tmp_path: Path, run: Run, monkeypatch: 
     assert run("search", tmp_path / "i", "red", "--model", tmp_path / "moved")[0] == 0
 
 
+def test_photos_that_changed_and_moved(photos: Path, tmp_path: Path, run: Run) -> None:
+    place, green = tmp_path / "i", photos / "cold" / "green.png"
+    build = ("index", "build", tmp_path / "model", photos, "-o", place, "--quiet")
+    assert run(*build)[0] == 0
+    paint(green, (0, 0, 250))
+    assert "1 changed, 4 unchanged" in run(*build)[1]
+    paint(green, (0, 255, 0))
+    assert "1 changed, 4 unchanged" in run("index", "add", place, photos, "--quiet")[1]
+    assert only_json(run("index", "add", place, photos, "--check", "--json", "--quiet")[1])["unchanged"] == 5
+    run("index", "delete", place, "--id", "cold/green.png")
+    assert "1 added, 4 unchanged" in run("index", "add", place, photos, "--quiet")[1]
+
+    photos.rename(tmp_path / "pictures")
+    assert f"plait index move {place} OLD NEW" in run("search", place, "red")[1]
+    assert only_json(run("search", place, "red", "--json")[1])["missing"] == 4
+    assert "it is no longer there: plait index move" in run("index", "info", place)[1]
+    code, out, err = run("index", "move", place, photos, tmp_path / "nowhere")
+    assert code == 2 and not out and "nowhere does not exist" in err
+    found = only_json(run("index", "move", place, photos, tmp_path / "pictures", "--dry-run", "--json")[1])
+    assert (found["items"], found["found"], found["is_dry_run"]) == (5, 5, True)
+    code, out, _ = run("index", "move", place, photos, tmp_path / "pictures")
+    assert code == 0 and "1 sources, 5 items moved\n  5 items have their files there, 0 do not" in out
+    assert "no longer there" not in run("search", place, "red")[1] + run("index", "info", place)[1]
+
+
 def test_python_names() -> None:
     import plait
 

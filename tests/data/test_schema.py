@@ -81,8 +81,8 @@ def test_the_user_overrules() -> None:
         ({"text": ["caption"], "ignore": ["caption"]}, "name it once"),
         ({"target": "label", "group": "label"}, "give it one role"),
         ({"numeric": "colour"}, "row 0 holds 'red'"),
-        ({"text": "size"}, "cannot be text: it holds double"),
-        ({"image": "rooms"}, "expected paths, bytes or base64"),
+        ({"numeric": "photo"}, "cannot be numeric: it holds string .*row 0 holds 'photos/0.jpg'"),
+        ({"image": "rooms"}, "expected paths, bytes, base64"),
     ],
 )
 def test_contradictions_of_the_user(arguments: dict[str, object], message: str) -> None:

@@ -166,7 +166,7 @@ def test_data_frames() -> None:
     assert read_table(pl.DataFrame({"a": [1.0, float("nan")], "b": ["x", None]})).column("a") == [1.0, None]
     assert read_table(pa.table({"a": [1]})).column("a") == [1]
     assert read_table([{"a": 1}, {"b": Path("p.jpg")}]).column("b") == [None, "p.jpg"]
-    with pytest.raises(ValueError, match="cannot become a table"):
+    with pytest.raises(ValueError, match=r"column 'a': row 0 holds int and row 1 holds str"):
         read_table(pd.DataFrame({"a": [1, "x"]}))
 
 

@@ -213,6 +213,110 @@ def test_damage_is_told(photos: Path, tmp_path: Path, what: str) -> None:
         open_index(tmp_path / "i")
 
 
+@pytest.mark.parametrize("where", ["keys.npy", "vectors.npy"])
+def test_a_header_that_is_no_header_is_told(photos: Path, tmp_path: Path, where: str) -> None:
+    build_index(ColourEmbedder(), photos, tmp_path / "i")
+    file = next((tmp_path / "i").glob(f"seg-*/{where}"))
+    data = bytearray(file.read_bytes())
+    data[data.index(b"}") + 3] = ord("(")
+    file.write_bytes(bytes(data))
+    with pytest.raises(DamagedIndexError, match="is damaged"):
+        open_index(tmp_path / "i")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("what", ["index.json", "items-*", "deleted-*", "seg-*/meta.json", "seg-*/vectors.npy", "lock"])
+def test_what_is_no_ordinary_file_is_refused_at_once(photos: Path, tmp_path: Path, what: str, kind: str) -> None:
+    index, _ = build_index(ColourEmbedder(), photos, tmp_path / "i")
+    index.delete(["warm/红.png"])
+    file = next((tmp_path / "i").glob(what))
+    file.unlink()
+    if kind == "pipe":
+        if not hasattr(os, "mkfifo"):
+            pytest.skip("no pipes in folders here")
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to(os.devnull)
+    else:
+        file.mkdir()
+    if what == "lock":
+        with pytest.raises(IndexFolderError, match="lock"):
+            index.delete(["cold/green.png"])
+        return
+    with pytest.raises(DamagedIndexError, match=f"{file.name} is a .*, not an ordinary file"):
+        open_index(tmp_path / "i")
+    with pytest.raises(DamagedIndexError, match="not an ordinary file"):
+        build_index(ColourEmbedder(), photos, tmp_path / "i")
+
+
+def test_a_flipped_vector_is_told_before_it_answers(photos: Path, tmp_path: Path) -> None:
+    index, _ = build_index(ColourEmbedder(), photos, tmp_path / "i")
+    vectors = next((tmp_path / "i").glob("seg-*/vectors.npy"))
+    data = bytearray(vectors.read_bytes())
+    data[-2] ^= 64
+    vectors.write_bytes(bytes(data))
+    for use in (
+        lambda opened: opened.search("red"), lambda opened: opened.near_duplicates(), lambda opened: opened.compact(),
+        lambda opened: opened.knn("folder", k=1),
+    ):  # fmt: skip
+        with pytest.raises(DamagedIndexError, match=r"vectors\.npy does not match its checksum"):
+            use(open_index(tmp_path / "i", ColourEmbedder()))
+
+
+STRANGE = [None, True, -1, 1.5, 2**70, "", "../x", [], {}, [[1]], {"a": 1}]
+
+
+def test_no_value_of_the_manifest_changes_unnoticed(photos: Path, tmp_path: Path) -> None:
+    """Every value replaced by a strange one, every key left out: one sentence, also without the checksum."""
+    index, _ = build_index(ColourEmbedder(), photos, tmp_path / "i")
+    index.delete(["warm/红.png"])
+    file = tmp_path / "i" / "index.json"
+    whole = json.loads(file.read_text(encoding="utf-8"))
+
+    def places(node: Any) -> list[tuple[Any, Any]]:
+        keys = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
+        return [(node, key) for key in keys] + [place for key in keys for place in places(node[key])]
+
+    draw = random.Random(0)
+    for at in range(len(places(whole))):
+        for strange in [*draw.sample(STRANGE, 2), places]:  # the function stands for "no such key"
+            changed = json.loads(json.dumps(whole))
+            node, key = places(changed)[at]
+            before = node.pop(key)
+            if strange is not places:
+                if isinstance(node, list):
+                    node.insert(key, strange)
+                else:
+                    node[key] = strange
+                if strange == before and type(strange) is type(before):
+                    continue
+            file.write_text(json.dumps(changed), encoding="utf-8")
+            with pytest.raises((DamagedIndexError, ValueError)) as told:
+                open_index(tmp_path / "i")
+            assert "\n" not in str(told.value)
+            unsigned = {**changed, "format": 1}
+            unsigned.pop("sha256", None)
+            file.write_text(json.dumps(unsigned), encoding="utf-8")
+            try:
+                open_index(tmp_path / "i")
+            except ValueError as error:
+                assert "\n" not in str(error)
+
+
+def test_an_index_of_the_first_format_opens(photos: Path, tmp_path: Path) -> None:
+    index, _ = build_index(ColourEmbedder(), photos, tmp_path / "i")
+    file = tmp_path / "i" / "index.json"
+    values = json.loads(file.read_text(encoding="utf-8"))
+    values.pop("sha256")
+    values["format"], values["segments"] = 1, [entry[:2] for entry in values["segments"]]
+    for fact in values["sources"]:
+        fact["bad_rows"] = [entry[:2] for entry in fact["bad_rows"]]
+    file.write_text(json.dumps(values), encoding="utf-8")
+    index = open_index(tmp_path / "i", ColourEmbedder())
+    assert index.search("green", k=1)[0].id == "cold/green.png" and index.delete(["cold/green.png"]) == 1
+    assert open_index(tmp_path / "i").info(verify=True)["damaged"] == []
+
+
 def test_verify_finds_a_flipped_vector(photos: Path, tmp_path: Path) -> None:
     build_index(ColourEmbedder(), photos, tmp_path / "i")
     vectors = next((tmp_path / "i").glob("seg-*/vectors.npy"))

@@ -6,6 +6,8 @@ import json
 import os
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
@@ -49,6 +51,26 @@ def test_coco(coco: Path, what: str, tmp_path: Path, embedder: ColourEmbedder) -
     assert len(index.search("red", where="captions = 'green'")) == 1
 
 
+def test_coco_files_with_photos_elsewhere(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    for name in ("val2017/a", "images/b", "images/val2014/c"):
+        paint(tmp_path / f"{name}.png", (255, 0, 0))
+    notes = tmp_path / "annotations"
+    notes.mkdir()
+    for file, name, found in (
+        ("captions_val2017", "val2017/a.png", "a.png"),
+        ("captions_mine", "val2017/a.png", "val2017/a.png"),
+        ("captions_other", "b.png", "b.png"),
+    ):
+        document = {"images": [{"id": 7, "file_name": name}], "annotations": [{"image_id": 7, "caption": "red"}]}
+        (notes / f"{file}.json").write_text(json.dumps(document))
+        made = read_source(notes / f"{file}.json", IMAGE)
+        assert made.ids == [found] and (made.table.root or tmp_path).joinpath(found).is_file()
+    split = {"filepath": "val2014", "filename": "c.png", "cocoid": 9, "split": "test", "sentences": [{"raw": "red"}]}
+    (notes / "dataset_coco.json").write_text(json.dumps({"images": [split]}))
+    assert read_source(notes / "dataset_coco.json", IMAGE).ids == ["images/val2014/c.png"]
+    assert build_index(embedder, notes / "dataset_coco.json", tmp_path / "i")[1].added == 1
+
+
 def test_ids(tmp_path: Path) -> None:
     def ids(columns: dict, **how: object) -> list[str]:
         return read_source(columns, IMAGE, **how).ids
@@ -61,6 +83,63 @@ def test_ids(tmp_path: Path) -> None:
     assert read_source({"caption": ["x", "y"]}, TEXT).ids == ["row-0", "row-1"]
     with pytest.raises(ValueError, match="unknown column 'skew'"):
         ids({"image": ["a.png"], "sku": ["x"]}, id="skew")
+
+
+def test_ids_keep_their_spelling(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    images = ["a.png", "b.png", "c.png"]
+
+    def ids(source: object, **how: object) -> list[str]:
+        return read_source(source, IMAGE, **how).ids
+
+    def csv(*cells: str) -> Path:
+        lines = [f"{cell},{image}" for cell, image in zip(cells, images, strict=True)]
+        (tmp_path / "t.csv").write_text("\n".join(["id,image", *lines]))
+        return tmp_path / "t.csv"
+
+    frame = pandas.DataFrame({"id": [1, 2, float("nan")], "image": images}).iloc[:2]  # NaN made them 1.0, 2.0
+    assert ids(frame) == ["1", "2"]
+    assert ids({"id": [1.0, 2.5, 1e20], "image": images}) == ["1", "2.5", "100000000000000000000"]
+    assert ids({"id": ["1.0", "1", "01"], "image": images}) == ["1.0", "1", "01"]
+    assert ids(csv("1", "2", "3")) == ["1", "2", "3"]
+    assert ids(csv("1.0", "1.00", "1")) == ["1.0", "1.00", "1"]  # as the file spells them
+    assert ids(csv("007", "010", "11")) == ["007", "010", "11"]
+    table = pa.table({"id": pa.array([1, None, 3], pa.float64()), "image": images})
+    pq.write_table(table.slice(0, 1), tmp_path / "t.parquet")
+    assert ids(tmp_path / "t.parquet", id="id") == ["1"]
+    for values, said in (
+        ([1.0, 2.0, 1.0], "the id '1' stands in row 0 and in row 2; ids must differ"),
+        ([1.0, float("nan"), None], "it names no item in rows 1, 2"),
+        ([1, 1, 1], "stands in row 0 and in row 1, and 1 more rows repeat ids"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            ids({"id": values, "image": images}, id="id")
+        made = read_source({"id": values, "image": images}, IMAGE)
+        assert made.ids == images and said in made.notes[0]  # told, not silent
+
+
+def test_ids_are_found_as_they_are_seen(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    for name, red in (("a", 255), ("b", 90)):
+        paint(tmp_path / f"{name}.png", (red, 60, 0))
+    images = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    index, _ = build_index(embedder, {"id": [1.0, 2.0], "image": images}, tmp_path / "i")
+    assert [h.id for h in index.search("red")] == ["1", "2"]
+    assert index.delete("1") == 1 and index.delete(["2.0"]) == 1
+    index, _ = build_index(embedder, {"id": ["1.0", "1"], "image": images}, tmp_path / "j")
+    assert index.delete("1.0") == 1 and list(index.storage.known()) == ["1"]
+    with pytest.raises(ValueError, match="'3' for one"):
+        index.delete("3")
+
+
+def test_the_column_of_ids_is_remembered(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    for name in "ab":
+        paint(tmp_path / f"{name}.png", (255, ord(name), 0))
+    table = tmp_path / "t.csv"
+    table.write_text("sku,image\n1,a.png\n2,b.png\n")
+    index, _ = build_index(embedder, table, tmp_path / "i", id="sku")
+    for again in (index.update, index.add, lambda source: build_index(embedder, source, tmp_path / "i")[1]):
+        assert (report := again(table)).added == 0 and report.unchanged == 2
+    assert sorted(index.storage.known()) == ["1", "2"]
 
 
 def test_rows_that_do_not_parse_are_told(tmp_path: Path, embedder: ColourEmbedder) -> None:

@@ -34,7 +34,7 @@ def test_class_names(cell: object, wanted: str | None) -> None:
         ("dog; cat", ("cat", "dog")),
         ("dog|cat", ("cat", "dog")),
         ("dining table", ("dining table",)),
-        ([], ()), ("", ()), ("[]", ()), (3, ("3",)), (None, None),
+        ([], ()), ("", None), ("  ", None), ("[]", ()), (3, ("3",)), (None, None), (float("nan"), None),
     ],
 )  # fmt: skip
 def test_label_names(cell: object, wanted: tuple[str, ...] | None) -> None:

@@ -17,6 +17,7 @@ def check(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    date_order: str | None = None,
     columns: Sequence[str] = (),
     task: str | None = None,
     annotations: str | None = None,
@@ -30,6 +31,7 @@ def check(
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
+        date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         columns: Names of the columns of a CSV or TSV file without a header line.
         task: For a COCO folder: matching, multilabel, captioning or retrieval.
         annotations: Folder of COCO annotations other than ``annotations``.
@@ -47,11 +49,13 @@ def check(
         'error'
     """
     from plait.data.checks.check import check_table
+    from plait.data.column_kind import Hints
     from plait.data.sources import open_source
     from plait.settings import DataSettings
 
     data = DataSettings(
-        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, target=target, columns=tuple(columns)
-    )
+        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, date_order=date_order, target=target,
+        columns=tuple(columns),
+    )  # fmt: skip
     opened = open_source(table, data, task=task, annotations=annotations)
-    return check_table(opened.table, target=opened.data.target)
+    return check_table(opened.table, target=opened.data.target, hints=Hints(decimal, date_order))

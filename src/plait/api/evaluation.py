@@ -34,7 +34,7 @@ def open_evaluation(
     )
     chosen, split, notes = choose_rows(
         opened.table, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
-        facts=fitted.report.get("facts", {}),
+        facts=fitted.report.get("facts", {}), data=settings.data,
     )  # fmt: skip
     target = fitted.schema.target
     if task.needs_target and target not in chosen.column_names:
@@ -60,6 +60,10 @@ def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Pr
 def left_out(given: EvaluationInputs) -> dict[str, Any]:
     """Cells and rows that could not be used, and what was counted on the way."""
     rows = given.prepared.rows
-    bad = [{"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason} for b in rows.bad]
-    bad += [{"row": b.row, "column": b.column, "reason": b.reason} for b in rows.table.bad_rows]
+    bad = [
+        {"row": rows.table.row_number(b.row), "column": b.column, "reason": b.reason,
+         "outcome": "counted as missing" if rows.is_kept(b) else "left out"}
+        for b in rows.bad
+    ]  # fmt: skip
+    bad += [{"row": b.row, "column": b.column, "reason": b.reason, "outcome": "left out"} for b in rows.table.bad_rows]
     return {"bad_rows": bad, "counts": dict(rows.notes)}

@@ -40,8 +40,10 @@ def fit(
     vector: Sequence[str] | str = (),
     numeric: Sequence[str] | str = (),
     categorical: Sequence[str] | str = (),
+    date: Sequence[str] | str = (),
     ignore: Sequence[str] | str = (),
     split: str | None = None,
+    split_by_time: str | None = None,
     group: str | None = None,
     id: str | None = None,
     recipe: str = "default",
@@ -54,6 +56,7 @@ def fit(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    date_order: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
     settings: RunSettings | None = None,
@@ -76,8 +79,11 @@ def fit(
         vector: Columns to read as ready vectors, or sequences of them.
         numeric: Columns to read as numbers.
         categorical: Columns to read as categories.
+        date: Columns to read as dates, times of day or both.
         ignore: Columns to leave out.
         split: Column that says train, val or test; None looks for one, else rows are split at random.
+        split_by_time: Column of dates or numbers by which rows are split: the earliest for training, then for
+            validation, the latest for the test.
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
@@ -91,6 +97,7 @@ def fit(
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
+        date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
         settings: A full set of settings to start from.
@@ -106,8 +113,9 @@ def fit(
         ValueError: Something about the table or the settings; the message says what to type.
     """
     data = DataOptions(
-        target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group, id=id,
-        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
+        target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
+        split_by_time=split_by_time, group=group, id=id, format=format, encoding=encoding, delimiter=delimiter,
+        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row,
     )  # fmt: skip
     given = {
         "recipe": recipe, "preset": preset, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,

@@ -19,7 +19,7 @@ from plait.settings import DataSettings, RunSettings, from_dict, set_values, to_
 from plait.tasks import Task, as_ordered
 from plait.training.recipes import resolve
 from plait.training.recipes.facts import facts_of
-from plait.training.splitting import make_split
+from plait.training.splitting import make_split, rows_without_time
 
 
 @dataclass
@@ -72,8 +72,11 @@ def open_run(
             raise ValueError(unknown_name("column in judge.by", name, table.column_names))
     columns = tell_columns(opened, settings.task)
     targets = read_run_targets(table, columns.schema, columns.task, settings)
-    schema, task, usable = columns.schema, targets.task, targets.usable
-    split, dealt = make_split(table, schema, usable, targets.values, task, settings.train.seed)
+    schema, task = columns.schema, targets.task
+    timeless = rows_without_time(table, columns.data)
+    targets.leave_out(timeless, columns.data, table)
+    usable = targets.usable
+    split, dealt = make_split(table, schema, usable, targets.values, task, settings.train.seed, columns.data)
     settings = _resolve(settings, columns.data, task, table, schema, num_train=int((split[usable] == "train").sum()))
     task = replace(task, selects=settings.task.select_by or task.selects)
     check_objectives(

@@ -10,7 +10,7 @@ import torch
 from plait.api.opening import OpenedRun
 from plait.data.bad_rows import apply_policy
 from plait.data.progress import Progress
-from plait.inputs.prepare import fit_inputs, load_inputs, prepare
+from plait.inputs.prepare import fit_inputs, load_inputs, prepare, report_unreadable
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.splitting import evaluation_units, leakage_notes
@@ -48,6 +48,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
     prepared = prepare(table, inputs, progress=progress)
     prepared.rows.bad = [*opened.bad, *prepared.rows.bad]
+    report_unreadable(inputs, prepared, schema)
     kept = set(apply_policy(prepared.rows, settings.data.on_bad_row).tolist())
     usable = np.array([i for i in opened.usable if int(i) in kept], dtype=np.int64)
     train, val = usable[opened.split[usable] == "train"], usable[opened.split[usable] == "val"]
@@ -59,7 +60,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
     opened.notes += _notes_on_targets(opened, labels, known_N, train, val)
     train, val = train[known_N[train]], val[known_N[val]]
-    fit_inputs(inputs, prepared, train, {c.name: c.kind or "" for c in schema.columns})
+    fit_inputs(inputs, prepared, train, schema)
     opened.notes += leakage_notes(prepared, opened.split, usable)
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)

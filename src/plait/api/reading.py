@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.data.bad_rows import apply_policy
+from plait.data.columns import is_row
 from plait.data.progress import Progress
 from plait.data.sources import open_source
 from plait.data.table import Table
@@ -19,12 +20,13 @@ from plait.training.fitted import FittedParts
 
 
 def open_table(fitted: FittedParts, table: Any, format: str | None = None, encoding: str | None = None) -> Table:
-    """The table, which holds one of the model's columns at least.
+    """The table, which holds one of the model's columns at least; a dictionary of single values is a table of one row.
 
     Raises:
         ValueError: It cannot be read, or has none of them.
     """
     data = reading_settings(fitted, table, format, encoding)
+    table = [table] if is_row(table) else table
     opened = open_source(table, data, task=fitted.task.name, readings=fitted.schema.readings).table
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
     if not set(wanted) & set(opened.column_names):

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from plait.data.schema import Schema, guess_schema, guess_task, without_loose_columns
+from plait.data.arrow_types import is_text
+from plait.data.column_kind import Hints
+from plait.data.nearly_numeric import common_unit
+from plait.data.reads_like import unit_advice
+from plait.data.schema import NAMED, Schema, guess_schema, guess_task, left_out_columns, without_loose_columns
 from plait.data.sources import Opened
 from plait.data.table import Table
 from plait.settings import DataSettings, TaskSettings
 from plait.tasks import TASKS, Task, task_of
+
+MOST_NAMED = 10  # columns that are named one by one where they are left out
 
 
 @dataclass
@@ -40,20 +46,41 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
     data = _with_known_columns(table, opened.data, opened.task)
     schema = guess_schema(
         table, target=data.target, text=data.text, image=data.image, audio=data.audio, image_set=data.image_set,
-        vector=data.vector, numeric=data.numeric, categorical=data.categorical,
+        vector=data.vector, numeric=data.numeric, categorical=data.categorical, date=data.date,
         ignore=data.ignore, split=data.split, group=data.group, id=data.id,
+        hints=Hints(data.decimal, data.date_order),
     )  # fmt: skip
     if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
         raise ValueError(
             f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
             f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
         )
+    schema = _without_split(schema, data)
     name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
     found = RunColumns(data, schema, task_of(name, settings), why)
     if not found.task.needs_target:
         found.schema = _searched_sides(table, schema, data, found.task, found.notes)
     _check_inputs(table, found.schema, found.task)
+    found.notes += _notes_on_columns(table, found.schema)
     return found
+
+
+def _without_split(schema: Schema, data: DataSettings) -> Schema:
+    """The schema without a split column that was only guessed, where rows are split by time.
+
+    Raises:
+        ValueError: Both ways to split were asked for, or there is no such column.
+    """
+    if data.split_by_time is None:
+        return schema
+    schema.column(data.split_by_time)
+    if data.split is not None:
+        raise ValueError(
+            f"rows are split by the column {data.split!r} or by time ({data.split_by_time!r}), not by both; leave "
+            "--split or --split-by-time out"
+        )
+    why = f"rows are split by time ({data.split_by_time})"
+    return Schema(tuple(replace(c, role="ignored", reason=why) if c.role == "split" else c for c in schema.columns))
 
 
 def _with_known_columns(table: Table, data: DataSettings, task: str | None) -> DataSettings:
@@ -80,7 +107,7 @@ def _searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task
             f"{task.name} learns which cells of a row belong together and predicts no column; leave --target "
             f"{schema.target} out (and type --ignore {schema.target} if it shall not be searched by)"
         )
-    schema, loose = without_loose_columns(schema, [*data.numeric, *data.categorical])
+    schema, loose = without_loose_columns(schema, [*data.numeric, *data.categorical, *data.date])
     if loose:
         notes.append(f"not searched by, for they are numbers or categories: {', '.join(loose)}")
     if len(schema.modalities) < 2:
@@ -92,9 +119,28 @@ def _searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task
     return schema
 
 
+def _notes_on_columns(table: Table, schema: Schema) -> list[str]:
+    """A sentence for every column that is left out, and for every one of which some cells count as missing."""
+    left = left_out_columns(schema)
+    notes = [f"column {c.name!r} is left out: {c.reason}" for c in left[:MOST_NAMED]]
+    if len(left) > MOST_NAMED:
+        names = ", ".join(repr(c.name) for c in left[MOST_NAMED : 2 * MOST_NAMED])
+        notes.append(f"{len(left) - MOST_NAMED} more columns are left out, for reasons in the report ({names} ...)")
+    for column in schema.columns:
+        if column.reading is not None and column.reading.missing and column.role in ("input", "target"):
+            notes.append(f"column {column.name!r}: {column.reason}")
+        elif column.role == "input" and column.reason != NAMED and is_text(table.arrow.schema.field(column.name).type):
+            unit = common_unit(table.column(column.name)) if column.kind != "numeric" else None
+            notes += [] if unit is None else [f"column {column.name!r} is read as {column.kind}: {unit_advice(unit)}"]
+    return notes
+
+
 def _check_inputs(table: Table, schema: Schema, task: Task) -> None:
     if not schema.modalities:
-        raise ValueError(f"{table.source} has no input column besides the target {schema.target!r}")
+        left = "; ".join(f"{c.name!r} is left out: {c.reason}" for c in left_out_columns(schema)[:MOST_NAMED])
+        raise ValueError(
+            f"{table.source} has no input column besides the target {schema.target!r}{left and '. Column '}{left}"
+        )
     if task.modalities is not None and len(schema.modalities) != task.modalities:
         names = ", ".join(m.name for m in schema.modalities)
         raise ValueError(

@@ -11,7 +11,7 @@ from plait.data.bad_rows import bad_rows_message
 from plait.data.rows import Rows
 from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
-from plait.settings import RunSettings
+from plait.settings import DataSettings, RunSettings
 from plait.tasks import TASKS, Task
 from plait.training.splitting import read_targets
 
@@ -34,6 +34,20 @@ class RunTargets:
     usable: np.ndarray
     bad: list[BadRow]
 
+    def leave_out(self, timeless: dict[int, str], data: DataSettings, table: Table) -> None:
+        """Leave out rows that are split by time and have none; no policy but "error" can say where they belong.
+
+        Raises:
+            ValueError: There are some, and bad rows are errors.
+        """
+        if not timeless:
+            return
+        bad = [BadRow(i, data.split_by_time, reason) for i, reason in timeless.items()]
+        if data.on_bad_row == "error":
+            raise ValueError(bad_rows_message(bad, table))
+        self.bad += [row for row in bad if row.row in set(self.usable.tolist())]
+        self.usable = np.array([i for i in self.usable if int(i) not in timeless], dtype=np.int64)
+
 
 def read_run_targets(table: Table, schema: Schema, task: Task, settings: RunSettings) -> RunTargets:
     """Read the target column.
@@ -50,7 +64,7 @@ def read_run_targets(table: Table, schema: Schema, task: Task, settings: RunSett
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
     for position in without_target:
-        probe.report(position, schema.target or "", f"no {task.expects} in the target column")
+        probe.report(position, schema.target or "", f"no target: expected {task.expects}")
     if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
         raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)

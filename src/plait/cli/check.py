@@ -18,6 +18,7 @@ def check(
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
+    date_order: options.DateOrder = None,
     columns: options.Names = None,
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,

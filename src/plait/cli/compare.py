@@ -28,8 +28,10 @@ def compare(
     vector: options.Columns = None,
     numeric: options.Columns = None,
     categorical: options.Columns = None,
+    date: options.Columns = None,
     ignore: options.Ignore = None,
     split: options.Split = None,
+    split_by_time: options.SplitByTime = None,
     group: options.Group = None,
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training rows, the same for all (10 at most unless given).")
@@ -38,6 +40,7 @@ def compare(
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,
     decimal: options.Decimal = None,
+    date_order: options.DateOrder = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
     set: options.Settings = None,

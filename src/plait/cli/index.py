@@ -22,6 +22,7 @@ Batch = Annotated[int, typer.Option("--batch-size", help="Rows embedded and comm
 Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names items.")]
 Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the source that the model reads.")]
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
+Check = Annotated[bool, typer.Option("--check", help="Hash every file, not only those of another size or date.")]
 Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
 READING = ("id", "column", "prefix", "format", "encoding", "annotations")
 
@@ -43,17 +44,18 @@ def index_build(
     format: Format = None,
     encoding: Encoding = None,
     annotations: Annotations = None,
+    check: Check = False,
     on_bad_row: BadRows = "skip",
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Embed every item of a source; typed again after a stop, it goes on."""
+    """Embed every item of a source; typed again it goes on after a stop, and takes up what changed."""
     from plait.index import build_index
 
     with resumable(), TerminalProgress(quiet=quiet) as progress:
         index, report = build_index(
-            model, source, output, modality=modality, backend=backend, uri=uri, on_bad_row=on_bad_row,
+            model, source, output, modality=modality, backend=backend, uri=uri, check=check, on_bad_row=on_bad_row,
             block=batch_size, progress=progress, **_reading(context),
         )  # fmt: skip
     _told(report, index, as_json)
@@ -71,17 +73,20 @@ def index_add(
     format: Format = None,
     encoding: Encoding = None,
     annotations: Annotations = None,
+    check: Check = False,
     on_bad_row: BadRows = "skip",
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Add a further source; what is there already is passed over."""
+    """Add a further source, or what changed in one that is there; deleted items come back."""
     from plait.index import open_index
 
     opened = open_index(index, model)
     with resumable(), TerminalProgress(quiet=quiet) as progress:
-        report = opened.add(source, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context))
+        report = opened.add(
+            source, check=check, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context)
+        )
     _told(report, opened, as_json)
 
 
@@ -101,7 +106,7 @@ def index_update(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
-    """Go through a source again: new rows, changed contents, changed metadata."""
+    """Hash every file of a source again: new rows, changed contents, changed metadata."""
     from plait.index import open_index
 
     opened = open_index(index, model)
@@ -119,7 +124,7 @@ def index_delete(
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="All items that fit.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Delete items by id or by a filter."""
+    """Delete items by id or by a filter, until their source is added or updated again."""
     from plait.index import open_index
 
     opened = open_index(index)
@@ -149,11 +154,30 @@ def index_info(
         say(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}")
         for fact in found["sources"]:
             counts = f"{fact['rows']:,} rows, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
-            say(f"  source {fact['source']}: {counts}")
+            moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
+            say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
             say(f"  damaged: {fault}")
     if found.get("damaged"):
         raise typer.Exit(1)
+
+
+@index_app.command("move", epilog="Example: plait index move photos.index /old/photos /new/photos")
+def index_move(
+    index: IndexFolder,
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="The folder where the files were.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The folder where they are.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Look for the files, change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take up that a folder of files lies elsewhere now; nothing is embedded again."""
+    from plait.index import open_index
+
+    report = open_index(index).move(old, new, dry_run=dry_run)
+    if as_json:
+        print_json({"index": str(index), **report.to_json()}, texts=True)
+    else:
+        say(report.text())
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")

@@ -85,6 +85,8 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
+        if type(error) is MemoryError and error.args:  # Plait's own: what was too large, and what to do
+            return str(error)
         return "out of memory; use fewer rows, smaller images or --set train.batch_size=16"
     theirs = type(error).__module__.partition(".")[0] in ("pyarrow", "PIL", "plait", "safetensors", "torch")
     if isinstance(error, ValueError | TypeError | ImportError | RuntimeError | OSError) or theirs:

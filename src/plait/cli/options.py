@@ -24,12 +24,19 @@ Columns = Annotated[
 ]
 Ignore = Annotated[list[str] | None, typer.Option(metavar="COL", help="Columns to leave out.")]
 Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")]
+SplitByTime = Annotated[
+    str | None,
+    typer.Option(metavar="COL", help="Column of dates or numbers: the earliest rows train, the latest test."),
+]
 Group = Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")]
 Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]
 Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
 Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="What stands between the fields of a CSV file.")]
 Decimal = Annotated[
     str | None, typer.Option(metavar="MARK", help="Decimal mark, . or , where 1,234 could be either number.")
+]
+DateOrder = Annotated[
+    str | None, typer.Option(metavar="ORDER", help="dmy or mdy, where 05/03/2024 could be either day.")
 ]
 Names = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")

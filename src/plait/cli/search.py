@@ -35,7 +35,7 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find the items nearest to a text, a picture, or both."""
-    from plait.index import open_index
+    from plait.index import missing_note, open_index
 
     if html is not None:
         can_write(html)
@@ -50,6 +50,7 @@ def search(
         asked = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
         found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": asked, "score": query.measure}
         found["hits"] = [hit.to_json() for hit in hits]
+        found["missing"] = sum(hit.is_missing for hit in hits)
         print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
     for hit in hits:
@@ -60,6 +61,9 @@ def search(
             f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}"
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
+    missing = missing_note(hits, index)
+    if missing is not None:
+        say(f"note: {printable(missing)}")
     if not hits:
         say("nothing in the index fits" if len(opened) else "the index is empty")
     if html is not None:

@@ -52,8 +52,10 @@ def compare(
     vector: Sequence[str] | str = (),
     numeric: Sequence[str] | str = (),
     categorical: Sequence[str] | str = (),
+    date: Sequence[str] | str = (),
     ignore: Sequence[str] | str = (),
     split: str | None = None,
+    split_by_time: str | None = None,
     group: str | None = None,
     epochs: int | None = None,
     output: str | Path | None = None,
@@ -61,6 +63,7 @@ def compare(
     encoding: str | None = None,
     delimiter: str | None = None,
     decimal: str | None = None,
+    date_order: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
     settings: RunSettings | None = None,
@@ -87,8 +90,11 @@ def compare(
         vector: Columns to read as ready vectors.
         numeric: Columns to read as numbers.
         categorical: Columns to read as categories.
+        date: Columns to read as dates, times of day or both.
         ignore: Columns to leave out.
         split: Column that says train, val or test; None looks for one, else rows are split at random.
+        split_by_time: Column of dates or numbers by which rows are split: the earliest for training, then for
+            validation, the latest for the test.
         group: Column whose equal values stay on one side of the split, and are drawn together in the bootstrap.
         epochs: Passes over the training rows, the same for every run; None: the recipe's, but at most 10.
         output: Folder for ``compare.html``, ``compare.json`` and the finished runs; None keeps nothing.
@@ -96,6 +102,7 @@ def compare(
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
+        date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
         settings: A full set of settings to start from.
@@ -121,8 +128,9 @@ def compare(
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}; expected at least 1 (5 is usual)")
     data = DataOptions(
-        target, text, image, audio, image_set, vector, numeric, categorical, ignore, split=split, group=group,
-        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, on_bad_row=on_bad_row,
+        target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
+        split_by_time=split_by_time, group=group, format=format, encoding=encoding, delimiter=delimiter,
+        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)

@@ -23,6 +23,7 @@ def apply_policy(rows: Rows, policy: str) -> np.ndarray:
     """
     if policy not in BAD_ROW_POLICIES:
         raise ValueError(unknown_name("on_bad_row", policy, list(BAD_ROW_POLICIES)))
+    rows.policy = policy
     if policy == "error" and (rows.bad or rows.table.bad_rows):
         raise ValueError(bad_rows_message(rows.bad, rows.table))
     if policy == "missing":

@@ -40,6 +40,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Hints:
+    """What the user says of cells that could be read in two ways.
+
+    Attributes:
+        decimal: The decimal mark of ``1,234``, "." or ",".
+        date_order: The order of 05/03/2024, "dmy" or "mdy".
+    """
+
+    decimal: str | None = None
+    date_order: str | None = None
+
+
+@dataclass(frozen=True)
 class CellChecks:
     """What the data doctor asks of the cells of a kind.
 
@@ -82,7 +95,8 @@ class ColumnKind:
         joined_as: The modality that all columns of the kind make together; None: each is a modality of its own.
         scale: What its values measure, "class" or "number"; None: neither, so that it can be no target.
         fits_target: As ``fits``, for a target.
-        odd: Says which value of a column that does not fit is in the way; "" where none stands out.
+        odd: Why a column of another type cannot be read as this kind, such as texts that are no numbers; "" where it
+            can. None: no such column can.
         checks: What the data doctor asks of its cells.
         watched: What to call its items where the same one binds rows together: such rows are drawn as one, and one
             that stands in two splits is leakage. None: an item says nothing about its rows.
@@ -98,7 +112,7 @@ class ColumnKind:
     joined_as: str | None = None
     scale: str | None = None
     fits_target: Callable[[pa.DataType], bool] | None = None
-    odd: Callable[[Table, str], str] | None = None
+    odd: Callable[[Table, str, Hints], str] | None = None
     checks: CellChecks | None = None
     watched: str | None = None
     pictures: Callable[[Any, Path | None], list[Any]] | None = None

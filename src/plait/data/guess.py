@@ -13,12 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from plait.data.arrow_types import is_list, is_text
-from plait.data.column_kind import COLUMN_KINDS, Sample
+from plait.data.arrow_types import is_date, is_list, is_text
+from plait.data.column_kind import COLUMN_KINDS, Hints, Sample
+from plait.data.moments import is_compact_date
+from plait.data.nearly_numeric import common_unit, has_codes
+from plait.data.reads_like import reads_like, unit_advice
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
 
 _SAMPLE = 1000
+LEAST_COMPACT = 5  # different whole numbers before all of them look like dates by more than chance
 _ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|record|item|example)_?(id|no)")
 _GROUP_NAME = re.compile(r"(image|photo|img|patient|subject|person|user|group|scene|video)_?id|groups?")
 _CODE_NAME = re.compile(r"(.*_)?(zip|zip_?code|post_?code|postal_?code|code)")
@@ -77,7 +81,7 @@ def is_id_name(table: Table, name: str) -> bool:
     return present > 0 and count_distinct(table, name) >= 0.9 * present
 
 
-def guess_column(table: Table, name: str) -> Guess:
+def guess_column(table: Table, name: str, hints: Hints) -> Guess:
     """The kind of an input column (None: leave it out), and why."""
     column = table.arrow.column(name)
     kind = column.type
@@ -96,23 +100,23 @@ def guess_column(table: Table, name: str) -> Guess:
     if pa.types.is_integer(kind):
         return _guess_whole(table, name)
     if is_text(kind):
-        return _guess_text(table, name, sample.values)
+        return _guess_text(table, name, sample.values, hints)
     return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
 
 
-def kind_fault(table: Table, name: str, kind: str, role: str) -> str | None:
+def kind_fault(table: Table, name: str, kind: str, role: str, hints: Hints | None = None) -> str | None:
     """Why a column cannot be of a kind, in words that say what to do; None when it can."""
     held, record = table.arrow.schema.field(name).type, COLUMN_KINDS.get(kind)
     fits = (record.fits_target if role == "target" else None) or record.fits
     if pa.types.is_null(held) or fits(held):
         return None
-    odd = record.odd(table, name) if record.odd is not None else ""
-    if is_text(held) and record.odd is not None and not odd:
+    odd = record.odd(table, name, hints or Hints()) if record.odd is not None else ""
+    if record.odd is not None and not odd:
         return None
     return f"column {name!r} cannot be {kind}: it holds {held}{odd}; expected {record.holds}"
 
 
-def guess_target_kind(table: Table, name: str) -> Guess:
+def guess_target_kind(table: Table, name: str, hints: Hints) -> Guess:
     """The kind of the target: categorical or numeric (None: nothing to learn from), and why."""
     column = table.arrow.column(name)
     kind, distinct = column.type, count_distinct(table, name)
@@ -123,22 +127,55 @@ def guess_target_kind(table: Table, name: str) -> Guess:
         if is_text(item) or pa.types.is_integer(item) or pa.types.is_null(item):
             return "categorical", "lists of labels"
         return None, f"lists of {item}; expected lists of labels"
-    if is_text(kind) or pa.types.is_boolean(kind):
+    if is_text(kind):
+        return _guess_text_target(table, name, distinct, hints)
+    if is_date(kind):
+        return None, _no_date_target(name)
+    if pa.types.is_boolean(kind):
         return "categorical", f"{distinct} different values that are no numbers"
     whole = pa.types.is_integer(kind)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         whole = all(float(v).is_integer() for v in pc.unique(column).to_pylist() if v is not None)
     elif not whole:
         return None, f"holds {kind}; expected classes or numbers"
-    if whole and (distinct <= 2 or (distinct <= 20 and distinct <= 0.5 * len(table))):
+    if whole and _are_few(distinct, len(table)):
         return "categorical", f"whole numbers with only {distinct} different values"
     return "numeric", f"numbers with {distinct} different values"
+
+
+def _are_few(distinct: int, rows: int) -> bool:
+    """Whether whole numbers are so few that they name classes."""
+    return distinct <= 2 or (distinct <= 20 and distinct <= 0.5 * rows)
+
+
+def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> Guess:
+    """Classes, unless nearly every cell is a number of many or a date."""
+    what = reads_like(table, name, sample_values(table, name), hints)
+    classes = f"{distinct} different values that are no numbers"
+    if what is not None and (what.kind == "date" or what.reason.startswith("reads like dates")):
+        return None, _no_date_target(name)
+    if what is not None and what.kind is None:
+        return None, f"it {what.reason} (to take every text as a class: --categorical {name})"
+    if what is None or what.kind != "numeric" or (what.is_whole and _are_few(what.distinct, len(table))):
+        return "categorical", classes
+    return "numeric", what.reason
+
+
+def _no_date_target(name: str) -> str:
+    return (
+        "it holds dates, and Plait predicts classes and numbers; make a number of it, such as the days since a day, or "
+        f"a class, such as its month (to take every date as a class: --categorical {name})"
+    )
 
 
 def _guess_whole(table: Table, name: str) -> Guess:
     distinct = count_distinct(table, name)
     if _CODE_NAME.fullmatch(name.strip().lower()):
         return "categorical", "its name says that its numbers are codes"
+    if distinct >= LEAST_COMPACT and all(
+        is_compact_date(v) for v in pc.unique(table.arrow.column(name)).to_pylist() if v
+    ):
+        return "date", "whole numbers that all read like dates (20240305)"
     ends = pc.min_max(table.arrow.column(name)).as_py()
     counts = ends["max"] - ends["min"] == len(table) - 1 and distinct == len(table)
     if counts and len(table) >= 20 and ends["min"] in (0, 1):
@@ -148,7 +185,22 @@ def _guess_whole(table: Table, name: str) -> Guess:
     return "numeric", "holds whole numbers"
 
 
-def _guess_text(table: Table, name: str, values: list[str]) -> Guess:
+def _guess_text(table: Table, name: str, values: list[str], hints: Hints) -> Guess:
+    what = reads_like(table, name, values, hints)
+    if what is not None:
+        if what.kind == "numeric" and _CODE_NAME.fullmatch(name.strip().lower()):
+            return "categorical", "its name says that its numbers are codes"
+        if what.kind == "numeric" and what.distinct == 2 and what.is_whole:
+            return "categorical", "has two different values"
+        return what.kind, what.reason
+    if has_codes(values) and _CODE_NAME.fullmatch(name.strip().lower()):
+        return "categorical", "its name says that its digits are codes"
+    kind, reason = _guess_words(table, name, values)
+    unit = common_unit(values)
+    return kind, reason if unit is None else f"{reason}; {unit_advice(unit)}"
+
+
+def _guess_words(table: Table, name: str, values: list[str]) -> Guess:
     words = float(np.mean([_count_words(v) for v in values])) if values else 0.0
     distinct, present = count_distinct(table, name), len(table) - table.arrow.column(name).null_count
     if words >= 3.5:

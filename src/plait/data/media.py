@@ -20,6 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
+import numpy as np
+
+from plait.data.pixels import is_pil_image, picture_bytes
+from plait.data.samples import is_decoded_sound, sound_bytes
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -45,8 +50,8 @@ class MissingFileError(CellError):
 
 def is_empty(cell: object) -> bool:
     """Whether a cell of media holds nothing at all (which is a missing value, not a fault)."""
-    if isinstance(cell, dict):
-        return cell.get("bytes") is None and not cell.get("path")
+    if isinstance(cell, dict):  # a key that is unknown here is a fault, not a missing value
+        return all(value is None or (isinstance(value, str) and not value) for value in cell.values())
     if isinstance(cell, list):
         return not cell
     return cell is None or (isinstance(cell, str) and not cell.strip()) or (isinstance(cell, float) and cell != cell)
@@ -56,7 +61,8 @@ def read_media(cell: object, root: Path | None, *, max_bytes: int = MAX_BYTES) -
     """The bytes behind one cell.
 
     Args:
-        cell: A path, a ``file://`` address, bytes, base64 text, a ``data:`` address or ``{"bytes", "path"}``.
+        cell: A path, a ``file://`` address, bytes, base64 text, a ``data:`` address, ``{"bytes", "path"}``, pixels (an
+            array or a PIL image) or decoded samples (``{"array", "sampling_rate"}``).
         root: The folder against which relative paths count; None means the current folder.
         max_bytes: The largest content that is read.
 
@@ -77,6 +83,11 @@ def read_media(cell: object, root: Path | None, *, max_bytes: int = MAX_BYTES) -
         return _read_text(cell, root, max_bytes)
     if cell is None or (isinstance(cell, float) and cell != cell):
         raise CellError("the cell is empty")
+    if isinstance(cell, list | np.ndarray) or is_pil_image(cell):
+        try:
+            return _sized(picture_bytes(cell), max_bytes)
+        except ValueError as error:
+            raise CellError(f"the cell holds {error}") from error
     kind = type(cell).__name__
     raise CellError(f"the cell holds {kind}; expected a path, bytes, base64 text or a data: address")
 
@@ -197,10 +208,17 @@ def _read_mapping(cell: Mapping[object, object], root: Path | None, max_bytes: i
         return read_media(content, root, max_bytes=max_bytes)
     if isinstance(path, str | Path):
         return read_media(path, root, max_bytes=max_bytes)
-    if "bytes" in cell or "path" in cell:
+    if is_decoded_sound(cell):
+        try:
+            return _sized(sound_bytes(cell), max_bytes)
+        except ValueError as error:
+            raise CellError(f"the cell holds {error}") from error
+    if set(cell) <= {"bytes", "path"} and cell:
         raise CellError("the cell is empty: neither bytes nor path is given")
     given = _shown(sorted(map(str, cell)))
-    raise CellError(f"the cell is a dictionary with the keys {given}; expected the keys bytes or path")
+    raise CellError(
+        f"the cell is a dictionary with the keys {given}; expected bytes or path, or array and sampling_rate (a sound)"
+    )
 
 
 def _read_text(text: str, root: Path | None, max_bytes: int) -> bytes:

@@ -51,6 +51,7 @@ class Rows:
         bad: Cells that could not be read.
         unknown: Cells that could be read and say nothing to the model: categories that training did not have.
         notes: Counts worth telling (texts that were blank, and so on).
+        policy: What was done with rows that hold bad cells: "error", "missing" or "skip"; None before that.
     """
 
     table: Table
@@ -58,6 +59,7 @@ class Rows:
     bad: list[BadRow] = field(default_factory=list)
     unknown: list[BadRow] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    policy: str | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -75,6 +77,11 @@ class Rows:
     def bad_positions(self) -> set[int]:
         """Positions (0-based in the table) of rows with at least one bad cell."""
         return {b.row for b in self.bad}
+
+    def is_kept(self, bad: BadRow) -> bool:
+        """Whether the row of a bad cell is used all the same, the cell counting as missing."""
+        read = {column for items in self.items.values() for column in items.modality.columns}
+        return self.policy == "missing" and bad.column in read
 
     def report(self, position: int, column: str | None, reason: str) -> None:
         """Record a bad cell at a position of the table."""

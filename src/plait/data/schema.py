@@ -2,8 +2,8 @@
 
 :func:`guess_schema` guesses both, gives the reason for each guess, and obeys every name that the user
 gives. The rules that look into the values are in :mod:`plait.data.guess` and in the kinds themselves. A modality is one
-column of text, images, sounds, sets of images or vectors; all numeric and categorical input columns together are one
-modality, ``tabular``.
+column of text, images, sounds, sets of images or vectors; all numeric, categorical and date input columns together are
+one modality, ``tabular``.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from plait.data.arrow_types import is_list
-from plait.data.column_kind import COLUMN_KINDS, is_joined
+from plait.data.column_kind import COLUMN_KINDS, Hints, is_joined
 from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
 from plait.data.modality import Modality
+from plait.data.reads_like import reading_of
 from plait.data.table import Table
-from plait.data.values import DECIMAL_MARKS, HELD, ColumnReading
+from plait.data.values import DATE_ORDERS, DECIMAL_MARKS, HELD, ColumnReading
 from plait.registry import unknown_name
 
 ROLES = ("input", "target", "id", "group", "split", "ignored")
+NAMED = "named by the user"
 _ONCE = ("target", "id", "group", "split")
 _MATCH_NAMES = frozenset({"match", "matches", "matching", "is_match", "matched"})
 
@@ -139,20 +141,26 @@ class Schema:
         Raises:
             ValueError: Another shape.
         """
-        keys, more = {"name", "kind", "role", "reason"}, {"held", "mark"}
+        keys, more = {"name", "kind", "role", "reason"}, {"held", "mark", "order", "zone", "missing"}
         rows = data.get("columns") if isinstance(data, dict) and set(data) == {"columns"} else None
         if not isinstance(rows, list) or not all(
             isinstance(row, dict) and keys <= set(row) <= keys | more for row in rows
         ):
             raise ValueError(f"not a schema; expected a list 'columns' of objects with the keys {sorted(keys)}")
         for row in rows:
-            if not all(isinstance(v, str) or (k == "kind" and v is None) for k, v in row.items()):
+            texts = [*(v for k, v in row.items() if k != "missing"), *row.get("missing", [])]
+            if not all(isinstance(v, str) for v in texts if v is not row["kind"] or v is not None):
                 raise ValueError(f"not a schema: {row!r}; expected texts")
+            if row.get("order", "dmy") not in DATE_ORDERS:
+                raise ValueError(f"not a schema: {row!r}; expected order among {DATE_ORDERS}")
             if row.get("held", "text") not in HELD or row.get("mark", ".") not in DECIMAL_MARKS:
                 raise ValueError(f"not a schema: {row!r}; expected held among {HELD} and mark among {DECIMAL_MARKS}")
         made = []
         for row in rows:
-            reading = ColumnReading(row["held"], row.get("mark", ".")) if "held" in row else None
+            how = {k: row[k] for k in ("mark", "order", "zone") if k in row} | {
+                "missing": tuple(row.get("missing", ()))
+            }
+            reading = ColumnReading(row["held"], **how) if "held" in row else None
             made.append(Column(row["name"], row["kind"], row["role"], row["reason"], reading))
         return cls(tuple(made))
 
@@ -181,11 +189,13 @@ def guess_schema(
     image_set: str | Sequence[str] = (),
     vector: str | Sequence[str] = (),
     numeric: str | Sequence[str] = (),
-    categorical: str | Sequence[str] = (),
+    categorical: str | Sequence[str] | None = None,
+    date: str | Sequence[str] = (),
     ignore: str | Sequence[str] = (),
     split: str | None = None,
     group: str | None = None,
     id: str | None = None,
+    hints: Hints | None = None,
 ) -> Schema:
     """Guess kind and role of each column, with a reason; named columns are what the user says.
 
@@ -199,18 +209,21 @@ def guess_schema(
         vector: Columns that are ready vectors, or sequences of them.
         numeric: Columns that are numbers (the target among them: a regression).
         categorical: Columns that are categories (the target among them: a classification).
+        date: Columns that are dates, times of day or both.
         ignore: Columns to leave out.
         split: The column that says train, val or test.
         group: The column whose equal values stay in one split.
         id: The column that names rows.
+        hints: How to read cells that could be read in two ways.
 
     Raises:
         ValueError: A column that is not there, one that is named as two things, or one whose values cannot be
             of the kind it is given.
     """
+    hints = hints or Hints()
     named_kinds = {
         "text": text, "image": image, "audio": audio, "image_set": image_set, "vector": vector,
-        "numeric": numeric, "categorical": categorical,
+        "numeric": numeric, "categorical": categorical, "date": date,
     }  # fmt: skip
     named_roles = {"target": target, "split": split, "group": group, "id": id, "ignored": ignore}
     kinds = _claims(table, named_kinds, "kind")
@@ -219,18 +232,18 @@ def guess_schema(
         if roles.get(name, "target") != "target":
             raise ValueError(f"column {name!r} is named as {kinds[name]} and as {roles[name]}; name it once")
     for name, kind in kinds.items():
-        fault = kind_fault(table, name, kind, roles.get(name, "input"))
+        fault = kind_fault(table, name, kind, roles.get(name, "input"), hints)
         if fault is not None:
             raise ValueError(f"{table.source}: {fault}")
     taken = set(roles.values())
     columns = []
     for name in table.column_names:
-        column = _named(table, name, kinds.get(name), roles.get(name))
+        column = _named(table, name, kinds.get(name), roles.get(name), hints)
         if column is None:
-            column = _guessed(table, name, taken)
+            column = _guessed(table, name, taken, hints)
             taken.add(column.role)
         columns.append(column)
-    return Schema(tuple(replace(column, reading=table.reading(column.name)) for column in columns))
+    return Schema(tuple(replace(c, reading=reading_of(table, c.name, c.kind, hints)) for c in columns))
 
 
 def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema, list[str]]:
@@ -251,6 +264,11 @@ def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema,
     return Schema(columns), loose
 
 
+def left_out_columns(schema: Schema) -> list[Column]:
+    """The columns that were left out without the user's saying so."""
+    return [c for c in schema.columns if c.role == "ignored" and c.reason != NAMED]
+
+
 def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     """The task that fits the target: "classification", "multilabel", "regression" or "matching", and why.
 
@@ -262,6 +280,11 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     target = schema.column(schema.target)
     if target.kind is None:
         raise ValueError(f"the target {target.name!r} cannot be learned: {target.reason}")
+    if target.kind == "date":
+        raise ValueError(
+            f"the target {target.name!r} is named as dates, and Plait predicts classes and numbers; make a number of "
+            f"it, such as the days since a day, or a class, such as its month"
+        )
     if target.scale is None:
         raise ValueError(f"the target {target.name!r} is {target.kind}; expected classes or numbers")
     if is_list(table.arrow.schema.field(target.name).type):
@@ -288,6 +311,9 @@ def _column_json(column: Column) -> dict[str, Any]:
         plain["held"] = column.reading.held
         if column.reading.mark != ".":
             plain["mark"] = column.reading.mark
+        plain |= {k: v for k in ("order", "zone") if (v := getattr(column.reading, k))}
+        if column.reading.missing:
+            plain["missing"] = list(column.reading.missing)
     return plain
 
 
@@ -304,18 +330,18 @@ def _claims(table: Table, given: Mapping[str, str | Sequence[str] | None], what:
     return claims
 
 
-def _named(table: Table, name: str, kind: str | None, role: str | None) -> Column | None:
+def _named(table: Table, name: str, kind: str | None, role: str | None, hints: Hints) -> Column | None:
     if role == "target":
         if kind is not None:
-            return Column(name, kind, "target", "named by the user")
-        guessed, reason = guess_target_kind(table, name)
+            return Column(name, kind, "target", NAMED)
+        guessed, reason = guess_target_kind(table, name, hints)
         return Column(name, guessed, "target", reason)
     if role is not None:
-        return Column(name, None, role, "named by the user")
-    return Column(name, kind, "input", "named by the user") if kind is not None else None
+        return Column(name, None, role, NAMED)
+    return Column(name, kind, "input", NAMED) if kind is not None else None
 
 
-def _guessed(table: Table, name: str, taken: set[str]) -> Column:
+def _guessed(table: Table, name: str, taken: set[str], hints: Hints) -> Column:
     if "split" not in taken and is_split(table, name):
         return Column(name, None, "split", "is called 'split' and says train, val or test")
     if is_group_name(table, name):
@@ -326,5 +352,5 @@ def _guessed(table: Table, name: str, taken: set[str]) -> Column:
         if "id" not in taken:
             return Column(name, None, "id", "its name and its values say that it names rows")
         return Column(name, None, "ignored", "names rows; another column is the id")
-    kind, reason = guess_column(table, name)
+    kind, reason = guess_column(table, name, hints)
     return Column(name, kind, "ignored" if kind is None else "input", reason)

@@ -74,7 +74,7 @@ def open_source(
                 format=data.format,
                 encoding=data.encoding,
                 columns=data.columns,
-                text=TextReading(data.delimiter, data.decimal, readings or {}),
+                text=TextReading(data.delimiter, data.decimal, readings or {}, data.text, data.categorical),
             ),
             replace(data, source=_shown(source)),
             task,

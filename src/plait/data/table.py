@@ -9,7 +9,7 @@ counts as a missing value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from plait.data.columns import from_columns, from_records, make_column
+from plait.data.arrow_media import as_media
+from plait.data.arrow_plain import plain_type, without_dictionary
+from plait.data.arrow_types import is_date
+from plait.data.class_names import name_classes
+from plait.data.columns import from_columns, from_records, make_array, make_column
+from plait.data.frames import from_frame, splits_of
+from plait.data.readers.budget import MAX_CELL_BYTES, Budget, TableTooLargeError
 from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
+from plait.data.readers.parts import join_splits
+from plait.data.unpacked_size import longest_value, unpacked_bytes
 from plait.data.values import ColumnReading
 from plait.registry import unknown_name
 
@@ -91,8 +99,10 @@ class Table:
             "whole": pa.types.is_integer(kind),
             "number": pa.types.is_floating(kind) or pa.types.is_decimal(kind),
             "truth": pa.types.is_boolean(kind),
+            "date": is_date(kind),
         }
-        return next((ColumnReading(what) for what, is_it in held.items() if is_it), None)
+        zone = (kind.tz or "") if pa.types.is_timestamp(kind) else ""
+        return next((ColumnReading(what, zone=zone) for what, is_it in held.items() if is_it), None)
 
     def row_number(self, index: int) -> int:
         """The number that a row has in the source.
@@ -174,32 +184,41 @@ def read_table(
 
 def _from_memory(source: object) -> pa.Table:
     try:
-        if isinstance(source, pa.Table):
-            return source
-        if isinstance(source, pa.RecordBatch):
-            return pa.Table.from_batches([source])
         if isinstance(source, Mapping):
+            splits = splits_of(source)
+            if splits is not None:
+                what = f"the {type(source).__name__}"
+                parts = [(name, _plain_table(name_classes(_from_memory(part)), what)) for name, part in splits]
+                return join_splits(parts, what)
             return from_columns(source)
-        if type(source).__module__.partition(".")[0] == "pandas" and hasattr(source, "columns"):
-            named = any(name is not None for name in source.index.names)  # type: ignore[attr-defined]
-            return pa.Table.from_pandas(source, preserve_index=named)
-        if hasattr(source, "__arrow_c_stream__"):
-            return pa.RecordBatchReader.from_stream(source).read_all()
-        if type(source).__module__.partition(".")[0] == "datasets" and hasattr(source, "with_format"):
-            return source.with_format("arrow")[:]
+        made = from_frame(source)
+        if made is not None:
+            return made
+        if isinstance(source, np.ndarray) and source.dtype.names:
+            return from_columns({name: source[name] for name in source.dtype.names})
     except (pa.ArrowException, OverflowError) as error:
         raise ValueError(f"the {type(source).__name__} cannot become a table: {error}") from error
     if isinstance(source, Sequence) and not isinstance(source, str | bytes):
         return from_records(list(source), "the list")
-    hint = "; call .collect() first" if hasattr(source, "collect") else ""
     raise TypeError(
-        f"cannot read a table from {type(source).__name__}{hint}; expected a path, a data frame, "
+        f"cannot read a table from {type(source).__name__}{_instead_of(source)}; expected a path, a data frame, "
         "a dictionary of columns or a list of dictionaries"
     )
 
 
+def _instead_of(source: object) -> str:
+    """What to write in place of a source of another type, after a semicolon."""
+    if hasattr(source, "collect"):
+        return "; call .collect() first"
+    if isinstance(source, Iterator):
+        return ", which can be read once only; write list(rows)"
+    if isinstance(source, np.ndarray):
+        return '; write {"x": array, "label": labels}'
+    return ""
+
+
 def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
-    arrow = parsed.arrow
+    arrow = name_classes(parsed.arrow)
     repeated = sorted({n for n in arrow.column_names if arrow.column_names.count(n) > 1})
     if repeated:
         raise ValueError(f"{source}: the columns {repeated} appear more than once; give each its own name")
@@ -208,9 +227,37 @@ def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
     if arrow.num_rows == 0:
         first = f"; row {parsed.bad_rows[0].row}: {parsed.bad_rows[0].reason}" if parsed.bad_rows else ""
         raise ValueError(f"{source}: the table has no rows that can be read{first}")
+    plain = _plain_table(arrow, source)
+    return Table(plain, root, source, parsed.bad_rows, parsed.row_numbers, parsed.readings)
+
+
+def _plain_table(arrow: pa.Table, source: str) -> pa.Table:
     large = arrow.nbytes > _LARGE
-    columns = {name: _plain(arrow.column(name), large) for name in arrow.column_names}
-    return Table(pa.table(columns), root, source, parsed.bad_rows, parsed.row_numbers, parsed.readings)
+    columns = {}
+    for name in arrow.column_names:
+        column = arrow.column(name)
+        if plain_type(column.type) != column.type:
+            budget = Budget.of(f"{source}: column {name!r}", column.nbytes)
+            for chunk in column.chunks:
+                budget.take(unpacked_bytes(chunk))
+        try:
+            columns[name] = as_media(_plain(column, large))
+        except (ValueError, pa.ArrowException) as error:
+            raise ValueError(f"{source}: column {name!r}: {error}") from error
+        _refuse_giant_cell(columns[name], f"{source}: column {name!r}")
+    return pa.table(columns)
+
+
+def _refuse_giant_cell(column: pa.ChunkedArray, where: str) -> None:
+    start = 0
+    for chunk in column.chunks:
+        place, size = longest_value(chunk)
+        if size > MAX_CELL_BYTES:
+            raise TableTooLargeError(
+                f"{where}: row {start + place} holds a value of {size:,} bytes; the limit of a cell is "
+                f"{MAX_CELL_BYTES:,}"
+            )
+        start += len(chunk)
 
 
 def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
@@ -219,11 +266,28 @@ def _plain(column: pa.ChunkedArray, large: bool) -> pa.ChunkedArray:
     if isinstance(kind, pa.BaseExtensionType):
         return _plain(pa.chunked_array([c.storage for c in column.chunks], type=kind.storage_type), large)
     if pa.types.is_dictionary(kind):
-        return _plain(column.cast(kind.value_type), large)
+        return _plain(without_dictionary(column), large)
+    if pa.types.is_run_end_encoded(kind):
+        return _plain(pa.chunked_array([pc.run_end_decode(c) for c in column.chunks], type=kind.value_type), large)
+    if pa.types.is_float16(kind):
+        return _plain(column.cast(pa.float32()), large)
+    if pa.types.is_duration(kind):  # in seconds, a number
+        return pc.divide(column.cast(pa.duration("us")).cast(pa.int64()).cast(pa.float64()), 1e6)
+    if pa.types.is_union(kind):
+        return pa.chunked_array([make_array(column.to_pylist())])
+    if pa.types.is_fixed_size_binary(kind):
+        return column.cast(pa.large_binary() if large else pa.binary())
+    inner = plain_type(kind)
+    if inner != kind and pa.types.is_nested(kind):
+        return pa.chunked_array([pa.array(c.to_pylist(), inner) for c in column.chunks], type=inner)
     if pa.types.is_string_view(kind) or (large and pa.types.is_string(kind)):
         return column.cast(pa.large_string())
     if pa.types.is_binary_view(kind) or (large and pa.types.is_binary(kind)):
         return column.cast(pa.large_binary())
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":  # Python holds microseconds
+        return column.cast(pa.timestamp("us", kind.tz), safe=False)
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return column.cast(pa.time64("us"), safe=False)
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
     return column

@@ -10,16 +10,18 @@ Percentages, currencies, underscores between digits and words are no numbers. No
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 DECIMAL_MARKS = (".", ",")
-HELD = ("text", "whole", "number", "truth")
+HELD = ("text", "whole", "number", "truth", "date")
+DATE_ORDERS = ("dmy", "mdy")
 MISSING_WORDS = frozenset({"nan", "na", "n/a", "null", "none"})
 TRUE, FALSE = "true", "false"
 
@@ -45,12 +47,18 @@ class ColumnReading:
     """How the text of a column is read: what its cells became in the training table, handed to every later one.
 
     Attributes:
-        held: "text", "whole", "number" or "truth".
+        held: "text", "whole", "number", "truth" or "date".
         mark: The decimal mark of numbers, "." or ",".
+        missing: Spellings that stand for a missing value in this column, such as ``?``, beside those that always do.
+        order: Of dates such as 05/03/2024: "dmy", "mdy", or "" where none of them leaves it open.
+        zone: Time zone of dates: a name, an offset such as ``+02:00``, or "" where they have none.
     """
 
     held: str
     mark: str = "."
+    missing: tuple[str, ...] = ()
+    order: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,18 +107,26 @@ def read_number(cell: object, mark: str = ".") -> float | None:
     return value if math.isfinite(value) else None
 
 
-def is_missing_number(cell: object) -> bool:
-    """Whether a cell of a column of numbers is empty: None, NaN, blank text, or a word such as ``n/a``."""
+def is_missing_number(cell: object, marks: Collection[str] = ()) -> bool:
+    """Whether a cell of a column of numbers or dates is empty: None, NaN, blank text, or a word such as ``n/a``.
+
+    Args:
+        cell: The cell.
+        marks: Further spellings that stand for a missing value, in lower case (:attr:`ColumnReading.missing`).
+    """
     if cell is None or (isinstance(cell, float | np.floating) and math.isnan(cell)):
         return True
-    return isinstance(cell, str) and (not cell.strip() or cell.strip().lower() in MISSING_WORDS)
+    if not isinstance(cell, str):
+        return False
+    word = cell.strip().lower()
+    return not word or word in MISSING_WORDS or word in marks
 
 
-def decimal_mark(cells: Iterable[object]) -> DecimalMark:
+def decimal_mark(cells: Iterable[object], row_number: Callable[[int], int] = int) -> DecimalMark:
     """Which decimal mark the cells of a column use, told by those that leave no doubt.
 
     Cells that are numbers already, or empty, say nothing. Where no cell leaves no doubt, a point is the decimal mark;
-    cells such as ``1,234`` then stay open.
+    cells such as ``1,234`` then stay open. ``row_number`` says the number of the row at a position, for the reason.
 
     Example:
         >>> [decimal_mark(cells).mark for cells in (["522,50", "1.234"], ["1,234", "7.5"], ["1,234", "999"])]
@@ -126,13 +142,13 @@ def decimal_mark(cells: Iterable[object]) -> DecimalMark:
         if point is None and comma is None:
             unreadable.append(place)
         elif comma is None:
-            certain.setdefault(".", (place, cell))
+            certain.setdefault(".", (row_number(place), cell))
         elif point is None:
-            certain.setdefault(",", (place, cell))
+            certain.setdefault(",", (row_number(place), cell))
         elif point != comma and "," in cell:
-            open_cell = open_cell or (place, cell)
+            open_cell = open_cell or (row_number(place), cell)
         elif point != comma:
-            certain.setdefault("likely .", (place, cell))
+            certain.setdefault("likely .", (row_number(place), cell))
     odd = tuple(unreadable)
     if "." in certain and "," in certain:
         return DecimalMark(None, _both(certain["."], certain[","]), odd)
@@ -169,8 +185,8 @@ def truth_word(cell: object) -> str | None:
 def spelling(cell: object) -> str | None:
     """The one spelling of a category, class or label; None where the cell is empty.
 
-    3, 3.0 and "3" are one; so are True, "TRUE" and "true"; letters are composed (NFC), and marks that no eye sees (zero
-    width space, word joiner, byte order mark) and blanks around are left out.
+    3, 3.0 and "3" are one; so are True, "TRUE" and "true", and a date and its midnight; letters are composed (NFC), and
+    marks that no eye sees (zero width space, word joiner, byte order mark) and blanks around are left out.
 
     Example:
         >>> spelling(3.0), spelling(True), spelling(" red\u200b "), spelling(float("nan"))
@@ -185,10 +201,22 @@ def spelling(cell: object) -> str | None:
         if math.isnan(value):
             return None
         return str(int(value)) if math.isfinite(value) and value == int(value) else str(value)
-    text = str(cell)
+    text = date_text(cell) if isinstance(cell, datetime.date) else str(cell)
     if not text.isascii():
         text = unicodedata.normalize("NFC", text.translate(_UNSEEN))
     return truth_word(text) or text.strip() or None
+
+
+def date_text(cell: datetime.date) -> str:
+    """A date as text, without a time where it is midnight.
+
+    Example:
+        >>> date_text(datetime.datetime(2024, 3, 5)), date_text(datetime.datetime(2024, 3, 5, 14, 30))
+        ('2024-03-05', '2024-03-05 14:30:00')
+    """
+    if isinstance(cell, datetime.datetime) and cell.time() == datetime.time() and cell.tzinfo is None:
+        cell = cell.date()
+    return str(cell)
 
 
 def _both(point: tuple[int, str], comma: tuple[int, str]) -> str:

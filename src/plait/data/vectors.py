@@ -11,6 +11,7 @@ import contextlib
 import io
 import json
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.media import CellError, is_file, read_media, resolve
+from plait.data.media import MAX_BYTES, CellError, is_file, read_media, resolve
+from plait.data.npy_header import claimed_bytes, claimed_in_archive
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _SAMPLE = 100
@@ -92,9 +94,10 @@ def load_array(data: bytes, name: str) -> np.ndarray[Any, Any]:
     """The one array of a ``.npy`` or ``.npz`` file.
 
     Raises:
-        CellError: Another format, pickled objects, or an archive with more than one array.
+        CellError: Another format, pickled objects, an archive with more than one array, or more than 256 MiB unpacked.
     """
     try:
+        _refuse_large(data, name)
         loaded = np.load(io.BytesIO(data), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return loaded
@@ -105,8 +108,23 @@ def load_array(data: bytes, name: str) -> np.ndarray[Any, Any]:
         return array
     except CellError:
         raise
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         raise CellError(f"{name!r} is no numpy file of numbers ({' '.join(str(error).split())[:120]})") from error
+
+
+def _refuse_large(data: bytes, name: str) -> None:
+    """Refuse an array by what its header claims, before it is unpacked."""
+    file = io.BytesIO(data)
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            sizes = claimed_in_archive(archive)
+        size = sum(sizes.values())
+    else:
+        size = claimed_bytes(io.BytesIO(data))
+        if size > len(data):
+            raise CellError(f"{name!r} claims {size:,} bytes and holds {len(data):,}")
+    if size > MAX_BYTES:
+        raise CellError(f"{name!r} unpacks to {size:,} bytes; the limit is {MAX_BYTES:,}")
 
 
 def _checked(values: Any) -> np.ndarray[Any, Any] | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from plait.index.build import build_index
 from plait.index.embedder import Embedder
 from plait.index.exact import TopK, top_k
-from plait.index.hit import Hit
+from plait.index.hit import Hit, missing_note
 from plait.index.index import Index, open_index
-from plait.index.intake import Intake
+from plait.index.intake_report import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Intake",
     "TopK",
     "build_index",
+    "missing_note",
     "open_index",
     "top_k",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from plait.data.progress import Progress
 from plait.index.backends import BACKENDS
 from plait.index.embedder import check_model, load_embedder, pick_modality
 from plait.index.index import Index
-from plait.index.intake import BLOCK, Intake
+from plait.index.intake import BLOCK
+from plait.index.intake_report import Intake
 from plait.index.lock import write_lock, write_message
 from plait.index.manifest import NAME, IndexFolderError, Manifest, read_manifest, write_manifest
 from plait.index.source import read_source
@@ -25,12 +27,13 @@ def build_index(
     modality: str | None = None,
     backend: str = "exact",
     uri: str | None = None,
+    check: bool = False,
     on_bad_row: str = "skip",
     block: int = BLOCK,
     progress: Progress | None = None,
     **reading: Any,
 ) -> tuple[Index, Intake]:
-    """Build an index, or go on with a build that was stopped.
+    """Build an index, go on with a build that was stopped, or take up what changed in its source since.
 
     Args:
         model: A retrieval model or its folder.
@@ -39,6 +42,7 @@ def build_index(
         modality: What of each row is embedded; by default the image side, or the sounds where there is none.
         backend: "exact", or "lance" (``pip install plait[lance]``).
         uri: With LanceDB, where its table lies (``s3://...``); by default in the folder.
+        check: Built before: hash every file again, not only those of another size or time of change.
         on_bad_row: "skip" (left out, listed, counted) or "error".
         block: Rows a commit.
         progress: Called with (done, total, what).
@@ -58,7 +62,7 @@ def build_index(
         raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
     embedder = load_embedder(model)
     chosen = pick_modality(embedder, modality, "image", "audio")
-    there = read_manifest(folder) if (folder / NAME).is_file() else None
+    there = read_manifest(folder) if os.path.lexists(folder / NAME) else None
     if there is not None:
         check_model(embedder, there, model, folder)
         if there.modality != chosen and modality is not None:
@@ -66,10 +70,12 @@ def build_index(
         if there.backend != backend:
             raise ValueError(f"{folder} has the backend {there.backend!r}, not {backend!r}; choose another --output")
         chosen = there.modality
+    if there is not None:
+        reading = Index(folder, embedder).remembered(source, reading)
     made = read_source(source, chosen, **reading)
     _prepare(folder, is_new=there is None)
     with write_lock(folder):
-        if not (folder / NAME).is_file():
+        if not os.path.lexists(folder / NAME):
             hint = str(Path(model).absolute()) if isinstance(model, str | Path) else None
             start = Manifest(embedder.fingerprint, hint, chosen, embedder.dim, embedder.plain_dim, backend, uri)
             try:
@@ -81,11 +87,12 @@ def build_index(
     known = [fact.source for fact in index.manifest.sources]
     if known and made.source not in known:
         raise ValueError(
-            f"{folder} was built from {known[0]}; type plait index add {folder} SOURCE for a further source"
+            f"{folder} was built from {known[0]}; type plait index add {folder} SOURCE for a further source, or plait "
+            f"index move {folder} OLD NEW where it lies elsewhere now"
         )
     with index.writing():
         number = index.number_of(made.source) or 0
-        report = index.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+        report = index.take_in(made, number, check=check, progress=progress, on_bad_row=on_bad_row, block=block)
     if isinstance(model, str | Path) and index.manifest.model is None:
         with index.writing():
             index.storage.commit(Change(), replace(index.manifest, model=str(Path(model).absolute())))

@@ -4,11 +4,12 @@
     not (split in ('val', 'test')) or caption contains 'snow'
     price is not null
 
-Comparisons are ``= != < <= > >=``, ``in (...)``, ``not in (...)``, ``is null``, ``is not null``, and for text
-``contains``, ``starts with`` and ``like`` (``%`` and ``_``). In a column of lists, ``=``, ``in`` and ``contains`` ask
-whether any element fits. A column whose name is no plain word stands in double quotes; text stands in single quotes,
-a quote inside doubled. As in SQL, a missing value fits no comparison. Columns ``id`` and ``key`` stand for the item's
-own where the metadata has no such column.
+Comparisons are ``= != < <= > >=``, ``between A and B``, ``in (...)``, ``not in (...)``, ``is null``, ``is not null``,
+and for text ``contains``, ``starts with`` and ``like`` (``%`` and ``_``). Dates are written as text: ``when >=
+'2024-01-05'``; see :mod:`plait.index.dates`. In a column of lists, ``=``, ``in`` and ``contains`` ask whether any
+element fits. A column whose name is no plain word stands in double quotes; text stands in single quotes, a quote inside
+doubled. As in SQL, a missing value fits no comparison. Columns ``id`` and ``key`` stand for the item's own where the
+metadata has no such column.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from plait.index.dates import compare_texts, operands
 from plait.registry import unknown_name
 
 Mask = Any  # a boolean Arrow array, with nulls where the answer is unknown
-_TOKEN = re.compile(
+TOKEN = re.compile(
     r"""\s*(?:(?P<number>[-+]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][-+]?\d+)?(?![\w.]))
     |'(?P<text>(?:[^']|'')*)'|"(?P<column>(?:[^"]|"")*)"
     |(?P<mark><=|>=|!=|<>|==|=|<|>|\(|\)|,)|(?P<word>[^\W\d]\w*))""",
@@ -81,7 +83,7 @@ class _Parser:
         if not rest.strip():
             self.kind, self.value = None, ""
             return taken
-        found = _TOKEN.match(self.expression, self.end)
+        found = TOKEN.match(self.expression, self.end)
         if found is None:
             raise self.fault(f"{rest.strip()[:12]!r} is no word, number, 'text' or comparison")
         self.kind, self.end = found.lastgroup, found.end()
@@ -134,7 +136,7 @@ class _Parser:
         except (pa.ArrowException, TypeError) as error:
             raise ValueError(
                 f"the filter {self.expression!r} compares column {name!r} ({column.type}) with another type: {error}"
-            ) from error
+            ) from None
 
     def compared(self, name: str, column: pa.ChunkedArray) -> Mask:
         if self.sees("is"):
@@ -150,6 +152,11 @@ class _Parser:
         if self.sees("in"):
             self.step()
             mask = _any_of(column, self.listed())
+        elif self.sees("between"):
+            self.step()
+            low = _compared(pc.greater_equal, column, self.literal())
+            self.need("and")
+            mask = pc.and_kleene(low, _compared(pc.less_equal, column, self.literal()))
         elif self.sees("contains"):
             self.step()
             mask = _contains(column, self.literal())
@@ -165,9 +172,11 @@ class _Parser:
             value = self.literal()
             if _is_list(column.type) and compare is pc.equal:
                 return _any_of(column, [value])
-            return compare(column, _scalar(value, column.type))
+            return _compared(compare, column, value)
         else:
-            raise self.fault(f"a comparison of {name!r} is expected here (= != < <= > >= in contains like is null)")
+            raise self.fault(
+                f"a comparison of {name!r} is expected here (= != < <= > >= between in contains like is null)"
+            )
         return pc.invert(mask) if negated else mask
 
     def listed(self) -> list[Any]:
@@ -180,6 +189,10 @@ class _Parser:
         return values
 
     def literal(self) -> Any:
+        if self.sees("date", "timestamp"):  # as SQL may write it: date '2024-01-05'
+            self.step()
+            if self.kind != "text":
+                raise self.fault("a date is expected here, such as '2024-01-05'")
         if self.kind == "text":
             return self.step()[1].replace("''", "'")
         if self.kind == "number":
@@ -195,7 +208,21 @@ class _Parser:
         if place is None:
             shown = [n.removeprefix("_") if n in ("_id", "_key") else n for n in names]
             raise ValueError(unknown_name("column", name, [n for n in shown if not n.startswith("_")]))
-        return self.items.column(place)
+        column = self.items.column(place)
+        return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _compared(compare: Callable[[Any, Any], Any], column: Any, value: Any) -> Mask:
+    """One comparison of a column with a value."""
+    if pa.types.is_temporal(column.type):
+        return compare(*operands(column, value))
+    if _is_text(column.type) and isinstance(value, str) and compare not in (pc.equal, pc.not_equal):
+        return compare_texts(compare, column, value)
+    return compare(column, _scalar(value, column.type))
 
 
 def _is_list(kind: pa.DataType) -> bool:
@@ -204,11 +231,11 @@ def _is_list(kind: pa.DataType) -> bool:
 
 def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
     """The value for comparing with a column: whole numbers may meet broken ones, text may not meet numbers."""
-    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    is_text = _is_text(kind)
     if isinstance(value, bool) != pa.types.is_boolean(kind):
         raise TypeError(f"{value!r} is no {kind}")
-    if isinstance(value, str) == is_text or pa.types.is_temporal(kind):
-        return pa.scalar(value, kind) if is_text or pa.types.is_temporal(kind) else pa.scalar(value)
+    if isinstance(value, str) == is_text:
+        return pa.scalar(value, kind) if is_text else pa.scalar(value)
     raise TypeError(f"{value!r} is no {kind}" + ("; text stands in single quotes" if is_text else ""))
 
 
@@ -216,7 +243,7 @@ def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:
     if not _is_list(column.type):
         mask = None
         for value in values:
-            equal = pc.equal(column, _scalar(value, column.type))
+            equal = _compared(pc.equal, column, value)
             mask = equal if mask is None else pc.or_kleene(mask, equal)
         return mask
     return _any_element(column, lambda flat: _any_of(flat, values))
@@ -225,6 +252,8 @@ def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:
 def _contains(column: pa.ChunkedArray, value: Any) -> Mask:
     if _is_list(column.type):
         return _any_element(column, lambda flat: _contains(flat, value))
+    if pa.types.is_temporal(column.type):  # an element of a list of dates
+        return _compared(pc.equal, column, value)
     if not isinstance(value, str):
         raise TypeError(f"contains looks for text, not for {value!r}")
     return pc.match_substring(column, value, ignore_case=True)

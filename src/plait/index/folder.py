@@ -5,6 +5,9 @@
     items-<uuid>.parquet        items; ``_content`` is the position of each one's vector through all segments
     deleted-<uuid>.npy          numbers of the items that were deleted or replaced
 
+Every file has its sha256 in the manifest, or in a segment's ``meta.json`` whose own is there. All are compared when the
+index is opened, the vectors' when they are first used.
+
 A commit writes new files, flushes them, and swaps the manifest. Killed before the swap it leaves files that no manifest
 names; the next writer removes them. A reader holds the state that it opened.
 """
@@ -17,6 +20,7 @@ import io
 import shutil
 import uuid
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -29,15 +33,23 @@ import torch
 from plait.files import temporary_name, whole_file
 from plait.index.exact import top_k
 from plait.index.filter import matches
+from plait.index.folder_reading import (
+    damaged,
+    join_items,
+    meta_sha256,
+    open_part,
+    read_deleted,
+    read_items,
+    vectors_match,
+)
 from plait.index.lock import write_message
-from plait.index.manifest import DamagedIndexError, IndexFolderError, Manifest, Part, read_manifest, write_manifest
-from plait.index.storage import CONTENT, ID, KEY, SOURCE, Change, Found, Known, View
+from plait.index.manifest import IndexFolderError, Manifest, Part, SegmentPart, read_manifest, write_manifest
+from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE, Change, Found, Known, View, known_of
 from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     Segment,
     check_segment,
     folder_bytes,
-    open_segment,
     write_segment,
 )
 
@@ -49,6 +61,7 @@ class FolderStorage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._sums: dict[str, str] = {}  # checksums of vectors that were not compared yet
         for attempt in range(5):
             self.manifest = read_manifest(folder)
             try:
@@ -56,38 +69,23 @@ class FolderStorage:
                 return
             except FileNotFoundError as error:  # a compaction swapped files between the manifest and them
                 if read_manifest(folder).generation == self.manifest.generation or attempt == 4:
-                    raise _damaged(folder, f"{error.filename} is missing") from error
+                    raise damaged(folder, f"{error.filename} is missing") from error
 
     def _open(self) -> None:
         manifest = self.manifest
-        self.segments = [self._segment(name, count) for name, count in manifest.segments]
-        parts = [_read_items(self.folder, part) for part in manifest.items]
-        self.all_items = _join(parts)
-        deleted = np.zeros(0, dtype=np.int64)
-        if manifest.deleted is not None:
-            data = _read_part(self.folder, manifest.deleted)
-            deleted = np.load(io.BytesIO(data), allow_pickle=False)
+        self.segments = [self._segment(entry) for entry in manifest.segments]
+        self.all_items = join_items([read_items(self.folder, part, manifest) for part in manifest.items])
         self.is_alive = np.ones(self.all_items.num_rows, dtype=bool)
-        if len(deleted) and not 0 <= deleted.min() <= deleted.max() < len(self.is_alive):
-            raise _damaged(self.folder, "deletions name items that are not there")
-        self.is_alive[deleted] = False
+        self.is_alive[read_deleted(self.folder, manifest.deleted, len(self.is_alive))] = False
         content = self._contents()
         if len(content) and not 0 <= content.min() <= content.max() < sum(map(len, self.segments)):
-            raise _damaged(self.folder, "items name vectors that are not there")
+            raise damaged(self.folder, "items name vectors that are not there")
         for name in ("living", "_numbers", "_positions", "_order", "_view", "_resident"):
             self.__dict__.pop(name, None)
 
-    def _segment(self, name: str, count: int) -> Segment:
-        try:
-            found = open_segment(self.folder / name)
-        except DamagedSegmentError as error:
-            raise _damaged(self.folder, f"{name}: {error}") from error
-        if len(found) != count or found.vector_dim != self.manifest.dim:
-            raise _damaged(self.folder, f"{name} holds {found.vectors.shape}, the manifest says otherwise")
-        if not len(found):
-            return found
-        # copy-on-write, for torch will not take a read-only array without a warning; nothing is ever written
-        return replace(found, vectors=np.load(self.folder / name / "vectors.npy", mmap_mode="c", allow_pickle=False))
+    def _segment(self, part: SegmentPart) -> Segment:
+        found, self._sums[part.name] = open_part(self.folder, part, self.manifest.dim)
+        return found
 
     def _contents(self) -> np.ndarray:
         if CONTENT not in self.all_items.column_names:
@@ -123,15 +121,15 @@ class FolderStorage:
     def _order(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the living items sorted by content, and where each content begins [N + 1]."""
         content = self._contents()[self.is_alive]
-        order = np.argsort(content, kind="stable")
+        if not len(content):
+            return content, np.zeros(self._num_vectors + 1, dtype=np.int64)
+        # in the order of their sources and rows, whatever was replaced or moved since
+        order = np.lexsort((self.living.column(ROW).to_numpy(), self.living.column(SOURCE).to_numpy(), content))
         return order, np.searchsorted(content[order], np.arange(sum(map(len, self.segments)) + 1))
 
     def known(self) -> dict[str, Known]:
         """Every living id."""
-        if not len(self):
-            return {}
-        columns = (self.living.column(name).to_pylist() for name in (ID, KEY, SOURCE))
-        return {name: Known(key, source) for name, key, source in zip(*columns, strict=True)}
+        return known_of(self.living) if len(self) else {}
 
     def has(self, key: str) -> bool:
         """Whether a content has a vector already, its items living or not."""
@@ -151,13 +149,15 @@ class FolderStorage:
         Raises:
             IndexFolderError: The folder cannot be written; the index stands as it was.
         """
+        if change.items is not None:  # refused before anything is written
+            join_items([self.all_items.slice(0, 0), change.items.slice(0, 0)])
         with _writing(self.folder):
             numbers = self._numbers
             segments, items = list(self.manifest.segments), list(self.manifest.items)
             if change.vectors:
                 keys = [bytes.fromhex(key) for key in change.vectors]
                 path = write_segment(self.folder, keys, np.stack(list(change.vectors.values())), None)
-                segments.append((path.name, len(keys)))
+                segments.append(SegmentPart(path.name, len(keys), meta_sha256(path)))
             new = {bytes.fromhex(key): self._num_vectors + i for i, key in enumerate(change.vectors)}
             gone = {numbers[name] for name in change.delete}
             if change.items is not None and change.items.num_rows:
@@ -182,13 +182,14 @@ class FolderStorage:
         before, positions, numbers = self.manifest, self._positions, self._numbers
         self.manifest = made
         positions.update(new)
-        self.segments += [self._segment(*entry) for entry in made.segments[len(before.segments) :]]
-        fresh = [_read_items(self.folder, part) for part in made.items[len(before.items) :]]
+        self.segments += [self._segment(entry) for entry in made.segments[len(before.segments) :]]
+        for entry in made.segments[len(before.segments) :]:
+            self._sums.pop(entry.name)  # written by this process a moment ago
+        fresh = [read_items(self.folder, part, made) for part in made.items[len(before.items) :]]
         first = self.all_items.num_rows
-        self.all_items = _join([self.all_items, *fresh]) if first else _join(fresh)
+        self.all_items = join_items([self.all_items, *fresh]) if first else join_items(fresh)
         self.is_alive = np.ones(self.all_items.num_rows, dtype=bool)
-        if made.deleted is not None:
-            self.is_alive[np.load(io.BytesIO(_read_part(self.folder, made.deleted)), allow_pickle=False)] = False
+        self.is_alive[read_deleted(self.folder, made.deleted, len(self.is_alive))] = False
         for name in ("living", "_order", "_view", "_resident"):
             self.__dict__.pop(name, None)
         if made.deleted != before.deleted:
@@ -231,9 +232,21 @@ class FolderStorage:
 
     @cached_property
     def _view(self) -> View:
+        self._check_vectors()
         alive = np.zeros(self._num_vectors, dtype=bool)
         alive[self._contents()[self.is_alive]] = True
         return View(self.living, [s.vectors for s in self.segments if len(s)], alive, self.manifest.space)
+
+    def _check_vectors(self) -> None:
+        """Compare the checksums of the vectors that were not compared yet, in threads."""
+        waiting = [(segment, segment.path.name) for segment in self.segments if segment.path is not None]
+        waiting = [(segment, name) for segment, name in waiting if name in self._sums]
+        with ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="plait-check") as pool:
+            match = pool.map(lambda one: vectors_match(one[0], self._sums[one[1]]), waiting)
+            for (_, name), is_same in zip(waiting, match, strict=True):
+                if not is_same:
+                    raise damaged(self.folder, f"{name}: vectors.npy does not match its checksum")
+                self._sums.pop(name)
 
     def view(self) -> View:
         """Everything that lives."""
@@ -256,7 +269,7 @@ class FolderStorage:
             for low in range(0, len(kept), step):
                 chosen = kept[low : low + step]
                 path = write_segment(self.folder, [keys[i] for i in chosen], view.take(chosen), None)
-                segments.append((path.name, len(chosen)))
+                segments.append(SegmentPart(path.name, len(chosen), meta_sha256(path)))
             items = ()
             if view.items.num_rows:
                 place = view.items.column_names.index(CONTENT)
@@ -273,7 +286,7 @@ class FolderStorage:
 
     def sweep(self) -> int:
         """Remove files that the manifest does not name: leftovers of killed writers. Only under the lock."""
-        named = {name for name, _ in self.manifest.segments} | {part.name for part in self.manifest.items}
+        named = {entry.name for entry in self.manifest.segments} | {part.name for part in self.manifest.items}
         named |= {self.manifest.deleted.name} if self.manifest.deleted else set()
         doomed = [
             path
@@ -288,11 +301,11 @@ class FolderStorage:
     def verify(self) -> list[str]:
         """Compute every checksum again; items and deletions were checked when the index was opened."""
         wrong = []
-        for name, _ in self.manifest.segments:
+        for entry in self.manifest.segments:
             try:
-                check_segment(self.folder / name)
+                check_segment(self.folder / entry.name)
             except (DamagedSegmentError, FileNotFoundError) as error:
-                wrong.append(f"{name}: {error}")
+                wrong.append(f"{entry.name}: {error}")
         return wrong
 
     def num_bytes(self) -> int:
@@ -307,21 +320,6 @@ def _writing(folder: Path):  # noqa: ANN202
         yield
     except OSError as error:
         raise IndexFolderError(write_message(folder, error)) from error
-
-
-def _damaged(folder: Path, reason: str) -> DamagedIndexError:
-    return DamagedIndexError(f"the index {folder} is damaged: {reason}; restore it from a copy, or build it again")
-
-
-def _read_part(folder: Path, part: Part) -> bytes:
-    data = (folder / part.name).read_bytes()
-    if len(data) != part.num_bytes or hashlib.sha256(data).hexdigest() != part.sha256:
-        raise _damaged(folder, f"{part.name} does not match its checksum")
-    return data
-
-
-def _read_items(folder: Path, part: Part) -> pa.Table:
-    return pq.read_table(io.BytesIO(_read_part(folder, part)))
 
 
 def _write_items(folder: Path, table: pa.Table) -> Part:
@@ -340,8 +338,3 @@ def _write_part(folder: Path, name: str, data: bytes, num_rows: int) -> Part:
     with whole_file(folder / name, lasting=True, part_name=f"{temporary_name()}.part") as part:
         part.write_bytes(data)
     return Part(name, num_rows, len(data), hashlib.sha256(data).hexdigest())
-
-
-def _join(parts: list[pa.Table]) -> pa.Table:
-    """Item files under one another; a column that one lacks is missing there."""
-    return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})

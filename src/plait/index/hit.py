@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,11 +39,17 @@ class Hit:
     path: str | None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether it shows a file that is no longer there."""
+        return self.path is not None and not os.path.exists(self.path)
+
     def to_json(self) -> dict[str, Any]:
         """The hit as JSON values."""
         return {
             "rank": self.rank, "score": round(self.score, 6), "id": self.id, "aliases": list(self.aliases),
             "source": self.source, "row": self.row, "path": self.path,
+            "is_missing": self.is_missing,
             "metadata": {name: _plain(value) for name, value in self.metadata.items()},
         }  # fmt: skip
 
@@ -68,6 +76,17 @@ def hits_of(found: list[Found], manifest: Manifest) -> list[Hit]:
         aliases = tuple(other[ID] for other in one.items[1:])
         made.append(Hit(rank, one.score, item[ID], aliases, fact.source, item[ROW], path, metadata))
     return made
+
+
+def missing_note(hits: Sequence[Hit], index: str | Path) -> str | None:
+    """How many of the files of some hits are no longer there, and what to type; None where all are."""
+    gone = [hit.path for hit in hits if hit.is_missing]
+    if not gone:
+        return None
+    return (
+        f"{len(gone)} of {len(hits)} files are no longer there, {gone[0]} for one; where their folder moved, type: "
+        f"plait index move {shlex.quote(str(index))} OLD NEW"
+    )
 
 
 def _is_path(cell: Any) -> bool:

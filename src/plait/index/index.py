@@ -19,17 +19,20 @@ from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
 from plait.index.hit import Hit, hits_of
-from plait.index.intake import BLOCK, Intake
+from plait.index.ids import spelling
+from plait.index.intake import BLOCK
 from plait.index.intake import take_in as intake
-from plait.index.lock import write_lock
-from plait.index.manifest import Manifest, read_manifest
+from plait.index.intake_report import Intake
+from plait.index.lock import write_lock, write_message
+from plait.index.manifest import IndexFolderError, Manifest, read_manifest
 from plait.index.query import as_query, make_query
-from plait.index.source import IndexSource, read_source
+from plait.index.source import IndexSource, name_of, read_source
 from plait.index.space import Query
 from plait.index.storage import Change, Found
 
 if TYPE_CHECKING:
     from plait.index.duplicates import DuplicateGroup
+    from plait.index.move import MoveReport
 
 MANY_SEGMENTS = 64  # a build that leaves more is compacted at its end
 DEFAULT_K = 12
@@ -152,19 +155,30 @@ class Index:
             made = [as_query(self.embedder, self.manifest.modality, named, vector) for vector in queries]
         return self.search_queries(made, k=k, where=where, device=device)
 
-    def add(self, source: Any, *, progress: Progress | None = None, on_bad_row: str = "skip", block: int = BLOCK,
-            prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
-        """Add a further source; rows that are in the index already are passed over.
+    def add(self, source: Any, *, check: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
+            block: int = BLOCK, prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
+        """Add a further source, or take up what changed in one that is there; the rest is passed over.
+
+        Items of that source that were deleted from the index are added again.
+
+        Args:
+            source: As in :func:`build_index`.
+            check: Hash every file; otherwise only those of another size or time of change than when embedded.
+            progress: Called with (done, total, what).
+            on_bad_row: "skip" or "error".
+            block: Rows a commit.
+            prefix: Text in front of every id.
+            reading: As in :func:`build_index`.
 
         Raises:
-            ValueError: As :func:`build_index`, or an id that stands for another content.
+            ValueError: As :func:`build_index`, or an id that stands for another content of another source.
             IndexFolderError: The folder cannot be written, or another process writes.
         """
-        made = read_source(source, self.manifest.modality, prefix=prefix, **reading)
+        made = read_source(source, self.manifest.modality, prefix=prefix, **self.remembered(source, reading))
         with self.writing():
             number = self.number_of(made.source)
             number = len(self.manifest.sources) if number is None else number
-            return self.take_in(made, number, progress=progress, on_bad_row=on_bad_row, block=block)
+            return self.take_in(made, number, check=check, progress=progress, on_bad_row=on_bad_row, block=block)
 
     def update(self, source: Any, *, prune: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
                block: int = BLOCK, **reading: Any) -> Intake:  # fmt: skip
@@ -181,16 +195,17 @@ class Index:
         Raises:
             ValueError: The index was not built from that source.
         """
-        shown = (
-            str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
-        )
+        shown = name_of(source)
         number = self.number_of(shown)
         if number is None:
             known = ", ".join(fact.source for fact in self.manifest.sources) or "none"
-            raise ValueError(f"{shown} is no source of this index; known: {known}. Type plait index add for a new one")
+            raise ValueError(
+                f"{shown} is no source of this index; known: {known}. Type plait index add for a new one, or plait "
+                "index move INDEX OLD NEW where a known one lies there now"
+            )
         fact = self.manifest.sources[number]
-        reading = {"column": fact.column, "prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
-        made = read_source(source, self.manifest.modality, **reading)
+        reading = {"prefix": fact.prefix, **{n: v for n, v in reading.items() if v is not None}}
+        made = read_source(source, self.manifest.modality, **self.remembered(source, reading))
         with self.writing():
             return self.take_in(
                 made, number, is_update=True, prune=prune, progress=progress, on_bad_row=on_bad_row, block=block
@@ -207,6 +222,7 @@ class Index:
             raise ValueError("nothing is named to delete; give --id ID, or --where with a filter")
         with self.writing():
             known = self.storage.known()
+            ids = [spelling(name, known) for name in ids]
             unknown = [name for name in ids if name not in known]
             if unknown:
                 raise ValueError(
@@ -216,6 +232,25 @@ class Index:
             if doomed:
                 self.storage.commit(Change(delete=list(doomed)), self.manifest)
         return len(doomed)
+
+    def move(self, old: str | Path, new: str | Path, *, dry_run: bool = False) -> MoveReport:
+        """Take up that the files under one folder lie under another now; see :func:`plait.index.move.move`.
+
+        Args:
+            old: The folder that was; it need not be there any more.
+            new: The folder that is.
+            dry_run: Look for the files, and write nothing.
+
+        Raises:
+            ValueError: Nothing of the index lies under ``old``, ``new`` is not there, or none of the files is.
+            IndexFolderError: The folder cannot be written, or another process writes.
+        """
+        from plait.index.move import move
+
+        if dry_run:
+            return move(self.storage, old, new, dry_run=True)
+        with self.writing():
+            return move(self.storage, old, new)
 
     def compact(self) -> tuple[int, int]:
         """Give back the room of deleted items and merge small files; returns the bytes taken before and after."""
@@ -307,23 +342,9 @@ class Index:
 
     def info(self, *, verify: bool = False) -> dict[str, Any]:
         """What the index holds, as JSON values; with ``verify`` every checksum is computed again."""
-        manifest = self.manifest
-        facts = [
-            {
-                "source": f.source, "rows": f.num_rows, "done": f.done_rows, "complete": f.is_complete,
-                "empty": f.num_missing, "unreadable": f.num_bad,
-                "unreadable_rows": [{"row": row, "reason": why} for row, why in f.bad_rows],
-            }
-            for f in manifest.sources
-        ]  # fmt: skip
-        made = {
-            "index": str(self.folder), "backend": manifest.backend, "uri": manifest.uri, "items": len(self),
-            "contents": self.storage.num_contents, "complete": manifest.is_complete, "dim": manifest.dim,
-            "plain_dim": manifest.plain_dim, "dtype": "float32", "modality": manifest.modality.name,
-            "kind": manifest.modality.kind, "model": manifest.model, "fingerprint": manifest.fingerprint,
-            "segments": len(manifest.segments), "bytes": self.storage.num_bytes(), "sources": facts,
-        }  # fmt: skip
-        return {**made, "damaged": self.storage.verify()} if verify else made
+        from plait.index.info import describe
+
+        return describe(self.storage, self.folder, verify=verify)
 
     def use(self, embedder: Embedder) -> None:
         """Take a loaded model for the queries; it is the one that built the index."""
@@ -332,6 +353,15 @@ class Index:
     def number_of(self, source: str) -> int | None:
         """The number of a source in the manifest, or None."""
         return next((i for i, fact in enumerate(self.manifest.sources) if fact.source == source), None)
+
+    def remembered(self, source: Any, reading: dict[str, Any]) -> dict[str, Any]:
+        """How a known source was read before, where nothing else is said now: its columns of ids and of contents."""
+        number = self.number_of(name_of(source))
+        if number is None:
+            return reading
+        fact = self.manifest.sources[number]
+        said = {name: value for name, value in reading.items() if value is not None}
+        return {"id": fact.id_column, "column": fact.column, **said}
 
     def take_in(self, source: IndexSource, number: int, **how: Any) -> Intake:
         """Take a source in, under the lock; see :func:`plait.index.intake.take_in`."""
@@ -347,7 +377,10 @@ class Index:
             if read_manifest(self.folder).generation != self.manifest.generation:
                 self.storage = BACKENDS.get(self.manifest.backend)(self.folder)
             if isinstance(self.storage, FolderStorage):
-                self.storage.sweep()
+                try:
+                    self.storage.sweep()
+                except OSError as error:
+                    raise IndexFolderError(write_message(self.folder, error)) from error
             yield
 
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.index.filter_sql import in_sql
 from plait.index.lock import write_message
 from plait.index.manifest import IndexFolderError, Manifest, read_manifest, write_manifest
-from plait.index.storage import CONTENT, ID, KEY, RESERVED, SOURCE, Change, Found, Known, View
+from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE, STATE, Change, Found, Known, View, known_of
 from plait.inputs.feature_store.segment import folder_bytes
 from plait.registry import Registry
 
@@ -81,14 +82,13 @@ class LanceStorage:
     def _read_known(self) -> dict[str, Known]:
         if self._table is None:
             return {}
-        found = self._scan(None, [ID, KEY, SOURCE])
-        columns = (found.column(name).to_pylist() for name in (ID, KEY, SOURCE))
-        return {name: Known(key, source) for name, key, source in zip(*columns, strict=True)}
+        return known_of(self._scan(None, [n for n in (ID, KEY, SOURCE, STATE) if n in self._table.schema.names]))
 
     def _scan(self, where: str | None, columns: list[str] | None) -> pa.Table:
         """Rows in the order of their source, from the newest state of the table."""
         assert self._table is not None
         query = self._table.search().limit(max(1, self._table.count_rows()))
+        where = None if where is None else in_sql(where, self._table.schema)
         query = query.where(where) if where is not None else query
         query = query.select(columns) if columns is not None else query
         return _asked(where, query.to_arrow)
@@ -137,8 +137,7 @@ class LanceStorage:
         except OSError as error:
             raise IndexFolderError(write_message(self.folder, error)) from error
         if change.items is not None:
-            columns = (change.items.column(name).to_pylist() for name in (ID, KEY, SOURCE))
-            self._known.update({name: Known(key, source) for name, key, source in zip(*columns, strict=True)})
+            self._known.update(known_of(change.items))
         for name in change.delete:
             del self._known[name]
         self._keys = {item.key for item in self._known.values()}
@@ -190,6 +189,7 @@ class LanceStorage:
     def _search_one(self, query: np.ndarray, k: int, where: str | None) -> list[Found]:
         if self._table is None:
             return []
+        where = None if where is None else in_sql(where, self._table.schema)
         limit = k + 1
         while True:  # items that share a content are one hit, so more rows may be needed
             asked = self._table.search(query, vector_column_name=VECTOR).distance_type("cosine").limit(limit)
@@ -305,6 +305,6 @@ def _by_content(found: pa.Table, query: np.ndarray, k: int) -> list[Found]:
         groups.setdefault(row[KEY], []).append((score, row))
     made = []
     for members in groups.values():
-        members.sort(key=lambda member: (member[1][SOURCE], member[1][RESERVED[-1]], member[1][ID]))
+        members.sort(key=lambda member: (member[1][SOURCE], member[1][ROW], member[1][ID]))
         made.append(Found(members[0][0], [row for _, row in members]))
     return sorted(made, key=lambda one: (-one.score, one.items[0][ID]))[:k]

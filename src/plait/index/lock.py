@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from plait.files import HeldLockError, sole_lock
 from plait.index.manifest import IndexFolderError
+from plait.index.ordinary import refuse_others
 
 
 @contextlib.contextmanager
@@ -19,12 +21,16 @@ def write_lock(folder: Path) -> Iterator[None]:
     """
     with contextlib.ExitStack() as held:
         try:
+            if os.path.lexists(folder / "lock"):
+                refuse_others(folder / "lock")
             held.enter_context(sole_lock(folder / "lock"))
         except HeldLockError as error:
             raise IndexFolderError(
                 f"another process (number {error.holder}) is writing to the index {folder}; wait until it is done. "
                 "Searching works meanwhile"
             ) from error
+        except ValueError as error:
+            raise IndexFolderError(f"cannot lock the index {folder}: {error}; remove it") from error
         except OSError as error:
             raise IndexFolderError(write_message(folder, error)) from error
         yield

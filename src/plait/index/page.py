@@ -8,7 +8,7 @@ from typing import Any
 
 from plait.data.media import CellError, open_image, read_media
 from plait.index.duplicates import DuplicateGroup
-from plait.index.hit import Hit
+from plait.index.hit import Hit, missing_note
 from plait.index.space import CORRECTED, COSINE
 from plait.report.page import document
 from plait.report.template import fill
@@ -58,7 +58,8 @@ def hits_page(
         shows_pictures: Whether the hits are files of pictures.
     """
     main = fill(
-        TEMPLATE, "hits", text=text, picture=None if image is None else _picture(image, "the picture of the query"),
+        TEMPLATE, "hits", missing=missing_note(hits, index or "INDEX"), text=text,
+        picture=None if image is None else _picture(image, "the picture of the query"),
         meaning=_meaning(measure), cards=[_card(hit, shows_pictures) for hit in hits],
     )  # fmt: skip
     about = [
@@ -91,7 +92,8 @@ def duplicates_page(
         )
         for group in groups[:MAX_GROUPS]
     ]
-    main = fill(TEMPLATE, "duplicates", groups=shown, more=len(groups) - MAX_GROUPS)
+    missing = missing_note(list(items.values()), index)
+    main = fill(TEMPLATE, "duplicates", missing=missing, groups=shown, more=len(groups) - MAX_GROUPS)
     count = sum(len(group.ids) for group in groups)
     about = [f"{len(groups):,} groups, {count:,} items", f"cosine {threshold:g} or more", index]
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)

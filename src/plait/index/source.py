@@ -16,18 +16,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from plait.data.checks.finding import name_rows
-from plait.data.coco.folder import read_coco_captions, read_coco_folder
-from plait.data.coco.photos import first_folder
+from plait.data.coco.coco_json import image_names, load_document
+from plait.data.coco.folder import read_coco_captions, read_coco_folder, read_karpathy
+from plait.data.coco.photos import IMAGES, first_folder, missing_photos, most_found
 from plait.data.column_kind import kind_of
 from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
 from plait.data.table import BadRow, Table, read_table
+from plait.index.ids import ids_of, spelt_ids
 from plait.index.storage import RESERVED
 from plait.registry import unknown_name
 
 logger = logging.getLogger(__name__)
-LONGEST_ID = 1024
 _DATA_SET = ("dataset_dict.json", "state.json")
 
 
@@ -41,6 +41,7 @@ class IndexSource:
         source: Where it lies.
         column: The source's own name of the modality's column, where it is another.
         prefix: What stands in front of every id.
+        id_column: The column that was named for the ids.
         notes: What a person should know.
     """
 
@@ -49,6 +50,7 @@ class IndexSource:
     source: str
     column: str | None = None
     prefix: str = ""
+    id_column: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -88,7 +90,7 @@ def read_source(
         ValueError: Nothing to index there, no such column, ids that repeat or are missing.
         FileNotFoundError: No such file or folder.
     """
-    shown = str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
+    shown = name_of(source)
     table, notes = _open(source, modality, format, encoding, annotations)
     if column is None and len(modality.columns) == 1 and modality.columns[0] not in table.column_names:
         column = _coco_column(table, modality)
@@ -106,8 +108,13 @@ def read_source(
     raw = [name for name in table.column_names if _is_raw(table, name)]
     if raw:
         notes = (*notes, f"raw contents of {', '.join(raw)} are not kept in the index")
-    ids = [prefix + name for name in _ids(table, modality, id)]
-    return IndexSource(table, ids, shown, column, prefix, notes)
+    names, more = ids_of(table, modality, id, spelt_ids(source, table, id or "id", format, encoding))
+    return IndexSource(table, [prefix + name for name in names], shown, column, prefix, id, (*notes, *more))
+
+
+def name_of(source: Any) -> str:
+    """By what a source is known again: its absolute path, or what it is in memory."""
+    return str(Path(source).absolute()) if isinstance(source, str | Path) else f"a {type(source).__name__} in memory"
 
 
 def _open(
@@ -121,8 +128,8 @@ def _open(
                 return (_photos(table) if modality.kind == "image" else _captions(table)), ()
             if not any((path / name).is_file() for name in _DATA_SET) and not _has_parquet(path):
                 return _files(path, modality)
-        elif path.suffix.lower() == ".json" and path.is_file() and _is_coco_file(path):
-            table = read_coco_captions(path, _photo_folder(path))
+        elif path.suffix.lower() == ".json" and path.is_file() and (kind := _coco_kind(path)) is not None:
+            table = _karpathy(path) if kind == "karpathy" else read_coco_captions(path, _photo_folder(path))
             return (_photos(table) if modality.kind == "image" else _captions(table)), ()
     if annotations is not None:
         raise ValueError("--annotations goes with a COCO folder")
@@ -175,18 +182,37 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _is_coco_file(path: Path) -> bool:
+def _coco_kind(path: Path) -> str | None:
+    """Whether a JSON file holds COCO's "captions" or is a "karpathy" split file; None for other tables."""
     try:
-        values = parse_json(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8-sig"))
     except (ValueError, OSError):
-        return False  # read_table says what is wrong with it
-    return isinstance(values, dict) and "images" in values and "annotations" in values
+        return None  # read_table says what is wrong with it
+    if not isinstance(values, dict) or not isinstance(values.get("images"), list):
+        return None
+    if "annotations" in values:
+        return "captions"
+    first = next(iter(values["images"]), None)
+    return "karpathy" if isinstance(first, dict) and "sentences" in first else None
 
 
 def _photo_folder(path: Path) -> Path:
     """Where the photos of ``annotations/captions_val2017.json`` lie: ``val2017`` beside the annotations."""
     name, near = path.stem.partition("_")[2], (path.parent.parent, path.parent)
-    return (name and first_folder([*(p / name for p in near), *(p / "images" for p in near)])) or path.parent
+    named = first_folder([*(p / name for p in near), *(p / IMAGES / name for p in near)]) if name else None
+    if named is not None:
+        return named
+    names = list(image_names(load_document(path), path).values())
+    places = [path.parent, path.parent.parent, path.parent / IMAGES, path.parent.parent / IMAGES]
+    return most_found(names, [place for place in places if place.is_dir()]) or path.parent
+
+
+def _karpathy(path: Path) -> Table:
+    """A split file with its photos beside it, or beside the folder that it lies in."""
+    near = (path.parent, path.parent.parent)
+    tables = [read_karpathy(path, place) for place in near]
+    missing = [len(missing_photos(table.column("image"), place)) for table, place in zip(tables, near, strict=True)]
+    return tables[missing.index(min(missing))]
 
 
 def _photos(table: Table) -> Table:
@@ -237,36 +263,3 @@ def _is_raw(table: Table, name: str) -> bool:
     if pa.types.is_struct(kind):
         return any(pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type) for f in kind)
     return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
-
-
-def _ids(table: Table, modality: Modality, id: str | None) -> list[str]:
-    numbers = [table.row_number(row) for row in range(len(table))]
-    if id is not None:
-        values = table.column(id)
-        missing = [n for n, value in zip(numbers, values, strict=True) if value is None or str(value) == ""]
-        if missing:
-            raise ValueError(f"{table.source}: column {id!r} names no item in {name_rows(missing)}; fill it in")
-        made = [str(value) for value in values]
-        seen: dict[str, int] = {}
-        for number, name in zip(numbers, made, strict=True):
-            if name in seen:
-                raise ValueError(
-                    f"{table.source}: the id {name!r} stands in row {seen[name]} and in row {number}; ids must differ. "
-                    "Name another column with --id, or leave --id away"
-                )
-            seen[name] = number
-        return made
-    if "id" in table.column_names:
-        made = [str(value) for value in table.column("id")]
-        if None not in table.column("id") and len(set(made)) == len(made):
-            return made
-    cells = table.column(modality.columns[0])
-    if modality.kind == "text" or not all(isinstance(c, str) and 0 < len(c) <= LONGEST_ID or c is None for c in cells):
-        return [f"row-{number}" for number in numbers]
-    count: dict[str, int] = {}
-    for cell in cells:
-        count[cell] = count.get(cell, 0) + 1
-    return [
-        f"row-{number}" if cell is None else cell if count[cell] == 1 else f"{cell}#{number}"
-        for number, cell in zip(numbers, cells, strict=True)
-    ]

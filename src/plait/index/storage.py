@@ -16,16 +16,26 @@ import pyarrow as pa
 from plait.index.manifest import Manifest
 from plait.index.space import VectorSpace
 
-ID, KEY, CONTENT, SOURCE, ROW = "_id", "_key", "_content", "_source", "_row"
-RESERVED = (ID, KEY, CONTENT, SOURCE, ROW)
+ID, KEY, CONTENT, SOURCE, ROW, STATE = "_id", "_key", "_content", "_source", "_row", "_state"
+RESERVED = (ID, KEY, CONTENT, SOURCE, ROW, STATE)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What is remembered of an item: the hash of its content, and the number of its source."""
+    """What is remembered of an item: the hash of its content, the number of its source, the state of its file."""
 
     key: str
     source: int
+    state: str | None = None
+
+
+def known_of(items: pa.Table) -> dict[str, Known]:
+    """Id -> what is remembered, of the columns ``_id``, ``_key``, ``_source`` and, where it is there, ``_state``."""
+    names, keys, sources = (items.column(name).to_pylist() for name in (ID, KEY, SOURCE))
+    states = items.column(STATE).to_pylist() if STATE in items.column_names else [None] * len(names)
+    return {
+        name: Known(key, source, state) for name, key, source, state in zip(names, keys, sources, states, strict=True)
+    }
 
 
 @dataclass
@@ -34,7 +44,7 @@ class Change:
 
     Attributes:
         vectors: New contents: key -> vector [D].
-        items: New items (columns _id, _key, _source, _row and metadata), or None. An id that exists is replaced.
+        items: New items (columns _id, _key, _source, _row, _state, metadata), or None. An id that exists is replaced.
         delete: Ids of items that go.
     """
 

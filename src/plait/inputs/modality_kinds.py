@@ -16,7 +16,8 @@ from torch import Tensor
 
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
-from plait.data.table import Table
+from plait.data.table import BadRow, Table
+from plait.data.values import ColumnReading
 from plait.encoders.base import Encoder
 from plait.inputs.dataset import LiveSource, Source
 from plait.processors import Processor
@@ -36,12 +37,14 @@ class TrainingRows:
         items: The modality's items in it.
         positions: Positions of the training rows.
         kinds: Kind of each column of the table; "" of those that are not read.
+        readings: How the cells of each column are read.
     """
 
     table: Table
     items: Items
     positions: np.ndarray
     kinds: dict[str, str]
+    readings: dict[str, ColumnReading]
 
 
 def load_cell(cell: Any, root: Path | None) -> Any:
@@ -72,6 +75,8 @@ class ModalityKind:
         fit: From the modality, what ``own`` made and training rows to processor and encoder. None where nothing is
             learned before training.
         configure: Puts settings into a processor that was just loaded; takes the encoder's reference last.
+        unreadable: From the training table, before anything is learned, to cells that are no values of their column's
+            kind: position, column and reason. None where ``read`` or ``examine`` find them.
         examine: Raises a ``CellError`` for what a processor would refuse; takes the item, the processor and the
             largest image. None where nothing can be wrong any more.
         count: From items, processor and loader to counts worth a note; None where there are none.
@@ -93,6 +98,7 @@ class ModalityKind:
     live: Callable[[Processor, Items, Load], Source] = live_items
     own: Callable[[Modality, Table], tuple[Processor, Encoder]] | None = None
     fit: Callable[[Modality, Processor | None, Encoder | None, TrainingRows], tuple[Processor, Encoder]] | None = None
+    unreadable: Callable[[Modality, TrainingRows], list[BadRow]] | None = None
     configure: Callable[[Processor, EncoderSettings, str], None] | None = None
     examine: Callable[[Any, Any, int], None] | None = None
     count: Callable[[Items, Any, Load], dict[str, int]] | None = None

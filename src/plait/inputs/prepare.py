@@ -19,6 +19,7 @@ from plait.data.media import CellError
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
+from plait.data.schema import Schema
 from plait.data.table import Table
 from plait.encoders.base import Encoder
 from plait.encoders.load import load_encoder
@@ -220,24 +221,43 @@ def prepare(
     return prepared
 
 
-def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, kinds: dict[str, str]) -> None:
+def report_unreadable(inputs: Inputs, prepared: Prepared, schema: Schema) -> None:
+    """Report the cells that are no values of their column's kind where that is known before training.
+
+    So the policy for bad rows decides on them before anything is learned from the rows that stay.
+    """
+    every = np.arange(len(prepared.rows))
+    for modality in inputs.modalities:
+        unreadable = MODALITY_KINDS.get(modality.kind).unreadable
+        if unreadable is not None:
+            prepared.rows.bad += unreadable(modality, _training_rows(prepared, modality, every, schema))
+    prepared.rows.bad.sort(key=lambda b: (b.row, b.column or ""))
+
+
+def _training_rows(prepared: Prepared, modality: Modality, positions: np.ndarray, schema: Schema) -> TrainingRows:
+    kinds = {c.name: c.kind or "" for c in schema.columns}
+    return TrainingRows(prepared.rows.table, prepared.rows.items[modality.name], positions, kinds, schema.readings)
+
+
+def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schema: Schema) -> None:
     """Let the kinds that learn from training rows do so, from those rows only, and prepare what waited for it.
 
     Args:
         inputs: Completed in place.
         prepared: All rows; completed in place.
         train_rows: Positions of the training rows.
-        kinds: Kind of each column of the table.
+        schema: The columns of the table.
     """
     for modality in inputs.modalities:
         name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
         if fit is None:
             continue
-        training = TrainingRows(prepared.rows.table, prepared.rows.items[name], train_rows, kinds)
+        training = _training_rows(prepared, modality, train_rows, schema)
         made = fit(modality, inputs.processors.get(name), inputs.live.get(name), training)
         inputs.processors[name], inputs.live[name] = made
         if name not in prepared.sources:
             _add_source(prepared, modality, inputs)
+    prepared.rows.bad = list(dict.fromkeys(prepared.rows.bad))  # cells reported before anything was learned, again
     prepared.sources = {m.name: prepared.sources[m.name] for m in inputs.modalities}
 
 

@@ -1,16 +1,16 @@
-"""Numbers and categories of a row to tensors.
+"""Numbers, categories and dates of a row to tensors.
 
 In: columns as lists. Out: standardised numbers, a flag for each missing one, and category indices whose slot 0 means
-missing or never seen. Mean, standard deviation, decimal mark and categories come from the rows given to ``fit`` and
-from no others. What cannot be read as a number, or is a category never seen, is missing *and* named by row; nothing is
-repaired in silence.
+missing or never seen. A date becomes several numbers (:mod:`plait.processors.date_parts`). Mean, standard deviation and
+categories come from the rows given to ``fit`` and from no others; cells are read as those of the training table. What
+cannot be read as a number, or is a category never seen, is missing *and* named by row; nothing is repaired in silence.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.data.values import decimal_mark, is_missing_number, read_number, spelling
+from plait.data.values import ColumnReading, decimal_mark, is_missing_number, read_number, spelling
+from plait.processors.date_parts import DateParts
 from plait.processors.description import settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ class CellFault:
         row: Its position.
         column: Its column.
         reason: Why, in words.
-        is_unreadable: It is no number; else a category that training never saw.
+        is_unreadable: It is no number or date; else a category that training never saw.
     """
 
     row: int
@@ -49,11 +50,13 @@ class TabularProcessor:
     Attributes:
         numeric: Mean and standard deviation of each numeric column, by name, in order.
         categorical: Known categories of each categorical column; the first one has index 1.
+        dates: What was learned of each column of dates.
         num_invalid: By column, how many cells were neither empty nor a finite number (text, infinities).
         num_unknown: By column, how many cells held a category that ``fit`` had not seen.
         num_clipped: By column, how many numbers lay more than 100 standard deviations from the mean.
         num_absent: By column, how many rows came without the column.
         faults: Of the last ``process``: every cell that counts as missing though it is not empty.
+        blank: Of the last ``process``: positions of rows of which every cell is missing or unreadable.
 
     Example:
         >>> tabular = TabularProcessor.fit({"area": [1.0, 3.0], "zip": ["a", "b"]}, ["area"], ["zip"])
@@ -67,22 +70,30 @@ class TabularProcessor:
         self,
         numeric: dict[str, tuple[float, float]],
         categorical: dict[str, list[str]],
-        marks: dict[str, str] | None = None,
+        dates: dict[str, DateParts] | None = None,
+        readings: Mapping[str, ColumnReading] | None = None,
     ) -> None:
-        if not numeric and not categorical:
-            raise ValueError("a tabular processor needs at least one numeric or categorical column; none was given")
-        both = sorted(set(numeric) & set(categorical))
-        if both:
-            raise ValueError(f"the column {both[0]!r} is named as numeric and as categorical; choose one")
+        dates = dates or {}
+        if not numeric and not categorical and not dates:
+            raise ValueError(
+                "a tabular processor needs at least one numeric, categorical or date column; none was given"
+            )
+        names = [*numeric, *categorical, *dates]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"the column {twice[0]!r} is named as two of numeric, categorical and date; choose one")
         self.numeric = dict(numeric)
         self.categorical = {name: list(values) for name, values in categorical.items()}
-        self.marks = dict(marks or {})
+        self.dates = dict(dates)
+        known = readings or {}
+        self.readings = {name: known.get(name, ColumnReading("text")) for name in self.numeric}
         self._index: dict[str, dict[str, int]] = {}
         for name, known in self.categorical.items():
             self._index[name] = {}
             for number, value in enumerate(known, start=1):
                 self._index[name].setdefault(spelling(value) or value, number)  # folders of older versions: "True"
         self.faults: list[CellFault] = []
+        self.blank: np.ndarray = np.zeros(0, dtype=np.int64)
         self.num_invalid: dict[str, int] = {}
         self.num_unknown: dict[str, int] = {}
         self.num_clipped: dict[str, int] = {}
@@ -94,36 +105,46 @@ class TabularProcessor:
         columns: dict[str, list[Any]],
         numeric: list[str] | tuple[str, ...] = (),
         categorical: list[str] | tuple[str, ...] = (),
-        marks: Mapping[str, str] | None = None,
+        dates: list[str] | tuple[str, ...] = (),
+        readings: Mapping[str, ColumnReading] | None = None,
     ) -> TabularProcessor:
-        """Learn mean, standard deviation, decimal mark and categories.
+        """Learn mean, standard deviation and categories, and the parts of dates that vary.
 
         Args:
             columns: Values by column: the training rows only.
             numeric: Names of the columns to read as numbers.
             categorical: Names of the columns to read as categories.
-            marks: Decimal mark of columns whose text was read as numbers before; found from the cells of the others.
+            dates: Names of the columns to read as dates.
+            readings: How the training table reads its columns; told from the cells of the others.
 
         Raises:
             ValueError: A column is missing from ``columns``, or they differ in length.
         """
-        names = [*numeric, *categorical]
+        names = [*numeric, *categorical, *dates]
         absent = [name for name in names if name not in columns]
         if absent:
             raise ValueError(f"the column {absent[0]!r} is not in the table; it has {', '.join(columns) or 'none'}")
         _num_rows({name: columns[name] for name in names})
-        known = marks or {}
-        used = {name: known.get(name) or decimal_mark(columns[name]).mark or "." for name in numeric}
-        read = {name: read_numbers(columns[name], used[name]) for name in numeric}
+        used = dict(readings or {})
+        for name in numeric:
+            if name not in used:
+                used[name] = ColumnReading("text", decimal_mark(columns[name]).mark or ".")
+        read = {name: read_numbers(columns[name], used[name].mark, used[name].missing) for name in numeric}
         learned = cls(
             {name: _mean_and_std(read[name][0]) for name in numeric},
             {name: sorted({key for v in columns[name] if (key := spelling(v)) is not None}) for name in categorical},
-            {name: mark for name, mark in used.items() if mark != "."},
+            {name: DateParts.fit(columns[name], used.get(name)) for name in dates},
+            used,
         )
         learned.num_invalid = {name: len(read[name][1]) for name in numeric if read[name][1]}
         for name, count in learned.num_invalid.items():
             logger.warning("column %r: %d training cells are no finite numbers and count as missing", name, count)
         return learned
+
+    @property
+    def num_numbers(self) -> int:
+        """Width F of ``numeric_BF``: the numeric columns, then the parts of each date."""
+        return len(self.numeric) + sum(len(parts.parts) for parts in self.dates.values())
 
     @property
     def cardinalities(self) -> list[int]:
@@ -143,29 +164,36 @@ class TabularProcessor:
         Raises:
             ValueError: None of the columns is there, or they differ in length.
         """
-        known = {name: columns[name] for name in [*self.numeric, *self.categorical] if name in columns}
+        names = [*self.numeric, *self.categorical, *self.dates]
+        known = {name: columns[name] for name in names if name in columns}
         if not known:
-            wanted = ", ".join([*self.numeric, *self.categorical])
+            wanted = ", ".join(names)
             raise ValueError(f"none of the columns {wanted} is given; got {', '.join(columns) or 'none'}")
         num_rows = _num_rows(known)
-        for name in [*self.numeric, *self.categorical]:
+        for name in names:
             if name not in known:
                 if name not in self.num_absent:
                     logger.warning("column %r is not given; all its values count as missing", name)
                 _count(self.num_absent, name, num_rows)
         self.faults = []
-        numbers = np.zeros((num_rows, len(self.numeric)), dtype=np.float32)
-        missing = np.ones((num_rows, len(self.numeric)), dtype=np.float32)
+        numbers = np.zeros((num_rows, self.num_numbers), dtype=np.float32)
+        missing = np.ones((num_rows, self.num_numbers), dtype=np.float32)
         for place, (name, (mean, std)) in enumerate(self.numeric.items()):
             if name in known:
-                values, invalid = read_numbers(known[name], self.marks.get(name, "."))
-                _count(self.num_invalid, name, len(invalid))
-                self.faults += [CellFault(i, name, f"{_short(known[name][i])} is no number", True) for i in invalid]
+                values, invalid = read_numbers(known[name], self.readings[name].mark, self.readings[name].missing)
+                self._blame(name, [(i, f"{_short(known[name][i])} is no number") for i in invalid])
                 there = ~np.isnan(values)
-                scaled = values[there] / std - mean / std
-                _count(self.num_clipped, name, int((np.abs(scaled) > LARGEST).sum()))
-                numbers[there, place] = np.clip(scaled, -LARGEST, LARGEST)
+                numbers[there, place] = self._clipped(name, values[there] / std - mean / std)
                 missing[there, place] = 0
+        end = len(self.numeric)
+        for name, parts in self.dates.items():
+            start, end = end, end + len(parts.parts)
+            if name in known:
+                moments, odd = parts.read(known[name])
+                self._blame(name, odd)
+                there = np.array([moment is not None for moment in moments], dtype=bool)
+                numbers[there, start:end] = self._clipped(name, parts.numbers([m for m in moments if m is not None]))
+                missing[there, start:end] = 0
         categories = np.zeros((num_rows, len(self.categorical)), dtype=np.int64)
         for place, (name, index) in enumerate(self._index.items()):
             if name in known:
@@ -176,11 +204,23 @@ class TabularProcessor:
                 self.faults += [
                     CellFault(i, name, f"{_short(known[name][i])} was not seen in training", False) for i in unknown
                 ]
+        is_empty = (missing == 1).all(1) & (categories == 0).all(1)
+        unseen = {fault.row for fault in self.faults if not fault.is_unreadable}
+        self.blank = np.array([i for i in np.flatnonzero(is_empty) if int(i) not in unseen], dtype=np.int64)
         return {
             "numeric_BF": torch.from_numpy(numbers),
             "missing_BF": torch.from_numpy(missing),
             "categorical_BK": torch.from_numpy(categories),
         }
+
+    def _blame(self, name: str, odd: list[tuple[int, str]]) -> None:
+        _count(self.num_invalid, name, len(odd))
+        self.faults += [CellFault(place, name, reason, True) for place, reason in odd]
+
+    def _clipped(self, name: str, scaled: np.ndarray) -> np.ndarray:
+        far = np.abs(scaled) > LARGEST
+        _count(self.num_clipped, name, int((far if far.ndim == 1 else far.any(1)).sum()))
+        return np.clip(scaled, -LARGEST, LARGEST)
 
     def to_json(self) -> dict[str, Any]:
         """What was learned; lists keep the order of the columns, which sorted keys would lose."""
@@ -191,11 +231,13 @@ class TabularProcessor:
                     "name": name,
                     "mean": mean,
                     "spread": std,
-                    **({"mark": self.marks[name]} if name in self.marks else {}),
+                    **({"mark": self.readings[name].mark} if self.readings[name].mark != "." else {}),
+                    **({"missing": list(self.readings[name].missing)} if self.readings[name].missing else {}),
                 }
                 for name, (mean, std) in self.numeric.items()
             ],
             "categorical": [{"name": name, "values": values} for name, values in self.categorical.items()],
+            **({"dates": [{"name": n, **parts.to_json()} for n, parts in self.dates.items()]} if self.dates else {}),
         }
 
     @classmethod
@@ -204,7 +246,11 @@ class TabularProcessor:
         return cls(
             {entry["name"]: (float(entry["mean"]), float(entry["spread"])) for entry in description["numeric"]},
             {entry["name"]: [str(value) for value in entry["values"]] for entry in description["categorical"]},
-            {entry["name"]: str(entry["mark"]) for entry in description["numeric"] if "mark" in entry},
+            {entry["name"]: DateParts.from_json(entry) for entry in description.get("dates", [])},
+            {
+                entry["name"]: ColumnReading("text", entry.get("mark", "."), tuple(entry.get("missing", ())))
+                for entry in description["numeric"]
+            },
         )
 
     @property
@@ -222,12 +268,21 @@ class TabularProcessor:
         return cls.from_json(json.loads((Path(folder) / "processor.json").read_text(encoding="utf-8")))
 
 
-def read_numbers(values: list[Any], mark: str = ".") -> tuple[np.ndarray, list[int]]:
+def odd_cells(values: list[Any], reading: ColumnReading, *, is_date: bool) -> list[tuple[int, str]]:
+    """Cells of a column of numbers or dates that are neither that nor missing: position and reason."""
+    if is_date:
+        return DateParts.of(reading).read(values)[1]
+    invalid = read_numbers(values, reading.mark, reading.missing)[1]
+    return [(place, f"{_short(values[place])} is no number") for place in invalid]
+
+
+def read_numbers(values: list[Any], mark: str = ".", missing: Collection[str] = ()) -> tuple[np.ndarray, list[int]]:
     """Read cells as numbers.
 
     Args:
         values: The cells.
         mark: Decimal mark of those that are text.
+        missing: Spellings that stand for a missing value, in lower case.
 
     Returns:
         float64 values with NaN where missing, and the positions of cells that hold something that is no finite number.
@@ -239,7 +294,7 @@ def read_numbers(values: list[Any], mark: str = ".") -> tuple[np.ndarray, list[i
     numbers = np.full(len(values), np.nan)
     invalid = []
     for place, value in enumerate(values):
-        if is_missing_number(value):
+        if is_missing_number(value, missing):
             continue
         number = float(value) if isinstance(value, bool) else read_number(value, mark)
         if number is None:

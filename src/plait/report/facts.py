@@ -12,13 +12,22 @@ _MAX_BAD_ROWS = 100
 
 
 def left_out(report: dict[str, Any]) -> str:
-    """Rows that could not be used, and what was counted on the way."""
+    """Rows that could not be used, cells that count as missing, and what was counted on the way."""
     evaluation = report.get("evaluation") or {}
     bad, counts = evaluation.get("bad_rows") or [], evaluation.get("counts") or {}
     shown = _shown({k.replace("_", " "): v for k, v in _flat(counts).items()})
-    title = f"{len(bad):,} row{'' if len(bad) == 1 else 's'} left out"
+    title = _what_became(bad)
     more = f"{len(bad) - _MAX_BAD_ROWS:,}" if len(bad) > _MAX_BAD_ROWS else ""
     return fill(TEMPLATE, "left_out", counts=shown, title=title, bad_rows=bad[:_MAX_BAD_ROWS], more=more)
+
+
+def _what_became(bad: list[dict[str, Any]]) -> str:
+    """How many rows were left out, and how many cells count as missing in rows that were kept."""
+    kept = sum(b.get("outcome") == "counted as missing" for b in bad)
+    lost = len({b["row"] for b in bad if b.get("outcome") != "counted as missing"})
+    parts = [f"{lost:,} row{'' if lost == 1 else 's'} left out"] if lost or not kept else []
+    parts += [f"{kept:,} cell{'' if kept == 1 else 's'} counted as missing"] if kept else []
+    return ", ".join(parts)
 
 
 def data(report: dict[str, Any]) -> str:

@@ -124,11 +124,12 @@ class Search(TypedDict, total=False):
 
 
 class BadRowEntry(TypedDict, total=False):
-    """A row that was left out, and why."""
+    """A row or cell that could not be used, why, and what became of it: "left out" or "counted as missing"."""
 
     row: int
     column: str | None
     reason: str
+    outcome: str
 
 
 class Scatter(TypedDict):

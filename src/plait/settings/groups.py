@@ -41,6 +41,8 @@ class DataSettings:
     """One character between the fields of a CSV file, or None: found in its first rows."""
     decimal: str | None = choice(None, (".", ","))
     """Decimal mark of columns whose cells leave it open (1,234), or None: such columns are not read as numbers."""
+    date_order: str | None = choice(None, ("dmy", "mdy"))
+    """Order of dates whose column leaves it open (05/03/2024), or None: such columns are not read as dates."""
     columns: tuple[str, ...] = ()
     """Names of the columns of a CSV or TSV file without a header line, in order."""
     target: str | None = None
@@ -59,10 +61,14 @@ class DataSettings:
     """Columns to read as numbers."""
     categorical: tuple[str, ...] = ()
     """Columns to read as categories."""
+    date: tuple[str, ...] = ()
+    """Columns to read as dates, times of day or both."""
     ignore: tuple[str, ...] = ()
     """Columns to leave out."""
     split: str | None = None
     """Column that says train, val or test."""
+    split_by_time: str | None = None
+    """Column of dates or numbers by which rows are split: the earliest train, the latest test."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split."""
     id: str | None = None

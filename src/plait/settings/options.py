@@ -24,14 +24,17 @@ class DataOptions:
     vector: Names = ()
     numeric: Names = ()
     categorical: Names = ()
+    date: Names = ()
     ignore: Names = ()
     split: str | None = None
+    split_by_time: str | None = None
     group: str | None = None
     id: str | None = None
     format: str | None = None
     encoding: str | None = None
     delimiter: str | None = None
     decimal: str | None = None
+    date_order: str | None = None
     on_bad_row: str | None = None
 
     def given(self) -> dict[str, Any]:

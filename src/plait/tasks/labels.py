@@ -76,8 +76,16 @@ def class_name(value: object) -> str | None:
 
 
 def label_names(value: object) -> tuple[str, ...] | None:
-    """The set of labels in a multilabel cell: a list, a JSON list, or names between ``;`` or ``|``."""
-    if value is None:
+    """The set of labels in a multilabel cell: a list, a JSON list, or names between ``;`` or ``|``.
+
+    An empty list, ``[]`` as text too, is an answer: no label. An empty cell is none, and neither is blank text; a text
+    table that means "no label" writes ``[]``.
+
+    Example:
+        >>> label_names("b;a"), label_names([]), label_names("[]"), label_names(" "), label_names(float("nan"))
+        (('a', 'b'), (), (), None, None)
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, str):
         text = value.strip()
@@ -91,7 +99,7 @@ def label_names(value: object) -> tuple[str, ...] | None:
     if isinstance(value, list | tuple | set | np.ndarray):
         return tuple(sorted({n for n in (class_name(v) for v in value) if n is not None}))
     name = class_name(value)
-    return () if name is None else (name,)
+    return None if name is None else (name,)
 
 
 def number(value: object) -> float | None:

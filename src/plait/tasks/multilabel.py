@@ -56,8 +56,8 @@ def _negatives_over_positives(target: np.ndarray, num_outputs: int) -> list[floa
 TASKS.add(
     "multilabel",
     Task(
-        "multilabel", label_names, "a list of labels", _fit_label_set, _encode_label_set, _label_set_loss,
-        _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels", filler=(),
+        "multilabel", label_names, "a list of labels ([] where there is none)", _fit_label_set, _encode_label_set,
+        _label_set_loss, _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels", filler=(),
         class_weights=_negatives_over_positives, balanced_metric="f1_macro",
     ),
 )  # fmt: skip

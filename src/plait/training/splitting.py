@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.column_kind import kind_of
+from plait.data.column_kind import Hints, kind_of
 from plait.data.schema import Schema
 from plait.data.split import carve_validation, find_leakage, read_split, split_rows
+from plait.data.split_time import cuts_in_words, read_times, split_by_time
 from plait.data.table import Table
 from plait.data.values import ColumnReading, decimal_mark, read_number
 from plait.inputs.prepare import Prepared
+from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.tasks.labels import number
 
@@ -44,9 +46,15 @@ def parse_targets(cells: list[Any], task: Task, reading: ColumnReading | None) -
 
 
 def make_split(
-    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int
-) -> tuple[np.ndarray, list[str]]:
-    """Give every row a split; where the table's own lacks a part, set it aside from training."""
+    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int,
+    data: DataSettings | None = None,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
+    """Give every row a split; where the table's own lacks a part, set it aside from training.
+
+    Rows that are split by time and have none get "".
+    """
+    if data is not None and data.split_by_time is not None:
+        return _split_by_time(table, schema, usable, values, task, seed, data)
     strata = None if task.stratum is None else [task.stratum(values[int(i)]) for i in usable]
     group_N = column_groups(table, schema)
     chosen_group = None if group_N is None else group_N[usable].tolist()
@@ -72,6 +80,36 @@ def make_split(
     if "val" not in set(split[usable]):
         split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
         notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
+    return split, notes
+
+
+def rows_without_time(table: Table, data: DataSettings) -> dict[int, str]:
+    """Positions of rows that cannot be split by time, and why; empty where rows are not split so."""
+    if data.split_by_time is None:
+        return {}
+    return read_times(table, data.split_by_time, Hints(data.decimal, data.date_order)).faults
+
+
+def _split_by_time(
+    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int, data: DataSettings
+) -> tuple[np.ndarray, list[str]]:
+    assert data.split_by_time is not None
+    times = read_times(table, data.split_by_time, Hints(data.decimal, data.date_order))
+    chosen = np.array([i for i in usable if int(i) not in times.faults], dtype=np.int64)
+    if len(chosen) == 0:
+        raise ValueError(f"no row of {table.source} has a target and a date or number in {data.split_by_time!r}")
+    at = [times.at[int(i)] for i in chosen]
+    group_N = column_groups(table, schema)
+    group = None if group_N is None else group_N[chosen].tolist()
+    dealt = split_by_time(at, group=group)
+    tied = f"; rows of one {schema.group!r} stand where their latest row does" if group is not None else ""
+    notes = [f"rows were split by time, by column {data.split_by_time!r}: {cuts_in_words(at, dealt)}{tied}"]
+    if "val" not in set(dealt):
+        strata = None if task.stratum is None else [task.stratum(values[int(i)]) for i in chosen]
+        dealt = carve_validation(dealt, target=strata, group=group, seed=seed)
+        notes.append("there are two different times only, so validation rows were drawn from the earlier ones")
+    split = np.full(len(table), "", dtype=object)
+    split[chosen] = dealt
     return split, notes
 
 
@@ -143,7 +181,14 @@ def split_fingerprint(split: np.ndarray) -> str:
 
 
 def choose_rows(
-    table: Table, rows: str | None, *, schema: Schema, task: Task, seed: int, facts: Mapping[str, Any]
+    table: Table,
+    rows: str | None,
+    *,
+    schema: Schema,
+    task: Task,
+    seed: int,
+    facts: Mapping[str, Any],
+    data: DataSettings | None = None,
 ) -> tuple[Table, str, list[str]]:
     """The rows to evaluate a finished model on, what to call them, and what must be reported about them.
 
@@ -156,6 +201,7 @@ def choose_rows(
         schema: Columns of the training table.
         task: The task.
         seed: Seed of the training run.
+        data: Data settings of the training run, which say whether its rows were split by time.
         facts: "rows", "fingerprint" and "split_fingerprint" of the training run; any may be absent.
 
     Raises:
@@ -167,7 +213,7 @@ def choose_rows(
     split = None if column is None else np.asarray(read_split(table.column(column)), dtype=object)
     is_split_known = False
     if is_training_table:
-        again, how = _training_split(table, schema, task, seed)
+        again, how = _training_split(table, schema, task, seed, data)
         is_split_known = facts.get("split_fingerprint", split_fingerprint(again)) == split_fingerprint(again)
         if not is_split_known:
             notes.append(
@@ -194,13 +240,15 @@ def choose_rows(
     return table if rows == "all" else table.take(chosen), rows, notes
 
 
-def _training_split(table: Table, schema: Schema, task: Task, seed: int) -> tuple[np.ndarray, list[str]]:
+def _training_split(
+    table: Table, schema: Schema, task: Task, seed: int, data: DataSettings | None
+) -> tuple[np.ndarray, list[str]]:
     """The split that the training run made of this table."""
     values, without = read_targets(table, schema.target, task)
     usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # reported in training already
-        return make_split(table, schema, usable, values, task, seed)
+        return make_split(table, schema, usable, values, task, seed, data)
 
 
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:

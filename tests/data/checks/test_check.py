@@ -19,7 +19,7 @@ N = 60
 ALL_CODES = [
     *(f"P00{i}" for i in range(1, 8)),
     *(f"P01{i}" for i in range(9)),
-    "P020",
+    *(f"P02{i}" for i in range(7)),
     *(f"P03{i}" for i in range(9)),
     *(f"P04{i}" for i in range(5)),
     "P050",
@@ -55,14 +55,14 @@ def test_a_sound_table_has_nothing_to_say() -> None:
     report = check(sound_columns())
     assert [f.code for f in report.findings] == ALL_CODES
     assert report.worst == "ok", report.text()
-    silent = {"P017", "P018", "P035", "P036", "P037", "P038", "P043", "P044"}
+    silent = {"P017", "P018", "P022", "P023", "P025", "P026", "P035", "P036", "P037", "P038", "P043", "P044"}
     assert {f.code for f in report.findings if f.severity == "n/a"} == silent
     assert report.num_rows == N and "in order" in report.text()
 
 
 def test_json_is_json() -> None:
     data = json.loads(json.dumps(check(sound_columns()).to_json()))
-    assert data["worst"] == "ok" and data["counts"]["n/a"] == 8 and len(data["findings"]) == len(ALL_CODES)
+    assert data["worst"] == "ok" and data["counts"]["n/a"] == 12 and len(data["findings"]) == len(ALL_CODES)
     assert set(data["findings"][0]) == {"code", "severity", "title", "detail", "rows"}
 
 
@@ -70,6 +70,12 @@ def damage(name: str, values: dict[int, object]) -> dict[str, list[object]]:
     columns = sound_columns()
     for row, value in values.items():
         columns[name][row] = value
+    return columns
+
+
+def numbers_as_text(odd: dict[int, str]) -> dict[str, list[object]]:
+    columns = sound_columns()
+    columns["size"] = [odd.get(i, f"{value:.3f}") for i, value in enumerate(columns["size"])]
     return columns
 
 
@@ -91,6 +97,33 @@ def damage(name: str, values: dict[int, object]) -> dict[str, list[object]]:
         ({**sound_columns(), "label": ["no"] * 15 + ["yes"] * 45}, "P011", "info", []),
         ({**sound_columns(), "colour": ["red"] * N}, "P004", "warning", []),
         ({**sound_columns(), "size": [None] * N}, "P003", "warning", []),
+        (numbers_as_text({3: "?", 7: "-"}), "P022", "warning", [3, 7]),
+        (numbers_as_text({5: "abc"}), "P022", "warning", [5]),
+        (
+            {**sound_columns(), "day": [f"{i % 28 + 1}/3/2024" for i in range(N - 1)] + ["soon"]},
+            "P023",
+            "warning",
+            [59],
+        ),
+        ({**sound_columns(), "day": [f"{i % 12 + 1}/3/2024" for i in range(N)]}, "P023", "warning", []),
+        (
+            {**sound_columns(), "day": ["1900-01-01", *(f"2024-03-{i % 28 + 1:02d}" for i in range(N - 1))]},
+            "P026",
+            "warning",
+            [0],
+        ),
+        ({**sound_columns(), "weight": [f"{i} kg" for i in range(N)]}, "P024", "warning", []),
+        ({**sound_columns(), "code": [f"x{i:04d}" for i in range(N)]}, "P021", "info", []),
+        (
+            {
+                n: c
+                for n, c in {**sound_columns(), "day": [f"2024-03-{i % 28 + 1:02d}" for i in range(N)]}.items()
+                if n != "split"
+            },
+            "P025",
+            "warning",
+            [],
+        ),
         ({**sound_columns(), "split": ["train"] * N}, "P007", "warning", []),
         ({**sound_columns(), "split": ["test"] * N}, "P007", "warning", []),
     ],

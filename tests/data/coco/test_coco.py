@@ -279,6 +279,103 @@ def test_folder_reads_karpathy(tmp_path: Path) -> None:
         read_coco_folder(tmp_path, annotations=path, task="multilabel")
 
 
+def photos_at(root: Path, *places: str) -> None:
+    for place in places:
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(place.encode())
+
+
+def named(*names: str, **more: Any) -> dict[str, Any]:
+    """A captions document of these photos, each with its place as caption."""
+    return {
+        "images": [{"id": i, "file_name": name, **more} for i, name in enumerate(names)],
+        "annotations": [{"id": i, "image_id": i, "caption": name} for i, name in enumerate(names)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "places", "found"),
+    [
+        ("train2017/x.jpg", ["train2017/x.jpg"], "train2017/x.jpg"),  # the folder stands in the name too
+        ("train2017/x.jpg", ["train/x.jpg"], "train/x.jpg"),
+        ("images/train2017/x.jpg", ["images/train2017/x.jpg"], "images/train2017/x.jpg"),
+        ("train2017/x.jpg", ["images/train2017/x.jpg"], "images/train2017/x.jpg"),
+        ("train2017/x.jpg", ["images/x.jpg"], "images/x.jpg"),
+        ("photos/of/x.jpg", ["photos/of/x.jpg"], "photos/of/x.jpg"),  # a path from the data set's folder on
+        ("x.jpg", ["images/x.jpg"], "images/x.jpg"),
+        ("x.jpg", ["x.jpg"], "x.jpg"),
+        ("x.jpg", ["train2017/y.jpg", "images/train2017/x.jpg"], "images/train2017/x.jpg"),
+        ("x.jpg", ["train2017/x.jpg", "images/x.jpg"], "train2017/x.jpg"),  # exact first
+        ("train2017/x.jpg", ["train2017/train2017/x.jpg", "train2017/x.jpg"], "train2017/train2017/x.jpg"),
+        ("val2017/x.jpg", ["train2017/x.jpg", "val2017/x.jpg"], "val2017/x.jpg"),  # as it says, in another split
+    ],
+)
+def test_where_photos_lie(tmp_path: Path, name: str, places: list[str], found: str) -> None:
+    photos_at(tmp_path, *places)
+    put(tmp_path, "annotations/captions_train2017.json", named(name), ())
+    table = read_coco_folder(tmp_path, task="captions")
+    assert table.column("image") == [found] and table.root == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "places"),
+    [
+        ("val2017/x.jpg", ["train2017/x.jpg"]),  # another photo: val's
+        ("other/x.jpg", ["train2017/x.jpg"]),
+        ("x.jpg", ["train2017/y.jpg", "val2017/x.jpg", "thumbnails/x.jpg"]),
+    ],
+)
+def test_another_photo_of_that_name_is_not_taken(
+    tmp_path: Path, name: str, places: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    photos_at(tmp_path, *places)
+    put(tmp_path, "annotations/captions_train2017.json", named(name), ())
+    with caplog.at_level(logging.WARNING):
+        read_coco_folder(tmp_path, task="captions")
+    assert "1 of 1 photos are not in" in caplog.text
+
+
+def test_a_photo_in_several_places_is_named_by_its_number(tmp_path: Path) -> None:
+    photos_at(tmp_path, "train2017/a.jpg", "images/b.jpg", "train_more/b.jpg")
+    put(tmp_path, "annotations/captions_train2017.json", named("a.jpg", "b.jpg"), ())
+    with pytest.raises(ValueError, match=r"1 of 2 photos .* number 1, 'b.jpg', in images/b.jpg and train_more/b.jpg"):
+        read_coco_folder(tmp_path, task="captions")
+    (tmp_path / "train_more" / "b.jpg").unlink()
+    (tmp_path / "train_more" / "b.jpg").hardlink_to(tmp_path / "images" / "b.jpg")  # one file under two names
+    assert read_coco_folder(tmp_path, task="captions").column("image") == ["train2017/a.jpg", "images/b.jpg"]
+
+
+def test_one_file_with_the_folder_in_its_names(tmp_path: Path) -> None:
+    photos_at(tmp_path, "val2014/x.jpg", "val2014/y.jpg")
+    path = put(tmp_path, "captions_val2014.json", named("val2014/x.jpg", "y.jpg"), ())
+    assert read_coco_captions(path, tmp_path / "val2014").column("image") == ["x.jpg", "y.jpg"]
+    assert read_coco_captions(path, tmp_path).column("image") == ["val2014/x.jpg", "val2014/y.jpg"]
+    put(tmp_path, "captions_val2014.json", named("x.jpg", "y.jpg", filepath="val2014"), ())
+    assert read_coco_captions(path, tmp_path).column("image") == ["val2014/x.jpg", "val2014/y.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("places", "found"),
+    [
+        (["images/val2014/x.jpg", "images/val2014/y.jpg"], "images/val2014/"),
+        (["images/x.jpg", "images/y.jpg"], "images/"),
+        (["val2014/x.jpg", "val2014/y.jpg", "images/x.jpg"], "val2014/"),  # exact first
+        (["flickr30k-images/x.jpg", "flickr30k-images/y.jpg"], "flickr30k-images/"),
+        (["x.jpg", "y.jpg"], ""),
+    ],
+)
+def test_karpathy_photos_lie_elsewhere(tmp_path: Path, places: list[str], found: str) -> None:
+    photos_at(tmp_path, *places)
+    table = read_karpathy(put(tmp_path, "dataset_coco.json", KARPATHY, ()), tmp_path)
+    assert table.column("image") == [f"{found}x.jpg", f"{found}x.jpg", f"{found}y.jpg"]
+
+
+def test_karpathy_in_two_places(tmp_path: Path) -> None:
+    photos_at(tmp_path, "images/x.jpg", "x.jpg", "val2014/y.jpg")
+    with pytest.raises(ValueError, match=r"number 0, 'x.jpg', in x.jpg and images/x.jpg"):
+        read_karpathy(put(tmp_path, "dataset_coco.json", KARPATHY, ()), tmp_path)
+
+
 @pytest.mark.real
 def test_real_coco(shared_data: Path) -> None:
     root = shared_data / "coco-mini"

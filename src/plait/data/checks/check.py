@@ -14,15 +14,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from plait.data.arrow_types import is_text
+from plait.data.checks.columns import column_checks
 from plait.data.checks.content import content_checks
 from plait.data.checks.contents import read_contents
 from plait.data.checks.finding import CheckReport, Finding, name_rows
 from plait.data.checks.missing import missing_checks
 from plait.data.checks.target import target_checks
+from plait.data.column_kind import Hints
 from plait.data.guess import count_distinct, kind_fault
 from plait.data.schema import Schema, guess_schema
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
+from plait.data.values import ColumnReading, is_missing_number, read_number
 
 __all__ = ["CheckReport", "Finding", "check_table"]
 
@@ -34,6 +38,7 @@ def check_table(
     schema: Schema | None = None,
     *,
     target: str | None = None,
+    hints: Hints | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
     """Check a table.
@@ -42,6 +47,7 @@ def check_table(
         table: The table.
         schema: What its columns mean; None guesses it.
         target: The column to be predicted, for a schema that is guessed.
+        hints: How to read cells that could be read in two ways.
         progress: Called with (done, all) image cells.
 
     Raises:
@@ -54,25 +60,44 @@ def check_table(
         'error'
     """
     if schema is None:
-        schema = guess_schema(table, target=target)
-    elif target is not None and target != schema.target:
+        schema = guess_schema(table, target=target, hints=hints)
+    else:
+        _check_schema(table, schema, target, hints)
+    contents = read_contents(table, schema, progress)
+    read = _with_numbers(table, schema)
+    findings = [
+        *_table_checks(table, schema),
+        *column_checks(table, schema),
+        *content_checks(table, schema, contents),
+        *target_checks(read, schema, contents),
+        *missing_checks(read, schema, contents),
+    ]
+    findings.sort(key=lambda finding: finding.code)
+    return CheckReport(table.source, len(table), tuple(findings), schema.describe())
+
+
+def _check_schema(table: Table, schema: Schema, target: str | None, hints: Hints | None) -> None:
+    """Refuse a schema of another table."""
+    if target is not None and target != schema.target:
         raise ValueError(f"target {target!r} and a schema whose target is {schema.target!r}; give one of them")
     for column in schema.columns:
         if column.name not in table.column_names:
             given = f"the schema has the column {column.name!r}, {table.source} has not"
             raise ValueError(f"{given}; guess the schema again")
-        fault = kind_fault(table, column.name, column.kind, column.role) if column.kind is not None else None
+        fault = kind_fault(table, column.name, column.kind, column.role, hints) if column.kind is not None else None
         if fault is not None:
             raise ValueError(f"{table.source}: {fault}")
-    contents = read_contents(table, schema, progress)
-    findings = [
-        *_table_checks(table, schema),
-        *content_checks(table, schema, contents),
-        *target_checks(table, schema, contents),
-        *missing_checks(table, schema, contents),
-    ]
-    findings.sort(key=lambda finding: finding.code)
-    return CheckReport(table.source, len(table), tuple(findings), schema.describe())
+
+
+def _with_numbers(table: Table, schema: Schema) -> Table:
+    """The table with its columns of numbers as numbers where they are text; None where a cell is none or missing."""
+    for column in schema.columns:
+        if column.kind == "numeric" and is_text(table.arrow.schema.field(column.name).type):
+            how = column.reading or ColumnReading("text")
+            cells = table.column(column.name)
+            numbers = [None if is_missing_number(c, how.missing) else read_number(c, how.mark) for c in cells]
+            table = table.with_column(column.name, numbers)
+    return table
 
 
 def _table_checks(table: Table, schema: Schema) -> Iterator[Finding]:

@@ -10,8 +10,7 @@ et al. 2014; Karpathy and Fei-Fei 2015.
 from __future__ import annotations
 
 import logging
-import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -27,19 +26,20 @@ from plait.data.coco.coco_json import (
     texts_of,
     values_of,
 )
-from plait.data.coco.photos import first_folder, missing_photos
+from plait.data.coco.photos import IMAGES, Folders, first_folder, locate_photos, missing_photos, split_of
 from plait.data.pairs import make_pairs
 from plait.data.table import Table
 from plait.registry import unknown_name
 
 log = logging.getLogger(__name__)
 
+LOOKED_AT = 100  # photos, to learn where all of them lie
 TASKS = {"matching": "captions", "captions": "captions", "multilabel": "instances"}
-_SPLIT = re.compile(r"(restval|train(?:ing)?|validation|valid|val|dev|test)(?![a-z])", re.IGNORECASE)
-_SPLIT_NAME = {"restval": "train", "training": "train", "validation": "val", "valid": "val", "dev": "val"}
 
 
-def read_coco_captions(json_path: str | Path, image_dir: str | Path, *, split: str | None = None) -> Table:
+def read_coco_captions(
+    json_path: str | Path, image_dir: str | Path, *, split: str | None = None, root: str | Path | None = None
+) -> Table:
     """Read one official captions file: one row a caption.
 
     Args:
@@ -47,16 +47,19 @@ def read_coco_captions(json_path: str | Path, image_dir: str | Path, *, split: s
         image_dir: The folder that the file names are relative to.
         split: What the split column says; by default read from the name of the file, and where that says
             nothing there is no split column.
+        root: The folder of the data set, where photos that are not in `image_dir` are looked for too and that image
+            paths are relative to; None: `image_dir`.
 
     Returns:
-        Columns image (path under `image_dir`), caption, image_id (text), split.
+        Columns image (path under `root`), caption, image_id (text), split.
 
     Raises:
-        ValueError: Not such a file; keys missing; an annotation of an unknown photo; an unusable file name.
+        ValueError: Not such a file; keys missing; an annotation of an unknown photo; an unusable file name; a photo
+            that lies in several places.
     """
-    path, root = Path(json_path), _image_folder(image_dir)
+    path, photos = Path(json_path), _image_folder(image_dir)
     document = load_document(path)
-    names = image_names(document, path)
+    names = _located(document, path, photos, root, split)
     annotations = records_of(document, "annotations", path)
     captions = texts_of(values_of(annotations, "caption", "annotations", path), "annotations[].caption", path)
     ids = known_ids(annotations, names, path)
@@ -66,16 +69,19 @@ def read_coco_captions(json_path: str | Path, image_dir: str | Path, *, split: s
     without = len(names) - len(set(ids))
     if without:
         log.warning("%s: %d of %d photos have no caption and so no row", path, without, len(names))
-    return _table(columns, root, path, split)
+    return _table(columns, photos if root is None else Path(root), path, split)
 
 
-def read_coco_objects(instances_json: str | Path, image_dir: str | Path, *, split: str | None = None) -> Table:
+def read_coco_objects(
+    instances_json: str | Path, image_dir: str | Path, *, split: str | None = None, root: str | Path | None = None
+) -> Table:
     """Read one official instances file: one row a photo, with the names of the categories seen on it.
 
     Args:
         instances_json: ``instances_val2017.json`` or alike, with "images", "annotations" and "categories".
         image_dir: The folder that the file names are relative to.
         split: As in `read_coco_captions`.
+        root: As in `read_coco_captions`.
 
     Returns:
         Columns image, objects (list of names, each once, in the order of the categories; may be empty),
@@ -84,9 +90,9 @@ def read_coco_objects(instances_json: str | Path, image_dir: str | Path, *, spli
     Raises:
         ValueError: Not such a file; keys missing; an annotation of an unknown photo or category.
     """
-    path, root = Path(instances_json), _image_folder(image_dir)
+    path, photos = Path(instances_json), _image_folder(image_dir)
     document = load_document(path)
-    names = image_names(document, path)
+    names = _located(document, path, photos, root, split)
     if not names:
         raise ValueError(f"{path} holds no photos: its 'images' list is empty")
     records = records_of(document, "categories", path)
@@ -110,14 +116,31 @@ def read_coco_objects(instances_json: str | Path, image_dir: str | Path, *, spli
         seen[key].add(order[category])
     objects = pa.array([[category_names[n] for n in sorted(found)] for found in seen.values()], pa.list_(pa.string()))
     columns = {"image": list(names.values()), "objects": objects, "image_id": list(names)}
-    return _table(columns, root, path, split)
+    return _table(columns, photos if root is None else Path(root), path, split)
+
+
+def _located(
+    document: dict[str, Any], path: Path, photos: Path, root: str | Path | None, split: str | None
+) -> dict[str, str]:
+    """Path under the root by image id."""
+    names, records = image_names(document, path), records_of(document, "images", path)
+    folders = _folders_of(records, path) if any("filepath" in record for record in records) else ()
+    found = locate_photos(
+        list(names.values()), photos, photos if root is None else Path(root), path,
+        folders=folders, split=split or split_of(path.stem),
+    )  # fmt: skip
+    return dict(zip(names, found, strict=True))
+
+
+def _folders_of(records: list[dict[str, Any]], path: Path) -> list[str]:
+    return file_names_of([record.get("filepath") or "." for record in records], "images[].filepath", path)
 
 
 def read_karpathy(json_path: str | Path, image_root: str | Path) -> Table:
     """Read Karpathy's split file (``dataset_coco.json``, also Flickr8k and Flickr30k): one row a caption.
 
     The photos that the file calls "restval" belong to train, as is the custom. `image_root` holds the folders
-    that "filepath" names (train2014, val2014), or the photos themselves.
+    that "filepath" names (train2014, val2014), or the photos themselves; either may lie in ``images`` there.
 
     Returns:
         Columns image (path under `image_root`), caption, image_id (cocoid, else imgid), split.
@@ -131,10 +154,9 @@ def read_karpathy(json_path: str | Path, image_root: str | Path) -> Table:
     ids = ids_of(records, id_key, "images", path)
     refuse_repeats(ids, f"images[].{id_key}", path)
     files = file_names_of(values_of(records, "filename", "images", path), "images[].filename", path)
-    folders = file_names_of([record.get("filepath") or "." for record in records], "images[].filepath", path)
-    is_folder = {folder: (root / folder).is_dir() for folder in set(folders)}
+    images = locate_photos(files, root, root, path, folders=_folders_of(records, path))
     splits = [
-        _split_of(s, whole=True) if isinstance(s, str) else None for s in values_of(records, "split", "images", path)
+        split_of(s, whole=True) if isinstance(s, str) else None for s in values_of(records, "split", "images", path)
     ]
     strange = [str(record["split"]) for record, name in zip(records, splits, strict=True) if name is None]
     if strange:
@@ -143,14 +165,12 @@ def read_karpathy(json_path: str | Path, image_root: str | Path) -> Table:
             "expected train, restval, val or test"
         )
     rows: dict[str, list[Any]] = {"image": [], "caption": [], "image_id": [], "split": []}
-    for record, key, file, folder, name in zip(records, ids, files, folders, splits, strict=True):
+    for record, key, image, name in zip(records, ids, images, splits, strict=True):
         sentences = texts_of(
             values_of(records_of(record, "sentences", path), "raw", "images[].sentences", path),
             "images[].sentences[].raw",
             path,
         )
-        flat = not is_folder[folder] and (root / file).is_file()
-        image = file if flat else str(PurePosixPath(folder) / file)
         for caption in sentences:
             for column, value in zip(rows, (image, caption, key, name), strict=True):
                 rows[column].append(value)
@@ -231,7 +251,7 @@ def _split_files(root: Path, notes: Path, prefix: str) -> dict[str, tuple[Path, 
     """For each split its annotation file and its folder of photos."""
     candidates: dict[str, list[Path]] = {}
     for path in sorted(notes.glob(f"{prefix}_*.json")):
-        split = _split_of(path.stem.removeprefix(f"{prefix}_"))
+        split = split_of(path.stem.removeprefix(f"{prefix}_"))
         if split is None:
             raise ValueError(f"cannot tell the split of {path}; name it {prefix}_train*.json, _val* or _test*")
         candidates.setdefault(split, []).append(path)
@@ -254,7 +274,9 @@ def _photo_folder(root: Path, path: Path, label: str, split: str) -> Path:
     named = first_folder(root / name for name in (label, split, f"images/{label}", f"images/{split}"))
     if named is not None:
         return named
-    near = [place for place in sorted(root.iterdir()) if place.is_dir() and _split_of(place.name) == split]
+    if _has_some(root, path, split):
+        return root
+    near = [place for place in sorted(root.iterdir()) if place.is_dir() and split_of(place.name) == split]
     if len(near) == 1:
         return near[0]
     problem = f"several folders could be it ({', '.join(p.name for p in near)})" if near else "there is none"
@@ -265,16 +287,22 @@ def _photo_folder(root: Path, path: Path, label: str, split: str) -> Path:
     )
 
 
+def _has_some(root: Path, path: Path, split: str) -> bool:
+    """Whether photos are found from the folder of the data set on, with their split's folder in their names."""
+    names = list(image_names(load_document(path), path).values())[:LOOKED_AT]
+    listed = Folders()
+    named = [name for name in names if "/" in name or listed.has(root / IMAGES / name) or listed.has(root / name)]
+    return any(listed.has(root / name) for name in locate_photos(named, root, root, path, split=split))
+
+
 def _join_splits(root: Path, notes: Path, found: dict[str, tuple[Path, Path]], task: str) -> Table:
     read = read_coco_objects if TASKS[task] == "instances" else read_coco_captions
     tables: list[pa.Table] = []
     photo_of: dict[str, str] = {}
     clash = False
     for split, (path, photos) in found.items():
-        part = read(path, photos, split=split).arrow
-        inside = photos.relative_to(root).as_posix()
-        images = [f"{inside}/{name}" for name in part.column("image").to_pylist()]
-        part = part.set_column(part.column_names.index("image"), "image", pa.array(images, pa.string()))
+        part = read(path, photos, split=split, root=root).arrow
+        images = part.column("image").to_pylist()
         for key, image in zip(part.column("image_id").to_pylist(), images, strict=True):
             clash = clash or photo_of.setdefault(key, image) != image
         tables.append(part)
@@ -289,7 +317,7 @@ def _join_splits(root: Path, notes: Path, found: dict[str, tuple[Path, Path]], t
 def _table(columns: dict[str, Any], root: Path, path: Path, split: str | None) -> Table:
     """Build the table and report the photos that are not there."""
     if "split" not in columns:
-        name = split if split is not None else _split_of(path.stem)
+        name = split if split is not None else split_of(path.stem)
         if name is not None:
             columns = {**columns, "split": [name] * len(columns["image_id"])}
     missing = missing_photos(columns["image"], root)
@@ -300,17 +328,6 @@ def _table(columns: dict[str, Any], root: Path, path: Path, split: str | None) -
         )  # fmt: skip
     arrays = {k: v if isinstance(v, pa.Array) else pa.array(v, pa.string()) for k, v in columns.items()}
     return Table(arrow=pa.table(arrays), root=root, source=str(path))
-
-
-def _split_of(label: str, *, whole: bool = False) -> str | None:
-    """The split that a label such as "train2017" or "captions_val" names, or None."""
-    match = (
-        _SPLIT.fullmatch(label) if whole else _SPLIT.match(label.rpartition("captions_")[2].removeprefix("instances_"))
-    )
-    if match is None:
-        return None
-    word = match[1].lower()
-    return _SPLIT_NAME.get(word, word)
 
 
 def _image_folder(folder: str | Path) -> Path:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from plait.data.arrow_types import is_media, is_text
+import pyarrow as pa
+
+from plait.data.arrow_types import is_media, is_text, item_type, list_depth
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
 from plait.data.items import media_items
@@ -35,6 +37,8 @@ def examine_image(data: Any, root: Path | None) -> str:
 
 
 def _claim(sample: Sample) -> str | None:
+    if list_depth(sample.type) == 2 and item_type(item_type(sample.type)) in (pa.uint8(), pa.uint16()):
+        return "holds grey pixels [H, W]"
     if read_like_image_sets(sample.values) or not sample.most(looks_like_image):  # a set of one reads like one image
         return None
     return "its values read like paths or data of images" if is_text(sample.type) else "holds images"
@@ -45,8 +49,8 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
 
 
 IMAGE = ColumnKind(
-    fits=is_media,
-    holds="paths, bytes or base64 text",
+    fits=lambda kind: is_media(kind) or list_depth(kind) in (2, 3),
+    holds="paths, bytes, base64 text or pixels",
     read=_read,
     show=lambda cell, items, table: [picture(cell, table)],
     claim=_claim,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from plait.data.arrow_types import is_text
+from plait.data.arrow_types import is_date, is_number, is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Keys
 from plait.data.items import Found, column_items
 from plait.data.media import CellError, content_key
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
+from plait.data.values import spelling
 
 LONGEST_SHOWN = 600
 
@@ -30,19 +30,26 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
     return column_items(table, modality, _item_of, rows)
 
 
-def _item_of(cell: Any) -> Found:
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None
+def text_of(cell: Any, root: Path | None = None) -> str:
+    """A cell as text: text as it stands, a number, truth value or date in its one spelling, nothing as "".
+
+    Raises:
+        CellError: It is bytes, a list or a dictionary.
+    """
     if isinstance(cell, bytes | bytearray | dict | list):
         raise CellError(f"expected text, got {type(cell).__name__}")
-    text = str(cell)
+    return cell if isinstance(cell, str) else spelling(cell) or ""
+
+
+def _item_of(cell: Any) -> Found:
+    text = text_of(cell)
     if not text.strip():
         return None
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(), text.encode("utf-8", "replace").decode()
 
 
 def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
-    return [{"text": str(cell)[:LONGEST_SHOWN]}]
+    return [{"text": text_of(cell)[:LONGEST_SHOWN]}]
 
 
 def _leak_severity(columns: Mapping[str, Keys]) -> str:
@@ -56,12 +63,12 @@ def _is_phrase_list(keys: Keys) -> bool:
 
 
 TEXT = ColumnKind(
-    fits=is_text,
+    fits=lambda kind: is_text(kind) or is_number(kind) or is_date(kind),
     holds="text",
     read=_read,
     show=_show,
     checks=CellChecks(
-        ("P033", "empty texts"), "no text column", text_key, leak=("P042", "same text in two splits"),
+        ("P033", "empty texts"), "no text column", text_key, text_of, leak=("P042", "same text in two splits"),
         leak_severity=_leak_severity,
     ),
 )  # fmt: skip

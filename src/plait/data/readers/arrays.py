@@ -10,11 +10,15 @@ from __future__ import annotations
 import re
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from plait.data.npy_header import claimed_in_archive
+from plait.data.readers.budget import Budget, TableTooLargeError
 
 _PART = re.compile(r"(.+)_(train|training|tr|val|valid|validation|dev|test|te)", re.IGNORECASE)
 _SPLITS = {"tr": "train", "training": "train", "valid": "val", "validation": "val", "dev": "val", "te": "test"}
@@ -26,6 +30,7 @@ def read_npz(path: Path) -> pa.Table:
     """Read an archive.
 
     Raises:
+        TableTooLargeError: It unpacks to more than it may.
         ValueError: Not an archive, pickled objects in it, or arrays that do not have one entry a row.
     """
     arrays = _load(path)
@@ -48,12 +53,20 @@ def read_npz(path: Path) -> pa.Table:
 
 
 def _load(path: Path) -> dict[str, Array]:
+    budget = Budget.of(path, path.stat().st_size)
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as packed:
+                claimed = claimed_in_archive(packed)
+            for name, size in claimed.items():
+                budget.take(size, f"array {name!r}")
         with np.load(path, allow_pickle=False) as archive:
             if isinstance(archive, np.ndarray):
                 raise ValueError("one array without a name; save several with numpy.savez")
             return {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except TableTooLargeError:
+        raise
+    except (ValueError, OSError, EOFError, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         hint = "; arrays of objects are pickles, which are never read" if "pickle" in str(error).lower() else ""
         raise ValueError(f"{path}: cannot be read ({' '.join(str(error).split())[:160]}){hint}") from error
 

@@ -15,29 +15,32 @@ from typing import Any
 
 import pyarrow as pa
 
+from plait.data.readers.parsed import TextReading
 from plait.data.values import MISSING_WORDS, ColumnReading, decimal_mark, is_missing_number, read_number, truth_word
 
 _BEYOND = re.compile(r"-?[0-9]{19,}")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
+_ENDS_IN_ZERO = re.compile(r"-?[0-9]*\.[0-9]*[1-9]0+")
 _CODE = re.compile(r"\+.*|-?0[0-9].*")
 
 
 def read_columns(
-    cells: Mapping[str, list[str]], *, decimal: str | None, readings: Mapping[str, ColumnReading]
+    cells: Mapping[str, list[str]], how: TextReading
 ) -> tuple[dict[str, pa.Array], dict[str, ColumnReading]]:
     """Every column typed, and how each was read.
 
     Args:
         cells: Text of each column.
-        decimal: Decimal mark of the columns whose cells leave it open.
-        readings: By column, how the training table read it.
+        how: How they are read.
     """
     typed: dict[str, pa.Array] = {}
     read: dict[str, ColumnReading] = {}
     for name, column in cells.items():
-        known = readings.get(name)
-        typed[name], read[name] = type_column(column, decimal) if known is None else (read_as(column, known), known)
+        known = how.readings.get(name)
+        if known is None and (name in how.text or (name in how.categorical and loses_spellings(column))):
+            known = ColumnReading("text")
+        typed[name], read[name] = type_column(column, how.decimal) if known is None else (read_as(column, known), known)
     return typed, read
 
 
@@ -64,6 +67,19 @@ def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array,
     if mark is None:
         return _text(cells), ColumnReading("text")
     return _numbers(cells, lambda cell: read_number(cell, mark), pa.float64()), ColumnReading("number", mark)
+
+
+def loses_spellings(cells: list[str]) -> bool:
+    """Whether numbers made of the cells could not be told apart or spelled again: ``1.10``, or ``2`` beside ``2.0``.
+
+    Example:
+        >>> loses_spellings(["1.1", "1.10"]), loses_spellings(["3.0", "4.0"]), loses_spellings(["1", "2"])
+        (True, False, False)
+    """
+    values = {cell.strip() for cell in cells}
+    numbers = {number for value in values if (number := read_number(value)) is not None}
+    words = sum(read_number(value) is not None for value in values)
+    return len(numbers) < words or any(map(_ENDS_IN_ZERO.fullmatch, values))
 
 
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:

@@ -13,19 +13,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
+from plait.data.readers.budget import MAX_CELL_BYTES
 from plait.data.readers.column_types import read_columns
-from plait.data.readers.parsed import BadRow, Parsed
-from plait.data.values import ColumnReading
+from plait.data.readers.parsed import BadRow, Parsed, TextReading
 
 DELIMITERS = (",", ";", "\t", "|")
 _SNIFFED = 100
-_FIELD_LIMIT = 2**31 - 1  # photos as base64 text are far above the 128 KiB that csv allows
+_FIELD_LIMIT = MAX_CELL_BYTES  # photos as base64 text are far above the 128 KiB that csv allows
 
 
 def read_delimited(
@@ -34,8 +34,7 @@ def read_delimited(
     delimiter: str | None,
     columns: Sequence[str] = (),
     *,
-    decimal: str | None = None,
-    readings: Mapping[str, ColumnReading] | None = None,
+    how: TextReading | None = None,
 ) -> Parsed:
     """Parse delimited text.
 
@@ -45,8 +44,7 @@ def read_delimited(
         delimiter: One character; None finds it in the first rows.
         columns: Names of the columns of a file without a header line; a first line that holds nothing but such names
             is a header all the same. None: the first line names the columns.
-        decimal: Decimal mark of the columns whose cells leave it open.
-        readings: By column, how the training table read it.
+        how: How the columns are read.
 
     Raises:
         ValueError: No header, no rows, repeated column names, another number of names than fields, or a quote that is
@@ -58,16 +56,16 @@ def read_delimited(
         raise ValueError(f"{source}: the file is empty; expected a header line and rows")
     text = text.rstrip("\r\n")
     delimiter = delimiter or _find_delimiter(text)
-    how = partial(read_columns, decimal=decimal, readings=readings or {})
+    typed = partial(read_columns, how=how or TextReading())
     try:
-        made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL, how)
+        made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL, typed)
         whole = not made.bad_rows and made.arrow.num_rows == text.count("\n") + (1 if columns else 0)
     except ValueError:
         if delimiter != "\t" or '"' not in text:
             raise
         made, whole = None, False
     if not whole and delimiter == "\t" and '"' in text:
-        plain = _parse(text, source, delimiter, columns, csv.QUOTE_NONE, how)
+        plain = _parse(text, source, delimiter, columns, csv.QUOTE_NONE, typed)
         if made is None or (made.bad_rows and not plain.bad_rows) or len(plain.bad_rows) < len(made.bad_rows):
             return plain
         if not plain.bad_rows and plain.arrow.num_rows > made.arrow.num_rows:  # quotes had joined lines
@@ -97,6 +95,11 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
                 raise ValueError(
                     f"{source}: a quote opened in row {row} (line {start}) is never closed; every row after "
                     'it would be lost. Close it, or double it ("") if it is part of the text'
+                ) from error
+            if "field limit" in str(error):  # what follows would be cut at the wrong places
+                raise ValueError(
+                    f"{source}: row {row} (line {start}) holds a value of more than {csv.field_size_limit():,} "
+                    "letters, the limit of a cell; a quote that is never closed before it may be the cause"
                 ) from error
             bad.append(BadRow(row, None, f"broken quotes in line {start} ({error})"))
         else:

@@ -11,17 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from plait.data.class_names import name_classes
+from plait.data.readers.arrow_file import read_arrow_file
+from plait.data.readers.budget import Budget
 from plait.data.readers.class_folders import read_class_folders
-
-_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test"})
+from plait.data.readers.parquet import read_parquet
+from plait.data.readers.parts import SPLIT_NAMES, join_splits, stack
+from plait.files import require_regular_file
 
 
 def read_folder(folder: Path) -> pa.Table:
     """Read a data set folder.
 
     Raises:
+        TableTooLargeError: It unpacks to more than it may.
         ValueError: The folder holds no data set that is known here, or its parts do not fit together.
     """
     if (folder / "dataset_dict.json").is_file():
@@ -29,9 +33,10 @@ def read_folder(folder: Path) -> pa.Table:
         if not isinstance(names, list) or not names:
             raise ValueError(f"{folder / 'dataset_dict.json'}: names no splits; save the data set again")
         places = [_inside(folder, name) for name in names]
-        return _join([(place.name, _read_saved(place)) for place in places], folder)
+        budget = Budget.of(folder, sum(_size(place) for place in places))
+        return join_splits([(place.name, _read_saved(place, budget)) for place in places], folder)
     if (folder / "state.json").is_file():
-        return _read_saved(folder)
+        return _read_saved(folder, Budget.of(folder, _size(folder)))
     place = folder / "data" if (folder / "data").is_dir() else folder
     shards = sorted(p for p in place.iterdir() if p.suffix == ".parquet" and p.is_file())
     if not shards:
@@ -46,22 +51,17 @@ def read_folder(folder: Path) -> pa.Table:
     return _read_shards(shards, folder)
 
 
-def read_arrow_file(path: Path) -> pa.Table:
-    """An Arrow file (Feather version 2) or an Arrow stream, whichever it is."""
-    with open(path, "rb") as file:
-        is_file = file.read(6) == b"ARROW1"
-    with pa.OSFile(str(path), "rb") as source:
-        reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-        return reader.read_all()
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
-def _read_saved(folder: Path) -> pa.Table:
+def _read_saved(folder: Path, budget: Budget) -> pa.Table:
     state = _read_json(folder / "state.json")
     files = state.get("_data_files")
     if not isinstance(files, list) or not files or not all(isinstance(f, dict) for f in files):
         raise ValueError(f"{folder / 'state.json'}: names no data files; save the data set again")
-    parts = [read_arrow_file(_inside(folder, entry.get("filename"))) for entry in files]
-    return _name_classes(_stack(parts, folder))
+    parts = [read_arrow_file(_inside(folder, entry.get("filename")), budget) for entry in files]
+    return name_classes(stack(parts, folder))
 
 
 def _inside(folder: Path, name: object) -> Path:
@@ -75,6 +75,7 @@ def _inside(folder: Path, name: object) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
+        require_regular_file(path, "data set")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from error
@@ -85,51 +86,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_shards(shards: list[Path], folder: Path) -> pa.Table:
     groups: dict[str, list[pa.Table]] = {}
+    budget = Budget.of(folder, sum(shard.stat().st_size for shard in shards))
     for shard in shards:
-        groups.setdefault(shard.stem.split("-")[0], []).append(pq.ParquetFile(shard).read())
-    tables = {name: _name_classes(_stack(parts, folder)) for name, parts in groups.items()}
-    unknown = [name for name in tables if name.lower() not in _SPLITS]
+        groups.setdefault(shard.stem.split("-")[0], []).append(read_parquet(shard, budget))
+    tables = {name: name_classes(stack(parts, folder)) for name, parts in groups.items()}
+    unknown = [name for name in tables if name.lower() not in SPLIT_NAMES]
     if unknown and len(unknown) < len(tables):
         raise ValueError(
             f"{folder}: files of splits stand beside others ({', '.join(unknown)}); move the others away, "
             "or name one file"
         )
-    return _stack(list(tables.values()), folder) if unknown else _join(list(tables.items()), folder)
-
-
-def _join(parts: list[tuple[str, pa.Table]], folder: Path) -> pa.Table:
-    marked = []
-    for name, part in parts:
-        if "split" in part.column_names:
-            raise ValueError(f"{folder}: the folder has splits and a column 'split' too; rename that column")
-        marked.append(part.append_column("split", pa.array([name] * part.num_rows, pa.string())))
-    return _stack(marked, folder)
-
-
-def _stack(parts: list[pa.Table], folder: Path) -> pa.Table:
-    names = parts[0].column_names
-    for part in parts[1:]:
-        if sorted(part.column_names) != sorted(names):
-            raise ValueError(f"{folder}: its files have different columns: {names} and {part.column_names}")
-    try:
-        return pa.concat_tables([part.select(names) for part in parts], promote_options="default")
-    except pa.ArrowException as error:
-        raise ValueError(f"{folder}: its files do not fit together ({error})") from error
-
-
-def _name_classes(table: pa.Table) -> pa.Table:
-    """Put the names of Hugging Face class labels in place of their numbers (-1 stands for no label there)."""
-    try:
-        features = json.loads((table.schema.metadata or {})[b"huggingface"])["info"]["features"]
-        labels = {name: f["names"] for name, f in features.items() if f.get("_type") == "ClassLabel"}
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return table
-    for column, names in labels.items():
-        if column not in table.column_names or not pa.types.is_integer(table.schema.field(column).type):
-            continue
-        numbers = table.column(column).to_pylist()
-        if any(n is not None and not -1 <= n < len(names) for n in numbers):
-            raise ValueError(f"column {column!r} holds a class number beyond its {len(names)} class names")
-        named = [None if n is None or n == -1 else names[n] for n in numbers]
-        table = table.set_column(table.column_names.index(column), column, pa.array(named, pa.string()))
-    return table
+    return stack(list(tables.values()), folder) if unknown else join_splits(list(tables.items()), folder)

@@ -16,16 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from plait.data.columns import from_records
 from plait.data.readers.arrays import read_npz
+from plait.data.readers.arrow_file import read_arrow_file
+from plait.data.readers.budget import MAX_CELL_BYTES, Budget, TableTooLargeError, require_memory, too_large_for_memory
 from plait.data.readers.delimited import read_delimited
-from plait.data.readers.folders import read_arrow_file, read_folder
+from plait.data.readers.folders import read_folder
+from plait.data.readers.parquet import read_parquet
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
+from plait.files import require_regular_file
 
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
 _BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
+_BLOCK = 1 << 20
+_COPIES, _CELL = 7, 100  # measured on files of short numbers and of long texts
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -60,11 +65,7 @@ def read_path(
         if path.is_dir():
             _no_names(path, columns)
             return Parsed(read_folder(path))
-        if not path.exists():
-            place = str(path.absolute().parent)
-            raise FileNotFoundError(f"no such table: {str(path)!r} (looked in {place!r})")
-        if not path.is_file():
-            raise ValueError(f"{path}: not an ordinary file; save it to disk first")
+        size = require_regular_file(path, "table").st_size
         kind = format.lower().lstrip(".") if format is not None else _kind_of(path)
         if kind not in ("csv", "tsv"):
             _no_names(path, columns)
@@ -75,11 +76,14 @@ def read_path(
             raise ValueError(
                 f"{path}: cannot read a table of the format {kind!r}; expected one of {known}, or name one with format="
             )
-        if path.stat().st_size == 0:
+        if size == 0:
             raise ValueError(f"{path}: the file is empty (0 bytes)")
         if kind == "npz":
             return Parsed(read_npz(path))
-        return Parsed(pq.ParquetFile(path).read() if kind == "parquet" else read_arrow_file(path))
+        budget = Budget.of(path, size)
+        return Parsed(read_parquet(path, budget) if kind == "parquet" else read_arrow_file(path, budget))
+    except MemoryError as error:  # before Arrow's errors: its own of this kind is one of them
+        raise too_large_for_memory(path) from error
     except pa.ArrowException as error:
         raise ValueError(f"{path}: the file is broken or of another format ({_short(error)})") from error
     except (FileNotFoundError, ValueError):
@@ -101,13 +105,14 @@ def _no_names(path: Path, columns: Sequence[str]) -> None:
 
 
 def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[str], how: TextReading) -> Parsed:
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
+    data = _read_bytes(path)
+    if kind != "json":
+        _refuse_endless_line(data, path)
+    require_memory(path, _memory_of_text(data))
     text = decode_text(data, str(path), encoding)
     if kind in ("csv", "tsv"):
         delimiter = how.delimiter or ("\t" if kind == "tsv" else None)
-        return read_delimited(text, str(path), delimiter, columns, decimal=how.decimal, readings=how.readings)
+        return read_delimited(text, str(path), delimiter, columns, how=how)
     if not text.strip():
         raise ValueError(f"{path}: the file is empty")
     if kind == "json":
@@ -115,7 +120,47 @@ def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[st
     return read_json_lines(text, str(path))
 
 
-def decode_text(data: bytes, source: str, encoding: str | None) -> str:
+def _read_bytes(path: Path) -> bytes | bytearray:
+    """The bytes of a text file, unpacked where they are packed, and counted meanwhile."""
+    budget = Budget.of(path, path.stat().st_size, is_text=True)
+    with open(path, "rb") as file:
+        is_packed = file.read(2) == b"\x1f\x8b"
+    if not is_packed:
+        budget.take(budget.packed)
+        return path.read_bytes()
+    data = bytearray()
+    with gzip.open(path) as unpacked:
+        while block := unpacked.read(_BLOCK):
+            budget.take(len(block))
+            data += block
+    return data
+
+
+def _memory_of_text(data: bytes | bytearray) -> int:
+    """About how many bytes a text file takes while it is read: its letters, and an object of Python for each cell."""
+    cells = data.count(b"\n") + max(data.count(mark) for mark in (b",", b";", b"\t", b"|"))
+    return _COPIES * len(data) + _CELL * cells
+
+
+def _refuse_endless_line(data: bytes | bytearray, path: Path) -> None:
+    """Refuse a line that is longer than a cell may be, before any more memory is taken for it.
+
+    Raises:
+        TableTooLargeError: There is such a line.
+    """
+    start = 0
+    while len(data) - start > MAX_CELL_BYTES:
+        end = data.rfind(b"\n", start, start + MAX_CELL_BYTES)
+        if end < 0:
+            line = data.count(b"\n", 0, start) + 1
+            raise TableTooLargeError(
+                f"{path}: line {line} has more than {MAX_CELL_BYTES:,} bytes, the limit of a cell; put contents of "
+                "that size into files and write their paths into the table"
+            )
+        start = end + 1
+
+
+def decode_text(data: bytes | bytearray, source: str, encoding: str | None) -> str:
     """Bytes of a text file as text.
 
     Raises:
@@ -150,7 +195,7 @@ def decode_text(data: bytes, source: str, encoding: str | None) -> str:
     return data.decode("gb18030")
 
 
-def _east_asian(data: bytes) -> tuple[str, str] | None:
+def _east_asian(data: bytes | bytearray) -> tuple[str, str] | None:
     """Japanese or Korean, whose bytes pass for Chinese too, and the name of its encoding.
 
     Chinese text read as Korean is full of Chinese letters, Korean text is not; Chinese text has no kana.
@@ -169,7 +214,7 @@ def _east_asian(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _is_chinese(data: bytes) -> bool:
+def _is_chinese(data: bytes | bytearray) -> bool:
     """Whether bytes are GB18030 beyond doubt: valid, and nearly all foreign letters are of the old GB2312."""
     try:
         foreign = [c for c in data.decode("gb18030") if ord(c) > 127]

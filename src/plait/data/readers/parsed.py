@@ -33,11 +33,15 @@ class TextReading:
         delimiter: One character between fields; None finds it in the first rows.
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open.
         readings: By column, how the training table read it.
+        text: Columns that stay text, spelled as in the file.
+        categorical: Columns that stay text where numbers would lose a spelling (``1.10``).
     """
 
     delimiter: str | None = None
     decimal: str | None = None
     readings: Mapping[str, ColumnReading] = field(default_factory=dict)
+    text: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
@@ -198,8 +199,8 @@ def open_segment(path: Path) -> Segment:
         if not path.exists():
             raise
         raise DamagedSegmentError(f"{error.filename} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise DamagedSegmentError(str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, SyntaxError, TokenError) as error:
+        raise DamagedSegmentError(str(error)) from error  # the last two: numpy parses a header as Python
     for name, array in arrays.items():
         shape, dtype = expected[name]
         if array.shape != shape or array.dtype != dtype:

@@ -1,4 +1,4 @@
-"""Numbers and categories: processor and encoder are made from training rows, and always trained."""
+"""Numbers, categories and dates: processor and encoder are made from training rows, and always trained."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from torch.nn import functional
 
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
+from plait.data.table import BadRow
+from plait.data.values import ColumnReading
 from plait.encoders.base import Encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import Source, TensorSource
 from plait.inputs.modality_kinds import Load, ModalityKind, Plain, TrainingRows
 from plait.processors import Processor, TabularProcessor
-from plait.processors.tabular import CellFault
+from plait.processors.tabular import CellFault, odd_cells
 
 WIDTH = 64
 
@@ -29,11 +31,20 @@ def _fit(
         {c: train.column(c) for c in modality.columns},
         numeric=[c for c in modality.columns if training.kinds[c] == "numeric"],
         categorical=[c for c in modality.columns if training.kinds[c] == "categorical"],
-        marks={
-            c: read.mark for c in modality.columns if (read := train.reading(c)) is not None and read.held == "number"
-        },
+        dates=[c for c in modality.columns if training.kinds[c] == "date"],
+        readings=training.readings,
     )
-    return fitted, TabularEncoder(len(fitted.numeric), fitted.cardinalities, WIDTH)
+    return fitted, TabularEncoder(fitted.num_numbers, fitted.cardinalities, WIDTH)
+
+
+def _unreadable(modality: Modality, training: TrainingRows) -> list[BadRow]:
+    found = []
+    for name in modality.columns:
+        if training.kinds[name] in ("numeric", "date"):
+            reading = training.readings.get(name, ColumnReading("text"))
+            odd = odd_cells(training.table.column(name), reading, is_date=training.kinds[name] == "date")
+            found += [BadRow(place, name, reason) for place, reason in odd]
+    return found
 
 
 def _live(processor: Any, items: Items, load: Load) -> Source:
@@ -53,7 +64,10 @@ def _count(items: Items, processor: Any, load: Load) -> dict[str, int]:
 
 
 def _report(items: Items, processor: Any, rows: Rows) -> None:
-    """Cells that are no numbers are bad ones, categories never seen are set aside; each for every row it is in."""
+    """Cells that are no numbers are bad ones, categories never seen are set aside; each for every row it is in.
+
+    Rows in which nothing is left lack the modality, as rows of empty cells do.
+    """
     by_item: dict[int, list[CellFault]] = {}
     for fault in processor.faults:
         by_item.setdefault(fault.row, []).append(fault)
@@ -61,6 +75,7 @@ def _report(items: Items, processor: Any, rows: Rows) -> None:
         for fault in by_item[int(items.index_N[position])]:
             report = rows.report if fault.is_unreadable else rows.set_aside
             report(int(position), fault.column, fault.reason)
+    items.index_N[np.isin(items.index_N, processor.blank)] = -1
 
 
 def _plain(processor: Any, is_frozen: bool) -> Plain:
@@ -78,6 +93,6 @@ def _plain(processor: Any, is_frozen: bool) -> Plain:
 
 
 TABULAR = ModalityKind(
-    live=_live, fit=_fit, count=_count, report=_report, is_random=True, fitted_width=WIDTH, plain=_plain,
-    has_columns=True,
+    live=_live, fit=_fit, unreadable=_unreadable, count=_count, report=_report, is_random=True, fitted_width=WIDTH,
+    plain=_plain, has_columns=True,
 )  # fmt: skip

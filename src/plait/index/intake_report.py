@@ -1,0 +1,69 @@
+"""What became of the rows of a source that was taken into an index."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Intake:
+    """What became of the rows of a source.
+
+    Attributes:
+        source: Which.
+        num_rows: Rows in it.
+        resumed_at: The row at which a stopped run went on.
+        added: Items that are new.
+        updated: Items whose content changed ("changed" in words).
+        retold: Items whose metadata changed and whose content did not.
+        unchanged: Items that were there already.
+        embedded: Contents that the model embedded.
+        shared: New or updated items whose content was known already (duplicates).
+        deleted: Items that were gone from the source and were deleted.
+        gone: Items that are gone from the source and were kept.
+        missing: Rows with nothing in the modality.
+        bad_rows: Rows that could not be read: number, reason.
+        notes: What a person should know.
+    """
+
+    source: str
+    num_rows: int
+    resumed_at: int = 0
+    added: int = 0
+    updated: int = 0
+    retold: int = 0
+    unchanged: int = 0
+    embedded: int = 0
+    shared: int = 0
+    deleted: int = 0
+    gone: int = 0
+    missing: int = 0
+    bad_rows: list[tuple[int, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return {**asdict(self), "bad_rows": [{"row": row, "reason": why} for row, why in self.bad_rows]}
+
+    def text(self) -> str:
+        """The report for people."""
+        counts = [
+            f"{value:,} {word}"
+            for value, word in (
+                (self.added, "added"),
+                (self.updated, "changed"),
+                (self.retold, "with new metadata"),
+                (self.unchanged, "unchanged"),
+                (self.deleted, "deleted"),
+                (self.gone, "gone from the source and kept (--prune deletes them)"),
+                (self.shared, "shared the content of another"),
+                (self.missing, "empty"),
+                (len(self.bad_rows), "unreadable"),
+            )
+            if value
+        ]
+        lines = [f"{self.source}: {self.num_rows:,} rows: {', '.join(counts) or 'nothing to do'}"]
+        lines += [f"  row {row}: {why}" for row, why in self.bad_rows[:10]]
+        lines += [f"  and {len(self.bad_rows) - 10:,} more"] if len(self.bad_rows) > 10 else []
+        return "\n".join(lines + [f"  note: {note}" for note in self.notes])
