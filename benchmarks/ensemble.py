@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import plait
 import published_features
 from measure import arguments, metric, quiet, spread, table
-
-import plait
 
 PRESETS = ("single", "fast", "default")
 WANTED = {"classification": ("accuracy", "f1_macro", "log_loss"), "regression": ("r2", "mae")}

@@ -3,7 +3,8 @@
 Every case ends in one of: answered (rows that were not touched get the answers of the clean table), refused (one clear
 sentence), row named (the cell is missing and the row says why), or a fault: traceback, hang, silent other answers.
 
-Run: python benchmarks/fuzz.py [--files 10000] [--tampered 1000] [--seed 0]      (about 20 minutes on two cores)
+Run: python benchmarks/fuzz.py [--files 10000] [--tampered 1000] [--models 1000] [--parts index,store] [--seed 0]
+(about 20 minutes on two cores)
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -120,16 +122,32 @@ def media(kind: str, seed: int) -> bytes:
     return out.getvalue()
 
 
+def frozen_encoders(folder: Path) -> list[str]:
+    """Settings of a BERT and a ViT with random weights, whose tokens a store keeps."""
+    import torch
+    import transformers as hf
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "row", "is", "wet", "dry", *map(str, range(40))]
+    hf.BertModel(hf.BertConfig(vocab_size=len(words), **small)).save_pretrained(folder / "bert")
+    (folder / "vocab.txt").write_text("\n".join(words))
+    hf.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder / "bert")
+    hf.ViTModel(hf.ViTConfig(image_size=32, patch_size=16, **small)).save_pretrained(folder / "vit")
+    return [f"encoders.text=hf:{folder / 'bert'}", f"encoders.image=hf:{folder / 'vit'}", "fusion.name=self_attention",
+            *SCRATCH[3:]]  # fmt: skip
+
+
 KINDS = ["csv", "tsv", "jsonl", "json", "parquet", "arrow", "csv.gz", "png", "jpg", "tiff", "gif", "webp", "bmp", "wav"]
 
 
 class Bench:
-    """A small model of texts, pictures, sounds and numbers, an index, and their clean answers."""
+    """A small model of texts, pictures, sounds and numbers, an index, a feature store, and their clean answers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, parts: list[str]) -> None:
         import plait
 
-        self.plait, self.folder = plait, folder
+        self.plait, self.folder, self.parts = plait, folder, parts
         (folder / "m").mkdir(parents=True)
         self.rows = []
         for i in range(40):
@@ -151,6 +169,11 @@ class Bench:
         )  # fmt: skip
         plait.build_index(finder, folder / "m", folder / "index")
         self.finder = finder
+        self.stored = plait.fit(
+            str(self.table), "label", ignore=["sound", "size", "kind"], output=folder / "stored",
+            set=frozen_encoders(folder),
+        )  # fmt: skip
+        self.clean_stored = self.stored.predict_proba(self.absolute(self.rows[:8]))
         self.hits = [h.id for h in plait.open_index(folder / "index", finder).search("row 3 is wet", k=5)]
 
     def absolute(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -206,41 +229,101 @@ class Bench:
         return "row named" if made.column("problem").null_count < made.num_rows else "answered"
 
     def tampered(self, seed: int) -> str:
-        """One tampered file of a model folder, of an index, or of the feature store."""
-        draw = random.Random(seed)
-        what = ("model", "index", "cache")[seed % 3]
-        copy = self.folder / "copy"
-        shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(self.folder / what, copy)
-        files = sorted(p for p in copy.rglob("*") if p.is_file() and p.suffix != ".html" and p.name != "lock")
-        files = [p for p in files if p.name not in ("report.json", "history.csv") and p.suffix != ".lock"]
-        file = draw.choice(files)
-        if file.suffix == ".json" and draw.random() < 0.7:
-            file.write_text(json.dumps(another_value(json.loads(file.read_text()), draw)))
-        elif draw.random() < 0.03:
-            file.unlink()
-            if draw.random() < 0.5:
-                os.mkfifo(file)
-        elif draw.random() < 0.5 and file.stat().st_size:
-            data = bytearray(file.read_bytes())
-            data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
-            file.write_bytes(data)
-        else:
-            file.write_bytes(damaged(file.read_bytes(), draw))
-        if what == "model":
-            model = self.plait.load(copy)
-            answers = model.predict_proba(self.absolute(self.few))
-            return "answered" if np.array_equal(answers, self.clean) else "OTHER ANSWERS"
+        """One tampered file of an index, or of the feature store."""
+        what = self.parts[seed % len(self.parts)]
+        copy = self.copied("cache" if what == "store" else what)
+        tamper(copy, random.Random(seed))
         if what == "index":
             index = self.plait.open_index(copy, self.finder)
             hits = [h.id for h in index.search("row 3 is wet", k=5)]
             return "answered" if hits == self.hits else "OTHER ANSWERS"
         os.environ["PLAIT_CACHE"] = str(copy)
         try:
-            answers = self.model.predict_proba(self.absolute(self.few))
+            answers = self.stored.predict_proba(self.absolute(self.rows[:8]))
         finally:
             os.environ["PLAIT_CACHE"] = str(self.folder / "cache")
+        return "answered" if np.allclose(answers, self.clean_stored, atol=1e-6) else "OTHER ANSWERS"
+
+    def model_tampered(self, seed: int) -> str:
+        """One tampered file of a model folder, the manifest left as it is."""
+        copy = self.copied("model")
+        tamper(copy, random.Random(seed))
+        return self.answer_of(copy)
+
+    def model_rewritten(self, seed: int) -> str:
+        """The same under a manifest that matches: what was edited in earnest may give other answers, no tracebacks."""
+        copy = self.copied("model")
+        tamper(copy, random.Random(seed), but=("manifest.json",))
+        path = copy / "manifest.json"
+        values = json.loads(path.read_text())
+        for name, fact in values["files"].items():
+            if (copy / name).is_file():
+                data = (copy / name).read_bytes()
+                fact |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        path.write_text(json.dumps(values))
+        found = self.answer_of(copy)
+        return "answered otherwise, as edited" if found == "OTHER ANSWERS" else found
+
+    def copied(self, what: str) -> Path:
+        """A copy to be tampered with."""
+        copy = self.folder / "copy"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.folder / what, copy)
+        return copy
+
+    def answer_of(self, folder: Path) -> str:
+        """What a model folder answers."""
+        answers = self.plait.load(folder).predict_proba(self.absolute(self.few))
+        if not np.isfinite(answers).all():
+            return "EMPTY ANSWERS"
         return "answered" if np.array_equal(answers, self.clean) else "OTHER ANSWERS"
+
+
+def tamper(folder: Path, draw: random.Random, but: tuple[str, ...] = ()) -> None:
+    """Damage one file, not of those that are for people alone."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".html", ".lock"))
+    file = draw.choice([p for p in files if p.name not in ("history.csv", "lock", *but)])
+    if file.suffix == ".json" and draw.random() < 0.7:
+        file.write_text(json.dumps(another_value(json.loads(file.read_text()), draw)))
+    elif file.suffix == ".safetensors" and draw.random() < 0.3:
+        other_weights(file, draw)
+    elif draw.random() < 0.06:
+        file.unlink()
+        how = draw.randrange(4)
+        if how == 0:
+            os.mkfifo(file)
+        elif how == 1:
+            file.mkdir()
+        elif how == 2:
+            file.symlink_to("/dev/zero")
+    elif draw.random() < 0.5 and file.stat().st_size:
+        data = bytearray(file.read_bytes())
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+        file.write_bytes(data)
+    else:
+        file.write_bytes(damaged(file.read_bytes(), draw))
+
+
+def other_weights(file: Path, draw: random.Random) -> None:
+    """Whole weights, but zeroed, NaN, of another shape or type, or one too few."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(file)
+    name, how = draw.choice(sorted(weights)), draw.randrange(6)
+    if how == 0:
+        weights = {key: torch.zeros_like(value) for key, value in weights.items()}
+    elif how == 1:
+        weights[name] = torch.full_like(weights[name], float("nan"))
+    elif how == 2:
+        weights[name] = weights[name].reshape(-1)[:1].clone()
+    elif how == 3:
+        weights[name] = weights[name].to(torch.int8)
+    elif how == 4:
+        del weights[name]
+    else:
+        weights["x"] = torch.zeros(2)
+    save_file(weights, file)
 
 
 def outcome(case: Callable[[int], str], seed: int) -> str:
@@ -265,11 +348,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--tampered", type=int, default=1_000)
+    parser.add_argument("--models", type=int, default=1_000)
+    parser.add_argument("--parts", default="index,store", help="what is tampered with besides models")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        bench = Bench(Path(place))
-        for name, case, count in (("files", bench.file, given.files), ("tampered", bench.tampered, given.tampered)):
+        bench = Bench(Path(place), given.parts.split(","))
+        for name, case, count in (
+            ("files", bench.file, given.files),
+            ("indexes and feature stores tampered with", bench.tampered, given.tampered),
+            ("models tampered with", bench.model_tampered, given.models),
+            ("models tampered with, manifest to match", bench.model_rewritten, given.models),
+        ):
             started, found, seeds = time.monotonic(), collections.Counter(), {}
             for seed in range(given.seed, given.seed + count):
                 what = outcome(case, seed)

@@ -4,7 +4,7 @@ Each kill is a process that is forked, trains or saves or builds, and gets SIGKI
 the work takes undisturbed. Afterwards the folder must hold the old thing whole or the new thing whole, or say that it
 is unfinished; going on must end equal to the undisturbed run.
 
-Run: python benchmarks/kill.py [--kills 100] [--seed 0]      (about 10 minutes)
+Run: python benchmarks/kill.py [--kills 100] [--seed 0]      (about 15 minutes)
 """
 
 from __future__ import annotations
@@ -136,6 +136,22 @@ class Bench:
         found = self.which(place)
         return {"first": "old one whole", "second": "new one whole"}.get(found, f"LOST: {found}")
 
+    def resumed(self, share: float, seconds: float) -> str:
+        """The same, then ``--resume`` killed as well, then ``--resume`` to the end: equal to the undisturbed run."""
+        place = self.folder / "resumed"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self.folder / "good", place)
+        killed(lambda: self.fit(self.second, place, overwrite=True), share * seconds)
+        for last in (False, True):
+            how = {"resume": True} if (place / "resume.json").exists() else {"overwrite": True}
+            if last:
+                self.fit(self.second, place, **how)
+            else:
+                killed(lambda how=how: self.fit(self.second, place, **how), share * seconds)
+            if self.which(place) not in self.answers:
+                return f"LOST: {self.which(place)}"
+        return "went on to an equal end" if self.which(place) == "second" else "ENDS OTHERWISE"
+
     def saved(self, share: float, seconds: float) -> str:
         """``save`` into the folder of another model."""
         place = self.folder / "saved"
@@ -182,6 +198,7 @@ def main() -> None:
         kinds: dict[str, tuple[Callable[[float, float], str], Callable[[], Any]]] = {
             "fit": (bench.fresh, lambda: bench.fit(bench.first, place / "t1")),
             "fit --overwrite": (bench.overwritten, lambda: bench.fit(bench.second, place / "t2")),
+            "fit --overwrite and --resume": (bench.resumed, lambda: bench.fit(bench.second, place / "t5")),
             "save over a model": (bench.saved, lambda: loaded.save(place / "t3")),
             "index build": (bench.indexed, lambda: bench.plait.build_index(
                 bench.finder, place / "photos", place / "t4", block=8)),

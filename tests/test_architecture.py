@@ -19,8 +19,8 @@ SRC = ROOT / "src" / "plait"
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
     "version", "registry", "files", "metrics", "report", "settings", "data", "weights", "processors", "encoders",
-    "fusion", "language", "heads", "tasks", "objectives", "model", "inputs", "inference", "training", "ensemble", "evaluation",
-    "explain", "api", "index", "comparison", "cli",
+    "fusion", "language", "heads", "tasks", "objectives", "model", "inputs", "inference", "training", "ensemble",
+    "evaluation", "explain", "api", "index", "comparison", "cli",
 ]  # fmt: skip
 RANK = {room: rank for rank, room in enumerate(ORDER)}
 ALONE = {"metrics"}  # imports nothing from plait

@@ -44,7 +44,7 @@ def test_tables_that_never_end_or_wait_for_someone_are_refused_unopened(tmp_path
             (tmp_path / "log.csv", "made up by the system"),
             (Path(f"{short}/door"), "a socket"),
         ):
-            with pytest.raises(ValueError, match=f"{what}.*no ordinary file; save the table to a file"):
+            with pytest.raises(ValueError, match=f"{what}.*no ordinary file; expected the table, saved as a file"):
                 read_table(path, format="csv")
 
 

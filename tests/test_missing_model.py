@@ -114,9 +114,9 @@ def test_content_of_a_missing_modality_changes_no_bit(name: str, options: dict[s
 
 
 REFUSALS = {
-    "pair": "the pair head reads the cosine of two sides.*type --fusion cosine",
-    "towers": "retrieval needs each modality as a unit vector.*type --fusion cosine",
-    "generate": "joins answers, and text is generated; type --fusion prefix",
+    "pair": "the pair head reads the cosine of two sides.*type fusion='cosine'",
+    "towers": "retrieval needs each modality as a unit vector.*type fusion='cosine'",
+    "generate": "joins answers, and text is generated; type fusion='prefix'",
     "direct": "the direct head needs a late fusion.*use head 'label'",
 }
 

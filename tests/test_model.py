@@ -170,7 +170,7 @@ def test_what_cannot_be_built_or_run_is_refused() -> None:
     with pytest.raises(ValueError, match="'gated' does not take these options.*heads"):
         PlaitModel(config(fusion={"name": "gated", "width": 4, "dropout": 0.0, "options": {"heads": 2}}))
     pair = {"name": "pair", "dropout": 0.0}
-    with pytest.raises(ValueError, match="fusion 'concat' does not make; type --fusion cosine"):
+    with pytest.raises(ValueError, match="fusion 'concat' does not make; type fusion='cosine'"):
         PlaitModel(config(modalities=config().modalities[:2], num_outputs=2, head=pair))
     wrong = inputs(1) | {"apple": {"input_ids": torch.tensor([[1]])}}
     with pytest.raises(ValueError, match="'apple' must come encoded"):

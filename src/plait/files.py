@@ -7,8 +7,11 @@ the system for a process and is free again when that process dies, on every syst
 from __future__ import annotations
 
 import contextlib
+import datetime
+import errno
 import hashlib
 import os
+import shutil
 import socket
 import stat
 import uuid
@@ -41,12 +44,16 @@ def whole_file(path: Path, *, lasting: bool = False, part_name: str | None = Non
         lasting: Flush it to the disk before and its folder after the exchange, so that it outlives a power cut.
         part_name: Name meanwhile; None: the file's own with ``.part`` behind.
 
+    Who may read it is what the umask says, whatever the writer made of it (safetensors writes for the owner alone).
+
     Raises:
         OSError: The disk is full or read-only, or the folder is not there; what stood at ``path`` still stands.
     """
     part = path.with_name(part_name or f"{path.name}.part")
+    mode = new_file_mode(part)
     try:
         yield part
+        part.chmod(mode)
         if lasting:
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -61,6 +68,18 @@ def write_text(path: Path, text: str, *, lasting: bool = False, part_name: str |
     """Write a text file in UTF-8 as :func:`whole_file` does; line ends stay as they are given."""
     with whole_file(path, lasting=lasting, part_name=part_name) as part:
         part.write_text(text, encoding="utf-8", newline="")
+
+
+def new_file_mode(path: Path) -> int:
+    """The permissions that the system gives a new file of this name; none is left there.
+
+    Asked of the system: reading the umask means setting it for a moment, for every thread.
+    """
+    path.unlink(missing_ok=True)
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)
+    path.unlink()
+    return mode
 
 
 def sync_folder(path: Path) -> None:
@@ -104,7 +123,7 @@ def require_regular_file(path: Path, what: str) -> os.stat_result:
     Example:
         >>> require_regular_file(Path("/dev/null"), "table")
         Traceback (most recent call last):
-        ValueError: /dev/null: a device, no ordinary file; save the table to a file and name that
+        ValueError: /dev/null: a device, no ordinary file; expected the table, saved as a file
     """
     try:
         found = os.stat(path)
@@ -121,7 +140,7 @@ def require_regular_file(path: Path, what: str) -> os.stat_result:
     if kind == "a folder":
         raise ValueError(f"{path}: a folder; expected the {what} itself, a file")
     if kind is not None:
-        raise ValueError(f"{path}: {kind}, no ordinary file; save the {what} to a file and name that")
+        raise ValueError(f"{path}: {kind}, no ordinary file; expected the {what}, saved as a file")
     return found
 
 
@@ -135,8 +154,12 @@ def waiting_lock(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def sole_lock(path: Path) -> Iterator[None]:
+def sole_lock(path: Path, *, leave: bool = True) -> Iterator[None]:
     """Hold a lock between processes, or learn at once who holds it.
+
+    Args:
+        path: The file that stands for the lock.
+        leave: Leave it there afterwards; a process that is killed leaves it in any case, which holds nobody up.
 
     Raises:
         HeldLockError: Another process holds it.
@@ -145,12 +168,24 @@ def sole_lock(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     try:
-        holder = path.read_text(encoding="utf-8", errors="replace")[:20].strip() if path.is_file() else ""
         with FileLock(path, timeout=0):
-            path.write_text(str(os.getpid()), encoding="utf-8")
-            yield
+            path.write_text(f"{os.getpid()} {datetime.datetime.now().isoformat(' ', 'seconds')}", encoding="utf-8")
+            try:
+                yield
+            finally:
+                if not leave and os.name != "nt":  # Windows takes an open file away by itself when it is let go
+                    path.unlink(missing_ok=True)
     except Timeout as error:
-        raise HeldLockError(holder or "unknown") from error
+        holder, _, since = _first_line(path).partition(" ")
+        raise HeldLockError(holder or "unknown", since) from error
+
+
+def _first_line(path: Path) -> str:
+    """What the holder of a lock wrote; "" while it has not."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")[:40].partition("\n")[0].strip()
+    except OSError:
+        return ""
 
 
 class HeldLockError(RuntimeError):
@@ -158,8 +193,60 @@ class HeldLockError(RuntimeError):
 
     Attributes:
         holder: Number of that process, or "unknown".
+        since: When it took the lock, as a local date and time; "" where that is not known.
     """
 
-    def __init__(self, holder: str) -> None:
-        super().__init__(f"held by process {holder}")
-        self.holder = holder
+    def __init__(self, holder: str, since: str = "") -> None:
+        super().__init__(f"held by process {holder}" + (f" since {since}" if since else ""))
+        self.holder, self.since = holder, since
+
+
+class DiskFullError(OSError):
+    """The disk is full (or a quota is used up); the message says where, what is needed and how to go on."""
+
+
+@contextlib.contextmanager
+def room_for(folder: Path, what: str, num_bytes: int, how_to_go_on: str) -> Iterator[None]:
+    """Turn whatever a library raises on a full disk into one sentence.
+
+    Args:
+        folder: Where the block writes.
+        what: What it writes, such as "the model".
+        num_bytes: What that takes, about.
+        how_to_go_on: A sentence.
+
+    Raises:
+        DiskFullError: The disk was full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        free = shutil.disk_usage(folder).free if folder.exists() else 0
+        raise DiskFullError(
+            f"the disk is full: no room to write {what} to {folder} (about {megabytes(num_bytes)} needed, "
+            f"{megabytes(free)} free); {how_to_go_on}"
+        ) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or one behind it, says that the disk is full, in the words of the system or of a library."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, DiskFullError):
+            return False  # told already
+        if isinstance(seen, OSError) and seen.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        text = str(seen)
+        if any(words in text for words in ("No space left on device", "Disk quota exceeded", "os error 28")):
+            return True
+        if "PytorchStreamWriter failed" in text or "unexpected pos" in text:  # torch.save says no more than this
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def megabytes(num_bytes: int) -> str:
+    """A size for a sentence: "3.2 MB"."""
+    return f"{num_bytes / 1e6:,.1f} MB" if num_bytes < 1e8 else f"{num_bytes / 1e6:,.0f} MB"

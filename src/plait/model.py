@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as hf_logging
 
 from plait.encoders.base import Encoded, Encoder
+from plait.encoders.batching import encode_by_bytes
 from plait.encoders.load import build_encoder
 from plait.encoders.precision import lower_precision
 from plait.encoders.sets import MEMBERS, encode_sets
@@ -120,10 +121,10 @@ class PlaitModel(PreTrainedModel):
         if config.head["name"] == "towers" and not kind.embeds:
             raise ValueError(
                 f"retrieval needs each modality as a unit vector, which fusion {fusion['name']!r} does not make; type "
-                "--fusion cosine, or leave --fusion out"
+                "fusion='cosine', or leave fusion= out"
             )
         if kind.is_late and self.task.family.writes:
-            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type --fusion prefix")
+            raise ValueError(f"fusion {fusion['name']!r} joins answers, and text is generated; type fusion='prefix'")
         options = dict(fusion["options"])
         if kind.is_late:
             options["outputs"] = OutputSpec(config.num_outputs, self.task.output_kind)
@@ -134,7 +135,7 @@ class PlaitModel(PreTrainedModel):
         if config.head["name"] == "pair" and not kind.embeds:
             raise ValueError(
                 f"the pair head reads the cosine of two sides, which fusion {fusion['name']!r} does not make; type "
-                "--fusion cosine, or --set task.head=label for this fusion with a linear head"
+                "fusion='cosine', or set=['task.head=label'] for this fusion with a linear head"
             )
         self.head = HEADS.get(head_name)(
             dims,
@@ -163,6 +164,7 @@ class PlaitModel(PreTrainedModel):
         for i, name in enumerate(config.modality_names):
             if str(i) in model.encoders:
                 model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
+                model.encoders[str(i)].batch_mb = encoders[name].batch_mb
         return model
 
     def read_outside_weights(self) -> None:
@@ -219,7 +221,9 @@ class PlaitModel(PreTrainedModel):
         tensors = {k: v for k, v in tensors.items() if not k.startswith("ngram_")}  # for other members of an ensemble
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
-            made: Encoded = encode_sets(encoder, **tensors) if MEMBERS in tensors else encoder(**tensors)
+            made: Encoded = (
+                encode_sets(encoder, **tensors) if MEMBERS in tensors else encode_by_bytes(encoder, **tensors)
+            )
         tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
         return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)
 

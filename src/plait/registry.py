@@ -1,4 +1,4 @@
-"""Named tables of records: how Plait dispatches without ladders of ``if name == ...``.
+"""Named tables of records: how Plait dispatches without ladders of ``if name == ...``; and words that messages share.
 
 A registry maps a short name to a record (a class, a function or a frozen dataclass). A miss is loud: the error lists
 the nearest names and every name there is.
@@ -71,4 +71,20 @@ def unknown_name(what: str, name: object, known: list[str]) -> str:
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {', '.join(repr(n) for n in near)}?" if near else ""
     listed = ", ".join(known) if known else "none"
-    return f"unknown {what} {name!r}.{hint} Known: {listed}"
+    shown = repr(name)
+    return f"unknown {what} {shown if len(shown) <= 200 else shown[:197] + '...'}.{hint} Known: {listed}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A count with its noun in the right number.
+
+    Args:
+        number: How many.
+        one: The noun of one.
+        many: The noun of several; None: with an s.
+
+    Example:
+        >>> counted(1, "row"), counted(2_000, "row"), counted(0, "class", "classes")
+        ('1 row', '2,000 rows', '0 classes')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

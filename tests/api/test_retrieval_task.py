@@ -90,7 +90,7 @@ def test_bad_cells_are_reported_by_position(model: Path, photos: Path) -> None:
 def test_prediction_is_the_cosine_and_null_with_one_side(model: Path, photos: Path) -> None:
     fitted = plait.load(model)
     rows = [{"image": str(photos.parent / "img/30.png"), "caption": c} for c in ("a red square", "a blue square", None)]
-    made = fitted.predict(rows).to_pylist()
+    made = fitted.predict(rows, allow_outside=True).to_pylist()
     assert made[0]["prediction"] > made[1]["prediction"] and -1 <= made[1]["prediction"] <= 1  # 30 is red
     assert made[2]["prediction"] is None and made[2]["problem"] == "one side is missing"
     with pytest.raises(ValueError, match="no probabilities"):
@@ -100,7 +100,7 @@ def test_prediction_is_the_cosine_and_null_with_one_side(model: Path, photos: Pa
 def test_words_classify_pictures(model: Path, photos: Path) -> None:
     fitted = plait.load(model)
     pictures = [{"image": str(photos.parent / f"img/{i}.png")} for i in range(30, 36)] + [{"image": None}]
-    proba = fitted.classify(pictures, list(COLOURS), template="a {} square")
+    proba = fitted.classify(pictures, list(COLOURS), template="a {} square", allow_outside=True)
     assert proba.shape == (7, 6) and np.isnan(proba[6]).all()
     np.testing.assert_allclose(proba[:6].sum(1), 1.0)
     assert (proba[:6].argmax(1) == np.arange(6)).mean() > 0.6
@@ -113,7 +113,7 @@ def test_words_classify_pictures(model: Path, photos: Path) -> None:
 def test_evaluate_without_a_group_column_groups_by_picture(model: Path, photos: Path) -> None:
     table = read_table(photos)
     rows = [{"image": str(photos.parent / r["image"]), "caption": r["caption"]} for r in table.arrow.to_pylist()[60:]]
-    directions = plait.load(model).evaluate(rows)["evaluation"]["directions"]
+    directions = plait.load(model).evaluate(rows, allow_outside=True)["evaluation"]["directions"]
     assert [(d["queries"], d["items"]) for d in directions] == [(6, 12), (12, 6)]
 
 
@@ -183,13 +183,13 @@ def test_two_texts_find_each_other_and_numbers_stand_aside() -> None:
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [
-        (rows(), {"target": "n", "text": ["title", "body"]}, "leave --target n out"),
+        (rows(), {"target": "n", "text": ["title", "body"]}, "leave target='n' out"),
         ([{"title": f"t {i} x"} for i in range(20)], {"text": ["title"]}, "needs two or more input columns"),
         (rows(body=None), {"text": ["title", "body"]}, "no training row of .* readable value in column 'body'"),
         (rows(g="one"), {"text": ["title", "body"], "group": "g"}, "of one group|one group"),
         (rows()[:1], {"text": ["title", "body"]}, "at least|needs|rows"),
-        (rows(), {"text": ["title", "body"], "fusion": "gated"}, "--fusion cosine"),
-        (rows(), {"text": ["title", "body"], "recipe": "classic"}, "--recipe default"),
+        (rows(), {"text": ["title", "body"], "fusion": "gated"}, "fusion='cosine'"),
+        (rows(), {"text": ["title", "body"], "recipe": "classic"}, "recipe='default'"),
         (rows(), {"text": ["title", "body"], "set": ["task.class_weights=true"]}, "class weights need classes"),
     ],
 )
@@ -206,9 +206,9 @@ def test_explain_and_compare_are_refused(model: Path, photos: Path, tmp_path: Pa
 
 
 def test_a_label_model_does_not_embed(posts_model: Path, posts: Path) -> None:
-    with pytest.raises(ValueError, match="--task retrieval"):
+    with pytest.raises(ValueError, match="task='retrieval'"):
         plait.load(posts_model).embed(posts, "text")
-    with pytest.raises(ValueError, match="--task retrieval"):
+    with pytest.raises(ValueError, match="task='retrieval'"):
         _ = plait.load(posts_model).dim
 
 

@@ -51,7 +51,7 @@ def test_predictions_keep_order_and_ids(posts: Path, model: plait.Plait) -> None
     straight = model.predict(table)
     shuffled = model.predict(read_table(table.arrow.take(order).to_pydict() | {
         "image": [str(posts.parent / f) for f in table.arrow.take(order).column("image").to_pylist()]
-    }))  # fmt: skip
+    }, allow_outside=True))  # fmt: skip
     assert straight.column("row").to_pylist() == list(range(48))
     assert straight.column("id").to_pylist() == [f"r{i:03d}" for i in range(48)]
     assert shuffled.column("row").to_pylist() == list(range(48))
@@ -89,7 +89,7 @@ def test_policies(posts: Path, model: plait.Plait) -> None:
     cells = table.column("image")
     cells[2] = "img/nowhere.png"
     broken = table.with_column("image", cells)
-    with pytest.raises(ValueError, match=r"row 2, column 'image'.*\n.*--on-bad-row"):
+    with pytest.raises(ValueError, match=r"row 2, column 'image'.*\n.*on_bad_row="):
         model.predict(broken, on_bad_row="error")
     skipped = model.predict(broken, on_bad_row="skip")
     assert [p is None for p in skipped.column("prediction").to_pylist()] == [i == 2 for i in range(6)]
@@ -146,7 +146,7 @@ def test_killed_run_resumes_to_the_same_model(posts: Path, tmp_path: Path) -> No
     assert child.wait() == -signal.SIGKILL
     child.stderr.close()  # type: ignore[union-attr]
     assert not (killed / "model.safetensors").exists()
-    with pytest.raises(ValueError, match="--resume"):
+    with pytest.raises(ValueError, match="resume=True"):
         plait.fit(str(posts), "label", output=killed, set=options)
     with pytest.raises(ValueError, match="other settings"):
         plait.fit(str(posts), "label", output=killed, set=[*options, "train.seed=5"], resume=True)
@@ -299,6 +299,6 @@ def test_a_damaged_model_folder_says_so(model: plait.Plait, tmp_path: Path) -> N
             (folder / name).unlink() if damage is None else (folder / name).write_bytes(damage)
             with pytest.raises(ValueError):
                 plait.load(folder)
-    with pytest.raises(FileNotFoundError, match="plait fit"):
+    with pytest.raises(FileNotFoundError, match=r"plait\.fit"):
         plait.load(tmp_path / "nowhere")
     assert json.loads((tmp_path / "run_yaml" / "labels.json").read_text())

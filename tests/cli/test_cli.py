@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -108,7 +109,7 @@ def test_fit_evaluate_predict_as_json(posts: Path, tmp_path: Path, run: Run) -> 
 
 def test_plain_words(posts: Path, posts_model: Path, run: Run) -> None:
     code, out, _ = run("evaluate", posts_model, posts, "--rows", "all")
-    assert code == 0 and "fused" in out and "judged on 48 all rows" in out
+    assert code == 0 and "fused" in out and "judged on all 48 rows" in out
 
 
 def test_explain(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
@@ -225,6 +226,22 @@ def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeyp
     code, out, err = run("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
     assert (code, out) == (130, "") and err.startswith("plait: stopped") and "--resume" in err
     assert err.count("\n") == 1
+
+
+def test_ctrl_c_under_overwrite_says_that_the_old_model_stands(
+    posts: Path, posts_model: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    shutil.copytree(posts_model, tmp_path / "m")
+    monkeypatch.setattr("plait.api.run.fit_unimodal_baselines", stop)  # the fused model has its checkpoints by then
+    fit = ("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
+    code, out, err = run(*fit, "--overwrite")
+    assert (code, out) == (130, "") and err.startswith("plait: stopped; the model that was in") and "--resume" in err
+    monkeypatch.undo()
+    assert run("predict", tmp_path / "m", posts, "-o", tmp_path / "p.csv", "--quiet")[0] == 0
+    assert run(*fit, "--resume")[0] == 0 and not (tmp_path / "m" / "resume.json").exists()
 
 
 def test_fusions_lists_every_method(run: Run) -> None:

@@ -69,7 +69,7 @@ def test_from_building_to_judging(photos: Path, tmp_path: Path, run: Run) -> Non
     assert (info["items"], info["contents"], info["complete"], info["damaged"]) == (4, 3, True, [])
     assert "4 items, 3 different contents; complete" in run("index", "info", place)[1]
     code, out, _ = run("index", "duplicates", place, "--html", tmp_path / "d" / "d.html")
-    assert code == 0 and "3 items, cosine from 0.999" in out and "1 groups among 4 items" in out
+    assert code == 0 and "3 items, cosine from 0.999" in out and "1 group among 4 items" in out
     assert (tmp_path / "d" / "d.html").read_text(encoding="utf-8").count("<img") == 3
     assert only_json(run("index", "duplicates", place, "--threshold", 0.9999, "--json", "--quiet")[1])["groups"] == [
         {"ids": ["warm/copy 🙂.png", "warm/红.png"], "contents": 1, "lowest": 1.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,49 @@ def hostile_report(name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_an_overwrite_that_fails_leaves_the_old_comparison(
+    made: tuple[plait.Comparison, Path], posts: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(made[1], folder)
+    before = {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    table = plait_table(posts)
+    broken = table.with_column("image", ["nowhere.png", *table.column("image")[1:]])
+    with pytest.raises(ValueError, match=r"nowhere\.png") as caught:
+        quick(broken, output=folder, ignore=["size"], overwrite=True)
+    assert "stands as it was" in " ".join(caught.value.__notes__)
+    assert {p: p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()} == before
+
+    def stop(done: int, total: int, what: str) -> None:
+        if any((folder / "runs").glob("*.json")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        quick(posts, output=folder, ignore=["size"], overwrite=True, progress=stop, set=["train.batch_size=8"])
+    assert "--resume" in " ".join(stopped.value.__notes__)
+    assert (folder / "compare.json").read_bytes() == before[folder / "compare.json"]
+    assert (folder / ".plait-replaced" / "plan.json").read_bytes() == before[folder / "plan.json"]
+    quick(posts, output=folder, ignore=["size"], resume=True, set=["train.batch_size=8"])
+    assert not (folder / ".plait-replaced").exists()
+    assert (folder / "compare.json").read_bytes() != before[folder / "compare.json"]
+
+
+def test_a_damaged_record_is_named(made: tuple[plait.Comparison, Path], posts: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(made[1], folder)
+    for pattern in ("*.json", "*.npz"):
+        path = sorted((folder / "runs").glob(pattern))[0]
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        with pytest.raises(ValueError, match=f"{path.name} is damaged; remove it"):
+            quick(posts, output=folder, seeds=2, ignore=["size"], resume=True)
+        path.write_bytes(data)
+
+
 def test_guards_of_the_folder(made: tuple[plait.Comparison, Path], posts: Path, tmp_path: Path) -> None:
     comparison, folder = made
     options: dict[str, Any] = {"output": folder, "seeds": 2, "ignore": ["size"]}
-    with pytest.raises(ValueError, match="--resume to go on with it, or --overwrite"):
+    with pytest.raises(ValueError, match="resume=True goes on with it, overwrite=True"):
         quick(posts, **options)
     with pytest.raises(ValueError, match=r"other settings or another table \(settings.train.batch_size\)"):
         quick(posts, resume=True, set=["train.batch_size=16"], **options)

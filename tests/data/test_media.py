@@ -16,13 +16,12 @@ from PIL import Image
 
 from plait.data.media import (
     CellError,
-    check_image,
     looks_like_image,
     looks_like_image_path,
     media_key,
-    open_image,
     read_media,
 )
+from plait.data.picture import check_image, open_image
 
 
 def encode(format: str = "PNG", size: tuple[int, int] = (20, 10), mode: str = "RGB") -> bytes:

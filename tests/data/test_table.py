@@ -121,7 +121,7 @@ def test_broken_files_say_so(tmp_path: Path, name: str, content: str | bytes, me
 def test_missing_path_and_wrong_sources(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such table"):
         read_table(tmp_path / "none.csv")
-    with pytest.raises(ValueError, match="--format coco"):
+    with pytest.raises(ValueError, match="format='coco'"):
         read_table(tmp_path)
     with pytest.raises(TypeError, match=r"\.collect\(\)"):
         read_table(pl.LazyFrame({"a": [1]}))

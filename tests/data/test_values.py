@@ -54,7 +54,7 @@ def test_a_column_that_contradicts_itself_names_two_rows() -> None:
 def test_an_open_column_names_a_row_and_what_to_type() -> None:
     found = decimal_mark(["999", "1,234"])
     assert found.mark is None and "row 1 holds '1,234', which is 1234 or 1.234" in str(found.reason)
-    assert "--decimal" in str(found.reason)
+    assert "decimal=" in str(found.reason)
 
 
 def test_cells_that_are_no_numbers_are_counted_by_position() -> None:

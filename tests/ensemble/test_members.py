@@ -64,7 +64,8 @@ def test_square_roots_are_read_only_of_wide_vectors_without_negative_numbers() -
     wide = rng.exponential(size=(150, 80))
     target = (np.sqrt(wide[:, :5]).sum(1) > np.median(np.sqrt(wide[:, :5]).sum(1))).astype(int)
     there = np.ones((150, 1), dtype=bool)
-    train, val = RowFeatures({0: wide[:100]}, there[:100], target[:100]), RowFeatures({0: wide[100:]}, there[100:], target[100:])
+    train = RowFeatures({0: wide[:100]}, there[:100], target[:100])
+    val = RowFeatures({0: wide[100:]}, there[100:], target[100:])
     made = fit_linear(train, val, (0,), ("a",), 2, SCALES.get("classes"))
     assert made is not None and len(made.member.rooted) == 1
     train.parts[0][0, 0] = -1.0
@@ -135,7 +136,8 @@ def test_ngrams_read_words_and_survive_their_file(tmp_path: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "texts", [[""], ["\U0001f600"] * 3, ["one two"], ["红色的车", "蓝色的车", "红色的房子"], ["سيارة حمراء", "سيارة زرقاء"]]
+    "texts",
+    [[""], ["\U0001f600"] * 3, ["one two"], ["红色的车", "蓝色的车", "红色的房子"], ["سيارة حمراء", "سيارة زرقاء"]],
 )
 def test_ngrams_of_any_script_or_none(texts: list[str]) -> None:
     processor = NgramProcessor.fit(texts)
@@ -148,7 +150,8 @@ def test_ngrams_of_any_script_or_none(texts: list[str]) -> None:
 
 def test_logits_give_back_what_was_averaged() -> None:
     for name, outputs in (
-        ("classes", np.array([[0.2, 0.8], [1.0, 0.0]])), ("labels", np.array([[0.2, 0.9]])), ("number", np.array([[3.5]])),
+        ("classes", np.array([[0.2, 0.8], [1.0, 0.0]])), ("labels", np.array([[0.2, 0.9]])),
+        ("number", np.array([[3.5]])),
     ):  # fmt: skip
         from plait.tasks import TASKS
 

@@ -35,13 +35,17 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object
 def test_kinds_of_answers_are_told_apart(questions: dict[str, list[object]], answers: str) -> None:
     fitted = plait.fit(
         questions, "answers", task="vqa", text="question", image="image", split="split",
-        set=[*TINY, f"task.answers={answers}"],
+        allow_outside=True, set=[*TINY, f"task.answers={answers}"],
     )  # fmt: skip
     evaluation = fitted.report["evaluation"]
     by = {s["value"]: s for s in evaluation["slices"] if s["column"] == "answer_type"}
     assert {k: s["rows"] for k, s in by.items()} == {"number": 3, "yes/no": 6}
     rows = {k: [i for i in range(15, 24) if questions["answer_type"][i] == k] for k in by}
-    guesses = fitted.predict({k: questions[k] for k in ("image", "question")}).column("prediction").to_pylist()
+    guesses = (
+        fitted.predict({k: questions[k] for k in ("image", "question")}, allow_outside=True)
+        .column("prediction")
+        .to_pylist()
+    )
     for kind, places in rows.items():
         right = [guesses[i] == ("2" if kind == "number" else "yes") for i in places]
         assert by[kind]["metrics"]["accuracy"] == pytest.approx(np.mean(right))
@@ -62,7 +66,12 @@ def table_of(path: Path) -> dict[str, list[object]]:
 def test_rows_with_one_answer_are_told_apart_without_agreement(questions: dict[str, list[object]]) -> None:
     mixed = [a[:1] if i == 23 else a for i, a in enumerate(questions["answers"])]  # one person answered the last one
     fitted = plait.fit(
-        {**questions, "answers": mixed}, "answers", task="vqa", split="split", set=[*TINY, "task.answers=closed"]
+        {**questions, "answers": mixed},
+        "answers",
+        task="vqa",
+        split="split",
+        allow_outside=True,
+        set=[*TINY, "task.answers=closed"],
     )
     assert [m.name for m in fitted.schema.modalities] == ["image", "question"]  # kinds of answers are no inputs
     evaluation = fitted.report["evaluation"]
@@ -75,7 +84,9 @@ def test_chosen_columns_and_unknown_ones(posts: Path) -> None:
     fitted = plait.fit(posts, "label", ignore="size", set=[*small, "judge.by=[size]"])
     sliced = [s for s in fitted.report["evaluation"]["slices"] if s["column"] == "size"]
     assert sum(s["rows"] for s in sliced) == 8
-    judged = fitted.evaluate({k: v for k, v in table_of(posts).items() if k != "size"})["evaluation"]
+    judged = fitted.evaluate({k: v for k, v in table_of(posts).items() if k != "size"}, allow_outside=True)[
+        "evaluation"
+    ]
     assert any(n.startswith("judge.by: ") and n.endswith("has no column 'size'") for n in judged["notes"])
     with pytest.raises(ValueError, match="retrieval is judged as one whole; leave judge.by out"):
         plait.fit(posts, task="retrieval", text="text", image="image", set=[*small, "judge.by=size"])

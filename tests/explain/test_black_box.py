@@ -250,7 +250,7 @@ def nans_without_text(given: dict[str, Any]) -> np.ndarray:
 SEVEN = {f"m{i}": [0.0] for i in range(7)}
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"predict": nans_without_text}, "NaN or infinities .first with text"),
-    ({"inputs": SEVEN, "target": [0]}, "7 modalities .*128 subsets.*--ignore COLUMN"),
+    ({"inputs": SEVEN, "target": [0]}, "7 modalities .*128 subsets.*ignore=COLUMN"),
     ({"inputs": {}}, "no modality"),
     ({"inputs": [1, 2]}, "dictionary"),
     ({"inputs": {"text": [1.0], "photo": [1.0, 2.0]}}, "text: 1, photo: 2 rows"),

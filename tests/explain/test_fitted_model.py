@@ -140,7 +140,7 @@ def test_regression_in_natural_units() -> None:
 def test_errors_help(posts: Path, model: plait.Plait, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="missing or marginal"):
         model.explain(posts, absence="value")
-    with pytest.raises(ValueError, match="row 3 is not among the 8 rows.*--rows all"):
+    with pytest.raises(ValueError, match="row 3 is not among the 8 rows.*rows='all'"):
         model.explain(posts, examples=[3])
     with pytest.raises(ValueError, match="no column 'label'"):
         model.explain({"text": ["a"]})

@@ -221,7 +221,7 @@ def test_evidential_loss_is_the_expected_cross_entropy_and_the_annealed_divergen
 
 @pytest.mark.parametrize("kind", ["labels", "number"])
 def test_evidential_takes_classes_only(kind: str) -> None:
-    with pytest.raises(ValueError, match=f"got outputs that are '{kind}'.*--set fusion.name=late_mean"):
+    with pytest.raises(ValueError, match=f"got outputs that are '{kind}'.*set=\\['fusion.name=late_mean'\\]"):
         FUSIONS.get("evidential")(dims(2), WIDTH, outputs=KINDS[kind])
 
 

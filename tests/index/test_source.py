@@ -171,5 +171,5 @@ def test_folders_hide_nothing(tmp_path: Path) -> None:
     assert found.ids == ["x/y/deep.PNG"] and found.table.column("folder") == ["x/y"]
     with pytest.raises(ValueError, match="needs a table"):
         read_source(tmp_path / "p", TEXT)
-    with pytest.raises(ValueError, match="--annotations goes with"):
+    with pytest.raises(ValueError, match="annotations= goes with"):
         read_source({"image": ["a"]}, IMAGE, annotations="x")

@@ -123,11 +123,13 @@ def test_rows_that_cannot_be_read_keep_their_place(captioner: Path, pictures: Pa
     fitted = plait.load(captioner)
     (tmp_path / "broken.png").write_bytes(b"no picture")
     good = str(pictures / "0.png")
-    made = fitted.generate({"image": [good, None, str(tmp_path / "broken.png"), good]}).to_pylist()
+    made = fitted.generate({"image": [good, None, str(tmp_path / "broken.png"), good]}, allow_outside=True).to_pylist()
     assert [r["prediction"] is None for r in made] == [False, True, True, False]
     assert made[1]["problem"] == "nothing to read in this row" and "image" in made[2]["problem"]
     assert made[0]["prediction"] == made[3]["prediction"]
-    assert fitted.generate({"image": [good]}).column("prediction").to_pylist() == [made[0]["prediction"]]
+    assert fitted.generate({"image": [good]}, allow_outside=True).column("prediction").to_pylist() == [
+        made[0]["prediction"]
+    ]
 
 
 @pytest.mark.slow
@@ -181,7 +183,8 @@ def test_open_and_closed_questions(pictures: Path) -> None:
     assert (opened.task.name, opened.settings.task.head) == ("vqa_open", "generate")
     assert opened.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.6  # the question alone gets two thirds
     assert set(opened.report["evaluation"]["without"]) == {"image", "question"}
-    empty = opened.generate({"image": [str(pictures / "0.png")] * 2, "question": ["", "which colour " * 5000]})
+    empty = opened.generate({"image": [str(pictures / "0.png")] * 2, "question": ["", "which colour " * 5000]},
+                            allow_outside=True)  # fmt: skip
     assert all(p is not None for p in empty.column("prediction").to_pylist())
     kept = opened.generate(pictures / "asked.csv", answers=["red", "blue"]).column("prediction").to_pylist()
     assert set(kept) <= {"red", "blue"}
@@ -205,13 +208,13 @@ def test_a_stopped_run_goes_on_exactly(pictures: Path, tmp_path: Path) -> None:
 
 def test_messages_say_what_to_type(pictures: Path, posts_model: Path, posts: Path) -> None:
     table = pictures / "captions.csv"
-    with pytest.raises(ValueError, match="writes no text; train one with --task captioning"):
+    with pytest.raises(ValueError, match="writes no text; train one with task='captioning'"):
         plait.load(posts_model).generate(posts)
     with pytest.raises(ValueError, match="needs an image column"):
         plait.fit(
             {"text": ["a b c d e"] * 4, "caption": ["x"] * 4}, "caption", task="captioning", text="text", set=TINY
         )
-    with pytest.raises(ValueError, match="joins answers, and text is generated; type --fusion prefix"):
+    with pytest.raises(ValueError, match="joins answers, and text is generated; type fusion='prefix'"):
         plait.fit(table, "caption", task="captioning", ignore="zh", fusion="late_mean", set=TINY)
     with pytest.raises(ValueError, match="is trained: language.tuning=full"):
         plait.fit(table, "caption", task="captioning", ignore="zh", set=[*TINY, "language.tuning=frozen"])

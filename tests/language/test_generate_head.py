@@ -167,7 +167,7 @@ def test_bad_options_are_refused(options: dict[str, object], message: str) -> No
 
 def test_a_row_too_long_for_the_language_model_is_refused() -> None:
     head = tiny_head(tiny_tokens())
-    with pytest.raises(ValueError, match="the language model reads 2048; use --set"):
+    with pytest.raises(ValueError, match="the language model reads 2048; use set="):
         head(fused_rows(1, length=2050), HERE[:1])
 
 

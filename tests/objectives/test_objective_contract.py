@@ -256,7 +256,7 @@ def test_refusals_say_what_to_type() -> None:
     facts: dict[str, Any] = {"task": TASKS.get("classification"), "num_modalities": 2}
     check_objectives({"gradient_blending": 1.0}, **facts, num_validation=1)
     check_objectives({"gradient_blending": 1.0}, **facts)
-    with pytest.raises(ValueError, match="no validation rows.*--split COLUMN.*train.gradient_blending=false"):
+    with pytest.raises(ValueError, match="no validation rows.*split=COLUMN.*train.gradient_blending=false"):
         check_objectives({"gradient_blending": 1.0}, **facts, num_validation=0)
     with pytest.raises(ValueError, match="train.auxiliary works between modalities.*got 1.*train.auxiliary=0"):
         check_objectives({"auxiliary": 0.3}, **{**facts, "num_modalities": 1})

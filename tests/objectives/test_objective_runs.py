@@ -103,7 +103,7 @@ def test_recipes_leave_aids_off_and_alignment_to_the_pair_head() -> None:
         (["train.alignment=.inf"], "train.alignment must be 0 or more, got inf"),
         (["train.orthogonality=much"], "train.orthogonality must be float, got 'much'"),
         (["train.gradient_blending=1"], "train.gradient_blending must be bool, got 1"),
-        (["train.ogm_noise=true"], "train.ogm_noise adds noise under train.ogm.*--set train.ogm=0.5"),
+        (["train.ogm_noise=true"], "train.ogm_noise adds noise under train.ogm.*set=.'train.ogm=0.5'"),
     ],
 )
 def test_bad_settings_are_refused(assignments: list[str], message: str) -> None:

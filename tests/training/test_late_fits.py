@@ -274,7 +274,7 @@ def test_evidential_predictions_tell_their_uncertainty() -> None:
         ("regression", "fusion.name=evidential", "fusion 'evidential' joins opinions about classes"),
         ("classification", "fusion.options.squeez=8", "does not take these options.*squeez"),
         ("classification", "fusion.options.hidden_layers=1.5", "hidden_layers must be a whole number"),
-        ("classification", "task.head=pair", "type --fusion cosine"),
+        ("classification", "task.head=pair", "type fusion='cosine'"),
     ],
 )
 def test_what_cannot_be_built_is_refused_before_encoding(
@@ -288,7 +288,7 @@ def test_what_cannot_be_built_is_refused_before_encoding(
 
 def test_evidential_on_a_number_says_what_to_type() -> None:
     settings = [*SETTINGS, "fusion.name=evidential", "train.baselines=false"]
-    with pytest.raises(ValueError, match="--set fusion.name=late_mean"):
+    with pytest.raises(ValueError, match=r"set=\['fusion.name=late_mean'\]"):
         plait.fit(table_of("regression"), "answer", split="split", epochs=1, set=settings)
 
 

@@ -58,7 +58,7 @@ def test_the_training_table_is_judged_on_its_test_rows(made: Any, loaded: bool) 
 @pytest.mark.parametrize(
     ("rows", "count", "told"),
     [
-        ("train", 40, ["SEEN IN TRAINING: 40 of 40 judged rows are training rows", "--rows test"]),
+        ("train", 40, ["SEEN IN TRAINING: 40 of 40 judged rows are training rows", "rows='test'"]),
         ("val", 5, ["validation rows, which also chose the epoch"]),
         ("all", 50, ["SEEN IN TRAINING: 40 of 50", "5 of 50 judged rows are validation rows"]),
     ],
@@ -135,7 +135,8 @@ def test_judged_validation_rows_are_called_optimistic(tmp_path: Path) -> None:
     names = ["train"] * 12 + ["val"] * 4 + ["test"] * 2
     photos = [str(tmp_path / ("nowhere.png" if s == "test" else "good.png")) for s in names]
     table = texts(18, split=names, image=photos)
-    fitted = plait.fit(table, "label", image="image", text="text", split="split", on_bad_row="skip", set=ONE_EPOCH)
+    fitted = plait.fit(table, "label", image="image", text="text", split="split", on_bad_row="skip", allow_outside=True,
+                       set=ONE_EPOCH)  # fmt: skip
     judged = fitted.report["evaluation"]
     assert judged["split"] == "val" and CHOSE_THE_EPOCH in judged["notes"]
 
@@ -176,13 +177,15 @@ def test_compare_judge_and_explain_draw_the_same_units(tmp_path: Path) -> None:
         "label": ["red" if i // 3 % 2 else "blue" for i in range(60)],
         "split": ["train" if i < 36 else "val" if i < 48 else "test" for i in range(60)],
     }
-    given = {"data.target": "label", "data.text": ["text"], "data.image": ["image"], "data.split": "split"}
+    given = {"data.target": "label", "data.text": ["text"], "data.image": ["image"], "data.split": "split",
+             "data.allow_outside": True}  # fmt: skip
     opened = open_run(table, given, RunSettings(), ONE_EPOCH, annotations=None)
     plan = prepare_run(opened, with_tokens=False).plan
     compared = plan.group_N[np.flatnonzero(opened.split == "test")]
     assert len(set(compared.tolist())) == 4
-    fitted = plait.fit(table, "label", text="text", image="image", split="split", set=ONE_EPOCH)
-    given = open_evaluation(fitted, table)
+    fitted = plait.fit(table, "label", text="text", image="image", split="split", allow_outside=True,
+                       set=ONE_EPOCH)  # fmt: skip
+    given = open_evaluation(fitted, table, allow_outside=True)
     explained = subject_of(given).groups
     assert given.group is not None and explained is not None
     for units in (given.group, explained):

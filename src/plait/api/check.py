@@ -21,6 +21,7 @@ def check(
     columns: Sequence[str] = (),
     task: str | None = None,
     annotations: str | None = None,
+    allow_outside: bool = False,
 ) -> CheckReport:
     """Examine a table before training; nothing is changed.
 
@@ -35,6 +36,7 @@ def check(
         columns: Names of the columns of a CSV or TSV file without a header line.
         task: For a COCO folder: matching, multilabel, captioning or retrieval.
         annotations: Folder of COCO annotations other than ``annotations``.
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
 
     Returns:
         The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()`` and
@@ -55,7 +57,7 @@ def check(
 
     data = DataSettings(
         format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, date_order=date_order, target=target,
-        columns=tuple(columns),
+        columns=tuple(columns), allow_outside=allow_outside,
     )  # fmt: skip
     opened = open_source(table, data, task=task, annotations=annotations)
     return check_table(opened.table, target=opened.data.target, hints=Hints(decimal, date_order))

@@ -28,10 +28,13 @@ def versions() -> dict[str, str]:
 
 
 def report_title(fitted: FittedParts) -> str:
-    """Heading of a report: the task, and of which column or among which."""
+    """Heading of a report: the task, and of which column, of which pair or among which."""
+    names = fitted.model.config.modality_names
+    if fitted.task.judges_pairs:
+        return f"Plait: {fitted.task.name} of {' and '.join(names)}"
     if fitted.task.needs_target:
         return f"Plait: {fitted.task.name} of {fitted.schema.target}"
-    return f"Plait: {fitted.task.name} among {', '.join(fitted.model.config.modality_names)}"
+    return f"Plait: {fitted.task.name} among {', '.join(names)}"
 
 
 def describe_model(fitted: FittedParts) -> dict[str, Any]:

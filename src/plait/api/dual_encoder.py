@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from plait.api.model_folder import is_model
 from plait.api.predictor import Plait
 from plait.data.modality import Modality
 from plait.data.schema import Column, Schema
@@ -30,7 +31,7 @@ LONGEST_TEXT = 512
 
 def two_tower(
     reference: str, *, image: str = "image", text: str = "caption", audio: str = "audio",
-    output: str | Path | None = None,
+    output: str | Path | None = None, overwrite: bool = False,
 ) -> Plait:  # fmt: skip
     """Make a model of a ready two-tower network, without training.
 
@@ -41,6 +42,7 @@ def two_tower(
         text: Column that holds texts.
         audio: Column that holds sounds; of a model of sounds and texts (CLAP).
         output: Folder to save the model in.
+        overwrite: Replace a model that is there.
 
     Returns:
         The model.
@@ -53,6 +55,8 @@ def two_tower(
     for kind, name in (("image", image), ("audio", audio)):
         if name == text:
             raise ValueError(f"{kind} and text are both the column {text!r}; name two columns")
+    if output is not None and is_model(Path(output)) and not overwrite:
+        raise ValueError(f"{output} holds a model already; type overwrite=True, or choose another folder")
     folder = locate(reference)
     pair = read_pair(folder)
     named = f"two-tower:{reference.removeprefix('hf:')}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.data.bad_rows import bad_rows_message
+from plait.data.bad_rows import bad_rows_message, warn_of_bad_rows
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, Table, read_table
@@ -36,7 +36,7 @@ def embedding_head(fitted: FittedParts) -> DualEncoderHead:
     if not fitted.task.family.embeds:
         raise ValueError(
             f"this model was trained for {fitted.task.name} and its vectors are not made for searching; train "
-            "one with plait fit ... --task retrieval"
+            "one with plait.fit(TABLE, task='retrieval')"
         )
     head = fitted.model.head
     assert isinstance(head, DualEncoderHead)
@@ -75,7 +75,7 @@ def embed_modality(
 
 def classify_by_text(
     fitted: FittedParts, images: Any, labels: Sequence[str], template: str | None, image: str | None, text: str | None,
-    on_bad_row: str, progress: Progress | None = None,
+    on_bad_row: str, allow_outside: bool = False, progress: Progress | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Probabilities [N, C] of labels that are put into a sentence; see ``Plait.classify``."""
     head = embedding_head(fitted)
@@ -88,7 +88,9 @@ def classify_by_text(
         raise ValueError(
             f"the template needs {{}} once, where the label goes, such as 'a photo of a {{}}'; got {template!r}"
         )
-    shown_ND, _ = embed_modality(fitted, read_table(images), picture.name, on_bad_row, progress)
+    pictures = read_table(images, allow_outside=allow_outside)
+    shown_ND, bad = embed_modality(fitted, pictures, picture.name, on_bad_row, progress)
+    warn_of_bad_rows(bad, pictures)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])
     words_CD, _ = embed_modality(fitted, prompts, words.name, "error")
     scale = float(head.scale.detach()) * head.stretch

@@ -18,7 +18,7 @@ from plait.training.splitting import choose_rows
 def open_evaluation(
     fitted: FittedParts, table: Any, *, rows: str | None = None, on_bad_row: str = "error",
     annotations: str | None = None, format: str | None = None, encoding: str | None = None,
-    progress: Progress | None = None, unseen: str = "wrong",
+    progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False,
 ) -> EvaluationInputs:  # fmt: skip
     """Open rows with known targets and prepare them; see ``Plait.evaluate`` for the arguments.
 
@@ -28,7 +28,7 @@ def open_evaluation(
     settings, task = fitted.settings, fitted.task
     if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
         format = settings.data.format
-    data = reading_settings(fitted, table, format, encoding)
+    data = reading_settings(fitted, table, format, encoding, allow_outside)
     opened = open_source(
         table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=fitted.schema.readings
     )
@@ -43,7 +43,7 @@ def open_evaluation(
             "use predict for rows without answers"
         )
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
-    return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
+    return evaluation_inputs(fitted, prepared, keep, split, [*notes, *prepared.rows.doubts], unseen=unseen)
 
 
 def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:

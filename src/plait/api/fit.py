@@ -23,6 +23,9 @@ def load(folder: str | Path) -> Plait:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
+    from plait.api.folder_checks import check_model_there
+
+    check_model_there(Path(folder))  # before seconds of imports
     from plait.api.predictor import Plait
 
     return Plait.load(folder)
@@ -59,6 +62,7 @@ def fit(
     date_order: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
+    allow_outside: bool = False,
     settings: RunSettings | None = None,
     set: Sequence[str] = (),
     resume: bool = False,
@@ -87,8 +91,8 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
-        preset: "single" (one network), "fast" or "default": how many models are tried and answer together; None: default,
-            and single under the classic recipe.
+        preset: "single" (one network), "fast" or "default": how many models are tried and answer together;
+            None: default, and single under the classic recipe.
         fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.
@@ -100,6 +104,7 @@ def fit(
         date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
         set: Further settings as "a.b=c".
         resume: Go on with a run in ``output`` that was stopped.
@@ -115,15 +120,25 @@ def fit(
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, id=id, format=format, encoding=encoding, delimiter=delimiter,
-        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row,
+        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {
-        "recipe": recipe, "preset": preset, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
-        "train.seed": seed,
+        "recipe": recipe, "preset": preset, **data.given(), "task.name": task, "fusion.name": fusion,
+        "train.epochs": epochs, "train.seed": seed,
     }  # fmt: skip
+    from plait.api.first_look import open_checked
+    from plait.api.folder_checks import check_output_free
+
+    if resume and overwrite:
+        raise ValueError("resume=True goes on with a run and overwrite=True throws it away; type one of them")
+    if resume and output is None:
+        raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
+    base, assignments = settings or RunSettings(), list(set)
+    opened = open_checked(table, given, base, assignments, annotations=annotations)
+    check_output_free(output, resume=resume, overwrite=overwrite)
     from plait.api.run import run_fit  # the trainer takes seconds to import
 
     return run_fit(
-        table, given, settings or RunSettings(), list(set), output=output, annotations=annotations,
+        opened, given, base, assignments, output=output, annotations=annotations,
         resume=resume, overwrite=overwrite, progress=progress,
     )  # fmt: skip

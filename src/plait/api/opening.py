@@ -11,11 +11,11 @@ import torch
 from plait.api.run_columns import tell_columns
 from plait.api.run_targets import read_run_targets
 from plait.data.schema import Schema
-from plait.data.sources import open_source
+from plait.data.sources import Opened, open_source
 from plait.data.table import BadRow, Table
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
-from plait.settings import DataSettings, RunSettings, from_dict, set_values, to_dict
+from plait.settings import DataSettings, RunSettings, from_dict, merge_values, set_values, to_dict
 from plait.tasks import Task, as_ordered
 from plait.training.recipes import resolve
 from plait.training.recipes.facts import facts_of
@@ -59,13 +59,15 @@ def open_run(
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
     """
-    settings = set_values(merge(base, given), assignments)
+    settings = set_values(merge_values(base, given), assignments)
     settings = replace(settings, task=as_ordered(settings.task))
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
-    opened = open_source(
-        source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
-    )
+    opened = source
+    if not isinstance(source, Opened):
+        opened = open_source(
+            source, settings.data, task=settings.task.name, annotations=annotations, seed=settings.train.seed
+        )
     table = opened.table
     for name in settings.judge.by:
         if name not in table.column_names:
@@ -94,14 +96,3 @@ def _resolve(
     """Every open setting filled by the recipe, with the data settings that the source gave."""
     facts = facts_of(task.name, table, schema, num_train)
     return resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
-
-
-def merge(base: RunSettings, given: dict[str, Any]) -> RunSettings:
-    """Settings with the given "group.name" values laid over; None and empty ones change nothing."""
-    values = to_dict(base)
-    for path, value in given.items():
-        if value is None or value == []:
-            continue
-        group, _, name = path.rpartition(".")
-        (values[group] if group else values)[name] = value
-    return from_dict(RunSettings, values)

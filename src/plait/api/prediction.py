@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from plait.api.chunks import CHUNK_ROWS, Chunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
-from plait.api.reading import logits_of, open_table, prepare_rows
+from plait.api.reading import logits_of, open_table
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.training.fitted import FittedParts
 
 
-def predict_table(fitted: FittedParts, table: Table, *, on_bad_row: str, progress: Progress | None) -> pa.Table:
-    """One row per input row, in order; see ``Plait.predict`` for the columns."""
-    prepared, keep = prepare_rows(fitted, table, on_bad_row, progress)
-    logits = logits_of(fitted, prepared, keep, progress)
-    columns = named_rows(table, fitted.schema)
-    columns |= _answers(fitted, logits, keep, len(table))
-    columns["problem"] = pa.array(problems_of(prepared, not fitted.task.needs_target), pa.string())
-    return with_unparsed(pa.table(columns), table)
+def predict_chunks(
+    fitted: FittedParts, table: Table, *, on_bad_row: str, progress: Progress | None, chunk_rows: int = CHUNK_ROWS
+) -> Iterator[pa.Table]:
+    """Tables of one row per input row, in order; see ``Plait.predict`` for the columns."""
+    for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows):
+        logits = logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)
+        columns = named_rows(chunk.table, fitted.schema)
+        columns |= _answers(fitted, logits, chunk)
+        columns["problem"] = pa.array(problems_of(chunk.prepared, not fitted.task.needs_target), pa.string())
+        yield with_unparsed(pa.table(columns), chunk.unparsed)
 
 
-def predict_probabilities(fitted: FittedParts, table: Any, *, on_bad_row: str, progress: Progress | None) -> np.ndarray:
+def predict_probabilities(
+    fitted: FittedParts, table: Any, *, on_bad_row: str, allow_outside: bool, progress: Progress | None
+) -> np.ndarray:
     """Probabilities [N, C] in row order; NaN for rows left out.
 
     Raises:
@@ -33,19 +39,20 @@ def predict_probabilities(fitted: FittedParts, table: Any, *, on_bad_row: str, p
     """
     if not fitted.labels.classes:
         raise ValueError(f"this model {fitted.task.family.does}, which has no probabilities; use predict()")
-    opened = open_table(fitted, table)
-    prepared, keep = prepare_rows(fitted, opened, on_bad_row, progress)
+    opened = open_table(fitted, table, allow_outside=allow_outside)
     proba = np.full((len(opened), len(fitted.labels.classes)), np.nan)
-    proba[keep] = fitted.task.activate(logits_of(fitted, prepared, keep, progress), fitted.labels)
+    for chunk in prepared_chunks(fitted, opened, on_bad_row, progress):
+        logits = logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)
+        proba[chunk.start + chunk.keep] = fitted.task.activate(logits, fitted.labels)
     return proba
 
 
-def _answers(fitted: FittedParts, logits: np.ndarray, keep: np.ndarray, count: int) -> dict[str, Any]:
+def _answers(fitted: FittedParts, logits: np.ndarray, chunk: Chunk) -> dict[str, Any]:
     """The columns of predictions, probabilities and uncertainty; null in rows that were left out."""
-    task, classes = fitted.task, fitted.labels.classes
+    task, classes, keep, count = fitted.task, fitted.labels.classes, chunk.keep, len(chunk.table)
     outputs = task.activate(logits, fitted.labels)
     decoded = dict(zip(keep.tolist(), task.decode(outputs, fitted.labels), strict=True))
-    columns: dict[str, Any] = {"prediction": [decoded.get(i) for i in range(count)]}
+    columns: dict[str, Any] = {"prediction": pa.array([decoded.get(i) for i in range(count)], _answer_type(fitted))}
     if classes:
         filled = np.full((count, len(classes)), np.nan)
         filled[keep] = outputs
@@ -60,3 +67,9 @@ def _answers(fitted: FittedParts, logits: np.ndarray, keep: np.ndarray, count: i
         doubt_N[keep] = doubt_B.numpy()
         columns["uncertainty"] = pa.array(doubt_N, mask=np.isnan(doubt_N))
     return columns
+
+
+def _answer_type(fitted: FittedParts) -> pa.DataType:
+    """The type of an answer, which a chunk of rows without one could not tell: that of an answer to all ones."""
+    shape = (1, max(1, len(fitted.labels.classes)))
+    return pa.array(fitted.task.decode(np.ones(shape), fitted.labels)).type

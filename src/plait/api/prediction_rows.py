@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from plait.data.schema import Schema
-from plait.data.table import Table
+from plait.data.table import BadRow, Table
 from plait.inputs.prepare import Prepared
 
 OWN_COLUMNS = frozenset({"row", "prediction", "probability", "uncertainty", "problem"})
@@ -46,9 +47,9 @@ def problems_of(prepared: Prepared, task_needs_both_sides: bool) -> list[str | N
     return ["; ".join(found[i]) if i in found else None for i in range(len(prepared.rows))]
 
 
-def with_unparsed(made: pa.Table, table: Table) -> pa.Table:
+def with_unparsed(made: pa.Table, unparsed: Sequence[BadRow]) -> pa.Table:
     """Add a line for every source row that could not even be parsed, so that none vanishes; by row."""
-    if not table.bad_rows:
+    if not unparsed:
         return made
-    extra = pa.table({"row": [b.row for b in table.bad_rows], "problem": [b.reason for b in table.bad_rows]})
+    extra = pa.table({"row": [b.row for b in unparsed], "problem": [b.reason for b in unparsed]})
     return pa.concat_tables([made, extra], promote_options="default").sort_by("row")

@@ -6,21 +6,22 @@ take the parts of the model (``FittedParts``), which this class is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 
+from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report
 from plait.api.model_folder import load_model_folder, save_model_folder
-from plait.api.prediction import predict_probabilities, predict_table
+from plait.api.prediction import predict_chunks, predict_probabilities
 from plait.api.reading import open_table
-from plait.api.text_output import score_table, write_table
+from plait.api.text_output import score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
@@ -42,7 +43,9 @@ class Plait(FittedParts):
     def __repr__(self) -> str:
         names = ", ".join(self.model.config.modality_names)
         what = f"{self.task.name} of {self.schema.target!r} from {names}"
-        if not self.task.needs_target:
+        if self.task.judges_pairs:
+            what = f"{self.task.name} of {' and '.join(self.model.config.modality_names)}"
+        elif not self.task.needs_target:
             what = f"{self.task.name} among {names}"
         return f"Plait({what}; fusion {self.settings.fusion.name})"
 
@@ -68,6 +71,7 @@ class Plait(FittedParts):
         progress: Progress | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        allow_outside: bool = False,
     ) -> pa.Table:
         """Predict every row.
 
@@ -79,6 +83,7 @@ class Plait(FittedParts):
             progress: Called with (done, total, what).
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
 
         Returns:
             One row per input row, in order: ``row`` (number in the source), the id column if the model knows
@@ -90,21 +95,47 @@ class Plait(FittedParts):
             ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
                 columns.
         """
-        if self.task.family.writes:
-            return self.generate(
-                table, on_bad_row=on_bad_row, progress=progress, format=format, encoding=encoding,
-                beams=self.settings.language.beams or 1,
-            )  # fmt: skip
-        opened = open_table(self, table, format, encoding)
-        return predict_table(self, opened, on_bad_row=on_bad_row, progress=progress)
+        chunks = self.predict_chunks(
+            table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
+            encoding=encoding,
+        )  # fmt: skip
+        return pa.concat_tables(chunks)
 
-    def predict_proba(self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None) -> np.ndarray:
+    def predict_chunks(
+        self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
+        progress: Progress | None = None, format: str | None = None, encoding: str | None = None,
+    ) -> Iterator[pa.Table]:  # fmt: skip
+        """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
+
+        Cells are decoded and encoded, and answers kept, for ``chunk_rows`` rows at once; write each piece
+        (:class:`plait.api.PredictionFile` does) before asking for the next.
+
+        Args:
+            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
+            chunk_rows: Rows at once, 1 or more.
+
+        Raises:
+            ValueError: As :meth:`predict`; bad rows under "error" are named once the whole table was read.
+        """
+        if self.task.family.writes:
+            options = self._decode_options(beams=self.settings.language.beams or 1)
+            opened = open_table(self, table, format, encoding, allow_outside)
+            return write_chunks(
+                self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
+                chunk_rows=chunk_rows,
+            )  # fmt: skip
+        opened = open_table(self, table, format, encoding, allow_outside)
+        return predict_chunks(self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
+
+    def predict_proba(
+        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
+    ) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Raises:
             ValueError: The task has no classes, or as :meth:`predict`.
         """
-        return predict_probabilities(self, table, on_bad_row=on_bad_row, progress=progress)
+        return predict_probabilities(self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress)
 
     def evaluate(
         self,
@@ -116,6 +147,7 @@ class Plait(FittedParts):
         annotations: str | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        allow_outside: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Evaluate the model on rows with known targets.
@@ -129,6 +161,7 @@ class Plait(FittedParts):
             annotations: Folder of COCO annotations other than ``annotations``.
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             progress: Called with (done, total, what).
 
         Returns:
@@ -139,7 +172,7 @@ class Plait(FittedParts):
         """
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            progress=progress,
+            allow_outside=allow_outside, progress=progress,
         )  # fmt: skip
         result = evaluation_report(self, given, progress)
         if report is not None:
@@ -162,6 +195,7 @@ class Plait(FittedParts):
         annotations: str | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        allow_outside: bool = False,
         progress: Progress | None = None,
     ) -> dict[str, Any]:
         """Say how the model uses its modalities, on rows with known targets.
@@ -181,6 +215,7 @@ class Plait(FittedParts):
             annotations: Folder of COCO annotations other than ``annotations``.
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             progress: Called with (done, total, what).
 
         Returns:
@@ -193,7 +228,7 @@ class Plait(FittedParts):
         check_explainable(self)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            progress=progress, unseen="out",
+            allow_outside=allow_outside, progress=progress, unseen="out",
         )  # fmt: skip
         result = explanation_report(
             self, given, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,
@@ -207,7 +242,8 @@ class Plait(FittedParts):
         self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
         answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
-        format: str | None = None, encoding: str | None = None, progress: Progress | None = None,
+        format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> pa.Table:  # fmt: skip
         """Write a text for every row (captioning, open answers).
 
@@ -225,30 +261,45 @@ class Plait(FittedParts):
         Raises:
             ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
         """
+        options = self._decode_options(beams, length_penalty, max_new_tokens, temperature, top_p, seed)
+        opened = open_table(self, table, format, encoding, allow_outside)
+        return pa.concat_tables(
+            write_chunks(
+                self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
+            )
+        )
+
+    def _decode_options(
+        self, beams: int, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
+    ) -> DecodeOptions:  # fmt: skip
         known = generator_of(self.model, self.labels.tokens)[1]
-        options = DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
-        return write_table(
-            self, open_table(self, table, format, encoding), options, answers=answers, tokens=tokens,
-            on_bad_row=on_bad_row, progress=progress,
-        )  # fmt: skip
+        return DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
 
     def score_answers(
-        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", progress: Progress | None = None
+        self,
+        table: Any,
+        answers: Sequence[str],
+        *,
+        on_bad_row: str = "missing",
+        allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> pa.Table:
         """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
 
         Raises:
             ValueError: The model writes no text, or as :meth:`predict`.
         """
-        return score_table(self, open_table(self, table), answers, on_bad_row=on_bad_row, progress=progress)
+        opened = open_table(self, table, allow_outside=allow_outside)
+        return pa.concat_tables(score_chunks(self, opened, answers, on_bad_row=on_bad_row, progress=progress))
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """The models that were tried, the best on validation rows first.
 
         Returns:
             Of each: ``name``, ``kind``, ``uses`` (modalities), ``weight`` in the answers where everything is there,
-            ``validation`` (primary metric on rows that it had not seen), ``seconds``, ``megabytes`` and ``details``; and
-            ``metrics`` of evaluated rows, once the model was evaluated. Empty for one network alone.
+            ``validation`` (primary metric on rows that it had not seen), ``seconds``, ``megabytes`` and
+            ``details``; and ``metrics`` of evaluated rows, once the model was evaluated. Empty for one network alone.
         """
         if self.ensemble is None:
             return []
@@ -279,7 +330,13 @@ class Plait(FittedParts):
         return embedding_fingerprint(self.model, self.inputs)
 
     def embed(
-        self, table: Any, modality: str, *, on_bad_row: str = "missing", progress: Progress | None = None
+        self,
+        table: Any,
+        modality: str,
+        *,
+        on_bad_row: str = "missing",
+        allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> tuple[np.ndarray, list[BadRow]]:
         """Unit vectors of one modality of every row, to search or to index.
 
@@ -287,6 +344,7 @@ class Plait(FittedParts):
             table: Anything ``read_table`` takes; only the column of this modality is read.
             modality: Its name.
             on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
+            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             progress: Called with (done, total, what).
 
         Returns:
@@ -297,11 +355,12 @@ class Plait(FittedParts):
             ValueError: The model does not embed (it was trained for another task), no such modality or column, or a
                 bad row under "error".
         """
-        return embed_modality(self, read_table(table), modality, on_bad_row, progress)
+        return embed_modality(self, read_table(table, allow_outside=allow_outside), modality, on_bad_row, progress)
 
     def classify(
         self, images: Any, labels: Sequence[str], *, template: str | None = None, image: str | None = None,
-        text: str | None = None, on_bad_row: str = "missing", progress: Progress | None = None,
+        text: str | None = None, on_bad_row: str = "missing", allow_outside: bool = False,
+        progress: Progress | None = None,
     ) -> np.ndarray:  # fmt: skip
         """Zero-shot classification: which of these words tells best what each picture shows, or each sound is.
 
@@ -312,7 +371,7 @@ class Plait(FittedParts):
                 sound of {}".
             image: Modality to classify, of images or sounds; None: the first of them.
             text: Modality that reads the sentences; None: the first text one.
-            on_bad_row: As for :meth:`embed`.
+            on_bad_row: As for :meth:`embed`, like ``allow_outside``.
             progress: Called with (done, total, what).
 
         Returns:
@@ -322,4 +381,4 @@ class Plait(FittedParts):
             ValueError: No picture (or sound) or text side, fewer than two labels, a template without ``{}``, or as
                 ``embed``.
         """
-        return classify_by_text(self, images, labels, template, image, text, on_bad_row, progress)
+        return classify_by_text(self, images, labels, template, image, text, on_bad_row, allow_outside, progress)

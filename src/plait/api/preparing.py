@@ -61,6 +61,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     opened.notes += _notes_on_targets(opened, labels, known_N, train, val)
     train, val = train[known_N[train]], val[known_N[val]]
     fit_inputs(inputs, prepared, train, schema)
+    opened.notes += prepared.rows.doubts
     opened.notes += leakage_notes(prepared, opened.split, usable)
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)

@@ -19,13 +19,16 @@ from plait.settings import DataSettings
 from plait.training.fitted import FittedParts
 
 
-def open_table(fitted: FittedParts, table: Any, format: str | None = None, encoding: str | None = None) -> Table:
+def open_table(
+    fitted: FittedParts, table: Any, format: str | None = None, encoding: str | None = None,
+    allow_outside: bool = False,
+) -> Table:  # fmt: skip
     """The table, which holds one of the model's columns at least; a dictionary of single values is a table of one row.
 
     Raises:
         ValueError: It cannot be read, or has none of them.
     """
-    data = reading_settings(fitted, table, format, encoding)
+    data = reading_settings(fitted, table, format, encoding, allow_outside)
     table = [table] if is_row(table) else table
     opened = open_source(table, data, task=fitted.task.name, readings=fitted.schema.readings).table
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
@@ -37,11 +40,13 @@ def open_table(fitted: FittedParts, table: Any, format: str | None = None, encod
     return opened
 
 
-def reading_settings(fitted: FittedParts, table: Any, format: str | None, encoding: str | None) -> DataSettings:
+def reading_settings(
+    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, allow_outside: bool
+) -> DataSettings:
     """How to read a table; a file without a header line has the columns of the training table."""
     delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
     columns = fitted.settings.data.columns if delimited or format in ("csv", "tsv") else ()
-    return DataSettings(format=format, encoding=encoding, columns=columns)
+    return DataSettings(format=format, encoding=encoding, columns=columns, allow_outside=allow_outside)
 
 
 def prepare_rows(

@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from plait.api.evaluation import evaluation_report
+from plait.api.model_folder import replace_model
+from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
-from plait.api.working_folder import forget_run, working_folder
+from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.ensemble.fit import can_average, fit_ensemble
 from plait.ensemble.networks import NetworkFits
@@ -44,13 +46,10 @@ def run_fit(
 ) -> Plait:
     """Run everything; see :func:`plait.fit` for the arguments."""
     started = time.monotonic()
-    if resume and overwrite:
-        raise ValueError("--resume goes on with a run and --overwrite throws it away; type one of them")
-    if resume and output is None:
-        raise ValueError("resume=True needs output=, the folder of the run that was stopped")
-    opened = open_run(source, given, base, assignments, annotations=annotations)
+    with model_stands(output, overwrite):
+        opened = open_run(source, given, base, assignments, annotations=annotations)
     if opened.settings.train.tensorboard and output is None:
-        raise ValueError("TensorBoard logs go into the model's folder: name one with output= (-o on the command line)")
+        raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
     with working_folder(output, settings, opened.table, resume, overwrite) as folder:
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
@@ -70,23 +69,20 @@ def run_fit(
             plan, transform = choose_transform(plan, chosen.folds)
             settings = _with_transform(settings, plan, transform, opened.notes)
         if is_joined:
-            ensemble = fit_ensemble(
-                plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress
-            )
+            ensemble = fit_ensemble(plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress)
         else:
             ensemble = None
             networks(plan, 0)
         model, history = networks.model, networks.history
         assert model is not None
-        fitted = Plait(
-            model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble
-        )
+        fitted = Plait(model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
+        check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)
         if output is not None:
-            fitted.save(output)
-            history.write(Path(output) / "history.csv")
-            forget_run(Path(output))
+            go_on = "make room, then do the same with resume=True to go on"
+            replace_model(fitted, folder, history=True, how_to_go_on=go_on)
+            forget_run(folder)
     return fitted
 
 

@@ -52,8 +52,8 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
     )  # fmt: skip
     if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
         raise ValueError(
-            f"which column of {table.source} shall be predicted? Type --target COLUMN; it has "
-            f"{', '.join(table.column_names)}. To search one column by another there is --task retrieval"
+            f"which column of {table.source} shall be predicted? Name it with target=COLUMN; it has "
+            f"{', '.join(table.column_names)}. To search one column by another there is task='retrieval'"
         )
     schema = _without_split(schema, data)
     name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
@@ -77,7 +77,7 @@ def _without_split(schema: Schema, data: DataSettings) -> Schema:
     if data.split is not None:
         raise ValueError(
             f"rows are split by the column {data.split!r} or by time ({data.split_by_time!r}), not by both; leave "
-            "--split or --split-by-time out"
+            "split= or split_by_time= out"
         )
     why = f"rows are split by time ({data.split_by_time})"
     return Schema(tuple(replace(c, role="ignored", reason=why) if c.role == "split" else c for c in schema.columns))
@@ -104,8 +104,8 @@ def _searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task
     """
     if schema.target is not None:
         raise ValueError(
-            f"{task.name} learns which cells of a row belong together and predicts no column; leave --target "
-            f"{schema.target} out (and type --ignore {schema.target} if it shall not be searched by)"
+            f"{task.name} learns which cells of a row belong together and predicts no column; leave "
+            f"target={schema.target!r} out (and type ignore={schema.target!r} if it shall not be searched by)"
         )
     schema, loose = without_loose_columns(schema, [*data.numeric, *data.categorical, *data.date])
     if loose:
@@ -114,7 +114,7 @@ def _searched_sides(table: Table, schema: Schema, data: DataSettings, task: Task
         found = ", ".join(m.name for m in schema.modalities) or "none"
         raise ValueError(
             f"{task.name} needs two or more input columns that find each other, such as an image and a text; found "
-            f"{found}. Name them with --image COLUMN --text COLUMN"
+            f"{found}. Name them with image=COLUMN and text=COLUMN"
         )
     return schema
 
@@ -145,7 +145,7 @@ def _check_inputs(table: Table, schema: Schema, task: Task) -> None:
         names = ", ".join(m.name for m in schema.modalities)
         raise ValueError(
             f"{task.name} needs exactly {task.modalities} input columns, found {len(schema.modalities)} "
-            f"({names}); leave the others out with --ignore COLUMN"
+            f"({names}); leave the others out with ignore=COLUMN"
         )
     if task.needs_image and not any(m.kind == "image" for m in schema.modalities):
-        raise ValueError(f"{task.name} needs an image column among the inputs; type --image COLUMN")
+        raise ValueError(f"{task.name} needs an image column among the inputs; type image=COLUMN")

@@ -64,7 +64,7 @@ def read_run_targets(table: Table, schema: Schema, task: Task, settings: RunSett
         raise ValueError(f"no row of {table.source} has {task.expects} in the target column {schema.target!r}")
     probe = Rows(table, {})
     for position in without_target:
-        probe.report(position, schema.target or "", f"no target: expected {task.expects}")
+        probe.report(position, schema.target or "", f"the target cell does not hold {task.expects}")
     if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
         raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)

@@ -8,6 +8,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
 
 
 def check(
@@ -22,6 +23,7 @@ def check(
     columns: options.Names = None,
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,
+    allow_outside: options.AllowOutside = False,
     as_json: options.Json = False,
 ) -> None:
     """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""
@@ -32,6 +34,6 @@ def check(
     if as_json:
         print_json(found.to_json())
     else:
-        say(found.text())
+        say(as_typed(found.text()))
     if any(f.severity == "error" for f in found.findings):
         raise typer.Exit(1)

@@ -10,6 +10,9 @@ import typer
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import WITH_RESUME, print_json, resumable, say
+from plait.cli.wording import as_typed
+from plait.registry import counted
+from plait.settings import DataOptions, RunSettings
 
 
 def compare(
@@ -43,6 +46,7 @@ def compare(
     date_order: options.DateOrder = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     set: options.Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison in DIR.")] = False,
@@ -51,18 +55,28 @@ def compare(
     as_json: options.Json = False,
 ) -> None:
     """Compare fusion methods: one budget, choices on validation rows only, the same test draws for all."""
-    from plait import comparison
+    from plait import api
 
+    data = DataOptions(**options.passed_on(context, DataOptions))
+    named = {"task.name": task, "train.epochs": epochs}
+    methods = [name.strip() for name in fusion.split(",") if name.strip() not in ("", "all", "pair_head")]
+    opened = api.open_checked(
+        table, {**data.given(), **named}, RunSettings(), set or (), annotations=annotations, fusions=methods
+    )
+    from plait import comparison  # takes seconds to import
+
+    given = {**options.passed_on(context, comparison.compare), "table": opened}
     with resumable(WITH_RESUME), TerminalProgress(quiet=quiet) as progress:
-        found = comparison.compare(**options.passed_on(context, comparison.compare), progress=progress)
+        found = comparison.compare(**given, progress=progress)
     report, page = found.report, str(output / "compare.html")
     if as_json:
         print_json({**report, "page": page})
         return
     say(f"{found.verdict}\n\n{found.table()}\n")
     for note in report["notes"]:
-        say(f"note: {note}")
+        say(f"note: {as_typed(note)}")
     if report["selected_fit"] is not None:
         say(f"\nto train {found.selected} for use:\n{report['selected_fit']['command']}\n")
     runs = report["runs"]
-    say(f"{runs['trained']} runs trained on {runs['workers']} processes, {runs['seconds']:,.0f} s; page: {page}")
+    processes = counted(runs["workers"], "process", "processes")
+    say(f"{counted(runs['trained'], 'run')} trained on {processes}, {runs['seconds']:,.0f} s; page: {page}")

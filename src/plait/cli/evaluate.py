@@ -21,6 +21,7 @@ def evaluate(
     format: options.Format = None,
     encoding: options.Encoding = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -8,7 +8,10 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
+from plait.cli.report import rows_of
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
+from plait.registry import counted
 
 
 def explain(
@@ -26,6 +29,7 @@ def explain(
     format: options.Format = None,
     encoding: options.Encoding = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -83,8 +87,8 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
         parts = ", ".join(f"{n} {v:+.3f}" for n, v in shown["shapley"].items())
         made += ["", f"row {shown['row']}: truth {shown['truth']}, prediction {shown['prediction']}"]
         made.append(f"  {shown['explained']} {shown['with nothing']:.3f} -> {shown['with everything']:.3f}: {parts}")
-    made += ["", f"explained on {found['rows']:,} {found['split']} rows; {len(found['bad_rows'])} cells unreadable"]
-    made += [f"  note: {note}" for note in found["notes"]]
+    made += ["", f"explained on {rows_of(found)}; {counted(len(found['bad_rows']), 'cell')} unreadable"]
+    made += [f"  note: {as_typed(note)}" for note in found["notes"]]
     return made
 
 

@@ -9,6 +9,7 @@ import typer
 
 from plait.cli.options import Json
 from plait.cli.terminal import print_json, say
+from plait.registry import counted
 
 features_app = typer.Typer(help="The feature store on this machine.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -29,11 +30,11 @@ def features_ls(as_json: Json = False) -> None:
         name = encoder.get("reference", "?") if isinstance(encoder, dict) else encoder
         damaged = f", {space.num_damaged} damaged" if space.num_damaged else ""
         say(
-            f"{space.name[:12]}  {name}  {space.num_items:,} items  {space.num_bytes / 1e6:.1f} MB  "
+            f"{space.name[:12]}  {name}  {counted(space.num_items, 'item')}  {space.num_bytes / 1e6:.1f} MB  "
             f"used {days:.1f} days ago{damaged}"
         )
     total = sum(s.num_bytes for s in spaces)
-    say(f"{len(spaces)} spaces, {total / 1e6:.1f} MB in {store.root}")
+    say(f"{counted(len(spaces), 'space')}, {total / 1e6:.1f} MB in {store.root}")
 
 
 @features_app.command("verify", epilog="Example: plait features verify")
@@ -45,7 +46,8 @@ def features_verify(as_json: Json = False) -> None:
     if as_json:
         print_json(found.to_json())
     else:
-        say(f"{found.num_items:,} items in {found.num_segments} segments; {len(found.problems)} damaged")
+        held = f"{counted(found.num_items, 'item')} in {counted(found.num_segments, 'segment')}"
+        say(f"{held}; {len(found.problems)} damaged")
         for problem in found.problems:
             say(f"  {problem.path}: {problem.reason}")
     if found.problems:

@@ -34,7 +34,9 @@ def fit(
     group: options.Group = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
     recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",
-    preset: Annotated[str | None, typer.Option(help="single, fast or default: how many models answer together.")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="single, fast or default: how many models answer together.")
+    ] = None,
     fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
@@ -46,6 +48,7 @@ def fit(
     columns: options.Names = None,
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
+    allow_outside: options.AllowOutside = False,
     set: options.Settings = None,
     config: Annotated[Path | None, typer.Option(help="A run.yaml to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,

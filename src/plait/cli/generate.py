@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plait.cli.options import Json, Model, Quiet
+from plait.cli.options import AllowOutside, Json, Model, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, say
 
@@ -31,6 +31,7 @@ def caption(
     temperature: Temperature = None,
     top_p: TopP = None,
     seed: Seed = None,
+    allow_outside: AllowOutside = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +45,8 @@ def caption(
     with TerminalProgress(quiet=quiet or len(files) == 1) as progress:
         made = fitted.generate(
             table, beams=_beams(fitted, beams, temperature, top_p), length_penalty=length_penalty,
-            max_new_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed, progress=progress,
+            max_new_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed,
+            allow_outside=allow_outside or bool(files), progress=progress,
         )  # fmt: skip
     rows = [
         {**({"image": str(files[i])} if files else {"row": row["row"]}), "caption": row["prediction"],
@@ -82,12 +84,16 @@ def ask(
     table = {_column(fitted, "image"): [str(image)], _column(fitted, "text"): [question]}
     if fitted.task.family.writes:
         made = fitted.generate(
-            table, beams=_beams(fitted, beams, None, None), max_new_tokens=max_tokens, answers=answers or None
+            table,
+            beams=_beams(fitted, beams, None, None),
+            max_new_tokens=max_tokens,
+            answers=answers or None,
+            allow_outside=True,
         )
     elif answers or beams or max_tokens:
         raise ValueError("this model chooses from its own answers; leave --answer, --beams and --max-tokens out")
     else:
-        made = fitted.predict(table)
+        made = fitted.predict(table, allow_outside=True)
     row = made.to_pylist()[0]
     if row["prediction"] is None or row["problem"]:
         raise ValueError(str(row["problem"]))

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.options import Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
+from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, printable, resumable, say, write_page
+from plait.registry import counted
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.")]
@@ -24,7 +25,7 @@ Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the s
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
 Check = Annotated[bool, typer.Option("--check", help="Hash every file, not only those of another size or date.")]
 Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
-READING = ("id", "column", "prefix", "format", "encoding", "annotations")
+READING = ("id", "column", "prefix", "format", "encoding", "annotations", "allow_outside")
 
 
 @index_app.command("build", epilog="Example: plait index build model photos -o photos.index")
@@ -46,6 +47,7 @@ def index_build(
     annotations: Annotations = None,
     check: Check = False,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -75,6 +77,7 @@ def index_add(
     annotations: Annotations = None,
     check: Check = False,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -102,6 +105,7 @@ def index_update(
     encoding: Encoding = None,
     annotations: Annotations = None,
     on_bad_row: BadRows = "skip",
+    allow_outside: AllowOutside = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -132,7 +136,7 @@ def index_delete(
     if as_json:
         print_json({"index": str(index), "deleted": deleted, "items": len(opened)})
     else:
-        say(f"{deleted:,} deleted; {len(opened):,} items left")
+        say(f"{deleted:,} deleted; {counted(len(opened), 'item')} left")
 
 
 @index_app.command("info", epilog="Example: plait index info photos.index --verify")
@@ -149,11 +153,14 @@ def index_info(
         print_json(found, texts=True)
     else:
         state = "complete" if found["complete"] else "a build was stopped; type it again to go on"
-        say(f"{index}: {found['items']:,} items, {found['contents']:,} different contents; {state}")
+        say(
+            f"{index}: {counted(found['items'], 'item')}, "
+            f"{counted(found['contents'], 'content', 'different contents')}; {state}"
+        )
         say(f"  {found['modality']} ({found['kind']}), {found['dim']} wide, backend {found['backend']}")
         say(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}")
         for fact in found["sources"]:
-            counts = f"{fact['rows']:,} rows, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
+            counts = f"{counted(fact['rows'], 'row')}, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
             moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
             say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
@@ -218,7 +225,7 @@ def index_duplicates(
         say(f"{len(group.ids)} items, {likeness}:")
         for name in group.ids:
             say(f"  {printable(name)}")
-    say(f"{len(groups):,} groups among {len(opened):,} items")
+    say(f"{counted(len(groups), 'group')} among {counted(len(opened), 'item')}")
     if html is not None:
         say(f"page: {html}")
 
@@ -287,7 +294,7 @@ def index_ann(
     if as_json:
         print_json({"index": str(index), "kind": kind, "items": len(opened)})
     else:
-        say(f"{kind} over {len(opened):,} items; searches may miss some now")
+        say(f"{kind} over {counted(len(opened), 'item')}; searches may miss some now")
 
 
 def _reading(context: typer.Context) -> dict[str, Any]:
@@ -300,7 +307,7 @@ def _told(report: Any, index: Any, as_json: bool) -> None:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
         say(report.text())
-        say(f"{index.folder}: {len(index):,} items")
+        say(f"{index.folder}: {counted(len(index), 'item')}")
 
 
 def _judged(report: Any, as_json: bool) -> None:

@@ -6,6 +6,7 @@ heavy is imported before a verb runs.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from typing import Annotated, NoReturn
@@ -28,6 +29,7 @@ from plait.cli.search import search
 from plait.cli.terminal import STOPPED, say
 from plait.cli.two_tower import two_tower
 from plait.cli.weights import weights_app
+from plait.cli.wording import as_typed
 from plait.version import __version__
 
 app = typer.Typer(
@@ -62,18 +64,25 @@ app.add_typer(index_app, name="index")
 def main() -> None:
     """Entry point: turns what the user can mend into one message on stderr and an exit code.
 
-    0 done, 1 ``check`` or ``verify`` found faults, 2 an error, 130 stopped by Ctrl-C.
+    0 done (``plait`` or a group such as ``plait index`` alone prints its help), 1 ``check`` or ``verify`` found faults,
+    2 an error, 130 stopped by Ctrl-C.
     """
     warnings.showwarning = _warn
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
         _fail("stopped", STOPPED)
+    except BrokenPipeError:  # whoever read stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Exception as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group typed alone: nothing was asked wrongly
+            say(error.ctx.get_help())  # type: ignore[attr-defined]
+            sys.exit(0)
         message = _message(error)
         if message is None:
             raise
-        _fail(message, 2)
+        _fail("\n".join([message, *getattr(error, "__notes__", ())]), 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -90,12 +99,12 @@ def _message(error: Exception) -> str | None:
         return "out of memory; use fewer rows, smaller images or --set train.batch_size=16"
     theirs = type(error).__module__.partition(".")[0] in ("pyarrow", "PIL", "plait", "safetensors", "torch")
     if isinstance(error, ValueError | TypeError | ImportError | RuntimeError | OSError) or theirs:
-        return str(error) or None
+        return as_typed(str(error)) or None
     return None
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"note: {message}\n")
+    sys.stderr.write(f"note: {as_typed(str(message))}\n")
 
 
 def _fail(message: str, code: int) -> NoReturn:

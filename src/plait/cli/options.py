@@ -6,14 +6,26 @@ A verb declares what it takes with these; its function in the API has the same w
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
-LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.")]
+
+def _there(path: str) -> str:
+    """Say that a table is not there before anything is imported that takes seconds."""
+    if path.strip() and not os.path.exists(path):
+        raise FileNotFoundError(f"no such table: {path!r} (looked in {os.path.dirname(os.path.abspath(path))!r})")
+    return path
+
+
+Table = Annotated[
+    str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.", callback=_there)
+]
+LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=_there)]
+PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=_there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
 
@@ -42,8 +54,11 @@ Names = Annotated[
     str | None, typer.Option(metavar="A,B,...", help="Names of the columns of a CSV or TSV without a header line.")
 ]
 Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
-BadRows = Annotated[
-    str | None, typer.Option(help="A row that cannot be read: error, missing (cell counts as missing) or skip.")
+_BAD_ROWS = "A row that cannot be read: error, missing (cell counts as missing) or skip."
+BadRows = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="error")]
+BadRowsMissing = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="missing")]
+AllowOutside = Annotated[
+    bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
 Report = Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")]

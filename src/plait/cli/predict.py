@@ -1,7 +1,8 @@
-"""``plait predict``: an answer for every row of a table, written as a table."""
+"""``plait predict``: an answer for every row of a table, written as a table while rows are answered."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,61 +10,69 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import can_write, print_json, say
-from plait.files import whole_file
+from plait.cli.terminal import STOPPED, can_write, print_json, printable, say
+from plait.registry import counted
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from plait.api import PredictionFile
 
 
 def predict(
     context: typer.Context,
     model: options.Model,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="A .parquet or .csv file.")],
+    table: options.PlainTable,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="A .csv, .parquet or .jsonl file; - for CSV on stdout."),
+    ],
     format: options.Format = None,
     encoding: options.Encoding = None,
-    on_bad_row: options.BadRows = None,
+    on_bad_row: options.BadRowsMissing = None,
+    allow_outside: options.AllowOutside = False,
+    escape_formulas: Annotated[
+        bool, typer.Option(help="In CSV, an apostrophe before text that a spreadsheet would run, such as =1+1.")
+    ] = True,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark, for Excel.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Predict every row, in order, and write the answers with their probabilities."""
-    from plait.api import load
+    """Predict every row, in order, and write the answers with their probabilities as they come."""
+    from plait.api import PredictionFile, load
 
-    if output.suffix not in (".csv", ".parquet"):
-        raise ValueError(f"predictions are written as .csv or .parquet, got {output.name!r}")
-    if output.exists() and not overwrite:
-        raise ValueError(f"{output} exists; type --overwrite to replace it")
-    can_write(output)
-    with TerminalProgress(quiet=quiet) as progress:
-        fitted = load(model)
-        made = fitted.predict(**options.passed_on(context, fitted.predict), progress=progress)
-    _write_table(made, output)
-    problems = made.num_rows - made.column("problem").null_count
-    summary = {"rows": made.num_rows, "problems": problems, "output": str(output)}
-    if as_json:
-        print_json(summary)
-    else:
-        more = f"; {problems} with a problem (see the column 'problem')" if problems else ""
-        say(f"{made.num_rows:,} rows predicted{more} -> {output}")
-
-
-def _write_table(table: pa.Table, path: Path) -> None:
-    """Write a table whole or not at all, lists in a CSV with ; between their values."""
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    if path.suffix == ".csv":
-        for i, name in enumerate(table.column_names):
-            if pa.types.is_list(table.column(name).type):
-                joined = [None if v is None else ";".join(map(str, v)) for v in table.column(name).to_pylist()]
-                table = table.set_column(i, name, pa.array(joined, pa.string()))
-    write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
+    to_stdout = str(output) == "-"
+    if to_stdout and as_json:
+        raise ValueError("--json prints its summary on stdout; name a file with -o, or leave --json out")
+    if not to_stdout:
+        can_write(output)
+    target = sys.stdout.buffer if to_stdout else output
+    file = PredictionFile(target, escape=escape_formulas, bom=bom, overwrite=overwrite)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as part:
-            write(table, part)
-    except OSError as error:
-        raise ValueError(f"cannot write {path}: {error.strerror or error}") from error
+        with TerminalProgress(quiet=quiet) as progress:
+            fitted = load(model)
+            file.write(fitted.predict_chunks(**options.passed_on(context, fitted.predict_chunks), progress=progress))
+    except KeyboardInterrupt:
+        left = "" if to_stdout else f"; nothing is left at {output}"
+        sys.stderr.write(f"plait: stopped after {counted(file.rows, 'row')}{left}\n")
+        raise typer.Exit(STOPPED) from None
+    if file.escaped:
+        sys.stderr.write(
+            f"note: {counted(file.escaped, 'text')} would be run as a formula by a spreadsheet and got an apostrophe "
+            "before it; --no-escape-formulas writes all as they are\n"
+        )
+    if as_json:
+        print_json({"rows": file.rows, "problems": file.problems, "output": str(output)})
+    elif to_stdout:
+        sys.stdout.flush()
+        sys.stderr.write("" if quiet else _summary(file, "stdout") + "\n")
+    else:
+        say(_summary(file, str(output)))
+
+
+def _summary(file: PredictionFile, place: str) -> str:
+    """How many rows there are and how many have a problem, with the first of them."""
+    more = f"; {file.problems:,} with a problem (see the column 'problem')" if file.problems else ""
+    lines = [f"{counted(file.rows, 'row')} predicted{more} -> {place}"]
+    lines += [f"  row {row}: {printable(problem)}" for row, problem in file.first_problems]
+    left = file.problems - len(file.first_problems)
+    return "\n".join([*lines, *([f"  ... and {left:,} more"] if left else [])])

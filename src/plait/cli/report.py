@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
+from plait.registry import counted
 
 
 def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -> None:
@@ -27,11 +29,11 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
             say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
     for member in _best_members(report):
         say(member)
-    say(f"judged on {evaluation['rows']:,} {evaluation['split']} rows; {len(evaluation['bad_rows'])} cells unreadable")
+    say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
     for note in evaluation["notes"]:
-        say(f"  note: {note}")
+        say(f"  note: {as_typed(note)}")
     for name, value in extra.items():
         say(f"{name}: {value}")
 
@@ -49,3 +51,10 @@ def _best_members(report: dict[str, Any], most: int = 6) -> list[str]:
         shown = ", ".join("undefined" if v is None else f"{v:.3f}" for v in values)
         lines.append(f"  {m['weight']:5.0%} {m['name']:28} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
     return lines + ([f"  and {len(used) - most} more in the report"] if len(used) > most else [])
+
+
+def rows_of(found: dict[str, Any]) -> str:
+    """Which rows were looked at: "48 test rows", "all 48 rows"."""
+    if found["split"] == "all":
+        return f"all {counted(found['rows'], 'row')}" if found["rows"] != 1 else "the only row"
+    return counted(found["rows"], f"{found['split']} row")

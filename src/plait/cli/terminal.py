@@ -33,8 +33,9 @@ def resumable(how: str = "again") -> Iterator[None]:
     """On Ctrl-C end with a line that says what to type to go on."""
     try:
         yield
-    except KeyboardInterrupt:
-        sys.stderr.write(f"plait: stopped; type the same command {how} to go on\n")
+    except KeyboardInterrupt as error:
+        known = getattr(error, "__notes__", None)  # what the work itself says of what is kept
+        sys.stderr.write(f"plait: stopped; {'; '.join(known) if known else f'type the same command {how} to go on'}\n")
         raise typer.Exit(STOPPED) from None
 
 

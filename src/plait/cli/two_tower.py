@@ -17,12 +17,13 @@ def two_tower(
     image: Annotated[str, typer.Option(metavar="COL", help="Column that holds pictures.")] = "image",
     text: Annotated[str, typer.Option(metavar="COL", help="Column that holds texts.")] = "caption",
     audio: Annotated[str, typer.Option(metavar="COL", help="Column that holds sounds (CLAP).")] = "audio",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in the folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a search model of a ready two-tower network (CLIP, SigLIP, CLAP), without training."""
     from plait import api
 
-    made = api.two_tower(reference, image=image, text=text, audio=audio, output=output)
+    made = api.two_tower(reference, image=image, text=text, audio=audio, output=output, overwrite=overwrite)
     other = made.modalities[0]
     facts = {"model": str(output), "reference": reference, "dim": made.dim, "fingerprint": made.fingerprint}
     if as_json:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from plait.files import whole_file, write_text
-
-PLAN_FILE = "plan.json"
-OWN_FILES = (PLAN_FILE, "compare.json", "compare.html", "runs")
 
 
 class Archive:
@@ -40,8 +38,11 @@ class Archive:
         path = self.runs / f"{key}.json"
         if not path.is_file():
             return None
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return None if found["status"] == "failed" else found
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return None if found["status"] == "failed" else found
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path} is damaged; remove it, and this run is repeated under resume=True") from error
 
     def store(self, key: str, record: dict[str, Any]) -> None:
         """Write a record; from here on the run counts as finished, unless it failed."""
@@ -53,8 +54,14 @@ class Archive:
         path = self.runs / f"{key}.npz"
         if not path.is_file():
             return None
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            beside = path.with_suffix(".json").name
+            raise ValueError(
+                f"{path} is damaged; remove it and {beside}, and this run is repeated under resume=True"
+            ) from error
 
     def store_outputs(self, key: str, outputs: dict[str, np.ndarray]) -> None:
         """Write outputs."""
@@ -81,52 +88,3 @@ def run_key(facts: dict[str, Any]) -> str:
     """The name of a run: a hash of all that decides its result."""
     text = json.dumps(facts, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def guard_folder(folder: Path, stamp: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-    """Make the folder ready, or refuse it.
-
-    Args:
-        folder: Where the comparison goes.
-        stamp: What must not differ between a comparison and its resumption: settings, table, configurations.
-        resume: Go on with the comparison that lies there.
-        overwrite: Throw it away.
-
-    Raises:
-        ValueError: The folder holds something else, or another comparison, or cannot be written.
-    """
-    record = folder / PLAN_FILE
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; choose a folder for the comparison")
-    if folder.exists() and any(folder.iterdir()):
-        if not record.is_file():
-            raise ValueError(f"{folder} holds other files; choose a new folder for the comparison")
-        if not resume and not overwrite:
-            raise ValueError(f"{folder} holds a comparison already; type --resume to go on with it, or --overwrite")
-        if resume and (differing := _differing(json.loads(record.read_text(encoding="utf-8")), stamp)):
-            raise ValueError(
-                f"the comparison in {folder} was started with other settings or another table ({differing}); "
-                "type --overwrite to start anew, or choose another folder"
-            )
-        if overwrite:
-            for name in OWN_FILES:  # what others have put there stays
-                path = folder / name
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(stamp, ensure_ascii=False, indent=1)
-        write_text(record, text)
-    except OSError as error:
-        raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
-
-
-def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
-    """Dotted names of what differs, the first three."""
-    names = []
-    for key in sorted({*old, *new}):
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            names += [n for n in _differing(a, b, f"{prefix}{key}.").split(", ") if n]
-        elif a != b:
-            names.append(f"{prefix}{key}")
-    return ", ".join(names[:3])

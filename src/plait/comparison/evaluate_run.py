@@ -54,7 +54,7 @@ def evaluate_kept(
     key, plan, method = runs.key(run), runs.plan_of(run), run.method
     weights = archive.weights(key)
     if weights is None:
-        raise ValueError(f"the weights of run {key} are missing in {archive.runs}; type --overwrite")
+        raise ValueError(f"the weights of run {key} are missing in {archive.runs}; type overwrite=True")
     torch.manual_seed(run.seed)
     model = build_model(plan, list(method.modalities))
     model.load_state_dict(weights)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.comparison.figures import forest, pairs, pareto, trade
+from plait.registry import counted
 from plait.report import facts
 from plait.report.page import document, in_sections
 from plait.report.template import PARTS, fill
@@ -84,7 +85,7 @@ def _headline(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
         if interval
         else [f"{metric}, chosen on validation rows"]
     )
-    seeds = f"mean of {len(chosen['seeds'])} seed{'' if len(chosen['seeds']) == 1 else 's'}, "
+    seeds = f"mean of {counted(len(chosen['seeds']), 'seed')}, "
     return fill(
         PARTS, "top", title=chosen["name"], value=number(score["value"]), verdict=report["verdict"],
         below=[*below, f"{seeds}{report['bootstrap']['rows']:,} test rows"],
@@ -241,5 +242,5 @@ def _how(report: dict[str, Any]) -> str:
         *report["notes"],
     ]
     if report["bad_cells"]:
-        notes.append(f"{report['bad_cells']:,} cells could not be read.")
+        notes.append(f"{counted(report['bad_cells'], 'cell')} could not be read.")
     return fill(PARTS, "notes", notes=notes)

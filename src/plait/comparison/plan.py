@@ -80,7 +80,7 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
     if len(modalities) < 2:
         raise ValueError(
             f"a comparison of fusion methods needs at least two modalities, found {len(modalities)} "
-            f"({', '.join(modalities)}); name more columns with --text, --image, --numeric or --categorical"
+            f"({', '.join(modalities)}); name more columns with text=, image=, numeric= or categorical="
         )
     record = TASKS.get(task)
     if record.family.writes:
@@ -90,7 +90,7 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
     if names == ["all"]:
         names = [*FUSIONS.names(), *([PAIR_HEAD] if record.judges_pairs else [])]
     if not names:
-        raise ValueError(f"no fusion is named; type --fusion all or some of {', '.join(FUSIONS.names())}")
+        raise ValueError(f"no fusion is named; type fusion='all' or some of {', '.join(FUSIONS.names())}")
     known = [*FUSIONS.names(), PAIR_HEAD]
     for name in names:
         if name not in known:
@@ -149,7 +149,7 @@ def check_asked(asked: RunSettings) -> None:
         ValueError: A setting that the comparison itself decides.
     """
     refused = {
-        "fusion.name": (asked.fusion.name is not None, "type --fusion a,b,c to choose the methods"),
+        "fusion.name": (asked.fusion.name is not None, "type fusion='a,b,c' to choose the methods"),
         "fusion.options": (bool(asked.fusion.options), "options belong to one method; all are compared as they come"),
         "task.head": (asked.task.head is not None, f"every method has the label head; {PAIR_HEAD} is a method"),
         "train.patience": (bool(asked.train.patience), "all methods train for the same number of steps; set epochs"),

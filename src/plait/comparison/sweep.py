@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from plait.api.describe import versions
-from plait.api.opening import OpenedRun, merge, open_run
+from plait.api.opening import OpenedRun, open_run
 from plait.api.preparing import PreparedRun, prepare_run
-from plait.comparison.archive import Archive, guard_folder
+from plait.comparison.archive import Archive
+from plait.comparison.folder import comparison_folder
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
@@ -31,7 +32,7 @@ from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
 from plait.data.progress import Progress
 from plait.fusion import FUSIONS
-from plait.settings import DataOptions, RunSettings, set_values, to_dict
+from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
 from plait.version import __version__
 
@@ -66,6 +67,7 @@ def compare(
     date_order: str | None = None,
     annotations: str | None = None,
     on_bad_row: str | None = None,
+    allow_outside: bool = False,
     settings: RunSettings | None = None,
     set: Sequence[str] = (),
     resume: bool = False,
@@ -105,6 +107,7 @@ def compare(
         date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
+        allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
         set: Further settings as "a.b=c"; what is fixed so is fixed for every method.
         resume: Go on with a comparison in ``output``; methods and seeds may be added to it.
@@ -122,7 +125,7 @@ def compare(
     started = time.monotonic()
     check_selection(select_on)
     if resume and overwrite:
-        raise ValueError("--resume goes on with a comparison and --overwrite throws it away; type one of them")
+        raise ValueError("resume=True goes on with a comparison and overwrite=True throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the comparison that was stopped")
     if seeds < 1:
@@ -130,11 +133,11 @@ def compare(
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, format=format, encoding=encoding, delimiter=delimiter,
-        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row,
+        decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)
-    asked = set_values(merge(base, given), assignments)
+    asked = set_values(merge_values(base, given), assignments)
     check_asked(asked)
     opened = open_run(table, given, base, assignments, annotations=annotations)
     opened.settings = shared_budget(opened.settings, asked)
@@ -142,8 +145,8 @@ def compare(
     if not opened.task.needs_target:
         raise ValueError(
             f"compare holds fusions against each other on a target; {opened.task.name} has one fusion (cosine). To "
-            "compare losses type plait fit --task retrieval --set task.loss=infonce (siglip, triplet) and read the "
-            "reports"
+            "compare losses type plait.fit(TABLE, task='retrieval', set=['task.loss=infonce']) (siglip, triplet) and "
+            "read the reports"
         )
     methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
     processes = choose_workers(workers, len(methods))
@@ -236,7 +239,7 @@ def _check_rows(opened: OpenedRun) -> None:
             raise ValueError(
                 f"{opened.table.source} leaves no {name} rows to {purpose} with (train {counts['train']}, val "
                 f"{counts['val']}, test {counts['test']}); mark some in the split column, or leave that column out "
-                f"with --ignore {opened.schema.split or 'COLUMN'} to split at random"
+                f"with ignore={opened.schema.split or 'COLUMN'} to split at random"
             )
 
 
@@ -269,5 +272,5 @@ def _folder(output: str | Path | None, stamp: dict[str, Any], resume: bool, over
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary)
         return
-    guard_folder(Path(output), stamp, resume=resume, overwrite=overwrite)
-    yield Path(output)
+    with comparison_folder(Path(output), stamp, resume=resume, overwrite=overwrite):
+        yield Path(output)

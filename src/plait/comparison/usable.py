@@ -65,6 +65,7 @@ def how_to_fit(asked: Asked, method: Method, configuration: Configuration | None
     options["ignore"] = [*options["ignore"], *others]
     if options["on_bad_row"] == RunSettings().data.on_bad_row:
         options["on_bad_row"] = None
+    options["allow_outside"] = options["allow_outside"] or None
     options["target"] = options["target"] or asked.target
     options |= {
         "annotations": asked.annotations, "task": asked.task,
@@ -81,6 +82,9 @@ def command_line(table: Any, options: dict[str, Any]) -> str:
     words = ["plait", "fit", str(table) if isinstance(table, str | Path) else "TABLE"]
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
+        if value is True:
+            words.append(flag)
+            continue
         for one in value if isinstance(value, list) else [value]:
             words += [f"{flag}={one}"] if str(one).startswith("-") else [flag, str(one)]
     return shlex.join([*words, "-o", "MODEL"])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from plait.data.rows import Rows
 from plait.data.table import BadRow, Table
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
 SHOWN_BAD_ROWS = 10
+log = logging.getLogger(__name__)
 
 
 def apply_policy(rows: Rows, policy: str) -> np.ndarray:
@@ -32,6 +35,17 @@ def apply_policy(rows: Rows, policy: str) -> np.ndarray:
     return np.array([i for i in range(len(rows)) if i not in bad], dtype=np.int64)
 
 
+def warn_of_bad_rows(bad: list[BadRow], table: Table) -> None:
+    """Log how many rows cannot be read, and the first of them; for answers that have no place to say it."""
+    if bad:
+        first = bad[0]
+        log.warning(
+            "%d of %d rows of %s hold a cell that cannot be read; row %d, column %r: %s",
+            len({b.row for b in bad}), len(table), table.source, table.row_number(first.row), first.column,
+            first.reason,
+        )  # fmt: skip
+
+
 def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     """The sentence for unreadable rows: how many, the first ten, and what to type."""
     lines = [
@@ -41,10 +55,10 @@ def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     lines = lines[:SHOWN_BAD_ROWS]
     count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
     return (
-        f"{count} of {len(table) + len(table.bad_rows)} rows of {table.source} cannot be read:\n"
+        f"{count:,} of {counted(len(table) + len(table.bad_rows), 'row')} of {table.source} cannot be read:\n"
         + "\n".join(lines)
         + more
         + "\n"
-        "Mend them, or type --on-bad-row missing (the cell counts as missing) or --on-bad-row skip (the row "
+        "Mend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "
         "is left out); both are counted in the report"
     )

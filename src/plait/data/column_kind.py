@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
@@ -63,6 +63,9 @@ class CellChecks:
             broken.
         load: From a cell and the table's folder to its content; a ``CellError`` says that it is not there.
         broken: Code, title and good news of the finding about what is broken; None where nothing can be.
+        doubt: Says what may be wrong with a content that can be used; None where nothing is. Takes what ``examine``
+            takes.
+        doubtful: Code, title and good news of the finding about such doubts.
         in_files: Whether contents lie in files, which may be missing.
         compare: Looks at a whole column once its cells are examined, and adds what is wrong to the contents
             (``checks.contents.Contents``).
@@ -72,9 +75,11 @@ class CellChecks:
 
     empty: tuple[str, str]
     no_column: str
-    examine: Callable[[Any, Path | None], str]
-    load: Callable[[Any, Path | None], Any] = lambda cell, root: cell
+    examine: Callable[[Any, Root], str]
+    load: Callable[[Any, Root], Any] = lambda cell, root: cell
     broken: tuple[str, str, str] | None = None
+    doubt: Callable[[Any, Root], str | None] | None = None
+    doubtful: tuple[str, str, str] | None = None
     in_files: bool = False
     compare: Callable[[Table, str, Any], None] | None = None
     leak: tuple[str, str] | None = None
@@ -115,7 +120,7 @@ class ColumnKind:
     odd: Callable[[Table, str, Hints], str] | None = None
     checks: CellChecks | None = None
     watched: str | None = None
-    pictures: Callable[[Any, Path | None], list[Any]] | None = None
+    pictures: Callable[[Any, Root], list[Any]] | None = None
     suffixes: frozenset[str] = frozenset()
 
 

@@ -59,8 +59,8 @@ def date_cells(cells: Sequence[Any], order: str | None = None, row_number: Calla
 
     Example:
         >>> date_cells(["05/03/2024", "25/03/2024"]).order, date_cells(["05/03/2024"]).reason
-        ('dmy', "row 0 holds '05/03/2024', which is 5 March or 3 May; say which with --date-order dmy or --date-order \
-mdy (data.date_order)")
+        ('dmy', "row 0 holds '05/03/2024', which is 5 March or 3 May; say which with date_order='dmy' or \
+date_order='mdy'")
     """
     odd, marked = [], []
     first_large: dict[str, int] = {}
@@ -132,8 +132,8 @@ def _contradiction(
     assert made[0] is not None and made[1] is not None
     which = " or ".join(f"{m.at.day} {calendar.month_name[m.at.month]}" for m in made if m is not None)
     return (
-        f"row {row_number(open_cell)} holds {text!r}, which is {which}; say which with --date-order dmy or "
-        "--date-order mdy (data.date_order)"
+        f"row {row_number(open_cell)} holds {text!r}, which is {which}; say which with date_order='dmy' or "
+        "date_order='mdy'"
     )
 
 

@@ -20,6 +20,7 @@ from plait.data.nearly_numeric import common_unit, has_codes
 from plait.data.reads_like import reads_like, unit_advice
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
+from plait.registry import counted
 
 _SAMPLE = 1000
 LEAST_COMPACT = 5  # different whole numbers before all of them look like dates by more than chance
@@ -132,15 +133,15 @@ def guess_target_kind(table: Table, name: str, hints: Hints) -> Guess:
     if is_date(kind):
         return None, _no_date_target(name)
     if pa.types.is_boolean(kind):
-        return "categorical", f"{distinct} different values that are no numbers"
+        return "categorical", f"{counted(distinct, 'value that is no number', 'different values that are no numbers')}"
     whole = pa.types.is_integer(kind)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         whole = all(float(v).is_integer() for v in pc.unique(column).to_pylist() if v is not None)
     elif not whole:
         return None, f"holds {kind}; expected classes or numbers"
     if whole and _are_few(distinct, len(table)):
-        return "categorical", f"whole numbers with only {distinct} different values"
-    return "numeric", f"numbers with {distinct} different values"
+        return "categorical", f"whole numbers with only {counted(distinct, 'value', 'different values')}"
+    return "numeric", f"numbers with {counted(distinct, 'value', 'different values')}"
 
 
 def _are_few(distinct: int, rows: int) -> bool:
@@ -151,11 +152,11 @@ def _are_few(distinct: int, rows: int) -> bool:
 def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> Guess:
     """Classes, unless nearly every cell is a number of many or a date."""
     what = reads_like(table, name, sample_values(table, name), hints)
-    classes = f"{distinct} different values that are no numbers"
+    classes = counted(distinct, "value that is no number", "different values that are no numbers")
     if what is not None and (what.kind == "date" or what.reason.startswith("reads like dates")):
         return None, _no_date_target(name)
     if what is not None and what.kind is None:
-        return None, f"it {what.reason} (to take every text as a class: --categorical {name})"
+        return None, f"it {what.reason} (to take every text as a class: categorical={name!r})"
     if what is None or what.kind != "numeric" or (what.is_whole and _are_few(what.distinct, len(table))):
         return "categorical", classes
     return "numeric", what.reason
@@ -164,7 +165,7 @@ def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> 
 def _no_date_target(name: str) -> str:
     return (
         "it holds dates, and Plait predicts classes and numbers; make a number of it, such as the days since a day, or "
-        f"a class, such as its month (to take every date as a class: --categorical {name})"
+        f"a class, such as its month (to take every date as a class: categorical={name!r})"
     )
 
 
@@ -208,10 +209,13 @@ def _guess_words(table: Table, name: str, values: list[str]) -> Guess:
     if distinct == present and words >= 2:
         return "text", "short texts, each different"
     if distinct <= 20 or distinct <= 0.5 * present:
-        return "categorical", f"{distinct} different short values in {present} rows"
+        return (
+            "categorical",
+            f"{counted(distinct, 'short value', 'different short values')} in {counted(present, 'row')}",
+        )
     if words < 1.2 and distinct >= 0.95 * present and any(c.isdigit() for v in values[:100] for c in v):
         return None, "a different code in every row, from which nothing can be learned"
-    return "text", f"{distinct} different short texts"
+    return "text", counted(distinct, "short text", "different short texts")
 
 
 def _count_words(text: str) -> float:

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
-from plait.data.media import CellError, is_file, looks_like_image_path, resolve
+from plait.data.media import CellError, looks_like_image_path
+from plait.data.media_folder import Root, is_file
 
 MAX_IMAGES = 1000
 _SEPARATOR = re.compile(r"[;|]")
 
 
-def read_image_set(cell: object, root: Path | None = None) -> list[Any]:
+def read_image_set(cell: object, root: Root = None) -> list[Any]:
     """The image cells of one set; none where it is missing.
 
     Raises:
@@ -54,7 +54,7 @@ def read_like_image_sets(values: list[Any]) -> bool:
     return sum(isinstance(v, str) and looks_like_image_set(v) for v in values) >= 0.2 * len(values) > 0
 
 
-def _split(text: str, root: Path | None) -> list[Any]:
+def _split(text: str, root: Root) -> list[Any]:
     stripped = text.strip()
     if stripped.startswith("["):
         try:
@@ -64,6 +64,6 @@ def _split(text: str, root: Path | None) -> list[Any]:
         if not all(isinstance(one, str) for one in cells):
             raise CellError("the JSON list holds other values than texts; expected paths of images")
         return list(cells)
-    if stripped[:5].lower() == "data:" or (len(stripped) < 4096 and is_file(resolve(stripped, root))):
+    if stripped[:5].lower() == "data:" or (len(stripped) < 4096 and is_file(stripped, root)):
         return [stripped]
     return [part.strip() for part in _SEPARATOR.split(stripped) if part.strip()]

@@ -96,7 +96,8 @@ def make_pairs(
     out["match"] = pa.array(np.tile(np.array([1, 0], np.int64), len(table)))
     if split_column is not None:
         out["split"] = split_column
-    return Table(arrow=pa.table(out), root=table.root, source=table.source, bad_rows=table.bad_rows)
+    return Table(arrow=pa.table(out), root=table.root, source=table.source, bad_rows=table.bad_rows,
+                 allow_outside=table.allow_outside)  # fmt: skip
 
 
 def derange(photos: Ints, texts: Ints, rng: np.random.Generator, where: str = "the table") -> Ints:

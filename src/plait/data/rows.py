@@ -49,9 +49,11 @@ class Rows:
         table: The table they came from.
         items: Items per modality name, in model order.
         bad: Cells that could not be read.
-        unknown: Cells that could be read and say nothing to the model: categories that training did not have.
+        unknown: Cells that could be read and say nothing to the model (categories that training did not have), or may
+            not be what was meant (pictures that use few of their bits).
         notes: Counts worth telling (texts that were blank, and so on).
         policy: What was done with rows that hold bad cells: "error", "missing" or "skip"; None before that.
+        doubts: Sentences about contents that may not be what was meant, with their rows.
     """
 
     table: Table
@@ -60,6 +62,7 @@ class Rows:
     unknown: list[BadRow] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     policy: str | None = None
+    doubts: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.table)

@@ -19,7 +19,7 @@ from plait.data.modality import Modality
 from plait.data.reads_like import reading_of
 from plait.data.table import Table
 from plait.data.values import DATE_ORDERS, DECIMAL_MARKS, HELD, ColumnReading
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 
 ROLES = ("input", "target", "id", "group", "split", "ignored")
 NAMED = "named by the user"
@@ -259,7 +259,7 @@ def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema,
     if sum(not is_joined(m) for m in schema.modalities) < 2:
         return schema, []
     loose = [c.name for c in schema.columns if c.role == "input" and c.joined_as is not None and c.name not in named]
-    why = "a number or category beside texts and images; name it (--numeric, --categorical) to search by it"
+    why = "a number or category beside texts and images; name it (numeric=, categorical=) to search by it"
     columns = tuple(Column(c.name, None, "ignored", why, c.reading) if c.name in loose else c for c in schema.columns)
     return Schema(columns), loose
 
@@ -276,7 +276,7 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         ValueError: No target, a target without a value, or a target that is free text.
     """
     if schema.target is None:
-        raise ValueError("the schema has no target; name the column to be predicted (--target COL)")
+        raise ValueError("the schema has no target; name the column to be predicted (target=COL)")
     target = schema.column(schema.target)
     if target.kind is None:
         raise ValueError(f"the target {target.name!r} cannot be learned: {target.reason}")
@@ -301,7 +301,7 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
     ):
         pair = f"{modalities[0].name!r} and {modalities[1].name!r}"
         return "matching", f"{target.name!r} says 0 or 1 of {pair}"
-    return "classification", f"{target.name!r} has {len(distinct)} classes"
+    return "classification", f"{target.name!r} has {counted(len(distinct), 'class', 'classes')}"
 
 
 def _column_json(column: Column) -> dict[str, Any]:

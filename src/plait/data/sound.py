@@ -8,10 +8,12 @@ half minute. What is wrong with one cell is a :class:`~plait.data.media.CellErro
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,16 +22,23 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.media import CellError, content_key, is_file, read_media, resolve
+from plait.data.cell_error import CellError, described
+from plait.data.decoder_noise import without_decoder_lines
+from plait.data.media import content_key, read_media
+from plait.data.media_folder import Root, find_file, is_file
+from plait.data.sound_ending import cut_short, with_its_length
 
 SOUND_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU")
 SOUND_SUFFIXES = frozenset(
     {".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".caf", ".au", ".m4a"}
 )
 MAX_FILE_BYTES = 16 * 2**30
-BLOCK_FRAMES = 1 << 16
+BLOCK_VALUES = 1 << 18
+MAX_RATE = 1_000_000
+UNKNOWN_FRAMES = 1 << 62  # libsndfile's number where a stream does not say how long it is
 LOUDEST = 1e9  # beyond any integer scale; float32 power spectra would overflow
 
+_ADDRESS = re.compile(r"data:|[A-Za-z][A-Za-z0-9+.\-]+://", re.IGNORECASE)
 _MAGIC = (b"fLaC", b"OggS", b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"RF64", b"caff", b".snd")
 
 
@@ -50,7 +59,7 @@ class Sound:
     is_cut: bool
 
 
-def find_sound(cell: object, root: Path | None) -> bytes | Path:
+def find_sound(cell: object, root: Root) -> bytes | Path:
     """The file that a cell names, unread, or the bytes that it holds.
 
     Raises:
@@ -60,14 +69,9 @@ def find_sound(cell: object, root: Path | None) -> bytes | Path:
     if isinstance(cell, Mapping) and cell.get("bytes") is None:
         given = cell.get("path")
     if isinstance(given, str | Path) and given and len(str(given)) < 4096:
-        place = resolve(given, root)
-        if is_file(place):
-            size = os.stat(place).st_size
-            if size == 0:
-                raise CellError(f"{str(given)!r} is empty (0 bytes)")
-            if size > MAX_FILE_BYTES:
-                raise CellError(f"{str(given)!r} has {size:,} bytes; the limit is {MAX_FILE_BYTES:,}")
-            return place
+        is_path = isinstance(given, Path) or is_file(given, root) or looks_like_sound(given)
+        if is_path and not _ADDRESS.match(str(given)):
+            return find_file(given, root, MAX_FILE_BYTES)
     return read_media(cell, root)
 
 
@@ -90,41 +94,77 @@ def decode_sound(source: bytes | Path, *, max_seconds: float) -> Sound:
     """Decode the first ``max_seconds`` of a sound to one channel.
 
     Raises:
-        CellError: Not a sound, no samples, cut short, or samples that are NaN, infinite or beyond 1e9.
+        CellError: Not a sound, no samples, cut short anywhere, samples that are NaN, infinite or beyond 1e9, or more
+            memory needed than there is.
         ImportError: Without the extra ``audio``.
     """
+    _require_whole(source)
     with _opened(source) as file:
         rate, announced = int(file.samplerate), int(file.frames)
         wanted = min(announced, math.ceil(max_seconds * rate))
-        blocks: list[np.ndarray[Any, Any]] = []
-        num_read = 0
-        while num_read < wanted:
-            block = file.read(min(BLOCK_FRAMES, wanted - num_read), dtype="float32", always_2d=True)
-            if len(block) == 0:
-                break
-            blocks.append(block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0])
-            num_read += len(block)
-        if num_read == 0:
+        samples = _read_mono(file, wanted)
+        is_known = announced < UNKNOWN_FRAMES
+        if len(samples) == 0:
             raise CellError("the sound holds no samples")
-        if num_read < wanted and file.format != "MP3":  # the length of an MP3 may be an estimate
-            raise CellError(f"the sound is cut short: {num_read:,} of {wanted:,} samples could be decoded")
-    samples = np.concatenate(blocks)
+        if len(samples) < wanted and is_known and file.format != "MP3":  # the length of an MP3 may be an estimate
+            raise CellError(f"the sound is cut short: {len(samples):,} of {wanted:,} samples could be decoded")
+        if file.format == "FLAC" and wanted < announced and is_known:
+            file.seek(announced - 1)  # fails where the end is not there
+            if len(file.read(1)) == 0:
+                raise CellError("the sound is cut short: its last samples are missing")
     num_bad = int(len(samples) - np.isfinite(samples).sum())
     if num_bad:
         raise CellError(f"{num_bad:,} of {len(samples):,} samples are not numbers (NaN or infinite)")
     if float(np.abs(samples).max()) > LOUDEST:
         raise CellError(f"the sound has samples beyond {LOUDEST:.0e}; expected values of about -1 to 1")
-    return Sound(samples, rate, announced / rate, announced > wanted)
+    length = announced if is_known else len(samples)
+    return Sound(samples, rate, length / rate, announced > len(samples) == wanted)
+
+
+def _read_mono(file: Any, wanted: int) -> np.ndarray[Any, Any]:
+    """The first samples of an open sound, the mean of its channels; fewer where there are fewer."""
+    frames = max(1, BLOCK_VALUES // file.channels)
+    blocks: list[np.ndarray[Any, Any]] = [np.zeros(0, np.float32)]
+    num_read = 0
+    while num_read < wanted:
+        block = _next_block(file, min(frames, wanted - num_read))
+        if len(block) == 0:
+            break
+        blocks.append(block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0])
+        num_read += len(block)
+    return np.concatenate(blocks)
+
+
+def _next_block(file: Any, frames: int) -> np.ndarray[Any, Any]:
+    """Up to so many samples of every channel, [T, C]."""
+    if file.frames < UNKNOWN_FRAMES:
+        block: np.ndarray[Any, Any] = file.read(frames, dtype="float32", always_2d=True)
+        return block
+    # soundfile seeks to where it has just read, which fails at the end of a stream that does not say its length
+    marked = np.full((frames, file.channels), np.nan, dtype=np.float32)
+    with contextlib.suppress(import_soundfile().LibsndfileError):
+        file.read(out=marked, always_2d=True)
+    return marked[~np.isnan(marked[:, 0])]
+
+
+def _require_whole(source: bytes | Path) -> None:
+    try:
+        lacking = cut_short(source)
+    except OSError as error:
+        raise CellError(f"cannot read {_name(source)} ({error.strerror or error})") from error
+    if lacking is not None:
+        raise CellError(f"the sound is cut short: {lacking}")
 
 
 def sound_length(source: bytes | Path) -> tuple[float, int, int]:
-    """Seconds, rate and number of channels, from the header.
+    """Seconds (0 where a stream does not say), rate and number of channels, from the header.
 
     Raises:
         CellError: Not a sound.
     """
     with _opened(source) as file:
-        return file.frames / file.samplerate, int(file.samplerate), int(file.channels)
+        seconds = file.frames / file.samplerate if file.frames < UNKNOWN_FRAMES else 0.0
+        return seconds, int(file.samplerate), int(file.channels)
 
 
 def looks_like_sound(cell: object) -> bool:
@@ -165,26 +205,45 @@ def _opened(source: bytes | Path) -> Iterator[Any]:
     """An open ``soundfile.SoundFile`` of an allowed format; every decoding fault becomes a ``CellError``."""
     soundfile = import_soundfile()
     try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as file:
-            if file.format not in SOUND_FORMATS or file.samplerate < 1:
+        with without_decoder_lines(), soundfile.SoundFile(_readable(source)) as file:
+            if file.format not in SOUND_FORMATS:
                 raise CellError(f"a sound of the format {file.format}; expected one of {', '.join(SOUND_FORMATS)}")
+            if not 1 <= file.samplerate <= MAX_RATE:
+                raise CellError(f"the sound has {file.samplerate:,} samples a second; expected 1 to {MAX_RATE:,}")
             yield file
     except CellError:
         raise
+    except MemoryError as error:
+        raise CellError(
+            "decoding the sound needs more memory than was free (that is no fault of the file); free some, or hear "
+            "less of each with set=['encoders.audio_seconds=N']"
+        ) from error
     except Exception as error:  # decoders raise many types on damaged bytes
         raise CellError(_not_a_sound(source, error)) from error
 
 
+def _readable(source: bytes | Path) -> Any:
+    """What ``soundfile`` opens: the file, or its content with the length that its header does not tell."""
+    mended = with_its_length(source)
+    if mended is not None:
+        return io.BytesIO(mended)
+    return io.BytesIO(source) if isinstance(source, bytes) else str(source)
+
+
 def _not_a_sound(source: bytes | Path, error: Exception) -> str:
-    head = source[:16] if isinstance(source, bytes) else b""
+    head = source[:512] if isinstance(source, bytes) else b""
     if isinstance(source, Path):
         try:
             with open(source, "rb") as file:
-                head = file.read(16)
+                head = file.read(512)
         except OSError as fault:
-            return f"cannot read {source.name!r} ({fault.strerror or fault})"
+            return f"cannot read {_name(source)} ({fault.strerror or fault})"
     if head[4:8] == b"ftyp":
         return "M4A (AAC) is not decoded here; convert it first: ffmpeg -i FILE.m4a FILE.flac"
     if looks_like_sound(head):
         return f"the sound is broken or cut short ({' '.join(str(error).split())[:160]})"
-    return f"not a sound that plait reads (it begins with {head[:8]!r}); expected {', '.join(SOUND_FORMATS)}"
+    return f"not a sound that plait reads ({described(head)}); expected {', '.join(SOUND_FORMATS)}"
+
+
+def _name(source: bytes | Path) -> str:
+    return repr(source.name) if isinstance(source, Path) else "the sound"

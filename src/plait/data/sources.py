@@ -67,7 +67,7 @@ def open_source(
     is_coco = data.format == "coco" or (data.format is None and _looks_like_coco(source))
     if not is_coco:
         if annotations is not None:
-            raise ValueError("--annotations goes with --format coco")
+            raise ValueError("annotations= goes with format='coco'")
         return Opened(
             read_table(
                 source,
@@ -75,19 +75,21 @@ def open_source(
                 encoding=data.encoding,
                 columns=data.columns,
                 text=TextReading(data.delimiter, data.decimal, readings or {}, data.text, data.categorical),
+                allow_outside=data.allow_outside,
             ),
             replace(data, source=_shown(source)),
             task,
         )
     if data.encoding is not None:
-        raise ValueError("--encoding is for text tables; COCO annotations are JSON in UTF-8")
+        raise ValueError("encoding= is for text tables; COCO annotations are JSON in UTF-8")
     if not isinstance(source, str | Path):
-        raise ValueError(f"--format coco needs a folder, got a {type(source).__name__}")
+        raise ValueError(f"format='coco' needs a folder, got a {type(source).__name__}")
     task = task or DEFAULT_TASK
     if task not in COCO_VIEWS:
         raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_VIEWS)}; got {task!r}")
     view = COCO_VIEWS.get(task)
     read = read_coco_folder(Path(source), annotations=annotations, task=view.rows, seed=seed)
+    read = replace(read, allow_outside=data.allow_outside)
     table, notes = hold_out(read, seed)
     if view.in_pairs:
         table = replace(make_pairs(table, seed=seed), root=table.root, source=table.source)
@@ -101,10 +103,10 @@ def open_source(
 def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> Opened:
     """A folder of official VQA files: the answers of ten people are the target, the photo the group."""
     if not is_folder(source):
-        raise ValueError("--format vqa needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
+        raise ValueError("format='vqa' needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
     if task not in (None, *VQA_TASKS):
         raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
-    table, notes = hold_out(read_vqa_folder(source), seed)
+    table, notes = hold_out(replace(read_vqa_folder(source), allow_outside=data.allow_outside), seed)
     known = replace(
         data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
         image=("image",), text=("question",), target=data.target or "answers",

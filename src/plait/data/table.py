@@ -24,6 +24,7 @@ from plait.data.arrow_types import is_date
 from plait.data.class_names import name_classes
 from plait.data.columns import from_columns, from_records, make_array, make_column
 from plait.data.frames import from_frame, splits_of
+from plait.data.media_folder import MediaFolder
 from plait.data.readers.budget import MAX_CELL_BYTES, Budget, TableTooLargeError
 from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
@@ -48,6 +49,7 @@ class Table:
         bad_rows: Rows of the source that could not be parsed and are not in ``arrow``.
         row_numbers: For each row its number in the source; None means 0, 1, 2, ...
         readings: By column, how the text of a delimited file was read; empty for sources that hold types of their own.
+        allow_outside: Whether cells may name files outside ``root`` (for tables in memory: the current folder).
 
     Example:
         >>> table = read_table({"text": ["a", "b"], "label": [0, 1]})
@@ -61,6 +63,7 @@ class Table:
     bad_rows: tuple[BadRow, ...] = ()
     row_numbers: tuple[int, ...] | None = None
     readings: Mapping[str, ColumnReading] = field(default_factory=dict)
+    allow_outside: bool = False
 
     def __post_init__(self) -> None:
         if self.row_numbers is not None and len(self.row_numbers) != self.arrow.num_rows:
@@ -88,6 +91,11 @@ class Table:
         except (ValueError, OverflowError, pa.ArrowException) as error:
             raise ValueError(f"{self.source}: column {name!r} cannot be read ({error})") from error
         return values
+
+    @property
+    def media_folder(self) -> MediaFolder:
+        """Where the files lie that its cells may name."""
+        return MediaFolder(self.root, self.allow_outside)
 
     def reading(self, name: str) -> ColumnReading | None:
         """What the cells of a column are: as the text of a file was read, else by the type of the column."""
@@ -151,6 +159,7 @@ def read_table(
     encoding: str | None = None,
     columns: Sequence[str] = (),
     text: TextReading | None = None,
+    allow_outside: bool = False,
 ) -> Table:
     """Read a table from a file, a folder, a data frame or Python values.
 
@@ -162,6 +171,8 @@ def read_table(
         encoding: The encoding of a text file; None: UTF-8, or UTF-16 where the file says so.
         columns: Names of the columns, for a CSV or TSV file without a header line.
         text: How a delimited file is cut and read: its delimiter, its decimal mark, and how the training table was.
+        allow_outside: Whether cells may name files outside the table's folder; of tables in memory, outside the
+            current folder.
 
     Raises:
         ValueError: Nothing to read, no row, or a source that is broken as a whole.
@@ -169,17 +180,17 @@ def read_table(
         TypeError: A source of another type.
     """
     if isinstance(source, Table):
-        return source
+        return replace(source, allow_outside=True) if allow_outside else source
     if isinstance(source, str | Path):
         if isinstance(source, str) and not source.strip():
             raise ValueError("the table path is empty; expected a file such as data.csv")
         path = Path(source)
         parsed = read_path(path, format=format, encoding=encoding, columns=columns, text=text or TextReading())
         root = (path if path.is_dir() else path.parent).absolute()
-        return _finish(parsed, root, str(source))
+        return _finish(parsed, root, str(source), allow_outside)
     if format is not None or encoding is not None or columns:
         raise ValueError(f"format=, encoding= and columns= are for files; the source is a {type(source).__name__}")
-    return _finish(Parsed(_from_memory(source)), None, f"a {type(source).__name__}")
+    return _finish(Parsed(_from_memory(source)), None, f"a {type(source).__name__}", allow_outside)
 
 
 def _from_memory(source: object) -> pa.Table:
@@ -217,7 +228,7 @@ def _instead_of(source: object) -> str:
     return ""
 
 
-def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
+def _finish(parsed: Parsed, root: Path | None, source: str, allow_outside: bool) -> Table:
     arrow = name_classes(parsed.arrow)
     repeated = sorted({n for n in arrow.column_names if arrow.column_names.count(n) > 1})
     if repeated:
@@ -228,7 +239,7 @@ def _finish(parsed: Parsed, root: Path | None, source: str) -> Table:
         first = f"; row {parsed.bad_rows[0].row}: {parsed.bad_rows[0].reason}" if parsed.bad_rows else ""
         raise ValueError(f"{source}: the table has no rows that can be read{first}")
     plain = _plain_table(arrow, source)
-    return Table(plain, root, source, parsed.bad_rows, parsed.row_numbers, parsed.readings)
+    return Table(plain, root, source, parsed.bad_rows, parsed.row_numbers, parsed.readings, allow_outside)
 
 
 def _plain_table(arrow: pa.Table, source: str) -> pa.Table:

@@ -14,19 +14,19 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from plait.data.media import MAX_BYTES, CellError, is_file, read_media, resolve
+from plait.data.media import MAX_BYTES, CellError, read_media
+from plait.data.media_folder import Root, find_file
 from plait.data.npy_header import claimed_bytes, claimed_in_archive
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _SAMPLE = 100
 
 
-def read_vector(cell: object, root: Path | None = None) -> np.ndarray[Any, Any] | None:
+def read_vector(cell: object, root: Root = None) -> np.ndarray[Any, Any] | None:
     """The vector of one cell, float32 [D], or a sequence of them [T, D]; None where the cell is empty.
 
     Raises:
@@ -45,7 +45,7 @@ def read_vector(cell: object, root: Path | None = None) -> np.ndarray[Any, Any] 
     raise CellError(f"expected a list of numbers, got {type(cell).__name__}")
 
 
-def usual_width(cells: Iterable[object], root: Path | None = None) -> int:
+def usual_width(cells: Iterable[object], root: Root = None) -> int:
     """The width that most of the first hundred vectors have; 1 where none can be read.
 
     Example:
@@ -76,7 +76,7 @@ def looks_like_vector(text: str) -> bool:
         return False
 
 
-def _from_text(text: str, root: Path | None) -> Any:
+def _from_text(text: str, root: Root) -> Any:
     stripped = text.strip()
     if stripped.startswith("["):
         try:
@@ -85,9 +85,7 @@ def _from_text(text: str, root: Path | None) -> Any:
             raise CellError(f"broken JSON ({str(error)[:120]}); expected a list of numbers") from error
     if not stripped.lower().endswith(ARRAY_SUFFIXES):
         raise CellError(f"expected a JSON list of numbers or the path of a .npy or .npz file, got {text[:40]!r}")
-    if not is_file(resolve(stripped, root)):
-        raise CellError(f"no such file: {stripped!r}")
-    return load_array(read_media(stripped, root), stripped)
+    return load_array(read_media(find_file(stripped, root, MAX_BYTES), None), stripped)
 
 
 def load_array(data: bytes, name: str) -> np.ndarray[Any, Any]:

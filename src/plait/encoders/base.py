@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from plait.registry import Registry
 from plait.weights.tensor_file import hash_tensors
 
+BATCH_MB = 8.0
 NAMING_KEYS = ("reference",)  # keys of a config that name the encoder and do not change its output
 
 
@@ -55,6 +56,7 @@ class Encoder(nn.Module):
         order: What the order of its tokens means where they do not tell their place themselves: "sequence", "grid" (row
             by row), or None: they carry it (positions of a transformer), or there is none (columns of a table).
         is_exact: Whether it computes in float32 whatever ``train.precision`` says; it is small, and numbers need it.
+        batch_mb: Most megabytes (MiB) of padded inputs that it works on at once (:mod:`plait.encoders.batching`).
     """
 
     vector_dim: int
@@ -63,6 +65,7 @@ class Encoder(nn.Module):
     is_pretrained: ClassVar[bool] = True
     is_exact: ClassVar[bool] = False
     order: str | None = None
+    batch_mb: float = BATCH_MB
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__()

@@ -32,7 +32,7 @@ from plait.encoders.tuning import set_tuning
 from plait.encoders.vision import load_hf_image, takes_patches
 from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor, Processor, TextProcessor
 from plait.processors.library_image import read_library_processor
-from plait.registry import Registry
+from plait.registry import Registry, unknown_name
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
 from plait.weights.torchvision_names import check_torchvision
 
@@ -103,7 +103,7 @@ def load_encoder(
         prefix, colon, rest = reference.partition(":")
         if not colon or not rest or prefix not in LOADERS:
             known = [*RECORDS.names(), *(f"{name}:NAME" for name in LOADERS)]
-            raise ValueError(f"unknown encoder {reference!r}; known: {', '.join(known)}")
+            raise ValueError(unknown_name("encoder", reference, known))
     reading = Reading(image_size, max_length, audio_seconds, spec_augment)
     encoder, processor = LOADERS.get(prefix)(reference, rest, kind, reading)
     set_tuning(encoder, "full" if prefix == "scratch" else "frozen")

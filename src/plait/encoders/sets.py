@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from plait.encoders.base import Encoded, Encoder
+from plait.encoders.batching import encode_by_bytes
 from plait.encoders.scratch import masked_mean
 
 MEMBERS = "mask_BK"  # beside it, every tensor of the processor has the shape [B, K, ...]
@@ -33,6 +34,6 @@ def encode_sets(encoder: Encoder, mask_BK: Tensor, **inputs: Tensor) -> Encoded:
     example = next(iter(inputs.values()))
     if not bool(mask_BK.any()):
         return pool_set(torch.zeros(*mask_BK.shape, encoder.vector_dim, device=example.device), mask_BK)
-    vectors_ND = encoder(**members).vector_BD
+    vectors_ND = encode_by_bytes(encoder, **members).vector_BD
     vectors_BKD = vectors_ND.new_zeros(*mask_BK.shape, vectors_ND.shape[1])
     return pool_set(vectors_BKD.masked_scatter(mask_BK[..., None], vectors_ND), mask_BK)

@@ -47,6 +47,15 @@ class MemberFacts:
             "megabytes": round(self.megabytes, 2), "details": self.details, "validation": self.validation,
         }  # fmt: skip
 
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> MemberFacts:
+        """From plain values."""
+        value = entry["validation"]
+        return cls(
+            str(entry["name"]), str(entry["kind"]), tuple(entry["uses"]), float(entry["seconds"]),
+            float(entry["megabytes"]), dict(entry["details"]), None if value is None else float(value),
+        )  # fmt: skip
+
 
 SIMPLICITY = {"linear": 0, "ngrams": 1, "trees": 2, "network": 3}  # ties go to the first
 
@@ -68,6 +77,10 @@ class Member(nn.Module):
             encoded: What ``prepare`` returned for this batch.
             present_BM: What may be seen, bool, all modalities in the model's order.
         """
+        raise NotImplementedError
+
+    def config(self) -> dict[str, Any]:
+        """What ``from_config`` of its kind takes, for members that are no networks."""
         raise NotImplementedError
 
     @property
@@ -99,9 +112,7 @@ class Bag(Member):
 
     def outputs(self, inputs: Inputs, encoded: list[Any], present_BM: Tensor) -> np.ndarray:
         """Mean outputs [B, C]."""
-        made = [
-            cast(Member, m).outputs(inputs, e, present_BM) for m, e in zip(self.models, encoded, strict=True)
-        ]
+        made = [cast(Member, m).outputs(inputs, e, present_BM) for m, e in zip(self.models, encoded, strict=True)]
         return np.asarray(np.mean(made, axis=0))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -52,12 +52,10 @@ class Ensemble(nn.Module):
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
         self._row_of_code: dict[int, int] = {}
 
-    def encode(
-        self, inputs: Inputs, present: Tensor, *, every_member: bool = False
-    ) -> tuple[Inputs, list[Any]]:
+    def encode(self, inputs: Inputs, present: Tensor, *, every_member: bool = False) -> tuple[Inputs, list[Any]]:
         """What is computed once a batch, for the members that have a weight or for every one."""
         used = (self.weights_PK.max(axis=0) > 0) | every_member
-        made = [m.prepare(inputs, present) if used[k] else None for k, m in enumerate(self._listed)]
+        made = [m.prepare(inputs, present) if used[k] else None for k, m in enumerate(self.listed)]
         return inputs, made
 
     def answer(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> Tensor:
@@ -73,16 +71,14 @@ class Ensemble(nn.Module):
         total = np.zeros((len(present_BM), self.labels.num_outputs))
         for k in np.flatnonzero(weights_BK.max(axis=0, initial=0.0) > 0):
             rows = np.flatnonzero(weights_BK[:, k] > 0)
-            found = self._listed[k].outputs(inputs, made[k], present_BM)
+            found = self.listed[k].outputs(inputs, made[k], present_BM)
             total[rows] += weights_BK[rows, k, None] * found[rows]
         return total
 
-    def member_outputs(
-        self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def member_outputs(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Outputs of every member [K, B, C], and averaged ones [B, C]; ``encode`` was asked for every member."""
         inputs, made = encoded
-        found = np.stack([m.outputs(inputs, e, present_BM) for m, e in zip(self._listed, made, strict=True)])
+        found = np.stack([m.outputs(inputs, e, present_BM) for m, e in zip(self.listed, made, strict=True)])
         weights_BK = self.weights_PK[self.rows_of(present_BM.cpu().numpy())]
         return found, np.einsum("kbc,bk->bc", found, weights_BK)
 
@@ -97,7 +93,7 @@ class Ensemble(nn.Module):
         return np.array([self._row(int(code)) for code in unique], dtype=np.int64)[place_B]
 
     def _row(self, code: int) -> int:
-        """The weights of a pattern, or of the nearest known one: first of all it should need nothing that is missing."""
+        """The weights of a pattern, or of the nearest known one, which should need nothing that is missing."""
         if code not in self._row_of_code:
             there = np.array([bool(code >> m & 1) for m in range(len(self.names))])
             known = np.array(self.patterns, dtype=bool)
@@ -106,8 +102,9 @@ class Ensemble(nn.Module):
         return self._row_of_code[code]
 
     @property
-    def _listed(self) -> list[Member]:
-        return list(self.members)  # type: ignore[arg-type]
+    def listed(self) -> list[Member]:
+        """The members."""
+        return [cast(Member, member) for member in self.members]
 
     def leaderboard(self) -> list[dict[str, Any]]:
         """Facts of each member with its weight where everything is there."""

@@ -1,4 +1,4 @@
-"""An ensemble in a model folder: JSON and safetensors; networks that lie in the folder already are named by their place.
+"""An ensemble in a model folder: JSON and safetensors; networks that lie there already are named by place.
 
 ``ensemble.json`` holds members, patterns and weights; ``members.safetensors`` the tensors of members that are no
 networks; ``networks/NN`` the networks that the folder has nowhere else.
@@ -46,7 +46,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path, places: dict[int, str]) -> N
     own.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, torch.Tensor] = {}
     members = []
-    for number, (member, facts) in enumerate(zip(ensemble.members, ensemble.facts, strict=True)):
+    for number, (member, facts) in enumerate(zip(ensemble.listed, ensemble.facts, strict=True)):
         models = []
         for part, model in enumerate(member.parts):
             key = f"{number:02d}.{part}"
@@ -98,8 +98,7 @@ def load_ensemble(
             model.load_state_dict({n.removeprefix(key): t for n, t in tensors.items() if n.startswith(key)})
             models.append(model)
         members.append(models[0] if len(models) == 1 else Bag(models))
-        keys = ("name", "kind", "uses", "seconds", "megabytes", "details", "validation")
-        facts.append(MemberFacts(**{k: tuple(entry[k]) if k == "uses" else entry[k] for k in keys}))
+        facts.append(MemberFacts.from_json(entry))
     ensemble = Ensemble(
         members, facts, plain["modalities"], [tuple(p) for p in plain["patterns"]], np.asarray(plain["weights"]),
         np.asarray(plain["best"]), task, labels,
@@ -111,11 +110,11 @@ def load_ensemble(
 
 def give_plain(ensemble: Ensemble, inputs: Inputs) -> None:
     """Tell linear members how to read the plain features of their modalities."""
-    functions = {}
+    functions: dict[int, Any] = {}
     for number, modality in enumerate(inputs.modalities):
         kind = MODALITY_KINDS.get(modality.kind)
         functions[number] = kind.plain(inputs.processors[modality.name], modality.name in inputs.frozen)
-    for member in ensemble.members:
+    for member in ensemble.listed:
         for model in member.parts:
             if isinstance(model, LinearMember):
                 model.plain = tuple(functions[m] for m in model.uses)

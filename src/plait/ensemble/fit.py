@@ -119,7 +119,10 @@ def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
 
     rows = np.sort(np.concatenate([plan.train, plan.val]))
     groups, target = plan.group_N[rows], plan.target[rows]
-    options = {"n_splits": min(num_folds, len(np.unique(groups))), "shuffle": True, "random_state": plan.settings.train.seed}
+    seed, count = plan.settings.train.seed, min(num_folds, len(np.unique(groups)))
+    if count < 2:
+        return [plan]
+    options: dict[str, Any] = {"n_splits": count, "shuffle": True, "random_state": seed}
     if plan.task.family.one_class:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
@@ -129,7 +132,7 @@ def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
     return [
         replace(
             plan, train=rows[inside], val=rows[outside],
-            settings=replace(plan.settings, train=replace(plan.settings.train, seed=plan.settings.train.seed + fold)),
+            settings=replace(plan.settings, train=replace(plan.settings.train, seed=seed + fold)),
         )
         for fold, (inside, outside) in enumerate(dealt)
     ]  # fmt: skip
@@ -229,9 +232,7 @@ def _linear(train: Any, val: Any, uses: tuple[int, ...], everything: list[str], 
     return made.member, made.details
 
 
-def _ngrams(
-    plan: Plan, m: int, target: np.ndarray, outputs: int
-) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
+def _ngrams(plan: Plan, m: int, target: np.ndarray, outputs: int) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
     def fit() -> tuple[Member, dict[str, Any]] | None:
         modality = plan.inputs.modalities[m]
         items = plan.prepared.rows.items[modality.name]

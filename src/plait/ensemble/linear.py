@@ -21,6 +21,8 @@ from plait.ensemble.scale import AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
 
 PENALTIES = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+WIDE = 64  # narrower vectors are not the outputs of a network
+SMALLEST = 1e-6  # of the largest size of a feature: below it the standard deviation is rounding
 GIVE_UP_AFTER = 2  # weaker penalties in a row without a smaller validation loss
 Plain = Callable[[dict[str, Tensor]], Tensor]
 
@@ -37,6 +39,11 @@ class LinearMember(Member):
         rooted: Of each modality, whether square roots are read.
         scale: Of a number: how it is learned.
     """
+
+    mean_D: Tensor  # noqa: N815  shape letters
+    step_D: Tensor  # noqa: N815
+    weight_DC: Tensor  # noqa: N815
+    bias_C: Tensor  # noqa: N815
 
     def __init__(
         self, uses: tuple[int, ...], names: tuple[str, ...], widths: tuple[int, ...], num_outputs: int, link: str,
@@ -133,13 +140,13 @@ def fit_linear(
         scale: The family's.
         transforms: Of a number: what to try; None: what goes with the training values.
     """
-    rows = train.present_NM[:, list(uses)].any(1)
-    seen = val.present_NM[:, list(uses)].any(1)
+    rows: np.ndarray = train.present_NM[:, list(uses)].any(axis=1)
+    seen: np.ndarray = val.present_NM[:, list(uses)].any(axis=1)
     if rows.sum() < 2 or not seen.any():
         return None
     best: FittedLinear | None = None
-    can_root = [bool((train.parts[m][train.present_NM[:, m]] >= 0).all()) and train.parts[m].shape[1] > 64 for m in uses]
-    choices = [tuple(False for _ in uses), tuple(can_root)] if any(can_root) else [tuple(False for _ in uses)]
+    can_root = tuple(_has_roots(train.parts[m][train.present_NM[:, m]]) for m in uses)
+    choices = [tuple(False for _ in uses), *([can_root] if any(can_root) else [])]
     if transforms is None:
         transforms = transforms_for(train.target[rows]) if scale.link == "identity" else ("none",)
     for rooted in choices:
@@ -148,6 +155,11 @@ def fit_linear(
             if best is None or found.loss < best.loss:
                 best = found
     return best
+
+
+def _has_roots(vectors: np.ndarray) -> bool:
+    """Whether square roots of a modality's vectors may be read."""
+    return vectors.shape[1] > WIDE and bool((vectors >= 0).all())
 
 
 def _fit_path(
@@ -159,8 +171,9 @@ def _fit_path(
         values = train.parts[m][rows & train.present_NM[:, m]].astype(np.float64)
         values = np.sqrt(np.maximum(values, 0.0)) if is_rooted else values
         std = values.std(0)
+        varies = std > SMALLEST * np.abs(values).max(0).clip(min=1e-12)
         means.append(values.mean(0))
-        steps.append(np.where(std > 1e-6 * np.abs(values).max(0).clip(min=1e-12), 1.0 / np.where(std > 0, std, 1.0), 0.0))
+        steps.append(np.where(varies, 1.0 / np.where(std > 0, std, 1.0), 0.0))
     mean_D, step_D = np.concatenate(means), np.concatenate(steps)
 
     def features(of: RowFeatures, chosen: np.ndarray) -> np.ndarray:
@@ -189,9 +202,9 @@ def _fit_path(
     assert best is not None
     loss, penalty, weight_DC, bias_C, scaled = best
     member = LinearMember(uses, names, tuple(len(m) for m in means), num_outputs, scale.link, rooted, scaled)
-    for buffer, values in ((member.mean_D, mean_D), (member.step_D, step_D), (member.weight_DC, weight_DC), (member.bias_C, bias_C)):
-        buffer.copy_(torch.from_numpy(values))
-    details = {"penalty": round(penalty, 6), "square root": any(rooted)}
+    for name, values in (("mean_D", mean_D), ("step_D", step_D), ("weight_DC", weight_DC), ("bias_C", bias_C)):
+        getattr(member, name).copy_(torch.from_numpy(values))
+    details: dict[str, Any] = {"penalty": round(penalty, 6), "square root": any(rooted)}
     if scaled is not None:
         details["target"] = transform
     return FittedLinear(loss, member, details)

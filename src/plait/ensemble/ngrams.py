@@ -30,6 +30,9 @@ class NgramMember(Member):
         scale: Of a number: how it is learned.
     """
 
+    weight_GC: Tensor  # noqa: N815  shape letters
+    bias_C: Tensor  # noqa: N815
+
     def __init__(
         self, uses: tuple[int, ...], name: str, num_ngrams: int, num_outputs: int, link: str,
         scale: TargetScale | None = None,

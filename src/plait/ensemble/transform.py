@@ -1,4 +1,4 @@
-"""Which transform of a numeric target suits a table: told by a ridge on validation rows, before any network is trained."""
+"""Which transform of a numeric target suits a table: told by linear models on validation rows, before training."""
 
 from __future__ import annotations
 

@@ -37,6 +37,19 @@ class TreeMember(Member):
         scale: Of a number: how it is learned.
     """
 
+    feature: Tensor
+    left: Tensor
+    right: Tensor
+    threshold: Tensor
+    value: Tensor
+    is_leaf: Tensor
+    gaps_left: Tensor
+    root: Tensor
+    output: Tensor
+    depth: Tensor
+    base_C: Tensor  # noqa: N815  shape letters
+    codes: Tensor
+
     def __init__(
         self, uses: tuple[int, ...], name: str, num_outputs: int, link: str, sizes: dict[str, int],
         cardinalities: tuple[int, ...], scale: TargetScale | None = None,
@@ -114,7 +127,7 @@ def columns_of(tensors: dict[str, Tensor], codes: np.ndarray, cardinalities: tup
 def category_codes(categories_NK: np.ndarray, target_N: np.ndarray, cardinalities: tuple[int, ...]) -> np.ndarray:
     """A code for each category: its place in the order of the mean target, so that one split parts likes from unlikes.
 
-    Means are drawn towards the overall mean as if ten rows of it were added, so that rare categories stand in the middle.
+    Means are drawn towards the overall mean as if ten rows of it were added: rare categories stand in the middle.
     """
     found = []
     overall = float(target_N.mean())
@@ -168,11 +181,11 @@ def fit_trees(
 def _ordering(target: np.ndarray, link: str) -> np.ndarray:
     """One number a row that categories are ordered by: the number, the number of labels, or how rare the class is."""
     if link == "identity":
-        return target.reshape(-1).astype(np.float64)
+        return np.asarray(target.reshape(-1), dtype=np.float64)
     if link == "sigmoid":
-        return target.sum(1).astype(np.float64)
+        return np.asarray(target.sum(1), dtype=np.float64)
     common = np.bincount(target.astype(np.int64)).argmax()
-    return (target != common).astype(np.float64)
+    return np.asarray(target != common, dtype=np.float64)
 
 
 def _fit_one(

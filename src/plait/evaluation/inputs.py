@@ -11,6 +11,7 @@ import numpy as np
 from plait.data.shown import shown_text
 from plait.evaluation.base import EvaluationInputs
 from plait.inputs.prepare import Prepared
+from plait.registry import counted
 from plait.training.fitted import FittedParts
 from plait.training.splitting import evaluation_units, parse_targets
 
@@ -61,9 +62,10 @@ def _unseen_note(fitted: FittedParts, values: list[Any]) -> list[str]:
     if not counts:
         return []
     named = ", ".join(f"{name!r} ({count})" for name, count in counts.most_common(5))
-    more = f" and {len(counts) - 5} more classes" if len(counts) > 5 else ""
+    more = f" and {counted(len(counts) - 5, 'more class', 'more classes')}" if len(counts) > 5 else ""
     return [
-        f"{counts.total():,} of {len(values):,} rows are of classes that training did not have and count as wrong: "
+        f"{counts.total():,} of {counted(len(values), 'row')} {'is' if counts.total() == 1 else 'are'} of classes that "
+        f"training did not have and {'counts' if counts.total() == 1 else 'count'} as wrong: "
         f"{named}{more}"
     ]
 
@@ -80,7 +82,7 @@ def _with_target(
     for position in positions:
         value = parsed[int(position)]
         if value is None:
-            rows.report(int(position), needed, f"no {task.expects} but {cells[int(position)]!r}")
+            rows.report(int(position), needed, f"expected {task.expects}, got {cells[int(position)]!r}")
         elif (task.needs_known_class or unseen == "out") and _is_unseen(fitted, value):
             rows.report(int(position), needed, f"class {value!r} was not seen in training")
         else:

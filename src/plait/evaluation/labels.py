@@ -6,6 +6,7 @@ report and the verdict. Nothing here selects anything: what is evaluated here wa
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from plait.metrics.chance import chance_level
 from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.per_class import ClassRow, per_class
 from plait.metrics.verdict import fusion_verdict
+from plait.registry import counted
 
 NUM_EXAMPLES = 8
 
@@ -75,7 +77,11 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "rows": len(fused),
         "split": given.split,
         "metrics": metrics,
-        "notes": [*given.notes, *given.task.metrics(given.target, fused).get("notes", []), *also.get("notes", [])],
+        "notes": [
+            *given.notes,
+            *_named(given, given.task.metrics(given.target, fused).get("notes", [])),
+            *also.get("notes", []),
+        ],
         "chance": chance_level(given.task.primary, given.target),
         "confusion": views.confusion(given, fused),
         "per_class": _per_class(given, fused, views.hits(given, fused), seed),
@@ -94,6 +100,12 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
 def num_resamples(outputs: np.ndarray) -> int:
     """Resamples that finish in seconds: 1,000 on small tables, fewer as cells grow, at least 100."""
     return int(np.clip(4_000_000 / max(1, outputs.size), 100, 1000))
+
+
+def _named(given: EvaluationInputs, notes: list[str]) -> list[str]:
+    """Notes of the metrics, which know classes by their numbers, with the classes' own names."""
+    classes = given.labels.classes
+    return [re.sub(r"\bclass (\d+)$", lambda found: f"the class {classes[int(found[1])]!r}", note) for note in notes]
 
 
 def _plain(metrics: dict[str, Any]) -> dict[str, dict[str, float | None]]:
@@ -115,7 +127,7 @@ def _verdict(
     name, higher = given.task.primary, given.task.higher_is_better
     value = primary["value"]
     if value is None:
-        return f"{name} cannot be measured on these {len(fused)} rows; see the notes."
+        return f"{name} cannot be measured on {counted(len(fused), 'row')}; see the notes."
     measured = {m: v[name]["value"] for m, v in alone_metrics.items()}
     points = {m: v for m, v in measured.items() if v is not None}
     difference = None

@@ -1,4 +1,4 @@
-"""The members of an ensemble on evaluated rows, and for each pattern of what is there the ensemble against the best one.
+"""The members of an ensemble on evaluated rows, and pattern by pattern the ensemble against the best one.
 
 The best member of a pattern was chosen on the rows that chose the weights, never on these rows.
 """

@@ -22,6 +22,7 @@ from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.verdict import fusion_verdict
 from plait.metrics.vqa import vqa_accuracy
 from plait.model import PlaitModel
+from plait.registry import counted
 from plait.training.text_scores import merged_references
 
 NUM_EXAMPLES = 12
@@ -60,7 +61,8 @@ def evaluate_texts(given: EvaluationInputs, *, progress: Progress | None = None,
         without[name] = measured(given.task.primary, hidden, references, seed, group)[0]
     if len(first) < len(all_NM):
         notes.append(
-            f"{len(all_NM):,} rows show {len(first):,} different inputs; each was judged once, with all answers"
+            f"{counted(len(all_NM), 'row')} show {counted(len(first), 'input', 'different inputs')}; each was judged "
+            "once, with all answers"
         )
     evaluation: dict[str, Any] = {
         "rows": len(fused), "split": given.split, "metrics": metrics, "notes": [*given.notes, *notes], "chance": None,
@@ -112,7 +114,7 @@ def _verdict(
     name = given.task.primary
     entry = metrics[name]
     if entry["value"] is None:
-        return f"{name} cannot be measured on these {len(scores)} rows; see the notes."
+        return f"{name} cannot be measured on {counted(len(scores), 'row')}; see the notes."
     points = {m: float(v[name]["value"] or 0.0) for m, v in alone.items()}
     difference = None
     names = given.model.config.modality_names

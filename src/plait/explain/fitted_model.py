@@ -17,6 +17,7 @@ from plait.explain.subject import Subject
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitConfig
+from plait.registry import counted
 from plait.tasks import Task
 
 ABSENCES = ("missing", "marginal")
@@ -98,7 +99,7 @@ def _places(rows: Sequence[int], numbers: list[int]) -> list[int]:
     if unknown:
         raise ValueError(
             f"row {unknown[0]} is not among the {len(numbers)} rows explained ({min(numbers)} to {max(numbers)}); "
-            "rows are numbered from 0 in the table, choose one of this split or type --rows all"
+            "rows are numbered from 0 in the table, choose one of this split or type rows='all'"
         )
     return [place[int(r)] for r in rows]
 
@@ -126,5 +127,6 @@ def _notes(given: EvaluationInputs, absence: str) -> list[str]:
         notes.append(_said_of_hiding(given.model.config))
     missing = int((~given.prepared.rows.present_NM[given.positions]).any(axis=1).sum())
     if missing:
-        notes.append(f"{missing} of {len(given.positions)} rows lack a modality from the start; there it counts 0")
+        rows, lack = counted(len(given.positions), "row"), "lacks" if missing == 1 else "lack"
+        notes.append(f"{missing:,} of {rows} {lack} a modality from the start; there it counts 0")
     return notes

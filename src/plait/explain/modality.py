@@ -19,6 +19,7 @@ from plait.explain.projection import emap, perceptual
 from plait.explain.rows import row_values, telling_rows, told_row
 from plait.explain.subject import Subject
 from plait.metrics.modality_verdict import modality_verdict
+from plait.registry import counted
 
 EQUAL = 1e-9  # outputs this close are the same answer: a mean of equal numbers need not be equal to the last bit
 
@@ -74,7 +75,8 @@ def explain_subject(
         "examples": [told_row(subject, values, p, why) for p, why in chosen],
         "cost": {
             "rows_asked": subject.asked, "calls": subject.calls, "seconds": round(time.monotonic() - started, 2),
-            "note": f"{count} subsets of {len(subject)} rows; the rest are recombined rows for EMAP and shuffling",
+            "note": f"{counted(count, 'subset')} of {counted(len(subject), 'row')}; "
+            "the rest are recombined rows for EMAP and shuffling",
         },
     }  # fmt: skip
     return {"verdict": modality_verdict(result), **result}

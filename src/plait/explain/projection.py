@@ -12,6 +12,7 @@ from plait.explain.subject import Subject
 from plait.metrics.emap import emap_scores
 from plait.metrics.intervals import metric_intervals
 from plait.metrics.perceptual import perceptual_score, shuffled_rows
+from plait.registry import counted
 
 MAX_EMAP_ROWS = 500
 MIN_BLOCK = 16
@@ -82,7 +83,7 @@ def emap(
 
 
 def _method(num_modalities: int, n: int, block: int, rounds: int, subject: Subject) -> str:
-    rows = f"{n} of {len(subject)} rows" if n < len(subject) else f"all {n} rows"
+    rows = f"{n} of {len(subject)} rows" if n < len(subject) else f"all {counted(n, 'row')}"
     summed = SCALES[subject.additive_scale].words or subject.scale
     where = "" if block >= n else f" within random blocks of {block}"
     if num_modalities == 2:

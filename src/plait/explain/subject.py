@@ -93,6 +93,6 @@ def check_modalities(names: Any) -> None:
     if count > MAX_PLAYERS:
         raise ValueError(
             f"{count} modalities ({', '.join(names)}) have {2**count} subsets, and each would be measured; at most "
-            f"{MAX_PLAYERS} ({2**MAX_PLAYERS} subsets) are explained. Train with fewer columns (--ignore COLUMN), or "
+            f"{MAX_PLAYERS} ({2**MAX_PLAYERS} subsets) are explained. Train with fewer columns (ignore=COLUMN), or "
             "group columns into one modality"
         )

@@ -72,7 +72,7 @@ class EvidentialFusion(LateFusion):
         if outputs.kind != "classes":
             raise ValueError(
                 f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
-                "use another late fusion such as 'late_mean' (--set fusion.name=late_mean)"
+                "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
             )
         if isinstance(annealing, bool) or not isinstance(annealing, int | float) or not 0 < annealing <= 1:
             raise ValueError(

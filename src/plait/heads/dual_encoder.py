@@ -75,7 +75,7 @@ class DualEncoderHead(Head):
         if len(dims) < 2 or num_outputs != 1:
             raise ValueError(
                 f"the towers head needs two or more modalities and one output, got {len(dims)} and {num_outputs}; "
-                "type --task retrieval on a table with two or more input columns"
+                "type task='retrieval' on a table with two or more input columns"
             )
         for option, value, allowed in (("task.loss", loss, RETRIEVAL_LOSSES), ("task.positives", positives, POSITIVES)):
             if value not in allowed:

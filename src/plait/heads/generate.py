@@ -181,8 +181,8 @@ class GenerateHead(Head):
         most = getattr(self.lm.config, "max_position_embeddings", None)
         if most is not None and length > most:
             raise ValueError(
-                f"a row is {length} tokens long with its answer, but the language model reads {most}; use --set "
-                "fusion.options={projector: query} (a few tokens a modality) or a smaller encoders.max_length"
+                f"a row is {length} tokens long with its answer, but the language model reads {most}; use "
+                "set=['fusion.options={projector: query}'] (a few tokens a modality) or a smaller encoders.max_length"
             )
 
     def _embedding(self) -> nn.Module:

@@ -52,7 +52,7 @@ class PairHead(Head):
         if len(dims) != 2 or num_outputs != 2:
             raise ValueError(
                 f"the pair head joins two modalities into two outputs, got {len(dims)} modalities and "
-                f"{num_outputs} outputs; use head 'label' (--set task.head=label)"
+                f"{num_outputs} outputs; use head 'label' (set=['task.head=label'])"
             )
         self.log_temperature = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         self.scale = nn.Parameter(torch.tensor(10.0))

@@ -46,7 +46,8 @@ def build_index(
         on_bad_row: "skip" (left out, listed, counted) or "error".
         block: Rows a commit.
         progress: Called with (done, total, what).
-        reading: id, column, prefix, format, encoding, annotations; see :func:`plait.index.source.read_source`.
+        reading: id, column, prefix, format, encoding, annotations, allow_outside; see
+            :func:`plait.index.source.read_source`.
 
     Returns:
         The index, and what became of the rows.
@@ -59,16 +60,16 @@ def build_index(
     folder = Path(output)
     BACKENDS.get(backend)  # a wrong name is reported before the model is loaded
     if uri is not None and backend != "lance":
-        raise ValueError(f"--uri goes with --backend lance; the backend is {backend!r}")
+        raise ValueError(f"uri= goes with backend='lance'; the backend is {backend!r}")
     embedder = load_embedder(model)
     chosen = pick_modality(embedder, modality, "image", "audio")
     there = read_manifest(folder) if os.path.lexists(folder / NAME) else None
     if there is not None:
         check_model(embedder, there, model, folder)
         if there.modality != chosen and modality is not None:
-            raise ValueError(f"{folder} indexes {there.modality.name!r}, not {chosen.name!r}; choose another --output")
+            raise ValueError(f"{folder} indexes {there.modality.name!r}, not {chosen.name!r}; choose another output=")
         if there.backend != backend:
-            raise ValueError(f"{folder} has the backend {there.backend!r}, not {backend!r}; choose another --output")
+            raise ValueError(f"{folder} has the backend {there.backend!r}, not {backend!r}; choose another output=")
         chosen = there.modality
     if there is not None:
         reading = Index(folder, embedder).remembered(source, reading)
@@ -108,4 +109,4 @@ def _prepare(folder: Path, *, is_new: bool) -> None:
     ours = ("lock", "tmp-", "lance")
     strange = sorted(path.name for path in folder.iterdir() if not path.name.startswith(ours))
     if is_new and strange:
-        raise ValueError(f"{folder} holds other files ({strange[0]} for one) and no index; choose another --output")
+        raise ValueError(f"{folder} holds other files ({strange[0]} for one) and no index; choose another output=")

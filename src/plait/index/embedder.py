@@ -61,7 +61,7 @@ def as_embedder(model: Any) -> Embedder:
         return found
     task = getattr(getattr(model, "task", None), "name", None) or getattr(model, "task", None)
     reason = f"this model predicts ({task})" if isinstance(task, str) else f"a {type(model).__name__} does not embed"
-    raise ValueError(f"{reason}; an index needs a retrieval model: plait fit TABLE --task retrieval -o MODEL")
+    raise ValueError(f"{reason}; an index needs a retrieval model: plait.fit(TABLE, task='retrieval', output=MODEL)")
 
 
 def load_embedder(model: Any) -> Embedder:
@@ -97,7 +97,7 @@ def pick_modality(embedder: Embedder, name: str | None, *prefer: str) -> Modalit
     if len(fitting) == 1:
         return fitting[0]
     raise ValueError(
-        f"the model has {len(fitting)} {wanted} modalities among {', '.join(names)}; name one with --modality"
+        f"the model has {len(fitting)} {wanted} modalities among {', '.join(names)}; name one with modality="
     )
 
 
@@ -141,5 +141,5 @@ def check_model(embedder: Embedder, manifest: Manifest, model: Any, folder: Path
     place = f"the model at {named}" if isinstance(model, str | Path) else "the model given"
     raise ValueError(
         f"this index was built with model {manifest.fingerprint[:12]}, {place} is {embedder.fingerprint[:12]}: build "
-        f"the index again with plait index build {named} SOURCE -o {folder}, or name the right model with --model"
+        f"the index again with plait index build {named} SOURCE -o {folder}, or name the right model with model="
     )

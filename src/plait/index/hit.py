@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plait.data.media import resolve
+from plait.data.media_folder import resolve
 from plait.index.manifest import Manifest
 from plait.index.storage import ID, RESERVED, ROW, SOURCE, Found
 

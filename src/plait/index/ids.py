@@ -60,7 +60,7 @@ def ids_of(table: Table, modality: Modality, id: str | None, spelt: list[Any] | 
             return [name for name in made if name is not None], []
         if id is not None:
             raise ValueError(
-                f"{table.source}: column {id!r}: {fault}. Mend it, name another with --id, or leave it away"
+                f"{table.source}: column {id!r}: {fault}. Mend it, name another with id=, or leave it away"
             )
         notes.append(f"column 'id' does not name the items: {fault}")
     cells = table.column(modality.columns[0])

@@ -69,9 +69,9 @@ class Index:
         if self._embedder is None:
             given = self._given if self._given is not None else self.manifest.model
             if given is None:
-                raise ValueError(f"the index {self.folder} does not know where its model lies; name it with --model")
+                raise ValueError(f"the index {self.folder} does not know where its model lies; name it with model=")
             if self._given is None and not Path(given).is_dir():
-                raise ValueError(f"the model of the index {self.folder} is no longer at {given}; name it with --model")
+                raise ValueError(f"the model of the index {self.folder} is no longer at {given}; name it with model=")
             self._embedder = check_model(load_embedder(given), self.manifest, given, self.folder)
         return self._embedder
 
@@ -190,7 +190,7 @@ class Index:
             progress: Called with (done, total, what).
             on_bad_row: "skip" or "error"; an item whose row cannot be read now stays as it was.
             block: Rows a commit.
-            reading: As in :func:`build_index`: id, format, encoding, annotations.
+            reading: As in :func:`build_index`: id, format, encoding, annotations, allow_outside.
 
         Raises:
             ValueError: The index was not built from that source.
@@ -219,7 +219,7 @@ class Index:
         """
         ids = [ids] if isinstance(ids, str) else list(ids)
         if not ids and where is None:
-            raise ValueError("nothing is named to delete; give --id ID, or --where with a filter")
+            raise ValueError("nothing is named to delete; give id=ID, or where= with a filter")
         with self.writing():
             known = self.storage.known()
             ids = [spelling(name, known) for name in ids]
@@ -279,7 +279,7 @@ class Index:
         """
         if not hasattr(self.storage, "build_ann"):
             raise ValueError(
-                "this index searches exactly; an approximate one needs plait index build ... --backend lance"
+                "this index searches exactly; an approximate one needs plait index build with backend='lance'"
             )
         with self.writing():
             self.storage.build_ann(kind, **settings)

@@ -20,6 +20,7 @@ from plait.index.intake_report import Intake
 from plait.index.manifest import MAX_BAD_ROWS, SourceFact
 from plait.index.source import IndexSource
 from plait.index.storage import Change, Known, Storage
+from plait.registry import counted
 
 POLICIES = ("skip", "error")
 BLOCK = 512  # rows a commit: what a killed run loses at most
@@ -110,8 +111,8 @@ def _refuse(bad: Sequence[tuple[int, str, str | None]], source: IndexSource, pol
     if bad and policy == "error":
         lines = "\n".join(f"  row {row}: {why}" for row, why, _ in bad[:10])
         raise ValueError(
-            f"{len(bad)} rows of {source.source} cannot be read:\n{lines}\nMend them, or type --on-bad-row skip "
-            "(they are left out and listed). What was committed before stays"
+            f"{counted(len(bad), 'row')} of {source.source} cannot be read:\n{lines}\nMend them, or type "
+            "on_bad_row='skip' (they are left out and listed). What was committed before stays"
         )
 
 
@@ -126,7 +127,7 @@ def _refuse_taken(source: IndexSource, storage: Storage, known: dict[str, Known]
     if clash:
         raise ValueError(
             f"{len(clash)} ids of {source.source} are in the index with another content, {clash[0]!r} for one; take up "
-            "changes with plait index update INDEX SOURCE, or tell two sources apart with --prefix TEXT"
+            "changes with plait index update INDEX SOURCE, or tell two sources apart with prefix=TEXT"
         )
     for other in sorted({known[names[row]].source for row in taken}):
         fact = storage.manifest.sources[other]

@@ -183,7 +183,7 @@ class LanceStorage:
     def search(self, queries_QD: np.ndarray, k: int, where: str | None, device: str) -> list[list[Found]]:
         """The k best contents of each query; exact unless an approximate index was made."""
         if device != "cpu":
-            raise ValueError("--device goes with the backend 'exact'; LanceDB searches on the CPU")
+            raise ValueError("device= goes with the backend 'exact'; LanceDB searches on the CPU")
         return [self._search_one(query, k, where) for query in queries_QD]
 
     def _search_one(self, query: np.ndarray, k: int, where: str | None) -> list[Found]:

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from plait.data.media import CellError, open_image, read_media
+from plait.data.media import CellError, read_media
+from plait.data.picture import decode_image
 from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit, missing_note
 from plait.index.space import CORRECTED, COSINE
+from plait.registry import counted
 from plait.report.page import document
 from plait.report.template import fill
-from plait.report.thumbnail import thumbnail
+from plait.report.thumbnail import SIDE, thumbnail
 
 MAX_GROUPS = 200
 MAX_SHOWN = 24  # items shown of one group
@@ -63,7 +65,7 @@ def hits_page(
         meaning=_meaning(measure), cards=[_card(hit, shows_pictures) for hit in hits],
     )  # fmt: skip
     about = [
-        f"{len(hits)} hits" + (f" of {items:,} items" if items is not None else ""),
+        counted(len(hits), "hit") + (f" of {counted(items, 'item')}" if items is not None else ""),
         index or None,
         f"where {where}" if where else None,
         f"text {weight:g}, picture {1 - weight:g}" if weight is not None and text and image is not None else None,
@@ -95,7 +97,7 @@ def duplicates_page(
     missing = missing_note(list(items.values()), index)
     main = fill(TEMPLATE, "duplicates", missing=missing, groups=shown, more=len(groups) - MAX_GROUPS)
     count = sum(len(group.ids) for group in groups)
-    about = [f"{len(groups):,} groups, {count:,} items", f"cosine {threshold:g} or more", index]
+    about = [f"{counted(len(groups), 'group')}, {counted(count, 'item')}", f"cosine {threshold:g} or more", index]
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
 
 
@@ -133,7 +135,6 @@ def _picture(cell: Any, name: str) -> tuple[str, str]:
     """The picture small, as base64 JPEG ("" when it cannot be read any more), and its name."""
     try:
         data = read_media(Path(cell) if isinstance(cell, str) else cell, None)
-        open_image(data)  # refuses what is no picture, or too large to decode
-        return thumbnail(data), name
+        return thumbnail(decode_image(data, least_side=SIDE)), name
     except (CellError, ValueError):
         return "", name

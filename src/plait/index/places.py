@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from plait.data.column_kind import kind_of
-from plait.data.media import CellError, is_empty, resolve
+from plait.data.media import CellError, is_empty
+from plait.data.media_folder import resolve
 from plait.data.modality import Modality
 
 _LONGEST = 4096  # no file system takes a longer path

@@ -48,7 +48,7 @@ def make_query(
         ValueError: No query, an empty text, a weight outside 0 to 1, or a picture that cannot be read.
     """
     if text is None and image is None:
-        raise ValueError("there is no query; give a text, --image FILE, or both")
+        raise ValueError("there is no query; give a text, image=FILE, or both")
     if not 0 <= weight <= 1:
         raise ValueError(f"the weight of the text is {weight}; expected 0 (the picture alone) to 1 (the text alone)")
     parts = []
@@ -69,7 +69,7 @@ def make_query(
         return parts[0]
     mixed = weighted(parts[0], parts[1], weight)
     if float(np.linalg.norm(mixed.vector)) < SHORTEST:
-        raise ValueError("the text and the picture of the query are opposites and cancel out; choose another --weight")
+        raise ValueError("the text and the picture of the query are opposites and cancel out; choose another weight=")
     return mixed
 
 
@@ -100,7 +100,8 @@ def embed_cell(embedder: Embedder, modality: Modality, cell: Any, what: str) -> 
         raise ValueError(f"{what} cannot be given to {modality.name!r}, which reads {', '.join(modality.columns)}")
     import pyarrow as pa
 
-    table = read_table(pa.table({modality.columns[0]: make_column(modality.columns[0], [cell])}))
+    one = pa.table({modality.columns[0]: make_column(modality.columns[0], [cell])})
+    table = read_table(one, allow_outside=True)  # the query is the user's own word
     vectors, bad = embed_checked(embedder, table, modality.name)
     if bad:
         raise ValueError(f"{what} cannot be used: {bad[0].reason}")

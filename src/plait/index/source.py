@@ -25,7 +25,7 @@ from plait.data.readers.formats import parse_json
 from plait.data.table import BadRow, Table, read_table
 from plait.index.ids import ids_of, spelt_ids
 from plait.index.storage import RESERVED
-from plait.registry import unknown_name
+from plait.registry import counted, unknown_name
 
 logger = logging.getLogger(__name__)
 _DATA_SET = ("dataset_dict.json", "state.json")
@@ -73,6 +73,7 @@ def read_source(
     format: str | None = None,
     encoding: str | None = None,
     annotations: str | None = None,
+    allow_outside: bool = False,
 ) -> IndexSource:
     """Read what is to be indexed.
 
@@ -85,6 +86,7 @@ def read_source(
         format: Format of a file whose name does not tell it; "coco".
         encoding: Encoding of a text table that is not UTF-8.
         annotations: Folder of COCO annotations other than ``annotations``.
+        allow_outside: Let cells name files outside the table's folder.
 
     Raises:
         ValueError: Nothing to index there, no such column, ids that repeat or are missing.
@@ -92,6 +94,7 @@ def read_source(
     """
     shown = name_of(source)
     table, notes = _open(source, modality, format, encoding, annotations)
+    table = replace(table, allow_outside=allow_outside or table.allow_outside)
     if column is None and len(modality.columns) == 1 and modality.columns[0] not in table.column_names:
         column = _coco_column(table, modality)
     if column is not None:
@@ -100,7 +103,7 @@ def read_source(
     if absent:
         raise ValueError(
             f"{shown}: the model reads {', '.join(map(repr, absent))}; the table has the columns "
-            f"{', '.join(table.column_names)}. Name the right one with --column"
+            f"{', '.join(table.column_names)}. Name the right one with column="
         )
     taken = [name for name in table.column_names if name in RESERVED]
     if taken:
@@ -132,7 +135,7 @@ def _open(
             table = _karpathy(path) if kind == "karpathy" else read_coco_captions(path, _photo_folder(path))
             return (_photos(table) if modality.kind == "image" else _captions(table)), ()
     if annotations is not None:
-        raise ValueError("--annotations goes with a COCO folder")
+        raise ValueError("annotations= goes with a COCO folder")
     return read_table(source, format=format, encoding=encoding), ()
 
 
@@ -169,7 +172,12 @@ def _files(folder: Path, modality: Modality) -> tuple[Table, tuple[str, ...]]:
     numbers = tuple(row for row, name in enumerate(found) if _is_text(name))
     named = [found[row] for row in numbers]
     columns = {modality.columns[0]: named, "folder": [name.rpartition("/")[0] for name in named]}
-    notes = (f"{others:,} files that are no {modality.kind} were passed over",) if others else ()
+    kind = modality.kind
+    notes = (
+        (f"{counted(others, f'file that is no {kind} was', f'files that are no {kind} were')} passed over",)
+        if others
+        else ()
+    )
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return Table(table, folder.absolute(), str(folder), odd, numbers if odd else None), notes
 
@@ -249,7 +257,7 @@ def _coco_column(table: Table, modality: Modality) -> str | None:
 
 def _renamed(table: Table, column: str, modality: Modality) -> Table:
     if len(modality.columns) != 1:
-        raise ValueError(f"--column goes with a modality of one column; {modality.name!r} has {modality.columns}")
+        raise ValueError(f"column= goes with a modality of one column; {modality.name!r} has {modality.columns}")
     if column not in table.column_names:
         raise ValueError(f"{table.source}: {unknown_name('column', column, table.column_names)}")
     name = modality.columns[0]

@@ -17,6 +17,9 @@ import torch
 from plait.data.progress import Progress
 from plait.inputs.dataset import RowBatches
 
+FIRST_LIVE_ROWS = 32  # until it is known how large rows are
+LIVE_BYTES = 128 * 2**20  # of processed inputs at once
+
 
 @contextmanager
 def evaluation_mode(model: torch.nn.Module, *, inference: bool = True) -> Iterator[None]:
@@ -41,6 +44,11 @@ def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
     return {k: to_device(v, device) if isinstance(v, dict) else v.to(device) for k, v in batch.items()}
 
 
+def num_bytes(batch: dict[str, Any]) -> int:
+    """Bytes of a batch of tensors, and of dictionaries of such."""
+    return sum(num_bytes(value) if isinstance(value, dict) else value.nbytes for value in batch.values())
+
+
 def evaluation_batches(
     model: torch.nn.Module,
     rows: RowBatches,
@@ -56,7 +64,7 @@ def evaluation_batches(
     Args:
         model: A ``PlaitModel``, inside ``evaluation_mode``.
         rows: The rows.
-        batch_size: Rows at once.
+        batch_size: Most rows at once; fewer where items are processed anew and are large.
         chosen: Positions of the rows asked for; None: all, in order.
         hide: Modality numbers to treat as missing in every row.
         progress: Called after each batch with rows done, rows in all and ``what``.
@@ -64,9 +72,15 @@ def evaluation_batches(
     """
     device = next(model.parameters(), torch.zeros(0)).device
     positions = np.arange(len(rows)) if chosen is None else chosen
-    for start in range(0, len(positions), batch_size):
-        places = np.arange(start, min(start + batch_size, len(positions)))
+    at_once = min(batch_size, FIRST_LIVE_ROWS) if rows.is_live else batch_size
+    start = largest_row = 0
+    while start < len(positions):
+        places = np.arange(start, min(start + at_once, len(positions)))
+        start += len(places)
         batch = rows.__getitems__(positions[places].tolist())
+        if rows.is_live:
+            largest_row = max(largest_row, 1, -(-num_bytes(batch["inputs"]) // len(places)))
+            at_once = max(1, min(batch_size, LIVE_BYTES // largest_row))
         for m in hide:
             batch["present"][:, m] = False
         yield places, to_device(batch, device)
@@ -92,6 +106,10 @@ def predict_logits(
         progress: Called with rows done, rows in all and ``what``.
         what: What to call the work.
         hide: Modality numbers to treat as missing in every row.
+
+    Raises:
+        ValueError: An output is NaN or infinite: no answer can be made of it. (Of a task that embeds, NaN is what a
+            pair with one side has.)
     """
     logits_NC = np.zeros((len(batches), cast(Any, model.config).num_outputs), dtype=np.float32)
     walk = evaluation_batches(model, batches, batch_size=batch_size, hide=hide, progress=progress, what=what)
@@ -99,6 +117,13 @@ def predict_logits(
         for places, batch in walk:
             output = model(inputs=batch["inputs"], present=batch["present"])
             logits_NC[places] = output["logits"].float().cpu().numpy()
+    bad_N = ~np.isfinite(logits_NC).all(1)
+    if bad_N.any() and cast(Any, model).task.output_kind != "embeddings":
+        raise ValueError(
+            f"the model's outputs are NaN or infinite for {int(bad_N.sum()):,} of {len(bad_N):,} rows (the first is "
+            f"number {int(bad_N.argmax()):,} of these): training diverged (lower train.learning_rate), or "
+            "the model is damaged"
+        )
     return logits_NC
 
 

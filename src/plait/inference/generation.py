@@ -57,8 +57,8 @@ def generator_of(model: PlaitModel, tokens: AnswerTokens | None) -> tuple[Genera
     """
     if not isinstance(model.head, GenerateHead) or tokens is None:
         raise ValueError(
-            f"this model's task is {model.config.task}, which writes no text; train one with --task captioning or "
-            "--task vqa --set task.answers=open"
+            f"this model's task is {model.config.task}, which writes no text; train one with task='captioning', or "
+            "task='vqa' and set=['task.answers=open']"
         )
     return model.head, tokens
 

@@ -22,7 +22,10 @@ KEPT_BYTES = 2**30
 
 
 class Source(Protocol):
-    """Gives the tensors of items by number; -1 is a missing item."""
+    """Gives the tensors of items by number; -1 is a missing item.
+
+    One that processes items each time has ``is_live``: its batches may be large, see ``RowBatches.is_live``.
+    """
 
     def take(self, index_B: np.ndarray) -> dict[str, Tensor]:
         """Tensors of these items."""
@@ -51,6 +54,8 @@ class TensorSource:
 class LiveSource:
     """Items that are processed each time, for encoders that are trained."""
 
+    is_live = True
+
     def __init__(self, processor: Processor, load: Callable[[int], Any], blank: Any) -> None:
         self.processor = processor
         self.load = load
@@ -70,6 +75,8 @@ class KeptSource:
         load: Gives item i.
         limit: Bytes to keep.
     """
+
+    is_live = True
 
     def __init__(self, processor: Processor, load: Callable[[int], Any], limit: int = KEPT_BYTES) -> None:
         self.processor = processor
@@ -130,6 +137,8 @@ class LiveSetSource:
         source: Of the unique members.
         members: Numbers of the members of each set.
     """
+
+    is_live = True
 
     def __init__(self, source: Source, members: list[list[int]]) -> None:
         self.source = source
@@ -193,6 +202,11 @@ class RowBatches(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.index_NM)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether items are processed for each batch, which may then hold a hundred megabytes and more."""
+        return any(getattr(source, "is_live", False) for source in self.sources.values())
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that wrong pairs are drawn for; a resumed run draws what the straight run drew."""

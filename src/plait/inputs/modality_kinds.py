@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import BadRow, Table
@@ -47,7 +47,7 @@ class TrainingRows:
     readings: dict[str, ColumnReading]
 
 
-def load_cell(cell: Any, root: Path | None) -> Any:
+def load_cell(cell: Any, root: Root) -> Any:
     """The cell as it is."""
     return cell
 
@@ -94,7 +94,7 @@ class ModalityKind:
     """
 
     encoder: str | None = None
-    load: Callable[[Any, Path | None], Any] = load_cell
+    load: Callable[[Any, Root], Any] = load_cell
     live: Callable[[Processor, Items, Load], Source] = live_items
     own: Callable[[Modality, Table], tuple[Processor, Encoder]] | None = None
     fit: Callable[[Modality, Processor | None, Encoder | None, TrainingRows], tuple[Processor, Encoder]] | None = None
@@ -116,7 +116,7 @@ class ModalityKind:
 MODALITY_KINDS: Registry[ModalityKind] = Registry("kind of modality")
 
 
-def loader(items: Items, root: Path | None) -> Load:
+def loader(items: Items, root: Root) -> Load:
     """Loads the item of a number."""
     load = MODALITY_KINDS.get(items.modality.kind).load
     return lambda number: load(items.cells[number], root)

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 
 from plait.data.items import read_rows
-from plait.data.media import CellError
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
@@ -26,6 +25,7 @@ from plait.encoders.load import load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.inputs.dataset import LiveSetSource, SetSource, Source
 from plait.inputs.feature_store import FeatureStore, encode_items
+from plait.inputs.feature_store.batches import reason_of
 from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
 from plait.inputs.ngrams import NgramSource
 from plait.processors import Processor, load_processor
@@ -34,6 +34,8 @@ from plait.processors.ngrams import FILE as NGRAM_FILE
 from plait.processors.ngrams import NgramProcessor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
+
+FORMAT = 2  # of model folders that have a manifest; those before it name no format
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Inputs:
             if modality.name in self.ngrams:
                 self.ngrams[modality.name].save(place)
         facts = {
+            "format": FORMAT,
             "modalities": [
                 {
                     "name": m.name,
@@ -122,7 +125,9 @@ class Inputs:
                     )
                 loaded[key] = encoder
             frozen[name], references[name] = loaded[key], reference
-        return cls(tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"], ngrams)
+        return cls(
+            tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"], ngrams
+        )
 
 
 def load_inputs(
@@ -165,6 +170,7 @@ def load_inputs(
             if trained and not reference.startswith("scratch:"):
                 options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
                 set_tuning(encoder, settings.tuning, **options)
+            encoder.batch_mb = settings.batch_mb
             shared[key] = (encoder, processor)
         encoder, processor = shared[key]
         inputs.processors[modality.name] = processor
@@ -271,7 +277,7 @@ def _add_source(
     if kind.require is not None and items.keys:
         kind.require()
     single = items if items.parts is None else items.parts
-    load = loader(single, rows.table.root)
+    load = loader(single, rows.table.media_folder)
     if name in inputs.frozen:
         source, failures = _encoded(inputs, modality, single, load, store, batch_size, progress)
     else:
@@ -323,8 +329,6 @@ def _encoded(
     progress: Progress | None,
 ) -> tuple[Source, dict[int, str]]:  # fmt: skip
     """Features of a frozen encoder, and the reasons of items that have none."""
-    if not items.keys:
-        return _EmptyFeatures(inputs, modality), {}
     return encode_items(
         store or FeatureStore(),
         inputs.frozen[modality.name],
@@ -349,25 +353,10 @@ def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None)
     for i in range(len(items.keys)):
         try:
             kind.examine(load(i), processor, inputs.max_pixels)
-        except CellError as error:
-            failures[i] = str(error)
+        except ImportError:  # a package is missing: no item's fault
+            raise
+        except Exception as error:  # a decoder may raise anything; the reason is handed on
+            failures[i] = reason_of(error)
         if progress is not None and kind.plural:
             progress(i + 1, len(items.keys), f"checking {kind.plural}")
     return failures
-
-
-class _EmptyFeatures:
-    """Features of a modality of which no row has an item: zeros, which the model masks."""
-
-    def __init__(self, inputs: Inputs, modality: Modality) -> None:
-        encoder = inputs.frozen[modality.name]
-        self.vector_dim = encoder.vector_dim
-        self.token_dim = encoder.token_dim if inputs.with_tokens else None
-
-    def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
-        """Zeros, and one masked token where the model expects tokens."""
-        taken = {"vector_BD": torch.zeros(len(index_B), self.vector_dim)}
-        if self.token_dim is not None:
-            taken["tokens_BTD"] = torch.zeros(len(index_B), 1, self.token_dim)
-            taken["mask_BT"] = torch.zeros(len(index_B), 1, dtype=torch.bool)
-        return taken

@@ -28,7 +28,7 @@ class Trie:
             if not ids or ids[-1] != end:
                 raise ValueError(
                     "an allowed answer is longer than the longest that this model writes; leave it out, or train with "
-                    "a larger --set language.max_tokens=..."
+                    "a larger set=['language.max_tokens=...']"
                 )
             node = self.root
             for token in ids:

@@ -144,7 +144,7 @@ def _add_lora(model: nn.Module, rank: int) -> None:
     linear = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) or type(m).__name__ == "Conv1D"]
     names = [n for n in linear if n.rpartition(".")[2] in ATTENTION_NAMES]
     if not names:
-        raise ValueError(f"{type(model).__name__} has no attention map for LoRA; use --set language.tuning=full")
+        raise ValueError(f"{type(model).__name__} has no attention map for LoRA; use set=['language.tuning=full']")
     model.requires_grad_(False)
     fan = any(type(m).__name__ == "Conv1D" for m in model.modules())
     config = LoraConfig(r=rank, lora_alpha=2 * rank, lora_dropout=0.0, target_modules=names, fan_in_fan_out=fan)

@@ -75,15 +75,15 @@ def check_objectives(
     if {"auxiliary", "gradient_blending"} <= chosen.keys():
         raise ValueError(
             "train.gradient_blending sets the weights of the losses to which train.auxiliary gives a fixed one; "
-            "type --set train.auxiliary=0 or --set train.gradient_blending=false"
+            "type set=['train.auxiliary=0'] or set=['train.gradient_blending=false']"
         )
     for name in chosen:
         if name == "ogm_noise":
             continue
         info = OBJECTIVES.get(name)
         if task.family.writes:
-            raise ValueError(f"train.{name} works on labels and numbers, not on text; --set train.{name}=0")
-        off = f"leave it out (--set train.{name}={'false' if name == 'gradient_blending' else '0'})"
+            raise ValueError(f"train.{name} works on labels and numbers, not on text; set=['train.{name}=0']")
+        off = f"leave it out (set=['train.{name}={'false' if name == 'gradient_blending' else '0'}'])"
         if num_modalities < 2:
             raise ValueError(f"train.{name} works between modalities and needs two, got {num_modalities}; {off}")
         if info.only_classes and not task.family.one_class:
@@ -93,5 +93,5 @@ def check_objectives(
         if info.needs_validation and num_validation == 0:
             raise ValueError(
                 f"train.{name} compares training and validation losses and there are no validation rows; mark some "
-                f"'val' in a column and name it (--split COLUMN), or {off}"
+                f"'val' in a column and name it (split=COLUMN), or {off}"
             )

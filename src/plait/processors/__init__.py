@@ -13,14 +13,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plait.data.picture import decode_image
+from plait.files import require_regular_file
 from plait.processors.audio import AudioProcessor, WaveformProcessor
+from plait.processors.checks import check_description
 from plait.processors.hashed import HashedTextProcessor
-from plait.processors.image import ImageProcessor, decode_image
+from plait.processors.image import ImageProcessor
 from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
 from plait.processors.vector import VectorProcessor
 from plait.registry import Registry
+from plait.settings.json_values import check_same
 
 Processor = (
     TextProcessor
@@ -61,13 +65,26 @@ def processor_from_json(description: dict[str, Any], folder: str | Path | None =
 
 
 def load_processor(folder: str | Path) -> Processor:
-    """Load what ``processor.save(folder)`` wrote."""
+    """Load what ``processor.save(folder)`` wrote.
+
+    Raises:
+        ValueError: There is none, or its file is damaged: the message names it.
+    """
     path = Path(folder) / "processor.json"
-    if not path.is_file():
+    if not path.exists():
         raise ValueError(
             f"{str(folder)!r} holds no processor.json; expected a folder that processor.save(folder) wrote"
         )
-    return processor_from_json(json.loads(path.read_text(encoding="utf-8")), folder)
+    require_regular_file(path, "processor's file")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        check_description(path.name, description)
+        processor = processor_from_json(description, folder)
+        check_same(path.name, description, processor.to_json())
+    except Exception as error:  # a constructor that gets values of the wrong type fails in any way
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ValueError(f"{path} cannot be used: {reason.removeprefix(f'{path.name}: ')}") from error
+    return processor
 
 
 __all__ = [

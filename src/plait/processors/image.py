@@ -2,19 +2,13 @@
 
 In: the bytes of JPEG, PNG, WEBP, GIF, BMP or TIFF files. Out: ``pixel_values`` [B, 3, S, S].
 
-``decode_image`` gives the RGB picture a person would see: EXIF rotation applied, transparency laid on
-white, 16-bit values scaled instead of clipped, CMYK, grey and palette images right, the first frame of an
-animation, and a clear ``CellError`` for a broken, cut or oversized file. Large JPEGs are decoded at a
-reduced size.
+Decoding is that of :mod:`plait.data.picture`, at a reduced size where a JPEG is much larger than wanted.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,10 +18,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from plait.data.media import MAX_PIXELS, CellError, open_image
+from plait.data.cell_error import CellError
+from plait.data.picture import MAX_PIXELS, decode_image, memory_reason
 from plait.processors.description import settings_sha256, write_settings
-
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors reach stderr through logging.lastResort
 
 MODES = ("crop", "squash")
 INTERPOLATIONS = {
@@ -36,10 +29,8 @@ INTERPOLATIONS = {
     "lanczos": Image.Resampling.LANCZOS,
     "nearest": Image.Resampling.NEAREST,
 }
-DRAFT_GAP = 2  # a JPEG is decoded at no less than twice the wanted size, so that the resize still decides the quality
 LONGEST_ASPECT = 8  # beyond it the middle is cut out before the resize, which would blow up the long side
 NUM_THREADS = min(8, os.cpu_count() or 1)
-_filters = threading.Lock()  # warnings.catch_warnings is not safe between threads
 
 
 class ImageProcessor:
@@ -170,102 +161,11 @@ class ImageProcessor:
         position, data = pair
         side = self.size if self.mode == "squash" else self._short_side()
         try:
-            return np.asarray(self.fit_image(decode_image(data, self.max_pixels, least_side=side)), dtype=np.uint8)
+            picture = decode_image(data, self.max_pixels, least_side=side)
+            try:
+                return np.asarray(self.fit_image(picture), dtype=np.uint8)
+            except MemoryError as error:
+                raise CellError(memory_reason(picture.size)) from error
         except CellError as error:
             error.add_note(f"image {position} of the batch")
             raise
-
-
-def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, *, least_side: int | None = None) -> Image.Image:
-    """Decode one image to RGB as a person would see it.
-
-    Args:
-        data: The bytes of the file.
-        max_pixels: More pixels are refused before anything is decoded.
-        least_side: The short side that is wanted; a larger JPEG may be decoded at a reduced size above it.
-
-    Raises:
-        CellError: No bytes, no known image format, broken or cut short, or more than ``max_pixels``.
-    """
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise CellError(f"expected the bytes of an image file, got {type(data).__name__}")
-    data = bytes(data)
-    try:
-        with _filters, warnings.catch_warnings():  # headers are short: the lock costs no parallelism
-            warnings.simplefilter("ignore")
-            image = open_image(data, max_pixels=max_pixels)
-            if image.format == "PNG":
-                image.verify()  # the checksums, which decoding skips
-                image = open_image(data, max_pixels=max_pixels)
-            turn = _orientation(image)
-        if least_side is not None and image.format == "JPEG":
-            scale = DRAFT_GAP * least_side / min(image.size)
-            if scale < 1:
-                image.draft(None, (round(image.width * scale), round(image.height * scale)))
-        image.load()
-        rgb = to_rgb(image)
-    except CellError:
-        raise
-    except Exception as error:  # decoders raise many types on damaged bytes: OSError, SyntaxError, struct.error, ...
-        detail = " ".join(str(error).split())[:160] or type(error).__name__
-        raise CellError(f"the image is broken or cut short ({detail})") from error
-    return rgb if turn is None else rgb.transpose(turn)
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert a loaded image of any mode to RGB: high depths scaled, transparency laid on white.
-
-    Example:
-        >>> to_rgb(Image.new("RGBA", (1, 1), (255, 0, 0, 0))).getpixel((0, 0))
-        (255, 255, 255)
-    """
-    mode = image.mode
-    if mode.startswith("I") or mode == "F":
-        return _scale_depth(image)
-    if mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        # premultiplied modes reach RGBA only through their straight twin
-        straight = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)
-        layer = image.convert(straight).convert("RGBA")
-        ground = Image.new("RGBA", layer.size, (255, 255, 255, 255))
-        return Image.alpha_composite(ground, layer).convert("RGB")
-    return image.convert("RGB")
-
-
-def _scale_depth(image: Image.Image) -> Image.Image:
-    """16-bit, 32-bit and float greys to 8 bits.
-
-    Values between 0 and 65535 count as 16-bit; floats between 0 and 1 as shares of white; others are
-    stretched from
-    their smallest to their largest value.
-    """
-    values = np.asarray(image).astype(np.float64)
-    if not np.isfinite(values).all():
-        raise CellError("the image holds values that are not numbers (NaN or infinite)")
-    low, high = float(values.min()), float(values.max())
-    if image.mode == "F" and 0 <= low and high <= 1:
-        grey = values * 255
-    elif image.mode != "F" and 0 <= low and high <= 65535:
-        grey = values / 257
-    else:
-        grey = (values - low) * (255 / (high - low)) if high > low else np.zeros_like(values)
-    clear = image.info.get("transparency")
-    if isinstance(clear, int):  # a grey PNG may name one value as transparent
-        grey[values == clear] = 255
-    return Image.fromarray(np.round(grey).astype(np.uint8)).convert("RGB")
-
-
-def _orientation(image: Image.Image) -> Image.Transpose | None:
-    """The turn that EXIF asks for; damaged EXIF asks for none."""
-    try:
-        value = image.getexif().get(0x0112)
-    except Exception:  # damaged EXIF raises many types and says nothing about the pixels
-        return None
-    return {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }.get(value if isinstance(value, int) else 0)

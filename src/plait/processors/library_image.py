@@ -1,6 +1,6 @@
 """Image bytes to what an image processor of ``transformers`` makes of them.
 
-In: the bytes of image files, decoded as :func:`plait.processors.image.decode_image` does, at full size. Out:
+In: the bytes of image files, decoded as :func:`plait.data.picture.decode_image` does, at full size. Out:
 ``pixel_values`` and whatever else the network's authors feed it. Resize, crop, rescale, normalisation and the order of
 channels are those of the folder's processor file, by the library's own code, so that pixels equal the authors'.
 """
@@ -17,9 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from plait.data.media import MAX_PIXELS, CellError
+from plait.data.cell_error import CellError
+from plait.data.picture import MAX_PIXELS, decode_image, memory_reason
 from plait.processors.description import settings_sha256, write_settings
-from plait.processors.image import NUM_THREADS, decode_image
+from plait.processors.image import NUM_THREADS
 from plait.weights.quiet import quiet_transformers
 
 FILES = ("preprocessor_config.json", "processor_config.json")
@@ -140,6 +141,8 @@ class LibraryImageProcessor:
                 f"an image of {image.width} x {image.height} pixels is refused by the processor of the encoder "
                 f"({' '.join(str(error).split())[:120]})"
             ) from error
+        except MemoryError as error:
+            raise CellError(memory_reason(image.size)) from error
         return {key: value for key, value in made.items() if isinstance(value, Tensor)}
 
 

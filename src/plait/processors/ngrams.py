@@ -72,7 +72,8 @@ class NgramProcessor:
     def matrix(self, texts: list[str]) -> Any:
         """Weights of the n-grams of texts, a sparse CSR matrix [N, G]; a row has length 1, or 0 without any n-gram."""
         check_texts(texts)
-        counts = sparse.hstack([counter.transform(texts) for counter in self._counters], format="csr").astype(np.float64)
+        parts = [counter.transform(texts) for counter in self._counters]
+        counts = sparse.hstack(parts, format="csr").astype(np.float64)
         counts.data = 1.0 + np.log(counts.data)
         weighted = sparse.csr_matrix(counts.multiply(self.idf[None, :]))
         length_N = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).reshape(-1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.registry import counted
 from plait.report import charts
 from plait.report.template import fill
 from plait.report.words import cut, metric_name, number
@@ -40,7 +41,7 @@ def _lines(missing: dict[str, Any]) -> list[tuple[str, str, Any]]:
     lines = []
     for part in missing.get("hidden") or []:
         nothing = part.get("rows_with_nothing") or 0
-        remark = f"({number(nothing)} rows have nothing left)" if nothing else ""
+        remark = f"({counted(nothing, 'row has', 'rows have')} nothing left)" if nothing else ""
         lines.append((cut(_name(part), 60), remark, part.get("metrics")))
     for part in missing.get("counts") or []:
         kind, ways, of = str(part.get("kind")), part.get("subsets"), part.get("of_subsets")

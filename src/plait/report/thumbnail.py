@@ -5,19 +5,34 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SIDE = 200
 _MAX_BYTES = 40_000
 
 
-def thumbnail(data: bytes, *, side: int = SIDE) -> str:
-    """Shrink an encoded picture to at most ``side`` pixels and return it as base64 JPEG.
+def thumbnail(picture: bytes | Image.Image, *, side: int = SIDE) -> str:
+    """Shrink a picture to at most ``side`` pixels and return it as base64 JPEG, without metadata (place, camera).
 
-    Rotation by EXIF is applied, transparency is laid on white, and no metadata (place, camera) is kept.
+    Args:
+        picture: An RGB picture as it should be seen; or an encoded one, which is turned by its EXIF and laid on white.
+        side: The longer side of what comes out, in pixels.
 
     Raises:
         ValueError: The bytes are no picture that can be read.
     """
+    small = _decoded(picture, side) if isinstance(picture, bytes) else picture.copy()
+    small.thumbnail((side, side))
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=80, optimize=True)
+    return base64.b64encode(out.getvalue()).decode("ascii")
+
+
+def _decoded(data: bytes, side: int) -> Image.Image:
+    """A picture that a report was given ready made; pictures of tables are decoded by ``plait.data.picture``."""
     from PIL import Image, ImageOps
 
     try:
@@ -33,9 +48,7 @@ def thumbnail(data: bytes, *, side: int = SIDE) -> str:
             flat.paste(picture, mask=picture.getchannel("A"))
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"the picture cannot be read: {error}") from error
-    out = io.BytesIO()
-    flat.save(out, "JPEG", quality=80, optimize=True)
-    return base64.b64encode(out.getvalue()).decode("ascii")
+    return flat
 
 
 def checked(text: str) -> str | None:

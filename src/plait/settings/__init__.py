@@ -22,7 +22,7 @@ from plait.settings.groups import (
     TrainSettings,
 )
 from plait.settings.options import COLUMN_LISTS, SINGLE_OPTIONS, DataOptions
-from plait.settings.run import RunSettings, read_settings, set_values, write_settings
+from plait.settings.run import RunSettings, merge_values, read_settings, set_values, write_settings
 from plait.settings.strict import from_dict, to_dict
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "TaskSettings",
     "TrainSettings",
     "from_dict",
+    "merge_values",
     "read_settings",
     "set_values",
     "to_dict",

@@ -77,6 +77,8 @@ class DataSettings:
     """What to do with a row that cannot be read: error, missing (the cell counts as absent) or skip."""
     max_pixels: int = 64_000_000
     """Largest image accepted, in pixels."""
+    allow_outside: bool = False
+    """Let cells name files outside the table's folder; for tables that can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class EncoderSettings:
     """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
     last_n: int = at_least(2, 1)
     """How many last blocks are trained under tuning=last_n."""
+    batch_mb: float = between(8.0, 0.01, 1e6)
+    """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +169,11 @@ class TaskSettings:
     def check_together(self) -> None:
         """Refuse values that contradict each other."""
         if self.order and not self.ordinal:
-            raise ValueError("task.order is for ordered classes; type --set task.ordinal=true too")
+            raise ValueError("task.order is for ordered classes; type set=['task.ordinal=true'] too")
         if self.select_by == "quadratic_kappa" and not self.ordinal:
-            raise ValueError("task.select_by=quadratic_kappa is for ordered classes; type --set task.ordinal=true too")
+            raise ValueError(
+                "task.select_by=quadratic_kappa is for ordered classes; type set=['task.ordinal=true'] too"
+            )
 
 
 @dataclass(frozen=True)
@@ -261,7 +267,7 @@ class TrainSettings:
                 "number"
             )
         if self.ogm_noise and (self.ogm is None or self.ogm == 0):
-            raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type --set train.ogm=0.5 too")
+            raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type set=['train.ogm=0.5'] too")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import yaml
 
-from plait.registry import unknown_name
 from plait.settings.groups import (
     DataSettings,
     EncoderSettings,
@@ -21,7 +20,7 @@ from plait.settings.groups import (
     TrainSettings,
 )
 from plait.settings.ranges import check_fields
-from plait.settings.strict import from_dict, is_text, to_dict
+from plait.settings.strict import from_dict, is_setting, is_text, to_dict, unknown_setting
 
 QUOTED_OR_NULL = re.compile(r"""\s*(?:$|~\s*$|null\s*$|'.*'\s*$|".*"\s*$)""", re.DOTALL)
 
@@ -56,6 +55,17 @@ class RunSettings:
         self.train.check_together()
 
 
+def merge_values(base: RunSettings, given: dict[str, Any]) -> RunSettings:
+    """Settings with the given "group.name" values laid over; None and empty ones change nothing."""
+    values = to_dict(base)
+    for path, value in given.items():
+        if value is None or value == []:
+            continue
+        group, _, name = path.rpartition(".")
+        (values[group] if group else values)[name] = value
+    return from_dict(RunSettings, values)
+
+
 def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
     """Apply ``a.b=c`` assignments, c read as YAML; a setting that is text takes c as it stands, null and quotes apart.
 
@@ -70,12 +80,14 @@ def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
     for text in assignments:
         path, equals, raw = text.partition("=")
         if not equals:
-            raise ValueError(f"--set takes NAME=VALUE such as train.epochs=3, got {text!r}")
+            raise ValueError(f"a setting is given as NAME=VALUE such as train.epochs=3, got {text!r}")
+        if not is_setting(RunSettings, path.strip()):
+            raise ValueError(unknown_setting(RunSettings, path.strip()))
         node = values
         *parents, last = path.strip().split(".")
         for parent in parents:
             if not isinstance(node.get(parent), dict):
-                raise ValueError(unknown_name("setting", path, [k for k, v in node.items() if isinstance(v, dict)]))
+                raise ValueError(unknown_setting(RunSettings, path.strip()))
             node = node[parent]
         if is_text(RunSettings, [*parents, last]) and not QUOTED_OR_NULL.match(raw):
             node[last] = raw.strip()
@@ -83,7 +95,7 @@ def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:
         try:
             node[last] = yaml.safe_load(raw)
         except yaml.YAMLError as error:
-            raise ValueError(f"--set {path.strip()}: {raw!r} is not valid YAML") from error
+            raise ValueError(f"{path.strip()}: {raw!r} is not valid YAML") from error
     return from_dict(RunSettings, values)
 
 

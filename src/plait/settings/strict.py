@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
 import typing
 from typing import Any, TypeVar
@@ -48,6 +49,41 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
             else _coerce(name, value, hint)
         )
     return kind(**made)
+
+
+def paths_of(kind: type, under: str = "") -> list[str]:
+    """The path of every setting, group by group: "train.epochs"."""
+    paths: list[str] = []
+    for name, hint in typing.get_type_hints(kind).items():
+        is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
+        paths += paths_of(hint, f"{under}{name}.") if is_group else [f"{under}{name}"]
+    return paths
+
+
+def is_setting(kind: type, path: str) -> bool:
+    """Whether there is a setting, a group or an entry of a setting that is a mapping at this path."""
+    return any(f"{one}.".startswith(f"{path}.") or path.startswith(f"{one}.") for one in paths_of(kind))
+
+
+def unknown_setting(kind: type, path: str) -> str:
+    """The sentence for a setting that does not exist: the nearest first, of its own group or by its last part.
+
+    Args:
+        kind: The settings dataclass in which ``path`` was looked up.
+        path: What was given, group by group.
+    """
+    every = {one: one.rpartition(".")[2] for one in paths_of(kind)}
+    group, _, last = path.rpartition(".")
+    known = [name for one, name in every.items() if one.rpartition(".")[0] == group]
+    if group and difflib.get_close_matches(last, known, n=1, cutoff=0.5):
+        return unknown_name(f"setting in {group}", last, known)
+    near = [one for one, name in every.items() if name == last]
+    near = near or difflib.get_close_matches(path, list(every), n=3, cutoff=0.75)
+    similar = difflib.get_close_matches(last, list(every.values()), n=3, cutoff=0.6)
+    near = near or [one for one, name in every.items() if name in similar][:3]
+    hint = f" Did you mean {', '.join(repr(one) for one in near)}?" if near else ""
+    there = known if group and known else list(dict.fromkeys(one.partition(".")[0] for one in every))
+    return f"unknown setting {path!r}.{hint} Known{f' in {group}' if group and known else ''}: {', '.join(there)}"
 
 
 def is_text(kind: type, path: list[str]) -> bool:

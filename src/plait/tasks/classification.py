@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.metrics.label import classification_metrics
+from plait.registry import counted
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, class_name, natural_order
 
@@ -18,8 +19,8 @@ def _fit_classes(values: list[Any]) -> LabelState:
     names = sorted(set(values), key=natural_order)
     if len(names) < 2:
         raise ValueError(
-            f"the training rows hold {len(names)} class{'' if len(names) == 1 else 'es'} "
-            f"({', '.join(names) or 'none'}); classification needs at least two. Check --target and the split"
+            f"the training rows hold {counted(len(names), 'class', 'classes')} "
+            f"({', '.join(names) or 'none'}); classification needs at least two. Check target= and the split"
         )
     return LabelState(classes=tuple(names))
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from plait.metrics.answers import cleaned
 from plait.metrics.vqa import vqa_accuracy
+from plait.registry import counted
 from plait.settings import TaskSettings
 from plait.tasks.base import TASKS
 from plait.tasks.generation import ABOUT_QUESTIONS, ANSWER_TYPE, QUESTION, references
@@ -44,7 +45,8 @@ def choose_answers(values: list[Any], settings: TaskSettings) -> tuple[str, str]
     kept = sum(count for _, count in counts.most_common(settings.max_answers))
     share = kept / max(1, len(values))
     if share >= COVERED:
-        return "vqa", f"closed: {min(len(counts), settings.max_answers):,} answers cover {share:.1%} of the rows"
+        known = counted(min(len(counts), settings.max_answers), "answer covers", "answers cover")
+        return "vqa", f"closed: {known} {share:.1%} of the rows"
     return "vqa_open", f"open: the {settings.max_answers:,} most frequent answers cover only {share:.1%} of the rows"
 
 
@@ -60,8 +62,8 @@ def fit_answers(values: list[Any], max_answers: int) -> LabelState:
         spellings[answer][_spelled(row, answer)] += 1
     if len(spellings) < 2:
         raise ValueError(
-            f"the training rows hold {len(spellings)} different answer{'' if len(spellings) == 1 else 's'}; vqa needs "
-            "at least two. Check --target and the split"
+            f"the training rows hold {counted(len(spellings), 'answer', 'different answers')}; vqa needs "
+            "at least two. Check target= and the split"
         )
     counts = {_shown(answer, found): found.total() for answer, found in spellings.items()}
     ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))

@@ -17,7 +17,7 @@ from plait.tasks.labels import LabelState, label_names, natural_order
 def _fit_label_set(values: list[Any]) -> LabelState:
     names = sorted({name for labels in values for name in labels}, key=natural_order)
     if not names:
-        raise ValueError("no training row carries any label; multilabel needs at least one. Check --target")
+        raise ValueError("no training row carries any label; multilabel needs at least one. Check target=")
     return LabelState(classes=tuple(names))
 
 

@@ -58,8 +58,8 @@ def class_order(names: Sequence[str], given: Sequence[str] = ()) -> tuple[str, .
         if len(ranks_found) == len(names) == len(set(ranks_found)):
             return tuple(name for _, name in sorted(zip(ranks_found, names, strict=True)))
     raise ValueError(
-        f"the order of the classes {', '.join(map(repr, sorted(names)))} cannot be told from their names; type --set "
-        "'task.order=[lowest, ..., highest]'"
+        f"the order of the classes {', '.join(map(repr, sorted(names)))} cannot be told from their names; type "
+        "set=['task.order=[lowest, ..., highest]']"
     )
 
 

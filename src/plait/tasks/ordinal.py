@@ -79,7 +79,7 @@ def task_of(name: str, settings: TaskSettings) -> Task:
         return TASKS.get(name)
     if name != TASKS.get(ORDINAL).name:
         raise ValueError(
-            f"task.ordinal is for classification; the task is {name}. Leave it out, or type --task classification"
+            f"task.ordinal is for classification; the task is {name}. Leave it out, or type task='classification'"
         )
     return ordinal_task(settings.order)
 

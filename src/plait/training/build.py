@@ -151,5 +151,5 @@ def _class_weights(plan: Plan) -> list[float]:
     """The weight of each output, as the task gives it."""
     if plan.task.class_weights is None:
         what = "a numeric target" if plan.task.needs_target else f"task {plan.task.name}"
-        raise ValueError(f"class weights need classes; leave --set task.class_weights out for {what}")
+        raise ValueError(f"class weights need classes; leave task.class_weights out for {what}")
     return plan.task.class_weights(plan.target[plan.train], plan.labels.num_outputs)

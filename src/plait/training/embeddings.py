@@ -49,8 +49,8 @@ def check_pairs(prepared: Prepared, group_N: np.ndarray, train: np.ndarray, sour
     for name, there in zip(prepared.rows.items, present_NM.any(0), strict=True):
         if not there:
             raise ValueError(
-                f"no training row of {source} has a readable value in column {name!r}; leave it out with --ignore "
-                f"{name}, or mend it"
+                f"no training row of {source} has a readable value in column {name!r}; leave it out with "
+                f"ignore={name!r}, or mend it"
             )
     whole = train[present_NM.sum(1) >= 2]
     if len(whole) < 2:
@@ -61,7 +61,7 @@ def check_pairs(prepared: Prepared, group_N: np.ndarray, train: np.ndarray, sour
     if len(np.unique(group_N[whole])) < 2:
         raise ValueError(
             f"all {len(whole)} training rows of {source} are of one group, so none is a wrong answer to another; name "
-            "another group column (--group COLUMN)"
+            "another group column (group=COLUMN)"
         )
 
 

@@ -21,6 +21,7 @@ from plait.data.split_time import cuts_in_words, read_times, split_by_time
 from plait.data.table import Table
 from plait.data.values import ColumnReading, decimal_mark, read_number
 from plait.inputs.prepare import Prepared
+from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.tasks.labels import number
@@ -155,13 +156,14 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> 
         if watched is not None:
             called[name] = watched
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
-    counted: dict[str, int] = {}
+    found: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
-        counted[leak.column] = counted.get(leak.column, 0) + 1
+        found[leak.column] = found.get(leak.column, 0) + 1
     return [
-        f"LEAKAGE: {count} different {called[name]} of column {name!r} stand in more than one split, so the "
-        f"numbers are too good; group the split by {called[name][:-1]} (--group COLUMN)"
-        for name, count in counted.items()
+        f"LEAKAGE: {counted(count, called[name][:-1], f'different {called[name]}')} of column {name!r} "
+        f"{'stands' if count == 1 else 'stand'} in more than one split, so the "
+        f"numbers are too good; group the split by {called[name][:-1]} (group=COLUMN)"
+        for name, count in found.items()
     ]
 
 
@@ -226,7 +228,7 @@ def choose_rows(
     if split is None:
         if rows not in (None, "all"):
             raise ValueError(
-                f"{table.source} has no split column and is not the table the model was trained on, so --rows {rows} "
+                f"{table.source} has no split column and is not the table the model was trained on, so rows={rows!r} "
                 "cannot be chosen; use all"
             )
         return table, "all", notes
@@ -255,7 +257,7 @@ def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[s
     """Warnings about evaluated rows that trained the model or chose its epoch; ``column`` only marks them as such."""
     notes = []
     count = {s: int((split == s).sum()) for s in ("train", "val")}
-    advice = "; --rows test judges rows it has not seen" if has_test else ""
+    advice = "; rows='test' judges rows it has not seen" if has_test else ""
     if count["train"]:
         known = "are training rows: the model has seen their answers, and"
         marked = f"are marked train in column {column!r}: if the model was trained on them,"

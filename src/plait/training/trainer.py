@@ -8,12 +8,13 @@ they are removed when it ends, and nothing in a finished model folder is ever un
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from plait.data.progress import Progress
-from plait.files import write_text
+from plait.files import DiskFullError, room_for, write_text
 from plait.fusion.modality_dropout import share_of_rate
 from plait.inputs.dataset import RowBatches, whole_batch
 from plait.model import PlaitModel
@@ -35,6 +36,7 @@ Score = Callable[[PlaitModel], dict[str, float]]
 Watch = Callable[[PlaitModel], dict[str, float]]
 BEST_FILE = "best.safetensors"
 STATE_FILE = "plait_state.json"
+KEPT = 3  # checkpoints on the disk at once: two, and the one being written
 
 
 def train_model(
@@ -89,7 +91,7 @@ def train_model(
         seed=settings.seed,
         data_seed=settings.seed,
         save_strategy="epoch" if checkpoints else "no",
-        save_total_limit=2,
+        save_total_limit=KEPT - 1,
         logging_strategy="epoch",
         report_to=[],
         remove_unused_columns=False,
@@ -120,10 +122,27 @@ def train_model(
     model.train_in(getattr(torch, settings.precision))
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with _room_for_checkpoints(folder, model):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     judge.history.seconds = time.monotonic() - started
     return judge.history
+
+
+@contextlib.contextmanager
+def _room_for_checkpoints(folder: Path, model: PlaitModel) -> Iterator[None]:
+    """Say it when the disk is full, and take half a checkpoint away so that the next one finds more room."""
+    held = sum(p.numel() * p.element_size() for p in model.parameters())
+    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
+    size = KEPT * (2 * held + 2 * trained)  # weights, the best weights, two moments of each trained one
+    try:
+        with room_for(folder, "checkpoints", size, "make room, then do the same with resume=True to go on"):
+            yield
+    except DiskFullError:
+        for path in folder.glob("checkpoint-*"):
+            if not (path / STATE_FILE).is_file():
+                shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
@@ -178,7 +197,7 @@ class _WatchedTrainer(Trainer):
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RuntimeError(
-                f"the training loss became {value}; lower the learning rate (--set train.learning_rate=...) "
+                f"the training loss became {value}; lower the learning rate (set=['train.learning_rate=...']) "
                 "or check the numbers in the table"
             )
         self.epoch_loss += value

@@ -20,7 +20,7 @@ ALL_CODES = [
     *(f"P00{i}" for i in range(1, 8)),
     *(f"P01{i}" for i in range(9)),
     *(f"P02{i}" for i in range(7)),
-    *(f"P03{i}" for i in range(9)),
+    *(f"P03{i}" for i in range(10)),
     *(f"P04{i}" for i in range(5)),
     "P050",
     "P051",

@@ -256,7 +256,7 @@ def test_folder_with_two_years_takes_the_one_with_photos(tmp_path: Path) -> None
 
 
 def test_folder_errors_say_what_to_type(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="captions_train2017.json, or --annotations"):
+    with pytest.raises(ValueError, match="captions_train2017.json, or annotations="):
         read_coco_folder(tmp_path)
     with pytest.raises(ValueError, match="unknown COCO task 'matchin'. Did you mean 'matching'"):
         read_coco_folder(tmp_path, task="matchin")

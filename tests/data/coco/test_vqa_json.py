@@ -68,7 +68,7 @@ def test_a_folder_opens_as_vqa(official: Path) -> None:
     assert set(opened.table.column("split")) <= {"train", "val", "test"} and opened.task == "vqa"
     with pytest.raises(ValueError, match="can be opened for the task vqa, got 'matching'"):
         open_source(official, DataSettings(), task="matching")
-    with pytest.raises(ValueError, match="--format vqa needs a folder"):
+    with pytest.raises(ValueError, match="format='vqa' needs a folder"):
         open_source(official / "nothing.json", DataSettings(format="vqa"))
 
 

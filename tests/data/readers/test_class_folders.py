@@ -33,7 +33,7 @@ def test_splits_above_classes(tmp_path: Path) -> None:
 
 def test_what_is_no_sound_is_told(tmp_path: Path) -> None:
     fill(tmp_path, "dog/1.wav", "rain/2.wav", "rain/notes.txt")
-    with pytest.warns(UserWarning, match=r"1 files are no audio and no rows \(rain/notes.txt\)"):
+    with pytest.warns(UserWarning, match=r"1 file that is no audio was left out \(rain/notes.txt\)"):
         assert len(read_table(tmp_path)) == 2
 
 

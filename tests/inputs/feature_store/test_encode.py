@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from fixtures.fake_features import FakeEncoder, FakeImage, FakeText, key_of
-from plait.inputs.feature_store import FeatureStore, FeatureStoreError, encode, encode_items, space_fingerprint
+from plait.inputs.feature_store import FeatureStore, FeatureStoreError, buffer, encode_items, space_fingerprint
 
 TEXTS = ["abc", "z", "abc", "hello there", "no", "z"]
 KEYS = [key_of(text) for text in TEXTS]
@@ -138,7 +138,7 @@ def test_interrupted_work_is_kept(tmp_path: Path, error: BaseException) -> None:
 
 
 def test_flushes_along_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode, "FLUSH_ITEMS", 8)
+    monkeypatch.setattr(buffer, "FLUSH_ITEMS", 8)
     stored = []
     texts = [f"{n:03}" for n in range(20)]
     encode_items(

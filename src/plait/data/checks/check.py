@@ -27,6 +27,7 @@ from plait.data.schema import Schema, guess_schema
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
 from plait.data.values import ColumnReading, is_missing_number, read_number
+from plait.registry import counted
 
 __all__ = ["CheckReport", "Finding", "check_table"]
 
@@ -110,9 +111,11 @@ def _table_checks(table: Table, schema: Schema) -> Iterator[Finding]:
     yield _splits(table, schema)
     title = "inputs"
     if schema.inputs:
-        yield Finding("P020", "ok", title, f"{len(schema.modalities)} modalities to learn from", [])
+        yield Finding(
+            "P020", "ok", title, f"{counted(len(schema.modalities), 'modality', 'modalities')} to learn from", []
+        )
     else:
-        yield Finding("P020", "error", title, "no column is an input; name one with --text, --image, ...", [])
+        yield Finding("P020", "error", title, "no column is an input; name one with text=, image=, ...", [])
 
 
 def _unparsed(table: Table) -> Finding:
@@ -121,16 +124,16 @@ def _unparsed(table: Table) -> Finding:
         return Finding("P001", "ok", title, "every row was read", [])
     rows = [bad.row for bad in table.bad_rows]
     first = "; ".join(f"row {bad.row}: {bad.reason}" for bad in table.bad_rows[:3])
-    return Finding("P001", "error", title, f"{len(rows):,} rows cannot be read ({first})", rows)
+    return Finding("P001", "error", title, f"{counted(len(rows), 'row')} cannot be read ({first})", rows)
 
 
 def _few_rows(table: Table) -> Finding:
-    n, title = len(table), "number of rows"
+    n, title, rows = len(table), "number of rows", counted(len(table), "row")
     if n < _VERY_FEW:
-        return Finding("P002", "error", title, f"{n} rows; fewer than {_VERY_FEW} cannot be split and learned from", [])
+        return Finding("P002", "error", title, f"{rows}; fewer than {_VERY_FEW} cannot be split and learned from", [])
     if n < _FEW:
-        return Finding("P002", "warning", title, f"{n} rows; below {_FEW} every score is mostly chance", [])
-    return Finding("P002", "ok", title, f"{n:,} rows", [])
+        return Finding("P002", "warning", title, f"{rows}; below {_FEW} every score is mostly chance", [])
+    return Finding("P002", "ok", title, rows, [])
 
 
 def _used(schema: Schema) -> list[str]:

@@ -82,7 +82,7 @@ def _odd_cells(
     for name, (odd, marked) in found.items():
         rows |= {table.row_number(place) for place in (*odd, *marked)}
         if odd:
-            parts.append(f"{name!r} holds {rows_in_words(table, name, odd)}: decide with --on-bad-row")
+            parts.append(f"{name!r} holds {rows_in_words(table, name, odd)}: decide with on_bad_row=")
         if marked:
             parts.append(f"{name!r} holds {rows_in_words(table, name, marked)}: counts as missing")
     if not parts:
@@ -110,7 +110,7 @@ def _over_time(schema: Schema) -> Finding:
         return Finding("P025", "ok", _TITLES["P025"], f"the column {schema.split!r} splits the rows", [])
     detail = (
         f"rows are split at random, so the model is judged on days it has seen others of; where it shall tell what "
-        f"comes, type --split-by-time {dates[0]}"
+        f"comes, type split_by_time={dates[0]!r}"
     )
     return Finding("P025", "warning", _TITLES["P025"], detail, [])
 

@@ -11,6 +11,7 @@ from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
 from plait.data.split import SPLIT_NAMES, Leak, find_leakage
 from plait.data.table import Table
+from plait.registry import counted
 
 
 def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
@@ -18,6 +19,8 @@ def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator
     yield _missing_files(table, schema, contents)
     for kinds in _sharing(lambda checks: checks.empty).values():
         yield from _cells(table, schema, contents, kinds)
+    for kinds in _sharing(lambda checks: checks.doubtful[:2] if checks.doubtful is not None else None).values():
+        yield _doubts(table, schema, contents, kinds)
     yield _duplicates(table, schema, contents)
     yield from _leaks(table, schema, contents)
 
@@ -54,19 +57,34 @@ def _cells(table: Table, schema: Schema, contents: Contents, kinds: dict[str, Ce
     yield _empty_cells(table, *checks.empty, {n: rows for n, rows in contents.absent.items() if n in names})
 
 
-def _faults(table: Table, code: str, title: str, faults: list[tuple[int, str, str]], fine: str) -> Finding:
+def _doubts(table: Table, schema: Schema, contents: Contents, kinds: dict[str, CellChecks]) -> Finding:
+    """Contents of these kinds that can be used and may not be what was meant."""
+    names = {c.name for c in schema.columns if c.role == "input" and c.kind in kinds}
+    checks = next(iter(kinds.values()))
+    assert checks.doubtful is not None
+    code, title, fine = checks.doubtful
+    if not names:
+        return Finding(code, "n/a", title, checks.no_column, [])
+    return _faults(table, code, title, [f for f in contents.doubtful if f[1] in names], fine, "warning")
+
+
+def _faults(
+    table: Table, code: str, title: str, faults: list[tuple[int, str, str]], fine: str, severity: str = "error"
+) -> Finding:
     if not faults:
         return Finding(code, "ok", title, fine, [])
     first = "; ".join(f"row {table.row_number(r)}, {name!r}: {why}" for r, name, why in faults[:3])
     rows = sorted({table.row_number(row) for row, _, _ in faults})
-    return Finding(code, "error", title, f"{len(faults):,} cells in {len(rows):,} rows ({first})", rows)
+    return Finding(
+        code, severity, title, f"{counted(len(faults), 'cell')} in {counted(len(rows), 'row')} ({first})", rows
+    )
 
 
 def _empty_cells(table: Table, code: str, title: str, found: dict[str, list[int]]) -> Finding:
     if not found:
         return Finding(code, "ok", title, "none is empty", [])
     numbers = {name: [table.row_number(row) for row in rows] for name, rows in found.items()}
-    detail = "; ".join(f"{name!r} in {len(rows):,} rows ({name_rows(rows)})" for name, rows in numbers.items())
+    detail = "; ".join(f"{name!r} in {counted(len(rows), 'row')} ({name_rows(rows)})" for name, rows in numbers.items())
     return Finding(code, "warning", title, detail, sorted({r for rows in numbers.values() for r in rows}))
 
 
@@ -84,7 +102,9 @@ def _duplicates(table: Table, schema: Schema, contents: Contents) -> Finding:
         return Finding("P034", "ok", title, "no two rows are the same", [])
     spare = sum(len(rows) - 1 for rows in found)
     shown = "; ".join(name_rows(rows) for rows in found[:3])
-    detail = f"{spare:,} rows repeat another (same inputs{' and target' if extra else ''}): {shown}"
+    detail = (
+        f"{counted(spare, 'row repeats', 'rows repeat')} another (same inputs{' and target' if extra else ''}): {shown}"
+    )
     severity = "warning" if spare >= 0.01 * len(table) else "info"
     return Finding("P034", severity, title, detail, sorted(r for rows in found for r in rows))
 

@@ -11,11 +11,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from plait.data.column_kind import COLUMN_KINDS, CellChecks
 from plait.data.media import CellError, MissingFileError, is_empty
+from plait.data.media_folder import Root
 from plait.data.schema import Schema
 from plait.data.table import Table
 
@@ -28,12 +28,14 @@ class Contents:
         keys: For each column of texts, media or vectors the hash of each cell; None where there is no content.
         unread: (position, column, reason) of cells whose bytes cannot be had: missing files, addresses.
         broken: (position, column, reason) of bytes that are no image or sound, and of unusable vectors.
+        doubtful: (position, column, doubt) of contents that can be used though something may be wrong with them.
         absent: Column -> positions of empty cells of texts, media and vectors.
     """
 
     keys: dict[str, list[str | None]] = field(default_factory=dict)
     unread: list[tuple[int, str, str]] = field(default_factory=list)
     broken: list[tuple[int, str, str]] = field(default_factory=list)
+    doubtful: list[tuple[int, str, str]] = field(default_factory=list)
     absent: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -72,20 +74,21 @@ def _read_cells(
     first: dict[Any, int] = {}
     same = [first.setdefault(_identity(cell, row), row) for row, cell in enumerate(cells)]
     unique = sorted(first.values())
-    outcome: dict[int, tuple[str | None, str | None, bool]] = {}
+    outcome: dict[int, _Examined] = {}
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        examined = pool.map(lambda row: _examine_cell(table.root, cells[row], checks), unique)
+        examined = pool.map(lambda row: _examine_cell(table.media_folder, cells[row], checks), unique)
         for count, (row, found) in enumerate(zip(unique, examined, strict=True)):
             outcome[row] = found
             if progress is not None:
                 progress(done + (count + 1) * len(cells) // len(unique), total)
     keys: list[str | None] = []
     for row, original in enumerate(same):
-        key, reason, is_broken = outcome[original]
-        keys.append(key)
-        if reason is not None:
-            (contents.broken if is_broken else contents.unread).append((row, name, reason))
-        elif key is None:
+        found = outcome[original]
+        keys.append(found.key)
+        if found.reason is not None:
+            list_of = {"broken": contents.broken, "doubtful": contents.doubtful, "unread": contents.unread}
+            list_of[found.fault].append((row, name, found.reason))
+        elif found.key is None:
             contents.absent.setdefault(name, []).append(row)
     contents.keys[name] = keys
 
@@ -95,17 +98,26 @@ def _identity(cell: object, row: int) -> object:
     return cell if isinstance(cell, str | bytes) or cell is None else row
 
 
-def _examine_cell(root: Path | None, cell: object, checks: CellChecks) -> tuple[str | None, str | None, bool]:
-    """Hash, reason against it, and whether the reason is broken content rather than one that is not there."""
+@dataclass(frozen=True)
+class _Examined:
+    """Hash of a cell, and what is wrong with it: "unread", "broken" or, with a hash, "doubtful"."""
+
+    key: str | None = None
+    fault: str = ""
+    reason: str | None = None
+
+
+def _examine_cell(root: Root, cell: object, checks: CellChecks) -> _Examined:
     if is_empty(cell):
-        return None, None, False
+        return _Examined()
     try:
         content = checks.load(cell, root)
     except CellError as error:
-        return None, str(error), False
+        return _Examined(None, "unread", str(error))
     try:
-        return checks.examine(content, root), None, False
+        key = checks.examine(content, root)
+        return _Examined(key, "doubtful", checks.doubt(content, root) if checks.doubt is not None else None)
     except MissingFileError as error:
-        return None, str(error), False
+        return _Examined(None, "unread", str(error))
     except CellError as error:
-        return None, str(error), True
+        return _Examined(None, "broken", str(error))

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from plait.registry import counted
+
 SEVERITIES = ("error", "warning", "info", "ok", "n/a")
 _SHOWN = 8
 
@@ -81,7 +83,7 @@ class CheckReport:
 
     def text(self) -> str:
         """The report for people: what is wrong first, what is in order in one line at the end."""
-        lines = [f"{self.source}: {self.num_rows:,} rows", "", self.schema, ""]
+        lines = [f"{self.source}: {counted(self.num_rows, 'row')}", "", self.schema, ""]
         for finding in sorted(self.findings, key=lambda f: SEVERITIES.index(f.severity)):
             if finding.severity not in ("ok", "n/a"):
                 lines.append(f"{finding.severity:<7} {finding.code} {finding.title}: {finding.detail}")

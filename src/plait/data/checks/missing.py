@@ -21,6 +21,7 @@ from plait.data.checks.finding import Finding, name_rows
 from plait.data.modality import Modality
 from plait.data.schema import Schema
 from plait.data.table import Table
+from plait.registry import counted
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -91,7 +92,7 @@ def _how_much(table: Table, gaps: dict[str, Bools]) -> Finding:
     title = TITLES["P050"]
     if not gaps or not len(table):
         return Finding("P050", "n/a", title, "no inputs" if not gaps else "no rows", [])
-    shown = [f"{name!r} in {int(g.sum()):,} rows ({g.mean():.0%})" for name, g in gaps.items() if g.any()]
+    shown = [f"{name!r} in {counted(int(g.sum()), 'row')} ({g.mean():.0%})" for name, g in gaps.items() if g.any()]
     if not shown:
         return Finding("P050", "ok", title, "every row has every modality", [])
     nothing_N = np.stack(list(gaps.values())).all(axis=0)
@@ -107,7 +108,7 @@ def _telling(table: Table, schema: Schema, gaps: dict[str, Bools]) -> Finding:
     column = schema.column(schema.target) if schema.target is not None else None
     if column is None or column.scale is None:
         return Finding(
-            "P051", "n/a", title, "no target is named (--target COL)" if column is None else "no class or number", []
+            "P051", "n/a", title, "no target is named (target=COL)" if column is None else "no class or number", []
         )
     questions = _questions(table, column.name, column.scale)
     asked, tested = 0, []

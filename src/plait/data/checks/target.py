@@ -15,6 +15,7 @@ from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
+from plait.registry import counted
 
 _GIVEN_AWAY = 0.97
 _IMBALANCE, _RARE = 10.0, 5
@@ -36,7 +37,7 @@ def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[
     """All checks that need a target; "n/a" where there is none."""
     column = schema.column(schema.target) if schema.target is not None else None
     if column is None or column.kind is None:
-        why = "no target is named (--target COL)" if column is None else f"the target: {column.reason}"
+        why = "no target is named (target=COL)" if column is None else f"the target: {column.reason}"
         for code, title in _TITLES.items():
             yield Finding(code, "n/a", title, why, [])
         return
@@ -77,7 +78,7 @@ def _classes(counts: Counter[Any], several: bool) -> Finding:
         return Finding("P010", "error", _TITLES["P010"], f"one class only: {next(iter(counts))!r}", [])
     if not counts:
         return Finding("P010", "error", _TITLES["P010"], "no class at all", [])
-    return Finding("P010", "ok", _TITLES["P010"], f"{len(counts)} classes", [])
+    return Finding("P010", "ok", _TITLES["P010"], counted(len(counts), "class", "classes"), [])
 
 
 def _varies(target: list[Any]) -> Finding:
@@ -94,10 +95,10 @@ def _balance(counts: Counter[Any], several: bool, num_rows: int) -> Finding:
     (most, many), (least, few) = ordered[0], ordered[-1]
     rare = [label for label, count in ordered if count < _RARE]
     always = f"always guessing {most!r} is right in {many / num_rows:.0%} of rows"
-    shown = f"{most!r} {many:,} times, {least!r} {few:,} times; {always}"
+    shown = f"{most!r} {counted(many, 'time')}, {least!r} {counted(few, 'time')}; {always}"
     if rare:
         names = ", ".join(repr(label) for label in rare[:5]) + (" ..." if len(rare) > 5 else "")
-        shown += f"; {len(rare)} classes have fewer than {_RARE} rows ({names})"
+        shown += f"; {counted(len(rare), 'class has', 'classes have')} fewer than {_RARE} rows ({names})"
     if rare or (many / few >= _IMBALANCE and not several):
         return Finding("P011", "warning", title, shown, [])
     return Finding("P011", "info" if many / few >= 3 else "ok", title, shown, [])
@@ -120,7 +121,9 @@ def _coverage(table: Table, schema: Schema, labels: list[tuple[Any, ...]]) -> Fi
         return Finding("P013", "ok", title, "train has every class of val and test", [])
     detail = "; ".join(f"{label!r} in {name_rows(rows)}" for label, rows in list(unseen.items())[:5])
     rows = sorted({r for found in unseen.values() for r in found})
-    return Finding("P013", "warning", title, f"{len(unseen)} classes are not in train: {detail}", rows)
+    return Finding(
+        "P013", "warning", title, f"{counted(len(unseen), 'class is', 'classes are')} not in train: {detail}", rows
+    )
 
 
 def _contradictions(table: Table, schema: Schema, contents: Contents, target: list[Any]) -> Finding:
@@ -130,7 +133,15 @@ def _contradictions(table: Table, schema: Schema, contents: Contents, target: li
     found = _clashes(input_keys(table, schema, contents), target)
     if not found:
         return Finding("P014", "ok", title, "rows with the same inputs have the same target", [])
-    return _say(table, "P014", "warning", found, "groups of rows have the same inputs and different targets")
+    return _say(
+        table,
+        "P014",
+        "warning",
+        found,
+        "group of rows has",
+        "groups of rows have",
+        "the same inputs and different targets",
+    )
 
 
 def _shared_content(table: Table, contents: Contents, target: list[Any]) -> Finding:
@@ -141,8 +152,9 @@ def _shared_content(table: Table, contents: Contents, target: list[Any]) -> Find
     found = [rows for keys in contents.keys.values() for rows in _clashes(keys, target)]
     if not found:
         return Finding("P015", "ok", title, "the same photo or text always has the same target", [])
-    what = "photos or texts stand under different targets (as they should in matching and questions)"
-    return _say(table, "P015", "warning" if len(contents.keys) == 1 else "info", found, what)
+    severity, what = "warning" if len(contents.keys) == 1 else "info", "under different targets"
+    one, many = "photo or text stands", "photos or texts stand"
+    return _say(table, "P015", severity, found, one, many, f"{what} (as they should in matching and questions)")
 
 
 def _clashes(keys: list[str | None], target: list[Any]) -> list[list[int]]:
@@ -153,9 +165,9 @@ def _clashes(keys: list[str | None], target: list[Any]) -> list[list[int]]:
     return [rows for rows in rows_of.values() if len({repr(target[row]) for row in rows}) > 1]
 
 
-def _say(table: Table, code: str, severity: str, found: list[list[int]], what: str) -> Finding:
+def _say(table: Table, code: str, severity: str, found: list[list[int]], one: str, many: str, what: str) -> Finding:
     numbers = [[table.row_number(row) for row in rows] for rows in found]
-    detail = f"{len(found):,} {what}: {'; '.join(name_rows(rows) for rows in numbers[:3])}"
+    detail = f"{counted(len(found), one, many)} {what}: {'; '.join(name_rows(rows) for rows in numbers[:3])}"
     return Finding(code, severity, _TITLES[code], detail, sorted({r for rows in numbers for r in rows}))
 
 

@@ -225,7 +225,7 @@ def read_coco_folder(
                 raise ValueError(
                     f"found no {TASKS[task]}_<split>*.json in {notes}"
                     + (f" and {len(karpathy)} files dataset_*.json, which is too many" if karpathy else "")
-                    + f"; expected files such as {TASKS[task]}_train2017.json, or --annotations FOLDER"
+                    + f"; expected files such as {TASKS[task]}_train2017.json, or annotations=FOLDER"
                 )
             table = _karpathy_for(task, karpathy[0], root)
     return make_pairs(table, seed=seed) if task == "matching" else table

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
+from plait.data.media_folder import same_name
+
 IMAGES = "images"
 _SHOWN = 5
 _SPLIT = re.compile(r"(restval|train(?:ing)?|validation|valid|val|dev|test)(?![a-z])", re.IGNORECASE)
@@ -56,14 +58,15 @@ class Folders:
         self._folders: dict[Path, list[Path]] = {}
 
     def names(self, folder: Path) -> set[str]:
-        """The names in a folder; none where it is no folder."""
+        """The names in a folder, and their other Unicode spelling; none where it is no folder."""
         if folder not in self._names:
-            self._names[folder] = set(os.listdir(folder)) if folder.is_dir() else set()
+            names = os.listdir(folder) if folder.is_dir() else []
+            self._names[folder] = {*names, *map(same_name, names)}
         return self._names[folder]
 
     def has(self, path: Path) -> bool:
-        """Whether there is such a file."""
-        return path.name in self.names(path.parent)
+        """Whether there is such a file, in one Unicode spelling or another."""
+        return path.name in self.names(path.parent) or same_name(path.name) in self.names(path.parent)
 
     def inside(self, folder: Path) -> list[Path]:
         """The folders in a folder, hidden ones left out."""

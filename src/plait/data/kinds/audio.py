@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from plait.data.arrow_types import is_media, is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.items import media_items
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.sound import decode_sound, find_sound, looks_like_sound, sound_key, sound_length
@@ -23,13 +23,13 @@ def _claim(sample: Sample) -> str | None:
 
 
 def _read(table: Table, modality: Modality, rows: Rows) -> Items:
-    return media_items(table, modality, lambda cell: sound_key(find_sound(cell, table.root)), rows)
+    return media_items(table, modality, lambda cell: sound_key(find_sound(cell, table.media_folder)), rows)
 
 
 def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
     """Name and length; the sound itself would make the page too big."""
     try:
-        seconds, rate, channels = sound_length(find_sound(cell, table.root))
+        seconds, rate, channels = sound_length(find_sound(cell, table.media_folder))
         length = f"{seconds:.1f} s, {rate:,} Hz, {'mono' if channels == 1 else f'{channels} channels'}"
     except ValueError:
         length = "cannot be read"
@@ -38,7 +38,7 @@ def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
     return [{"text": f"{file} ({length})"}]
 
 
-def _examine(source: Any, root: Path | None) -> str:
+def _examine(source: Any, root: Root) -> str:
     decode_sound(source, max_seconds=_HEARD_SECONDS)
     return sound_key(source)
 

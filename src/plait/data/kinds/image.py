@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from plait.data.arrow_types import is_media, is_text, item_type, list_depth
+from plait.data.checks.finding import name_rows
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
 from plait.data.items import media_items
-from plait.data.media import IMAGE_SUFFIXES, check_image, content_key, looks_like_image, read_media
+from plait.data.media import IMAGE_SUFFIXES, content_key, looks_like_image, read_media
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
+from plait.data.picture import check_image, decode_image, doubtful_depth
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
-from plait.report.thumbnail import thumbnail
+from plait.report.thumbnail import SIDE, thumbnail
 
 
 def picture(cell: Any, table: Table) -> dict[str, Any]:
     """A small JPEG of an image cell in base64, as a report takes it; None in it when it cannot be read."""
     try:
-        return {"image_jpeg_base64": thumbnail(read_media(cell, table.root))}
+        return {"image_jpeg_base64": thumbnail(decode_image(read_media(cell, table.media_folder), least_side=SIDE))}
     except ValueError:
         return {"image_jpeg_base64": None}
 
 
-def examine_image(data: Any, root: Path | None) -> str:
+def examine_image(data: Any, root: Root) -> str:
     """The hash of an image that decodes.
 
     Raises:
@@ -34,6 +36,32 @@ def examine_image(data: Any, root: Path | None) -> str:
     """
     check_image(data)
     return content_key(data)
+
+
+def image_key(cell: Any, table: Table, doubts: dict[str, str]) -> str:
+    """The hash of an image cell; what may be wrong with the picture is put into the doubts, by the hash.
+
+    Raises:
+        CellError: It cannot be read.
+    """
+    data = read_media(cell, table.media_folder)
+    key = content_key(data)
+    if (doubt := doubtful_depth(data)) is not None:
+        doubts[key] = doubt
+    return key
+
+
+def note_doubts(items: Items, doubts: dict[str, str], rows: Rows) -> None:
+    """Tell of the rows that show items of which there is a doubt, by the keys of the items."""
+    by_doubt: dict[str, list[int]] = {}
+    name = items.modality.name
+    for position, item in enumerate(items.index_N.tolist()):
+        if item >= 0 and items.keys[item] in doubts:
+            doubt = doubts[items.keys[item]]
+            rows.set_aside(position, items.modality.columns[0], doubt)
+            by_doubt.setdefault(doubt, []).append(rows.table.row_number(position))
+    for doubt, numbers in by_doubt.items():
+        rows.doubts.append(f"{name}: {len(numbers):,} of {len(rows):,} rows ({name_rows(numbers)}): {doubt}")
 
 
 def _claim(sample: Sample) -> str | None:
@@ -45,7 +73,10 @@ def _claim(sample: Sample) -> str | None:
 
 
 def _read(table: Table, modality: Modality, rows: Rows) -> Items:
-    return media_items(table, modality, lambda cell: content_key(read_media(cell, table.root)), rows)
+    doubts: dict[str, str] = {}
+    items = media_items(table, modality, lambda cell: image_key(cell, table, doubts), rows)
+    note_doubts(items, doubts, rows)
+    return items
 
 
 IMAGE = ColumnKind(
@@ -57,6 +88,8 @@ IMAGE = ColumnKind(
     checks=CellChecks(
         ("P032", "rows without an image"), "no column of images", examine_image, read_media,
         broken=("P031", "broken images", "every image decodes"), in_files=True,
+        doubt=lambda data, root: doubtful_depth(data),
+        doubtful=("P039", "16-bit images that use few bits", "every image uses the bits that it has"),
         leak=("P041", "same image in two splits"),
     ),
     watched="pictures",

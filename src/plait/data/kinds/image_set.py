@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,11 @@ from plait.data.arrow_types import is_list, is_media, is_text, item_type
 from plait.data.column_kind import ColumnKind, Sample
 from plait.data.imageset import read_image_set, read_like_image_sets
 from plait.data.items import Found, column_items, once
-from plait.data.kinds.image import IMAGE, examine_image, picture
+from plait.data.kinds.image import IMAGE, examine_image, image_key, note_doubts, picture
 from plait.data.media import CellError, MissingFileError, content_key, looks_like_image, read_media
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
+from plait.data.picture import doubtful_depth
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
 
@@ -41,11 +42,12 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
     """The members of a set stand in the order of their keys."""
     place: dict[str, int] = {}
     parts: list[Any] = []
-    hash_once = once(lambda cell: content_key(read_media(cell, table.root)))
+    doubts: dict[str, str] = {}
+    hash_once = once(lambda cell: image_key(cell, table, doubts))
 
     def item_of(cell: Any) -> Found:
         members = []
-        for number, part in enumerate(read_image_set(cell, table.root)):
+        for number, part in enumerate(read_image_set(cell, table.media_folder)):
             try:
                 members.append((hash_once(part), part))
             except CellError as error:
@@ -61,6 +63,13 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
 
     items = column_items(table, modality, item_of, rows)
     items.parts = Items(modality, list(place), parts, np.zeros(0, dtype=np.int64))
+    of_parts = {place[key]: doubt for key, doubt in doubts.items() if key in place}
+    of_sets = {
+        key: next(of_parts[part] for part in members if part in of_parts)
+        for key, members in zip(items.keys, items.cells, strict=True)
+        if of_parts.keys() & set(members)
+    }
+    note_doubts(items, of_sets, rows)
     return items
 
 
@@ -72,7 +81,7 @@ def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
     return [*shown, {"text": f"and {more} more"}] if more else shown
 
 
-def _examine(cells: Any, root: Path | None) -> str:
+def _examine(cells: Any, root: Root) -> str:
     keys = []
     for place, cell in enumerate(cells):
         try:
@@ -86,6 +95,11 @@ def _examine(cells: Any, root: Path | None) -> str:
     return content_key(" ".join(sorted(keys)).encode())
 
 
+def _doubt(cells: Any, root: Root) -> str | None:
+    doubts = ((place, doubtful_depth(read_media(cell, root))) for place, cell in enumerate(cells))
+    return next((f"image {place} of the set: {doubt}" for place, doubt in doubts if doubt is not None), None)
+
+
 assert IMAGE.checks is not None
 IMAGE_SET = ColumnKind(
     fits=_fits,
@@ -93,7 +107,7 @@ IMAGE_SET = ColumnKind(
     read=_read,
     show=_show,
     claim=_claim,
-    checks=replace(IMAGE.checks, load=read_image_set, examine=_examine),
+    checks=replace(IMAGE.checks, load=read_image_set, examine=_examine, doubt=_doubt),
     watched="sets of pictures",
     pictures=read_image_set,
 )

@@ -41,7 +41,7 @@ def _no_number(table: Table, name: str, hints: Hints) -> str:
     """Why a column of text cannot be read as numbers, in brackets; "" where most of it can (the rest is reported)."""
     held = table.arrow.schema.field(name).type
     if not is_text(held):
-        return f" (dates and times are read by --date {name})" if is_date(held) else " (which are no numbers)"
+        return f" (dates and times are read by date={name!r})" if is_date(held) else " (which are no numbers)"
     cells = table.column(name)
     found = number_cells(cells, hints.decimal, table.row_number)
     if found.mark is None:

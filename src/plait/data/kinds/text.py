@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from plait.data.arrow_types import is_date, is_number, is_text
 from plait.data.column_kind import CellChecks, ColumnKind, Keys
 from plait.data.items import Found, column_items
 from plait.data.media import CellError, content_key
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
@@ -20,7 +20,7 @@ from plait.data.values import spelling
 LONGEST_SHOWN = 600
 
 
-def text_key(text: str, root: Path | None = None) -> str:
+def text_key(text: str, root: Root = None) -> str:
     """The hash of a text; the same for texts that differ only in spaces, case or Unicode form."""
     folded = unicodedata.normalize("NFKC", text).casefold()
     return content_key(" ".join(folded.split()).encode("utf-8", "surrogatepass"))
@@ -30,7 +30,7 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
     return column_items(table, modality, _item_of, rows)
 
 
-def text_of(cell: Any, root: Path | None = None) -> str:
+def text_of(cell: Any, root: Root = None) -> str:
     """A cell as text: text as it stands, a number, truth value or date in its one spelling, nothing as "".
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ from plait.data.arrow_types import is_number, is_text, item_type
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.items import Found, column_items
 from plait.data.media import content_key
+from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
@@ -43,7 +43,7 @@ def _key(vector: Any) -> str:
 
 def _read(table: Table, modality: Modality, rows: Rows) -> Items:
     def item_of(cell: Any) -> Found:
-        vector = read_vector(cell, table.root)
+        vector = read_vector(cell, table.media_folder)
         return None if vector is None else (_key(vector), vector)
 
     return column_items(table, modality, item_of, rows)
@@ -54,7 +54,7 @@ def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
     return [{"text": what}]
 
 
-def _examine(cell: Any, root: Path | None) -> str:
+def _examine(cell: Any, root: Root) -> str:
     vector = read_vector(cell, root)
     assert vector is not None
     return _key(vector)
@@ -65,7 +65,7 @@ def _compare_widths(table: Table, name: str, contents: Contents) -> None:
     widths = {}
     cells = table.column(name)
     for row, key in enumerate(contents.keys[name]):
-        vector = read_vector(cells[row], table.root) if key is not None else None
+        vector = read_vector(cells[row], table.media_folder) if key is not None else None
         if vector is not None:
             widths[row] = vector.shape[-1]
     usual = Counter(widths.values()).most_common(1)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from plait.data.media import IMAGE_SUFFIXES
+from plait.registry import counted
 
 SOUNDS = (".wav", ".ogg", ".mp3", ".flac", ".m4a", ".opus")
 PICTURES = tuple(sorted(IMAGE_SUFFIXES))
@@ -55,7 +56,8 @@ def read_class_folders(folder: Path) -> pa.Table | None:
         raise ValueError(f"{folder}: one class folder only ({', '.join(classes)}); expected one subfolder a class")
     if other:
         shown = ", ".join(p.relative_to(folder).as_posix() for p in other[:3])
-        warnings.warn(f"{folder}: {len(other)} files are no {kind} and no rows ({shown})", UserWarning, stacklevel=6)
+        left = counted(len(other), f"file that is no {kind} was", f"files that are no {kind} were")
+        warnings.warn(f"{folder}: {left} left out ({shown})", UserWarning, stacklevel=6)
     columns = {kind: [r[0] for r in rows], "label": [r[1] for r in rows]}
     return pa.table(columns | ({"split": [r[2] for r in rows]} if splits else {}))
 

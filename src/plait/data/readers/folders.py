@@ -46,7 +46,7 @@ def read_folder(folder: Path) -> pa.Table:
         raise ValueError(
             f"{folder}: a folder without a data set that can be read here; expected what save_to_disk() "
             "writes, Parquet files, or one subfolder a class with sounds or pictures. Name the table "
-            "inside it, or pass --format coco for a COCO folder"
+            "inside it, or pass format='coco' for a COCO folder"
         )
     return _read_shards(shards, folder)
 

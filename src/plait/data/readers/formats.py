@@ -262,7 +262,7 @@ def _read_json(text: str, source: str) -> pa.Table:
         keys = f" with the keys {', '.join(list(content)[:8])}" if isinstance(content, dict) else ""
         raise ValueError(
             f"{source}: holds a {type(content).__name__}{keys}; expected a list of objects "
-            "(COCO files are read with --format coco)"
+            "(COCO files are read with format='coco')"
         )
     return from_records(content, source)
 

@@ -1,23 +1,28 @@
 """Batches for the encoder, made ready in threads while it works on the batch before.
 
-Positions of items and a function that loads one come in; batches of processed inputs come out, with
-the reasons of the items that could not be loaded or processed: one broken item never takes its
-batch with it. Images and sounds are decoded one by one in parallel, texts are sorted by length.
+Numbers of items and a function that loads one come in; batches of processed inputs come out, with the reasons of
+items that could not be loaded or processed: one broken item never takes its batch with it. Images and sounds are
+decoded one by one in parallel, never more of them ahead than a window of bytes holds; texts come sorted by length. A
+batch is full at so many items, or where its padded inputs reach a budget of bytes; items of like length share one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from plait.encoders.batching import TOKEN_BYTES, forward_bytes
+
 PREFETCH_BATCHES = 2
+WINDOW_BUDGETS = 4  # decoded items that wait may hold so many times the budget of a batch
 
 Load = Callable[[int], Any]
 
@@ -28,51 +33,133 @@ class Batch:
 
     indices: list[int]
     inputs: dict[str, Tensor]
-    failures: dict[int, str]
+    failures: dict[int, str] = field(default_factory=dict)
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why one item cannot be used, in words; a lack of memory is no fault of the item."""
+    if isinstance(error, MemoryError):
+        return "preparing it needs more memory than was free (that is no fault of the item)"
     text = str(error)
     return text if text and isinstance(error, ValueError | OSError) else f"{type(error).__name__}: {text}"
 
 
-def _prefetched(groups: Iterable[list], submit: Callable[[list], Any], executor: ThreadPoolExecutor) -> Generator[Any]:
-    """Results of `submit` in order, with some batches always under way; threads end with the iterator."""
-    waiting: deque[Any] = deque()
+def media_batches(
+    processor: Any, walk: Iterator[int], load: Load, batch_size: int, workers: int, budget: int
+) -> Generator[Batch]:
+    """Each image or sound is loaded and decoded by itself in a thread, so that a broken one fails alone.
+
+    Args:
+        processor: ``process`` of a list, and ``join`` where items differ in length.
+        walk: Numbers of the items; asked for a window at a time.
+        load: Gives item i.
+        batch_size: Most items of a batch.
+        workers: Threads.
+        budget: Most bytes of a batch, as ``forward_bytes`` reckons; an item past it is a batch of its own.
+    """
+    gate = _Gate(WINDOW_BUDGETS * budget)
+
+    def decode(place: int, index: int) -> dict[str, Tensor]:
+        gate.enter(place)
+        made: dict[str, Tensor] = processor.process([load(index)])
+        gate.hold(_num_bytes(made))
+        return made
+
+    with contextlib.closing(_decoded(walk, decode, gate, batch_size, workers)) as results:
+        parts: dict[int, dict[str, Tensor]] = {}
+        failures: dict[int, str] = {}
+        size = 0
+        for index, result in results:
+            if isinstance(result, Exception):
+                failures[index] = reason_of(result)
+            else:
+                parts[index] = result
+                size += forward_bytes(result)
+            if len(parts) + len(failures) >= batch_size or size >= budget:
+                yield from _by_length(processor, parts, failures, budget)
+                gate.free(sum(map(_num_bytes, parts.values())))
+                parts, failures, size = {}, {}, 0
+        if parts or failures:
+            yield from _by_length(processor, parts, failures, budget)
+
+
+def _num_bytes(inputs: dict[str, Tensor]) -> int:
+    return sum(tensor.nbytes for tensor in inputs.values())
+
+
+class _Gate:
+    """Lets threads decode while what is decoded and waits stays under a size; the item that is next always may."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self._held, self._next, self._is_closed = most, 0, 0, False
+        self._changed = threading.Condition()
+
+    def enter(self, place: int) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._held < self.most or place <= self._next or self._is_closed)
+
+    def hold(self, num_bytes: int) -> None:
+        with self._changed:
+            self._held += num_bytes
+
+    def free(self, num_bytes: int) -> None:
+        with self._changed:
+            self._held -= num_bytes
+            self._changed.notify_all()
+
+    def want(self, place: int) -> None:
+        with self._changed:
+            self._next = place
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+
+def _decoded(
+    walk: Iterator[int], decode: Callable[[int, int], Any], gate: _Gate, batch_size: int, workers: int
+) -> Generator[tuple[int, Any]]:
+    """Items in order, each decoded or the exception in its place; threads end with the iterator."""
+    executor = ThreadPoolExecutor(max(1, workers), thread_name_prefix="plait-decode")
+    waiting: deque[tuple[int, int, Future]] = deque()
+    num_begun, is_open = 0, True
     try:
-        for group in groups:
-            waiting.append(submit(group))
-            if len(waiting) > PREFETCH_BATCHES:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
+        while True:
+            if len(waiting) <= PREFETCH_BATCHES * batch_size:
+                while is_open and len(waiting) < (PREFETCH_BATCHES + 1) * batch_size:
+                    index = next(walk, None)
+                    if index is None:
+                        is_open = False
+                        break
+                    waiting.append((num_begun, index, executor.submit(decode, num_begun, index)))
+                    num_begun += 1
+            if not waiting:
+                return
+            place, index, future = waiting.popleft()
+            gate.want(place)
+            try:
+                result = future.result()
+            except Exception as error:  # a decoder may raise anything; the reason is handed on
+                result = error
+            yield index, result
     finally:
+        gate.close()
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _chunks(items: list, size: int) -> Iterator[list]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def media_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:
-    """Each image or sound is loaded and decoded by itself in a thread, so that a broken one fails alone."""
-    executor = ThreadPoolExecutor(max(1, workers), thread_name_prefix="plait-decode")
-
-    def decode(index: int) -> dict[str, Tensor]:
-        return processor.process([load(index)])
-
-    def submit(group: list[int]) -> list[tuple[int, Future]]:
-        return [(index, executor.submit(decode, index)) for index in group]
-
-    with contextlib.closing(_prefetched(_chunks(missing, batch_size), submit, executor)) as results:
-        for result in results:
-            inputs, failures = {}, {}
-            for index, future in result:
-                try:
-                    inputs[index] = future.result()
-                except Exception as error:  # a decoder may raise anything; the reason is handed on
-                    failures[index] = _reason(error)
-            yield Batch(list(inputs), _joined(processor, list(inputs.values())), failures)
+def _by_length(
+    processor: Any, parts: dict[int, dict[str, Tensor]], failures: dict[int, str], budget: int
+) -> Iterator[Batch]:
+    """Items processed one by one as batches under the budget, the largest first; reasons come with the first batch."""
+    costs = {index: forward_bytes(part) for index, part in parts.items()}
+    order = sorted(parts, key=lambda index: (-costs[index], index))
+    while order or failures:
+        most = max(1, budget // max(1, costs[order[0]])) if order else 0
+        group, order = order[:most], order[most:]
+        yield Batch(group, _joined(processor, [parts[index] for index in group]), failures)
+        failures = {}
 
 
 def _joined(processor: Any, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -80,43 +167,80 @@ def _joined(processor: Any, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]
     if not parts:
         return {}
     if hasattr(processor, "join"):
-        return processor.join(parts)
+        return processor.join(parts)  # type: ignore[no-any-return]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def text_batches(processor: Any, missing: list[int], load: Load, batch_size: int, workers: int) -> Generator[Batch]:
-    """Longest texts first, so that a batch pads little and a lack of memory shows at once."""
-    texts, failures = {}, {}
+def readable_texts(missing: list[int], load: Load) -> tuple[dict[int, str], dict[int, str]]:
+    """Texts, longest first, so that a batch pads little and a lack of memory shows at once; and reasons."""
+    texts: dict[int, str] = {}
+    failures: dict[int, str] = {}
     for index in missing:
         try:
-            texts[index] = load(index)
-            if not isinstance(texts[index], str):
-                raise TypeError(f"expected a text, got {type(texts.pop(index)).__name__}")
+            text = load(index)
+            if not isinstance(text, str):
+                raise TypeError(f"expected a text, got {type(text).__name__}")
+            texts[index] = text
         except Exception as error:  # whatever the loader raises; the reason is handed on
-            failures[index] = _reason(error)
-    if failures:
-        yield Batch([], {}, failures)
+            failures[index] = reason_of(error)
     order = sorted(texts, key=lambda index: (-len(texts[index]), index))
+    return {index: texts[index] for index in order}, failures
+
+
+def text_batches(
+    processor: Any, walk: Iterator[int], texts: dict[int, str], batch_size: int, budget: int
+) -> Generator[Batch]:
+    """Batches of texts, tokenised in a thread.
+
+    Args:
+        processor: ``process`` of a list.
+        walk: Numbers of the texts, longest first.
+        texts: The texts.
+        batch_size: Most texts of a batch.
+        budget: Most bytes of a batch, as ``forward_bytes`` reckons with a token for each letter.
+    """
     executor = ThreadPoolExecutor(1, thread_name_prefix="plait-tokenize")  # one: processors count truncations
 
     def tokenize(group: list[int]) -> Batch:
         try:
-            return Batch(group, processor.process([texts[index] for index in group]), {})
+            return Batch(group, processor.process([texts[index] for index in group]))
         except Exception:  # find which texts fail; the others still go on
             bad = {}
             for index in group:
                 try:
                     processor.process([texts[index]])
                 except Exception as error:
-                    bad[index] = _reason(error)
+                    bad[index] = reason_of(error)
             if not bad:
                 raise
             good = [index for index in group if index not in bad]
             return Batch(good, processor.process([texts[index] for index in good]) if good else {}, bad)
 
-    def submit(group: list[int]) -> Future:
-        return executor.submit(tokenize, group)
+    waiting: deque[Future] = deque()
+    try:
+        for group in _text_groups(processor, walk, texts, batch_size, budget):
+            waiting.append(executor.submit(tokenize, group))
+            if len(waiting) > PREFETCH_BATCHES:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
 
-    with contextlib.closing(_prefetched(_chunks(order, batch_size), submit, executor)) as results:
-        for result in results:
-            yield result.result()
+
+def _text_groups(
+    processor: Any, walk: Iterator[int], texts: dict[int, str], batch_size: int, budget: int
+) -> Iterator[list[int]]:
+    longest = getattr(processor, "max_length", None)
+    group: list[int] = []
+    most = 0
+    for index in walk:
+        if not group:
+            length = len(texts[index]) + 2 if longest is None else min(len(texts[index]) + 2, longest)
+            most = min(batch_size, max(1, budget // (length * TOKEN_BYTES)))
+        group.append(index)
+        if len(group) == most:
+            yield group
+            group = []
+    if group:
+        yield group

@@ -1,9 +1,9 @@
 """Encoding what the feature store lacks: each unique text or image once, then never again.
 
 Keys of all items and a function that loads one come in; a `FeatureSet` in the order of the keys goes
-out, with the reasons of items that could not be read. Texts run in batches of like length; images
-are decoded in threads while the encoder works on the batch before. Finished items are stored every
-thousand or so, and whenever the work ends early, so that a kill or Ctrl-C loses little.
+out, with the reasons of items that could not be read. Finished items are stored along the way and
+whenever the work ends early, so that a kill or Ctrl-C loses little. Processes that encode the same
+items share the work (`claims`); whoever has nothing left to do waits for what the others encode.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,15 +22,18 @@ import torch
 from torch import Tensor
 
 from plait.data.progress import Progress
-from plait.inputs.feature_store.batches import Load, media_batches, text_batches
+from plait.encoders.batching import most_bytes
+from plait.inputs.feature_store.batches import Batch, Load, media_batches, readable_texts, text_batches
+from plait.inputs.feature_store.buffer import FLUSH_ITEMS, Buffer
+from plait.inputs.feature_store.claims import Claims
 from plait.inputs.feature_store.feature_set import FeatureSet
-from plait.inputs.feature_store.segment import SEGMENT_VERSION, FeatureStoreError
+from plait.inputs.feature_store.segment import SEGMENT_VERSION
 from plait.inputs.feature_store.space import Space
 from plait.inputs.feature_store.store import FeatureStore
 
-FLUSH_ITEMS = 1024
-FLUSH_BYTES = 64 * 1024**2
-FLUSH_SECONDS = 60.0
+ROUNDS = 3  # more would be needed only if what was stored kept vanishing
+CLAIMS_A_RUN = 64  # so many claims share out a large table
+MOST_WAIT = 1.0
 
 
 def space_fingerprint(encoder: Any, processor: Any, with_tokens: bool, precision: str = "float32") -> str:
@@ -61,11 +65,12 @@ def encode_items(
         processor: `process(list) -> dict of tensors`, a `fingerprint`, and a `kind` ("text", "image" or "audio").
         keys: sha256 hex of each item's content; None for an absent item.
         load: gives item i, the text, bytes or path whose key is `keys[i]`. Called in threads.
-        batch_size: items in one forward; halved by itself when a GPU runs out of memory.
+        batch_size: most items in one forward; fewer where they are long (`encoders.batching`), and halved by itself
+            when a GPU runs out of memory.
         with_tokens: store tokens beside the vector.
         device: where to run, and the encoder is moved there; its own device when None. On CUDA with
             bfloat16 the forward runs in bfloat16, and its features are kept apart from float32 ones.
-        progress: called with (items done, items to encode, what).
+        progress: called with (items done, items to encode, what), also while another process encodes the rest.
         on_error: "raise" stops at the first item that cannot be read; "collect" leaves it absent.
         workers: threads that decode images.
 
@@ -101,32 +106,19 @@ def encode_items(
     failures: dict[int, str] = {}
     if missing:
         space.prepare()  # a folder that cannot be written shows before the work, not after
-        run = _Run(encoder, target, use_bf16, with_tokens, _Buffer(space, with_tokens))
-        if progress is not None:
-            progress(0, len(missing), f"encoding {kind}s")
+        run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens))
+        work = _Work(space, run, processor, keys, load, batch_size, workers, most_bytes(encoder, target))
         was_training = encoder.training
         encoder.eval()
-        done = 0
-        batches = text_batches if kind == "text" else media_batches
         try:
-            prepared = batches(processor, missing, load, batch_size, workers)
-            with contextlib.closing(prepared):
-                for batch in prepared:
-                    _note(failures, batch.failures, on_error)
-                    if batch.indices:
-                        bad = run.forward(batch.inputs, [(i, keys[i]) for i in batch.indices])
-                        _note(failures, bad, on_error)
-                    done += len(batch.indices) + len(batch.failures)
-                    if progress is not None:
-                        progress(done, len(missing), f"encoding {kind}s")
-        finally:  # finished, failed or interrupted: what is encoded is kept
+            failures = work.encode(missing, on_error, progress or (lambda *_: None))
+        finally:
             encoder.train(was_training)
-            run.buffer.flush()
     if failures:
         reasons = {keys[i]: reason for i, reason in failures.items()}
         failures = {i: reasons[key] for i, key in enumerate(keys) if key is not None and key in reasons}
-    features = space.gather(keys, allow_missing=bool(failures))
-    return features, failures
+    dims = (getattr(encoder, "vector_dim", 0), getattr(encoder, "token_dim", None) if with_tokens else None)
+    return space.gather(keys, allow_missing=bool(failures), empty_dims=dims), failures
 
 
 def _note(failures: dict[int, str], found: Mapping[int, str], on_error: str) -> None:
@@ -153,45 +145,6 @@ def _describe(encoder: torch.nn.Module) -> object:
 
 
 @dataclass
-class _Buffer:
-    """Encoded items not yet on disk."""
-
-    space: Space
-    with_tokens: bool
-    keys: list[str] = field(default_factory=list)
-    vectors: list[np.ndarray] = field(default_factory=list)
-    tokens: list[np.ndarray] = field(default_factory=list)
-    num_bytes: int = 0
-    flushed_at: float = field(default_factory=time.monotonic)
-    is_broken: bool = False
-
-    def add(self, key: str, vector: np.ndarray, tokens: np.ndarray | None) -> None:
-        self.vectors.append(vector)
-        self.num_bytes += vector.nbytes
-        if tokens is not None:
-            self.tokens.append(tokens)
-            self.num_bytes += tokens.nbytes
-        self.keys.append(key)  # last: an interrupt in between leaves a row without a key, cut off below
-
-    def flush_if_due(self) -> None:
-        is_late = time.monotonic() - self.flushed_at > FLUSH_SECONDS
-        if len(self.keys) >= FLUSH_ITEMS or self.num_bytes >= FLUSH_BYTES or is_late:
-            self.flush()
-
-    def flush(self) -> None:
-        if not self.keys or self.is_broken:
-            return
-        num = len(self.keys)
-        try:
-            self.space.put(self.keys, np.stack(self.vectors[:num]), self.tokens[:num] if self.with_tokens else None)
-        except FeatureStoreError:
-            self.is_broken = True  # the error is on its way to the user; do not try again while leaving
-            raise
-        self.keys, self.vectors, self.tokens, self.num_bytes = [], [], [], 0
-        self.flushed_at = time.monotonic()
-
-
-@dataclass
 class _Run:
     """What a forward needs, and where its results go."""
 
@@ -199,7 +152,7 @@ class _Run:
     device: torch.device
     use_bf16: bool
     with_tokens: bool
-    buffer: _Buffer
+    buffer: Buffer
 
     def forward(self, inputs: dict[str, Tensor], items: list[tuple[int, str]]) -> dict[int, str]:
         """Encode a batch into the buffer; returns the items whose features are not finite."""
@@ -252,3 +205,67 @@ class _Run:
                 self.buffer.add(key, vectors[row], own)
         self.buffer.flush_if_due()
         return bad
+
+
+@dataclass
+class _Work:
+    """The items a store lacks, and all that turns them into stored features."""
+
+    space: Space
+    run: _Run
+    processor: Any
+    keys: Sequence[str | None]
+    load: Load
+    batch_size: int
+    workers: int
+    budget: int
+    texts: dict[int, str] = field(default_factory=dict)
+
+    def encode(self, missing: list[int], on_error: str, tell: Progress) -> dict[int, str]:
+        """Encode until everything is stored, by this process or by others; returns the reasons of what cannot be."""
+        kind = getattr(self.processor, "kind", "text")
+        total, failures, rounds, wait = len(missing), {}, 0, 0.1
+        tell(0, total, f"encoding {kind}s")
+        if kind == "text":
+            self.texts, failures = readable_texts(missing, self.load)
+            missing = list(self.texts)
+            _note({}, failures, on_error)
+        with Claims(self.space) as claims:
+            while missing and rounds < ROUNDS:
+                done = total - len(missing)
+                try:
+                    with contextlib.closing(self._batches(kind, missing, claims)) as batches:
+                        for batch in batches:
+                            self._forward(batch, failures, on_error)
+                            claims.touch()
+                            done += len(batch.indices) + len(batch.failures)
+                            wait = 0.1
+                            tell(done, total, f"encoding {kind}s")
+                finally:  # finished, failed or interrupted: what is encoded is kept
+                    self.run.buffer.flush()
+                    claims.release()
+                missing = self._left(missing, failures)
+                rounds += not claims.is_shared
+                if missing and claims.is_shared:
+                    tell(total - len(missing), total, f"waiting for another process that encodes {kind}s")
+                    time.sleep(wait)
+                    wait = min(MOST_WAIT, 1.5 * wait)
+        return failures
+
+    def _batches(self, kind: str, missing: list[int], claims: Claims) -> Generator[Batch]:
+        at_once = min(FLUSH_ITEMS, max(self.batch_size, len(missing) // CLAIMS_A_RUN))
+        walk = claims.walk(deque((i, str(self.keys[i])) for i in missing), at_once)
+        if kind == "text":
+            return text_batches(self.processor, walk, self.texts, self.batch_size, self.budget)
+        return media_batches(self.processor, walk, self.load, self.batch_size, self.workers, self.budget)
+
+    def _forward(self, batch: Batch, failures: dict[int, str], on_error: str) -> None:
+        _note(failures, batch.failures, on_error)
+        if batch.indices:
+            bad = self.run.forward(batch.inputs, [(i, str(self.keys[i])) for i in batch.indices])
+            _note(failures, bad, on_error)
+
+    def _left(self, missing: list[int], failures: dict[int, str]) -> list[int]:
+        """What is neither stored nor beyond repair, in the same order."""
+        open_ones = [i for i in missing if i not in failures]
+        return [open_ones[place] for place in self.space.missing([self.keys[i] for i in open_ones])]

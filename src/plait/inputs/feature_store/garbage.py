@@ -1,7 +1,8 @@
 """Clearing the feature store: what may go, and in which order, so that no reader ever sees a gap.
 
-Temporary folders of dead processes go, then spaces unused for long or past a size (least recently used first), then
-damaged segments. Segments are never merged: a store of 300 opens in a tenth of a second. One collector runs at a time.
+Temporary folders and claims of dead processes go, then spaces unused for long or past a size (least recently used
+first), then damaged segments. Segments are never merged: a store of 300 opens in a tenth of a second. One collector
+runs at a time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from plait.files import HOST, waiting_lock
+from plait.inputs.feature_store.claims import remove_dead_claims
 from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     check_segment,
@@ -104,6 +106,8 @@ def _remove_tmp(root: Path, folders: list[Path], report: GcReport) -> None:
             with contextlib.suppress(FileNotFoundError):  # its writer finished or cleaned up meanwhile
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             report.num_tmp_removed += 1
+    for folder in folders:
+        report.num_tmp_removed += remove_dead_claims(folder)
 
 
 def _remove_spaces(

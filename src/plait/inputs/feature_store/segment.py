@@ -1,10 +1,10 @@
 """One segment: an immutable folder of encoded items, written whole or not at all.
 
-A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's content),
-`vectors.npy` (float32 [N, D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and
-`offsets.npy` (int64 [N + 1]), beside `meta.json` (counts, size and sha256 of each file). It is built
-in a `tmp-<pid>-<host>-<uuid>/` folder, flushed to the disk and then renamed, so that a process killed
-at any moment leaves a temporary folder at worst. Reading maps the large files into memory.
+A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's content), `vectors.npy` (float32 [N,
+D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and `offsets.npy` (int64 [N + 1]), beside `meta.json`
+(counts, a checksum of each item, size and sha256 of each file). It is built in a `tmp-<pid>-<host>-<uuid>/` folder,
+flushed to the disk and then renamed, so that a process killed at any moment leaves a temporary folder at worst.
+Reading maps the large files into memory.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import io
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from tokenize import TokenError
 from typing import BinaryIO
 
 import numpy as np
 
 from plait.files import sync_folder, temporary_name
+from plait.inputs.feature_store.checksum import LARGE_FILES, META_KEY, from_meta, is_sound_file, row_checksums, to_text
 
 SEGMENT_VERSION = 1
 
@@ -38,16 +39,34 @@ class DamagedSegmentError(ValueError):
 
 @dataclass(frozen=True)
 class Segment:
-    """An open segment: arrays in memory or mapped from disk, one row per item."""
+    """An open segment: arrays in memory or mapped from disk, one row per item.
+
+    ``crc32`` holds a checksum of each row [N]; where it is None, ``sha256`` holds those of the large files.
+    """
 
     path: Path | None
     keys: np.ndarray | None
     vectors: np.ndarray
     tokens: np.ndarray | None = None
     offsets: np.ndarray | None = None
+    crc32: np.ndarray | None = None
+    sha256: dict[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    def damaged_rows(self, rows: np.ndarray) -> np.ndarray:
+        """Those of these rows [R] that do not match their checksum."""
+        if self.crc32 is not None and self.keys is not None:
+            found = row_checksums(self.keys, self.vectors, self.tokens, self.offsets, rows)
+            return rows[found != self.crc32[rows]]
+        try:
+            is_sound = self.path is None or all(is_sound_file(self.path / n, sha) for n, sha in self.sha256.items())
+        except FileNotFoundError:
+            is_sound = True  # a collector removed it; what is mapped stays readable
+        except OSError:
+            is_sound = False
+        return rows[:0] if is_sound else rows
 
     @property
     def vector_dim(self) -> int:
@@ -69,6 +88,14 @@ class Segment:
         """The tokens of one item [T, Dt], a view."""
         assert self.tokens is not None and self.offsets is not None
         return self.tokens[int(self.offsets[row]) : int(self.offsets[row + 1])]
+
+
+def empty_segment(vector_dim: int, token_dim: int | None) -> Segment:
+    """A segment without items that tells their widths."""
+    vectors = np.zeros((0, vector_dim), dtype=np.float32)
+    if token_dim is None:
+        return Segment(None, None, vectors)
+    return Segment(None, None, vectors, np.zeros((0, token_dim), dtype=np.float16), np.zeros(1, dtype=np.int64))
 
 
 class _HashingFile:
@@ -93,7 +120,10 @@ def remove_folder(path: Path) -> None:
         os.rename(path, doomed)
     except FileNotFoundError:
         return  # another process was quicker
-    shutil.rmtree(doomed)
+    if doomed.is_dir():
+        shutil.rmtree(doomed)
+    else:
+        doomed.unlink()
 
 
 def write_segment(
@@ -133,6 +163,7 @@ def write_segment(
             "token_dtype": None if tokens is None else "float16",
             "num_tokens": None if tokens is None else int(offsets[-1]),
             "files": files,
+            META_KEY: to_text(_checksums(arrays)),
         }
         with open(tmp / "meta.json", "w", encoding="utf-8") as text:
             json.dump(meta, text, indent=1)
@@ -147,6 +178,12 @@ def write_segment(
     return final
 
 
+def _checksums(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    rows = np.arange(len(arrays["keys.npy"]))
+    large = (arrays.get("tokens.npy"), arrays.get("offsets.npy"))
+    return row_checksums(arrays["keys.npy"], arrays["vectors.npy"], *large, rows)
+
+
 def read_meta(path: Path) -> dict:
     """The segment's `meta.json`, checked for form and for the size of each file on disk.
 
@@ -155,14 +192,17 @@ def read_meta(path: Path) -> dict:
         FileNotFoundError: the whole folder is gone (another process removed it).
     """
     try:
+        _refuse_special(path / "meta.json")
         meta = json.loads((path / "meta.json").read_bytes())
         wanted = {"keys.npy", "vectors.npy"}
         if meta["token_dim"] is not None:
             wanted |= {"tokens.npy", "offsets.npy"}
         if meta["version"] != SEGMENT_VERSION or set(meta["files"]) != wanted:
             raise DamagedSegmentError("meta.json names another version or other files")
+        if any(type(meta[name]) is not int for name in ("num_items", "vector_dim")):
+            raise DamagedSegmentError("meta.json counts in something else than whole numbers")
         for name, record in meta["files"].items():
-            num_bytes = (path / name).stat().st_size
+            num_bytes = _refuse_special(path / name)
             if num_bytes != record["bytes"]:
                 raise DamagedSegmentError(f"{name} has {num_bytes} bytes, meta.json says {record['bytes']}")
             if not isinstance(record["sha256"], str):
@@ -173,9 +213,17 @@ def read_meta(path: Path) -> dict:
         raise DamagedSegmentError(f"{Path(error.filename).name} is missing") from error
     except DamagedSegmentError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedSegmentError(f"meta.json cannot be read ({type(error).__name__}: {error})") from error
     return meta
+
+
+def _refuse_special(path: Path) -> int:
+    """Size of a file; a pipe or device in its place would be waited for without end."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise DamagedSegmentError(f"{path.name} is not a file")
+    return found.st_size
 
 
 def open_segment(path: Path) -> Segment:
@@ -195,24 +243,30 @@ def open_segment(path: Path) -> Segment:
             "tokens.npy": ((num_tokens, meta["token_dim"]), np.float16),
             "offsets.npy": ((num_items + 1,), np.int64),
         }
+        crc32 = from_meta(meta, num_items)
     except FileNotFoundError as error:
         if not path.exists():
             raise
         raise DamagedSegmentError(f"{error.filename} is missing") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, SyntaxError, TokenError) as error:
-        raise DamagedSegmentError(str(error)) from error  # the last two: numpy parses a header as Python
+    except DamagedSegmentError:
+        raise
+    except Exception as error:  # numpy parses the head of a file, and may raise anything over a damaged one
+        raise DamagedSegmentError(str(error) or type(error).__name__) from error
     for name, array in arrays.items():
         shape, dtype = expected[name]
+        if not isinstance(array, np.ndarray) or not array.flags.c_contiguous:
+            raise DamagedSegmentError(f"{name} holds no plain array")
         if array.shape != shape or array.dtype != dtype:
             raise DamagedSegmentError(f"{name} is {array.dtype}{array.shape}, meta.json says {dtype.__name__}{shape}")
     offsets = arrays.get("offsets.npy")
     if offsets is not None and (offsets[0] != 0 or offsets[-1] != num_tokens or (np.diff(offsets) < 0).any()):
         raise DamagedSegmentError("offsets.npy does not run from 0 to the number of tokens")
-    return Segment(path, arrays["keys.npy"], arrays["vectors.npy"], arrays.get("tokens.npy"), offsets)
+    large = {name: record["sha256"] for name, record in meta["files"].items() if name in LARGE_FILES}
+    return Segment(path, arrays["keys.npy"], arrays["vectors.npy"], arrays.get("tokens.npy"), offsets, crc32, large)
 
 
 def _load(path: Path, sha256: str) -> np.ndarray:
-    if path.name in ("vectors.npy", "tokens.npy"):
+    if path.name in LARGE_FILES:
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError:  # some numpy versions cannot map an empty array

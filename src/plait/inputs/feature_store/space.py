@@ -11,7 +11,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     FeatureStoreError,
     Segment,
+    empty_segment,
     open_segment,
     write_segment,
 )
@@ -72,9 +73,13 @@ class Space:
         self._segments: dict[str, Segment] = {}
         self._index: dict[bytes, tuple[str, int]] = {}
         self._damaged: dict[str, str] = {}
+        self._bad_rows: set[tuple[str, int]] = set()
 
     def __len__(self) -> int:
         return len(self._index)
+
+    def __contains__(self, raw_key: bytes) -> bool:
+        return raw_key in self._index
 
     @property
     def damaged(self) -> dict[str, str]:
@@ -97,6 +102,8 @@ class Space:
                     self._open(name)
             except FileNotFoundError:
                 continue
+            finally:
+                self._tell_damaged()
             return
 
     def _segment_names(self) -> set[str]:
@@ -119,20 +126,64 @@ class Space:
                 raise DamagedSegmentError("its widths differ from the other segments'")
         except DamagedSegmentError as error:
             self._damaged[name] = str(error)
-            if path not in _warned:
-                _warned.add(path)
-                logger.warning("skipped damaged feature segment %s: %s; its items are encoded again", path, error)
             return
         self._segments[name] = segment
         self._add(name, segment)
 
+    def _tell_damaged(self) -> None:
+        """One line for all damaged segments that this process has not reported yet."""
+        new = [name for name in self._damaged if self.folder / name not in _warned]
+        if not new:
+            return
+        _warned.update(self.folder / name for name in new)
+        logger.warning(
+            "%d damaged feature segment%s skipped, the items are encoded again (first: %s: %s); `plait features gc` "
+            "removes what is damaged", len(new), "" if len(new) == 1 else "s", self.folder / new[0],
+            self._damaged[new[0]],
+        )  # fmt: skip
+
     def _add(self, name: str, segment: Segment) -> None:
         for row, key in enumerate(segment.key_list()):
-            self._index.setdefault(key, (name, row))
+            if (name, row) not in self._bad_rows:
+                self._index.setdefault(key, (name, row))
+
+    def _drop_damaged(self, wanted: set[bytes]) -> None:
+        """Forget stored rows of these keys that do not match their checksum, with one line that counts them."""
+        found, first = set(), None
+        left = wanted & self._index.keys()
+        while left:
+            damaged = set(self._damaged_among(left))
+            for key in damaged:
+                first = first or self.folder / self._index[key][0]
+                self._bad_rows.add(self._index.pop(key))
+            for name, segment in self._segments.items() if damaged else ():
+                self._add(name, segment)  # another process may have stored the item as well
+            found |= damaged
+            left = damaged & self._index.keys()
+        lost = len(found - self._index.keys())
+        if lost:
+            logger.warning(
+                "%d stored feature%s not as written (the checksum differs) and encoded again, the first in %s",
+                lost, " is" if lost == 1 else "s are", first,
+            )  # fmt: skip
+
+    def _damaged_among(self, keys: set[bytes]) -> Iterator[bytes]:
+        by_segment: dict[str, list[tuple[int, bytes]]] = {}
+        for key in keys:
+            name, row = self._index[key]
+            by_segment.setdefault(name, []).append((row, key))
+        for name, found in by_segment.items():
+            rows = np.array(sorted(row for row, _ in found), dtype=np.int64)  # in the order of the file
+            bad = set(self._segments[name].damaged_rows(rows).tolist())
+            yield from (key for row, key in found if row in bad)
 
     def missing(self, keys: Sequence[str | None]) -> list[int]:
-        """Positions of keys that are not stored; of equal keys only the first, `None` never."""
+        """Positions of keys that are not stored; of equal keys only the first, `None` never.
+
+        What is stored is compared with its checksum; a damaged item is missing, which is logged with their count.
+        """
         self.refresh()
+        self._drop_damaged({key_bytes(key) for key in keys if key is not None})
         seen: set[bytes] = set()
         positions = []
         for position, key in enumerate(keys):
@@ -154,6 +205,7 @@ class Space:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(self.folder / "space.json", text, part_name=f"{temporary_name()}.json")
+            self.touch()  # what is being filled is in use
         except OSError as error:
             raise write_error(self.folder, error) from error
 
@@ -215,12 +267,19 @@ class Space:
                 raise write_error(self.folder, error) from error
         raise AssertionError("unreachable")
 
-    def gather(self, keys: Sequence[str | None], *, allow_missing: bool = False) -> FeatureSet:
+    def gather(
+        self,
+        keys: Sequence[str | None],
+        *,
+        allow_missing: bool = False,
+        empty_dims: tuple[int, int | None] = (0, None),
+    ) -> FeatureSet:
         """The features of these keys, in this order; `None` is absent.
 
         Args:
             keys: sha256 hex of each item's content, or None.
             allow_missing: a key that is not stored becomes absent instead of an error.
+            empty_dims: widths of vectors and tokens (None: no tokens) where nothing is stored that could tell.
 
         Raises:
             ValueError: keys are not stored.
@@ -241,7 +300,8 @@ class Space:
             if found is not None:
                 where[position] = numbers[found[0]], found[1]
         self.touch()
-        return FeatureSet(list(self._segments.values()), where, ram_limit=self.ram_limit)
+        segments = list(self._segments.values()) or [empty_segment(*empty_dims)]
+        return FeatureSet(segments, where, ram_limit=self.ram_limit)
 
     def touch(self) -> None:
         """Note that the space was used now; gc removes the least recently used first."""

@@ -22,7 +22,7 @@ from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
     check_segment,
     folder_bytes,
-    read_meta,
+    open_segment,
 )
 from plait.inputs.feature_store.space import Space
 
@@ -121,7 +121,7 @@ class FeatureStore:
             num_items = num_segments = num_damaged = 0
             for path in sorted(folder.glob("seg-*")):
                 try:
-                    num_items += int(read_meta(path)["num_items"])
+                    num_items += len(open_segment(path))
                     num_segments += 1
                 except DamagedSegmentError:
                     num_damaged += 1
@@ -148,7 +148,7 @@ class FeatureStore:
         for done, path in enumerate(paths, start=1):
             try:
                 check_segment(path)
-                num_items += int(read_meta(path)["num_items"])
+                num_items += len(open_segment(path))
             except DamagedSegmentError as error:
                 problems.append(Problem(path, str(error)))
             except FileNotFoundError:
@@ -174,7 +174,9 @@ class FeatureStore:
 
 def _description(folder: Path) -> dict:
     try:
+        if not (folder / "space.json").is_file():  # a pipe in its place would be waited for without end
+            raise FileNotFoundError
         description = json.loads((folder / "space.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {"unknown": "space.json is missing or broken"}
     return description if isinstance(description, dict) else {"unknown": "space.json is not an object"}

@@ -6,13 +6,13 @@ from typing import Any
 
 from plait.data.media import CellError
 from plait.data.rows import Items
-from plait.data.sound import decode_sound, find_sound, import_soundfile, sound_length
+from plait.data.sound import find_sound, import_soundfile, sound_length
 from plait.inputs.dataset import KeptSource
 from plait.inputs.modality_kinds import Load, ModalityKind
 
 
 def _examine(source: Any, processor: Any, max_pixels: int) -> None:
-    decode_sound(source, max_seconds=processor.max_seconds)
+    processor.process([source])
 
 
 def _count_cut_clips(items: Items, processor: Any, load: Load) -> dict[str, int]:

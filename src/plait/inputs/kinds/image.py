@@ -6,7 +6,7 @@ import io
 from dataclasses import replace
 from typing import Any
 
-from plait.data.media import check_image, read_media
+from plait.data.media import read_media
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource, Source
 from plait.inputs.modality_kinds import Load, ModalityKind
@@ -22,7 +22,7 @@ def _live(processor: Processor, items: Items, load: Load) -> Source:
 
 
 def _examine(data: Any, processor: Any, max_pixels: int) -> None:
-    check_image(data, max_pixels=max_pixels)
+    processor.process([data])
 
 
 IMAGE = ModalityKind(encoder="image", load=read_media, live=_live, examine=_examine, plural="images")

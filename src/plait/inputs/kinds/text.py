@@ -18,8 +18,8 @@ def _set_cleaning(processor: Processor, settings: EncoderSettings, reference: st
         processor.cleaning = cleaning
     elif cleaning != "none":
         raise ValueError(
-            f"the text encoder {reference!r} takes no text cleaning; type --set encoders.text_cleaning=none, or clean "
-            "the texts first"
+            f"the text encoder {reference!r} takes no text cleaning; type set=['encoders.text_cleaning=none'], or "
+            "clean the texts first"
         )
 
 

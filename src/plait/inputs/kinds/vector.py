@@ -16,7 +16,7 @@ from plait.processors import Processor, VectorProcessor
 
 
 def _own(modality: Modality, table: Table) -> tuple[Processor, Encoder]:
-    width = usual_width(table.column(modality.columns[0]), table.root)
+    width = usual_width(table.column(modality.columns[0]), table.media_folder)
     return VectorProcessor(width), VectorEncoder(width)
 
 

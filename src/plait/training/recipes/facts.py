@@ -7,7 +7,8 @@ import contextlib
 import numpy as np
 
 from plait.data.column_kind import kind_of
-from plait.data.media import CellError, check_image, read_media
+from plait.data.media import CellError, read_media
+from plait.data.picture import check_image
 from plait.data.schema import Schema
 from plait.data.table import Table
 from plait.training.recipes.base import Facts
@@ -36,6 +37,8 @@ def photo_side(table: Table, schema: Schema) -> int | None:
             continue
         for cell in table.take(range(min(len(table), SAMPLED_PHOTOS))).column(modality.columns[0]):
             with contextlib.suppress(CellError):
-                photos = pictures(cell, table.root)[:1]
-                sides += [min(check_image(read_media(photo, table.root))) for photo in photos if photo is not None]
+                photos = pictures(cell, table.media_folder)[:1]
+                sides += [
+                    min(check_image(read_media(photo, table.media_folder))) for photo in photos if photo is not None
+                ]
     return int(np.median(sides)) if sides else None

@@ -37,7 +37,9 @@ PRESETS.add(
 )  # fmt: skip
 
 
-def resolve_ensemble(chosen: str | None, recipe: str, given: EnsembleSettings, num_train: int) -> tuple[str, EnsembleSettings]:
+def resolve_ensemble(
+    chosen: str | None, recipe: str, given: EnsembleSettings, num_train: int
+) -> tuple[str, EnsembleSettings]:
     """The preset by name and the open settings of the ensemble filled from it.
 
     The classic recipe is one network, and stays it unless a preset is named.

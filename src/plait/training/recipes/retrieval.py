@@ -29,7 +29,7 @@ def image_encoders(encoders: EncoderSettings) -> set[str]:
 
 def _adapt(settings: RunSettings, chosen: Choices) -> None:
     if settings.recipe == "classic":
-        raise ValueError("the classic recipe predicts a label; type --recipe default for --task retrieval")
+        raise ValueError("the classic recipe predicts a label; type recipe='default' for task='retrieval'")
     if settings.task.select_by is not None:
         raise ValueError(
             "retrieval chooses its epoch by the mean hit rate on validation rows; leave task.select_by out"

@@ -1,0 +1,63 @@
+"""What can be said of a model folder without reading it: there or not, free or taken. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plait.api.folder_swap import OWN_NAMES, current
+
+FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
+RECORD = "resume.json"
+LOCK = ".plait-lock"
+WORKING_FILES = ("checkpoints", "logs", RECORD, LOCK, *OWN_NAMES)
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a model, be it damaged."""
+    return (current(folder) / "inputs.json").exists()
+
+
+def others_in(folder: Path) -> list[str]:
+    """Names in a folder that show it to be somebody else's; none where it holds a model or a run."""
+    if not folder.is_dir() or is_model(folder) or (folder / RECORD).exists():
+        return []
+    return sorted({path.name for path in folder.iterdir()} - set(WORKING_FILES))
+
+
+def check_model_there(folder: Path) -> None:
+    """Refuse what is no finished model folder.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: Files are missing in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"no model folder at {folder}; plait.fit(TABLE, target=COLUMN, output={str(folder)!r}) makes one"
+        )
+    lacking = [name for name in FOLDER_FILES if not (current(folder) / name).exists()]
+    if len(lacking) > 1:  # a single one is damage, which the manifest names
+        unfinished = " (training there has not finished: run the same fit again with resume=True)"
+        raise ValueError(
+            f"{folder} is not a Plait model: {', '.join(lacking)} not found"
+            + (unfinished if (folder / "checkpoints").is_dir() else "")
+        )
+
+
+def check_output_free(output: str | Path | None, *, resume: bool, overwrite: bool) -> None:
+    """Refuse a folder for a model that holds something else, or a model that nobody gave away.
+
+    Raises:
+        ValueError: The message says what to type.
+    """
+    if output is None:
+        return
+    folder = Path(output)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder for the model")
+    if others_in(folder):
+        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    has_run = (folder / RECORD).exists()
+    if (is_model(folder) or has_run) and not resume and not overwrite:
+        advice = "resume=True to go on with it, or " if has_run else ""
+        raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}overwrite=True")

@@ -1,0 +1,68 @@
+"""What is asked wrongly is said before PyTorch is imported, by lists that say what the registries say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from plait.settings import RunSettings, set_values
+from plait.settings import names as usual
+
+PROBE = """
+import sys
+sys.argv = ["plait", *sys.argv[1:]]
+from plait.cli import main
+try:
+    main()
+except SystemExit as stop:
+    print(stop.code, sorted({"torch", "transformers"} & set(sys.modules)))
+"""
+
+
+def test_the_lists_of_names_are_those_of_the_registries() -> None:
+    from plait.encoders.load import LOADERS
+    from plait.fusion import FUSIONS
+    from plait.tasks import TASKS
+    from plait.training.recipes import RECIPES
+
+    assert list(usual.FUSION_NAMES) == FUSIONS.names() and list(usual.TASK_NAMES) == TASKS.names()
+    assert list(usual.RECIPE_NAMES) == RECIPES.names() and list(usual.ENCODER_SOURCES) == LOADERS.names()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "t.csv", "-o", "m", "--target", "lable"],
+        ["fit", "t.csv", "-o", "m", "--target", "label", "--fusion", "gatd", "--set", "encoders.text=minilm"],
+        ["compare", "t.csv", "-o", "m", "--target", "label", "--group", "txt"],
+        ["predict", "nowhere", "t.csv", "-o", "p.csv"],
+    ],
+    ids=lambda a: " ".join(a[:3]),
+)
+def test_mistakes_are_told_without_torch(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "t.csv").write_text("text,label\nfine day,yes\nrain,no\n", encoding="utf-8")
+    done = subprocess.run([sys.executable, "-c", PROBE, *arguments], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout.strip() == "2 []", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("assignment", "near"),
+    [
+        ("epochs=3", "'train.epochs'"), ("epoch=3", "'train.epochs'"),
+        ("learning_rate=1", "'train.learning_rate'"), ("trian.epochs=3", "'train.epochs'"),
+        ("text=a", "'data.text', 'encoders.text'"), ("fusion.epochs=3", "'train.epochs'"),
+        ("train.name=a", "'fusion.name', 'task.name'"),
+    ],
+)  # fmt: skip
+def test_unknown_settings_name_the_nearest_path(assignment: str, near: str) -> None:
+    with pytest.raises(ValueError, match=rf"unknown setting '{assignment.partition('=')[0]}'\. Did you mean {near}\?"):
+        set_values(RunSettings(), [assignment])
+
+
+def test_entries_of_mappings_are_no_unknown_settings() -> None:
+    assert set_values(RunSettings(), ["encoders.columns.title=minilm"]).encoders.columns == {"title": "minilm"}
+    with pytest.raises(ValueError, match="unknown setting 'train.epochs.x'"):
+        set_values(RunSettings(), ["train.epochs.x=3"])
