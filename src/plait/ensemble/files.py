@@ -47,7 +47,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path, places: dict[int, str]) -> N
     tensors: dict[str, torch.Tensor] = {}
     members = []
     for number, (member, facts) in enumerate(zip(ensemble.listed, ensemble.facts, strict=True)):
-        models = []
+        models: list[dict[str, Any]] = []
         for part, model in enumerate(member.parts):
             key = f"{number:02d}.{part}"
             if isinstance(model, NetworkMember):

@@ -140,8 +140,8 @@ def fit_linear(
         scale: The family's.
         transforms: Of a number: what to try; None: what goes with the training values.
     """
-    rows: np.ndarray = train.present_NM[:, list(uses)].any(axis=1)
-    seen: np.ndarray = val.present_NM[:, list(uses)].any(axis=1)
+    rows = np.asarray(train.present_NM[:, list(uses)].any(axis=1))
+    seen = np.asarray(val.present_NM[:, list(uses)].any(axis=1))
     if rows.sum() < 2 or not seen.any():
         return None
     best: FittedLinear | None = None
