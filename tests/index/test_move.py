@@ -58,7 +58,9 @@ def test_a_table_of_absolute_paths(tmp_path: Path, embedder: ColourEmbedder, bac
         paint(old / f"{name}.png", colour)
     paint(tmp_path / "older" / "c.png", (0, 0, 255))  # begins alike, lies elsewhere
     cells = [str(old / "a.png"), str(old / "b.png"), str(old / "b.png"), str(tmp_path / "older" / "c.png")]
-    index, _ = build_index(embedder, {"image": cells, "n": [0, 1, 2, 3]}, tmp_path / "i", backend=backend)
+    index, _ = build_index(
+        embedder, {"image": cells, "n": [0, 1, 2, 3]}, tmp_path / "i", backend=backend, allow_outside=True
+    )
     shutil.move(old, new)
     report = index.move(old, new)
     assert (report.sources, report.items, report.found) == (0, 3, 3)
@@ -158,8 +160,8 @@ def test_a_move_that_is_cut_short_changes_nothing(
 ) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     cells = [str(paint(old / f"{name}.png", (red, 90, 0))) for name, red in (("a", 255), ("b", 50))]
-    index, _ = build_index(embedder, {"image": cells}, tmp_path / "i", backend=backend)
-    whole, _ = build_index(embedder, {"image": cells}, tmp_path / "whole", backend=backend)
+    index, _ = build_index(embedder, {"image": cells}, tmp_path / "i", backend=backend, allow_outside=True)
+    whole, _ = build_index(embedder, {"image": cells}, tmp_path / "whole", backend=backend, allow_outside=True)
     old.rename(new)
 
     def full(*given: object, **how: object) -> None:

@@ -106,7 +106,7 @@ def test_a_column_of_another_type_becomes_text(tmp_path: Path, embedder: ColourE
         assert [h.metadata["label"] for h in found.search("red")] == ["1", "x"]
     lists = {"image": [str(tmp_path / "a.png")], "label": [["x"]], "id": ["c"]}
     with pytest.raises(ValueError, match="'label' is .* in two sources; give it one type in both"):
-        index.add(lists)
+        index.add(lists, allow_outside=True)
     assert len(open_index(tmp_path / "i")) == 2
 
 

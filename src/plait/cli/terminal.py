@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from plait.cli.wording import as_typed
 from plait.files import write_text
 
 STOPPED = 130
@@ -35,7 +36,9 @@ def resumable(how: str = "again") -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         known = getattr(error, "__notes__", None)  # what the work itself says of what is kept
-        sys.stderr.write(f"plait: stopped; {'; '.join(known) if known else f'type the same command {how} to go on'}\n")
+        sys.stderr.write(
+            f"plait: stopped; {as_typed('; '.join(known)) if known else f'type the same command {how} to go on'}\n"
+        )
         raise typer.Exit(STOPPED) from None
 
 

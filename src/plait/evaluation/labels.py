@@ -105,7 +105,12 @@ def num_resamples(outputs: np.ndarray) -> int:
 def _named(given: EvaluationInputs, notes: list[str]) -> list[str]:
     """Notes of the metrics, which know classes by their numbers, with the classes' own names."""
     classes = given.labels.classes
-    return [re.sub(r"\bclass (\d+)$", lambda found: f"the class {classes[int(found[1])]!r}", note) for note in notes]
+
+    def name(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return f"the class {classes[number]!r}" if number < len(classes) else "a class that training did not have"
+
+    return [re.sub(r"\bclass (\d+)$", name, note) for note in notes]
 
 
 def _plain(metrics: dict[str, Any]) -> dict[str, dict[str, float | None]]:
