@@ -29,10 +29,12 @@ def _seed_everything() -> None:
     np.random.seed(0)
 
 
-@pytest.fixture(autouse=True)
-def _one_network(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _one_network() -> Iterator[None]:
     """One network where a test names no preset: an ensemble would train many times more for tests of other things."""
-    monkeypatch.setattr("plait.settings.groups.DEFAULT_PRESET", "single")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("plait.settings.groups.DEFAULT_PRESET", "single")
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -79,8 +79,10 @@ def test_it_is_explained(model: tuple[Any, Path]) -> None:
     found = made.explain(rows(80, seed=2), permutations=2, examples=1)
     assert found["modalities"] == ["text", "tabular"]
     plain = made.evaluate(rows(80, seed=2))["evaluation"]["metrics"]["accuracy"]["value"]
-    values = found["shapley"]["metric"]
-    assert sum(v["value"] for v in values.values()) == pytest.approx(plain - found["empty"]["metric"], abs=1e-9)
+    full, empty = found["subsets"][-1]["metric"], found["subsets"][0]["metric"]
+    assert full["value"] == pytest.approx(plain)
+    shares = [found["shapley"]["metric"][name]["value"] for name in ("text", "tabular")]
+    assert sum(shares) == pytest.approx(full["value"] - empty["value"])
 
 
 def test_presets(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.linear_model import LogisticRegression, Ridge
 
+from fixtures.lazy import lazy
 from plait.ensemble.glm import activate, linear_path
 from plait.ensemble.linear import RowFeatures, fit_linear
 from plait.ensemble.ngrams import fit_ngrams
@@ -14,6 +14,9 @@ from plait.ensemble.scale import SCALES
 from plait.ensemble.trees import fit_trees
 from plait.processors.ngrams import NgramProcessor
 from plait.tasks.labels import LabelState
+
+LogisticRegression = lazy("sklearn.linear_model", "LogisticRegression")
+Ridge = lazy("sklearn.linear_model", "Ridge")
 
 
 def planted(rows: int = 200, width: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -149,13 +152,15 @@ def test_ngrams_of_any_script_or_none(texts: list[str]) -> None:
 
 
 def test_logits_give_back_what_was_averaged() -> None:
+    from plait.tasks import TASKS
+
     for name, outputs in (
         ("classes", np.array([[0.2, 0.8], [1.0, 0.0]])), ("labels", np.array([[0.2, 0.9]])),
         ("number", np.array([[3.5]])),
     ):  # fmt: skip
-        from plait.tasks import TASKS
-
         task = {"classes": "classification", "labels": "multilabel", "number": "regression"}[name]
         state = LabelState(classes=("a", "b") if name != "number" else (), mean=1.0, std=2.0)
-        logits = SCALES.get(name).logits(outputs, state)
-        assert TASKS.get(task).activate(logits.astype(np.float32), state) == pytest.approx(outputs, abs=1e-6)
+        record = TASKS.get(task)
+        assert record.inverse is not None
+        logits = record.inverse(outputs, state)
+        assert record.activate(logits.astype(np.float32), state) == pytest.approx(outputs, abs=1e-6)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from plait.ensemble.base import Inputs, Member, MemberFacts
-from plait.ensemble.scale import SCALES
 from plait.tasks import LabelState, Task
 
 Pattern = tuple[bool, ...]
@@ -60,9 +59,8 @@ class Ensemble(nn.Module):
 
     def answer(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> Tensor:
         """Logits [B, C] of an encoded batch under what may be seen of it."""
-        outputs = self.outputs(encoded, present_BM)
-        logits = SCALES.get(self.task.output_kind).logits(outputs, self.labels)
-        return torch.from_numpy(logits)
+        assert self.task.inverse is not None
+        return torch.from_numpy(self.task.inverse(self.outputs(encoded, present_BM), self.labels))
 
     def outputs(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> np.ndarray:
         """Averaged outputs [B, C]."""

@@ -167,7 +167,8 @@ def _joined(ones: list[Candidate]) -> Candidate:
 
 def can_average(plan: Plan) -> bool:
     """Whether the answers of this task can be averaged, and validation rows are there to choose by."""
-    return plan.task.output_kind in SCALES and not plan.task.judges_pairs and len(plan.val) > 0
+    task = plan.task
+    return task.inverse is not None and task.output_kind in SCALES and not task.judges_pairs and len(plan.val) > 0
 
 
 def natural_target(plan: Plan) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""How answers of a family of tasks are averaged, scored and turned back into logits.
+"""How answers of a family of tasks are scored when members are chosen, and how linear models and trees learn them.
 
-Members are averaged in the scale of their outputs (probabilities, numbers in their unit). The rest of the house takes
-logits, so an average is turned back into the logits that the task's ``activate`` makes it from.
+Members are averaged in the scale of their outputs (probabilities, numbers in their unit); the task's ``inverse`` turns
+an average back into the logits that the rest of the house takes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from plait.registry import Registry
-from plait.tasks import LabelState
-from plait.tasks.regression import scale_of
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
 
@@ -23,13 +21,11 @@ class AnswerScale:
     """One family.
 
     Attributes:
-        logits: Outputs [N, C] and label state to logits.
         loss: Outputs [N, C] and encoded targets, numbers in their unit, to the loss of each row [N]: log loss, binary
             log loss averaged over labels, squared error.
         link: Name of the linear model's link: "softmax", "sigmoid" or "identity".
     """
 
-    logits: Callable[[np.ndarray, LabelState], np.ndarray]
     loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
     link: str
 
@@ -55,6 +51,6 @@ def _number_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 SCALES: Registry[AnswerScale] = Registry("family whose answers can be averaged")
-SCALES.add("classes", AnswerScale(lambda p, labels: _log(p), _class_loss, "softmax"))
-SCALES.add("labels", AnswerScale(lambda p, labels: _log(p) - _log(1.0 - p), _label_loss, "sigmoid"))
-SCALES.add("number", AnswerScale(lambda v, labels: scale_of(labels).encode(v), _number_loss, "identity"))
+SCALES.add("classes", AnswerScale(_class_loss, "softmax"))
+SCALES.add("labels", AnswerScale(_label_loss, "sigmoid"))
+SCALES.add("number", AnswerScale(_number_loss, "identity"))

@@ -45,6 +45,10 @@ def _unscale(logits: np.ndarray, state: LabelState) -> np.ndarray:
     return scale_of(state).decode(logits)
 
 
+def _scale(values: np.ndarray, state: LabelState) -> np.ndarray:
+    return scale_of(state).encode(values)
+
+
 def _decode_number(values: np.ndarray, state: LabelState) -> list[Any]:
     return [float(v) for v in values[:, 0]]
 
@@ -57,6 +61,6 @@ TASKS.add(
     "regression",
     Task(
         "regression", number, "a number", _fit_number, _encode_number, _number_loss, _unscale, _decode_number,
-        _number_metrics, "r2", True, output_kind="number", natural=_unscale, fit_with=_fit_as_set,
+        _number_metrics, "r2", True, output_kind="number", natural=_unscale, fit_with=_fit_as_set, inverse=_scale,
     ),
 )  # fmt: skip
