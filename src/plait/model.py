@@ -42,7 +42,8 @@ class PlaitConfig(PreTrainedConfig):
     Attributes:
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
             ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
-            ``shares``, the name of an earlier modality, that one's encoder inside the model is used.
+            ``shares``, the name of an earlier modality, that one's encoder inside the model is used. With ``order``,
+            "sequence" or "grid", the fusion gives the tokens position codes.
         fusion: ``name``, ``width``, ``dropout``, ``options`` and ``absence``: what the fusion sees of a missing
             modality, "mask" (nothing; so it is without this key) or "learned".
         head: ``name``, ``dropout`` and ``options`` of that head alone.
@@ -107,7 +108,7 @@ class PlaitModel(PreTrainedModel):
 
     def __init__(self, config: PlaitConfig) -> None:
         super().__init__(config)
-        dims = [EncodedDims(m["vector_dim"], m["token_dim"]) for m in config.modalities]
+        dims = [EncodedDims(m["vector_dim"], m["token_dim"], m.get("order")) for m in config.modalities]
         fusion = config.fusion
         self.encoders = nn.ModuleDict(
             {str(i): build_encoder(m["encoder"]) for i, m in enumerate(config.modalities) if m["encoder"] is not None}
@@ -217,6 +218,7 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
+        tensors = {k: v for k, v in tensors.items() if not k.startswith("ngram_")}  # for other members of an ensemble
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
             made: Encoded = (
@@ -255,7 +257,8 @@ class PlaitModel(PreTrainedModel):
         present = self._hide(present) if self.training else present
         fused = self.fuse(encoded, present)
         if target is not None and self.head.owns_loss:
-            return {"loss": self.head.batch_loss(fused, present, target, group, keys)}
+            loss = self.head.batch_loss(fused, present, target, group, keys)
+            return {"loss": loss if fused.regulariser is None else loss + fused.regulariser}
         logits_BC = self.head(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
@@ -269,6 +272,8 @@ class PlaitModel(PreTrainedModel):
             if self.config.alignment and self.training and group is not None and keys is not None:
                 term = self.head.alignment_loss(fused, present, group, keys, target == 1)
                 loss = loss if term is None else loss + self.config.alignment * term
+            if fused.regulariser is not None:
+                loss = loss + fused.regulariser
             output = {"loss": loss, **output}
         if not self.training:
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
@@ -280,6 +285,11 @@ class PlaitModel(PreTrainedModel):
             encoded, present_BM = self.absence(encoded, present_BM)
         fused: FusionOutput = self.fusion(encoded, present_BM)
         return fused
+
+    def answer(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+        """Logits [B, C] of encoded modalities under what may be seen of them."""
+        logits_BC: Tensor = self.head(self.fuse(encoded, present_BM), present_BM)
+        return logits_BC
 
     def seen(self, present_BM: Tensor) -> Tensor:
         """What the fusion takes for present [B, M]: what is, and what a learned absence stands in for."""
@@ -305,10 +315,16 @@ class PlaitModel(PreTrainedModel):
         return torch.stack(terms)
 
     def before_step(self) -> None:
-        """To be called between backward and the optimizer's step: objectives that change gradients do so here."""
+        """To be called between backward and the optimizer's step, for objectives that act on the step."""
         if self.aids is not None:
             shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
             self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})
+
+    def after_step(self) -> None:
+        """To be called right after the optimizer's step: objectives act on it, parameters return into their range."""
+        if self.aids is not None:
+            self.aids.after_step()
+        self.head.after_step()
 
     def _hide(self, present_BM: Tensor) -> Tensor:
         """Modality dropout at the share of its rates that is in force; never the last modality of a row."""

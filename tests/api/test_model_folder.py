@@ -65,7 +65,7 @@ def test_an_interrupted_overwrite_leaves_the_old_model_and_goes_on(place: Path, 
     with pytest.raises(KeyboardInterrupt) as caught:
         fit(place, ("cat", "dog"), overwrite=True, progress=stop, **options)
     notes = " ".join(caught.value.__notes__)
-    assert "stands as it was" in notes and "--resume" in notes
+    assert "stands as it was" in notes and "resume=True" in notes
     assert {k: v for k, v in contents(place).items() if k in before} == before
     assert classes(place) == ("down", "up")
     resumed = fit(place, ("cat", "dog"), resume=True, **options)
@@ -214,7 +214,7 @@ def test_a_full_disk_in_training_is_told_and_the_run_goes_on(
         full() if len(calls) == 3 else real(*given, **how)
 
     monkeypatch.setattr(trainer, "save_file", sometimes)
-    with pytest.raises(OSError, match=r"disk is full.*checkpoints.*--resume") as caught:
+    with pytest.raises(OSError, match=r"disk is full.*checkpoints.*resume=True") as caught:
         fit(place, ("cat", "dog"), overwrite=True, **options)
     assert any("stands as it was" in note for note in caught.value.__notes__)
     assert classes(place) == ("down", "up")

@@ -111,7 +111,8 @@ def test_refused_places(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
-def test_a_full_disk_is_one_sentence(tmp_path: Path, suffix: str) -> None:
+def test_a_full_disk_is_one_sentence(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.files.new_file_mode", lambda path: 0o644)  # it would remove what stands for the disk
     (tmp_path / f"a.{suffix}.part").symlink_to("/dev/full")
     with pytest.raises(ValueError, match=r"cannot write .*a\.\w+: No space left on device \(after "):
         PredictionFile(tmp_path / f"a.{suffix}").write([rows(0, 9), rows(9, 90_000)])

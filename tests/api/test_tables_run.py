@@ -100,7 +100,7 @@ def test_columns_left_out_are_named_with_the_reason() -> None:
     }
     notes = plait.fit(table, "label", epochs=1, set=QUICK).report["evaluation"]["notes"]
     assert "column 'code' is left out: a different code in every row, from which nothing can be learned" in notes
-    assert any(n.startswith("column 'when' is left out: reads like dates") and "--date-order" in n for n in notes)
+    assert any(n.startswith("column 'when' is left out: reads like dates") and "date_order=" in n for n in notes)
     many = season(120) | {f"code{k}": [f"x{i:04d}" for i in range(120)] for k in range(13)}
     notes = plait.fit(many, "label", epochs=1, set=QUICK).report["evaluation"]["notes"]
     assert sum("is left out" in n for n in notes) == 10 and any(n.startswith("3 more columns") for n in notes)
@@ -143,7 +143,9 @@ def test_an_empty_cell_of_labels_is_no_answer_and_an_empty_list_is_no_label(tmp_
         table = str(tmp_path / "t.jsonl")
         lines = [json.dumps({"x": x, "y": y}) for x, y in zip(size, labels, strict=True)]
         Path(table).write_text("\n".join(lines), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"1 of 61 rows.*\n  row 60, column 'y': no target: expected a list of labels"):
+    with pytest.raises(
+        ValueError, match=r"1 of 61 rows.*\n  row 60, column 'y': the target cell does not hold a list of labels"
+    ):
         plait.fit(table, "y", task="multilabel", epochs=1, set=QUICK)
     model = plait.fit(table, "y", task="multilabel", epochs=1, on_bad_row="skip", set=QUICK)
     assert sum(model.report["splits"].values()) == 60 and model.labels.classes == ("a", "b")

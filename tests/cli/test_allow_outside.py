@@ -34,4 +34,4 @@ def test_check_names_the_rows_and_the_flag_lets_them_in(tmp_path: Path, run: Any
         _, out, _ = run("check", table, "--target", "label", "--json", *flags)
         (finding,) = [f for f in json.loads(out)["findings"] if f["code"] == "P030"]
         assert (finding["severity"], finding["rows"]) == (severity, rows)
-        assert ("--allow-outside" in finding["detail"]) == bool(rows)
+        assert ("allow_outside=True" in finding["detail"]) == bool(rows)

@@ -142,7 +142,7 @@ def test_an_overwrite_that_fails_leaves_the_old_comparison(
 
     with pytest.raises(KeyboardInterrupt) as stopped:
         quick(posts, output=folder, ignore=["size"], overwrite=True, progress=stop, set=["train.batch_size=8"])
-    assert "--resume" in " ".join(stopped.value.__notes__)
+    assert "resume=True" in " ".join(stopped.value.__notes__)
     assert (folder / "compare.json").read_bytes() == before[folder / "compare.json"]
     assert (folder / ".plait-replaced" / "plan.json").read_bytes() == before[folder / "plan.json"]
     quick(posts, output=folder, ignore=["size"], resume=True, set=["train.batch_size=8"])
@@ -165,7 +165,7 @@ def test_a_damaged_record_is_named(made: tuple[plait.Comparison, Path], posts: P
 def test_guards_of_the_folder(made: tuple[plait.Comparison, Path], posts: Path, tmp_path: Path) -> None:
     comparison, folder = made
     options: dict[str, Any] = {"output": folder, "seeds": 2, "ignore": ["size"]}
-    with pytest.raises(ValueError, match="resume=True goes on with it, overwrite=True"):
+    with pytest.raises(ValueError, match="resume=True to go on with it, or overwrite=True"):
         quick(posts, **options)
     with pytest.raises(ValueError, match=r"other settings or another table \(settings.train.batch_size\)"):
         quick(posts, resume=True, set=["train.batch_size=16"], **options)

@@ -63,9 +63,7 @@ def test_the_column_tells_day_first_from_month_first() -> None:
     both = date_cells(["25/03/2024", "03/25/2024"], row_number=lambda i: i + 10)
     assert both.reason is not None and "row 10 holds '25/03/2024' and row 11" in both.reason
     left_open = date_cells(["04/04/2024", "05/03/2024"])
-    assert (
-        left_open.reason is not None and "5 March or 3 May" in left_open.reason and "--date-order" in left_open.reason
-    )
+    assert left_open.reason is not None and "5 March or 3 May" in left_open.reason and "date_order=" in left_open.reason
     assert date_cells(["05/03/2024"], "mdy").order == "mdy"
     assert read_moment("05/03/2024", "mdy") == read_moment("2024-05-03")
 
@@ -106,15 +104,15 @@ def test_kind_of_columns(values: list[Any], expected: str | None) -> None:
 
 def test_what_cannot_be_told_says_what_to_type() -> None:
     ambiguous = [f"{i % 9 + 1}/3/2024" for i in range(20)]
-    assert "--date-order" in kind(ambiguous)[1]
+    assert "date_order=" in kind(ambiguous)[1]
     assert kind(ambiguous, hints=Hints(date_order="dmy"))[0] == "date"
-    with pytest.raises(ValueError, match="cannot be date.*--date-order dmy"):
+    with pytest.raises(ValueError, match="cannot be date.*date_order='dmy'"):
         kind(ambiguous, date="v")
     with pytest.raises(ValueError, match=r"four digits"):
         kind(["3/25/24"] * 9, date="v")
     with pytest.raises(ValueError, match=r"Excel's day numbers"):
         kind([45000 + i for i in range(20)], date="v")
-    with pytest.raises(ValueError, match=r"--date v"):
+    with pytest.raises(ValueError, match=r"date='v'"):
         kind([DAY] * 9, numeric="v")
     assert kind([2000 + i for i in range(20)], date="v")[0] == "date"
 
@@ -124,7 +122,7 @@ def test_what_cannot_be_told_says_what_to_type() -> None:
 )
 def test_a_target_of_dates_is_refused_with_a_way_out(values: list[Any]) -> None:
     table = read_table({"x": list(range(30)), "y": values})
-    with pytest.raises(ValueError, match=r"predicts classes and numbers.*--categorical y"):
+    with pytest.raises(ValueError, match=r"predicts classes and numbers.*categorical='y'"):
         guess_task(table, guess_schema(table, target="y"))
     with pytest.raises(ValueError, match="predicts classes and numbers"):
         guess_task(table, guess_schema(table, target="y", date="y"))

@@ -71,7 +71,7 @@ def test_times_are_read_and_missing_ones_named(values: list[Any], faults: list[i
     ("values", "message"),
     [
         (["a", "b"] * 10, "expected dates or numbers, it holds string"),
-        ([f"{i % 9 + 1}/3/2024" for i in range(20)], "--date-order"),
+        ([f"{i % 9 + 1}/3/2024" for i in range(20)], "date_order="),
     ],
 )
 def test_what_is_no_time_is_refused(values: list[Any], message: str) -> None:
@@ -112,7 +112,7 @@ def test_rows_without_a_date_are_reported_by_row() -> None:
 
 def test_two_ways_to_split_are_refused_and_a_guessed_one_gives_way() -> None:
     table = dated() | {"split": ["train"] * 50 + ["test"] * 50}
-    with pytest.raises(ValueError, match="leave --split or --split-by-time out"):
+    with pytest.raises(ValueError, match="leave split= or split_by_time= out"):
         plait.fit(table, "label", split="split", split_by_time="day", set=QUICK)
     model = plait.fit(table, "label", split_by_time="day", epochs=1, set=QUICK)
     assert model.report["splits"]["train"] == 80 and model.schema.split is None

@@ -152,7 +152,7 @@ def test_tabular_by_hand_and_missing_content_ignored() -> None:
 
 def test_bad_references_say_what_to_type(folders: dict[str, Path], tmp_path: Path, cache: Path) -> None:
     for reference, kind, words in [
-        ("minilmm", "text", "known: minilm"),
+        ("minilmm", "text", "[Kk]nown: minilm"),
         ("minilm", "image", "encodes text"),
         ("minilm", "sound", "text, image"),
         ("timm:resnet9999", "image", "timm knows no model"),

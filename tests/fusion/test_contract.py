@@ -20,7 +20,8 @@ SHARED_OPTIONS = {"normalise": False, "dropout": 0.5}
 GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
 GUARDS |= {("cosine", "project")}  # off, it takes modalities of one width only: test_cosine.py
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
-LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late} | {("evidential", "annealing")}
+LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late}
+LEARNING |= {("evidential", "annealing"), ("mixture_of_experts", "balance")}
 # Methods in which one number says how much each modality counts.
 WITH_WEIGHTS = {"weighted_sum", "gated", "mixture_of_experts", "late_mean", "late_weighted"}
 
@@ -225,7 +226,6 @@ def test_no_modality_and_bad_options_are_refused() -> None:
         ("perceiver", "layers", -1, 0),
         ("perceiver", "num_latents", 0, 1),
         ("late_mean", "hidden_layers", -1, 0),
-        ("evidential", "annealing", 0, 1),
     ]:
         with pytest.raises(ValueError, match=f"{option} must be a whole number, {least} or more; got {value}"):
             make_fusion(name, 2, **{option: value})

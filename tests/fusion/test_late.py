@@ -188,26 +188,32 @@ def test_dempsters_rule_worked_by_hand() -> None:
     np.testing.assert_allclose([*b, u], [0.2, 0.6, 0.2])
 
 
+@pytest.mark.parametrize("value", [0, 1.5, 500, True, "0.1"])
+def test_annealing_is_a_share_of_all_steps(value: object) -> None:
+    with pytest.raises(ValueError, match=f"annealing must be a share of all training steps.*got {value!r}"):
+        make_fusion("evidential", 2, annealing=value)
+
+
 def test_evidential_loss_is_the_expected_cross_entropy_and_the_annealed_divergence() -> None:
-    fusion = make_fusion("evidential", 2, torch.float64, outputs=OutputSpec(3), annealing=4)
+    fusion = make_fusion("evidential", 2, torch.float64, outputs=OutputSpec(3), annealing=0.4)
     alpha = np.array([[3.0, 1.5, 2.0], [1.2, 1.0, 9.0]])
     logits_BC, target = torch.from_numpy(np.log(alpha)), torch.tensor([0, 1])
     generator = np.random.default_rng(0)
     drawn = [generator.dirichlet(a, size=400_000) for a in alpha]
     wanted = [-np.log(drawn[0][:, 0]).mean(), -np.log(drawn[1][:, 1]).mean()]  # E[-log p_y] under the Dirichlet
+    fusion.progress = 0.0
     got = fusion.row_loss(logits_BC, target, None)
     np.testing.assert_allclose(got.numpy(), wanted, rtol=0.01)
-    present_BM = torch.ones(2, 2, dtype=torch.bool)
-    for _ in range(2):
-        fusion.train()(make_encoded(2, 2, dtype=torch.float64), present_BM)
+    fusion.progress = 0.2  # of all training steps: half of the annealing
     half = fusion.row_loss(logits_BC, target, None) - got
     # KL of the evidence for wrong classes: Dirichlet(1, 1.5, 2) and Dirichlet(1.2, 1, 9) to Dirichlet(1, 1, 1)
     rest = [torch.tensor([1.0, 1.5, 2.0]).double(), torch.tensor([1.2, 1.0, 9.0]).double()]
     even = torch.distributions.Dirichlet(torch.ones(3).double())
     whole = [torch.distributions.kl_divergence(torch.distributions.Dirichlet(a), even) for a in rest]
     torch.testing.assert_close(half, torch.stack(whole) / 2)
-    fusion.batches_seen.fill_(100)
-    torch.testing.assert_close(fusion.row_loss(logits_BC, target, None) - got, torch.stack(whole))
+    for done in (0.4, 1.0):
+        fusion.progress = done
+        torch.testing.assert_close(fusion.row_loss(logits_BC, target, None) - got, torch.stack(whole))
     weights = torch.tensor([1.0, 3.0, 1.0]).double()
     weighted = fusion.row_loss(logits_BC, target, weights)
     torch.testing.assert_close(weighted, fusion.row_loss(logits_BC, target, None) * torch.tensor([1.0, 3.0]))

@@ -11,6 +11,7 @@ from fixtures.numpy_steps import affine, gelu, norm, parameters, softmax
 from fixtures.planted_xor import xor_accuracy
 from plait.encoders.base import Encoded
 from plait.fusion import FUSIONS, EncodedDims
+from plait.fusion.mixture_of_experts import load_balance
 
 VARIANTS = [
     ("self_attention", {"layers": 2, "heads": 4}, 3),
@@ -216,6 +217,52 @@ def test_mixture_weights_are_the_gate_mass_of_each_modality() -> None:
     np.testing.assert_allclose(weights_BM.detach().numpy(), [[0.8 / 1.3, 0.5 / 1.3]], atol=1e-7)
     assert fusion.subsets == [(0,), (1,), (0, 1)]
     assert len(make_fusion("mixture_of_experts", 6).subsets) == 63
+
+
+def test_load_balance_is_the_switch_loss_where_all_experts_are_open() -> None:
+    gates_BS = torch.softmax(torch.randn(50, 7, generator=torch.Generator().manual_seed(0)).double(), 1)
+    share = np.bincount(gates_BS.argmax(1).numpy(), minlength=7) / 50
+    wanted = 7 * (share * gates_BS.numpy().mean(0)).sum()  # N sum_i f_i P_i
+    assert load_balance(gates_BS, torch.ones(50, 7, dtype=torch.bool)).item() == pytest.approx(wanted, rel=1e-9)
+    alone = torch.eye(7).double()[[3] * 50]
+    assert load_balance(alone, torch.ones(50, 7, dtype=torch.bool)).item() == pytest.approx(7.0)
+
+
+def test_rows_that_can_go_one_way_only_are_in_balance() -> None:
+    open_BS = torch.tensor([[True, False, False]] * 5 + [[True, True, True]] * 3 + [[False] * 3] * 2)
+    gates_BS = torch.zeros(10, 3).double()
+    gates_BS[:5, 0] = 1.0
+    gates_BS[[5, 6, 7], [0, 1, 2]] = 1.0
+    assert load_balance(gates_BS, open_BS).item() == pytest.approx(1.0)
+    gates_BS[5:8] = torch.tensor([1.0, 0.0, 0.0]).double()  # all to the expert that has the forced rows too
+    assert load_balance(gates_BS, open_BS).item() == pytest.approx(8 / 8 * 1.0 / (6 / 8))
+
+
+def test_balance_is_a_term_of_the_training_loss_alone_and_shares_the_work() -> None:
+    from fixtures.tiny_models import build_model, encoded_modalities
+
+    present, target = torch.ones(64, 2, dtype=torch.bool), torch.arange(64) % 2
+    torch.manual_seed(0)
+    inputs = {n: {"vector_BD": torch.randn(64, 4)} for n in ("a", "b")}
+    for balance in (0.0, 0.5):
+        torch.manual_seed(1)
+        model = build_model(encoded_modalities({"a": 4, "b": 4}), "mixture_of_experts", options={"balance": balance})
+        with torch.no_grad():
+            model.fusion.gate.bias.copy_(torch.tensor([5.0, 0.0, 0.0]))  # collapsed on the first expert
+        encoded = model.encode(inputs)
+        assert model.eval().fusion(encoded, present).regulariser is None
+        quiet = float(model(inputs, present, target)["loss"].detach())
+        loud = float(model.train()(inputs, present, target)["loss"].detach())
+        assert loud - quiet == pytest.approx(3 * balance, rel=0.1)  # N = 3 where one expert has it all
+    optimizer = torch.optim.Adam(model.fusion.gate.parameters(), lr=0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        model.fusion(encoded, present).regulariser.backward()
+        optimizer.step()
+    assert float(model.fusion(encoded, present).regulariser.detach()) == pytest.approx(0.5, abs=0.05)  # even
+    for value in (-0.1, float("nan"), True, "much"):
+        with pytest.raises(ValueError, match="balance is the weight of a term of the loss, 0 or more; got"):
+            make_fusion("mixture_of_experts", 2, balance=value)
 
 
 @pytest.mark.parametrize("name", ROWS)

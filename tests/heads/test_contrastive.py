@@ -192,6 +192,16 @@ def test_scale_has_a_ceiling_of_100() -> None:
     assert made.scale.item() == pytest.approx(100.0, rel=1e-5)
 
 
+def test_scale_above_its_ceiling_comes_back_and_learns() -> None:
+    made = head()
+    with torch.no_grad():
+        made.log_scale.fill_(6.0)
+    loss_of(made, torch.ones(ROWS, 2, dtype=torch.bool)).backward()
+    assert made.log_scale.grad.item() != 0.0
+    made.after_step()
+    assert made.log_scale.item() == pytest.approx(np.log(100.0))
+
+
 def test_output_is_the_mean_cosine_of_the_sides_that_are_there() -> None:
     present = torch.ones(ROWS, 3, dtype=torch.bool)
     present[1, 2] = present[2, 0] = present[2, 1] = False

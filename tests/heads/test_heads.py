@@ -121,6 +121,16 @@ def test_temperature_is_capped_at_one_hundred() -> None:
     assert got == pytest.approx(wanted, rel=1e-6)
 
 
+def test_temperature_above_its_ceiling_comes_back_and_learns() -> None:
+    head, fused = pair_head(), unit_sides(3)
+    with torch.no_grad():
+        head.log_temperature.fill_(6.0)
+    head.alignment_loss(fused, both(3), torch.arange(3), own_keys(3), all_right(3)).backward()
+    assert head.log_temperature.grad.item() != 0.0
+    head.after_step()
+    assert head.log_temperature.item() == pytest.approx(np.log(100.0))
+
+
 def test_score_before_calibration_is_the_scaled_cosine() -> None:
     head, fused = pair_head(), unit_sides(4)
     left, right = arrays(fused)

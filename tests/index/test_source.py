@@ -122,10 +122,10 @@ def test_ids_are_found_as_they_are_seen(tmp_path: Path, embedder: ColourEmbedder
     for name, red in (("a", 255), ("b", 90)):
         paint(tmp_path / f"{name}.png", (red, 60, 0))
     images = [str(tmp_path / "a.png"), str(tmp_path / "b.png")]
-    index, _ = build_index(embedder, {"id": [1.0, 2.0], "image": images}, tmp_path / "i")
+    index, _ = build_index(embedder, {"id": [1.0, 2.0], "image": images}, tmp_path / "i", allow_outside=True)
     assert [h.id for h in index.search("red")] == ["1", "2"]
     assert index.delete("1") == 1 and index.delete(["2.0"]) == 1
-    index, _ = build_index(embedder, {"id": ["1.0", "1"], "image": images}, tmp_path / "j")
+    index, _ = build_index(embedder, {"id": ["1.0", "1"], "image": images}, tmp_path / "j", allow_outside=True)
     assert index.delete("1.0") == 1 and list(index.storage.known()) == ["1"]
     with pytest.raises(ValueError, match="'3' for one"):
         index.delete("3")

@@ -8,6 +8,7 @@ import torch
 
 from fixtures.tiny_models import make_batch, make_model, shake
 from plait.fusion import EncodedDims
+from plait.heads.temperature import inverse_temperature, keep_below_ceiling
 from plait.objectives import (
     Adapter,
     Alignment,
@@ -132,33 +133,57 @@ def test_ogm_score_is_the_mean_probability_of_the_right_class_where_present() ->
     assert scores(answers, torch.zeros_like(present), target).tolist() == [0.0, 0.0]
 
 
-def test_ogm_scales_gradients_and_its_noise_has_their_spread() -> None:
+def test_ogm_scales_the_step_of_any_optimizer_and_its_noise_has_the_spread_of_the_step() -> None:
     def parameters() -> list[list[torch.nn.Parameter]]:
-        made = [[torch.nn.Parameter(torch.zeros(200, 200)), torch.nn.Parameter(torch.zeros(1))] for _ in range(2)]
+        torch.manual_seed(5)
+        made = [[torch.nn.Parameter(torch.randn(200, 200)), torch.nn.Parameter(torch.zeros(1))] for _ in range(2)]
         for m, own in enumerate(made):
             for p in own:
                 p.grad = torch.randn(p.shape, generator=torch.Generator().manual_seed(m)) * (m + 1) + 0.5
-        return [*made, [torch.nn.Parameter(torch.zeros(2))]][:2]
+        return made
 
     answers = torch.zeros(1, 2, 2)
     answers[0, 0, 0] = 2.0  # modality 0 is right with .88, modality 1 with .5
     present, target = torch.ones(1, 2, dtype=torch.bool), torch.tensor([0])
-    plain = parameters()
-    for noise in (False, True):
-        aid, own = GradientModulation(0.4, noise=noise), parameters()
-        aid.apply(own)  # nothing was measured: nothing happens
-        assert all(torch.equal(a.grad, b.grad) for x, y in zip(own, plain, strict=True) for a, b in zip(x, y))  # noqa: B905
-        aid.measure(answers, present, target)
-        torch.manual_seed(0)
-        aid.apply(own)
-        k = [1 - np.tanh(0.4 * float(torch.sigmoid(torch.tensor(2.0))) / 0.5), 1.0]
-        for m in range(2):
-            rest = own[m][0].grad - k[m] * plain[m][0].grad
-            if noise:
-                assert float(rest.std()) == pytest.approx(float(plain[m][0].grad.std()), rel=0.02)
-            else:
-                np.testing.assert_allclose(rest.numpy(), 0.0, atol=1e-6)
-            assert torch.allclose(own[m][1].grad, k[m] * plain[m][1].grad)  # a single number has no spread
+    k = [1 - np.tanh(0.4 * float(torch.sigmoid(torch.tensor(2.0))) / 0.5), 1.0]
+    for kind in (torch.optim.SGD, torch.optim.AdamW):
+        start, plain = parameters(), parameters()
+        kind([p for own in plain for p in own], lr=0.1, weight_decay=0.3).step()
+        for noise in (False, True):
+            aid, own = GradientModulation(0.4, noise=noise), parameters()
+            optimizer = kind([p for x in own for p in x], lr=0.1, weight_decay=0.3)
+            aid.measure(answers, present, target)
+            aid.before_step(own)
+            optimizer.step()
+            torch.manual_seed(0)
+            aid.after_step()
+            for m in range(2):
+                whole = (plain[m][0] - start[m][0]).detach()
+                rest = (own[m][0] - start[m][0]).detach() - k[m] * whole
+                if noise:
+                    assert float(rest.std()) == pytest.approx(float(whole.std()), rel=0.02)
+                else:
+                    np.testing.assert_allclose(rest.numpy(), 0.0, atol=1e-6)
+                assert torch.allclose(own[m][1], k[m] * plain[m][1])  # a single number has no spread
+    aid, own = GradientModulation(0.4), parameters()
+    aid.before_step(own)  # nothing was measured: nothing happens
+    aid.after_step()
+    assert all(torch.equal(a, b) for x, y in zip(own, start, strict=True) for a, b in zip(x, y, strict=True))
+
+
+def test_temperature_above_its_ceiling_comes_back_and_learns() -> None:
+    aid = Alignment(DIMS, 4).double()
+    with torch.no_grad():
+        aid.log_temperature.fill_(6.0)
+    vectors = [random(7, d.vector_dim, seed=m) for m, d in enumerate(DIMS)]
+    present, rows = torch.ones(7, 3, dtype=torch.bool), torch.arange(7)
+    loss = aid(vectors, present, rows, rows[:, None].repeat(1, 3))
+    loss.backward()
+    assert float(aid.log_temperature.grad) > 0  # too sure of wrong pairs: the temperature must rise
+    torch.optim.SGD([aid.log_temperature], lr=0.001).step()
+    keep_below_ceiling(aid.log_temperature)
+    assert aid.log_temperature.item() == pytest.approx(np.log(100))
+    assert float(inverse_temperature(torch.tensor(6.0))) == pytest.approx(100.0, rel=1e-5)
 
 
 def test_alignment_is_the_mean_of_symmetric_cross_entropies_without_mates_and_missing_rows() -> None:

@@ -35,7 +35,7 @@ def test_a_run_with_aids_saves_reports_and_resumes_to_the_same_model(tmp_path: P
     assert set(aids) == {"gradient_blending", "ogm", "alignment"}
     assert aids["ogm"] == {
         "strength": 0.5, "paper": "Peng et al. 2022",
-        "equation": "grad_m <- (1 - tanh(alpha rho_m)) grad_m where rho_m > 1",
+        "equation": "step_m <- (1 - tanh(alpha rho_m)) step_m where rho_m > 1",
     }  # fmt: skip
     page = (tmp_path / "straight" / "report.html").read_text("utf-8")
     assert "training aids.gradient blending.paper" in page and "Wang, Tran, Feiszli 2020" in page

@@ -131,7 +131,7 @@ def test_evaluate_writes_its_report(fitted: plait.Plait, table: dict[str, list[A
     assert json.loads((tmp_path / "page.json").read_text(encoding="utf-8"))["metric"]["name"] == "d2"
     broken = {**table, "birds": [*table["birds"][:-1], -1]}
     counted = fitted.evaluate(broken, rows="all")["evaluation"]
-    assert counted["rows"] == 159 and "a whole number from 0 but -1" in counted["bad_rows"][0]["reason"]
+    assert counted["rows"] == 159 and "expected a whole number from 0, got -1" in counted["bad_rows"][0]["reason"]
 
 
 def test_explain_shares_its_own_metric_out(fitted: plait.Plait, table: dict[str, list[Any]]) -> None:

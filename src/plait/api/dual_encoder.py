@@ -18,7 +18,8 @@ from plait.data.modality import Modality
 from plait.data.schema import Column, Schema
 from plait.encoders.dual_encoder import read_pair
 from plait.encoders.load import load_encoder
-from plait.heads.dual_encoder import MAX_LOG_SCALE, DualEncoderHead
+from plait.heads.dual_encoder import DualEncoderHead
+from plait.heads.temperature import MAX_LOG_SCALE
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.settings import EncoderSettings, FusionSettings, RunSettings, TaskSettings

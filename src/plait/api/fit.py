@@ -50,6 +50,7 @@ def fit(
     group: str | None = None,
     id: str | None = None,
     recipe: str = "default",
+    preset: str | None = None,
     fusion: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -90,6 +91,8 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
+        preset: "single" (one network), "fast" or "default": how many models are tried and answer together;
+            None: default, and single under the classic recipe.
         fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.
@@ -120,8 +123,8 @@ def fit(
         decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {
-        "recipe": recipe, **data.given(), "task.name": task, "fusion.name": fusion, "train.epochs": epochs,
-        "train.seed": seed,
+        "recipe": recipe, "preset": preset, **data.given(), "task.name": task, "fusion.name": fusion,
+        "train.epochs": epochs, "train.seed": seed,
     }  # fmt: skip
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_output_free

@@ -173,9 +173,9 @@ def check_processors(model: PlaitModel, inputs: Inputs) -> None:
         if isinstance(processor, VectorProcessor) and isinstance(encoder, VectorEncoder):
             _same(file, "width", processor.width, "its encoder", takes["width"])
         if isinstance(processor, TabularProcessor):
-            columns = sorted({*processor.numeric, *processor.categorical})
+            columns = sorted({*processor.numeric, *processor.categorical, *processor.dates})
             _same(file, "columns", columns, "inputs.json", sorted(modality.columns))
-            _same(file, "number of numeric columns", len(processor.numeric), "its encoder", takes["num_numeric"])
+            _same(file, "number of numbers", processor.num_numbers, "its encoder", takes["num_numeric"])
             _same(file, "sizes of categories", processor.cardinalities, "its encoder", takes["cardinalities"])
 
 

@@ -13,7 +13,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from plait.api import model_manifest
 from plait.api.describe import report_title, versions
@@ -23,6 +23,9 @@ from plait.api.model_checks import check_agreement, check_companion, check_input
 from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
 from plait.data.schema import Schema
+from plait.ensemble import Ensemble, load_ensemble, save_ensemble
+from plait.ensemble.files import FACTS as ENSEMBLE_FACTS
+from plait.ensemble.files import FOLDER as ENSEMBLE
 from plait.files import DiskFullError, HeldLockError, require_regular_file, room_for, sole_lock
 from plait.inputs.prepare import Inputs
 from plait.report import write_report
@@ -36,6 +39,7 @@ HISTORY = "history.csv"
 MODEL_FILES = (
     *FOLDER_FILES,
     "companions",
+    ENSEMBLE,
     "processors",
     HISTORY,
     "report.html",
@@ -131,6 +135,10 @@ def _write(fitted: FittedParts, folder: Path) -> None:
         place = folder / "companions" / f"{number:02d}"
         baseline.save_pretrained(place)
         (place / "modality.json").write_text(json.dumps({"name": name}), encoding="utf-8")
+    if fitted.ensemble is not None:
+        places = {id(fitted.model): "."}
+        places |= {id(b): f"companions/{number:02d}" for number, b in enumerate(fitted.baselines.values())}
+        save_ensemble(cast(Ensemble, fitted.ensemble), folder, places)
     _write_json(folder / "labels.json", fitted.labels.to_json())
     _write_json(folder / "schema.json", fitted.schema.to_json())
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
@@ -217,7 +225,14 @@ def _load(folder: Path) -> FittedParts:
         check_processors(model, inputs)
     for encoder in (*model.encoders.values(), *inputs.frozen.values()):
         encoder.batch_mb = settings.encoders.batch_mb
-    return FittedParts(model, baselines, inputs, labels, schema, settings, report)
+    known = {".": model, **{f"companions/{i:02d}": b for i, b in enumerate(baselines.values())}}
+    ensemble = None
+    if f"{ENSEMBLE}/{ENSEMBLE_FACTS}" in names:
+        with reading(folder / ENSEMBLE / ENSEMBLE_FACTS):
+            ensemble = load_ensemble(
+                folder, lambda place: known.get(place) or load_network(folder / place), inputs, model.task, labels
+            )
+    return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble)
 
 
 @contextlib.contextmanager

@@ -71,8 +71,17 @@ def read_config(folder: Path) -> PlaitConfig:
             f"{path}: {unknown_name('task', values['task'], TASKS.names())}. A task of your own is registered "
             "(plait.tasks.TASKS.add) before its model is loaded: import the file that does so first"
         )
+    _bring_up_to_date(values)
     with reading(path):  # what transformers adds to the file says nothing of the network
         return PlaitConfig(**{key: value for key, value in values.items() if key not in NOT_OURS})
+
+
+def _bring_up_to_date(values: dict[str, Any]) -> None:
+    """What an older version wrote, in the words of this one."""
+    fusion = values.get("fusion")
+    options = fusion.get("options") if isinstance(fusion, dict) else None
+    if isinstance(options, dict) and fusion["name"] == "evidential" and options.get("annealing", 0) > 1:
+        del options["annealing"]  # a number of batches then; it counts in training alone
 
 
 NOT_OURS = ("architectures", "dtype", "torch_dtype", "model_type", "transformers_version")
@@ -151,8 +160,10 @@ def _check_shapes(config: PlaitConfig, tensors: dict[str, torch.Tensor]) -> None
         with torch.device("meta"), _at_most(10 * len(tensors) + 10_000):
             model = PlaitModel(config)
         wanted, learned = model.state_dict(), dict(model.named_parameters())
-    except (NotImplementedError, RuntimeError) as error:
-        if "meta" in str(error):  # an encoder that computes with its first weights
+    except (NotImplementedError, RuntimeError, ValueError) as error:
+        if "meta tensor" in str(error) or "meta device" in str(
+            error
+        ):  # an encoder that computes with its first weights
             return
         raise
     for name in {**wanted, **tensors}:

@@ -60,7 +60,8 @@ def _answers(fitted: FittedParts, logits: np.ndarray, chunk: Chunk) -> dict[str,
         if task.family.one_class:
             columns["probability"] = pa.array(filled.max(1), mask=nothing)
         columns |= {f"probability_{c}": pa.array(filled[:, i], mask=nothing) for i, c in enumerate(classes)}
-    doubt_B = fitted.model.fusion.uncertainty(torch.from_numpy(logits).double())
+    alone = fitted.ensemble is None  # what the fusion says of its own logits says nothing of an average
+    doubt_B = fitted.model.fusion.uncertainty(torch.from_numpy(logits).double()) if alone else None
     if doubt_B is not None:
         doubt_N = np.full(count, np.nan)
         doubt_N[keep] = doubt_B.numpy()

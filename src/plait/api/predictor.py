@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,7 @@ from plait.api.text_output import score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
+from plait.ensemble import Ensemble
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
@@ -294,6 +295,22 @@ class Plait(FittedParts):
         """
         opened = open_table(self, table, allow_outside=allow_outside)
         return pa.concat_tables(score_chunks(self, opened, answers, on_bad_row=on_bad_row, progress=progress))
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """The models that were tried, the best on validation rows first.
+
+        Returns:
+            Of each: ``name``, ``kind``, ``uses`` (modalities), ``weight`` in the answers where everything is there,
+            ``validation`` (primary metric on rows that it had not seen), ``seconds``, ``megabytes`` and
+            ``details``; and ``metrics`` of evaluated rows, once the model was evaluated. Empty for one network alone.
+        """
+        if self.ensemble is None:
+            return []
+        measured = {m["name"]: m["metrics"] for m in self.report.get("evaluation", {}).get("members", [])}
+        found = cast(Ensemble, self.ensemble).leaderboard()
+        sign = -1 if self.task.higher_is_better else 1
+        found.sort(key=lambda m: (m["validation"] is None, sign * (m["validation"] or 0.0)))
+        return [{**m, "metrics": measured.get(m["name"], {})} for m in found]
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -60,4 +60,4 @@ def prepare_rows(
 def logits_of(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
     """Logits [K, C] of the rows at the positions ``keep``."""
     batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
-    return predict_logits(fitted.model, batches, progress=progress)
+    return predict_logits(fitted.answers, batches, progress=progress)

@@ -6,6 +6,7 @@ Opening and preparing are files of their own beside this one, as is the folder a
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,16 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
+from plait.ensemble.fit import can_average, fit_ensemble
+from plait.ensemble.networks import NetworkFits
+from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.settings import RunSettings
 from plait.training import Plan, calibration_notes, needs_tokens
-from plait.training.fit import fit_model, fit_unimodal_baselines
 from plait.training.history import History
 from plait.training.splitting import CHOSE_THE_EPOCH, count_splits, split_fingerprint, table_fingerprint
+
+TRANSFORM_WORDS = {"log": "its logarithm", "quantile": "its normal quantiles"}
 
 
 def run_fit(
@@ -54,12 +59,23 @@ def run_fit(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"
             )
         checkpoints = folder / "checkpoints"
-        model, history = fit_model(
-            plan, [m.name for m in plan.inputs.modalities], checkpoints / "fused", resume=resume, logs=folder / "logs",
-            progress=progress,
-        )  # fmt: skip
-        baselines = fit_unimodal_baselines(plan, checkpoints, resume=resume, progress=progress)
-        fitted = Plait(model, baselines, plan.inputs, plan.labels, opened.schema, settings)
+        chosen = settings.ensemble
+        assert chosen.members is not None and chosen.folds is not None
+        is_joined = bool(chosen.members) and can_average(plan)
+        networks = NetworkFits(
+            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
+        )
+        if is_joined and settings.task.transform is None:
+            plan, transform = choose_transform(plan, chosen.folds)
+            settings = _with_transform(settings, plan, transform, opened.notes)
+        if is_joined:
+            ensemble = fit_ensemble(plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress)
+        else:
+            ensemble = None
+            networks(plan, 0)
+        model, history = networks.model, networks.history
+        assert model is not None
+        fitted = Plait(model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)
@@ -68,6 +84,15 @@ def run_fit(
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
     return fitted
+
+
+def _with_transform(settings: RunSettings, plan: Plan, transform: str, notes: list[str]) -> RunSettings:
+    """The settings with the transform of a numeric target that was chosen, which is said."""
+    if plan.task.output_kind != "number":
+        return settings
+    if transform != "none":
+        notes.append(f"the target is learned as {TRANSFORM_WORDS[transform]}, which served the validation rows best")
+    return replace(settings, task=replace(settings.task, transform=transform))
 
 
 def _trains_large_parts(plan: Plan) -> bool:

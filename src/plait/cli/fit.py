@@ -34,6 +34,9 @@ def fit(
     group: options.Group = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
     recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",
+    preset: Annotated[
+        str | None, typer.Option(help="single, fast or default: how many models answer together.")
+    ] = None,
     fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,

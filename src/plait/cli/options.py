@@ -15,15 +15,13 @@ import typer
 
 
 def _there(path: str) -> str:
-    """Say that a table is not there before anything is imported that takes seconds."""
+    """Say that a table is not there before a model is loaded, which takes seconds."""
     if path.strip() and not os.path.exists(path):
         raise FileNotFoundError(f"no such table: {path!r} (looked in {os.path.dirname(os.path.abspath(path))!r})")
     return path
 
 
-Table = Annotated[
-    str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.", callback=_there)
-]
+Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
 LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=_there)]
 PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=_there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]

@@ -19,13 +19,16 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     say(report["verdict"])
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
-    rows = [("fused" if joined else "overall", evaluation["metrics"])]
+    together = "together" if evaluation.get("members") else "fused"
+    rows = [(together if joined else "overall", evaluation["metrics"])]
     rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]
         if entry["value"] is not None:
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
             say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
+    for member in _best_members(report):
+        say(member)
     say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
@@ -33,6 +36,21 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
         say(f"  note: {as_typed(note)}")
     for name, value in extra.items():
         say(f"{name}: {value}")
+
+
+def _best_members(report: dict[str, Any], most: int = 6) -> list[str]:
+    """Lines on the members of an ensemble, those with the largest weight first."""
+    evaluation, metric = report["evaluation"], report["metric"]["name"]
+    members = sorted(evaluation.get("members") or [], key=lambda m: -m["weight"])
+    used = [m for m in members if m["weight"] > 0]
+    if not used:
+        return []
+    lines = [f"{len(members)} models tried, {len(used)} answer together ({metric} on choosing rows, on these rows):"]
+    for m in used[:most]:
+        values = [m["validation"], m["metrics"][metric]]
+        shown = ", ".join("undefined" if v is None else f"{v:.3f}" for v in values)
+        lines.append(f"  {m['weight']:5.0%} {m['name']:28} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
+    return lines + ([f"  and {len(used) - most} more in the report"] if len(used) > most else [])
 
 
 def rows_of(found: dict[str, Any]) -> str:

@@ -31,6 +31,7 @@ from plait.comparison.runner import Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
 from plait.data.progress import Progress
+from plait.data.sources import Opened
 from plait.fusion import FUSIONS
 from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
@@ -78,7 +79,7 @@ def compare(
     """Compare fusion methods on a table, all on equal terms.
 
     Args:
-        table: Anything ``plait.fit`` takes.
+        table: Anything ``plait.fit`` takes; or what ``api.first_look`` opened.
         target: Column to predict.
         fusion: "all", a name, names between commas, or a list of names.
         seeds: How many seeds each chosen configuration is trained with, 0 to this number minus one.
@@ -179,7 +180,8 @@ def compare(
         add_fits(
             measured, outcomes, configurations,
             Asked(
-                table, asked, ready.plan.settings, opened.schema.modalities,
+                table.data.source if isinstance(table, Opened) else table, asked, ready.plan.settings,
+                opened.schema.modalities,
                 None if opened.settings.data.format == "coco" else opened.schema.target, opened.task.name, annotations,
             ),
         )  # fmt: skip

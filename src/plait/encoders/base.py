@@ -53,6 +53,8 @@ class Encoder(nn.Module):
         tuning: "frozen", "last_n", "lora" or "full"; changed by ``set_tuning``.
         is_pretrained: Whether its weights were learned elsewhere, so that training moves them at the smaller
             ``train.encoder_learning_rate``.
+        order: What the order of its tokens means where they do not tell their place themselves: "sequence", "grid" (row
+            by row), or None: they carry it (positions of a transformer), or there is none (columns of a table).
         is_exact: Whether it computes in float32 whatever ``train.precision`` says; it is small, and numbers need it.
         batch_mb: Most megabytes (MiB) of padded inputs that it works on at once (:mod:`plait.encoders.batching`).
     """
@@ -62,6 +64,7 @@ class Encoder(nn.Module):
     model: nn.Module
     is_pretrained: ClassVar[bool] = True
     is_exact: ClassVar[bool] = False
+    order: str | None = None
     batch_mb: float = BATCH_MB
 
     def __init__(self, description: dict[str, Any]) -> None:

@@ -31,6 +31,7 @@ class TimmEncoder(Encoder):
         options = {"dynamic_img_size": True} if description["resizes"] else {}
         self.model = timm.create_model(description["name"], pretrained=False, num_classes=0, **options).eval()
         self.token_dim = int(self.model.num_features)
+        self.order = None if hasattr(self.model, "patch_embed") else "grid"  # transformers have positions
         self.vector_dim = int(getattr(self.model, "head_hidden_size", None) or self.model.num_features)
 
     def forward(self, pixel_values: Tensor) -> Encoded:
@@ -48,6 +49,8 @@ class TimmEncoder(Encoder):
 
 class TorchvisionEncoder(Encoder):
     """The feature map of a torchvision CNN, cut before its pooling."""
+
+    order = "grid"
 
     def __init__(self, description: dict[str, Any]) -> None:
         super().__init__(description)

@@ -80,6 +80,7 @@ class ScratchImageEncoder(Encoder):
     """
 
     is_pretrained = False
+    order = "grid"
 
     def __init__(self, width: int = 128) -> None:
         super().__init__({"type": "scratch-image", "reference": "scratch:image", "width": width})

@@ -30,6 +30,7 @@ class ScratchAudioEncoder(Encoder):
     """
 
     is_pretrained = False
+    order = "sequence"
 
     def __init__(self, num_mels: int = 80, width: int = 128, spec_augment: bool = True) -> None:
         super().__init__(

@@ -42,6 +42,7 @@ class VectorEncoder(Encoder):
     spread_D: Tensor  # noqa: N815
 
     is_pretrained = False
+    order = "sequence"
 
     def __init__(self, width: int) -> None:
         super().__init__({"type": "vector", "width": width})

@@ -48,6 +48,7 @@ class HFImageEncoder(Encoder):
         output = see(self.model, pixel_values, **patches)
         hidden = output.last_hidden_state
         if hidden.ndim == 4:
+            self.order = "grid"  # the map of a CNN; the probe has come by here before anybody asks
             tokens_BTD = hidden.flatten(2).transpose(1, 2)
             return Encoded(self._pooled(output, tokens_BTD.mean(1)), tokens_BTD, all_real(tokens_BTD))
         if patches:

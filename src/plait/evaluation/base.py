@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+from torch import nn
 
 from plait.data.column_kind import kind_of
 from plait.data.progress import Progress
@@ -48,6 +49,7 @@ class EvaluationInputs:
         notes: What must be reported about these rows.
         evaluate: How to judge.
         beams: Beams to write text with.
+        ensemble: What answers in the fused network's place; None: the network answers.
     """
 
     model: PlaitModel
@@ -64,6 +66,12 @@ class EvaluationInputs:
     notes: list[str] = field(default_factory=list)
     judge: EvaluationSettings = field(default_factory=EvaluationSettings)
     beams: int = 1
+    ensemble: nn.Module | None = None
+
+    @property
+    def answers(self) -> nn.Module:
+        """What answers rows: the ensemble, or the fused network where there is none."""
+        return self.model if self.ensemble is None else self.ensemble
 
 
 class Judge(Protocol):

@@ -10,11 +10,13 @@ import re
 from typing import Any
 
 import numpy as np
+from torch import nn
 
 from plait.data.progress import Progress
 from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
+from plait.evaluation.members import evaluate_members
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -23,7 +25,6 @@ from plait.metrics.chance import chance_level
 from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.per_class import ClassRow, per_class
 from plait.metrics.verdict import fusion_verdict
-from plait.model import PlaitModel
 from plait.registry import counted
 
 NUM_EXAMPLES = 8
@@ -36,11 +37,11 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     index_NM = given.prepared.rows.index_NM[given.positions]
     batches = RowBatches(sources, index_NM)
 
-    def outputs_of(model: PlaitModel, rows: RowBatches, what: str, hide: tuple[int, ...] = ()) -> np.ndarray:
+    def outputs_of(model: nn.Module, rows: RowBatches, what: str, hide: tuple[int, ...] = ()) -> np.ndarray:
         logits = predict_logits(model, rows, progress=progress, what=what, hide=hide)
         return given.task.activate(logits, given.labels)
 
-    fused = outputs_of(given.model, batches, "judging")
+    fused = outputs_of(given.answers, batches, "judging")
     metrics = metric_intervals(
         lambda rows: given.task.metrics(given.target[rows], fused[rows]),
         len(fused),
@@ -52,10 +53,13 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     without: dict[str, dict[str, Any]] = {}
     if len(names) > 1:
         for m, name in enumerate(names):
-            if name in given.baselines:
+            others = tuple(i for i in range(len(names)) if i != m)
+            if given.ensemble is not None:
+                alone[name] = outputs_of(given.ensemble, batches, f"judging {name} alone", others)
+            elif name in given.baselines:
                 rows = RowBatches({name: sources[name]}, index_NM[:, [m]])
                 alone[name] = outputs_of(given.baselines[name], rows, f"judging {name} alone")
-            hidden = outputs_of(given.model, batches, f"judging without {name}", (m,))
+            hidden = outputs_of(given.answers, batches, f"judging without {name}", (m,))
             without[name] = _plain(given.task.metrics(given.target, hidden))
     primary = given.task.primary
     also = given.task.also(given.task.decode(fused, given.labels), given.values) if given.task.also is not None else {}
@@ -86,6 +90,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "alone": alone_metrics,
         "without": without,
         "missing": evaluate_missing(given, fused, alone, progress=progress, seed=seed),
+        **({} if given.ensemble is None else evaluate_members(given, fused, progress=progress, seed=seed)),
         "examples": _examples(given, fused, views.ranked(given, fused)),
     }
     verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed)
@@ -100,7 +105,12 @@ def num_resamples(outputs: np.ndarray) -> int:
 def _named(given: EvaluationInputs, notes: list[str]) -> list[str]:
     """Notes of the metrics, which know classes by their numbers, with the classes' own names."""
     classes = given.labels.classes
-    return [re.sub(r"\bclass (\d+)$", lambda found: f"the class {classes[int(found[1])]!r}", note) for note in notes]
+
+    def name(found: re.Match[str]) -> str:
+        number = int(found[1])
+        return f"the class {classes[number]!r}" if number < len(classes) else "a class that training did not have"
+
+    return [re.sub(r"\bclass (\d+)$", name, note) for note in notes]
 
 
 def _plain(metrics: dict[str, Any]) -> dict[str, dict[str, float | None]]:

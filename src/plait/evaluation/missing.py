@@ -135,7 +135,11 @@ class _Rows:
     def outputs(self, present_PSM: np.ndarray) -> np.ndarray:
         """Activated outputs under each presence [P, S, C]."""
         logits_PSC = predict_present(
-            self.given.model, self.batches, present_PSM, progress=self.progress, what="judging with modalities missing"
+            self.given.answers,
+            self.batches,
+            present_PSM,
+            progress=self.progress,
+            what="judging with modalities missing",
         )
         return np.stack([self.given.task.activate(logits, self.given.labels) for logits in logits_PSC])
 

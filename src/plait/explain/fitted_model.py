@@ -62,18 +62,20 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     """The given's model and rows as the subject of an explanation."""
     names = tuple(given.model.config.modality_names)
     index_NM = given.prepared.rows.index_NM[given.positions]
-    sources, items_NM = encode_once(given.model, given.prepared.sources, index_NM)
+    sources, items_NM = given.prepared.sources, index_NM
+    if given.ensemble is None:  # members have encoders of their own
+        sources, items_NM = encode_once(given.model, sources, index_NM)
     measure = with_metric(measure_of(given.task), metric)
 
     def scores_of(rows_BM: np.ndarray) -> np.ndarray:
         items_BM = np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1)
-        logits = predict_logits(given.model, RowBatches(sources, items_BM))
+        logits = predict_logits(given.answers, RowBatches(sources, items_BM))
         return given.task.activate(logits, given.labels) if measure.is_number else logits.astype(np.float64)
 
     return Subject(
         names, scores_of, index_NM >= 0, given.target, measure, tuple(given.labels.classes), given.group,
         measure.scale if measure.is_number else "logits",
-        given.model.fusion.additive_scale if measure.exclusive else "logits",
+        given.model.fusion.additive_scale if measure.exclusive and given.ensemble is None else "logits",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
 from plait.fusion.bottleneck import BottleneckFusion
-from plait.fusion.calibration import Calibrated, SeenBatch, SeenRows
+from plait.fusion.calibration import Calibrated, Observing, SeenBatch, SeenRows
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
 from plait.fusion.cosine import CosineFusion
@@ -54,6 +54,7 @@ __all__ = [
     "MMTMFusion",
     "MUTANFusion",
     "MixtureOfExpertsFusion",
+    "Observing",
     "OutputSpec",
     "PerceiverFusion",
     "PrefixFusion",

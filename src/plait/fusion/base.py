@@ -31,10 +31,15 @@ class FusionInfo:
 
 @dataclass(frozen=True)
 class EncodedDims:
-    """Widths that one encoded modality has: of its vector, and of its tokens (None: it has none)."""
+    """Widths that one encoded modality has: of its vector, and of its tokens (None: it has none).
+
+    ``order`` is what the order of its tokens means where the tokens do not tell it themselves: "sequence", "grid" (row
+    by row), or None (a set, or tokens that carry their place).
+    """
 
     vector_dim: int
     token_dim: int | None = None
+    order: str | None = None
 
 
 OUTPUT_KINDS = ("classes", "labels", "number", "text")
@@ -69,6 +74,7 @@ class FusionOutput:
         attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
         modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
             trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
+        regulariser: A term of the method's own, a scalar, weighed already; only in training, which adds it to the loss.
     """
 
     fused_BD: Tensor  # noqa: N815  shape letters
@@ -77,6 +83,7 @@ class FusionOutput:
     token_mask: Tensor | None = None
     attention: list[Tensor | None] | None = None
     modality_logits_BMC: Tensor | None = None  # noqa: N815
+    regulariser: Tensor | None = None
 
 
 def bare_norm(dim: int, normalise: bool) -> nn.Module:
@@ -125,7 +132,8 @@ class Fusion(nn.Module):
 
     A late fusion (``is_late``) joins predictions, not features: it takes an :class:`OutputSpec` as ``outputs``, its
     ``fused_BD`` are the joint logits [B, C], and the head after it passes them on. A fusion that ``embeds`` hands out
-    each modality as a unit vector of one shared space in ``tokens`` [B, M, D].
+    each modality as a unit vector of one shared space in ``tokens`` [B, M, D]. ``progress`` is the share of all
+    training steps that are done, in [0, 1]; training sets it, and it is 1 at any other time.
     """
 
     info: ClassVar[FusionInfo]
@@ -134,6 +142,7 @@ class Fusion(nn.Module):
     additive_scale: ClassVar[str] = "logits"
     is_late: ClassVar[bool] = False
     embeds: ClassVar[bool] = False
+    progress: float = 1.0
 
     def __init__(self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0) -> None:
         super().__init__()

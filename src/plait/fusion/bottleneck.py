@@ -15,8 +15,10 @@ class BottleneckFusion(Fusion):
     """[B_m; S_m] <- Layer_m([B; S_m]), B <- mean of B_m over what is present; h = mean of norm(S_m[0]) likewise.
 
     S_m is the sequence of a modality: its projected vector, which serves as its class token S_m[0], then its projected
-    tokens. Every modality has layers of its own. A missing modality updates no bottleneck and is in no mean; a row
-    with nothing present gives zero. The last layer only has to update S_m[0].
+    tokens, with position codes where their order means something: sinusoids, for a learned table, as in the paper's
+    ViT, has no entry for a sequence longer than those of training. Every modality has layers of its own. A missing
+    modality updates no bottleneck and is in no mean; a row with nothing present gives zero. The last layer only has to
+    update S_m[0].
 
     Args:
         dims: Widths of each modality.

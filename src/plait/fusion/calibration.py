@@ -41,6 +41,14 @@ class SeenRows(Protocol):
 
 
 @runtime_checkable
+class Observing(Protocol):
+    """A part that looks at the training rows once, before training; what it saw lies in persistent buffers."""
+
+    def observe(self, train: SeenRows) -> None:
+        """Take what must be known before training from encoded training rows."""
+
+
+@runtime_checkable
 class Calibrated(Protocol):
     """A part that is fitted on validation rows."""
 

@@ -22,12 +22,14 @@ from plait.fusion.base import (
     masked_mean,
     present_vectors,
 )
+from plait.fusion.positions import Sinusoids
 
 
 class CoAttentionFusion(Fusion):
     """a_m = softmax(w^T tanh(A_m X_m + B_m g_m)), s_m = sum_t a_mt C_m X_mt; h = MLP(prod_m s_m, mean_m s_m).
 
     The guide g_m is the mean of the projected vectors of the other modalities present (zero when alone).
+    Where the order of tokens means something, sinusoidal position codes are added to A_m X_m and C_m X_m.
     ``heads`` attentions are read side by side. A modality without tokens brings its projected vector as its
     summary.
 
@@ -68,7 +70,7 @@ class CoAttentionFusion(Fusion):
         guided = len(dims) > 1
         self.readers = nn.ModuleDict(
             {
-                str(m): GuidedAttention(d.token_dim, width, heads=heads, normalise=normalise, guided=guided)
+                str(m): GuidedAttention(d, width, heads=heads, normalise=normalise, guided=guided)
                 for m, d in enumerate(dims)
                 if d.token_dim is not None
             }
@@ -102,12 +104,14 @@ class CoAttentionFusion(Fusion):
 class GuidedAttention(nn.Module):
     """Additive attention over tokens with an outside guide, several readings side by side."""
 
-    def __init__(self, token_dim: int, width: int, *, heads: int, normalise: bool, guided: bool) -> None:
+    def __init__(self, dims: EncodedDims, width: int, *, heads: int, normalise: bool, guided: bool) -> None:
         super().__init__()
+        assert dims.token_dim is not None
         self.heads = heads
-        self.norm = bare_norm(token_dim, normalise)
-        self.keys = nn.Linear(token_dim, width)
-        self.values = nn.Linear(token_dim, width)
+        self.norm = bare_norm(dims.token_dim, normalise)
+        self.keys = nn.Linear(dims.token_dim, width)
+        self.values = nn.Linear(dims.token_dim, width)
+        self.codes = None if dims.order is None else Sinusoids(dims.order, width)
         self.guide = nn.Linear(width, width, bias=False) if guided else None
         self.scores = nn.Linear(width, heads, bias=False)
 
@@ -119,12 +123,15 @@ class GuidedAttention(nn.Module):
         keep_BT = (keep_BT if mask_BT is None else mask_BT) & present_B[:, None]
         zero = torch.zeros((), dtype=tokens_BTD.dtype, device=tokens_BTD.device)
         tokens_BTD = self.norm(torch.where(keep_BT[..., None], tokens_BTD, zero))
-        hidden_BTD = self.keys(tokens_BTD)
+        hidden_BTD, values_BTD = self.keys(tokens_BTD), self.values(tokens_BTD)
+        if self.codes is not None:
+            codes_BTD = self.codes(keep_BT).to(hidden_BTD.dtype)
+            hidden_BTD, values_BTD = hidden_BTD + codes_BTD, values_BTD + codes_BTD
         if self.guide is not None:
             hidden_BTD = hidden_BTD + self.guide(guide_BD)[:, None]
         scores_BTH = self.scores(torch.tanh(hidden_BTD)).masked_fill(~keep_BT[..., None], -1e9)
         attention_BTH = torch.softmax(scores_BTH, dim=1) * keep_BT[..., None]
-        values_BTHd = self.values(tokens_BTD).unflatten(2, (self.heads, -1))
+        values_BTHd = values_BTD.unflatten(2, (self.heads, -1))
         read_BD = (attention_BTH[..., None] * values_BTHd).sum(1).flatten(1)
         return read_BD, attention_BTH.mean(2)
 

@@ -8,7 +8,9 @@ handed out as ``tokens``, one a modality.
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,13 +25,18 @@ from plait.fusion.base import (
     masked_mean,
     present_vectors,
 )
+from plait.fusion.calibration import SeenRows
+
+MAX_OBSERVED = 8192
+ROOT_EPS = 1e-4  # the slope of the root at zero is at most 100; features of 0.01 change by half a percent
 
 
 class CosineFusion(Fusion):
     """h = D u_1 * u_2 (products elementwise), u_m = T_m r(x_m) / ||T_m r(x_m)||; the mean of h is the cosine.
 
-    ``r`` is the square root for vectors without negative numbers (pooled ReLU features), the identity otherwise.
-    It belongs to what the encoder gives (``prepare``), so that adapters of auxiliary objectives learn behind it.
+    ``r`` is the signed square root for a modality whose training rows hold no negative number (pooled ReLU features),
+    the identity for any other. It is decided once, before training, and saved, so that all rows of a modality go the
+    same way. It belongs to what the encoder gives (``prepare``): adapters of auxiliary objectives learn behind it.
     Any number of modalities: h is the mean over the pairs that are present. A row with one modality has
     h = sqrt(D) u_m; one with nothing present gets a learned vector.
 
@@ -49,11 +56,12 @@ class CosineFusion(Fusion):
     info = FusionInfo(
         "cosine",
         "Radford et al. 2021 (CLIP), the two towers",
-        "h = D u_1 * u_2, u_m = T_m r(x_m) / ||T_m r(x_m)||, r = sqrt where x_m >= 0, else r(x) = x",
+        "h = D u_1 * u_2, u_m = T_m r(x_m) / ||T_m r(x_m)||, r = sqrt where training x_m >= 0, else r(x) = x",
         needs_tokens=False,
     )
     interaction = "multiplicative"
     embeds = True
+    rooted_M: Tensor | None  # noqa: N815  shape letters
 
     def __init__(
         self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0,
@@ -68,6 +76,29 @@ class CosineFusion(Fusion):
         self.project = project
         self.towers = self.projections() if project else nn.ModuleList(nn.Identity() for _ in dims)
         self.absent_D = nn.Parameter(torch.zeros(width))
+        self.register_buffer("rooted_M", None)
+
+    @torch.no_grad()
+    def observe(self, train: SeenRows) -> None:
+        """Decide the root of each modality by training rows, of more than 8,192 so many at even distances."""
+        if not self.project:
+            return
+        device = self.absent_D.device
+        seen_M = torch.zeros(len(self.dims), dtype=torch.bool, device=device)
+        self.rooted_M = torch.zeros_like(seen_M)  # what is looked at below is the vectors themselves
+        rooted_M = torch.ones_like(seen_M)
+        rows = np.linspace(0, len(train.target) - 1, min(MAX_OBSERVED, len(train.target))).round().astype(np.int64)
+        for batch in train.batches(rows):
+            for m, vector_BD in enumerate(present_vectors(batch.encoded, batch.present_BM)):  # zeros where missing
+                seen_M[m] |= batch.present_BM[:, m].any()
+                rooted_M[m] &= (vector_BD >= 0).all()
+        self.rooted_M = rooted_M & seen_M
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """What was decided comes with the weights; models saved before have decided nothing."""
+        saved = state_dict.get(f"{prefix}rooted_M")
+        self.rooted_M = None if saved is None else torch.zeros_like(saved, device=self.absent_D.device)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def prepare(self, encoded: list[Encoded], present_BM: Tensor) -> list[Encoded]:
         """Apply the root r, before an adapter mixes the numbers of a vector and some turn negative."""
@@ -75,9 +106,14 @@ class CosineFusion(Fusion):
             return encoded
         vectors = present_vectors(encoded, present_BM)
         return [
-            Encoded(flatten_activations(vector), e.tokens_BTD, e.mask_BT)
-            for vector, e in zip(vectors, encoded, strict=True)
+            Encoded(self._flattened(m, vector), e.tokens_BTD, e.mask_BT)
+            for m, (vector, e) in enumerate(zip(vectors, encoded, strict=True))
         ]
+
+    def _flattened(self, number: int, vector_BD: Tensor) -> Tensor:
+        if self.rooted_M is None:  # trained row by row: each row with no negative number went through the root
+            return torch.where((vector_BD >= 0).all(1, keepdim=True), signed_root(vector_BD), vector_BD)
+        return torch.where(self.rooted_M[number], signed_root(vector_BD), vector_BD)
 
     def embed(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
         """Each modality in the shared space [B, M, D], unit length, zeros where it is missing."""
@@ -102,14 +138,12 @@ class CosineFusion(Fusion):
         return FusionOutput(fused_BD, tokens=unit_BMD)
 
 
-def flatten_activations(vector_BD: Tensor) -> Tensor:
-    """Square root of rows that hold no negative number, other rows as they are.
+def signed_root(vector_BD: Tensor) -> Tensor:
+    """Signed square root x / sqrt(|x| + eps) (power normalisation): it evens out the heavy tail of ReLU features.
 
-    Pooled ReLU features are heavy-tailed; the root evens them out (power normalisation). Decided row by row, so that a
-    row's result does not depend on its batch.
+    The plain root has an infinite slope at zero, where such features often are; this one has at most 1 / sqrt(eps).
     """
-    positive_B1 = (vector_BD >= 0).all(1, keepdim=True)
-    return torch.where(positive_B1, vector_BD.clamp(min=1e-12).sqrt(), vector_BD)
+    return vector_BD / torch.sqrt(vector_BD.abs() + ROOT_EPS)
 
 
 FUSIONS.add("cosine", CosineFusion)

@@ -14,10 +14,11 @@ from plait.fusion.transformer import TransformerLayer
 class CrossAttentionFusion(Fusion):
     """Z_ab <- Layer(Z_ab, S_b) from Z_ab = S_a, all a != b; s_a = norm(mean_t Memory([Z_ab]_b)); h = W [s_1; ..; s_M].
 
-    S_m is the sequence of a modality: its projected vector, then its projected tokens (a modality without tokens is a
-    sequence of one). Every layer of a pair reads the unchanged S_b. The paper takes the last token as the summary,
-    which padding can reach; here it is the mean over real tokens. Without b, the term read from it is zero and Z_ab
-    keeps its residual path; without a, s_a is zero. Alone, a modality gives s_1 = norm(mean_t Memory(S_1)).
+    S_m is the sequence of a modality: its projected vector, then its projected tokens, with sinusoidal position codes
+    where their order means something (a modality without tokens is a sequence of one). Every layer of a pair reads the
+    unchanged S_b. The paper takes the last token as the summary, which padding can reach; here it is the mean over real
+    tokens. Without b, the term read from it is zero and Z_ab keeps its residual path; without a, s_a is zero. Alone, a
+    modality gives s_1 = norm(mean_t Memory(S_1)).
 
     Args:
         dims: Widths of each modality.

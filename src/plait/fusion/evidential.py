@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec, check_count
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec
 from plait.fusion.late import LateFusion
 
 
@@ -26,21 +27,22 @@ class EvidentialFusion(LateFusion):
     decision is additive.
 
     The loss of every answer, joint and of each modality, is the expected cross-entropy under the Dirichlet, plus a KL
-    term to the uniform Dirichlet of the evidence for wrong classes that grows in over ``annealing`` training batches.
-    The model takes the mean over modalities where the paper sums.
+    term to the uniform Dirichlet of the evidence for wrong classes. The weight of that term grows from 0 to 1 over the
+    first ``annealing`` of all training steps, so that it means the same on small and large tables; the paper counts
+    epochs, 50 of 500 in its code. The model takes the mean over modalities where the paper sums.
 
     Args:
         dims: Widths of each modality.
         width: Width of hidden layers.
         outputs: What the task asks for, classes; the model gives it.
-        annealing: Training batches until the KL term has its full weight, 1 or more.
+        annealing: Share of all training steps after which the KL term has its full weight, above 0, at most 1.
         hidden_layers: Hidden layers of each modality's predictor; 0: linear.
         joint: Train the predictors on the joint answer as well as on their own, as the paper does.
         normalise: Layer-normalise vectors first.
         dropout: Feature dropout in training, in [0, 1).
 
     Raises:
-        ValueError: The outputs are labels or a number.
+        ValueError: The outputs are labels or a number, or ``annealing`` is no such share.
 
     When to use: when a model must say that it does not know.
     Relatives: ``product_of_experts``, likewise a product, without a measure of doubt.
@@ -54,7 +56,6 @@ class EvidentialFusion(LateFusion):
         needs_tokens=False,
     )
     additive_scale = "evidence"
-    batches_seen: Tensor
 
     def __init__(
         self,
@@ -62,7 +63,7 @@ class EvidentialFusion(LateFusion):
         width: int,
         *,
         outputs: OutputSpec,
-        annealing: int = 500,
+        annealing: float = 0.1,
         hidden_layers: int = 0,
         joint: bool = False,
         normalise: bool = True,
@@ -73,21 +74,26 @@ class EvidentialFusion(LateFusion):
                 f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
                 "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
             )
-        check_count(annealing=annealing)
+        if isinstance(annealing, bool) or not isinstance(annealing, int | float) or not 0 < annealing <= 1:
+            raise ValueError(
+                f"annealing must be a share of all training steps, above 0 and at most 1; got {annealing!r}"
+            )
         super().__init__(
             dims, width, outputs=outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
         )
         self.annealing = annealing
-        self.register_buffer("batches_seen", torch.tensor(0))
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         """Join the opinions; what each modality answers alone are logarithms of alpha too."""
-        if self.training:
-            self.batches_seen += 1
         output = super().forward(encoded, present_BM)
         assert output.modality_logits_BMC is not None
         alone_BMC = torch.log1p(functional.softplus(output.modality_logits_BMC)) * present_BM[..., None]
         return replace(output, modality_logits_BMC=alone_BMC)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Models saved before counted their batches; nothing asks for that number any more."""
+        state_dict.pop(f"{prefix}batches_seen", None)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def join(self, logits_BMC: Tensor, present_BM: Tensor) -> tuple[Tensor, None]:
         """Join the opinions by Dempster's rule."""
@@ -109,7 +115,7 @@ class EvidentialFusion(LateFusion):
             target: Class of each row.
             class_weights_C: Weight of each class, or None.
         """
-        weight = min(1.0, float(self.batches_seen) / self.annealing)
+        weight = min(1.0, self.progress / self.annealing)
         alpha_BC = logits_BC.double().exp()
         right_BC = functional.one_hot(target, alpha_BC.shape[1]).to(alpha_BC.dtype)
         fit_B = torch.digamma(alpha_BC.sum(1)) - (right_BC * torch.digamma(alpha_BC)).sum(1)

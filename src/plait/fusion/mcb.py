@@ -20,8 +20,9 @@ class MCBFusion(PairwiseFusion):
     Psi x [i] = sum over the j with bucket_j = i of sign_j x_j. Buckets and signs are drawn once and saved with the
     model. Only W and b (and the absence vectors) are trained.
 
-    For two modalities; more are taken pair by pair and averaged, one alone is paired with itself (with two different
-    sketches), and a learned absence vector replaces the content of a missing one (see ``pairwise.py``).
+    For two modalities; of more the mean over the pairs that are there is taken, one alone is paired with itself (with
+    two different sketches), and a learned absence vector is the partner of one whose partners are all missing (see
+    ``pairwise.py``).
 
     Args:
         dims: Widths of each modality.

@@ -16,8 +16,8 @@ class MFBFusion(PairwiseFusion):
     Each fused feature is a bilinear form of rank k. The root has an epsilon against its infinite slope at zero, and
     the norm is sqrt(D) instead of 1 (see ``power.py``).
 
-    For two modalities; more are taken pair by pair and averaged, one alone is paired with itself, and a learned
-    absence vector replaces the content of a missing one (see ``pairwise.py``).
+    For two modalities; of more the mean over the pairs that are there is taken, one alone is paired with itself, and
+    a learned absence vector is the partner of one whose partners are all missing (see ``pairwise.py``).
 
     Args:
         dims: Widths of each modality.
@@ -58,8 +58,8 @@ class MFHFusion(PairwiseFusion):
 
     Block i holds products of order 2i: each step multiplies the expanded product of the step before it.
 
-    For two modalities; more are taken pair by pair and averaged, one alone is paired with itself, and a learned
-    absence vector replaces the content of a missing one (see ``pairwise.py``).
+    For two modalities; of more the mean over the pairs that are there is taken, one alone is paired with itself, and
+    a learned absence vector is the partner of one whose partners are all missing (see ``pairwise.py``).
 
     Args:
         dims: Widths of each modality.

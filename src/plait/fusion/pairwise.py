@@ -1,12 +1,13 @@
 """Pairwise: how a method made for two modalities takes any number of them, one scheme for all such methods.
 
-In: the encoded modalities. Out: the mean, over all unordered pairs of modalities, of what the method makes of the pair.
-Each pair has parameters of its own, and all pairs count in every row, whatever is missing.
+In: the encoded modalities. Out: the mean, over the unordered pairs of modalities that are there, of what the method
+makes of the pair. Each pair has parameters of its own.
 
 * More than two modalities: M (M - 1) / 2 pairs, so parameters and time grow with the square of M.
 * One modality alone: it is paired with itself (second-order features of one vector, the first use of bilinear pooling).
-* A missing modality: these methods have no term without it (nothing times x is nothing), so a learned absence vector
-  stands in the place of its content in every pair. It starts as an ordinary standard normal vector.
+* A missing modality: its pairs are left out of the mean. These methods have no term of one modality (nothing times x is
+  nothing), so in a row with one modality a learned absence vector stands in the place of its partner in each of its
+  pairs, and in a row with none in the place of both. It starts as an ordinary standard normal vector.
 
 Interactions of three modalities at once are out of reach here; ``tensor`` and ``low_rank`` have them.
 """
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import EncodedDims, Fusion, FusionOutput, bare_norm, present_vectors
+from plait.fusion.base import EncodedDims, Fusion, FusionOutput, bare_norm, masked_mean, present_vectors
 
 
 class PairwiseFusion(Fusion):
@@ -54,7 +55,7 @@ class PairwiseFusion(Fusion):
 
 
 class Pairwise(nn.Module):
-    """h = mean over the pairs a < b of f_ab(x_a, x_b).
+    """h = mean of f_ab(x_a, x_b) over the pairs a < b that are there.
 
     Args:
         dims: Widths of each modality, in model order.
@@ -75,7 +76,7 @@ class Pairwise(nn.Module):
         self.methods = nn.ModuleList(make(widths[a], widths[b]) for a, b in self.members)
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
-        """Fuse every pair and average [B, width]."""
+        """Fuse the pairs and average [B, width]."""
         vectors = [
             torch.where(present_BM[:, m, None], self.dropout(norm(v)), absent.to(v.dtype))
             for m, (norm, v, absent) in enumerate(
@@ -83,4 +84,11 @@ class Pairwise(nn.Module):
             )
         ]
         fused = [f(vectors[a], vectors[b]) for (a, b), f in zip(self.members, self.methods, strict=True)]
-        return torch.stack(fused).mean(0)
+        return masked_mean(torch.stack(fused, dim=1), self.counted(present_BM))
+
+    def counted(self, present_BM: Tensor) -> Tensor:
+        """Which pairs a row counts [B, P]: the complete ones; without any, those of its one modality; else all."""
+        here_BP2 = torch.stack([present_BM[:, list(pair)] for pair in self.members], dim=1)
+        whole_BP, half_BP = here_BP2.all(2), here_BP2.any(2)
+        part_BP = torch.where(half_BP.any(1, keepdim=True), half_BP, torch.ones_like(half_BP))
+        return torch.where(whole_BP.any(1, keepdim=True), whole_BP, part_BP)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
 from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count
+from plait.fusion.positions import FourierCodes
 from plait.fusion.sequences import Sequences, attention_over_tokens
 from plait.fusion.transformer import TransformerLayer
 
@@ -14,8 +15,9 @@ from plait.fusion.transformer import TransformerLayer
 class PerceiverFusion(Fusion):
     """Z <- Layer_0(Z, [S_1 + e_1; ..; S_M + e_M]), Z <- Layer_l(Z, Z) for l = 1..L; h = mean_n norm(Z_n).
 
-    S_m is the sequence of a modality: its projected vector, then its projected tokens. Missing modalities and padding
-    are no keys; with nothing to read, the first layer's attention term is zero.
+    S_m is the sequence of a modality: its projected vector, then its projected tokens; those of a sequence or a grid
+    with Fourier features of their place (``positions.py``). Missing modalities and padding are no keys; with nothing to
+    read, the first layer's attention term is zero.
 
     Args:
         dims: Widths of each modality.
@@ -53,7 +55,7 @@ class PerceiverFusion(Fusion):
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(0, layers=layers)
         check_count(num_latents=num_latents)
-        self.sequences = Sequences(dims, width, embed=True, normalise=normalise, dropout=dropout)
+        self.sequences = Sequences(dims, width, embed=True, normalise=normalise, dropout=dropout, codes=FourierCodes)
         self.latent_ND = nn.Parameter(0.02 * torch.randn(num_latents, width))
         self.read = TransformerLayer(width, heads)
         self.layers = nn.ModuleList(TransformerLayer(width, heads) for _ in range(layers))

@@ -10,7 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_count, masked_mean
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    bare_norm,
+    check_count,
+    masked_mean,
+)
 from plait.fusion.sequences import Sequences, attention_over_tokens, mean_over_real
 from plait.fusion.transformer import TransformerLayer
 from plait.registry import unknown_name
@@ -22,9 +31,11 @@ class PrefixFusion(Fusion):
     """Z = [f(S_1 + e_1); ..; f(S_M + e_M)]; h = mean_m mean_t Z_mt over what is real.
 
     S_m is the sequence of a modality: its projected vector, then its projected tokens, with a learned modality
-    embedding e_m. The projector f is the identity (``linear``: the projections alone), a network a token
-    (``mlp``), or learned queries that read the sequence by cross-attention (``query``: the same few tokens a modality,
-    however long its sequence). A missing modality and padding are left out by ``token_mask``.
+    embedding e_m and, where the order of tokens means something, sinusoidal position codes. The projector f is the
+    identity (``linear``: the projections alone), a network a token (``mlp``), or learned queries that read the sequence
+    by cross-attention (``query``: the same few tokens a modality, however long its sequence). A missing modality and
+    padding are left out by ``token_mask``. Where tokens have position codes, the mean h is that of their layer norms:
+    the mean of a sum of token and code would not know which was where.
 
     Args:
         dims: Widths of each modality.
@@ -67,6 +78,7 @@ class PrefixFusion(Fusion):
         check_count(num_queries=num_queries, heads=heads)
         self.projector = projector
         self.sequences = Sequences(dims, width, embed=True, normalise=normalise, dropout=dropout)
+        self.summed = nn.ModuleList(bare_norm(width, d.order is not None) for d in dims)
         if projector == "mlp":
             self.mlp = nn.Sequential(nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Linear(width, width))
         if projector == "query":
@@ -86,7 +98,10 @@ class PrefixFusion(Fusion):
                 sequences[m], attention_BNT = self.read(query_BND, keep_BT, sequence_BTD)
                 keeps[m] = present_BM[:, m, None].expand(-1, query_BND.shape[1])
                 shares[m] = attention_BNT.mean(1)
-        means_BMD = torch.stack([mean_over_real(s, keep) for s, keep in zip(sequences, keeps, strict=True)], dim=1)
+        means_BMD = torch.stack(
+            [mean_over_real(self.summed[m](s), keep) for m, (s, keep) in enumerate(zip(sequences, keeps, strict=True))],
+            dim=1,
+        )
         tokens_BTD, mask_BT = torch.cat(sequences, dim=1), torch.cat(keeps, dim=1)
         tokens_BTD = torch.where(mask_BT[..., None], tokens_BTD, tokens_BTD.new_zeros(()))
         return FusionOutput(

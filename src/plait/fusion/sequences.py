@@ -1,20 +1,24 @@
 """Every modality as a sequence of one width: its vector first, then its tokens.
 
 What token fusions read. A modality without tokens is a sequence of one. What is missing or padding is replaced by
-zeros before anything is computed, and left out by the mask.
+zeros before anything is computed, and left out by the mask. Tokens whose order means something and that do not tell
+their place get a position code.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
 from plait.fusion.base import EncodedDims, Projection, present_vectors
+from plait.fusion.positions import Sinusoids
 
 
 class Sequences(nn.Module):
-    """S_m = [P_m x_m; R_m X_m] (+ e_m), vector and tokens each through their own projection.
+    """S_m = [P_m x_m; R_m X_m + pos] (+ e_m), vector and tokens each through their own projection.
 
     Args:
         dims: Widths of each modality.
@@ -22,9 +26,13 @@ class Sequences(nn.Module):
         embed: Add a learned embedding e_m to all of a modality's tokens. Needed where modalities share weights.
         normalise: Layer-normalise vectors and tokens first.
         dropout: Feature dropout in training, in [0, 1).
+        codes: Makes the position codes of a modality from its order and the width.
     """
 
-    def __init__(self, dims: list[EncodedDims], width: int, *, embed: bool, normalise: bool, dropout: float) -> None:
+    def __init__(
+        self, dims: list[EncodedDims], width: int, *, embed: bool, normalise: bool, dropout: float,
+        codes: Callable[[str, int], nn.Module] = Sinusoids,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.vectors = nn.ModuleList(
             Projection(d.vector_dim, width, normalise=normalise, dropout=dropout) for d in dims
@@ -34,6 +42,13 @@ class Sequences(nn.Module):
                 str(m): Projection(d.token_dim, width, normalise=normalise, dropout=dropout)
                 for m, d in enumerate(dims)
                 if d.token_dim is not None
+            }
+        )
+        self.codes = nn.ModuleDict(
+            {
+                str(m): codes(d.order, width)
+                for m, d in enumerate(dims)
+                if d.token_dim is not None and d.order is not None
             }
         )
         self.embedding_MD = nn.Parameter(0.02 * torch.randn(len(dims), width)) if embed else None
@@ -48,7 +63,10 @@ class Sequences(nn.Module):
                 tokens_BTD = item.tokens_BTD
                 real_BT = torch.ones(tokens_BTD.shape[:2], dtype=torch.bool, device=tokens_BTD.device)
                 real_BT = (real_BT if item.mask_BT is None else item.mask_BT) & present_BM[:, m, None]
-                parts.append(self.tokens[str(m)](torch.where(real_BT[..., None], tokens_BTD, tokens_BTD.new_zeros(()))))
+                tokens_BTD = self.tokens[str(m)](torch.where(real_BT[..., None], tokens_BTD, tokens_BTD.new_zeros(())))
+                if str(m) in self.codes:
+                    tokens_BTD = tokens_BTD + self.codes[str(m)](real_BT).to(tokens_BTD.dtype)
+                parts.append(tokens_BTD)
                 keep_BT = torch.cat([keep_BT, real_BT], dim=1)
             sequence_BTD = torch.cat(parts, dim=1)
             sequences.append(sequence_BTD if self.embedding_MD is None else sequence_BTD + self.embedding_MD[m])

@@ -1,8 +1,8 @@
 """Attention and the pre-norm transformer layer that the token fusions are built from.
 
 In: a sequence, a mask of its real tokens, perhaps another sequence to read. Out: the updated sequence and where it
-looked. A row without a single real key reads exactly zero (a softmax over nothing would be NaN). Tokens carry their
-position already when an encoder gives them one; no position is added here.
+looked. A row without a single real key reads exactly zero (a softmax over nothing would be NaN). Positions are in the
+tokens already, from their encoder or from ``positions.py``; none is added here.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from plait.fusion.pairwise import PairwiseFusion
 class MUTANFusion(PairwiseFusion):
     """a = A x_1, b = B x_2, z = sum_r (M_r a) * (N_r b), h = W z + w (every map with a bias).
 
-    For two modalities; more are taken pair by pair and averaged, one alone is paired with itself, and a learned
-    absence vector replaces the content of a missing one (see ``pairwise.py``).
+    For two modalities; of more the mean over the pairs that are there is taken, one alone is paired with itself, and
+    a learned absence vector is the partner of one whose partners are all missing (see ``pairwise.py``).
 
     Args:
         dims: Widths of each modality.
@@ -60,8 +60,8 @@ class BlockFusion(PairwiseFusion):
 
     The core tensor is block-superdiagonal: features interact only within their chunk, which lets the core be wide.
 
-    For two modalities; more are taken pair by pair and averaged, one alone is paired with itself, and a learned
-    absence vector replaces the content of a missing one (see ``pairwise.py``).
+    For two modalities; of more the mean over the pairs that are there is taken, one alone is paired with itself, and
+    a learned absence vector is the partner of one whose partners are all missing (see ``pairwise.py``).
 
     Args:
         dims: Widths of each modality.

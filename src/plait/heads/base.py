@@ -24,6 +24,9 @@ class Head(nn.Module):
         """Return the outputs of each row [B, C]."""
         raise NotImplementedError
 
+    def after_step(self) -> None:
+        """Called after each optimizer step: bring parameters back into their range; here nothing."""
+
     def batch_loss(
         self, fused: FusionOutput, present_BM: Tensor, target: Tensor, group_B: Tensor | None, key_BM: Tensor | None
     ) -> Tensor:

@@ -28,10 +28,10 @@ from plait.heads.contrastive import (
 )
 from plait.heads.gather import gather_rows
 from plait.heads.hubs import MAX_COHORT, hub_score, stretch, with_hubs
+from plait.heads.temperature import inverse_temperature, keep_below_ceiling
 from plait.registry import unknown_name
 from plait.settings import POSITIVES, RETRIEVAL_LOSSES
 
-MAX_LOG_SCALE = math.log(100.0)
 START_TEMPERATURE = {"infonce": 0.07, "siglip": 0.1, "triplet": 0.07}
 START_BIAS = -10.0
 
@@ -97,7 +97,11 @@ class DualEncoderHead(Head):
     @property
     def scale(self) -> Tensor:
         """One over the temperature, at most 100."""
-        return self.log_scale.clamp(max=MAX_LOG_SCALE).exp()
+        return inverse_temperature(self.log_scale)
+
+    def after_step(self) -> None:
+        """Bring the temperature back under its ceiling."""
+        keep_below_ceiling(self.log_scale)
 
     @property
     def dim(self) -> int:

@@ -18,8 +18,8 @@ from plait.fusion.base import EncodedDims, FusionOutput
 from plait.fusion.calibration import SeenRows
 from plait.heads.base import Head
 from plait.heads.contrastive import contrastive_loss, same_items, sides
+from plait.heads.temperature import inverse_temperature, keep_below_ceiling
 
-MAX_LOG_SCALE = math.log(100.0)
 NEIGHBOURS = 10
 MAX_COHORT = 4096
 COHORTS = ("left_cohort_ND", "right_cohort_ND")
@@ -149,6 +149,10 @@ class PairHead(Head):
             "training pairs that match"
         ]
 
+    def after_step(self) -> None:
+        """Bring the temperature of the alignment term back under its ceiling."""
+        keep_below_ceiling(self.log_temperature)
+
     def calibrate(self, weights: Sequence[float]) -> None:
         """Set the weights of the numbers of ``evidence`` and the constant, fitted on validation pairs."""
         self.calibration.copy_(torch.tensor(list(weights), dtype=self.calibration.dtype))
@@ -173,4 +177,4 @@ class PairHead(Head):
             return None
         left_BD, right_BD = (side[chosen_B] for side in sides(fused))
         same_BB = same_items(group_B[chosen_B], key_BM[chosen_B])
-        return contrastive_loss(left_BD, right_BD, same_BB, self.log_temperature.clamp(max=MAX_LOG_SCALE).exp())
+        return contrastive_loss(left_BD, right_BD, same_BB, inverse_temperature(self.log_temperature))

@@ -70,7 +70,7 @@ def evaluation_batches(
         progress: Called after each batch with rows done, rows in all and ``what``.
         what: What to call the work.
     """
-    device = next(model.parameters()).device
+    device = next(model.parameters(), torch.zeros(0)).device
     positions = np.arange(len(rows)) if chosen is None else chosen
     at_once = min(batch_size, FIRST_LIVE_ROWS) if rows.is_live else batch_size
     start = largest_row = 0
@@ -155,6 +155,5 @@ def predict_present(
             encoded = network.encode(batch["inputs"], there_BM)
             for p, allowed_NM in enumerate(present_PNM):
                 seen_BM = there_BM & torch.tensor(allowed_NM[places], device=there_BM.device)
-                logits_BC = network.head(network.fuse(encoded, seen_BM), seen_BM)
-                logits_PNC[p, places] = logits_BC.float().cpu().numpy()
+                logits_PNC[p, places] = network.answer(encoded, seen_BM).float().cpu().numpy()
     return logits_PNC

@@ -154,5 +154,4 @@ def answer_loss(model: PlaitModel, rows: RowBatches, chosen: np.ndarray, *, batc
 
 
 def _fused(model: PlaitModel, batch: dict[str, Any]) -> FusionOutput:
-    fused: FusionOutput = model.fusion(model.encode(batch["inputs"], batch["present"]), batch["present"])
-    return fused
+    return model.fuse(model.encode(batch["inputs"], batch["present"]), batch["present"])

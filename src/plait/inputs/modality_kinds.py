@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
@@ -24,6 +25,7 @@ from plait.registry import Registry
 from plait.settings import EncoderSettings
 
 Load = Callable[[int], Any]
+Plain = Callable[[dict[str, Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class TrainingRows:
 def load_cell(cell: Any, root: Root) -> Any:
     """The cell as it is."""
     return cell
+
+
+def encoded_vector(processor: Any, is_frozen: bool) -> Plain | None:
+    """The vector of a frozen encoder; a trained one's is not known before the model is."""
+    return (lambda tensors: tensors["vector_BD"]) if is_frozen else None
 
 
 def live_items(processor: Processor, items: Items, load: Load) -> Source:
@@ -80,6 +87,10 @@ class ModalityKind:
         is_set: Whether an item is a set of what the encoder reads: each member's vector is a token.
         is_random: Whether its encoder always begins with random weights, other ones with another seed.
         fitted_width: Width of vector and tokens of an encoder that only ``fit`` makes.
+        plain: From the processor, and whether the encoder is frozen, to a function of a batch's tensors that gives the
+            features a linear model reads [B, D]; None where there are none.
+        has_words: Whether its items are texts, which n-grams can be counted in.
+        has_columns: Whether its tensors are those of ``TabularProcessor``, which trees can be grown on.
     """
 
     encoder: str | None = None
@@ -97,6 +108,9 @@ class ModalityKind:
     is_set: bool = False
     is_random: bool = False
     fitted_width: int | None = None
+    plain: Callable[[Any, bool], Plain | None] = encoded_vector
+    has_words: bool = False
+    has_columns: bool = False
 
 
 MODALITY_KINDS: Registry[ModalityKind] = Registry("kind of modality")

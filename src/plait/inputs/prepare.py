@@ -27,7 +27,11 @@ from plait.inputs.dataset import LiveSetSource, SetSource, Source
 from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.inputs.feature_store.batches import reason_of
 from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
+from plait.inputs.ngrams import NgramSource
 from plait.processors import Processor, load_processor
+from plait.processors.cleaning import clean_texts
+from plait.processors.ngrams import FILE as NGRAM_FILE
+from plait.processors.ngrams import NgramProcessor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
@@ -47,6 +51,7 @@ class Inputs:
             fingerprint.
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
+        ngrams: N-grams of text modalities, for members of an ensemble that read them.
     """
 
     modalities: tuple[Modality, ...]
@@ -56,6 +61,7 @@ class Inputs:
     references: dict[str, dict[str, Any]]
     with_tokens: bool
     max_pixels: int
+    ngrams: dict[str, NgramProcessor] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write processors and references as JSON."""
@@ -63,6 +69,8 @@ class Inputs:
             place = folder / "processors" / f"{number:02d}"
             place.mkdir(parents=True, exist_ok=True)
             self.processors[modality.name].save(place)
+            if modality.name in self.ngrams:
+                self.ngrams[modality.name].save(place)
         facts = {
             "format": FORMAT,
             "modalities": [
@@ -90,10 +98,13 @@ class Inputs:
         facts = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
         modalities, processors, frozen, references = [], {}, {}, {}
         loaded: dict[str, Encoder] = {}
+        ngrams: dict[str, NgramProcessor] = {}
         for number, entry in enumerate(facts["modalities"]):
             name = entry["name"]
             modalities.append(Modality(name, entry["kind"], tuple(entry["columns"])))
             processors[name] = load_processor(folder / "processors" / f"{number:02d}")
+            if (folder / "processors" / f"{number:02d}" / NGRAM_FILE).is_file():
+                ngrams[name] = NgramProcessor.load(folder / "processors" / f"{number:02d}")
             reference = entry["frozen"]
             if reference is None:
                 continue
@@ -114,7 +125,9 @@ class Inputs:
                     )
                 loaded[key] = encoder
             frozen[name], references[name] = loaded[key], reference
-        return cls(tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"])
+        return cls(
+            tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"], ngrams
+        )
 
 
 def load_inputs(
@@ -280,6 +293,8 @@ def _add_source(
             number: failures[part] for number, members in enumerate(items.cells) for part in members
             if part in failures
         }  # fmt: skip
+    if name in inputs.ngrams:
+        source = _with_ngrams(source, inputs, modality, load)
     prepared.sources[name] = source
     for position, reason in items.drop(failures):
         rows.report(position, modality.columns[0], reason)
@@ -289,6 +304,24 @@ def _add_source(
     if kind.report is not None:
         kind.report(items, inputs.processors[name], rows)
         rows.bad.sort(key=lambda b: (b.row, b.column or ""))
+
+
+def add_ngrams(inputs: Inputs, prepared: Prepared, modality: Modality, processor: NgramProcessor) -> None:
+    """Let a text modality's tensors hold its n-grams, here and wherever these inputs prepare a table."""
+    inputs.ngrams[modality.name] = processor
+    load = loader(prepared.rows.items[modality.name], prepared.rows.table.root)
+    prepared.sources[modality.name] = _with_ngrams(prepared.sources[modality.name], inputs, modality, load)
+
+
+def texts_of(inputs: Inputs, prepared: Prepared, modality: Modality) -> list[str]:
+    """The unique texts of a modality, cleaned as for its encoder."""
+    cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
+    return clean_texts(list(prepared.rows.items[modality.name].cells), cleaning)[0]
+
+
+def _with_ngrams(source: Source, inputs: Inputs, modality: Modality, load: Load) -> NgramSource:
+    cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
+    return NgramSource(source, inputs.ngrams[modality.name], load, cleaning)
 
 
 def _encoded(

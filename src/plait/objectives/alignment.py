@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from plait.fusion.base import EncodedDims, Projection
 from plait.heads.contrastive import contrastive_loss, same_items
-from plait.heads.pair import MAX_LOG_SCALE
+from plait.heads.temperature import inverse_temperature
 from plait.objectives.base import OBJECTIVES, ObjectiveInfo
 
 
@@ -46,7 +46,7 @@ class Alignment(nn.Module):
             key_BM: Item number of each modality of each row.
         """
         unit = [functional.normalize(p(v), dim=-1) for p, v in zip(self.projections, vectors, strict=True)]
-        scale = self.log_temperature.clamp(max=MAX_LOG_SCALE).exp()
+        scale = inverse_temperature(self.log_temperature)
         terms = []
         for m, n in itertools.combinations(range(len(unit)), 2):
             rows = torch.nonzero(present_BM[:, m] & present_BM[:, n]).squeeze(1)

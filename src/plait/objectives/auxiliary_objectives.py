@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
 from plait.fusion.base import EncodedDims
+from plait.heads.temperature import keep_below_ceiling
 from plait.objectives.adapters import Adapter, adapt
 from plait.objectives.alignment import Alignment
 from plait.objectives.auxiliary import AuxiliaryHeads
@@ -109,14 +110,21 @@ class AuxiliaryObjectives(nn.Module):
         return joint + (probe - probe.detach())
 
     def before_step(self, encoders: Mapping[str, nn.Module]) -> None:
-        """Change gradients, between backward and the optimizer's step.
+        """To be called between backward and the optimizer's step, and ``after_step`` right after it.
 
         Args:
             encoders: Encoders inside the model that belong to one modality alone, by its number as text.
         """
         if self.modulation is not None:
             owned = [[*a.parameters(), *_inside(encoders, m)] for m, a in enumerate(self.adapters)]
-            self.modulation.apply([*owned])
+            self.modulation.before_step([*owned])
+
+    def after_step(self) -> None:
+        """Slow the step that the optimizer has made, and bring the temperature back under its ceiling."""
+        if self.modulation is not None:
+            self.modulation.after_step()
+        if self.alignment is not None:
+            keep_below_ceiling(self.alignment.log_temperature)
 
 
 def _inside(encoders: Mapping[str, nn.Module], number: int) -> list[nn.Parameter]:

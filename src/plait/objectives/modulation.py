@@ -1,7 +1,8 @@
 """Gradient modulation: the modality that is ahead of the others learns more slowly until they have caught up.
 
-In: what each modality alone answers on the batch. Out: factors for the gradients of what belongs to one modality
-alone, used between backward and the optimizer's step (after clipping).
+In: what each modality alone answers on the batch. Out: factors for the steps of what belongs to one modality alone.
+The optimizer makes its step first, then so much of it is taken back that the factor is left. Scaling the gradient in
+front of the step, as the paper does under plain SGD, is no modulation under AdamW: it divides by the gradient's size.
 """
 
 from __future__ import annotations
@@ -41,10 +42,15 @@ def factors(score_M: Tensor, alpha: float) -> Tensor:
 
 
 class GradientModulation:
-    """grad_m <- k_m grad_m (+ noise), for the parameters of modality m alone: adapter, and encoder if trained.
+    """p_m <- p_m + k_m step_m (+ noise), for the parameters of modality m alone: adapter, and encoder if trained.
 
-    With ``noise`` every such gradient gets Gaussian noise of its own standard deviation, measured before it was slowed
-    (the paper's generalisation enhancement); it is drawn from torch's generator, so that the seed of a run fixes it.
+    ``step_m`` is all that the optimizer does to a parameter: learning rate, momentum and weight decay are in it and
+    slowed alike, so that k_m = 0 leaves the parameter as it was. Under SGD without momentum it is the paper's rule.
+    What an optimizer keeps (momentum, the moments of AdamW) is that of the gradients as they came.
+
+    With ``noise`` every such step gets Gaussian noise of its own standard deviation, measured before it was slowed (the
+    paper's generalisation enhancement, whose noise passes through the learning rate likewise); it is drawn from torch's
+    generator, so that the seed of a run fixes it.
     The paper reads s_m off the joint linear layer, which only a concatenation has; here the auxiliary head of the
     modality gives it, for any fusion. Where no other objective trains these heads, they learn on detached vectors.
 
@@ -62,6 +68,7 @@ class GradientModulation:
         self.alpha = alpha
         self.noise = noise
         self.factor_M: Tensor | None = None
+        self.before: list[list[tuple[Parameter, Tensor]]] = []
 
     @torch.no_grad()
     def measure(self, answers_BMC: Tensor, present_BM: Tensor, target_B: Tensor) -> None:
@@ -69,24 +76,29 @@ class GradientModulation:
         self.factor_M = factors(scores(answers_BMC, present_BM, target_B), self.alpha)
 
     @torch.no_grad()
-    def apply(self, owned: list[Iterable[Parameter]]) -> None:
-        """Change the gradients of each modality's own parameters, in model order."""
+    def before_step(self, owned: list[Iterable[Parameter]]) -> None:
+        """Remember each modality's own parameters, in model order, as the optimizer is about to find them."""
+        if self.factor_M is not None:
+            self.before = [[(p, p.detach().clone()) for p in parameters if p.grad is not None] for parameters in owned]
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Leave of each step what the factor says."""
         if self.factor_M is None:
             return
-        for factor, parameters in zip(self.factor_M, owned, strict=True):
-            for parameter in parameters:
-                if parameter.grad is None:
-                    continue
-                std = parameter.grad.std(correction=0)
-                parameter.grad.mul_(factor.to(parameter.grad.dtype))
+        for factor, parameters in zip(self.factor_M, self.before, strict=True):
+            for parameter, old in parameters:
+                slowed = torch.lerp(old, parameter, factor.to(old.dtype))  # exact at both ends, 0 and 1
                 if self.noise:
-                    parameter.grad.add_(torch.randn_like(parameter.grad) * std)
-        self.factor_M = None
+                    step = parameter - old
+                    slowed += torch.randn_like(step) * step.std(correction=0)
+                parameter.copy_(slowed)
+        self.factor_M, self.before = None, []
 
 
 OBJECTIVES.add(
     "ogm",
     ObjectiveInfo(
-        "ogm", "Peng et al. 2022", "grad_m <- (1 - tanh(alpha rho_m)) grad_m where rho_m > 1", only_classes=True
+        "ogm", "Peng et al. 2022", "step_m <- (1 - tanh(alpha rho_m)) step_m where rho_m > 1", only_classes=True
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import classes, facts, missing, results, searches
+from plait.report import classes, facts, members, missing, results, searches
 from plait.report.style import CSS
 from plait.report.template import fill
 
@@ -17,6 +17,7 @@ SECTIONS: Sections = (
     ("numbers", "Key numbers", results.key_numbers),
     ("directions", "Every direction", searches.direction_table),
     ("modalities", "Together and alone", results.modalities),
+    ("members", "Models that answer together", members.section),
     ("missing", "With modalities missing", missing.section),
     ("training", "Training", results.training),
     ("errors", "Truth and prediction", results.errors),

@@ -21,6 +21,7 @@ SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
 TEXT_CLEANINGS = ("none", "social")
+DEFAULT_PRESET = "default"
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
 )  # fmt: skip
@@ -126,6 +127,8 @@ class FusionSettings:
     """Options of that fusion alone, such as raw or hidden_layers."""
     absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
+    positions: str = choice("auto", ("auto", "none"))
+    """Position codes of tokens: auto (sequences and grids whose encoder tells no place) or none (bags)."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,8 @@ class TaskSettings:
     """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
     order: tuple[str, ...] = ()
     """The classes under ordinal, lowest first; empty: derived from names that are numbers or words of a known scale."""
+    transform: str | None = choice(None, ("none", "log", "quantile"))
+    """How a number is learned: none (as it is), log or quantile; None: chosen on validation rows."""
     select_by: str | None = choice(None, SELECTORS)
     """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
     loss: str | None = choice(None, RETRIEVAL_LOSSES)
@@ -236,9 +241,9 @@ class TrainSettings:
     gradient_blending: bool | None = None
     """Weigh each modality's loss and the joint one by how well what it learns generalises, epoch by epoch."""
     ogm: float | None = weight(None)
-    """How hard the gradient of a modality that is ahead of the others is slowed down (OGM); 0 leaves it alone."""
+    """How hard the steps of a modality that is ahead of the others are slowed down (OGM); 0 leaves them alone."""
     ogm_noise: bool = False
-    """Add noise as large as the gradient to the gradients under ogm (the GE of OGM-GE)."""
+    """Add noise as large as the step to the steps under ogm (the GE of OGM-GE)."""
     orthogonality: float | None = weight(None)
     """Weight of the term that keeps modalities from telling the same."""
     max_grad_norm: float = 1.0
@@ -263,6 +268,20 @@ class TrainSettings:
             )
         if self.ogm_noise and (self.ogm is None or self.ogm == 0):
             raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type set=['train.ogm=0.5'] too")
+
+
+@dataclass(frozen=True)
+class EnsembleSettings:
+    """Which models answer together."""
+
+    members: tuple[str, ...] | None = None
+    """Of network, alone, linear, ngrams and trees: what is tried beside one another; (): the network answers alone;
+    None: the preset's choice.
+    """
+    folds: int | None = at_least(None, 1)
+    """Models of each member, each of which has not seen another part of the rows; 1: validation rows choose; None: the
+    preset's choice for the number of rows.
+    """
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import yaml
 from plait.settings.groups import (
     DataSettings,
     EncoderSettings,
+    EnsembleSettings,
     EvaluationSettings,
     FusionSettings,
     LanguageSettings,
@@ -30,12 +31,15 @@ class RunSettings:
 
     recipe: str = "default"
     """Name of the recipe the open settings are filled from."""
+    preset: str | None = None
+    """single, fast or default: how many models are tried, or None: single under the classic recipe, else default."""
     data: DataSettings = field(default_factory=DataSettings)
     encoders: EncoderSettings = field(default_factory=EncoderSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     task: TaskSettings = field(default_factory=TaskSettings)
     language: LanguageSettings = field(default_factory=LanguageSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
     judge: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:

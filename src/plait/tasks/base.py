@@ -62,6 +62,8 @@ class Task:
         becomes: Plain values and settings to the name of the task that it turns out to be, and why.
         question: Column that is read as text where the table has it and no text column is named.
         about_rows: Columns that say what kind of row it is: no inputs, unless they are named as such.
+        inverse: What undoes ``activate``: outputs [N, C] to logits that give them. None: answers of several models
+            cannot be averaged, and one network answers.
         slice_by: Columns by whose values results are distinguished, where the table has them.
     """
 
@@ -96,6 +98,7 @@ class Task:
     question: str | None = None
     about_rows: tuple[str, ...] = ()
     slice_by: tuple[str, ...] = ()
+    inverse: Callable[[np.ndarray, LabelState], np.ndarray] | None = None
 
     @property
     def record(self) -> str:

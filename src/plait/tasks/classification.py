@@ -14,6 +14,8 @@ from plait.registry import counted
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, class_name, natural_order
 
+SMALLEST = 1e-7  # of a probability, in a logarithm
+
 
 def _fit_classes(values: list[Any]) -> LabelState:
     names = sorted(set(values), key=natural_order)
@@ -35,6 +37,12 @@ def _class_loss(logits_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) ->
 
 def _softmax(logits: np.ndarray, state: LabelState) -> np.ndarray:
     return torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+
+
+def log_probabilities(proba: np.ndarray, state: LabelState) -> np.ndarray:
+    """Logits whose softmax the probabilities are; the smallest probability is 1e-7."""
+    found: np.ndarray = np.log(np.clip(proba, SMALLEST, 1.0))
+    return found
 
 
 def _decode_classes(proba: np.ndarray, state: LabelState) -> list[Any]:
@@ -60,6 +68,6 @@ TASKS.add(
     Task(
         "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
         _decode_classes, class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
-        balanced_metric="f1_macro",
+        balanced_metric="f1_macro", inverse=log_probabilities,
     ),
 )  # fmt: skip

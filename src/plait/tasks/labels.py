@@ -11,6 +11,7 @@ import numpy as np
 
 from plait.data.values import read_number, spelling
 from plait.language.tokens import AnswerTokens
+from plait.tasks.target_scale import TargetScale
 
 TRUE_WORDS = {"1", "true", "yes", "match", "1.0"}
 FALSE_WORDS = {"0", "false", "no", "mismatch", "0.0"}
@@ -24,6 +25,7 @@ class LabelState:
         classes: Class or label names in output order; empty for a number.
         mean: Mean of a numeric target over the training rows.
         std: Standard deviation of it, 1 where it is constant.
+        scale: How a number is learned, where it is not as it is.
         tokens: How text answers are cut into tokens; None where answers are not generated.
         language: Description of the language model that writes them; None likewise.
     """
@@ -31,6 +33,7 @@ class LabelState:
     classes: tuple[str, ...] = ()
     mean: float = 0.0
     std: float = 1.0
+    scale: TargetScale | None = None
     tokens: AnswerTokens | None = None
     language: dict[str, Any] | None = None
 
@@ -50,6 +53,8 @@ class LabelState:
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         plain: dict[str, Any] = {"classes": list(self.classes), "mean": self.mean, "std": self.std}
+        if self.scale is not None:
+            plain["scale"] = self.scale.to_json()
         if self.tokens is not None:
             plain |= {"tokens": self.tokens.to_json(), "language": self.language}
         return plain
@@ -57,9 +62,10 @@ class LabelState:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> LabelState:
         """From plain values."""
-        tokens = values.get("tokens")
+        tokens, scale = values.get("tokens"), values.get("scale")
         return cls(
             tuple(values["classes"]), float(values["mean"]), float(values["std"]),
+            None if scale is None else TargetScale.from_json(scale),
             None if tokens is None else AnswerTokens.from_json(tokens), values.get("language"),
         )  # fmt: skip
 

@@ -13,6 +13,8 @@ from plait.metrics.label import multilabel_metrics
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, label_names, natural_order
 
+SMALLEST = 1e-7  # of a probability, in a logarithm
+
 
 def _fit_label_set(values: list[Any]) -> LabelState:
     names = sorted({name for labels in values for name in labels}, key=natural_order)
@@ -40,6 +42,12 @@ def _sigmoid(logits: np.ndarray, state: LabelState) -> np.ndarray:
     return torch.sigmoid(torch.from_numpy(logits).double()).numpy()
 
 
+def _log_odds(proba: np.ndarray, state: LabelState) -> np.ndarray:
+    inside = np.clip(proba, SMALLEST, 1.0 - SMALLEST)
+    found: np.ndarray = np.log(inside) - np.log1p(-inside)
+    return found
+
+
 def _decode_label_set(proba: np.ndarray, state: LabelState) -> list[Any]:
     return [[state.classes[i] for i in np.flatnonzero(row >= 0.5)] for row in proba]
 
@@ -58,6 +66,6 @@ TASKS.add(
     Task(
         "multilabel", label_names, "a list of labels ([] where there is none)", _fit_label_set, _encode_label_set,
         _label_set_loss, _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels", filler=(),
-        class_weights=_negatives_over_positives, balanced_metric="f1_macro",
+        class_weights=_negatives_over_positives, balanced_metric="f1_macro", inverse=_log_odds,
     ),
 )  # fmt: skip

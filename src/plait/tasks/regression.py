@@ -9,18 +9,32 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.metrics.label import regression_metrics
+from plait.settings import RunSettings
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, number
+from plait.tasks.target_scale import TargetScale
 
 
 def _fit_number(values: list[Any]) -> LabelState:
-    array = np.asarray(values, dtype=np.float64)
-    std = float(array.std())
-    return LabelState(mean=float(array.mean()), std=std if std > 0 else 1.0)
+    return number_state(TargetScale.fit(values))
+
+
+def _fit_as_set(values: list[Any], settings: RunSettings) -> LabelState:
+    return number_state(TargetScale.fit(values, settings.task.transform or "none"))
+
+
+def number_state(scale: TargetScale) -> LabelState:
+    """The label state of a number learned so."""
+    return LabelState(mean=scale.mean, std=scale.std, scale=None if scale.transform == "none" else scale)
+
+
+def scale_of(state: LabelState) -> TargetScale:
+    """How a number is learned."""
+    return state.scale or TargetScale("none", state.mean, state.std)
 
 
 def _encode_number(values: list[Any], state: LabelState) -> np.ndarray:
-    return ((np.asarray(values, dtype=np.float64) - state.mean) / state.std).astype(np.float32)
+    return scale_of(state).encode(values).astype(np.float32)
 
 
 def _number_loss(logits_B1: Tensor, target_B: Tensor, weight_C: Tensor | None) -> Tensor:
@@ -28,7 +42,11 @@ def _number_loss(logits_B1: Tensor, target_B: Tensor, weight_C: Tensor | None) -
 
 
 def _unscale(logits: np.ndarray, state: LabelState) -> np.ndarray:
-    return logits.astype(np.float64) * state.std + state.mean
+    return scale_of(state).decode(logits)
+
+
+def _scale(values: np.ndarray, state: LabelState) -> np.ndarray:
+    return scale_of(state).encode(values)
 
 
 def _decode_number(values: np.ndarray, state: LabelState) -> list[Any]:
@@ -43,6 +61,6 @@ TASKS.add(
     "regression",
     Task(
         "regression", number, "a number", _fit_number, _encode_number, _number_loss, _unscale, _decode_number,
-        _number_metrics, "r2", True, output_kind="number", natural=_unscale,
+        _number_metrics, "r2", True, output_kind="number", natural=_unscale, fit_with=_fit_as_set, inverse=_scale,
     ),
 )  # fmt: skip

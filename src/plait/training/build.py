@@ -70,7 +70,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     own = {"language": labels.language} if writes else head_options(settings) if head == "towers" else {}
     lonely = alone and len(inputs.modalities) > 1  # a baseline: what works between modalities has nothing to do there
     return PlaitConfig(
-        modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs),
+        modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs, settings),
         fusion={
             "name": fusion_name,
             "width": settings.fusion.width,
@@ -88,12 +88,14 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     )
 
 
-def _modalities(modalities: list[Modality], inputs: Inputs) -> list[dict[str, Any]]:
+def _modalities(modalities: list[Modality], inputs: Inputs, settings: RunSettings) -> list[dict[str, Any]]:
     """The modalities as the model's config lists them; an encoder that several share stands with the first."""
     owners: dict[int, str] = {}
     listed = []
     for modality in modalities:
         facts = _modality(modality, inputs)
+        if settings.fusion.positions == "none":
+            facts.pop("order", None)
         if modality.name in inputs.live:
             owner = owners.setdefault(id(inputs.live[modality.name]), modality.name)
             if owner != modality.name:
@@ -131,6 +133,8 @@ def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
     encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
     has_tokens = live or inputs.with_tokens
     token_dim = encoder.vector_dim if kind.is_set else encoder.token_dim  # of a set: a whole member
+    if has_tokens and encoder.order is not None and not kind.is_set:
+        facts["order"] = encoder.order
     return {
         **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
         "encoder": encoder.config() if live else None,

@@ -1,4 +1,4 @@
-"""What fusion and head fit on validation rows instead of by gradient on training rows."""
+"""What fusion and head fit without a gradient: before training on training rows, then on validation rows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from functools import partial
 
 import numpy as np
 
-from plait.fusion import Calibrated, SeenBatch
+from plait.fusion import Calibrated, Observing, SeenBatch
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.tasks import LabelState
 
 ROWS_AT_ONCE = 1024
+
+
+def observe(model: PlaitModel, train: RowBatches) -> None:
+    """Let the fusion of a fresh model look at its training rows; fresh adapters change nothing of what it sees."""
+    if isinstance(model.fusion, Observing):
+        with evaluation_mode(model, inference=False):
+            model.fusion.observe(ModelRows(model, train))
 
 
 def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:

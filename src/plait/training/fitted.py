@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from plait.data.schema import Schema
 from plait.inputs.prepare import Inputs
 from plait.model import PlaitModel
@@ -23,6 +25,7 @@ class FittedParts:
         labels: Class names, or the mean and standard deviation of a number.
         schema: Columns of the training table.
         settings: The resolved run.
+        ensemble: What answers in the network's place, where members were chosen; None: the network answers.
         report: The report of the run, the same numbers as in report.json; empty before it has been evaluated.
     """
 
@@ -33,6 +36,12 @@ class FittedParts:
     schema: Schema
     settings: RunSettings
     report: dict[str, Any] = field(default_factory=dict)
+    ensemble: nn.Module | None = None
+
+    @property
+    def answers(self) -> nn.Module:
+        """What answers rows: the ensemble, or the network where there is none."""
+        return self.model if self.ensemble is None else self.ensemble
 
     @property
     def task(self) -> Task:

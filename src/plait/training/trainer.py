@@ -239,9 +239,17 @@ class _Judge(TrainerCallback):
         if self.watch is not None and not self.history.epochs:
             self.watch(self.model)
 
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell the fusion how far training is."""
+        self.model.fusion.progress = state.global_step / state.max_steps
+
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Let auxiliary objectives change the gradients."""
+        """Let auxiliary objectives see what the optimizer is about to change."""
         self.model.before_step()
+
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Let auxiliary objectives act on the step, and bring parameters back into their range."""
+        self.model.after_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Show where training is."""
@@ -307,6 +315,7 @@ class _Judge(TrainerCallback):
             self.tensorboard.close()
         if self.best:
             self.model.load_state_dict(self.best)
+        self.model.fusion.progress = 1.0
         self.model.train(False)
 
     def _line(self, args: Any) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
@@ -13,7 +16,7 @@ from plait.data.values import ColumnReading
 from plait.encoders.base import Encoder
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import Source, TensorSource
-from plait.inputs.modality_kinds import Load, ModalityKind, TrainingRows
+from plait.inputs.modality_kinds import Load, ModalityKind, Plain, TrainingRows
 from plait.processors import Processor, TabularProcessor
 from plait.processors.tabular import CellFault, odd_cells
 
@@ -75,6 +78,21 @@ def _report(items: Items, processor: Any, rows: Rows) -> None:
     items.index_N[np.isin(items.index_N, processor.blank)] = -1
 
 
+def _plain(processor: Any, is_frozen: bool) -> Plain:
+    """Numbers, their gaps, and a place a category; what is missing or unknown has no place."""
+    sizes = list(processor.cardinalities)
+
+    def features(tensors: dict[str, Tensor]) -> Tensor:
+        there = 1.0 - tensors["missing_BF"]
+        places = [
+            functional.one_hot(tensors["categorical_BK"][:, k], size)[:, 1:].float() for k, size in enumerate(sizes)
+        ]
+        return torch.cat([tensors["numeric_BF"] * there, tensors["missing_BF"], *places], dim=1)
+
+    return features
+
+
 TABULAR = ModalityKind(
-    live=_live, fit=_fit, unreadable=_unreadable, count=_count, report=_report, is_random=True, fitted_width=WIDTH
-)
+    live=_live, fit=_fit, unreadable=_unreadable, count=_count, report=_report, is_random=True, fitted_width=WIDTH,
+    plain=_plain, has_columns=True,
+)  # fmt: skip

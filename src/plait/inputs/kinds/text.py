@@ -45,4 +45,5 @@ TEXT = ModalityKind(
     live=lambda processor, items, load: LiveSource(processor, load, ""),
     configure=_set_cleaning,
     count=_count,
+    has_words=True,
 )

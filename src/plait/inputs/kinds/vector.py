@@ -9,8 +9,9 @@ from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.data.vectors import usual_width
 from plait.encoders.base import Encoder
+from plait.encoders.scratch import masked_mean
 from plait.encoders.vector import VectorEncoder
-from plait.inputs.modality_kinds import ModalityKind, TrainingRows
+from plait.inputs.modality_kinds import ModalityKind, Plain, TrainingRows
 from plait.processors import Processor, VectorProcessor
 
 
@@ -32,4 +33,8 @@ def _examine(vector: Any, processor: Any, max_pixels: int) -> None:
         raise CellError(f"the vector has {vector.shape[-1]} numbers; expected {processor.width}")
 
 
-VECTOR = ModalityKind(own=_own, fit=_fit, examine=_examine)
+def _plain(processor: Any, is_frozen: bool) -> Plain:
+    return lambda tensors: masked_mean(tensors["values_BTD"], tensors["mask_BT"])
+
+
+VECTOR = ModalityKind(own=_own, fit=_fit, examine=_examine, plain=_plain)

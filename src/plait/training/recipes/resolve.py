@@ -8,6 +8,7 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.settings import FusionSettings, RunSettings, TrainSettings
 from plait.training.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
+from plait.training.recipes.presets import resolve_ensemble
 from plait.training.recipes.retrieval import image_encoders
 
 WHOLE_SET_AT_MOST = 8192
@@ -47,7 +48,8 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     groups["train"] = _whole_hiding(settings, groups["train"])
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
-    return replace(settings, **groups)
+    preset, ensemble = resolve_ensemble(settings.preset, settings.recipe, settings.ensemble, facts.num_train)
+    return replace(settings, **groups, preset=preset, ensemble=ensemble)
 
 
 def _whole_hiding(settings: RunSettings, train: TrainSettings) -> TrainSettings:

@@ -121,7 +121,8 @@ def lance(tmp_path_factory: pytest.TempPathFactory) -> Index:
     pytest.importorskip("lancedb")
     place = tmp_path_factory.mktemp("dates")
     images = [str(paint(place / f"{i}.png", (60 * i, 9, 9))) for i in range(4)]
-    return build_index(ColourEmbedder(), pa.table({"image": images, **columns()}), place / "i", backend="lance")[0]
+    table = pa.table({"image": images, **columns()})
+    return build_index(ColourEmbedder(), table, place / "i", backend="lance", allow_outside=True)[0]
 
 
 def test_lance_gives_the_same_rows(lance: Index) -> None:

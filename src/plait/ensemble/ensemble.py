@@ -1,0 +1,112 @@
+"""The ensemble: members, and for every pattern of what is there the weights that suit it.
+
+It stands where a network stands: it takes batches of all modalities with what is present and gives logits, from which
+the task's ``activate`` makes the averaged outputs. A row is answered by the members chosen for what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from plait.ensemble.base import Inputs, Member, MemberFacts
+from plait.tasks import LabelState, Task
+
+Pattern = tuple[bool, ...]
+
+
+class Ensemble(nn.Module):
+    """See the module.
+
+    Args:
+        members: What answers.
+        facts: What is told of each.
+        names: Modalities in model order.
+        patterns: Patterns of presence that weights are known for, everything first.
+        weights_PK: Weight of each member under each pattern; rows add up to one.
+        best_P: The best single member of each pattern, on the rows that chose the weights [P].
+        task: The task.
+        labels: Its label state.
+
+    Attributes:
+        config: ``num_outputs`` and ``modality_names``, as of a network.
+    """
+
+    def __init__(
+        self, members: Sequence[Member], facts: Sequence[MemberFacts], names: Sequence[str],
+        patterns: Sequence[Pattern], weights_PK: np.ndarray, best_P: np.ndarray, task: Task, labels: LabelState,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.facts, self.names, self.patterns = list(facts), tuple(names), [tuple(p) for p in patterns]
+        self.weights_PK = np.asarray(weights_PK, dtype=np.float64)
+        self.best_P = np.asarray(best_P, dtype=np.int64)
+        self.task, self.labels = task, labels
+        self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
+        self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
+        self._row_of_code: dict[int, int] = {}
+
+    def encode(self, inputs: Inputs, present: Tensor, *, every_member: bool = False) -> tuple[Inputs, list[Any]]:
+        """What is computed once a batch, for the members that have a weight or for every one."""
+        used = (self.weights_PK.max(axis=0) > 0) | every_member
+        made = [m.prepare(inputs, present) if used[k] else None for k, m in enumerate(self.listed)]
+        return inputs, made
+
+    def answer(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> Tensor:
+        """Logits [B, C] of an encoded batch under what may be seen of it."""
+        assert self.task.inverse is not None
+        return torch.from_numpy(self.task.inverse(self.outputs(encoded, present_BM), self.labels))
+
+    def outputs(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> np.ndarray:
+        """Averaged outputs [B, C]."""
+        inputs, made = encoded
+        weights_BK = self.weights_PK[self.rows_of(present_BM.cpu().numpy())]
+        total = np.zeros((len(present_BM), self.labels.num_outputs))
+        for k in np.flatnonzero(weights_BK.max(axis=0, initial=0.0) > 0):
+            rows = np.flatnonzero(weights_BK[:, k] > 0)
+            found = self.listed[k].outputs(inputs, made[k], present_BM)
+            total[rows] += weights_BK[rows, k, None] * found[rows]
+        return total
+
+    def member_outputs(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs of every member [K, B, C], and averaged ones [B, C]; ``encode`` was asked for every member."""
+        inputs, made = encoded
+        found = np.stack([m.outputs(inputs, e, present_BM) for m, e in zip(self.listed, made, strict=True)])
+        weights_BK = self.weights_PK[self.rows_of(present_BM.cpu().numpy())]
+        return found, np.einsum("kbc,bk->bc", found, weights_BK)
+
+    def forward(self, inputs: Inputs, present: Tensor) -> dict[str, Tensor]:
+        """``logits`` [B, C] of a batch."""
+        return {"logits": self.answer(self.encode(inputs, present), present)}
+
+    def rows_of(self, present_BM: np.ndarray) -> np.ndarray:
+        """Which row of the weights answers each row [B]."""
+        code_B = present_BM.astype(np.int64) @ (2 ** np.arange(present_BM.shape[1], dtype=np.int64))
+        unique, place_B = np.unique(code_B, return_inverse=True)
+        return np.array([self._row(int(code)) for code in unique], dtype=np.int64)[place_B]
+
+    def _row(self, code: int) -> int:
+        """The weights of a pattern, or of the nearest known one, which should need nothing that is missing."""
+        if code not in self._row_of_code:
+            there = np.array([bool(code >> m & 1) for m in range(len(self.names))])
+            known = np.array(self.patterns, dtype=bool)
+            lacking, unused = (known & ~there).sum(1), (~known & there).sum(1)
+            self._row_of_code[code] = 0 if not there.any() else int(np.argmin(lacking * 100 + unused))
+        return self._row_of_code[code]
+
+    @property
+    def listed(self) -> list[Member]:
+        """The members."""
+        return [cast(Member, member) for member in self.members]
+
+    def leaderboard(self) -> list[dict[str, Any]]:
+        """Facts of each member with its weight where everything is there."""
+        return [
+            {**facts.to_json(), "weight": float(weight)}
+            for facts, weight in zip(self.facts, self.weights_PK[0], strict=True)
+        ]

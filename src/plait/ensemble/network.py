@@ -1,0 +1,38 @@
+"""A trained network as a member: the fused one, one modality alone, another seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plait.ensemble.base import Inputs, Member
+from plait.model import PlaitModel
+from plait.tasks import LabelState
+
+
+class NetworkMember(Member):
+    """See the module.
+
+    Args:
+        network: The network.
+        uses: Numbers of its modalities among those of the ensemble, in the network's order.
+        labels: Turns its logits into outputs.
+    """
+
+    def __init__(self, network: PlaitModel, uses: tuple[int, ...], labels: LabelState) -> None:
+        super().__init__()
+        self.network, self.uses, self.labels = network, uses, labels
+
+    def prepare(self, inputs: Inputs, present_BM: Tensor) -> Any:
+        """Encoded modalities."""
+        return self.network.encode(inputs, present_BM[:, list(self.uses)])
+
+    def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
+        """Outputs [B, C]."""
+        seen_BM = present_BM[:, list(self.uses)]
+        logits_BC = self.network.head(self.network.fuse(encoded, seen_BM), seen_BM)
+        logits = torch.as_tensor(logits_BC).float().cpu().numpy()
+        return np.asarray(self.network.task.activate(logits, self.labels), dtype=np.float64)

@@ -1,0 +1,58 @@
+"""The networks of an ensemble: of each fold the fused one and one a modality alone, trained as without an ensemble."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from plait.data.progress import Progress
+from plait.model import PlaitModel
+from plait.training.fit import fit_model, fit_unimodal_baselines
+from plait.training.history import History
+from plait.training.plan import Plan
+
+FUSED = "fused"
+
+
+@dataclass
+class NetworkFits:
+    """Trains the networks of each fold and keeps those of the first.
+
+    Args:
+        folder: Where checkpoints live.
+        resume: Go on from them.
+        logs: Where TensorBoard logs go, if the settings ask for them.
+        progress: Called with (done, total, what).
+        alone: Whether one network a modality alone is trained too.
+
+    Attributes:
+        model: The fused network of the first fold.
+        history: Its epochs.
+        baselines: The networks of one modality each of the first fold.
+    """
+
+    folder: Path
+    resume: bool = False
+    logs: Path | None = None
+    progress: Progress | None = None
+    alone: bool = True
+    model: PlaitModel | None = None
+    history: History = field(default_factory=History)
+    baselines: dict[str, PlaitModel] = field(default_factory=dict)
+
+    def __call__(self, plan: Plan, fold: int) -> dict[str, tuple[PlaitModel, float]]:
+        """Networks of a fold by name, with the seconds each took."""
+        place = self.folder if fold == 0 else self.folder / f"fold-{fold:02d}"
+        names = [m.name for m in plan.inputs.modalities]
+        model, history = fit_model(
+            plan, names, place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
+            progress=self.progress,
+        )  # fmt: skip
+        found = {FUSED: (model, history.seconds)}
+        started = time.monotonic()
+        alone = fit_unimodal_baselines(plan, place, resume=self.resume, progress=self.progress) if self.alone else {}
+        seconds = (time.monotonic() - started) / max(1, len(alone))
+        if fold == 0:
+            self.model, self.history, self.baselines = model, history, alone
+        return found | {f"{name} alone": (network, seconds) for name, network in alone.items()}

@@ -1,0 +1,109 @@
+"""A linear model on the n-grams of a text column: the words that a frozen encoder blurs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from plait.ensemble.base import Inputs, Member
+from plait.ensemble.glm import activate, linear_path
+from plait.ensemble.linear import as_columns
+from plait.ensemble.scale import AnswerScale
+from plait.tasks.target_scale import TargetScale, transforms_for
+
+PENALTIES = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # rows of features have length 1
+GIVE_UP_AFTER = 2
+
+
+class NgramMember(Member):
+    """See the module.
+
+    Args:
+        uses: Number of the text modality.
+        name: Its name.
+        num_ngrams: N-grams known.
+        num_outputs: Outputs, C.
+        link: "softmax", "sigmoid" or "identity".
+        scale: Of a number: how it is learned.
+    """
+
+    weight_GC: Tensor  # noqa: N815  shape letters
+    bias_C: Tensor  # noqa: N815
+
+    def __init__(
+        self, uses: tuple[int, ...], name: str, num_ngrams: int, num_outputs: int, link: str,
+        scale: TargetScale | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.uses, self.name, self.link, self.scale = uses, name, link, scale
+        self.num_ngrams, self.num_outputs = num_ngrams, num_outputs
+        self.register_buffer("weight_GC", torch.zeros(num_ngrams, num_outputs))
+        self.register_buffer("bias_C", torch.zeros(num_outputs))
+
+    def config(self) -> dict[str, Any]:
+        """What ``from_config`` takes."""
+        return {
+            "uses": list(self.uses), "name": self.name, "num_ngrams": self.num_ngrams, "num_outputs": self.num_outputs,
+            "link": self.link, "scale": None if self.scale is None else self.scale.to_json(),
+        }  # fmt: skip
+
+    @classmethod
+    def from_config(cls, facts: dict[str, Any]) -> NgramMember:
+        """Rebuild without weights."""
+        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
+        return cls(
+            tuple(facts["uses"]), str(facts["name"]), int(facts["num_ngrams"]), int(facts["num_outputs"]),
+            str(facts["link"]), scale,
+        )  # fmt: skip
+
+    def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
+        """Outputs [B, C]."""
+        tensors = inputs[self.name]
+        there_B1 = present_BM[:, [self.uses[0]]].to(tensors["ngram_weight_BG"].device)
+        weight_BG = torch.where(there_B1, tensors["ngram_weight_BG"].double(), 0.0)
+        table_BGC = self.weight_GC.double()[tensors["ngram_BG"]]
+        scores_BC = torch.einsum("bg,bgc->bc", weight_BG, table_BGC) + self.bias_C.double()
+        found = activate(scores_BC.cpu().numpy(), self.link)
+        return found if self.scale is None else self.scale.decode(found)
+
+
+def fit_ngrams(
+    train: Any, train_target: np.ndarray, val: Any, val_target: np.ndarray, uses: tuple[int, ...], name: str,
+    num_outputs: int, scale: AnswerScale,
+) -> tuple[NgramMember, dict[str, Any]]:  # fmt: skip
+    """The model with the smallest validation loss, and what was chosen.
+
+    Args:
+        train: Weighted n-grams of training texts, sparse [N, G].
+        train_target: Their encoded targets, numbers in their unit.
+        val: Those of validation texts.
+        val_target: Their targets.
+        uses: Number of the text modality.
+        name: Its name.
+        num_outputs: Outputs, C.
+        scale: The family's.
+    """
+    best: tuple[float, NgramMember, dict[str, Any]] | None = None
+    for transform in transforms_for(train_target) if scale.link == "identity" else ("none",):
+        target_scale = TargetScale.fit(train_target, transform) if scale.link == "identity" else None
+        target_NC = as_columns(train_target, num_outputs, scale.link, target_scale)
+        worse = 0
+        for penalty, weight_GC, bias_C in linear_path(train, target_NC, scale.link, PENALTIES):
+            outputs = activate(np.asarray(val @ weight_GC) + bias_C, scale.link)
+            outputs = outputs if target_scale is None else target_scale.decode(outputs)
+            loss = float(scale.loss(outputs, val_target).mean())
+            if best is None or loss < best[0]:
+                member = NgramMember(uses, name, train.shape[1], num_outputs, scale.link, target_scale)
+                member.weight_GC.copy_(torch.from_numpy(weight_GC))
+                member.bias_C.copy_(torch.from_numpy(bias_C))
+                details = {"penalty": penalty, "n-grams": int(train.shape[1])}
+                best, worse = (loss, member, details), 0
+            else:
+                worse += 1
+                if worse >= GIVE_UP_AFTER:
+                    break
+    assert best is not None
+    return best[1], best[2]

@@ -1,0 +1,56 @@
+"""How answers of a family of tasks are scored when members are chosen, and how linear models and trees learn them.
+
+Members are averaged in the scale of their outputs (probabilities, numbers in their unit); the task's ``inverse`` turns
+an average back into the logits that the rest of the house takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from plait.registry import Registry
+
+SMALLEST = 1e-7  # of a probability, in a logarithm
+
+
+@dataclass(frozen=True)
+class AnswerScale:
+    """One family.
+
+    Attributes:
+        loss: Outputs [N, C] and encoded targets, numbers in their unit, to the loss of each row [N]: log loss, binary
+            log loss averaged over labels, squared error.
+        link: Name of the linear model's link: "softmax", "sigmoid" or "identity".
+    """
+
+    loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    link: str
+
+
+def _log(outputs: np.ndarray) -> np.ndarray:
+    found: np.ndarray = np.log(np.clip(outputs, SMALLEST, 1.0))
+    return found
+
+
+def _class_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    return -_log(outputs[np.arange(len(outputs)), target.astype(np.int64)])
+
+
+def _label_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    right = np.where(target >= 0.5, outputs, 1.0 - outputs)
+    loss: np.ndarray = -_log(right).mean(1)
+    return loss
+
+
+def _number_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
+    loss: np.ndarray = (outputs[:, 0] - target.reshape(-1)) ** 2
+    return loss
+
+
+SCALES: Registry[AnswerScale] = Registry("family whose answers can be averaged")
+SCALES.add("classes", AnswerScale(_class_loss, "softmax"))
+SCALES.add("labels", AnswerScale(_label_loss, "sigmoid"))
+SCALES.add("number", AnswerScale(_number_loss, "identity"))

@@ -1,0 +1,54 @@
+"""The section of the page on an ensemble: its members, and what answers each pattern of what is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.report.template import fill
+from plait.report.words import metric_name, number
+
+TEMPLATE = "report/members.html.jinja"
+
+
+def section(report: dict[str, Any]) -> str:
+    """A table of the members, and one of the patterns."""
+    evaluation = report.get("evaluation") or {}
+    members = evaluation.get("members") or []
+    if not members:
+        return ""
+    metric = str((report.get("metric") or {}).get("name") or "")
+    chosen = sum(1 for m in members if m.get("weight"))
+    folds = max((int((m.get("details") or {}).get("folds", 1)) for m in members), default=1)
+    how = "on validation rows" if folds == 1 else f"on the rows that each of {folds} models of a kind had not seen"
+    lead = (
+        f"{number(len(members))} models were tried, {number(chosen)} answer together where everything is there. They "
+        f"were chosen {how}, for every pattern of what is there."
+    )
+    higher = (report.get("metric") or {}).get("higher_is_better", True)
+    listed = sorted(members, key=lambda m: _order(m.get("validation"), higher))
+    rows = [{**m, "chosen": _details(m.get("details") or {})} for m in listed]
+    return fill(
+        TEMPLATE, "section", lead=lead, metric=metric, name=metric_name(metric), members=rows,
+        patterns=evaluation.get("patterns") or [],
+    )  # fmt: skip
+
+
+def _order(value: float | None, higher: bool) -> tuple[bool, float]:
+    return value is None, 0.0 if value is None else -value if higher else value
+
+
+def _details(details: dict[str, Any]) -> str:
+    """What was chosen for a member, in a few words."""
+    parts = []
+    for name, value in details.items():
+        if value is None or value is False or name == "folds":
+            continue
+        if value is True:
+            parts.append(name)
+        elif isinstance(value, list):
+            known = sorted({v for v in value if isinstance(v, int | float) and not isinstance(v, bool)})
+            if len(known) > 1:
+                parts.append(f"{name} {number(known[0])} to {number(known[-1])}")
+        else:
+            parts.append(f"{name} {value if isinstance(value, str) else number(value)}")
+    return ", ".join(parts)

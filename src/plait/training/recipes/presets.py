@@ -1,0 +1,51 @@
+"""Presets: how many models are tried and answer together, in one word; a preset never overrides what the user set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plait.registry import Registry
+from plait.settings import EnsembleSettings, groups
+
+SMALL_TABLE = 2000  # rows; below it folds, so that choosing costs no rows
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One preset.
+
+    Attributes:
+        says: What it does, in words.
+        members: Kinds of members, as in ``ensemble.members``.
+        folds: Folds on a table with fewer than ``SMALL_TABLE`` training rows.
+    """
+
+    says: str
+    members: tuple[str, ...]
+    folds: int = 1
+
+
+PRESETS: Registry[Preset] = Registry("preset")
+PRESETS.add("single", Preset("one network, nothing beside it", ()))
+PRESETS.add("fast", Preset("the network and members that take seconds", ("network", "linear", "ngrams", "trees")))
+PRESETS.add(
+    "default",
+    Preset(
+        "the network, one a modality alone and members that take seconds; on small tables five of each",
+        ("network", "alone", "linear", "ngrams", "trees"), folds=5,
+    ),
+)  # fmt: skip
+
+
+def resolve_ensemble(
+    chosen: str | None, recipe: str, given: EnsembleSettings, num_train: int
+) -> tuple[str, EnsembleSettings]:
+    """The preset by name and the open settings of the ensemble filled from it.
+
+    The classic recipe is one network, and stays it unless a preset is named.
+    """
+    name = chosen or ("single" if recipe == "classic" else groups.DEFAULT_PRESET)
+    preset = PRESETS.get(name)
+    members = preset.members if given.members is None else given.members
+    folds = given.folds or (preset.folds if num_train < SMALL_TABLE else 1)
+    return name, EnsembleSettings(members, folds if members else 1)

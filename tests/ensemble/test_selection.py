@@ -1,0 +1,50 @@
+"""Greedy selection: never worse than the best member on the rows that chose, ties to the simpler, patterns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plait.ensemble.selection import patterns_of, select, select_steadily
+
+
+def squared(outputs: np.ndarray, target: np.ndarray) -> float:
+    return float(((outputs[:, 0] - target) ** 2).mean())
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_never_worse_than_the_best_member(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    target = rng.normal(size=60)
+    outputs = np.stack([target + rng.normal(scale=s, size=60) for s in (0.5, 0.6, 3.0, 1.0)])[..., None]
+    best = min(squared(o, target) for o in outputs)
+    weights = select(outputs, lambda o: squared(o, target), [0, 1, 2, 3])
+    steady = select_steadily(outputs, lambda o, at: squared(o, target[at]), [0, 1, 2, 3], np.arange(60), seed)
+    for found in (weights, steady):
+        assert found.sum() == pytest.approx(1.0) and (found >= 0).all()
+        assert squared(np.einsum("k,knc->nc", found, outputs), target) <= best
+    assert weights[2] < 0.2  # the worst one has little to say
+
+
+def test_equal_members_go_to_the_simpler_one() -> None:
+    outputs = np.zeros((3, 4, 1))
+    outputs[:, :, 0] = [1, 2, 3, 4]
+    assert select(outputs, lambda o: squared(o, np.array([1.0, 2, 3, 4])), [5, 1, 3]).tolist() == [0, 1, 0]
+
+
+def test_rows_of_a_group_are_drawn_together() -> None:
+    """With one group in all every draw is the rows as they are, so nothing differs from the plain choice."""
+    rng = np.random.default_rng(0)
+    target = rng.normal(size=20)
+    outputs = np.stack([target + rng.normal(scale=s, size=20) for s in (0.5, 0.6)])[..., None]
+    plain = select(outputs, lambda o: squared(o, target), [0, 1])
+    steady = select_steadily(outputs, lambda o, at: squared(o, target[at]), [0, 1], np.zeros(20), 0)
+    assert steady == pytest.approx(plain)
+
+
+def test_patterns() -> None:
+    nothing = np.zeros((0, 3), dtype=bool)
+    assert len(patterns_of(3, nothing)) == 7 and patterns_of(3, nothing)[0] == (True, True, True)
+    seen = np.array([[True, True, False, False, False, False]])
+    many = patterns_of(6, seen)
+    assert many[0] == (True,) * 6 and len(many) == 1 + 6 + 6 + 1 and tuple(seen[0]) in many
