@@ -232,7 +232,7 @@ def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeyp
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("plait.api.run.fit_model", stop)
+    monkeypatch.setattr("plait.ensemble.networks.fit_model", stop)
     code, out, err = run("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
     assert (code, out) == (130, "") and err.startswith("plait: stopped") and "--resume" in err
     assert err.count("\n") == 1
@@ -245,7 +245,9 @@ def test_ctrl_c_under_overwrite_says_that_the_old_model_stands(
         raise KeyboardInterrupt
 
     shutil.copytree(posts_model, tmp_path / "m")
-    monkeypatch.setattr("plait.api.run.fit_unimodal_baselines", stop)  # the fused model has its checkpoints by then
+    monkeypatch.setattr(
+        "plait.ensemble.networks.fit_unimodal_baselines", stop
+    )  # the fused model has its checkpoints by then
     fit = ("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
     code, out, err = run(*fit, "--overwrite")
     assert (code, out) == (130, "") and err.startswith("plait: stopped; the model that was in") and "--resume" in err
