@@ -13,7 +13,7 @@ import typer
 
 from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import print_json, printable, resumable, say, write_page
+from plait.cli.terminal import can_write_page, print_json, printable, reasons, resumable, say, write_page
 from plait.registry import counted
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
@@ -210,6 +210,8 @@ def index_duplicates(
     """Find groups of items that show nearly the same."""
     from plait.index import open_index
 
+    if html is not None:
+        can_write_page(html)
     opened = open_index(index)
     with TerminalProgress(quiet=quiet) as progress:
         groups = opened.near_duplicates(threshold, progress=progress)
@@ -306,7 +308,7 @@ def _told(report: Any, index: Any, as_json: bool) -> None:
     if as_json:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
-        say(report.text())
+        say(reasons(report.text()))
         say(f"{index.folder}: {counted(len(index), 'item')}")
 
 
