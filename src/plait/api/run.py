@@ -65,7 +65,7 @@ def run_fit(
         networks = NetworkFits(
             checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
         )
-        if is_joined and settings.task.transform is None:
+        if is_joined and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds)
             settings = _with_transform(settings, plan, transform, opened.notes)
         if is_joined:

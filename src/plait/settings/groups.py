@@ -151,8 +151,10 @@ class TaskSettings:
     """The classes have an order (classification only): a loss and metrics that know how far off a guess is."""
     order: tuple[str, ...] = ()
     """The classes under ordinal, lowest first; empty: derived from names that are numbers or words of a known scale."""
-    transform: str | None = choice(None, ("none", "log", "quantile"))
-    """How a number is learned: none (as it is), log or quantile; None: chosen on validation rows."""
+    transform: str | None = choice(None, ("auto", "none", "log", "quantile"))
+    """How a number is learned: none (as it is), log, quantile, or auto: which of them, validation rows choose; None:
+    auto where several models are tried, else none.
+    """
     select_by: str | None = choice(None, SELECTORS)
     """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
     loss: str | None = choice(None, RETRIEVAL_LOSSES)

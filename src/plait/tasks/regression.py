@@ -12,7 +12,7 @@ from plait.metrics.label import regression_metrics
 from plait.settings import RunSettings
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, number
-from plait.tasks.target_scale import TargetScale
+from plait.tasks.target_scale import TRANSFORMS, TargetScale
 
 
 def _fit_number(values: list[Any]) -> LabelState:
@@ -20,7 +20,7 @@ def _fit_number(values: list[Any]) -> LabelState:
 
 
 def _fit_as_set(values: list[Any], settings: RunSettings) -> LabelState:
-    return number_state(TargetScale.fit(values, settings.task.transform or "none"))
+    return number_state(TargetScale.fit(values, settings.task.transform if settings.task.transform in TRANSFORMS else "none"))
 
 
 def number_state(scale: TargetScale) -> LabelState:

@@ -49,6 +49,9 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     preset, ensemble = resolve_ensemble(settings.preset, settings.recipe, settings.ensemble, facts.num_train)
+    task = groups["task"]
+    if task.transform is None:
+        groups["task"] = replace(task, transform="auto" if ensemble.members else "none")
     return replace(settings, **groups, preset=preset, ensemble=ensemble)
 
 
