@@ -14,6 +14,7 @@ import typer
 from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, printable, resumable, say, write_page
+from plait.cli.wording import as_typed
 from plait.registry import counted
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
@@ -164,7 +165,7 @@ def index_info(
             moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
             say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
-            say(f"  damaged: {fault}")
+            say(f"  damaged: {as_typed(fault)}")
     if found.get("damaged"):
         raise typer.Exit(1)
 
@@ -184,7 +185,7 @@ def index_move(
     if as_json:
         print_json({"index": str(index), **report.to_json()}, texts=True)
     else:
-        say(report.text())
+        say(as_typed(report.text()))
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")
@@ -306,7 +307,7 @@ def _told(report: Any, index: Any, as_json: bool) -> None:
     if as_json:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
-        say(report.text())
+        say(as_typed(report.text()))
         say(f"{index.folder}: {counted(len(index), 'item')}")
 
 
@@ -314,4 +315,4 @@ def _judged(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
     else:
-        say(report.text())
+        say(as_typed(report.text()))

@@ -11,6 +11,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import STOPPED, can_write, print_json, printable, say
+from plait.cli.wording import as_typed
 from plait.registry import counted
 
 if TYPE_CHECKING:
@@ -73,6 +74,6 @@ def _summary(file: PredictionFile, place: str) -> str:
     """How many rows there are and how many have a problem, with the first of them."""
     more = f"; {file.problems:,} with a problem (see the column 'problem')" if file.problems else ""
     lines = [f"{counted(file.rows, 'row')} predicted{more} -> {place}"]
-    lines += [f"  row {row}: {printable(problem)}" for row, problem in file.first_problems]
+    lines += [f"  row {row}: {printable(as_typed(problem))}" for row, problem in file.first_problems]
     left = file.problems - len(file.first_problems)
     return "\n".join([*lines, *([f"  ... and {left:,} more"] if left else [])])
