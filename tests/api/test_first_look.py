@@ -48,6 +48,8 @@ def test_the_lists_of_names_are_those_of_the_registries() -> None:
         ["fit", "t.csv", "-o", "m", "--target", "label", "--split", "text"],
         ["fit", "t.csv", "-o", "m", "--target", "label", "--split-by-time", "text"],
         ["explain", "nowhere", "t.csv", "--absence", "margnal"],
+        ["search", "nowhere", "red"],
+        ["index", "info", "."],
         ["predict", "nowhere", "t.csv", "-o", "p.csv"],
     ],
     ids=" ".join,

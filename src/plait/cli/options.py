@@ -24,6 +24,14 @@ def _there(path: str) -> str:
     return path
 
 
+def _index_there(folder: Path) -> Path:
+    """Say that an index is not there before what reads one is imported, which takes seconds."""
+    if not os.path.lexists(folder / "index.json"):
+        what = "holds no index.json" if folder.is_dir() else "is not a folder" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{folder} {what}; make an index with plait index build MODEL SOURCE -o {folder}")
+    return folder
+
+
 def one_of(what: str, names: Sequence[str]) -> Callable[[str | None], str | None]:
     """Refuse a mistyped word at once, before a model is loaded, which takes seconds."""
 
@@ -39,7 +47,7 @@ Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face
 LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=_there)]
 PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=_there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.", callback=_index_there)]
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")]
 
