@@ -163,3 +163,19 @@ def test_nan_weights_are_refused_at_save_and_at_load(place: Path, other: plait.P
         with torch.no_grad():
             next(broken.model.head.parameters()).fill_(float("nan"))
         broken.predict(numbers(4))
+
+
+def test_a_report_over_a_file_of_the_model_is_refused(place: Path) -> None:
+    before, model = contents(place), plait.load(place)
+    for verb in (model.evaluate, model.explain):
+        for name in ("", "report.html"):
+            with pytest.raises(ValueError, match="would replace a file of the model"):
+                verb({"text": ["x"], "label": ["cat"]}, rows="all", report=place / name)
+        with pytest.raises(
+            ValueError, match=r"config\.json, where the numbers of the report would go, is there already"
+        ):
+            verb({"text": ["x"], "label": ["cat"]}, rows="all", report=place / "config.html")
+        with pytest.raises(ValueError, match="cannot write the report .* is no folder"):  # before the rows are read
+            verb(place / "nowhere.csv", report=place / "config.json" / "report.html")
+    assert contents(place) == before
+    plait.load(place)

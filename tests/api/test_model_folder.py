@@ -214,7 +214,9 @@ def test_a_full_disk_in_training_is_told_and_the_run_goes_on(
         full() if len(calls) == 3 else real(*given, **how)
 
     monkeypatch.setattr(trainer, "save_file", sometimes)
-    with pytest.raises(OSError, match=r"disk is full.*checkpoints.*resume=True") as caught:
+    with pytest.raises(
+        OSError, match=r"(?s)disk is full.*checkpoints.*the unfinished run is kept.*resume=True"
+    ) as caught:
         fit(place, ("cat", "dog"), overwrite=True, **options)
     assert any("stands as it was" in note for note in caught.value.__notes__)
     assert classes(place) == ("down", "up")

@@ -208,6 +208,16 @@ def test_errors_are_one_line_and_exit_code_2(
     assert not (tmp_path / "m").exists() and not (tmp_path / "p.csv").exists()
 
 
+def test_predictions_do_not_replace_the_table(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    table = tmp_path / "t.csv"
+    table.write_bytes(posts.read_bytes())
+    (tmp_path / "link.csv").symlink_to(table)
+    for output in (table, tmp_path / "link.csv"):
+        code, _, err = run("predict", posts_model, table, "-o", output, "--overwrite")
+        assert code == 2 and "is the table that is read, and would be lost" in err
+    assert table.read_bytes() == posts.read_bytes()
+
+
 def test_bad_rows_are_listed_under_the_first_line(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
     lines = posts.read_text(encoding="utf-8").replace("img/3.png", "img/gone.png")
     (posts.parent / "gone.csv").write_text(lines, encoding="utf-8")
@@ -222,7 +232,7 @@ def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeyp
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("plait.api.run.fit_model", stop)
+    monkeypatch.setattr("plait.ensemble.networks.fit_model", stop)
     code, out, err = run("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
     assert (code, out) == (130, "") and err.startswith("plait: stopped") and "--resume" in err
     assert err.count("\n") == 1
@@ -235,7 +245,9 @@ def test_ctrl_c_under_overwrite_says_that_the_old_model_stands(
         raise KeyboardInterrupt
 
     shutil.copytree(posts_model, tmp_path / "m")
-    monkeypatch.setattr("plait.api.run.fit_unimodal_baselines", stop)  # the fused model has its checkpoints by then
+    monkeypatch.setattr(
+        "plait.ensemble.networks.fit_unimodal_baselines", stop
+    )  # the fused model has its checkpoints by then
     fit = ("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
     code, out, err = run(*fit, "--overwrite")
     assert (code, out) == (130, "") and err.startswith("plait: stopped; the model that was in") and "--resume" in err

@@ -98,6 +98,8 @@ def test_what_goes_wrong_is_one_sentence(photos: Path, tmp_path: Path, run: Run)
         (("search", place, "red", "--where", "lable = 1"), "unknown column 'lable'"),
         (("search", place, "red", "--nprobes", 3), "--nprobes goes with"),
         (("search", place, "red", "--html", tmp_path), "it is a folder"),
+        (("search", place, "red", "--html", tmp_path / "t.csv"), "a page is written as .html, got"),
+        (("index", "duplicates", place, "--html", tmp_path / "t.csv"), "a page is written as .html, got"),
         (
             ("index", "build", "predictor", photos, "-o", tmp_path / "j"),
             "this model predicts (classification); an index",
@@ -137,6 +139,14 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path: Path, run: Run) 
     run("index", "build", tmp_path / "model", tmp_path / "p" / "t.csv", "-o", tmp_path / "i", "--quiet")
     out = run("search", tmp_path / "i", "red")[1]
     assert "\x1b" not in out and "evil \ufffd[31m words" in out
+
+
+def test_rows_that_are_left_out_are_told_as_it_is_typed(tmp_path: Path, run: Run) -> None:
+    paint(tmp_path / "beside.png", (255, 0, 0))
+    paint(tmp_path / "p" / "a.png", (255, 0, 0))
+    (tmp_path / "p" / "t.csv").write_text('id,image\nx,a.png\n"\x1b[31m",../beside.png\n')
+    out = run("index", "build", tmp_path / "model", tmp_path / "p" / "t.csv", "-o", tmp_path / "i", "--quiet")[1]
+    assert "if you trust this table, type --allow-outside" in out and "\x1b" not in out
 
 
 def test_stopped_and_moved(photos: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,7 @@ import pytest
 from plait.ensemble.fit import fold_plans
 from plait.settings import RunSettings
 
-Rows = make_dataclass(
-    "Rows", ["target", "train", "val", "group_N", "task", "settings"]
-)
+Rows = make_dataclass("Rows", ["target", "train", "val", "group_N", "task", "settings"])
 
 
 @pytest.mark.parametrize("target", [np.arange(20), np.arange(20) // 2, np.arange(20) % 2], ids=["20", "10", "2"])

@@ -69,7 +69,7 @@ def test_a_table_of_absolute_paths(tmp_path: Path, embedder: ColourEmbedder, bac
     assert sorted(found.storage.known()) == sorted([moved[0], f"{moved[1]}#1", f"{moved[1]}#2", moved[3]])
     assert [h.path for h in found.search("green", k=9)] == [moved[1], moved[0], moved[3]]
     assert found.search("green", k=1)[0].aliases == (f"{moved[1]}#2",)
-    report = found.add({"image": moved, "n": [0, 1, 2, 3]})
+    report = found.add({"image": moved, "n": [0, 1, 2, 3]}, allow_outside=True)
     assert (report.added, report.unchanged) == (0, 4)
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from fixtures.colours import ColourEmbedder, paint
+from plait.data.cell_error import CellError
+from plait.data.picture import memory_reason
 from plait.index import build_index, open_index
 
 BLUE = (0, 0, 250)
@@ -116,3 +118,30 @@ def test_a_photo_that_breaks_stays_and_is_told(photos: Path, tmp_path: Path, emb
     report = index.add(photos)
     assert [why.split(":")[0] for _, why in report.bad_rows] == ["cold/broken.png", "cold/green.png"]
     assert index.search("green", k=1)[0].id == "cold/green.png" and len(index) == 5
+
+
+def test_rows_refused_for_another_reason_than_their_file_are_looked_at_again(
+    tmp_path: Path, embedder: ColourEmbedder
+) -> None:
+    (tmp_path / "table").mkdir()
+    paint(tmp_path / "outside.png", BLUE)
+    table = tmp_path / "table" / "t.csv"
+    table.write_text("image\n../outside.png\n", encoding="utf-8")
+    _, refused = build_index(embedder, table, tmp_path / "i")
+    assert "allow_outside=True" in refused.bad_rows[0][1]
+    index, report = build_index(embedder, table, tmp_path / "i", allow_outside=True)
+    assert (report.added, report.bad_rows, len(index)) == (1, [], 1)
+    assert index.info()["sources"][0]["unreadable"] == 0
+
+
+def test_a_lack_of_memory_is_not_remembered(
+    photos: Path, tmp_path: Path, embedder: ColourEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object) -> None:
+        raise CellError(memory_reason((4, 4)))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fixtures.colours.picture_vector", full)
+        assert len(build_index(embedder, photos, tmp_path / "i")[1].bad_rows) == 6
+    _, report = build_index(embedder, photos, tmp_path / "i")
+    assert report.added == 5 and [why.split(":")[0] for _, why in report.bad_rows] == ["cold/broken.png"]

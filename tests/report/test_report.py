@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import io
 import json
 import math
@@ -302,3 +303,22 @@ def test_thumbnail_turns_and_refuses() -> None:
         assert small.size == (50, 100) and not small.getexif()
     with pytest.raises(ValueError, match="cannot be read"):
         thumbnail(b"not a picture")
+
+
+def test_a_full_disk_is_told_with_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object, **how: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("plait.report.write_text", full)
+    with pytest.raises(OSError, match=r"cannot write the report .*why\.html: No space left") as caught:
+        write_report(tmp_path / "why.html", {}, title="x")
+    assert caught.value.errno == errno.ENOSPC
+
+
+def test_a_table_beside_the_page_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match="rows.json, where the numbers of the report would go, is there already"):
+        write_report(tmp_path / "rows.html", {}, title="x")
+    assert (tmp_path / "rows.json").read_text(encoding="utf-8") == "[]" and not (tmp_path / "rows.html").exists()
+    for _ in range(2):  # its own files are replaced
+        write_report(tmp_path / "other.html", {}, title="x")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from plait.api.folder_swap import OWN_NAMES, current
@@ -9,6 +10,7 @@ from plait.api.folder_swap import OWN_NAMES, current
 FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
 RECORD = "resume.json"
 LOCK = ".plait-lock"
+REPORT_FILES = ("report.html", "report.json")
 WORKING_FILES = ("checkpoints", "logs", RECORD, LOCK, *OWN_NAMES)
 
 
@@ -61,3 +63,25 @@ def check_output_free(output: str | Path | None, *, resume: bool, overwrite: boo
     if (is_model(folder) or has_run) and not resume and not overwrite:
         advice = "resume=True to go on with it, or " if has_run else ""
         raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}overwrite=True")
+
+
+def check_report_place(path: str | Path | None) -> None:
+    """Refuse, before the work, a report over a file of a model (by its own it knows its training rows) or nowhere.
+
+    Raises:
+        ValueError: It is a model's own file, its folder cannot be written, or as :func:`plait.report.report_places`.
+    """
+    if path is None:
+        return
+    from plait.report import report_places
+
+    page, numbers = report_places(path)
+    if is_model(page.parent) and {page.name, numbers.name} & {*REPORT_FILES, *FOLDER_FILES}:
+        raise ValueError(
+            f"{page} would replace a file of the model in {page.parent}, which could not be loaded any more; choose "
+            f"another name, such as {page.with_name('evaluation.html')}"
+        )
+    folder = next(parent for parent in (page.parent.absolute(), *page.parent.absolute().parents) if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        what = "read-only" if folder.is_dir() else "no folder"
+        raise ValueError(f"cannot write the report {page}: {folder} is {what}")

@@ -159,7 +159,7 @@ def _check_shapes(config: PlaitConfig, tensors: dict[str, torch.Tensor]) -> None
     try:
         with torch.device("meta"), _at_most(10 * len(tensors) + 10_000):
             model = PlaitModel(config)
-        wanted, learned = model.state_dict(), dict(model.named_parameters())
+        wanted, learned, unset = model.state_dict(), dict(model.named_parameters()), _unset_buffers(model)
     except (NotImplementedError, RuntimeError, ValueError) as error:
         if "meta tensor" in str(error) or "meta device" in str(
             error
@@ -168,12 +168,24 @@ def _check_shapes(config: PlaitConfig, tensors: dict[str, torch.Tensor]) -> None
         raise
     for name in {**wanted, **tensors}:
         here, there = wanted.get(name), tensors.get(name)
+        if here is None and name in unset:
+            continue
         if here is None or there is None:
             what = "names no such weights" if here is None else "asks for weights that are not there"
             raise ValueError(f"it does not fit {WEIGHTS}: it {what}: {name}")
         if here.shape != there.shape and name in learned:  # what is only remembered may grow with the training rows
             shapes = f"{list(here.shape)}, there they are {list(there.shape)}"
             raise ValueError(f"it does not fit {WEIGHTS}: it asks for {name} of shape {shapes}")
+
+
+def _unset_buffers(model: PlaitModel) -> set[str]:
+    """Names of what a network may remember of its training and, before it, does not."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        for name, buffer in module._buffers.items()
+        if buffer is None
+    }
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from plait.api.describe import report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report
+from plait.api.folder_checks import check_report_place
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_chunks, predict_probabilities
 from plait.api.reading import open_table
@@ -169,8 +170,9 @@ class Plait(FittedParts):
             The report, with the numbers under "evaluation" and the sentence under "verdict".
 
         Raises:
-            ValueError: No target column, no readable row, or as :meth:`predict`.
+            ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
         """
+        check_report_place(report)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
             allow_outside=allow_outside, progress=progress,
@@ -228,6 +230,7 @@ class Plait(FittedParts):
         """
         check_explainable(self)
         check_absence(absence)
+        check_report_place(report)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
             allow_outside=allow_outside, progress=progress, unseen="out",

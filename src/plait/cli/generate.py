@@ -9,8 +9,7 @@ import typer
 
 from plait.cli.options import AllowOutside, Json, Model, Quiet
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import print_json, say
-from plait.cli.wording import as_typed
+from plait.cli.terminal import print_json, reasons, say
 
 if TYPE_CHECKING:
     from plait.api import Plait
@@ -59,7 +58,7 @@ def caption(
     else:
         for row in rows:
             name = row.get("image", row.get("row"))
-            text = row["caption"] if row["caption"] is not None else f"({as_typed(row['problem'])})"
+            text = row["caption"] if row["caption"] is not None else f"({reasons(row['problem'])})"
             say(text if len(rows) == 1 else f"{name}\t{text}")
     if rows and all(row["caption"] is None for row in rows):
         raise typer.Exit(2)

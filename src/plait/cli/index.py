@@ -13,8 +13,7 @@ import typer
 
 from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import print_json, printable, resumable, say, write_page
-from plait.cli.wording import as_typed
+from plait.cli.terminal import can_write_page, print_json, printable, reasons, resumable, say, write_page
 from plait.registry import counted
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
@@ -165,7 +164,7 @@ def index_info(
             moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
             say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
-            say(f"  damaged: {as_typed(fault)}")
+            say(f"  damaged: {reasons(fault)}")
     if found.get("damaged"):
         raise typer.Exit(1)
 
@@ -185,7 +184,7 @@ def index_move(
     if as_json:
         print_json({"index": str(index), **report.to_json()}, texts=True)
     else:
-        say(as_typed(report.text()))
+        say(reasons(report.text()))
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")
@@ -211,6 +210,8 @@ def index_duplicates(
     """Find groups of items that show nearly the same."""
     from plait.index import open_index
 
+    if html is not None:
+        can_write_page(html)
     opened = open_index(index)
     with TerminalProgress(quiet=quiet) as progress:
         groups = opened.near_duplicates(threshold, progress=progress)
@@ -307,7 +308,7 @@ def _told(report: Any, index: Any, as_json: bool) -> None:
     if as_json:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
-        say(as_typed(report.text()))
+        say(reasons(report.text()))
         say(f"{index.folder}: {counted(len(index), 'item')}")
 
 
@@ -315,4 +316,4 @@ def _judged(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
     else:
-        say(as_typed(report.text()))
+        say(reasons(report.text()))

@@ -10,8 +10,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import STOPPED, can_write, print_json, printable, say
-from plait.cli.wording import as_typed
+from plait.cli.terminal import STOPPED, can_write, print_json, reasons, say
 from plait.registry import counted
 
 if TYPE_CHECKING:
@@ -46,6 +45,8 @@ def predict(
         raise ValueError("--json prints its summary on stdout; name a file with -o, or leave --json out")
     if not to_stdout:
         can_write(output)
+        if output.exists() and Path(table).exists() and output.samefile(table):
+            raise ValueError(f"{output} is the table that is read, and would be lost; name another file")
     target = sys.stdout.buffer if to_stdout else output
     file = PredictionFile(target, escape=escape_formulas, bom=bom, overwrite=overwrite)
     try:
@@ -74,6 +75,6 @@ def _summary(file: PredictionFile, place: str) -> str:
     """How many rows there are and how many have a problem, with the first of them."""
     more = f"; {file.problems:,} with a problem (see the column 'problem')" if file.problems else ""
     lines = [f"{counted(file.rows, 'row')} predicted{more} -> {place}"]
-    lines += [f"  row {row}: {printable(as_typed(problem))}" for row, problem in file.first_problems]
+    lines += [f"  row {row}: {reasons(problem)}" for row, problem in file.first_problems]
     left = file.problems - len(file.first_problems)
     return "\n".join([*lines, *([f"  ... and {left:,} more"] if left else [])])

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli.options import IndexFolder, IndexModel, Json
-from plait.cli.terminal import can_write, print_json, printable, say, write_page
+from plait.cli.terminal import can_write_page, print_json, printable, say, write_page
 
 SHOWN_TEXT = 80  # columns of text a line
 
@@ -38,7 +38,7 @@ def search(
     from plait.index import missing_note, open_index
 
     if html is not None:
-        can_write(html)
+        can_write_page(html)
     opened = open_index(index, model)
     opened.tune(nprobes=nprobes, refine=refine)
     query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)

@@ -63,6 +63,22 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
+def reasons(text: str) -> str:
+    """Lines that hold reasons of the library for what is wrong with rows: as they are typed, fit for a terminal."""
+    return "\n".join(printable(as_typed(line)) for line in text.split("\n"))
+
+
+def can_write_page(path: Path) -> None:
+    """Learn before the work that a page cannot be written, or would replace what is no page.
+
+    Raises:
+        ValueError: So it is.
+    """
+    can_write(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a page is written as .html, got {str(path)!r}")
+
+
 def write_page(path: Path, page: str) -> None:
     """Write a page whole or not at all.
 

@@ -12,6 +12,9 @@ _KINDS = (
 _BOXES = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC", b"avif": "AVIF", b"M4A ": "M4A", b"crx ": "a raw photo"}
 
 
+NO_FAULT = "that is no fault of the file"  # in reasons that may be gone another time, though the file stays as it is
+
+
 class CellError(ValueError):
     """One cell cannot be used; the text says why, without the row (the caller adds it)."""
 

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from plait.data.cell_error import CellError, described, short
+from plait.data.cell_error import NO_FAULT, CellError, described, short
 from plait.data.decoder_noise import without_decoder_lines, without_warnings
 from plait.data.media import IMAGE_FORMATS, has_image_magic
 
@@ -48,7 +48,7 @@ def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except UnidentifiedImageError as error:
         raise CellError(_not_an_image(data)) from error
     except MemoryError as error:
-        raise CellError("opening the image needs more memory than there is; that is no fault of the file") from error
+        raise CellError(f"opening the image needs more memory than there is; {NO_FAULT}") from error
     except Exception as error:  # decoders raise anything on hostile bytes: SyntaxError, IndexError ...
         raise CellError(f"the image header is broken ({short(error)})") from error
     width, height = image.size
@@ -174,8 +174,8 @@ def memory_reason(size: tuple[int, int]) -> str:
     """What to say when a picture of this size did not fit into memory."""
     need = max(size[0] * size[1] * PEAK_BYTES / 1e9, 0.1)
     return (
-        f"decoding {size[0]} x {size[1]} pixels needs about {need:.1f} GB of memory, more than was free (that is no "
-        "fault of the file); free some, or refuse pictures of this size with set=['data.max_pixels=N']"
+        f"decoding {size[0]} x {size[1]} pixels needs about {need:.1f} GB of memory, more than was free "
+        f"({NO_FAULT}); free some, or refuse pictures of this size with set=['data.max_pixels=N']"
     )
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.cell_error import CellError, described
+from plait.data.cell_error import NO_FAULT, CellError, described
 from plait.data.decoder_noise import without_decoder_lines
 from plait.data.media import content_key, read_media
 from plait.data.media_folder import Root, find_file, is_file
@@ -215,7 +215,7 @@ def _opened(source: bytes | Path) -> Iterator[Any]:
         raise
     except MemoryError as error:
         raise CellError(
-            "decoding the sound needs more memory than was free (that is no fault of the file); free some, or hear "
+            f"decoding the sound needs more memory than was free ({NO_FAULT}); free some, or hear "
             "less of each with set=['encoders.audio_seconds=N']"
         ) from error
     except Exception as error:  # decoders raise many types on damaged bytes

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.data.cell_error import NO_FAULT
 from plait.data.items import read_rows
+from plait.data.media_folder import is_file
 from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.index.embedder import Embedder, embed_checked
 from plait.index.intake_report import Intake
 from plait.index.manifest import SourceFact
-from plait.index.places import state_of
+from plait.index.places import paths_of, state_of
 from plait.index.source import IndexSource
 from plait.index.storage import ID, KEY, RESERVED, ROW, SOURCE, STATE, Known, Storage
 
@@ -68,7 +70,7 @@ class Block:
         table, column = source.table, modality.columns[0] if len(modality.columns) == 1 else None
         self.part = table.take(list(rows))
         self.names = [source.ids[row] for row in rows]
-        cells = [None] * len(rows) if column is None else self.part.column(column)
+        self.cells = cells = [None] * len(rows) if column is None else self.part.column(column)
         self.states = [state_of(cell, table.root, modality) for cell in cells]
         self.old = self._old()
         self.keys: list[str | None] = [None] * len(rows)
@@ -142,8 +144,15 @@ class Block:
         for at, why in sorted(self.reasons.items()):
             lead = f"{self.names[at]}: "
             row = self.source.table.row_number(self.rows[at])
-            made.append((row, why if why.startswith(lead) else lead + why, self.states[at]))
+            made.append((row, why if why.startswith(lead) else lead + why, self._state_of_fault(at, why)))
         return made
+
+    def _state_of_fault(self, at: int, why: str) -> str | None:
+        """The state of a file that is at fault itself; None: look again, it may be taken another time."""
+        table = self.source.table
+        paths = paths_of(self.cells[at], table.root, self.storage.manifest.modality)
+        is_at_fault = NO_FAULT not in why and all(is_file(path, table.media_folder) for path in paths)
+        return self.states[at] if is_at_fault else None
 
     def count(self, report: Intake, vectors: dict[str, np.ndarray]) -> None:
         """Add to the report, and to what is known, that these rows are written."""

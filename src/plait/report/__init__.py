@@ -20,7 +20,7 @@ from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
 from plait.report.thumbnail import thumbnail
 
-__all__ = ["Report", "thumbnail", "write_explanation", "write_report"]
+__all__ = ["Report", "report_places", "thumbnail", "write_explanation", "write_report"]
 
 
 def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
@@ -37,7 +37,7 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
 
     Raises:
         TypeError: A value that JSON cannot hold.
-        ValueError: A path that is a file but does not end in .html.
+        ValueError: As :func:`report_places`.
 
     Example:
         >>> import tempfile
@@ -62,14 +62,20 @@ def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title
 
     Raises:
         TypeError: A value that JSON cannot hold.
-        ValueError: A path that is a file but does not end in .html.
+        ValueError: As :func:`report_places`.
     """
     content = plain(explanation, "explanation")
     text = render(content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline)
     return _write(path, content, text)
 
 
-def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, Path]:
+def report_places(path: str | Path) -> tuple[Path, Path]:
+    """Where the page and the JSON of a report go; to be asked before the work of which it tells.
+
+    Raises:
+        ValueError: A path that is a file but does not end in .html; or a JSON file lies there that came without a page,
+            such as a table.
+    """
     path = Path(path)
     if path.suffix.lower() in (".html", ".htm"):
         page, numbers = path, path.with_suffix(".json")
@@ -77,7 +83,21 @@ def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, 
         raise ValueError(f"{path} is a file; give a folder or a name that ends in .html")
     else:
         page, numbers = path / "report.html", path / "report.json"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, text)
-    write_text(numbers, json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    if numbers.exists() and not page.exists():
+        raise ValueError(
+            f"{numbers}, where the numbers of the report would go, is there already and belongs to no report; choose "
+            "another name for the report"
+        )
+    return page, numbers
+
+
+def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, Path]:
+    page, numbers = report_places(path)
+    numbers_text = json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        write_text(page, text)
+        write_text(numbers, numbers_text)
+    except OSError as error:
+        raise type(error)(error.errno, f"cannot write the report {page}: {error.strerror or error}") from error
     return page, numbers

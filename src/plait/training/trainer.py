@@ -136,7 +136,7 @@ def _room_for_checkpoints(folder: Path, model: PlaitModel) -> Iterator[None]:
     trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     size = KEPT * (2 * held + 2 * trained)  # weights, the best weights, two moments of each trained one
     try:
-        with room_for(folder, "checkpoints", size, "make room, then do the same with resume=True to go on"):
+        with room_for(folder, "checkpoints", size, "make room, then do the same again"):
             yield
     except DiskFullError:
         for path in folder.glob("checkpoint-*"):
