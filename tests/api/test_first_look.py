@@ -27,8 +27,11 @@ def test_the_lists_of_names_are_those_of_the_registries() -> None:
     from plait.fusion import FUSIONS
     from plait.tasks import TASKS
     from plait.training.recipes import RECIPES
+    from plait.training.recipes.presets import PRESETS
 
     assert list(usual.FUSION_NAMES) == FUSIONS.names() and list(usual.TASK_NAMES) == TASKS.names()
+    assert list(usual.PRESET_NAMES) == PRESETS.names()
+    assert list(usual.TASKS_WITHOUT_TARGET) == [name for name in TASKS.names() if not TASKS.get(name).needs_target]
     assert list(usual.RECIPE_NAMES) == RECIPES.names() and list(usual.ENCODER_SOURCES) == LOADERS.names()
 
 
@@ -38,9 +41,18 @@ def test_the_lists_of_names_are_those_of_the_registries() -> None:
         ["fit", "t.csv", "-o", "m", "--target", "lable"],
         ["fit", "t.csv", "-o", "m", "--target", "label", "--fusion", "gatd", "--set", "encoders.text=minilm"],
         ["compare", "t.csv", "-o", "m", "--target", "label", "--group", "txt"],
+        ["fit", "t.csv", "-o", "m", "--target", "label", "--preset", "fats"],
+        ["fit", "t.csv", "-o", "m"],
+        ["fit", "t.csv", "-o", "m", "--target", "label", "--numeric", "text"],
+        ["fit", "t.csv", "-o", "m", "--target", "label", "--text", "text", "--ignore", "text"],
+        ["fit", "t.csv", "-o", "m", "--target", "label", "--split", "text"],
+        ["fit", "t.csv", "-o", "m", "--target", "label", "--split-by-time", "text"],
+        ["explain", "nowhere", "t.csv", "--absence", "margnal"],
+        ["search", "nowhere", "red"],
+        ["index", "info", "."],
         ["predict", "nowhere", "t.csv", "-o", "p.csv"],
     ],
-    ids=lambda a: " ".join(a[:3]),
+    ids=" ".join,
 )
 def test_mistakes_are_told_without_torch(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "t.csv").write_text("text,label\nfine day,yes\nrain,no\n", encoding="utf-8")

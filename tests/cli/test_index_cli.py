@@ -191,3 +191,13 @@ def test_python_names() -> None:
     import plait
 
     assert plait.open_index is open_index and callable(plait.build_index)
+
+
+def test_rows_left_out_speak_of_flags(tmp_path: Path, run: Run) -> None:
+    outside = tmp_path / "outside.png"
+    paint(outside, (255, 0, 0))
+    (tmp_path / "t").mkdir()
+    paint(tmp_path / "t" / "in.png", (0, 255, 0))
+    (tmp_path / "t" / "t.csv").write_text("image\nin.png\n../outside.png\n", encoding="utf-8")
+    _, out, err = run("index", "build", tmp_path / "model", tmp_path / "t" / "t.csv", "-o", tmp_path / "i", "--quiet")
+    assert "--allow-outside" in out + err and "allow_outside" not in out + err

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,11 @@ def test_a_group_alone_prints_its_help(group: list[str], run: Run) -> None:
         (["predict", "nowhere", "T", "-o", "p.csv"], "plait fit TABLE --target COLUMN --output nowhere makes one"),
         (["predict", "nowhere", "gone.csv", "-o", "p.csv"], "no such table: 'gone.csv'"),
         (["evaluate", "nowhere", "gone.csv"], "no such table: 'gone.csv'"),
+        (["evaluate", "nowhere", "T", "--rows", "tset"], "unknown word after --rows 'tset'. Did you mean 'test'"),
+        (["explain", "nowhere", "T", "--absence", "margnal"], "Did you mean 'marginal'"),
+        (["predict", "nowhere", "T", "-o", "p.csv", "--on-bad-row", "skp"], "Did you mean 'skip'"),
+        (["fit", "T", "-o", "m", "--target", "label", "--preset", "fats"], "Did you mean 'fast'"),
+        (["fit", "T", "-o", "m", "--task", "classification"], "Name it with --target COLUMN"),
     ],
 )  # fmt: skip
 def test_typos_are_answered_with_the_nearest(
@@ -110,3 +116,28 @@ def test_typos_are_answered_with_the_nearest(
     code, out, err = run(*("t.csv" if a == "T" else a for a in arguments))
     assert code == 2 and out == "" and near in err
     assert not (tmp_path / "m").exists() and not (tmp_path / "p.csv").exists()
+
+
+def test_notes_of_an_error_speak_of_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    from plait import api
+
+    def full(*_: object, **__: object) -> None:
+        error = ValueError("row 1: type allow_outside=True")
+        error.add_note("do the same again with resume=True (and without overwrite=True)")
+        raise error
+
+    monkeypatch.setattr(api, "check", full)
+    assert run("check", tmp_path) == (
+        2, "", "plait: row 1: type --allow-outside\ndo the same again with --resume (and without --overwrite)\n"
+    )  # fmt: skip
+
+
+def test_problems_of_rows_speak_of_flags() -> None:
+    from types import SimpleNamespace
+
+    from plait.cli.predict import _summary
+
+    file: Any = SimpleNamespace(
+        rows=2, problems=1, first_problems=[(0, "photo: '/a' lies outside; type allow_outside=True")]
+    )
+    assert _summary(file, "p.csv").splitlines()[1] == "  row 0: photo: '/a' lies outside; type --allow-outside"

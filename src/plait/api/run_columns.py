@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from plait.api.first_look import no_target
 from plait.data.arrow_types import is_text
 from plait.data.column_kind import Hints
 from plait.data.nearly_numeric import common_unit
@@ -51,10 +52,7 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
         hints=Hints(data.decimal, data.date_order),
     )  # fmt: skip
     if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
-        raise ValueError(
-            f"which column of {table.source} shall be predicted? Name it with target=COLUMN; it has "
-            f"{', '.join(table.column_names)}. To search one column by another there is task='retrieval'"
-        )
+        raise ValueError(no_target(table))
     schema = _without_split(schema, data)
     name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
     found = RunColumns(data, schema, task_of(name, settings), why)

@@ -26,7 +26,10 @@ def check(
     allow_outside: options.AllowOutside = False,
     as_json: options.Json = False,
 ) -> None:
-    """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance."""
+    """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance.
+
+    Rows are numbered from 0, without the header line. Exit code 1 when an error is found.
+    """
     from plait import api
 
     given = options.passed_on(context, api.check)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from plait.cli import options
@@ -16,7 +14,7 @@ def evaluate(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
-    rows: Annotated[str | None, typer.Option(help="Split to judge: test, val, train or all.")] = None,
+    rows: options.Rows = None,
     annotations: options.Annotations = None,
     format: options.Format = None,
     encoding: options.Encoding = None,

@@ -12,6 +12,7 @@ from plait.cli.report import rows_of
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
+from plait.settings.names import ABSENCE_NAMES
 
 
 def explain(
@@ -19,10 +20,14 @@ def explain(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
-    rows: Annotated[str | None, typer.Option(help="Split to explain: test, val, train or all.")] = None,
+    rows: options.Rows = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,
     absence: Annotated[
-        str, typer.Option(help="Without a modality: missing, or marginal (from other rows).")
+        str,
+        typer.Option(
+            help="Without a modality: missing, or marginal (from other rows).",
+            callback=options.one_of("word after --absence", ABSENCE_NAMES),
+        ),
     ] = "missing",
     metric: Annotated[str | None, typer.Option(help="Another metric of the task, such as auroc.")] = None,
     annotations: options.Annotations = None,

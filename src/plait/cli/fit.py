@@ -12,6 +12,8 @@ from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.report import show_report
 from plait.cli.terminal import WITH_RESUME, resumable
+from plait.settings import TrainSettings
+from plait.settings.names import TASK_NAMES
 
 
 def fit(
@@ -19,15 +21,17 @@ def fit(
     table: options.Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
     target: options.Target = None,
-    task: Annotated[str | None, typer.Option(help="Such as classification, matching, retrieval, vqa.")] = None,
-    text: options.Columns = None,
-    image: options.Columns = None,
-    audio: options.Columns = None,
-    image_set: options.Columns = None,
-    vector: options.Columns = None,
-    numeric: options.Columns = None,
-    categorical: options.Columns = None,
-    date: options.Columns = None,
+    task: Annotated[
+        str | None, typer.Option(help="One of " + ", ".join(TASK_NAMES) + ".", show_default="guessed from the target")
+    ] = None,
+    text: options.Text = None,
+    image: options.Image = None,
+    audio: options.Audio = None,
+    image_set: options.ImageSet = None,
+    vector: options.Vector = None,
+    numeric: options.Numeric = None,
+    categorical: options.Categorical = None,
+    date: options.Date = None,
     ignore: options.Ignore = None,
     split: options.Split = None,
     split_by_time: options.SplitByTime = None,
@@ -35,11 +39,22 @@ def fit(
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
     recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",
     preset: Annotated[
-        str | None, typer.Option(help="single, fast or default: how many models answer together.")
+        str | None,
+        typer.Option(
+            help="single, fast or default: how many models answer together.",
+            show_default="default; single with --recipe classic",
+        ),
     ] = None,
-    fusion: Annotated[str | None, typer.Option(help="How modalities are joined: a name of 'plait fusions'.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    fusion: Annotated[
+        str | None,
+        typer.Option(help="How modalities are joined: a name of 'plait fusions'.", show_default="by the recipe"),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training rows.", show_default="by the recipe")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random.", show_default=str(TrainSettings().seed))
+    ] = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
     delimiter: options.Delimiter = None,

@@ -9,7 +9,7 @@ import typer
 
 from plait.cli.options import AllowOutside, Json, Model, Quiet
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import print_json, say
+from plait.cli.terminal import print_json, reasons, say
 
 if TYPE_CHECKING:
     from plait.api import Plait
@@ -58,7 +58,7 @@ def caption(
     else:
         for row in rows:
             name = row.get("image", row.get("row"))
-            text = row["caption"] if row["caption"] is not None else f"({row['problem']})"
+            text = row["caption"] if row["caption"] is not None else f"({reasons(row['problem'])})"
             say(text if len(rows) == 1 else f"{name}\t{text}")
     if rows and all(row["caption"] is None for row in rows):
         raise typer.Exit(2)
@@ -67,10 +67,12 @@ def caption(
 def ask(
     model: Model,
     image: Annotated[Path, typer.Argument(metavar="IMG", help="A picture.")],
-    question: Annotated[str, typer.Argument(help="What to ask about it.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask about it.")],
     beams: Beams = None,
     max_tokens: Tokens = None,
-    answers: Annotated[list[str] | None, typer.Option("--answer", help="An allowed answer; repeat it.")] = None,
+    answers: Annotated[
+        list[str] | None, typer.Option("--answer", metavar="TEXT", help="An allowed answer; repeat it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Ask a question about a picture."""

@@ -164,7 +164,7 @@ def index_info(
             moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
             say(f"  source {fact['source']}: {counts}{moved}")
         for fault in found.get("damaged", []):
-            say(f"  damaged: {fault}")
+            say(f"  damaged: {reasons(fault)}")
     if found.get("damaged"):
         raise typer.Exit(1)
 
@@ -184,7 +184,7 @@ def index_move(
     if as_json:
         print_json({"index": str(index), **report.to_json()}, texts=True)
     else:
-        say(report.text())
+        say(reasons(report.text()))
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")
@@ -316,4 +316,4 @@ def _judged(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
     else:
-        say(report.text())
+        say(reasons(report.text()))

@@ -41,17 +41,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb, example in (
-    (search, "search photos.index 'two dogs on snow' --html hits.html"),
-    (fusions, "fusions"),
-    (compare, "compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison"),
-    (two_tower, "two-tower hf:openai/clip-vit-base-patch32 -o clip"),
+    (check, "check posts.csv --target sentiment"),
     (fit, "fit posts.csv --target sentiment --text text --image image -o model"),
     (evaluate, "evaluate model posts.csv --report report.html"),
-    (caption, "caption model photos --beams 4 --json"),
-    (ask, "ask model photo.jpg 'what colour is the circle?'"),
     (explain, "explain model posts.csv --report why.html"),
     (predict, "predict model new.csv -o predictions.csv"),
-    (check, "check posts.csv --target sentiment"),
+    (compare, "compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison"),
+    (fusions, "fusions"),
+    (search, "search photos.index 'two dogs on snow' --html hits.html"),
+    (two_tower, "two-tower hf:openai/clip-vit-base-patch32 -o clip"),
+    (caption, "caption model photos --beams 4 --json"),
+    (ask, "ask model photo.jpg 'what colour is the circle?'"),
     (data, "data easy-vqa -o easy-vqa"),
     (demo, "demo --question 'what color is the shape?' picture.png"),
 ):
@@ -82,7 +82,7 @@ def main() -> None:
         message = _message(error)
         if message is None:
             raise
-        _fail("\n".join([message, *getattr(error, "__notes__", ())]), 2)
+        _fail("\n".join([message, *map(as_typed, getattr(error, "__notes__", ()))]), 2)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -95,7 +95,7 @@ def _message(error: Exception) -> str | None:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):
         if type(error) is MemoryError and error.args:  # Plait's own: what was too large, and what to do
-            return str(error)
+            return as_typed(str(error))
         return "out of memory; use fewer rows, smaller images or --set train.batch_size=16"
     theirs = type(error).__module__.partition(".")[0] in ("pyarrow", "PIL", "plait", "safetensors", "torch")
     if isinstance(error, ValueError | TypeError | ImportError | RuntimeError | OSError) or theirs:
@@ -120,6 +120,8 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Train, evaluate and use models that understand text, images, sound and numbers together."""

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from plait.registry import unknown_name
+from plait.settings import BAD_ROW_POLICIES
 
 
 def _there(path: str) -> str:
@@ -21,18 +24,47 @@ def _there(path: str) -> str:
     return path
 
 
+def _index_there(folder: Path) -> Path:
+    """Say that an index is not there before what reads one is imported, which takes seconds."""
+    if not os.path.lexists(folder / "index.json"):
+        what = "holds no index.json" if folder.is_dir() else "is not a folder" if folder.exists() else "does not exist"
+        raise FileNotFoundError(f"{folder} {what}; make an index with plait index build MODEL SOURCE -o {folder}")
+    return folder
+
+
+def one_of(what: str, names: Sequence[str]) -> Callable[[str | None], str | None]:
+    """Refuse a mistyped word at once, before a model is loaded, which takes seconds."""
+
+    def checked(word: str | None) -> str | None:
+        if word is not None and word not in names:
+            raise ValueError(unknown_name(what, word, names))
+        return word
+
+    return checked
+
+
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
 LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=_there)]
 PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=_there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.")]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.", callback=_index_there)]
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COL", help="Columns to read as what the flag says; others are guessed still."),
-]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="COL", help="Columns to leave out.")]
+
+
+def _columns(what: str) -> Any:
+    return Annotated[list[str] | None, typer.Option(metavar="COL", help=f"{what}; repeat it for more.")]
+
+
+Text = _columns("Column of texts (columns that are not named are guessed)")
+Image = _columns("Column of pictures: paths or data")
+Audio = _columns("Column of sounds: paths or data")
+ImageSet = _columns("Column of several pictures in a cell")
+Vector = _columns("Column of ready vectors")
+Numeric = _columns("Column of numbers; of the target: regression")
+Categorical = _columns("Column of categories; of the target: classification")
+Date = _columns("Column of dates or times")
+Ignore = _columns("Column to leave out")
 Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")]
 SplitByTime = Annotated[
     str | None,
@@ -53,8 +85,16 @@ Names = Annotated[
 ]
 Annotations = Annotated[str | None, typer.Option(help="COCO annotations folder, if not DIR/annotations.")]
 _BAD_ROWS = "A row that cannot be read: error, missing (cell counts as missing) or skip."
-BadRows = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="error")]
-BadRowsMissing = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="missing")]
+_checked = one_of("word after --on-bad-row", BAD_ROW_POLICIES)
+BadRows = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="error", callback=_checked)]
+BadRowsMissing = Annotated[str | None, typer.Option(help=_BAD_ROWS, show_default="missing", callback=_checked)]
+Rows = Annotated[
+    str | None,
+    typer.Option(
+        help="Split to look at: test, val, train or all.", show_default="test; without one val, else all",
+        callback=one_of("word after --rows", ("test", "val", "train", "all")),
+    ),
+]  # fmt: skip
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
 ]

@@ -179,6 +179,9 @@ class Schema:
         return next((column.name for column in self.columns if column.role == role), None)
 
 
+Claims = Mapping[str, str | Sequence[str] | None]
+
+
 def guess_schema(
     table: Table,
     *,
@@ -226,15 +229,7 @@ def guess_schema(
         "numeric": numeric, "categorical": categorical, "date": date,
     }  # fmt: skip
     named_roles = {"target": target, "split": split, "group": group, "id": id, "ignored": ignore}
-    kinds = _claims(table, named_kinds, "kind")
-    roles = _claims(table, named_roles, "role")
-    for name in kinds:
-        if roles.get(name, "target") != "target":
-            raise ValueError(f"column {name!r} is named as {kinds[name]} and as {roles[name]}; name it once")
-    for name, kind in kinds.items():
-        fault = kind_fault(table, name, kind, roles.get(name, "input"), hints)
-        if fault is not None:
-            raise ValueError(f"{table.source}: {fault}")
+    kinds, roles = claimed_columns(table, named_kinds, named_roles, hints)
     taken = set(roles.values())
     columns = []
     for name in table.column_names:
@@ -244,6 +239,29 @@ def guess_schema(
             taken.add(column.role)
         columns.append(column)
     return Schema(tuple(replace(c, reading=reading_of(table, c.name, c.kind, hints)) for c in columns))
+
+
+def claimed_columns(table: Table, kinds: Claims, roles: Claims, hints: Hints) -> tuple[dict[str, str], dict[str, str]]:
+    """What the user says of columns, checked: kind and role of each column that is named.
+
+    Args:
+        table: The table.
+        kinds: Names of columns by the kind they are given.
+        roles: Names of columns by the role they are given.
+        hints: How to read cells that could be read in two ways.
+
+    Raises:
+        ValueError: As of :func:`guess_schema`.
+    """
+    kind_of, role_of = _claims(table, kinds, "kind"), _claims(table, roles, "role")
+    for name in kind_of:
+        if role_of.get(name, "target") != "target":
+            raise ValueError(f"column {name!r} is named as {kind_of[name]} and as {role_of[name]}; name it once")
+    for name, kind in kind_of.items():
+        fault = kind_fault(table, name, kind, role_of.get(name, "input"), hints)
+        if fault is not None:
+            raise ValueError(f"{table.source}: {fault}")
+    return kind_of, role_of
 
 
 def without_loose_columns(schema: Schema, named: Sequence[str]) -> tuple[Schema, list[str]]:
@@ -317,7 +335,7 @@ def _column_json(column: Column) -> dict[str, Any]:
     return plain
 
 
-def _claims(table: Table, given: Mapping[str, str | Sequence[str] | None], what: str) -> dict[str, str]:
+def _claims(table: Table, given: Claims, what: str) -> dict[str, str]:
     """Column -> the kind or role that the user gave it."""
     claims: dict[str, str] = {}
     for claim, names in given.items():

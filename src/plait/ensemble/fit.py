@@ -123,7 +123,8 @@ def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
     if count < 2:
         return [plan]
     options: dict[str, Any] = {"n_splits": count, "shuffle": True, "random_state": seed}
-    if plan.task.family.one_class:
+    # the largest class must have a row for every fold, or no class is spread at all
+    if plan.task.family.one_class and np.unique(target, return_counts=True)[1].max() >= count:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
             dealt = list(StratifiedGroupKFold(**options).split(rows, target, groups))

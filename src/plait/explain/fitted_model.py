@@ -18,9 +18,18 @@ from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitConfig
 from plait.registry import counted
+from plait.settings.names import ABSENCE_NAMES
 from plait.tasks import Task
 
-ABSENCES = ("missing", "marginal")
+
+def check_absence(absence: str) -> None:
+    """Refuse what cannot stand for an absent modality.
+
+    Raises:
+        ValueError: Its name is unknown.
+    """
+    if absence not in ABSENCE_NAMES:
+        raise ValueError(f"absence is {absence!r}; for a fitted model choose {' or '.join(ABSENCE_NAMES)}")
 
 
 def explain_evaluated(
@@ -36,8 +45,7 @@ def explain_evaluated(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
-    if absence not in ABSENCES:
-        raise ValueError(f"absence is {absence!r}; for a fitted model choose {' or '.join(ABSENCES)}")
+    check_absence(absence)
     subject = subject_of(given, metric)
     table = given.prepared.rows.table
     numbers = [table.row_number(int(p)) for p in given.positions]

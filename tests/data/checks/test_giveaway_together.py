@@ -115,3 +115,14 @@ def test_quotes_of_a_tsv_that_quotes_stay_quotes(tmp_path: Path) -> None:
     assert read_table(path).column("text") == ["two\nlines", 'a "b"']
     path.write_text('text\tlabel\n"open\t1\nb\t0\n', encoding="utf-8")
     assert read_table(path).column("text") == ['"open', "b"]
+
+
+def test_columns_beside_one_that_nearly_tells_all_are_not_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.data.checks import target
+
+    rng = np.random.default_rng(0)
+    table = read_table({"a": rng.normal(size=60), "b": rng.normal(size=60), "label": ["x", "y"] * 30})
+    for together, alone, severity in ((0.97, 0.96, "ok"), (0.99, 0.96, "warning"), (0.97, 0.5, "warning")):
+        monkeypatch.setattr(target, "joint_score", lambda *_, value=together, **__: value)
+        monkeypatch.setattr(target, "giveaway_score", lambda *_, value=alone, **__: value)
+        assert check_table(table, target="label").finding("P018").severity == severity, (together, alone)

@@ -213,7 +213,8 @@ def _together(table: Table, schema: Schema, target: list[Any], regression: bool)
         return
     summary = f"{len(names)} columns of numbers together take away {together:.0%} of the error"
     single = [giveaway_score(c, answers, numeric=True, regression=regression) or 0.0 for c in columns.values()]
-    if together < _GIVEN_AWAY or max(single) >= _GIVEN_AWAY:
+    is_more = 1 - together <= (1 - max(single)) / 2  # at least half of what the best alone leaves
+    if together < _GIVEN_AWAY or max(single) >= _GIVEN_AWAY or not is_more:
         yield Finding("P018", "ok", title, summary, [])
         return
     shown = f"{', '.join(map(repr, names[:8]))}{' ...' if len(names) > 8 else ''}"
