@@ -20,7 +20,9 @@ def _fit_number(values: list[Any]) -> LabelState:
 
 
 def _fit_as_set(values: list[Any], settings: RunSettings) -> LabelState:
-    return number_state(TargetScale.fit(values, settings.task.transform if settings.task.transform in TRANSFORMS else "none"))
+    return number_state(
+        TargetScale.fit(values, settings.task.transform if settings.task.transform in TRANSFORMS else "none")
+    )
 
 
 def number_state(scale: TargetScale) -> LabelState:
