@@ -15,6 +15,7 @@ from typing import Any
 from plait.data.arrow_types import is_list
 from plait.data.column_kind import COLUMN_KINDS, Hints, is_joined
 from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
+from plait.data.label_lists import are_label_lists
 from plait.data.modality import Modality
 from plait.data.reads_like import reading_of
 from plait.data.table import Table
@@ -307,6 +308,8 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         raise ValueError(f"the target {target.name!r} is {target.kind}; expected classes or numbers")
     if is_list(table.arrow.schema.field(target.name).type):
         return "multilabel", f"{target.name!r} holds lists of labels"
+    if target.scale == "class" and target.reason != NAMED and are_label_lists(table.column(target.name)):
+        return "multilabel", f"{target.name!r} holds lists of labels, as text"
     if target.scale == "number":
         return "regression", f"{target.name!r} is a number: {target.reason}"
     distinct = {v for v in table.column(target.name) if v is not None}
