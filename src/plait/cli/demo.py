@@ -50,7 +50,7 @@ def run_demo(folder: Path, picture: Path | None, question: str, progress: Progre
     model = folder / "model"
     fitted = fit(
         str(table), "answer", text="question", image="image", split="split", group="image_id",
-        preset="single", output=model, overwrite=True, progress=progress,
+        output=model, overwrite=True, progress=progress,
     )  # fmt: skip
     evaluation = fitted.report["evaluation"]
     yield ""
