@@ -183,7 +183,7 @@ def test_photos_that_changed_and_moved(photos: Path, tmp_path: Path, run: Run) -
     found = only_json(run("index", "move", place, photos, tmp_path / "pictures", "--dry-run", "--json")[1])
     assert (found["items"], found["found"], found["is_dry_run"]) == (5, 5, True)
     code, out, _ = run("index", "move", place, photos, tmp_path / "pictures")
-    assert code == 0 and "1 sources, 5 items moved\n  5 items have their files there, 0 do not" in out
+    assert code == 0 and "1 source, 5 items moved\n  5 of them have their files there, 0 not" in out
     assert "no longer there" not in run("search", place, "red")[1] + run("index", "info", place)[1]
 
 
