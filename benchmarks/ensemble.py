@@ -14,7 +14,7 @@ import plait
 import published_features
 from measure import arguments, metric, quiet, spread, table
 
-PRESETS = ("single", "fast", "default")
+PRESETS = ("single", "fast", "best")
 WANTED = {"classification": ("accuracy", "f1_macro", "log_loss"), "regression": ("r2", "mae")}
 
 

@@ -29,14 +29,6 @@ def _seed_everything() -> None:
     np.random.seed(0)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _one_network() -> Iterator[None]:
-    """One network where a test names no preset: an ensemble would train many times more for tests of other things."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("plait.settings.groups.DEFAULT_PRESET", "single")
-        yield
-
-
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[None]:
     """Refuse connections that leave this machine."""

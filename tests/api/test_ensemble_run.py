@@ -30,7 +30,7 @@ def rows(count: int, seed: int = 0) -> dict[str, list[Any]]:
 
 def fitted(folder: Path | None = None, **changes: Any) -> Any:
     options: dict[str, Any] = {
-        "text": "text", "numeric": "size", "categorical": "kind", "epochs": 2, "preset": "default", "output": folder,
+        "text": "text", "numeric": "size", "categorical": "kind", "epochs": 2, "preset": "best", "output": folder,
         "set": ["encoders.text=scratch:text", "ensemble.folds=2", "fusion.width=16"],
     }  # fmt: skip
     return plait.fit(rows(160), "label", **{**options, **changes})
@@ -103,7 +103,7 @@ def test_numbers_are_answered_in_their_unit(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     size = rng.normal(size=200)
     table = {"size": size.tolist(), "other": rng.normal(size=200).tolist(), "price": np.exp(12 + size).tolist()}
-    made = plait.fit(table, "price", epochs=2, preset="default", output=tmp_path / "m", set=["ensemble.folds=2"])
+    made = plait.fit(table, "price", epochs=2, preset="best", output=tmp_path / "m", set=["ensemble.folds=2"])
     assert made.report["evaluation"]["metrics"]["r2"]["value"] > 0.6
     assert made.settings.task.transform in ("log", "quantile")
     again = plait.load(tmp_path / "m")
@@ -135,6 +135,6 @@ def test_few_rows_one_class_in_a_fold_and_groups() -> None:
     table["label"] = ["rare"] + table["label"][1:]
     table["who"] = [str(i // 3) for i in range(24)]
     made = plait.fit(
-        table, "label", text="text", group="who", epochs=1, preset="default", set=["encoders.text=scratch:text"]
+        table, "label", text="text", group="who", epochs=1, preset="best", set=["encoders.text=scratch:text"]
     )
     assert made.predict(table).num_rows == 24

@@ -183,7 +183,7 @@ def test_photos_that_changed_and_moved(photos: Path, tmp_path: Path, run: Run) -
     found = only_json(run("index", "move", place, photos, tmp_path / "pictures", "--dry-run", "--json")[1])
     assert (found["items"], found["found"], found["is_dry_run"]) == (5, 5, True)
     code, out, _ = run("index", "move", place, photos, tmp_path / "pictures")
-    assert code == 0 and "1 sources, 5 items moved\n  5 items have their files there, 0 do not" in out
+    assert code == 0 and "1 source, 5 items moved\n  5 of them have their files there, 0 not" in out
     assert "no longer there" not in run("search", place, "red")[1] + run("index", "info", place)[1]
 
 
@@ -201,3 +201,16 @@ def test_rows_left_out_speak_of_flags(tmp_path: Path, run: Run) -> None:
     (tmp_path / "t" / "t.csv").write_text("image\nin.png\n../outside.png\n", encoding="utf-8")
     _, out, err = run("index", "build", tmp_path / "model", tmp_path / "t" / "t.csv", "-o", tmp_path / "i", "--quiet")
     assert "--allow-outside" in out + err and "allow_outside" not in out + err
+
+
+def test_what_is_not_there_is_told_before_a_model_is_loaded(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    assert run("index", "build", tmp_path / "model", photos, "-o", tmp_path / "i", "--quiet")[0] == 0
+    monkeypatch.setattr("plait.api.load", lambda _: pytest.fail("a model was loaded"))
+    code, _, err = run("index", "build", tmp_path / "model", tmp_path / "gone", "-o", tmp_path / "j")
+    assert code == 2 and "no such folder or file" in err
+    code, _, err = run("search", tmp_path / "i", "--image", tmp_path / "gone.png")
+    assert code == 2 and "no such picture" in err
+    code, _, err = run("search", tmp_path / "i", "red", "--k", 0)
+    assert code == 2 and "--k" in err

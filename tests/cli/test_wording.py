@@ -13,7 +13,7 @@ import pytest
 from plait.cli.wording import as_typed, options
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "plait"
-FLAG = re.compile(r"(?<![\w(-])--[a-z][a-z-]+")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 OTHER_PROGRAMS = {"data/catalog/wheels.py"}  # types the options of pip and uv
 Run = Callable[..., tuple[int, str, str]]
 

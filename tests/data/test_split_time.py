@@ -48,8 +48,8 @@ def test_groups_stand_where_their_latest_row_does() -> None:
 def test_cuts_in_words() -> None:
     days = [dt.datetime(2024, 1, 1) + dt.timedelta(i) for i in range(10)]
     assert cuts_in_words(days, split_by_time(days)) == (
-        "train from 2024-01-01 to 2024-01-08 (8 rows), val from 2024-01-09 to 2024-01-09 (1 rows), "
-        "test from 2024-01-10 to 2024-01-10 (1 rows)"
+        "train from 2024-01-01 to 2024-01-08 (8 rows), val from 2024-01-09 to 2024-01-09 (1 row), "
+        "test from 2024-01-10 to 2024-01-10 (1 row)"
     )
 
 

@@ -39,7 +39,9 @@ def test_a_folder_that_moved(photos: Path, tmp_path: Path, embedder: ColourEmbed
     assert index.info()["sources"][0]["is_missing"]
     dry = index.move(photos, new, dry_run=True)
     assert (dry.sources, dry.items, dry.found, dry.missing) == (1, 5, 4, [str(new / "cold" / "green.png")])
-    assert "would be moved (--dry-run)" in dry.text() and open_index(tmp_path / "i").info()["sources"][0]["is_missing"]
+    assert (
+        "would be moved (dry_run=True)" in dry.text() and open_index(tmp_path / "i").info()["sources"][0]["is_missing"]
+    )
     report = index.move(photos, new)
     assert (report.sources, report.items, report.found, report.missing) == (1, 5, 4, dry.missing)
     for found in (index, open_index(tmp_path / "i", embedder)):

@@ -91,8 +91,8 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
-        preset: "single" (one network), "fast" or "default": how many models are tried and answer together;
-            None: default, and single under the classic recipe.
+        preset: "single" (one network; so it is without this), "fast" or "best": how many models are tried and answer
+            together.
         fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.

@@ -41,8 +41,8 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="single, fast or default: how many models answer together.",
-            show_default="default; single with --recipe classic",
+            help="single, fast or best: how many models answer together.",
+            show_default="single",
         ),
     ] = None,
     fusion: Annotated[

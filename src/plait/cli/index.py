@@ -11,13 +11,26 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.options import AllowOutside, Annotations, Encoding, Format, IndexFolder, IndexModel, Json, Quiet
+from plait.cli.options import (
+    AllowOutside,
+    Annotations,
+    Encoding,
+    Format,
+    IndexFolder,
+    IndexModel,
+    Json,
+    Quiet,
+    source_there,
+)
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import can_write_page, print_json, printable, reasons, resumable, say, write_page
 from plait.registry import counted
 
 index_app = typer.Typer(help="Indexes: build, change, judge.", no_args_is_help=True, rich_markup_mode=None)
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.")]
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.", callback=source_there),
+]
 BadRows = Annotated[str, typer.Option(help="A row that cannot be read: skip (left out and listed) or error.")]
 Batch = Annotated[int, typer.Option("--batch-size", help="Rows embedded and committed at a time.")]
 Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names items.")]
@@ -236,7 +249,7 @@ def index_duplicates(
 def index_knn(
     index: IndexFolder,
     label: Label,
-    k: Annotated[int, typer.Option(help="How many neighbours vote.")] = 10,
+    k: Annotated[int, typer.Option(min=1, help="How many neighbours vote.")] = 10,
     table: Annotated[str | None, typer.Option(metavar="SOURCE", help="Judge on this labelled source instead.")] = None,
     model: IndexModel = None,
     quiet: Quiet = False,

@@ -17,6 +17,15 @@ from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 
 
+def source_there(path: str) -> str:
+    """Say that what shall be indexed is not there before a model is loaded, which takes seconds."""
+    if path.strip() and not os.path.exists(path):
+        raise FileNotFoundError(
+            f"no such folder or file: {path!r} (looked in {os.path.dirname(os.path.abspath(path))!r})"
+        )
+    return path
+
+
 def _there(path: str) -> str:
     """Say that a table is not there before a model is loaded, which takes seconds."""
     if path.strip() and not os.path.exists(path):

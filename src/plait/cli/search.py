@@ -16,11 +16,20 @@ from plait.cli.terminal import can_write_page, print_json, printable, say, write
 SHOWN_TEXT = 80  # columns of text a line
 
 
+def _picture_there(path: Path | None) -> Path | None:
+    """Say that a picture is not there before a model is loaded, which takes seconds."""
+    if path is not None and not path.exists():
+        raise FileNotFoundError(f"no such picture: {str(path)!r} (looked in {str(path.absolute().parent)!r})")
+    return path
+
+
 def search(
     index: IndexFolder,
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, in words.")] = None,
-    image: Annotated[Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.")] = None,
-    k: Annotated[int, typer.Option("--k", "-k", help="How many hits.")] = 12,
+    image: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.", callback=_picture_there)
+    ] = None,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many hits.")] = 12,
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="Only items that fit: \"label = 'dog'\".")] = None,
     model: IndexModel = None,
     weight: Annotated[float, typer.Option(help="With text and picture: the share of the text, 0 to 1.")] = 0.5,

@@ -22,6 +22,7 @@ from plait.data.reads_like import reads_like
 from plait.data.split import SPLITS, Labels
 from plait.data.table import Table
 from plait.data.values import date_text, is_missing_number, read_number
+from plait.registry import counted
 
 FRACTIONS = (0.8, 0.1, 0.1)
 
@@ -124,7 +125,7 @@ def cuts_in_words(times: Sequence[Any], split: Labels) -> str:
     for name in SPLITS:
         own = [at for at, part in zip(times, split, strict=True) if part == name]
         if own:
-            parts.append(f"{name} from {_shown(min(own))} to {_shown(max(own))} ({len(own):,} rows)")
+            parts.append(f"{name} from {_shown(min(own))} to {_shown(max(own))} ({counted(len(own), 'row')})")
     return ", ".join(parts)
 
 

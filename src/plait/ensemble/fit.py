@@ -36,6 +36,7 @@ from plait.training.plan import Plan
 
 ROWS_AT_ONCE = 1024
 MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows under one pattern
+MOST_LINEAR_ROWS = 10_000
 MOST_WEIGHTS = 20_000_000  # of a linear model
 
 OTHERS = ("linear", "ngrams", "trees")
@@ -218,11 +219,17 @@ def row_features(plan: Plan) -> tuple[dict[int, Any], RowFeatures, RowFeatures]:
     """How plain features are read, by modality number, and those of training and of validation rows."""
     plain, target = plain_functions(plan), natural_target(plan)
     parts = {m: _plain_features(plan, m, plain[m]) for m in plain}
+    rng = np.random.default_rng(plan.settings.train.seed)
     train, val = (
         RowFeatures({m: f[rows] for m, f in parts.items()}, plan.prepared.rows.present_NM[rows], target[rows])
-        for rows in (plan.train, plan.val)
+        for rows in (_at_most(plan.train, rng), _at_most(plan.val, rng))
     )
     return plain, train, val
+
+
+def _at_most(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The rows, or a sample of so many of them that a linear model is fitted in seconds."""
+    return rows if len(rows) <= MOST_LINEAR_ROWS else np.sort(rng.choice(rows, MOST_LINEAR_ROWS, replace=False))
 
 
 def _linear(train: Any, val: Any, uses: tuple[int, ...], everything: list[str], outputs: int,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from plait.registry import counted
+
 
 @dataclass
 class Intake:
@@ -56,14 +58,14 @@ class Intake:
                 (self.retold, "with new metadata"),
                 (self.unchanged, "unchanged"),
                 (self.deleted, "deleted"),
-                (self.gone, "gone from the source and kept (--prune deletes them)"),
+                (self.gone, "gone from the source and kept (prune=True deletes them)"),
                 (self.shared, "shared the content of another"),
                 (self.missing, "empty"),
                 (len(self.bad_rows), "unreadable"),
             )
             if value
         ]
-        lines = [f"{self.source}: {self.num_rows:,} rows: {', '.join(counts) or 'nothing to do'}"]
+        lines = [f"{self.source}: {counted(self.num_rows, 'row')}: {', '.join(counts) or 'nothing to do'}"]
         lines += [f"  row {row}: {why}" for row, why in self.bad_rows[:10]]
         lines += [f"  and {len(self.bad_rows) - 10:,} more"] if len(self.bad_rows) > 10 else []
         return "\n".join(lines + [f"  note: {note}" for note in self.notes])

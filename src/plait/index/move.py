@@ -20,6 +20,7 @@ from plait.data.modality import Modality
 from plait.index.manifest import Manifest, SourceFact
 from plait.index.places import parts_of, path_of, paths_of
 from plait.index.storage import CONTENT, ID, SOURCE, Change, Storage
+from plait.registry import counted
 
 
 @dataclass
@@ -52,9 +53,10 @@ class MoveReport:
 
     def text(self) -> str:
         """The report for people."""
-        verb = "would be moved (--dry-run)" if self.is_dry_run else "moved"
-        lines = [f"{self.old} -> {self.new}: {self.sources:,} sources, {self.items:,} items {verb}"]
-        lines += [f"  {self.found:,} items have their files there, {self.items - self.found:,} do not"]
+        verb = "would be moved (dry_run=True)" if self.is_dry_run else "moved"
+        lines = [f"{self.old} -> {self.new}: {counted(self.sources, 'source')}, {counted(self.items, 'item')} {verb}"]
+        have = "has its file" if self.found == 1 else "have their files"
+        lines += [f"  {self.found:,} of them {have} there, {self.items - self.found:,} not"]
         lines += [f"  missing: {path}" for path in self.missing[:10]]
         lines += [f"  and {len(self.missing) - 10:,} more"] if len(self.missing) > 10 else []
         return "\n".join(lines + ([f"  model: {self.model}"] if self.model else []))

@@ -21,7 +21,6 @@ SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
 TEXT_CLEANINGS = ("none", "social")
-DEFAULT_PRESET = "default"
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
 )  # fmt: skip

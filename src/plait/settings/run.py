@@ -32,7 +32,7 @@ class RunSettings:
     recipe: str = "default"
     """Name of the recipe the open settings are filled from."""
     preset: str | None = None
-    """single, fast or default: how many models are tried, or None: single under the classic recipe, else default."""
+    """single, fast or best: how many models are tried and answer together; None: single."""
     data: DataSettings = field(default_factory=DataSettings)
     encoders: EncoderSettings = field(default_factory=EncoderSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)

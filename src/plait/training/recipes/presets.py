@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from plait.registry import Registry
-from plait.settings import EnsembleSettings, groups
+from plait.settings import EnsembleSettings
 
+DEFAULT = "single"
 SMALL_TABLE = 2000  # rows; below it folds, so that choosing costs no rows
 
 
@@ -29,7 +30,7 @@ PRESETS: Registry[Preset] = Registry("preset")
 PRESETS.add("single", Preset("one network, nothing beside it", ()))
 PRESETS.add("fast", Preset("the network and members that take seconds", ("network", "linear", "ngrams", "trees")))
 PRESETS.add(
-    "default",
+    "best",
     Preset(
         "the network, one a modality alone and members that take seconds; on small tables five of each",
         ("network", "alone", "linear", "ngrams", "trees"), folds=5,
@@ -37,14 +38,9 @@ PRESETS.add(
 )  # fmt: skip
 
 
-def resolve_ensemble(
-    chosen: str | None, recipe: str, given: EnsembleSettings, num_train: int
-) -> tuple[str, EnsembleSettings]:
-    """The preset by name and the open settings of the ensemble filled from it.
-
-    The classic recipe is one network, and stays it unless a preset is named.
-    """
-    name = chosen or ("single" if recipe == "classic" else groups.DEFAULT_PRESET)
+def resolve_ensemble(chosen: str | None, given: EnsembleSettings, num_train: int) -> tuple[str, EnsembleSettings]:
+    """The preset by name and the open settings of the ensemble filled from it."""
+    name = chosen or DEFAULT
     preset = PRESETS.get(name)
     members = preset.members if given.members is None else given.members
     folds = given.folds or (preset.folds if num_train < SMALL_TABLE else 1)

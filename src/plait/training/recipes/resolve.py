@@ -48,7 +48,7 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     groups["train"] = _whole_hiding(settings, groups["train"])
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
-    preset, ensemble = resolve_ensemble(settings.preset, settings.recipe, settings.ensemble, facts.num_train)
+    preset, ensemble = resolve_ensemble(settings.preset, settings.ensemble, facts.num_train)
     task = groups["task"]
     if task.transform is None:
         groups["task"] = replace(task, transform="auto" if ensemble.members else "none")
