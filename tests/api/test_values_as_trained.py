@@ -222,3 +222,10 @@ def test_a_name_in_another_spelling_is_offered(tmp_path: Path) -> None:
 def test_samples_without_a_rate_are_told_what_to_write() -> None:
     with pytest.raises(CellError, match=r"for a sound, \{'array': samples, 'sampling_rate': rate\}"):
         media_key([0.5, -0.5, 0.25], None)
+
+
+def test_a_target_that_differs_in_every_row_names_no_classes(tmp_path: Path) -> None:
+    rows = [[i % 7, f"what was said on day {i}"] for i in range(40)]
+    table = write(tmp_path / "t.csv", ["x", "said"], rows)
+    with pytest.raises(ValueError, match=r"'said' says something else in each of 40 rows.*target=.*task='captioning'"):
+        plait.fit(table, "said", set=QUICK)
