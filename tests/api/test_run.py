@@ -117,6 +117,7 @@ def test_fit_policies_count_every_row(tmp_path: Path) -> None:
     assert {"row": 4, "column": "label"}.items() <= fitted.report["evaluation"]["bad_rows"][0].items()
 
 
+@pytest.mark.filterwarnings("ignore:.*has no column:UserWarning")  # a table of texts only
 def test_unparsable_lines_count_under_error(tmp_path: Path, model: plait.Plait) -> None:
     (tmp_path / "t.csv").write_text("id,text,size\na,it was sunny,1\nb,it was,rainy,2\nc,it was rainy,3\n")
     with pytest.raises(ValueError, match="row 1"):

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 import plait
+from plait.data.cell_error import CellError
+from plait.data.media import media_key
 from plait.data.table import read_table
 
 QUICK = ["train.baselines=false", "judge.missing_rows=0", "train.threads=1"]
@@ -139,3 +141,91 @@ def test_a_wrong_decimal_or_delimiter_is_one_sentence(tmp_path: Path) -> None:
         plait.fit(table, "label", decimal="x")
     with pytest.raises(ValueError, match="one character"):
         plait.fit(table, "label", delimiter="ab")
+
+
+def test_the_delimiter_of_the_training_table_is_tried_first(tmp_path: Path) -> None:
+    rows = [[i % 9, "ab"[i % 2], i * 10] for i in range(40)]
+    train = write(tmp_path / "t.csv", ["x", "z", "y"], rows, "^")
+    model = plait.fit(train, "y", delimiter="^", epochs=1, set=QUICK)
+    made = model.predict(train).column("prediction")
+    assert len(made) == 40 and model.evaluate(train, rows="all")["evaluation"]["rows"] == 40
+    assert model.predict(write(tmp_path / "comma.csv", ["x", "z", "y"], rows)).column("prediction") == made
+    only = write(tmp_path / "one.csv", ["z"], [["a"], ["b"]], "^")
+    with pytest.warns(UserWarning, match="has no column 'x'"):
+        assert len(model.predict(only)) == 2
+
+
+def test_columns_that_a_later_table_lacks_are_named(tmp_path: Path) -> None:
+    rows = [[i % 9, "ab"[i % 2], "lo" if i < 20 else "hi"] for i in range(40)]
+    model = plait.fit(write(tmp_path / "t.csv", ["size", "kind", "label"], rows), "label", epochs=1, set=QUICK)
+    near = write(tmp_path / "near.csv", ["size", "Kind ", "label"], rows)
+    with pytest.warns(UserWarning, match=r"no column 'kind' \(did you mean 'Kind '\?\); it counts as missing in every"):
+        model.predict(near)
+    notes = model.evaluate(near, rows="all")["evaluation"]["notes"]
+    assert any("has no column 'kind'" in note for note in notes)
+    assert len(model.predict([{"size": 3}])) == 1  # rows in memory may leave columns out
+    with pytest.warns(UserWarning, match="did you mean 'KIND'"):
+        model.predict([{"size": 3, "KIND": "a"}])
+
+
+def test_numbers_with_a_unit_are_no_classes(tmp_path: Path) -> None:
+    rows = [[i % 7, f"{i}%"] for i in range(40)]
+    with pytest.raises(ValueError, match=r"'share' cannot be learned: it holds numbers with '%'; write them without"):
+        plait.fit(write(tmp_path / "t.csv", ["x", "share"], rows), "share", set=QUICK)
+    few = write(tmp_path / "few.csv", ["x", "share"], [[i % 7, f"{i % 3}%"] for i in range(60)])
+    assert plait.fit(few, "share", epochs=1, set=QUICK).task.name == "classification"
+
+
+@pytest.mark.parametrize("spelled", ['["{}", "calm, clear"]', "['{}', 'calm, clear']"])
+def test_lists_of_labels_as_text_are_lists_of_labels(tmp_path: Path, spelled: str) -> None:
+    rows = [[i % 2 + i / 100, spelled.format(["sea", "hill"][i % 2])] for i in range(40)]
+    model = plait.fit(write(tmp_path / "t.csv", ["x", "tags"], rows), "tags", epochs=1, set=QUICK)
+    assert model.task.name == "multilabel" and model.labels.classes == ("calm, clear", "hill", "sea")
+    new = write(tmp_path / "n.csv", ["x", "tags"], [[0.5, '["sea", "moon"]'], [1.5, "[]"]])
+    notes = model.evaluate(new, rows="all")["evaluation"]["notes"]
+    assert "labels that training did not have are in no metric: 'moon' (1 row)" in notes
+
+
+def test_a_line_that_names_the_delimiter_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "excel.csv").write_text('sep=;\r\n"a, b";c\r\n1;2\r\n3;4;5\r\n')
+    table = read_table(tmp_path / "excel.csv")
+    assert table.column_names == ["a, b", "c"] and table.bad_rows[0].row == 1
+    assert table.bad_rows[0].reason == "3 fields where the header has 2 (line 4)"
+
+
+def test_nul_bytes_are_named_where_they_stand(tmp_path: Path) -> None:
+    for name in ("utf-16-be", "utf-16-le"):
+        (tmp_path / "u.csv").write_bytes("text,数\nhello,1\n".encode(name))
+        with pytest.raises(ValueError, match=f"pass encoding='{name}'"):
+            read_table(tmp_path / "u.csv")
+    (tmp_path / "nul.csv").write_bytes(b"a,b\n" + b"1,2\n" * 2000 + b"1,\x00\n")
+    with pytest.raises(ValueError, match=r"line 2002 \(byte 8006\) holds a NUL byte"):
+        read_table(tmp_path / "nul.csv")
+
+
+def test_two_spellings_of_one_number_are_named(tmp_path: Path) -> None:
+    rows = [[["1.1", "1.10", "1.2"][i % 3], "abc"[i % 3]] for i in range(60)]
+    train = write(tmp_path / "t.csv", ["version", "label"], rows)
+    with pytest.warns(UserWarning, match=r"'version' holds '1\.1' and '1\.10', which are one number.*categorical="):
+        read_table(train)
+    model = plait.fit(train, "label", categorical="version", epochs=8, set=QUICK)
+    assert accuracy(model, train, [row[1] for row in rows]) == 1.0
+
+
+def test_a_name_in_another_spelling_is_offered(tmp_path: Path) -> None:
+    rows = [[i % 9, "lo" if i < 20 else "hi"] for i in range(40)]
+    model = plait.fit(write(tmp_path / "t.csv", ["caf\u00e9", "label"], rows), "label", epochs=1, set=QUICK)
+    with pytest.raises(ValueError, match=r"none of the columns this model reads \(caf\u00e9 \(did you mean"):
+        model.predict(write(tmp_path / "n.csv", ["cafe\u0301"], [[1]]))
+
+
+def test_samples_without_a_rate_are_told_what_to_write() -> None:
+    with pytest.raises(CellError, match=r"for a sound, \{'array': samples, 'sampling_rate': rate\}"):
+        media_key([0.5, -0.5, 0.25], None)
+
+
+def test_a_target_that_differs_in_every_row_names_no_classes(tmp_path: Path) -> None:
+    rows = [[i % 7, f"what was said on day {i}"] for i in range(40)]
+    table = write(tmp_path / "t.csv", ["x", "said"], rows)
+    with pytest.raises(ValueError, match=r"'said' says something else in each of 40 rows.*target=.*task='captioning'"):
+        plait.fit(table, "said", set=QUICK)

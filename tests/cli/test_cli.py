@@ -144,6 +144,7 @@ def test_one_row(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> No
     assert run("predict", posts_model, table, "-o", tmp_path / "one.csv")[0] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*has no column:UserWarning")  # a table of texts only
 def test_encoding(tmp_path: Path, posts_model: Path, run: Run) -> None:
     table = tmp_path / "t.csv"
     table.write_bytes("text,label\n今天是晴天,yes\n今天下雨了,no\n".encode("gb18030"))

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 Run = Callable[..., tuple[int, str, str]]
+# the tables here have texts only, which is told
+pytestmark = pytest.mark.filterwarnings("ignore:.*has no column 'image'; it counts as missing:UserWarning")
 
 
 def named(posts: Path, name: str, *rows: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.api.describe import describe_model
-from plait.api.reading import prepare_rows, reading_settings
+from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.data.progress import Progress
 from plait.data.sources import is_folder, open_source
 from plait.evaluation import EVALUATORS, EvaluationInputs
@@ -43,7 +43,8 @@ def open_evaluation(
             "use predict for rows without answers"
         )
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
-    return evaluation_inputs(fitted, prepared, keep, split, [*notes, *prepared.rows.doubts], unseen=unseen)
+    notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
+    return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
 
 
 def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:

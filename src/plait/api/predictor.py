@@ -21,7 +21,7 @@ from plait.api.explanation import check_explainable, explanation_report
 from plait.api.folder_checks import check_report_place
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_chunks, predict_probabilities
-from plait.api.reading import open_table
+from plait.api.reading import open_table, warn_of_absent_columns
 from plait.api.text_output import score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
@@ -96,6 +96,10 @@ class Plait(FittedParts):
         Raises:
             ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
                 columns.
+
+        Warns:
+            UserWarning: A column of the model is not in the file, or in memory under another spelling; it counts as
+                missing in every row.
         """
         chunks = self.predict_chunks(
             table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
@@ -119,14 +123,14 @@ class Plait(FittedParts):
         Raises:
             ValueError: As :meth:`predict`; bad rows under "error" are named once the whole table was read.
         """
+        opened = open_table(self, table, format, encoding, allow_outside)
+        warn_of_absent_columns(self, opened, table)
         if self.task.family.writes:
             options = self._decode_options(beams=self.settings.language.beams or 1)
-            opened = open_table(self, table, format, encoding, allow_outside)
             return write_chunks(
                 self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
                 chunk_rows=chunk_rows,
             )  # fmt: skip
-        opened = open_table(self, table, format, encoding, allow_outside)
         return predict_chunks(self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
 
     def predict_proba(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import unicodedata
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +37,40 @@ def open_table(
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
     if not set(wanted) & set(opened.column_names):
         raise ValueError(
-            f"{opened.source} has none of the columns this model reads ({', '.join(wanted)}); it has "
+            f"{opened.source} has none of the columns this model reads "
+            f"({', '.join(f'{name}{_near(name, opened, wanted)}' for name in wanted)}); it has "
             f"{', '.join(opened.column_names)}"
         )
     return opened
+
+
+def absent_columns(fitted: FittedParts, table: Table) -> list[str]:
+    """A sentence for each column of the model that a table lacks; such a column counts as missing in every row."""
+    wanted = [c for m in fitted.inputs.modalities for c in m.columns]
+    absent = [name for name in wanted if name not in table.column_names]
+    return [
+        f"{table.source} has no column {name!r}{_near(name, table, wanted)}; it counts as missing in every row"
+        for name in absent
+    ]
+
+
+def _near(name: str, table: Table, wanted: list[str]) -> str:
+    """A column of the table that is likely meant by a name, in brackets; "" where none is."""
+    spare = {_folded(other): other for other in table.column_names if other not in wanted}
+    near = difflib.get_close_matches(_folded(name), spare, n=1, cutoff=0.8)
+    return f" (did you mean {spare[near[0]]!r}?)" if near else ""
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).strip().casefold()
+
+
+def warn_of_absent_columns(fitted: FittedParts, table: Table, source: Any) -> None:
+    """Warn of columns that a file lacks; of rows in memory, which may leave columns out, where one is misspelt."""
+    is_file = isinstance(source, str | Path)
+    for note in absent_columns(fitted, table):
+        if is_file or "did you mean" in note:
+            warnings.warn(note, UserWarning, stacklevel=4)
 
 
 def reading_settings(
@@ -46,7 +79,10 @@ def reading_settings(
     """How to read a table; a file without a header line has the columns of the training table."""
     delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
     columns = fitted.settings.data.columns if delimited or format in ("csv", "tsv") else ()
-    return DataSettings(format=format, encoding=encoding, columns=columns, allow_outside=allow_outside)
+    return DataSettings(
+        format=format, encoding=encoding, delimiter=fitted.settings.data.delimiter, columns=columns,
+        allow_outside=allow_outside,
+    )  # fmt: skip
 
 
 def prepare_rows(

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from plait.data.arrow_types import is_date, is_list, is_text
 from plait.data.column_kind import COLUMN_KINDS, Hints, Sample
+from plait.data.label_lists import are_label_lists
 from plait.data.moments import is_compact_date
 from plait.data.nearly_numeric import common_unit, has_codes
 from plait.data.reads_like import reads_like, unit_advice
@@ -157,8 +158,13 @@ def _guess_text_target(table: Table, name: str, distinct: int, hints: Hints) -> 
         return None, _no_date_target(name)
     if what is not None and what.kind is None:
         return None, f"it {what.reason} (to take every text as a class: categorical={name!r})"
+    unit = common_unit(table.column(name)) if what is None else None
+    if unit is not None and not _are_few(distinct, len(table)):
+        return None, f"it holds {unit_advice(unit)} (to take every text as a class: categorical={name!r})"
+    if what is None and are_label_lists(table.column(name)):
+        return "categorical", "lists of labels, as text"
     if what is None or what.kind != "numeric" or (what.is_whole and _are_few(what.distinct, len(table))):
-        return "categorical", classes
+        return "categorical", classes if unit is None else f"{classes}; {unit_advice(unit)}"
     return "numeric", what.reason
 
 

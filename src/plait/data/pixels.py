@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from plait.registry import counted
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -70,6 +72,11 @@ def picture_bytes(value: Any, *, channels_first: bool = False) -> bytes:
         if first and (channels_first or not last):
             array = array.transpose(1, 2, 0)
         array = array[:, :, 0] if array.shape[2] == 1 else array
+    elif array.ndim == 1:
+        raise ValueError(
+            f"an array of {counted(array.size, 'number')} in a row; expected a picture ([H, W], [H, W, 3]) or, for a "
+            "sound, {'array': samples, 'sampling_rate': rate}"
+        )
     elif array.ndim != 2 or array.size == 0:
         raise ValueError(
             f"an array of shape {list(array.shape)} is no picture; expected [H, W], [H, W, 3], [H, W, 4] or [3, H, W]"

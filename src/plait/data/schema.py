@@ -15,6 +15,7 @@ from typing import Any
 from plait.data.arrow_types import is_list
 from plait.data.column_kind import COLUMN_KINDS, Hints, is_joined
 from plait.data.guess import guess_column, guess_target_kind, is_group_name, is_id_name, is_split, kind_fault
+from plait.data.label_lists import are_label_lists
 from plait.data.modality import Modality
 from plait.data.reads_like import reading_of
 from plait.data.table import Table
@@ -24,6 +25,7 @@ from plait.registry import counted, unknown_name
 ROLES = ("input", "target", "id", "group", "split", "ignored")
 NAMED = "named by the user"
 _ONCE = ("target", "id", "group", "split")
+_ALL_DIFFERENT = 20  # rows from which on a class for each of them is no class
 _MATCH_NAMES = frozenset({"match", "matches", "matching", "is_match", "matched"})
 
 
@@ -307,9 +309,18 @@ def guess_task(table: Table, schema: Schema) -> tuple[str, str]:
         raise ValueError(f"the target {target.name!r} is {target.kind}; expected classes or numbers")
     if is_list(table.arrow.schema.field(target.name).type):
         return "multilabel", f"{target.name!r} holds lists of labels"
+    if target.scale == "class" and target.reason != NAMED and are_label_lists(table.column(target.name)):
+        return "multilabel", f"{target.name!r} holds lists of labels, as text"
     if target.scale == "number":
         return "regression", f"{target.name!r} is a number: {target.reason}"
-    distinct = {v for v in table.column(target.name) if v is not None}
+    filled = [v for v in table.column(target.name) if v is not None]
+    distinct = set(filled)
+    if target.reason != NAMED and len(filled) == len(distinct) >= _ALL_DIFFERENT:
+        raise ValueError(
+            f"the target {target.name!r} says something else in each of {len(filled):,} rows, so it names no classes; "
+            "name another column with target=, or, where it holds texts to be written, task='captioning' or "
+            f"task='vqa_open' (to take every one as a class: categorical={target.name!r})"
+        )
     modalities = schema.modalities
     if (
         target.name.lower() in _MATCH_NAMES

@@ -74,7 +74,14 @@ def open_source(
                 format=data.format,
                 encoding=data.encoding,
                 columns=data.columns,
-                text=TextReading(data.delimiter, data.decimal, readings or {}, data.text, data.categorical),
+                text=TextReading(
+                    data.delimiter if readings is None else None,
+                    data.decimal,
+                    readings or {},
+                    data.text,
+                    data.categorical,
+                    usual=data.delimiter,
+                ),  # fmt: skip
                 allow_outside=data.allow_outside,
             ),
             replace(data, source=_shown(source)),

@@ -163,7 +163,7 @@ def decimal_mark(cells: Iterable[object], row_number: Callable[[int], int] = int
     return DecimalMark(
         None,
         f"row {place} holds {cell.strip()!r}, which is {plain} or {cell.strip().replace(',', '.')}; say which with "
-        "decimal='.' or decimal=',' (data.decimal)",
+        "decimal='.' or decimal=','",
         odd,
     )
 

@@ -55,6 +55,8 @@ def evaluation_inputs(
 def _unseen_note(fitted: FittedParts, values: list[Any]) -> list[str]:
     """The classes of these rows that training did not have, and how many rows are of them."""
     classes = fitted.labels.classes
+    if classes and fitted.task.output_kind == "labels":
+        return _unseen_labels_note(fitted, values)
     if not classes or not fitted.task.family.one_class:
         return []
     encoded = fitted.task.encode(values, fitted.labels)
@@ -68,6 +70,16 @@ def _unseen_note(fitted: FittedParts, values: list[Any]) -> list[str]:
         f"training did not have and {'counts' if counts.total() == 1 else 'count'} as wrong: "
         f"{named}{more}"
     ]
+
+
+def _unseen_labels_note(fitted: FittedParts, values: list[Any]) -> list[str]:
+    """The labels of these rows that training did not have; the metrics know no place for them."""
+    counts = Counter(name for labels in values for name in labels if name not in fitted.labels.place)
+    if not counts:
+        return []
+    named = ", ".join(f"{shown_text(name)!r} ({counted(count, 'row')})" for name, count in counts.most_common(5))
+    more = f" and {counted(len(counts) - 5, 'more label')}" if len(counts) > 5 else ""
+    return [f"labels that training did not have are in no metric: {named}{more}"]
 
 
 def _with_target(

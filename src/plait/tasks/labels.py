@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,14 +93,25 @@ def label_names(value: object) -> tuple[str, ...] | None:
         if text.startswith("["):
             try:
                 value = json.loads(text)
-            except json.JSONDecodeError:
-                value = [p.strip(" '\"") for p in text.strip("[]").split(",") if p.strip(" '\"")]
+            except ValueError:
+                value = _python_list(text)
         else:
             value = [p for p in text.replace("|", ";").split(";") if p.strip()]
     if isinstance(value, list | tuple | set | np.ndarray):
         return tuple(sorted({n for n in (class_name(v) for v in value) if n is not None}))
     name = class_name(value)
     return None if name is None else (name,)
+
+
+def _python_list(text: str) -> list[Any]:
+    """A list as Python writes it, which is what pandas writes into a CSV; else what stands between the commas."""
+    try:
+        value = ast.literal_eval(text)
+        if isinstance(value, list):
+            return value
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        pass
+    return [p.strip(" '\"") for p in text.strip("[]").split(",") if p.strip(" '\"")]
 
 
 def number(value: object) -> float | None:

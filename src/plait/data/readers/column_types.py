@@ -10,6 +10,7 @@ where a cell cannot be, the column stays text for the next room to name the row.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ _BEYOND = re.compile(r"-?[0-9]{19,}")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
 _ENDS_IN_ZERO = re.compile(r"-?[0-9]*\.[0-9]*[1-9]0+")
+_FEW = 20  # different cells, beyond which numbers are measured and no names
 _CODE = re.compile(r"\+.*|-?0[0-9].*")
 
 
@@ -41,6 +43,14 @@ def read_columns(
         if known is None and (name in how.text or (name in how.categorical and loses_spellings(column))):
             known = ColumnReading("text")
         typed[name], read[name] = type_column(column, how.decimal) if known is None else (read_as(column, known), known)
+        same = one_number(column) if known is None and read[name].held == "number" else None
+        if same is not None:
+            warnings.warn(
+                f"column {name!r} holds {same[0]!r} and {same[1]!r}, which are one number; if they are names, such as "
+                f"versions, categorical={name!r} keeps them apart",
+                UserWarning,
+                stacklevel=2,
+            )
     return typed, read
 
 
@@ -80,6 +90,22 @@ def loses_spellings(cells: list[str]) -> bool:
     numbers = {number for value in values if (number := read_number(value)) is not None}
     words = sum(read_number(value) is not None for value in values)
     return len(numbers) < words or any(map(_ENDS_IN_ZERO.fullmatch, values))
+
+
+def one_number(cells: list[str]) -> tuple[str, str] | None:
+    """Two spellings among few that differ in zeros at the end only, as versions do.
+
+    Example:
+        >>> one_number(["1.1", "1.10", "1.2"]), one_number(["1.10", "1.20"]), one_number(["1", "1.0"])
+        (('1.1', '1.10'), None, None)
+    """
+    distinct: set[str] = set()
+    for cell in cells:
+        distinct.add(cell.strip())
+        if len(distinct) > _FEW:
+            return None
+    pairs = [(v.rstrip("0"), v) for v in sorted(distinct) if _ENDS_IN_ZERO.fullmatch(v)]
+    return next((pair for pair in pairs if pair[0] in distinct), None)
 
 
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:

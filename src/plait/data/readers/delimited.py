@@ -1,9 +1,9 @@
 """CSV and TSV text to typed columns, row by row, without ever shifting a value into another column.
 
 The first line names the columns, unless the caller names them. Between fields stands a comma, semicolon, tab or bar:
-the one under which most rows have as many fields as the header. In a TSV a quote opens a quoted field as in CSV; but
-where that breaks rows and every line has the right number of fields without it, quotes are letters like any other
-(the definition of tab-separated values knows no quotes).
+the one under which most rows have as many fields as the header, or the one that a line ``sep=;`` above it names. In a
+TSV a quote opens a quoted field as in CSV; but where that breaks rows and every line has the right number of fields
+without it, quotes are letters like any other (the definition of tab-separated values knows no quotes).
 
 A row with another number of fields than the header, or with broken quotes, is set aside with its number. Columns are
 typed as wholes (``column_types``), each as the training table had it where there was one.
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -22,8 +23,10 @@ import pyarrow as pa
 from plait.data.readers.budget import MAX_CELL_BYTES
 from plait.data.readers.column_types import read_columns
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
+from plait.registry import counted
 
 DELIMITERS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.I)  # which Excel writes and reads before the header
 _SNIFFED = 100
 _FIELD_LIMIT = MAX_CELL_BYTES  # photos as base64 text are far above the 128 KiB that csv allows
 
@@ -55,8 +58,12 @@ def read_delimited(
     if not text.strip():
         raise ValueError(f"{source}: the file is empty; expected a header line and rows")
     text = text.rstrip("\r\n")
-    delimiter = delimiter or _find_delimiter(text)
-    typed = partial(read_columns, how=how or TextReading())
+    separator = _SEPARATOR_LINE.match(text) if delimiter is None and not columns else None
+    if separator is not None:
+        delimiter = separator[1]
+    how = how or TextReading()
+    delimiter = delimiter or _find_delimiter(text, how.usual)
+    typed = partial(read_columns, how=how)
     try:
         made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL, typed)
         whole = not made.bad_rows and made.arrow.num_rows == text.count("\n") + (1 if columns else 0)
@@ -109,7 +116,7 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
                 kept.append(fields)
                 numbers.append(row)
             else:
-                what = f"{len(fields)} fields" if fields else "a blank line"
+                what = counted(len(fields), "field") if fields else "a blank line"
                 bad.append(BadRow(row, None, f"{what} where the header has {len(header)} (line {start})"))
         row += 1
     if row == 0:
@@ -131,9 +138,14 @@ def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> li
     return names
 
 
-def _find_delimiter(text: str) -> str:
-    """The delimiter under which most of the first rows have as many fields as the header, of equal ones the first."""
+def _find_delimiter(text: str, usual: str | None = None) -> str:
+    """The delimiter under which most of the first rows have as many fields as the header, of equal ones the first.
+
+    A usual one comes before all others, if the header has more than one field under it.
+    """
     lines = text.splitlines()[:_SNIFFED]
+    if usual is not None and len(next(csv.reader(lines, delimiter=usual), [])) > 1:
+        return usual
     best, most = ",", (False, -1.0)
     for delimiter in DELIMITERS:
         try:
@@ -152,7 +164,7 @@ def _find_delimiter(text: str) -> str:
 def _read_header(reader: Any, source: str) -> list[str]:
     try:
         header: list[str] = []
-        while not header:
+        while not header or header == ["sep=", ""]:
             header = next(reader)
     except (StopIteration, csv.Error) as error:
         raise ValueError(f"{source}: the header line cannot be parsed ({error}); check its quotes") from error

@@ -168,8 +168,8 @@ def decode_text(data: bytes | bytearray, source: str, encoding: str | None) -> s
     """
     if encoding is None:
         encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    if encoding is None and b"\x00" in data[:4096]:
-        raise ValueError(f'{source}: no text file, or UTF-16 without its mark (then pass encoding="utf-16-le")')
+    if encoding is None and b"\x00" in data:
+        raise ValueError(f"{source}: {_about_nul(data)}")
     try:
         return data.decode(encoding or "utf-8")
     except LookupError as error:
@@ -193,6 +193,17 @@ def decode_text(data: bytes | bytearray, source: str, encoding: str | None) -> s
         stacklevel=5,
     )
     return data.decode("gb18030")
+
+
+def _about_nul(data: bytes | bytearray) -> str:
+    """What NUL bytes, which no text holds, say of a file: UTF-16 (every other byte is one), or no text."""
+    start, place = data[:4096], data.find(b"\x00")
+    halves = start[::2].count(0), start[1::2].count(0)
+    if max(halves) >= 0.1 * len(start) / 2 and min(halves) <= 0.1 * max(halves):
+        name = "utf-16-be" if halves[0] > halves[1] else "utf-16-le"
+        return f"UTF-16 without its mark, or no text file; if it is text, pass encoding={name!r}"
+    line = data.count(b"\n", 0, place) + 1
+    return f"no text file, or a broken one: line {line} (byte {place}) holds a NUL byte; take it out or save it anew"
 
 
 def _east_asian(data: bytes | bytearray) -> tuple[str, str] | None:

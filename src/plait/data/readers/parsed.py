@@ -35,6 +35,7 @@ class TextReading:
         readings: By column, how the training table read it.
         text: Columns that stay text, spelled as in the file.
         categorical: Columns that stay text where numbers would lose a spelling (``1.10``).
+        usual: The delimiter of the training table, taken where it cuts the header and ``delimiter`` is None.
     """
 
     delimiter: str | None = None
@@ -42,6 +43,7 @@ class TextReading:
     readings: Mapping[str, ColumnReading] = field(default_factory=dict)
     text: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    usual: str | None = None
 
 
 @dataclass(frozen=True)
