@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from plait.version import __version__
-
 if TYPE_CHECKING:
     from plait.api import Plait, check, fit, load, two_tower
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
     from plait.index import build_index, open_index
+
+__version__ = "0.1.0"
 
 __all__ = [
     "Comparison", "Plait", "__version__", "build_index", "check", "compare", "explain_modalities", "fit", "load",

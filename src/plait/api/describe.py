@@ -7,11 +7,11 @@ import importlib.metadata
 import platform
 from typing import Any
 
+from plait import __version__
 from plait.encoders.base import Encoder
 from plait.objectives import OBJECTIVES
 from plait.settings import to_dict
 from plait.training.fitted import FittedParts
-from plait.version import __version__
 
 SHOWN_PACKAGES = ("torch", "transformers", "timm", "numpy", "scikit-learn", "pyarrow", "pillow")
 

@@ -15,8 +15,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plait import __version__
 from plait.files import file_sha256, require_regular_file
-from plait.version import __version__
 
 NAME = "manifest.json"
 FORMAT = 1

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from plait import __version__
 from plait.cli.check import check
 from plait.cli.compare import compare
 from plait.cli.data import data
@@ -30,7 +31,6 @@ from plait.cli.terminal import STOPPED, say
 from plait.cli.two_tower import two_tower
 from plait.cli.weights import weights_app
 from plait.cli.wording import as_typed
-from plait.version import __version__
 
 app = typer.Typer(
     name="plait",

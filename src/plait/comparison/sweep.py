@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from plait import __version__
 from plait.api.describe import versions
 from plait.api.opening import OpenedRun, open_run
 from plait.api.preparing import PreparedRun, prepare_run
@@ -35,7 +36,6 @@ from plait.data.sources import Opened
 from plait.fusion import FUSIONS
 from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
 from plait.training.splitting import count_splits, table_fingerprint
-from plait.version import __version__
 
 
 def compare(
