@@ -1,21 +1,28 @@
-"""Collecting the tests stays quick: no test file imports at its top what takes seconds."""
+"""Starting stays quick: no file, of the library or of the tests, imports at its top what takes seconds."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
-SLOW = {
-    "datasets", "lancedb", "pandas", "polars", "scipy", "sklearn", "timm", "torchvision", "transformers",
-    "plait.api", "plait.comparison", "plait.model", "plait.training",
-}  # fmt: skip
+TESTS = Path(__file__).parent
+LIBRARIES = {"datasets", "lancedb", "matplotlib", "pandas", "polars", "scipy", "sklearn", "timm", "torchvision"}
+SLOW = LIBRARIES | {"transformers", "plait.api", "plait.comparison", "plait.model", "plait.training"}
 
 
-def test_slow_imports_wait_for_their_first_use() -> None:
-    found = []
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+def test_slow_imports_of_tests_wait_for_their_first_use() -> None:
+    assert list(imports_at_the_top(TESTS, SLOW)) == [], "import it inside the test, or name it through fixtures.lazy"
+
+
+def test_slow_libraries_wait_for_the_function_that_needs_them() -> None:
+    found = list(imports_at_the_top(TESTS.parent / "src", LIBRARIES))
+    assert found == [], "import it inside the function that needs it"
+
+
+def imports_at_the_top(folder: Path, slow: set[str]) -> Iterator[str]:
+    for path in sorted(folder.rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            found += [f"{path.name}: {m}" for m in modules if SLOW & {m.split(".")[0], ".".join(m.split(".")[:2])}]
-    assert found == [], "import it inside the test, or name it through fixtures.lazy"
+            yield from (f"{path.name}: {m}" for m in modules if slow & {m.split(".")[0], ".".join(m.split(".")[:2])})

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax
+import torch
 
 MAX_STEPS = 200
 
@@ -45,9 +45,10 @@ def linear_path(
 
 def activate(scores_NC: np.ndarray, link: str) -> np.ndarray:
     """Scores to outputs."""
-    if link == "softmax":
-        return np.asarray(np.exp(log_softmax(scores_NC, axis=1)))
-    return np.asarray(expit(scores_NC)) if link == "sigmoid" else scores_NC
+    if link == "identity":
+        return scores_NC
+    scores = torch.as_tensor(scores_NC)
+    return np.asarray(scores.softmax(dim=1) if link == "softmax" else scores.sigmoid())
 
 
 def _objective(
@@ -69,6 +70,8 @@ def _objective(
 
 def _loss(scores_NC: np.ndarray, target_NC: np.ndarray, link: str) -> tuple[float, np.ndarray]:
     """Summed loss and its slope by the scores."""
+    from scipy.special import expit, log_expit, log_softmax
+
     if link == "softmax":
         log_NC = log_softmax(scores_NC, axis=1)
         return -float((log_NC * target_NC).sum()), np.exp(log_NC) - target_NC

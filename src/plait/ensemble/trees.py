@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import logit
 from torch import Tensor
 
 from plait.ensemble.base import Inputs, Member
@@ -272,11 +271,15 @@ def _answers_alike(member: TreeMember, models: list[Any], count: int, inside: np
             mine = scores[:, [number]]
         elif member.link == "sigmoid":
             expected = list(model.staged_predict_proba(shown))[count - 1][:, [1]]
-            expected, mine = logit(np.clip(expected, SMALLEST, 1 - SMALLEST)), scores[:, [number]]
-            mine = np.clip(mine, logit(SMALLEST), logit(1 - SMALLEST))
+            expected, mine = _logit(np.clip(expected, SMALLEST, 1 - SMALLEST)), scores[:, [number]]
+            mine = np.clip(mine, _logit(SMALLEST), _logit(1 - SMALLEST))
         else:
             expected = list(model.staged_predict_proba(shown))[count - 1]
             mine = activate(scores, member.link)
         if not np.allclose(mine, expected, rtol=1e-5, atol=1e-6):
             return False
     return True
+
+
+def _logit(probability: Any) -> Any:
+    return np.log(probability) - np.log1p(-probability)

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from plait.processors.text import check_texts
@@ -71,6 +70,8 @@ class NgramProcessor:
 
     def matrix(self, texts: list[str]) -> Any:
         """Weights of the n-grams of texts, a sparse CSR matrix [N, G]; a row has length 1, or 0 without any n-gram."""
+        from scipy import sparse
+
         check_texts(texts)
         parts = [counter.transform(texts) for counter in self._counters]
         counts = sparse.hstack(parts, format="csr").astype(np.float64)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import torch
 
 TRANSFORMS = ("none", "log", "quantile")
 NUM_KNOTS = 200
@@ -70,7 +70,7 @@ class TargetScale:
             values_N = np.log(np.maximum(values_N, np.finfo(np.float64).tiny))
         elif self.transform == "quantile":
             place_N = np.interp(values_N, *_increasing(self.knots))
-            values_N = ndtri(place_N)
+            values_N = torch.special.ndtri(torch.as_tensor(place_N)).numpy()
         found: np.ndarray = (values_N - self.mean) / self.std
         return found
 
@@ -86,7 +86,8 @@ class TargetScale:
         if self.transform == "log":
             return np.asarray(np.exp(moved_N) * self.smearing)
         values, places = _increasing(self.knots)
-        return np.asarray(np.interp(ndtr(moved_N), places, values) * self.smearing)
+        place_N = torch.special.ndtr(torch.as_tensor(moved_N)).numpy()
+        return np.asarray(np.interp(place_N, places, values) * self.smearing)
 
     def with_smearing(self, target_N: np.ndarray, encoded_N: np.ndarray) -> TargetScale:
         """The same with the mean of what is predicted for training rows made right."""
