@@ -91,8 +91,6 @@ class TreeMember(Member):
         columns_BF = columns_of(inputs[self.name], self.codes.cpu().numpy(), self.cardinalities)
         columns_BF[~present_BM[:, self.uses[0]].cpu().numpy()] = np.nan
         found = activate(self.scores(columns_BF), self.link)
-        if self.link == "softmax" and self.num_outputs == 2:
-            found = np.asarray(found)
         return found if self.scale is None else self.scale.decode(found)
 
     def scores(self, columns_BF: np.ndarray) -> np.ndarray:
