@@ -15,38 +15,24 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from plait.data.moments import Moment, date_order_of, offset_minutes, read_moment
-from plait.data.nearly_numeric import LEAST_READABLE, MISSING_MARKS
+from plait.data.nearly_numeric import MISSING_MARKS
+from plait.data.read_cells import ReadCells
 from plait.data.values import DATE_ORDERS, is_missing_number
 
 _ZERO_DATES = frozenset({"0000-00-00", "0000-00-00 00:00:00", "00/00/0000"})
 
 
 @dataclass(frozen=True)
-class DateCells:
+class DateCells(ReadCells):
     """A column read as dates.
 
     Attributes:
-        reason: Why it cannot be, though its cells look like dates; None where it can.
         order: "dmy", "mdy" or "" (no cell asks).
         zone: The zone in which its moments are told; "" where its cells name none.
-        filled: How many cells are not missing.
-        odd: Positions of cells that are no dates.
-        missing: Spellings that stand for a missing value here, in lower case.
-        marked: Positions of the cells that hold one of these.
     """
 
-    reason: str | None
     order: str
     zone: str
-    filled: int
-    odd: tuple[int, ...]
-    missing: tuple[str, ...]
-    marked: tuple[int, ...]
-
-    @property
-    def is_nearly(self) -> bool:
-        """Whether nearly all cells look like dates."""
-        return self.filled > len(self.odd) and len(self.odd) <= (1 - LEAST_READABLE) * self.filled + 1e-9
 
 
 def date_cells(cells: Sequence[Any], order: str | None = None, row_number: Callable[[int], int] = int) -> DateCells:
@@ -94,7 +80,7 @@ date_order='mdy'")
         reason = "some cells are times of day, others are dates"
     zone, strangers = _zone_of(cells, offsets, known)
     odd = sorted({*odd, *strangers})
-    return DateCells(reason, known, zone, filled, tuple(odd), missing, tuple(marked))
+    return DateCells(reason, filled, tuple(odd), missing, tuple(marked), order=known, zone=zone)
 
 
 def in_zone(moment: Moment, zone: str) -> datetime.datetime | None:

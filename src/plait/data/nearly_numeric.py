@@ -14,9 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from plait.data.read_cells import LEAST_READABLE, ReadCells
 from plait.data.values import MISSING_WORDS, decimal_mark, is_missing_number, read_number
 
-LEAST_READABLE = 0.9  # share of the filled cells that read as what the column is taken for
 MISSING_MARKS = frozenset(
     {
         "?", "??", "???", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "*", "#n/a", "#na", "n.a.", "n.a",
@@ -34,29 +34,14 @@ _NUMBER_AND_UNIT = re.compile(
 
 
 @dataclass(frozen=True)
-class NumberCells:
+class NumberCells(ReadCells):
     """A column of text read as numbers.
 
     Attributes:
         mark: The decimal mark; None where the cells contradict each other or leave it open.
-        reason: Why there is none.
-        filled: How many cells are not missing.
-        odd: Positions of the cells that are neither numbers nor missing.
-        missing: Spellings that stand for a missing value here, beside the words that always do, in lower case.
-        marked: Positions of the cells that hold one of these.
     """
 
     mark: str | None
-    reason: str | None
-    filled: int
-    odd: tuple[int, ...]
-    missing: tuple[str, ...]
-    marked: tuple[int, ...]
-
-    @property
-    def is_nearly(self) -> bool:
-        """Whether nearly all cells are numbers."""
-        return self.filled > len(self.odd) and len(self.odd) <= (1 - LEAST_READABLE) * self.filled + 1e-9
 
 
 def number_cells(
@@ -71,7 +56,7 @@ def number_cells(
 
     Example:
         >>> number_cells([*map(str, range(20)), "?", "abc"])
-        NumberCells(mark='.', reason=None, filled=21, odd=(21,), missing=('?',), marked=(20,))
+        NumberCells(reason=None, filled=21, odd=(21,), missing=('?',), marked=(20,), mark='.')
     """
     found = decimal_mark(cells, row_number)
     marked = tuple(i for i in found.unreadable if _word(cells[i]) in MISSING_MARKS)
@@ -87,12 +72,12 @@ def number_cells(
             if i not in marked and not is_missing_number(c) and (i in left or read_number(c, mark) is None)
         )
     return NumberCells(
-        mark,
         None if mark is not None else found.reason,
         len(cells) - empty - len(marked),
         odd,
         tuple(sorted({_word(cells[i]) for i in marked})),
         marked,
+        mark=mark,
     )
 
 

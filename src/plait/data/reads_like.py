@@ -12,9 +12,10 @@ from typing import Any
 
 from plait.data.arrow_types import is_text
 from plait.data.column_kind import Hints
-from plait.data.dates import DateCells, date_cells
+from plait.data.dates import date_cells
 from plait.data.moments import is_short_year, looks_like_date
-from plait.data.nearly_numeric import LEAST_READABLE, NumberCells, has_codes, number_cells
+from plait.data.nearly_numeric import has_codes, number_cells
+from plait.data.read_cells import LEAST_READABLE, ReadCells
 from plait.data.table import Table
 from plait.data.values import DECIMAL_MARKS, ColumnReading, is_missing_number, read_number
 
@@ -115,7 +116,7 @@ def _like_dates(table: Table, name: str, hints: Hints) -> ReadsLike | None:
     return ReadsLike("date", _in_words(table, name, found, "dates"), len(set(cells)))
 
 
-def _in_words(table: Table, name: str, found: NumberCells | DateCells, what: str) -> str:
+def _in_words(table: Table, name: str, found: ReadCells, what: str) -> str:
     parts = ["texts that read like " + what]
     if found.marked:
         parts.append(f"missing where it says {rows_in_words(table, name, found.marked)}")
