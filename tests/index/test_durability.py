@@ -243,9 +243,9 @@ def test_what_is_no_ordinary_file_is_refused_at_once(photos: Path, tmp_path: Pat
         with pytest.raises(IndexFolderError, match="lock"):
             index.delete(["cold/green.png"])
         return
-    with pytest.raises(DamagedIndexError, match=f"{file.name} is a .*, not an ordinary file"):
+    with pytest.raises(DamagedIndexError, match=f"{file.name}: a {kind}.* expected the index's file"):
         open_index(tmp_path / "i")
-    with pytest.raises(DamagedIndexError, match="not an ordinary file"):
+    with pytest.raises(DamagedIndexError, match=f": a {kind}"):
         build_index(ColourEmbedder(), photos, tmp_path / "i")
 
 

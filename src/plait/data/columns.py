@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from plait.data.objects import as_array, as_files, is_tensor, plain_value
 from plait.data.pixels import is_picture_shape, is_pil_image
+from plait.data.values import is_unicode
 
 _HELD = (
     str,
@@ -195,7 +196,7 @@ def _odd_value(values: list[Any]) -> str | None:
                 f"row {first[0]} holds {type(first[1]).__name__} and row {row} holds {type(value).__name__} "
                 f"({str(value)[:40]!r}); expected one type in the column"
             )
-        if isinstance(value, str) and not _is_unicode(value):
+        if isinstance(value, str) and not is_unicode(value):
             return f"row {row} holds {value[:40]!r}, half a character (a lone surrogate); take it out"
         if not isinstance(value, _HELD):
             return (
@@ -210,11 +211,3 @@ def _family(value: object) -> type:
     """The type of a value, whole and broken numbers taken together, truth values apart from both."""
     number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
     return float if number else type(value)
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -219,6 +219,20 @@ def date_text(cell: datetime.date) -> str:
     return str(cell)
 
 
+def is_unicode(text: str) -> bool:
+    """Whether text can be written as UTF-8: it holds no half of a character (a lone surrogate).
+
+    Example:
+        >>> is_unicode("caf\\u00e9"), is_unicode("\\udce9")
+        (True, False)
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _both(point: tuple[int, str], comma: tuple[int, str]) -> str:
     return (
         f"row {point[0]} holds {point[1].strip()!r} and row {comma[0]} holds {comma[1].strip()!r}: decimal point and "

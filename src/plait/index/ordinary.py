@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from pathlib import Path
+
+from plait.files import require_regular_file
 
 
 def read_ordinary(path: Path) -> bytes:
@@ -19,13 +21,13 @@ def read_ordinary(path: Path) -> bytes:
 
 
 def refuse_others(path: Path) -> None:
-    """Refuse what is no ordinary file.
+    """Refuse what is no ordinary file, as :func:`plait.files.require_regular_file`.
 
     Raises:
-        FileNotFoundError: Nothing is there.
+        FileNotFoundError: Nothing is there; its ``filename`` is the path.
         ValueError: It is a folder, a pipe, a device or a socket.
     """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "a device or socket"
-        raise ValueError(f"{path.name} is {what}, not an ordinary file")
+    try:
+        require_regular_file(path, "index's file")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error

@@ -23,6 +23,7 @@ from plait.data.column_kind import kind_of
 from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
 from plait.data.table import BadRow, Table, read_table
+from plait.data.values import is_unicode
 from plait.index.ids import ids_of, spelt_ids
 from plait.index.storage import RESERVED
 from plait.registry import counted, unknown_name
@@ -167,9 +168,9 @@ def _files(folder: Path, modality: Modality) -> tuple[Table, tuple[str, ...]]:
     odd = tuple(
         BadRow(row, modality.columns[0], f"{ascii(name)}: the file name is no valid text; rename it")
         for row, name in enumerate(found)
-        if not _is_text(name)
+        if not is_unicode(name)
     )
-    numbers = tuple(row for row, name in enumerate(found) if _is_text(name))
+    numbers = tuple(row for row, name in enumerate(found) if is_unicode(name))
     named = [found[row] for row in numbers]
     columns = {modality.columns[0]: named, "folder": [name.rpartition("/")[0] for name in named]}
     kind = modality.kind
@@ -180,14 +181,6 @@ def _files(folder: Path, modality: Modality) -> tuple[Table, tuple[str, ...]]:
     )
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     return Table(table, folder.absolute(), str(folder), odd, numbers if odd else None), notes
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _coco_kind(path: Path) -> str | None:
