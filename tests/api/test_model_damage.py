@@ -12,28 +12,11 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
-from fixtures.small_model import classes, contents, edit, fit, numbers, rewritten
+from fixtures.small_model import classes, contents, edit, numbers, rewritten
 
 safetensors = lazy("safetensors.torch")
 torch = lazy("torch")
 network_file = lazy("plait.api.network_file")
-
-
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    fit(folder := tmp_path_factory.mktemp("old") / "model")
-    return folder
-
-
-@pytest.fixture
-def place(old: Path, tmp_path: Path) -> Path:
-    plait.load(old).save(tmp_path / "model")
-    return tmp_path / "model"
-
-
-@pytest.fixture(scope="module")
-def other() -> plait.Plait:
-    return fit(None, ("cat", "dog"))
 
 
 def test_every_single_flipped_bit_of_a_file_is_noticed(place: Path) -> None:

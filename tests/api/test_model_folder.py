@@ -25,23 +25,6 @@ network_file = lazy("plait.api.network_file")
 OTHER = [*QUICK, "train.epochs=1"]
 
 
-@pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    fit(folder := tmp_path_factory.mktemp("old") / "model")
-    return folder
-
-
-@pytest.fixture
-def place(old: Path, tmp_path: Path) -> Path:
-    plait.load(old).save(tmp_path / "model")
-    return tmp_path / "model"
-
-
-@pytest.fixture(scope="module")
-def other() -> plait.Plait:
-    return fit(None, ("cat", "dog"))
-
-
 # --- exchanged as a whole ---------------------------------------------------------------------------------------------
 
 
