@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plait.registry import Registry, unknown_name
+from plait.registry import Registry, first_line, unknown_name
 
 
 def test_records_come_back_in_order() -> None:
@@ -35,3 +35,8 @@ def test_a_name_is_taken_once() -> None:
 
 def test_the_sentence_without_a_near_name() -> None:
     assert unknown_name("task", "zzz", ["a", "b"]) == "unknown task 'zzz'. Known: a, b"
+
+
+def test_the_first_line_of_an_error_is_there_even_where_its_message_is_empty() -> None:
+    assert first_line(ValueError("\n too long\nin many lines")) == "too long"
+    assert first_line(ValueError("")) == first_line(ValueError(" \n ")) == "ValueError"

@@ -88,3 +88,14 @@ def counted(number: int, one: str, many: str | None = None) -> str:
         ('1 row', '2,000 rows', '0 classes')
     """
     return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def first_line(error: BaseException) -> str:
+    r"""The first line of an error's message, or its type where it has none.
+
+    Example:
+        >>> first_line(ValueError("too long\nin many lines")), first_line(KeyError())
+        ('too long', 'KeyError')
+    """
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -15,7 +15,7 @@ from plait.api.model_checks import check_config
 from plait.api.model_manifest import MEND
 from plait.files import require_regular_file
 from plait.model import PlaitConfig, PlaitModel
-from plait.registry import unknown_name
+from plait.registry import first_line, unknown_name
 from plait.tasks import TASKS
 from plait.training.fitted import FittedParts
 
@@ -36,8 +36,7 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise ValueError(f"{path} is missing; {MEND}") from error
     except Exception as error:
-        text = str(error).strip().splitlines()
-        reason = text[0][:400] if text else type(error).__name__
+        reason = first_line(error)[:400]
         if isinstance(error, KeyError):
             reason = f"{reason} is missing"
         if MEND in reason or reason.startswith(str(path)):

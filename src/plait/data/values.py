@@ -220,10 +220,10 @@ def date_text(cell: datetime.date) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether text can be written as UTF-8: it holds no half of a character (a lone surrogate).
+    r"""Whether text can be written as UTF-8: it holds no half of a character (a lone surrogate).
 
     Example:
-        >>> is_unicode("caf\\u00e9"), is_unicode("\\udce9")
+        >>> is_unicode("caf\u00e9"), is_unicode("\udce9")
         (True, False)
     """
     try:

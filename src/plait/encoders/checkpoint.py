@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from plait.registry import first_line
 from plait.weights.quiet import quiet_transformers
 
 IGNORED_CONFIG = (
@@ -51,8 +52,7 @@ def read_hf_model(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
                 dtype="float32",
             )
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ValueError(f"the model in {str(folder)!r} could not be loaded: {detail}") from error
+            raise ValueError(f"the model in {str(folder)!r} could not be loaded: {first_line(error)}") from error
     unused = ("pooler", "position_ids", "masked_spec_embed")
     missing = sorted(key for key in report["missing_keys"] if not any(name in key for name in unused))
     if missing or report["mismatched_keys"]:

@@ -23,7 +23,7 @@ from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
 from plait.processors.vector import VectorProcessor
-from plait.registry import Registry
+from plait.registry import Registry, first_line
 from plait.settings.json_values import check_same
 
 Processor = (
@@ -82,7 +82,7 @@ def load_processor(folder: str | Path) -> Processor:
         processor = processor_from_json(description, folder)
         check_same(path.name, description, processor.to_json())
     except Exception as error:  # a constructor that gets values of the wrong type fails in any way
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(f"{path} cannot be used: {reason.removeprefix(f'{path.name}: ')}") from error
     return processor
 

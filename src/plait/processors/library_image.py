@@ -21,6 +21,7 @@ from plait.data.cell_error import CellError
 from plait.data.picture import MAX_PIXELS, decode_image, memory_reason
 from plait.processors.description import settings_sha256, write_settings
 from plait.processors.image import NUM_THREADS
+from plait.registry import first_line
 from plait.weights.quiet import quiet_transformers
 
 FILES = ("preprocessor_config.json", "processor_config.json")
@@ -158,8 +159,9 @@ def read_library_processor(folder: Path) -> LibraryImageProcessor | None:
         try:
             found = _read(folder)
         except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
-            detail = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ValueError(f"the image processor in {str(folder)!r} could not be read: {detail[:200]}") from error
+            raise ValueError(
+                f"the image processor in {str(folder)!r} could not be read: {first_line(error)[:200]}"
+            ) from error
     settings = {key: value for key, value in found.to_dict().items() if key not in GIVEN_ANEW}
     return LibraryImageProcessor({**settings, "image_processor_type": type(found).__name__})
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
+from plait.registry import first_line
 
 logger = logging.getLogger(__name__)
 TOKENIZER_FOLDER = "tokenizer"
@@ -148,9 +149,7 @@ def _read_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise ValueError(
-            f"no tokenizer could be read from {str(folder)!r}: {str(error).splitlines()[0] if str(error) else error!r}"
-        ) from error
+        raise ValueError(f"no tokenizer could be read from {str(folder)!r}: {first_line(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report.words import cut, esc, number
+from plait.report.words import cut, esc, number, svg
 
 Bar = tuple[str, float, float | None, float | None, str]
 
@@ -63,7 +63,7 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
     if low < 0 < high:
         zero = at(0.0)
         parts.append(f'<line class="zero" x1="{zero:.2f}%" x2="{zero:.2f}%" y1="{top}" y2="{height - 4}"/>')
-    return _svg("bars", label, f'width="100%" height="{height}"', parts)
+    return svg("bars", label, f'width="100%" height="{height}"', parts)
 
 
 def ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -136,7 +136,7 @@ def curves(
             elif len(r) == 1 and len(epochs) > 1:
                 x, y = r[0].split(",")
                 parts.append(f'<circle class="dot s{i % 4}" cx="{x}" cy="{y}" r="2.5"/>')
-    return _svg("plot", label, f'viewBox="0 0 {wide} {tall}"', parts)
+    return svg("plot", label, f'viewBox="0 0 {wide} {tall}"', parts)
 
 
 def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, label: str) -> str:
@@ -178,7 +178,7 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
                     f'<text class="count {css}" x="{x + cell / 2:.0f}" y="{y + cell / 2 + 4:.0f}"'
                     f' text-anchor="middle">{_short(count)}</text>'
                 )
-    return _svg("matrix", label, f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"', parts)
+    return svg("matrix", label, f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"', parts)
 
 
 def scatter(truth: Sequence[float], prediction: Sequence[float], *, label: str) -> str:
@@ -207,11 +207,7 @@ def scatter(truth: Sequence[float], prediction: Sequence[float], *, label: str) 
     parts += [f'<circle class="point" cx="{at(t)[0]:.1f}" cy="{at(p)[1]:.1f}" r="3"/>' for t, p in pairs]
     parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">truth \u2192</text>')
     parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 predicted</text>')
-    return _svg("plot square", label, f'viewBox="0 0 {side} {side}"', parts)
-
-
-def _svg(css: str, label: str, attributes: str, parts: list[str]) -> str:
-    return f'<svg class="{css}" role="img" aria-label="{esc(label)}" {attributes}>{"".join(parts)}</svg>'
+    return svg("plot square", label, f'viewBox="0 0 {side} {side}"', parts)
 
 
 def _shade(count: int, share: float) -> str:

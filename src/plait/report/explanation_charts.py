@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from plait.report.words import cut, esc
+from plait.report.words import cut, esc, svg
 
 Step = tuple[str, float, float | None, float | None]
 Say = Callable[[float], str]
@@ -62,7 +62,7 @@ def waterfall(start: float, steps: Sequence[Step], end: float, *, level: Say, ch
     last = top + step * (len(steps) + 1)
     parts.append(f'<line class="link" x1="{x(end):.2f}%" x2="{x(end):.2f}%" y1="{last - 17}" y2="{last + 19}"/>')
     parts.append(_level(x(end), last, "with everything", level(end)))
-    return _svg("bars waterfall", label, f'width="100%" height="{last + 40}"', parts)
+    return svg("bars waterfall", label, f'width="100%" height="{last + 40}"', parts)
 
 
 def _level(x: float, y: int, name: str, value: str) -> str:
@@ -128,7 +128,7 @@ def pair_matrix(
                     ' text-anchor="middle">Shapley</text>'
                 )
     wide, tall = side + cell_w * n + 4, head + cell_h * n + 4
-    return _svg("matrix", label, f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"', parts)
+    return svg("matrix", label, f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"', parts)
 
 
 def row_bars(values: Sequence[tuple[str, float | None]], *, change: Say, largest: float, label: str) -> str:
@@ -151,8 +151,4 @@ def row_bars(values: Sequence[tuple[str, float | None]], *, change: Say, largest
         )
     height = step * len(values)
     parts.append(f'<line class="zero" x1="50%" x2="50%" y1="0" y2="{height}" stroke-opacity=".35"/>')
-    return _svg("bars rowbars", label, f'width="100%" height="{height}"', parts)
-
-
-def _svg(css: str, label: str, attributes: str, parts: list[str]) -> str:
-    return f'<svg class="{css}" role="img" aria-label="{esc(label)}" {attributes}>{"".join(parts)}</svg>'
+    return svg("bars rowbars", label, f'width="100%" height="{height}"', parts)

@@ -26,6 +26,11 @@ def esc(value: Any) -> str:
     return html.escape(visible(value), quote=True)
 
 
+def svg(css: str, label: str, attributes: str, parts: list[str]) -> str:
+    """A chart of parts that are safe already, and what it shows in words for those who do not see it."""
+    return f'<svg class="{css}" role="img" aria-label="{esc(label)}" {attributes}>{"".join(parts)}</svg>'
+
+
 def number(value: Any) -> str:
     """A number for reading: three decimals below 10, fewer above, a dash for None; anything else as it is."""
     if value is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plait.registry import first_line
 from plait.weights.library import locate
 from plait.weights.quiet import quiet_transformers
 from plait.weights.records import RECORDS
@@ -64,7 +65,7 @@ def _read_model(folder: Path, dtype: object) -> PreTrainedModel:
                 dtype=dtype,
             )
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            raise ValueError(f"no language model could be loaded from {str(folder)!r}: {_first_line(error)}") from error
+            raise ValueError(f"no language model could be loaded from {str(folder)!r}: {first_line(error)}") from error
     faults = [*sorted(report["missing_keys"]), *(str(key) for key in report["mismatched_keys"])]
     if faults:
         raise ValueError(
@@ -81,13 +82,9 @@ def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         try:
             tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-            raise ValueError(f"no tokenizer could be read from {str(folder)!r}: {_first_line(error)}") from error
+            raise ValueError(f"no tokenizer could be read from {str(folder)!r}: {first_line(error)}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token_id is None:
         raise ValueError(f"the tokenizer in {str(folder)!r} has neither a padding token nor an end token; add one")
     return tokenizer
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

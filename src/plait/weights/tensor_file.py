@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.files import cache_root, file_sha256
+from plait.registry import first_line
 
 WEIGHT_FILE = "model.safetensors"
 RECEIPT = "plait-source.json"
@@ -59,9 +60,7 @@ def read_tensor_file(path: Path) -> dict[str, Any]:
         # mmap needs the zip format of torch >= 1.6; the older format is read as a whole.
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # the refusal of other objects, and whatever a damaged file raises
-        raise ValueError(
-            f"{path.name} is not a plain file of tensors and was not read: {str(error).splitlines()[0]}"
-        ) from error
+        raise ValueError(f"{path.name} is not a plain file of tensors and was not read: {first_line(error)}") from error
     if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
         loaded = loaded["state_dict"]
     if not isinstance(loaded, dict) or not all(isinstance(value, torch.Tensor) for value in loaded.values()):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.weights.converters.ctranslate2_file import read_ctranslate2
+from plait.weights.converters.json_file import write_json
 from plait.weights.tensor_file import store_tensors
 
 if TYPE_CHECKING:
@@ -47,16 +48,16 @@ def whisper_to_folder(path: Path, out: Path) -> None:
     store_tensors({name: torch.from_numpy(value.copy()) for name, value in tensors.items()}, out)
     ids = {token["content"]: int(token["id"]) for token in _read_json(beside["tokenizer.json"])["added_tokens"]}
     try:
-        _write_json(_config(facts, ids), out / "config.json")
-        _write_json(_generation(_read_json(beside["config.json"]), facts, ids), out / "generation_config.json")
+        write_json(_config(facts, ids), out / "config.json")
+        write_json(_generation(_read_json(beside["config.json"]), facts, ids), out / "generation_config.json")
     except KeyError as error:
         raise ValueError(f"the files beside {path.name} do not name {error}") from error
     shutil.copyfile(beside["tokenizer.json"], out / "tokenizer.json")
     end = "<|endoftext|>"
     tokenizer = {"bos_token": end, "eos_token": end, "unk_token": end, "pad_token": end}
     tokenizer |= {"tokenizer_class": "WhisperTokenizer", "model_max_length": facts["max_target_positions"]}
-    _write_json(tokenizer, out / "tokenizer_config.json")
-    _write_json(_front_end(facts), out / "preprocessor_config.json")
+    write_json(tokenizer, out / "tokenizer_config.json")
+    write_json(_front_end(facts), out / "preprocessor_config.json")
 
 
 def _sizes(arrays: dict[str, np.ndarray], file: str) -> dict[str, int]:
@@ -195,7 +196,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"{path.name} should hold a table of settings")
     return value
-
-
-def _write_json(value: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
 
+from plait.weights.converters.json_file import write_json
 from plait.weights.quiet import quiet_transformers
 from plait.weights.tensor_file import store_tensors
 
@@ -52,10 +52,10 @@ def _write_model(path: Path, out: Path) -> None:
     store_tensors(tensors, out)
     facts = {key: value for key, value in model.config.to_diff_dict().items() if key not in LEFT_OUT}
     facts["architectures"] = [type(model).__name__]
-    _write_json(facts, out / "config.json")
+    write_json(facts, out / "config.json")
     # Greedy by default, ending where the file says that an answer ends.
     ends = {key: getattr(model.config, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
-    _write_json({key: value for key, value in ends.items() if value is not None}, out / "generation_config.json")
+    write_json({key: value for key, value in ends.items() if value is not None}, out / "generation_config.json")
 
 
 def _write_tokenizer(path: Path, out: Path) -> None:
@@ -71,8 +71,4 @@ def _write_tokenizer(path: Path, out: Path) -> None:
     limit = json.loads((out / "config.json").read_text(encoding="utf-8")).get("max_position_embeddings")
     if limit is not None:
         settings["model_max_length"] = limit
-    _write_json(settings, out / "tokenizer_config.json")
-
-
-def _write_json(value: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    write_json(settings, out / "tokenizer_config.json")

