@@ -10,7 +10,7 @@ import pytest
 
 import plait
 from plait.data.cell_error import CellError
-from plait.data.media import media_key
+from plait.data.media import read_media
 from plait.data.table import read_table
 
 QUICK = ["train.baselines=false", "judge.missing_rows=0", "train.threads=1"]
@@ -221,7 +221,7 @@ def test_a_name_in_another_spelling_is_offered(tmp_path: Path) -> None:
 
 def test_samples_without_a_rate_are_told_what_to_write() -> None:
     with pytest.raises(CellError, match=r"for a sound, \{'array': samples, 'sampling_rate': rate\}"):
-        media_key([0.5, -0.5, 0.25], None)
+        read_media([0.5, -0.5, 0.25], None)
 
 
 def test_a_target_that_differs_in_every_row_names_no_classes(tmp_path: Path) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import itertools
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from plait.data.synthetic import MODES, make_synthetic, write_synthetic
+from plait.data.synthetic import MODES, make_synthetic
 from plait.data.table import Table
 
 
@@ -94,25 +92,6 @@ def test_label_noise_turns_exactly_that_share() -> None:
     found = seen(make_synthetic("xor", 400, label_noise=0.1))
     assert (found["yes"] != (found["red"] ^ found["sunny"])).sum() == 40
     assert len(make_synthetic("xor", 1).arrow) == 1
-
-
-def test_written_folder_equals_the_table(tmp_path: Path) -> None:
-    path = write_synthetic(tmp_path / "deep" / "out", "additive", 12, seed=3)
-    made = make_synthetic("additive", 12, seed=3).arrow.to_pylist()
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 12
-    for row, expected in zip(rows, made, strict=True):
-        assert (path.parent / row["image"]).read_bytes() == expected["image"]
-        assert (row["text"], row["label"], row["split"]) == (
-            expected["text"],
-            expected["label"],
-            expected["split"],
-        )
-        assert float(row["number"]) == expected["number"]
-    assert sorted(entry.name for entry in path.parent.iterdir()) == ["images", "table.csv"]
-    with pytest.raises(ValueError, match="nothing there was changed"):
-        write_synthetic(tmp_path / "deep" / "out", "xor", 12)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -22,16 +22,6 @@ from plait.registry import counted
 
 SHOWN_PROBLEMS = 5
 ROWS_A_GROUP = 65_536
-
-
-class RowWriter(Protocol):
-    """Where tables of one schema are written to."""
-
-    def write(self, table: pa.Table) -> None:
-        """Write the next rows."""
-
-    def close(self) -> None:
-        """Write what is left."""
 
 
 class PredictionFile:

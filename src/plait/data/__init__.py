@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.kinds import COLUMN_KINDS
-from plait.data.media import CellError, media_key, read_media
+from plait.data.media import CellError, read_media
 from plait.data.picture import check_image
 from plait.data.readers.parsed import BadRow
 from plait.data.table import Table, read_table
@@ -22,7 +22,6 @@ __all__ = [
     "Sample",
     "Table",
     "check_image",
-    "media_key",
     "read_media",
     "read_table",
 ]

@@ -24,7 +24,7 @@ from plait.data.media_folder import Root, find_file, is_file
 from plait.data.pixels import is_pil_image, picture_bytes
 from plait.data.samples import is_decoded_sound, sound_bytes
 
-__all__ = ["CellError", "MissingFileError", "content_key", "is_empty", "media_key", "read_media"]
+__all__ = ["CellError", "MissingFileError", "content_key", "is_empty", "read_media"]
 
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
@@ -85,15 +85,6 @@ def read_media(cell: object, root: Root, *, max_bytes: int = MAX_BYTES) -> bytes
 def content_key(data: bytes) -> str:
     """The sha256 of some bytes, in hexadecimal: the name of a content wherever it lies."""
     return hashlib.sha256(data).hexdigest()
-
-
-def media_key(cell: object, root: Root) -> str:
-    """The content hash of one cell: equal for equal bytes, wherever they lie and however the cell names them.
-
-    Raises:
-        CellError: As :func:`read_media`.
-    """
-    return content_key(read_media(cell, root))
 
 
 def looks_like_image_path(text: str) -> bool:

@@ -1,9 +1,9 @@
 """Tables with a planted signal: pictures, text and a number whose true relation to the label we chose.
 
-In comes a mode and a number of rows; out comes a `Table` with PNG bytes, or a folder with images and
-``table.csv``. The picture is a red or blue square on grey, the text is a sentence with "sunny" or "rainy"
-among idle words, the number is above or below zero. Every combination of these three bits comes equally often
-in each split (to one row), so what one modality alone can reach is known:
+In comes a mode and a number of rows; out comes a `Table` with PNG bytes. The picture is a red or blue square
+on grey, the text is a sentence with "sunny" or "rainy" among idle words, the number is above or below zero.
+Every combination of these three bits comes equally often in each split (to one row), so what one modality alone
+can reach is known:
 
 * ``xor``: yes where exactly one of "red" and "sunny" holds. Each modality alone, and any additive model, is
   at chance (0.5); both together reach 1. The number is idle.
@@ -14,13 +14,9 @@ in each split (to one row), so what one modality alone can reach is known:
 
 from __future__ import annotations
 
-import csv
-import os
 import struct
-import tempfile
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -135,35 +131,6 @@ def make_synthetic(
         "split": pa.array(split, pa.string()),
     }
     return Table(arrow=pa.table(columns), root=None, source=f"planted data {mode!r}, seed {seed}")
-
-
-def write_synthetic(folder: str | Path, mode: str, num_rows: int = 400, *, seed: int = 0, image_size: int = 32) -> Path:
-    """Write planted data to a new folder, whole or not at all: ``images/<row>.png`` and ``table.csv``.
-
-    Returns:
-        The path of the table; its column image holds paths relative to the folder.
-
-    Raises:
-        ValueError: The folder is there already and not empty, or as in `make_synthetic`.
-    """
-    table = make_synthetic(mode, num_rows, seed=seed, image_size=image_size)
-    out = Path(folder).expanduser().resolve()
-    if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is there already and not empty; nothing there was changed. Choose another folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent, ignore_cleanup_errors=True) as scratch:
-        staged = Path(scratch) / "whole"
-        (staged / "images").mkdir(parents=True)
-        with (staged / "table.csv").open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(table.arrow.column_names)
-            for number, row in enumerate(table.arrow.to_pylist()):
-                (staged / "images" / f"{number}.png").write_bytes(row["image"])
-                writer.writerow([*{**row, "image": f"images/{number}.png"}.values()])
-        if out.is_dir():
-            out.rmdir()
-        os.replace(staged, out)
-    return out / "table.csv"
 
 
 def _sentence(rng: np.random.Generator, sunny: bool) -> str:

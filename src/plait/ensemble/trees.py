@@ -20,7 +20,6 @@ from plait.tasks.target_scale import TargetScale, transforms_for
 
 ITERATIONS = 300
 MOST_OUTPUTS = 40  # more would take minutes
-NODE_FIELDS = ("feature", "threshold", "left", "right", "value", "is_leaf", "gaps_left")
 
 
 class TreeMember(Member):

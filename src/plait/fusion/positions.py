@@ -13,7 +13,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-ORDERS = ("sequence", "grid")
 NUM_BANDS = 16
 MAX_FREQUENCY = 32.0  # half of the sampling rate mu: places of a row are told apart up to about 64 a dimension
 

@@ -12,8 +12,6 @@ from plait.inputs.dataset import Source
 from plait.processors.cleaning import clean_texts
 from plait.processors.ngrams import NgramProcessor
 
-NGRAM_KEYS = ("ngram_BG", "ngram_weight_BG")
-
 
 class NgramSource:
     """A source of texts that hands out their n-grams too.

@@ -22,7 +22,6 @@ from plait.inputs.feature_store.space import Space, key_bytes
 
 STALE_SECONDS = 300.0  # without a sign of life; a process may be stopped, or its machine unreachable
 MUTEX_SECONDS = 10.0
-POLL_SECONDS = 0.1
 
 
 class Claims:
