@@ -17,6 +17,7 @@ from torch import Tensor
 
 from plait.ensemble.base import Inputs, Member
 from plait.ensemble.glm import activate, linear_path
+from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
 
@@ -61,18 +62,16 @@ class LinearMember(Member):
     def config(self) -> dict[str, Any]:
         """What ``from_config`` takes."""
         return {
-            "uses": list(self.uses), "names": list(self.names), "widths": list(self.widths), "link": self.link,
-            "num_outputs": self.num_outputs, "rooted": list(self.rooted),
-            "scale": None if self.scale is None else self.scale.to_json(),
+            "uses": list(self.uses), "names": list(self.names), "widths": list(self.widths),
+            "rooted": list(self.rooted), **answer_config(self.link, self.num_outputs, self.scale),
         }  # fmt: skip
 
     @classmethod
     def from_config(cls, facts: dict[str, Any]) -> LinearMember:
         """Rebuild without weights."""
-        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
         return cls(
             tuple(facts["uses"]), tuple(facts["names"]), tuple(facts["widths"]), int(facts["num_outputs"]),
-            str(facts["link"]), tuple(facts["rooted"]), scale,
+            str(facts["link"]), tuple(facts["rooted"]), scale_of(facts),
         )  # fmt: skip
 
     def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
@@ -83,8 +82,7 @@ class LinearMember(Member):
             [p.numpy() for p in parts], there, self.rooted, _array(self.mean_D), _array(self.step_D)
         )
         scores_BC = features @ _array(self.weight_DC) + _array(self.bias_C)
-        found = activate(scores_BC, self.link)
-        return found if self.scale is None else self.scale.decode(found)
+        return outputs_of(scores_BC, self.link, self.scale)
 
 
 def standardised(

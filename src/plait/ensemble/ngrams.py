@@ -11,6 +11,7 @@ from torch import Tensor
 from plait.ensemble.base import Inputs, Member
 from plait.ensemble.glm import activate, linear_path
 from plait.ensemble.linear import as_columns
+from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
 
@@ -46,17 +47,16 @@ class NgramMember(Member):
     def config(self) -> dict[str, Any]:
         """What ``from_config`` takes."""
         return {
-            "uses": list(self.uses), "name": self.name, "num_ngrams": self.num_ngrams, "num_outputs": self.num_outputs,
-            "link": self.link, "scale": None if self.scale is None else self.scale.to_json(),
+            "uses": list(self.uses), "name": self.name, "num_ngrams": self.num_ngrams,
+            **answer_config(self.link, self.num_outputs, self.scale),
         }  # fmt: skip
 
     @classmethod
     def from_config(cls, facts: dict[str, Any]) -> NgramMember:
         """Rebuild without weights."""
-        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
         return cls(
             tuple(facts["uses"]), str(facts["name"]), int(facts["num_ngrams"]), int(facts["num_outputs"]),
-            str(facts["link"]), scale,
+            str(facts["link"]), scale_of(facts),
         )  # fmt: skip
 
     def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
@@ -66,8 +66,7 @@ class NgramMember(Member):
         weight_BG = torch.where(there_B1, tensors["ngram_weight_BG"].double(), 0.0)
         table_BGC = self.weight_GC.double()[tensors["ngram_BG"]]
         scores_BC = torch.einsum("bg,bgc->bc", weight_BG, table_BGC) + self.bias_C.double()
-        found = activate(scores_BC.cpu().numpy(), self.link)
-        return found if self.scale is None else self.scale.decode(found)
+        return outputs_of(scores_BC.cpu().numpy(), self.link, self.scale)
 
 
 def fit_ngrams(

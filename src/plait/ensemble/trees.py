@@ -15,6 +15,7 @@ from torch import Tensor
 
 from plait.ensemble.base import Inputs, Member
 from plait.ensemble.glm import activate
+from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import SMALLEST, AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
 
@@ -71,26 +72,23 @@ class TreeMember(Member):
     def config(self) -> dict[str, Any]:
         """What ``from_config`` takes."""
         return {
-            "uses": list(self.uses), "name": self.name, "num_outputs": self.num_outputs, "link": self.link,
-            "sizes": self.sizes, "cardinalities": list(self.cardinalities),
-            "scale": None if self.scale is None else self.scale.to_json(),
+            "uses": list(self.uses), "name": self.name, "sizes": self.sizes,
+            "cardinalities": list(self.cardinalities), **answer_config(self.link, self.num_outputs, self.scale),
         }  # fmt: skip
 
     @classmethod
     def from_config(cls, facts: dict[str, Any]) -> TreeMember:
         """Rebuild without weights."""
-        scale = None if facts["scale"] is None else TargetScale.from_json(facts["scale"])
         return cls(
             tuple(facts["uses"]), str(facts["name"]), int(facts["num_outputs"]), str(facts["link"]),
-            {k: int(v) for k, v in facts["sizes"].items()}, tuple(facts["cardinalities"]), scale,
+            {k: int(v) for k, v in facts["sizes"].items()}, tuple(facts["cardinalities"]), scale_of(facts),
         )  # fmt: skip
 
     def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
         """Outputs [B, C]; a row without the modality is one whose cells are all empty."""
         columns_BF = columns_of(inputs[self.name], self.codes.cpu().numpy(), self.cardinalities)
         columns_BF[~present_BM[:, self.uses[0]].cpu().numpy()] = np.nan
-        found = activate(self.scores(columns_BF), self.link)
-        return found if self.scale is None else self.scale.decode(found)
+        return outputs_of(self.scores(columns_BF), self.link, self.scale)
 
     def scores(self, columns_BF: np.ndarray) -> np.ndarray:
         """Sums of the leaves [B, C]."""
