@@ -1,4 +1,4 @@
-"""Fixtures for the whole suite: fixed seeds, no network outside loopback, real data where it lies."""
+"""Fixtures for the whole suite: fixed seeds, no network outside loopback, a cache of its own, real data if present."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from fixtures.settings import SCRATCH
+from plait.files import cache_root
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -41,6 +42,19 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One cache folder for the run: the user's weights are read through links, nothing is written beside them."""
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "weights").mkdir()
+    installed = cache_root() / "weights"
+    for weights in installed.iterdir() if installed.is_dir() else ():
+        (folder / "weights" / weights.name).symlink_to(weights.absolute())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAIT_CACHE", str(folder))
+        yield
 
 
 @pytest.fixture

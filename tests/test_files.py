@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from plait.data.table import read_table
-from plait.files import require_regular_file
+from plait.files import cache_root, require_regular_file
 
 
 def test_an_ordinary_file_tells_its_size(tmp_path):
@@ -54,3 +54,8 @@ def test_a_pipe_inside_a_saved_data_set_is_refused_too(tmp_path):
     (tmp_path / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
     with pytest.raises(ValueError, match="a pipe, no ordinary file"):
         read_table(tmp_path)
+
+
+def test_what_tests_store_stays_out_of_the_users_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert cache_root().is_relative_to(tmp_path_factory.getbasetemp())
+    assert not (cache_root() / "weights").is_symlink()
