@@ -8,18 +8,18 @@ inputs reach a budget: by those who make batches (:func:`forward_bytes`), and in
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from plait.encoders.activations import KeptActivations
 from plait.encoders.base import BATCH_MB, Encoded, Encoder
 
 CUDA_FACTOR = 8  # an accelerator is fed larger batches; where its memory runs out, encoding halves them
 TOKEN_BYTES = 1024  # a token becomes a vector of hundreds of numbers
-LEARNING_FACTOR = 2  # training may hold this many budgets before parts are computed twice
+LEARNING_FACTOR = 2  # training may hold this many budgets before a batch is worked out in parts
 SAMPLE_FACTOR = 8  # a network that hears samples spreads them over hundreds of channels
 logger = logging.getLogger(__name__)
 
@@ -52,8 +52,9 @@ def encode_by_bytes(encoder: Encoder, **inputs: Tensor) -> Encoded:
     """The encoder's answer, worked out a few items at a time where the batch is past the budget.
 
     Items do not see each other in an encoder, so vectors, tokens and gradients are those of the whole batch. While
-    training, each part is computed again on the way back (activations are not kept), which costs a third more time.
-    Batch normalisation that learns does see the whole batch: it is given it at once, which is said once.
+    training, parts whose activations would take too much of the free memory are computed again on the way back
+    (:mod:`plait.encoders.activations`). Batch normalisation that learns does see the whole batch: it is given it at
+    once, which is said once.
 
     Args:
         encoder: The encoder.
@@ -69,10 +70,12 @@ def encode_by_bytes(encoder: Encoder, **inputs: Tensor) -> Encoded:
         _say_once(encoder, size, budget)
         return encoder(**inputs)  # type: ignore[no-any-return]
     at_once = max(1, len(example) * budget // size)
+    encode: Callable[[dict[str, Tensor]], Encoded]
+    encode = KeptActivations(encoder, example.device).encode if learns else lambda part: encoder(**part)
     parts = []
     for start in range(0, len(example), at_once):
         part = {name: tensor[start : start + at_once] for name, tensor in inputs.items()}
-        parts.append(_recomputed(encoder, part) if learns else encoder(**part))
+        parts.append(encode(part))
     return join_encoded(parts)
 
 
@@ -95,16 +98,6 @@ def _join_padded(parts: list[Tensor]) -> Tensor:
         joined[start : start + len(part), : part.shape[1]] = part
         start += len(part)
     return joined
-
-
-def _recomputed(encoder: Encoder, part: dict[str, Tensor]) -> Encoded:
-    """One part, whose activations are computed again on the way back; random numbers are drawn as the first time."""
-
-    def run(names: tuple[str, ...], *tensors: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        made = encoder(**dict(zip(names, tensors, strict=True)))
-        return made.vector_BD, made.tokens_BTD, made.mask_BT
-
-    return Encoded(*checkpoint(run, tuple(part), *part.values(), use_reentrant=False))
 
 
 def _mixes_items(encoder: nn.Module) -> bool:
