@@ -1,12 +1,17 @@
-"""Starting stays quick: no file, of the library or of the tests, imports at its top what takes seconds."""
+"""Starting stays quick: no file, of the library or of the tests, imports at its top what takes seconds; and no test is
+skipped for want of what every installation has, or without saying what it wants.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parent
+PROJECT = TESTS.parent / "pyproject.toml"
 LIBRARIES = {"datasets", "lancedb", "matplotlib", "pandas", "polars", "scipy", "sklearn", "timm", "torchvision"}
 SLOW = LIBRARIES | {"transformers", "plait.api", "plait.comparison", "plait.model", "plait.training"}
 
@@ -18,6 +23,19 @@ def test_slow_imports_of_tests_wait_for_their_first_use() -> None:
 def test_slow_libraries_wait_for_the_function_that_needs_them() -> None:
     found = list(imports_at_the_top(TESTS.parent / "src", LIBRARIES))
     assert found == [], "import it inside the function that needs it"
+
+
+def test_skips_want_what_an_installation_may_lack_and_say_what() -> None:
+    core = {re.split(r"[\[><=~ ]", d)[0] for d in tomllib.loads(PROJECT.read_text("utf-8"))["project"]["dependencies"]}
+    core |= {"PIL", "sklearn", "yaml"}
+    found = []
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.importorskip":
+                wanted = ast.literal_eval(node.args[0])
+                if wanted.split(".")[0] in core or "reason" not in {k.arg for k in node.keywords}:
+                    found.append(f"{path.name}:{node.lineno}: {wanted}")
+    assert found == [], "import it as it is where every installation has it; else reason='extra NAME'"
 
 
 def imports_at_the_top(folder: Path, slow: set[str]) -> Iterator[str]:

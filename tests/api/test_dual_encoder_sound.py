@@ -20,8 +20,8 @@ from plait.index import build_index, open_index
 
 hf = lazy("transformers")
 
-sf = pytest.importorskip("soundfile")
-pytest.importorskip("soxr")
+sf = pytest.importorskip("soundfile", reason="extra audio")
+pytest.importorskip("soxr", reason="extra audio")
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "this", "is", "a", "sound", "of", "dog", "rain", "bell"]
 LABELS = ["dog", "rain", "bell"]

@@ -30,8 +30,8 @@ from plait.settings import EncoderSettings
 
 hf = lazy("transformers")
 
-sf = pytest.importorskip("soundfile")
-pytest.importorskip("soxr")
+sf = pytest.importorskip("soundfile", reason="extra audio")
+pytest.importorskip("soxr", reason="extra audio")
 
 N = 40
 SETS = ["encoders.audio=scratch:audio", *QUICK]

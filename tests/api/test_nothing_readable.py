@@ -17,8 +17,8 @@ from plait.encoders.checkpoint import quiet_transformers
 
 hf = lazy("transformers")
 
-pytest.importorskip("soundfile")
-pytest.importorskip("soxr")
+pytest.importorskip("soundfile", reason="extra audio")
+pytest.importorskip("soxr", reason="extra audio")
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 

@@ -25,7 +25,7 @@ def row(number: int) -> dict[str, object]:
 
 
 def test_rows_in_memory_are_fitted_predicted_evaluated_and_explained() -> None:
-    pytest.importorskip("soundfile")
+    pytest.importorskip("soundfile", reason="extra audio")
     rows = [row(number) for number in range(24)]
     model = plait.fit(
         rows, target="label", epochs=3,

@@ -220,7 +220,7 @@ def test_unknown_keys_are_named_and_never_count_as_empty() -> None:
 
 
 def test_class_numbers_have_their_names_in_every_form(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = pytest.importorskip("datasets", reason="extra dev")
     features = datasets.Features(
         {
             "label": datasets.ClassLabel(names=["1", "0"]),

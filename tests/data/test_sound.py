@@ -13,7 +13,7 @@ from plait.data.media import CellError
 from plait.data.sound import decode_sound, find_sound, looks_like_sound, sound_key, sound_length
 from plait.data.table import read_table
 
-sf = pytest.importorskip("soundfile")
+sf = pytest.importorskip("soundfile", reason="extra audio")
 
 
 def tone(seconds: float = 0.5, hertz: float = 440.0, rate: int = 16_000) -> np.ndarray:

@@ -202,7 +202,7 @@ def test_saved_dataset_folders(tmp_path: Path) -> None:
 
 
 def test_real_datasets_folder(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    datasets = pytest.importorskip("datasets", reason="extra dev")
     made = datasets.Dataset.from_dict({"text": ["a", "b"]})
     assert read_table(made).column("text") == ["a", "b"]
     datasets.DatasetDict({"train": made, "test": made}).save_to_disk(str(tmp_path / "d"))

@@ -23,8 +23,8 @@ from plait.encoders.sets import encode_sets, pool_set
 
 hf = lazy("transformers")
 
-pytest.importorskip("soundfile")
-pytest.importorskip("soxr")
+pytest.importorskip("soundfile", reason="extra audio")
+pytest.importorskip("soxr", reason="extra audio")
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 CONV = {"conv_dim": (8, 8), "conv_stride": (5, 4), "conv_kernel": (10, 8), "num_feat_extract_layers": 2,

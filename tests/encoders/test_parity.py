@@ -33,8 +33,8 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize(("prefix", "name", "kind"), CASES, ids=[":".join(case) for case in CASES])
 def test_parity(prefix: str, name: str, kind: str, saved: dict[str, Path]) -> None:
     if kind == "audio":
-        pytest.importorskip("soundfile")
-        pytest.importorskip("soxr")
+        pytest.importorskip("soundfile", reason="extra audio")
+        pytest.importorskip("soxr", reason="extra audio")
     with quiet_transformers():
         found = measure(prefix, name, kind, saved[name])
     assert max(found.authors, found.alone, found.order) <= TOLERANCE, found

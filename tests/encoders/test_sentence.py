@@ -67,7 +67,7 @@ CASES = [
 def test_declared_modules_are_followed(
     pooling: dict[str, Any], behind: tuple[str, ...], bare: Path, tmp_path: Path
 ) -> None:
-    library = pytest.importorskip("sentence_transformers")
+    library = pytest.importorskip("sentence_transformers", reason="extra dev")
     folder = declare(bare, tmp_path, pooling, *behind)
     with quiet_transformers():
         theirs = library.SentenceTransformer(str(folder), device="cpu").encode(TEXTS, convert_to_tensor=True)

@@ -288,7 +288,7 @@ def test_refusals(change: dict[str, Any], message: str) -> None:
 
 
 def test_columns_are_read_by_position_whatever_their_index() -> None:
-    pd = pytest.importorskip("pandas")
+    pd = pytest.importorskip("pandas", reason="extra dev")
     rows = {k: table()[k] for k in ("text", "photo")}
     truth = (np.array(rows["text"]) > 0).astype(int)
     order = np.random.default_rng(3).permutation(200)

@@ -19,7 +19,7 @@ BACKENDS = ["exact", "lance"]
 @pytest.fixture(params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> str:
     if request.param == "lance":
-        pytest.importorskip("lancedb")
+        pytest.importorskip("lancedb", reason="extra lance")
     return str(request.param)
 
 

@@ -118,7 +118,7 @@ def test_what_is_no_date(expression: str) -> None:
 
 @pytest.fixture(scope="module")
 def lance(tmp_path_factory: pytest.TempPathFactory) -> Index:
-    pytest.importorskip("lancedb")
+    pytest.importorskip("lancedb", reason="extra lance")
     place = tmp_path_factory.mktemp("dates")
     images = [str(paint(place / f"{i}.png", (60 * i, 9, 9))) for i in range(4)]
     table = pa.table({"image": images, **columns()})

@@ -49,7 +49,7 @@ def contents(index: Any) -> list[tuple[str, str]]:
 )
 def test_killed_again_and_again(tmp_path: Path, backend: str, kills: int) -> None:
     if backend == "lance":
-        pytest.importorskip("lancedb")
+        pytest.importorskip("lancedb", reason="extra lance")
     source, place = many(tmp_path), tmp_path / "i"
     draw, seen = random.Random(1), 0
     for _ in range(kills):
@@ -133,7 +133,7 @@ def test_a_read_only_folder(photos: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_one_writer_at_a_time(photos: Path, tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
+    pytest.importorskip("fcntl", reason="locks as POSIX has them")
     index, _ = build_index(ColourEmbedder(), photos, tmp_path / "i")
     with write_lock(tmp_path / "i"):
         for write in (lambda: index.delete(["warm/红.png"]), index.compact, lambda: index.update(photos)):

@@ -134,7 +134,7 @@ def test_tensors_and_more_than_there_are() -> None:
 
 @pytest.mark.oracle
 def test_agrees_with_faiss() -> None:
-    faiss = pytest.importorskip("faiss")
+    faiss = pytest.importorskip("faiss", reason="extra dev")
     rng = np.random.default_rng(4)
     vectors, queries = unit(rng, 3000, 32), unit(rng, 9, 32)
     index = faiss.IndexFlatIP(32)

@@ -19,7 +19,7 @@ from plait.index.move import MoveReport, _moved_cell
 @pytest.fixture(params=["exact", "lance"])
 def backend(request: pytest.FixtureRequest) -> str:
     if request.param == "lance":
-        pytest.importorskip("lancedb")
+        pytest.importorskip("lancedb", reason="extra lance")
     return str(request.param)
 
 

@@ -86,7 +86,7 @@ def test_ids(tmp_path: Path) -> None:
 
 
 def test_ids_keep_their_spelling(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="extra dev")
     images = ["a.png", "b.png", "c.png"]
 
     def ids(source: object, **how: object) -> list[str]:

@@ -79,7 +79,7 @@ class HubEmbedder(ColourEmbedder):
 @pytest.mark.parametrize("backend", ["exact", "lance"])
 def test_a_search_each_way(tmp_path: Path, backend: str) -> None:
     if backend == "lance":
-        pytest.importorskip("lancedb")
+        pytest.importorskip("lancedb", reason="extra lance")
     for name, colour in (
         ("white", (255, 255, 255)), ("grey", (200, 204, 200)), ("red", (255, 0, 0)), ("green", (0, 255, 0)),
         ("orange", (255, 110, 0)),

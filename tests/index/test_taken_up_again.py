@@ -18,7 +18,7 @@ BLUE = (0, 0, 250)
 @pytest.fixture(params=["exact", "lance"])
 def backend(request: pytest.FixtureRequest) -> str:
     if request.param == "lance":
-        pytest.importorskip("lancedb")
+        pytest.importorskip("lancedb", reason="extra lance")
     return str(request.param)
 
 

@@ -124,7 +124,7 @@ def test_refusals(game: object, message: str) -> None:
 @pytest.mark.oracle
 @pytest.mark.parametrize("num_players", [2, 3, 4, 5])
 def test_equals_shapiq(num_players: int) -> None:
-    shapiq = pytest.importorskip("shapiq")
+    shapiq = pytest.importorskip("shapiq", reason="extra dev")
     rng = np.random.default_rng(num_players)
 
     class Planted(shapiq.Game):  # type: ignore[misc, name-defined]

@@ -13,8 +13,8 @@ from plait.processors import AudioProcessor, VectorProcessor, WaveformProcessor,
 from plait.processors.clip import resample
 from plait.processors.logmel import log_mel, mel_filters
 
-pytest.importorskip("soundfile")
-pytest.importorskip("soxr")
+pytest.importorskip("soundfile", reason="extra audio")
+pytest.importorskip("soxr", reason="extra audio")
 
 
 def noise(num: int, seed: int = 0) -> np.ndarray:
