@@ -91,7 +91,7 @@ def _header(file: BinaryIO, place: int, end: int) -> tuple[dict[int, Any], int]:
 
 
 class _Compact:
-    """The compact protocol of Thrift, as far as structs need it: fields by number, what is not a number skipped over."""
+    """The compact protocol of Thrift, as far as structs need it: fields by number; what is no number is skipped."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.place = data, 0
