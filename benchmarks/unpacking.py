@@ -146,7 +146,7 @@ def main() -> None:
                 small += ["--epochs", "1", "--set", "train.baselines=false", "--set", "encoders.image_size=32"]
                 fit = [*plait, "fit", folder / "train.csv", "--target", "label", "-o", folder / "model", "--quiet"]
                 subprocess.run([*fit, *small], check=True, capture_output=True)
-                predict = [*plait, "predict", folder / "model", "--quiet", "-o", folder / "p.csv"]
+                predict = [*plait, "predict", folder / "model", "--quiet", "--overwrite", "-o", folder / "p.csv"]
                 commands |= {"predict, without it": [*predict, folder / "train.csv"]}
                 commands |= {"predict": [*predict, folder / "pictures.csv"]}
             peak, line = measured([sys.executable, "-c", code, str(file)], given.most)
