@@ -4,7 +4,7 @@ Each case runs in a process of its own, whose peak is the system's own count (``
 wav2vec2 with 64 channels and random weights; the trained one is ``scratch:audio``. To compare with another checkout,
 put its ``src`` on PYTHONPATH.
 
-Run: python benchmarks/memory_of_batches.py [--sounds 700] [--cases frozen,predict,train]     (minutes)
+Run: python benchmarks/memory_of_batches.py [--sounds 700] [--cases frozen,predict,train] [--kernels 1]     (minutes)
 """
 
 from __future__ import annotations
@@ -106,18 +106,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sounds", type=int, default=700)
     parser.add_argument("--cases", default="frozen,predict,train")
+    parser.add_argument("--kernels", help="kernels that oneDNN keeps (ONEDNN_PRIMITIVE_CACHE_CAPACITY); its own: 1024")
+    parser.add_argument("--lengths", default="one-long,2-30s", help="one-long: one of 30 s among short ones; 2-30s")
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.only:
         case(*given.only, given.sounds)
         print(f"PEAK {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f}")
         return
+    kernels = {} if given.kernels is None else {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": given.kernels}
     print("| case | sounds | peak memory | seconds |\n|---|---|---|---|")
     for name in given.cases.split(","):
-        for what in ("one-long", "2-30s"):
+        for what in given.lengths.split(","):
             made = subprocess.run(
                 [sys.executable, __file__, "--sounds", str(given.sounds), "--only", name, what],
-                capture_output=True, text=True, check=False,
+                capture_output=True, text=True, check=False, env={**os.environ, **kernels},
             )  # fmt: skip
             lines = [line.split() for line in made.stdout.splitlines()]
             found = {line[0]: line[1] for line in lines if line and line[0] in ("PEAK", "SECONDS")}

@@ -1,21 +1,23 @@
 """Peak memory and time of ``plait predict`` on many rows of numbers and text.
 
-Makes a table (no data needed), trains a small model on its first 2,000 rows, and predicts all rows in a process of its
-own, whose peak memory the system tells (``getrusage``). A second process that predicts one row says what Python, the
-libraries and the model take alone.
+Makes a table (no data needed), trains a small model on 2,000 such rows, and predicts all rows from CSV and from
+Parquet, each in a process of its own whose peak memory and processor time the system tells (``wait4``). A process that
+predicts one row says what Python, the libraries and the model take alone. Beside it, what reading the same file takes:
+pandas' ``read_csv`` and ``read_parquet``, and Plait's reader of tables. To compare with another checkout, put its
+``src`` on PYTHONPATH.
 
-    python benchmarks/predict_rows.py [ROWS] [SUFFIX]
+Run: python benchmarks/predict_rows.py [--rows 200000] [--inputs csv,parquet] [--output csv]     (minutes)
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
+import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 WORDS = "red green blue sky road house river stone light cloud bird tree old new warm cold".split()
@@ -33,45 +35,58 @@ def write_rows(path: Path, count: int) -> None:
             writer.writerow([f"r{number}", a, b, c, text, "yes" if a + ("red" in text) > 0.5 else "no"])
 
 
-def plait(*arguments: object) -> None:
-    """Run the command line, quietly."""
-    subprocess.run([sys.executable, "-m", "plait", *map(str, arguments), "--quiet"], check=True, stdout=sys.stderr)
+def measured(*command: object) -> str:
+    """Peak memory and processor time of one process, as two cells of the table."""
+    child = subprocess.Popen([sys.executable, *map(str, command)], stdout=sys.stderr)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode:
+        sys.exit(f"ended with {child.returncode}: {command}")
+    return f"{usage.ru_maxrss * 1024 / 1e6:,.0f} | {usage.ru_utime + usage.ru_stime:.1f}"
 
 
-def measured(*arguments: object) -> tuple[float, float]:
-    """Seconds and peak memory in MB of one command: the largest of all children so far, so the largest comes last."""
-    started = time.monotonic()
-    plait(*arguments)
-    return time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+def to_parquet(table: Path, path: Path) -> None:
+    """The same rows as Parquet, written in a process of its own: a child's peak begins with its parent's."""
+    code = "import pyarrow.csv as c, pyarrow.parquet as p, sys; p.write_table(c.read_csv(sys.argv[1]), sys.argv[2])"
+    subprocess.run([sys.executable, "-c", code, str(table), str(path)], check=True)
 
 
-def train(folder: Path, model: Path) -> None:
-    """Train in a process whose memory does not count here."""
-    write_rows(folder / "train.csv", 2000)
-    code = (
-        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'plait', 'fit', sys.argv[1], '--target', "
-        "'label', '--text', 'text', '--epochs', '1', '--set', 'encoders.text=scratch:text', '-o', sys.argv[2], "
-        "'--quiet'], check=True, stdout=sys.stderr)"
-    )
-    subprocess.run([sys.executable, "-c", code, str(folder / "train.csv"), str(model)], check=True)
+PANDAS = "import pandas, sys; pandas.read_{}(sys.argv[1])"
+PLAIT = "import pathlib, sys; from plait.data.readers.formats import read_path; read_path(pathlib.Path(sys.argv[1]))"
 
 
 def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    suffix = sys.argv[2] if len(sys.argv) > 2 else "csv"
+    """Make, train, measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--inputs", default="csv,parquet")
+    parser.add_argument("--output", default="csv", help="csv, parquet or jsonl")
+    parser.add_argument("--only-reading", action="store_true")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        if sys.argv[3:]:
-            model = Path(sys.argv[3])
-        else:
-            model = folder / "model"
-            train(folder, model)
-        write_rows(folder / "one.csv", 1)
-        write_rows(folder / "many.csv", rows)
-        seconds, alone = measured("predict", model, folder / "one.csv", "-o", folder / f"one-out.{suffix}")
-        print(f"1 row: {seconds:.1f} s, {alone:.0f} MB")
-        seconds, peak = measured("predict", model, folder / "many.csv", "-o", folder / f"out.{suffix}")
-        print(f"{rows:,} rows: {seconds:.1f} s, {peak:.0f} MB, {peak - alone:.0f} MB above one row")
+        folder, model = Path(place), Path(place) / "model"
+        for name, count in (("train", 2000), ("one", 1), ("many", given.rows)):
+            write_rows(folder / f"{name}.csv", count)
+        predict = ["-m", "plait", "predict", model, "--quiet", "-o"]
+        print("| what | rows | input | peak MB | s of CPU |\n|---|---|---|---|---|")
+        if not given.only_reading:
+            fit = ["-m", "plait", "fit", folder / "train.csv", "--target", "label", "--text", "text", "--epochs", "1",
+                   "--set", "encoders.text=scratch:text", "--quiet", "-o", model]  # fmt: skip
+            measured(*fit)
+            told = measured(*predict, folder / f"one-out.{given.output}", folder / "one.csv")
+            print(f"| `plait predict` | 1 | csv | {told} |", flush=True)
+        for suffix in given.inputs.split(","):
+            many = folder / f"many.{suffix}"
+            if suffix == "parquet":
+                to_parquet(folder / "many.csv", many)
+            kind = f"{suffix}, {many.stat().st_size / 1e6:.0f} MB"
+            rows = f"{given.rows:,} | {kind}"
+            print(f"| importing pandas | 0 | | {measured('-c', 'import pandas')} |", flush=True)
+            print(f"| `pandas.read_{suffix}` | {rows} | {measured('-c', PANDAS.format(suffix), many)} |", flush=True)
+            print(f"| Plait's reader alone | {rows} | {measured('-c', PLAIT, many)} |", flush=True)
+            if not given.only_reading:
+                told = measured(*predict, folder / f"out-{suffix}.{given.output}", many)
+                print(f"| `plait predict` | {rows} | {told} |", flush=True)
 
 
 if __name__ == "__main__":

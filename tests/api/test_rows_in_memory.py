@@ -37,5 +37,7 @@ def test_rows_in_memory_are_fitted_predicted_evaluated_and_explained() -> None:
     alone = model.predict(rows[0])
     assert alone["probability_red"].to_pylist() == pytest.approx(told["probability_red"].to_pylist()[:1], abs=1e-5)
     assert model.predict({"photo": np.asarray(rows[0]["photo"])})["prediction"].to_pylist() == ["red"]
+    heard = [model.predict({"call": one["call"]})["probability_red"][0].as_py() for one in rows[:2]]
+    assert abs(heard[0] - heard[1]) > 1e-3  # samples are heard, not counted as empty
     assert model.evaluate(rows, rows="all")["evaluation"]["metrics"]["accuracy"]["value"] == 1.0
     assert model.explain(rows[:8], permutations=1, draws=1, examples=2)["modalities"] == ["photo", "call"]

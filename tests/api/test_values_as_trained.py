@@ -90,6 +90,24 @@ def test_what_cannot_be_read_is_reported_by_row(tmp_path: Path) -> None:
         model.predict(new, on_bad_row="error")
 
 
+def test_a_later_table_with_decimal_commas_is_reported_by_row(tmp_path: Path) -> None:
+    """Every row had been given the same probability, and nothing was said."""
+    rows = [[f"{i * 0.37:.2f}", "lo" if i < 60 else "hi"] for i in range(120)]
+    cells = [f"{i * 0.37:.2f}" for i in range(1, 120, 7)]
+    model = plait.fit(write(tmp_path / "t.csv", ["x", "label"], rows), "label", epochs=12, set=QUICK)
+    points = model.predict(write(tmp_path / "points.csv", ["x", "k"], [[cell, 1] for cell in cells]))
+    assert points.column("problem").null_count == len(cells) and len(set(points.column("prediction").to_pylist())) == 2
+    commas = [[cell.replace(".", ","), 1] for cell in cells]
+    problems = model.predict(write(tmp_path / "commas.csv", ["x", "k"], commas, ";")).column("problem").to_pylist()
+    assert problems == [f"x: '{cell}' is no number; nothing to read in this row" for cell, _ in commas]
+    odd = model.predict(write(tmp_path / "odd.csv", ["x", "k"], [*[[cell, 1] for cell in cells], ["?", 1]]))
+    assert odd.column("probability").to_pylist()[:-1] == pytest.approx(points.column("probability").to_pylist())
+    assert odd.column("problem").to_pylist() == [
+        *[None] * len(cells),
+        "x: '?' is no number; nothing to read in this row",
+    ]
+
+
 def test_classes_never_seen_count_as_wrong_and_are_named(tmp_path: Path) -> None:
     def row(i: int, label: str, split: str) -> list[Any]:
         return [{"a": 0.0, "b": 1.0, "NEW": 2.0}[label] + i % 7 / 100, label, split]

@@ -11,7 +11,7 @@ import pytest
 
 from fixtures.colours import ColourEmbedder, paint
 from plait.data.table import BadRow, Table
-from plait.index import build_index, open_index
+from plait.index import DamagedIndexError, build_index, open_index
 from plait.index.exact import top_k
 
 pytestmark = pytest.mark.skipif(find_spec("lancedb") is None, reason="extra lance")
@@ -107,3 +107,71 @@ def test_without_the_extra(photos: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(ImportError, match=r"pip install plait\[lance\]"):
         build_index(ColourEmbedder(), photos, tmp_path / "i", backend="lance")
+
+
+def files_of(place: Path) -> list[Path]:
+    return sorted(p for p in (place / "lance").rglob("*") if p.is_file() and "hint" not in p.name)
+
+
+def test_every_file_of_the_table_is_held_to_its_checksum(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    """A flipped bit in vectors had answered, and without its newest version the table opened as it was before."""
+    import shutil
+
+    place = tmp_path / "i"
+    index, _ = build_index(embedder, {"caption": ["red", "green", "blue"]}, place, modality="caption", backend="lance")
+    index.add({"caption": ["grey"]}, prefix="more-")
+    index.delete(["row-1"])
+    whole = open_index(place, embedder)
+    assert len(whole) == 3 and whole.info(verify=True)["damaged"] == []
+    assert {p.relative_to(place / "lance").as_posix() for p in files_of(place)} == set(whole.manifest.table.files)
+    for number in range(len(files_of(place))):
+        for how in ("flipped", "gone", "a folder"):
+            copy = tmp_path / "copy"
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(place, copy)
+            file = files_of(copy)[number]
+            data = bytearray(file.read_bytes())
+            file.unlink()
+            if how == "flipped":
+                data[len(data) // 2] ^= 16
+                file.write_bytes(data)
+            elif how == "a folder":
+                file.mkdir()
+            with pytest.raises(DamagedIndexError, match="of the Lance table"):
+                open_index(copy, embedder)
+    data = bytearray(files_of(place)[0].read_bytes())
+    files_of(place)[0].write_bytes(bytes([data[0] ^ 1, *data[1:]]))
+    assert "does not match its checksum" in whole.info(verify=True)["damaged"][0]
+    shutil.rmtree(place / "lance")
+    with pytest.raises(DamagedIndexError, match="is missing"):
+        open_index(place, embedder)
+
+
+def test_a_table_older_than_its_manifest_is_refused(tmp_path: Path, embedder: ColourEmbedder) -> None:
+    """As on object storage, where only the version is compared."""
+    import shutil
+
+    place = tmp_path / "i"
+    index, _ = build_index(embedder, {"caption": ["red", "green"]}, place, modality="caption", backend="lance")
+    shutil.copytree(place / "lance", tmp_path / "old")
+    index.add({"caption": ["grey"]}, prefix="more-")
+    index.storage._write(index.manifest, with_files=False)
+    assert len(open_index(place, embedder)) == 3
+    shutil.rmtree(place / "lance")
+    shutil.move(tmp_path / "old", place / "lance")
+    with pytest.raises(DamagedIndexError, match=r"the Lance table is at version \d+, the manifest says \d+"):
+        open_index(place, embedder)
+    shutil.rmtree(place / "lance")
+    with pytest.raises(DamagedIndexError, match="the Lance table is gone"):
+        open_index(place, embedder)
+
+
+def test_compacting_and_approximate_indexes_keep_the_list_of_files(tmp_path: Path) -> None:
+    texts = {"caption": [str(i) for i in range(300)]}
+    index, _ = build_index(Planted(planted(300)), texts, tmp_path / "i", modality="caption", backend="lance")
+    index.build_ann("ivf_flat", partitions=2)
+    assert any("_indices" in name for name in open_index(tmp_path / "i").manifest.table.files)
+    index.delete(["row-7"])
+    index.compact()
+    again = open_index(tmp_path / "i", Planted(planted(300)))
+    assert len(again) == 299 and again.info(verify=True)["damaged"] == []

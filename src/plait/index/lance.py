@@ -1,7 +1,8 @@
 """An index in LanceDB: filters in SQL, approximate search, and tables on object storage. Extra ``lance``.
 
 One Lance table holds an item a row with its vector; items that show the same bytes share the vector and are one hit.
-Every commit of Lance is whole; ``index.json`` beside it says what the index is and how far its sources are done.
+Every commit of Lance is whole; ``index.json`` beside it says what the index is, how far its sources are done, and the
+checksums of the table's files (``lance_files``).
 Without an approximate index LanceDB looks at every vector; with one, answers may miss some (``benchmarks/ann.py``
 measures how many). Scores are computed again from the stored vectors, so they are exact cosines either way.
 """
@@ -17,8 +18,10 @@ import numpy as np
 import pyarrow as pa
 
 from plait.index.filter_sql import in_sql
+from plait.index.folder_reading import damaged
+from plait.index.lance_files import compare_files, compare_version, local_place, state_of
 from plait.index.lock import write_message
-from plait.index.manifest import IndexFolderError, Manifest, read_manifest, write_manifest
+from plait.index.manifest import DamagedIndexError, IndexFolderError, Manifest, read_manifest, write_manifest
 from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE, STATE, Change, Found, Known, View, known_of
 from plait.inputs.feature_store.segment import folder_bytes
 from plait.registry import Registry
@@ -69,14 +72,31 @@ class LanceStorage:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.manifest = folder, read_manifest(folder)
+        self.folder = folder
         self.nprobes: int | None = None
         self.refine: int | None = None
         self.ef: int | None = None
-        database = _connect(self.manifest.uri or str(folder / "lance"))
+        for attempt in range(5):
+            self.manifest = read_manifest(folder)
+            try:
+                self._open()
+                return
+            except DamagedIndexError:  # or another process committed between the manifest and the files
+                if read_manifest(folder).generation == self.manifest.generation or attempt == 4:
+                    raise
+
+    def _open(self) -> None:
+        uri = self.manifest.uri or str(self.folder / "lance")
+        self._place = local_place(uri)
+        database = _connect(uri)
+        compare_files(self.folder, self._place, self.manifest)
         self._database = database
-        self._table = database.open_table(TABLE) if TABLE in _table_names(database) else None
-        self._known = self._read_known()
+        try:
+            self._table = database.open_table(TABLE) if TABLE in _table_names(database) else None
+            compare_version(self.folder, self._table and self._table.version, self.manifest)
+            self._known = self._read_known()
+        except (OSError, RuntimeError) as error:
+            raise damaged(self.folder, f"LanceDB cannot read its table ({str(error)[:200]})") from error
         self._keys = {item.key for item in self._known.values()}
 
     def _read_known(self) -> dict[str, Known]:
@@ -132,8 +152,7 @@ class LanceStorage:
                 self._upsert(self._with_vectors(change))
             if change.delete and self._table is not None:
                 self._table.delete(_one_of(ID, change.delete))
-            self.manifest = replace(manifest, generation=self.manifest.generation + 1)
-            write_manifest(self.folder, self.manifest)
+            self._write(manifest)
         except OSError as error:
             raise IndexFolderError(write_message(self.folder, error)) from error
         if change.items is not None:
@@ -141,6 +160,15 @@ class LanceStorage:
         for name in change.delete:
             del self._known[name]
         self._keys = {item.key for item in self._known.values()}
+
+    def _write(self, manifest: Manifest, *, with_files: bool = True) -> None:
+        """Swap in a manifest that tells the state of the table as it is now."""
+        table = None
+        if self._table is not None:
+            place = self._place if with_files else None
+            table = state_of(place, self._table.version, self.manifest.table)
+        self.manifest = replace(manifest, generation=self.manifest.generation + 1, table=table)
+        write_manifest(self.folder, self.manifest)
 
     def _with_vectors(self, change: Change) -> pa.Table:
         assert change.items is not None
@@ -220,10 +248,16 @@ class LanceStorage:
         from datetime import timedelta
 
         if self._table is not None:
+            self._write(self.manifest, with_files=False)  # killed meanwhile, no list names files that are gone
             self._table.optimize(cleanup_older_than=timedelta(hours=1))  # readers may still hold a younger version
+            self._write(self.manifest)
 
     def verify(self) -> list[str]:
-        """LanceDB checks what it reads; what is counted here is that every row can be read."""
+        """What does not match its checksum, or cannot be read."""
+        try:
+            compare_files(self.folder, self._place, self.manifest)
+        except DamagedIndexError as error:
+            return [str(error)]
         if self._table is None or self._scan(None, None).num_rows == len(self):
             return []
         return ["the Lance table changed beside this index"]
@@ -266,6 +300,7 @@ class LanceStorage:
         config = getattr(lancedb.index, chosen.config)
         made = config(distance_type="cosine", **{_LANCE_NAMES.get(name, name): v for name, v in given.items()})
         self._table.create_index(VECTOR, config=made, replace=True)
+        self._write(self.manifest)
 
 
 def _table_names(database: Any) -> list[str]:

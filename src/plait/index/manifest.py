@@ -50,6 +50,13 @@ class SegmentPart(NamedTuple):
     sha256: str | None = None
 
 
+class TableState(NamedTuple):
+    """A Lance table: its version, and by path within it the size in bytes and sha256 of each file."""
+
+    version: int
+    files: dict[str, tuple[int, str]]
+
+
 @dataclass(frozen=True)
 class SourceFact:
     """What one source gave.
@@ -103,6 +110,7 @@ class Manifest:
         items: Parquet files of items, in order.
         deleted: The file that lists deleted items, or None.
         sources: What went in.
+        table: The Lance table; None for an exact index, and where an older Plait wrote it.
     """
 
     fingerprint: str
@@ -117,6 +125,7 @@ class Manifest:
     items: tuple[Part, ...] = ()
     deleted: Part | None = None
     sources: tuple[SourceFact, ...] = ()
+    table: TableState | None = None
 
     @property
     def space(self) -> VectorSpace:
@@ -201,6 +210,7 @@ def _manifest(values: dict[str, Any]) -> Manifest:
         items=tuple(_part(part) for part in _list(values, "items")),
         deleted=None if deleted is None else _part(deleted),
         sources=tuple(_source(fact) for fact in _list(values, "sources")),
+        table=None if values.get("table") is None else _table(values["table"]),
     )
     _ = made.space  # refuses widths that do not fit together
     return made
@@ -212,6 +222,18 @@ def _segment(entry: Any) -> SegmentPart:
     named = dict(zip(("name", "num_vectors", "sha256"), entry, strict=False))
     sha256 = None if named.get("sha256") is None else _sha256(named)  # None: written before there were checksums
     return SegmentPart(_file_name(named), _count(named, "num_vectors"), sha256)
+
+
+def _table(state: Any) -> TableState:
+    if not isinstance(state, list) or len(state) != 2 or not isinstance(state[1], dict):
+        raise ValueError(f"'table' is {state!r:.80}; expected the version of a Lance table and its files")
+    files = {}
+    for name, fact in state[1].items():
+        if not isinstance(fact, list) or len(fact) != 2 or Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"a file of the Lance table is {name!r:.80}: {fact!r:.80}; expected its size and sha256")
+        named = {"num_bytes": fact[0], "sha256": fact[1]}
+        files[name] = (_count(named, "num_bytes"), _sha256(named))
+    return TableState(_count({"version": state[0]}, "version"), files)
 
 
 def _part(part: Any) -> Part:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -28,17 +28,17 @@ _CODE = re.compile(r"\+.*|-?0[0-9].*")
 
 
 def read_columns(
-    cells: Mapping[str, list[str]], how: TextReading
+    cells: Iterable[tuple[str, list[str]]], how: TextReading
 ) -> tuple[dict[str, pa.Array], dict[str, ColumnReading]]:
     """Every column typed, and how each was read.
 
     Args:
-        cells: Text of each column.
+        cells: Names and text of the columns, one at a time in memory.
         how: How they are read.
     """
     typed: dict[str, pa.Array] = {}
     read: dict[str, ColumnReading] = {}
-    for name, column in cells.items():
+    for name, column in cells:
         known = how.readings.get(name)
         if known is None and (name in how.text or (name in how.categorical and loses_spellings(column))):
             known = ColumnReading("text")

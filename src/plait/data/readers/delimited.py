@@ -6,7 +6,8 @@ TSV a quote opens a quoted field as in CSV; but where that breaks rows and every
 without it, quotes are letters like any other (the definition of tab-separated values knows no quotes).
 
 A row with another number of fields than the header, or with broken quotes, is set aside with its number. Columns are
-typed as wholes (``column_types``), each as the training table had it where there was one.
+typed as wholes (``column_types``), each as the training table had it where there was one. Cells are kept as Arrow's
+text until then, for a million strings of Python take ten times the memory.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +31,8 @@ DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.I)  # which Excel writes and reads before the header
 _SNIFFED = 100
 _FIELD_LIMIT = MAX_CELL_BYTES  # photos as base64 text are far above the 128 KiB that csv allows
+_LETTERS = 1 << 20  # of the text at a time
+_ROWS = 4096  # held as strings of Python at a time
 
 
 def read_delimited(
@@ -55,9 +59,8 @@ def read_delimited(
     """
     if csv.field_size_limit() < _FIELD_LIMIT:
         csv.field_size_limit(_FIELD_LIMIT)
-    if not text.strip():
+    if not text or text.isspace():
         raise ValueError(f"{source}: the file is empty; expected a header line and rows")
-    text = text.rstrip("\r\n")
     separator = _SEPARATOR_LINE.match(text) if delimiter is None and not columns else None
     if separator is not None:
         delimiter = separator[1]
@@ -66,7 +69,8 @@ def read_delimited(
     typed = partial(read_columns, how=how)
     try:
         made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL, typed)
-        whole = not made.bad_rows and made.arrow.num_rows == text.count("\n") + (1 if columns else 0)
+        line_ends = text.count("\n", 0, _end(text))
+        whole = not made.bad_rows and made.arrow.num_rows == line_ends + (1 if columns else 0)
     except ValueError:
         if delimiter != "\t" or '"' not in text:
             raise
@@ -82,13 +86,12 @@ def read_delimited(
 
 
 def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoting: Any, how: Any) -> Parsed:
-    stream = io.StringIO(text, newline="")
-    reader = csv.reader(stream, delimiter=delimiter, strict=True, quoting=quoting)
+    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True, quoting=quoting)
     header = _named(text, source, delimiter, columns) if columns else None
     if header is None:
         header = _read_header(reader, source)
     kept: list[list[str]] = []
-    numbers: list[int] = []
+    blocks: list[list[pa.Array]] = []
     bad: list[BadRow] = []
     row = 0
     while True:
@@ -114,15 +117,52 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
                 fields = [""]
             if len(fields) == len(header):
                 kept.append(fields)
-                numbers.append(row)
+                if len(kept) == _ROWS:
+                    blocks.append(_block(kept))
+                    kept = []
             else:
                 what = counted(len(fields), "field") if fields else "a blank line"
                 bad.append(BadRow(row, None, f"{what} where the header has {len(header)} (line {start})"))
         row += 1
     if row == 0:
         raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
-    typed, read = how({name: [fields[i] for fields in kept] for i, name in enumerate(header)})
-    return Parsed(pa.table(typed), tuple(bad), tuple(numbers) if bad else None, read)
+    if kept or not blocks:
+        blocks.append(_block(kept) or [pa.array([], pa.large_string())] * len(header))
+    typed, read = how((name, _cells(blocks, place)) for place, name in enumerate(header))
+    broken = {one.row for one in bad}
+    numbers = tuple(number for number in range(row) if number not in broken) if bad else None
+    return Parsed(pa.table(typed), tuple(bad), numbers, read)
+
+
+def _end(text: str) -> int:
+    """Where a text ends but for line ends."""
+    end = len(text)
+    while end and text[end - 1] in "\r\n":
+        end -= 1
+    return end
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines of a text with their ends, cut part by part: a stream of the whole takes four bytes a letter."""
+    start, end = 0, _end(text)
+    while start < end:
+        stop = text.find("\n", start + _LETTERS, end) + 1 or end
+        yield from io.StringIO(text[start:stop], newline="")
+        start = stop
+
+
+def _block(rows: list[list[str]]) -> list[pa.Array]:
+    """Rows as columns of Arrow's text."""
+    return [pa.array(column, pa.large_string()) for column in zip(*rows, strict=True)]
+
+
+def _cells(blocks: list[list[pa.Array]], place: int) -> list[str]:
+    """The cells of one column, forgotten there."""
+    cells: list[str] = []
+    for block in blocks:
+        cells += block[place].to_pylist()
+        block[place] = None
+    return cells
 
 
 def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> list[str] | None:
@@ -130,10 +170,11 @@ def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> li
     names = [name.strip() for name in columns]
     if len(set(names)) < len(names) or not all(names):
         raise ValueError(f"{source}: the column names {names} must differ and not be empty")
-    first = text.splitlines()[0].split(delimiter)
+    line = next(_lines(text)).rstrip("\r\n")
+    first = line.split(delimiter)
     if set(first) <= set(names):
         return None
-    if len(first) != len(names) and '"' not in text.splitlines()[0]:
+    if len(first) != len(names) and '"' not in line:
         raise ValueError(f"{source}: {len(names)} column names were given but the first row has {len(first)} fields")
     return names
 
@@ -143,7 +184,7 @@ def _find_delimiter(text: str, usual: str | None = None) -> str:
 
     A usual one comes before all others, if the header has more than one field under it.
     """
-    lines = text.splitlines()[:_SNIFFED]
+    lines = list(islice(_lines(text), _SNIFFED))
     if usual is not None and len(next(csv.reader(lines, delimiter=usual), [])) > 1:
         return usual
     best, most = ",", (False, -1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import warnings
 import zlib
 from collections.abc import Sequence
@@ -30,7 +31,9 @@ from plait.files import require_regular_file
 _TEXT = ("csv", "tsv", "json", "jsonl", "ndjson")
 _BINARY = ("parquet", "arrow", "feather", "ipc", "npz")
 _BLOCK = 1 << 20
-_COPIES, _CELL = 7, 100  # measured on files of short numbers and of long texts
+_COPIES, _CELL = 7, 100  # of JSON; these and those below were measured on files of short numbers and of long texts
+_ROW_OF_COLUMN, _FIELD = 120, 24  # of CSV, which holds one column at a time as objects of Python
+_FOUR_BYTES = re.compile(rb"[\xf0-\xf4]")  # a letter of UTF-8 beyond 16 bits makes each letter of its text take four
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
@@ -108,8 +111,9 @@ def _read_text(path: Path, kind: str, encoding: str | None, columns: Sequence[st
     data = _read_bytes(path)
     if kind != "json":
         _refuse_endless_line(data, path)
-    require_memory(path, _memory_of_text(data))
+    require_memory(path, _memory_of_text(data, kind))
     text = decode_text(data, str(path), encoding)
+    del data
     if kind in ("csv", "tsv"):
         delimiter = how.delimiter or ("\t" if kind == "tsv" else None)
         return read_delimited(text, str(path), delimiter, columns, how=how)
@@ -136,10 +140,14 @@ def _read_bytes(path: Path) -> bytes | bytearray:
     return data
 
 
-def _memory_of_text(data: bytes | bytearray) -> int:
-    """About how many bytes a text file takes while it is read: its letters, and an object of Python for each cell."""
-    cells = data.count(b"\n") + max(data.count(mark) for mark in (b",", b";", b"\t", b"|"))
-    return _COPIES * len(data) + _CELL * cells
+def _memory_of_text(data: bytes | bytearray, kind: str) -> int:
+    """About how many bytes a text file takes while it is read: its letters, and objects of Python for its cells."""
+    rows = data.count(b"\n")
+    cells = rows + max(data.count(mark) for mark in (b",", b";", b"\t", b"|"))
+    if kind not in ("csv", "tsv"):
+        return _COPIES * len(data) + _CELL * cells
+    letter = 4 if _FOUR_BYTES.search(data) else 1
+    return (3 + 2 * letter) * len(data) + _ROW_OF_COLUMN * rows + _FIELD * cells
 
 
 def _refuse_endless_line(data: bytes | bytearray, path: Path) -> None:

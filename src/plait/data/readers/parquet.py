@@ -1,11 +1,14 @@
-"""Parquet files, whose size is known before they are unpacked.
+"""Parquet files, whose size is counted before they are unpacked, and again while they are.
 
-The metadata tell the size of every column but one kind: text and bytes that point into a dictionary, where one long
-value may stand in a million rows. Those are first read as pointers, and their bytes summed.
+The metadata tell the size of every column, and so does the header of each page; what is larger counts, for the two are
+written by whoever made the file. Text and bytes that point into a dictionary tell nothing, as one long value may stand
+in a million rows. Those are first read as pointers, and their bytes summed. Rows are then decoded part by part, until
+all are there or the limit is passed.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from plait.data.readers.budget import Budget
+from plait.data.readers.parquet_pages import read_pages
 from plait.data.unpacked_size import unpacked_bytes
 
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
 _OFFSET = 4  # bytes a text or list takes beside its own
-_PREFIXES = "DELTA_BYTE_ARRAY"  # an encoding by which each value repeats the one before
-_ROWS_AT_ONCE = 256
+_ROWS_AT_ONCE = 256  # where each value may repeat all of the one before
+_PART = 1 << 25  # bytes decoded between two looks at the limit, about
+_MOST_ROWS = 1 << 16
 
 
 def read_parquet(path: Path, budget: Budget) -> pa.Table:
@@ -29,28 +34,38 @@ def read_parquet(path: Path, budget: Budget) -> pa.Table:
         pyarrow.ArrowException: It is broken.
     """
     file = pq.ParquetFile(path)
+    meta, before = file.metadata, budget.used
     _take(file, path, budget)
-    return file.read()
+    decoded = replace(budget, used=before)
+    rows = meta.num_rows * _PART // max(_PART, budget.used - before)
+    parts = []
+    for part in file.iter_batches(min(_MOST_ROWS, max(1, rows))):
+        decoded.take(sum(unpacked_bytes(column) for column in part.columns))
+        parts.append(part)
+    return pa.Table.from_batches(parts, file.schema_arrow)
 
 
 def _take(file: pq.ParquetFile, path: Path, budget: Budget) -> None:
     """Count what a file unpacks to."""
-    meta = file.metadata
+    meta, size = file.metadata, path.stat().st_size
     pointed: dict[str, int] = {}
-    prefixed: dict[str, int] = {}
-    for group in range(meta.num_row_groups):
-        for place in range(meta.num_columns):
-            chunk = meta.row_group(group).column(place)
-            name = chunk.path_in_schema
-            width = _width(chunk, file.schema.column(place))
-            if width is not None:
-                budget.take(chunk.num_values * width, f"column {name!r}")
-                continue
-            budget.take(chunk.total_uncompressed_size + chunk.num_values * _OFFSET, f"column {name!r}")
-            if _PREFIXES in chunk.encodings:
-                prefixed[name] = place
-            elif chunk.has_dictionary_page:
-                pointed[name] = pointed.get(name, 0) + chunk.num_values * chunk.total_uncompressed_size
+    prefixed: dict[str, None] = {}
+    with open(path, "rb") as raw:
+        for group in range(meta.num_row_groups):
+            for place in range(meta.num_columns):
+                chunk = meta.row_group(group).column(place)
+                name, pages = chunk.path_in_schema, read_pages(raw, chunk, size)
+                unpacked = max(pages.unpacked, chunk.total_uncompressed_size)
+                values = max(pages.values, chunk.num_values)
+                width = _width(chunk, file.schema.column(place))
+                if width is not None:
+                    budget.take(max(values * width, pages.unpacked), f"column {name!r}")
+                    continue
+                budget.take(unpacked + values * _OFFSET, f"column {name!r}")
+                if pages.repeats_prefixes:
+                    prefixed[name] = None
+                elif pages.points:
+                    pointed[name] = pointed.get(name, 0) + values * unpacked
     for name in prefixed:
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=[name]):
             budget.take(batch.nbytes, f"column {name!r}")
