@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import random
-import struct
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pyarrow.parquet
 import pytest
 
 import plait
+from fixtures.media import png_claiming
 from plait.data.checks.check import check_table
 from plait.data.table import Table, read_table
 
@@ -65,14 +64,6 @@ def damaged(data: bytes, draw: random.Random) -> bytes:
         else:
             made[at:at] = made[: draw.randint(0, 60)]
     return bytes(made)
-
-
-def huge_png() -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
 
 
 def try_table(source: Any, model: plait.Plait, format: str | None = None) -> bool:
@@ -128,7 +119,7 @@ def test_damaged_cells(posts: Path, model: plait.Plait) -> None:
         b"GIF89a",
         png[:40],
         png[:-20],
-        huge_png(),
+        png_claiming(60_000, 60_000),
         b"not an image",
         b"\0" * 100,
         None,

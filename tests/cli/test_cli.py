@@ -9,12 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from fixtures.json_output import only_json
 from fixtures.settings import SCRATCH
 from plait.cli.main import app
 
@@ -29,13 +29,6 @@ VERBS = [
 ]  # fmt: skip
 SETS = [a for s in SCRATCH for a in ("--set", s)]
 Run = Callable[..., tuple[int, str, str]]
-
-
-def only_json(out: str) -> dict[str, Any]:
-    assert out.count("\n") == 1 and out.endswith("\n"), out
-    found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert isinstance(found, dict)
-    return found
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

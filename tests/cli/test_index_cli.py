@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fixtures.colours import ColourEmbedder, paint
+from fixtures.json_output import only_json
 from plait.index import open_index
 from plait.index.page import duplicates_page, hits_page
 
@@ -29,13 +28,6 @@ def _models_of_colours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     (tmp_path / "model").mkdir()
     monkeypatch.setattr("plait.api.load", load)
-
-
-def only_json(out: str) -> dict[str, Any]:
-    assert out.count("\n") == 1 and out.endswith("\n"), out
-    found = json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert isinstance(found, dict)
-    return found
 
 
 def test_from_building_to_judging(photos: Path, tmp_path: Path, run: Run) -> None:

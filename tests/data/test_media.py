@@ -6,13 +6,12 @@ import base64
 import io
 import os
 import random
-import struct
-import zlib
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from fixtures.media import png_claiming
 from plait.data.media import (
     CellError,
     looks_like_image,
@@ -133,18 +132,10 @@ def test_corrupt_and_foreign_content() -> None:
         check_image(out.getvalue())
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize("size", [(9000, 9000), (10_000, 10_000), (60_000, 60_000), (2**31 - 1, 2**31 - 1)])
 def test_bombs_are_refused_by_their_header(size: tuple[int, int]) -> None:
     with pytest.raises(CellError, match="pixels"):
-        check_image(png_header(*size))
+        check_image(png_claiming(*size))
 
 
 def test_pixel_limit_is_exact() -> None:

@@ -8,15 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from fixtures.encoded import unit
 from plait.encoders.base import Encoded
 from plait.fusion import CosineFusion, EncodedDims, FusionOutput, SeenBatch
 from plait.heads import DualEncoderHead
 from plait.heads.hubs import hub_score, stretch, with_hubs
-
-
-def unit(*shape: int, seed: int = 0) -> torch.Tensor:
-    drawn = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(drawn, dim=-1)
 
 
 @pytest.mark.parametrize("sides", [2, 3])

@@ -13,15 +13,6 @@ from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.data.modality import Modality
 from plait.index import build_index, open_index
 
-BACKENDS = ["exact", "lance"]
-
-
-@pytest.fixture(params=BACKENDS)
-def backend(request: pytest.FixtureRequest) -> str:
-    if request.param == "lance":
-        pytest.importorskip("lancedb", reason="extra lance")
-    return str(request.param)
-
 
 def test_a_folder_of_pictures(photos: Path, tmp_path: Path, embedder: ColourEmbedder, backend: str) -> None:
     index, report = build_index(embedder, photos, tmp_path / "i", backend=backend, block=2)

@@ -16,13 +16,6 @@ from plait.index.lock import write_lock
 from plait.index.move import MoveReport, _moved_cell
 
 
-@pytest.fixture(params=["exact", "lance"])
-def backend(request: pytest.FixtureRequest) -> str:
-    if request.param == "lance":
-        pytest.importorskip("lancedb", reason="extra lance")
-    return str(request.param)
-
-
 def test_a_folder_that_moved(photos: Path, tmp_path: Path, embedder: ColourEmbedder, backend: str) -> None:
     index, _ = build_index(embedder, photos, tmp_path / "i", backend=backend)
     before = index.search("red", k=9)

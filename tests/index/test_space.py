@@ -10,15 +10,11 @@ import pytest
 import torch
 
 from fixtures.colours import DIM, ColourEmbedder, paint
+from fixtures.encoded import unit
 from plait.data.table import read_table
 from plait.heads.hubs import hub_inside, with_hubs
 from plait.index import build_index
 from plait.index.space import CORRECTED, COSINE, VectorSpace, weighted
-
-
-def unit(*shape: int, seed: int = 0) -> torch.Tensor:
-    drawn = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    return torch.nn.functional.normalize(drawn, dim=-1)
 
 
 @pytest.mark.parametrize("sides", [2, 3, 4])

@@ -15,13 +15,6 @@ from plait.index import build_index, open_index
 BLUE = (0, 0, 250)
 
 
-@pytest.fixture(params=["exact", "lance"])
-def backend(request: pytest.FixtureRequest) -> str:
-    if request.param == "lance":
-        pytest.importorskip("lancedb", reason="extra lance")
-    return str(request.param)
-
-
 @pytest.mark.parametrize("verb", ["build", "add"])
 def test_a_photo_replaced_in_place(
     photos: Path, tmp_path: Path, embedder: ColourEmbedder, backend: str, verb: str

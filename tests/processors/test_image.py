@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from fixtures.media import encoded
+from fixtures.media import encoded, png_claiming
 from plait.data.media import CellError
 from plait.processors import ImageProcessor, decode_image
 
@@ -87,14 +84,8 @@ def test_broken_images_are_a_clear_error() -> None:
 
 
 def test_bombs_are_refused_before_decoding() -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     for side in (9_000, 12_000, 60_000):  # Pillow would pass, warn, and raise
-        header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-        data = (
-            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
-        )
+        data = png_claiming(side, side)
         with pytest.raises(CellError, match="pixels"):
             decode_image(data)
 

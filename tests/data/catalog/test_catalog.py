@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from fixtures.small_model import contents
 from plait.data.catalog import datasets as catalog
 from plait.data.catalog import wheels
 from plait.data.catalog.datasets import DATASETS, fetch_dataset
@@ -225,10 +226,6 @@ def easy_vqa(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     monkeypatch.setattr(catalog, "fetch_wheel", lambda *given, **named: wheel)
     monkeypatch.setattr(catalog, "EASY_VQA_SIZES", {"train": (3, 2), "test": (1, 1)})
     return wheel
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 def test_easy_vqa_worked_by_hand(easy_vqa: Path, tmp_path: Path) -> None:
