@@ -134,8 +134,8 @@ def fit(
     if resume and output is None:
         raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
     base, assignments = settings or RunSettings(), list(set)
-    opened = open_checked(table, given, base, assignments, annotations=annotations)
     check_output_free(output, resume=resume, overwrite=overwrite)
+    opened = open_checked(table, given, base, assignments, annotations=annotations)
     from plait.api.run import run_fit  # the trainer takes seconds to import
 
     return run_fit(

@@ -27,7 +27,7 @@ from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
 from plait.ensemble import Ensemble
-from plait.explain.fitted_model import check_absence
+from plait.explain.fitted_model import check_absence, check_metric
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
@@ -234,6 +234,7 @@ class Plait(FittedParts):
         """
         check_explainable(self)
         check_absence(absence)
+        check_metric(self.task, metric)
         check_report_place(report)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
