@@ -18,7 +18,6 @@ from plait.data.split_time import read_times
 from plait.data.table import Table
 from plait.registry import unknown_name
 from plait.settings import COLUMN_LISTS, EncoderSettings, RunSettings, merge_values, set_values
-from plait.settings.options import argument_of
 from plait.settings.names import (
     ENCODER_SOURCES,
     FUSION_NAMES,
@@ -27,6 +26,7 @@ from plait.settings.names import (
     TASK_NAMES,
     TASKS_WITHOUT_TARGET,
 )
+from plait.settings.options import argument_of
 from plait.weights.library import check_encoder_there
 from plait.weights.records import RECORDS
 

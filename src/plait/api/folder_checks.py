@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import warnings
 from pathlib import Path
 
 from plait.api.folder_swap import OWN_NAMES, current
@@ -72,13 +73,20 @@ def check_output_free(output: str | Path | None, *, resume: bool, overwrite: boo
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
-    if others_in(folder):
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    if others := others_in(folder):
+        raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}); choose a new folder for the model")
     has_run = (folder / RECORD).exists()
     if (is_model(folder) or has_run) and not resume and not overwrite:
         advice = "resume=True to go on with it, or " if has_run else ""
         raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}overwrite=True")
     check_writable(folder)
+
+
+def warn_of_nothing_to_resume(output: str | Path) -> None:
+    """Warn that ``resume`` finds no run to go on with, so that a new one starts."""
+    folder = Path(output)
+    if not is_model(folder) and not any((folder / "checkpoints").rglob("checkpoint-*")):
+        warnings.warn(f"there is nothing of a run in {folder} to go on with; it starts anew", UserWarning, stacklevel=3)
 
 
 def check_report_place(path: str | Path | None) -> None:

@@ -56,13 +56,18 @@ class Plait(FittedParts):
         """Read a model folder; see :func:`plait.load`."""
         return cls(**vars(load_model_folder(Path(folder))))
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model folder: JSON, YAML and safetensors only.
 
+        Args:
+            folder: Where the model goes.
+            overwrite: Replace a model that is there, as a whole; until the new one is written the old one stands.
+
         Raises:
-            ValueError: The folder exists and holds something else than a Plait model.
+            ValueError: The folder holds a model or an unfinished run and ``overwrite`` is not set, or holds something
+                else.
         """
-        save_model_folder(self, Path(folder))
+        save_model_folder(self, Path(folder), overwrite=overwrite)
         return Path(folder)
 
     def predict(

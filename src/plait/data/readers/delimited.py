@@ -134,8 +134,10 @@ def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> li
     if set(first) <= set(names):
         return None
     if len(first) != len(names) and '"' not in text.splitlines()[0]:
-        raise ValueError(f"{source}: {counted(len(names), 'column name')} given (columns=) but the first row has "
-            f"{counted(len(first), 'field')}")
+        raise ValueError(
+            f"{source}: {counted(len(names), 'column name')} given (columns=) but the first row has "
+            f"{counted(len(first), 'field')}"
+        )
     return names
 
 
