@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fixtures.settings import QUICK
 
 import plait
+from fixtures.settings import QUICK
 from plait.data.bad_rows import bad_rows_message
 from plait.data.table import BadRow, read_table
 

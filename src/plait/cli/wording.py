@@ -102,4 +102,6 @@ def _option(match: re.Match[str]) -> str:
         return flag
     value = match["list"] or value
     plain = value[1:-1] if value[0] in "'\"" else value
+    if plain == "\\t":  # a tab, as shells write it
+        return f"{flag} $'\\t'"
     return f"{flag} {plain if PLAIN.fullmatch(plain) else value}"
