@@ -10,6 +10,7 @@ import typer
 from plait.cli.options import AllowOutside, Json, Model, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, reasons, say
+from plait.cli.wording import as_typed
 
 if TYPE_CHECKING:
     from plait.api import Plait
@@ -51,7 +52,8 @@ def caption(
         )  # fmt: skip
     rows = [
         {**({"image": str(files[i])} if files else {"row": row["row"]}), "caption": row["prediction"],
-         "log_probability": row["log_probability"], "probability": row["probability"], "problem": row["problem"]}
+         "log_probability": row["log_probability"], "probability": row["probability"],
+         "problem": row["problem"] and as_typed(row["problem"])}
         for i, row in enumerate(made.to_pylist())
     ]  # fmt: skip
     if as_json:

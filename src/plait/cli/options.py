@@ -59,12 +59,12 @@ def _known_encoding(name: str | None) -> str | None:
     return name
 
 
-def one_of(what: str, names: Sequence[str]) -> Callable[[str | None], str | None]:
+def one_of(what: str, names: Sequence[str], where: str = "") -> Callable[[str | None], str | None]:
     """Refuse a mistyped word at once, before a model is loaded, which takes seconds."""
 
     def checked(word: str | None) -> str | None:
         if word is not None and word not in names:
-            raise ValueError(unknown_name(what, word, names))
+            raise ValueError(unknown_name(what, word, list(names), where=where))
         return word
 
     return checked
@@ -105,8 +105,12 @@ Encoding = Annotated[
 ]
 Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="What stands between the fields of a CSV file.")]
 Decimal = Annotated[
-    str | None, typer.Option(metavar="MARK", help="Decimal mark, . or , where 1,234 could be either number.")
-]
+    str | None,
+    typer.Option(
+        metavar="MARK", help="Decimal mark, . or , where 1,234 could be either number.",
+        callback=one_of("decimal", (".", ","), "--decimal"),
+    ),
+]  # fmt: skip
 DateOrder = Annotated[
     str | None, typer.Option(metavar="ORDER", help="dmy or mdy, where 05/03/2024 could be either day.")
 ]
@@ -129,6 +133,9 @@ AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
+SetLater = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="data.max_pixels=N, for larger pictures.")
+]
 Report = Annotated[
     Path | None, typer.Option(help="Write an HTML report here (JSON beside it).", callback=_report_place)
 ]

@@ -87,6 +87,13 @@ class Inputs:
         }
         (folder / "inputs.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
 
+    def accept_pixels(self, max_pixels: int) -> None:
+        """Take pictures of so many pixels from here on."""
+        self.max_pixels = max_pixels
+        for processor in self.processors.values():
+            if hasattr(processor, "max_pixels"):
+                processor.max_pixels = max_pixels
+
     @classmethod
     def load(cls, folder: Path) -> Inputs:
         """Read what ``save`` wrote and load the frozen encoders.
