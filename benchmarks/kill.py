@@ -158,7 +158,7 @@ class Bench:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.folder / "good", place)
         model = self.plait.load(self.folder / "other")
-        killed(lambda: model.save(place), share * seconds)
+        killed(lambda: model.save(place, overwrite=True), share * seconds)
         found = self.which(place)
         return {"first": "old one whole", "second": "new one whole"}.get(found, f"LOST: {found}")
 
@@ -199,7 +199,7 @@ def main() -> None:
             "fit": (bench.fresh, lambda: bench.fit(bench.first, place / "t1")),
             "fit --overwrite": (bench.overwritten, lambda: bench.fit(bench.second, place / "t2")),
             "fit --overwrite and --resume": (bench.resumed, lambda: bench.fit(bench.second, place / "t5")),
-            "save over a model": (bench.saved, lambda: loaded.save(place / "t3")),
+            "save over a model": (bench.saved, lambda: loaded.save(place / "t3", overwrite=True)),
             "index build": (bench.indexed, lambda: bench.plait.build_index(
                 bench.finder, place / "photos", place / "t4", block=8)),
             "feature store": (bench.stored, lambda: bench.ask(place / "good")),

@@ -14,6 +14,7 @@ import os
 import shutil
 import socket
 import stat
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,3 +251,24 @@ def is_disk_full(error: BaseException) -> bool:
 def megabytes(num_bytes: int) -> str:
     """A size for a sentence: "3.2 MB"."""
     return f"{num_bytes / 1e6:,.1f} MB" if num_bytes < 1e8 else f"{num_bytes / 1e6:,.0f} MB"
+
+
+def check_writable(folder: Path) -> None:
+    """Learn before the work that a folder cannot be made or written into; nothing is left behind.
+
+    Raises:
+        ValueError: It cannot.
+    """
+    made: list[Path] = []
+    try:
+        for path in (*reversed(folder.absolute().parents), folder.absolute()):
+            if not path.exists():
+                path.mkdir()
+                made.append(path)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
+    finally:
+        for path in reversed(made):
+            path.rmdir()

@@ -66,13 +66,19 @@ class Registry(Generic[T]):
         return len(self._records)
 
 
-def unknown_name(what: str, name: object, known: list[str]) -> str:
-    """The one sentence said for an unknown name: what was given, what is near, what there is."""
+def unknown_name(what: str, name: object, known: list[str], where: str = "") -> str:
+    """The one sentence said for an unknown name: what was given, where, what is near, what there is.
+
+    Example:
+        >>> unknown_name("fusion", "gatd", ["gated", "film"], where="fusion=")
+        "unknown fusion 'gatd' (fusion=). Did you mean 'gated'? Known: gated, film"
+    """
     near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     hint = f" Did you mean {', '.join(repr(n) for n in near)}?" if near else ""
     listed = ", ".join(known) if known else "none"
     shown = repr(name)
-    return f"unknown {what} {shown if len(shown) <= 200 else shown[:197] + '...'}.{hint} Known: {listed}"
+    place = f" ({where})" if where else ""
+    return f"unknown {what} {shown if len(shown) <= 200 else shown[:197] + '...'}{place}.{hint} Known: {listed}"
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -77,7 +77,7 @@ def test_a_save_that_is_cut_short_anywhere_is_the_old_model_or_the_new(
         with monkeypatch.context() as patched:
             patched.setattr(os, call, cut)
             with contextlib.suppress(KeyboardInterrupt):
-                other.save(place)
+                other.save(place, overwrite=True)
         found.append(classes(place))
         assert found[-1] in {("cat", "dog"), ("down", "up")}
         if left[0] > 0:
@@ -92,7 +92,7 @@ def test_a_killed_tidying_is_finished_by_the_next_save(place: Path, other: plait
     assert classes(place) == ("cat", "dog")
     (place / "labels.json").write_bytes((place / ".plait-next" / "labels.json").read_bytes())
     assert classes(place) == ("cat", "dog")
-    plait.load(place).save(place)
+    plait.load(place).save(place, overwrite=True)
     assert classes(place) == ("cat", "dog") and not (place / ".plait-next").exists()
 
 
@@ -102,7 +102,7 @@ def test_a_reader_meets_whole_models_only_while_others_are_saved(place: Path, ot
     if child == 0:
         with contextlib.suppress(BaseException):
             for i in range(1000):
-                models[i % 2].save(place)
+                models[i % 2].save(place, overwrite=True)
         os._exit(0)
     try:
         found = {classes(place) for _ in range(15)}
@@ -117,7 +117,7 @@ def test_what_the_new_model_has_not_goes_and_files_of_others_stay(posts_model: P
     place = plait.load(posts_model).save(tmp_path / "model")
     (place / "notes.txt").write_text("mine")
     assert (place / "companions").is_dir()
-    plait.load(old).save(place)
+    plait.load(old).save(place, overwrite=True)
     assert not (place / "companions").exists() and not (place / "processors" / "01").exists()
     assert (place / "notes.txt").read_text() == "mine"
 
@@ -145,7 +145,7 @@ def test_a_second_writer_is_told_who_writes(place: Path, other: plait.Plait) -> 
             if child == 0:
                 code = 1
                 try:
-                    other.save(place)
+                    other.save(place, overwrite=True)
                 except ValueError as error:
                     code = 0 if str(os.getppid()) in str(error) and "since 20" in str(error) else 2
                 finally:
@@ -162,7 +162,7 @@ def test_a_second_writer_is_told_who_writes(place: Path, other: plait.Plait) -> 
 
 def test_a_lock_left_by_a_killed_process_holds_nobody_up(place: Path, other: plait.Plait) -> None:
     (place / ".plait-lock").write_text("1 2020-01-01 00:00:00")
-    other.save(place)
+    other.save(place, overwrite=True)
     assert classes(place) == ("cat", "dog")
 
 
@@ -180,7 +180,7 @@ def test_a_full_disk_at_save_leaves_the_old_model(
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
         with pytest.raises(OSError, match=r"disk is full.*the model.*MB needed.*MB free.*stands as it was") as caught:
-            other.save(place)
+            other.save(place, overwrite=True)
     assert str(place) in str(caught.value) and contents(place) == before
 
 

@@ -76,7 +76,7 @@ def test_errors_say_what_to_type(models: dict[str, Path], photos: Path, tmp_path
     for arguments, message in (
         (["ask", models["open"], picture, "  "], "the question is empty"),
         (["ask", models["open"], tmp_path / "no.png", "why"], "no picture at"),
-        (["ask", models["caption"], picture, "why"], "takes a model with one text column"),
+        (["ask", models["caption"], picture, "why"], "task is captioning, which answers no questions"),
         (["ask", models["closed"], picture, "why", "--beams", 2], "leave --answer, --beams"),
         (["caption", models["closed"], picture], "writes no text"),
         (["caption", models["caption"], tmp_path], "no picture in"),

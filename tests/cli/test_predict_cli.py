@@ -99,3 +99,17 @@ def test_what_a_terminal_shows_has_no_odd_plurals(posts: Path, run: Run) -> None
     table.write_text("text,label\nfine day,a\n", encoding="utf-8")
     out = run("check", table, "--target", "label")[1]
     assert "single.csv: 1 row\n" in out and not re.search(r"\b1 (rows|classes|values|cells|times|modalities)\b", out)
+
+
+def test_problems_in_the_file_name_options_as_they_are_typed(tmp_path: Path) -> None:
+    import pyarrow as pa
+
+    from plait.api import PredictionFile
+    from plait.cli.wording import as_typed
+
+    rows = pa.table({"row": [0, 1], "problem": ["photo lies outside; type allow_outside=True", None]})
+    for name in ("p.csv", "p.jsonl", "p.parquet"):
+        PredictionFile(tmp_path / name, wording=as_typed).write([rows])
+        assert b"type --allow-outside" in (tmp_path / name).read_bytes()
+    PredictionFile(tmp_path / "python.csv").write([rows])
+    assert b"allow_outside=True" in (tmp_path / "python.csv").read_bytes()

@@ -59,6 +59,7 @@ def test_the_reader_of_messages_sees_a_planted_flag() -> None:
         ("text=, image= or numeric=.", "--text, --image or --numeric."),
         ("set=['train.epochs=3'] too", "--set train.epochs=3 too"),
         ("set=['task.order=[a, b]']", "--set 'task.order=[a, b]'"),
+        ("type delimiter='\\t'", "type --delimiter $'\\t'"),
         ("ignore='two words'", "--ignore 'two words'"),
         ("decimal='.' or decimal=','", "--decimal . or --decimal ,"),
         ("plait.fit(TABLE, task='retrieval', output=MODEL)", "plait fit TABLE --task retrieval --output MODEL"),

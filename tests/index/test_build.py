@@ -180,7 +180,7 @@ def test_refusals(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> Non
         (photos, "k", {"uri": "s3://b/x"}, "uri= goes with"),
         (photos, "k", {"modality": "sound"}, "unknown modality"),
         (photos, "k", {"on_bad_row": "ignore"}, "expected one of skip, error"),
-        (photos, "k", {"block": 0}, "batch size is 0"),
+        (photos, "k", {"block": 0}, "block=0; expected 1 or more"),
         (tmp_path / "clash", "i", {}, "plait index add"),
         (tmp_path / "empty", "k", {}, "holds no image file"),
         ({"text": ["x"]}, "k", {}, "column="),

@@ -53,11 +53,16 @@ def check(
     from plait.data.checks.check import check_table
     from plait.data.column_kind import Hints
     from plait.data.sources import open_source
-    from plait.settings import DataSettings
+    from plait.registry import unknown_name
+    from plait.settings import RunSettings, merge_values
+    from plait.settings.names import TASK_NAMES
 
-    data = DataSettings(
-        format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, date_order=date_order, target=target,
-        columns=tuple(columns), allow_outside=allow_outside,
-    )  # fmt: skip
+    given = {
+        "format": format, "encoding": encoding, "delimiter": delimiter, "decimal": decimal, "date_order": date_order,
+        "target": target, "columns": list(columns), "allow_outside": allow_outside,
+    }  # fmt: skip
+    data = merge_values(RunSettings(), {f"data.{name}": value for name, value in given.items()}).data
+    if task is not None and task not in TASK_NAMES:
+        raise ValueError(unknown_name("task", task, list(TASK_NAMES), where="task="))
     opened = open_source(table, data, task=task, annotations=annotations)
     return check_table(opened.table, target=opened.data.target, hints=Hints(decimal, date_order))

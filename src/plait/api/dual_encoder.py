@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from plait.api.model_folder import is_model
+from plait.api.model_folder import check_output_free
 from plait.api.predictor import Plait
 from plait.data.modality import Modality
 from plait.data.schema import Column, Schema
@@ -55,8 +55,7 @@ def two_tower(
     for kind, name in (("image", image), ("audio", audio)):
         if name == text:
             raise ValueError(f"{kind} and text are both the column {text!r}; name two columns")
-    if output is not None and is_model(Path(output)) and not overwrite:
-        raise ValueError(f"{output} holds a model already; type overwrite=True, or choose another folder")
+    check_output_free(output, resume=False, overwrite=overwrite)
     folder = locate(reference)
     pair = read_pair(folder)
     named = f"two-tower:{reference.removeprefix('hf:')}"
@@ -98,5 +97,5 @@ def two_tower(
     )
     fitted = Plait(model, {}, inputs, LabelState(), Schema(columns), settings)
     if output is not None:
-        fitted.save(output)
+        fitted.save(output, overwrite=overwrite)
     return fitted

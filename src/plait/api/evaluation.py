@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.describe import describe_model
 from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.data.progress import Progress
@@ -18,7 +20,7 @@ from plait.training.splitting import choose_rows
 def open_evaluation(
     fitted: FittedParts, table: Any, *, rows: str | None = None, on_bad_row: str = "error",
     annotations: str | None = None, format: str | None = None, encoding: str | None = None,
-    progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False,
+    progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False, set: Sequence[str] = (),
 ) -> EvaluationInputs:  # fmt: skip
     """Open rows with known targets and prepare them; see ``Plait.evaluate`` for the arguments.
 
@@ -28,12 +30,14 @@ def open_evaluation(
     settings, task = fitted.settings, fitted.task
     if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
         format = settings.data.format
-    data = reading_settings(fitted, table, format, encoding, allow_outside)
+    data = reading_settings(fitted, table, format, encoding, allow_outside, set)
+    readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(
-        table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=fitted.schema.readings
+        table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=readings
     )
+    read = read_with_mark(opened.table, fitted.schema, data.decimal)
     chosen, split, notes = choose_rows(
-        opened.table, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
+        read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
         facts=fitted.report.get("facts", {}), data=settings.data,
     )  # fmt: skip
     target = fitted.schema.target

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait.data.column_kind import Hints
-from plait.data.schema import claimed_columns
+from plait.data.schema import claimed_columns, guess_schema
 from plait.data.sources import Opened, open_source
 from plait.data.split import read_split
 from plait.data.split_time import read_times
@@ -26,6 +26,8 @@ from plait.settings.names import (
     TASK_NAMES,
     TASKS_WITHOUT_TARGET,
 )
+from plait.settings.options import argument_of
+from plait.weights.library import check_encoder_there
 from plait.weights.records import RECORDS
 
 REGISTRIES = {
@@ -34,6 +36,7 @@ REGISTRIES = {
     "recipe": ("plait.training.recipes", "RECIPES", RECIPE_NAMES),
     "preset": ("plait.training.recipes.presets", "PRESETS", PRESET_NAMES),
 }
+ENCODED_AS = {"image_set": "image"}
 SPELLED_OUT = {"ordinal": "classification"}  # task names that stand for another task and a setting
 
 
@@ -61,26 +64,29 @@ def open_checked(
             read.
     """
     settings = set_values(merge_values(base, given), list(assignments))
-    for name in (settings.fusion.name, *fusions):
-        _check_name("fusion", name)
-    _check_name("task", settings.task.name)
-    _check_name("recipe", settings.recipe)
-    _check_name("preset", settings.preset)
+    for name in fusions:
+        _check_name("fusion", name, "fusion=")
+    for what, path, name in (
+        ("fusion", "fusion.name", settings.fusion.name), ("task", "task.name", settings.task.name),
+        ("recipe", "recipe", settings.recipe), ("preset", "preset", settings.preset),
+    ):  # fmt: skip
+        _check_name(what, name, argument_of(path, given))
     _check_encoders(settings.encoders)
     task = SPELLED_OUT.get(settings.task.name or "", settings.task.name)
     opened = open_source(source, settings.data, task=task, annotations=annotations, seed=settings.train.seed)
-    _check_columns(opened.table, settings)
+    _check_columns(opened.table, settings, given)
     _check_use(opened)
+    _check_weights(opened, settings.encoders)
     return opened
 
 
-def _check_name(what: str, name: str | None) -> None:
+def _check_name(what: str, name: str | None, where: str) -> None:
     module, registry, usual = REGISTRIES[what]
     if name is None or name in usual:
         return
     known = getattr(sys.modules[module], registry).names() if module in sys.modules else list(usual)
     if name not in known:
-        raise ValueError(unknown_name(what, name, known))
+        raise ValueError(unknown_name(what, name, known, where=where))
 
 
 def _check_encoders(settings: EncoderSettings) -> None:
@@ -95,15 +101,14 @@ def _check_encoders(settings: EncoderSettings) -> None:
             raise ValueError(unknown_name("encoder", reference, [*RECORDS.names(), *(f"{s}:NAME" for s in sources)]))
 
 
-def _check_columns(table: Table, settings: RunSettings) -> None:
-    data = settings.data
-    named = [
-        data.target, data.split, data.split_by_time, data.group, data.id,
-        *(n for one in COLUMN_LISTS for n in getattr(data, one)),
-    ]  # fmt: skip
-    for name in named:
-        if name is not None and name not in table.column_names:
-            raise ValueError(f"{table.source}: {unknown_name('column', name, table.column_names)}")
+def _check_columns(table: Table, settings: RunSettings, given: dict[str, Any]) -> None:
+    data, known = settings.data, table.column_names
+    for role in ("target", "split", "split_by_time", "group", "id", *COLUMN_LISTS):
+        value = getattr(data, role)
+        for name in [value] if isinstance(value, str) else value or ():
+            if name not in known:
+                where = argument_of(f"data.{role}", given)
+                raise ValueError(f"{table.source}: {unknown_name('column', name, known, where=where)}")
 
 
 def _check_use(opened: Opened) -> None:
@@ -120,6 +125,33 @@ def _check_use(opened: Opened) -> None:
         read_split(table.column(data.split))
     if data.split_by_time is not None:
         read_times(table, data.split_by_time, hints)
+
+
+def _check_weights(opened: Opened, settings: EncoderSettings) -> None:
+    """Refuse columns whose encoder's weights are not on this machine.
+
+    Raises:
+        ValueError: So it is; the message says what to type.
+    """
+    absent: dict[str, ValueError] = {}
+    for kind in ("text", "image", "audio"):
+        for reference in {getattr(settings, kind), *settings.columns.values()}:
+            if isinstance(reference, str) and reference not in absent:
+                try:
+                    check_encoder_there(reference)
+                except ValueError as error:
+                    absent[reference] = error
+    if not absent:
+        return
+    data = opened.data
+    kinds = {name: getattr(data, name) for name in COLUMN_LISTS}
+    roles = {"target": data.target, "split": data.split, "group": data.group, "id": data.id}
+    schema = guess_schema(opened.table, **kinds, **roles, hints=Hints(data.decimal, data.date_order))
+    for modality in schema.modalities:
+        kind = ENCODED_AS.get(modality.kind, modality.kind)
+        reference = settings.columns.get(modality.columns[0], getattr(settings, kind, None))
+        if reference in absent:
+            raise ValueError(f"column {modality.name!r} is read as {modality.kind}, and {absent[reference]}")
 
 
 def no_target(table: Table) -> str:

@@ -127,15 +127,17 @@ def fit(
         "train.epochs": epochs, "train.seed": seed,
     }  # fmt: skip
     from plait.api.first_look import open_checked
-    from plait.api.folder_checks import check_output_free
+    from plait.api.folder_checks import check_output_free, warn_of_nothing_to_resume
 
     if resume and overwrite:
         raise ValueError("resume=True goes on with a run and overwrite=True throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
     base, assignments = settings or RunSettings(), list(set)
-    opened = open_checked(table, given, base, assignments, annotations=annotations)
     check_output_free(output, resume=resume, overwrite=overwrite)
+    if resume and output is not None:
+        warn_of_nothing_to_resume(output)
+    opened = open_checked(table, given, base, assignments, annotations=annotations)
     from plait.api.run import run_fit  # the trainer takes seconds to import
 
     return run_fit(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import warnings
 from pathlib import Path
 
 from plait.api.folder_swap import OWN_NAMES, current
+from plait.files import check_writable
+from plait.weights.library import check_encoder_there
 
 FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
 RECORD = "resume.json"
@@ -44,6 +49,17 @@ def check_model_there(folder: Path) -> None:
             f"{folder} is not a Plait model: {', '.join(lacking)} not found"
             + (unfinished if (folder / "checkpoints").is_dir() else "")
         )
+    for reference in _frozen_encoders(current(folder)):
+        check_encoder_there(reference)
+
+
+def _frozen_encoders(folder: Path) -> list[str]:
+    """References of the encoders that a model needs from this machine; none where the file is damaged."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        facts = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+        frozen = [entry["frozen"] for entry in facts["modalities"]]
+        return [str(one["reference"]) for one in frozen if one is not None]
+    return []
 
 
 def check_output_free(output: str | Path | None, *, resume: bool, overwrite: bool) -> None:
@@ -57,12 +73,20 @@ def check_output_free(output: str | Path | None, *, resume: bool, overwrite: boo
     folder = Path(output)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
-    if others_in(folder):
-        raise ValueError(f"{folder} holds other files; choose a new folder for the model")
+    if others := others_in(folder):
+        raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}); choose a new folder for the model")
     has_run = (folder / RECORD).exists()
     if (is_model(folder) or has_run) and not resume and not overwrite:
         advice = "resume=True to go on with it, or " if has_run else ""
         raise ValueError(f"{folder} holds a model or an unfinished run already; type {advice}overwrite=True")
+    check_writable(folder)
+
+
+def warn_of_nothing_to_resume(output: str | Path) -> None:
+    """Warn that ``resume`` finds no run to go on with, so that a new one starts."""
+    folder = Path(output)
+    if not is_model(folder) and not any((folder / "checkpoints").rglob("checkpoint-*")):
+        warnings.warn(f"there is nothing of a run in {folder} to go on with; it starts anew", UserWarning, stacklevel=3)
 
 
 def check_report_place(path: str | Path | None) -> None:
@@ -84,4 +108,5 @@ def check_report_place(path: str | Path | None) -> None:
     folder = next(parent for parent in (page.parent.absolute(), *page.parent.absolute().parents) if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         what = "read-only" if folder.is_dir() else "no folder"
-        raise ValueError(f"cannot write the report {page}: {folder} is {what}")
+        raise ValueError(f"cannot write the report {page} (report=): {folder} is {what}")
+    check_writable(page.parent)

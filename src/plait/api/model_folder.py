@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from plait.api import model_manifest
 from plait.api.describe import report_title, versions
-from plait.api.folder_checks import FOLDER_FILES, LOCK, check_model_there, is_model, others_in
+from plait.api.folder_checks import FOLDER_FILES, LOCK, check_model_there, check_output_free, is_model
 from plait.api.folder_swap import OWN_NAMES, current, swap_in
 from plait.api.model_checks import check_agreement, check_companion, check_inputs, check_labels, check_processors
 from plait.api.model_manifest import MEND
@@ -49,18 +49,16 @@ MODEL_FILES = (
 TRIES = 5
 
 
-def save_model_folder(fitted: FittedParts, folder: Path) -> None:
+def save_model_folder(fitted: FittedParts, folder: Path, *, overwrite: bool = False) -> None:
     """Write a fitted model; until it is whole and has been read back, what stood there stands.
 
     Raises:
-        ValueError: The folder holds something else than a Plait model, or cannot be written, or another process is
-            writing to it; or the model's weights are not all finite.
+        ValueError: The folder holds a model or an unfinished run and ``overwrite`` is not set, or something else than
+            a Plait model, or cannot be written, or another process is writing to it; or the model's weights are not all
+            finite.
         DiskFullError: There is no room.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; choose a folder for the model")
-    if others := others_in(folder):
-        raise ValueError(f"{folder} holds other files ({', '.join(others[:3])}); choose a new folder")
+    check_output_free(folder, resume=False, overwrite=overwrite)
     check_finite(fitted)
     is_new = not folder.exists()
     try:
@@ -267,7 +265,7 @@ def _checked_names(folder: Path) -> list[str]:
         raise ValueError(f"{folder / model_manifest.NAME} is missing; {MEND}")
     warnings.warn(
         f"the model in {folder} was saved without a manifest by an earlier Plait, so damage to its files cannot be "
-        "noticed; save it again (plait.load(FOLDER).save(FOLDER)) to get one",
+        "noticed; save it again (plait.load(FOLDER).save(FOLDER, overwrite=True)) to get one",
         stacklevel=4,
     )
     return [path.relative_to(folder).as_posix() for path in paths]

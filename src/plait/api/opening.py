@@ -10,6 +10,7 @@ import torch
 
 from plait.api.run_columns import tell_columns
 from plait.api.run_targets import read_run_targets
+from plait.data.bad_rows import bad_rows_message
 from plait.data.schema import Schema
 from plait.data.sources import Opened, open_source
 from plait.data.table import BadRow, Table
@@ -76,9 +77,14 @@ def open_run(
     targets = read_run_targets(table, columns.schema, columns.task, settings)
     schema, task = columns.schema, targets.task
     timeless = rows_without_time(table, columns.data)
-    targets.leave_out(timeless, columns.data, table)
+    targets.leave_out(timeless, columns.data)
     usable = targets.usable
-    split, dealt = make_split(table, schema, usable, targets.values, task, settings.train.seed, columns.data)
+    try:
+        split, dealt = make_split(table, schema, usable, targets.values, task, settings.train.seed, columns.data)
+    except ValueError as error:
+        if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
+            raise ValueError(bad_rows_message(targets.bad, table)) from error
+        raise
     settings = _resolve(settings, columns.data, task, table, schema, num_train=int((split[usable] == "train").sum()))
     task = replace(task, selects=settings.task.select_by or task.selects)
     check_objectives(

@@ -7,7 +7,7 @@ run as a formula gets an apostrophe before it (:mod:`plait.api.formulas`); the o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,7 @@ class PredictionFile:
         escape: Write an apostrophe before text of a CSV file that a spreadsheet would run.
         bom: Begin a CSV file with a byte order mark, by which Excel knows UTF-8.
         overwrite: Replace the file.
+        wording: Turns each problem into the words of whoever reads it; None: as the library says it.
 
     Attributes:
         rows: Rows written.
@@ -53,11 +54,12 @@ class PredictionFile:
     """
 
     def __init__(
-        self, output: Path | IO[bytes], *, escape: bool = True, bom: bool = False, overwrite: bool = False
-    ) -> None:
+        self, output: Path | IO[bytes], *, escape: bool = True, bom: bool = False, overwrite: bool = False,
+        wording: Callable[[str], str] | None = None,
+    ) -> None:  # fmt: skip
         self.output = output
         self.suffix = output.suffix.lower() if isinstance(output, Path) else ".csv"
-        self.escape, self.bom = escape, bom
+        self.escape, self.bom, self.wording = escape, bom, wording
         self.rows = self.problems = self.escaped = 0
         self.first_problems: list[tuple[int, str]] = []
         if self.suffix not in WRITERS:
@@ -84,7 +86,7 @@ class PredictionFile:
 
     def _write(self, tables: Iterable[pa.Table], stack: ExitStack) -> None:
         stream, rows = self.output, None
-        for table in tables:
+        for table in map(self._reworded, tables):
             shown = self._as_shown(table)
             if rows is None:
                 if isinstance(stream, Path):
@@ -97,6 +99,14 @@ class PredictionFile:
             self._count(table)
         if rows is not None:
             rows.close()
+
+    def _reworded(self, table: pa.Table) -> pa.Table:
+        problems = table.column("problem")
+        if self.wording is None or problems.null_count == table.num_rows:
+            return table
+        said = [None if text is None else self.wording(text) for text in problems.to_pylist()]
+        place = table.schema.get_field_index("problem")
+        return table.set_column(place, table.schema.field(place), pa.array(said, problems.type))
 
     def _as_shown(self, table: pa.Table) -> pa.Table:
         if self.suffix != ".csv":

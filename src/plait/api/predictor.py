@@ -21,13 +21,13 @@ from plait.api.explanation import check_explainable, explanation_report
 from plait.api.folder_checks import check_report_place
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_chunks, predict_probabilities
-from plait.api.reading import open_table, warn_of_absent_columns
+from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.text_output import score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
 from plait.ensemble import Ensemble
-from plait.explain.fitted_model import check_absence
+from plait.explain.fitted_model import check_absence, check_metric
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
@@ -56,13 +56,18 @@ class Plait(FittedParts):
         """Read a model folder; see :func:`plait.load`."""
         return cls(**vars(load_model_folder(Path(folder))))
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model folder: JSON, YAML and safetensors only.
 
+        Args:
+            folder: Where the model goes.
+            overwrite: Replace a model that is there, as a whole; until the new one is written the old one stands.
+
         Raises:
-            ValueError: The folder exists and holds something else than a Plait model.
+            ValueError: The folder holds a model or an unfinished run and ``overwrite`` is not set, or holds something
+                else.
         """
-        save_model_folder(self, Path(folder))
+        save_model_folder(self, Path(folder), overwrite=overwrite)
         return Path(folder)
 
     def predict(
@@ -74,6 +79,8 @@ class Plait(FittedParts):
         format: str | None = None,
         encoding: str | None = None,
         allow_outside: bool = False,
+        decimal: str | None = None,
+        set: Sequence[str] = (),
     ) -> pa.Table:
         """Predict every row.
 
@@ -86,6 +93,8 @@ class Plait(FittedParts):
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+            decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
+            set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
 
         Returns:
             One row per input row, in order: ``row`` (number in the source), the id column if the model knows
@@ -103,13 +112,14 @@ class Plait(FittedParts):
         """
         chunks = self.predict_chunks(
             table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
-            encoding=encoding,
+            encoding=encoding, decimal=decimal, set=set,
         )  # fmt: skip
         return pa.concat_tables(chunks)
 
     def predict_chunks(
         self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
         progress: Progress | None = None, format: str | None = None, encoding: str | None = None,
+        decimal: str | None = None, set: Sequence[str] = (),
     ) -> Iterator[pa.Table]:  # fmt: skip
         """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
 
@@ -123,7 +133,7 @@ class Plait(FittedParts):
         Raises:
             ValueError: As :meth:`predict`; bad rows under "error" are named once the whole table was read.
         """
-        opened = open_table(self, table, format, encoding, allow_outside)
+        opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
         if self.task.family.writes:
             options = self._decode_options(beams=self.settings.language.beams or 1)
@@ -144,18 +154,11 @@ class Plait(FittedParts):
         return predict_probabilities(self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress)
 
     def evaluate(
-        self,
-        table: Any,
-        *,
-        rows: str | None = None,
-        report: str | Path | None = None,
-        on_bad_row: str = "error",
-        annotations: str | None = None,
-        format: str | None = None,
-        encoding: str | None = None,
-        allow_outside: bool = False,
-        progress: Progress | None = None,
-    ) -> dict[str, Any]:
+        self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
+        on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        set: Sequence[str] = (), progress: Progress | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
         Args:
@@ -168,6 +171,8 @@ class Plait(FittedParts):
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+            decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
+            set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
             progress: Called with (done, total, what).
 
         Returns:
@@ -179,7 +184,7 @@ class Plait(FittedParts):
         check_report_place(report)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            allow_outside=allow_outside, progress=progress,
+            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
         )  # fmt: skip
         result = evaluation_report(self, given, progress)
         if report is not None:
@@ -187,24 +192,13 @@ class Plait(FittedParts):
         return result
 
     def explain(
-        self,
-        table: Any,
-        *,
-        rows: str | None = None,
-        report: str | Path | None = None,
-        absence: str = "missing",
-        draws: int = 8,
-        metric: str | None = None,
-        examples: int | Sequence[int] = 8,
-        permutations: int = 20,
-        emap_evaluations: int = 100_000,
-        on_bad_row: str = "error",
-        annotations: str | None = None,
-        format: str | None = None,
-        encoding: str | None = None,
-        allow_outside: bool = False,
-        progress: Progress | None = None,
-    ) -> dict[str, Any]:
+        self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
+        absence: str = "missing", draws: int = 8, metric: str | None = None,
+        examples: int | Sequence[int] = 8, permutations: int = 20, emap_evaluations: int = 100_000,
+        on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        set: Sequence[str] = (), progress: Progress | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Say how the model uses its modalities, on rows with known targets.
 
         Args:
@@ -218,11 +212,7 @@ class Plait(FittedParts):
             examples: How many telling rows to explain one by one, or which (row numbers of the table).
             permutations: Shufflings per modality for the perceptual score; 0 leaves it out.
             emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
-            on_bad_row: "error", "missing" or "skip".
-            annotations: Folder of COCO annotations other than ``annotations``.
-            format: Format of a file whose name does not tell it.
-            encoding: Encoding of a text file that is not UTF-8.
-            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+            on_bad_row: As for :meth:`evaluate`, like the arguments from here to ``set``.
             progress: Called with (done, total, what).
 
         Returns:
@@ -234,10 +224,11 @@ class Plait(FittedParts):
         """
         check_explainable(self)
         check_absence(absence)
+        check_metric(self.task, metric)
         check_report_place(report)
         given = open_evaluation(
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            allow_outside=allow_outside, progress=progress, unseen="out",
+            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress, unseen="out",
         )  # fmt: skip
         result = explanation_report(
             self, given, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,

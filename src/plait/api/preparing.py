@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from plait.api.opening import OpenedRun
-from plait.data.bad_rows import apply_policy
+from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
-from plait.inputs.prepare import fit_inputs, load_inputs, prepare, report_unreadable
+from plait.inputs.prepare import examined, fit_inputs, load_inputs, prepare, report_unreadable
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.splitting import evaluation_units, leakage_notes
@@ -44,6 +44,9 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     inputs = load_inputs(
         schema.modalities, settings.encoders, with_tokens=with_tokens, max_pixels=settings.data.max_pixels, table=table
     )
+    if settings.data.on_bad_row == "error" and (opened.bad or table.bad_rows):
+        found = examined(table, inputs, schema, progress)
+        raise ValueError(bad_rows_message([*opened.bad, *found], table))
     intended = opened.usable[opened.split[opened.usable] == "train"]
     check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
     prepared = prepare(table, inputs, progress=progress)

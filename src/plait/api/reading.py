@@ -5,37 +5,45 @@ from __future__ import annotations
 import difflib
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.data.bad_rows import apply_policy
 from plait.data.columns import is_row
 from plait.data.progress import Progress
 from plait.data.sources import open_source
 from plait.data.table import Table
+from plait.data.values import DECIMAL_MARKS
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Prepared, prepare
-from plait.settings import DataSettings
+from plait.registry import unknown_name
+from plait.settings import DataSettings, RunSettings, set_values
 from plait.training.fitted import FittedParts
+
+SET_LATER = ("data.max_pixels", "data.decimal")
 
 
 def open_table(
     fitted: FittedParts, table: Any, format: str | None = None, encoding: str | None = None,
-    allow_outside: bool = False,
+    allow_outside: bool = False, set: Sequence[str] = (),
 ) -> Table:  # fmt: skip
     """The table, which holds one of the model's columns at least; a dictionary of single values is a table of one row.
 
     Raises:
         ValueError: It cannot be read, or has none of them.
     """
-    data = reading_settings(fitted, table, format, encoding, allow_outside)
+    data = reading_settings(fitted, table, format, encoding, allow_outside, set)
     table = [table] if is_row(table) else table
-    opened = open_source(table, data, task=fitted.task.name, readings=fitted.schema.readings).table
+    readings = readings_with(fitted.schema.readings, data.decimal)
+    opened = open_source(table, data, task=fitted.task.name, readings=readings).table
+    opened = read_with_mark(opened, fitted.schema, data.decimal)
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
-    if not set(wanted) & set(opened.column_names):
+    if not frozenset(wanted) & frozenset(opened.column_names):
         raise ValueError(
             f"{opened.source} has none of the columns this model reads "
             f"({', '.join(f'{name}{_near(name, opened, wanted)}' for name in wanted)}); it has "
@@ -74,14 +82,36 @@ def warn_of_absent_columns(fitted: FittedParts, table: Table, source: Any) -> No
 
 
 def reading_settings(
-    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, allow_outside: bool
-) -> DataSettings:
-    """How to read a table; a file without a header line has the columns of the training table."""
+    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, allow_outside: bool,
+    set: Sequence[str] = (),
+) -> DataSettings:  # fmt: skip
+    """How to read a table; a file without a header line has the columns of the training table.
+
+    Args:
+        fitted: The model; a largest picture that is set holds for it from here on.
+        table: The source.
+        format: Its format.
+        encoding: Its encoding.
+        allow_outside: Whether cells may name files outside the table's folder.
+        set: Of "data.max_pixels=N" and "data.decimal=MARK".
+
+    Raises:
+        ValueError: Another setting, which a model that is trained cannot take.
+    """
+    for path in (one.partition("=")[0].strip() for one in set):
+        if path not in SET_LATER:
+            raise ValueError(
+                f"a trained model takes only {' and '.join(SET_LATER)} in set=, got {path!r}; the others are those of "
+                "its training"
+            )
+    later = set_values(RunSettings(), list(set)).data
+    if any(one.startswith("data.max_pixels") for one in set):
+        fitted.inputs.accept_pixels(later.max_pixels)
     delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
     columns = fitted.settings.data.columns if delimited or format in ("csv", "tsv") else ()
     return DataSettings(
         format=format, encoding=encoding, delimiter=fitted.settings.data.delimiter, columns=columns,
-        allow_outside=allow_outside,
+        allow_outside=allow_outside, decimal=later.decimal,
     )  # fmt: skip
 
 
@@ -97,3 +127,14 @@ def logits_of(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progres
     """Logits [K, C] of the rows at the positions ``keep``."""
     batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
     return predict_logits(fitted.answers, batches, progress=progress)
+
+
+def with_decimal(decimal: str | None, assignments: Sequence[str]) -> list[str]:
+    """Settings of the reading with the decimal mark among them.
+
+    Raises:
+        ValueError: It is neither a point nor a comma.
+    """
+    if decimal is not None and decimal not in DECIMAL_MARKS:
+        raise ValueError(unknown_name("decimal", decimal, list(DECIMAL_MARKS), where="decimal="))
+    return [*assignments, *([] if decimal is None else [f"data.decimal={decimal}"])]

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 
 from plait.api.first_look import no_target
 from plait.data.arrow_types import is_text
-from plait.data.column_kind import Hints
+from plait.data.column_kind import Hints, Sample
+from plait.data.guess import sample_values
 from plait.data.nearly_numeric import common_unit
+from plait.data.partly_media import LOOKS, media_advice, partly_media
 from plait.data.reads_like import unit_advice
-from plait.data.schema import NAMED, Schema, guess_schema, guess_task, left_out_columns, without_loose_columns
+from plait.data.schema import NAMED, Column, Schema, guess_schema, guess_task, left_out_columns, without_loose_columns
 from plait.data.sources import Opened
 from plait.data.table import Table
 from plait.settings import DataSettings, TaskSettings
@@ -128,9 +130,20 @@ def _notes_on_columns(table: Table, schema: Schema) -> list[str]:
         if column.reading is not None and column.reading.missing and column.role in ("input", "target"):
             notes.append(f"column {column.name!r}: {column.reason}")
         elif column.role == "input" and column.reason != NAMED and is_text(table.arrow.schema.field(column.name).type):
+            sample = Sample(table.arrow.schema.field(column.name).type, sample_values(table, column.name))
+            if partly_media(sample) is not None or media_advice(sample, column.name) is not None:
+                notes += _note_on_media(column, sample)
+                continue
             unit = common_unit(table.column(column.name)) if column.kind != "numeric" else None
             notes += [] if unit is None else [f"column {column.name!r} is read as {column.kind}: {unit_advice(unit)}"]
     return notes
+
+
+def _note_on_media(column: Column, sample: Sample) -> list[str]:
+    """A sentence for a column of which a part reads like media, unless nearly all of it does."""
+    if column.kind in LOOKS and sample.most(LOOKS[column.kind]):
+        return []
+    return [f"column {column.name!r} is read as {column.kind}: {column.reason}"]
 
 
 def _check_inputs(table: Table, schema: Schema, task: Task) -> None:

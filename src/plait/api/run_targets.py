@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.bad_rows import bad_rows_message
 from plait.data.rows import Rows
 from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
@@ -34,26 +33,20 @@ class RunTargets:
     usable: np.ndarray
     bad: list[BadRow]
 
-    def leave_out(self, timeless: dict[int, str], data: DataSettings, table: Table) -> None:
-        """Leave out rows that are split by time and have none; no policy but "error" can say where they belong.
-
-        Raises:
-            ValueError: There are some, and bad rows are errors.
-        """
+    def leave_out(self, timeless: dict[int, str], data: DataSettings) -> None:
+        """Leave out rows that are split by time and have none; no policy can say where they belong."""
         if not timeless:
             return
         bad = [BadRow(i, data.split_by_time, reason) for i, reason in timeless.items()]
-        if data.on_bad_row == "error":
-            raise ValueError(bad_rows_message(bad, table))
         self.bad += [row for row in bad if row.row in set(self.usable.tolist())]
         self.usable = np.array([i for i in self.usable if int(i) not in timeless], dtype=np.int64)
 
 
 def read_run_targets(table: Table, schema: Schema, task: Task, settings: RunSettings) -> RunTargets:
-    """Read the target column.
+    """Read the target column; rows without a readable target are listed, whatever the policy for bad rows.
 
     Raises:
-        ValueError: No row has a readable target, or one has none and bad rows are errors.
+        ValueError: No row has a readable target.
     """
     values, without_target = read_targets(table, schema.target, task)
     why = None
@@ -65,7 +58,5 @@ def read_run_targets(table: Table, schema: Schema, task: Task, settings: RunSett
     probe = Rows(table, {})
     for position in without_target:
         probe.report(position, schema.target or "", f"the target cell does not hold {task.expects}")
-    if settings.data.on_bad_row == "error" and (probe.bad or table.bad_rows):
-        raise ValueError(bad_rows_message(probe.bad, table))
     usable = np.array([i for i in range(len(table)) if i not in without_target], dtype=np.int64)
     return RunTargets(task, why, values, usable, probe.bad)

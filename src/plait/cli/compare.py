@@ -9,8 +9,9 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import WITH_RESUME, print_json, resumable, say
+from plait.cli.terminal import NONE_FINISHED, print_json, resumable, say
 from plait.cli.wording import as_typed
+from plait.files import check_writable
 from plait.registry import counted
 from plait.settings import DataOptions, RunSettings
 
@@ -21,8 +22,10 @@ def compare(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for page, numbers and runs.")],
     target: options.Target = None,
     fusion: Annotated[str, typer.Option(metavar="NAMES", help="all, or names between commas.")] = "all",
-    seeds: Annotated[int, typer.Option(help="Seeds for each method's chosen configuration.")] = 5,
-    search: Annotated[int, typer.Option(help="Configurations each method is tried with (1: no search).")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds for each method's chosen configuration.")] = 5,
+    search: Annotated[
+        int, typer.Option(min=1, max=9, help="Configurations each method is tried with (1: no search).")
+    ] = 3,
     task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
     text: options.Text = None,
     image: options.Image = None,
@@ -50,13 +53,16 @@ def compare(
     set: options.Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison in DIR.")] = False,
-    workers: Annotated[int | None, typer.Option(help="Processes training at once (default: one a CPU core).")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes training at once (default: one a CPU core).")
+    ] = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Compare fusion methods: one budget, choices on validation rows only, the same test draws for all."""
     from plait import api
 
+    check_writable(output)
     data = DataOptions(**options.passed_on(context, DataOptions))
     named = {"task.name": task, "train.epochs": epochs}
     methods = [name.strip() for name in fusion.split(",") if name.strip() not in ("", "all", "pair_head")]
@@ -66,7 +72,7 @@ def compare(
     from plait import comparison  # takes seconds to import
 
     given = {**options.passed_on(context, comparison.compare), "table": opened}
-    with resumable(WITH_RESUME), TerminalProgress(quiet=quiet) as progress:
+    with resumable(NONE_FINISHED), TerminalProgress(quiet=quiet) as progress:
         found = comparison.compare(**given, progress=progress)
     report, page = found.report, str(output / "compare.html")
     if as_json:

@@ -18,6 +18,8 @@ def evaluate(
     annotations: options.Annotations = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
+    decimal: options.Decimal = None,
+    set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     quiet: options.Quiet = False,

@@ -12,7 +12,7 @@ from plait.cli.report import rows_of
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
-from plait.settings.names import ABSENCE_NAMES
+from plait.settings.names import ABSENCE_NAMES, METRIC_NAMES
 
 
 def explain(
@@ -29,10 +29,18 @@ def explain(
             callback=options.one_of("word after --absence", ABSENCE_NAMES),
         ),
     ] = "missing",
-    metric: Annotated[str | None, typer.Option(help="Another metric of the task, such as auroc.")] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            help="Another metric of the task, such as auroc.",
+            callback=options.one_of("word after --metric", METRIC_NAMES),
+        ),
+    ] = None,
     annotations: options.Annotations = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
+    decimal: options.Decimal = None,
+    set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     quiet: options.Quiet = False,

@@ -11,7 +11,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.report import show_report
-from plait.cli.terminal import WITH_RESUME, resumable
+from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
 from plait.settings import TrainSettings
 from plait.settings.names import TASK_NAMES
 
@@ -80,6 +80,6 @@ def fit(
         given["set"] = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
     if config:
         given["settings"] = read_settings(config)
-    with resumable(WITH_RESUME), TerminalProgress(quiet=quiet) as progress:
+    with resumable(AGAIN if resume else NOTHING_KEPT), TerminalProgress(quiet=quiet) as progress:
         fitted = api.fit(**given, progress=progress)
     show_report(fitted.report, as_json, {"model": str(output), "report": str(output / "report.html")})

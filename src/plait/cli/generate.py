@@ -10,10 +10,12 @@ import typer
 from plait.cli.options import AllowOutside, Json, Model, Quiet
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, reasons, say
+from plait.cli.wording import as_typed
 
 if TYPE_CHECKING:
     from plait.api import Plait
 
+ANSWERS_QUESTIONS = ("vqa", "vqa_open")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 Beams = Annotated[int | None, typer.Option(help="Beams of the search; default: as the model was judged.")]
 Tokens = Annotated[int | None, typer.Option(help="Longest text in tokens; default: as in training.")]
@@ -50,7 +52,8 @@ def caption(
         )  # fmt: skip
     rows = [
         {**({"image": str(files[i])} if files else {"row": row["row"]}), "caption": row["prediction"],
-         "log_probability": row["log_probability"], "probability": row["probability"], "problem": row["problem"]}
+         "log_probability": row["log_probability"], "probability": row["probability"],
+         "problem": row["problem"] and as_typed(row["problem"])}
         for i, row in enumerate(made.to_pylist())
     ]  # fmt: skip
     if as_json:
@@ -83,6 +86,12 @@ def ask(
     if not image.is_file():
         raise ValueError(f"no picture at {image}")
     fitted = load(model)
+    if fitted.task.name not in ANSWERS_QUESTIONS:
+        reads = ", ".join(column for m in fitted.inputs.modalities for column in m.columns)
+        raise ValueError(
+            f"this model's task is {fitted.task.name}, which answers no questions; put what it reads ({reads}) into a "
+            f"table and type plait predict {model} TABLE -o OUT, or train one that answers with task='vqa'"
+        )
     table = {_column(fitted, "image"): [str(image)], _column(fitted, "text"): [question]}
     if fitted.task.family.writes:
         made = fitted.generate(

@@ -20,6 +20,7 @@ from plait.cli.options import (
     IndexModel,
     Json,
     Quiet,
+    one_of,
     source_there,
 )
 from plait.cli.progress import TerminalProgress
@@ -31,8 +32,14 @@ Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="Folder of files, table, or COCO folder or captions.", callback=source_there),
 ]
-BadRows = Annotated[str, typer.Option(help="A row that cannot be read: skip (left out and listed) or error.")]
-Batch = Annotated[int, typer.Option("--batch-size", help="Rows embedded and committed at a time.")]
+BadRows = Annotated[
+    str,
+    typer.Option(
+        help="A row that cannot be read: skip (left out and listed) or error.",
+        callback=one_of("word after --on-bad-row", ("skip", "error")),
+    ),
+]
+Batch = Annotated[int, typer.Option("--batch-size", min=1, help="Rows embedded and committed at a time.")]
 Id = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column that names items.")]
 Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the source that the model reads.")]
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
@@ -281,7 +288,7 @@ def index_zero_shot(
 def index_probe(
     index: IndexFolder,
     label: Label,
-    folds: Annotated[int, typer.Option(help="Parts; each is told by a model of the others.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Parts; each is told by a model of the others.")] = 5,
     seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
     as_json: Json = False,
 ) -> None:

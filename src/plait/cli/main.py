@@ -30,7 +30,7 @@ from plait.cli.search import search
 from plait.cli.terminal import STOPPED, say
 from plait.cli.two_tower import two_tower
 from plait.cli.weights import weights_app
-from plait.cli.wording import as_typed
+from plait.cli.wording import as_typed, with_flag
 
 app = typer.Typer(
     name="plait",
@@ -82,6 +82,7 @@ def main() -> None:
         message = _message(error)
         if message is None:
             raise
+        message = message if hasattr(error, "format_message") else with_flag(message, sys.argv[1:])
         _fail("\n".join([message, *map(as_typed, getattr(error, "__notes__", ()))]), 2)
     sys.exit(code if isinstance(code, int) else 0)
 

@@ -5,6 +5,7 @@ A verb declares what it takes with these; its function in the API has the same w
 
 from __future__ import annotations
 
+import codecs
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -41,12 +42,29 @@ def _index_there(folder: Path) -> Path:
     return folder
 
 
-def one_of(what: str, names: Sequence[str]) -> Callable[[str | None], str | None]:
+def _report_place(path: Path | None) -> Path | None:
+    """Say that a report cannot be written before a model is loaded, which takes seconds."""
+    from plait.api import check_report_place
+
+    check_report_place(path)
+    return path
+
+
+def _known_encoding(name: str | None) -> str | None:
+    if name is not None:
+        try:
+            codecs.lookup(name)
+        except LookupError as error:
+            raise ValueError(f"unknown encoding {name!r} (encoding=); expected one such as utf-8 or gb18030") from error
+    return name
+
+
+def one_of(what: str, names: Sequence[str], where: str = "") -> Callable[[str | None], str | None]:
     """Refuse a mistyped word at once, before a model is loaded, which takes seconds."""
 
     def checked(word: str | None) -> str | None:
         if word is not None and word not in names:
-            raise ValueError(unknown_name(what, word, names))
+            raise ValueError(unknown_name(what, word, list(names), where=where))
         return word
 
     return checked
@@ -81,11 +99,18 @@ SplitByTime = Annotated[
 ]
 Group = Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")]
 Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]
-Encoding = Annotated[str | None, typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.")]
+Encoding = Annotated[
+    str | None,
+    typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.", callback=_known_encoding),
+]
 Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="What stands between the fields of a CSV file.")]
 Decimal = Annotated[
-    str | None, typer.Option(metavar="MARK", help="Decimal mark, . or , where 1,234 could be either number.")
-]
+    str | None,
+    typer.Option(
+        metavar="MARK", help="Decimal mark, . or , where 1,234 could be either number.",
+        callback=one_of("decimal", (".", ","), "--decimal"),
+    ),
+]  # fmt: skip
 DateOrder = Annotated[
     str | None, typer.Option(metavar="ORDER", help="dmy or mdy, where 05/03/2024 could be either day.")
 ]
@@ -108,7 +133,12 @@ AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
-Report = Annotated[Path | None, typer.Option(help="Write an HTML report here (JSON beside it).")]
+SetLater = Annotated[
+    list[str] | None, typer.Option("--set", metavar="A.B=C", help="data.max_pixels=N, for larger pictures.")
+]
+Report = Annotated[
+    Path | None, typer.Option(help="Write an HTML report here (JSON beside it).", callback=_report_place)
+]
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]

@@ -11,6 +11,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import STOPPED, can_write, print_json, reasons, say
+from plait.cli.wording import as_typed
 from plait.registry import counted
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def predict(
     ],
     format: options.Format = None,
     encoding: options.Encoding = None,
+    decimal: options.Decimal = None,
+    set: options.SetLater = None,
     on_bad_row: options.BadRowsMissing = None,
     allow_outside: options.AllowOutside = False,
     escape_formulas: Annotated[
@@ -48,7 +51,7 @@ def predict(
         if output.exists() and Path(table).exists() and output.samefile(table):
             raise ValueError(f"{output} is the table that is read, and would be lost; name another file")
     target = sys.stdout.buffer if to_stdout else output
-    file = PredictionFile(target, escape=escape_formulas, bom=bom, overwrite=overwrite)
+    file = PredictionFile(target, escape=escape_formulas, bom=bom, overwrite=overwrite, wording=as_typed)
     try:
         with TerminalProgress(quiet=quiet) as progress:
             fitted = load(model)

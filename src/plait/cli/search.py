@@ -44,10 +44,14 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find the items nearest to a text, a picture, or both."""
-    from plait.index import missing_note, open_index
-
+    if text is None and image is None:
+        raise ValueError("there is no query; type a text, image=FILE, or both")
+    if text is not None and not text.strip():
+        raise ValueError("the query text is empty; type what you look for, in quotes")
     if html is not None:
         can_write_page(html)
+    from plait.index import missing_note, open_index  # takes seconds to import
+
     opened = open_index(index, model)
     opened.tune(nprobes=nprobes, refine=refine)
     query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)

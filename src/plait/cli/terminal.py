@@ -16,7 +16,9 @@ from plait.cli.wording import as_typed
 from plait.files import write_text
 
 STOPPED = 130
-WITH_RESUME = "with --resume (and without --overwrite)"
+AGAIN = "type the same command again to go on"
+NOTHING_KEPT = "nothing of this run was kept yet; type the same command again to start anew"
+NONE_FINISHED = "no run was finished yet; type the same command with --resume (and without --overwrite)"
 
 
 def say(text: str) -> None:
@@ -30,15 +32,17 @@ def print_json(value: Any, *, texts: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def resumable(how: str = "again") -> Iterator[None]:
-    """On Ctrl-C end with a line that says what to type to go on."""
+def resumable(otherwise: str = AGAIN) -> Iterator[None]:
+    """On Ctrl-C end with a line that says what to type to go on.
+
+    Args:
+        otherwise: What to say where the work itself says nothing of what it has kept.
+    """
     try:
         yield
     except KeyboardInterrupt as error:
         known = getattr(error, "__notes__", None)  # what the work itself says of what is kept
-        sys.stderr.write(
-            f"plait: stopped; {as_typed('; '.join(known)) if known else f'type the same command {how} to go on'}\n"
-        )
+        sys.stderr.write(f"plait: stopped; {as_typed('; '.join(known)) if known else otherwise}\n")
         raise typer.Exit(STOPPED) from None
 
 

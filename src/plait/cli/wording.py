@@ -8,10 +8,14 @@ Only names that are options of some verb are turned; what stands between quotes 
 from __future__ import annotations
 
 import functools
+import os
 import re
+from collections.abc import Iterator, Sequence
 
 VALUE = r"""True|\[(?P<list>'[^']*'|"[^"]*")\]|'[^']*'|"[^"]*"|[A-Z]+\b|[\w./:-]*\w"""
 PLAIN = re.compile(r"[^\s;()\"'<>|*?{}\[\]]+")  # needs no quotes in a shell
+SHORT = {"-o": "--output", "-k": "--k"}
+OTHER_NAMES = {"block": "batch_size", "max_new_tokens": "max_tokens", "examples": "row"}  # in Python: on a terminal
 VERBS = {"build_index": "index build", "two_tower": "two-tower"}
 
 
@@ -27,6 +31,45 @@ def as_typed(message: str) -> str:
     message = re.sub(r"\bplait\.(\w+)\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)", _command, message)
     names = "|".join(sorted(options(), key=len, reverse=True))
     return re.sub(rf"(?<![\w.'\"=-])(?P<name>{names})=(?P<value>{VALUE})?(?![='\"])", _option, message)
+
+
+def with_flag(message: str, typed: Sequence[str]) -> str:
+    """The message with the option in front whose value it speaks of, unless it names one that was typed.
+
+    Args:
+        message: What the library says, in the words of the command line.
+        typed: The words of the command line.
+
+    Example:
+        >>> with_flag("seeds is -1; expected at least 1", ["compare", "t.csv", "--seeds", "-1"])
+        '--seeds -1: seeds is -1; expected at least 1'
+        >>> with_flag("unknown metric 'f2' (--metric)", ["explain", "m", "t.csv", "--metric=f2"])
+        "unknown metric 'f2' (--metric)"
+    """
+    given = list(_options_in(typed))
+    if any(re.search(rf"{re.escape(flag)}(?![\w-])", message) for flag, _ in given):
+        return message
+    about = re.split(r" Did you mean | Known: |; it has ", message)[0]
+    blamed = [f"{flag} {value}" for flag, value in given if _speaks_of(about, value)]
+    return f"{', '.join(blamed)}: {message}" if blamed else message
+
+
+def _options_in(typed: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options of a command line with their values, short ones by their long names."""
+    known = {*options().values()}
+    for number, word in enumerate(typed):
+        flag, equals, value = word.partition("=")
+        flag = SHORT.get(flag, flag)
+        if flag in known and (equals or number + 1 < len(typed)):
+            yield flag, value if equals else typed[number + 1]
+
+
+def _speaks_of(message: str, value: str) -> bool:
+    """Whether a message names a value: between quotes, after "is" or "got", or as a path."""
+    said = re.escape(value)
+    if re.search(rf"(['\"]){said}\1|\b(?:is|got) {said}(?:\.0)?(?![\w.])", message):
+        return True
+    return os.sep in value and re.search(rf"(?<![\w/]){said}(?![\w/])", message) is not None
 
 
 @functools.cache
@@ -45,7 +88,7 @@ def options() -> dict[str, str]:
             long = [name for name in one.opts if name.startswith("--")]
             if long and one.name:
                 found.setdefault(one.name, long[0])
-    return found
+    return found | {name: found[other] for name, other in OTHER_NAMES.items()}
 
 
 def _command(call: re.Match[str]) -> str:
@@ -59,4 +102,6 @@ def _option(match: re.Match[str]) -> str:
         return flag
     value = match["list"] or value
     plain = value[1:-1] if value[0] in "'\"" else value
+    if plain == "\\t":  # a tab, as shells write it
+        return f"{flag} $'\\t'"
     return f"{flag} {plain if PLAIN.fullmatch(plain) else value}"

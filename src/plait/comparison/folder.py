@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def comparison_folder(folder: Path, stamp: dict[str, Any], *, resume: bool, over
         ValueError: The folder holds something else, or another comparison, or cannot be written, or another process
             works in it.
     """
+    if resume and not any((folder / "runs").glob("*.json")):
+        warnings.warn(f"there is no finished run in {folder} to go on with; it starts anew", UserWarning, stacklevel=3)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the comparison")
     with contextlib.ExitStack() as held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 
 import numpy as np
 
@@ -48,17 +49,33 @@ def warn_of_bad_rows(bad: list[BadRow], table: Table) -> None:
 
 def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     """The sentence for unreadable rows: how many, the first ten, and what to type."""
-    lines = [
-        f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad
-    ] + [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
+    bad, by_column = _first_of_each(bad), Counter(b.column for b in bad if b.column)
+    lines = [f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad]
+    unparsed = [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
+    lines = [*unparsed[:1], *lines, *unparsed[1:]]
     more = f"\n  ... and {len(lines) - SHOWN_BAD_ROWS} more" if len(lines) > SHOWN_BAD_ROWS else ""
     lines = lines[:SHOWN_BAD_ROWS]
     count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
+    rows = counted(len(table) + len(table.bad_rows), "row")
     return (
-        f"{count:,} of {counted(len(table) + len(table.bad_rows), 'row')} of {table.source} cannot be read:\n"
-        + "\n".join(lines)
-        + more
-        + "\n"
+        f"{count:,} of {rows} of {table.source} cannot be read{_counts(by_column)}:\n" + "\n".join(lines) + more + "\n"
         "Mend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "
         "is left out); both are counted in the report"
     )
+
+
+def _first_of_each(bad: list[BadRow]) -> list[BadRow]:
+    """Bad cells with the first of each column in front, so that none of what is wrong is left unsaid."""
+    firsts: dict[str | None, BadRow] = {}
+    for one in bad:
+        firsts.setdefault(one.column, one)
+    leading = {id(one) for one in firsts.values()}
+    return [*firsts.values(), *(one for one in bad if id(one) not in leading)]
+
+
+def _counts(by_column: Counter[str]) -> str:
+    """How many cells of each column, where there are several columns."""
+    if len(by_column) < 2:
+        return ""
+    each = [f"{name!r}: {counted(number, 'cell')}" for name, number in by_column.most_common()]
+    return f" ({', '.join(each)})"

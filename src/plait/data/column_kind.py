@@ -36,7 +36,11 @@ class Sample:
 
     def most(self, looks: Callable[[Any], bool]) -> bool:
         """Whether at least four of five values look so."""
-        return bool(self.values) and sum(map(looks, self.values)) >= 0.8 * len(self.values)
+        return self.share(looks) >= 0.8
+
+    def share(self, looks: Callable[[Any], bool]) -> float:
+        """The share of values that look so, 0 where there are none."""
+        return sum(map(looks, self.values)) / len(self.values) if self.values else 0.0
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from plait.data.column_kind import COLUMN_KINDS, Hints, Sample
 from plait.data.label_lists import are_label_lists
 from plait.data.moments import is_compact_date
 from plait.data.nearly_numeric import common_unit, has_codes
+from plait.data.partly_media import media_advice, partly_media
 from plait.data.reads_like import reads_like, unit_advice
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
@@ -95,6 +96,9 @@ def guess_column(table: Table, name: str, hints: Hints) -> Guess:
         reason = claim(sample) if claim is not None else None
         if reason is not None:
             return known, reason
+    partly = partly_media(sample) if is_text(kind) else None
+    if partly is not None:
+        return partly
     if pa.types.is_boolean(kind):
         return "categorical", "says true or false"
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
@@ -102,7 +106,9 @@ def guess_column(table: Table, name: str, hints: Hints) -> Guess:
     if pa.types.is_integer(kind):
         return _guess_whole(table, name)
     if is_text(kind):
-        return _guess_text(table, name, sample.values, hints)
+        guessed, why = _guess_text(table, name, sample.values, hints)
+        advice = media_advice(sample, name)
+        return guessed, why if advice is None else f"{why}; {advice}"
     return None, f"holds {kind}, which is not read as an input; turn it into text, numbers or images"
 
 

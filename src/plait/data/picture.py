@@ -56,7 +56,8 @@ def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise CellError(f"the image is {width} x {height} pixels; expected at least 1 x 1")
     if width * height > max_pixels:
         raise CellError(
-            f"the image has too many pixels ({width} x {height}, the limit is {max_pixels:,}; setting data.max_pixels)"
+            f"the image has too many pixels ({width} x {height}, the limit is {max_pixels:,}; raise it with "
+            f"set=['data.max_pixels={width * height}'])"
         )
     return image
 

@@ -66,6 +66,15 @@ def explain_evaluated(
     return {**found, "split": given.split}
 
 
+def check_metric(task: Task, metric: Metric) -> None:
+    """Refuse, before rows are read, a metric that the task has not.
+
+    Raises:
+        ValueError: It has not, or lower is better.
+    """
+    with_metric(measure_of(task), metric)
+
+
 def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     """The given's model and rows as the subject of an explanation."""
     names = tuple(given.model.config.modality_names)

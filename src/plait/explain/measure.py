@@ -189,9 +189,11 @@ def with_metric(own: Measure, metric: Metric = None) -> Measure:
         return replace(own, metric=name, metric_of=lambda t, o: float(metric(t, o)), metric_per_row=None)
     names = [n for n, v in own.metrics(*_sample(own)).items() if n != "notes" and n not in LOWER_IS_BETTER]
     if metric in LOWER_IS_BETTER:
-        raise ValueError(f"of {metric!r} lower is better; the loss is measured anyway, choose {', '.join(names)}")
+        raise ValueError(
+            f"of metric={metric!r} lower is better; the loss is measured anyway, choose {', '.join(names)}"
+        )
     if metric not in names:
-        raise ValueError(unknown_name("metric", metric, names))
+        raise ValueError(unknown_name("metric", metric, names, where="metric="))
     return replace(own, metric=metric, metric_of=metric_named(own.metrics, metric), metric_per_row=None)
 
 

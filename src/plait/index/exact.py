@@ -152,6 +152,18 @@ def _check(
         raise ValueError(f"allowed is {allowed.dtype}{allowed.shape}; expected bool[{num_rows}], one a vector")
 
 
+def device_named(name: str | torch.device) -> torch.device:
+    """The device of a name.
+
+    Raises:
+        ValueError: There is none.
+    """
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device={name!r} is not known; expected cpu or cuda, or cuda:1 of several") from error
+
+
 class _Scorer:
     """Inner products of one part with all queries, float32 [n, Q].
 
@@ -160,7 +172,7 @@ class _Scorer:
     """
 
     def __init__(self, queries: np.ndarray, device: str | torch.device) -> None:
-        self.device = torch.device(device)
+        self.device = device_named(device)
         self.queries = queries
         self.queries_DQ = torch.from_numpy(queries).to(self.device).T
         self.num_rows = min(MOST_ROWS, max(1024, SCORES_BATCH // len(queries)))

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 import torch
 
 from plait.files import temporary_name, whole_file
-from plait.index.exact import top_k
+from plait.index.exact import device_named, top_k
 from plait.index.filter import matches
 from plait.index.folder_reading import (
     damaged,
@@ -226,7 +226,7 @@ class FolderStorage:
         """The vectors on an accelerator, sent there once."""
         place, blocks = self.__dict__.get("_resident", (None, []))
         if place != device:
-            blocks = [torch.from_numpy(block).to(device) for block in self.view().blocks]
+            blocks = [torch.from_numpy(block).to(device_named(device)) for block in self.view().blocks]
             self.__dict__["_resident"] = device, blocks
         return blocks
 

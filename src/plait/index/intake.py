@@ -60,7 +60,7 @@ def take_in(
     if on_bad_row not in POLICIES:
         raise ValueError(f"on_bad_row is {on_bad_row!r}; expected one of {', '.join(POLICIES)}")
     if block < 1:
-        raise ValueError(f"the batch size is {block}; expected 1 or more rows")
+        raise ValueError(f"block={block}; expected 1 or more rows at a time")
     table = source.table
     fact = _fact(storage, source, number)
     report = Intake(source.source, len(table), 0 if is_update else fact.done_rows, notes=list(source.notes))

@@ -18,6 +18,7 @@ from plait.data.modality import Modality
 from plait.data.table import read_table
 from plait.index.embedder import Embedder, embed_checked, pick_modality
 from plait.index.space import Query, VectorSpace, weighted
+from plait.registry import unknown_name
 
 SHORTEST = 1e-6  # a sum of two queries shorter than this has no direction
 
@@ -51,6 +52,9 @@ def make_query(
         raise ValueError("there is no query; give a text, image=FILE, or both")
     if not 0 <= weight <= 1:
         raise ValueError(f"the weight of the text is {weight}; expected 0 (the picture alone) to 1 (the text alone)")
+    for kind, name in (("text", text_modality), ("image", image_modality)):
+        if name is not None and name not in (known := [m.name for m in embedder.modalities]):
+            raise ValueError(unknown_name("modality", name, known, where=f"{kind}_modality="))
     parts = []
     if text is not None:
         if not text.strip():

@@ -19,7 +19,7 @@ from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
 from plait.data.schema import Schema
-from plait.data.table import Table
+from plait.data.table import BadRow, Table
 from plait.encoders.base import Encoder
 from plait.encoders.load import load_encoder
 from plait.encoders.tuning import set_tuning
@@ -86,6 +86,13 @@ class Inputs:
             "max_pixels": self.max_pixels,
         }
         (folder / "inputs.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False), encoding="utf-8")
+
+    def accept_pixels(self, max_pixels: int) -> None:
+        """Take pictures of so many pixels from here on."""
+        self.max_pixels = max_pixels
+        for processor in self.processors.values():
+            if hasattr(processor, "max_pixels"):
+                processor.max_pixels = max_pixels
 
     @classmethod
     def load(cls, folder: Path) -> Inputs:
@@ -227,6 +234,30 @@ def prepare(
     return prepared
 
 
+def examined(table: Table, inputs: Inputs, schema: Schema, progress: Progress | None = None) -> list[BadRow]:
+    """Every cell that cannot be read, by row; cells are decoded and nothing is encoded."""
+    prepared = Prepared(read_rows(table, inputs.modalities))
+    for modality in inputs.modalities:
+        if modality.name in inputs.processors:
+            items = prepared.rows.items[modality.name]
+            single = items if items.parts is None else items.parts
+            failures = _faults(single, inputs, loader(single, table.media_folder), progress)
+            _report_failures(prepared, modality, items, failures)
+    report_unreadable(inputs, prepared, schema)
+    return prepared.rows.bad
+
+
+def _report_failures(prepared: Prepared, modality: Modality, items: Items, failures: dict[int, str]) -> None:
+    """Report the rows that show an item which cannot be used, or a set with one among its members."""
+    if items.parts is not None:
+        failures = {
+            number: failures[part] for number, members in enumerate(items.cells) for part in members
+            if part in failures
+        }  # fmt: skip
+    for position, reason in items.drop(failures):
+        prepared.rows.report(position, modality.columns[0], reason)
+
+
 def report_unreadable(inputs: Inputs, prepared: Prepared, schema: Schema) -> None:
     """Report the cells that are no values of their column's kind where that is known before training.
 
@@ -289,15 +320,10 @@ def _add_source(
             if name in inputs.frozen
             else (LiveSetSource(source, items.cells))
         )
-        failures = {
-            number: failures[part] for number, members in enumerate(items.cells) for part in members
-            if part in failures
-        }  # fmt: skip
     if name in inputs.ngrams:
         source = _with_ngrams(source, inputs, modality, load)
     prepared.sources[name] = source
-    for position, reason in items.drop(failures):
-        rows.report(position, modality.columns[0], reason)
+    _report_failures(prepared, modality, items, failures)
     if kind.count is not None:
         counts = kind.count(items, inputs.processors[name], load)
         rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}

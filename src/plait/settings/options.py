@@ -5,6 +5,7 @@ Arguments come in as they are typed, a column's name alone or several; settings 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -46,6 +47,34 @@ class DataOptions:
 
 COLUMN_LISTS = tuple(field.name for field in fields(DataOptions) if field.default == ())
 SINGLE_OPTIONS = tuple(field.name for field in fields(DataOptions) if field.default is None)
+
+ARGUMENTS = {
+    **{f"data.{field.name}": field.name for field in fields(DataOptions)},
+    "recipe": "recipe", "preset": "preset", "task.name": "task", "fusion.name": "fusion", "train.epochs": "epochs",
+    "train.seed": "seed",
+}  # fmt: skip
+
+
+def argument_of(path: str, given: dict[str, Any]) -> str:
+    """How a user wrote a setting: "epochs=", where it was given as an argument, else its path "train.epochs".
+
+    Example:
+        >>> argument_of("train.epochs", {"train.epochs": 0}), argument_of("train.epochs", {"train.epochs": None})
+        ('epochs=', 'train.epochs')
+    """
+    return f"{ARGUMENTS[path]}=" if path in ARGUMENTS and given.get(path) not in (None, []) else path
+
+
+def in_arguments(message: str, given: dict[str, Any]) -> str:
+    """A message about settings in the words of those arguments that were given.
+
+    Example:
+        >>> in_arguments("train.epochs must be 1 or more, got 0", {"train.epochs": 0})
+        'epochs= must be 1 or more, got 0'
+    """
+    for path in given:
+        message = re.sub(rf"(?<![\w.'\"]){re.escape(path)}(?![\w='\"]|\.\w)", argument_of(path, given), message)
+    return message
 
 
 def _names(value: Names) -> list[str]:

@@ -22,7 +22,8 @@ def choice(default: str | None, allowed: tuple[str, ...]) -> Any:
 
     def check(name: str, value: str) -> None:
         if value not in allowed:
-            raise ValueError(unknown_name(name, value, list(allowed)))
+            what = name.rpartition(".")[2].replace("_", " ")
+            raise ValueError(unknown_name(what, value, list(allowed), where=name))
 
     return _field(default, check)
 

@@ -19,6 +19,7 @@ from plait.settings.groups import (
     TaskSettings,
     TrainSettings,
 )
+from plait.settings.options import in_arguments
 from plait.settings.ranges import check_fields
 from plait.settings.strict import from_dict, is_setting, is_text, to_dict, unknown_setting
 
@@ -56,14 +57,21 @@ class RunSettings:
 
 
 def merge_values(base: RunSettings, given: dict[str, Any]) -> RunSettings:
-    """Settings with the given "group.name" values laid over; None and empty ones change nothing."""
+    """Settings with the given "group.name" values laid over; None and empty ones change nothing.
+
+    Raises:
+        ValueError: A value of the wrong type or outside its range; it is named as the argument that held it.
+    """
     values = to_dict(base)
     for path, value in given.items():
         if value is None or value == []:
             continue
         group, _, name = path.rpartition(".")
         (values[group] if group else values)[name] = value
-    return from_dict(RunSettings, values)
+    try:
+        return from_dict(RunSettings, values)
+    except ValueError as error:
+        raise ValueError(in_arguments(str(error), given)) from error
 
 
 def set_values(settings: RunSettings, assignments: list[str]) -> RunSettings:

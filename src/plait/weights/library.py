@@ -79,8 +79,34 @@ def locate(name: str) -> Path:
     cached = _hub_cache(name)
     if cached is not None:
         return cached
+    raise ValueError(_not_here(name, folder))
+
+
+def check_encoder_there(reference: str) -> None:
+    """Say that an encoder's weights are not on this machine, before what reads them is imported.
+
+    Nothing is hashed, and of ``timm:`` and ``torchvision:`` only a file that is named is looked for.
+
+    Args:
+        reference: Of an encoder: a name of ``list_weights``, ``hf:``, ``two-tower:``, ``timm:`` or ``scratch:``.
+
+    Raises:
+        ValueError: They are not here; the message says what to type.
+    """
+    prefix, _, rest = reference.partition(":")
+    file = rest.partition("@")[2] if prefix in ("timm", "torchvision") else ""
+    if file and not Path(file).expanduser().is_file():
+        raise ValueError(f"no file of weights at {file!r}, which {reference!r} names")
+    name = f"hf:{rest}" if prefix == "two-tower" else reference
+    if name not in RECORDS and not name.startswith("hf:"):
+        return
+    if _own_folder(name) is None and not (_stored_folder(name) / RECEIPT).is_file() and _hub_cache(name) is None:
+        raise ValueError(_not_here(name, _stored_folder(name)))
+
+
+def _not_here(name: str, folder: Path) -> str:
     tried = ", then ".join(text for text, _ in _sources(name))
-    raise ValueError(
+    return (
         f"the weights {name!r} are not on this machine (looked in {folder}). "
         f"Type: plait weights fetch {name}   (it will try: {tried})"
     )

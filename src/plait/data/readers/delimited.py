@@ -12,6 +12,7 @@ text until then, for a million strings of Python take ten times the memory.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -54,8 +55,8 @@ def read_delimited(
         how: How the columns are read.
 
     Raises:
-        ValueError: No header, no rows, repeated column names, another number of names than fields, or a quote that is
-            never closed.
+        ValueError: No header, no rows, repeated column names, another number of names than fields, a quote that is
+            never closed, or a delimiter that leaves one column of a file that has several under another.
     """
     if csv.field_size_limit() < _FIELD_LIMIT:
         csv.field_size_limit(_FIELD_LIMIT)
@@ -65,6 +66,8 @@ def read_delimited(
     if separator is not None:
         delimiter = separator[1]
     how = how or TextReading()
+    if delimiter is not None and not columns:
+        _check_delimiter(text, source, delimiter)
     delimiter = delimiter or _find_delimiter(text, how.usual)
     typed = partial(read_columns, how=how)
     try:
@@ -175,7 +178,10 @@ def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> li
     if set(first) <= set(names):
         return None
     if len(first) != len(names) and '"' not in line:
-        raise ValueError(f"{source}: {len(names)} column names were given but the first row has {len(first)} fields")
+        raise ValueError(
+            f"{source}: {counted(len(names), 'column name')} given (columns=) but the first row has "
+            f"{counted(len(first), 'field')}"
+        )
     return names
 
 
@@ -200,6 +206,26 @@ def _find_delimiter(text: str, usual: str | None = None) -> str:
         if rank > most:
             best, most = delimiter, rank
     return best
+
+
+def _check_delimiter(text: str, source: str, delimiter: str) -> None:
+    """Refuse a delimiter that does not stand in the header, where another one divides all of the first rows alike."""
+    lines = text.splitlines()[:_SNIFFED]
+    header = next(csv.reader(lines, delimiter=delimiter), [])
+    other = _find_delimiter(text)
+    if len(header) != 1 or other == delimiter:
+        return
+    with contextlib.suppress(csv.Error):
+        widths = {len(r) for r in csv.reader(lines, delimiter=other, strict=True) if r}
+        if len(lines) > 1 and len(widths) == 1 and widths != {1}:
+            raise ValueError(
+                f"{source}: between {delimiter!r} the file has one column ({_cut(header[0])}); its delimiter seems to "
+                f"be {other!r}, which makes {counted(widths.pop(), 'column')}: type delimiter={other!r}"
+            )
+
+
+def _cut(name: str) -> str:
+    return repr(name) if len(name) <= 80 else f"{name[:77]!r}..."
 
 
 def _read_header(reader: Any, source: str) -> list[str]:

@@ -181,7 +181,7 @@ def decode_text(data: bytes | bytearray, source: str, encoding: str | None) -> s
     try:
         return data.decode(encoding or "utf-8")
     except LookupError as error:
-        raise ValueError(f"unknown encoding {encoding!r}; expected one such as utf-8 or gb18030") from error
+        raise ValueError(f"unknown encoding {encoding!r} (encoding=); expected one such as utf-8 or gb18030") from error
     except UnicodeDecodeError as error:
         if encoding is not None:
             raise ValueError(f"{source}: not valid {encoding} (byte {error.start})") from error
