@@ -20,6 +20,7 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
+from plait.ensemble.features import TableFeatures
 from plait.ensemble.fit import can_average, fit_ensemble
 from plait.ensemble.networks import NetworkFits
 from plait.ensemble.transform import choose_transform
@@ -65,11 +66,14 @@ def run_fit(
         networks = NetworkFits(
             checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
         )
-        if is_joined and settings.task.transform == "auto":
-            plan, transform = choose_transform(plan, chosen.folds)
-            settings = _with_transform(settings, plan, transform, opened.notes)
         if is_joined:
-            ensemble = fit_ensemble(plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress)
+            features = TableFeatures(plan)
+            if settings.task.transform == "auto":
+                plan, transform = choose_transform(plan, chosen.folds, features)
+                settings = _with_transform(settings, plan, transform, opened.notes)
+            ensemble = fit_ensemble(
+                plan, networks, members=chosen.members, num_folds=chosen.folds, features=features, progress=progress
+            )
         else:
             ensemble = None
             networks(plan, 0)

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from plait.ensemble.base import Inputs, Member, MemberFacts
+from plait.ensemble.selection import Pattern
 from plait.tasks import LabelState, Task
-
-Pattern = tuple[bool, ...]
 
 
 class Ensemble(nn.Module):

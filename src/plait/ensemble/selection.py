@@ -15,6 +15,8 @@ ROUNDS = 30
 LEAST_WEIGHT = 0.02
 LEAST_GAIN = 1e-4  # of the loss, relative: less is noise
 DRAWS = 20  # resamples of the rows
+LEAST_ROWS = 20  # that have all of a pattern; with fewer, rows that have some of it choose too
+Pattern = tuple[bool, ...]
 Loss = Callable[[np.ndarray], float]
 RowLoss = Callable[[np.ndarray, np.ndarray], float]
 
@@ -79,7 +81,25 @@ def select(outputs_KNC: np.ndarray, loss: Loss, simplicity: Sequence[int]) -> np
     return weights
 
 
-def patterns_of(num_modalities: int, present_NM: np.ndarray) -> list[tuple[bool, ...]]:
+def best_member(outputs_KNC: np.ndarray, loss: RowLoss, simplicity: Sequence[int]) -> int:
+    """Number of the member with the smallest loss, the simplest of equals."""
+    everything = np.arange(outputs_KNC.shape[1])
+    order = np.argsort(simplicity, kind="stable")
+    losses = np.array([loss(outputs_KNC[k], everything) for k in order])
+    return int(order[np.flatnonzero(losses <= losses.min() * (1 + 1e-9) + 1e-12)[0]])
+
+
+def rows_of_pattern(present_NM: np.ndarray, pattern: Pattern) -> np.ndarray:
+    """Which rows a pattern is chosen for and measured by: those that have all of it, as it answers those.
+
+    Where fewer than 20 have all of it, those that have some of it.
+    """
+    shown_NM = present_NM[:, np.array(pattern)]
+    whole = np.flatnonzero(shown_NM.all(1))
+    return whole if len(whole) >= LEAST_ROWS else np.flatnonzero(shown_NM.any(1))
+
+
+def patterns_of(num_modalities: int, present_NM: np.ndarray) -> list[Pattern]:
     """Patterns of presence that members are chosen for: all up to four modalities, else those that matter.
 
     With more they are everything, each alone, all but one, and those that the rows show.
