@@ -22,7 +22,7 @@ from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.fit import can_average, fit_ensemble
-from plait.ensemble.networks import NetworkFits
+from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.settings import RunSettings
@@ -64,7 +64,12 @@ def run_fit(
         assert chosen.members is not None and chosen.folds is not None
         is_joined = bool(chosen.members) and can_average(plan)
         networks = NetworkFits(
-            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
+            checkpoints,
+            resume,
+            folder / "logs",
+            progress,
+            alone="alone" in chosen.members or not is_joined,
+            seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
         )
         if is_joined:
             features = TableFeatures(plan)

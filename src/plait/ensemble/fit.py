@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from plait.data.progress import Progress
+from plait.ensemble.averaging import Average, settle
 from plait.ensemble.base import SIMPLICITY, Bag, Member, MemberFacts, megabytes_of
 from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.features import TableFeatures, natural_target
@@ -23,7 +24,7 @@ from plait.ensemble.linear import fit_linear
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
-from plait.ensemble.selection import Pattern, best_member, patterns_of, rows_of_pattern, select_steadily
+from plait.ensemble.selection import Pattern, patterns_of, rows_of_pattern, select_steadily
 from plait.ensemble.trees import fit_trees
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import PlaitModel
@@ -74,11 +75,11 @@ def fit_ensemble(
     names = [m.name for m in plan.inputs.modalities]
     patterns = patterns_of(len(names), plan.prepared.rows.present_NM[plan.val])
     answers = held_out(plans, [c.members for c in found], _choosing_rows(plans, found, patterns), patterns)
-    weights_PK, best_P = choose_weights(plan, found, answers, patterns, progress)
+    chosen = choose_averages(plan, found, answers, patterns, progress)
     found = _measured(plan, found, answers, patterns[0])
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
-        names, patterns, weights_PK, best_P, plan.task, plan.labels,
+        names, patterns, chosen, plan.task, plan.labels,
     )  # fmt: skip
 
 
@@ -97,35 +98,44 @@ def _choosing_rows(plans: list[Plan], found: list[Candidate], patterns: list[Pat
     return [p.val if len(p.val) <= most else np.sort(rng.choice(p.val, most, replace=False)) for p in plans]
 
 
-def choose_weights(
+def choose_averages(
     plan: Plan, found: list[Candidate], answers: HeldOut, patterns: list[Pattern], progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the members under each pattern [P, K] and the best member of each [P], on the choosing rows.
+) -> list[Average]:
+    """What answers each pattern, on the choosing rows.
 
     A pattern is chosen for by the rows that have all of it, where there are enough, as those are the rows it answers.
     A member that reads nothing of a pattern has no weight under it.
     """
     scale, target, seed = SCALES.get(plan.task.output_kind), natural_target(plan), plan.settings.train.seed
     simplicity = np.array([SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found])
-    weights_PK, best_P = np.zeros((len(patterns), len(found))), np.zeros(len(patterns), dtype=np.int64)
-    for p, pattern in enumerate(patterns):
+    chosen = []
+    for number, pattern in enumerate(patterns):
         able = np.array(answers.candidates(pattern))
         at = rows_of_pattern(answers.present_NM, pattern)
         rows = answers.rows[at]
-        own, own_weight = target[rows], _row_weights(plan, target[rows])
-
-        def loss(given: np.ndarray, at: np.ndarray, own: np.ndarray = own, weight: np.ndarray = own_weight) -> float:
-            return float((scale.loss(given, own[at]) * weight[at]).sum() / weight[at].sum())
-
         if len(rows) == 0:
-            weights_PK[p, able], best_P[p] = 1 / len(able), able[0]
+            some = Average(np.full(len(able), 1 / len(able)), 1.0, 0)
         else:
+            own, own_weight = target[rows], _row_weights(plan, target[rows])
+
+            def losses(
+                given: np.ndarray, at: Any = slice(None), own: Any = own, weight: Any = own_weight
+            ) -> np.ndarray:
+                return np.asarray(scale.loss(given, own[at]) * weight[at] / weight.mean())
+
             outputs = np.stack([answers.of(k, pattern)[at] for k in able])
-            weights_PK[p, able] = select_steadily(outputs, loss, simplicity[able], plan.group_N[rows], seed)
-            best_P[p] = able[best_member(outputs, loss, simplicity[able])]
+            weights = select_steadily(
+                outputs, lambda given, at, losses=losses: float(losses(given, at).mean()), simplicity[able],
+                plan.group_N[rows], seed,
+            )  # fmt: skip
+            order = np.argsort(simplicity[able], kind="stable")
+            some = settle(weights, outputs, losses, scale, order, plan.group_N[rows])
+        weights_K = np.zeros(len(found))
+        weights_K[able] = some.weights
+        chosen.append(Average(weights_K, some.temperature, int(able[some.best])))
         if progress is not None:
-            progress(p + 1, len(patterns), "choosing members")
-    return weights_PK, best_P
+            progress(number + 1, len(patterns), "choosing members")
+    return chosen
 
 
 def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:

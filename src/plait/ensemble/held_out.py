@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
 
 from plait.ensemble.base import Member
-from plait.ensemble.selection import Pattern
+from plait.ensemble.selection import Pattern, seen
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.training.plan import Plan
@@ -45,11 +44,6 @@ class HeldOut:
         return self.outputs[k, seen(self.uses[k], pattern)]
 
 
-def seen(uses: tuple[int, ...], pattern: Pattern) -> Pattern:
-    """What a member sees of a pattern: of modalities that it does not read, nothing."""
-    return tuple(there and m in uses for m, there in enumerate(pattern))
-
-
 def held_out(
     plans: list[Plan], members: list[list[Member]], rows: list[np.ndarray], patterns: list[Pattern]
 ) -> HeldOut:
@@ -69,9 +63,7 @@ def held_out(
     return HeldOut(together, plans[0].prepared.rows.present_NM[together], uses, joined)
 
 
-def _of_fold(
-    plan: Plan, members: list[Member], rows: np.ndarray, asked: list[tuple[int, Pattern]]
-) -> list[np.ndarray]:
+def _of_fold(plan: Plan, members: list[Member], rows: np.ndarray, asked: list[tuple[int, Pattern]]) -> list[np.ndarray]:
     batches = RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM[rows])
     found = [np.zeros((len(rows), plan.labels.num_outputs), dtype=np.float32) for _ in asked]
     together = nn.ModuleList(members)
