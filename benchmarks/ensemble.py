@@ -58,9 +58,15 @@ def one(source: Any, given: dict[str, Any], preset: str, seed: int) -> dict[str,
         **found, "seconds": seconds, "megabytes": sum(m["megabytes"] for m in report["evaluation"].get("members", [])),
         "best member": best.get("best member", ""), "alone": alone,
         "best member metrics": (best.get("best member metrics") or {}).get(primary), "primary": primary,
-        "worse patterns": sum(1 for p in patterns if (p["difference"]["high"] or 0) < 0),
+        "worse patterns": sum(_is_worse(p["difference"], report["metric"]["higher_is_better"]) for p in patterns),
         "patterns": len(patterns),
     }  # fmt: skip
+
+
+def _is_worse(difference: dict[str, Any], higher_is_better: bool) -> bool:
+    """Whether the whole interval lies on the wrong side."""
+    low, high = difference["low"], difference["high"]
+    return low is not None and high is not None and (high < 0 if higher_is_better else low > 0)
 
 
 def main() -> None:

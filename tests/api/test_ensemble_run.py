@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,43 @@ def test_members_and_patterns_are_told(model: tuple[Any, Path]) -> None:
     assert [p["present"] for p in patterns][0] == ["text", "tabular"] and len(patterns) == 3
     assert all(sum(p["members"].values()) == pytest.approx(1.0, abs=1e-3) for p in patterns)
     assert made.report["evaluation"]["alone"].keys() == {"text", "tabular"}
+
+
+def test_a_member_that_reads_nothing_of_a_pattern_has_no_weight_under_it(model: tuple[Any, Path]) -> None:
+    made, folder = model
+    reads = {m["name"]: m["uses"] for m in made.leaderboard()}
+    for entry in made.report["evaluation"]["patterns"]:
+        assert all(set(reads[name]) & set(entry["present"]) for name in [*entry["members"], entry["best member"]])
+    told = json.loads((folder / "report.json").read_text())["evaluation"]
+    assert {"name", "validation", "metrics", "seconds", "megabytes"} <= told["members"][0].keys()
+    assert {"present", "rows", "metrics", "best member", "difference"} <= told["patterns"][0].keys()
+
+
+def test_what_is_hidden_is_measured_alike_everywhere(model: tuple[Any, Path]) -> None:
+    """Patterns of the ensemble, modalities alone and left out, and the curve of what is missing speak of one number."""
+    made, _ = model
+    told = made.evaluate(rows(40, seed=3))["evaluation"]
+    hidden = {tuple(h["present"]): h["metrics"]["accuracy"]["value"] for h in told["missing"]["hidden"]}
+    assert told["alone"]["text"]["accuracy"]["value"] == hidden["text",]
+    assert told["without"]["text"]["accuracy"]["value"] == hidden["tabular",]
+    assert told["metrics"]["accuracy"]["value"] == hidden["text", "tabular"]
+    answers = made.predict({"text": rows(40, seed=3)["text"]}).column("prediction").to_pylist()
+    right = np.mean([a == b for a, b in zip(answers, rows(40, seed=3)["label"], strict=True)])
+    assert hidden["text",] == pytest.approx(right)
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [("[trees, linaer]", "linear"), ("[network]", "Known: alone, seeds, linear"), ("[trees, trees]", "twice")],
+)
+def test_unknown_members_are_refused_by_name(members: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        fitted(set=[f"ensemble.members={members}"])
+
+
+def test_networks_of_other_seeds() -> None:
+    made = fitted(epochs=1, set=["encoders.text=scratch:text", "ensemble.members=[seeds]", "ensemble.folds=1"])
+    assert {m["name"] for m in made.leaderboard()} == {"fused", "fused, seed 2", "fused, seed 3"}
 
 
 def test_what_is_missing_changes_no_bit(model: tuple[Any, Path]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plait.ensemble.fit import fold_plans
+from plait.ensemble.folds import fold_plans
 from plait.settings import RunSettings
 
 Rows = make_dataclass("Rows", ["target", "train", "val", "group_N", "task", "settings"])

@@ -49,16 +49,16 @@ def row_features(rows: int, seed: int) -> RowFeatures:
 
 
 def test_linear_member_ignores_what_is_missing() -> None:
-    made = fit_linear(row_features(200, 0), row_features(60, 1), (0, 1), ("a", "b"), 3, SCALES.get("classes"))
+    made = fit_linear([(row_features(200, 0), row_features(60, 1))], (0, 1), ("a", "b"), 3, SCALES.get("classes"))
     assert made is not None
-    made.member.plain = (lambda t: t["x"], lambda t: t["x"])
+    made.members[0].plain = (lambda t: t["x"], lambda t: t["x"])
     inputs = {"a": {"x": torch.randn(4, 3)}, "b": {"x": torch.randn(4, 3)}}
     present = torch.tensor([[True, True], [True, False], [False, True], [False, False]])
-    before = made.member.outputs(inputs, None, present)
+    before = made.members[0].outputs(inputs, None, present)
     inputs["b"]["x"][1] = float("nan")
     inputs["a"]["x"][2] = 1e30
     inputs["a"]["x"][3] = inputs["b"]["x"][3] = float("inf")
-    after = made.member.outputs(inputs, None, present)
+    after = made.members[0].outputs(inputs, None, present)
     assert (before == after).all() and before.sum(1) == pytest.approx(1.0)
 
 
@@ -69,11 +69,11 @@ def test_square_roots_are_read_only_of_wide_vectors_without_negative_numbers() -
     there = np.ones((150, 1), dtype=bool)
     train = RowFeatures({0: wide[:100]}, there[:100], target[:100])
     val = RowFeatures({0: wide[100:]}, there[100:], target[100:])
-    made = fit_linear(train, val, (0,), ("a",), 2, SCALES.get("classes"))
-    assert made is not None and len(made.member.rooted) == 1
+    made = fit_linear([(train, val)], (0,), ("a",), 2, SCALES.get("classes"))
+    assert made is not None and len(made.members[0].rooted) == 1
     train.parts[0][0, 0] = -1.0
-    made = fit_linear(train, val, (0,), ("a",), 2, SCALES.get("classes"))
-    assert made is not None and made.member.rooted == (False,)
+    made = fit_linear([(train, val)], (0,), ("a",), 2, SCALES.get("classes"))
+    assert made is not None and made.members[0].rooted == (False,)
 
 
 def test_trees_answer_as_scikit_learn_and_know_gaps() -> None:
@@ -125,7 +125,7 @@ def test_ngrams_read_words_and_survive_their_file(tmp_path: object) -> None:
     assert processor is not None
     target = np.array(["red" in t for t in TEXTS]).astype(int)
     matrix = processor.matrix(TEXTS)
-    member, _ = fit_ngrams(matrix, target, matrix, target, (0,), "t", 2, SCALES.get("classes"))
+    (member,), _ = fit_ngrams([(matrix, target, matrix, target)], (0,), "t", 2, SCALES.get("classes"))
     shown = torch.tensor([[True], [True], [False]])
     tensors = processor.process(["a red thing", "a blue thing", "a red thing"])
     outputs = member.outputs({"t": tensors}, None, shown)

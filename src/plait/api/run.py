@@ -20,8 +20,9 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
+from plait.ensemble.features import TableFeatures
 from plait.ensemble.fit import can_average, fit_ensemble
-from plait.ensemble.networks import NetworkFits
+from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.settings import RunSettings
@@ -63,13 +64,21 @@ def run_fit(
         assert chosen.members is not None and chosen.folds is not None
         is_joined = bool(chosen.members) and can_average(plan)
         networks = NetworkFits(
-            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
+            checkpoints,
+            resume,
+            folder / "logs",
+            progress,
+            alone="alone" in chosen.members or not is_joined,
+            seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
         )
-        if is_joined and settings.task.transform == "auto":
-            plan, transform = choose_transform(plan, chosen.folds)
-            settings = _with_transform(settings, plan, transform, opened.notes)
         if is_joined:
-            ensemble = fit_ensemble(plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress)
+            features = TableFeatures(plan)
+            if settings.task.transform == "auto":
+                plan, transform = choose_transform(plan, chosen.folds, features)
+                settings = _with_transform(settings, plan, transform, opened.notes)
+            ensemble = fit_ensemble(
+                plan, networks, members=chosen.members, num_folds=chosen.folds, features=features, progress=progress
+            )
         else:
             ensemble = None
             networks(plan, 0)

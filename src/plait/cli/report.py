@@ -50,7 +50,25 @@ def _best_members(report: dict[str, Any], most: int = 6) -> list[str]:
         values = [m["validation"], m["metrics"][metric]]
         shown = ", ".join("undefined" if v is None else f"{v:.3f}" for v in values)
         lines.append(f"  {m['weight']:5.0%} {m['name']:28} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
-    return lines + ([f"  and {len(used) - most} more in the report"] if len(used) > most else [])
+    lines += [f"  and {len(used) - most} more in the report"] if len(used) > most else []
+    return lines + _best_alone(evaluation["patterns"], report["metric"])
+
+
+def _best_alone(patterns: list[dict[str, Any]], metric: dict[str, Any]) -> list[str]:
+    """Whether the members together hold against the best single one, for each pattern of what is there."""
+    worse = [p for p in patterns if _is_clearly_worse(p["difference"], metric["higher_is_better"])]
+    told = counted(len(patterns), "pattern")
+    if not worse:
+        return [f"  of {told} of what is there, none is answered clearly worse than by its best single model"]
+    return [
+        f"  of {told} of what is there, {len(worse)} answered clearly worse than by the best single model: "
+        + "; ".join(f"{' + '.join(p['present'])} ({p['difference']['value']:+.3f})" for p in worse[:3])
+    ]
+
+
+def _is_clearly_worse(difference: dict[str, float | None], higher_is_better: bool) -> bool:
+    low, high = difference["low"], difference["high"]
+    return low is not None and high is not None and (high < 0 if higher_is_better else low > 0)
 
 
 def rows_of(found: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ the task's ``activate`` makes the averaged outputs. A row is answered by the mem
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plait.ensemble.averaging import Average
 from plait.ensemble.base import Inputs, Member, MemberFacts
+from plait.ensemble.scale import SCALES
+from plait.ensemble.selection import Pattern
 from plait.tasks import LabelState, Task
-
-Pattern = tuple[bool, ...]
 
 
 class Ensemble(nn.Module):
@@ -28,24 +29,27 @@ class Ensemble(nn.Module):
         facts: What is told of each.
         names: Modalities in model order.
         patterns: Patterns of presence that weights are known for, everything first.
-        weights_PK: Weight of each member under each pattern; rows add up to one.
-        best_P: The best single member of each pattern, on the rows that chose the weights [P].
+        averages: What answers each pattern.
         task: The task.
         labels: Its label state.
 
     Attributes:
         config: ``num_outputs`` and ``modality_names``, as of a network.
+        weights_PK: Weight of each member under each pattern; rows add up to one.
+        temperature_P: Temperature of each average.
+        best_P: The best single member of each pattern, on the rows that chose.
     """
 
     def __init__(
         self, members: Sequence[Member], facts: Sequence[MemberFacts], names: Sequence[str],
-        patterns: Sequence[Pattern], weights_PK: np.ndarray, best_P: np.ndarray, task: Task, labels: LabelState,
+        patterns: Sequence[Pattern], averages: Sequence[Average], task: Task, labels: LabelState,
     ) -> None:  # fmt: skip
         super().__init__()
         self.members = nn.ModuleList(members)
         self.facts, self.names, self.patterns = list(facts), tuple(names), [tuple(p) for p in patterns]
-        self.weights_PK = np.asarray(weights_PK, dtype=np.float64)
-        self.best_P = np.asarray(best_P, dtype=np.int64)
+        self.weights_PK = np.stack([a.weights for a in averages])
+        self.temperature_P = np.array([a.temperature for a in averages])
+        self.best_P = np.array([a.best for a in averages], dtype=np.int64)
         self.task, self.labels = task, labels
         self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
@@ -65,20 +69,17 @@ class Ensemble(nn.Module):
     def outputs(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> np.ndarray:
         """Averaged outputs [B, C]."""
         inputs, made = encoded
-        weights_BK = self.weights_PK[self.rows_of(present_BM.cpu().numpy())]
+        return self.average(lambda k: self.listed[k].outputs(inputs, made[k], present_BM), present_BM)
+
+    def average(self, answer_of: Callable[[int], np.ndarray], present_BM: Tensor) -> np.ndarray:
+        """Averaged outputs [B, C], from the number of a member to its outputs; those without weight are not asked."""
+        row_B = self.rows_of(present_BM.cpu().numpy())
+        weights_BK = self.weights_PK[row_B]
         total = np.zeros((len(present_BM), self.labels.num_outputs))
         for k in np.flatnonzero(weights_BK.max(axis=0, initial=0.0) > 0):
             rows = np.flatnonzero(weights_BK[:, k] > 0)
-            found = self.listed[k].outputs(inputs, made[k], present_BM)
-            total[rows] += weights_BK[rows, k, None] * found[rows]
-        return total
-
-    def member_outputs(self, encoded: tuple[Inputs, list[Any]], present_BM: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Outputs of every member [K, B, C], and averaged ones [B, C]; ``encode`` was asked for every member."""
-        inputs, made = encoded
-        found = np.stack([m.outputs(inputs, e, present_BM) for m, e in zip(self.listed, made, strict=True)])
-        weights_BK = self.weights_PK[self.rows_of(present_BM.cpu().numpy())]
-        return found, np.einsum("kbc,bk->bc", found, weights_BK)
+            total[rows] += weights_BK[rows, k, None] * answer_of(int(k))[rows]
+        return SCALES.get(self.task.output_kind).temper(total, self.temperature_P[row_B, None])
 
     def forward(self, inputs: Inputs, present: Tensor) -> dict[str, Tensor]:
         """``logits`` [B, C] of a batch."""

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
+from plait.ensemble.averaging import Average
 from plait.ensemble.base import Bag, Member, MemberFacts
 from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.linear import LinearMember
@@ -62,7 +63,8 @@ def save_ensemble(ensemble: Ensemble, folder: Path, places: dict[int, str]) -> N
         members.append({**facts.to_json(), "models": models})
     plain = {
         "modalities": list(ensemble.names), "patterns": [list(p) for p in ensemble.patterns],
-        "weights": ensemble.weights_PK.tolist(), "best": ensemble.best_P.tolist(), "members": members,
+        "weights": ensemble.weights_PK.tolist(), "temperatures": ensemble.temperature_P.tolist(),
+        "best": ensemble.best_P.tolist(), "members": members,
     }  # fmt: skip
     (own / FACTS).write_text(json.dumps(plain, indent=1, ensure_ascii=False), encoding="utf-8")
     save_file(tensors, own / TENSORS)
@@ -99,10 +101,12 @@ def load_ensemble(
             models.append(model)
         members.append(models[0] if len(models) == 1 else Bag(models))
         facts.append(MemberFacts.from_json(entry))
-    ensemble = Ensemble(
-        members, facts, plain["modalities"], [tuple(p) for p in plain["patterns"]], np.asarray(plain["weights"]),
-        np.asarray(plain["best"]), task, labels,
-    )  # fmt: skip
+    averages = [
+        Average(np.asarray(weights, dtype=np.float64), float(temperature), int(best))
+        for weights, temperature, best in zip(plain["weights"], plain["temperatures"], plain["best"], strict=True)
+    ]
+    patterns = [tuple(p) for p in plain["patterns"]]
+    ensemble = Ensemble(members, facts, plain["modalities"], patterns, averages, task, labels)
     give_plain(ensemble, inputs)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return ensemble.to(device)

@@ -7,40 +7,35 @@ is there. Test rows are never seen here.
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from plait.data.progress import Progress
+from plait.ensemble.averaging import Average, settle
 from plait.ensemble.base import SIMPLICITY, Bag, Member, MemberFacts, megabytes_of
-from plait.ensemble.ensemble import Ensemble, Pattern
-from plait.ensemble.linear import RowFeatures, fit_linear
+from plait.ensemble.ensemble import Ensemble
+from plait.ensemble.features import TableFeatures, natural_target
+from plait.ensemble.folds import fold_plans
+from plait.ensemble.held_out import HeldOut, held_out
+from plait.ensemble.linear import fit_linear
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
-from plait.ensemble.selection import patterns_of, select_steadily
+from plait.ensemble.selection import Pattern, patterns_of, rows_of_pattern, select_steadily
 from plait.ensemble.trees import fit_trees
-from plait.inference.forward import evaluation_batches, evaluation_mode
-from plait.inputs.dataset import RowBatches, SetSource
-from plait.inputs.feature_store import FeatureSet
 from plait.inputs.modality_kinds import MODALITY_KINDS
-from plait.inputs.prepare import add_ngrams, texts_of
 from plait.model import PlaitModel
-from plait.processors.ngrams import NgramProcessor
 from plait.training.plan import Plan
 
-ROWS_AT_ONCE = 1024
-MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows under one pattern
-MOST_LINEAR_ROWS = 10_000
+MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows
 MOST_WEIGHTS = 20_000_000  # of a linear model
 
 OTHERS = ("linear", "ngrams", "trees")
 Networks = Callable[[Plan, int], dict[str, tuple[PlaitModel, float]]]
+Models = tuple[list[Member], dict[str, Any]]  # one a fold, and what was chosen for them
 
 
 @dataclass
@@ -53,7 +48,7 @@ class Candidate:
 
 def fit_ensemble(
     plan: Plan, networks: Networks, *, members: Sequence[str] = OTHERS, num_folds: int = 1,
-    progress: Progress | None = None,
+    features: TableFeatures | None = None, progress: Progress | None = None,
 ) -> Ensemble | None:  # fmt: skip
     """Fit members and choose among all.
 
@@ -65,6 +60,7 @@ def fit_ensemble(
         num_folds: 1: members learn from the training rows, and the validation rows choose. More: training and
             validation rows are dealt into so many folds, each member is one model a fold, and every row chooses by the
             answer of the model that has not seen it.
+        features: Of the plan's rows, where they are known already.
         progress: Called with (done, total, what).
 
     Returns:
@@ -72,99 +68,19 @@ def fit_ensemble(
     """
     if not can_average(plan):
         return None
-    everything = [m.name for m in plan.inputs.modalities]
     plans = fold_plans(plan, num_folds)
-    made: dict[str, list[Candidate]] = {}
-    for fold, part in enumerate(plans):
-        for one in _fit_fold(part, everything, networks(part, fold), members, progress):
-            made.setdefault(one.facts.name, []).append(one)
-    found = [_joined(ones) for ones in made.values() if len(ones) == len(plans)]
-    patterns = patterns_of(len(everything), plan.prepared.rows.present_NM[plan.val])
-    weights_PK, best_P = choose_weights(plans, found, patterns, progress)
-    found = _measured(plans, found)
+    trained = [networks(part, fold) for fold, part in enumerate(plans)]
+    found = [_of_networks(plan, name, [one[name] for one in trained]) for name in trained[0]]
+    found += _fit_others(plans, features or TableFeatures(plan), members, progress)
+    names = [m.name for m in plan.inputs.modalities]
+    patterns = patterns_of(len(names), plan.prepared.rows.present_NM[plan.val])
+    answers = held_out(plans, [c.members for c in found], _choosing_rows(plans, found, patterns), patterns)
+    chosen = choose_averages(plan, found, answers, patterns, progress)
+    found = _measured(plan, found, answers, patterns[0])
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
-        everything, patterns, weights_PK, best_P, plan.task, plan.labels,
+        names, patterns, chosen, plan.task, plan.labels,
     )  # fmt: skip
-
-
-def _measured(plans: list[Plan], found: list[Candidate]) -> list[Candidate]:
-    """Candidates with their primary metric on the rows that chose, everything shown."""
-    first = plans[0]
-    target, primary = natural_target(first), first.task.primary
-    everything = tuple([True] * len(first.inputs.modalities))
-    rows = [p.val for p in plans]
-    outputs = held_out_outputs(plans, found, rows, everything)
-    held = target[np.concatenate(rows)]
-    values = [first.task.metrics(held, outputs[k].astype(np.float64)).get(primary) for k in range(len(found))]
-    return [
-        replace(one, facts=replace(one.facts, validation=None if value is None else float(value)))
-        for one, value in zip(found, values, strict=True)
-    ]
-
-
-def held_out_outputs(plans: list[Plan], found: list[Candidate], rows: list[np.ndarray], pattern: Pattern) -> np.ndarray:
-    """Outputs of each candidate [K, N, C], on each fold's rows by the model of that fold."""
-    parts = [
-        member_outputs(p, [c.members[f] for c in found], r, pattern)
-        for f, (p, r) in enumerate(zip(plans, rows, strict=True))
-    ]
-    return np.concatenate(parts, axis=1)
-
-
-def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
-    """One plan a fold; rows of a group stay in one fold, classes are spread evenly. One fold: the plan itself."""
-    if num_folds < 2:
-        return [plan]
-    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
-
-    rows = np.sort(np.concatenate([plan.train, plan.val]))
-    groups, target = plan.group_N[rows], plan.target[rows]
-    seed, count = plan.settings.train.seed, min(num_folds, len(np.unique(groups)))
-    if count < 2:
-        return [plan]
-    options: dict[str, Any] = {"n_splits": count, "shuffle": True, "random_state": seed}
-    # the largest class must have a row for every fold, or no class is spread at all
-    if plan.task.family.one_class and np.unique(target, return_counts=True)[1].max() >= count:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
-            dealt = list(StratifiedGroupKFold(**options).split(rows, target, groups))
-    else:
-        dealt = list(GroupKFold(**options).split(rows, None, groups))
-    return [
-        replace(
-            plan, train=rows[inside], val=rows[outside],
-            settings=replace(plan.settings, train=replace(plan.settings.train, seed=seed + fold)),
-        )
-        for fold, (inside, outside) in enumerate(dealt)
-    ]  # fmt: skip
-
-
-def _fit_fold(
-    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]], members: Sequence[str],
-    progress: Progress | None,
-) -> list[Candidate]:  # fmt: skip
-    found: list[Candidate] = []
-    for name, (network, seconds) in networks.items():
-        uses = tuple(everything.index(n) for n in network.config.modality_names)
-        member = NetworkMember(network, uses, plan.labels)
-        details = {"fusion": network.config.fusion["name"]} if len(uses) > 1 else {}
-        found.append(_candidate(name, "network", member, everything, seconds, details))
-    return found + _fit_others(plan, everything, members, progress)
-
-
-def _joined(ones: list[Candidate]) -> Candidate:
-    """One candidate of those of all folds."""
-    if len(ones) == 1:
-        return ones[0]
-    facts = [one.facts for one in ones]
-    details = {"folds": len(ones), **{k: [f.details.get(k) for f in facts] for k in facts[0].details}}
-    details = {k: v[0] if isinstance(v, list) and len(set(map(str, v))) == 1 else v for k, v in details.items()}
-    first = facts[0]
-    told = MemberFacts(
-        first.name, first.kind, first.uses, sum(f.seconds for f in facts), sum(f.megabytes for f in facts), details
-    )
-    return Candidate([m for one in ones for m in one.members], told)
 
 
 def can_average(plan: Plan) -> bool:
@@ -173,182 +89,53 @@ def can_average(plan: Plan) -> bool:
     return task.inverse is not None and task.output_kind in SCALES and not task.judges_pairs and len(plan.val) > 0
 
 
-def natural_target(plan: Plan) -> np.ndarray:
-    """Encoded targets of all rows, numbers in their unit."""
-    return np.asarray(plan.task.natural(plan.target, plan.labels))
-
-
-def _fit_others(
-    plan: Plan, everything: list[str], members: Sequence[str], progress: Progress | None
-) -> list[Candidate]:
-    """Linear models, n-grams and trees, as far as the columns allow."""
-    scale, target, outputs = SCALES.get(plan.task.output_kind), natural_target(plan), plan.labels.num_outputs
-    plain, train, val = row_features(plan) if "linear" in members else ({}, None, None)
-    wanted: list[tuple[str, Callable[[], tuple[Member, dict[str, Any]] | None], str, tuple[int, ...]]] = []
-
-    def linear(uses: tuple[int, ...]) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
-        return lambda: _linear(train, val, uses, everything, outputs, plain, scale)
-
-    sets = [(m,) for m in plain] + ([tuple(plain)] if len(plain) > 1 else [])
-    for uses in sets:
-        assert train is not None
-        if sum(train.parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
-            called = everything[uses[0]] if len(uses) == 1 else "everything"
-            wanted.append((f"linear of {called}", linear(uses), "linear", uses))
-    for m, modality in enumerate(plan.inputs.modalities):
-        kind = MODALITY_KINDS.get(modality.kind)
-        if kind.has_words:
-            wanted.append((f"n-grams of {modality.name}", _ngrams(plan, m, target, outputs), "ngrams", (m,)))
-        if kind.has_columns:
-            wanted.append((f"trees of {modality.name}", _trees(plan, m, target, outputs), "trees", (m,)))
-    wanted = [one for one in wanted if one[2] in members]
-    found = []
-    for number, (name, fit, kind_name, uses) in enumerate(wanted):
-        if progress is not None:
-            progress(number, len(wanted), f"fitting {name}")
-        started = time.monotonic()
-        made = fit()
-        if made is not None:
-            found.append(_candidate(name, kind_name, made[0], everything, time.monotonic() - started, made[1], uses))
-    if progress is not None and wanted:
-        progress(len(wanted), len(wanted), "fitting members")
-    return found
-
-
-def row_features(plan: Plan) -> tuple[dict[int, Any], RowFeatures, RowFeatures]:
-    """How plain features are read, by modality number, and those of training and of validation rows."""
-    plain, target = plain_functions(plan), natural_target(plan)
-    parts = {m: _plain_features(plan, m, plain[m]) for m in plain}
-    rng = np.random.default_rng(plan.settings.train.seed)
-    train, val = (
-        RowFeatures({m: f[rows] for m, f in parts.items()}, plan.prepared.rows.present_NM[rows], target[rows])
-        for rows in (_at_most(plan.train, rng), _at_most(plan.val, rng))
-    )
-    return plain, train, val
-
-
-def _at_most(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The rows, or a sample of so many of them that a linear model is fitted in seconds."""
-    return rows if len(rows) <= MOST_LINEAR_ROWS else np.sort(rng.choice(rows, MOST_LINEAR_ROWS, replace=False))
-
-
-def _linear(train: Any, val: Any, uses: tuple[int, ...], everything: list[str], outputs: int,
-            plain: dict[int, Any], scale: Any) -> tuple[Member, dict[str, Any]] | None:  # fmt: skip
-    made = fit_linear(train, val, uses, tuple(everything[m] for m in uses), outputs, scale)
-    if made is None:
-        return None
-    made.member.plain = tuple(plain[m] for m in uses)
-    return made.member, made.details
-
-
-def _ngrams(plan: Plan, m: int, target: np.ndarray, outputs: int) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
-    def fit() -> tuple[Member, dict[str, Any]] | None:
-        modality = plan.inputs.modalities[m]
-        items = plan.prepared.rows.items[modality.name]
-        texts = texts_of(plan.inputs, plan.prepared, modality)
-        train, val = (rows[items.index_N[rows] >= 0] for rows in (plan.train, plan.val))
-        if len(train) < 10 or len(val) == 0:
-            return None
-        known = plan.inputs.ngrams.get(modality.name)
-        processor = known or NgramProcessor.fit([texts[i] for i in items.index_N[train]])
-        if processor is None or len(processor) * outputs > MOST_WEIGHTS:
-            return None
-        matrix = processor.matrix(texts)
-        made = fit_ngrams(
-            matrix[items.index_N[train]], target[train], matrix[items.index_N[val]], target[val], (m,), modality.name,
-            outputs, SCALES.get(plan.task.output_kind),
-        )  # fmt: skip
-        if known is None:
-            add_ngrams(plan.inputs, plan.prepared, modality, processor)
-        return made
-
-    return fit
-
-
-def _trees(plan: Plan, m: int, target: np.ndarray, outputs: int) -> Callable[[], tuple[Member, dict[str, Any]] | None]:
-    def fit() -> tuple[Member, dict[str, Any]] | None:
-        modality = plan.inputs.modalities[m]
-        index_N = plan.prepared.rows.items[modality.name].index_N
-        train, val = (rows[index_N[rows] >= 0] for rows in (plan.train, plan.val))
-        source = plan.prepared.sources[modality.name]
-        processor: Any = plan.inputs.processors[modality.name]
-        if len(val) == 0:
-            return None
-        return fit_trees(
-            source.take(index_N[train]), target[train], source.take(index_N[val]), target[val], (m,), modality.name,
-            tuple(processor.cardinalities), outputs, SCALES.get(plan.task.output_kind), plan.settings.train.seed,
-        )  # fmt: skip
-
-    return fit
-
-
-def _candidate(
-    name: str, kind: str, member: Member, everything: list[str], seconds: float, details: dict[str, Any],
-    uses: tuple[int, ...] | None = None,
-) -> Candidate:  # fmt: skip
-    used = tuple(everything[m] for m in (uses or member.uses))
-    return Candidate([member], MemberFacts(name, kind, used, seconds, megabytes_of(member), details))
-
-
-def plain_functions(plan: Plan) -> dict[int, Any]:
-    """By modality number: from a batch's tensors to the plain features of a linear model, where there are any."""
-    found = {}
-    for m, modality in enumerate(plan.inputs.modalities):
-        kind = MODALITY_KINDS.get(modality.kind)
-        made = kind.plain(plan.inputs.processors[modality.name], modality.name in plan.inputs.frozen)
-        if made is not None:
-            found[m] = made
-    return found
-
-
-def _plain_features(plan: Plan, m: int, plain: Callable[[Any], torch.Tensor]) -> np.ndarray:
-    """Plain features of every row, zeros where the modality is missing [N, D] float32."""
-    name = plan.inputs.modalities[m].name
-    source = plan.prepared.sources[name]
-    if isinstance(source, FeatureSet | SetSource):
-        source = source.select(has_tokens=False)
-    items = plan.prepared.rows.items[name]
-    count = len(items.keys)
-    parts = [
-        plain(source.take(np.arange(start, min(start + ROWS_AT_ONCE, count)))).float().cpu().numpy()
-        for start in range(0, count, ROWS_AT_ONCE)
-    ]
-    known = np.concatenate(parts) if parts else plain(source.take(np.array([-1]))).float().cpu().numpy()
-    index_N = items.index_N
-    found: np.ndarray = np.where((index_N >= 0)[:, None], known[np.maximum(index_N, 0)], 0.0).astype(np.float32)
-    return found
-
-
-def choose_weights(
-    plans: list[Plan], found: list[Candidate], patterns: list[Pattern], progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the members under each pattern [P, K] and the best member of each [P], on the rows folds hold out."""
+def _choosing_rows(plans: list[Plan], found: list[Candidate], patterns: list[Pattern]) -> list[np.ndarray]:
+    """Of each fold the rows that choose: all that it holds out, or so many of them that their outputs fit in memory."""
     first = plans[0]
-    scale, target = SCALES.get(first.task.output_kind), natural_target(first)
+    alike = sum(2 ** len(c.facts.uses) if len(c.facts.uses) < 5 else len(patterns) for c in found)
+    most = max(200, MOST_CELLS // max(1, alike * first.labels.num_outputs) // len(plans))
     rng = np.random.default_rng(first.settings.train.seed)
-    most = max(200, MOST_CELLS // max(1, len(found) * first.labels.num_outputs) // len(plans))
-    rows = [p.val if len(p.val) <= most else np.sort(rng.choice(p.val, most, replace=False)) for p in plans]
-    simplicity = [SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found]
-    weights, best = [], []
+    return [p.val if len(p.val) <= most else np.sort(rng.choice(p.val, most, replace=False)) for p in plans]
+
+
+def choose_averages(
+    plan: Plan, found: list[Candidate], answers: HeldOut, patterns: list[Pattern], progress: Progress | None
+) -> list[Average]:
+    """What answers each pattern, on the choosing rows.
+
+    A pattern is chosen for by the rows that have all of it, where there are enough, as those are the rows it answers.
+    A member that reads nothing of a pattern has no weight under it.
+    """
+    scale, target, seed = SCALES.get(plan.task.output_kind), natural_target(plan), plan.settings.train.seed
+    simplicity = np.array([SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found])
+    chosen = []
     for number, pattern in enumerate(patterns):
-        shown = [r[(first.prepared.rows.present_NM[r] & np.array(pattern)).any(1)] for r in rows]
-        together = np.concatenate(shown)
-        if len(together) == 0:
-            weights.append(np.full(len(found), 1 / len(found)))
-            best.append(0)
-            continue
-        outputs = held_out_outputs(plans, found, shown, pattern)
-        own, own_weight = target[together], _row_weights(first, target[together])
+        able = np.array(answers.candidates(pattern))
+        at = rows_of_pattern(answers.present_NM, pattern)
+        rows = answers.rows[at]
+        if len(rows) == 0:
+            some = Average(np.full(len(able), 1 / len(able)), 1.0, 0)
+        else:
+            own, own_weight = target[rows], _row_weights(plan, target[rows])
 
-        def loss(answers: np.ndarray, at: np.ndarray, own: np.ndarray = own, weight: np.ndarray = own_weight) -> float:
-            return float((scale.loss(answers, own[at]) * weight[at]).sum() / weight[at].sum())
+            def losses(
+                given: np.ndarray, at: Any = slice(None), own: Any = own, weight: Any = own_weight
+            ) -> np.ndarray:
+                return np.asarray(scale.loss(given, own[at]) * weight[at] / weight.mean())
 
-        seed = first.settings.train.seed
-        weights.append(select_steadily(outputs, loss, simplicity, first.group_N[together], seed))
-        best.append(int(np.argmin([loss(o, np.arange(len(together))) for o in outputs])))
+            outputs = np.stack([answers.of(k, pattern)[at] for k in able])
+            weights = select_steadily(
+                outputs, lambda given, at, losses=losses: float(losses(given, at).mean()), simplicity[able],
+                plan.group_N[rows], seed,
+            )  # fmt: skip
+            order = np.argsort(simplicity[able], kind="stable")
+            some = settle(weights, outputs, losses, scale, order, plan.group_N[rows])
+        weights_K = np.zeros(len(found))
+        weights_K[able] = some.weights
+        chosen.append(Average(weights_K, some.temperature, int(able[some.best])))
         if progress is not None:
             progress(number + 1, len(patterns), "choosing members")
-    return np.stack(weights), np.array(best, dtype=np.int64)
+    return chosen
 
 
 def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:
@@ -359,16 +146,118 @@ def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:
     return np.ones(len(target))
 
 
-def member_outputs(plan: Plan, members: list[Member], rows: np.ndarray, pattern: Pattern) -> np.ndarray:
-    """Outputs of members on rows, with only a pattern's modalities shown [K, N, C] float32."""
-    batches = RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM[rows])
-    found = np.zeros((len(members), len(rows), plan.labels.num_outputs), dtype=np.float32)
-    together = nn.ModuleList(members)
-    shown = torch.tensor(pattern)
-    with evaluation_mode(together):
-        for places, batch in evaluation_batches(together, batches, batch_size=ROWS_AT_ONCE):
-            present = batch["present"] & shown.to(batch["present"].device)
-            for k, member in enumerate(members):
-                made = member.prepare(batch["inputs"], batch["present"])
-                found[k, places] = member.outputs(batch["inputs"], made, present)
+def _measured(plan: Plan, found: list[Candidate], answers: HeldOut, everything: Pattern) -> list[Candidate]:
+    """Candidates with their primary metric on the rows that chose, everything shown."""
+    target, primary = natural_target(plan)[answers.rows], plan.task.primary
+    values = [
+        plan.task.metrics(target, answers.of(k, everything).astype(np.float64)).get(primary) for k in range(len(found))
+    ]
+    return [
+        replace(one, facts=replace(one.facts, validation=None if value is None else float(value)))
+        for one, value in zip(found, values, strict=True)
+    ]
+
+
+def _of_networks(plan: Plan, name: str, trained: list[tuple[PlaitModel, float]]) -> Candidate:
+    """A candidate of one network a fold."""
+    everything = [m.name for m in plan.inputs.modalities]
+    config = trained[0][0].config
+    uses = tuple(everything.index(n) for n in config.modality_names)
+    details = {"fusion": config.fusion["name"]} if len(uses) > 1 else {}
+    members: list[Member] = [NetworkMember(network, uses, plan.labels) for network, _ in trained]
+    return _candidate(plan, name, "network", members, sum(seconds for _, seconds in trained), details)
+
+
+def _candidate(
+    plan: Plan, name: str, kind: str, members: list[Member], seconds: float, details: dict[str, Any]
+) -> Candidate:
+    used = tuple(plan.inputs.modalities[m].name for m in members[0].uses)
+    told = {**({"folds": len(members)} if len(members) > 1 else {}), **details}
+    return Candidate(members, MemberFacts(name, kind, used, seconds, sum(map(megabytes_of, members)), told))
+
+
+def _fit_others(
+    plans: list[Plan], features: TableFeatures, members: Sequence[str], progress: Progress | None
+) -> list[Candidate]:
+    """Linear models, n-grams and trees, as far as the columns allow."""
+    wanted = [one for one in _others(plans, features, members) if one[1] in members]
+    found = []
+    for number, (name, kind, fit) in enumerate(wanted):
+        if progress is not None:
+            progress(number, len(wanted), f"fitting {name}")
+        started = time.monotonic()
+        made = fit()
+        if made is not None:
+            found.append(_candidate(plans[0], name, kind, made[0], time.monotonic() - started, made[1]))
+    if progress is not None and wanted:
+        progress(len(wanted), len(wanted), "fitting members")
     return found
+
+
+def _others(
+    plans: list[Plan], features: TableFeatures, members: Sequence[str]
+) -> Iterator[tuple[str, str, Callable[[], Models | None]]]:
+    """Name, kind and how it is fitted of each member that the columns allow."""
+    modalities, outputs = plans[0].inputs.modalities, plans[0].labels.num_outputs
+    if "linear" in members and features.plain:
+        folds = [features.of_fold(p) for p in plans]
+        sets = [(m,) for m in features.plain] + ([tuple(features.plain)] if len(features.plain) > 1 else [])
+        for uses in sets:
+            if sum(features.parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
+                called = modalities[uses[0]].name if len(uses) == 1 else "everything"
+                yield f"linear of {called}", "linear", lambda uses=uses: _linear(plans[0], folds, features, uses)
+    for m, modality in enumerate(modalities):
+        kind = MODALITY_KINDS.get(modality.kind)
+        if kind.has_words:
+            yield f"n-grams of {modality.name}", "ngrams", lambda m=m: _ngrams(plans, features, m)
+        if kind.has_columns:
+            yield f"trees of {modality.name}", "trees", lambda m=m: _trees(plans, features, m)
+
+
+def _linear(plan: Plan, folds: list[Any], features: TableFeatures, uses: tuple[int, ...]) -> Models | None:
+    names = tuple(plan.inputs.modalities[m].name for m in uses)
+    made = fit_linear(folds, uses, names, plan.labels.num_outputs, SCALES.get(plan.task.output_kind))
+    if made is None:
+        return None
+    for member in made.members:
+        member.plain = tuple(features.plain[m] for m in uses)
+    return list(made.members), made.details
+
+
+def _ngrams(plans: list[Plan], features: TableFeatures, m: int) -> Models | None:
+    modality, outputs = plans[0].inputs.modalities[m], plans[0].labels.num_outputs
+    index_N, target = plans[0].prepared.rows.items[modality.name].index_N, features.target
+    rows = [tuple(part[index_N[part] >= 0] for part in (p.train, p.val)) for p in plans]
+    if any(len(train) < 10 for train, _ in rows) or not any(len(val) for _, val in rows):
+        return None
+    known = features.ngrams(m, rows[0][0])
+    if known is None or len(known[0]) * outputs > MOST_WEIGHTS:
+        return None
+    folds = [
+        (known[1][index_N[train]], target[train], known[1][index_N[val]], target[val]) for train, val in rows
+    ]  # fmt: skip
+    made = fit_ngrams(folds, (m,), modality.name, outputs, SCALES.get(plans[0].task.output_kind))
+    features.hand_out(m)
+    return list(made[0]), made[1]
+
+
+def _trees(plans: list[Plan], features: TableFeatures, m: int) -> Models | None:
+    modality, target = plans[0].inputs.modalities[m], features.target
+    index_N = plans[0].prepared.rows.items[modality.name].index_N
+    source = plans[0].prepared.sources[modality.name]
+    processor: Any = plans[0].inputs.processors[modality.name]
+    members: list[Member] = []
+    details: list[dict[str, Any]] = []
+    for plan in plans:
+        train, val = (rows[index_N[rows] >= 0] for rows in (plan.train, plan.val))
+        made = None if len(val) == 0 else fit_trees(
+            source.take(index_N[train]), target[train], source.take(index_N[val]), target[val], (m,), modality.name,
+            tuple(processor.cardinalities), plan.labels.num_outputs, SCALES.get(plan.task.output_kind),
+            plan.settings.train.seed,
+        )  # fmt: skip
+        if made is None:
+            return None
+        members.append(made[0])
+        details.append(made[1])
+    each = {name: [d[name] for d in details] for name in details[0]}
+    return members, {name: v[0] if len(set(map(str, v))) == 1 else v for name, v in each.items()}

@@ -7,7 +7,7 @@ stands at its training mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,43 +116,55 @@ class RowFeatures:
 
 @dataclass
 class FittedLinear:
-    """A linear model, its validation loss, and what was chosen for it."""
+    """A linear model, one a fold, their validation loss together, and what was chosen for them."""
 
     loss: float
-    member: LinearMember
+    members: list[LinearMember]
     details: dict[str, Any]
 
 
+Folds = Sequence[tuple[RowFeatures, RowFeatures]]
+
+
 def fit_linear(
-    train: RowFeatures, val: RowFeatures, uses: tuple[int, ...], names: tuple[str, ...], num_outputs: int,
-    scale: AnswerScale, transforms: tuple[str, ...] | None = None,
+    folds: Folds, uses: tuple[int, ...], names: tuple[str, ...], num_outputs: int, scale: AnswerScale,
+    transforms: tuple[str, ...] | None = None,
 ) -> FittedLinear | None:  # fmt: skip
     """The linear model with the smallest validation loss; None where nothing can be fitted.
 
+    Penalty, square root and transform are chosen for all folds together: chosen fold by fold, on few rows each, they
+    would make the model look better on those rows than it is.
+
     Args:
-        train: Training rows.
-        val: Validation rows.
+        folds: Training and validation rows of each fold.
         uses: Numbers of the modalities to read.
         names: Their names.
         num_outputs: Outputs, C.
         scale: The family's.
         transforms: Of a number: what to try; None: what goes with the training values.
     """
-    rows = np.asarray(train.present_NM[:, list(uses)].any(axis=1))
-    seen = np.asarray(val.present_NM[:, list(uses)].any(axis=1))
-    if rows.sum() < 2 or not seen.any():
+    folds = [(_with_any(train, uses), _with_any(val, uses)) for train, val in folds]
+    if any(len(train.target) < 2 for train, _ in folds) or not any(len(val.target) for _, val in folds):
         return None
-    best: FittedLinear | None = None
-    can_root = tuple(_has_roots(train.parts[m][train.present_NM[:, m]]) for m in uses)
+    can_root = tuple(all(_has_roots(t.parts[m][t.present_NM[:, m]]) for t, _ in folds) for m in uses)
     choices = [tuple(False for _ in uses), *([can_root] if any(can_root) else [])]
     if transforms is None:
-        transforms = transforms_for(train.target[rows]) if scale.link == "identity" else ("none",)
+        known = [set(transforms_for(t.target)) if scale.link == "identity" else {"none"} for t, _ in folds]
+        transforms = tuple(sorted(set.intersection(*known), key=["none", "log", "quantile"].index))
+    best: FittedLinear | None = None
     for rooted in choices:
         for transform in transforms:
-            found = _fit_path(train, val, rows, seen, uses, names, num_outputs, scale, rooted, transform)
+            paths = [_Path(t, v, uses, names, num_outputs, scale, rooted, transform) for t, v in folds]
+            found = _shared_penalty(paths)
             if best is None or found.loss < best.loss:
                 best = found
     return best
+
+
+def _with_any(rows: RowFeatures, uses: tuple[int, ...]) -> RowFeatures:
+    """The rows that have one of the modalities, and of those what a model reads."""
+    chosen = np.asarray(rows.present_NM[:, list(uses)].any(axis=1))
+    return RowFeatures({m: rows.parts[m][chosen] for m in uses}, rows.present_NM[chosen], rows.target[chosen])
 
 
 def _has_roots(vectors: np.ndarray) -> bool:
@@ -160,52 +172,87 @@ def _has_roots(vectors: np.ndarray) -> bool:
     return vectors.shape[1] > WIDE and bool((vectors >= 0).all())
 
 
-def _fit_path(
-    train: RowFeatures, val: RowFeatures, rows: np.ndarray, seen: np.ndarray, uses: tuple[int, ...],
-    names: tuple[str, ...], num_outputs: int, scale: AnswerScale, rooted: tuple[bool, ...], transform: str,
-) -> FittedLinear:  # fmt: skip
-    means, steps = [], []
-    for m, is_rooted in zip(uses, rooted, strict=True):
-        values = train.parts[m][rows & train.present_NM[:, m]].astype(np.float64)
-        values = np.sqrt(np.maximum(values, 0.0)) if is_rooted else values
-        std = values.std(0)
-        varies = std > SMALLEST * np.abs(values).max(0).clip(min=1e-12)
-        means.append(values.mean(0))
-        steps.append(np.where(varies, 1.0 / np.where(std > 0, std, 1.0), 0.0))
-    mean_D, step_D = np.concatenate(means), np.concatenate(steps)
-
-    def features(of: RowFeatures, chosen: np.ndarray) -> np.ndarray:
-        parts = [of.parts[m][chosen].astype(np.float64) for m in uses]
-        return standardised(parts, [of.present_NM[chosen, m] for m in uses], rooted, mean_D, step_D)
-
-    target_scale = TargetScale.fit(train.target[rows], transform) if scale.link == "identity" else None
-    target_NC = as_columns(train.target[rows], num_outputs, scale.link, target_scale)
-    inside, outside = features(train, rows), features(val, seen)
-    width = max(1.0, float(inside.shape[1]) ** 0.5 / 10)
-    best: tuple[float, float, np.ndarray, np.ndarray, TargetScale | None] | None = None
+def _shared_penalty(paths: list[_Path]) -> FittedLinear:
+    best: tuple[float, list[_Step]] | None = None
     worse = 0
-    for penalty, weight_DC, bias_C in linear_path(inside, target_NC, scale.link, [p * width for p in PENALTIES]):
-        scaled = target_scale
-        if target_scale is not None:
-            scaled = target_scale.with_smearing(train.target[rows], (inside @ weight_DC + bias_C)[:, 0])
-        outputs = activate(outside @ weight_DC + bias_C, scale.link)
-        outputs = outputs if scaled is None else scaled.decode(outputs)
-        loss = float(scale.loss(outputs, val.target[seen]).mean())
+    for steps in zip(*(path.steps() for path in paths), strict=True):
+        loss = sum(step.loss for step in steps) / sum(path.num_val for path in paths)
         if best is None or loss < best[0]:
-            best, worse = (loss, penalty, weight_DC, bias_C, scaled), 0
+            best, worse = (loss, list(steps)), 0
         else:
             worse += 1
             if worse >= GIVE_UP_AFTER:
                 break
     assert best is not None
-    loss, penalty, weight_DC, bias_C, scaled = best
-    member = LinearMember(uses, names, tuple(len(m) for m in means), num_outputs, scale.link, rooted, scaled)
-    for name, values in (("mean_D", mean_D), ("step_D", step_D), ("weight_DC", weight_DC), ("bias_C", bias_C)):
-        getattr(member, name).copy_(torch.from_numpy(values))
-    details: dict[str, Any] = {"penalty": round(penalty, 6), "square root": any(rooted)}
-    if scaled is not None:
-        details["target"] = transform
-    return FittedLinear(loss, member, details)
+    loss, chosen = best
+    details: dict[str, Any] = {"penalty": round(chosen[0].penalty, 6), "square root": any(paths[0].rooted)}
+    if paths[0].scale.link == "identity":
+        details["target"] = paths[0].transform
+    return FittedLinear(loss, [path.member(step) for path, step in zip(paths, chosen, strict=True)], details)
+
+
+@dataclass
+class _Step:
+    """Weights under one penalty, and their summed validation loss."""
+
+    penalty: float
+    weight_DC: np.ndarray  # noqa: N815  shape letters
+    bias_C: np.ndarray  # noqa: N815
+    target_scale: TargetScale | None
+    loss: float
+
+
+class _Path:
+    """The solutions of one fold from the strongest penalty to the weakest."""
+
+    def __init__(
+        self, train: RowFeatures, val: RowFeatures, uses: tuple[int, ...], names: tuple[str, ...], num_outputs: int,
+        scale: AnswerScale, rooted: tuple[bool, ...], transform: str,
+    ) -> None:  # fmt: skip
+        self.uses, self.names, self.scale, self.rooted, self.transform = uses, names, scale, rooted, transform
+        self.train_target, self.val_target, self.num_val = train.target, val.target, len(val.target)
+        means, steps = [], []
+        for m, is_rooted in zip(uses, rooted, strict=True):
+            values = train.parts[m][train.present_NM[:, m]].astype(np.float64)
+            values = np.sqrt(np.maximum(values, 0.0)) if is_rooted else values
+            std = values.std(0)
+            varies = std > SMALLEST * np.abs(values).max(0).clip(min=1e-12)
+            means.append(values.mean(0))
+            steps.append(np.where(varies, 1.0 / np.where(std > 0, std, 1.0), 0.0))
+        self.widths = tuple(len(m) for m in means)
+        self.mean_D, self.step_D = np.concatenate(means), np.concatenate(steps)
+        self.inside, self.outside = self._features(train), self._features(val)
+        self.target_scale = TargetScale.fit(train.target, transform) if scale.link == "identity" else None
+        self.target_NC = as_columns(train.target, num_outputs, scale.link, self.target_scale)
+
+    def _features(self, of: RowFeatures) -> np.ndarray:
+        parts = [of.parts[m].astype(np.float64) for m in self.uses]
+        there = [of.present_NM[:, m] for m in self.uses]
+        return standardised(parts, there, self.rooted, self.mean_D, self.step_D)
+
+    def steps(self) -> Iterator[_Step]:
+        """One penalty after the other."""
+        width = max(1.0, float(self.inside.shape[1]) ** 0.5 / 10)
+        penalties = [p * width for p in PENALTIES]
+        for penalty, weight_DC, bias_C in linear_path(self.inside, self.target_NC, self.scale.link, penalties):
+            scaled = self.target_scale
+            if scaled is not None:
+                scaled = scaled.with_smearing(self.train_target, (self.inside @ weight_DC + bias_C)[:, 0])
+            outputs = activate(self.outside @ weight_DC + bias_C, self.scale.link)
+            outputs = outputs if scaled is None else scaled.decode(outputs)
+            loss = float(self.scale.loss(outputs, self.val_target).sum())
+            yield _Step(penalty, weight_DC, bias_C, scaled, loss)
+
+    def member(self, step: _Step) -> LinearMember:
+        """A model of one step."""
+        made = LinearMember(
+            self.uses, self.names, self.widths, len(step.bias_C), self.scale.link, self.rooted, step.target_scale
+        )
+        buffers = (("mean_D", self.mean_D), ("step_D", self.step_D), ("weight_DC", step.weight_DC),
+                   ("bias_C", step.bias_C))  # fmt: skip
+        for name, values in buffers:
+            getattr(made, name).copy_(torch.from_numpy(values))
+        return made
 
 
 def as_columns(target: np.ndarray, num_outputs: int, link: str, scale: TargetScale | None) -> np.ndarray:

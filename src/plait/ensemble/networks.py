@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from plait.data.progress import Progress
@@ -13,6 +13,8 @@ from plait.training.history import History
 from plait.training.plan import Plan
 
 FUSED = "fused"
+SEED_STEP = 1000  # seeds of folds follow one another
+MORE_SEEDS = 2
 
 
 @dataclass
@@ -25,6 +27,7 @@ class NetworkFits:
         logs: Where TensorBoard logs go, if the settings ask for them.
         progress: Called with (done, total, what).
         alone: Whether one network a modality alone is trained too.
+        seeds: How many fused networks of other seeds are trained too.
 
     Attributes:
         model: The fused network of the first fold.
@@ -37,6 +40,7 @@ class NetworkFits:
     logs: Path | None = None
     progress: Progress | None = None
     alone: bool = True
+    seeds: int = 0
     model: PlaitModel | None = None
     history: History = field(default_factory=History)
     baselines: dict[str, PlaitModel] = field(default_factory=dict)
@@ -50,9 +54,19 @@ class NetworkFits:
             progress=self.progress,
         )  # fmt: skip
         found = {FUSED: (model, history.seconds)}
+        for number in range(2, self.seeds + 2):
+            other = _with_seed(plan, plan.settings.train.seed + number * SEED_STEP)
+            again, told = fit_model(
+                other, names, place / f"seed-{number}", resume=self.resume, progress=self.progress
+            )  # fmt: skip
+            found[f"{FUSED}, seed {number}"] = (again, told.seconds)
         started = time.monotonic()
         alone = fit_unimodal_baselines(plan, place, resume=self.resume, progress=self.progress) if self.alone else {}
         seconds = (time.monotonic() - started) / max(1, len(alone))
         if fold == 0:
             self.model, self.history, self.baselines = model, history, alone
         return found | {f"{name} alone": (network, seconds) for name, network in alone.items()}
+
+
+def _with_seed(plan: Plan, seed: int) -> Plan:
+    return replace(plan, settings=replace(plan.settings, train=replace(plan.settings.train, seed=seed)))

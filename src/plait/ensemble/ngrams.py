@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from plait.tasks.target_scale import TargetScale, transforms_for
 
 PENALTIES = (0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001)  # rows of features have length 1
 GIVE_UP_AFTER = 2
+Fold = tuple[Any, np.ndarray, Any, np.ndarray]
+Step = tuple[np.ndarray, float, np.ndarray, np.ndarray, TargetScale | None]
 
 
 class NgramMember(Member):
@@ -70,39 +73,45 @@ class NgramMember(Member):
 
 
 def fit_ngrams(
-    train: Any, train_target: np.ndarray, val: Any, val_target: np.ndarray, uses: tuple[int, ...], name: str,
-    num_outputs: int, scale: AnswerScale,
-) -> tuple[NgramMember, dict[str, Any]]:  # fmt: skip
-    """The model with the smallest validation loss, and what was chosen.
+    folds: Sequence[Fold], uses: tuple[int, ...], name: str, num_outputs: int, scale: AnswerScale
+) -> tuple[list[NgramMember], dict[str, Any]]:
+    """The model with the smallest validation loss, one a fold with the same penalty, and what was chosen.
 
     Args:
-        train: Weighted n-grams of training texts, sparse [N, G].
-        train_target: Their encoded targets, numbers in their unit.
-        val: Those of validation texts.
-        val_target: Their targets.
+        folds: Of each fold weighted n-grams of training texts, sparse [N, G], their encoded targets, numbers in their
+            unit, and the same two of validation texts.
         uses: Number of the text modality.
         name: Its name.
         num_outputs: Outputs, C.
         scale: The family's.
     """
-    best: tuple[float, NgramMember, dict[str, Any]] | None = None
-    for transform in transforms_for(train_target) if scale.link == "identity" else ("none",):
-        target_scale = TargetScale.fit(train_target, transform) if scale.link == "identity" else None
-        target_NC = as_columns(train_target, num_outputs, scale.link, target_scale)
+    best: tuple[float, list[NgramMember], dict[str, Any]] | None = None
+    targets = np.concatenate([fold[1] for fold in folds])
+    for transform in transforms_for(targets) if scale.link == "identity" else ("none",):
         worse = 0
-        for penalty, weight_GC, bias_C in linear_path(train, target_NC, scale.link, PENALTIES):
-            outputs = activate(np.asarray(val @ weight_GC) + bias_C, scale.link)
-            outputs = outputs if target_scale is None else target_scale.decode(outputs)
-            loss = float(scale.loss(outputs, val_target).mean())
+        for steps in zip(*(_path(fold, transform, num_outputs, scale) for fold in folds), strict=True):
+            loss = float(np.mean(np.concatenate([step[0] for step in steps])))
             if best is None or loss < best[0]:
-                member = NgramMember(uses, name, train.shape[1], num_outputs, scale.link, target_scale)
-                member.weight_GC.copy_(torch.from_numpy(weight_GC))
-                member.bias_C.copy_(torch.from_numpy(bias_C))
-                details = {"penalty": penalty, "n-grams": int(train.shape[1])}
-                best, worse = (loss, member, details), 0
+                width = folds[0][0].shape[1]
+                members = [NgramMember(uses, name, width, num_outputs, scale.link, step[4]) for step in steps]
+                for member, (_, _, weight_GC, bias_C, _) in zip(members, steps, strict=True):
+                    member.weight_GC.copy_(torch.from_numpy(weight_GC))
+                    member.bias_C.copy_(torch.from_numpy(bias_C))
+                best, worse = (loss, members, {"penalty": steps[0][1], "n-grams": int(width)}), 0
             else:
                 worse += 1
                 if worse >= GIVE_UP_AFTER:
                     break
     assert best is not None
     return best[1], best[2]
+
+
+def _path(fold: Fold, transform: str, num_outputs: int, scale: AnswerScale) -> Iterator[Step]:
+    """Losses of validation rows, penalty, weights, bias and how a number is learned, the strongest penalty first."""
+    train, train_target, val, val_target = fold
+    target_scale = TargetScale.fit(train_target, transform) if scale.link == "identity" else None
+    target_NC = as_columns(train_target, num_outputs, scale.link, target_scale)
+    for penalty, weight_GC, bias_C in linear_path(train, target_NC, scale.link, PENALTIES):
+        outputs = activate(np.asarray(val @ weight_GC) + bias_C, scale.link)
+        outputs = outputs if target_scale is None else target_scale.decode(outputs)
+        yield scale.loss(outputs, val_target), penalty, weight_GC, bias_C, target_scale

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit, logit, softmax
 
 from plait.registry import Registry
 
@@ -24,10 +25,13 @@ class AnswerScale:
         loss: Outputs [N, C] and encoded targets, numbers in their unit, to the loss of each row [N]: log loss, binary
             log loss averaged over labels, squared error.
         link: Name of the linear model's link: "softmax", "sigmoid" or "identity".
+        temper: Outputs [N, C] and temperatures [N, 1] to outputs whose logits are divided by them: below 1 they are
+            surer. Numbers have none and stay as they are.
     """
 
     loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
     link: str
+    temper: Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _log(outputs: np.ndarray) -> np.ndarray:
@@ -50,7 +54,15 @@ def _number_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
     return loss
 
 
+def _temper_classes(outputs: np.ndarray, temperature_N1: np.ndarray) -> np.ndarray:
+    return np.asarray(softmax(_log(outputs) / temperature_N1, axis=1))
+
+
+def _temper_labels(outputs: np.ndarray, temperature_N1: np.ndarray) -> np.ndarray:
+    return np.asarray(expit(logit(np.clip(outputs, SMALLEST, 1.0 - SMALLEST)) / temperature_N1))
+
+
 SCALES: Registry[AnswerScale] = Registry("family whose answers can be averaged")
-SCALES.add("classes", AnswerScale(_class_loss, "softmax"))
-SCALES.add("labels", AnswerScale(_label_loss, "sigmoid"))
-SCALES.add("number", AnswerScale(_number_loss, "identity"))
+SCALES.add("classes", AnswerScale(_class_loss, "softmax", _temper_classes))
+SCALES.add("labels", AnswerScale(_label_loss, "sigmoid", _temper_labels))
+SCALES.add("number", AnswerScale(_number_loss, "identity", lambda outputs, temperature_N1: outputs))

@@ -8,6 +8,7 @@ are equal the simpler one is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -15,6 +16,8 @@ ROUNDS = 30
 LEAST_WEIGHT = 0.02
 LEAST_GAIN = 1e-4  # of the loss, relative: less is noise
 DRAWS = 20  # resamples of the rows
+LEAST_ROWS = 20  # that have all of a pattern; with fewer, rows that have some of it choose too
+Pattern = tuple[bool, ...]
 Loss = Callable[[np.ndarray], float]
 RowLoss = Callable[[np.ndarray, np.ndarray], float]
 
@@ -40,12 +43,16 @@ def select_steadily(
     drawn = []
     for _ in range(DRAWS):
         rows = np.concatenate([units[i] for i in rng.integers(0, len(units), len(units))])
-        drawn.append(select(outputs_KNC[:, rows], lambda outputs, rows=rows: loss(outputs, rows), simplicity))
+        drawn.append(select(outputs_KNC[:, rows], partial(_at, loss, rows), simplicity))
     steady: np.ndarray = np.mean(drawn, axis=0)
     steady[steady < LEAST_WEIGHT] = 0.0
     steady /= steady.sum()
     best = min(loss(outputs, everything) for outputs in outputs_KNC)
     return steady if loss(np.einsum("k,knc->nc", steady, outputs_KNC), everything) <= best else plain
+
+
+def _at(loss: RowLoss, rows: np.ndarray, outputs: np.ndarray) -> float:
+    return loss(outputs, rows)
 
 
 def select(outputs_KNC: np.ndarray, loss: Loss, simplicity: Sequence[int]) -> np.ndarray:
@@ -79,7 +86,22 @@ def select(outputs_KNC: np.ndarray, loss: Loss, simplicity: Sequence[int]) -> np
     return weights
 
 
-def patterns_of(num_modalities: int, present_NM: np.ndarray) -> list[tuple[bool, ...]]:
+def rows_of_pattern(present_NM: np.ndarray, pattern: Pattern) -> np.ndarray:
+    """Which rows a pattern is chosen for and measured by: those that have all of it, as it answers those.
+
+    Where fewer than 20 have all of it, those that have some of it.
+    """
+    shown_NM = present_NM[:, np.array(pattern)]
+    whole = np.flatnonzero(shown_NM.all(1))
+    return whole if len(whole) >= LEAST_ROWS else np.flatnonzero(shown_NM.any(1))
+
+
+def seen(uses: Sequence[int], pattern: Pattern) -> Pattern:
+    """What a member sees of a pattern: of modalities that it does not read, nothing."""
+    return tuple(there and m in uses for m, there in enumerate(pattern))
+
+
+def patterns_of(num_modalities: int, present_NM: np.ndarray) -> list[Pattern]:
     """Patterns of presence that members are chosen for: all up to four modalities, else those that matter.
 
     With more they are everything, each alone, all but one, and those that the rows show.

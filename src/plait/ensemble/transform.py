@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from plait.ensemble.fit import fold_plans, natural_target, row_features
+from plait.ensemble.features import TableFeatures, natural_target
+from plait.ensemble.folds import fold_plans
 from plait.ensemble.linear import fit_linear
 from plait.ensemble.scale import SCALES
 from plait.tasks.regression import number_state
@@ -16,35 +17,31 @@ from plait.training.plan import Plan
 LEAST_GAIN = 0.02  # of the squared error: below it the number is learned as it is
 
 
-def choose_transform(plan: Plan, num_folds: int) -> tuple[Plan, str]:
+def choose_transform(plan: Plan, num_folds: int, features: TableFeatures) -> tuple[Plan, str]:
     """The plan with the target learned as suits it, and the name of the transform.
 
     Args:
         plan: Of a numeric target, learned as it is.
         num_folds: As in ``fit_ensemble``.
+        features: Of the plan.
     """
-    if plan.task.output_kind != "number" or len(plan.val) == 0:
+    if plan.task.output_kind != "number" or len(plan.val) == 0 or not features.plain:
         return plan, "none"
-    scale = SCALES.get("number")
-    losses: dict[str, list[float]] = {}
-    for part in fold_plans(plan, num_folds):
-        plain, train, val = row_features(part)
-        if not plain:
-            return plan, "none"
-        uses, names = tuple(plain), tuple(plan.inputs.modalities[m].name for m in plain)
-        for transform in transforms_for(natural_target(plan)[np.concatenate([plan.train, plan.val])]):
-            fitted = [
-                fit_linear(train, val, (m,), (name,), 1, scale, transforms=(transform,))
-                for m, name in zip(uses, names, strict=True)
-            ]
-            known = [one.loss for one in fitted if one is not None]
-            if known:
-                losses.setdefault(transform, []).append(min(known))
+    scale, target = SCALES.get("number"), features.target
+    folds = [features.of_fold(part) for part in fold_plans(plan, num_folds)]
+    losses: dict[str, float] = {}
+    for transform in transforms_for(target[np.concatenate([plan.train, plan.val])]):
+        fitted = [
+            fit_linear(folds, (m,), (plan.inputs.modalities[m].name,), 1, scale, transforms=(transform,))
+            for m in features.plain
+        ]
+        known = [one.loss for one in fitted if one is not None]
+        if known:
+            losses[transform] = min(known)
     if "none" not in losses:
         return plan, "none"
-    mean = {name: float(np.mean(values)) for name, values in losses.items() if len(values) == len(losses["none"])}
-    best = min(mean, key=lambda name: mean[name])
-    if mean[best] > (1 - LEAST_GAIN) * mean["none"]:
+    best = min(losses, key=lambda name: losses[name])
+    if losses[best] > (1 - LEAST_GAIN) * losses["none"]:
         return plan, "none"
     return with_transform(plan, best), best
 

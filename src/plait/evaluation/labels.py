@@ -16,7 +16,7 @@ from plait.data.progress import Progress
 from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
-from plait.evaluation.members import evaluate_members
+from plait.evaluation.members import answer_patterns, evaluate_members
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -41,7 +41,14 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         logits = predict_logits(model, rows, progress=progress, what=what, hide=hide)
         return given.task.activate(logits, given.labels)
 
-    fused = outputs_of(given.answers, batches, "judging")
+    shown = None if given.ensemble is None else answer_patterns(given, progress=progress, seed=seed)
+    known = {} if shown is None else shown.of_all_rows
+
+    def hiding(what: str, hide: tuple[int, ...] = ()) -> np.ndarray:
+        pattern = tuple(m not in hide for m in range(len(names)))
+        return known[pattern] if pattern in known else outputs_of(given.answers, batches, what, hide)
+
+    fused = hiding("judging")
     metrics = metric_intervals(
         lambda rows: given.task.metrics(given.target[rows], fused[rows]),
         len(fused),
@@ -55,11 +62,11 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         for m, name in enumerate(names):
             others = tuple(i for i in range(len(names)) if i != m)
             if given.ensemble is not None:
-                alone[name] = outputs_of(given.ensemble, batches, f"judging {name} alone", others)
+                alone[name] = hiding(f"judging {name} alone", others)
             elif name in given.baselines:
                 rows = RowBatches({name: sources[name]}, index_NM[:, [m]])
                 alone[name] = outputs_of(given.baselines[name], rows, f"judging {name} alone")
-            hidden = outputs_of(given.answers, batches, f"judging without {name}", (m,))
+            hidden = hiding(f"judging without {name}", (m,))
             without[name] = _plain(given.task.metrics(given.target, hidden))
     primary = given.task.primary
     also = given.task.also(given.task.decode(fused, given.labels), given.values) if given.task.also is not None else {}
@@ -89,8 +96,8 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "slices": _slices(given, fused, list(also)),
         "alone": alone_metrics,
         "without": without,
-        "missing": evaluate_missing(given, fused, alone, progress=progress, seed=seed),
-        **({} if given.ensemble is None else evaluate_members(given, fused, progress=progress, seed=seed)),
+        "missing": evaluate_missing(given, fused, alone, known, progress=progress, seed=seed),
+        **({} if shown is None else evaluate_members(given, shown, seed=seed)),
         "examples": _examples(given, fused, views.ranked(given, fused)),
     }
     verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed)

@@ -1,10 +1,12 @@
 """The members of an ensemble on evaluated rows, and pattern by pattern the ensemble against the best one.
 
-The best member of a pattern was chosen on the rows that chose the weights, never on these rows.
+The best member of a pattern was chosen on the rows that chose the weights, never on these rows. Rows are encoded once
+for all patterns; what the ensemble answers under each of them is handed on to whoever hides modalities too.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from plait.data.progress import Progress
 from plait.ensemble import Ensemble
+from plait.ensemble.selection import Pattern, rows_of_pattern, seen
 from plait.evaluation.base import EvaluationInputs
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
@@ -20,67 +23,124 @@ from plait.metrics.intervals import paired_metric_difference
 ROWS_AT_ONCE = 512
 RESAMPLES = 100
 MOST_PATTERNS = 15
+MOST_CELLS = 100_000_000  # outputs of all members under all patterns; of more rows a sample is measured
 
 
-def evaluate_members(
-    given: EvaluationInputs, fused: np.ndarray, *, progress: Progress | None = None, seed: int = 0
-) -> dict[str, Any]:
-    """``members`` and ``patterns`` of the evaluation.
+@dataclass
+class PatternAnswers:
+    """What an ensemble and its members answer under each pattern.
+
+    Attributes:
+        rows_S: Places of the rows among the evaluated ones.
+        total: Evaluated rows.
+        patterns: The patterns, everything first.
+        joint: Outputs of the ensemble by pattern [S, C] float32.
+        members: Those of each member by its number and what it sees of a pattern.
+    """
+
+    rows_S: np.ndarray  # noqa: N815  shape letters
+    total: int
+    patterns: list[Pattern]
+    joint: dict[Pattern, np.ndarray]
+    members: dict[tuple[int, Pattern], np.ndarray]
+
+    @property
+    def of_all_rows(self) -> dict[Pattern, np.ndarray]:
+        """Outputs of the ensemble by pattern, where no row was left out; else nothing."""
+        return self.joint if len(self.rows_S) == self.total else {}
+
+
+def answer_patterns(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> PatternAnswers:
+    """Answers of the ensemble and of each member under each of its patterns.
 
     Args:
         given: What is evaluated.
-        fused: Outputs of the ensemble [N, C].
         progress: Called with (done, total, what).
-        seed: Seed of the intervals.
+        seed: Of the sample, where there are too many rows.
     """
     ensemble = cast(Ensemble, given.ensemble)
-    patterns = ensemble.patterns[:MOST_PATTERNS]
-    answers_PKNC, joint_PNC = _answers(given, ensemble, patterns, progress)
-    primary = given.task.primary
+    patterns, task = ensemble.patterns[:MOST_PATTERNS], ensemble.task
+    uses = [member.uses for member in ensemble.listed]
+    asked = list(dict.fromkeys((k, seen(u, p)) for p in patterns for k, u in enumerate(uses)))
+    total, width = len(given.positions), given.labels.num_outputs
+    most = max(1000, MOST_CELLS // ((len(asked) + len(patterns)) * width))
+    rows_S = np.arange(total)
+    if total > most:
+        rows_S = np.sort(np.random.default_rng([seed, total]).choice(total, most, replace=False))
+    batches = RowBatches(given.prepared.sources, given.prepared.rows.index_NM[given.positions[rows_S]])
+    members = {key: np.zeros((len(rows_S), width), dtype=np.float32) for key in asked}
+    joint = {pattern: np.zeros((len(rows_S), width), dtype=np.float32) for pattern in patterns}
+    assert task.inverse is not None
+    with evaluation_mode(ensemble):
+        walk = evaluation_batches(ensemble, batches, batch_size=ROWS_AT_ONCE, progress=progress, what="judging members")
+        for places, batch in walk:
+            inputs, present = batch["inputs"], batch["present"]
+            _, ready = ensemble.encode(inputs, present, every_member=True)
+            found = {
+                (k, shown): ensemble.listed[k].outputs(inputs, ready[k], present & present.new_tensor(shown))
+                for k, shown in asked
+            }
+            for key, outputs in found.items():
+                members[key][places] = outputs
+            for p in patterns:
+                average = ensemble.average(
+                    lambda k, p=p, found=found: found[k, seen(uses[k], p)],  # type: ignore[misc]
+                    present & present.new_tensor(p),
+                )
+                logits = task.inverse(average, given.labels).astype(np.float32)
+                joint[p][places] = task.activate(logits, given.labels)
+    return PatternAnswers(rows_S, total, patterns, joint, members)
 
-    def measured(outputs: np.ndarray, rows: np.ndarray | slice = slice(None)) -> float | None:
-        value = given.task.metrics(given.target[rows], outputs[rows]).get(primary)
+
+def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: int = 0) -> dict[str, Any]:
+    """``members`` and ``patterns`` of the evaluation.
+
+    A pattern is measured on the rows that have all of it, as it answers those; where fewer than 20 have, on those that
+    have some of it.
+
+    Args:
+        given: What is evaluated.
+        answers: Of its rows.
+        seed: Seed of the intervals.
+    """
+    ensemble, primary = cast(Ensemble, given.ensemble), given.task.primary
+    target = given.target[answers.rows_S]
+    group = None if given.group is None else given.group[answers.rows_S]
+    present_SM = given.prepared.rows.present_NM[given.positions[answers.rows_S]]
+
+    def measured(outputs: np.ndarray, own: np.ndarray, rows: np.ndarray | slice = slice(None)) -> float | None:
+        value = given.task.metrics(own[rows], outputs[rows]).get(primary)
         return None if value is None else float(value)
 
+    def of(k: int, pattern: Pattern) -> np.ndarray:
+        return answers.members[k, seen(ensemble.listed[k].uses, pattern)]
+
     members = [
-        {**facts, "metrics": {primary: measured(answers_PKNC[0][k])}} for k, facts in enumerate(ensemble.leaderboard())
+        {**facts, "metrics": {primary: measured(of(k, answers.patterns[0]), target)}}
+        for k, facts in enumerate(ensemble.leaderboard())
     ]
     listed = []
-    for p, pattern in enumerate(patterns):
-        best = int(ensemble.best_P[p])
-        single, joint = answers_PKNC[p][best], joint_PNC[p]
-        gap, low, high = paired_metric_difference(
-            partial(measured, joint), partial(measured, single), len(joint), groups=given.group,
-            resamples=RESAMPLES, seed=seed,
-        )  # fmt: skip
-        listed.append(
-            {
-                "present": [n for n, there in zip(ensemble.names, pattern, strict=True) if there],
-                "members": {
-                    ensemble.facts[k].name: round(float(w), 4) for k, w in enumerate(ensemble.weights_PK[p]) if w > 0
-                },
-                "metrics": {primary: measured(joint)},
-                "best member": ensemble.facts[best].name,
-                "best member metrics": {primary: measured(single)},
-                "difference": {"value": gap, "low": low, "high": high},
-            }
-        )
+    for p, pattern in enumerate(answers.patterns):
+        best, at = int(ensemble.best_P[p]), rows_of_pattern(present_SM, pattern)
+        entry: dict[str, Any] = {
+            "present": [n for n, there in zip(ensemble.names, pattern, strict=True) if there],
+            "rows": len(at),
+            "members": {
+                ensemble.facts[k].name: round(float(w), 4) for k, w in enumerate(ensemble.weights_PK[p]) if w > 0
+            },
+            "best member": ensemble.facts[best].name,
+        }
+        gap = low = high = together = single = None
+        if len(at):
+            own, joint, alone = target[at], answers.joint[pattern][at], of(best, pattern)[at]
+            together, single = measured(joint, own), measured(alone, own)
+            gap, low, high = paired_metric_difference(
+                partial(measured, joint, own), partial(measured, alone, own), len(at),
+                groups=None if group is None else group[at], resamples=RESAMPLES, seed=seed,
+            )  # fmt: skip
+        entry |= {
+            "metrics": {primary: together}, "best member metrics": {primary: single},
+            "difference": {"value": gap, "low": low, "high": high},
+        }  # fmt: skip
+        listed.append(entry)
     return {"members": members, "patterns": listed}
-
-
-def _answers(
-    given: EvaluationInputs, ensemble: Ensemble, patterns: list[tuple[bool, ...]], progress: Progress | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs of each member [P, K, N, C] and of the ensemble [P, N, C] under each pattern."""
-    rows = RowBatches(given.prepared.sources, given.prepared.rows.index_NM[given.positions])
-    count, width = len(given.positions), given.labels.num_outputs
-    members = np.zeros((len(patterns), len(ensemble.members), count, width), dtype=np.float32)
-    joint = np.zeros((len(patterns), count, width))
-    with evaluation_mode(ensemble):
-        walk = evaluation_batches(ensemble, rows, batch_size=ROWS_AT_ONCE, progress=progress, what="judging members")
-        for places, batch in walk:
-            ready = ensemble.encode(batch["inputs"], batch["present"], every_member=True)
-            for p, pattern in enumerate(patterns):
-                present = batch["present"] & batch["present"].new_tensor(pattern)
-                members[p][:, places], joint[p, places] = ensemble.member_outputs(ready, present)
-    return members, joint

@@ -7,9 +7,10 @@ rows, sampled with the seed and reported. Nothing here trains or selects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from math import comb
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,7 @@ def evaluate_missing(
     given: EvaluationInputs,
     fused: np.ndarray,
     alone: dict[str, np.ndarray],
+    known: Mapping[Pattern, np.ndarray] = MappingProxyType({}),
     *,
     progress: Progress | None = None,
     seed: int = 0,
@@ -50,6 +52,7 @@ def evaluate_missing(
         given: The given.
         fused: Activated outputs of the fused model on its rows [N, C].
         alone: The same of each baseline, by modality; effective robustness needs all of them.
+        known: Outputs of the model on its rows under patterns that were asked already.
         progress: Called with (done, total, what).
         seed: Seed of what is sampled.
 
@@ -68,7 +71,9 @@ def evaluate_missing(
     kinds = [m["kind"] for m in given.model.config.modalities]
     sizes = [*_sizes(kinds, rng)]
     patterns = _patterns(len(names), [p for _, chosen in sizes for p in chosen])
-    answers = dict(zip(patterns, judged.outputs(np.stack([judged.all_rows(p) for p in patterns])), strict=True))
+    answers = {p: known[p][rows_S] for p in patterns if p in known}
+    if asked := [p for p in patterns if p not in known]:
+        answers |= dict(zip(asked, judged.outputs(np.stack([judged.all_rows(p) for p in asked])), strict=True))
     shown = [p for p in patterns if len(names) <= ALL_SHOWN_UP_TO or sum(p) in (1, len(names) - 1)]
     notes = [f"{most:,} of {total:,} judged rows, sampled with seed {seed}"] if total > most else []
     curve = judged.curve(names, answers, alone)

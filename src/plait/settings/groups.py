@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from plait.settings.ranges import above_zero, at_least, below_one, between, choice, one_character, share, weight
+from plait.settings.ranges import (
+    above_zero,
+    at_least,
+    below_one,
+    between,
+    choice,
+    choices,
+    one_character,
+    share,
+    weight,
+)
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
@@ -20,6 +30,7 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
+MEMBERS = ("alone", "seeds", "linear", "ngrams", "trees")
 TEXT_CLEANINGS = ("none", "social")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
@@ -275,9 +286,9 @@ class TrainSettings:
 class EnsembleSettings:
     """Which models answer together."""
 
-    members: tuple[str, ...] | None = None
-    """Of network, alone, linear, ngrams and trees: what is tried beside one another; (): the network answers alone;
-    None: the preset's choice.
+    members: tuple[str, ...] | None = choices(None, MEMBERS)
+    """What is tried beside the network of all modalities, which is always there: alone (one network a modality), seeds
+    (the same network from two other seeds), linear, ngrams, trees; (): it answers alone; None: the preset's choice.
     """
     folds: int | None = at_least(None, 1)
     """Models of each member, each of which has not seen another part of the rows; 1: validation rows choose; None: the

@@ -28,6 +28,19 @@ def choice(default: str | None, allowed: tuple[str, ...]) -> Any:
     return _field(default, check)
 
 
+def choices(default: tuple[str, ...] | None, allowed: tuple[str, ...]) -> Any:
+    """A field that holds any of some words, each once."""
+
+    def check(name: str, values: tuple[str, ...]) -> None:
+        for value in values:
+            if value not in allowed:
+                raise ValueError(unknown_name(f"one of {name}", value, list(allowed)))
+            if list(values).count(value) > 1:
+                raise ValueError(f"{name} names {value!r} twice")
+
+    return _field(default, check)
+
+
 def one_character(default: str | None) -> Any:
     """A field that holds a single character."""
 

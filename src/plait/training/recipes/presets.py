@@ -17,7 +17,7 @@ class Preset:
 
     Attributes:
         says: What it does, in words.
-        members: Kinds of members, as in ``ensemble.members``.
+        members: Kinds of members beside the network, as in ``ensemble.members``.
         folds: Folds on a table with fewer than ``SMALL_TABLE`` training rows.
     """
 
@@ -28,12 +28,12 @@ class Preset:
 
 PRESETS: Registry[Preset] = Registry("preset")
 PRESETS.add("single", Preset("one network, nothing beside it", ()))
-PRESETS.add("fast", Preset("the network and members that take seconds", ("network", "linear", "ngrams", "trees")))
+PRESETS.add("fast", Preset("the network and members that take seconds", ("linear", "ngrams", "trees")))
 PRESETS.add(
     "best",
     Preset(
         "the network, one a modality alone and members that take seconds; on small tables five of each",
-        ("network", "alone", "linear", "ngrams", "trees"), folds=5,
+        ("alone", "linear", "ngrams", "trees"), folds=5,
     ),
 )  # fmt: skip
 
