@@ -28,10 +28,13 @@ from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.inputs.feature_store.batches import reason_of
 from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
 from plait.inputs.ngrams import NgramSource
+from plait.inputs.words import WordSource
 from plait.processors import Processor, load_processor
 from plait.processors.cleaning import clean_texts
 from plait.processors.ngrams import FILE as NGRAM_FILE
 from plait.processors.ngrams import NgramProcessor
+from plait.processors.words import FILE as WORD_FILE
+from plait.processors.words import WordProcessor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
@@ -52,6 +55,7 @@ class Inputs:
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
         ngrams: N-grams of text modalities, for members of an ensemble that read them.
+        words: Words of text modalities whose model has a bag of words; None before ``fit_inputs`` learned them.
     """
 
     modalities: tuple[Modality, ...]
@@ -62,6 +66,7 @@ class Inputs:
     with_tokens: bool
     max_pixels: int
     ngrams: dict[str, NgramProcessor] = field(default_factory=dict)
+    words: dict[str, WordProcessor | None] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write processors and references as JSON."""
@@ -71,6 +76,9 @@ class Inputs:
             self.processors[modality.name].save(place)
             if modality.name in self.ngrams:
                 self.ngrams[modality.name].save(place)
+            known = self.words.get(modality.name)
+            if known is not None:
+                known.save(place)
         facts = {
             "format": FORMAT,
             "modalities": [
@@ -99,12 +107,15 @@ class Inputs:
         modalities, processors, frozen, references = [], {}, {}, {}
         loaded: dict[str, Encoder] = {}
         ngrams: dict[str, NgramProcessor] = {}
+        words: dict[str, WordProcessor | None] = {}
         for number, entry in enumerate(facts["modalities"]):
             name = entry["name"]
             modalities.append(Modality(name, entry["kind"], tuple(entry["columns"])))
             processors[name] = load_processor(folder / "processors" / f"{number:02d}")
             if (folder / "processors" / f"{number:02d}" / NGRAM_FILE).is_file():
                 ngrams[name] = NgramProcessor.load(folder / "processors" / f"{number:02d}")
+            if (folder / "processors" / f"{number:02d}" / WORD_FILE).is_file():
+                words[name] = WordProcessor.load(folder / "processors" / f"{number:02d}")
             reference = entry["frozen"]
             if reference is None:
                 continue
@@ -126,7 +137,15 @@ class Inputs:
                 loaded[key] = encoder
             frozen[name], references[name] = loaded[key], reference
         return cls(
-            tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"], ngrams
+            tuple(modalities),
+            processors,
+            frozen,
+            {},
+            references,
+            facts["with_tokens"],
+            facts["max_pixels"],
+            ngrams,
+            words,
         )
 
 
@@ -172,6 +191,8 @@ def load_inputs(
                 set_tuning(encoder, settings.tuning, **options)
             encoder.batch_mb = settings.batch_mb
             shared[key] = (encoder, processor)
+        if kind.has_words and settings.words:
+            inputs.words[modality.name] = None
         encoder, processor = shared[key]
         inputs.processors[modality.name] = processor
         if trained:
@@ -256,6 +277,8 @@ def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schem
     """
     for modality in inputs.modalities:
         name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
+        if name in inputs.words:
+            _fit_words(inputs, prepared, modality, train_rows)
         if fit is None:
             continue
         training = _training_rows(prepared, modality, train_rows, schema)
@@ -293,6 +316,9 @@ def _add_source(
             number: failures[part] for number, members in enumerate(items.cells) for part in members
             if part in failures
         }  # fmt: skip
+    known = inputs.words.get(name)
+    if known is not None:
+        source = _with_words(source, inputs, modality, known, load)
     if name in inputs.ngrams:
         source = _with_ngrams(source, inputs, modality, load)
     prepared.sources[name] = source
@@ -317,6 +343,25 @@ def texts_of(inputs: Inputs, prepared: Prepared, modality: Modality) -> list[str
     """The unique texts of a modality, cleaned as for its encoder."""
     cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
     return clean_texts(list(prepared.rows.items[modality.name].cells), cleaning)[0]
+
+
+def _fit_words(inputs: Inputs, prepared: Prepared, modality: Modality, train_rows: np.ndarray) -> None:
+    """Learn the words of the training texts, and let the modality's tensors hold them; no bag where there are none."""
+    items = prepared.rows.items[modality.name]
+    number = np.unique(items.index_N[train_rows])
+    texts = texts_of(inputs, prepared, modality)
+    known = WordProcessor.fit([texts[i] for i in number[number >= 0]])
+    if known is None:
+        del inputs.words[modality.name]
+        return
+    inputs.words[modality.name] = known
+    load = loader(items, prepared.rows.table.root)
+    prepared.sources[modality.name] = _with_words(prepared.sources[modality.name], inputs, modality, known, load)
+
+
+def _with_words(source: Source, inputs: Inputs, modality: Modality, known: WordProcessor, load: Load) -> WordSource:
+    cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
+    return WordSource(source, known, load, cleaning)
 
 
 def _with_ngrams(source: Source, inputs: Inputs, modality: Modality, load: Load) -> NgramSource:
