@@ -1,7 +1,7 @@
 """A trained bag of words beside the vector of a text: the words that a frozen encoder blurs.
 
-In: ids and weights of the words of a text (``processors/words.py``). Out: one vector a text, the weighted sum of trained
-word vectors. In training whole words are dropped at random, so that no rare word answers alone.
+In: ids and weights of the words of a text (``processors/words.py``). Out: one vector a text, the weighted sum of word
+vectors that are trained. In training whole words are dropped at random, so that no rare word answers alone.
 
 Reference: Joulin, Grave, Bojanowski, Mikolov 2017 (fastText), section 2; Iyyer, Manjunatha, Boyd-Graber, Daume 2015,
     section 3.1 (word dropout).

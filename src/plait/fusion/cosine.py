@@ -22,6 +22,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    check_count,
     masked_mean,
     present_vectors,
 )
@@ -70,11 +71,9 @@ class CosineFusion(Fusion):
         copies: int = 1, project: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        if not isinstance(copies, int) or copies < 1 or width % copies or (copies > 1 and not project):
-            raise ValueError(
-                f"copies must be a whole number of 1 or more that divides fusion.width={width}, and 1 without "
-                f"projections; got {copies}"
-            )
+        check_count(copies=copies)
+        if width % copies or (copies > 1 and not project):
+            raise ValueError(f"copies must divide fusion.width={width}, and be 1 without projections; got {copies}")
         widths = [d.vector_dim for d in dims]
         if not project and set(widths) != {width}:
             raise ValueError(

@@ -316,12 +316,7 @@ def _add_source(
             number: failures[part] for number, members in enumerate(items.cells) for part in members
             if part in failures
         }  # fmt: skip
-    known = inputs.words.get(name)
-    if known is not None:
-        source = _with_words(source, inputs, modality, known, load)
-    if name in inputs.ngrams:
-        source = _with_ngrams(source, inputs, modality, load)
-    prepared.sources[name] = source
+    prepared.sources[name] = _with_words(source, inputs, modality, load)
     for position, reason in items.drop(failures):
         rows.report(position, modality.columns[0], reason)
     if kind.count is not None:
@@ -336,7 +331,8 @@ def add_ngrams(inputs: Inputs, prepared: Prepared, modality: Modality, processor
     """Let a text modality's tensors hold its n-grams, here and wherever these inputs prepare a table."""
     inputs.ngrams[modality.name] = processor
     load = loader(prepared.rows.items[modality.name], prepared.rows.table.root)
-    prepared.sources[modality.name] = _with_ngrams(prepared.sources[modality.name], inputs, modality, load)
+    cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
+    prepared.sources[modality.name] = NgramSource(prepared.sources[modality.name], processor, load, cleaning)
 
 
 def texts_of(inputs: Inputs, prepared: Prepared, modality: Modality) -> list[str]:
@@ -347,26 +343,23 @@ def texts_of(inputs: Inputs, prepared: Prepared, modality: Modality) -> list[str
 
 def _fit_words(inputs: Inputs, prepared: Prepared, modality: Modality, train_rows: np.ndarray) -> None:
     """Learn the words of the training texts, and let the modality's tensors hold them; no bag where there are none."""
-    items = prepared.rows.items[modality.name]
+    items, texts = prepared.rows.items[modality.name], texts_of(inputs, prepared, modality)
     number = np.unique(items.index_N[train_rows])
-    texts = texts_of(inputs, prepared, modality)
-    known = WordProcessor.fit([texts[i] for i in number[number >= 0]])
-    if known is None:
+    inputs.words[modality.name] = WordProcessor.fit([texts[i] for i in number[number >= 0]])
+    if inputs.words[modality.name] is None:
         del inputs.words[modality.name]
         return
-    inputs.words[modality.name] = known
-    load = loader(items, prepared.rows.table.root)
-    prepared.sources[modality.name] = _with_words(prepared.sources[modality.name], inputs, modality, known, load)
+    load = loader(items, prepared.rows.table.media_folder)
+    prepared.sources[modality.name] = _with_words(prepared.sources[modality.name], inputs, modality, load)
 
 
-def _with_words(source: Source, inputs: Inputs, modality: Modality, known: WordProcessor, load: Load) -> WordSource:
+def _with_words(source: Source, inputs: Inputs, modality: Modality, load: Load) -> Source:
+    """The source with what is read beside the encoder: words of a bag, n-grams of an ensemble, where there are any."""
     cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
-    return WordSource(source, known, load, cleaning)
-
-
-def _with_ngrams(source: Source, inputs: Inputs, modality: Modality, load: Load) -> NgramSource:
-    cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
-    return NgramSource(source, inputs.ngrams[modality.name], load, cleaning)
+    words, ngrams = inputs.words.get(modality.name), inputs.ngrams.get(modality.name)
+    if words is not None:
+        source = WordSource(source, words, load, cleaning)
+    return source if ngrams is None else NgramSource(source, ngrams, load, cleaning)
 
 
 def _encoded(
