@@ -9,7 +9,9 @@ import plait
 from measure import arguments, metric, quiet, spread, table
 
 RUNS = {
-    "default (cosine fusion, pair head, alignment)": {},
+    "default (cosine fusion, pair head, alignment, words, two towers a side)": {},
+    "neither words nor second towers": {"set": ["encoders.words=0", "fusion.options={copies: 1}"]},
+    "neither, photos at 224 px": {"set": ["encoders.words=0", "fusion.options={copies: 1}", "encoders.image_size=224"]},
     "concat + MLP, label head": {"fusion": "concat", "set": ["task.head=label", "train.alignment=0"]},
     "product, label head": {"set": ["task.head=label", "train.alignment=0"]},
     "classic (weighted sum, linear head)": {"recipe": "classic"},
@@ -31,7 +33,9 @@ def main() -> None:
             reports.append(fitted.report)
         accuracies = [metric(r, "accuracy") for r in reports]
         alone = reports[0]["evaluation"]["alone"]
-        alone_text = ", ".join(f"{n} {m['accuracy']['value']:.3f}" for n, m in alone.items())
+        alone_text = (
+            ", ".join(f"{n} {m['accuracy']['value']:.3f}" for n, m in alone.items()) or "chance by construction"
+        )
         body.append([name, spread(accuracies), spread([metric(r, "auroc") for r in reports]), alone_text])
         sentences[name] = reports[0]["verdict"]
     table(

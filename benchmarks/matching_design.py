@@ -20,6 +20,10 @@ CHANGES = {
     "dropout 0.4": ["fusion.dropout=0.4"],
     "dropout 0.75": ["fusion.dropout=0.75"],
     "batch 1024": ["train.batch_size=1024"],
+    "no words": ["encoders.words=0"],
+    "one tower a side": ["fusion.options={copies: 1}"],
+    "neither": ["encoders.words=0", "fusion.options={copies: 1}"],
+    "photos at 224 px": ["encoders.image_size=224"],
     "no alignment term": ["train.alignment=0"],
 }
 

@@ -36,6 +36,11 @@ PARTS = {
     "hubs": {"no hub correction": ["task.hubs=false"]},
     "negatives": {"3 hard negatives a row drawn": ["train.hard_negatives=3"]},
     "batch": {"batch of 2,048": ["train.batch_size=2048", "train.epochs=40"]},
+    "words and towers": {
+        "no words": ["encoders.words=0"],
+        "one tower a side": ["fusion.options={copies: 1}"],
+        "neither, as until 28 November": ["encoders.words=0", "fusion.options={copies: 1}"],
+    },
     "image side": {"images of 224 px": ["encoders.image_size=224"]},
 }
 
@@ -47,7 +52,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=base / "flickr8k-2k")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", default="test", choices=("test", "val"))
-    parser.add_argument("--parts", default="default,plain,photos,losses,hubs,negatives,batch,image side")
+    parser.add_argument(
+        "--parts", default="default,plain,photos,losses,hubs,negatives,batch,words and towers,image side"
+    )
     given = parser.parse_args()
     if not given.data.exists():
         sys.exit(f"no data at {given.data}; name its folder with --data")

@@ -8,6 +8,7 @@ model. ``__init__`` builds from the config alone and reads no weights.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from plait.encoders.batching import encode_by_bytes
 from plait.encoders.load import build_encoder
 from plait.encoders.precision import lower_precision
 from plait.encoders.sets import MEMBERS, encode_sets
+from plait.encoders.word_bag import WordBag
 from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
@@ -43,7 +45,8 @@ class PlaitConfig(PreTrainedConfig):
         modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
             ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
             ``shares``, the name of an earlier modality, that one's encoder inside the model is used. With ``order``,
-            "sequence" or "grid", the fusion gives the tokens position codes.
+            "sequence" or "grid", the fusion gives the tokens position codes. With ``words`` (``num_words``, ``width``
+            and ``dropout``) a trained bag of words stands behind the encoder's vector; ``vector_dim`` counts both.
         fusion: ``name``, ``width``, ``dropout``, ``options`` and ``absence``: what the fusion sees of a missing
             modality, "mask" (nothing; so it is without this key) or "learned".
         head: ``name``, ``dropout`` and ``options`` of that head alone.
@@ -115,6 +118,9 @@ class PlaitModel(PreTrainedModel):
         )
         places = {m["name"]: str(i) for i, m in enumerate(config.modalities)}
         self.encoder_keys = [places[m.get("shares") or m["name"]] for m in config.modalities]
+        self.words = nn.ModuleDict(
+            {str(i): WordBag(**m["words"]) for i, m in enumerate(config.modalities) if m.get("words")}
+        )
         self.task = TASKS.get(config.task)
         kind = FUSIONS.get(fusion["name"])
         head_name = "direct" if kind.is_late else config.head["name"]
@@ -199,11 +205,15 @@ class PlaitModel(PreTrainedModel):
         for i, modality in enumerate(self.config.modalities):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
-                encoded.append(Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT")))
+                made = Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT"))
             elif self.encoder_of(i) is not None:
-                encoded.append(self.encode_modality(i, tensors))
+                made = self.encode_modality(i, tensors)
             else:
                 raise ValueError(f"modality {modality['name']!r} must come encoded: its encoder is outside the model")
+            if str(i) in self.words:
+                bag_BD = self.words[str(i)](tensors["word_BG"], tensors["word_weight_BG"])
+                made = replace(made, vector_BD=torch.cat([made.vector_BD, bag_BD], dim=1))
+            encoded.append(made)
         if present is None:
             first = encoded[0].vector_BD
             present = torch.ones(len(first), len(encoded), dtype=torch.bool, device=first.device)
@@ -218,7 +228,7 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
-        tensors = {k: v for k, v in tensors.items() if not k.startswith("ngram_")}  # for other members of an ensemble
+        tensors = {k: v for k, v in tensors.items() if not k.startswith(("ngram_", "word_"))}  # others read those
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
             made: Encoded = (

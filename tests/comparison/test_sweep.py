@@ -228,6 +228,8 @@ def test_configurations() -> None:
     fixed = plan.make_configurations(set_values(RESOLVED, ["fusion.width=64"]), asked, 9)
     assert {(c.width, c.learning_rate) for c in fixed} == {(64, 0.001)} and len(fixed) == 3  # no configuration twice
     assert len(set(plan.make_configurations(RESOLVED, RunSettings(), 9))) == 9
+    copied = set_values(RESOLVED, ["fusion.width=1024", "fusion.options={copies: 2}"])  # the recipe's, of two towers
+    assert plan.make_configurations(copied, RunSettings(), 1)[0].width == 512
     for number in (0, 10):
         with pytest.raises(ValueError, match="search is"):
             plan.make_configurations(RESOLVED, RunSettings(), number)

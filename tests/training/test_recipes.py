@@ -59,7 +59,7 @@ def test_a_recipe_never_overrides_the_user() -> None:
         facts = Facts(*given)
         mine = RunSettings(
             recipe=recipe,
-            encoders=EncoderSettings(image_size=64, text_cleaning="none"),
+            encoders=EncoderSettings(image_size=64, text_cleaning="none", words=0),
             fusion=FusionSettings(name="gated", width=3, dropout=0.0),
             task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
             train=TrainSettings(
@@ -106,6 +106,25 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     assert done.train.alignment is not None and done.train.alignment > 0
     other = resolve(RunSettings(fusion=FusionSettings(name="product")), Facts(*FACTS[5]))
     assert (other.fusion.name, other.task.head) == ("product", "label")
+    assert (other.fusion.width, other.fusion.options) == (512, {})
+
+
+@pytest.mark.parametrize("task", ["retrieval", "matching"])
+def test_two_sides_are_read_closely_by_two_towers_each(task: str) -> None:
+    facts = Facts(task, ("image", "text"), 7_500, 400)
+    done = resolve(RunSettings(), facts)
+    assert (done.encoders.image_size, done.encoders.words) == (288, 256)
+    assert (done.fusion.width, done.fusion.options) == (1024, {"copies": 2})
+    assert resolve(done, facts) == done
+    assert resolve(RunSettings(), Facts(task, ("image", "audio"), 7_500, 400)).encoders.words == 0
+    odd = resolve(RunSettings(fusion=FusionSettings(width=33)), facts).fusion
+    assert (odd.width, odd.options) == (33, {})
+    one = resolve(RunSettings(fusion=FusionSettings(options={"copies": 1})), facts).fusion
+    assert (one.width, one.options) == (512, {"copies": 1})
+    three = resolve(RunSettings(fusion=FusionSettings(options={"copies": 3})), facts).fusion
+    assert (three.width, three.options) == (1536, {"copies": 3})
+    other = resolve(RunSettings(encoders=EncoderSettings(image="timm:resnet18", words=0)), facts).encoders
+    assert (other.image_size, other.words) == (224, 0)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ def check_config(values: Any) -> None:
         entry.need("vector_dim", is_count, "a whole number above 0")
         entry.need("token_dim", or_none(is_count), "a whole number above 0, or null")
         entry.need("encoder", or_none(is_mapping), "the settings of an encoder, or null")
+        entry.may("words", or_none(is_mapping), "the sizes of a bag of words, or null")
+        if one.get("words"):
+            words = JsonObject("config.json", one["words"], f"modalities[{number}].words")
+            for key in ("num_words", "width"):
+                words.need(key, is_count, "a whole number above 0")
+            words.need("dropout", is_share, "a number from 0 to below 1")
         entry.may("shares", or_none(lambda v, known=tuple(names): v in known), "the name of an earlier modality")
         names.append(one["name"])
     for key in ("fusion", "head"):
@@ -138,8 +144,12 @@ def check_agreement(
             f"schema.json has no target column, and config.json names the task {task.name}, which needs one"
         )
     _same("config.json", "num_outputs", config.num_outputs, "labels.json", labels.num_outputs)
-    for entry in config.modalities:
+    for number, entry in enumerate(config.modalities):
         name = entry["name"]
+        known = inputs.words.get(name)
+        counted = None if known is None else len(known)
+        held = (entry.get("words") or {}).get("num_words")
+        _same("config.json", f"number of words of {name!r}", held, f"processors/{number:02d}/words.json", counted)
         encoder = inputs.frozen.get(name)
         inside = entry["encoder"] is not None or bool(entry.get("shares"))
         if inside == (encoder is not None):
@@ -149,7 +159,8 @@ def check_agreement(
             continue
         is_set = MODALITY_KINDS.get(entry["kind"]).is_set
         tokens = (encoder.vector_dim if is_set else encoder.token_dim) if inputs.with_tokens else None
-        _same("config.json", f"vector_dim of {name!r}", entry["vector_dim"], "its encoder", encoder.vector_dim)
+        bag = (entry.get("words") or {}).get("width", 0)
+        _same("config.json", f"vector_dim of {name!r}", entry["vector_dim"] - bag, "its encoder", encoder.vector_dim)
         _same("config.json", f"token_dim of {name!r}", entry["token_dim"], "its encoder", tokens)
 
 

@@ -121,6 +121,8 @@ def make_configurations(resolved: RunSettings, asked: RunSettings, number: int) 
         raise ValueError(f"search is {number}; expected 1 (the recipe's values, no search) to {len(VARIANTS)}")
     rate, dropout, width = resolved.train.learning_rate, resolved.fusion.dropout, resolved.fusion.width
     assert rate is not None and dropout is not None and width is not None
+    if asked.fusion.width is None:
+        width //= resolved.fusion.options.get("copies", 1)  # the recipe's is of all copies of a tower
     made = []
     for rate_factor, other_dropout, width_factor in VARIANTS[:number]:
         made.append(

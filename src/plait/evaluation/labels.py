@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from plait.data.balance import tells_nothing_alone
 from plait.data.progress import Progress
 from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
@@ -28,6 +29,10 @@ from plait.metrics.verdict import fusion_verdict
 from plait.registry import counted
 
 NUM_EXAMPLES = 8
+AT_CHANCE = (
+    "no model of one modality alone was trained: every item stands in right pairs as often as in wrong ones, so that "
+    "each alone is at chance by construction"
+)
 
 
 def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None, seed: int = 0) -> Evaluated:
@@ -79,6 +84,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         )  # fmt: skip
 
     alone_metrics = {name: interval(outputs) for name, outputs in alone.items()}
+    balanced = given.task.judges_pairs and not alone and tells_nothing_alone(index_NM, given.target == 1)
     views = ANSWER_VIEWS.get(given.task.output_kind)
     evaluation: dict[str, Any] = {
         "rows": len(fused),
@@ -86,6 +92,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "metrics": metrics,
         "notes": [
             *given.notes,
+            *([AT_CHANCE] if balanced else []),
             *_named(given, given.task.metrics(given.target, fused).get("notes", [])),
             *also.get("notes", []),
         ],
@@ -100,7 +107,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         **({} if shown is None else evaluate_members(given, shown, seed=seed)),
         "examples": _examples(given, fused, views.ranked(given, fused)),
     }
-    verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed)
+    verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed, balanced)
     return Evaluated(fused, evaluation, verdict)
 
 
@@ -135,6 +142,7 @@ def _verdict(
     alone: dict[str, np.ndarray],
     fused: np.ndarray,
     seed: int,
+    balanced: bool,
 ) -> str:
     name, higher = given.task.primary, given.task.higher_is_better
     value = primary["value"]
@@ -161,8 +169,8 @@ def _verdict(
         given.model.fusion.interaction,
         given.task.judges_pairs,
         given.model.head.is_linear,
-        chance=chance_level(given.task.primary, given.target),
-    )
+        chance=chance_level(given.task.primary, given.target), balanced=balanced,
+    )  # fmt: skip
 
 
 def _slices(given: EvaluationInputs, outputs: np.ndarray, also_measured: list[str]) -> list[dict[str, Any]]:

@@ -74,6 +74,7 @@ class FusionOutput:
         attention: Attention over each modality's tokens, a tensor [B, T] or None per modality.
         modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
             trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
+        copies: In how many equal parts of ``tokens`` separate towers stand, each trained by itself.
         regulariser: A term of the method's own, a scalar, weighed already; only in training, which adds it to the loss.
     """
 
@@ -84,6 +85,7 @@ class FusionOutput:
     attention: list[Tensor | None] | None = None
     modality_logits_BMC: Tensor | None = None  # noqa: N815
     regulariser: Tensor | None = None
+    copies: int = 1
 
 
 def bare_norm(dim: int, normalise: bool) -> nn.Module:

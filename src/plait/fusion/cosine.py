@@ -22,6 +22,7 @@ from plait.fusion.base import (
     Fusion,
     FusionInfo,
     FusionOutput,
+    check_count,
     masked_mean,
     present_vectors,
 )
@@ -45,6 +46,8 @@ class CosineFusion(Fusion):
         width: Width D of the shared space and of the fused vector.
         normalise: Layer-normalise vectors first.
         dropout: Feature dropout in training, in [0, 1).
+        copies: So many towers a modality, each D / copies wide and trained by itself; their unit vectors stand side by
+            side, over sqrt(copies), so that the cosine of the whole is the mean of theirs.
         project: Map each modality to the shared space. False: the encoders live in it already (CLIP, SigLIP), so that
             u_m = x_m / ||x_m||, and there is nothing to learn.
 
@@ -65,16 +68,21 @@ class CosineFusion(Fusion):
 
     def __init__(
         self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0,
-        project: bool = True,
+        copies: int = 1, project: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
+        check_count(copies=copies)
+        if width % copies or (copies > 1 and not project):
+            raise ValueError(f"copies must divide fusion.width={width}, and be 1 without projections; got {copies}")
         widths = [d.vector_dim for d in dims]
         if not project and set(widths) != {width}:
             raise ValueError(
                 f"without projections every modality must be {width} wide, the width of the shared space; got {widths}"
             )
-        self.project = project
-        self.towers = self.projections() if project else nn.ModuleList(nn.Identity() for _ in dims)
+        self.project, self.copies = project, copies
+        self.towers = nn.ModuleList(nn.Identity() for _ in dims)
+        if project:
+            self.towers = nn.ModuleList(t for _ in range(copies) for t in self.projections(width // copies))
         self.absent_D = nn.Parameter(torch.zeros(width))
         self.register_buffer("rooted_M", None)
 
@@ -118,11 +126,16 @@ class CosineFusion(Fusion):
     def embed(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
         """Each modality in the shared space [B, M, D], unit length, zeros where it is missing."""
         vectors = present_vectors(encoded, present_BM)
-        unit_BMD = torch.stack(
-            [functional.normalize(tower(vector), dim=-1) for tower, vector in zip(self.towers, vectors, strict=True)],
-            dim=1,
-        )
+        unit_BMD = torch.stack([self._unit(m, vector) for m, vector in enumerate(vectors)], dim=1)
         return torch.where(present_BM[..., None], unit_BMD, torch.zeros_like(unit_BMD))
+
+    def _unit(self, number: int, vector_BD: Tensor) -> Tensor:
+        """One modality's unit vectors; those of several copies side by side."""
+        if self.copies == 1:
+            return functional.normalize(self.towers[number](vector_BD), dim=-1)
+        towers = [self.towers[copy * len(self.dims) + number] for copy in range(self.copies)]
+        units = [functional.normalize(tower(vector_BD), dim=-1) for tower in towers]
+        return torch.cat(units, dim=-1) / self.copies**0.5
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         """Fuse by the product of unit vectors."""
@@ -135,7 +148,7 @@ class CosineFusion(Fusion):
             product_BD = self.width * masked_mean(product_BPD, there_BP)
             fused_BD = torch.where(there_BP.any(1, keepdim=True), product_BD, fused_BD)
         fused_BD = torch.where(present_BM.any(1, keepdim=True), fused_BD, self.absent_D)
-        return FusionOutput(fused_BD, tokens=unit_BMD)
+        return FusionOutput(fused_BD, tokens=unit_BMD, copies=self.copies)
 
 
 def signed_root(vector_BD: Tensor) -> Tensor:

@@ -22,6 +22,11 @@ def sides(fused: FusionOutput) -> tuple[Tensor, Tensor]:
     return fused.tokens[:, 0], fused.tokens[:, 1]
 
 
+def apart(unit_BMD: Tensor, copies: int) -> Tensor:
+    """Unit vectors of each copy of the towers [B, M, K, D / K], of those that stand side by side."""
+    return unit_BMD.unflatten(-1, (copies, -1)) * copies**0.5
+
+
 def same_items(group_B: Tensor, key_BM: Tensor) -> Tensor:
     """Which rows are no negatives of each other [B, B]: of one group, or with an item in common; diagonal False."""
     same_BB = group_B[:, None] == group_B[None]

@@ -20,6 +20,7 @@ from plait.fusion.base import EncodedDims, FusionOutput
 from plait.fusion.calibration import SeenRows
 from plait.heads.base import Head
 from plait.heads.contrastive import (
+    apart,
     contrastive_loss,
     grouped_contrastive_loss,
     hardest_triplet_loss,
@@ -192,13 +193,17 @@ class DualEncoderHead(Head):
         """
         assert fused.tokens is not None and group_B is not None and key_BM is not None
         unit_BMD = gather_rows(fused.tokens)
+        unit_BMKD = apart(unit_BMD, fused.copies)
         present_BM, group_B, key_BM = gather_rows(present_BM), gather_rows(group_B), gather_rows(key_BM)
         terms = []
         for a, b in combinations(range(present_BM.shape[1]), 2):
             both_B = present_BM[:, a] & present_BM[:, b]
             if int(both_B.sum()) >= 2:
                 same_BB = same_items(group_B[both_B], key_BM[both_B][:, [a, b]])
-                terms.append(self.pair_loss(unit_BMD[both_B, a], unit_BMD[both_B, b], same_BB))
+                terms += [
+                    self.pair_loss(unit_BMKD[both_B, a, k], unit_BMKD[both_B, b, k], same_BB)
+                    for k in range(fused.copies)
+                ]
         if not terms:
             return 0.0 * (unit_BMD.sum() + self.log_scale)
         return torch.stack(terms).mean()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from plait.fusion.base import EncodedDims, FusionOutput
 from plait.fusion.calibration import SeenRows
 from plait.heads.base import Head
-from plait.heads.contrastive import contrastive_loss, same_items, sides
+from plait.heads.contrastive import apart, contrastive_loss, same_items, sides
 from plait.heads.temperature import inverse_temperature, keep_below_ceiling
 
 NEIGHBOURS = 10
@@ -175,6 +175,8 @@ class PairHead(Head):
         chosen_B = present_BM.all(1) & right_B
         if int(chosen_B.sum()) < 2:
             return None
-        left_BD, right_BD = (side[chosen_B] for side in sides(fused))
+        left_BKD, right_BKD = (apart(side[chosen_B], fused.copies) for side in sides(fused))
         same_BB = same_items(group_B[chosen_B], key_BM[chosen_B])
-        return contrastive_loss(left_BD, right_BD, same_BB, inverse_temperature(self.log_temperature))
+        scale = inverse_temperature(self.log_temperature)
+        terms = [contrastive_loss(left_BKD[:, k], right_BKD[:, k], same_BB, scale) for k in range(fused.copies)]
+        return torch.stack(terms).mean()

@@ -17,7 +17,9 @@ from plait.data.progress import Progress
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Inputs
+from plait.inputs.words import NO_WORDS
 from plait.model import PlaitModel
+from plait.processors.words import pad_words
 from plait.weights.tensor_file import hash_tensors
 
 ROWS_AT_ONCE = 512
@@ -59,6 +61,7 @@ def embedding_fingerprint(model: PlaitModel, inputs: Inputs) -> str:
             m.kind,
             inputs.frozen[m.name].fingerprint if m.name in inputs.frozen else None,
             inputs.processors[m.name].fingerprint,
+            *([known.fingerprint] if (known := inputs.words.get(m.name)) is not None else []),
         ]
         for m in inputs.modalities
     }
@@ -88,8 +91,12 @@ class _Absent:
     """Stands for a modality that no row has: encoded zeros, which the model masks."""
 
     def __init__(self, model: PlaitModel, number: int) -> None:
-        self.width = int(model.config.modalities[number]["vector_dim"])
+        modality = model.config.modalities[number]
+        bag = modality.get("words")
+        self.has_words = bag is not None
+        self.width = int(modality["vector_dim"]) - (int(bag["width"]) if bag is not None else 0)
 
     def take(self, index_B: np.ndarray) -> dict[str, torch.Tensor]:
         """Zeros."""
-        return {"vector_BD": torch.zeros(len(index_B), self.width)}
+        words = pad_words([NO_WORDS] * len(index_B)) if self.has_words else {}
+        return {"vector_BD": torch.zeros(len(index_B), self.width), **words}

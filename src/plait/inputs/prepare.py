@@ -28,10 +28,13 @@ from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.inputs.feature_store.batches import reason_of
 from plait.inputs.modality_kinds import MODALITY_KINDS, Load, TrainingRows, loader
 from plait.inputs.ngrams import NgramSource
+from plait.inputs.words import WordSource
 from plait.processors import Processor, load_processor
 from plait.processors.cleaning import clean_texts
 from plait.processors.ngrams import FILE as NGRAM_FILE
 from plait.processors.ngrams import NgramProcessor
+from plait.processors.words import FILE as WORD_FILE
+from plait.processors.words import WordProcessor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
 
@@ -52,6 +55,7 @@ class Inputs:
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
         ngrams: N-grams of text modalities, for members of an ensemble that read them.
+        words: Words of text modalities whose model has a bag of words; None before ``fit_inputs`` learned them.
     """
 
     modalities: tuple[Modality, ...]
@@ -62,6 +66,7 @@ class Inputs:
     with_tokens: bool
     max_pixels: int
     ngrams: dict[str, NgramProcessor] = field(default_factory=dict)
+    words: dict[str, WordProcessor | None] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write processors and references as JSON."""
@@ -71,6 +76,9 @@ class Inputs:
             self.processors[modality.name].save(place)
             if modality.name in self.ngrams:
                 self.ngrams[modality.name].save(place)
+            known = self.words.get(modality.name)
+            if known is not None:
+                known.save(place)
         facts = {
             "format": FORMAT,
             "modalities": [
@@ -106,12 +114,15 @@ class Inputs:
         modalities, processors, frozen, references = [], {}, {}, {}
         loaded: dict[str, Encoder] = {}
         ngrams: dict[str, NgramProcessor] = {}
+        words: dict[str, WordProcessor | None] = {}
         for number, entry in enumerate(facts["modalities"]):
             name = entry["name"]
             modalities.append(Modality(name, entry["kind"], tuple(entry["columns"])))
             processors[name] = load_processor(folder / "processors" / f"{number:02d}")
             if (folder / "processors" / f"{number:02d}" / NGRAM_FILE).is_file():
                 ngrams[name] = NgramProcessor.load(folder / "processors" / f"{number:02d}")
+            if (folder / "processors" / f"{number:02d}" / WORD_FILE).is_file():
+                words[name] = WordProcessor.load(folder / "processors" / f"{number:02d}")
             reference = entry["frozen"]
             if reference is None:
                 continue
@@ -133,7 +144,15 @@ class Inputs:
                 loaded[key] = encoder
             frozen[name], references[name] = loaded[key], reference
         return cls(
-            tuple(modalities), processors, frozen, {}, references, facts["with_tokens"], facts["max_pixels"], ngrams
+            tuple(modalities),
+            processors,
+            frozen,
+            {},
+            references,
+            facts["with_tokens"],
+            facts["max_pixels"],
+            ngrams,
+            words,
         )
 
 
@@ -179,6 +198,8 @@ def load_inputs(
                 set_tuning(encoder, settings.tuning, **options)
             encoder.batch_mb = settings.batch_mb
             shared[key] = (encoder, processor)
+        if kind.has_words and settings.words:
+            inputs.words[modality.name] = None
         encoder, processor = shared[key]
         inputs.processors[modality.name] = processor
         if trained:
@@ -287,6 +308,8 @@ def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schem
     """
     for modality in inputs.modalities:
         name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
+        if name in inputs.words:
+            _fit_words(inputs, prepared, modality, train_rows)
         if fit is None:
             continue
         training = _training_rows(prepared, modality, train_rows, schema)
@@ -320,9 +343,7 @@ def _add_source(
             if name in inputs.frozen
             else (LiveSetSource(source, items.cells))
         )
-    if name in inputs.ngrams:
-        source = _with_ngrams(source, inputs, modality, load)
-    prepared.sources[name] = source
+    prepared.sources[name] = _with_words(source, inputs, modality, load)
     _report_failures(prepared, modality, items, failures)
     if kind.count is not None:
         counts = kind.count(items, inputs.processors[name], load)
@@ -335,8 +356,9 @@ def _add_source(
 def add_ngrams(inputs: Inputs, prepared: Prepared, modality: Modality, processor: NgramProcessor) -> None:
     """Let a text modality's tensors hold its n-grams, here and wherever these inputs prepare a table."""
     inputs.ngrams[modality.name] = processor
-    load = loader(prepared.rows.items[modality.name], prepared.rows.table.root)
-    prepared.sources[modality.name] = _with_ngrams(prepared.sources[modality.name], inputs, modality, load)
+    load = loader(prepared.rows.items[modality.name], prepared.rows.table.media_folder)
+    cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
+    prepared.sources[modality.name] = NgramSource(prepared.sources[modality.name], processor, load, cleaning)
 
 
 def texts_of(inputs: Inputs, prepared: Prepared, modality: Modality) -> list[str]:
@@ -345,9 +367,25 @@ def texts_of(inputs: Inputs, prepared: Prepared, modality: Modality) -> list[str
     return clean_texts(list(prepared.rows.items[modality.name].cells), cleaning)[0]
 
 
-def _with_ngrams(source: Source, inputs: Inputs, modality: Modality, load: Load) -> NgramSource:
+def _fit_words(inputs: Inputs, prepared: Prepared, modality: Modality, train_rows: np.ndarray) -> None:
+    """Learn the words of the training texts, and let the modality's tensors hold them; no bag where there are none."""
+    items, texts = prepared.rows.items[modality.name], texts_of(inputs, prepared, modality)
+    number = np.unique(items.index_N[train_rows])
+    inputs.words[modality.name] = WordProcessor.fit([texts[i] for i in number[number >= 0]])
+    if inputs.words[modality.name] is None:
+        del inputs.words[modality.name]
+        return
+    load = loader(items, prepared.rows.table.media_folder)
+    prepared.sources[modality.name] = _with_words(prepared.sources[modality.name], inputs, modality, load)
+
+
+def _with_words(source: Source, inputs: Inputs, modality: Modality, load: Load) -> Source:
+    """The source with what is read beside the encoder: words of a bag, n-grams of an ensemble, where there are any."""
     cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
-    return NgramSource(source, inputs.ngrams[modality.name], load, cleaning)
+    words, ngrams = inputs.words.get(modality.name), inputs.ngrams.get(modality.name)
+    if words is not None:
+        source = WordSource(source, words, load, cleaning)
+    return source if ngrams is None else NgramSource(source, ngrams, load, cleaning)
 
 
 def _encoded(

@@ -26,6 +26,7 @@ def fusion_verdict(
     head_is_linear: bool,
     *,
     chance: float | None = None,
+    balanced: bool = False,
 ) -> str:
     """Say in words how the fused model compares with the best modality alone.
 
@@ -41,6 +42,7 @@ def fusion_verdict(
         head_is_linear: Whether a single linear layer follows the fusion.
         chance: What guessing gets. Known without being given for AUROC, R2, Pearson and for the accuracy on
             balanced pairs.
+        balanced: Whether each modality alone is at chance by construction, as on balanced pairs, and was not measured.
 
     Returns:
         One sentence, and a second for additive fusion under a linear head.
@@ -61,7 +63,7 @@ def fusion_verdict(
         chance = _CHANCE_BY_METRIC.get(metric_name)
         if pairs and metric_name in ("accuracy", "balanced_accuracy"):
             chance = 0.5
-    sentences = [_comparison(metric_name, higher_is_better, fused, alone, difference, chance)]
+    sentences = [_comparison(metric_name, higher_is_better, fused, alone, difference, chance, balanced)]
     if interaction == "additive" and head_is_linear and len(alone) != 1:
         sentences.append(
             "This model adds up one score per modality, so it cannot see interactions between the modalities"
@@ -82,6 +84,7 @@ def _comparison(
     alone: Mapping[str, float],
     difference: tuple[str, float, float | None, float | None] | None,
     chance: float | None,
+    balanced: bool,
 ) -> str:
     value, low, high = fused
     result = f"{metric} {_number(value)}{_span(low, high, ' (95% interval {} to {})')}"
@@ -89,6 +92,8 @@ def _comparison(
         best = f"; the best modality alone, {difference[0]}, gets {_number(alone[difference[0]])}" if difference else ""
         return f"The model cannot be told from chance: {result}, where guessing gets {_number(chance)}{best}."
     above = f", where guessing gets {_number(chance)}" if chance is not None else ""
+    if difference is None and balanced:
+        return f"The model reaches {result}{above}; each modality alone is at chance by construction of the pairs."
     if difference is None:
         unknown = "no modality was measured alone, so whether fusing helps is not known"
         return f"The model reaches {result}{above}; {unknown}."

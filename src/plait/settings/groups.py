@@ -109,6 +109,10 @@ class EncoderSettings:
     """Longest text, in tokens; what is cut is counted."""
     text_cleaning: str | None = choice(None, TEXT_CLEANINGS)
     """none, or social: addresses, user names, hashtags and emoji of posts as words; None: the recipe's choice."""
+    words: int | None = at_least(None, 0)
+    """Width of a trained bag of words beside the vector of each text, 0 for none, or None: the recipe's choice."""
+    word_dropout: float = share(0.2)
+    """Share of a text's words that this bag leaves out in training, in [0, 1)."""
     audio_seconds: float = between(30.0, 0.1, 3600)
     """Longest sound, in seconds; what is cut is counted."""
     spec_augment: bool = True

@@ -93,7 +93,7 @@ def _modalities(modalities: list[Modality], inputs: Inputs, settings: RunSetting
     owners: dict[int, str] = {}
     listed = []
     for modality in modalities:
-        facts = _modality(modality, inputs)
+        facts = _modality(modality, inputs, settings)
         if settings.fusion.positions == "none":
             facts.pop("order", None)
         if modality.name in inputs.live:
@@ -124,10 +124,11 @@ def _dropout_rates(settings: RunSettings, everything: list[str], names: list[str
     return {name: float(rates[name]) for name in names if name in rates}
 
 
-def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
+def _modality(modality: Modality, inputs: Inputs, settings: RunSettings) -> dict[str, Any]:
     live = modality.name in inputs.live
     facts: dict[str, Any] = {"name": modality.name, "kind": modality.kind}
     kind = MODALITY_KINDS.get(modality.kind)
+    facts |= _words(modality, inputs, settings)
     if not live and modality.name not in inputs.frozen:  # made by ``fit_inputs``, once training rows are known
         return {**facts, "vector_dim": kind.fitted_width, "token_dim": kind.fitted_width, "encoder": None}
     encoder: Encoder = inputs.live[modality.name] if live else inputs.frozen[modality.name]
@@ -136,9 +137,19 @@ def _modality(modality: Modality, inputs: Inputs) -> dict[str, Any]:
     if has_tokens and encoder.order is not None and not kind.is_set:
         facts["order"] = encoder.order
     return {
-        **facts, "vector_dim": encoder.vector_dim, "token_dim": token_dim if has_tokens else None,
-        "encoder": encoder.config() if live else None,
+        **facts, "vector_dim": encoder.vector_dim + facts.get("words", {}).get("width", 0),
+        "token_dim": token_dim if has_tokens else None, "encoder": encoder.config() if live else None,
     }  # fmt: skip
+
+
+def _words(modality: Modality, inputs: Inputs, settings: RunSettings) -> dict[str, Any]:
+    """The bag of words of a text modality, where one is trained; before words are known, one of the same width."""
+    if modality.name not in inputs.words:
+        return {}
+    known = inputs.words[modality.name]
+    chosen = settings.encoders
+    size = {"num_words": 1 if known is None else len(known), "width": chosen.words, "dropout": chosen.word_dropout}
+    return {"words": size}
 
 
 def needs_tokens(settings: RunSettings) -> bool:

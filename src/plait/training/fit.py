@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from plait.data.balance import tells_nothing_alone
 from plait.data.progress import Progress
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
@@ -79,12 +80,19 @@ def fit_model(
 def fit_unimodal_baselines(
     plan: Plan, folder: Path, *, resume: bool = False, progress: Progress | None = None
 ) -> dict[str, PlaitModel]:
-    """One model per modality alone, trained like the fused one; none with one modality, or where a task needs two."""
+    """One model per modality alone, trained like the fused one.
+
+    None with one modality, where a task needs two, and where pairs are balanced: there each alone is at chance by
+    construction, and training it would take most of the time to show nothing.
+    """
     names = [m.name for m in plan.inputs.modalities]
     if len(names) < 2 or not plan.settings.train.baselines or not plan.task.has_baselines:
         return {}
     if plan.task.family.writes and plan.settings.language.model != "scratch":
         return {}  # each would hold the pretrained language model once more
+    index_NM, right_N = plan.prepared.rows.index_NM[plan.train], plan.target[plan.train] == 1
+    if plan.task.judges_pairs and tells_nothing_alone(index_NM, right_N):
+        return {}
     return {
         name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
         for i, name in enumerate(names)

@@ -59,10 +59,10 @@ def read_pages(file: BinaryIO, chunk: Any, size: int) -> Pages:
     found = Pages()
     while place < end and found.values < chunk.num_values:
         header, length = _header(file, place, end)
-        kind, unpacked, packed = (header.get(field) for field in (_KIND, _UNPACKED, _PACKED))
+        kind, unpacked, packed = (_count(header, field) for field in (_KIND, _UNPACKED, _PACKED))
         details = header.get(_DETAILS.get(kind, -1), {})
-        count = details.get(_COUNT, 0) if isinstance(details, dict) else None
-        if not all(isinstance(value, int) and value >= 0 for value in (kind, unpacked, packed, count)):
+        count = _count(details, _COUNT, 0) if isinstance(details, dict) else -1
+        if min(kind, unpacked, packed, count) < 0:
             raise pa.ArrowInvalid(f"column {chunk.path_in_schema!r} has a page header that is broken")
         found.unpacked += max(unpacked, packed)
         if kind in _ENCODING:
@@ -71,6 +71,12 @@ def read_pages(file: BinaryIO, chunk: Any, size: int) -> Pages:
             found.repeats_prefixes |= details.get(_ENCODING[kind]) == _PREFIXES
         place += length + packed
     return found
+
+
+def _count(fields: dict[int, Any], field: int, absent: int = -1) -> int:
+    """A field that is a number from 0, or -1."""
+    value = fields.get(field, absent)
+    return value if isinstance(value, int) else -1
 
 
 def _header(file: BinaryIO, place: int, end: int) -> tuple[dict[int, Any], int]:

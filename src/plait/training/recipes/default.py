@@ -16,6 +16,7 @@ from plait.training.recipes.base import (
     TaskChoices,
     small_batch,
 )
+from plait.training.recipes.two_sides import keep_to, read_closely, towers
 
 SMALL_PHOTO = 160
 
@@ -24,7 +25,7 @@ def default(facts: Facts) -> Choices:
     """What suits most tables, changed by what the task asks (``TASK_CHOICES``)."""
     side = 96 if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO else 224
     chosen: Choices = {
-        "encoders": {"image_size": side, "text_cleaning": "none"},
+        "encoders": {"image_size": side, "text_cleaning": "none", "words": 0},
         "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
         "task": {"head": "label", "class_weights": False},
         "train": {
@@ -52,12 +53,18 @@ def _questions(chosen: Choices, facts: Facts) -> None:
 
 
 def _pairs(chosen: Choices, facts: Facts) -> None:
-    chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.6}
+    read_closely(chosen, facts)
+    chosen["fusion"] = towers(dropout=0.6)
     chosen["task"]["head"] = "pair"
     chosen["train"] |= {
         "alignment": 5.0, **NOTHING_HIDDEN, "epochs": 20, "patience": 20,
         "batch_size": small_batch(facts.num_train, 512),
     }  # fmt: skip
+
+
+def _pairs_adapt(settings: RunSettings, chosen: Choices) -> None:
+    if settings.recipe != "classic":
+        keep_to(settings, chosen)
 
 
 def _closed(settings: RunSettings) -> Choices:
@@ -67,4 +74,4 @@ def _closed(settings: RunSettings) -> Choices:
 RECIPES.add("default", default)
 TASK_CHOICES.add("classification", TaskChoices(_tokens_of_many_rows))
 TASK_CHOICES.add("vqa", TaskChoices(_questions, fix=_closed))
-TASK_CHOICES.add("matching", TaskChoices(_pairs))
+TASK_CHOICES.add("matching", TaskChoices(_pairs, _pairs_adapt))

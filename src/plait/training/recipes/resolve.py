@@ -9,7 +9,7 @@ from plait.fusion import FUSIONS
 from plait.settings import FusionSettings, RunSettings, TrainSettings
 from plait.training.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
 from plait.training.recipes.presets import resolve_ensemble
-from plait.training.recipes.retrieval import image_encoders
+from plait.training.recipes.two_sides import image_encoders
 
 WHOLE_SET_AT_MOST = 8192
 WHOLE_FOLDERS = ("hf:", "two-tower:")  # references of image encoders that come with a processor file

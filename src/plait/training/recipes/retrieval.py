@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from plait.settings import EncoderSettings, RunSettings
+from plait.settings import RunSettings
 from plait.training.recipes.base import NOTHING_HIDDEN, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
-from plait.weights import RECORDS
-
-LARGE_SIDE = 288
+from plait.training.recipes.two_sides import keep_to, read_closely, towers
 
 
 def find_each_other(chosen: Choices, facts: Facts) -> None:
-    """Linear towers, corrected for hubs, on larger pictures."""
-    if chosen["encoders"]["image_size"] == 224:
-        chosen["encoders"]["image_size"] = LARGE_SIDE
-    chosen["fusion"] = {"name": "cosine", "width": 512, "dropout": 0.4}
+    """Linear towers, corrected for hubs, on larger pictures and words."""
+    read_closely(chosen, facts)
+    chosen["fusion"] = towers(dropout=0.4)
     chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
     chosen["train"] |= {
         **NOTHING_HIDDEN, "epochs": 12, "patience": 0, "hard_negatives": 0,
         "batch_size": small_batch(facts.num_train, 512),
     }  # fmt: skip
-
-
-def image_encoders(encoders: EncoderSettings) -> set[str]:
-    """References that may read images: that of the kind, and those of single columns but for texts and sounds."""
-    other = {name for name in RECORDS if RECORDS.get(name).kind != "image"} | {"scratch:text", "scratch:audio"}
-    return {encoders.image, *(r for r in encoders.columns.values() if r not in other)}
 
 
 def _adapt(settings: RunSettings, chosen: Choices) -> None:
@@ -43,8 +34,7 @@ def _adapt(settings: RunSettings, chosen: Choices) -> None:
         )
     if settings.task.head not in (None, "towers"):
         raise ValueError(f"retrieval is trained with the towers head, not {settings.task.head!r}; leave task.head out")
-    if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
-        chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
+    keep_to(settings, chosen)
     if settings.task.loss not in (None, "infonce"):  # further right answers belong to that loss
         chosen["task"].pop("positives", None)
 

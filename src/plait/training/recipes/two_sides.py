@@ -1,0 +1,47 @@
+"""What retrieval and matching ask of a recipe alike: two sides that are read closely, by towers side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.settings import EncoderSettings, RunSettings
+from plait.training.recipes.base import Choices, Facts
+from plait.weights import RECORDS
+
+LARGE_SIDE = 288
+WORDS = 256
+TOWER = 512
+COPIES = 2
+
+
+def read_closely(chosen: Choices, facts: Facts) -> None:
+    """Larger pictures, and words of texts beside the vector of the whole, which blurs them."""
+    if chosen["encoders"]["image_size"] == 224:
+        chosen["encoders"]["image_size"] = LARGE_SIDE
+    if "text" in facts.kinds:
+        chosen["encoders"]["words"] = WORDS
+
+
+def towers(dropout: float) -> dict[str, Any]:
+    """The fusion: two towers a modality, of which each is trained by itself."""
+    return {"name": "cosine", "width": COPIES * TOWER, "dropout": dropout, "options": {"copies": COPIES}}
+
+
+def image_encoders(encoders: EncoderSettings) -> set[str]:
+    """References that may read images: that of the kind, and those of single columns but for texts and sounds."""
+    other = {name for name in RECORDS if RECORDS.get(name).kind != "image"} | {"scratch:text", "scratch:audio"}
+    return {encoders.image, *(r for r in encoders.columns.values() if r not in other)}
+
+
+def keep_to(settings: RunSettings, chosen: Choices) -> None:
+    """Take back what does not go with the user's settings."""
+    if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
+        chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
+    options, width = settings.fusion.options, settings.fusion.width or 0
+    copies = options.get("copies", COPIES)
+    if settings.fusion.name not in (None, "cosine") or options.get("project") is False:
+        chosen["fusion"] |= {"width": TOWER, "options": {}}
+    elif "copies" not in options and width % COPIES:
+        chosen["fusion"].pop("options")
+    elif isinstance(copies, int) and copies > 0:
+        chosen["fusion"]["width"] = copies * TOWER
