@@ -102,6 +102,13 @@ def test_as_many_parts_are_kept_as_there_is_room_for(monkeypatch: pytest.MonkeyP
     assert torch.equal(encoder.model.weight.grad, torch.full((4, 4), 8.0))
 
 
+def test_workers_beside_each_other_keep_the_first_part_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    assert activations.free_memory(cpu) >= 2**26
+    monkeypatch.setattr("multiprocessing.parent_process", lambda: "a process")
+    assert activations.free_memory(cpu) == 0
+
+
 def test_random_numbers_of_a_part_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Dropout hides the same places on the way back as before."""
 

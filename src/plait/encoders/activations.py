@@ -7,6 +7,7 @@ others are computed again. Vectors, tokens and gradients are the same either way
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -45,7 +46,9 @@ class KeptActivations:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device."""
+    """Bytes that are free on a device; none for one of several worker processes, which all see the same memory."""
+    if multiprocessing.parent_process() is not None:
+        return 0
     if device.type != "cuda":
         return available_memory()
     unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
