@@ -18,6 +18,8 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     say(report["verdict"])
+    for line in terms_of(report):
+        say(line)
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
     together = "together" if evaluation.get("members") else "fused"
     rows = [(together if joined else "overall", evaluation["metrics"])]
@@ -51,6 +53,11 @@ def _best_members(report: dict[str, Any], most: int = 6) -> list[str]:
         shown = ", ".join("undefined" if v is None else f"{v:.3f}" for v in values)
         lines.append(f"  {m['weight']:5.0%} {m['name']:28} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
     return lines + ([f"  and {len(used) - most} more in the report"] if len(used) > most else [])
+
+
+def terms_of(found: dict[str, Any]) -> list[str]:
+    """A line for every name of a modality that is the name of no column."""
+    return [f"  {name}: {meaning}" for name, meaning in (found.get("terms") or {}).items()]
 
 
 def rows_of(found: dict[str, Any]) -> str:
