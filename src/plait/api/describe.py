@@ -5,14 +5,18 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 from plait import __version__
+from plait.data.modality import Modality
 from plait.encoders.base import Encoder
 from plait.objectives import OBJECTIVES
 from plait.settings import to_dict
 from plait.training.fitted import FittedParts
 
+JOINED_TERMS = {"tabular": "numbers, categories and dates of the table, read together"}
+MOST_COLUMNS = 8  # that a sentence names
 SHOWN_PACKAGES = ("torch", "transformers", "timm", "numpy", "scikit-learn", "pyarrow", "pillow")
 
 
@@ -65,6 +69,7 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
         "task": fitted.task.name,
         "target": fitted.schema.target,
         "metric": {"name": fitted.task.primary, "higher_is_better": fitted.task.higher_is_better},
+        "terms": explained_terms(inputs.modalities),
         "schema": [
             {"name": c.name, "kind": c.kind, "role": c.role, "reason": c.reason}
             for c in fitted.schema.columns
@@ -83,6 +88,16 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
         "settings": to_dict(fitted.settings),
         "versions": versions(),
     }  # fmt: skip
+
+
+def explained_terms(modalities: Sequence[Modality]) -> dict[str, str]:
+    """What the names of modalities mean that are of no column, such as "tabular"."""
+    return {
+        m.name: f"{JOINED_TERMS[m.kind]} ({', '.join(m.columns[:MOST_COLUMNS])}"
+        f"{', ...' if len(m.columns) > MOST_COLUMNS else ''})"
+        for m in modalities
+        if m.kind in JOINED_TERMS
+    }
 
 
 def describe_objectives(chosen: dict[str, float]) -> dict[str, dict[str, Any]]:

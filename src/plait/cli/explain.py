@@ -8,7 +8,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.report import rows_of
+from plait.cli.report import rows_of, terms_of
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -80,7 +80,12 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     names = found["modalities"]
     shown_subsets, left = _subsets(found)
     width = max(12, *(len(s["name"]) for s in shown_subsets))
-    made = [found["verdict"], "", f"{found['metric']['name']} of every subset ({found['absence']['name']}):"]
+    made = [
+        found["verdict"],
+        *terms_of(found),
+        "",
+        f"{found['metric']['name']} of every subset ({found['absence']['name']}):",
+    ]
     made += [f"  {s['name']:{width}} {shown(s['metric'], sign='')}" for s in shown_subsets]
     made += [f"  and {left} more subsets; --json or --report shows all"] if left else []
     made += ["", f"Shapley value ({unit}; less {found['loss']['name']}; share of the whole):"]

@@ -18,6 +18,8 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     say(report["verdict"])
+    for line in terms_of(report):
+        say(line)
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
     together = "together" if evaluation.get("members") else "fused"
     rows = [(together if joined else "overall", evaluation["metrics"])]
@@ -69,6 +71,11 @@ def _best_alone(patterns: list[dict[str, Any]], metric: dict[str, Any]) -> list[
 def _is_clearly_worse(difference: dict[str, float | None], higher_is_better: bool) -> bool:
     low, high = difference["low"], difference["high"]
     return low is not None and high is not None and (high < 0 if higher_is_better else low > 0)
+
+
+def terms_of(found: dict[str, Any]) -> list[str]:
+    """A line for every name of a modality that is the name of no column."""
+    return [f"  {name}: {meaning}" for name, meaning in (found.get("terms") or {}).items()]
 
 
 def rows_of(found: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs, shown_inputs, shown_text
+from plait.explain.asked_once import AskedOnce
 from plait.explain.encoded import encode_once
 from plait.explain.measure import MEASURES, Measure, Metric, metric_named, with_metric
 from plait.explain.modality import explain_subject
@@ -84,10 +85,14 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
         sources, items_NM = encode_once(given.model, sources, index_NM)
     measure = with_metric(measure_of(given.task), metric)
 
-    def scores_of(rows_BM: np.ndarray) -> np.ndarray:
-        items_BM = np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1)
+    def scores_of_items(items_BM: np.ndarray) -> np.ndarray:
         logits = predict_logits(given.answers, RowBatches(sources, items_BM))
         return given.task.activate(logits, given.labels) if measure.is_number else logits.astype(np.float64)
+
+    once = AskedOnce(scores_of_items, items_NM.max(axis=0, initial=-1) + 1)
+
+    def scores_of(rows_BM: np.ndarray) -> np.ndarray:
+        return once(np.where(rows_BM >= 0, np.take_along_axis(items_NM, np.maximum(rows_BM, 0), axis=0), -1))
 
     return Subject(
         names, scores_of, index_NM >= 0, given.target, measure, tuple(given.labels.classes), given.group,

@@ -9,6 +9,7 @@ Reference: Shapley 1953 (the value); Grabisch and Roubens 1999, after Owen 1972 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from math import factorial
 from typing import Any
@@ -45,12 +46,10 @@ def shapley_values(values: ArrayLike | Mapping[Any, ArrayLike]) -> Floats:
     num_players = count_players(len(game))
     result = np.empty((num_players, *game.shape[1:]))
     for player in range(num_players):
-        without = [s for s in range(len(game)) if not s >> player & 1]
+        without, weights = _subsets_without(num_players, (player,))
         # Differences first, weights after: a player that changes nothing gets exactly 0, not a rounding error.
-        gained = game[[s | 1 << player for s in without]] - game[without]
-        result[player] = np.tensordot(
-            _weights_by_size(num_players, 1)[[s.bit_count() for s in without]], gained, axes=1
-        )
+        gained = game[without | 1 << player] - game[without]
+        result[player] = np.tensordot(weights, gained, axes=1)
     return result
 
 
@@ -81,10 +80,9 @@ def interaction_indices(values: ArrayLike | Mapping[Any, ArrayLike]) -> Floats:
     for a in range(num_players):
         for b in range(a + 1, num_players):
             with_a, with_b = 1 << a, 1 << b
-            others = [s for s in range(len(game)) if not s & (with_a | with_b)]
-            gained_beside = game[[s | with_a | with_b for s in others]] - game[[s | with_b for s in others]]
-            gained_alone = game[[s | with_a for s in others]] - game[others]
-            weights = _weights_by_size(num_players, 2)[[s.bit_count() for s in others]]
+            others, weights = _subsets_without(num_players, (a, b))
+            gained_beside = game[others | with_a | with_b] - game[others | with_b]
+            gained_alone = game[others | with_a] - game[others]
             result[a, b] = result[b, a] = np.tensordot(weights, gained_beside - gained_alone, axes=1)
     return result
 
@@ -135,6 +133,14 @@ def count_players(num_subsets: int) -> int:
             f"players ({1 << MAX_PLAYERS} subsets) are taken. Join some of them"
         )
     return num_players
+
+
+@functools.cache
+def _subsets_without(num_players: int, players: tuple[int, ...]) -> tuple[np.ndarray, Floats]:
+    """Numbers of the subsets without these players, and the weight of each; the same for every game of a bootstrap."""
+    together = sum(1 << player for player in players)
+    subsets = np.array([s for s in range(1 << num_players) if not s & together], dtype=np.int64)
+    return subsets, _weights_by_size(num_players, len(players))[[int(s).bit_count() for s in subsets]]
 
 
 def _weights_by_size(num_players: int, joining: int) -> Floats:

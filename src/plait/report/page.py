@@ -50,6 +50,7 @@ def render(
         report.get("task"),
         f"target: {report['target']}" if report.get("target") else None,
         str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
+        *(f"{name}: {meaning}" for name, meaning in (report.get("terms") or {}).items()),
     ]
     made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
     version = f" {report['plait']}" if report.get("plait") else ""

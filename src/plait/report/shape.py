@@ -269,6 +269,7 @@ class Report(TypedDict, total=False):
     target: str
     metric: MetricChoice
     verdict: str
+    terms: dict[str, str]
     splits: dict[str, int]
     evaluation: Evaluation
     history: list[dict[str, Any]]
