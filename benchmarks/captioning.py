@@ -118,7 +118,7 @@ def main() -> None:
         sys.exit(f"no data at {given.data}; name its folder with --data")
     if given.one:
         return run_one(given)
-    head = ["system", "training", "CIDEr-D", "BLEU-4", "ROUGE-L", "trained parameters", "seconds", "peak GiB"]
+    head = ["writer", "training", "CIDEr-D", "BLEU-4", "ROUGE-L", "trained parameters", "seconds", "peak GiB"]
     print(f"{given.train} training photos, {given.test} test photos, {' '.join([*EVERY, *given.set])}\n")
     for name in given.systems:
         own = ["--one", name, *(["--nearest"] if name == given.systems[0] else [])]
