@@ -122,7 +122,7 @@ def make_configurations(resolved: RunSettings, asked: RunSettings, number: int) 
     rate, dropout, width = resolved.train.learning_rate, resolved.fusion.dropout, resolved.fusion.width
     assert rate is not None and dropout is not None and width is not None
     if asked.fusion.width is None:
-        width //= resolved.fusion.options.get("copies", 1)  # the recipe's is of all copies of a tower
+        width //= resolved.fusion.options.get("copies", 1)  # the recipe counts all towers; here is one
     made = []
     for rate_factor, other_dropout, width_factor in VARIANTS[:number]:
         made.append(
