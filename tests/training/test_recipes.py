@@ -24,7 +24,7 @@ from plait.settings import (
 RECIPES, Facts, resolve = lazy("plait.training.recipes", "RECIPES", "Facts", "resolve")
 
 FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
-MAY_STAY_OPEN = {"threads", "image_size", "select_by", "answers"} | FOR_RETRIEVAL  # answers: of vqa alone
+MAY_STAY_OPEN = {"threads", "image_size", "select_by", "answers", "threshold", "threshold_for"} | FOR_RETRIEVAL
 FACTS = [
     ("classification", ("text", "image"), 160),
     ("classification", ("text", "image"), 50_000, 64),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from plait.api.opening import OpenedRun
+from plait.api.run_thresholds import check_threshold
 from plait.data.bad_rows import apply_policy
 from plait.data.progress import Progress
 from plait.inputs.prepare import fit_inputs, load_inputs, prepare, report_unreadable
@@ -55,6 +56,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     if len(train) == 0:
         raise ValueError(f"no readable training row is left in {table.source}")
     labels = task.labels_of([opened.values[int(i)] for i in train], settings)
+    check_threshold(settings, task, labels)
     target = task.encode_all(opened.values, labels)
     are_classes = target.ndim == 1 and bool(labels.classes)
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)

@@ -18,6 +18,7 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.run_thresholds import decide
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.ensemble.fit import can_average, fit_ensemble
@@ -75,7 +76,9 @@ def run_fit(
             networks(plan, 0)
         model, history = networks.model, networks.history
         assert model is not None
-        fitted = Plait(model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble)
+        labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)
+        opened.notes += told
+        fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)

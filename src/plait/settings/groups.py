@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from plait.settings.ranges import above_zero, at_least, below_one, between, choice, one_character, share, weight
+from plait.settings.ranges import (
+    above_zero,
+    at_least,
+    below_one,
+    between,
+    choice,
+    inside_or,
+    one_character,
+    share,
+    weight,
+)
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
@@ -21,6 +31,7 @@ SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
 TEXT_CLEANINGS = ("none", "social")
+THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "exact_match")
 SELECTORS = (
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
 )  # fmt: skip
@@ -156,6 +167,14 @@ class TaskSettings:
     """
     select_by: str | None = choice(None, SELECTORS)
     """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
+    threshold: float | str | None = inside_or(None, 0.0, 1.0, ("auto",))
+    """From which probability on the second of two classes, or a label of a set, is answered: auto (tuned on validation
+    rows, where that gains on rows that did not tune it), or a number between 0 and 1; None: the recipe's choice.
+    """
+    threshold_for: str | None = choice(None, THRESHOLD_METRICS)
+    """Metric that thresholds are tuned for; None: that of task.select_by or the primary one where these count
+    decisions, else f1_macro.
+    """
     loss: str | None = choice(None, RETRIEVAL_LOSSES)
     """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
     positives: str | None = choice(None, POSITIVES)

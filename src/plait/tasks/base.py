@@ -8,7 +8,8 @@ folder holds for it to ``plait.data.coco.views.COCO_VIEWS``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,8 @@ class Task:
         about_rows: Columns that say what kind of row it is: no inputs, unless they are named as such.
         inverse: What undoes ``activate``: outputs [N, C] to logits that give them. None: answers of several models
             cannot be averaged, and one network answers.
+        metrics_at: ``metrics`` with ``thresholds=``, one of the second of two classes or one a label; None: it knows
+            none.
         slice_by: Columns by whose values results are distinguished, where the table has them.
     """
 
@@ -99,6 +102,7 @@ class Task:
     about_rows: tuple[str, ...] = ()
     slice_by: tuple[str, ...] = ()
     inverse: Callable[[np.ndarray, LabelState], np.ndarray] | None = None
+    metrics_at: Callable[..., dict[str, Any]] | None = None
 
     @property
     def record(self) -> str:
@@ -109,6 +113,12 @@ class Task:
     def family(self) -> OutputFamily:
         """What it shares with all tasks of its kind of output."""
         return FAMILIES.get(self.output_kind)
+
+    def deciding(self, thresholds: tuple[float, ...]) -> Task:
+        """The task whose metrics decide at these thresholds; itself where there are none."""
+        if not thresholds or self.metrics_at is None:
+            return self
+        return replace(self, metrics=partial(self.metrics_at, thresholds=thresholds))
 
     def labels_of(self, values: list[Any], settings: RunSettings) -> LabelState:
         """The label state of training rows, under resolved settings."""

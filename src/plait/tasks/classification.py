@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch.nn import functional
 from plait.metrics.label import classification_metrics
 from plait.registry import counted
 from plait.tasks.base import TASKS, Task
+from plait.tasks.decisions import class_decisions
 from plait.tasks.labels import LabelState, class_name, natural_order
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
@@ -46,15 +48,16 @@ def log_probabilities(proba: np.ndarray, state: LabelState) -> np.ndarray:
 
 
 def _decode_classes(proba: np.ndarray, state: LabelState) -> list[Any]:
-    return [state.classes[i] for i in proba.argmax(1)]
+    return [state.classes[i] for i in class_decisions(proba, state.thresholds)]
 
 
-def class_metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+def class_metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> dict[str, Any]:
     """Classification metrics in which a class that training did not have (-1) is one more, never predicted."""
+    guess = class_decisions(proba, thresholds)
     if (target < 0).any():
         proba = np.hstack([proba, np.zeros((len(proba), 1))])
         target = np.where(target < 0, proba.shape[1] - 1, target)
-    return classification_metrics(target, proba)
+    return classification_metrics(target, proba, guess=guess)
 
 
 def _inverse_frequency(target: np.ndarray, num_outputs: int) -> list[float]:
@@ -68,6 +71,6 @@ TASKS.add(
     Task(
         "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
         _decode_classes, class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
-        balanced_metric="f1_macro", inverse=log_probabilities,
+        balanced_metric="f1_macro", inverse=log_probabilities, metrics_at=class_metrics,
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ def classic(facts: Facts) -> Choices:
         "fusion": {
             "name": "weighted_sum", "width": 512, "dropout": 0.0, "options": {"raw": two, "normalise": False},
         },
-        "task": {"head": "label", "class_weights": False},
+        "task": {"head": "label", "class_weights": False, "threshold": 0.5},
         "train": {
             "epochs": 10, "optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 0.0,
             "schedule": "constant", "warmup": 0.0, "patience": 0, **NOTHING_HIDDEN, **NO_OBJECTIVES,

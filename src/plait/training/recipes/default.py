@@ -26,7 +26,7 @@ def default(facts: Facts) -> Choices:
     chosen: Choices = {
         "encoders": {"image_size": side, "text_cleaning": "none"},
         "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
-        "task": {"head": "label", "class_weights": False},
+        "task": {"head": "label", "class_weights": False, "threshold": "auto"},
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
             "schedule": "cosine", "warmup": 0.05, "patience": 8, **NO_OBJECTIVES,
