@@ -60,6 +60,7 @@ def check_config(values: Any) -> None:
         (part.need if key == "fusion" else part.may)("options", is_mapping, "settings")
     fusion = JsonObject("config.json", values["fusion"], "fusion")
     fusion.need("width", is_count, "a whole number above 0")
+    fusion.may("scaling", lambda v: v in ("rows", "features", "both"), '"rows", "features" or "both"', hashable=True)
     fusion.may("absence", lambda v: v in ("mask", "learned"), '"mask" or "learned"', hashable=True)
     of.need("task", is_name, "a name")
     outputs = of.need("num_outputs", is_count, "a whole number above 0")

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+EPS = float(np.finfo(np.float64).eps)
 
 
 def classification_metrics(y_true: ArrayLike, proba: ArrayLike, *, guess: ArrayLike | None = None) -> dict[str, Any]:
@@ -95,7 +96,8 @@ def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: ArrayLike =
         threshold: A label is predicted from this probability on; one number, or one for each label ``[C]``.
 
     Returns:
-        f1_micro, f1_macro, mAP, auroc_macro, exact_match, hamming (each a float or None) and notes.
+        f1_micro, f1_macro, mAP, auroc_macro, exact_match, hamming, log_loss (binary, mean over labels; each a float or
+        None) and notes.
 
     Raises:
         ValueError: No rows, shapes that disagree, NaN, or values out of range.
@@ -129,6 +131,7 @@ def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: ArrayLike =
         "auroc_macro": _mean_over_columns(ranked, area_under_roc, "auroc_macro", "labels", notes),
         "exact_match": float((truth_NC == guess_NC).all(axis=1).mean()),
         "hamming": float((truth_NC != guess_NC).mean()),
+        "log_loss": float(-np.log(np.clip(np.where(truth_NC, scores_NC, 1.0 - scores_NC), EPS, 1.0)).mean()),
         "notes": notes,
     }
 

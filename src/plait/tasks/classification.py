@@ -15,6 +15,7 @@ from plait.registry import counted
 from plait.tasks.base import TASKS, Task
 from plait.tasks.decisions import class_decisions
 from plait.tasks.labels import LabelState, class_name, natural_order
+from plait.tasks.soft_loss import effective_number, soft_class_loss
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
 
@@ -66,11 +67,18 @@ def _inverse_frequency(target: np.ndarray, num_outputs: int) -> list[float]:
     return [float(w) for w in len(target) / (len(counts) * counts)]
 
 
+def _by_effective_number(target: np.ndarray, num_outputs: int, beta: float) -> list[float]:
+    """Inverse effective number of rows of each class, mean 1."""
+    weights = 1.0 / effective_number(np.bincount(target, minlength=num_outputs), beta)
+    return [float(w) for w in weights * num_outputs / weights.sum()]
+
+
 TASKS.add(
     "classification",
     Task(
         "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
         _decode_classes, class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
         balanced_metric="f1_macro", inverse=log_probabilities, metrics_at=class_metrics,
+        loss_with=soft_class_loss, balance=_by_effective_number,
     ),
 )  # fmt: skip

@@ -14,6 +14,7 @@ from plait.metrics.label import multilabel_metrics
 from plait.tasks.base import TASKS, Task
 from plait.tasks.decisions import EVEN, label_decisions
 from plait.tasks.labels import LabelState, label_names, natural_order
+from plait.tasks.soft_loss import effective_number, soft_label_loss
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
 
@@ -63,12 +64,18 @@ def _negatives_over_positives(target: np.ndarray, num_outputs: int) -> list[floa
     return [float(w) for w in (len(target) - positives) / positives]
 
 
+def _by_effective_number(target: np.ndarray, num_outputs: int, beta: float) -> list[float]:
+    positives = target.sum(0)
+    ratio = effective_number(len(target) - positives, beta) / effective_number(positives, beta)
+    return [float(w) for w in ratio]
+
+
 TASKS.add(
     "multilabel",
     Task(
         "multilabel", label_names, "a list of labels ([] where there is none)", _fit_label_set, _encode_label_set,
         _label_set_loss, _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels", filler=(),
         class_weights=_negatives_over_positives, balanced_metric="f1_macro", inverse=_log_odds,
-        metrics_at=_label_set_metrics,
+        metrics_at=_label_set_metrics, loss_with=soft_label_loss, balance=_by_effective_number,
     ),
 )  # fmt: skip

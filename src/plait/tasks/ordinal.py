@@ -90,6 +90,7 @@ TASKS.add(
     ORDINAL,
     replace(
         TASKS.get("classification"), variant=ORDINAL,
-        loss=ordinal_loss, metrics=_metrics, metrics_at=_metrics, needs_known_class=True, fit=partial(_fit, order=()),
+        loss=ordinal_loss, metrics=_metrics, metrics_at=_metrics, loss_with=None, needs_known_class=True,
+        fit=partial(_fit, order=()),
     ),
 )  # fmt: skip
