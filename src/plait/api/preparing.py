@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from plait.api.opening import OpenedRun
+from plait.api.run_means import check_predicted
 from plait.api.run_thresholds import check_threshold
 from plait.data.bad_rows import apply_policy
 from plait.data.progress import Progress
@@ -57,6 +58,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         raise ValueError(f"no readable training row is left in {table.source}")
     labels = task.labels_of([opened.values[int(i)] for i in train], settings)
     check_threshold(settings, task, labels)
+    check_predicted(settings, task.output_kind)
     target = task.encode_all(opened.values, labels)
     are_classes = target.ndim == 1 and bool(labels.classes)
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)

@@ -18,6 +18,7 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
@@ -66,7 +67,7 @@ def run_fit(
         networks = NetworkFits(
             checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
         )
-        if is_joined and settings.task.transform == "auto":
+        if settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds)
             settings = _with_transform(settings, plan, transform, opened.notes)
         if is_joined:
@@ -77,6 +78,9 @@ def run_fit(
         model, history = networks.model, networks.history
         assert model is not None
         labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)
+        if ensemble is None:
+            labels, means = answer_mean(plan, model, labels)
+            told += means
         opened.notes += told
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)

@@ -174,6 +174,10 @@ class TaskSettings:
     """How a number is learned: none (as it is), log, quantile, or auto: which of them, validation rows choose; None:
     auto where several models are tried, else none.
     """
+    predict: str | None = choice(None, ("mean", "median"))
+    """What is answered of a number that was learned as its logarithm or quantile: mean (squared errors) or median
+    (absolute errors); None: mean.
+    """
     select_by: str | None = choice(None, SELECTORS)
     """Metric that chooses the epoch on validation rows, such as log_loss, or None: the task's own."""
     label_smoothing: float = below_one(0.0, 0.0)
