@@ -100,6 +100,10 @@ class TargetScale:
         values, places = _increasing(self.knots)
         return np.asarray(np.interp(ndtr(moved_N), places, values))
 
+    def without_correction(self) -> TargetScale:
+        """The same, which takes back exactly what it encoded."""
+        return replace(self, residuals=(), smearing=1.0)
+
     def with_residuals(self, residual_N: np.ndarray) -> TargetScale:
         """The same, whose decoded values are means.
 
