@@ -69,7 +69,7 @@ def inside_or(default: float | str | None, low: float, high: float, words: tuple
     return _field(default, check)
 
 
-def below_one(default: float, low: float) -> Any:
+def below_one(default: float | None, low: float) -> Any:
     """A field that holds a number from ``low``, included, to 1, not included."""
 
     def check(name: str, value: float) -> None:

@@ -102,7 +102,7 @@ class TargetScale:
 
     def without_correction(self) -> TargetScale:
         """The same, which takes back exactly what it encoded."""
-        return replace(self, residuals=(), smearing=1.0)
+        return replace(self, residuals=(), smearing=1.0, low=None, high=None)
 
     def with_residuals(self, residual_N: np.ndarray) -> TargetScale:
         """The same, whose decoded values are means.
