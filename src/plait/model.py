@@ -21,10 +21,12 @@ from plait.encoders.base import Encoded, Encoder
 from plait.encoders.batching import encode_by_bytes
 from plait.encoders.load import build_encoder
 from plait.encoders.precision import lower_precision
+from plait.encoders.scaling import FeatureScaler
 from plait.encoders.sets import MEMBERS, encode_sets
 from plait.encoders.word_bag import WordBag
 from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
+from plait.fusion.mixup import mixed
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
 from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
@@ -56,6 +58,8 @@ class PlaitConfig(PreTrainedConfig):
         modality_dropout_pattern: "independent", or "subset": the probability that a row is cut to a random subset.
         alignment: Weight of the head's alignment term.
         class_weights: Weight of each class in the loss, or None.
+        loss: ``smoothing`` and ``focus`` of the task's loss, where they are on.
+        mixup: Blending of rows in training, alpha of a Beta distribution; 0: off.
         objectives: auxiliary objectives that are on, by name, with their strength.
     """
 
@@ -73,6 +77,8 @@ class PlaitConfig(PreTrainedConfig):
         alignment: float = 0.0,
         class_weights: list[float] | None = None,
         aids: dict[str, float] | None = None,
+        loss: dict[str, float] | None = None,
+        mixup: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,6 +92,8 @@ class PlaitConfig(PreTrainedConfig):
         self.alignment = alignment
         self.class_weights = class_weights
         self.aids = aids or {}
+        self.loss = loss or {}
+        self.mixup = mixup
 
     @property
     def modality_names(self) -> list[str]:
@@ -160,6 +168,14 @@ class PlaitModel(PreTrainedModel):
             else None
         )
         self.absence = make_absence(fusion.get("absence", "mask"), dims, with_tokens=kind.info.needs_tokens)
+        scaled = fusion.get("scaling", "rows") != "rows"
+        self.scalers = nn.ModuleDict(
+            {
+                str(i): FeatureScaler(m["vector_dim"])
+                for i, m in enumerate(config.modalities)
+                if scaled and m["encoder"] is None and not m.get("shares")
+            }
+        )
         self.dropout_share = 1.0  # of the rates of modality dropout; training sets it epoch by epoch
         self.post_init()
 
@@ -205,7 +221,10 @@ class PlaitModel(PreTrainedModel):
         for i, modality in enumerate(self.config.modalities):
             tensors = inputs[modality["name"]]
             if "vector_BD" in tensors:
-                made = Encoded(tensors["vector_BD"], tensors.get("tokens_BTD"), tensors.get("mask_BT"))
+                vector_BD = tensors["vector_BD"]
+                if str(i) in self.scalers:
+                    vector_BD = self.scalers[str(i)](vector_BD)
+                made = Encoded(vector_BD, tensors.get("tokens_BTD"), tensors.get("mask_BT"))
             elif self.encoder_of(i) is not None:
                 made = self.encode_modality(i, tensors)
             else:
@@ -264,6 +283,9 @@ class PlaitModel(PreTrainedModel):
         """
         encoded = self.encode(inputs, present)
         there = present
+        mixes = self.training and self.config.mixup > 0 and target is not None
+        if mixes:
+            encoded, other_B, share = mixed(encoded, present, self.config.mixup)
         present = self._hide(present) if self.training else present
         fused = self.fuse(encoded, present)
         if target is not None and self.head.owns_loss:
@@ -274,6 +296,8 @@ class PlaitModel(PreTrainedModel):
         if target is not None:
             weights_C = self.class_weights_C if self.config.class_weights else None
             loss = self.row_loss(logits_BC, target, weights_C).mean()
+            if mixes:
+                loss = share * loss + (1.0 - share) * self.row_loss(logits_BC, target[other_B], weights_C).mean()
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, self.seen(present), target)
             if self.aids is not None and self.training:
@@ -308,7 +332,11 @@ class PlaitModel(PreTrainedModel):
     def row_loss(self, logits_BC: Tensor, target: Tensor, weights_C: Tensor | None) -> Tensor:
         """Loss of each row [B]: a late fusion's own, where it has one, or the task's."""
         own_B = self.fusion.row_loss(logits_BC, target, weights_C)
-        return self.task.loss(logits_BC, target, weights_C) if own_B is None else own_B
+        if own_B is not None:
+            return own_B
+        if self.config.loss and self.training and self.task.loss_with is not None:
+            return self.task.loss_with(logits_BC, target, weights_C, **self.config.loss)
+        return self.task.loss(logits_BC, target, weights_C)
 
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""

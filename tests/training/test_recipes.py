@@ -24,7 +24,15 @@ from plait.settings import (
 RECIPES, Facts, resolve = lazy("plait.training.recipes", "RECIPES", "Facts", "resolve")
 
 FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
-MAY_STAY_OPEN = {"threads", "image_size", "select_by", "answers"} | FOR_RETRIEVAL  # answers: of vqa alone
+MAY_STAY_OPEN = {
+    "threads",
+    "image_size",
+    "select_by",
+    "answers",
+    "threshold",
+    "threshold_for",
+    "predict",
+} | FOR_RETRIEVAL
 FACTS = [
     ("classification", ("text", "image"), 160),
     ("classification", ("text", "image"), 50_000, 64),
@@ -59,13 +67,13 @@ def test_a_recipe_never_overrides_the_user() -> None:
         facts = Facts(*given)
         mine = RunSettings(
             recipe=recipe,
-            encoders=EncoderSettings(image_size=64, text_cleaning="none", words=0),
-            fusion=FusionSettings(name="gated", width=3, dropout=0.0),
+            encoders=EncoderSettings(image_size=64, text_cleaning="none", words=0, numbers="periodic"),
+            fusion=FusionSettings(name="gated", width=3, dropout=0.0, scaling="features"),
             task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
             train=TrainSettings(
                 epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
                 warmup=0.0, patience=0, modality_dropout=0.0, modality_dropout_pattern="subset", alignment=0.0,
-                auxiliary=0.0, gradient_blending=False, ogm=0.0, orthogonality=0.0,
+                auxiliary=0.0, gradient_blending=False, ogm=0.0, orthogonality=0.0, ema=0.5, min_steps=7,
             ),
         )  # fmt: skip
         if facts.task in ("captioning", "vqa_open"):

@@ -66,6 +66,7 @@ def check_config(values: Any) -> None:
         (part.need if key == "fusion" else part.may)("options", is_mapping, "settings")
     fusion = JsonObject("config.json", values["fusion"], "fusion")
     fusion.need("width", is_count, "a whole number above 0")
+    fusion.may("scaling", lambda v: v in ("rows", "features", "both"), '"rows", "features" or "both"', hashable=True)
     fusion.may("absence", lambda v: v in ("mask", "learned"), '"mask" or "learned"', hashable=True)
     of.need("task", is_name, "a name")
     outputs = of.need("num_outputs", is_count, "a whole number above 0")
@@ -116,6 +117,13 @@ def check_labels(values: Any) -> None:
         raise ValueError("labels.json: classes holds one class twice; expected each once")
     of.need("mean", is_number, "a number")
     of.need("std", is_positive, "a number above 0")
+    single = 1 if len(classes) == 2 else 0
+
+    def fits(found: Any) -> bool:
+        return is_numbers(found) and len(found) in (single, len(classes)) and all(0 <= t <= 1 for t in found)
+
+    of.may("thresholds", fits, "a number from 0 to 1 for each label, or one of two classes")
+    of.may("thresholds_alone", lambda v: is_mapping(v) and all(map(fits, v.values())), "such thresholds by modality")
     of.may("tokens", or_none(is_mapping), "how answers are cut into tokens, or null")
     of.may("language", or_none(is_mapping), "the description of a language model, or null")
 

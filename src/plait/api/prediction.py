@@ -14,6 +14,7 @@ from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.api.reading import logits_of, open_table
 from plait.data.progress import Progress
 from plait.data.table import Table
+from plait.tasks.decisions import class_decisions
 from plait.training.fitted import FittedParts
 
 
@@ -58,7 +59,9 @@ def _answers(fitted: FittedParts, logits: np.ndarray, chunk: Chunk) -> dict[str,
         filled[keep] = outputs
         nothing = np.isnan(filled[:, 0])
         if task.family.one_class:
-            columns["probability"] = pa.array(filled.max(1), mask=nothing)
+            of_answer = np.full(count, np.nan)
+            of_answer[keep] = outputs[np.arange(len(keep)), class_decisions(outputs, fitted.labels.thresholds)]
+            columns["probability"] = pa.array(of_answer, mask=nothing)
         columns |= {f"probability_{c}": pa.array(filled[:, i], mask=nothing) for i, c in enumerate(classes)}
     alone = fitted.ensemble is None  # what the fusion says of its own logits says nothing of an average
     doubt_B = fitted.model.fusion.uncertainty(torch.from_numpy(logits).double()) if alone else None

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from plait.api.opening import OpenedRun
+from plait.api.run_means import check_predicted
+from plait.api.run_thresholds import check_threshold
 from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
 from plait.inputs.prepare import examined, fit_inputs, load_inputs, prepare, report_unreadable
@@ -58,12 +60,14 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     if len(train) == 0:
         raise ValueError(f"no readable training row is left in {table.source}")
     labels = task.labels_of([opened.values[int(i)] for i in train], settings)
+    check_threshold(settings, task, labels)
+    check_predicted(settings, task.output_kind)
     target = task.encode_all(opened.values, labels)
     are_classes = target.ndim == 1 and bool(labels.classes)
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
     opened.notes += _notes_on_targets(opened, labels, known_N, train, val)
     train, val = train[known_N[train]], val[known_N[val]]
-    fit_inputs(inputs, prepared, train, schema)
+    fit_inputs(inputs, prepared, train, schema, settings.encoders.numbers or "linear")
     opened.notes += prepared.rows.doubts
     opened.notes += leakage_notes(prepared, opened.split, usable)
     if not task.needs_target:

@@ -18,6 +18,8 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.run_means import answer_mean
+from plait.api.run_thresholds import decide
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.ensemble.features import TableFeatures
@@ -71,11 +73,11 @@ def run_fit(
             alone="alone" in chosen.members or not is_joined,
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
         )
-        if is_joined:
-            features = TableFeatures(plan)
-            if settings.task.transform == "auto":
-                plan, transform = choose_transform(plan, chosen.folds, features)
-                settings = _with_transform(settings, plan, transform, opened.notes)
+        features = TableFeatures(plan) if can_average(plan) else None
+        if features is not None and settings.task.transform == "auto":
+            plan, transform = choose_transform(plan, chosen.folds, features)
+            settings = _with_transform(settings, plan, transform, opened.notes)
+        if is_joined and features is not None:
             ensemble = fit_ensemble(
                 plan, networks, members=chosen.members, num_folds=chosen.folds, features=features, progress=progress
             )
@@ -84,7 +86,12 @@ def run_fit(
             networks(plan, 0)
         model, history = networks.model, networks.history
         assert model is not None
-        fitted = Plait(model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble)
+        labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)
+        if ensemble is None:
+            labels, means = answer_mean(plan, model, labels)
+            told += means
+        opened.notes += told
+        fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
         _evaluate(fitted, opened, ready, progress)

@@ -89,5 +89,5 @@ def cross_fitted(model: PlaitModel, plan: Plan, method: Method) -> dict[str, flo
     model.load_state_dict(kept)
     truth = plan.task.natural(plan.target[plan.val], plan.labels)
     metrics = plan.task.metrics(truth, plan.task.activate(logits, plan.labels))
-    score = metrics.get(plan.task.selects or plan.task.primary)
+    score = plan.task.selecting(metrics)
     return {} if score is None else {"validation_cross_fitted": float(score)}

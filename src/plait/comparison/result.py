@@ -173,7 +173,7 @@ def _mean_ensemble(plan: Plan, test: np.ndarray, singles: list[Line]) -> Line | 
             there_NM[there_NM.sum(1) == 0] = 1.0
             stacked = np.stack([line.outcome.outputs[seed][split] for line in singles], axis=1)
             made[split] = (stacked * there_NM[..., None]).sum(1) / there_NM.sum(1)[:, None]
-        score = plan.task.metrics(val_truth, made["val"]).get(plan.task.selects or plan.task.primary)
+        score = plan.task.selecting(plan.task.metrics(val_truth, made["val"]))
         if score is not None:
             validation[seed], tests[seed] = float(score), made["test"]
     if not tests:

@@ -1,6 +1,6 @@
 """Numbers and categories to tokens and one vector.
 
-In: what ``TabularProcessor`` gives. Out: one token a column (a linear map of value and missing flag, or a
+In: what ``TabularProcessor`` gives. Out: one token a column (of value and missing flag, linear or otherwise, or a
 row of an embedding table) and the vector of a small MLP over all of them. Always trained with the model:
 there is nothing pretrained here. After Gorishniy et al. 2021, "Revisiting Deep Learning Models for Tabular
 Data", section 3.3 (the feature tokenizer).
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
+from plait.encoders.numbers import NUMBERS
 
 
 class TabularEncoder(Encoder):
@@ -23,12 +24,14 @@ class TabularEncoder(Encoder):
         num_numeric: Numeric columns, F.
         cardinalities: Indices of each categorical column, the slot 0 of unknown ones included.
         width: Width of a token and of the vector.
+        numbers: How a number becomes a token: "linear", "piecewise" or "periodic"
+            (:mod:`plait.encoders.numbers`).
     """
 
     is_pretrained = False
     is_exact = True
 
-    def __init__(self, num_numeric: int, cardinalities: list[int], width: int = 64) -> None:
+    def __init__(self, num_numeric: int, cardinalities: list[int], width: int = 64, numbers: str = "linear") -> None:
         if num_numeric + len(cardinalities) == 0:
             raise ValueError("a tabular encoder needs at least one column; got no numeric and no categorical one")
         super().__init__(
@@ -37,6 +40,7 @@ class TabularEncoder(Encoder):
                 "num_numeric": num_numeric,
                 "cardinalities": list(cardinalities),
                 "width": width,
+                **({} if numbers == "linear" else {"numbers": numbers}),
             }
         )
         self.vector_dim = self.token_dim = width
@@ -52,8 +56,10 @@ class TabularEncoder(Encoder):
                 ),
             }
         )
-        self.numeric_weight_F2D = nn.Parameter(torch.randn(num_numeric, 2, width) * 0.5)
-        self.numeric_bias_FD = nn.Parameter(torch.randn(num_numeric, width) * 0.1)
+        self.numbers = NUMBERS[numbers](num_numeric, width) if numbers != "linear" else None
+        if self.numbers is None:
+            self.numeric_weight_F2D = nn.Parameter(torch.randn(num_numeric, 2, width) * 0.5)
+            self.numeric_bias_FD = nn.Parameter(torch.randn(num_numeric, width) * 0.1)
         for table in self.model["categories"]:
             nn.init.normal_(table.weight, std=0.5)
 
@@ -65,10 +71,13 @@ class TabularEncoder(Encoder):
             missing_BF: 1 where a number is missing [B, F].
             categorical_BK: Category indices [B, K].
         """
-        missing_BF = missing_BF.to(self.numeric_weight_F2D.dtype)
+        missing_BF = missing_BF.to(next(self.parameters()).dtype)
         numeric_BF = torch.where(missing_BF > 0, 0, numeric_BF.to(missing_BF.dtype))
-        pairs_BF2 = torch.stack([numeric_BF, missing_BF], dim=-1)
-        numbers_BFD = torch.einsum("bfi,fid->bfd", pairs_BF2, self.numeric_weight_F2D) + self.numeric_bias_FD
+        if self.numbers is not None:
+            numbers_BFD = self.numbers(numeric_BF, missing_BF)
+        else:
+            pairs_BF2 = torch.stack([numeric_BF, missing_BF], dim=-1)
+            numbers_BFD = torch.einsum("bfi,fid->bfd", pairs_BF2, self.numeric_weight_F2D) + self.numeric_bias_FD
         categories = [table(categorical_BK[:, k]).unsqueeze(1) for k, table in enumerate(self.model["categories"])]
         tokens_BTD = torch.cat([numbers_BFD, *categories], dim=1)
         mask_BT = torch.ones(tokens_BTD.shape[:2], dtype=torch.bool, device=tokens_BTD.device)
@@ -77,7 +86,10 @@ class TabularEncoder(Encoder):
 
 def build_tabular(config: dict[str, Any]) -> TabularEncoder:
     """Rebuild from ``config()``."""
-    return TabularEncoder(int(config["num_numeric"]), [int(c) for c in config["cardinalities"]], int(config["width"]))
+    return TabularEncoder(
+        int(config["num_numeric"]), [int(c) for c in config["cardinalities"]], int(config["width"]),
+        str(config.get("numbers", "linear")),
+    )  # fmt: skip
 
 
 ENCODERS.add("tabular", build_tabular)

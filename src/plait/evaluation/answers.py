@@ -15,6 +15,7 @@ import numpy as np
 from plait.evaluation.base import EvaluationInputs
 from plait.metrics.breakdown import confusion
 from plait.registry import Registry
+from plait.tasks.decisions import class_decisions, label_decisions
 
 MAX_POINTS = 500
 
@@ -74,27 +75,36 @@ def _by_sureness(correct: np.ndarray, sureness: np.ndarray) -> Ranked:
     return Ranked(order[~correct[order]], order[correct[order]], correct, sureness)
 
 
+def _classes(given: EvaluationInputs, outputs: np.ndarray) -> np.ndarray:
+    return class_decisions(outputs, given.labels.thresholds)
+
+
+def _labels(given: EvaluationInputs, outputs: np.ndarray) -> np.ndarray:
+    return label_decisions(outputs, given.labels.thresholds)
+
+
 def _class_confusion(given: EvaluationInputs, outputs: np.ndarray) -> dict[str, Any]:
     known = given.target >= 0
-    matrix = confusion(given.target[known], outputs[known].argmax(1), len(given.labels.classes))
+    matrix = confusion(given.target[known], _classes(given, outputs)[known], len(given.labels.classes))
     return {"labels": list(given.labels.classes), "matrix": matrix.tolist()}
 
 
 def _class_hits(given: EvaluationInputs, outputs: np.ndarray) -> Hits:
     classes = np.arange(outputs.shape[1])
-    return Hits(given.target >= 0, given.target[:, None] == classes, outputs.argmax(1)[:, None] == classes)
+    return Hits(given.target >= 0, given.target[:, None] == classes, _classes(given, outputs)[:, None] == classes)
 
 
 def _ranked_classes(given: EvaluationInputs, outputs: np.ndarray) -> Ranked:
-    return _by_sureness(outputs.argmax(1) == given.target, outputs.max(1))
+    guess = _classes(given, outputs)
+    return _by_sureness(guess == given.target, outputs[np.arange(len(outputs)), guess])
 
 
 def _label_hits(given: EvaluationInputs, outputs: np.ndarray) -> Hits:
-    return Hits(np.ones(len(outputs), dtype=bool), given.target >= 0.5, outputs >= 0.5)
+    return Hits(np.ones(len(outputs), dtype=bool), given.target >= 0.5, _labels(given, outputs))
 
 
 def _ranked_labels(given: EvaluationInputs, outputs: np.ndarray) -> Ranked:
-    return _by_sureness(((outputs >= 0.5) == (given.target >= 0.5)).all(1), outputs.max(1))
+    return _by_sureness((_labels(given, outputs) == (given.target >= 0.5)).all(1), outputs.max(1))
 
 
 def _scatter(given: EvaluationInputs, outputs: np.ndarray) -> dict[str, list[float]]:

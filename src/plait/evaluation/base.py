@@ -73,6 +73,11 @@ class EvaluationInputs:
         """What answers rows: the ensemble, or the fused network where there is none."""
         return self.model if self.ensemble is None else self.ensemble
 
+    def task_alone(self, name: str) -> Task:
+        """The task as a modality's own model decides it: an ensemble decides as it always does."""
+        base = self.model.task if self.ensemble is None else self.task
+        return base.deciding(self.labels.alone.get(name, ())) if self.ensemble is None else base
+
 
 class Judge(Protocol):
     """Evaluates rows whose answers are known."""

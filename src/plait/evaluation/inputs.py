@@ -45,11 +45,18 @@ def evaluation_inputs(
     notes = [*notes, *(f"judge.by: {rows.table.source} has no column {c!r}" for c in absent)]
     return EvaluationInputs(
         fitted.model, fitted.baselines, task, fitted.labels, prepared, chosen,
-        task.natural(task.encode(values, fitted.labels), fitted.labels), values,
+        _truths(fitted, values), values,
         unit_N if len(np.unique(unit_N)) < len(unit_N) else None,
         [c for c in dict.fromkeys(sliced) if c in rows.table.column_names], split, list(notes),
         fitted.settings.judge, fitted.settings.language.beams or 1, fitted.ensemble,
     )  # fmt: skip
+
+
+def _truths(fitted: FittedParts, values: list[Any]) -> np.ndarray:
+    """Encoded targets, and numbers as they stand in the table: a transform knows nothing beyond the training range."""
+    if fitted.task.output_kind == "number" and fitted.labels.scale is not None:
+        return np.asarray(values, dtype=np.float64)
+    return fitted.task.natural(fitted.task.encode(values, fitted.labels), fitted.labels)
 
 
 def _unseen_note(fitted: FittedParts, values: list[Any]) -> list[str]:

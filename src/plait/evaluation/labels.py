@@ -27,6 +27,7 @@ from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.per_class import ClassRow, per_class
 from plait.metrics.verdict import fusion_verdict
 from plait.registry import counted
+from plait.tasks import Task
 
 NUM_EXAMPLES = 8
 AT_CHANCE = (
@@ -77,13 +78,13 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     also = given.task.also(given.task.decode(fused, given.labels), given.values) if given.task.also is not None else {}
     metrics |= {k: {"value": v, "low": None, "high": None} for k, v in also.items() if k != "notes"}
 
-    def interval(outputs: np.ndarray) -> dict[str, dict[str, float | None]]:
+    def interval(task: Task, outputs: np.ndarray) -> dict[str, dict[str, float | None]]:
         return metric_intervals(
-            lambda rows: given.task.metrics(given.target[rows], outputs[rows]),
+            lambda rows: task.metrics(given.target[rows], outputs[rows]),
             len(outputs), groups=given.group, resamples=min(300, num_resamples(outputs)), seed=seed,
         )  # fmt: skip
 
-    alone_metrics = {name: interval(outputs) for name, outputs in alone.items()}
+    alone_metrics = {name: interval(given.task_alone(name), outputs) for name, outputs in alone.items()}
     balanced = given.task.judges_pairs and not alone and tells_nothing_alone(index_NM, given.target == 1)
     views = ANSWER_VIEWS.get(given.task.output_kind)
     evaluation: dict[str, Any] = {
@@ -105,10 +106,17 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "without": without,
         "missing": evaluate_missing(given, fused, alone, known, progress=progress, seed=seed),
         **({} if shown is None else evaluate_members(given, shown, seed=seed)),
+        **({"thresholds": _thresholds(given)} if given.labels.thresholds else {}),
         "examples": _examples(given, fused, views.ranked(given, fused)),
     }
     verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed, balanced)
     return Evaluated(fused, evaluation, verdict)
+
+
+def _thresholds(given: EvaluationInputs) -> dict[str, float]:
+    """From which probability on each label, or the second of two classes, is answered."""
+    names = given.labels.classes[-len(given.labels.thresholds) :]
+    return dict(zip(names, given.labels.thresholds, strict=True))
 
 
 def num_resamples(outputs: np.ndarray) -> int:
@@ -155,7 +163,7 @@ def _verdict(
         best = max(points, key=lambda m: points[m] if higher else -points[m])
         delta, low, high = paired_metric_difference(
             lambda rows: given.task.metrics(given.target[rows], fused[rows]).get(name),
-            lambda rows: given.task.metrics(given.target[rows], alone[best][rows]).get(name),
+            lambda rows: given.task_alone(best).metrics(given.target[rows], alone[best][rows]).get(name),
             len(fused), groups=given.group, resamples=min(300, num_resamples(fused)), seed=seed,
         )  # fmt: skip
         if delta is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from plait.model import PlaitConfig
 from plait.registry import counted
 from plait.settings.names import ABSENCE_NAMES
 from plait.tasks import Task
+from plait.tasks.decisions import class_decisions
 
 
 def check_absence(absence: str) -> None:
@@ -83,7 +85,7 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     sources, items_NM = given.prepared.sources, index_NM
     if given.ensemble is None:  # members have encoders of their own
         sources, items_NM = encode_once(given.model, sources, index_NM)
-    measure = with_metric(measure_of(given.task), metric)
+    measure = with_metric(measure_of(given.task, given.labels.thresholds), metric)
 
     def scores_of_items(items_BM: np.ndarray) -> np.ndarray:
         logits = predict_logits(given.answers, RowBatches(sources, items_BM))
@@ -101,9 +103,18 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     )  # fmt: skip
 
 
-def measure_of(task: Task) -> Measure:
-    """The measure of a task: that of its family, or its own metrics where its primary one is not the family's."""
+def measure_of(task: Task, thresholds: tuple[float, ...] = ()) -> Measure:
+    """The measure of a task: that of its family, or its own metrics where its primary one is not the family's.
+
+    Args:
+        task: Its metrics decide at the thresholds.
+        thresholds: Those of the model; none: .5.
+    """
     of_family = MEASURES.get(task.output_kind)
+    if thresholds:
+        decide = partial(class_decisions, thresholds=thresholds) if of_family.exclusive else of_family.decide
+        metric_of = metric_named(task.metrics, of_family.metric)
+        of_family = replace(of_family, metrics=task.metrics, metric_of=metric_of, metric_per_row=None, decide=decide)
     if task.primary == of_family.metric or not task.higher_is_better:
         return of_family
     metric_of = metric_named(task.metrics, task.primary)

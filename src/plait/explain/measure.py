@@ -23,6 +23,12 @@ POINTS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro"
 LOWER_IS_BETTER = ("log_loss", "hamming", "mae", "rmse")
 
 
+def likeliest(outputs: np.ndarray) -> np.ndarray:
+    """Number of the largest output of each row [N], of equal ones the first."""
+    found: np.ndarray = outputs.argmax(axis=1)
+    return found
+
+
 @dataclass(frozen=True)
 class Measure:
     """How answers of one kind are evaluated.
@@ -39,6 +45,7 @@ class Measure:
         read_target: A target as the user gives it, and names of the classes or None, to encoded targets.
         scale: What scores made of outputs are, in words.
         exclusive: Whether the outputs of a row are probabilities that add up to one.
+        decide: Outputs to the number of the output that is answered [N]; of labels the most probable one.
         is_number: Whether the output of a row is one number, so that outputs and scores are the same.
     """
 
@@ -54,6 +61,7 @@ class Measure:
     scale: str
     exclusive: bool = False
     is_number: bool = False
+    decide: Callable[[np.ndarray], np.ndarray] = likeliest
 
     @property
     def in_points(self) -> bool:

@@ -100,7 +100,7 @@ def _empty(subject: Subject, scores_NC: np.ndarray) -> dict[str, Any]:
     if not subject.classes:
         return {"answer": float(mean[0]), "outputs": None}
     return {
-        "answer": subject.classes[int(mean.argmax())],
+        "answer": subject.classes[int(subject.measure.decide(mean[None])[0])],
         "outputs": {name: float(v) for name, v in zip(subject.classes, mean, strict=True)},
     }
 

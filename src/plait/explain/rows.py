@@ -26,7 +26,7 @@ def row_values(subject: Subject, scores_SNC: list[np.ndarray]) -> dict[str, Any]
         values add up to the answer with everything less that with nothing.
     """
     outputs = [subject.measure.activate(scores) for scores in scores_SNC]
-    column_N = outputs[-1].argmax(axis=1)
+    column_N = subject.measure.decide(outputs[-1])
     game_SN = np.stack([o[np.arange(len(o)), column_N] for o in outputs])
     return {
         "column_N": column_N, "game_SN": game_SN, "shapley_MN": shapley_values(game_SN),

@@ -38,6 +38,7 @@ class TrainingRows:
         positions: Positions of the training rows.
         kinds: Kind of each column of the table; "" of those that are not read.
         readings: How the cells of each column are read.
+        numbers: How a network is given a number (``encoders.numbers``).
     """
 
     table: Table
@@ -45,6 +46,7 @@ class TrainingRows:
     positions: np.ndarray
     kinds: dict[str, str]
     readings: dict[str, ColumnReading]
+    numbers: str = "linear"
 
 
 def load_cell(cell: Any, root: Root) -> Any:

@@ -7,7 +7,7 @@ tables to predict, so both go through identical steps.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +297,9 @@ def _training_rows(prepared: Prepared, modality: Modality, positions: np.ndarray
     return TrainingRows(prepared.rows.table, prepared.rows.items[modality.name], positions, kinds, schema.readings)
 
 
-def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schema: Schema) -> None:
+def fit_inputs(
+    inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schema: Schema, numbers: str = "linear"
+) -> None:
     """Let the kinds that learn from training rows do so, from those rows only, and prepare what waited for it.
 
     Args:
@@ -305,6 +307,7 @@ def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schem
         prepared: All rows; completed in place.
         train_rows: Positions of the training rows.
         schema: The columns of the table.
+        numbers: How a network is given a number (``encoders.numbers``).
     """
     for modality in inputs.modalities:
         name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
@@ -312,7 +315,7 @@ def fit_inputs(inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schem
             _fit_words(inputs, prepared, modality, train_rows)
         if fit is None:
             continue
-        training = _training_rows(prepared, modality, train_rows, schema)
+        training = replace(_training_rows(prepared, modality, train_rows, schema), numbers=numbers)
         made = fit(modality, inputs.processors.get(name), inputs.live.get(name), training)
         inputs.processors[name], inputs.live[name] = made
         if name not in prepared.sources:

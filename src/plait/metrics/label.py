@@ -15,19 +15,22 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+EPS = float(np.finfo(np.float64).eps)
 
 
-def classification_metrics(y_true: ArrayLike, proba: ArrayLike) -> dict[str, Any]:
+def classification_metrics(y_true: ArrayLike, proba: ArrayLike, *, guess: ArrayLike | None = None) -> dict[str, Any]:
     """Metrics of single-label classification.
 
     With two classes ``auroc`` and ``average_precision`` are of class 1; with more they are the plain mean
     over classes, each against the rest, of those for which they are defined (a note names the count of the
     others). ``f1_macro`` averages over the classes that occur in the truth or in the predictions,
-    ``balanced_accuracy`` over those in the truth. Of equal probabilities the first class is predicted.
+    ``balanced_accuracy`` over those in the truth. Without ``guess`` the likeliest class is predicted, of equally likely
+    ones the first.
 
     Args:
         y_true: Class numbers ``[N]``, 0 to C - 1.
         proba: Probabilities ``[N, C]``, rows summing to 1.
+        guess: Predicted class numbers ``[N]``, where they are not those of the largest probabilities.
 
     Returns:
         accuracy, balanced_accuracy, f1_macro, f1_weighted, auroc, average_precision, log_loss (each a float
@@ -53,7 +56,9 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike) -> dict[str, Any
             f"row {worst} of proba sums to {totals_N[worst]:.4g}, not to 1; give the softmax of the logits"
         )
     notes: list[str] = []
-    predicted_N = scores_NC.argmax(axis=1)
+    predicted_N = scores_NC.argmax(axis=1) if guess is None else class_numbers(guess, num_classes, "guess")
+    if len(predicted_N) != num_rows:
+        raise ValueError(f"guess has {len(predicted_N)} rows but proba has {num_rows}; give one class number per row")
     table_CC = np.bincount(truth_N * num_classes + predicted_N, minlength=num_classes**2).reshape(num_classes, -1)
     hits_C, truths_C, guesses_C = table_CC.diagonal(), table_CC.sum(axis=1), table_CC.sum(axis=0)
     f1_C = 2.0 * hits_C / np.maximum(truths_C + guesses_C, 1)
@@ -78,7 +83,7 @@ def classification_metrics(y_true: ArrayLike, proba: ArrayLike) -> dict[str, Any
     }
 
 
-def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: float = 0.5) -> dict[str, Any]:
+def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: ArrayLike = 0.5) -> dict[str, Any]:
     """Metrics when a row may carry several labels, or none.
 
     ``f1_macro`` leaves out labels that are neither true nor predicted anywhere, ``mAP`` those never true,
@@ -88,10 +93,11 @@ def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: float = 0.5
     Args:
         y: Truth ``[N, C]`` of 0 and 1.
         proba: Probabilities ``[N, C]`` in 0 to 1, each label by itself.
-        threshold: A label is predicted from this probability on.
+        threshold: A label is predicted from this probability on; one number, or one for each label ``[C]``.
 
     Returns:
-        f1_micro, f1_macro, mAP, auroc_macro, exact_match, hamming (each a float or None) and notes.
+        f1_micro, f1_macro, mAP, auroc_macro, exact_match, hamming, log_loss (binary, mean over labels; each a float or
+        None) and notes.
 
     Raises:
         ValueError: No rows, shapes that disagree, NaN, or values out of range.
@@ -107,7 +113,10 @@ def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: float = 0.5
     if not np.isin(truth_raw, (0, 1)).all():
         raise ValueError("y holds values other than 0 and 1; give one 0/1 column per label")
     truth_NC = truth_raw.astype(bool)
-    guess_NC = scores_NC >= threshold
+    limits_C = np.asarray(threshold, dtype=np.float64)
+    if limits_C.shape not in ((), (scores_NC.shape[1],)):
+        raise ValueError(f"threshold has shape {limits_C.shape}; expected one number, or one for each label")
+    guess_NC = scores_NC >= limits_C
     hits_C = (truth_NC & guess_NC).sum(axis=0)
     sizes_C = truth_NC.sum(axis=0) + guess_NC.sum(axis=0)
     notes: list[str] = []
@@ -122,6 +131,7 @@ def multilabel_metrics(y: ArrayLike, proba: ArrayLike, *, threshold: float = 0.5
         "auroc_macro": _mean_over_columns(ranked, area_under_roc, "auroc_macro", "labels", notes),
         "exact_match": float((truth_NC == guess_NC).all(axis=1).mean()),
         "hamming": float((truth_NC != guess_NC).mean()),
+        "log_loss": float(-np.log(np.clip(np.where(truth_NC, scores_NC, 1.0 - scores_NC), EPS, 1.0)).mean()),
         "notes": notes,
     }
 

@@ -16,6 +16,7 @@ from plait.settings.ranges import (
     between,
     choice,
     choices,
+    inside_or,
     one_character,
     share,
     weight,
@@ -32,8 +33,10 @@ PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
 MEMBERS = ("alone", "seeds", "linear", "ngrams", "trees")
 TEXT_CLEANINGS = ("none", "social")
+THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "exact_match")
 SELECTORS = (
-    "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "quadratic_kappa",
+    "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "exact_match", "auroc", "auroc_macro",
+    "average_precision", "mAP", "quadratic_kappa", "log_loss", "r2", "mae", "rmse", "pearson",
 )  # fmt: skip
 
 
@@ -103,6 +106,10 @@ class EncoderSettings:
     """Sound encoder reference."""
     columns: dict[str, Any] = field(default_factory=dict)
     """References for single columns in place of those above: {caption_zh: e5-small-multilingual}."""
+    numbers: str | None = choice(None, ("linear", "piecewise", "periodic"))
+    """How a network is given a number: linear, piecewise (linear pieces between quantiles of the training rows) or
+    periodic (sines and cosines at learned frequencies); None: the recipe's choice.
+    """
     image_size: int | None = at_least(None, 16)
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = at_least(128, 2)
@@ -139,6 +146,10 @@ class FusionSettings:
     """Feature dropout in front of the fusion, in [0, 1)."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that fusion alone, such as raw or hidden_layers."""
+    scaling: str | None = choice(None, ("rows", "features", "both"))
+    """How vectors of frozen encoders are scaled: rows (layer norm of each row, in the fusion), features (each to mean 0
+    and standard deviation 1 over the training rows) or both; None: the recipe's choice.
+    """
     absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
     positions: str = choice("auto", ("auto", "none"))
@@ -169,8 +180,28 @@ class TaskSettings:
     """How a number is learned: none (as it is), log, quantile, or auto: which of them, validation rows choose; None:
     auto where several models are tried, else none.
     """
+    predict: str | None = choice(None, ("mean", "median"))
+    """What is answered of a number that was learned as its logarithm or quantile: mean (squared errors) or median
+    (absolute errors); None: mean.
+    """
     select_by: str | None = choice(None, SELECTORS)
-    """Metric that chooses the epoch on validation rows (higher must be better), or None: the task's own."""
+    """Metric that chooses the epoch on validation rows, such as log_loss, or None: the task's own."""
+    label_smoothing: float = below_one(0.0, 0.0)
+    """Share of the truth that is spread over all classes in training, in [0, 1); 0: none (Szegedy et al. 2016)."""
+    focal: float = between(0.0, 0.0, 10.0)
+    """Focus of the focal loss: how much less rows count that are answered surely already, 0 to 10 (Lin et al. 2017)."""
+    class_balance: float = below_one(0.0, 0.0)
+    """Weigh classes by the inverse of the effective number of their rows: beta in [0, 1), such as 0.99 (Cui et al.
+    2019); 0: off.
+    """
+    threshold: float | str | None = inside_or(None, 0.0, 1.0, ("auto",))
+    """From which probability on the second of two classes, or a label of a set, is answered: auto (tuned on validation
+    rows, where that gains on rows that did not tune it), or a number between 0 and 1; None: the recipe's choice.
+    """
+    threshold_for: str | None = choice(None, THRESHOLD_METRICS)
+    """Metric that thresholds are tuned for; None: that of task.select_by or the primary one where these count
+    decisions, else f1_macro.
+    """
     loss: str | None = choice(None, RETRIEVAL_LOSSES)
     """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""
     positives: str | None = choice(None, POSITIVES)
@@ -186,6 +217,8 @@ class TaskSettings:
         """Refuse values that contradict each other."""
         if self.order and not self.ordinal:
             raise ValueError("task.order is for ordered classes; type set=['task.ordinal=true'] too")
+        if self.class_weights and self.class_balance > 0:
+            raise ValueError("task.class_weights and task.class_balance both weigh classes; leave one of them out")
         if self.select_by == "quadratic_kappa" and not self.ordinal:
             raise ValueError(
                 "task.select_by=quadratic_kappa is for ordered classes; type set=['task.ordinal=true'] too"
@@ -264,6 +297,16 @@ class TrainSettings:
     """Weight of the term that keeps modalities from telling the same."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
+    accumulate: int = at_least(1, 1)
+    """Batches whose gradients are added up for one step, for batches that do not fit in memory."""
+    min_steps: int | None = at_least(None, 0)
+    """Fewest steps: where epochs are left open, as many as that takes; None: the recipe's choice."""
+    ema: float | None = below_one(None, 0.0)
+    """Decay a step of the moving average of the weights that is kept and evaluated in their place, in [0, 1); 0: the
+    weights themselves; None: the recipe's choice.
+    """
+    mixup: float = between(0.0, 0.0, 10.0)
+    """Blend rows with others of the batch by shares from Beta(mixup, mixup); 0: off (Zhang et al. 2018)."""
     precision: str = choice("float32", PRECISIONS)
     """float32, or bfloat16: trained encoders and the language model multiply in half the bits while training."""
     seed: int = at_least(0, 0)

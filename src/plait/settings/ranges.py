@@ -71,7 +71,19 @@ def between(default: float, low: float, high: float) -> Any:
     return _field(default, check)
 
 
-def below_one(default: float, low: float) -> Any:
+def inside_or(default: float | str | None, low: float, high: float, words: tuple[str, ...]) -> Any:
+    """A field that holds a number between ``low`` and ``high``, neither included, or one of some words."""
+
+    def check(name: str, value: float | str) -> None:
+        if value not in words and not (not isinstance(value, str) and low < value < high):
+            raise ValueError(
+                f"{name} must be {' or '.join(words)}, or a number above {low:g} and below {high:g}, got {value!r}"
+            )
+
+    return _field(default, check)
+
+
+def below_one(default: float | None, low: float) -> Any:
     """A field that holds a number from ``low``, included, to 1, not included."""
 
     def check(name: str, value: float) -> None:

@@ -7,8 +7,9 @@ folder holds for it to ``plait.data.coco.views.COCO_VIEWS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from plait.registry import Registry
 from plait.settings import RunSettings, TaskSettings
 from plait.tasks.families import FAMILIES, OutputFamily
 from plait.tasks.labels import LabelState
+
+LOWER_IS_BETTER = ("log_loss", "mae", "rmse", "hamming")
 
 
 def _as_encoded(target: np.ndarray, state: LabelState) -> np.ndarray:
@@ -43,7 +46,7 @@ class Task:
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
         output_kind: Name of the family of its outputs: "classes", "labels", "number", "text" or "embeddings".
-        selects: Metric that chooses the epoch on validation; None: the primary one. Higher must be better for both.
+        selects: Metric that chooses the epoch on validation; None: the primary one.
         fit_with: Used in place of ``fit`` where the label state depends on settings.
         also: Further metrics of decoded predictions and plain values, where they can be had.
         needs_image: Whether an image column must be among the inputs.
@@ -64,6 +67,11 @@ class Task:
         about_rows: Columns that say what kind of row it is: no inputs, unless they are named as such.
         inverse: What undoes ``activate``: outputs [N, C] to logits that give them. None: answers of several models
             cannot be averaged, and one network answers.
+        loss_with: ``loss`` with ``smoothing=`` and ``focus=`` (``task.label_smoothing``, ``task.focal``); None: none.
+        balance: Encoded training targets, number of outputs and beta to the weight of each output
+            (``task.class_balance``); None: it has none.
+        metrics_at: ``metrics`` with ``thresholds=``, one of the second of two classes or one a label; None: it knows
+            none.
         slice_by: Columns by whose values results are distinguished, where the table has them.
     """
 
@@ -99,6 +107,9 @@ class Task:
     about_rows: tuple[str, ...] = ()
     slice_by: tuple[str, ...] = ()
     inverse: Callable[[np.ndarray, LabelState], np.ndarray] | None = None
+    metrics_at: Callable[..., dict[str, Any]] | None = None
+    loss_with: Callable[..., Tensor] | None = None
+    balance: Callable[[np.ndarray, int, float], list[float]] | None = None
 
     @property
     def record(self) -> str:
@@ -109,6 +120,21 @@ class Task:
     def family(self) -> OutputFamily:
         """What it shares with all tasks of its kind of output."""
         return FAMILIES.get(self.output_kind)
+
+    def deciding(self, thresholds: tuple[float, ...]) -> Task:
+        """The task whose metrics decide at these thresholds; itself where there are none."""
+        if not thresholds or self.metrics_at is None:
+            return self
+        return replace(self, metrics=partial(self.metrics_at, thresholds=thresholds))
+
+    def selecting(self, metrics: Mapping[str, Any]) -> float | None:
+        """The number that selects the epoch, of metrics on validation rows: the larger the better, whatever the metric.
+
+        None where the metric cannot be measured on these rows.
+        """
+        name = self.selects or self.primary
+        value = metrics.get(name)
+        return None if value is None else -float(value) if name in LOWER_IS_BETTER else float(value)
 
     def labels_of(self, values: list[Any], settings: RunSettings) -> LabelState:
         """The label state of training rows, under resolved settings."""

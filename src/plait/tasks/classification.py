@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from torch.nn import functional
 from plait.metrics.label import classification_metrics
 from plait.registry import counted
 from plait.tasks.base import TASKS, Task
+from plait.tasks.decisions import class_decisions
 from plait.tasks.labels import LabelState, class_name, natural_order
+from plait.tasks.soft_loss import effective_number, soft_class_loss
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
 
@@ -46,15 +49,16 @@ def log_probabilities(proba: np.ndarray, state: LabelState) -> np.ndarray:
 
 
 def _decode_classes(proba: np.ndarray, state: LabelState) -> list[Any]:
-    return [state.classes[i] for i in proba.argmax(1)]
+    return [state.classes[i] for i in class_decisions(proba, state.thresholds)]
 
 
-def class_metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
+def class_metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> dict[str, Any]:
     """Classification metrics in which a class that training did not have (-1) is one more, never predicted."""
+    guess = class_decisions(proba, thresholds)
     if (target < 0).any():
         proba = np.hstack([proba, np.zeros((len(proba), 1))])
         target = np.where(target < 0, proba.shape[1] - 1, target)
-    return classification_metrics(target, proba)
+    return classification_metrics(target, proba, guess=guess)
 
 
 def _inverse_frequency(target: np.ndarray, num_outputs: int) -> list[float]:
@@ -63,11 +67,18 @@ def _inverse_frequency(target: np.ndarray, num_outputs: int) -> list[float]:
     return [float(w) for w in len(target) / (len(counts) * counts)]
 
 
+def _by_effective_number(target: np.ndarray, num_outputs: int, beta: float) -> list[float]:
+    """Inverse effective number of rows of each class, mean 1."""
+    weights = 1.0 / effective_number(np.bincount(target, minlength=num_outputs), beta)
+    return [float(w) for w in weights * num_outputs / weights.sum()]
+
+
 TASKS.add(
     "classification",
     Task(
         "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
         _decode_classes, class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
-        balanced_metric="f1_macro", inverse=log_probabilities,
+        balanced_metric="f1_macro", inverse=log_probabilities, metrics_at=class_metrics,
+        loss_with=soft_class_loss, balance=_by_effective_number,
     ),
 )  # fmt: skip

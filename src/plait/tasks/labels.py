@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -28,6 +28,8 @@ class LabelState:
         std: Standard deviation of it, 1 where it is constant.
         scale: How a number is learned, where it is not as it is.
         tokens: How text answers are cut into tokens; None where answers are not generated.
+        thresholds: From which probability on the second of two classes, or each label, is answered; empty: .5.
+        alone: The same of each modality's own model, by name.
         language: Description of the language model that writes them; None likewise.
     """
 
@@ -37,6 +39,8 @@ class LabelState:
     scale: TargetScale | None = None
     tokens: AnswerTokens | None = None
     language: dict[str, Any] | None = None
+    thresholds: tuple[float, ...] = ()
+    alone: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -56,6 +60,10 @@ class LabelState:
         plain: dict[str, Any] = {"classes": list(self.classes), "mean": self.mean, "std": self.std}
         if self.scale is not None:
             plain["scale"] = self.scale.to_json()
+        if self.thresholds:
+            plain["thresholds"] = list(self.thresholds)
+        if self.alone:
+            plain["thresholds_alone"] = {name: list(values) for name, values in self.alone.items()}
         if self.tokens is not None:
             plain |= {"tokens": self.tokens.to_json(), "language": self.language}
         return plain
@@ -68,6 +76,8 @@ class LabelState:
             tuple(values["classes"]), float(values["mean"]), float(values["std"]),
             None if scale is None else TargetScale.from_json(scale),
             None if tokens is None else AnswerTokens.from_json(tokens), values.get("language"),
+            tuple(float(v) for v in values.get("thresholds", ())),
+            {name: tuple(map(float, found)) for name, found in values.get("thresholds_alone", {}).items()},
         )  # fmt: skip
 
 

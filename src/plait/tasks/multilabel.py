@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch.nn import functional
 
 from plait.metrics.label import multilabel_metrics
 from plait.tasks.base import TASKS, Task
+from plait.tasks.decisions import EVEN, label_decisions
 from plait.tasks.labels import LabelState, label_names, natural_order
+from plait.tasks.soft_loss import effective_number, soft_label_loss
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
 
@@ -49,16 +52,22 @@ def _log_odds(proba: np.ndarray, state: LabelState) -> np.ndarray:
 
 
 def _decode_label_set(proba: np.ndarray, state: LabelState) -> list[Any]:
-    return [[state.classes[i] for i in np.flatnonzero(row >= 0.5)] for row in proba]
+    return [[state.classes[i] for i in np.flatnonzero(row)] for row in label_decisions(proba, state.thresholds)]
 
 
-def _label_set_metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
-    return multilabel_metrics(target, proba)
+def _label_set_metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> dict[str, Any]:
+    return multilabel_metrics(target, proba, threshold=thresholds or EVEN)
 
 
 def _negatives_over_positives(target: np.ndarray, num_outputs: int) -> list[float]:
     positives = target.sum(0).clip(min=1)
     return [float(w) for w in (len(target) - positives) / positives]
+
+
+def _by_effective_number(target: np.ndarray, num_outputs: int, beta: float) -> list[float]:
+    positives = target.sum(0)
+    ratio = effective_number(len(target) - positives, beta) / effective_number(positives, beta)
+    return [float(w) for w in ratio]
 
 
 TASKS.add(
@@ -67,5 +76,6 @@ TASKS.add(
         "multilabel", label_names, "a list of labels ([] where there is none)", _fit_label_set, _encode_label_set,
         _label_set_loss, _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels", filler=(),
         class_weights=_negatives_over_positives, balanced_metric="f1_macro", inverse=_log_odds,
+        metrics_at=_label_set_metrics, loss_with=soft_label_loss, balance=_by_effective_number,
     ),
 )  # fmt: skip

@@ -27,6 +27,7 @@ from plait.metrics.label import classification_metrics
 from plait.metrics.ordinal import ordinal_metrics
 from plait.settings import TaskSettings
 from plait.tasks.base import TASKS, Task
+from plait.tasks.decisions import class_decisions
 from plait.tasks.labels import LabelState
 from plait.tasks.order import class_order
 
@@ -42,9 +43,10 @@ def ordinal_loss(logits_BC: Tensor, target_B: Tensor, weight_C: Tensor | None) -
     return loss_B if weight_C is None else loss_B * weight_C[target_B]
 
 
-def _metrics(target: np.ndarray, proba: np.ndarray) -> dict[str, Any]:
-    plain = classification_metrics(target, proba)
-    ordered = ordinal_metrics(target, proba.argmax(1), proba.shape[1])
+def _metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> dict[str, Any]:
+    guess = class_decisions(proba, thresholds)
+    plain = classification_metrics(target, proba, guess=guess)
+    ordered = ordinal_metrics(target, guess, proba.shape[1])
     return {**plain, **ordered, "notes": [*plain["notes"], *ordered["notes"]]}
 
 
@@ -88,6 +90,7 @@ TASKS.add(
     ORDINAL,
     replace(
         TASKS.get("classification"), variant=ORDINAL,
-        loss=ordinal_loss, metrics=_metrics, needs_known_class=True, fit=partial(_fit, order=()),
+        loss=ordinal_loss, metrics=_metrics, metrics_at=_metrics, loss_with=None, needs_known_class=True,
+        fit=partial(_fit, order=()),
     ),
 )  # fmt: skip

@@ -47,6 +47,11 @@ def _unscale(logits: np.ndarray, state: LabelState) -> np.ndarray:
     return scale_of(state).decode(logits)
 
 
+def _truth(target: np.ndarray, state: LabelState) -> np.ndarray:
+    """Encoded targets in their unit: what makes means of predictions does nothing to them."""
+    return scale_of(state).without_correction().decode(target)
+
+
 def _scale(values: np.ndarray, state: LabelState) -> np.ndarray:
     return scale_of(state).encode(values)
 
@@ -63,6 +68,6 @@ TASKS.add(
     "regression",
     Task(
         "regression", number, "a number", _fit_number, _encode_number, _number_loss, _unscale, _decode_number,
-        _number_metrics, "r2", True, output_kind="number", natural=_unscale, fit_with=_fit_as_set, inverse=_scale,
+        _number_metrics, "r2", True, output_kind="number", natural=_truth, fit_with=_fit_as_set, inverse=_scale,
     ),
 )  # fmt: skip

@@ -1,12 +1,13 @@
 """A numeric target as a model learns it: as it is, its logarithm or its normal quantiles, standardised; and back.
 
-A model that learns a logarithm by squared errors predicts the median of a skewed target; ``smearing`` (Duan 1983, the
-mean of the target over that of what is predicted in training) makes it the mean.
+A model that learns a logarithm by squared errors predicts the median of a skewed target. ``residuals`` make it the mean
+(Duan 1983): each is added before the value is taken back, and the results are averaged. ``smearing`` is the same in one
+factor: the mean of the target over that of what is predicted in training.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class TargetScale:
         high: Largest.
         knots: Of "quantile": values at evenly spaced quantiles.
         smearing: Factor of the decoded values.
+        residuals: Quantiles of what predictions lack, in standard deviations; none: decoded values are medians.
     """
 
     transform: str = "none"
@@ -38,6 +40,7 @@ class TargetScale:
     high: float | None = None
     knots: tuple[float, ...] = ()
     smearing: float = 1.0
+    residuals: tuple[float, ...] = ()
 
     @classmethod
     def fit(cls, values_N: Any, transform: str = "none") -> TargetScale:
@@ -80,14 +83,38 @@ class TargetScale:
         if self.transform == "none":
             found: np.ndarray = encoded_N * self.std + self.mean
             return found
+        if not self.residuals:
+            return self._back(encoded_N) * self.smearing
+        found = np.zeros_like(encoded_N)
+        for residual in self.residuals:
+            found += self._back(encoded_N + residual)
+        return found * (self.smearing / len(self.residuals))
+
+    def _back(self, encoded_N: np.ndarray) -> np.ndarray:
+        """Transformed values to values in their unit."""
         if self.low is not None and self.high is not None:
             encoded_N = np.clip(encoded_N, self.low - MOST_STDS, self.high + MOST_STDS)
         moved_N = encoded_N * self.std + self.mean
         if self.transform == "log":
-            return np.asarray(np.exp(moved_N) * self.smearing)
+            return np.asarray(np.exp(moved_N))
         values, places = _increasing(self.knots)
-        place_N = torch.special.ndtr(torch.as_tensor(moved_N)).numpy()
-        return np.asarray(np.interp(place_N, places, values) * self.smearing)
+        return np.asarray(np.interp(torch.special.ndtr(torch.as_tensor(moved_N)).numpy(), places, values))
+
+    def without_correction(self) -> TargetScale:
+        """The same, which takes back exactly what it encoded."""
+        return replace(self, residuals=(), smearing=1.0, low=None, high=None)
+
+    def with_residuals(self, residual_N: np.ndarray) -> TargetScale:
+        """The same, whose decoded values are means.
+
+        Args:
+            residual_N: Encoded targets less what was predicted for them, of some rows.
+        """
+        if self.transform == "none" or len(residual_N) == 0:
+            return self
+        count = min(len(residual_N), NUM_KNOTS)
+        found = np.quantile(residual_N.astype(np.float64), (np.arange(count) + 0.5) / count)
+        return replace(self, residuals=tuple(float(v) for v in found))
 
     def with_smearing(self, target_N: np.ndarray, encoded_N: np.ndarray) -> TargetScale:
         """The same with the mean of what is predicted for training rows made right."""
@@ -101,12 +128,16 @@ class TargetScale:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {**vars(self), "knots": list(self.knots)}
+        plain = {**vars(self), "knots": list(self.knots), "residuals": list(self.residuals)}
+        if not self.residuals:
+            del plain["residuals"]
+        return plain
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> TargetScale:
         """From plain values."""
-        return cls(**{**facts, "knots": tuple(facts.get("knots") or ())})
+        lists = {name: tuple(facts.get(name) or ()) for name in ("knots", "residuals")}
+        return cls(**{**facts, **lists})
 
 
 def transforms_for(values_N: np.ndarray) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     """A fresh model on the named modalities, with trained encoders at their starting weights."""
     inputs = plan.inputs
     config = _config(plan.settings, plan.task, inputs, names, plan.labels)
-    config.class_weights = _class_weights(plan) if plan.settings.task.class_weights else None
+    config.class_weights = _class_weights(plan)
     model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
     if isinstance(model.head, GenerateHead):
         model.head.start_from_pretrained()
@@ -62,6 +63,13 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     fusion_name = settings.fusion.name
     assert fusion_name is not None
     options = dict(settings.fusion.options)
+    if settings.fusion.scaling == "features" and FUSIONS.get(fusion_name).info.needs_tokens:
+        raise ValueError(
+            f"fusion.scaling=features scales vectors, and fusion {fusion_name!r} reads tokens; leave it out, or type "
+            "set=['fusion.scaling=both']"
+        )
+    if settings.fusion.scaling == "features" and "normalise" in signature(FUSIONS.get(fusion_name)).parameters:
+        options.setdefault("normalise", False)
     if alone and "raw" in options:
         options["raw"] = False
     writes = labels.language is not None
@@ -77,6 +85,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
             "dropout": settings.fusion.dropout,
             "options": options,
             "absence": settings.fusion.absence,
+            **({} if settings.fusion.scaling in (None, "rows") else {"scaling": settings.fusion.scaling}),
         },
         head={"name": head, "dropout": dropout, "options": own},
         task=task.record,
@@ -84,6 +93,8 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         modality_dropout=_dropout_rates(settings, [m.name for m in inputs.modalities], names),
         modality_dropout_pattern=settings.train.modality_dropout_pattern or "independent",
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
+        loss=_loss(settings, task),
+        mixup=_mixup(settings, head, alone),
         aids={} if lonely else chosen_objectives(settings.train, pair_head=head == "pair"),
     )
 
@@ -158,9 +169,50 @@ def needs_tokens(settings: RunSettings) -> bool:
     return FUSIONS.get(settings.fusion.name).info.needs_tokens
 
 
-def _class_weights(plan: Plan) -> list[float]:
-    """The weight of each output, as the task gives it."""
-    if plan.task.class_weights is None:
+def _class_weights(plan: Plan) -> list[float] | None:
+    """The weight of each output, as the task gives it; None where all count alike."""
+    asked = plan.settings.task
+    if not asked.class_weights and asked.class_balance == 0:
+        return None
+    name = "task.class_weights" if asked.class_weights else "task.class_balance"
+    if plan.task.class_weights is None or (asked.class_balance > 0 and plan.task.balance is None):
         what = "a numeric target" if plan.task.needs_target else f"task {plan.task.name}"
-        raise ValueError(f"class weights need classes; leave task.class_weights out for {what}")
-    return plan.task.class_weights(plan.target[plan.train], plan.labels.num_outputs)
+        raise ValueError(f"class weights need classes; leave {name} out for {what}")
+    target, outputs = plan.target[plan.train], plan.labels.num_outputs
+    if asked.class_balance > 0:
+        assert plan.task.balance is not None
+        return plan.task.balance(target, outputs, asked.class_balance)
+    return plan.task.class_weights(target, outputs)
+
+
+def _loss(settings: RunSettings, task: Task) -> dict[str, float]:
+    """What is changed of the task's loss.
+
+    Raises:
+        ValueError: The task's loss does not take it.
+    """
+    wanted = {"smoothing": settings.task.label_smoothing, "focus": settings.task.focal}
+    chosen = {name: value for name, value in wanted.items() if value > 0}
+    if chosen and task.loss_with is None:
+        name = "task.label_smoothing" if "smoothing" in chosen else "task.focal"
+        raise ValueError(f"{name} changes a cross-entropy, which task {task.record} does not learn by; leave it out")
+    return chosen
+
+
+def _mixup(settings: RunSettings, head: str, alone: bool) -> float:
+    """How strongly rows are blended.
+
+    Raises:
+        ValueError: The fusion reads tokens or joins answers, or another objective looks at the same rows.
+    """
+    alpha, kind = settings.train.mixup, FUSIONS.get(settings.fusion.name or "")
+    if alpha == 0:
+        return 0.0
+    if kind.info.needs_tokens or kind.is_late or head not in ("label",):
+        raise ValueError(
+            f"train.mixup blends vectors under a label head, which fusion {settings.fusion.name!r} with head {head!r} "
+            "does not have; leave it out, or type fusion='gated'"
+        )
+    if chosen_objectives(settings.train, pair_head=False) and not alone:
+        raise ValueError("train.mixup does not go with auxiliary objectives; leave one of them out")
+    return alpha

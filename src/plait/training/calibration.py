@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from typing import cast
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from plait.encoders.scaling import FeatureScaler
 from plait.fusion import Calibrated, Observing, SeenBatch
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
@@ -21,6 +25,21 @@ def observe(model: PlaitModel, train: RowBatches) -> None:
     if isinstance(model.fusion, Observing):
         with evaluation_mode(model, inference=False):
             model.fusion.observe(ModelRows(model, train))
+
+
+def scale_features(model: PlaitModel, train: RowBatches) -> None:
+    """Let a fresh model learn mean and standard deviation of each feature of its frozen vectors from training rows."""
+    if not model.scalers:
+        return
+    names = model.config.modality_names
+    seen: dict[str, list[Tensor]] = {key: [] for key in model.scalers}
+    with evaluation_mode(model, inference=False):
+        for _, batch in evaluation_batches(model, train, batch_size=ROWS_AT_ONCE):
+            for key, found in seen.items():
+                there_B = batch["present"][:, int(key)]
+                found.append(batch["inputs"][names[int(key)]]["vector_BD"][there_B])
+    for key, found in seen.items():
+        cast(FeatureScaler, model.scalers[key]).fit(torch.cat(found))
 
 
 def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:

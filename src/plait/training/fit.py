@@ -16,7 +16,7 @@ from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.training.blending import blending_watch
 from plait.training.build import build_model
-from plait.training.calibration import calibrate, observe
+from plait.training.calibration import calibrate, observe, scale_features
 from plait.training.embeddings import mine_before_epochs
 from plait.training.history import History
 from plait.training.plan import Plan
@@ -49,6 +49,7 @@ def fit_model(
         fresh_pairs=plan.fresh_pairs and len(names) > 1,
         seed=plan.settings.train.seed,
     )
+    scale_features(model, rows)
     observe(model, rows)
     if plan.settings.train.hard_negatives:
         rows.before_epoch = mine_before_epochs(model, rows, plan.settings.train.hard_negatives)

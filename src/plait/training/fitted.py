@@ -45,5 +45,5 @@ class FittedParts:
 
     @property
     def task(self) -> Task:
-        """What was learned."""
-        return self.model.task
+        """What was learned; its metrics decide as the answers do."""
+        return self.model.task.deciding(self.labels.thresholds)

@@ -19,7 +19,7 @@ def label_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, flo
     outputs = plan.task.activate(predict_logits(model, val), plan.labels)
     metrics = plan.task.metrics(plan.task.natural(plan.target[plan.val], plan.labels), outputs)
     numbers = {k: float(v) for k, v in metrics.items() if isinstance(v, int | float)}
-    chosen = numbers.get(plan.task.selects or plan.task.primary)
+    chosen = plan.task.selecting(numbers)
     return numbers | ({} if chosen is None else {"score": chosen})
 
 

@@ -29,6 +29,7 @@ from plait.fusion.modality_dropout import share_of_rate
 from plait.inputs.dataset import RowBatches, whole_batch
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
+from plait.training.averaging import AVERAGE_FILE, WeightAverage
 from plait.training.history import History, open_tensorboard
 
 logger = logging.getLogger(__name__)
@@ -81,12 +82,14 @@ def train_model(
     if checkpoint is None and folder.exists():
         shutil.rmtree(folder)
     judge = _Judge(model, rows, score, higher_is_better, settings.patience or 0, progress, what)
+    judge.average = WeightAverage(model, settings.ema) if settings.ema else None
     if checkpoint is not None:
         judge.restore(checkpoint)
     arguments = _OneDeviceArguments(
         output_dir=str(folder),
         num_train_epochs=settings.epochs,
         per_device_train_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
         max_grad_norm=settings.max_grad_norm,
         seed=settings.seed,
         data_seed=settings.seed,
@@ -100,7 +103,7 @@ def train_model(
         dataloader_pin_memory=torch.cuda.is_available(),
         label_names=["target"],
     )
-    steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
+    steps = math.ceil(math.ceil(len(rows) / settings.batch_size) / settings.accumulate) * settings.epochs
     optimizer = make_optimizer(model, settings)
     schedule = transformers.get_scheduler(
         settings.schedule if settings.schedule != "constant" else "constant_with_warmup",
@@ -231,6 +234,7 @@ class _Judge(TrainerCallback):
         self.watch: Watch | None = None
         self.tensorboard: Any = None
         self.dropout_schedule = "constant"
+        self.average: WeightAverage | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows and the model's modality dropout which epoch it is."""
@@ -252,7 +256,9 @@ class _Judge(TrainerCallback):
         self.model.after_step()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Show where training is."""
+        """Take the weights into their average, and show where training is."""
+        if self.average is not None:
+            self.average.update()
         if self.progress is not None:
             self.progress(state.global_step, state.max_steps, self._line(args))
 
@@ -264,14 +270,8 @@ class _Judge(TrainerCallback):
         record = {"epoch": float(epoch), "train_loss": trainer.epoch_loss / max(1, trainer.epoch_steps)}
         trainer.epoch_loss, trainer.epoch_steps = 0.0, 0
         record |= self.watch(self.model) if self.watch is not None else {}
-        numbers = self.score(self.model) if self.score is not None else {}
-        record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
-        value = numbers.get("score")
-        best = self.history.best_score
-        # Until an epoch has a score the latest stands in; one without a score never replaces one that has it.
-        if best is None if value is None else best is None or self.sign * value > self.sign * best:
-            self.history.best_epoch, self.history.best_score = epoch, value
-            self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+        with self.average.in_place() if self.average is not None else contextlib.nullcontext():
+            self._judged(epoch, record)
         self.history.epochs.append(record)
         if self.tensorboard is not None:
             for name, number in record.items():
@@ -282,10 +282,23 @@ class _Judge(TrainerCallback):
         if self.progress is not None:
             self.progress(state.global_step, state.max_steps, self._line(args))
 
+    def _judged(self, epoch: int, record: dict[str, float]) -> None:
+        """Score the model as it stands, and keep its weights where it is the best so far."""
+        numbers = self.score(self.model) if self.score is not None else {}
+        record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
+        value = numbers.get("score")
+        best = self.history.best_score
+        # Until an epoch has a score the latest stands in; one without a score never replaces one that has it.
+        if best is None if value is None else best is None or self.sign * value > self.sign * best:
+            self.history.best_epoch, self.history.best_score = epoch, value
+            self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint: best weights first, then the state that marks it whole."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         save_file({k: v.contiguous() for k, v in self.best.items()}, folder / BEST_FILE)
+        if self.average is not None:
+            save_file(self.average.tensors(), folder / AVERAGE_FILE)
         facts = {
             "epochs": self.history.epochs,
             "best_epoch": self.history.best_epoch,
@@ -302,6 +315,8 @@ class _Judge(TrainerCallback):
         self.history.resumed_from = len(facts["epochs"])
         self.best = load_file(checkpoint / BEST_FILE)
         self.stopped = bool(facts["stopped"])
+        if self.average is not None:
+            self.average.restore(load_file(checkpoint / AVERAGE_FILE))
 
     stopped = False
 

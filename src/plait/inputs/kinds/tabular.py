@@ -14,6 +14,7 @@ from plait.data.rows import Items, Rows
 from plait.data.table import BadRow
 from plait.data.values import ColumnReading
 from plait.encoders.base import Encoder
+from plait.encoders.numbers import PiecewiseNumbers
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import Source, TensorSource
 from plait.inputs.modality_kinds import Load, ModalityKind, Plain, TrainingRows
@@ -34,7 +35,12 @@ def _fit(
         dates=[c for c in modality.columns if training.kinds[c] == "date"],
         readings=training.readings,
     )
-    return fitted, TabularEncoder(fitted.num_numbers, fitted.cardinalities, WIDTH)
+    made = TabularEncoder(fitted.num_numbers, fitted.cardinalities, WIDTH, training.numbers)
+    if isinstance(made.numbers, PiecewiseNumbers):
+        known = {c: train.column(c) for c in modality.columns}
+        read = fitted.process(known)
+        made.numbers.fit(read["numeric_BF"].numpy(), read["missing_BF"].numpy())
+    return fitted, made
 
 
 def _unreadable(modality: Modality, training: TrainingRows) -> list[BadRow]:

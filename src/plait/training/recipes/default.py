@@ -25,14 +25,14 @@ def default(facts: Facts) -> Choices:
     """What suits most tables, changed by what the task asks (``TASK_CHOICES``)."""
     side = 96 if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO else 224
     chosen: Choices = {
-        "encoders": {"image_size": side, "text_cleaning": "none", "words": 0},
+        "encoders": {"image_size": side, "text_cleaning": "none", "words": 0, "numbers": "linear"},
         "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
-        "task": {"head": "label", "class_weights": False},
+        "task": {"head": "label", "class_weights": False, "threshold": "auto"},
         "train": {
             "epochs": 30, "optimizer": "adamw", "learning_rate": 1e-3, "weight_decay": 0.01,
             "schedule": "cosine", "warmup": 0.05, "patience": 8, **NO_OBJECTIVES,
             **(SUBSETS if len(facts.kinds) > 2 else APART),
-            "batch_size": small_batch(facts.num_train, 256),
+            "batch_size": small_batch(facts.num_train, 256), "ema": 0.0, "min_steps": 0,
         },
     }  # fmt: skip
     if facts.task in TASK_CHOICES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from plait.fusion import FUSIONS
@@ -46,6 +47,10 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     if settings.train.batch_size == 0:
         groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
     groups["train"] = _whole_hiding(settings, groups["train"])
+    if groups["fusion"].scaling is None:
+        groups["fusion"] = replace(groups["fusion"], scaling="rows")
+    if settings.train.epochs is None:
+        groups["train"] = _long_enough(groups["train"], facts.num_train)
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     preset, ensemble = resolve_ensemble(settings.preset, settings.ensemble, facts.num_train)
@@ -53,6 +58,14 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     if task.transform is None:
         groups["task"] = replace(task, transform="auto" if ensemble.members else "none")
     return replace(settings, **groups, preset=preset, ensemble=ensemble)
+
+
+def _long_enough(train: TrainSettings, num_train: int) -> TrainSettings:
+    """As many epochs as the fewest steps take, with patience in proportion."""
+    assert train.epochs is not None and train.batch_size is not None
+    a_pass = max(1, ceil(ceil(num_train / max(1, train.batch_size)) / train.accumulate))
+    epochs = max(train.epochs, ceil((train.min_steps or 0) / a_pass))
+    return replace(train, epochs=epochs, patience=round((train.patience or 0) * epochs / train.epochs))
 
 
 def _whole_hiding(settings: RunSettings, train: TrainSettings) -> TrainSettings:

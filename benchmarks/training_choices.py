@@ -1,0 +1,144 @@
+"""What training should do by default: each option against the default, split by split, on rows that choose nothing.
+
+Test rows are never touched. The training and validation rows of each table are dealt anew for every seed, groups whole:
+60 % train, 20 % choose the epoch, and the last 20 % are what the numbers below are of. Differences are paired by seed
+(same rows, same initial weights); the interval is that of Student's t over the seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from ensemble import TABLES
+from measure import arguments, quiet, table
+from plait.api.opening import open_run
+from plait.api.preparing import PreparedRun, prepare_run
+from plait.encoders.load import build_encoder
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
+from plait.settings import DataOptions, RunSettings, set_values
+from plait.training import Plan, needs_tokens
+from plait.training.fit import fit_model
+from plait.training.recipes import Facts, resolve
+
+OPTIONS: dict[str, list[str]] = {
+    "default": [],
+    "log loss chooses": ["task.select_by=log_loss"],
+    "features scaled": ["fusion.scaling=features"],
+    "features then rows": ["fusion.scaling=both"],
+    "average .98": ["train.ema=0.98"],
+    "features + average": ["fusion.scaling=features", "train.ema=0.98"],
+    "features + average + log loss": ["fusion.scaling=features", "train.ema=0.98", "task.select_by=log_loss"],
+    "label smoothing .1": ["task.label_smoothing=0.1"],
+    "focal 2": ["task.focal=2"],
+    "class balance .99": ["task.class_balance=0.99"],
+    "mixup .2": ["train.mixup=0.2"],
+    "dropout .5": ["fusion.dropout=0.5"],
+    "width 64": ["fusion.width=64"],
+    "weight decay .1": ["train.weight_decay=0.1"],
+    "rate 3e-4": ["train.learning_rate=3e-4"],
+}
+
+
+def prepared(name: str, folder: Path) -> PreparedRun:
+    """A table, encoded once."""
+    source, how = TABLES[name](folder)
+    task = how.pop("task", None)
+    given = {**DataOptions(**how).given(), "task.name": task}
+    opened = open_run(source, given, RunSettings(), [], annotations=None)
+    return prepare_run(opened, with_tokens=needs_tokens(opened.settings), progress=quiet)
+
+
+def dealt(plan: Plan, seed: int) -> tuple[Plan, np.ndarray]:
+    """The plan with rows dealt anew, and the rows that are evaluated."""
+    rows = np.sort(np.concatenate([plan.train, plan.val]))
+    groups = np.unique(plan.group_N[rows], return_inverse=True)[1]
+    place = np.random.default_rng([seed, 14]).permutation(groups.max() + 1) / (groups.max() + 1)
+    share = place[groups]
+    settings = replace(plan.settings, train=replace(plan.settings.train, seed=seed))
+    made = replace(plan, settings=settings, train=rows[share < 0.6], val=rows[(share >= 0.6) & (share < 0.8)])
+    return made, rows[share >= 0.8]
+
+
+def with_options(plan: Plan, assignments: list[str]) -> Plan:
+    """The plan under further settings, open ones filled as for its number of rows."""
+    kinds = tuple(m.kind for m in plan.inputs.modalities)
+    facts = Facts(plan.task.name, kinds, len(plan.train))
+    start = RunSettings(task=replace(RunSettings().task, transform=plan.settings.task.transform))
+    settings = resolve(set_values(start, [*assignments, f"train.seed={plan.settings.train.seed}"]), facts)
+    task = replace(plan.task, selects=settings.task.select_by)
+    return replace(plan, settings=replace(settings, data=plan.settings.data), task=task)
+
+
+def one(plan: Plan, judged: np.ndarray) -> dict[str, float]:
+    """Train, and measure the rows that chose nothing."""
+    names = [m.name for m in plan.inputs.modalities]
+    torch.manual_seed(plan.settings.train.seed)
+    for name, encoder in plan.inputs.live.items():
+        if any(True for _ in encoder.parameters()):
+            plan.inputs.live[name] = build_encoder(encoder.config())
+    with tempfile.TemporaryDirectory() as folder:
+        model, history = fit_model(plan, names, Path(folder) / "run", checkpoints=False)
+    index = plan.prepared.rows.index_NM[judged]
+    outputs = plan.task.activate(predict_logits(model, RowBatches(plan.prepared.sources, index)), plan.labels)
+    truth = plan.task.natural(plan.target[judged], plan.labels)
+    found = {k: float(v) for k, v in plan.task.metrics(truth, outputs).items() if isinstance(v, int | float)}
+    if plan.task.output_kind == "number":
+        found["loss"] = found["rmse"] / float(np.std(plan.task.natural(plan.target[plan.train], plan.labels)))
+    else:
+        found["loss"] = found["log_loss"]
+    return {"loss": found["loss"], "metric": found[plan.task.primary], "epoch": history.best_epoch}
+
+
+def difference(ours: list[float], theirs: list[float]) -> str:
+    """Mean paired difference with its 95 % interval."""
+    gaps = np.subtract(ours, theirs)
+    half = stats.t.ppf(0.975, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    return f"{gaps.mean():+.3f} [{gaps.mean() - half:+.3f}, {gaps.mean() + half:+.3f}]"
+
+
+def main() -> None:
+    """Run and print."""
+    given = arguments(
+        __doc__ or "", data=".", seeds=9,
+        options={"--only": ",".join(TABLES), "--options": ",".join(OPTIONS), "--columns": ""},
+    )  # fmt: skip
+    chosen = ["default", *(o for o in given.options.split(",") if o != "default")]
+    for name in given.only.split(","):
+        plan = prepared(name, given.data).plan
+        found: dict[str, list[dict[str, Any]]] = {option: [] for option in chosen}
+        for seed in range(given.seeds):
+            part, judged = dealt(plan, seed)
+            for option in chosen:
+                if plan.task.output_kind == "number" and any(o.startswith("task.") for o in OPTIONS[option]):
+                    continue  # losses and selectors of classes
+                found[option].append(one(with_options(part, OPTIONS[option]), judged))
+                line = {"table": name, "option": option, "seed": seed, **found[option][-1]}
+                print(json.dumps(line), file=sys.stderr, flush=True)
+        loss = "rmse / std" if plan.task.output_kind == "number" else "log loss"
+        print(f"\n{name}, {given.seeds} seeds; loss {loss}\n")
+        body = []
+        for option, runs in found.items():
+            if not runs:
+                continue
+            base = found["default"]
+            body.append([
+                option, *(f"{np.mean([r[k] for r in runs]):.3f}" for k in ("loss", "metric")),
+                *("" if option == "default" else difference([r[k] for r in runs], [b[k] for b in base])
+                  for k in ("loss", "metric")),
+                f"{np.mean([r['epoch'] for r in runs]):.1f}",
+            ])  # fmt: skip
+        table(["option", "loss", plan.task.primary, "difference in loss", "in metric", "epoch"], body)
+
+
+if __name__ == "__main__":
+    main()

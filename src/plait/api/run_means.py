@@ -1,0 +1,64 @@
+"""The mean of a number that was learned transformed: what squared error asks for; a network by itself gives the median.
+
+A network that learns g(y) by squared errors answers the mean of g(y); taken back, that is about the median of y, which
+for a skewed target lies below its mean. Duan's smearing estimate takes every residual back with it and averages:
+
+    E[y | x] = 1/N sum_i g^-1(f(x) + e_i),        e_i = g(y_i) - f(x_i)
+
+Residuals are those of validation rows, which the network has not learned from; of training rows where these are few.
+
+Reference: Duan 1983 (Smearing Estimate: A Nonparametric Retransformation Method), equation 2.5.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
+from plait.model import PlaitModel
+from plait.settings import RunSettings
+from plait.tasks import LabelState
+from plait.training import Plan
+
+FEWEST = 30  # validation rows whose residuals stand for all
+
+
+def check_predicted(settings: RunSettings, output_kind: str) -> None:
+    """Refuse a choice between mean and median where there is none.
+
+    Raises:
+        ValueError: The message names the setting.
+    """
+    asked = settings.task.predict
+    if asked is None:
+        return
+    if output_kind != "number":
+        raise ValueError(f"task.predict={asked} is for a numeric target; leave it out")
+    if asked == "median" and settings.task.transform == "none":
+        raise ValueError(
+            "task.predict=median needs a target that is learned transformed; type set=['task.transform=log'] too, or "
+            "'task.transform=quantile'"
+        )
+
+
+def answer_mean(plan: Plan, model: PlaitModel, labels: LabelState) -> tuple[LabelState, list[str]]:
+    """The label state whose answers are means or medians as asked, and which they are.
+
+    Args:
+        plan: Of a number, its target as it was learned.
+        model: The trained network.
+        labels: Its label state.
+    """
+    if plan.task.output_kind != "number" or labels.scale is None:
+        return labels, []
+    if plan.settings.task.predict == "median":
+        return labels, ["predictions are medians (task.predict=median): the target was learned transformed"]
+    rows = plan.val if len(plan.val) >= FEWEST else plan.train
+    batches = RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM[rows])
+    residual_N = plan.target[rows].reshape(-1) - predict_logits(model, batches).reshape(-1)
+    of = "validation" if rows is plan.val else "training"
+    told = f"predictions are means: medians corrected by the residuals of {len(rows):,} {of} rows (task.predict=median)"
+    return replace(labels, scale=labels.scale.with_residuals(np.asarray(residual_N))), [told]

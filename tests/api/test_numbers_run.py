@@ -1,0 +1,59 @@
+"""A skewed number through ``plait.fit``: what is answered, mean or median, and what the network is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plait
+
+
+def table(count: int = 400) -> dict[str, list[Any]]:
+    """The logarithm is noise around a small effect, so the mean lies far above the median."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=count)
+    y = np.exp(0.2 * x + rng.normal(size=count))
+    split = np.array(["train", "val", "test", "train"])[np.arange(count) % 4]
+    return {"x": x.tolist(), "y": y.tolist(), "split": split.tolist()}
+
+
+def fitted(*more: str, **options: Any) -> Any:
+    return plait.fit(table(), "y", split="split", epochs=4, set=["task.transform=log", *more], **options)
+
+
+def test_answers_are_means_unless_medians_are_asked_for(tmp_path: Path) -> None:
+    columns = table()
+    mean, median = fitted(output=tmp_path / "m"), fitted("task.predict=median")
+    means, medians = (np.array(m.predict(columns)["prediction"].to_pylist()) for m in (mean, median))
+    truth = np.array(columns["y"])
+    assert means.mean() == pytest.approx(truth.mean(), rel=0.15)
+    assert medians.mean() == pytest.approx(np.median(truth), rel=0.3)
+    assert plait.load(tmp_path / "m").predict(columns)["prediction"].to_pylist() == means.tolist()
+    assert any("predictions are means" in n for n in mean.report["evaluation"]["notes"])
+    assert any("predictions are medians" in n for n in median.report["evaluation"]["notes"])
+    held = np.array(columns["split"]) == "test"
+    for model, answers in ((mean, means), (median, medians)):  # truths stay what they were
+        wanted = np.abs(answers - truth)[held].mean()
+        assert model.report["evaluation"]["metrics"]["mae"]["value"] == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_choice_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"task\.predict=median needs.*task\.transform=log"):
+        plait.fit(table(80), "y", split="split", epochs=1, set=["task.predict=median"])
+
+
+def test_one_network_chooses_its_transform_too() -> None:
+    model = plait.fit(table(), "y", split="split", epochs=1, set=["task.transform=auto"])
+    assert model.settings.task.transform in ("none", "log", "quantile")
+
+
+@pytest.mark.parametrize("numbers", ["piecewise", "periodic"])
+def test_numbers_are_read_back_bit_by_bit(tmp_path: Path, numbers: str) -> None:
+    model = fitted(f"encoders.numbers={numbers}", output=tmp_path / "m")
+    again = plait.load(tmp_path / "m")
+    assert again.predict(table()).equals(model.predict(table()))
+    (encoder,) = model.inputs.live.values()
+    assert encoder.config()["numbers"] == numbers
