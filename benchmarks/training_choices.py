@@ -122,7 +122,11 @@ def main() -> None:
                 if plan.task.output_kind == "number" and any(o.startswith("task.") for o in OPTIONS[option]):
                     continue  # losses and selectors of classes
                 found[option].append(one(with_options(part, OPTIONS[option]), judged))
-                print(json.dumps({"table": name, "option": option, "seed": seed, **found[option][-1]}), file=sys.stderr, flush=True)
+                print(
+                    json.dumps({"table": name, "option": option, "seed": seed, **found[option][-1]}),
+                    file=sys.stderr,
+                    flush=True,
+                )
         print(
             f"\n{name}, {given.seeds} seeds; loss {'rmse / std' if plan.task.output_kind == 'number' else 'log loss'}\n"
         )
