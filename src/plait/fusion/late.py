@@ -67,6 +67,15 @@ class LateFusion(Fusion):
         return FusionOutput(fused_BC, weights_BM=weights_BM, modality_logits_BMC=logits_BMC)
 
 
+def check_classes(name: str, outputs: OutputSpec) -> None:
+    """Refuse outputs other than classes, of which exactly one is right."""
+    if outputs.kind != "classes":
+        raise ValueError(
+            f"fusion {name!r} joins answers about classes, got outputs that are {outputs.kind!r}; "
+            "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
+        )
+
+
 class ModalityPredictors(nn.Module):
     """One predictor a modality: its vector to logits, zeros where it is missing."""
 
