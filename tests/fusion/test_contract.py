@@ -22,7 +22,8 @@ GUARDS |= {("cosine", "project")}  # off, it takes modalities of one width only:
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
 LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late}
 LEARNING |= {("evidential", "annealing"), ("rcml", "annealing"), ("dbf", "annealing"), ("mixture_of_experts", "balance")}
-LEARNING |= {("rcml", "conflict"), ("qmf", "ranking")}  # test_conflict.py and test_dynamic.py
+LEARNING |= {("rcml", "conflict"), ("qmf", "ranking"), ("flex_moe", "balance")}
+LEARNING |= {("reconboost", "rounds"), ("reconboost", "reconcile")}  # in files of their own
 # Methods in which one number says how much each modality counts.
 WITH_WEIGHTS = {"weighted_sum", "gated", "mixture_of_experts", "late_mean", "late_weighted", "pdf"}
 
@@ -31,7 +32,7 @@ def test_the_families_of_the_design_are_there() -> None:
     assert set(NAMES) >= {"weighted_sum", "concat", "gated", "product", "co_attention"}
     assert set(NAMES) >= {"self_attention", "cross_attention", "bottleneck", "perceiver", "mixture_of_experts"}
     late = {"late_mean", "late_weighted", "late_stacking", "product_of_experts", "evidential", "rcml", "dbf"}
-    late |= {"qmf", "pdf"}
+    late |= {"qmf", "pdf", "reconboost"}
     assert {name for name in NAMES if FUSIONS.get(name).is_late} == late
     for name in NAMES:
         assert FUSIONS.get(name).info.name == name

@@ -12,6 +12,7 @@ from plait.fusion.cross_attention import CrossAttentionFusion
 from plait.fusion.dbf import DBFFusion
 from plait.fusion.evidential import EvidentialFusion
 from plait.fusion.film import FiLMFusion
+from plait.fusion.flex_moe import FlexMoEFusion
 from plait.fusion.gated import GatedFusion
 from plait.fusion.late_average import LateMeanFusion, LateWeightedFusion
 from plait.fusion.late_stacking import LateStackingFusion
@@ -27,6 +28,7 @@ from plait.fusion.product import ProductFusion
 from plait.fusion.product_of_experts import ProductOfExpertsFusion
 from plait.fusion.qmf import QMFFusion
 from plait.fusion.rcml import RCMLFusion
+from plait.fusion.reconboost import ReconBoostFusion
 from plait.fusion.self_attention import SelfAttentionFusion
 from plait.fusion.tensor import TensorFusion
 from plait.fusion.tucker import BlockFusion, MUTANFusion
@@ -45,6 +47,7 @@ __all__ = [
     "EncodedDims",
     "EvidentialFusion",
     "FiLMFusion",
+    "FlexMoEFusion",
     "Fusion",
     "FusionInfo",
     "FusionOutput",
@@ -68,6 +71,7 @@ __all__ = [
     "ProductOfExpertsFusion",
     "QMFFusion",
     "RCMLFusion",
+    "ReconBoostFusion",
     "SeenBatch",
     "SeenRows",
     "SelfAttentionFusion",

@@ -93,8 +93,11 @@ class ModalityPredictors(nn.Module):
                 size = width
             self.networks.append(nn.Sequential(*layers, nn.Linear(size, num_outputs)))
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
-        """Return each modality's logits [B, M, C]."""
+    def forward(self, encoded: list[Encoded], present_BM: Tensor, *, learning: int | None = None) -> Tensor:
+        """Return each modality's logits [B, M, C]; the networks of all but ``learning`` are out of the graph, if it is set."""
         vectors = present_vectors(encoded, present_BM)
-        logits_BMC = torch.stack([f(v) for f, v in zip(self.networks, vectors, strict=True)], dim=1)
+        answers = [f(v) for f, v in zip(self.networks, vectors, strict=True)]
+        if learning is not None:
+            answers = [a if m == learning else a.detach() for m, a in enumerate(answers)]
+        logits_BMC = torch.stack(answers, dim=1)
         return torch.where(present_BM[..., None], logits_BMC, torch.zeros_like(logits_BMC))
