@@ -48,7 +48,9 @@ def main() -> None:
             ]  # fmt: skip
             metric = report["metric"]["name"]
             print(f"\n{name}, {given.seeds} seeds, against {plain}; {report['runs']['seconds']} s in all\n")
-            table(["line", f"{metric}, test", "difference", "log loss", f"{report['selection_metric']}, val", "s"], body)
+            table(
+                ["line", f"{metric}, test", "difference", "log loss", f"{report['selection_metric']}, val", "s"], body
+            )
             for m in report["methods"]:
                 if m["status"] != "ok":
                     print(f"\n{m['name']}: {m['status']}: {m['reason']}")

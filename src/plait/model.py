@@ -148,7 +148,11 @@ class PlaitModel(PreTrainedModel):
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
         self.aids = (
             AuxiliaryObjectives(
-                dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"],
+                dims,
+                config.aids,
+                task=self.task,
+                num_outputs=config.num_outputs,
+                width=fusion["width"],
                 is_late=kind.is_late,
             )
             if config.aids

@@ -59,9 +59,14 @@ def test_aids_are_compared_as_fusions_are(posts: Path, tmp_path: Path) -> None:
     made = plait.compare(posts, "label", objectives=["opm", "umt"], fusion="gated", output=tmp_path / "out", **options)
     lines = {m["name"]: m for m in made.report["methods"]}
     assert {"gated", "gated + opm", "gated + umt", "mean of single modalities"} <= set(lines)
-    assert all(lines[name]["status"] == "ok" and lines[name]["seeds"] == [0, 1] for name in ("gated + opm", "gated + umt"))
+    assert all(
+        lines[name]["status"] == "ok" and lines[name]["seeds"] == [0, 1] for name in ("gated + opm", "gated + umt")
+    )
     assert lines["gated + umt"]["objectives"] == {"umt": 1.0} and lines["gated"]["objectives"] == {}
-    assert "train.umt=1.0" in lines["gated + umt"]["fit"]["command"] and "train.umt" not in lines["gated"]["fit"]["command"]
+    assert (
+        "train.umt=1.0" in lines["gated + umt"]["fit"]["command"]
+        and "train.umt" not in lines["gated"]["fit"]["command"]
+    )
     pairs = {frozenset((d["a"], d["b"])) for d in made.report["differences"]}
     assert frozenset(("gated", "gated + opm")) in pairs
     assert "gated + opm" in made.table() and "gated + opm" in (tmp_path / "out" / "compare.html").read_text("utf-8")

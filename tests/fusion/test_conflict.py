@@ -68,7 +68,10 @@ def test_conflict_is_a_term_of_the_training_loss() -> None:
         for m in range(3):
             if there[m]:
                 layer = fusion.predictors.networks[m][-1]
-                f = norm(encoded[m].vector_BD[b].numpy()) @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()
+                f = (
+                    norm(encoded[m].vector_BD[b].numpy()) @ layer.weight.detach().numpy().T
+                    + layer.bias.detach().numpy()
+                )
                 opinions.append(np.log1p(np.exp(f)) + 1)
         for a in opinions:
             for o in opinions:

@@ -21,7 +21,12 @@ GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
 GUARDS |= {("cosine", "project")}  # off, it takes modalities of one width only: test_cosine.py
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
 LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late}
-LEARNING |= {("evidential", "annealing"), ("rcml", "annealing"), ("dbf", "annealing"), ("mixture_of_experts", "balance")}
+LEARNING |= {
+    ("evidential", "annealing"),
+    ("rcml", "annealing"),
+    ("dbf", "annealing"),
+    ("mixture_of_experts", "balance"),
+}
 LEARNING |= {("rcml", "conflict"), ("qmf", "ranking"), ("flex_moe", "balance")}
 LEARNING |= {("reconboost", "rounds"), ("reconboost", "reconcile")}  # in files of their own
 # Methods in which one number says how much each modality counts.

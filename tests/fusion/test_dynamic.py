@@ -37,8 +37,12 @@ def test_ranking_loss_worked_by_hand() -> None:
 def test_history_is_the_mean_over_times_seen_scaled_over_all_rows() -> None:
     history = RowHistory(2)
     history.make_room(4)
-    history.add(torch.tensor([0, 2]), torch.tensor([[1.0, 5.0], [3.0, 9.0]]), torch.tensor([[True, True], [True, False]]))
-    history.add(torch.tensor([0, 3]), torch.tensor([[2.0, 5.0], [9.5, 6.0]]), torch.tensor([[True, True], [True, True]]))
+    history.add(
+        torch.tensor([0, 2]), torch.tensor([[1.0, 5.0], [3.0, 9.0]]), torch.tensor([[True, True], [True, False]])
+    )
+    history.add(
+        torch.tensor([0, 3]), torch.tensor([[2.0, 5.0], [9.5, 6.0]]), torch.tensor([[True, True], [True, True]])
+    )
     scaled = history.scaled_means(torch.arange(4))  # means 1.5, -, 3, 9.5 and 5, -, -, 6
     assert scaled.tolist() == [[0.0, 0.0], [0.0, 0.0], [0.1875, 0.0], [1.0, 1.0]]
     other = RowHistory(2)
@@ -74,7 +78,9 @@ def test_holo_confidence_and_calibration_worked_by_hand() -> None:
     own = torch.tensor([[0.5, 0.25, 0.125]])  # logarithms 1 : 2 : 3
     three = torch.ones(1, 3, dtype=torch.bool)
     assert holo_confidence(own, three)[0].tolist() == pytest.approx([5 / 6, 4 / 6, 3 / 6])
-    assert holo_confidence(own, torch.tensor([[True, False, True]]))[0, [0, 2]].tolist() == pytest.approx([3 / 4, 1 / 4])
+    assert holo_confidence(own, torch.tensor([[True, False, True]]))[0, [0, 2]].tolist() == pytest.approx(
+        [3 / 4, 1 / 4]
+    )
     assert holo_confidence(own, torch.tensor([[True, False, False]]))[0, 0] == 0
     logits = torch.log(torch.tensor([[[0.75, 0.25], [0.6, 0.4]]]))  # apart from a half by .25 and .1
     assert calibration(logits, YES)[0].tolist() == pytest.approx([1.0, 0.4])

@@ -70,7 +70,8 @@ def test_the_bank_has_an_entry_for_each_missing_modality_of_each_set() -> None:
 
 
 @pytest.mark.parametrize(("count", "options", "message"), [
-    (7, {}, "at most 6 modalities"), (2, {"balance": -1}, "balance is the weight"), (2, {"heads": 3}, "multiple of heads"),
+    (7, {}, "at most 6 modalities"), (2, {"balance": -1}, "balance is the weight"), (2, {"heads": 3},
+    "multiple of heads"),
 ])  # fmt: skip
 def test_what_it_refuses(count: int, options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):

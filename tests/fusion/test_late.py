@@ -276,7 +276,9 @@ def test_evidential_loss_is_the_expected_cross_entropy_and_the_annealed_divergen
 @pytest.mark.parametrize("name", CLASSES_ONLY)
 @pytest.mark.parametrize("kind", ["labels", "number"])
 def test_some_take_classes_only(kind: str, name: str) -> None:
-    message = f"fusion '{name}' joins .* about classes, got outputs that are '{kind}'.*set=\\['fusion.name=late_mean'\\]"
+    message = (
+        f"fusion '{name}' joins .* about classes, got outputs that are '{kind}'.*set=\\['fusion.name=late_mean'\\]"
+    )
     with pytest.raises(ValueError, match=message):
         FUSIONS.get(name)(dims(2), WIDTH, outputs=KINDS[kind])
 

@@ -1,4 +1,4 @@
-"""OPM, unimodal teachers, MMPareto and CoMM: each against its formula in numpy or by hand, and under every optimizer."""
+"""OPM, unimodal teachers, MMPareto and CoMM: each against its formula in numpy or by hand."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def test_share_of_the_shortest_mean_of_two_gradients() -> None:
 
 
 def settings_of(optimizer: str) -> TrainSettings:
-    return TrainSettings(optimizer=optimizer, learning_rate=0.02, encoder_learning_rate=0.02, weight_decay=0.0, momentum=0.0)
+    return TrainSettings(
+        optimizer=optimizer, learning_rate=0.02, encoder_learning_rate=0.02, weight_decay=0.0, momentum=0.0
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)

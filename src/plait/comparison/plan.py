@@ -79,7 +79,8 @@ def choose_methods(
         modalities: Names of the modalities.
         fusion: "all", a name, names between commas, or a list of names. ``pair_head``, the default design of the
             matching task (``cosine`` with the pair head), is a method of its own; "all" holds it for that task.
-        objectives: Training aids, as :func:`choose_objectives` takes them; each fusion stands there plain and with each.
+        objectives: Training aids, as :func:`choose_objectives` takes them; each fusion stands there plain and with
+            each.
 
     Raises:
         ValueError: An unknown or no name, fewer than two modalities, or a task whose answers are text.
@@ -152,7 +153,9 @@ def _strength(name: str, value: str) -> float:
         strength = math.nan
     if not 0 < strength < math.inf or (name == "gradient_blending" and strength != 1):
         wanted = "1 (it is on or off)" if name == "gradient_blending" else "a number above 0"
-        raise ValueError(f"objectives: the strength of {name} is {value!r}; expected {wanted}, as in objectives=['ogm=0.5']")
+        raise ValueError(
+            f"objectives: the strength of {name} is {value!r}; expected {wanted}, as in objectives=['ogm=0.5']"
+        )
     return strength
 
 
@@ -222,7 +225,10 @@ def check_asked(asked: RunSettings, objectives: str | Sequence[str] = ()) -> Non
     }
     if objectives:
         refused |= {
-            f"train.{name}": (bool(getattr(asked.train, name)), f"objectives= gives it to a line; type '{name}=STRENGTH'")
+            f"train.{name}": (
+                bool(getattr(asked.train, name)),
+                f"objectives= gives it to a line; type '{name}=STRENGTH'",
+            )
             for name in OBJECTIVES
         }
     for name, (is_set, instead) in refused.items():

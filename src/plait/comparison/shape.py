@@ -85,7 +85,8 @@ class MethodEntry(TypedDict, total=False):
 
     ``kind`` is "fusion", "late" (a fusion of answers), "single" (one modality alone) or "ensemble" (the plain mean of
     the single-modality models). ``chosen`` is the number of the chosen configuration in ``search``; ``objectives`` are
-    the training aids of this line alone, with their strengths. ``metrics`` are all metrics of the task, mean over seeds. ``fit`` is None where no single fit trains the line.
+    the training aids of this line alone, with their strengths. ``metrics`` are all metrics of the task, mean over
+    seeds. ``fit`` is None where no single fit trains the line.
     """
 
     name: str

@@ -61,7 +61,5 @@ SCALES = {
     "evidence": Scale(
         "the log growth of evidence, which this fusion adds up", growth_of_evidence, logits_of_growth, is_relative=False
     ),
-    "mean evidence": Scale(
-        "evidence, which this fusion averages", evidence, logits_of_evidence, is_relative=False
-    ),
+    "mean evidence": Scale("evidence, which this fusion averages", evidence, logits_of_evidence, is_relative=False),
 }

@@ -186,9 +186,7 @@ class Fusion(nn.Module):
     def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
         """Take what must be known before training from the encoded targets of the training rows: here nothing."""
 
-    def own_loss(
-        self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None
-    ) -> Tensor | None:
+    def own_loss(self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None) -> Tensor | None:
         """A term of the training loss that reads the targets, a scalar, weighed already; here None.
 
         Args:

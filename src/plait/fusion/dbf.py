@@ -14,12 +14,14 @@ from plait.fusion.rcml import conflicts
 
 
 class DBFFusion(EvidentialFusion):
-    """e = mean_m C b'_m / u'_m, b'_m = d_m b_m, u'_m = d_m u_m + 1 - d_m, d_m = prod_n (1 - c_mn^l)^(1/l); h = log(e + 1).
+    """e = mean_m C b'_m / u'_m, b'_m = d_m b_m, u'_m = d_m u_m + 1 - d_m, h = log(e + 1).
+
+    d_m = prod_n (1 - c_mn^l)^(1/l) over the other modalities that are there.
 
     b_m and u_m are belief and doubt as in ``evidential``, c_mn the degree of conflict of two opinions
-    (:func:`plait.fusion.rcml.conflicts`), l the strictness. Without conflict d_m = 1 and the evidence is simply averaged;
-    an opinion that a sure one contradicts keeps little belief, so the doubt of the whole grows. The order of the
-    modalities is nothing. A missing one has no opinion and contradicts none.
+    (:func:`plait.fusion.rcml.conflicts`), l the strictness. Without conflict d_m = 1 and the evidence is simply
+    averaged; an opinion that a sure one contradicts keeps little belief, so the doubt of the whole grows. The order of
+    the modalities is nothing. A missing one has no opinion and contradicts none.
 
     Args:
         dims: Widths of each modality.

@@ -18,12 +18,12 @@ STD = 0.02
 
 
 class FlexMoEFusion(Fusion):
-    """h = W [t_1; ..; t_M], t = z + sum_e g_e F_e(norm z), z = s + attention(norm s), s_m = P_m x_m + e_m or a bank entry.
+    """h = W [t_1; ..; t_M], t = z + sum_e g_e F_e(norm z), z = s + attention(norm s), s_m = P_m x_m + e_m.
 
     Where modality m is missing, s_m is the entry B_(S,m) of the missing-modality bank for the set S of modalities that
     are there: an embedding a pair of what is there and what is not. There are 2^M - 1 experts F_e, networks with one
-    GELU layer of twice the width, one for each set S, and g = softmax(R norm z) is their share of a token. A term of the
-    training loss shares out the rows in which all is there evenly among the experts (the G-router of the paper,
+    GELU layer of twice the width, one for each set S, and g = softmax(R norm z) is their share of a token. A term of
+    the training loss shares out the rows in which all is there evenly among the experts (the G-router of the paper,
     :func:`plait.fusion.mixture_of_experts.load_balance`) and sends the others to the expert of their set (its S-router:
     cross-entropy of R norm z). A row with nothing present gets a learned vector.
 
@@ -41,9 +41,10 @@ class FlexMoEFusion(Fusion):
     Raises:
         ValueError: More than 6 modalities, or an option is out of range.
 
-    When to use: modalities are missing in many combinations, in training rows too, and which are missing tells something.
-    Relatives: ``mixture_of_experts`` has experts that read only what is there; ``fusion.absence=learned`` puts one vector
-        a modality in front of any fusion.
+    When to use: modalities are missing in many combinations, in training rows too, and which are missing tells
+        something.
+    Relatives: ``mixture_of_experts`` has experts that read only what is there; ``fusion.absence=learned`` puts one
+        vector a modality in front of any fusion.
     Reference: Yun, Choi, Peng, Wu, Bao, Zhang, Xin, Long, Chen 2024 (Flex-MoE, NeurIPS).
     """
 
@@ -104,7 +105,9 @@ class FlexMoEFusion(Fusion):
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         """Fuse by the mixture."""
         tokens_BMD, set_B = self.tokens(encoded, present_BM)
-        read_BMD, _ = self.attention(self.norm_read(tokens_BMD), self.norm_read(tokens_BMD), torch.ones_like(present_BM))
+        read_BMD, _ = self.attention(
+            self.norm_read(tokens_BMD), self.norm_read(tokens_BMD), torch.ones_like(present_BM)
+        )
         tokens_BMD = tokens_BMD + read_BMD
         normed_BMD = self.norm_feed(tokens_BMD)
         made_BMED = torch.stack([expert(normed_BMD) for expert in self.experts], dim=2)

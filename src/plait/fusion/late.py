@@ -94,7 +94,7 @@ class ModalityPredictors(nn.Module):
             self.networks.append(nn.Sequential(*layers, nn.Linear(size, num_outputs)))
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor, *, learning: int | None = None) -> Tensor:
-        """Return each modality's logits [B, M, C]; the networks of all but ``learning`` are out of the graph, if it is set."""
+        """Return each modality's logits [B, M, C]; all but ``learning``, if it is set, are out of the graph."""
         vectors = present_vectors(encoded, present_BM)
         answers = [f(v) for f, v in zip(self.networks, vectors, strict=True)]
         if learning is not None:

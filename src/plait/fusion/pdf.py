@@ -16,14 +16,14 @@ class PDFFusion(LateFusion):
     """h = sum_m w_m f_m(x_m), w = softmax over what is present of r_m (q_m + o_m).
 
     q_m = sigmoid(v_m . x_m + d_m) predicts the probability that modality m gives the right class (own confidence);
-    o_m = sum_{n != m} log q_n / sum_n log q_n is large where the others are not sure (holo-confidence). r_m calibrates at
-    prediction time: the ratio of D_m = mean_c |p_mc - 1 / C|, how far an answer is from undecided, to the mean D of the
-    others, at most 1. Alone, a modality has weight 1; with nothing present the answer is 0 for every class.
+    o_m = sum_{n != m} log q_n / sum_n log q_n is large where the others are not sure (holo-confidence). r_m calibrates
+    at prediction time: the ratio of D_m = mean_c |p_mc - 1 / C|, how far an answer is from undecided, to the mean D of
+    the others, at most 1. Alone, a modality has weight 1; with nothing present the answer is 0 for every class.
 
-    q_m learns by its absolute difference to the probability that f_m gives the right class, on vectors without gradient;
-    the joint answer does not train it. The paper's network for q_m is three linear layers without anything between them,
-    which is one. For more than two modalities the paper's formulas are read as the sums and means above; for two they are
-    the authors' code.
+    q_m learns by its absolute difference to the probability that f_m gives the right class, on vectors without
+    gradient; the joint answer does not train it. The paper's network for q_m is three linear layers without anything
+    between them, which is one. For more than two modalities the paper's formulas are read as the sums and means above;
+    for two they are the authors' code.
 
     Args:
         dims: Widths of each modality.
@@ -45,7 +45,7 @@ class PDFFusion(LateFusion):
     info = FusionInfo(
         "pdf",
         "Cao, Xia, Ding, Zhang, Hu 2024 (PDF)",
-        "h = sum_m w_m f_m(x_m), w = softmax_m r_m (q_m + sum_{n != m} log q_n / sum_n log q_n), q_m = sigmoid(v_m x_m)",
+        "h = sum_m w_m f_m(x_m), w = softmax_m r_m (q_m + sum_{n != m} log q_n / sum_n log q_n), q_m = s(v_m x_m)",
         needs_tokens=False,
     )
     interaction = "multiplicative"
@@ -93,10 +93,8 @@ class PDFFusion(LateFusion):
             confidence_BM=own_BM,
         )  # fmt: skip
 
-    def own_loss(
-        self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None
-    ) -> Tensor | None:
-        """|q_m - probability of the right class under f_m|, the mean over the rows that have m, summed over modalities."""
+    def own_loss(self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None) -> Tensor | None:
+        """|q_m - probability of the right class under f_m|, mean over the rows that have m, summed over modalities."""
         assert fused.modality_logits_BMC is not None and fused.confidence_BM is not None
         proba_BMC = torch.softmax(fused.modality_logits_BMC.detach(), dim=2)
         right_BM = proba_BMC.gather(2, target[:, None, None].expand(-1, proba_BMC.shape[1], 1)).squeeze(2)

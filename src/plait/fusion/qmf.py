@@ -28,8 +28,8 @@ class QMFFusion(LateFusion):
 
     k_i the loss of that modality on row i, averaged over all epochs so far and scaled to [0, 1] over all training rows:
     what was learned late or never must be the less sure, by the margin. (In the authors' code the margin has the other
-    sign and lets pairs in the wrong order pass; this is the paper's.) The model takes the mean over modalities where the
-    paper sums. Since w_m depends on modality m alone, the fusion is additive.
+    sign and lets pairs in the wrong order pass; this is the paper's.) The model takes the mean over modalities where
+    the paper sums. Since w_m depends on modality m alone, the fusion is additive.
 
     Args:
         dims: Widths of each modality.
@@ -99,9 +99,7 @@ class QMFFusion(LateFusion):
         """Sum of the answers, each times its confidence."""
         return (logits_BMC * confidence(logits_BMC, present_BM)[..., None]).sum(1), None
 
-    def own_loss(
-        self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None
-    ) -> Tensor | None:
+    def own_loss(self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None) -> Tensor | None:
         """Confidence must rank rows as their losses so far do; remembers the losses of this batch first."""
         if rows_B is None or self.ranking == 0:
             return None

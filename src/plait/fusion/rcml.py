@@ -19,7 +19,8 @@ class RCMLFusion(EvidentialFusion):
 
     For two opinions the mean of their evidence is b = (b_1 u_2 + b_2 u_1) / (u_1 + u_2), u = 2 u_1 u_2 / (u_1 + u_2):
     a second opinion that says the same makes nothing surer, where Dempster's rule would. The paper's code averages one
-    modality after the other, so that the last has half of the say; here it is the plain mean, in which order is nothing.
+    modality after the other, so that the last has half of the say; here it is the plain mean, in which order is
+    nothing.
 
     The training loss has, beside that of ``evidential``, the degree of conflict of the opinions (:func:`conflicts`),
     summed over ordered pairs, divided by the number of other modalities that are there, and averaged over rows.

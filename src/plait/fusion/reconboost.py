@@ -86,23 +86,23 @@ class ReconBoostFusion(LateFusion):
         return logits_BMC.sum(1), None
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
-        """Answer modality by modality and add up; in a turn, only what learns has a gradient, and only in its answer."""
+        """Answer modality by modality and add up; in a turn only the answer of the one that learns has a gradient."""
         turn = self.turn if self.training else None
         logits_BMC = self.predictors(encoded, present_BM, learning=turn)
         fused_BC, _ = self.join(logits_BMC if turn is None else logits_BMC.detach(), present_BM)
         alone_BMC = logits_BMC.detach() if self.training and turn is None else logits_BMC
         return FusionOutput(fused_BC, modality_logits_BMC=alone_BMC)
 
-    def own_loss(
-        self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None
-    ) -> Tensor | None:
+    def own_loss(self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None) -> Tensor | None:
         """What makes the plain loss of the modality whose turn it is, which the model adds, the boosted one."""
         turn = self.turn
         if turn is None or fused.modality_logits_BMC is None:
             return None
         answer_BC = fused.modality_logits_BMC[:, turn]
         others_BC = (fused.modality_logits_BMC.sum(1) - answer_BC).detach()
-        change_B = boosted_less_plain(answer_BC, others_BC, target, self.outputs.kind, self.reconcile, self.class_weights)
+        change_B = boosted_less_plain(
+            answer_BC, others_BC, target, self.outputs.kind, self.reconcile, self.class_weights
+        )
         there_B = present_BM[:, turn].to(change_B.dtype)
         return (change_B * there_B).sum() / there_B.sum().clamp(min=1) / len(self.dims)
 
@@ -110,7 +110,7 @@ class ReconBoostFusion(LateFusion):
 def boosted_less_plain(
     answer_BC: Tensor, others_BC: Tensor, target: Tensor, kind: str, reconcile: float, class_weights: list[float] | None
 ) -> Tensor:
-    """-r p CE of each row [B] for classes and labels (mean over labels); the change of the squared loss for a number."""
+    """-r p CE of each row [B] for classes and labels (their mean); for a number the change of the squared loss."""
     if kind == "number":
         wanted_B1 = target.reshape(-1, 1).to(answer_BC.dtype)
         return ((others_BC + answer_BC - wanted_B1) ** 2 - (answer_BC - wanted_B1) ** 2).mean(1)

@@ -1,6 +1,7 @@
 """What training has seen of each row so far: for fusions that compare a row with the others over epochs.
 
-It is kept in buffers, so that a checkpoint holds it and a run that was stopped goes on equal; a finished model has none.
+It is kept in buffers, so that a checkpoint holds it and a run that was stopped goes on equal; a finished model has
+none.
 """
 
 from __future__ import annotations

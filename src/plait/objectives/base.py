@@ -91,7 +91,9 @@ def check_objectives(
     """
     for first, second, why in CONTRADICTIONS:
         if {first, second} <= chosen.keys():
-            raise ValueError(f"{why}; type set=['train.{second}={_off(second)}'] or set=['train.{first}={_off(first)}']")
+            raise ValueError(
+                f"{why}; type set=['train.{second}={_off(second)}'] or set=['train.{first}={_off(first)}']"
+            )
     for name in chosen:
         if name == "ogm_noise":
             continue

@@ -1,4 +1,4 @@
-"""On-the-fly prediction modulation (OPM): the modality that is ahead of the others is hidden from the fusion at times."""
+"""On-the-fly prediction modulation (OPM): the modality that is ahead of the others is hidden at times."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class PredictionModulation:
 
     rho_m is the ratio of ``ogm``: mean probability that the auxiliary head of m gives the right class, over that of the
     others. It is done in seven of ten batches, as in the paper. What is hidden is missing to the fusion, exactly; the
-    paper sets features to zero and scales the rest up, which only a concatenation needs. A row that would lose all keeps
-    all; the paper leaves it out. Where no other objective trains the auxiliary heads, they learn on detached vectors.
-    Since it acts on what is seen and not on a gradient's size, every optimizer does it.
+    paper sets features to zero and scales the rest up, which only a concatenation needs. A row that would lose all
+    keeps all; the paper leaves it out. Where no other objective trains the auxiliary heads, they learn on detached
+    vectors. Since it acts on what is seen and not on a gradient's size, every optimizer does it.
 
     Args:
         base: q, above 0; 0.5 in the paper.

@@ -103,7 +103,10 @@ class GradientModulation:
 OBJECTIVES.add(
     "ogm",
     ObjectiveInfo(
-        "ogm", "Peng et al. 2022", "step_m <- (1 - tanh(alpha rho_m)) step_m where rho_m > 1", usual=0.5,
+        "ogm",
+        "Peng et al. 2022",
+        "step_m <- (1 - tanh(alpha rho_m)) step_m where rho_m > 1",
+        usual=0.5,
         only_classes=True,
     ),
 )

@@ -16,16 +16,16 @@ DROPPED = 0.2  # share of the features that each view of a row loses
 
 
 class MultimodalContrast(nn.Module):
-    """L = L_joint + lambda mean_i (1/2) (NCE(z'_i, z'') + NCE(z''_i, z')), i over all modalities together and each alone.
+    """L = L_joint + lambda mean_i (1/2) (NCE(z'_i, z'') + NCE(z''_i, z')), i: all modalities together, and each alone.
 
-    z' = P(h(view of the row)), z'_m the same with only modality m shown to the fusion, and '' another view; rows to unit
-    length. NCE is the cross-entropy of finding a row's other vector among all vectors of the batch but itself, at
+    z' = P(h(view of the row)), z'_m the same with only modality m shown to the fusion, and '' another view; rows to
+    unit length. NCE is the cross-entropy of finding a row's other vector among all vectors of the batch but itself, at
     temperature 0.1, both ways. Comparing two views of the fused vector keeps what only modalities together tell, and
-    comparing each alone with it what only that one tells; ``alignment`` keeps what all of them tell. A view loses a fifth
-    of the features of each vector and token at random, since encoded modalities know no other augmentation.
+    comparing each alone with it what only that one tells; ``alignment`` keeps what all of them tell. A view loses a
+    fifth of the features of each vector and token at random, since encoded modalities know no other augmentation.
 
-    Rows that lack m do not take part in its terms; rows of one group, or with the same items in what a term shows, are no
-    negatives of each other. P is a network with one GELU layer. In matching only right pairs take part.
+    Rows that lack m do not take part in its terms; rows of one group, or with the same items in what a term shows, are
+    no negatives of each other. P is a network with one GELU layer. In matching only right pairs take part.
 
     Args:
         width: Width of the fused vector.

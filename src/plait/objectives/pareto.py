@@ -10,7 +10,7 @@ from plait.objectives.base import OBJECTIVES, ObjectiveInfo
 
 
 def share_of_joint(joint: Tensor, own: Tensor) -> float:
-    """a that makes ||a g + (1 - a) g_m|| least, in [0, 1]; 1/2 where the gradients do not contradict, g g_m >= 0."""
+    """A that makes ||a g + (1 - a) g_m|| least, in [0, 1]; 1/2 where the gradients do not contradict, g g_m >= 0."""
     if float(joint @ own) >= 0:
         return 0.5
     return float((own @ (own - joint)) / ((joint - own) ** 2).sum())

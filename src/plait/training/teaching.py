@@ -1,4 +1,4 @@
-"""Unimodal teachers: what the networks of one modality each made of the training rows, for the fused one to keep near."""
+"""Unimodal teachers: what networks of one modality each made of the training rows, for the fused one to keep near."""
 
 from __future__ import annotations
 
