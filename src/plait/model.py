@@ -32,7 +32,7 @@ from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
 from plait.heads.pair import PairHead
 from plait.language.network import ADAPTER
-from plait.objectives import AuxiliaryObjectives
+from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
@@ -162,7 +162,12 @@ class PlaitModel(PreTrainedModel):
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
         self.aids = (
             AuxiliaryObjectives(
-                dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"]
+                dims,
+                config.aids,
+                task=self.task,
+                num_outputs=config.num_outputs,
+                width=fusion["width"],
+                is_late=kind.is_late,
             )
             if config.aids
             else None
@@ -267,6 +272,7 @@ class PlaitModel(PreTrainedModel):
         target: Tensor | None = None,
         group: Tensor | None = None,
         keys: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> dict[str, Any]:
         """Run a batch.
 
@@ -276,6 +282,7 @@ class PlaitModel(PreTrainedModel):
             target: Encoded targets [B] or [B, C]; with it the output holds ``loss``.
             group: Group number of each row [B], for the alignment term.
             keys: Item number of each modality of each row [B, M], for the alignment term.
+            rows: Number of each row among all training rows [B], for fusions that remember rows.
 
         Returns:
             ``logits`` [B, C], ``weights`` [B, M] or None, ``attention``, and ``loss`` when a target was given; the
@@ -286,7 +293,10 @@ class PlaitModel(PreTrainedModel):
         mixes = self.training and self.config.mixup > 0 and target is not None
         if mixes:
             encoded, other_B, share = mixed(encoded, present, self.config.mixup)
-        present = self._hide(present) if self.training else present
+        if self.training:
+            present = self._hide(present)
+            if self.aids is not None and target is not None:
+                present = self.aids.hide(encoded, there, present, target)
         fused = self.fuse(encoded, present)
         if target is not None and self.head.owns_loss:
             loss = self.head.batch_loss(fused, present, target, group, keys)
@@ -300,14 +310,18 @@ class PlaitModel(PreTrainedModel):
                 loss = share * loss + (1.0 - share) * self.row_loss(logits_BC, target[other_B], weights_C).mean()
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, self.seen(present), target)
-            if self.aids is not None and self.training:
-                losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
-                loss = self.aids(loss, encoded, there, target, group, keys, losses)
+            own = self.fusion.own_loss(fused, self.seen(present), target, rows) if self.training else None
+            loss = loss if own is None else loss + own
             if self.config.alignment and self.training and group is not None and keys is not None:
                 term = self.head.alignment_loss(fused, present, group, keys, target == 1)
                 loss = loss if term is None else loss + self.config.alignment * term
             if fused.regulariser is not None:
                 loss = loss + fused.regulariser
+            if self.aids is not None and self.training:
+                losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
+                loss = self.aids(
+                    loss, Step(encoded, there, target, losses, self.fuse, self._own_encoders(), group, keys, rows)
+                )
             output = {"loss": loss, **output}
         if not self.training:
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
@@ -355,8 +369,12 @@ class PlaitModel(PreTrainedModel):
     def before_step(self) -> None:
         """To be called between backward and the optimizer's step, for objectives that act on the step."""
         if self.aids is not None:
-            shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
-            self.aids.before_step({k: e for k, e in self.encoders.items() if k not in shared})
+            self.aids.before_step(self._own_encoders())
+
+    def _own_encoders(self) -> dict[str, nn.Module]:
+        """Encoders inside the model that belong to one modality alone, by its number as text."""
+        shared = {key for key in self.encoder_keys if self.encoder_keys.count(key) > 1}
+        return {k: e for k, e in self.encoders.items() if k not in shared}
 
     def after_step(self) -> None:
         """To be called right after the optimizer's step: objectives act on it, parameters return into their range."""

@@ -21,15 +21,23 @@ GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
 GUARDS |= {("cosine", "project")}  # off, it takes modalities of one width only: test_cosine.py
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
 LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late}
-LEARNING |= {("evidential", "annealing"), ("mixture_of_experts", "balance")}
+LEARNING |= {
+    ("evidential", "annealing"),
+    ("rcml", "annealing"),
+    ("dbf", "annealing"),
+    ("mixture_of_experts", "balance"),
+}
+LEARNING |= {("rcml", "conflict"), ("qmf", "ranking"), ("flex_moe", "balance")}
+LEARNING |= {("reconboost", "rounds"), ("reconboost", "reconcile")}  # in files of their own
 # Methods in which one number says how much each modality counts.
-WITH_WEIGHTS = {"weighted_sum", "gated", "mixture_of_experts", "late_mean", "late_weighted"}
+WITH_WEIGHTS = {"weighted_sum", "gated", "mixture_of_experts", "late_mean", "late_weighted", "pdf"}
 
 
 def test_the_families_of_the_design_are_there() -> None:
     assert set(NAMES) >= {"weighted_sum", "concat", "gated", "product", "co_attention"}
     assert set(NAMES) >= {"self_attention", "cross_attention", "bottleneck", "perceiver", "mixture_of_experts"}
-    late = {"late_mean", "late_weighted", "late_stacking", "product_of_experts", "evidential"}
+    late = {"late_mean", "late_weighted", "late_stacking", "product_of_experts", "evidential", "rcml", "dbf"}
+    late |= {"qmf", "pdf", "reconboost"}
     assert {name for name in NAMES if FUSIONS.get(name).is_late} == late
     for name in NAMES:
         assert FUSIONS.get(name).info.name == name

@@ -59,6 +59,55 @@ def test_a_run_with_aids_saves_reports_and_resumes_to_the_same_model(tmp_path: P
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
 
 
+POSTS = {
+    "text": [f"it was {'sunny' if i % 2 else 'rainy'} on day {i}" for i in range(48)],
+    "size": [i * 0.5 + 0.25 if i % 5 else None for i in range(48)],
+    "label": ["yes" if i % 2 != i // 2 % 2 else "no" for i in range(48)],
+    "split": ["test" if i >= 40 else "val" if i >= 32 else "train" for i in range(48)],
+}
+
+
+def test_unimodal_teachers_are_the_baselines_and_the_run_resumes_to_the_same_model(tmp_path: Path) -> None:
+    chosen, told = [*SCRATCH, "train.umt=5"], []
+    made = fit(POSTS, output=tmp_path / "straight", set=chosen, progress=lambda done, total, what: told.append(what))
+    works = list(dict.fromkeys(what.partition(" epoch")[0] for what in told if what.startswith("training")))
+    assert works == ["training text alone", "training tabular alone", "training"]  # once each, and first
+    assert all(baseline.config.aids == {"umt": 5.0} for baseline in made.baselines.values())
+    assert made.model.aids.teachers.vectors == []  # training is over
+    assert np.array_equal(made.predict_proba(POSTS), plait.load(tmp_path / "straight").predict_proba(POSTS))
+    assert set(made.report["model"]["training aids"]) == {"umt"}
+    plain = fit(POSTS, set=SCRATCH)
+    assert not np.array_equal(made.predict_proba(POSTS), plain.predict_proba(POSTS))
+
+    def cut(done: int, total: int, what: str) -> None:
+        if what.startswith("training epoch 2/"):
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        fit(POSTS, output=tmp_path / "cut", set=chosen, progress=cut)
+    fit(POSTS, output=tmp_path / "cut", set=chosen, resume=True)
+    for name in ("model.safetensors", "history.csv", "companions/00/model.safetensors"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+    without = fit(POSTS, set=[*chosen, "train.baselines=false"])  # teachers are trained all the same
+    assert np.array_equal(without.predict_proba(POSTS), made.predict_proba(POSTS))
+
+
+def test_a_fusion_that_remembers_rows_saves_none_and_resumes_to_the_same_model(tmp_path: Path) -> None:
+    chosen = [*SCRATCH, "fusion.name=qmf", "train.baselines=false"]
+
+    def cut(done: int, total: int, what: str) -> None:
+        if what.startswith("training epoch 3/"):
+            raise PowerCutError
+
+    made = fit(POSTS, epochs=3, output=tmp_path / "straight", set=chosen)
+    assert len(made.model.fusion.history.sum_NM) == 0
+    with pytest.raises(PowerCutError):
+        fit(POSTS, epochs=3, output=tmp_path / "cut", set=chosen, progress=cut)
+    fit(POSTS, epochs=3, output=tmp_path / "cut", set=chosen, resume=True)
+    whole, resumed = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("straight", "cut"))
+    assert whole == resumed
+
+
 def test_without_aids_the_report_and_the_model_name_none(posts_model: Path) -> None:
     model = plait.load(posts_model)
     assert model.model.aids is None

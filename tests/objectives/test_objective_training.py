@@ -114,6 +114,21 @@ def test_resumed_run_equals_the_straight_run_exactly(tmp_path: Path, cut_at: int
     assert len({tuple(w) for w in whole}) > 2
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_resumed_run_of_the_recent_aids_equals_the_straight_run(tmp_path: Path, optimizer: str) -> None:
+    settings, aids = replace(SETTINGS, optimizer=optimizer), {"opm": 0.5, "comm": 0.2, "mmpareto": 1.5}
+    train, val = make_rows(), make_rows(seed=6)
+    straight = run(make_model(aids), tmp_path / "s", settings)
+    with pytest.raises(PowerCutError):
+        run(make_model(aids), tmp_path / "cut", settings, watch=make_watch(train, val, 4))
+    torch.manual_seed(1234)
+    resumed = run(make_model(aids, seed=99), tmp_path / "cut", settings, resume=True)
+    assert equal(straight, resumed)
+    for name in aids:
+        without = run(make_model({k: v for k, v in aids.items() if k != name}), tmp_path / name, settings)
+        assert not equal(straight, without), name
+
+
 def test_head_losses_are_those_of_the_whole_set_at_once() -> None:
     model, rows = make_model({"auxiliary": 0.3}), make_rows()
     got = head_losses(model, rows, batch_size=5)

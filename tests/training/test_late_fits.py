@@ -38,7 +38,7 @@ def batch_of(rows: int) -> tuple[dict[str, dict[str, torch.Tensor]], torch.Tenso
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 2.0, 4.0]])
-@pytest.mark.parametrize("name", [name for name in LATE if name != "evidential"])
+@pytest.mark.parametrize("name", [name for name in LATE if name not in ("evidential", "rcml", "dbf", "pdf", "qmf")])
 def test_loss_is_the_joint_loss_and_the_mean_loss_of_the_modalities(name: str, weights: list[float] | None) -> None:
     model = model_of(name, class_weights=weights)
     inputs, present = batch_of(8)
@@ -83,7 +83,7 @@ def test_encoders_learn_from_their_modalitys_own_answer_only() -> None:
     torch.testing.assert_close(inputs["m0"]["vector_BD"].grad, grad)
 
 
-@pytest.mark.parametrize("name", ["late_stacking", "product_of_experts", "evidential"])
+@pytest.mark.parametrize("name", ["late_stacking", "product_of_experts", "evidential", "dbf", "qmf", "pdf"])
 def test_buffers_are_saved_bit_equal(name: str, tmp_path: Path) -> None:
     model = model_of(name).eval()
     inputs, present = batch_of(8)
@@ -121,6 +121,10 @@ def table_of(task: str) -> dict[str, list[Any]]:
     [
         ("late_stacking", "classification"),
         ("evidential", "classification"),
+        ("rcml", "classification"),
+        ("dbf", "classification"),
+        ("qmf", "classification"),
+        ("pdf", "classification"),
         ("product_of_experts", "multilabel"),
         ("late_stacking", "multilabel"),
         ("late_weighted", "regression"),
@@ -199,7 +203,7 @@ def test_a_model_that_counted_batches_loads(tmp_path: Path) -> None:
     assert torch.equal(model(inputs, present)["logits"], again(inputs, present)["logits"])
 
 
-@pytest.mark.parametrize("name", ["evidential", "late_stacking"])
+@pytest.mark.parametrize("name", ["evidential", "late_stacking", "qmf"])
 def test_a_run_that_was_cut_resumes_to_the_same_model(name: str, tmp_path: Path) -> None:
     from plait.training import calibrate
     from plait.training.trainer import train_model
@@ -236,7 +240,7 @@ def test_a_run_that_was_cut_resumes_to_the_same_model(name: str, tmp_path: Path)
         assert straight["fusion.is_fitted_C"].all()
 
 
-@pytest.mark.parametrize("name", ["late_mean", "late_weighted", "evidential"])
+@pytest.mark.parametrize("name", ["late_mean", "late_weighted", "evidential", "rcml", "qmf"])
 def test_emap_of_an_additive_late_fusion_finds_no_interaction(name: str) -> None:
     rng = np.random.default_rng(0)
     table = {"text": [f"word{i} more" for i in rng.integers(0, 9, 90)], "size": rng.normal(size=90).tolist(),
@@ -249,10 +253,11 @@ def test_emap_of_an_additive_late_fusion_finds_no_interaction(name: str) -> None
     found = fitted.explain(table, rows="all", permutations=0)["emap"]
     assert found["rows"] == found["block"] == 90  # all pairs
     assert abs(found["gap"]["value"]) < 1e-9 and found["residual"] < 1e-9
-    words = (
-        "evidence, which this fusion adds up" if name == "evidential" else "probabilities, which this fusion averages"
-    )
-    assert words in found["method"]
+    words = {
+        "evidential": "the log growth of evidence, which this fusion adds up", "qmf": "logits",
+        "rcml": "evidence, which this fusion averages",
+    }.get(name, "probabilities, which this fusion averages")  # fmt: skip
+    assert f" on {words}" in found["method"]
 
 
 def test_evidential_predictions_tell_their_uncertainty() -> None:

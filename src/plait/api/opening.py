@@ -14,6 +14,7 @@ from plait.data.bad_rows import bad_rows_message
 from plait.data.schema import Schema
 from plait.data.sources import Opened, open_source
 from plait.data.table import BadRow, Table
+from plait.fusion import FUSIONS
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
 from plait.settings import DataSettings, RunSettings, from_dict, merge_values, set_values, to_dict
@@ -90,6 +91,7 @@ def open_run(
     check_objectives(
         chosen_objectives(settings.train, pair_head=settings.task.head == "pair"), task=task,
         num_modalities=len(schema.modalities), num_validation=int((split[usable] == "val").sum()),
+        is_late=settings.fusion.name in FUSIONS and FUSIONS.get(settings.fusion.name).is_late,
     )  # fmt: skip
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"

@@ -22,6 +22,9 @@ def compare(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for page, numbers and runs.")],
     target: options.Target = None,
     fusion: Annotated[str, typer.Option(metavar="NAMES", help="all, or names between commas.")] = "all",
+    objectives: Annotated[
+        str, typer.Option(metavar="NAMES", help="Training aids to compare: all, or names between commas, or ogm=0.3.")
+    ] = "",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds for each method's chosen configuration.")] = 5,
     search: Annotated[
         int, typer.Option(min=1, max=9, help="Configurations each method is tried with (1: no search).")

@@ -7,11 +7,13 @@ that all take the same number of steps, and a setting the user fixes is fixed fo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from plait.fusion import FUSIONS
+from plait.objectives import OBJECTIVES
 from plait.registry import unknown_name
 from plait.settings import FusionSettings, RunSettings
 from plait.tasks import TASKS
@@ -47,6 +49,7 @@ class Method:
         fusion: Name of the fusion in the registry.
         head: Name of the head.
         modalities: Names of the modalities it reads, in model order.
+        objectives: Training aids that are on in this line alone, with their strengths.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Method:
     fusion: str
     head: str
     modalities: tuple[str, ...]
+    objectives: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,9 @@ class Configuration:
     width: int
 
 
-def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[str]) -> list[Method]:
+def choose_methods(
+    task: str, modalities: Sequence[str], fusion: str | Sequence[str], objectives: str | Sequence[str] = ()
+) -> list[Method]:
     """The methods asked for, then each modality alone.
 
     Args:
@@ -73,6 +79,8 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
         modalities: Names of the modalities.
         fusion: "all", a name, names between commas, or a list of names. ``pair_head``, the default design of the
             matching task (``cosine`` with the pair head), is a method of its own; "all" holds it for that task.
+        objectives: Training aids, as :func:`choose_objectives` takes them; each fusion stands there plain and with
+            each.
 
     Raises:
         ValueError: An unknown or no name, fewer than two modalities, or a task whose answers are text.
@@ -103,7 +111,64 @@ def choose_methods(task: str, modalities: Sequence[str], fusion: str | Sequence[
         else:
             kind = "late" if FUSIONS.get(name).is_late else "fusion"
             methods.append(Method(name, kind, name, "label", everything))
+    aids = choose_objectives(objectives)
+    if aids:
+        methods = [m for plain in methods for m in (plain, *(_with_objective(plain, *aid) for aid in aids))]
     return [*methods, *(Method(f"{m} alone", "single", SINGLE_FUSION, "label", (m,)) for m in modalities)]
+
+
+def usual_fusion(resolved: RunSettings) -> str:
+    """The method that the recipe takes for this table."""
+    assert resolved.fusion.name is not None
+    return PAIR_HEAD if resolved.task.head == "pair" else resolved.fusion.name
+
+
+def choose_objectives(objectives: str | Sequence[str]) -> list[tuple[str, float]]:
+    """Training aids with their strengths, in the order asked for.
+
+    Args:
+        objectives: "all", names between commas, or a list of names; a name may bring its strength ("ogm=0.3"), else it
+            is the usual one. Empty: none.
+
+    Raises:
+        ValueError: An unknown name, or a strength that is no number above 0.
+    """
+    given = objectives.split(",") if isinstance(objectives, str) else list(objectives)
+    words = [word.strip() for word in given if word.strip()]
+    if words == ["all"]:
+        words = OBJECTIVES.names()
+    chosen: dict[str, float] = {}
+    for word in words:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if name not in OBJECTIVES:
+            raise ValueError(unknown_name("training aid in objectives", name, ["all", *OBJECTIVES.names()]))
+        chosen[name] = _strength(name, value) if equals else OBJECTIVES.get(name).usual
+    return list(chosen.items())
+
+
+def _strength(name: str, value: str) -> float:
+    try:
+        strength = float(value)
+    except ValueError:
+        strength = math.nan
+    if not 0 < strength < math.inf or (name == "gradient_blending" and strength != 1):
+        wanted = "1 (it is on or off)" if name == "gradient_blending" else "a number above 0"
+        raise ValueError(
+            f"objectives: the strength of {name} is {value!r}; expected {wanted}, as in objectives=['ogm=0.5']"
+        )
+    return strength
+
+
+def _with_objective(method: Method, name: str, strength: float) -> Method:
+    usual = strength == OBJECTIVES.get(name).usual
+    return replace(
+        method, name=f"{method.name} + {name}" + ("" if usual else f"={strength:g}"), objectives=((name, strength),)
+    )
+
+
+def objective_settings(method: Method) -> dict[str, Any]:
+    """The settings under ``train`` that a line's training aids are."""
+    return {name: True if name == "gradient_blending" else strength for name, strength in method.objectives}
 
 
 def make_configurations(resolved: RunSettings, asked: RunSettings, number: int) -> list[Configuration]:
@@ -144,8 +209,12 @@ def shared_budget(resolved: RunSettings, asked: RunSettings) -> RunSettings:
     return replace(resolved, train=replace(resolved.train, epochs=epochs))
 
 
-def check_asked(asked: RunSettings) -> None:
+def check_asked(asked: RunSettings, objectives: str | Sequence[str] = ()) -> None:
     """Refuse settings that would give methods unequal chances.
+
+    Args:
+        asked: Settings as the user gave them.
+        objectives: Training aids to compare.
 
     Raises:
         ValueError: A setting that the comparison itself decides.
@@ -156,6 +225,14 @@ def check_asked(asked: RunSettings) -> None:
         "task.head": (asked.task.head is not None, f"every method has the label head; {PAIR_HEAD} is a method"),
         "train.patience": (bool(asked.train.patience), "all methods train for the same number of steps; set epochs"),
     }
+    if objectives:
+        refused |= {
+            f"train.{name}": (
+                bool(getattr(asked.train, name)),
+                f"objectives= gives it to a line; type '{name}=STRENGTH'",
+            )
+            for name in OBJECTIVES
+        }
     for name, (is_set, instead) in refused.items():
         if is_set:
             raise ValueError(f"{name} cannot be set in a comparison: {instead}")
@@ -180,8 +257,7 @@ def run_settings(
         task=replace(base.task, head=method.head),
         train=replace(
             base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,
-            alignment=alignment,
-            tensorboard=False,
+            tensorboard=False, **{"alignment": alignment, **objective_settings(method)},
         ),
     )  # fmt: skip
 
@@ -189,8 +265,10 @@ def run_settings(
 def describe(method: Method) -> dict[str, Any]:
     """What a method says about itself, from its record in the registry."""
     kind = FUSIONS.get(method.fusion)
+    told = [kind.info, *(OBJECTIVES.get(name) for name, _ in method.objectives)]
     return {
         "name": method.name, "kind": method.kind, "fusion": method.fusion, "head": method.head,
-        "modalities": list(method.modalities), "equation": kind.info.equation, "paper": kind.info.paper,
+        "modalities": list(method.modalities), "objectives": dict(method.objectives),
+        "equation": "; ".join(one.equation for one in told), "paper": "; ".join(one.paper for one in told),
         "needs_tokens": kind.info.needs_tokens,
     }  # fmt: skip

@@ -233,6 +233,7 @@ def _described(
 def _ensemble_facts(method: Method) -> dict[str, Any]:
     return {
         "name": method.name, "kind": method.kind, "fusion": None, "head": None, "modalities": list(method.modalities),
+        "objectives": {},
         "equation": "y = mean of the answers of one model per modality", "paper": None, "needs_tokens": False,
     }  # fmt: skip
 

@@ -84,8 +84,9 @@ class MethodEntry(TypedDict, total=False):
     """A line of the comparison. Those whose ``status`` is not "ok" have no scores, rank or cost.
 
     ``kind`` is "fusion", "late" (a fusion of answers), "single" (one modality alone) or "ensemble" (the plain mean of
-    the single-modality models). ``chosen`` is the number of the chosen configuration in ``search``; ``metrics`` are
-    all metrics of the task, mean over seeds. ``fit`` is None where no single fit trains the line.
+    the single-modality models). ``chosen`` is the number of the chosen configuration in ``search``; ``objectives`` are
+    the training aids of this line alone, with their strengths. ``metrics`` are all metrics of the task, mean over
+    seeds. ``fit`` is None where no single fit trains the line.
     """
 
     name: str
@@ -93,6 +94,7 @@ class MethodEntry(TypedDict, total=False):
     fusion: str | None
     head: str | None
     modalities: list[str]
+    objectives: dict[str, float]
     equation: str
     paper: str | None
     needs_tokens: bool

@@ -26,7 +26,7 @@ from plait.comparison.archive import Archive
 from plait.comparison.folder import comparison_folder
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison
-from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget
+from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget, usual_fusion
 from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Runner
 from plait.comparison.usable import Asked, add_fits
@@ -43,6 +43,7 @@ def compare(
     target: str | None = None,
     *,
     fusion: str | Sequence[str] = "all",
+    objectives: str | Sequence[str] = (),
     seeds: int = 5,
     search: int = 3,
     select_on: str = "val",
@@ -82,6 +83,9 @@ def compare(
         table: Anything ``plait.fit`` takes; or what ``api.first_look`` opened.
         target: Column to predict.
         fusion: "all", a name, names between commas, or a list of names.
+        objectives: Training aids to compare: "all", names between commas, or a list of names, each with its strength if
+            it is not to be the usual one ("ogm=0.3"). Each fusion stands there without any and with each alone; "all"
+            fusions are then the one that the recipe takes.
         seeds: How many seeds each chosen configuration is trained with, 0 to this number minus one.
         search: How many configurations each method is tried with; 1 is no search.
         select_on: "val", and nothing else: rows that choose cannot also judge.
@@ -139,7 +143,7 @@ def compare(
     given = {**data.given(), "task.name": task, "train.epochs": epochs}
     base, assignments = settings or RunSettings(), list(set)
     asked = set_values(merge_values(base, given), assignments)
-    check_asked(asked)
+    check_asked(asked, objectives)
     opened = open_run(table, given, base, assignments, annotations=annotations)
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
@@ -149,7 +153,8 @@ def compare(
             "compare losses type plait.fit(TABLE, task='retrieval', set=['task.loss=infonce']) (siglip, triplet) and "
             "read the reports"
         )
-    methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusion)
+    fusions = usual_fusion(opened.settings) if objectives and fusion in ("all", ["all"], ("all",)) else fusion
+    methods = choose_methods(opened.task.name, [m.name for m in opened.schema.modalities], fusions, objectives)
     processes = choose_workers(workers, len(methods))
     configurations = make_configurations(opened.settings, asked, search)
     fingerprint = table_fingerprint(opened.table)

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from plait.comparison.method_outcome import Outcome
-from plait.comparison.plan import Configuration, Method
+from plait.comparison.plan import Configuration, Method, objective_settings
 from plait.data.modality import Modality
 from plait.fusion import FUSIONS
 from plait.settings import COLUMN_LISTS, SINGLE_OPTIONS, RunSettings, to_dict
@@ -117,6 +117,7 @@ def _assignments(asked: Asked, method: Method, configuration: Configuration) -> 
     values |= {
         "task.head": method.head, "fusion.width": configuration.width, "fusion.dropout": configuration.dropout,
         "train.learning_rate": configuration.learning_rate, "train.patience": 0,
+        **{f"train.{name}": value for name, value in objective_settings(method).items()},
     }  # fmt: skip
     if asked.resolved.fusion.name == method.fusion and asked.resolved.fusion.options:
         # The recipe has options for this fusion; the comparison takes every fusion as it comes.

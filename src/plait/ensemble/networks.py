@@ -49,23 +49,33 @@ class NetworkFits:
         """Networks of a fold by name, with the seconds each took."""
         place = self.folder if fold == 0 else self.folder / f"fold-{fold:02d}"
         names = [m.name for m in plan.inputs.modalities]
+        alone: dict[str, PlaitModel] = {}
+        seconds = 0.0
+        teach = bool(plan.settings.train.umt)
+        if teach:
+            alone, seconds = self._fit_alone(plan, place)
         model, history = fit_model(
             plan, names, place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
-            progress=self.progress,
+            progress=self.progress, teachers=alone,
         )  # fmt: skip
         found = {FUSED: (model, history.seconds)}
         for number in range(2, self.seeds + 2):
             other = _with_seed(plan, plan.settings.train.seed + number * SEED_STEP)
             again, told = fit_model(
-                other, names, place / f"seed-{number}", resume=self.resume, progress=self.progress
+                other, names, place / f"seed-{number}", resume=self.resume, progress=self.progress, teachers=alone,
             )  # fmt: skip
             found[f"{FUSED}, seed {number}"] = (again, told.seconds)
-        started = time.monotonic()
-        alone = fit_unimodal_baselines(plan, place, resume=self.resume, progress=self.progress) if self.alone else {}
-        seconds = (time.monotonic() - started) / max(1, len(alone))
+        if not teach:
+            alone, seconds = self._fit_alone(plan, place)
         if fold == 0:
             self.model, self.history, self.baselines = model, history, alone
         return found | {f"{name} alone": (network, seconds) for name, network in alone.items()}
+
+    def _fit_alone(self, plan: Plan, place: Path) -> tuple[dict[str, PlaitModel], float]:
+        """One network a modality alone, if they are wanted, and the seconds each took."""
+        started = time.monotonic()
+        alone = fit_unimodal_baselines(plan, place, resume=self.resume, progress=self.progress) if self.alone else {}
+        return alone, (time.monotonic() - started) / max(1, len(alone))
 
 
 def _with_seed(plan: Plan, seed: int) -> Plan:

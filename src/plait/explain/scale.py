@@ -43,6 +43,16 @@ def logits_of_growth(growth_NC: np.ndarray) -> np.ndarray:
     return logits
 
 
+def evidence(logits_NC: np.ndarray) -> np.ndarray:
+    """e_c of logits log(1 + e_c): what is averaged where opinions are not multiplied."""
+    return np.expm1(np.maximum(logits_NC, 0.0))
+
+
+def logits_of_evidence(evidence_NC: np.ndarray) -> np.ndarray:
+    """log(1 + e_c) of evidence e_c."""
+    return np.log1p(np.maximum(evidence_NC, 0.0))
+
+
 SCALES = {
     "logits": Scale(None, lambda s: s, lambda s: s, is_relative=True),
     "probabilities": Scale(
@@ -51,4 +61,5 @@ SCALES = {
     "evidence": Scale(
         "the log growth of evidence, which this fusion adds up", growth_of_evidence, logits_of_growth, is_relative=False
     ),
+    "mean evidence": Scale("evidence, which this fusion averages", evidence, logits_of_evidence, is_relative=False),
 }

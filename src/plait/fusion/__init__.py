@@ -9,8 +9,10 @@ from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
 from plait.fusion.cosine import CosineFusion
 from plait.fusion.cross_attention import CrossAttentionFusion
+from plait.fusion.dbf import DBFFusion
 from plait.fusion.evidential import EvidentialFusion
 from plait.fusion.film import FiLMFusion
+from plait.fusion.flex_moe import FlexMoEFusion
 from plait.fusion.gated import GatedFusion
 from plait.fusion.late_average import LateMeanFusion, LateWeightedFusion
 from plait.fusion.late_stacking import LateStackingFusion
@@ -19,10 +21,14 @@ from plait.fusion.mcb import MCBFusion
 from plait.fusion.mfb import MFBFusion, MFHFusion
 from plait.fusion.mixture_of_experts import MixtureOfExpertsFusion
 from plait.fusion.mmtm import MMTMFusion
+from plait.fusion.pdf import PDFFusion
 from plait.fusion.perceiver import PerceiverFusion
 from plait.fusion.prefix import PrefixFusion
 from plait.fusion.product import ProductFusion
 from plait.fusion.product_of_experts import ProductOfExpertsFusion
+from plait.fusion.qmf import QMFFusion
+from plait.fusion.rcml import RCMLFusion
+from plait.fusion.reconboost import ReconBoostFusion
 from plait.fusion.self_attention import SelfAttentionFusion
 from plait.fusion.tensor import TensorFusion
 from plait.fusion.tucker import BlockFusion, MUTANFusion
@@ -37,9 +43,11 @@ __all__ = [
     "ConcatFusion",
     "CosineFusion",
     "CrossAttentionFusion",
+    "DBFFusion",
     "EncodedDims",
     "EvidentialFusion",
     "FiLMFusion",
+    "FlexMoEFusion",
     "Fusion",
     "FusionInfo",
     "FusionOutput",
@@ -56,10 +64,14 @@ __all__ = [
     "MixtureOfExpertsFusion",
     "Observing",
     "OutputSpec",
+    "PDFFusion",
     "PerceiverFusion",
     "PrefixFusion",
     "ProductFusion",
     "ProductOfExpertsFusion",
+    "QMFFusion",
+    "RCMLFusion",
+    "ReconBoostFusion",
     "SeenBatch",
     "SeenRows",
     "SelfAttentionFusion",

@@ -75,6 +75,7 @@ class FusionOutput:
         modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
             trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
         copies: In how many equal parts of ``tokens`` separate towers stand, each trained by itself.
+        confidence_BM: How far each modality's answer is to be trusted [B, M], where the method says so.
         regulariser: A term of the method's own, a scalar, weighed already; only in training, which adds it to the loss.
     """
 
@@ -84,6 +85,7 @@ class FusionOutput:
     token_mask: Tensor | None = None
     attention: list[Tensor | None] | None = None
     modality_logits_BMC: Tensor | None = None  # noqa: N815
+    confidence_BM: Tensor | None = None  # noqa: N815
     regulariser: Tensor | None = None
     copies: int = 1
 
@@ -185,6 +187,20 @@ class Fusion(nn.Module):
 
     def start_from(self, target: np.ndarray, class_weights: list[float] | None) -> None:
         """Take what must be known before training from the encoded targets of the training rows: here nothing."""
+
+    def own_loss(self, fused: FusionOutput, present_BM: Tensor, target: Tensor, rows_B: Tensor | None) -> Tensor | None:
+        """A term of the training loss that reads the targets, a scalar, weighed already; here None.
+
+        Args:
+            fused: What ``forward`` returned in training.
+            present_BM: What the fusion took for present.
+            target: Encoded targets of the batch.
+            rows_B: Numbers of the batch's rows among all training rows, or None: not known.
+        """
+        return None
+
+    def after_training(self) -> None:
+        """Let go of what only training needs: here nothing."""
 
     def uncertainty(self, logits_BC: Tensor) -> Tensor | None:
         """How little the answers rest on [B], in [0, 1] (1: on nothing), where the method says so; here None."""

@@ -45,7 +45,8 @@ class EvidentialFusion(LateFusion):
         ValueError: The outputs are labels or a number, or ``annealing`` is no such share.
 
     When to use: when a model must say that it does not know.
-    Relatives: ``product_of_experts``, likewise a product, without a measure of doubt.
+    Relatives: ``product_of_experts``, likewise a product, without a measure of doubt; ``rcml`` and ``dbf``, whose doubt
+        does not shrink where modalities contradict each other.
     Reference: Han, Zhang, Fu, Zhou 2021; Sensoy, Kaplan, Kandemir 2018 (the loss).
     """
 
@@ -71,7 +72,7 @@ class EvidentialFusion(LateFusion):
     ) -> None:
         if outputs.kind != "classes":
             raise ValueError(
-                f"fusion 'evidential' joins opinions about classes, got outputs that are {outputs.kind!r}; "
+                f"fusion {self.info.name!r} joins opinions about classes, got outputs that are {outputs.kind!r}; "
                 "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
             )
         if isinstance(annealing, bool) or not isinstance(annealing, int | float) or not 0 < annealing <= 1:

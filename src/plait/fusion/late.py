@@ -67,6 +67,15 @@ class LateFusion(Fusion):
         return FusionOutput(fused_BC, weights_BM=weights_BM, modality_logits_BMC=logits_BMC)
 
 
+def check_classes(name: str, outputs: OutputSpec) -> None:
+    """Refuse outputs other than classes, of which exactly one is right."""
+    if outputs.kind != "classes":
+        raise ValueError(
+            f"fusion {name!r} joins answers about classes, got outputs that are {outputs.kind!r}; "
+            "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
+        )
+
+
 class ModalityPredictors(nn.Module):
     """One predictor a modality: its vector to logits, zeros where it is missing."""
 
@@ -84,8 +93,11 @@ class ModalityPredictors(nn.Module):
                 size = width
             self.networks.append(nn.Sequential(*layers, nn.Linear(size, num_outputs)))
 
-    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
-        """Return each modality's logits [B, M, C]."""
+    def forward(self, encoded: list[Encoded], present_BM: Tensor, *, learning: int | None = None) -> Tensor:
+        """Return each modality's logits [B, M, C]; all but ``learning``, if it is set, are out of the graph."""
         vectors = present_vectors(encoded, present_BM)
-        logits_BMC = torch.stack([f(v) for f, v in zip(self.networks, vectors, strict=True)], dim=1)
+        answers = [f(v) for f, v in zip(self.networks, vectors, strict=True)]
+        if learning is not None:
+            answers = [a if m == learning else a.detach() for m, a in enumerate(answers)]
+        logits_BMC = torch.stack(answers, dim=1)
         return torch.where(present_BM[..., None], logits_BMC, torch.zeros_like(logits_BMC))

@@ -231,6 +231,7 @@ class RowBatches(Dataset[dict[str, Any]]):
             batch["target"] = self.target[torch.from_numpy(rows_B)]
             batch["group"] = torch.from_numpy(self.group_N[rows_B])
             batch["keys"] = torch.from_numpy(index_BM)
+            batch["rows"] = torch.from_numpy(rows_B)
         return batch
 
     def _with_hard_rows(self, rows_B: np.ndarray) -> np.ndarray:

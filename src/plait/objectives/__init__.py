@@ -8,8 +8,13 @@ from plait.objectives.auxiliary import AuxiliaryHeads
 from plait.objectives.auxiliary_objectives import AuxiliaryObjectives
 from plait.objectives.base import OBJECTIVES, ObjectiveInfo, check_objectives, chosen_objectives
 from plait.objectives.blending import GradientBlending, blending_weights
+from plait.objectives.hiding import PredictionModulation
 from plait.objectives.modulation import GradientModulation
+from plait.objectives.multimodal_contrast import MultimodalContrast
 from plait.objectives.orthogonality import orthogonality, overlap
+from plait.objectives.pareto import ParetoGradients
+from plait.objectives.step import Step
+from plait.objectives.teachers import UnimodalTeachers
 
 __all__ = [
     "OBJECTIVES",
@@ -20,6 +25,11 @@ __all__ = [
     "GradientBlending",
     "GradientModulation",
     "AuxiliaryObjectives",
+    "MultimodalContrast",
+    "ParetoGradients",
+    "PredictionModulation",
+    "Step",
+    "UnimodalTeachers",
     "blending_weights",
     "check_objectives",
     "chosen_objectives",

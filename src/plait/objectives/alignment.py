@@ -58,5 +58,6 @@ class Alignment(nn.Module):
 
 
 OBJECTIVES.add(
-    "alignment", ObjectiveInfo("alignment", "Radford et al. 2021", "L + lambda mean_(m,n) InfoNCE(P_m x_m, P_n x_n)")
+    "alignment",
+    ObjectiveInfo("alignment", "Radford et al. 2021", "L + lambda mean_(m,n) InfoNCE(P_m x_m, P_n x_n)", usual=0.1),
 )

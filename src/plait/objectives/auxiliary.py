@@ -35,4 +35,4 @@ class AuxiliaryHeads(nn.Module):
         return torch.stack([head(v) for head, v in zip(self.heads, vectors, strict=True)], dim=1)
 
 
-OBJECTIVES.add("auxiliary", ObjectiveInfo("auxiliary", "Du et al. 2023", "L = L_joint + lambda mean_m L_m"))
+OBJECTIVES.add("auxiliary", ObjectiveInfo("auxiliary", "Du et al. 2023", "L = L_joint + lambda mean_m L_m", usual=0.3))

@@ -22,18 +22,33 @@ class ObjectiveInfo:
         name: Its setting under ``train``.
         paper: Authors and year.
         equation: What it does, in one line.
+        usual: The strength that a comparison takes where none is named.
         only_classes: Whether it needs a task with classes (one right class a row).
         needs_validation: Whether it needs validation rows.
+        alone: Whether it needs a task in which one modality alone can be trained.
+        needs_vector: Whether it needs a fusion that makes a fused vector, not answers.
     """
 
     name: str
     paper: str
     equation: str
+    usual: float = 1.0
     only_classes: bool = False
     needs_validation: bool = False
+    alone: bool = False
+    needs_vector: bool = False
 
 
 OBJECTIVES: Registry[ObjectiveInfo] = Registry("training aid")
+
+
+SAME_LOSSES = "sets the weights of the losses to which train.auxiliary gives a fixed one"
+CONTRADICTIONS = (
+    ("gradient_blending", "auxiliary", f"train.gradient_blending {SAME_LOSSES}"),
+    ("mmpareto", "auxiliary", f"train.mmpareto {SAME_LOSSES}"),
+    ("mmpareto", "gradient_blending", "train.mmpareto and train.gradient_blending weigh the same losses"),
+    ("mmpareto", "ogm", "train.mmpareto and train.ogm each set how long the step of a modality is"),
+)
 
 
 def chosen_objectives(train: TrainSettings, *, pair_head: bool) -> dict[str, float]:
@@ -59,6 +74,7 @@ def check_objectives(
     task: Task,
     num_modalities: int,
     num_validation: int | None = None,
+    is_late: bool = False,
 ) -> None:
     """Refuse objectives that cannot work here.
 
@@ -67,31 +83,43 @@ def check_objectives(
         task: The task.
         num_modalities: How many modalities the model has.
         num_validation: Validation rows, or None where that is not known.
+        is_late: Whether the fusion joins answers.
 
     Raises:
-        ValueError: One modality only, a task without classes, or no validation rows, for an objective that needs them;
-            or two objectives that contradict each other.
+        ValueError: One modality only, a task without classes, a late fusion, or no validation rows, for an objective
+            that needs them; or two objectives that contradict each other.
     """
-    if {"auxiliary", "gradient_blending"} <= chosen.keys():
-        raise ValueError(
-            "train.gradient_blending sets the weights of the losses to which train.auxiliary gives a fixed one; "
-            "type set=['train.auxiliary=0'] or set=['train.gradient_blending=false']"
-        )
+    for first, second, why in CONTRADICTIONS:
+        if {first, second} <= chosen.keys():
+            raise ValueError(
+                f"{why}; type set=['train.{second}={_off(second)}'] or set=['train.{first}={_off(first)}']"
+            )
     for name in chosen:
         if name == "ogm_noise":
             continue
         info = OBJECTIVES.get(name)
         if task.family.writes:
             raise ValueError(f"train.{name} works on labels and numbers, not on text; set=['train.{name}=0']")
-        off = f"leave it out (set=['train.{name}={'false' if name == 'gradient_blending' else '0'}'])"
+        off = f"leave it out (set=['train.{name}={_off(name)}'])"
         if num_modalities < 2:
             raise ValueError(f"train.{name} works between modalities and needs two, got {num_modalities}; {off}")
         if info.only_classes and not task.family.one_class:
             raise ValueError(
                 f"train.{name} needs one right class a row (classification or matching), got task {task.name!r}; {off}"
             )
+        if info.alone and task.judges_pairs:
+            raise ValueError(f"train.{name} learns from one modality alone, which says nothing about a pair; {off}")
+        if info.needs_vector and is_late:
+            raise ValueError(
+                f"train.{name} compares fused vectors, and a late fusion joins answers; type fusion='concat', or {off}"
+            )
         if info.needs_validation and num_validation == 0:
             raise ValueError(
                 f"train.{name} compares training and validation losses and there are no validation rows; mark some "
                 f"'val' in a column and name it (split=COLUMN), or {off}"
             )
+
+
+def _off(name: str) -> str:
+    """The value that switches an objective off."""
+    return "false" if name == "gradient_blending" else "0"

@@ -29,15 +29,19 @@ def scores(answers_BMC: Tensor, present_BM: Tensor, target_B: Tensor) -> Tensor:
     return (right_BM * there_BM).sum(0) / there_BM.sum(0).clamp(min=1.0)
 
 
-def factors(score_M: Tensor, alpha: float) -> Tensor:
-    """k_m = 1 - tanh(alpha rho_m) where rho_m > 1, else 1, [M].
+def ratios(score_M: Tensor) -> Tensor:
+    """rho_m = s_m / mean of s_n over the other modalities n, [M]; with two modalities it is the papers' ratio.
 
-    rho_m = s_m / mean of s_n over the other modalities n; with two modalities it is the paper's ratio. A score of 0
-    (no row of the batch has that modality) counts neither as one of the others nor as ahead.
+    A score of 0 (no row of the batch has that modality) counts neither as one of the others nor as ahead.
     """
     there_M = (score_M > 0).to(score_M.dtype)
     others_M = (score_M.sum() - score_M) / (there_M.sum() - there_M).clamp(min=1.0)
-    ratio_M = torch.where(others_M > 0, score_M / others_M.clamp(min=1e-12), torch.ones_like(score_M))
+    return torch.where(others_M > 0, score_M / others_M.clamp(min=1e-12), torch.ones_like(score_M))
+
+
+def factors(score_M: Tensor, alpha: float) -> Tensor:
+    """k_m = 1 - tanh(alpha rho_m) where rho_m > 1, else 1, [M]; rho as in :func:`ratios`."""
+    ratio_M = ratios(score_M)
     return torch.where(ratio_M > 1, 1 - torch.tanh(alpha * ratio_M), torch.ones_like(score_M))
 
 
@@ -99,6 +103,10 @@ class GradientModulation:
 OBJECTIVES.add(
     "ogm",
     ObjectiveInfo(
-        "ogm", "Peng et al. 2022", "step_m <- (1 - tanh(alpha rho_m)) step_m where rho_m > 1", only_classes=True
+        "ogm",
+        "Peng et al. 2022",
+        "step_m <- (1 - tanh(alpha rho_m)) step_m where rho_m > 1",
+        usual=0.5,
+        only_classes=True,
     ),
 )

@@ -53,5 +53,6 @@ OBJECTIVES.add(
         "orthogonality",
         "Bousmalis et al. 2016; Hazarika et al. 2020",
         "L + lambda mean_(m,n) ||X_m^T X_n||_F^2 / (||X_m^T X_m||_F ||X_n^T X_n||_F), rows of X centred, unit length",
+        usual=0.1,
     ),
 )

@@ -295,6 +295,14 @@ class TrainSettings:
     """Add noise as large as the step to the steps under ogm (the GE of OGM-GE)."""
     orthogonality: float | None = weight(None)
     """Weight of the term that keeps modalities from telling the same."""
+    opm: float | None = weight(None)
+    """How often a modality that is ahead of the others is hidden from the fusion (OPM), above 0, 0.5 in the paper."""
+    umt: float | None = weight(None)
+    """Weight of the term that keeps each modality near a network trained on it alone (unimodal teachers)."""
+    mmpareto: float | None = weight(None)
+    """MMPareto: how many times longer the steps of single modalities are, 1.5 in the paper, 1 as long; 0 is off."""
+    comm: float | None = weight(None)
+    """Weight of the contrast between views of the fused vector and each modality alone (CoMM)."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     accumulate: int = at_least(1, 1)

@@ -7,9 +7,10 @@ imported then; see ``plait.api.first_look``.
 from __future__ import annotations
 
 FUSION_NAMES = (
-    "bottleneck", "co_attention", "concat", "cosine", "cross_attention", "evidential", "film", "gated", "late_mean",
-    "late_weighted", "late_stacking", "low_rank", "mcb", "mfb", "mfh", "mixture_of_experts", "mmtm", "perceiver",
-    "prefix", "product", "product_of_experts", "self_attention", "tensor", "mutan", "block", "weighted_sum",
+    "bottleneck", "co_attention", "concat", "cosine", "cross_attention", "evidential", "rcml", "dbf", "film",
+    "mixture_of_experts", "flex_moe", "gated", "late_mean", "late_weighted", "late_stacking", "low_rank", "mcb", "mfb",
+    "mfh", "mmtm", "pdf", "perceiver", "prefix", "product", "product_of_experts", "qmf", "reconboost", "self_attention",
+    "tensor", "mutan", "block", "weighted_sum",
 )  # fmt: skip
 TASK_NAMES = (
     "classification", "multilabel", "regression", "matching", "retrieval", "captioning", "vqa_open", "vqa", "ordinal",

@@ -77,6 +77,9 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     dropout = settings.fusion.dropout if head in ("pair", "generate") else 0.0
     own = {"language": labels.language} if writes else head_options(settings) if head == "towers" else {}
     lonely = alone and len(inputs.modalities) > 1  # a baseline: what works between modalities has nothing to do there
+    aids = chosen_objectives(settings.train, pair_head=head == "pair")
+    if lonely:
+        aids = {name: value for name, value in aids.items() if name == "umt"}  # it is a teacher, with an adapter
     return PlaitConfig(
         modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs, settings),
         fusion={
@@ -95,7 +98,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         loss=_loss(settings, task),
         mixup=_mixup(settings, head, alone),
-        aids={} if lonely else chosen_objectives(settings.train, pair_head=head == "pair"),
+        aids=aids,
     )
 
 

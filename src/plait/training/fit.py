@@ -1,11 +1,14 @@
 """Fitting: from a plan to trained models, step by step and resumable.
 
 The fused model comes first, then one baseline per modality: the same recipe with that modality alone,
-trained on the same rows, so that a report can say what fusing was worth.
+trained on the same rows, so that a report can say what fusing was worth. Under ``train.umt`` the baselines come first:
+they are the teachers.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -21,6 +24,7 @@ from plait.training.embeddings import mine_before_epochs
 from plait.training.history import History
 from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
+from plait.training.teaching import taught_vectors
 from plait.training.trainer import train_model
 
 
@@ -33,9 +37,33 @@ def fit_model(
     checkpoints: bool = True,
     logs: Path | None = None,
     progress: Progress | None = None,
+    teachers: Mapping[str, PlaitModel] | None = None,
 ) -> tuple[PlaitModel, History]:
-    """Train a model on the named modalities of the plan (all of them, or one for a baseline)."""
+    """Train a model on the named modalities of the plan (all of them, or one for a baseline).
+
+    Args:
+        plan: What is trained on what.
+        names: Of the modalities.
+        folder: Where checkpoints lie.
+        resume: Go on from them.
+        checkpoints: Write them.
+        logs: Where TensorBoard logs go, if the settings ask for them.
+        progress: Called with (done, total, what).
+        teachers: Under ``train.umt``, networks of one modality each that are trained already; those that are not given
+            are trained first, and their time counts.
+    """
     everything = [m.name for m in plan.inputs.modalities]
+    started = time.monotonic()
+    taught = len(names) > 1 and bool(plan.settings.train.umt)
+    if taught and not teachers:
+        teachers = {
+            name: fit_model(
+                plan, [name], folder.with_name(f"{folder.name}-teacher-{i:02d}"), resume=resume,
+                checkpoints=checkpoints, progress=progress,
+            )[0]
+            for i, name in enumerate(names)
+        }  # fmt: skip
+    taught_seconds = time.monotonic() - started
     columns = [everything.index(n) for n in names]
     torch.manual_seed(plan.settings.train.seed)
     model = build_model(plan, names)
@@ -51,6 +79,9 @@ def fit_model(
     )
     scale_features(model, rows)
     observe(model, rows)
+    unimodal = None if model.aids is None else model.aids.teachers
+    if unimodal is not None and teachers:
+        unimodal.learn_from(taught_vectors(teachers, rows))
     if plan.settings.train.hard_negatives:
         rows.before_epoch = mine_before_epochs(model, rows, plan.settings.train.hard_negatives)
     val = RowBatches(sources, index_NM[plan.val], plan.target[plan.val], plan.group_N[plan.val])
@@ -75,6 +106,9 @@ def fit_model(
         progress=progress,
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
+    history.seconds += taught_seconds
+    if unimodal is not None:
+        unimodal.forget()
     return model, history
 
 

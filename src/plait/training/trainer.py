@@ -331,6 +331,7 @@ class _Judge(TrainerCallback):
         if self.best:
             self.model.load_state_dict(self.best)
         self.model.fusion.progress = 1.0
+        self.model.fusion.after_training()
         self.model.train(False)
 
     def _line(self, args: Any) -> str:
