@@ -24,8 +24,9 @@ from plait.ensemble.fit import can_average, fit_ensemble
 from plait.ensemble.networks import NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
-from plait.settings import RunSettings
+from plait.settings import RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
+from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.splitting import CHOSE_THE_EPOCH, count_splits, split_fingerprint, table_fingerprint
 
@@ -43,17 +44,25 @@ def run_fit(
     resume: bool,
     overwrite: bool,
     progress: Progress | None,
+    started: float | None = None,
 ) -> Plait:
-    """Run everything; see :func:`plait.fit` for the arguments."""
-    started = time.monotonic()
+    """Run everything; see :func:`plait.fit` for the arguments.
+
+    Args:
+        started: ``time.monotonic()`` when the run began, from which its time limit is counted; None: now.
+    """
+    started = time.monotonic() if started is None else started
     with model_stands(output, overwrite):
         opened = open_run(source, given, base, assignments, annotations=annotations)
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
     with working_folder(output, settings, opened.table, resume, overwrite) as folder:
-        ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
-        plan = ready.plan
+        deadline = Deadline(settings.time_limit, started)
+        watched = deadline.watch_encoding(progress)
+        ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=watched)
+        deadline.took("reading and encoding", deadline.seconds)
+        plan = ready.plan = replace(ready.plan, deadline=deadline)
         if settings.train.precision != "float32" and not _trains_large_parts(plan):
             opened.notes.append(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"
@@ -62,8 +71,14 @@ def run_fit(
         chosen = settings.ensemble
         assert chosen.members is not None and chosen.folds is not None
         is_joined = bool(chosen.members) and can_average(plan)
+        if settings.search.tries and not is_joined and settings.time_limit is None:
+            raise ValueError(
+                f"a search chooses by validation rows and joins answers, which {plan.task.name} here does not allow; "
+                "leave search= out, or give validation rows"
+            )
         networks = NetworkFits(
-            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined
+            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined,
+            asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
         )
         if is_joined and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds)
@@ -72,18 +87,33 @@ def run_fit(
             ensemble = fit_ensemble(plan, networks, members=chosen.members, num_folds=chosen.folds, progress=progress)
         else:
             ensemble = None
-            networks(plan, 0)
+            networks(plan, 0, "fused")
+            networks(plan, 0, "alone")
         model, history = networks.model, networks.history
         assert model is not None
         fitted = Plait(model, networks.baselines, plan.inputs, plan.labels, opened.schema, settings, ensemble=ensemble)
+        evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
+        _note_cut(deadline, opened.notes)
         _evaluate(fitted, opened, ready, progress)
+        deadline.took("evaluation", time.monotonic() - evaluated)
+        if deadline.limit is not None or networks.tries:
+            fitted.report["budget"] = {**(deadline.to_json() or {}), "search": networks.tries}
         if output is not None:
             go_on = "make room, then do the same with resume=True to go on"
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
     return fitted
+
+
+def _note_cut(deadline: Deadline, notes: list[str]) -> None:
+    """Say what the time limit cost."""
+    if deadline.cut:
+        notes.append(f"time_limit={deadline.limit:g}s stopped early: {', '.join(deadline.cut)}; the best epoch stands")
+    if deadline.left_out:
+        names = ", ".join(one["what"] for one in deadline.left_out)
+        notes.append(f"time_limit={deadline.limit:g}s left no time for: {names}")
 
 
 def _with_transform(settings: RunSettings, plan: Plan, transform: str, notes: list[str]) -> RunSettings:

@@ -21,6 +21,7 @@ from plait.ensemble.base import SIMPLICITY, Bag, Member, MemberFacts, megabytes_
 from plait.ensemble.ensemble import Ensemble, Pattern
 from plait.ensemble.linear import RowFeatures, fit_linear
 from plait.ensemble.network import NetworkMember
+from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
 from plait.ensemble.selection import patterns_of, select_steadily
@@ -40,7 +41,7 @@ MOST_LINEAR_ROWS = 10_000
 MOST_WEIGHTS = 20_000_000  # of a linear model
 
 OTHERS = ("linear", "ngrams", "trees")
-Networks = Callable[[Plan, int], dict[str, tuple[PlaitModel, float]]]
+Networks = Callable[[Plan, int, str], dict[str, tuple[PlaitModel, float]]]
 
 
 @dataclass
@@ -59,8 +60,8 @@ def fit_ensemble(
 
     Args:
         plan: What was trained on what.
-        networks: From a plan and the number of a fold to trained networks by the name to show, with the seconds each
-            took.
+        networks: From a plan, the number of a fold and a stage (``STAGES``) to trained networks by the name to show,
+            with the seconds each took.
         members: Kinds of members beside the networks: "linear", "ngrams" and "trees".
         num_folds: 1: members learn from the training rows, and the validation rows choose. More: training and
             validation rows are dealt into so many folds, each member is one model a fold, and every row chooses by the
@@ -75,9 +76,17 @@ def fit_ensemble(
     everything = [m.name for m in plan.inputs.modalities]
     plans = fold_plans(plan, num_folds)
     made: dict[str, list[Candidate]] = {}
-    for fold, part in enumerate(plans):
-        for one in _fit_fold(part, everything, networks(part, fold), members, progress):
-            made.setdefault(one.facts.name, []).append(one)
+    for stage in STAGES:
+        for fold, part in enumerate(plans):
+            found = _of_networks(part, everything, networks(part, fold, stage))
+            if stage == STAGES[0]:
+                if fold == 0:
+                    plans = _folds_in_time(plans, found)
+                found += _fit_others(part, everything, members, progress)
+            for one in found:
+                made.setdefault(one.facts.name, []).append(one)
+            if fold + 1 == len(plans):
+                break
     found = [_joined(ones) for ones in made.values() if len(ones) == len(plans)]
     patterns = patterns_of(len(everything), plan.prepared.rows.present_NM[plan.val])
     weights_PK, best_P = choose_weights(plans, found, patterns, progress)
@@ -140,17 +149,22 @@ def fold_plans(plan: Plan, num_folds: int) -> list[Plan]:
     ]  # fmt: skip
 
 
-def _fit_fold(
-    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]], members: Sequence[str],
-    progress: Progress | None,
-) -> list[Candidate]:  # fmt: skip
+def _folds_in_time(plans: list[Plan], trained: list[Candidate]) -> list[Plan]:
+    """As many folds as the time limit leaves room for, by what the network of the first took."""
+    seconds = sum(one.facts.seconds for one in trained)
+    return plans[: 1 + plans[0].deadline.room_for("further folds", seconds, len(plans) - 1, share=0.4)]
+
+
+def _of_networks(
+    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]]
+) -> list[Candidate]:
     found: list[Candidate] = []
     for name, (network, seconds) in networks.items():
         uses = tuple(everything.index(n) for n in network.config.modality_names)
         member = NetworkMember(network, uses, plan.labels)
         details = {"fusion": network.config.fusion["name"]} if len(uses) > 1 else {}
         found.append(_candidate(name, "network", member, everything, seconds, details))
-    return found + _fit_others(plan, everything, members, progress)
+    return found
 
 
 def _joined(ones: list[Candidate]) -> Candidate:
@@ -206,8 +220,12 @@ def _fit_others(
     for number, (name, fit, kind_name, uses) in enumerate(wanted):
         if progress is not None:
             progress(number, len(wanted), f"fitting {name}")
+        took = max((one.facts.seconds for one in found if one.facts.kind == kind_name), default=0.0)
+        if not plan.deadline.has_room(name, took):
+            continue
         started = time.monotonic()
         made = fit()
+        plan.deadline.took(name, time.monotonic() - started)
         if made is not None:
             found.append(_candidate(name, kind_name, made[0], everything, time.monotonic() - started, made[1], uses))
     if progress is not None and wanted:

@@ -15,7 +15,7 @@ TASK_NAMES = (
     "classification", "multilabel", "regression", "matching", "retrieval", "captioning", "vqa_open", "vqa", "ordinal",
 )  # fmt: skip
 RECIPE_NAMES = ("classic", "default", "sentiment")
-PRESET_NAMES = ("single", "fast", "best")
+PRESET_NAMES = ("single", "default", "fast", "best")
 TASKS_WITHOUT_TARGET = ("retrieval",)
 ABSENCE_NAMES = ("missing", "marginal")  # what stands for an absent modality of a fitted model
 ENCODER_SOURCES = ("hf", "two-tower", "timm", "torchvision", "scratch")
