@@ -271,6 +271,7 @@ class Report(TypedDict, total=False):
     verdict: str
     splits: dict[str, int]
     evaluation: Evaluation
+    budget: dict[str, Any]
     history: list[dict[str, Any]]
     best_epoch: int | None
     schema: list[SchemaRow]
