@@ -80,7 +80,9 @@ def test_a_killed_search_goes_on_and_ends_alike(tmp_path: Path) -> None:
         fitted(search=3, output=tmp_path / "again", progress=kill)
     assert "resume=True" in "".join(error.value.__notes__)
     again = fitted(search=3, output=tmp_path / "again", resume=True)
-    numbers = [[(t["settings"], t["validation"], t["cut"]) for t in m.report["budget"]["search"]] for m in (whole, again)]
+    numbers = [
+        [(t["settings"], t["validation"], t["cut"]) for t in m.report["budget"]["search"]] for m in (whole, again)
+    ]
     assert numbers[0] == numbers[1]
     assert again.predict(rows(9)).equals(whole.predict(rows(9)))
 

@@ -102,6 +102,9 @@ def test_a_try_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypat
 
 def _without_seconds(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {**{k: v for k, v in r.items() if k != "seconds"}, "rungs": [(g["epochs"], g["validation"]) for g in r["rungs"]]}
+        {
+            **{k: v for k, v in r.items() if k != "seconds"},
+            "rungs": [(g["epochs"], g["validation"]) for g in r["rungs"]],
+        }
         for r in records
     ]

@@ -77,7 +77,11 @@ def run_fit(
                 "leave search= out, or give validation rows"
             )
         networks = NetworkFits(
-            checkpoints, resume, folder / "logs", progress, alone="alone" in chosen.members or not is_joined,
+            checkpoints,
+            resume,
+            folder / "logs",
+            progress,
+            alone="alone" in chosen.members or not is_joined,
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
         )
         if is_joined and settings.task.transform == "auto":

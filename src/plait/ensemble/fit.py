@@ -155,9 +155,7 @@ def _folds_in_time(plans: list[Plan], trained: list[Candidate]) -> list[Plan]:
     return plans[: 1 + plans[0].deadline.room_for("further folds", seconds, len(plans) - 1, share=0.4)]
 
 
-def _of_networks(
-    plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]]
-) -> list[Candidate]:
+def _of_networks(plan: Plan, everything: list[str], networks: dict[str, tuple[PlaitModel, float]]) -> list[Candidate]:
     found: list[Candidate] = []
     for name, (network, seconds) in networks.items():
         uses = tuple(everything.index(n) for n in network.config.modality_names)

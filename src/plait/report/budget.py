@@ -18,7 +18,9 @@ def section(report: dict[str, Any]) -> str:
     lead = ""
     if budget.get("limit"):
         lead = f"{number(budget.get('seconds'))} of {number(budget['limit'])} seconds were used."
-    tries = [{**t, "changes": _changes(t.get("settings") or {}), "ended": _ended(t)} for t in budget.get("search") or []]
+    tries = [
+        {**t, "changes": _changes(t.get("settings") or {}), "ended": _ended(t)} for t in budget.get("search") or []
+    ]
     return fill(
         TEMPLATE, "section", lead=lead, tried=budget.get("tried") or [], left_out=budget.get("left_out") or [],
         cut=budget.get("cut") or [], tries=tries,
