@@ -1,4 +1,4 @@
-"""What a time limit buys: presets and limits on posts and houses, with the seconds used and what was left out."""
+"""What a time limit buys: presets and limits on posts and houses, with seconds used and what was left out."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ensemble import TABLES
 from measure import arguments, quiet, table
 
 PLANS: dict[str, dict[str, Any]] = {
-    "single": {"preset": "single"}, "fast": {"preset": "fast"}, "best": {"preset": "best"}, "30s": {"time_limit": "30s"},
+    "single": {"preset": "single"}, "fast": {"preset": "fast"}, "best": {"preset": "best"},
+    "30s": {"time_limit": "30s"},
     "2m": {"time_limit": "2m"}, "10m": {"time_limit": "10m"}, "search 9": {"search": 9},
 }  # fmt: skip
 
@@ -46,8 +47,8 @@ def main() -> None:
                 best = "" if found["validation"] is None else f"{found['validation']:.3f}"
                 body.append(
                     [
-                        plan, str(seed), f"{found['wall']:.0f}", f"{found['processor']:.0f}", str(found["models"]), best,
-                        f"{found['test']:.3f}", ", ".join(found["left out"]),
+                        plan, str(seed), f"{found['wall']:.0f}", f"{found['processor']:.0f}", str(found["models"]),
+                        best, f"{found['test']:.3f}", ", ".join(found["left out"]),
                     ]
                 )  # fmt: skip
         print(f"\n{name}\n")

@@ -49,6 +49,7 @@ def test_a_limit_that_is_too_short_still_gives_a_model_and_says_what_was_left_ou
     assert budget["limit"] == 0.01
     left = {one["what"] for one in budget["left_out"]}
     assert {"further folds (4 of 4)", "networks of a modality alone", "n-grams of text"} <= left
+    assert "evaluation with modalities missing" in left and made.report["evaluation"]["missing"] is None
     assert "training" in budget["cut"] and len(made.report["history"]) == 1
     assert any("left no time for" in note for note in made.report["evaluation"]["notes"])
     assert made.predict(rows(4)).num_rows == 4
@@ -69,14 +70,14 @@ def test_tries_of_a_search_answer_together_with_the_network(tmp_path: Path) -> N
 def test_a_killed_search_goes_on_and_ends_alike(tmp_path: Path) -> None:
     whole = fitted(search=3, output=tmp_path / "whole")
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(done: int, total: int, what: str) -> None:
         if what.startswith("searching") and done == 2:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed) as error:
+    with pytest.raises(KilledError) as error:
         fitted(search=3, output=tmp_path / "again", progress=kill)
     assert "resume=True" in "".join(error.value.__notes__)
     again = fitted(search=3, output=tmp_path / "again", resume=True)

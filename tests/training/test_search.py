@@ -1,4 +1,4 @@
-"""Successive halving on planted tables: what is drawn, what goes on, and that a stopped search ends as it would have."""
+"""Successive halving on planted tables: what is drawn, what goes on, and what a stopped search comes to."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from fixtures.lazy import lazy
 from fixtures.planted_plan import planted_plan
-
 from plait.settings import RunSettings, SearchSettings, TrainSettings
 
 draw_tries, search, best_tries = lazy("plait.training.search", "draw_tries", "search", "best_tries")
@@ -54,7 +54,7 @@ def test_rungs_train_longer_and_the_better_go_on(tmp_path: Path) -> None:
 def test_a_stopped_search_ends_as_it_would_have(tmp_path: Path) -> None:
     whole = search(planted(), RunSettings(), tmp_path / "whole")
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     calls = []
@@ -62,9 +62,9 @@ def test_a_stopped_search_ends_as_it_would_have(tmp_path: Path) -> None:
     def stop(done: int, total: int, what: str) -> None:
         calls.append(what)
         if len(calls) == 5:
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         search(planted(), RunSettings(), tmp_path / "again", progress=stop)
     kept = sorted(p.name for p in (tmp_path / "again").glob("try-*.json"))
     assert len(kept) == 4

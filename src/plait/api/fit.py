@@ -134,7 +134,8 @@ def fit(
     )  # fmt: skip
     given = {
         "recipe": recipe, "preset": preset, "search.tries": search,
-        "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"), **data.given(), "task.name": task, "fusion.name": fusion,
+        "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
+        **data.given(), "task.name": task, "fusion.name": fusion,
         "train.epochs": epochs, "train.seed": seed,
     }  # fmt: skip
     from plait.api.first_look import open_checked

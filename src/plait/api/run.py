@@ -99,8 +99,11 @@ def run_fit(
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
+        shortened = deadline.is_evaluation_short
+        if shortened:
+            deadline.left_out.append({"what": "evaluation with modalities missing", "needed": None})
         _note_cut(deadline, opened.notes)
-        _evaluate(fitted, opened, ready, progress)
+        _evaluate(fitted, opened, ready, progress, shortened=shortened)
         deadline.took("evaluation", time.monotonic() - evaluated)
         if deadline.limit is not None or networks.tries:
             fitted.report["budget"] = {**(deadline.to_json() or {}), "search": networks.tries}
@@ -148,7 +151,9 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
     }  # fmt: skip
 
 
-def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None) -> None:
+def _evaluate(
+    fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None, *, shortened: bool = False
+) -> None:
     """Evaluate on the held-out rows, or on the best that there is, and complete the report."""
     notes, split, usable = opened.notes, opened.split, ready.usable
     evaluated = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
@@ -158,5 +163,7 @@ def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Pr
         notes.append(CHOSE_THE_EPOCH)
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
+    if shortened:
+        given = replace(given, judge=replace(given.judge, missing_rows=0))
     fitted.report = evaluation_report(fitted, given, progress)
     fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

@@ -63,6 +63,11 @@ class Deadline:
         """Seconds since the run began."""
         return self.clock() - self.started
 
+    @property
+    def is_evaluation_short(self) -> bool:
+        """Whether less than a tenth of the limit is left for evaluating and saving."""
+        return self.limit is not None and self.seconds > 0.9 * self.limit
+
     def has_room(self, what: str, needed: float = 0.0) -> bool:
         """Whether a step that takes ``needed`` seconds may begin; if not, it is written down as left out."""
         if needed < self.left:
@@ -111,8 +116,8 @@ class Deadline:
         raise TimeLimitError(
             f"{what} takes about {spoken(needed)} here ({total:,} of them), which does not fit into "
             f"time_limit={self.limit:g}s. What is encoded stays stored ({done:,} now), so that the same command goes "
-            f"further each time; or type time_limit={math.ceil(enough / 60)}m, a table of fewer rows, a smaller encoder "
-            "(set=['encoders.image=scratch:image'], set=['encoders.image_size=96']), or leave the column out with "
+            f"further each time; or type time_limit={math.ceil(enough / 60)}m, a table of fewer rows, a smaller "
+            "encoder (set=['encoders.image=scratch:image'], set=['encoders.image_size=96']), or leave the column out with "
             "ignore=COLUMN"
         )
 

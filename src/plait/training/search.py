@@ -2,8 +2,8 @@
 
 Tries are drawn once with the run's seed; the first is the given settings. A rung trains each of its tries anew with its
 share of the epochs, and one in ``eta`` goes on to the next rung, which trains ``eta`` times longer. Validation rows of
-the plan choose; test rows are not part of a plan. Every finished training lies as JSON in a folder, so a search that was
-stopped goes on where it stood and ends as it would have. What the user set is the same in every try.
+the plan choose; test rows are not part of a plan. Every finished training lies as JSON in a folder, so a search that
+was stopped goes on where it stood and ends as it would have. What the user set is the same in every try.
 """
 
 from __future__ import annotations
