@@ -57,7 +57,7 @@ def test_encoding_that_would_pass_the_limit_stops_early_and_says_what_to_type() 
     with pytest.raises(TimeLimitError, match=r"about 125 s here \(1,000 of them\).*time_limit=100s.*64 now") as stopped:
         watch(64, 1000, "encoding images")
     assert "time_limit=4m" in str(stopped.value)  # (8 + 125) / 0.7 seconds, and the next minute
-    assert len(seen) == 3
+    assert "encoders.image_size=96" in str(stopped.value) and len(seen) == 3
 
 
 def test_encoding_that_fits_goes_on() -> None:

@@ -19,6 +19,13 @@ LOOKS_AFTER = 0.05  # share of the limit after which the time that encoding take
 FEWEST = 32  # items encoded before anything is estimated
 
 
+SMALLER = {  # by what is encoded: settings under which it takes less
+    "texts": "set=['encoders.max_length=32'], set=['encoders.text=scratch:text']",
+    "images": "set=['encoders.image_size=96'], set=['encoders.image=scratch:image']",
+    "audios": "set=['encoders.audio_seconds=5']",
+}
+
+
 class TimeLimitError(ValueError):
     """What cannot be left out does not fit into the time limit."""
 
@@ -116,8 +123,8 @@ class Deadline:
         raise TimeLimitError(
             f"{what} takes about {spoken(needed)} here ({total:,} of them), which does not fit into "
             f"time_limit={self.limit:g}s. What is encoded stays stored ({done:,} now), so that the same command goes "
-            f"further each time; or type time_limit={math.ceil(enough / 60)}m, a table of fewer rows, a smaller "
-            "encoder (set=['encoders.image=scratch:image'], set=['encoders.image_size=96']), or leave the column out with "
+            f"further each time; or type time_limit={math.ceil(enough / 60)}m, a table of fewer rows, less to encode of "
+            f"each ({SMALLER.get(what.removeprefix('encoding '), 'a smaller encoder')}), or leave the column out with "
             "ignore=COLUMN"
         )
 
