@@ -5,12 +5,14 @@ What computes is imported when one of them is called, so that the door of this r
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.data.progress import Progress
 from plait.settings import DataOptions, RunSettings
+from plait.settings.durations import seconds_of
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
@@ -51,6 +53,8 @@ def fit(
     id: str | None = None,
     recipe: str = "default",
     preset: str | None = None,
+    time_limit: str | float | None = None,
+    search: int | None = None,
     fusion: str | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -91,8 +95,13 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
-        preset: "single" (one network; so it is without this), "fast" or "best": how many models are tried and answer
-            together.
+        preset: "fast", "default", "best" or "single": how many models are tried and answer together. "single" is one
+            network; "default" is what is done without a word, today one network too.
+        time_limit: How long all of it may take, encoding and evaluation included: "90s", "10m", "2h" or seconds. It is
+            spent on what ``preset`` holds (of "best", where none is named), what is worth most first; what was left out
+            stands in the report.
+        search: How many configurations of fusion, width, dropout, learning rate and objectives are tried by successive
+            halving on validation rows; the best answer together with the network of the given settings.
         fusion: Name of a fusion (``plait fusions`` lists them).
         epochs: Passes over the training rows.
         seed: Seed of everything random.
@@ -117,13 +126,16 @@ def fit(
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
     """
+    started = time.monotonic()
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, id=id, format=format, encoding=encoding, delimiter=delimiter,
         decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {
-        "recipe": recipe, "preset": preset, **data.given(), "task.name": task, "fusion.name": fusion,
+        "recipe": recipe, "preset": preset, "search.tries": search,
+        "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
+        **data.given(), "task.name": task, "fusion.name": fusion,
         "train.epochs": epochs, "train.seed": seed,
     }  # fmt: skip
     from plait.api.first_look import open_checked
@@ -142,5 +154,5 @@ def fit(
 
     return run_fit(
         opened, given, base, assignments, output=output, annotations=annotations,
-        resume=resume, overwrite=overwrite, progress=progress,
+        resume=resume, overwrite=overwrite, progress=progress, started=started,
     )  # fmt: skip

@@ -27,8 +27,9 @@ from plait.ensemble.fit import can_average, fit_ensemble
 from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
-from plait.settings import RunSettings
+from plait.settings import RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
+from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.splitting import CHOSE_THE_EPOCH, count_splits, split_fingerprint, table_fingerprint
 
@@ -46,17 +47,25 @@ def run_fit(
     resume: bool,
     overwrite: bool,
     progress: Progress | None,
+    started: float | None = None,
 ) -> Plait:
-    """Run everything; see :func:`plait.fit` for the arguments."""
-    started = time.monotonic()
+    """Run everything; see :func:`plait.fit` for the arguments.
+
+    Args:
+        started: ``time.monotonic()`` when the run began, from which its time limit is counted; None: now.
+    """
+    started = time.monotonic() if started is None else started
     with model_stands(output, overwrite):
         opened = open_run(source, given, base, assignments, annotations=annotations)
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
     with working_folder(output, settings, opened.table, resume, overwrite) as folder:
-        ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=progress)
-        plan = ready.plan
+        deadline = Deadline(settings.time_limit, started)
+        watched = deadline.watch_encoding(progress)
+        ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=watched)
+        deadline.took("reading and encoding", deadline.seconds)
+        plan = ready.plan = replace(ready.plan, deadline=deadline)
         if settings.train.precision != "float32" and not _trains_large_parts(plan):
             opened.notes.append(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"
@@ -64,7 +73,12 @@ def run_fit(
         checkpoints = folder / "checkpoints"
         chosen = settings.ensemble
         assert chosen.members is not None and chosen.folds is not None
-        is_joined = bool(chosen.members) and can_average(plan)
+        is_joined = bool(chosen.members or settings.search.tries) and can_average(plan)
+        if settings.search.tries and not is_joined and settings.time_limit is None:
+            raise ValueError(
+                f"a search chooses by validation rows and joins answers, which {plan.task.name} here does not allow; "
+                "leave search= out, or give validation rows"
+            )
         networks = NetworkFits(
             checkpoints,
             resume,
@@ -72,6 +86,7 @@ def run_fit(
             progress,
             alone="alone" in chosen.members or not is_joined,
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
+            asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
         )
         features = TableFeatures(plan) if can_average(plan) else None
         if features is not None and settings.task.transform == "auto":
@@ -83,7 +98,8 @@ def run_fit(
             )
         else:
             ensemble = None
-            networks(plan, 0)
+            networks(plan, 0, "fused")
+            networks(plan, 0, "alone")
         model, history = networks.model, networks.history
         assert model is not None
         labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)
@@ -92,14 +108,31 @@ def run_fit(
             told += means
         opened.notes += told
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
+        evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
-        _evaluate(fitted, opened, ready, progress)
+        shortened = deadline.is_evaluation_short
+        if shortened:
+            deadline.left_out.append({"what": "evaluation with modalities missing", "needed": None})
+        _note_cut(deadline, opened.notes)
+        _evaluate(fitted, opened, ready, progress, shortened=shortened)
+        deadline.took("evaluation", time.monotonic() - evaluated)
+        if deadline.limit is not None or networks.tries:
+            fitted.report["budget"] = {**(deadline.to_json() or {}), "search": networks.tries}
         if output is not None:
             go_on = "make room, then do the same with resume=True to go on"
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
     return fitted
+
+
+def _note_cut(deadline: Deadline, notes: list[str]) -> None:
+    """Say what the time limit cost."""
+    if deadline.cut:
+        notes.append(f"time_limit={deadline.limit:g}s stopped early: {', '.join(deadline.cut)}; the best epoch stands")
+    if deadline.left_out:
+        names = ", ".join(one["what"] for one in deadline.left_out)
+        notes.append(f"time_limit={deadline.limit:g}s left no time for: {names}")
 
 
 def _with_transform(settings: RunSettings, plan: Plan, transform: str, notes: list[str]) -> RunSettings:
@@ -130,7 +163,9 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
     }  # fmt: skip
 
 
-def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None) -> None:
+def _evaluate(
+    fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None, *, shortened: bool = False
+) -> None:
     """Evaluate on the held-out rows, or on the best that there is, and complete the report."""
     notes, split, usable = opened.notes, opened.split, ready.usable
     evaluated = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
@@ -140,5 +175,7 @@ def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Pr
         notes.append(CHOSE_THE_EPOCH)
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
+    if shortened:
+        given = replace(given, judge=replace(given.judge, missing_rows=0))
     fitted.report = evaluation_report(fitted, given, progress)
     fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import torch
 from torch import nn
 
 from plait.ensemble import Ensemble
-from plait.ensemble.fit import fold_plans, member_outputs
+from plait.ensemble.base import Bag
+from plait.ensemble.folds import fold_plans
+from plait.ensemble.held_out import held_out
 from plait.fusion import Calibrated
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -88,15 +91,12 @@ def _probabilities(plan: Plan, model: nn.Module, name: str | None) -> np.ndarray
 
 def _held_out(plan: Plan, ensemble: Ensemble, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
     """Outputs [N, C] of an ensemble for rows that answer for it, each by models that have not seen the row."""
-    plans = fold_plans(plan, num_folds)
+    members = [member.parts if isinstance(member, Bag) else [member] for member in ensemble.listed]
+    plans = fold_plans(plan, num_folds)[: len(members[0])]  # a time limit may have left some out
     everything = tuple([True] * len(ensemble.names))
-    outputs = []
-    for fold, part in enumerate(plans):
-        members = [member.parts[fold] if len(plans) > 1 else member for member in ensemble.listed]
-        found_KNC = member_outputs(part, members, part.val, everything)
-        weights_NK = ensemble.weights_PK[ensemble.rows_of(part.prepared.rows.present_NM[part.val])]
-        outputs.append(np.einsum("knc,nk->nc", found_KNC.astype(np.float64), weights_NK))
-    return np.concatenate(outputs), np.concatenate([part.val for part in plans])
+    answers = held_out(plans, members, [part.val for part in plans], [everything])
+    present_NM = torch.from_numpy(answers.present_NM)
+    return ensemble.average(lambda k: answers.of(k, everything), present_NM), answers.rows
 
 
 def _told(found: TunedThresholds, labels: LabelState, is_set: bool) -> list[str]:

@@ -44,7 +44,8 @@ def working_folder(
             if is_new:
                 held.callback(_remove_empty, folder)
             held.enter_context(folder_lock(folder))
-            stamp = {"settings": to_dict(settings), "table": table_fingerprint(table)}
+            decides = {k: v for k, v in to_dict(settings).items() if k != "time_limit"}  # it begins anew
+            stamp = {"settings": decides, "table": table_fingerprint(table)}
             _begin(folder, json.loads(json.dumps(stamp)), resume, overwrite)
         except OSError as error:
             raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
@@ -52,7 +53,9 @@ def working_folder(
         try:
             yield folder
         except BaseException as error:
-            can_go_on = any((folder / "checkpoints").rglob("checkpoint-*"))
+            can_go_on = any((folder / "checkpoints").rglob("checkpoint-*")) or any(
+                (folder / "checkpoints").rglob("try-*.json")
+            )
             if not can_go_on:  # leave no trace
                 shutil.rmtree(folder / "checkpoints", ignore_errors=True)
                 (folder / RECORD).unlink(missing_ok=True)

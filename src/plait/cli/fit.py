@@ -41,9 +41,17 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="single, fast or best: how many models answer together.",
-            show_default="single",
+            help="fast, default, best or single: how many models answer together.",
+            show_default="default; best under --time-limit",
         ),
+    ] = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="How long all of it may take: 90s, 10m, 2h.", show_default="none"),
+    ] = None,
+    search: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Try N configurations by successive halving.", show_default="none"),
     ] = None,
     fusion: Annotated[
         str | None,

@@ -31,6 +31,8 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
             say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
     for member in _best_members(report):
         say(member)
+    for line in _budget(report.get("budget") or {}):
+        say(line)
     say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
@@ -76,6 +78,18 @@ def _is_clearly_worse(difference: dict[str, float | None], higher_is_better: boo
 def terms_of(found: dict[str, Any]) -> list[str]:
     """A line for every name of a modality that is the name of no column."""
     return [f"  {name}: {meaning}" for name, meaning in (found.get("terms") or {}).items()]
+
+
+def _budget(budget: dict[str, Any]) -> list[str]:
+    """Lines on the time of a run and on its search."""
+    lines = []
+    if budget.get("limit"):
+        lines.append(f"{budget['seconds']:.0f} of {budget['limit']:.0f} s used")
+    tries = budget.get("search") or []
+    full = sum(t["cut"] is None and t["validation"] is not None for t in tries)
+    if tries:
+        lines.append(f"search: {counted(len(tries), 'configuration')} tried, {full} of them in full")
+    return lines
 
 
 def rows_of(found: dict[str, Any]) -> str:

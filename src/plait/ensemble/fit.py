@@ -22,6 +22,7 @@ from plait.ensemble.folds import fold_plans
 from plait.ensemble.held_out import HeldOut, held_out
 from plait.ensemble.linear import fit_linear
 from plait.ensemble.network import NetworkMember
+from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
 from plait.ensemble.selection import Pattern, patterns_of, rows_of_pattern, select_steadily
@@ -34,7 +35,7 @@ MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows
 MOST_WEIGHTS = 20_000_000  # of a linear model
 
 OTHERS = ("linear", "ngrams", "trees")
-Networks = Callable[[Plan, int], dict[str, tuple[PlaitModel, float]]]
+Networks = Callable[[Plan, int, str], dict[str, tuple[PlaitModel, float]]]
 Models = tuple[list[Member], dict[str, Any]]  # one a fold, and what was chosen for them
 
 
@@ -54,8 +55,8 @@ def fit_ensemble(
 
     Args:
         plan: What was trained on what.
-        networks: From a plan and the number of a fold to trained networks by the name to show, with the seconds each
-            took.
+        networks: From a plan, the number of a fold and one of ``STAGES`` to trained networks by the name to show, with
+            the seconds each took.
         members: Kinds of members beside the networks: "linear", "ngrams" and "trees".
         num_folds: 1: members learn from the training rows, and the validation rows choose. More: training and
             validation rows are dealt into so many folds, each member is one model a fold, and every row chooses by the
@@ -69,9 +70,21 @@ def fit_ensemble(
     if not can_average(plan):
         return None
     plans = fold_plans(plan, num_folds)
-    trained = [networks(part, fold) for fold, part in enumerate(plans)]
-    found = [_of_networks(plan, name, [one[name] for one in trained]) for name in trained[0]]
-    found += _fit_others(plans, features or TableFeatures(plan), members, progress)
+    trained: dict[str, list[tuple[PlaitModel, float]]] = {}
+    others: list[Candidate] = []
+    for stage in STAGES:
+        for fold, part in enumerate(plans):
+            now = networks(part, fold, stage)
+            for name, one in now.items():
+                trained.setdefault(name, []).append(one)
+            if stage == STAGES[0] and fold == 0:
+                plans = _folds_in_time(plans, sum(seconds for _, seconds in now.values()))
+            if fold + 1 == len(plans):
+                break
+        if stage == STAGES[0]:
+            others = _fit_others(plans, features or TableFeatures(plan), members, progress)
+    whole = {name: ones for name, ones in trained.items() if len(ones) == len(plans)}
+    found = [_of_networks(plan, name, ones) for name, ones in whole.items()] + others
     names = [m.name for m in plan.inputs.modalities]
     patterns = patterns_of(len(names), plan.prepared.rows.present_NM[plan.val])
     answers = held_out(plans, [c.members for c in found], _choosing_rows(plans, found, patterns), patterns)
@@ -81,6 +94,11 @@ def fit_ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
         names, patterns, chosen, plan.task, plan.labels,
     )  # fmt: skip
+
+
+def _folds_in_time(plans: list[Plan], seconds: float) -> list[Plan]:
+    """As many folds as the time limit leaves room for, by what the networks of the first took."""
+    return plans[: 1 + plans[0].deadline.room_for("further folds", seconds, len(plans) - 1, share=0.4)]
 
 
 def can_average(plan: Plan) -> bool:
@@ -185,10 +203,16 @@ def _fit_others(
     for number, (name, kind, fit) in enumerate(wanted):
         if progress is not None:
             progress(number, len(wanted), f"fitting {name}")
+        deadline = plans[0].deadline
+        took = max((one.facts.seconds for one in found if one.facts.kind == kind), default=0.0)
+        if not deadline.has_room(name, took):
+            continue
         started = time.monotonic()
         made = fit()
+        seconds = time.monotonic() - started
+        deadline.took(name, seconds)
         if made is not None:
-            found.append(_candidate(plans[0], name, kind, made[0], time.monotonic() - started, made[1]))
+            found.append(_candidate(plans[0], name, kind, made[0], seconds, made[1]))
     if progress is not None and wanted:
         progress(len(wanted), len(wanted), "fitting members")
     return found

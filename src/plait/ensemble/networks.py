@@ -1,20 +1,30 @@
-"""The networks of an ensemble: of each fold the fused one and one a modality alone, trained as without an ensemble."""
+"""The networks of an ensemble: of each fold the fused one, one a modality alone, and the best tries of a search."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from plait.data.progress import Progress
 from plait.model import PlaitModel
+from plait.settings import RunSettings
 from plait.training.fit import fit_model, fit_unimodal_baselines
 from plait.training.history import History
 from plait.training.plan import Plan
+from plait.training.search import best_tries, search, tried_settings
 
 FUSED = "fused"
 SEED_STEP = 1000  # seeds of folds follow one another
 MORE_SEEDS = 2
+STAGES = (
+    "fused",
+    "alone",
+    "seeds",
+    "tries",
+)  # in the order of what they are worth; members that take seconds follow the first
+Networks = dict[str, tuple[PlaitModel, float]]
 
 
 @dataclass
@@ -28,11 +38,13 @@ class NetworkFits:
         progress: Called with (done, total, what).
         alone: Whether one network a modality alone is trained too.
         seeds: How many fused networks of other seeds are trained too.
+        asked: Settings as the user gave them, which a search leaves as they are; None: no search.
 
     Attributes:
         model: The fused network of the first fold.
         history: Its epochs.
         baselines: The networks of one modality each of the first fold.
+        tries: Records of the search.
     """
 
     folder: Path
@@ -41,41 +53,94 @@ class NetworkFits:
     progress: Progress | None = None
     alone: bool = True
     seeds: int = 0
+    asked: RunSettings | None = None
     model: PlaitModel | None = None
     history: History = field(default_factory=History)
     baselines: dict[str, PlaitModel] = field(default_factory=dict)
+    tries: list[dict[str, Any]] = field(default_factory=list)
+    _taught: dict[int, Networks] = field(default_factory=dict)
+    _winners: list[dict[str, Any]] = field(default_factory=list)
 
-    def __call__(self, plan: Plan, fold: int) -> dict[str, tuple[PlaitModel, float]]:
-        """Networks of a fold by name, with the seconds each took."""
+    def __call__(self, plan: Plan, fold: int, stage: str) -> Networks:
+        """Networks of a fold and a stage by name, with the seconds each took; what does not fit in time is left out."""
         place = self.folder if fold == 0 else self.folder / f"fold-{fold:02d}"
-        names = [m.name for m in plan.inputs.modalities]
-        alone: dict[str, PlaitModel] = {}
-        seconds = 0.0
-        teach = bool(plan.settings.train.umt)
-        if teach:
-            alone, seconds = self._fit_alone(plan, place)
-        model, history = fit_model(
-            plan, names, place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
-            progress=self.progress, teachers=alone,
-        )  # fmt: skip
-        found = {FUSED: (model, history.seconds)}
-        for number in range(2, self.seeds + 2):
-            other = _with_seed(plan, plan.settings.train.seed + number * SEED_STEP)
-            again, told = fit_model(
-                other, names, place / f"seed-{number}", resume=self.resume, progress=self.progress, teachers=alone,
-            )  # fmt: skip
-            found[f"{FUSED}, seed {number}"] = (again, told.seconds)
-        if not teach:
-            alone, seconds = self._fit_alone(plan, place)
-        if fold == 0:
-            self.model, self.history, self.baselines = model, history, alone
-        return found | {f"{name} alone": (network, seconds) for name, network in alone.items()}
+        steps = {"fused": self._fused, "alone": self._alone, "seeds": self._seeds, "tries": self._tries}
+        made = steps[stage](plan, fold, place)
+        for name, (_, seconds) in made.items():
+            plan.deadline.took(name if fold == 0 else f"{name}, fold {fold + 1}", seconds)
+        return made
 
-    def _fit_alone(self, plan: Plan, place: Path) -> tuple[dict[str, PlaitModel], float]:
-        """One network a modality alone, if they are wanted, and the seconds each took."""
+    def _fused(self, plan: Plan, fold: int, place: Path) -> Networks:
+        if plan.settings.train.umt:  # networks of a modality alone are its teachers
+            self._taught[fold] = self._fit_alone(plan, place)
+        model, history = fit_model(
+            plan, _names(plan), place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
+            progress=self.progress, teachers=self._teachers(fold),
+        )  # fmt: skip
+        if fold == 0:
+            self.model, self.history = model, history
+        return {FUSED: (model, history.seconds)}
+
+    def _alone(self, plan: Plan, fold: int, place: Path) -> Networks:
+        names = _names(plan)
+        if not self.alone or len(names) < 2:
+            return {}
+        if fold not in self._taught:
+            if not plan.deadline.has_room("networks of a modality alone", len(names) * self.history.seconds):
+                return {}
+            self._taught[fold] = self._fit_alone(plan, place)
+        made = self._taught[fold]
+        if fold == 0:
+            self.baselines = {name: network for name, (network, _) in made.items()}
+        return {f"{name} alone": one for name, one in made.items()}
+
+    def _fit_alone(self, plan: Plan, place: Path) -> Networks:
+        """One network a modality alone, by its name, if they are wanted."""
         started = time.monotonic()
         alone = fit_unimodal_baselines(plan, place, resume=self.resume, progress=self.progress) if self.alone else {}
-        return alone, (time.monotonic() - started) / max(1, len(alone))
+        seconds = (time.monotonic() - started) / max(1, len(alone))
+        return {name: (network, seconds) for name, network in alone.items()}
+
+    def _teachers(self, fold: int) -> dict[str, PlaitModel]:
+        return {name: network for name, (network, _) in self._taught.get(fold, {}).items()}
+
+    def _seeds(self, plan: Plan, fold: int, place: Path) -> Networks:
+        found = {}
+        for number in range(2, self.seeds + 2):
+            name = f"{FUSED}, seed {number}"
+            if plan.deadline.has_room(name, self.history.seconds):
+                model, history = fit_model(
+                    _with_seed(plan, plan.settings.train.seed + number * SEED_STEP), _names(plan),
+                    place / f"seed-{number}", resume=self.resume, progress=self.progress,
+                    teachers=self._teachers(fold),
+                )  # fmt: skip
+                found[name] = (model, history.seconds)
+        return found
+
+    def _tries(self, plan: Plan, fold: int, place: Path) -> Networks:
+        if self.asked is None:
+            return {}
+        if fold == 0:
+            an_epoch = self.history.seconds / max(1, len(self.history.epochs))
+            self.tries = search(
+                plan, self.asked, self.folder / "search", seconds_an_epoch=an_epoch, progress=self.progress
+            )
+            self._winners = best_tries(plan, self.tries)
+        found = {}
+        for record in self._winners:
+            tried = replace(plan, settings=tried_settings(plan.settings, record["settings"]))
+            name = f"{tried.settings.fusion.name}, try {record['number']}"
+            if plan.deadline.has_room(name, self.history.seconds):
+                model, history = fit_model(
+                    tried, _names(plan), place / f"try-{record['number']:03d}", resume=self.resume,
+                    progress=self.progress,
+                )  # fmt: skip
+                found[name] = (model, history.seconds)
+        return found
+
+
+def _names(plan: Plan) -> list[str]:
+    return [m.name for m in plan.inputs.modalities]
 
 
 def _with_seed(plan: Plan, seed: int) -> Plan:

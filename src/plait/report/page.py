@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import classes, facts, members, missing, results, searches
+from plait.report import budget, classes, facts, members, missing, results, searches
 from plait.report.style import CSS
 from plait.report.template import fill
 
@@ -18,6 +18,7 @@ SECTIONS: Sections = (
     ("directions", "Every direction", searches.direction_table),
     ("modalities", "Together and alone", results.modalities),
     ("members", "Models that answer together", members.section),
+    ("budget", "Time and search", budget.section),
     ("missing", "With modalities missing", missing.section),
     ("training", "Training", results.training),
     ("errors", "Truth and prediction", results.errors),

@@ -272,6 +272,7 @@ class Report(TypedDict, total=False):
     terms: dict[str, str]
     splits: dict[str, int]
     evaluation: Evaluation
+    budget: dict[str, Any]
     history: list[dict[str, Any]]
     best_epoch: int | None
     schema: list[SchemaRow]

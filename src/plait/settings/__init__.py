@@ -18,6 +18,7 @@ from plait.settings.groups import (
     EvaluationSettings,
     FusionSettings,
     LanguageSettings,
+    SearchSettings,
     TaskSettings,
     TrainSettings,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "SCHEDULES",
     "SELECTORS",
     "SINGLE_OPTIONS",
+    "SearchSettings",
     "TEXT_CLEANINGS",
     "TUNINGS",
     "TaskSettings",

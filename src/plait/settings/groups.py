@@ -352,6 +352,22 @@ class EnsembleSettings:
 
 
 @dataclass(frozen=True)
+class SearchSettings:
+    """Hyperparameter search by successive halving on validation rows."""
+
+    tries: int | None = at_least(None, 0)
+    """Configurations of fusion, width, dropout, learning rate and objectives that are tried; 0: no search; None: 9 as
+    the last of what a time limit is spent on under the preset best, else 0.
+    """
+    eta: int = at_least(3, 2)
+    """Of the tries of a rung one in so many goes on to the next, which trains so many times longer."""
+    keep: int = at_least(2, 1)
+    """How many of the best are trained in full as candidates, beside the network of the given settings."""
+    fusions: tuple[str, ...] = ()
+    """Fusions that are tried; (): those that read one vector a modality and suit any table."""
+
+
+@dataclass(frozen=True)
 class EvaluationSettings:
     """How a trained model is evaluated."""
 

@@ -136,9 +136,14 @@ def check_fields(group: Any, name: str) -> None:
         ValueError: The message names the setting, the value and what is allowed.
     """
     for one in dataclasses.fields(group):
-        check, value = one.metadata.get(RANGE), getattr(group, one.name)
-        if check is not None and value is not None:
-            check(f"{name}.{one.name}", value)
+        check_field(group, one, f"{name}.{one.name}")
+
+
+def check_field(group: Any, one: dataclasses.Field[Any], name: str) -> None:
+    """Refuse the value of one field that lies outside its range; arguments and errors as of ``check_fields``."""
+    check, value = one.metadata.get(RANGE), getattr(group, one.name)
+    if check is not None and value is not None:
+        check(name, value)
 
 
 def _field(default: Any, check: Callable[[str, Any], None]) -> Any:

@@ -16,11 +16,12 @@ from plait.settings.groups import (
     EvaluationSettings,
     FusionSettings,
     LanguageSettings,
+    SearchSettings,
     TaskSettings,
     TrainSettings,
 )
 from plait.settings.options import in_arguments
-from plait.settings.ranges import check_fields
+from plait.settings.ranges import above_zero, check_field, check_fields
 from plait.settings.strict import from_dict, is_setting, is_text, to_dict, unknown_setting
 
 QUOTED_OR_NULL = re.compile(r"""\s*(?:$|~\s*$|null\s*$|'.*'\s*$|".*"\s*$)""", re.DOTALL)
@@ -33,7 +34,11 @@ class RunSettings:
     recipe: str = "default"
     """Name of the recipe the open settings are filled from."""
     preset: str | None = None
-    """single, fast or best: how many models are tried and answer together; None: single."""
+    """fast, default, best or single: how many models are tried and answer together; None: best under a time limit, else
+    default.
+    """
+    time_limit: float | None = above_zero(None)
+    """Seconds that the whole run may take, encoding and evaluation included; None: as long as it takes."""
     data: DataSettings = field(default_factory=DataSettings)
     encoders: EncoderSettings = field(default_factory=EncoderSettings)
     fusion: FusionSettings = field(default_factory=FusionSettings)
@@ -41,6 +46,7 @@ class RunSettings:
     language: LanguageSettings = field(default_factory=LanguageSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     judge: EvaluationSettings = field(default_factory=EvaluationSettings)
 
     def __post_init__(self) -> None:
@@ -52,6 +58,8 @@ class RunSettings:
         for one in fields(self):
             if is_dataclass(group := getattr(self, one.name)):
                 check_fields(group, one.name)
+            else:
+                check_field(self, one, one.name)
         self.task.check_together()
         self.train.check_together()
 

@@ -104,6 +104,7 @@ def fit_model(
         checkpoints=checkpoints,
         logs=logs,
         progress=progress,
+        deadline=plan.deadline,
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
     history.seconds += taught_seconds

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from plait.inputs.prepare import Inputs, Prepared
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
+from plait.training.deadline import Deadline
 
 
 @dataclass
@@ -26,6 +27,7 @@ class Plan:
         val: Positions of validation rows; may be empty.
         group_N: Group number of every row.
         fresh_pairs: Whether wrong pairs are drawn anew every epoch.
+        deadline: What is left of the run's time.
     """
 
     settings: RunSettings
@@ -38,3 +40,4 @@ class Plan:
     val: np.ndarray
     group_N: np.ndarray  # noqa: N815  shape letters
     fresh_pairs: bool
+    deadline: Deadline = field(default_factory=Deadline)

@@ -30,6 +30,7 @@ from plait.inputs.dataset import RowBatches, whole_batch
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
 from plait.training.averaging import AVERAGE_FILE, WeightAverage
+from plait.training.deadline import Deadline
 from plait.training.history import History, open_tensorboard
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ def train_model(
     logs: Path | None = None,
     progress: Progress | None = None,
     what: str = "training",
+    deadline: Deadline | None = None,
 ) -> History:
     """Train in place; it ends with the weights of its best validation epoch (of the last, where no epoch has a score).
 
@@ -70,6 +72,7 @@ def train_model(
         logs: Where TensorBoard logs go, if the settings ask for them.
         progress: Called with steps done, steps in all and a line of text.
         what: What to call the work in that line.
+        deadline: Asked after each step; once it has passed, training ends with the best state so far.
 
     Raises:
         RuntimeError: The loss is not finite.
@@ -120,6 +123,7 @@ def train_model(
         callbacks=[judge],
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    judge.deadline = deadline
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
     model.train_in(getattr(torch, settings.precision))
@@ -235,6 +239,7 @@ class _Judge(TrainerCallback):
         self.tensorboard: Any = None
         self.dropout_schedule = "constant"
         self.average: WeightAverage | None = None
+        self.deadline: Deadline | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows and the model's modality dropout which epoch it is."""
@@ -261,6 +266,10 @@ class _Judge(TrainerCallback):
             self.average.update()
         if self.progress is not None:
             self.progress(state.global_step, state.max_steps, self._line(args))
+        if self.deadline is not None and self.deadline.passed and state.global_step < state.max_steps:
+            control.should_training_stop = True
+            if self.what not in self.deadline.cut:
+                self.deadline.cut.append(self.what)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Score, remember, perhaps stop."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plait.registry import Registry
-from plait.settings import EnsembleSettings
+from plait.settings import EnsembleSettings, SearchSettings
 
-DEFAULT = "single"
+DEFAULT, UNDER_A_LIMIT = "default", "best"
+TRIES = 9  # of the search that a time limit is spent on last
 SMALL_TABLE = 2000  # rows; below it folds, so that choosing costs no rows
 
 
@@ -28,6 +29,7 @@ class Preset:
 
 PRESETS: Registry[Preset] = Registry("preset")
 PRESETS.add("single", Preset("one network, nothing beside it", ()))
+PRESETS.add("default", Preset("what is done when nothing is asked for: today one network", ()))
 PRESETS.add("fast", Preset("the network and members that take seconds", ("linear", "ngrams", "trees")))
 PRESETS.add(
     "best",
@@ -38,10 +40,27 @@ PRESETS.add(
 )  # fmt: skip
 
 
-def resolve_ensemble(chosen: str | None, given: EnsembleSettings, num_train: int) -> tuple[str, EnsembleSettings]:
-    """The preset by name and the open settings of the ensemble filled from it."""
-    name = chosen or DEFAULT
+def resolve_ensemble(
+    chosen: str | None, given: EnsembleSettings, num_train: int, *, is_limited: bool = False
+) -> tuple[str, EnsembleSettings]:
+    """The preset by name and the open settings of the ensemble filled from it.
+
+    Args:
+        chosen: The user's choice; None: "best" under a time limit, which is spent on what it holds, else "default".
+        given: The ensemble's settings of the user.
+        num_train: Training rows.
+        is_limited: Whether the run has a time limit.
+    """
+    name = chosen or (UNDER_A_LIMIT if is_limited else DEFAULT)
     preset = PRESETS.get(name)
     members = preset.members if given.members is None else given.members
     folds = given.folds or (preset.folds if num_train < SMALL_TABLE else 1)
     return name, EnsembleSettings(members, folds if members else 1)
+
+
+def resolve_search(chosen: str | None, given: SearchSettings, *, is_limited: bool) -> SearchSettings:
+    """The search that is made: what was asked for, else one under a time limit that nothing else is to be spent on."""
+    if given.tries is not None:
+        return given
+    fills = is_limited and (chosen or UNDER_A_LIMIT) == "best"
+    return replace(given, tries=TRIES if fills else 0)

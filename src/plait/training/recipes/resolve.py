@@ -9,7 +9,7 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.settings import FusionSettings, RunSettings, TrainSettings
 from plait.training.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
-from plait.training.recipes.presets import resolve_ensemble
+from plait.training.recipes.presets import resolve_ensemble, resolve_search
 from plait.training.recipes.two_sides import image_encoders
 
 WHOLE_SET_AT_MOST = 8192
@@ -53,11 +53,13 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups["train"] = _long_enough(groups["train"], facts.num_train)
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
-    preset, ensemble = resolve_ensemble(settings.preset, settings.ensemble, facts.num_train)
+    is_limited = settings.time_limit is not None and settings.recipe != "classic"
+    search = resolve_search(settings.preset, settings.search, is_limited=is_limited)
+    preset, ensemble = resolve_ensemble(settings.preset, settings.ensemble, facts.num_train, is_limited=is_limited)
     task = groups["task"]
     if task.transform is None:
         groups["task"] = replace(task, transform="auto" if ensemble.members else "none")
-    return replace(settings, **groups, preset=preset, ensemble=ensemble)
+    return replace(settings, **groups, preset=preset, ensemble=ensemble, search=search)
 
 
 def _long_enough(train: TrainSettings, num_train: int) -> TrainSettings:
