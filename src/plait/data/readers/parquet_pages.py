@@ -59,9 +59,9 @@ def read_pages(file: BinaryIO, chunk: Any, size: int) -> Pages:
     found = Pages()
     while place < end and found.values < chunk.num_values:
         header, length = _header(file, place, end)
-        kind, unpacked, packed = (header.get(field) for field in (_KIND, _UNPACKED, _PACKED))
+        kind, unpacked, packed = (header.get(field, -1) for field in (_KIND, _UNPACKED, _PACKED))
         details = header.get(_DETAILS.get(kind, -1), {})
-        count = details.get(_COUNT, 0) if isinstance(details, dict) else None
+        count = details.get(_COUNT, 0) if isinstance(details, dict) else -1
         if not all(isinstance(value, int) and value >= 0 for value in (kind, unpacked, packed, count)):
             raise pa.ArrowInvalid(f"column {chunk.path_in_schema!r} has a page header that is broken")
         found.unpacked += max(unpacked, packed)
