@@ -123,9 +123,9 @@ class Deadline:
         raise TimeLimitError(
             f"{what} takes about {spoken(needed)} here ({total:,} of them), which does not fit into "
             f"time_limit={self.limit:g}s. What is encoded stays stored ({done:,} now), so that the same command goes "
-            f"further each time; or type time_limit={math.ceil(enough / 60)}m, a table of fewer rows, less to encode of "
-            f"each ({SMALLER.get(what.removeprefix('encoding '), 'a smaller encoder')}), or leave the column out with "
-            "ignore=COLUMN"
+            f"further each time; or type time_limit={math.ceil(enough / 60)}m, a table of fewer rows, less to encode "
+            f"of each ({SMALLER.get(what.removeprefix('encoding '), 'a smaller encoder')}), or leave the column out "
+            "with ignore=COLUMN"
         )
 
     def to_json(self) -> dict[str, Any] | None:
