@@ -1,8 +1,8 @@
 """Columns of text to columns of numbers, truth values or text, each as a whole and without loss.
 
-A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros or a plus sign (post codes,
-phone numbers) and those beyond 64 bits stay text. An empty cell is a missing value; in a column of numbers so are
-``nan``, ``na``, ``n/a``, ``null`` and ``none``. A table that comes after training is read as the training table was:
+A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros (post codes) or a plus sign
+(phone numbers; but not ``+2.5`` beside ``-1``) and those beyond 64 bits stay text. An empty cell is a missing value; in
+a column of numbers so are ``nan``, ``na``, ``n/a``, ``null`` and ``none``. A table that comes after training is read as the training table was:
 what held text stays text (``1.10``, ``01234``), what held numbers is read as numbers of the same decimal mark, and
 where a cell cannot be, the column stays text for the next room to name the row.
 """
@@ -17,7 +17,15 @@ from typing import Any
 import pyarrow as pa
 
 from plait.data.readers.parsed import TextReading
-from plait.data.values import MISSING_WORDS, ColumnReading, decimal_mark, is_missing_number, read_number, truth_word
+from plait.data.values import (
+    MISSING_WORDS,
+    ColumnReading,
+    are_signed,
+    decimal_mark,
+    is_missing_number,
+    read_number,
+    truth_word,
+)
 
 _BEYOND = re.compile(r"-?[0-9]{19,}")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -123,10 +131,12 @@ def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
 
 def _mark(values: list[str], decimal: str | None) -> str | None:
     """The decimal mark of a column of grouped numbers or decimal commas; None where it is no such column."""
-    if not values or any(map(_CODE.fullmatch, (v for v in values if not re.match(r"-?0[.,]", v)))):
+    codes = [v for v in values if not re.match(r"-?0[.,]", v) and _CODE.fullmatch(v)]
+    signed = bool(codes) and all(v[0] == "+" for v in codes) and are_signed(values)
+    if not values or (codes and not signed):
         return None
     found = decimal_mark(values)
-    if found.unreadable or not any(c in value for value in values for c in ",."):
+    if found.unreadable or not (signed or any(c in value for value in values for c in ",.")):
         return None
     mark = found.mark or decimal
     return mark if mark is not None and all(read_number(v, mark) is not None for v in values) else None
