@@ -1,8 +1,8 @@
 """Dates of a later table that stand in the other order of day and month than those of the training table.
 
 ``07/15/2024`` is no date where the day comes first, and is a bad cell. But then ``04/07/2024`` beside it is no 4 July
-either: every cell of that column that could be read both ways is in doubt, and becomes a cell that cannot be read, unless nine in
-ten of those that leave no doubt are in the order of training.
+either: every cell of that column that could be read both ways is in doubt, and becomes a cell that cannot be read,
+unless nine in ten of those that leave no doubt are in the order of training.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def number_cells(
 
 
 def has_codes(cells: Sequence[Any]) -> bool:
-    """Whether some cells are digits that are no number: leading zeros, a plus sign that is no sign, or beyond 64 bits."""
+    """Whether some cells are digits that are no number: leading zeros, the plus of a phone number, beyond 64 bits."""
     codes = [cell for cell in cells if isinstance(cell, str) and CODE.fullmatch(cell.strip()) is not None]
     return bool(codes) and not (all(cell.strip()[0] == "+" for cell in codes) and are_signed(cells))
 

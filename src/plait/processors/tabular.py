@@ -297,7 +297,8 @@ def read_numbers(values: list[Any], reading: ColumnReading = _AS_POINTS) -> tupl
     for place, value in enumerate(values):
         if is_missing_number(value, reading.missing):
             continue
-        number = float(value) if isinstance(value, bool) and reading.held == "truth" else read_number(value, reading.mark)
+        is_truth = isinstance(value, bool) and reading.held == "truth"
+        number = float(value) if is_truth else read_number(value, reading.mark)
         if number is None:
             invalid.append(place)
         else:

@@ -2,7 +2,8 @@
 
 A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros (post codes) or a plus sign
 (phone numbers; but not ``+2.5`` beside ``-1``) and those beyond 64 bits stay text. An empty cell is a missing value; in
-a column of numbers so are ``nan``, ``na``, ``n/a``, ``null`` and ``none``. A table that comes after training is read as the training table was:
+a column of numbers so are ``nan``, ``na``, ``n/a``, ``null`` and ``none``.
+A table that comes after training is read as the training table was:
 what held text stays text (``1.10``, ``01234``), what held numbers is read as numbers of the same decimal mark, and
 where a cell cannot be, the column stays text for the next room to name the row.
 """
