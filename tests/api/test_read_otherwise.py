@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from plait.api.decimal_commas import read_with_mark
-from plait.api.turned_dates import doubt_turned_dates
 from plait.data.moments import read_moment
 from plait.data.schema import Column, Schema
 from plait.data.table import read_table
 from plait.data.values import ColumnReading
+
+read_with_mark = lazy("plait.api.decimal_commas", "read_with_mark")
+doubt_turned_dates = lazy("plait.api.turned_dates", "doubt_turned_dates")
 
 
 def schema(mark: str = ".") -> Schema:

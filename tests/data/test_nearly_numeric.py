@@ -60,6 +60,11 @@ def test_digits_in_memory_are_read_as_in_a_file() -> None:
     assert column([str(10_000 + i) for i in range(40)], "zip").kind == "categorical"
 
 
+def test_versions_in_memory_are_told_as_those_of_a_file() -> None:
+    with pytest.warns(UserWarning, match=r"column 'v' holds '1.1' and '1.10', which are one number"):
+        assert column(["1.1", "1.10", "1.2"] * 20).kind == "numeric"
+
+
 @pytest.mark.parametrize(
     ("cells", "expected"),
     [

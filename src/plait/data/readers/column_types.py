@@ -52,14 +52,8 @@ def read_columns(
         if known is None and (name in how.text or (name in how.categorical and loses_spellings(column))):
             known = ColumnReading("text")
         typed[name], read[name] = type_column(column, how.decimal) if known is None else (read_as(column, known), known)
-        same = one_number(column) if known is None and read[name].held == "number" else None
-        if same is not None:
-            warnings.warn(
-                f"column {name!r} holds {same[0]!r} and {same[1]!r}, which are one number; if they are names, such as "
-                f"versions, categorical={name!r} keeps them apart",
-                UserWarning,
-                stacklevel=2,
-            )
+        if known is None and read[name].held == "number":
+            warn_of_one_number(name, column)
     return typed, read
 
 
@@ -101,7 +95,7 @@ def loses_spellings(cells: list[str]) -> bool:
     return len(numbers) < words or any(map(_ENDS_IN_ZERO.fullmatch, values))
 
 
-def one_number(cells: list[str]) -> tuple[str, str] | None:
+def one_number(cells: Iterable[str]) -> tuple[str, str] | None:
     """Two spellings among few that differ in zeros at the end only, as versions do.
 
     Example:
@@ -115,6 +109,18 @@ def one_number(cells: list[str]) -> tuple[str, str] | None:
             return None
     pairs = [(v.rstrip("0"), v) for v in sorted(distinct) if _ENDS_IN_ZERO.fullmatch(v)]
     return next((pair for pair in pairs if pair[0] in distinct), None)
+
+
+def warn_of_one_number(name: str, cells: Iterable[str]) -> None:
+    """Say that two spellings of a column of numbers are one number, which names such as versions are not."""
+    same = one_number(cells)
+    if same is not None:
+        warnings.warn(
+            f"column {name!r} holds {same[0]!r} and {same[1]!r}, which are one number; if they are names, such as "
+            f"versions, categorical={name!r} keeps them apart",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
