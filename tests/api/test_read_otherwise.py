@@ -12,7 +12,7 @@ from fixtures.lazy import lazy
 from fixtures.settings import QUICK
 from plait.data.moments import read_moment
 from plait.data.schema import Column, Schema
-from plait.data.table import read_table
+from plait.data.table import TextReading, read_table
 from plait.data.values import ColumnReading
 
 read_with_mark = lazy("plait.api.decimal_commas", "read_with_mark")
@@ -34,6 +34,16 @@ def test_cells_of_the_other_mark_are_counted_once_by_column() -> None:
 def test_grouped_numbers_without_a_cell_of_the_other_mark_stay(recwarn: pytest.WarningsRecorder) -> None:
     table = read_table({"area": ["1,234", "999", "3.5"]})
     assert read_with_mark(table, schema(), None) is table and not recwarn.list
+
+
+def test_grouped_whole_numbers_of_a_later_file_are_told(tmp_path: Path) -> None:
+    """1.234 had been read as a bit more than one, without a word."""
+    trained = TextReading(readings={"area": ColumnReading("whole")})
+    (tmp_path / "t.csv").write_text("area;z\n1.234;1\n2.500;1\n999;1\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"'1.234' is read as a number with decimals; if '.' groups .* decimal=','"):
+        assert read_table(tmp_path / "t.csv", text=trained).column("area") == [1.234, 2.5, 999]
+    (tmp_path / "t.csv").write_text("area;z\n1.234;1\n2.5;1\n", encoding="utf-8")
+    assert read_table(tmp_path / "t.csv", text=trained).column("area") == [1.234, 2.5]
 
 
 def test_one_slip_takes_no_other_cell_along() -> None:

@@ -130,8 +130,8 @@ def doubtful_depth(data: bytes) -> str | None:
         return None
     stored = 32 if image.mode == "I" else 16
     return (
-        f"{stored} bits, of which the values use {bits} at most, so that it is seen almost black; if it is a picture "
-        f"of {bits} bits, let the file say so (TIFF: MaxSampleValue {(1 << bits) - 1}; PNG: the chunk sBIT), or scale it"
+        f"{stored} bits, of which the values use {bits} at most, so that it is seen almost black; if it is one of "
+        f"{bits} bits, let the file say so (TIFF: MaxSampleValue {(1 << bits) - 1}; PNG: the chunk sBIT), or scale it"
     )
 
 

@@ -52,6 +52,8 @@ def read_columns(
         if known is None and (name in how.text or (name in how.categorical and loses_spellings(column))):
             known = ColumnReading("text")
         typed[name], read[name] = type_column(column, how.decimal) if known is None else (read_as(column, known), known)
+        if known is not None and known.held == "whole":
+            _warn_of_grouped(name, column, known.mark)
         if known is None and read[name].held == "number":
             warn_of_one_number(name, column)
     return typed, read
@@ -118,6 +120,19 @@ def warn_of_one_number(name: str, cells: Iterable[str]) -> None:
         warnings.warn(
             f"column {name!r} holds {same[0]!r} and {same[1]!r}, which are one number; if they are names, such as "
             f"versions, categorical={name!r} keeps them apart",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_grouped(name: str, cells: list[str], mark: str) -> None:
+    """Say that a later table of a column of whole numbers holds ``1.234``, where no cell tells groups from decimals."""
+    other = "," if mark == "." else "."
+    marked = [cell.strip() for cell in cells if mark in cell]
+    if marked and all(re.fullmatch(rf"-?[1-9][0-9]{{0,2}}{re.escape(mark)}[0-9]{{3}}", cell) for cell in marked):
+        warnings.warn(
+            f"column {name!r} held whole numbers in training, and {marked[0]!r} is read as a number with decimals; if "
+            f"{mark!r} groups thousands there, type decimal={other!r}",
             UserWarning,
             stacklevel=3,
         )
