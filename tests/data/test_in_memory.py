@@ -330,3 +330,12 @@ def test_what_no_table_holds_is_named_by_column_and_row(value: object, message: 
 def test_what_can_be_read_once_only_says_so() -> None:
     with pytest.raises(TypeError, match=r"write list\(rows\)"):
         read_table({"a": i} for i in range(3))
+
+
+@pytest.mark.parametrize("cells", [[1, True], [2.5, True], [2.5, np.bool_(False)], [True, 2.5], [None, 1.5, 3, False]])
+def test_truth_values_among_numbers_are_refused_in_every_order(cells: list[object]) -> None:
+    """Behind a broken number they had become 1 and 0."""
+    with pytest.raises(ValueError, match=r"column 'x': row \d holds \w+ and row \d holds .*; expected one type"):
+        read_table({"x": cells})
+    with pytest.raises(ValueError, match="expected one type"):
+        read_table([{"x": cell} for cell in cells])

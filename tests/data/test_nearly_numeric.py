@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from plait.data.column_kind import Hints
@@ -56,6 +58,33 @@ def test_digits_in_memory_are_read_as_in_a_file() -> None:
     assert column([str(10 * i) for i in range(40)]).kind == "numeric"
     assert column([f"{i:05d}" for i in range(40)], "zip").kind == "categorical"
     assert column([str(10_000 + i) for i in range(40)], "zip").kind == "categorical"
+
+
+def test_versions_in_memory_are_told_as_those_of_a_file() -> None:
+    with pytest.warns(UserWarning, match=r"column 'v' holds '1.1' and '1.10', which are one number"):
+        assert column(["1.1", "1.10", "1.2"] * 20).kind == "numeric"
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["+5.2", "-3.1", "0"], [5.2, -3.1, 0]),
+        (["+5", "-3", "0"], [5, -3, 0]),
+        (["+1,250.00", "-310.00", "7.5"], [1250, -310, 7.5]),
+        (["+0,5", "1,25", "3"], [0.5, 1.25, 3]),
+        (["+49", "+1", "+44"], None),
+        (["+49 30 1234", "-3"], None),
+        (["+05", "-3"], None),
+        (["+491234567", "7"], None),
+    ],
+)
+def test_plus_signs_of_numbers_and_of_phone_numbers(
+    tmp_path: Path, cells: list[str], expected: list[float] | None
+) -> None:
+    """A column of changes had been taken for codes, and left out or read as categories."""
+    (tmp_path / "t.csv").write_text("v;w\n" + "".join(f"{cell};1\n" for cell in cells), encoding="utf-8")
+    assert read_table(tmp_path / "t.csv").column("v") == (cells if expected is None else expected)
+    assert (column(cells * 20).kind == "numeric") == (expected is not None)
 
 
 @pytest.mark.parametrize(

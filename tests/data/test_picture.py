@@ -120,6 +120,15 @@ def test_few_bits_without_a_declared_depth_are_said_by_row(tmp_path: Any) -> Non
     assert (finding.severity, finding.rows) == ("warning", [1])
 
 
+def test_eight_bits_in_a_tiff_of_thirty_two_are_said() -> None:
+    """White of 255 was seen as black, without a note."""
+    image = Image.fromarray(np.arange(256, dtype=np.int32).reshape(16, 16))
+    said = doubtful_depth(encoded(image, "TIFF")) or ""
+    assert said.startswith("32 bits, of which the values use 8 at most") and "MaxSampleValue 255" in said
+    assert grey(encoded(image, "TIFF", tiffinfo={281: 255}))[-1] == 255
+    assert doubtful_depth(encoded(Image.fromarray(np.full((4, 4), 60_000, np.int32)), "TIFF")) is None
+
+
 def test_ranges_of_deep_pictures() -> None:
     signed = encoded(Image.fromarray(np.array([[-1000, 0, 1000]], dtype=np.int32)), "TIFF")
     assert grey(signed) == [0, 128, 255]

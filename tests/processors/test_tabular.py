@@ -26,6 +26,15 @@ def test_standardised_by_hand_and_odd_cells_counted() -> None:
     assert (made.num_invalid, made.num_unknown, made.num_clipped) == ({"x": 2}, {"c": 1}, {"x": 1})
 
 
+def test_truth_values_are_numbers_only_where_training_held_them() -> None:
+    """A column of bools in memory had been read as 0 and 1 among prices, without a word."""
+    prices = TabularProcessor.fit({"x": [10, 20, 30]}, ["x"], [])
+    assert prices.process({"x": [True, 20]})["missing_BF"][:, 0].tolist() == [1, 0]
+    assert [fault.reason for fault in prices.faults] == ["True is no number"]
+    flags = TabularProcessor.fit({"x": [True, False, None]}, ["x"], [])
+    assert flags.process({"x": [True, 1, False]})["numeric_BF"][:, 0].tolist() == [1, 1, -1]
+
+
 def test_constant_empty_and_huge_columns_stay_finite() -> None:
     made = TabularProcessor.fit({"k": [0.1] * 7, "e": [None] * 7, "h": [1e300, -1e300, 0, 1, 2, 3, 4]}, ["k", "e", "h"])
     out = made.process({"k": [0.1, 5], "e": [None, 1], "h": [1e300, 0]})

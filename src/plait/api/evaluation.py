@@ -8,6 +8,7 @@ from typing import Any
 from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.describe import describe_model
 from plait.api.reading import absent_columns, prepare_rows, reading_settings
+from plait.api.turned_dates import doubt_turned_dates
 from plait.data.progress import Progress
 from plait.data.sources import is_folder, open_source
 from plait.evaluation import EVALUATORS, EvaluationInputs
@@ -35,7 +36,7 @@ def open_evaluation(
     opened = open_source(
         table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=readings
     )
-    read = read_with_mark(opened.table, fitted.schema, data.decimal)
+    read = doubt_turned_dates(read_with_mark(opened.table, fitted.schema, data.decimal), fitted.schema)
     chosen, split, notes = choose_rows(
         read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
         facts=fitted.report.get("facts", {}), data=settings.data,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from plait.api.decimal_commas import read_with_mark, readings_with
+from plait.api.turned_dates import doubt_turned_dates
 from plait.data.bad_rows import apply_policy
 from plait.data.columns import is_row
 from plait.data.progress import Progress
@@ -41,7 +42,7 @@ def open_table(
     table = [table] if is_row(table) else table
     readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(table, data, task=fitted.task.name, readings=readings).table
-    opened = read_with_mark(opened, fitted.schema, data.decimal)
+    opened = doubt_turned_dates(read_with_mark(opened, fitted.schema, data.decimal), fitted.schema)
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
     if not frozenset(wanted) & frozenset(opened.column_names):
         raise ValueError(

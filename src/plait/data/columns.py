@@ -65,9 +65,12 @@ def make_array(values: list[Any]) -> pa.Array:
             raise ValueError(f"row {row} holds {error}") from error
     plain = as_files(plain)
     try:
-        return pa.array(plain, from_pandas=True)
+        made = pa.array(plain, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(_odd_value(plain) or str(error)) from error
+    if pa.types.is_floating(made.type) and any(isinstance(value, bool | np.bool_) for value in plain):
+        raise ValueError(_odd_value(plain))  # Arrow makes numbers of truth values that follow a broken number
+    return made
 
 
 def _array_column(name: str, array: np.ndarray[Any, Any]) -> pa.Array:
@@ -209,5 +212,6 @@ def _odd_value(values: list[Any]) -> str | None:
 
 def _family(value: object) -> type:
     """The type of a value, whole and broken numbers taken together, truth values apart from both."""
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    return float if number else type(value)
+    if isinstance(value, bool | np.bool_):
+        return bool
+    return float if isinstance(value, int | float | np.number) else type(value)

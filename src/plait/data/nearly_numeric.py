@@ -3,7 +3,7 @@
 One ``?`` among a thousand numbers makes a column of text of them. In: the cells of such a column. Out: how it is read
 as numbers all the same, which spellings in it stand for "missing", and which cells are neither. Nine cells in ten must
 be numbers: below that the others are likely a meaning of their own (``3+``, ``unknown size``) and not a slip.
-Texts with leading zeros or a plus sign are codes and no numbers, as for the readers of files.
+Texts with leading zeros or the plus sign of phone numbers are codes and no numbers, as for the readers of files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plait.data.read_cells import LEAST_READABLE, ReadCells
-from plait.data.values import MISSING_WORDS, decimal_mark, is_missing_number, read_number
+from plait.data.values import MISSING_WORDS, are_signed, decimal_mark, is_missing_number, read_number
 
 MISSING_MARKS = frozenset(
     {
@@ -82,8 +82,9 @@ def number_cells(
 
 
 def has_codes(cells: Sequence[Any]) -> bool:
-    """Whether some cells are digits that are no number: leading zeros, a plus sign, or beyond 64 bits."""
-    return any(isinstance(cell, str) and CODE.fullmatch(cell.strip()) is not None for cell in cells)
+    """Whether some cells are digits that are no number: leading zeros, the plus of a phone number, beyond 64 bits."""
+    codes = [cell for cell in cells if isinstance(cell, str) and CODE.fullmatch(cell.strip()) is not None]
+    return bool(codes) and not (all(cell.strip()[0] == "+" for cell in codes) and are_signed(cells))
 
 
 def common_unit(cells: Sequence[Any]) -> str | None:

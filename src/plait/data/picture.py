@@ -128,8 +128,9 @@ def doubtful_depth(data: bytes) -> str | None:
         return None  # reported as broken elsewhere
     if bits is None:
         return None
+    stored = 32 if image.mode == "I" else 16
     return (
-        f"16 bits, of which the values use {bits} at most, so that it is seen almost black; if it is a picture of "
+        f"{stored} bits, of which the values use {bits} at most, so that it is seen almost black; if it is one of "
         f"{bits} bits, let the file say so (TIFF: MaxSampleValue {(1 << bits) - 1}; PNG: the chunk sBIT), or scale it"
     )
 

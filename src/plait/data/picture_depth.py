@@ -94,8 +94,9 @@ def unused_bits(image: Image.Image, data: bytes) -> int | None:
     """
     if _declared_bits(image, data) is not None:
         return None
-    if image.mode.startswith("I;16"):
-        high = int(_extent(image)[1])
+    if image.mode.startswith("I"):  # whole numbers of 32 bits up to 65535 count as 16
+        low, top, _ = _extent(image)
+        high = int(top) if low >= 0 else 0
     elif _has_16_bit_channels(image, data):
         high = max(high for _, high in _bands(image.getextrema())) << 8 | 255
         high = 0 if high == 255 else high

@@ -16,6 +16,7 @@ from plait.data.dates import date_cells
 from plait.data.moments import is_short_year, looks_like_date
 from plait.data.nearly_numeric import has_codes, number_cells
 from plait.data.read_cells import LEAST_READABLE, ReadCells
+from plait.data.readers.column_types import warn_of_one_number
 from plait.data.table import Table
 from plait.data.values import DECIMAL_MARKS, ColumnReading, is_missing_number, read_number
 
@@ -100,6 +101,7 @@ def _like_numbers(table: Table, name: str, hints: Hints) -> ReadsLike | None:
         return None
     if found.mark is None:
         return ReadsLike(None, f"reads like numbers, but {found.reason}")
+    warn_of_one_number(name, (cell for cell in cells if isinstance(cell, str)))
     numbers = {n for c in cells if (n := read_number(c, found.mark)) is not None}
     return ReadsLike(
         "numeric", _in_words(table, name, found, "numbers"), len(numbers), all(n.is_integer() for n in numbers)

@@ -36,6 +36,8 @@ _GROUPED = {
     )
     for mark, other in (DECIMAL_MARKS, DECIMAL_MARKS[::-1])
 }
+_SHORT_PLUS = re.compile(r"\+(?:0|[1-9][0-9]{0,2})?(?:[.,][0-9]+)?")
+_PLUS_OF_CODE = re.compile(rf"\+(?:0[0-9]|.*[{_SPACES}])")
 _PLAIN = {
     mark: re.compile(rf"(?:[0-9]+(?:{re.escape(mark)}[0-9]*)?|{re.escape(mark)}[0-9]+){_EXPONENT}")
     for mark in DECIMAL_MARKS
@@ -105,6 +107,28 @@ def read_number(cell: object, mark: str = ".") -> float | None:
         return None
     value = sign * float(text.replace(mark, "."))
     return value if math.isfinite(value) else None
+
+
+def are_signed(cells: Iterable[object]) -> bool:
+    """Whether the plus signs of a column are those of numbers (changes, balances) and not of phone numbers.
+
+    They are where other cells are negative numbers, or where all are as short as ``+0.5`` and some have a decimal mark.
+
+    Example:
+        >>> are_signed(["+5", "-3"]), are_signed(["+0.5", "1"]), are_signed(["+49", "+1"]), are_signed(["+49 30", "-3"])
+        (True, True, False, False)
+    """
+    texts = [text for cell in cells if isinstance(cell, str) and (text := _western(cell.strip()))]
+    plus = [text for text in texts if text[0] == "+"]
+    if not plus or any(_PLUS_OF_CODE.match(text) or not _is_number(text) for text in plus):
+        return False
+    if any(text[0] == "-" and _is_number(text) for text in texts):
+        return True
+    return all(map(_SHORT_PLUS.fullmatch, plus)) and any("." in text or "," in text for text in plus)
+
+
+def _is_number(text: str) -> bool:
+    return any(read_number(text, mark) is not None for mark in DECIMAL_MARKS)
 
 
 def is_missing_number(cell: object, marks: Collection[str] = ()) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from plait.processors.date_parts import DateParts
 from plait.processors.description import settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
+_AS_POINTS = ColumnReading("text")
 LARGEST = 100.0  # standardised values beyond it are cut to it, and counted
 
 
@@ -128,8 +129,9 @@ class TabularProcessor:
         used = dict(readings or {})
         for name in numeric:
             if name not in used:
-                used[name] = ColumnReading("text", decimal_mark(columns[name]).mark or ".")
-        read = {name: read_numbers(columns[name], used[name].mark, used[name].missing) for name in numeric}
+                held = "truth" if any(isinstance(value, bool) for value in columns[name]) else "text"
+                used[name] = ColumnReading(held, decimal_mark(columns[name]).mark or ".")
+        read = {name: read_numbers(columns[name], used[name]) for name in numeric}
         learned = cls(
             {name: _mean_and_std(read[name][0]) for name in numeric},
             {name: sorted({key for v in columns[name] if (key := spelling(v)) is not None}) for name in categorical},
@@ -180,7 +182,7 @@ class TabularProcessor:
         missing = np.ones((num_rows, self.num_numbers), dtype=np.float32)
         for place, (name, (mean, std)) in enumerate(self.numeric.items()):
             if name in known:
-                values, invalid = read_numbers(known[name], self.readings[name].mark, self.readings[name].missing)
+                values, invalid = read_numbers(known[name], self.readings[name])
                 self._blame(name, [(i, f"{_short(known[name][i])} is no number") for i in invalid])
                 there = ~np.isnan(values)
                 numbers[there, place] = self._clipped(name, values[there] / std - mean / std)
@@ -272,17 +274,16 @@ def odd_cells(values: list[Any], reading: ColumnReading, *, is_date: bool) -> li
     """Cells of a column of numbers or dates that are neither that nor missing: position and reason."""
     if is_date:
         return DateParts.of(reading).read(values)[1]
-    invalid = read_numbers(values, reading.mark, reading.missing)[1]
+    invalid = read_numbers(values, reading)[1]
     return [(place, f"{_short(values[place])} is no number") for place in invalid]
 
 
-def read_numbers(values: list[Any], mark: str = ".", missing: Collection[str] = ()) -> tuple[np.ndarray, list[int]]:
+def read_numbers(values: list[Any], reading: ColumnReading = _AS_POINTS) -> tuple[np.ndarray, list[int]]:
     """Read cells as numbers.
 
     Args:
-        values: The cells.
-        mark: Decimal mark of those that are text.
-        missing: Spellings that stand for a missing value, in lower case.
+        values: The cells. Truth values are 0 and 1 in a column that held them in training, and no numbers elsewhere.
+        reading: How the column is read.
 
     Returns:
         float64 values with NaN where missing, and the positions of cells that hold something that is no finite number.
@@ -294,9 +295,10 @@ def read_numbers(values: list[Any], mark: str = ".", missing: Collection[str] = 
     numbers = np.full(len(values), np.nan)
     invalid = []
     for place, value in enumerate(values):
-        if is_missing_number(value, missing):
+        if is_missing_number(value, reading.missing):
             continue
-        number = float(value) if isinstance(value, bool) else read_number(value, mark)
+        is_truth = isinstance(value, bool) and reading.held == "truth"
+        number = float(value) if is_truth else read_number(value, reading.mark)
         if number is None:
             invalid.append(place)
         else:

@@ -1,8 +1,9 @@
 """Columns of text to columns of numbers, truth values or text, each as a whole and without loss.
 
-A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros or a plus sign (post codes,
-phone numbers) and those beyond 64 bits stay text. An empty cell is a missing value; in a column of numbers so are
-``nan``, ``na``, ``n/a``, ``null`` and ``none``. A table that comes after training is read as the training table was:
+A column is whole numbers, numbers, true/false, else text. Digits that carry leading zeros (post codes) or a plus sign
+(phone numbers; but not ``+2.5`` beside ``-1``) and those beyond 64 bits stay text. An empty cell is a missing value; in
+a column of numbers so are ``nan``, ``na``, ``n/a``, ``null`` and ``none``.
+A table that comes after training is read as the training table was:
 what held text stays text (``1.10``, ``01234``), what held numbers is read as numbers of the same decimal mark, and
 where a cell cannot be, the column stays text for the next room to name the row.
 """
@@ -17,7 +18,15 @@ from typing import Any
 import pyarrow as pa
 
 from plait.data.readers.parsed import TextReading
-from plait.data.values import MISSING_WORDS, ColumnReading, decimal_mark, is_missing_number, read_number, truth_word
+from plait.data.values import (
+    MISSING_WORDS,
+    ColumnReading,
+    are_signed,
+    decimal_mark,
+    is_missing_number,
+    read_number,
+    truth_word,
+)
 
 _BEYOND = re.compile(r"-?[0-9]{19,}")
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
@@ -43,14 +52,10 @@ def read_columns(
         if known is None and (name in how.text or (name in how.categorical and loses_spellings(column))):
             known = ColumnReading("text")
         typed[name], read[name] = type_column(column, how.decimal) if known is None else (read_as(column, known), known)
-        same = one_number(column) if known is None and read[name].held == "number" else None
-        if same is not None:
-            warnings.warn(
-                f"column {name!r} holds {same[0]!r} and {same[1]!r}, which are one number; if they are names, such as "
-                f"versions, categorical={name!r} keeps them apart",
-                UserWarning,
-                stacklevel=2,
-            )
+        if known is not None and known.held == "whole":
+            _warn_of_grouped(name, column, known.mark)
+        if known is None and read[name].held == "number":
+            warn_of_one_number(name, column)
     return typed, read
 
 
@@ -92,7 +97,7 @@ def loses_spellings(cells: list[str]) -> bool:
     return len(numbers) < words or any(map(_ENDS_IN_ZERO.fullmatch, values))
 
 
-def one_number(cells: list[str]) -> tuple[str, str] | None:
+def one_number(cells: Iterable[str]) -> tuple[str, str] | None:
     """Two spellings among few that differ in zeros at the end only, as versions do.
 
     Example:
@@ -106,6 +111,31 @@ def one_number(cells: list[str]) -> tuple[str, str] | None:
             return None
     pairs = [(v.rstrip("0"), v) for v in sorted(distinct) if _ENDS_IN_ZERO.fullmatch(v)]
     return next((pair for pair in pairs if pair[0] in distinct), None)
+
+
+def warn_of_one_number(name: str, cells: Iterable[str]) -> None:
+    """Say that two spellings of a column of numbers are one number, which names such as versions are not."""
+    same = one_number(cells)
+    if same is not None:
+        warnings.warn(
+            f"column {name!r} holds {same[0]!r} and {same[1]!r}, which are one number; if they are names, such as "
+            f"versions, categorical={name!r} keeps them apart",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _warn_of_grouped(name: str, cells: list[str], mark: str) -> None:
+    """Say that a later table of a column of whole numbers holds ``1.234``, where no cell tells groups from decimals."""
+    other = "," if mark == "." else "."
+    marked = [cell.strip() for cell in cells if mark in cell]
+    if marked and all(re.fullmatch(rf"-?[1-9][0-9]{{0,2}}{re.escape(mark)}[0-9]{{3}}", cell) for cell in marked):
+        warnings.warn(
+            f"column {name!r} held whole numbers in training, and {marked[0]!r} is read as a number with decimals; if "
+            f"{mark!r} groups thousands there, type decimal={other!r}",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
@@ -123,10 +153,12 @@ def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
 
 def _mark(values: list[str], decimal: str | None) -> str | None:
     """The decimal mark of a column of grouped numbers or decimal commas; None where it is no such column."""
-    if not values or any(map(_CODE.fullmatch, (v for v in values if not re.match(r"-?0[.,]", v)))):
+    codes = [v for v in values if not re.match(r"-?0[.,]", v) and _CODE.fullmatch(v)]
+    signed = bool(codes) and all(v[0] == "+" for v in codes) and are_signed(values)
+    if not values or (codes and not signed):
         return None
     found = decimal_mark(values)
-    if found.unreadable or not any(c in value for value in values for c in ",."):
+    if found.unreadable or not (signed or any(c in value for value in values for c in ",.")):
         return None
     mark = found.mark or decimal
     return mark if mark is not None and all(read_number(v, mark) is not None for v in values) else None

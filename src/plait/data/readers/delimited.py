@@ -3,7 +3,8 @@
 The first line names the columns, unless the caller names them. Between fields stands a comma, semicolon, tab or bar:
 the one under which most rows have as many fields as the header, or the one that a line ``sep=;`` above it names. In a
 TSV a quote opens a quoted field as in CSV; but where that breaks rows and every line has the right number of fields
-without it, quotes are letters like any other (the definition of tab-separated values knows no quotes).
+without it, quotes are letters like any other (the definition of tab-separated values knows no quotes). A single column,
+which every line would fit, is read as CSV.
 
 A row with another number of fields than the header, or with broken quotes, is set aside with its number. Columns are
 typed as wholes (``column_types``), each as the training table had it where there was one. Cells are kept as Arrow's
@@ -82,7 +83,8 @@ def read_delimited(
         plain = _parse(text, source, delimiter, columns, csv.QUOTE_NONE, typed)
         if made is None or (made.bad_rows and not plain.bad_rows) or len(plain.bad_rows) < len(made.bad_rows):
             return plain
-        if not plain.bad_rows and plain.arrow.num_rows > made.arrow.num_rows:  # quotes had joined lines
+        is_joined = plain.arrow.num_rows > made.arrow.num_rows  # quotes had joined lines
+        if is_joined and not plain.bad_rows and plain.arrow.num_columns > 1:  # one column: any line fits it
             return plain
     assert made is not None
     return made
