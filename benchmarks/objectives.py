@@ -13,7 +13,7 @@ import plait
 from ensemble import TABLES
 from measure import arguments, quiet, table
 
-LATE = "late_mean,evidential,rcml,dbf,qmf,pdf"
+LATE = "late_mean,evidential,rcml,dbf,qmf,pdf,reconboost,flex_moe"
 
 
 def difference(report: dict[str, Any], name: str, against: str) -> str:

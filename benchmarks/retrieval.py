@@ -22,7 +22,8 @@ from measure import ROOT, line, quiet, spread, table
 from plait.data.coco.folder import read_coco_folder
 from plait.data.modality import Modality
 from plait.data.table import Table
-from plait.inputs.prepare import load_inputs, prepare
+from plait.inputs.inputs import load_inputs
+from plait.inputs.prepare import prepare
 from plait.metrics.ranking import embedding_query_metrics
 from plait.settings import EncoderSettings
 

@@ -25,7 +25,8 @@ from plait.data.table import read_table
 from plait.encoders.checkpoint import quiet_transformers
 from plait.encoders.vector import VectorEncoder
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import load_inputs, prepare
+from plait.inputs.inputs import load_inputs
+from plait.inputs.prepare import prepare
 from plait.settings import EncoderSettings
 
 hf = lazy("transformers")
@@ -134,7 +135,7 @@ def test_the_order_of_a_set_says_nothing(fitted: tuple[plait.Plait, Path], tunin
     model = fitted[0]
     if tuning == "frozen":  # the same encoder outside the model, through the feature store
         encoder, processor = model.inputs.live["photos"], model.inputs.processors["photos"]
-        inputs = plait.inputs.prepare.Inputs(
+        inputs = plait.inputs.inputs.Inputs(
             (Modality("photos", "image_set", ("photos",)),), {"photos": processor}, {"photos": encoder.eval()}, {},
             {}, True, 10**6,
         )  # fmt: skip

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from plait.api.decimal_commas import read_with_mark
 from plait.data.schema import Column, Schema
 from plait.data.table import read_table
 from plait.data.values import ColumnReading
+
+read_with_mark = lazy("plait.api.decimal_commas", "read_with_mark")
 
 
 def schema(mark: str = ".") -> Schema:

@@ -222,14 +222,16 @@ def test_bad_rows_are_listed_under_the_first_line(posts: Path, posts_model: Path
     assert code == 0 and "1 with a problem" in out
 
 
-def test_ctrl_c_says_how_to_go_on(posts: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_before_anything_is_kept_says_so(
+    posts: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("plait.ensemble.networks.fit_model", stop)
     code, out, err = run("fit", posts, "--target", "label", *SETS, "-o", tmp_path / "m", "--quiet")
-    assert (code, out) == (130, "") and err.startswith("plait: stopped") and "--resume" in err
-    assert err.count("\n") == 1
+    assert (code, out) == (130, "") and err.count("\n") == 1
+    assert err.startswith("plait: stopped; nothing of this run was kept yet") and "--resume" not in err
 
 
 def test_ctrl_c_under_overwrite_says_that_the_old_model_stands(

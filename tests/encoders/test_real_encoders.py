@@ -11,7 +11,7 @@ import torch
 
 import plait
 from plait.data.synthetic import make_synthetic
-from plait.inputs.prepare import load_inputs
+from plait.inputs.inputs import load_inputs
 from plait.settings import EncoderSettings
 from plait.weights import locate
 

@@ -19,35 +19,41 @@ def layer_norm(p: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray
     return norm(x) * p[f"{name}.weight"] + p[f"{name}.bias"]
 
 
+def flex_moe_row(p: dict[str, np.ndarray], vectors: list[np.ndarray], pattern: list[bool], heads: int) -> np.ndarray:
+    there = tuple(m for m in range(3) if pattern[m])
+    if not there:
+        return p["absent_D"]
+    number = SETS.index(there)
+    s = np.stack(
+        [affine(p, f"project.{m}.linear", norm(vectors[m])) + p["embedding_MD"][m]
+         if pattern[m] else p[f"bank.{number}-{m}"] for m in range(3)]
+    )  # fmt: skip
+    x = layer_norm(p, "norm_read", s)
+    q, k, v = (affine(p, f"attention.{n}", x) for n in ("query", "key", "value"))
+    read, size = [], q.shape[1] // heads
+    for h in range(heads):
+        part = slice(h * size, (h + 1) * size)
+        read.append(softmax(q[:, part] @ k[:, part].T / np.sqrt(size), axis=1) @ v[:, part])
+    z = s + affine(p, "attention.out", np.concatenate(read, axis=1))
+    x = layer_norm(p, "norm_feed", z)
+    g = softmax(x @ p["router.weight"].T, axis=1)
+    t = z.copy()
+    for e in range(7):
+        t += g[:, e : e + 1] * affine(p, f"experts.{e}.2", gelu(affine(p, f"experts.{e}.0", x)))
+    return affine(p, "out", t.reshape(-1))
+
+
+ROWS = {"flex_moe": flex_moe_row}
+
+
 @pytest.mark.parametrize("heads", [1, 2])
 def test_equation(heads: int) -> None:
     fusion, present_BM = make_fusion("flex_moe", 3, torch.float64, heads=heads), patterns(3)
     encoded = make_encoded(3, len(present_BM), dtype=torch.float64)
     fused = fusion(encoded, present_BM).fused_BD.detach().numpy()
-    p = parameters(fusion)
     for b, pattern in enumerate(present_BM.tolist()):
-        there = tuple(m for m in range(3) if pattern[m])
-        if not there:
-            np.testing.assert_array_equal(fused[b], p["absent_D"])
-            continue
-        number = SETS.index(there)
-        s = np.stack(
-            [affine(p, f"project.{m}.linear", norm(encoded[m].vector_BD[b].numpy())) + p["embedding_MD"][m]
-             if pattern[m] else p[f"bank.{number}-{m}"] for m in range(3)]
-        )  # fmt: skip
-        x = layer_norm(p, "norm_read", s)
-        q, k, v = (affine(p, f"attention.{n}", x) for n in ("query", "key", "value"))
-        read, size = [], q.shape[1] // heads
-        for h in range(heads):
-            part = slice(h * size, (h + 1) * size)
-            read.append(softmax(q[:, part] @ k[:, part].T / np.sqrt(size), axis=1) @ v[:, part])
-        z = s + affine(p, "attention.out", np.concatenate(read, axis=1))
-        x = layer_norm(p, "norm_feed", z)
-        g = softmax(x @ p["router.weight"].T, axis=1)
-        t = z.copy()
-        for e in range(7):
-            t += g[:, e : e + 1] * affine(p, f"experts.{e}.2", gelu(affine(p, f"experts.{e}.0", x)))
-        np.testing.assert_allclose(fused[b], affine(p, "out", t.reshape(-1)), rtol=0, atol=1e-11)
+        wanted = ROWS["flex_moe"](parameters(fusion), [e.vector_BD[b].numpy() for e in encoded], pattern, heads)
+        np.testing.assert_allclose(fused[b], wanted, rtol=0, atol=1e-11)
 
 
 def test_rows_that_lack_something_are_sent_to_the_expert_of_their_set_and_whole_rows_are_shared_out() -> None:

@@ -17,7 +17,8 @@ from plait.data.modality import Modality
 from plait.data.table import BadRow, read_table
 from plait.settings import EncoderSettings
 
-load_inputs, prepare = lazy("plait.inputs.prepare", "load_inputs", "prepare")
+load_inputs = lazy("plait.inputs.inputs", "load_inputs")
+prepare = lazy("plait.inputs.prepare", "prepare")
 dataset = lazy("plait.inputs.dataset")
 
 

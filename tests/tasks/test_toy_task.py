@@ -142,7 +142,7 @@ def test_explain_shares_its_own_metric_out(fitted: plait.Plait, table: dict[str,
     shapley = {name: entry["value"] for name, entry in found["shapley"]["metric"].items()}
     assert sum(shapley.values()) == pytest.approx(full["value"] - empty["value"], abs=1e-9)
     assert shapley["text"] > shapley["tabular"] > 0
-    with pytest.raises(ValueError, match="of 'mae' lower is better.*choose d2"):
+    with pytest.raises(ValueError, match="of metric='mae' lower is better.*choose d2"):
         fitted.explain(table, metric="mae")
 
 

@@ -151,8 +151,8 @@ def test_settings_say_what_is_wrong() -> None:
             "train.modality_dropout={text: much}",
             "train.modality_dropout of text must be at least 0 and below 1, got 'much'",
         ),
-        ("train.modality_dropout_schedule=cosine", "unknown train.modality_dropout_schedule 'cosine'"),
-        ("fusion.absence=learnt", "unknown fusion.absence 'learnt'. Did you mean 'learned'"),
+        ("train.modality_dropout_schedule=cosine", "unknown modality dropout schedule 'cosine'"),
+        ("fusion.absence=learnt", "unknown absence 'learnt'.*Did you mean 'learned'"),
         ("judge.missing_step=1", "judge.missing_step must be at least 0.01 and below 1"),
         ("judge.missing_rows=-1", "judge.missing_rows must be 0 or more"),
     ):

@@ -20,7 +20,7 @@ from plait.encoders.dual_encoder import read_pair
 from plait.encoders.load import load_encoder
 from plait.heads.dual_encoder import DualEncoderHead
 from plait.heads.temperature import MAX_LOG_SCALE
-from plait.inputs.prepare import Inputs
+from plait.inputs.inputs import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.settings import EncoderSettings, FusionSettings, RunSettings, TaskSettings
 from plait.tasks import LabelState

@@ -11,8 +11,8 @@ from typing import Any
 
 from plait.data.schema import Schema
 from plait.encoders.vector import VectorEncoder
+from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
-from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.processors import TabularProcessor, VectorProcessor
 from plait.settings import RunSettings

@@ -27,7 +27,7 @@ from plait.ensemble import Ensemble, load_ensemble, save_ensemble
 from plait.ensemble.files import FACTS as ENSEMBLE_FACTS
 from plait.ensemble.files import FOLDER as ENSEMBLE
 from plait.files import DiskFullError, HeldLockError, require_regular_file, room_for, sole_lock
-from plait.inputs.prepare import Inputs
+from plait.inputs.inputs import Inputs
 from plait.report import write_report
 from plait.settings import read_settings, write_settings
 from plait.settings.json_values import check_same

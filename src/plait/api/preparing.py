@@ -12,7 +12,8 @@ from plait.api.run_means import check_predicted
 from plait.api.run_thresholds import check_threshold
 from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
-from plait.inputs.prepare import examined, fit_inputs, load_inputs, prepare, report_unreadable
+from plait.inputs.inputs import load_inputs
+from plait.inputs.prepare import examined, fit_inputs, prepare, report_unreadable
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.splitting import evaluation_units, leakage_notes

@@ -15,7 +15,7 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.objectives import OBJECTIVES
 from plait.registry import unknown_name
-from plait.settings import FusionSettings, RunSettings
+from plait.settings import RunSettings
 from plait.tasks import TASKS
 
 PAIR_HEAD = "pair_head"
@@ -141,7 +141,7 @@ def choose_objectives(objectives: str | Sequence[str]) -> list[tuple[str, float]
     for word in words:
         name, equals, value = (part.strip() for part in word.partition("="))
         if name not in OBJECTIVES:
-            raise ValueError(unknown_name("training aid in objectives", name, ["all", *OBJECTIVES.names()]))
+            raise ValueError(unknown_name("training aid", name, ["all", *OBJECTIVES.names()], where="objectives="))
         chosen[name] = _strength(name, value) if equals else OBJECTIVES.get(name).usual
     return list(chosen.items())
 
@@ -217,7 +217,7 @@ def check_asked(asked: RunSettings, objectives: str | Sequence[str] = ()) -> Non
         objectives: Training aids to compare.
 
     Raises:
-        ValueError: A setting that the comparison itself decides.
+        ValueError: A setting that the comparison itself decides, or as :func:`choose_objectives`.
     """
     refused = {
         "fusion.name": (asked.fusion.name is not None, "type fusion='a,b,c' to choose the methods"),
@@ -225,7 +225,7 @@ def check_asked(asked: RunSettings, objectives: str | Sequence[str] = ()) -> Non
         "task.head": (asked.task.head is not None, f"every method has the label head; {PAIR_HEAD} is a method"),
         "train.patience": (bool(asked.train.patience), "all methods train for the same number of steps; set epochs"),
     }
-    if objectives:
+    if choose_objectives(objectives):
         refused |= {
             f"train.{name}": (
                 bool(getattr(asked.train, name)),
@@ -253,7 +253,9 @@ def run_settings(
     alignment = base.train.alignment if align_all or method.head == "pair" else 0.0
     return replace(
         base,
-        fusion=FusionSettings(method.fusion, configuration.width, configuration.dropout, {}, base.fusion.absence),
+        fusion=replace(
+            base.fusion, name=method.fusion, width=configuration.width, dropout=configuration.dropout, options={}
+        ),
         task=replace(base.task, head=method.head),
         train=replace(
             base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,

@@ -22,8 +22,8 @@ from plait.ensemble.linear import LinearMember
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import NgramMember
 from plait.ensemble.trees import TreeMember
+from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
-from plait.inputs.prepare import Inputs
 from plait.model import PlaitModel
 from plait.registry import Registry
 from plait.tasks import LabelState, Task

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, softmax
+import torch
 
 from plait.registry import Registry
 
@@ -55,11 +55,12 @@ def _number_loss(outputs: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def _temper_classes(outputs: np.ndarray, temperature_N1: np.ndarray) -> np.ndarray:
-    return np.asarray(softmax(_log(outputs) / temperature_N1, axis=1))
+    return torch.from_numpy(_log(outputs) / temperature_N1).softmax(1).numpy()
 
 
 def _temper_labels(outputs: np.ndarray, temperature_N1: np.ndarray) -> np.ndarray:
-    return np.asarray(expit(logit(np.clip(outputs, SMALLEST, 1.0 - SMALLEST)) / temperature_N1))
+    sure = torch.from_numpy(np.clip(outputs, SMALLEST, 1.0 - SMALLEST)).logit()
+    return (sure / torch.from_numpy(temperature_N1)).sigmoid().numpy()
 
 
 SCALES: Registry[AnswerScale] = Registry("family whose answers can be averaged")

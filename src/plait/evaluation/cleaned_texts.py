@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.evaluation.base import EvaluationInputs
-from plait.inputs.prepare import Inputs
+from plait.inputs.inputs import Inputs
 from plait.processors.cleaning import clean_texts
 
 NUM_SHOWN = 6

@@ -16,7 +16,7 @@ import torch
 from plait.data.progress import Progress
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
-from plait.inputs.prepare import Inputs
+from plait.inputs.inputs import Inputs
 from plait.inputs.words import NO_WORDS
 from plait.model import PlaitModel
 from plait.processors.words import pad_words

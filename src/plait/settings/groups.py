@@ -147,9 +147,7 @@ class FusionSettings:
     options: dict[str, Any] = field(default_factory=dict)
     """Options of that fusion alone, such as raw or hidden_layers."""
     scaling: str | None = choice(None, ("rows", "features", "both"))
-    """How vectors of frozen encoders are scaled: rows (layer norm of each row, in the fusion), features (each to mean 0
-    and standard deviation 1 over the training rows) or both; None: the recipe's choice.
-    """
+    """How frozen vectors are scaled: rows (layer norm), features (by training rows), both, or None: the recipe's."""
     absence: str = choice("mask", ("mask", "learned"))
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
     positions: str = choice("auto", ("auto", "none"))

@@ -11,8 +11,8 @@ from plait.data.modality import Modality
 from plait.encoders.base import Encoder
 from plait.fusion import FUSIONS
 from plait.heads import GenerateHead
+from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
-from plait.inputs.prepare import Inputs
 from plait.model import PlaitConfig, PlaitModel
 from plait.objectives import chosen_objectives
 from plait.registry import unknown_name

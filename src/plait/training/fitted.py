@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from plait.data.schema import Schema
-from plait.inputs.prepare import Inputs
+from plait.inputs.inputs import Inputs
 from plait.model import PlaitModel
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task

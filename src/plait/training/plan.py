@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from plait.inputs.prepare import Inputs, Prepared
+from plait.inputs.inputs import Inputs
+from plait.inputs.prepare import Prepared
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.training.deadline import Deadline

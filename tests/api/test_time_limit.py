@@ -40,7 +40,7 @@ def test_a_limit_alone_is_spent_on_the_preset_best_and_a_search_comes_last() -> 
     assert limited.preset == "best" and limited.search.tries == 9
     assert resolved(time_limit=600.0, preset="fast").search.tries == 0
     assert resolved(preset="best").search.tries == 0
-    assert resolved(**{"search.tries": 4}).ensemble.members == ("network",)
+    assert resolved(**{"search.tries": 4}).ensemble.members == ()
 
 
 def test_a_limit_that_is_too_short_still_gives_a_model_and_says_what_was_left_out() -> None:
