@@ -38,7 +38,7 @@ def leaking(names: list[str], leaks: bool) -> dict[str, list[Any]]:
     sign = 2.0 * label - 1
     known = np.array([n == "train" for n in names]) & leaks
     leaky = np.stack([4.0 * sign * known + rng.normal(size=len(names)) for _ in range(2)], axis=1)
-    honest = np.stack([sign + rng.normal(size=len(names)) for _ in range(2)], axis=1)
+    honest = np.stack([0.6 * sign + rng.normal(size=len(names)) for _ in range(2)], axis=1)
     return {"leaky": list(leaky), "honest": list(honest), "label": label.tolist(), "split": names}
 
 
@@ -58,11 +58,12 @@ NAMES = ["train"] * 240 + ["val"] * 60 + ["test"] * 100
 def test_features_learned_from_training_rows_do_not_choose() -> None:
     made = fitted(leaking(NAMES, leaks=True))
     told = [n for n in made.report["evaluation"]["notes"] if "they alone choose" in n]
+    assert not [n for n in made.report["evaluation"]["notes"] if "the choice is blind" in n]
     assert len(told) == 1 and "worse than held-out training rows" in told[0]
     weight = {m["name"]: m["weight"] for m in made.leaderboard()}
     assert weight["linear of honest"] + weight["honest alone"] > 2 * (weight["linear of leaky"] + weight["leaky alone"])
     assert made.report["evaluation"]["patterns"][0]["best member"] in ("linear of honest", "honest alone")
-    assert made.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.8
+    assert made.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.7
     assert max(m["validation"] for m in made.leaderboard()) < 0.99  # told of validation rows, not of training rows
 
 
@@ -72,4 +73,6 @@ def test_no_alarm_where_rows_are_alike_or_were_drawn_at_random(leaks: bool, name
     if names is None:  # validation rows are drawn by us
         table["split"] = ["test" if n == "test" else "train" for n in NAMES]
     made = fitted(table)
-    assert not [n for n in made.report["evaluation"]["notes"] if "they alone choose" in n]
+    notes = made.report["evaluation"]["notes"]
+    assert not [n for n in notes if "they alone choose" in n]
+    assert bool([n for n in notes if "the choice is blind" in n]) == leaks  # the evaluated rows show what chose in vain
