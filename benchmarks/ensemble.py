@@ -1,6 +1,8 @@
 """One network, and several models that answer together: the presets on the same tables, seed by seed, with seconds.
 
-The best member is the one that the choosing rows named; its test number is beside that of all together.
+The best member is the one that the choosing rows named; its test number is beside that of all together, and beside
+those of the linear model of everything (standardised frozen vectors, penalty by validation) and of the boosted trees
+on the columns of the table, scikit-learn's, whether they were chosen or not.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import published_features
 from measure import arguments, metric, quiet, spread, table
 
 PRESETS = ("single", "fast", "best")
+ALONE = ("linear of everything", "trees of tabular")
 WANTED = {"classification": ("accuracy", "f1_macro", "log_loss"), "regression": ("r2", "mae")}
 
 
@@ -54,8 +57,10 @@ def one(source: Any, given: dict[str, Any], preset: str, seed: int) -> dict[str,
     best = patterns[0] if patterns else {}
     primary = report["metric"]["name"]
     alone = {name: entry[primary]["value"] for name, entry in report["evaluation"]["alone"].items()}
+    members = {m["name"]: m["metrics"][primary] for m in report["evaluation"].get("members", [])}
     return {
-        **found, "seconds": seconds, "megabytes": sum(m["megabytes"] for m in report["evaluation"].get("members", [])),
+        **found, "seconds": seconds, "members": members,
+        "megabytes": sum(m["megabytes"] for m in report["evaluation"].get("members", [])),
         "best member": best.get("best member", ""), "alone": alone,
         "best member metrics": (best.get("best member metrics") or {}).get(primary), "primary": primary,
         "worse patterns": sum(_is_worse(p["difference"], report["metric"]["higher_is_better"]) for p in patterns),
@@ -84,16 +89,20 @@ def main() -> None:
                 print(json.dumps({"table": name, "preset": preset, "seed": seed, **runs[-1]}), flush=True)
             wanted = [k for k in runs[0] if k in (*WANTED["classification"], *WANTED["regression"])]
             members = [r["best member metrics"] for r in runs if r["best member metrics"] is not None]
+            known = [[r["members"][name] for r in runs if name in r["members"]] for name in ALONE]
             body.append(
                 [
                     preset, *(spread([r[k] for r in runs], 0 if k == "mae" else 3) for k in wanted),
                     spread(members) if members else "", ", ".join(sorted({r["best member"] for r in runs})),
+                    *(spread(values) if values else "" for values in known),
                     f"{max(r['worse patterns'] for r in runs)} of {runs[0]['patterns']}" if members else "",
                     f"{sum(r['seconds'] for r in runs) / len(runs):.0f}",
                     f"{max(r['megabytes'] for r in runs):.0f}",
                 ]
             )  # fmt: skip
-        head = [f"best member, {runs[0]['primary']}", "which", "patterns clearly worse than it", "seconds", "MB"]
+        head = [
+            f"best member, {runs[0]['primary']}", "which", *ALONE, "patterns clearly worse than it", "seconds", "MB",
+        ]  # fmt: skip
         print(f"\n{name}, {given.seeds} seeds, mean (range)\n")
         table(["preset", *wanted, *head], body)
         print()

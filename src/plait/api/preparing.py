@@ -16,7 +16,7 @@ from plait.inputs.inputs import load_inputs
 from plait.inputs.prepare import examined, fit_inputs, prepare, report_unreadable
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
-from plait.training.splitting import evaluation_units, leakage_notes
+from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
 
 
 @dataclass
@@ -77,6 +77,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     plan = Plan(
         settings, task, labels, inputs, prepared, target, train, val,
         evaluation_units(prepared, schema), opened.fresh_pairs,
+        is_val_apart=is_validation_apart(table, schema, opened.split, settings.data),
     )  # fmt: skip
     return PreparedRun(plan, usable, known_N)
 

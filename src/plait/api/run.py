@@ -106,7 +106,7 @@ def run_fit(
         if ensemble is None:
             labels, means = answer_mean(plan, model, labels)
             told += means
-        opened.notes += told
+        opened.notes += [*(ensemble.notes if ensemble is not None else []), *told]
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)

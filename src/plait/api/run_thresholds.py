@@ -46,7 +46,8 @@ def decide(
     """The label state with thresholds, and what to tell of them. Test rows are never seen here.
 
     Args:
-        plan: Its validation rows tune; of an ensemble of folds every row, by the models that have not seen it.
+        plan: Its validation rows tune; of an ensemble of folds the rows that chose it, each by a model that has
+            not seen it.
         model: The fused network.
         baselines: One network a modality alone, whose thresholds are tuned likewise, so that the comparison is fair.
         ensemble: What answers in the network's place, or None.
@@ -94,7 +95,9 @@ def _held_out(plan: Plan, ensemble: Ensemble, num_folds: int) -> tuple[np.ndarra
     members = [member.parts if isinstance(member, Bag) else [member] for member in ensemble.listed]
     plans = fold_plans(plan, num_folds)[: len(members[0])]  # a time limit may have left some out
     everything = tuple([True] * len(ensemble.names))
-    answers = held_out(plans, members, [part.val for part in plans], [everything])
+    judges = np.concatenate([part.val for part in plans]) if ensemble.judges is None else ensemble.judges
+    rows = [part.val[np.isin(part.val, judges)] for part in plans]
+    answers = held_out(plans, members, rows, [everything])
     present_NM = torch.from_numpy(answers.present_NM)
     return ensemble.average(lambda k: answers.of(k, everything), present_NM), answers.rows
 

@@ -32,6 +32,8 @@ class Ensemble(nn.Module):
         averages: What answers each pattern.
         task: The task.
         labels: Its label state.
+        judges: Rows of the training table that chose the weights, where it was fitted just now.
+        notes: What is to be told of the choice.
 
     Attributes:
         config: ``num_outputs`` and ``modality_names``, as of a network.
@@ -43,6 +45,7 @@ class Ensemble(nn.Module):
     def __init__(
         self, members: Sequence[Member], facts: Sequence[MemberFacts], names: Sequence[str],
         patterns: Sequence[Pattern], averages: Sequence[Average], task: Task, labels: LabelState,
+        *, judges: np.ndarray | None = None, notes: Sequence[str] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.members = nn.ModuleList(members)
@@ -51,6 +54,7 @@ class Ensemble(nn.Module):
         self.temperature_P = np.array([a.temperature for a in averages])
         self.best_P = np.array([a.best for a in averages], dtype=np.int64)
         self.task, self.labels = task, labels
+        self.judges, self.notes = judges, list(notes)
         self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
         self._row_of_code: dict[int, int] = {}

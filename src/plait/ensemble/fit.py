@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from plait.data.progress import Progress
-from plait.ensemble.averaging import Average, settle
-from plait.ensemble.base import SIMPLICITY, Bag, Member, MemberFacts, megabytes_of
+from plait.ensemble.apart import worse_apart
+from plait.ensemble.base import Bag, Member, MemberFacts, megabytes_of
+from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, measured
 from plait.ensemble.ensemble import Ensemble
-from plait.ensemble.features import TableFeatures, natural_target
+from plait.ensemble.features import TableFeatures
 from plait.ensemble.folds import fold_plans
 from plait.ensemble.held_out import HeldOut, held_out
 from plait.ensemble.linear import fit_linear
@@ -25,26 +26,18 @@ from plait.ensemble.network import NetworkMember
 from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
-from plait.ensemble.selection import Pattern, patterns_of, rows_of_pattern, select_steadily
+from plait.ensemble.selection import Pattern, patterns_of
 from plait.ensemble.trees import fit_trees
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import PlaitModel
+from plait.training.deadline import Deadline
 from plait.training.plan import Plan
 
-MOST_CELLS = 100_000_000  # outputs of all members on the choosing rows
 MOST_WEIGHTS = 20_000_000  # of a linear model
 
 OTHERS = ("linear", "ngrams", "trees")
 Networks = Callable[[Plan, int, str], dict[str, tuple[PlaitModel, float]]]
 Models = tuple[list[Member], dict[str, Any]]  # one a fold, and what was chosen for them
-
-
-@dataclass
-class Candidate:
-    """A member to be: one model a fold, and what is told of it."""
-
-    members: list[Member]
-    facts: MemberFacts
 
 
 def fit_ensemble(
@@ -87,13 +80,37 @@ def fit_ensemble(
     found = [_of_networks(plan, name, ones) for name, ones in whole.items()] + others
     names = [m.name for m in plan.inputs.modalities]
     patterns = patterns_of(len(names), plan.prepared.rows.present_NM[plan.val])
-    answers = held_out(plans, [c.members for c in found], _choosing_rows(plans, found, patterns), patterns)
+    rows = choosing_rows(plans, found, patterns)
+    answers = held_out(plans, [c.members for c in found], rows, patterns)
     chosen = choose_averages(plan, found, answers, patterns, progress)
-    found = _measured(plan, found, answers, patterns[0])
+    judges, notes = answers.rows, []
+    if len(plans) > 1 and plan.is_val_apart and (worse := worse_apart(plan, found, answers, patterns, chosen)):
+        found, answers = _by_validation_rows_alone(plan, plans, found, features or TableFeatures(plan), rows, patterns)
+        chosen = choose_averages(plan, found, answers, patterns, progress)
+        judges, notes = answers.rows, [worse]
+    found = measured(plan, found, answers, patterns[0])
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
-        names, patterns, chosen, plan.task, plan.labels,
+        names, patterns, chosen, plan.task, plan.labels, judges=judges, notes=notes,
     )  # fmt: skip
+
+
+def _by_validation_rows_alone(
+    plan: Plan, plans: list[Plan], found: list[Candidate], features: TableFeatures, rows: list[np.ndarray],
+    patterns: list[Pattern],
+) -> tuple[list[Candidate], HeldOut]:  # fmt: skip
+    """The members with penalties that the validation rows chose, and their answers on those rows.
+
+    Only penalties are chosen anew, which takes seconds; networks and trees keep what each fold chose.
+    """
+    cheap = {c.facts.name: c.facts.seconds for c in found if c.facts.kind in ("linear", "ngrams")}
+    if plan.deadline.has_room("penalties by validation rows alone", sum(cheap.values())):
+        narrowed = [replace(p, val=p.val[np.isin(p.val, plan.val)], deadline=Deadline()) for p in plans]
+        kinds = sorted({c.facts.kind for c in found if c.facts.name in cheap})
+        again = {c.facts.name: c for c in _fit_others(narrowed, features, kinds, None)}
+        found = [again.get(c.facts.name, c) if c.facts.name in cheap else c for c in found]
+    own = [r[np.isin(r, plan.val)] for r in rows]
+    return found, held_out(plans, [c.members for c in found], own, patterns)
 
 
 def _folds_in_time(plans: list[Plan], seconds: float) -> list[Plan]:
@@ -105,75 +122,6 @@ def can_average(plan: Plan) -> bool:
     """Whether the answers of this task can be averaged, and validation rows are there to choose by."""
     task = plan.task
     return task.inverse is not None and task.output_kind in SCALES and not task.judges_pairs and len(plan.val) > 0
-
-
-def _choosing_rows(plans: list[Plan], found: list[Candidate], patterns: list[Pattern]) -> list[np.ndarray]:
-    """Of each fold the rows that choose: all that it holds out, or so many of them that their outputs fit in memory."""
-    first = plans[0]
-    alike = sum(2 ** len(c.facts.uses) if len(c.facts.uses) < 5 else len(patterns) for c in found)
-    most = max(200, MOST_CELLS // max(1, alike * first.labels.num_outputs) // len(plans))
-    rng = np.random.default_rng(first.settings.train.seed)
-    return [p.val if len(p.val) <= most else np.sort(rng.choice(p.val, most, replace=False)) for p in plans]
-
-
-def choose_averages(
-    plan: Plan, found: list[Candidate], answers: HeldOut, patterns: list[Pattern], progress: Progress | None
-) -> list[Average]:
-    """What answers each pattern, on the choosing rows.
-
-    A pattern is chosen for by the rows that have all of it, where there are enough, as those are the rows it answers.
-    A member that reads nothing of a pattern has no weight under it.
-    """
-    scale, target, seed = SCALES.get(plan.task.output_kind), natural_target(plan), plan.settings.train.seed
-    simplicity = np.array([SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found])
-    chosen = []
-    for number, pattern in enumerate(patterns):
-        able = np.array(answers.candidates(pattern))
-        at = rows_of_pattern(answers.present_NM, pattern)
-        rows = answers.rows[at]
-        if len(rows) == 0:
-            some = Average(np.full(len(able), 1 / len(able)), 1.0, 0)
-        else:
-            own, own_weight = target[rows], _row_weights(plan, target[rows])
-
-            def losses(
-                given: np.ndarray, at: Any = slice(None), own: Any = own, weight: Any = own_weight
-            ) -> np.ndarray:
-                return np.asarray(scale.loss(given, own[at]) * weight[at] / weight.mean())
-
-            outputs = np.stack([answers.of(k, pattern)[at] for k in able])
-            weights = select_steadily(
-                outputs, lambda given, at, losses=losses: float(losses(given, at).mean()), simplicity[able],
-                plan.group_N[rows], seed,
-            )  # fmt: skip
-            order = np.argsort(simplicity[able], kind="stable")
-            some = settle(weights, outputs, losses, scale, order, plan.group_N[rows])
-        weights_K = np.zeros(len(found))
-        weights_K[able] = some.weights
-        chosen.append(Average(weights_K, some.temperature, int(able[some.best])))
-        if progress is not None:
-            progress(number + 1, len(patterns), "choosing members")
-    return chosen
-
-
-def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:
-    """Weight of each row in the loss: that of its class where training weighs classes."""
-    if plan.settings.task.class_weights and plan.task.family.one_class and plan.task.class_weights is not None:
-        weights = plan.task.class_weights(plan.target[plan.train], plan.labels.num_outputs)
-        return np.asarray(weights)[target.astype(np.int64)]
-    return np.ones(len(target))
-
-
-def _measured(plan: Plan, found: list[Candidate], answers: HeldOut, everything: Pattern) -> list[Candidate]:
-    """Candidates with their primary metric on the rows that chose, everything shown."""
-    target, primary = natural_target(plan)[answers.rows], plan.task.primary
-    values = [
-        plan.task.metrics(target, answers.of(k, everything).astype(np.float64)).get(primary) for k in range(len(found))
-    ]
-    return [
-        replace(one, facts=replace(one.facts, validation=None if value is None else float(value)))
-        for one, value in zip(found, values, strict=True)
-    ]
 
 
 def _of_networks(plan: Plan, name: str, trained: list[tuple[PlaitModel, float]]) -> Candidate:

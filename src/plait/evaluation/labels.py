@@ -17,7 +17,7 @@ from plait.data.progress import Progress
 from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
-from plait.evaluation.members import answer_patterns, evaluate_members
+from plait.evaluation.members import answer_patterns, blindness_notes, evaluate_members
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -94,6 +94,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "notes": [
             *given.notes,
             *([AT_CHANCE] if balanced else []),
+            *blindness_notes(given, metrics[primary]),
             *_named(given, given.task.metrics(given.target, fused).get("notes", [])),
             *also.get("notes", []),
         ],

@@ -144,3 +144,28 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
         }  # fmt: skip
         listed.append(entry)
     return {"members": members, "patterns": listed}
+
+
+def blindness_notes(given: EvaluationInputs, measured: dict[str, float | None]) -> list[str]:
+    """What to tell where the rows that chose the members were answered far better than the evaluated ones.
+
+    Far is a whole width of the 95 % interval, about four standard errors: chance hardly does that, features that were
+    learned from the answers of the choosing rows do, and so do rows of another kind.
+
+    Args:
+        given: What is evaluated.
+        measured: Value and interval of the primary metric.
+    """
+    value, low, high = measured["value"], measured["low"], measured["high"]
+    if given.ensemble is None or value is None or low is None or high is None:
+        return []
+    ensemble = cast(Ensemble, given.ensemble)
+    best = ensemble.facts[int(ensemble.best_P[0])]
+    if best.validation is None or (best.validation - value) * (1 if given.task.higher_is_better else -1) <= high - low:
+        return []
+    return [
+        f"the members were chosen on rows that are answered far better than these ({given.task.primary} "
+        f"{best.validation:.3f} by {best.name}, {value:.3f} here): features may have been learned from the answers of "
+        "those rows, or these are of another kind, and then the choice is blind; mark rows as val in the split column "
+        "that are as new to the features as these are, and they choose"
+    ]

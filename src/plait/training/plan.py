@@ -29,6 +29,8 @@ class Plan:
         group_N: Group number of every row.
         fresh_pairs: Whether wrong pairs are drawn anew every epoch.
         deadline: What is left of the run's time.
+        is_val_apart: Whether validation rows were set apart on purpose, by the user's split column or by time; False:
+            they were drawn at random from training rows, so these tell as much.
     """
 
     settings: RunSettings
@@ -42,3 +44,4 @@ class Plan:
     group_N: np.ndarray  # noqa: N815  shape letters
     fresh_pairs: bool
     deadline: Deadline = field(default_factory=Deadline)
+    is_val_apart: bool = False

@@ -84,6 +84,16 @@ def make_split(
     return split, notes
 
 
+def is_validation_apart(table: Table, schema: Schema, split: np.ndarray, data: DataSettings | None = None) -> bool:
+    """Whether validation rows of a run's split were set apart on purpose: by the table's split column, or by time."""
+    if data is not None and data.split_by_time is not None:
+        return True
+    if schema.split is None or schema.split not in table.column_names:
+        return False
+    own = np.asarray(read_split(table.column(schema.split)), dtype=object)
+    return bool((own[split == "val"] == "val").all())
+
+
 def rows_without_time(table: Table, data: DataSettings) -> dict[int, str]:
     """Positions of rows that cannot be split by time, and why; empty where rows are not split so."""
     if data.split_by_time is None:
