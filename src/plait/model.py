@@ -30,6 +30,7 @@ from plait.fusion.mixup import mixed
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
 from plait.heads import HEADS
 from plait.heads.generate import GenerateHead
+from plait.heads.members import MembersHead
 from plait.heads.pair import PairHead
 from plait.language.network import ADAPTER
 from plait.objectives import AuxiliaryObjectives, Step
@@ -301,13 +302,14 @@ class PlaitModel(PreTrainedModel):
         if target is not None and self.head.owns_loss:
             loss = self.head.batch_loss(fused, present, target, group, keys)
             return {"loss": loss if fused.regulariser is None else loss + fused.regulariser}
-        logits_BC = self.head(fused, present)
+        members_BKC = self.head.member_logits(fused) if isinstance(self.head, MembersHead) else None
+        logits_BC = self.head(fused, present) if members_BKC is None else self.head.join(members_BKC)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
-            weights_C = self.class_weights_C if self.config.class_weights else None
-            loss = self.row_loss(logits_BC, target, weights_C).mean()
+            learning = logits_BC if members_BKC is None or not self.training else members_BKC
+            loss = self._answer_loss(learning, target)
             if mixes:
-                loss = share * loss + (1.0 - share) * self.row_loss(logits_BC, target[other_B], weights_C).mean()
+                loss = share * loss + (1.0 - share) * self._answer_loss(learning, target[other_B])
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, self.seen(present), target)
             own = self.fusion.own_loss(fused, self.seen(present), target, rows) if self.training else None
@@ -352,6 +354,14 @@ class PlaitModel(PreTrainedModel):
             return self.task.loss_with(logits_BC, target, weights_C, **self.config.loss)
         return self.task.loss(logits_BC, target, weights_C)
 
+    def _answer_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of answers [B, C], or of the answers of k members [B, K, C], each of which learns by itself."""
+        weights_C = self.class_weights_C if self.config.class_weights else None
+        if logits.dim() == 3:
+            target = target.repeat_interleave(logits.shape[1], dim=0)
+            logits = logits.flatten(0, 1)
+        return self.row_loss(logits, target, weights_C).mean()
+
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""
         return self.modality_losses(logits_BMC, present_BM, target, self.row_loss).mean()
@@ -394,4 +404,4 @@ class PlaitModel(PreTrainedModel):
     @property
     def sees_interactions(self) -> bool:
         """False for an additive fusion under a linear head: its output is a sum of one term per modality."""
-        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead)
+        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead | MembersHead)
