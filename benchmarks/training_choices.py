@@ -51,25 +51,18 @@ OPTIONS: dict[str, list[str]] = {
     "rate 3e-4": ["train.learning_rate=3e-4"],
     "piecewise": ["encoders.numbers=piecewise"],
     "periodic": ["encoders.numbers=periodic"],
+    "compact": ["encoders.categories=compact"],
+    "periodic + compact": ["encoders.numbers=periodic", "encoders.categories=compact"],
     "members": ["task.head=members"],
-    "members + piecewise": ["task.head=members", "encoders.numbers=piecewise"],
-    "members + periodic": ["task.head=members", "encoders.numbers=periodic"],
-    "members + tokens": ["task.head=members", "@none"],
-    "members + tokens + piecewise": ["task.head=members", "encoders.numbers=piecewise", "@none"],
-    "members + tokens + periodic": ["task.head=members", "encoders.numbers=periodic", "@none"],
-    "tokens": ["@none"],
-    "members + tokens + 100 epochs": ["task.head=members", "@none", "train.epochs=100", "train.patience=20"],
-    "members + 100 epochs": ["task.head=members", "train.epochs=100", "train.patience=20"],
-    "100 epochs": ["train.epochs=100", "train.patience=20"],
-    "rate 3e-3": ["train.learning_rate=3e-3"],
-    "members + rate 3e-3": ["task.head=members", "train.learning_rate=3e-3"],
-    "members + decay .1": ["task.head=members", "train.weight_decay=0.1"],
-    "members + dropout .1": ["task.head=members", "fusion.dropout=0.1"],
+    "members + width 64": ["task.head=members", "fusion.width=64"],
+    "members + width 64 + periodic + compact": [
+        "task.head=members",
+        "fusion.width=64",
+        "encoders.numbers=periodic",
+        "encoders.categories=compact",
+    ],
     "dropout .1": ["fusion.dropout=0.1"],
 }
-
-
-NUMBERS = ("bedrooms", "bathrooms", "area", "zipcode")
 
 
 def houses_numbers(folder: Path) -> tuple[Any, dict[str, Any]]:
@@ -91,12 +84,17 @@ def planted(folder: Path) -> tuple[Any, dict[str, Any]]:
 TABLES = {**MIXED, "houses-numbers": houses_numbers, "planted": planted}
 
 
-def prepared(name: str, folder: Path) -> PreparedRun:
+def prepared(name: str, folder: Path, categories: str | None = None) -> PreparedRun:
     """A table, encoded once."""
     source, how = TABLES[name](folder)
     task = how.pop("task", None)
     transform = how.pop("transform", None)
-    given = {**DataOptions(**how).given(), "task.name": task, "task.transform": transform}
+    given = {
+        **DataOptions(**how).given(),
+        "task.name": task,
+        "task.transform": transform,
+        "encoders.categories": categories,
+    }
     opened = open_run(source, given, RunSettings(), [], annotations=None)
     return prepare_run(opened, with_tokens=needs_tokens(opened.settings), progress=quiet)
 
@@ -116,8 +114,6 @@ def with_options(plan: Plan, assignments: list[str]) -> Plan:
     """The plan under further settings, open ones filled as for its number of rows."""
     kinds = tuple(m.kind for m in plan.inputs.modalities)
     facts = Facts(plan.task.name, kinds, len(plan.train))
-    NETWORK[0] = "none" if "@none" in assignments else "mlp"
-    assignments = [a for a in assignments if a != "@none"]
     start = RunSettings(task=replace(RunSettings().task, transform=plan.settings.task.transform))
     settings = resolve(set_values(start, [*assignments, f"train.seed={plan.settings.train.seed}"]), facts)
     task = replace(plan.task, selects=settings.task.select_by)
@@ -129,18 +125,15 @@ def rebuilt(plan: Plan, name: str, encoder: Encoder) -> Encoder:
     config = encoder.config()
     if not isinstance(encoder, TabularEncoder):
         return build_encoder(config)
-    made = build_encoder({**config, "numbers": plan.settings.encoders.numbers, "network": NETWORK[0]})
+    made = build_encoder(
+        {**config, "numbers": plan.settings.encoders.numbers, "categories": plan.settings.encoders.categories}
+    )
     if isinstance(made, TabularEncoder) and isinstance(made.numbers, PiecewiseNumbers):
-        read = plan.prepared.sources[name].take(plan.prepared.rows.index_NM[plan.train, names_of(plan).index(name)])
+        read = plan.prepared.sources[name].take(
+            plan.prepared.rows.index_NM[plan.train, [m.name for m in plan.inputs.modalities].index(name)]
+        )
         made.numbers.fit(read["numeric_BF"].numpy(), read["missing_BF"].numpy())
     return made
-
-
-NETWORK = ["mlp"]
-
-
-def names_of(plan: Plan) -> list[str]:
-    return [m.name for m in plan.inputs.modalities]
 
 
 def one(plan: Plan, judged: np.ndarray) -> dict[str, float]:
@@ -180,11 +173,16 @@ def main() -> None:
     chosen = ["default", *(o for o in given.options.split(",") if o != "default")]
     for name in given.only.split(","):
         plan = prepared(name, given.data).plan
+        shared = "compact" in given.options and name != "planted"
+        others = {"encoders.categories=compact": prepared(name, given.data, "compact").plan if shared else plan}
         found: dict[str, list[dict[str, Any]]] = {option: [] for option in chosen}
         for seed in range(given.seeds):
-            part, judged = dealt(plan, seed)
             for option in chosen:
-                if plan.task.output_kind == "number" and any(o.startswith("task.") and not o.startswith("task.head") for o in OPTIONS[option]):
+                suited = next((others[o] for o in OPTIONS[option] if o in others), plan)
+                part, judged = dealt(suited, seed)
+                if plan.task.output_kind == "number" and any(
+                    o.startswith("task.") and not o.startswith("task.head") for o in OPTIONS[option]
+                ):
                     continue  # losses and selectors of classes
                 found[option].append(one(with_options(part, OPTIONS[option]), judged))
                 line = {"table": name, "option": option, "seed": seed, **found[option][-1]}

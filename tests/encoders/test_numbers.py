@@ -74,5 +74,7 @@ def test_compact_categories_are_narrow_and_missing_ones_say_nothing() -> None:
     assert torch.equal(found, to_token.bias)
     again = build_tabular(encoder.config())
     again.load_state_dict(encoder.state_dict())
-    assert torch.equal(again(nothing, nothing, torch.tensor([[5]])).vector_BD, encoder(nothing, nothing, torch.tensor([[5]])).vector_BD)
+    assert torch.equal(
+        again(nothing, nothing, torch.tensor([[5]])).vector_BD, encoder(nothing, nothing, torch.tensor([[5]])).vector_BD
+    )
     assert "categories" not in TabularEncoder(0, [47], 8).config()  # configs of older folders stay what they were

@@ -57,7 +57,7 @@ def test_json_keeps_column_order_and_outputs() -> None:
 
 
 def test_rare_categories_of_many_share_an_index() -> None:
-    """25 common ones, two seen twice and one seen once: the three share the last index; unknown stays apart, counted."""
+    """25 common ones, two seen twice, one once: the three share the last index; unknown stays apart, counted."""
     cells = [f"c{i:02d}" for i in range(25) for _ in range(3)] + ["x", "x", "y", "y", "z", None]
     made = TabularProcessor.fit({"c": cells}, categorical=["c"], share_rare=True)
     assert made.cardinalities == [27] and made.rare == {"c": ["x", "y", "z"]}

@@ -37,7 +37,7 @@ def _full(size: int, width: int) -> nn.Module:
 
 
 def _compact(size: int, width: int) -> nn.Module:
-    """Short rows by rule and a linear map; they start small, so rare ones stay near the mean, and that of missing at 0."""
+    """Short rows by rule and a linear map; they start small, so rare ones stay near the mean, missing ones at 0."""
     table = nn.Embedding(size, embedding_width(size - 1) if size > 1 else 1)
     nn.init.normal_(table.weight, std=0.05)
     with torch.no_grad():
@@ -57,7 +57,6 @@ class TabularEncoder(Encoder):
         width: Width of a token and of the vector.
         numbers: How a number becomes a token: "linear", "piecewise" or "periodic"
             (:mod:`plait.encoders.numbers`).
-        network: "mlp", or "none": the vector is all tokens one after the other.
         categories: "full", a row of a token's width for each category, or "compact": a row of
             :func:`embedding_width` numbers, and a linear map to the token.
     """
@@ -67,7 +66,7 @@ class TabularEncoder(Encoder):
 
     def __init__(
         self, num_numeric: int, cardinalities: list[int], width: int = 64, numbers: str = "linear",
-        network: str = "mlp", categories: str = "full",
+        categories: str = "full",
     ) -> None:  # fmt: skip
         if num_numeric + len(cardinalities) == 0:
             raise ValueError("a tabular encoder needs at least one column; got no numeric and no categorical one")
@@ -79,16 +78,14 @@ class TabularEncoder(Encoder):
                 "width": width,
                 **({} if numbers == "linear" else {"numbers": numbers}),
                 **({} if categories == "full" else {"categories": categories}),
-                **({} if network == "mlp" else {"network": network}),
             }
         )
+        self.vector_dim = self.token_dim = width
         num_columns = num_numeric + len(cardinalities)
-        self.token_dim = width
-        self.vector_dim = width if network == "mlp" else num_columns * width
         self.model = nn.ModuleDict(
             {
                 "categories": nn.ModuleList(_CATEGORIES[categories](size, width) for size in cardinalities),
-                "mlp": nn.Identity() if network == "none" else nn.Sequential(
+                "mlp": nn.Sequential(
                     nn.Linear(num_columns * width, 2 * width),
                     nn.GELU(),
                     nn.Linear(2 * width, width),
@@ -126,7 +123,7 @@ def build_tabular(config: dict[str, Any]) -> TabularEncoder:
     """Rebuild from ``config()``."""
     return TabularEncoder(
         int(config["num_numeric"]), [int(c) for c in config["cardinalities"]], int(config["width"]),
-        str(config.get("numbers", "linear")), str(config.get("network", "mlp")), str(config.get("categories", "full")),
+        str(config.get("numbers", "linear")), str(config.get("categories", "full")),
     )  # fmt: skip
 
 

@@ -3,8 +3,8 @@
     h_i = ReLU(s_i * (W (r_i * x)) + b_i),   y_i = V_i h_i + c_i,   i = 1 .. k
 
 W is shared; r_i, s_i and b_i are a member's own, and so is its last layer. r of the first layer starts with random
-signs, every other r and s with ones, so members differ by what they see. Each member is trained by itself (the mean of k
-losses, not the loss of the mean); the answer is the mean of k numbers, or of k probabilities, given back as a logit.
+signs, every other r and s with ones, so members differ by what they see. Each member is trained by itself (the mean of
+k losses, not the loss of the mean); the answer is the mean of k numbers, or of k probabilities, given back as a logit.
 
 Reference: Gorishniy, Kotelnikov and Babenko 2025 (TabM: Advancing Tabular Deep Learning with Parameter-Efficient
 Ensembling), section 3; the layer is BatchEnsemble's (Wen, Tran and Ba 2020, equation 5).

@@ -115,7 +115,9 @@ def fit_inputs(
             _fit_words(inputs, prepared, modality, train_rows)
         if fit is None:
             continue
-        training = replace(_training_rows(prepared, modality, train_rows, schema), numbers=numbers, categories=categories)
+        training = replace(
+            _training_rows(prepared, modality, train_rows, schema), numbers=numbers, categories=categories
+        )
         made = fit(modality, inputs.processors.get(name), inputs.live.get(name), training)
         inputs.processors[name], inputs.live[name] = made
         if name not in prepared.sources:

@@ -111,8 +111,8 @@ class EncoderSettings:
     periodic (sines and cosines at learned frequencies); None: the recipe's choice.
     """
     categories: str | None = choice(None, ("full", "compact"))
-    """How a network is given a category: full (an embedding of a token's width each) or compact (narrower the fewer there
-    are, and rare ones of many share one); None: the recipe's choice.
+    """How a network is given a category: full (an embedding of a token's width each) or compact (narrower the fewer
+    there are, and rare ones of many share one); None: the recipe's choice.
     """
     image_size: int | None = at_least(None, 16)
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""

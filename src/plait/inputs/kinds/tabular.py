@@ -36,7 +36,9 @@ def _fit(
         readings=training.readings,
         share_rare=training.categories == "compact",
     )
-    made = TabularEncoder(fitted.num_numbers, fitted.cardinalities, WIDTH, training.numbers, categories=training.categories)
+    made = TabularEncoder(
+        fitted.num_numbers, fitted.cardinalities, WIDTH, training.numbers, categories=training.categories
+    )
     if isinstance(made.numbers, PiecewiseNumbers):
         known = {c: train.column(c) for c in modality.columns}
         read = fitted.process(known)
