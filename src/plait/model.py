@@ -28,10 +28,8 @@ from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
 from plait.fusion.mixup import mixed
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
-from plait.heads import HEADS
-from plait.heads.generate import GenerateHead
-from plait.heads.members import MembersHead
-from plait.heads.pair import PairHead
+from plait.heads import HEADS, GenerateHead, MembersHead, PairHead
+from plait.heads.members import one_by_one
 from plait.language.network import ADAPTER
 from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
@@ -302,11 +300,9 @@ class PlaitModel(PreTrainedModel):
         if target is not None and self.head.owns_loss:
             loss = self.head.batch_loss(fused, present, target, group, keys)
             return {"loss": loss if fused.regulariser is None else loss + fused.regulariser}
-        members_BKC = self.head.member_logits(fused) if isinstance(self.head, MembersHead) else None
-        logits_BC = self.head(fused, present) if members_BKC is None else self.head.join(members_BKC)
+        logits_BC, learning = self.head.answers(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
-            learning = logits_BC if members_BKC is None or not self.training else members_BKC
             loss = self._answer_loss(learning, target)
             if mixes:
                 loss = share * loss + (1.0 - share) * self._answer_loss(learning, target[other_B])
@@ -357,10 +353,7 @@ class PlaitModel(PreTrainedModel):
     def _answer_loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean loss of answers [B, C], or of the answers of k members [B, K, C], each of which learns by itself."""
         weights_C = self.class_weights_C if self.config.class_weights else None
-        if logits.dim() == 3:
-            target = target.repeat_interleave(logits.shape[1], dim=0)
-            logits = logits.flatten(0, 1)
-        return self.row_loss(logits, target, weights_C).mean()
+        return self.row_loss(*one_by_one(logits, target), weights_C).mean()
 
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""

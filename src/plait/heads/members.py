@@ -7,7 +7,8 @@ signs, every other r and s with ones, so members differ by what they see. Each m
 k losses, not the loss of the mean); the answer is the mean of k numbers, or of k probabilities, given back as a logit.
 
 Reference: Gorishniy, Kotelnikov and Babenko 2025 (TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-Ensembling), section 3; the layer is BatchEnsemble's (Wen, Tran and Ba 2020, equation 5).
+Ensembling), section 3.3 and figure 1; the layer is BatchEnsemble's (Wen, Tran and Ba 2020). There the first layer reads
+the flattened inputs; here it reads what the fusion made of them.
 """
 
 from __future__ import annotations
@@ -92,9 +93,22 @@ class MembersHead(Head):
             return _log_mean(torch.log_softmax(logits_BKC, dim=-1))
         return _log_mean(functional.logsigmoid(logits_BKC)) - _log_mean(functional.logsigmoid(-logits_BKC))
 
+    def answers(self, fused: FusionOutput, present_BM: Tensor) -> tuple[Tensor, Tensor]:
+        """The averaged answer, and in training each member's, which learns by itself."""
+        logits_BKC = self.member_logits(fused)
+        joint_BC = self.join(logits_BKC)
+        return joint_BC, logits_BKC if self.training else joint_BC
+
     def forward(self, fused: FusionOutput, present_BM: Tensor) -> Tensor:
         """Return the averaged answer as logits [B, num_outputs]."""
         return self.join(self.member_logits(fused))
+
+
+def one_by_one(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Answers of members [B, K, C] as rows [B K, C], with the target of each; answers [B, C] as they are."""
+    if logits.dim() == 2:
+        return logits, target
+    return logits.flatten(0, 1), target.repeat_interleave(logits.shape[1], dim=0)
 
 
 def _log_mean(logs_BKC: Tensor) -> Tensor:
