@@ -18,11 +18,14 @@ import numpy as np
 import torch
 from scipy import stats
 
-from ensemble import TABLES
+from ensemble import TABLES as MIXED
 from measure import arguments, quiet, table
 from plait.api.opening import open_run
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.encoders.base import Encoder
 from plait.encoders.load import build_encoder
+from plait.encoders.numbers import PiecewiseNumbers
+from plait.encoders.tabular import TabularEncoder
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.settings import DataOptions, RunSettings, set_values
@@ -46,14 +49,52 @@ OPTIONS: dict[str, list[str]] = {
     "width 64": ["fusion.width=64"],
     "weight decay .1": ["train.weight_decay=0.1"],
     "rate 3e-4": ["train.learning_rate=3e-4"],
+    "piecewise": ["encoders.numbers=piecewise"],
+    "periodic": ["encoders.numbers=periodic"],
+    "compact": ["encoders.categories=compact"],
+    "periodic + compact": ["encoders.numbers=periodic", "encoders.categories=compact"],
+    "members": ["task.head=members"],
+    "members + width 64": ["task.head=members", "fusion.width=64"],
+    "members + width 64 + periodic + compact": [
+        "task.head=members",
+        "fusion.width=64",
+        "encoders.numbers=periodic",
+        "encoders.categories=compact",
+    ],
+    "dropout .1": ["fusion.dropout=0.1"],
 }
 
 
-def prepared(name: str, folder: Path) -> PreparedRun:
+def houses_numbers(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """Price of a house from its numbers alone."""
+    source, how = MIXED["houses"](folder)
+    return source, {**how, "transform": "log", "ignore": ["bathroom", "bedroom", "frontal", "kitchen"]}
+
+
+def planted(folder: Path) -> tuple[Any, dict[str, Any]]:
+    """A wave of one number times a step of another, and a product of two, with noise: R2 of .9 at best."""
+    draw = np.random.default_rng(14)
+    x = draw.normal(size=(800, 6))
+    clean = np.sin(2.5 * x[:, 0]) * np.where(x[:, 1] > 0.3, 1.0, -0.5) + 0.7 * x[:, 2] * x[:, 3] + 0.4 * x[:, 4]
+    y = clean + draw.normal(size=800) * clean.std() / 3
+    columns = {f"x{i}": [float(v) for v in x[:, i]] for i in range(6)}
+    return {**columns, "y": [float(v) for v in y]}, {"target": "y", "task": "regression"}
+
+
+TABLES = {**MIXED, "houses-numbers": houses_numbers, "planted": planted}
+
+
+def prepared(name: str, folder: Path, categories: str | None = None) -> PreparedRun:
     """A table, encoded once."""
     source, how = TABLES[name](folder)
     task = how.pop("task", None)
-    given = {**DataOptions(**how).given(), "task.name": task}
+    transform = how.pop("transform", None)
+    given = {
+        **DataOptions(**how).given(),
+        "task.name": task,
+        "task.transform": transform,
+        "encoders.categories": categories,
+    }
     opened = open_run(source, given, RunSettings(), [], annotations=None)
     return prepare_run(opened, with_tokens=needs_tokens(opened.settings), progress=quiet)
 
@@ -79,13 +120,29 @@ def with_options(plan: Plan, assignments: list[str]) -> Plan:
     return replace(plan, settings=replace(settings, data=plan.settings.data), task=task)
 
 
+def rebuilt(plan: Plan, name: str, encoder: Encoder) -> Encoder:
+    """A fresh encoder of the plan's kind; that of numbers as the settings say, its bins from the training rows."""
+    config = encoder.config()
+    if not isinstance(encoder, TabularEncoder):
+        return build_encoder(config)
+    made = build_encoder(
+        {**config, "numbers": plan.settings.encoders.numbers, "categories": plan.settings.encoders.categories}
+    )
+    if isinstance(made, TabularEncoder) and isinstance(made.numbers, PiecewiseNumbers):
+        read = plan.prepared.sources[name].take(
+            plan.prepared.rows.index_NM[plan.train, [m.name for m in plan.inputs.modalities].index(name)]
+        )
+        made.numbers.fit(read["numeric_BF"].numpy(), read["missing_BF"].numpy())
+    return made
+
+
 def one(plan: Plan, judged: np.ndarray) -> dict[str, float]:
     """Train, and measure the rows that chose nothing."""
     names = [m.name for m in plan.inputs.modalities]
     torch.manual_seed(plan.settings.train.seed)
     for name, encoder in plan.inputs.live.items():
         if any(True for _ in encoder.parameters()):
-            plan.inputs.live[name] = build_encoder(encoder.config())
+            plan.inputs.live[name] = rebuilt(plan, name, encoder)
     with tempfile.TemporaryDirectory() as folder:
         model, history = fit_model(plan, names, Path(folder) / "run", checkpoints=False)
     index = plan.prepared.rows.index_NM[judged]
@@ -96,7 +153,8 @@ def one(plan: Plan, judged: np.ndarray) -> dict[str, float]:
         found["loss"] = found["rmse"] / float(np.std(plan.task.natural(plan.target[plan.train], plan.labels)))
     else:
         found["loss"] = found["log_loss"]
-    return {"loss": found["loss"], "metric": found[plan.task.primary], "epoch": history.best_epoch}
+    kept = {"loss": found["loss"], "metric": found[plan.task.primary], "epoch": history.best_epoch}
+    return kept | ({"mae": found["mae"]} if plan.task.output_kind == "number" else {})
 
 
 def difference(ours: list[float], theirs: list[float]) -> str:
@@ -115,11 +173,16 @@ def main() -> None:
     chosen = ["default", *(o for o in given.options.split(",") if o != "default")]
     for name in given.only.split(","):
         plan = prepared(name, given.data).plan
+        shared = "compact" in given.options and name != "planted"
+        others = {"encoders.categories=compact": prepared(name, given.data, "compact").plan if shared else plan}
         found: dict[str, list[dict[str, Any]]] = {option: [] for option in chosen}
         for seed in range(given.seeds):
-            part, judged = dealt(plan, seed)
             for option in chosen:
-                if plan.task.output_kind == "number" and any(o.startswith("task.") for o in OPTIONS[option]):
+                suited = next((others[o] for o in OPTIONS[option] if o in others), plan)
+                part, judged = dealt(suited, seed)
+                if plan.task.output_kind == "number" and any(
+                    o.startswith("task.") and not o.startswith("task.head") for o in OPTIONS[option]
+                ):
                     continue  # losses and selectors of classes
                 found[option].append(one(with_options(part, OPTIONS[option]), judged))
                 line = {"table": name, "option": option, "seed": seed, **found[option][-1]}

@@ -33,8 +33,8 @@ def heads_of(fusion: str) -> list[str]:
     """The heads that go with a fusion: a late one answers itself, pairs and towers read unit vectors of two sides."""
     kind = FUSIONS.get(fusion)
     if kind.is_late:
-        return ["label", "direct"]
-    return ["label", "generate", *(["pair", "towers"] if kind.embeds else [])]
+        return ["label", "direct", "members"]
+    return ["label", "generate", "members", *(["pair", "towers"] if kind.embeds else [])]
 
 
 def make(fusion: str, head: str, absence: str, count: int = 2, **options: Any) -> PlaitModel:

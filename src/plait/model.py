@@ -28,9 +28,8 @@ from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
 from plait.fusion.mixup import mixed
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
-from plait.heads import HEADS
-from plait.heads.generate import GenerateHead
-from plait.heads.pair import PairHead
+from plait.heads import HEADS, GenerateHead, MembersHead, PairHead
+from plait.heads.members import one_by_one
 from plait.language.network import ADAPTER
 from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
@@ -301,13 +300,12 @@ class PlaitModel(PreTrainedModel):
         if target is not None and self.head.owns_loss:
             loss = self.head.batch_loss(fused, present, target, group, keys)
             return {"loss": loss if fused.regulariser is None else loss + fused.regulariser}
-        logits_BC = self.head(fused, present)
+        logits_BC, learning = self.head.answers(fused, present)
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
-            weights_C = self.class_weights_C if self.config.class_weights else None
-            loss = self.row_loss(logits_BC, target, weights_C).mean()
+            loss = self._answer_loss(learning, target)
             if mixes:
-                loss = share * loss + (1.0 - share) * self.row_loss(logits_BC, target[other_B], weights_C).mean()
+                loss = share * loss + (1.0 - share) * self._answer_loss(learning, target[other_B])
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, self.seen(present), target)
             own = self.fusion.own_loss(fused, self.seen(present), target, rows) if self.training else None
@@ -352,6 +350,11 @@ class PlaitModel(PreTrainedModel):
             return self.task.loss_with(logits_BC, target, weights_C, **self.config.loss)
         return self.task.loss(logits_BC, target, weights_C)
 
+    def _answer_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of answers [B, C], or of the answers of k members [B, K, C], each of which learns by itself."""
+        weights_C = self.class_weights_C if self.config.class_weights else None
+        return self.row_loss(*one_by_one(logits, target), weights_C).mean()
+
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""
         return self.modality_losses(logits_BMC, present_BM, target, self.row_loss).mean()
@@ -394,4 +397,4 @@ class PlaitModel(PreTrainedModel):
     @property
     def sees_interactions(self) -> bool:
         """False for an additive fusion under a linear head: its output is a sum of one term per modality."""
-        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead)
+        return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead | MembersHead)

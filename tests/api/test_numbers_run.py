@@ -57,3 +57,24 @@ def test_numbers_are_read_back_bit_by_bit(tmp_path: Path, numbers: str) -> None:
     assert again.predict(table()).equals(model.predict(table()))
     (encoder,) = model.inputs.live.values()
     assert encoder.config()["numbers"] == numbers
+
+
+def test_many_networks_in_one_and_shared_rare_categories_are_read_back_bit_by_bit(tmp_path: Path) -> None:
+    columns = table()
+    columns["town"] = [f"t{i // 4 % 30}" for i in range(400)]
+    columns["town"][:4] = ["once", "also once", "seldom", "seldom"]
+    chosen = ["task.head=members", "encoders.categories=compact", "train.baselines=false"]
+    model = plait.fit(columns, "y", split="split", categorical="town", epochs=2, set=chosen, output=tmp_path / "m")
+    again = plait.load(tmp_path / "m")
+    assert again.predict(columns).equals(model.predict(columns))
+    assert again.model.config.head == {"name": "members", "dropout": 0.0, "options": {"outputs": "number"}}
+    (processor,) = again.inputs.processors.values()
+    assert "once" in processor.rare["town"]
+    shown = [{"x": 0.5, "town": town} for town in ("once", "seldom", "t1")]
+    left, right, other = again.predict(shown)["prediction"].to_pylist()
+    assert left == right != other
+
+
+def test_a_fusion_of_answers_leaves_nothing_to_many_networks() -> None:
+    with pytest.raises(ValueError, match=r"fusion 'late_mean' joins answers.*leave it out, or type fusion='gated'"):
+        plait.fit(table(80), "y", split="split", fusion="late_mean", epochs=1, set=["task.head=members"])

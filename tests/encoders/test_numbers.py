@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from plait.encoders.numbers import PeriodicNumbers, PiecewiseNumbers
-from plait.encoders.tabular import TabularEncoder, build_tabular
+from plait.encoders.tabular import TabularEncoder, build_tabular, embedding_width
 
 
 def test_piecewise_linear_encoding_is_equation_1() -> None:
@@ -57,3 +57,24 @@ def test_an_encoder_is_rebuilt_from_its_config(numbers: str) -> None:
     given = (torch.tensor([[0.3, -2.0]]), torch.zeros(1, 2), torch.zeros(1, 0, dtype=torch.int64))
     assert torch.equal(again(*given).vector_BD, encoder(*given).vector_BD)
     assert ("numbers" in encoder.config()) == (numbers != "linear")  # configs of older folders stay what they were
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 2), (7, 5), (46, 14), (466, 50), (10_000, 50)])
+def test_the_width_of_an_embedding_follows_the_number_of_categories(count: int, width: int) -> None:
+    assert embedding_width(count) == width
+
+
+def test_compact_categories_are_narrow_and_missing_ones_say_nothing() -> None:
+    torch.manual_seed(0)
+    encoder = TabularEncoder(0, [47], 8, categories="compact")
+    table, to_token = encoder.model["categories"][0]
+    assert table.weight.shape == (47, 14)
+    nothing = torch.zeros(1, 0)
+    found = encoder(nothing, nothing, torch.tensor([[0]])).tokens_BTD[0, 0]
+    assert torch.equal(found, to_token.bias)
+    again = build_tabular(encoder.config())
+    again.load_state_dict(encoder.state_dict())
+    assert torch.equal(
+        again(nothing, nothing, torch.tensor([[5]])).vector_BD, encoder(nothing, nothing, torch.tensor([[5]])).vector_BD
+    )
+    assert "categories" not in TabularEncoder(0, [47], 8).config()  # configs of older folders stay what they were

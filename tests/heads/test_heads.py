@@ -75,7 +75,7 @@ def test_label_head_is_the_linear_map() -> None:
     fused = FusionOutput(torch.tensor([[2.0, 3.0]]))
     assert head(fused, both(1)).tolist() == [[2.5, 6.0, 2.0]]
     assert head.alignment_loss(fused, both(1), torch.zeros(1), own_keys(1), all_right(1)) is None
-    assert set(HEADS.names()) == {"label", "pair", "direct", "generate", "towers"}
+    assert set(HEADS.names()) == {"label", "pair", "direct", "generate", "towers", "members"}
 
 
 def test_alignment_loss_is_the_symmetric_cross_entropy() -> None:

@@ -63,3 +63,22 @@ def test_json_keeps_column_order_and_outputs() -> None:
     for key, value in made.process(rows).items():
         assert torch.equal(value, again.process(rows)[key])
     assert again.fingerprint == made.fingerprint
+
+
+def test_rare_categories_of_many_share_an_index() -> None:
+    """25 common ones, two seen twice, one once: the three share the last index; unknown stays apart, counted."""
+    cells = [f"c{i:02d}" for i in range(25) for _ in range(3)] + ["x", "x", "y", "y", "z", None]
+    made = TabularProcessor.fit({"c": cells}, categorical=["c"], share_rare=True)
+    assert made.cardinalities == [27] and made.rare == {"c": ["x", "y", "z"]}
+    found = made.process({"c": ["c00", "c24", "x", "y", "z", "never", None]})["categorical_BK"].flatten().tolist()
+    assert found == [1, 25, 26, 26, 26, 0, 0]
+    assert made.num_unknown == {"c": 1} and [f.row for f in made.faults] == [5]
+    again = TabularProcessor.from_json(made.to_json())
+    assert again.process({"c": ["y", "c24"]})["categorical_BK"].flatten().tolist() == [26, 25]
+    assert again.fingerprint == made.fingerprint
+
+
+@pytest.mark.parametrize("cells", [["a"] * 5 + ["b", "c"], [f"c{i:02d}" for i in range(25) for _ in range(3)] + ["x"]])
+def test_few_categories_and_a_single_rare_one_keep_their_own_index(cells: list[str]) -> None:
+    made = TabularProcessor.fit({"c": cells}, categorical=["c"], share_rare=True)
+    assert made.rare == {} and made.to_json() == TabularProcessor.fit({"c": cells}, categorical=["c"]).to_json()

@@ -67,7 +67,9 @@ def test_a_recipe_never_overrides_the_user() -> None:
         facts = Facts(*given)
         mine = RunSettings(
             recipe=recipe,
-            encoders=EncoderSettings(image_size=64, text_cleaning="none", words=0, numbers="periodic"),
+            encoders=EncoderSettings(
+                image_size=64, text_cleaning="none", words=0, numbers="periodic", categories="compact"
+            ),
             fusion=FusionSettings(name="gated", width=3, dropout=0.0, scaling="features"),
             task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
             train=TrainSettings(

@@ -68,7 +68,8 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     known_N = target >= 0 if are_classes else np.ones(len(table), dtype=bool)
     opened.notes += _notes_on_targets(opened, labels, known_N, train, val)
     train, val = train[known_N[train]], val[known_N[val]]
-    fit_inputs(inputs, prepared, train, schema, settings.encoders.numbers or "linear")
+    how = settings.encoders
+    fit_inputs(inputs, prepared, train, schema, how.numbers or "linear", how.categories or "full")
     opened.notes += prepared.rows.doubts
     opened.notes += leakage_notes(prepared, opened.split, usable)
     if not task.needs_target:

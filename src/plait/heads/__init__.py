@@ -7,6 +7,7 @@ from plait.heads.direct import DirectHead
 from plait.heads.dual_encoder import DualEncoderHead
 from plait.heads.generate import GenerateHead
 from plait.heads.label import LabelHead
+from plait.heads.members import MembersHead
 from plait.heads.pair import PairHead
 from plait.registry import Registry
 
@@ -16,5 +17,6 @@ HEADS.add("pair", PairHead)
 HEADS.add("direct", DirectHead)
 HEADS.add("generate", GenerateHead)
 HEADS.add("towers", DualEncoderHead)
+HEADS.add("members", MembersHead)
 
-__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "PairHead", "DualEncoderHead"]
+__all__ = ["HEADS", "DirectHead", "GenerateHead", "Head", "LabelHead", "MembersHead", "PairHead", "DualEncoderHead"]

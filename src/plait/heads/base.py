@@ -24,6 +24,11 @@ class Head(nn.Module):
         """Return the outputs of each row [B, C]."""
         raise NotImplementedError
 
+    def answers(self, fused: FusionOutput, present_BM: Tensor) -> tuple[Tensor, Tensor]:
+        """The outputs [B, C], and what the task's loss is taken of: the same here, or [B, K, C] of k members."""
+        outputs_BC: Tensor = self(fused, present_BM)
+        return outputs_BC, outputs_BC
+
     def after_step(self) -> None:
         """Called after each optimizer step: bring parameters back into their range; here nothing."""
 

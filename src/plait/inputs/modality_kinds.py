@@ -39,6 +39,7 @@ class TrainingRows:
         kinds: Kind of each column of the table; "" of those that are not read.
         readings: How the cells of each column are read.
         numbers: How a network is given a number (``encoders.numbers``).
+        categories: How it is given a category (``encoders.categories``).
     """
 
     table: Table
@@ -47,6 +48,7 @@ class TrainingRows:
     kinds: dict[str, str]
     readings: dict[str, ColumnReading]
     numbers: str = "linear"
+    categories: str = "full"
 
 
 def load_cell(cell: Any, root: Root) -> Any:

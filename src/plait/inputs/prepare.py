@@ -96,8 +96,9 @@ def _training_rows(prepared: Prepared, modality: Modality, positions: np.ndarray
 
 
 def fit_inputs(
-    inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schema: Schema, numbers: str = "linear"
-) -> None:
+    inputs: Inputs, prepared: Prepared, train_rows: np.ndarray, schema: Schema, numbers: str = "linear",
+    categories: str = "full",
+) -> None:  # fmt: skip
     """Let the kinds that learn from training rows do so, from those rows only, and prepare what waited for it.
 
     Args:
@@ -106,6 +107,7 @@ def fit_inputs(
         train_rows: Positions of the training rows.
         schema: The columns of the table.
         numbers: How a network is given a number (``encoders.numbers``).
+        categories: How it is given a category (``encoders.categories``).
     """
     for modality in inputs.modalities:
         name, fit = modality.name, MODALITY_KINDS.get(modality.kind).fit
@@ -113,7 +115,9 @@ def fit_inputs(
             _fit_words(inputs, prepared, modality, train_rows)
         if fit is None:
             continue
-        training = replace(_training_rows(prepared, modality, train_rows, schema), numbers=numbers)
+        training = replace(
+            _training_rows(prepared, modality, train_rows, schema), numbers=numbers, categories=categories
+        )
         made = fit(modality, inputs.processors.get(name), inputs.live.get(name), training)
         inputs.processors[name], inputs.live[name] = made
         if name not in prepared.sources:

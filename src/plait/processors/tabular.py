@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from plait.processors.description import settings_sha256, write_settings
 
 logger = logging.getLogger(__name__)
 _AS_POINTS = ColumnReading("text")
+RARE = 3  # training rows; a category seen in fewer says little by itself
+MANY_CATEGORIES = 20
 LARGEST = 100.0  # standardised values beyond it are cut to it, and counted
 
 
@@ -51,6 +54,7 @@ class TabularProcessor:
     Attributes:
         numeric: Mean and standard deviation of each numeric column, by name, in order.
         categorical: Known categories of each categorical column; the first one has index 1.
+        rare: By column, categories that share the index after those.
         dates: What was learned of each column of dates.
         num_invalid: By column, how many cells were neither empty nor a finite number (text, infinities).
         num_unknown: By column, how many cells held a category that ``fit`` had not seen.
@@ -73,6 +77,7 @@ class TabularProcessor:
         categorical: dict[str, list[str]],
         dates: dict[str, DateParts] | None = None,
         readings: Mapping[str, ColumnReading] | None = None,
+        rare: Mapping[str, list[str]] | None = None,
     ) -> None:
         dates = dates or {}
         if not numeric and not categorical and not dates:
@@ -93,6 +98,9 @@ class TabularProcessor:
             self._index[name] = {}
             for number, value in enumerate(known, start=1):
                 self._index[name].setdefault(spelling(value) or value, number)  # folders of older versions: "True"
+        self.rare = {name: list(values) for name, values in (rare or {}).items() if values}
+        for name, values in self.rare.items():
+            self._index[name] |= dict.fromkeys(values, len(self.categorical[name]) + 1)
         self.faults: list[CellFault] = []
         self.blank: np.ndarray = np.zeros(0, dtype=np.int64)
         self.num_invalid: dict[str, int] = {}
@@ -108,6 +116,8 @@ class TabularProcessor:
         categorical: list[str] | tuple[str, ...] = (),
         dates: list[str] | tuple[str, ...] = (),
         readings: Mapping[str, ColumnReading] | None = None,
+        *,
+        share_rare: bool = False,
     ) -> TabularProcessor:
         """Learn mean, standard deviation and categories, and the parts of dates that vary.
 
@@ -117,6 +127,8 @@ class TabularProcessor:
             categorical: Names of the columns to read as categories.
             dates: Names of the columns to read as dates.
             readings: How the training table reads its columns; told from the cells of the others.
+            share_rare: Let the categories seen in fewer than 3 of these rows share one index, in columns of more than
+                20 categories; where a single one is so rare it keeps its own.
 
         Raises:
             ValueError: A column is missing from ``columns``, or they differ in length.
@@ -132,11 +144,14 @@ class TabularProcessor:
                 held = "truth" if any(isinstance(value, bool) for value in columns[name]) else "text"
                 used[name] = ColumnReading(held, decimal_mark(columns[name]).mark or ".")
         read = {name: read_numbers(columns[name], used[name]) for name in numeric}
+        counts = {name: Counter(key for v in columns[name] if (key := spelling(v)) is not None) for name in categorical}
+        rare = {name: _rare(counts[name]) if share_rare else [] for name in categorical}
         learned = cls(
             {name: _mean_and_std(read[name][0]) for name in numeric},
-            {name: sorted({key for v in columns[name] if (key := spelling(v)) is not None}) for name in categorical},
+            {name: sorted(set(counts[name]) - set(rare[name])) for name in categorical},
             {name: DateParts.fit(columns[name], used.get(name)) for name in dates},
             used,
+            rare,
         )
         learned.num_invalid = {name: len(read[name][1]) for name in numeric if read[name][1]}
         for name, count in learned.num_invalid.items():
@@ -150,8 +165,8 @@ class TabularProcessor:
 
     @property
     def cardinalities(self) -> list[int]:
-        """Indices of each categorical column, slot 0 (missing or unknown) included."""
-        return [len(values) + 1 for values in self.categorical.values()]
+        """Indices of each categorical column, slot 0 (missing or unknown) and that of rare ones included."""
+        return [len(values) + 1 + (name in self.rare) for name, values in self.categorical.items()]
 
     def process(self, columns: dict[str, list[Any]]) -> dict[str, Tensor]:
         """Turn rows into tensors.
@@ -238,7 +253,10 @@ class TabularProcessor:
                 }
                 for name, (mean, std) in self.numeric.items()
             ],
-            "categorical": [{"name": name, "values": values} for name, values in self.categorical.items()],
+            "categorical": [
+                {"name": name, "values": values, **({"rare": self.rare[name]} if name in self.rare else {})}
+                for name, values in self.categorical.items()
+            ],
             **({"dates": [{"name": n, **parts.to_json()} for n, parts in self.dates.items()]} if self.dates else {}),
         }
 
@@ -253,6 +271,7 @@ class TabularProcessor:
                 entry["name"]: ColumnReading("text", entry.get("mark", "."), tuple(entry.get("missing", ())))
                 for entry in description["numeric"]
             },
+            {entry["name"]: [str(value) for value in entry.get("rare", ())] for entry in description["categorical"]},
         )
 
     @property
@@ -304,6 +323,12 @@ def read_numbers(values: list[Any], reading: ColumnReading = _AS_POINTS) -> tupl
         else:
             numbers[place] = number
     return numbers, invalid
+
+
+def _rare(counts: Counter[str]) -> list[str]:
+    """The categories too rare to be learned one by one, sorted; none in a column of few categories."""
+    found = sorted(key for key, count in counts.items() if count < RARE)
+    return found if len(counts) > MANY_CATEGORIES and len(found) > 1 else []
 
 
 def _short(cell: Any) -> str:

@@ -110,6 +110,10 @@ class EncoderSettings:
     """How a network is given a number: linear, piecewise (linear pieces between quantiles of the training rows) or
     periodic (sines and cosines at learned frequencies); None: the recipe's choice.
     """
+    categories: str | None = choice(None, ("full", "compact"))
+    """How a network is given a category: full (an embedding of a token's width each) or compact (narrower the fewer
+    there are, and rare ones of many share one); None: the recipe's choice.
+    """
     image_size: int | None = at_least(None, 16)
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
     max_length: int = at_least(128, 2)
@@ -163,7 +167,7 @@ class TaskSettings:
     target.
     """
     head: str | None = None
-    """label, pair, towers or generate, or None: the recipe's choice."""
+    """label, members (many small networks in one, averaged), pair, towers or generate, or None: the recipe's choice."""
     answers: str | None = choice(None, ("closed", "open"))
     """Of vqa: closed (choose from the training answers) or open (generate), or None: derived from their number."""
     max_answers: int = at_least(3129, 2)

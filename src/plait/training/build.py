@@ -70,12 +70,17 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         )
     if settings.fusion.scaling == "features" and "normalise" in signature(FUSIONS.get(fusion_name)).parameters:
         options.setdefault("normalise", False)
+    if settings.task.head == "members" and FUSIONS.get(fusion_name).is_late:
+        raise ValueError(
+            f"fusion {fusion_name!r} joins answers that are made already, which leaves nothing to task.head=members; "
+            "leave it out, or type fusion='gated'"
+        )
     if alone and "raw" in options:
         options["raw"] = False
     writes = labels.language is not None
-    head = "generate" if writes else settings.task.head if not alone else "label"
+    head = "generate" if writes else settings.task.head if not alone or settings.task.head == "members" else "label"
     dropout = settings.fusion.dropout if head in ("pair", "generate") else 0.0
-    own = {"language": labels.language} if writes else head_options(settings) if head == "towers" else {}
+    own = _head_options(settings, task, labels, head)
     lonely = alone and len(inputs.modalities) > 1  # a baseline: what works between modalities has nothing to do there
     aids = chosen_objectives(settings.train, pair_head=head == "pair")
     if lonely:
@@ -116,6 +121,15 @@ def _modalities(modalities: list[Modality], inputs: Inputs, settings: RunSetting
                 facts |= {"encoder": None, "shares": owner}
         listed.append(facts)
     return listed
+
+
+def _head_options(settings: RunSettings, task: Task, labels: LabelState, head: str | None) -> dict[str, Any]:
+    """What a head is built with, by its name."""
+    if labels.language is not None:
+        return {"language": labels.language}
+    if head == "members":
+        return {"outputs": task.output_kind}
+    return head_options(settings) if head == "towers" else {}
 
 
 def head_options(settings: RunSettings) -> dict[str, Any]:

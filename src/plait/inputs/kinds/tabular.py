@@ -34,8 +34,11 @@ def _fit(
         categorical=[c for c in modality.columns if training.kinds[c] == "categorical"],
         dates=[c for c in modality.columns if training.kinds[c] == "date"],
         readings=training.readings,
+        share_rare=training.categories == "compact",
     )
-    made = TabularEncoder(fitted.num_numbers, fitted.cardinalities, WIDTH, training.numbers)
+    made = TabularEncoder(
+        fitted.num_numbers, fitted.cardinalities, WIDTH, training.numbers, categories=training.categories
+    )
     if isinstance(made.numbers, PiecewiseNumbers):
         known = {c: train.column(c) for c in modality.columns}
         read = fitted.process(known)

@@ -25,7 +25,9 @@ def default(facts: Facts) -> Choices:
     """What suits most tables, changed by what the task asks (``TASK_CHOICES``)."""
     side = 96 if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO else 224
     chosen: Choices = {
-        "encoders": {"image_size": side, "text_cleaning": "none", "words": 0, "numbers": "linear"},
+        "encoders": {
+            "image_size": side, "text_cleaning": "none", "words": 0, "numbers": "linear", "categories": "full",
+        },
         "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
         "task": {"head": "label", "class_weights": False, "threshold": "auto"},
         "train": {
