@@ -2,7 +2,8 @@
 
 Fusion, head and what is from scratch learn at ``train.learning_rate``. Pretrained weights learn at
 ``train.encoder_learning_rate``, those of an encoder more slowly the more blocks stand behind them
-(``train.layer_decay``): what is near the input holds what is general. Weights of LoRA begin at nothing and know no layers.
+(``train.layer_decay``): what is near the input holds what is
+general. Weights of LoRA begin at nothing and know no layers.
 
 Reference: Howard and Ruder 2018, "Universal Language Model Fine-tuning", section 3.2 (discriminative fine-tuning,
     eta[l-1] = eta[l] / 2.6).
