@@ -20,7 +20,7 @@ from plait.settings.groups import OPTIMIZERS
 from plait.tasks import TASKS
 
 PlaitModel = lazy("plait.model", "PlaitModel")
-make_optimizer = lazy("plait.training.trainer", "make_optimizer")
+make_optimizer = lazy("plait.training.optimizer", "make_optimizer")
 
 every_aid = pytest.mark.parametrize("aid", list(EACH))
 every_fusion = pytest.mark.parametrize("fusion", FUSIONS.names())

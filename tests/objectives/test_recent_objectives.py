@@ -17,7 +17,7 @@ from plait.objectives.teachers import UnimodalTeachers
 from plait.settings import TrainSettings
 from plait.settings.groups import OPTIMIZERS
 
-make_optimizer = lazy("plait.training.trainer", "make_optimizer")
+make_optimizer = lazy("plait.training.optimizer", "make_optimizer")
 
 
 def test_hiding_rates_worked_by_hand() -> None:

@@ -16,9 +16,8 @@ from fixtures.training import SETTINGS, Judge, PowerCutError, largest_difference
 from plait.encoders import TabularEncoder
 from plait.inference.forward import predict_logits
 
-last_checkpoint, make_optimizer, train_model = lazy(
-    "plait.training.trainer", "last_checkpoint", "make_optimizer", "train_model"
-)
+make_optimizer = lazy("plait.training.optimizer", "make_optimizer")
+last_checkpoint, train_model = lazy("plait.training.trainer", "last_checkpoint", "train_model")
 
 
 def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.splitting import CHOSE_THE_EPOCH, count_splits, split_fingerprint, table_fingerprint
+from plait.training.tuning_notes import tuning_notes
 
 TRANSFORM_WORDS = {"log": "its logarithm", "quantile": "its normal quantiles"}
 
@@ -70,6 +71,7 @@ def run_fit(
             opened.notes.append(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"
             )
+        opened.notes += tuning_notes(plan)
         checkpoints = folder / "checkpoints"
         chosen = settings.ensemble
         assert chosen.members is not None and chosen.folds is not None

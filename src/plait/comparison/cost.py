@@ -19,7 +19,7 @@ from plait.inference.forward import predict_logits, to_device
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.training import Plan
-from plait.training.trainer import make_optimizer
+from plait.training.optimizer import make_optimizer
 
 TIMED_ROWS = 1000
 TIMED_REPEATS = 3

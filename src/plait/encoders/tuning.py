@@ -80,6 +80,24 @@ def find_blocks(encoder: Encoder) -> tuple[str, list[nn.Module]]:
     raise ValueError(f"{encoder.reference} has no blocks to count from the end; use frozen or full")
 
 
+def blocks_behind(encoder: Encoder) -> list[tuple[nn.Parameter, int]]:
+    """How many blocks stand between each weight and the output: 0 in the last block and behind it.
+
+    Weights in front of all blocks (embeddings, the first convolution) count them all; an encoder without blocks is one.
+    """
+    try:
+        _, blocks = find_blocks(encoder)
+    except ValueError:
+        return [(parameter, 0) for parameter in encoder.parameters()]
+    place = {id(p): len(blocks) - 1 - i for i, block in enumerate(blocks) for p in block.parameters()}
+    counted, started = [], False
+    for name, parameter in encoder.model.named_parameters():
+        started = started or id(parameter) in place
+        in_front = not started or "embed" in name
+        counted.append((parameter, place.get(id(parameter), len(blocks) if in_front else 0)))
+    return counted
+
+
 def _last_parameters(encoder: Encoder, n: int) -> set[int]:
     """Identities of the weights in the last n blocks and in what stands behind them (final norm.
 

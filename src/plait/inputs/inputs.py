@@ -155,11 +155,12 @@ def load_inputs(
     Those that learn something from training rows come unfitted, or not at all yet; see ``fit_inputs``.
 
     Raises:
-        ValueError: ``encoders.columns`` names a column that no encoder reads, or a reference is wrong.
+        ValueError: ``encoders.columns`` or ``encoders.tuning_of`` names a column that no encoder reads, a reference is
+            wrong, or an encoder from scratch is to stay as it begins.
     """
     inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels)
-    shared: dict[tuple[str, str], tuple[Encoder, Processor]] = {}
-    _check_columns(settings.columns, modalities)
+    shared: dict[tuple[str, str, str], tuple[Encoder, Processor]] = {}
+    _check_columns(settings, modalities)
     for modality in modalities:
         kind = MODALITY_KINDS.get(modality.kind)
         if kind.own is not None and table is not None:
@@ -168,8 +169,8 @@ def load_inputs(
         if encodes is None:
             continue
         reference: str = settings.columns.get(modality.columns[0], getattr(settings, encodes))
-        key = (encodes, reference)
-        trained = settings.tuning != "frozen" or reference.startswith("scratch:")
+        mode = _tuning_of(modality.columns[0], reference, settings)
+        key, trained = (encodes, reference, mode), mode != "frozen"
         if key not in shared or (trained and not settings.shared):
             encoder, processor = load_encoder(
                 reference, encodes, settings.image_size, settings.max_length, settings.audio_seconds,
@@ -180,8 +181,7 @@ def load_inputs(
             if kind.configure is not None:
                 kind.configure(processor, settings, reference)
             if trained and not reference.startswith("scratch:"):
-                options = {"n": settings.last_n} if settings.tuning == "last_n" else {}
-                set_tuning(encoder, settings.tuning, **options)
+                set_tuning(encoder, mode, **({"n": settings.last_n} if mode == "last_n" else {}))
             encoder.batch_mb = settings.batch_mb
             shared[key] = (encoder, processor)
         if kind.has_words and settings.words:
@@ -203,11 +203,26 @@ def load_inputs(
     return inputs
 
 
-def _check_columns(columns: dict[str, Any], modalities: tuple[Modality, ...]) -> None:
-    """Refuse encoders for columns that no encoder reads, and references that are no text."""
+def _tuning_of(column: str, reference: str, settings: EncoderSettings) -> str:
+    """What is trained of a column's encoder; one from scratch is trained whole."""
+    mode = str(settings.tuning_of.get(column, settings.tuning))
+    if not reference.startswith("scratch:"):
+        return mode
+    if settings.tuning_of.get(column, "full") != "full":
+        raise ValueError(
+            f"encoders.tuning_of: {column} is {mode}, but its encoder {reference} begins from scratch and is trained "
+            "whole; leave the column out there, or give it a pretrained encoder"
+        )
+    return "full"
+
+
+def _check_columns(settings: EncoderSettings, modalities: tuple[Modality, ...]) -> None:
+    """Refuse encoders and tunings for columns that no encoder reads, and references that are no text."""
     readable = [m.columns[0] for m in modalities if MODALITY_KINDS.get(m.kind).encoder is not None]
-    for column, reference in columns.items():
-        if column not in readable:
-            raise ValueError(unknown_name("column with an encoder in encoders.columns", column, readable))
+    for name, named in (("columns", settings.columns), ("tuning_of", settings.tuning_of)):
+        for column in named:
+            if column not in readable:
+                raise ValueError(unknown_name(f"column with an encoder in encoders.{name}", column, readable))
+    for column, reference in settings.columns.items():
         if not isinstance(reference, str):
             raise ValueError(f"encoders.columns: {column} must be the reference of an encoder, got {reference!r}")

@@ -17,8 +17,10 @@ from plait.settings.ranges import (
     choice,
     choices,
     inside_or,
+    named_choices,
     one_character,
     share,
+    up_to_one,
     weight,
 )
 
@@ -132,8 +134,10 @@ class EncoderSettings:
     """Let trained encoders of one kind share their weights between columns; frozen ones always do."""
     tuning: str = choice("frozen", TUNINGS)
     """What of the pretrained encoders is trained: frozen, last_n, lora or full."""
+    tuning_of: dict[str, Any] = named_choices(TUNINGS)
+    """The same for single columns in place of tuning: {caption: last_n}; what stays frozen is read from the store."""
     last_n: int = at_least(2, 1)
-    """How many last blocks are trained under tuning=last_n."""
+    """How many last blocks are trained under last_n."""
     batch_mb: float = between(8.0, 0.01, 1e6)
     """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
 
@@ -267,8 +271,14 @@ class TrainSettings:
     """adamw or sgd."""
     learning_rate: float | None = above_zero(None)
     """Peak learning rate of fusion and head."""
-    encoder_learning_rate: float = 2e-5
-    """Learning rate of pretrained encoders that are trained; those from scratch learn like fusion and head."""
+    encoder_learning_rate: float | None = above_zero(None)
+    """Learning rate of pretrained encoders that are trained, or None: 1e-4 where all of them learn by LoRA, else 2e-5;
+    those from scratch learn like fusion and head.
+    """
+    layer_decay: float | None = up_to_one(None)
+    """Factor on that rate for each block that stands behind a weight, above 0 to 1; 1: none; None: the recipe's choice
+    (Howard and Ruder 2018).
+    """
     weight_decay: float | None = None
     """Weight decay."""
     momentum: float = 0.9

@@ -41,6 +41,17 @@ def choices(default: tuple[str, ...] | None, allowed: tuple[str, ...]) -> Any:
     return _field(default, check)
 
 
+def named_choices(allowed: tuple[str, ...]) -> Any:
+    """A field that holds one of some words by name, such as {caption: last_n}."""
+
+    def check(name: str, values: dict[str, Any]) -> None:
+        for key, value in values.items():
+            if value not in allowed:
+                raise ValueError(unknown_name(f"value of {key}", str(value), list(allowed), where=f"{name}.{key}"))
+
+    return dataclasses.field(default_factory=dict, metadata={RANGE: check})
+
+
 def one_character(default: str | None) -> Any:
     """A field that holds a single character."""
 
@@ -99,6 +110,16 @@ def above_zero(default: float | None) -> Any:
     def check(name: str, value: float) -> None:
         if not value > 0:
             raise ValueError(f"{name} must be above 0, got {value}")
+
+    return _field(default, check)
+
+
+def up_to_one(default: float | None) -> Any:
+    """A field that holds a number above 0, up to 1, which is included."""
+
+    def check(name: str, value: float) -> None:
+        if not 0 < value <= 1:
+            raise ValueError(f"{name} must be above 0 and at most 1, got {value}")
 
     return _field(default, check)
 

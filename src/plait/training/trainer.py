@@ -32,6 +32,8 @@ from plait.settings import TrainSettings
 from plait.training.averaging import AVERAGE_FILE, WeightAverage
 from plait.training.deadline import Deadline
 from plait.training.history import History, open_tensorboard
+from plait.training.optimizer import make_optimizer
+from plait.training.pace import epoch_time
 
 logger = logging.getLogger(__name__)
 Score = Callable[[PlaitModel], dict[str, float]]
@@ -152,25 +154,6 @@ def _room_for_checkpoints(folder: Path, model: PlaitModel) -> Iterator[None]:
         raise
 
 
-def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW over fusion, head and what is from scratch, and over pretrained weights at their own rate.
-
-    Vectors have no decay.
-    """
-    assert settings.learning_rate is not None and settings.weight_decay is not None
-    groups: dict[tuple[float, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            continue
-        rate = settings.encoder_learning_rate if model.learns_gently(name) else settings.learning_rate
-        decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
-    listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum, fused=True)
-    return torch.optim.AdamW(listed, lr=settings.learning_rate, fused=True)
-
-
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest checkpoint that was written whole; our state file is written last and so marks it."""
     whole = [p for p in folder.glob("checkpoint-*") if (p / STATE_FILE).is_file()]
@@ -240,6 +223,7 @@ class _Judge(TrainerCallback):
         self.dropout_schedule = "constant"
         self.average: WeightAverage | None = None
         self.deadline: Deadline | None = None
+        self.first_step: tuple[float, int] | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows and the model's modality dropout which epoch it is."""
@@ -264,6 +248,8 @@ class _Judge(TrainerCallback):
         """Take the weights into their average, and show where training is."""
         if self.average is not None:
             self.average.update()
+        if len(self.history.epochs) == self.history.resumed_from:  # one epoch: no evaluation between its steps
+            self._measure_pace(state, args)
         if self.progress is not None:
             self.progress(state.global_step, state.max_steps, self._line(args))
         if self.deadline is not None and self.deadline.passed and state.global_step < state.max_steps:
@@ -328,6 +314,7 @@ class _Judge(TrainerCallback):
             self.average.restore(load_file(checkpoint / AVERAGE_FILE))
 
     stopped = False
+    pace: str | None = None
 
     def is_over(self, epochs: int) -> bool:
         """Whether the restored run had ended already."""
@@ -343,9 +330,19 @@ class _Judge(TrainerCallback):
         self.model.fusion.after_training()
         self.model.train(False)
 
+    def _measure_pace(self, state: Any, args: Any) -> None:
+        """Learn from the steps after the first, which also warms up, how long an epoch takes."""
+        if self.first_step is None:
+            self.first_step = (time.monotonic(), state.global_step)
+        began, step = self.first_step
+        steps_per_epoch = round(state.max_steps / args.num_train_epochs)
+        self.pace = epoch_time(
+            seconds=time.monotonic() - began, steps=state.global_step - step, steps_per_epoch=steps_per_epoch
+        )
+
     def _line(self, args: Any) -> str:
         epochs = self.history.epochs
         last = int(args.num_train_epochs)
         text = f"{self.what} epoch {min(len(epochs) + 1, last)}/{last}"
         shown = [f"{k[4:]} {v:.3f}" for k, v in (epochs[-1] if epochs else {}).items() if k.startswith("val_")]
-        return ", ".join([text, *shown[:1]])
+        return ", ".join([text, *shown[:1], *([self.pace] if self.pace else [])])

@@ -9,6 +9,7 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.settings import FusionSettings, RunSettings, TrainSettings
 from plait.training.recipes.base import APART, RECIPES, SUBSETS, TASK_CHOICES, Choices, Facts, TaskChoices
+from plait.training.recipes.fine_tuning import choose_tuning
 from plait.training.recipes.presets import resolve_ensemble, resolve_search
 from plait.training.recipes.two_sides import image_encoders
 
@@ -28,6 +29,7 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     asked = TASK_CHOICES.get(facts.task) if facts.task in TASK_CHOICES else TaskChoices()
     chosen = RECIPES.get(settings.recipe)(facts)
     asked.adapt(settings, chosen)
+    choose_tuning(settings, chosen)
     if all(name.startswith(WHOLE_FOLDERS) for name in image_encoders(settings.encoders)):
         chosen["encoders"].pop("image_size", None)  # their processor file says how pictures are fed
     groups: dict[str, Any] = {}
