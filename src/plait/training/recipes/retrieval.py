@@ -10,7 +10,7 @@ from plait.training.recipes.two_sides import keep_to, read_closely, towers
 def find_each_other(chosen: Choices, facts: Facts) -> None:
     """Linear towers, corrected for hubs, on larger pictures and words."""
     read_closely(chosen, facts)
-    chosen["fusion"] = towers(dropout=0.4)
+    chosen["fusion"] = towers(copies=2, dropout=0.4)
     chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
     chosen["train"] |= {
         **NOTHING_HIDDEN, "epochs": 12, "patience": 0, "hard_negatives": 0,

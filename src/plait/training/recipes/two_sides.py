@@ -11,7 +11,6 @@ from plait.weights import RECORDS
 LARGE_SIDE = 288
 WORDS = 256
 TOWER = 512
-COPIES = 2
 
 
 def read_closely(chosen: Choices, facts: Facts) -> None:
@@ -22,9 +21,9 @@ def read_closely(chosen: Choices, facts: Facts) -> None:
         chosen["encoders"]["words"] = WORDS
 
 
-def towers(dropout: float) -> dict[str, Any]:
-    """The fusion: two towers a modality, of which each is trained by itself."""
-    return {"name": "cosine", "width": COPIES * TOWER, "dropout": dropout, "options": {"copies": COPIES}}
+def towers(copies: int, dropout: float) -> dict[str, Any]:
+    """The fusion: so many towers a modality, of which each is trained by itself."""
+    return {"name": "cosine", "width": copies * TOWER, "dropout": dropout, "options": {"copies": copies}}
 
 
 def image_encoders(encoders: EncoderSettings) -> set[str]:
@@ -38,10 +37,11 @@ def keep_to(settings: RunSettings, chosen: Choices) -> None:
     if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
         chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
     options, width = settings.fusion.options, settings.fusion.width or 0
-    copies = options.get("copies", COPIES)
+    ours = chosen["fusion"]["options"]["copies"]
+    copies = options.get("copies", ours)
     if settings.fusion.name not in (None, "cosine") or options.get("project") is False:
         chosen["fusion"] |= {"width": TOWER, "options": {}}
-    elif "copies" not in options and width % COPIES:
+    elif "copies" not in options and width % ours:
         chosen["fusion"].pop("options")
     elif isinstance(copies, int) and copies > 0:
         chosen["fusion"]["width"] = copies * TOWER
