@@ -118,11 +118,11 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     assert (other.fusion.width, other.fusion.options) == (512, {})
 
 
-@pytest.mark.parametrize(("task", "copies"), [("retrieval", 2), ("matching", 1)])
-def test_two_sides_are_read_closely_by_towers(task: str, copies: int) -> None:
+@pytest.mark.parametrize(("task", "side", "words", "copies"), [("retrieval", 288, 256, 2), ("matching", 224, 0, 1)])
+def test_two_sides_get_towers(task: str, side: int, words: int, copies: int) -> None:
     facts = Facts(task, ("image", "text"), 7_500, 400)
     done = resolve(RunSettings(), facts)
-    assert (done.encoders.image_size, done.encoders.words) == (288, 256)
+    assert (done.encoders.image_size, done.encoders.words) == (side, words)
     assert (done.fusion.width, done.fusion.options) == (512 * copies, {"copies": copies})
     assert resolve(done, facts) == done
     assert resolve(RunSettings(), Facts(task, ("image", "audio"), 7_500, 400)).encoders.words == 0

@@ -1,24 +1,14 @@
-"""What retrieval and matching ask of a recipe alike: two sides that are read closely, by towers side by side."""
+"""What retrieval and matching ask of a recipe alike: towers, one or several side by side."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from plait.settings import EncoderSettings, RunSettings
-from plait.training.recipes.base import Choices, Facts
+from plait.training.recipes.base import Choices
 from plait.weights import RECORDS
 
-LARGE_SIDE = 288
-WORDS = 256
 TOWER = 512
-
-
-def read_closely(chosen: Choices, facts: Facts) -> None:
-    """Larger pictures, and words of texts beside the vector of the whole, which blurs them."""
-    if chosen["encoders"]["image_size"] == 224:
-        chosen["encoders"]["image_size"] = LARGE_SIDE
-    if "text" in facts.kinds:
-        chosen["encoders"]["words"] = WORDS
 
 
 def towers(copies: int, dropout: float) -> dict[str, Any]:
