@@ -9,9 +9,10 @@ import plait
 from measure import arguments, metric, quiet, spread, table
 
 RUNS = {
-    "default (cosine fusion, pair head, alignment, words, two towers a side)": {},
-    "neither words nor second towers": {"set": ["encoders.words=0", "fusion.options={copies: 1}"]},
-    "neither, photos at 224 px": {"set": ["encoders.words=0", "fusion.options={copies: 1}", "encoders.image_size=224"]},
+    "default (cosine fusion, pair head, alignment)": {},
+    "words": {"set": ["encoders.words=256"]},
+    "words, two towers a side": {"set": ["encoders.words=256", "fusion.options={copies: 2}"]},
+    "photos at 288 px": {"set": ["encoders.image_size=288"]},
     "concat + MLP, label head": {"fusion": "concat", "set": ["task.head=label", "train.alignment=0"]},
     "product, label head": {"set": ["task.head=label", "train.alignment=0"]},
     "classic (weighted sum, linear head)": {"recipe": "classic"},

@@ -20,10 +20,16 @@ CHANGES = {
     "dropout 0.4": ["fusion.dropout=0.4"],
     "dropout 0.75": ["fusion.dropout=0.75"],
     "batch 1024": ["train.batch_size=1024"],
-    "no words": ["encoders.words=0"],
-    "one tower a side": ["fusion.options={copies: 1}"],
-    "neither": ["encoders.words=0", "fusion.options={copies: 1}"],
-    "photos at 224 px": ["encoders.image_size=224"],
+    "8 epochs": ["train.epochs=8"],
+    "288 px": ["encoders.image_size=288"],
+    "288 px, 8 epochs": ["encoders.image_size=288", "train.epochs=8"],
+    "288 px, words, 8 epochs": ["encoders.image_size=288", "encoders.words=256", "train.epochs=8"],
+    "288 px, words": ["encoders.image_size=288", "encoders.words=256"],
+    "288 px, words, two towers a side": [
+        "encoders.image_size=288",
+        "encoders.words=256",
+        "fusion.options={copies: 2}",
+    ],  # fmt: skip
     "no alignment term": ["train.alignment=0"],
 }
 
@@ -54,10 +60,15 @@ def main() -> None:
             ]  # fmt: skip
             seconds = [r["facts"]["training_seconds"] for r in reports]
             body.append(
-                [name] + [spread([metric(r, m) for r in reports]) for m in ("accuracy", "auroc")] + [spread(seconds, 0)]
+                [name]
+                + [spread([metric(r, m) for r in reports]) for m in ("accuracy", "auroc", "log_loss")]
+                + [spread(seconds, 0)]
             )
     head = f"mean of {given.seeds} seeds (range)"
-    table(["change", f"accuracy on validation photos, {head}", f"AUROC, {head}", "training seconds"], body)
+    table(
+        ["change", f"accuracy on validation photos, {head}", f"AUROC, {head}", f"log loss, {head}", "training seconds"],
+        body,
+    )
 
 
 if __name__ == "__main__":

@@ -120,16 +120,16 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     assert (other.fusion.width, other.fusion.options) == (512, {})
 
 
-@pytest.mark.parametrize("task", ["retrieval", "matching"])
-def test_two_sides_are_read_closely_by_two_towers_each(task: str) -> None:
+@pytest.mark.parametrize(("task", "side", "words", "copies"), [("retrieval", 288, 256, 2), ("matching", 224, 0, 1)])
+def test_two_sides_get_towers(task: str, side: int, words: int, copies: int) -> None:
     facts = Facts(task, ("image", "text"), 7_500, 400)
     done = resolve(RunSettings(), facts)
-    assert (done.encoders.image_size, done.encoders.words) == (288, 256)
-    assert (done.fusion.width, done.fusion.options) == (1024, {"copies": 2})
+    assert (done.encoders.image_size, done.encoders.words) == (side, words)
+    assert (done.fusion.width, done.fusion.options) == (512 * copies, {"copies": copies})
     assert resolve(done, facts) == done
     assert resolve(RunSettings(), Facts(task, ("image", "audio"), 7_500, 400)).encoders.words == 0
     odd = resolve(RunSettings(fusion=FusionSettings(width=33)), facts).fusion
-    assert (odd.width, odd.options) == (33, {})
+    assert (odd.width, odd.options.get("copies", 1)) == (33, 1)
     one = resolve(RunSettings(fusion=FusionSettings(options={"copies": 1})), facts).fusion
     assert (one.width, one.options) == (512, {"copies": 1})
     three = resolve(RunSettings(fusion=FusionSettings(options={"copies": 3})), facts).fusion

@@ -16,7 +16,7 @@ from plait.training.recipes.base import (
     TaskChoices,
     small_batch,
 )
-from plait.training.recipes.two_sides import keep_to, read_closely, towers
+from plait.training.recipes.two_sides import keep_to, towers
 
 SMALL_PHOTO = 160
 
@@ -55,8 +55,7 @@ def _questions(chosen: Choices, facts: Facts) -> None:
 
 
 def _pairs(chosen: Choices, facts: Facts) -> None:
-    read_closely(chosen, facts)
-    chosen["fusion"] = towers(dropout=0.6)
+    chosen["fusion"] = towers(copies=1, dropout=0.6)
     chosen["task"]["head"] = "pair"
     chosen["train"] |= {
         "alignment": 5.0, **NOTHING_HIDDEN, "epochs": 20, "patience": 20,

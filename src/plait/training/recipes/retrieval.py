@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from plait.settings import RunSettings
 from plait.training.recipes.base import NOTHING_HIDDEN, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
-from plait.training.recipes.two_sides import keep_to, read_closely, towers
+from plait.training.recipes.two_sides import keep_to, towers
+
+LARGE_SIDE = 288
+WORDS = 256
 
 
 def find_each_other(chosen: Choices, facts: Facts) -> None:
     """Linear towers, corrected for hubs, on larger pictures and words."""
-    read_closely(chosen, facts)
-    chosen["fusion"] = towers(dropout=0.4)
+    if chosen["encoders"]["image_size"] == 224:
+        chosen["encoders"]["image_size"] = LARGE_SIDE
+    if "text" in facts.kinds:
+        chosen["encoders"]["words"] = WORDS  # beside the vector of the whole text, which blurs them
+    chosen["fusion"] = towers(copies=2, dropout=0.4)
     chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
     chosen["train"] |= {
         **NOTHING_HIDDEN, "epochs": 12, "patience": 0, "hard_negatives": 0,

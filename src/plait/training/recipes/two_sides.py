@@ -1,30 +1,19 @@
-"""What retrieval and matching ask of a recipe alike: two sides that are read closely, by towers side by side."""
+"""What retrieval and matching ask of a recipe alike: towers, one or several side by side."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from plait.settings import EncoderSettings, RunSettings
-from plait.training.recipes.base import Choices, Facts
+from plait.training.recipes.base import Choices
 from plait.weights import RECORDS
 
-LARGE_SIDE = 288
-WORDS = 256
 TOWER = 512
-COPIES = 2
 
 
-def read_closely(chosen: Choices, facts: Facts) -> None:
-    """Larger pictures, and words of texts beside the vector of the whole, which blurs them."""
-    if chosen["encoders"]["image_size"] == 224:
-        chosen["encoders"]["image_size"] = LARGE_SIDE
-    if "text" in facts.kinds:
-        chosen["encoders"]["words"] = WORDS
-
-
-def towers(dropout: float) -> dict[str, Any]:
-    """The fusion: two towers a modality, of which each is trained by itself."""
-    return {"name": "cosine", "width": COPIES * TOWER, "dropout": dropout, "options": {"copies": COPIES}}
+def towers(copies: int, dropout: float) -> dict[str, Any]:
+    """The fusion: so many towers a modality, of which each is trained by itself."""
+    return {"name": "cosine", "width": copies * TOWER, "dropout": dropout, "options": {"copies": copies}}
 
 
 def image_encoders(encoders: EncoderSettings) -> set[str]:
@@ -38,10 +27,11 @@ def keep_to(settings: RunSettings, chosen: Choices) -> None:
     if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
         chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
     options, width = settings.fusion.options, settings.fusion.width or 0
-    copies = options.get("copies", COPIES)
+    ours = chosen["fusion"]["options"]["copies"]
+    copies = options.get("copies", ours)
     if settings.fusion.name not in (None, "cosine") or options.get("project") is False:
         chosen["fusion"] |= {"width": TOWER, "options": {}}
-    elif "copies" not in options and width % COPIES:
+    elif "copies" not in options and width % ours:
         chosen["fusion"].pop("options")
     elif isinstance(copies, int) and copies > 0:
         chosen["fusion"]["width"] = copies * TOWER
