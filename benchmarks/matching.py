@@ -12,7 +12,7 @@ RUNS = {
     "default (cosine fusion, pair head, alignment)": {},
     "words": {"set": ["encoders.words=256"]},
     "words, two towers a side": {"set": ["encoders.words=256", "fusion.options={copies: 2}"]},
-    "photos at 288 px": {"set": ["encoders.image_size=288"]},
+    "photos at 224 px": {"set": ["encoders.image_size=224"]},
     "concat + MLP, label head": {"fusion": "concat", "set": ["task.head=label", "train.alignment=0"]},
     "product, label head": {"set": ["task.head=label", "train.alignment=0"]},
     "classic (weighted sum, linear head)": {"recipe": "classic"},

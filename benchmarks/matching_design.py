@@ -21,15 +21,10 @@ CHANGES = {
     "dropout 0.75": ["fusion.dropout=0.75"],
     "batch 1024": ["train.batch_size=1024"],
     "8 epochs": ["train.epochs=8"],
-    "288 px": ["encoders.image_size=288"],
-    "288 px, 8 epochs": ["encoders.image_size=288", "train.epochs=8"],
-    "288 px, words, 8 epochs": ["encoders.image_size=288", "encoders.words=256", "train.epochs=8"],
-    "288 px, words": ["encoders.image_size=288", "encoders.words=256"],
-    "288 px, words, two towers a side": [
-        "encoders.image_size=288",
-        "encoders.words=256",
-        "fusion.options={copies: 2}",
-    ],  # fmt: skip
+    "224 px, 8 epochs": ["encoders.image_size=224", "train.epochs=8"],
+    "words": ["encoders.words=256"],
+    "words, 8 epochs": ["encoders.words=256", "train.epochs=8"],
+    "words, two towers a side": ["encoders.words=256", "fusion.options={copies: 2}"],
     "no alignment term": ["train.alignment=0"],
 }
 

@@ -120,7 +120,7 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     assert (other.fusion.width, other.fusion.options) == (512, {})
 
 
-@pytest.mark.parametrize(("task", "side", "words", "copies"), [("retrieval", 288, 256, 2), ("matching", 224, 0, 1)])
+@pytest.mark.parametrize(("task", "side", "words", "copies"), [("retrieval", 288, 256, 2), ("matching", 288, 0, 1)])
 def test_two_sides_get_towers(task: str, side: int, words: int, copies: int) -> None:
     facts = Facts(task, ("image", "text"), 7_500, 400)
     done = resolve(RunSettings(), facts)

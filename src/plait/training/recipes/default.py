@@ -16,7 +16,7 @@ from plait.training.recipes.base import (
     TaskChoices,
     small_batch,
 )
-from plait.training.recipes.two_sides import keep_to, towers
+from plait.training.recipes.two_sides import keep_to, see_closely, towers
 
 SMALL_PHOTO = 160
 
@@ -55,6 +55,7 @@ def _questions(chosen: Choices, facts: Facts) -> None:
 
 
 def _pairs(chosen: Choices, facts: Facts) -> None:
+    see_closely(chosen)
     chosen["fusion"] = towers(copies=1, dropout=0.6)
     chosen["task"]["head"] = "pair"
     chosen["train"] |= {

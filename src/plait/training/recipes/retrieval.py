@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from plait.settings import RunSettings
 from plait.training.recipes.base import NOTHING_HIDDEN, TASK_CHOICES, Choices, Facts, TaskChoices, small_batch
-from plait.training.recipes.two_sides import keep_to, towers
+from plait.training.recipes.two_sides import keep_to, see_closely, towers
 
-LARGE_SIDE = 288
 WORDS = 256
 
 
 def find_each_other(chosen: Choices, facts: Facts) -> None:
     """Linear towers, corrected for hubs, on larger pictures and words."""
-    if chosen["encoders"]["image_size"] == 224:
-        chosen["encoders"]["image_size"] = LARGE_SIDE
+    see_closely(chosen)
     if "text" in facts.kinds:
         chosen["encoders"]["words"] = WORDS  # beside the vector of the whole text, which blurs them
     chosen["fusion"] = towers(copies=2, dropout=0.4)

@@ -1,4 +1,4 @@
-"""What retrieval and matching ask of a recipe alike: towers, one or several side by side."""
+"""What retrieval and matching ask of a recipe alike: larger pictures, and towers, one or several side by side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from plait.settings import EncoderSettings, RunSettings
 from plait.training.recipes.base import Choices
 from plait.weights import RECORDS
 
+LARGE_SIDE = 288
 TOWER = 512
+
+
+def see_closely(chosen: Choices) -> None:
+    """Larger pictures, unless they are small."""
+    if chosen["encoders"]["image_size"] == 224:
+        chosen["encoders"]["image_size"] = LARGE_SIDE
 
 
 def towers(copies: int, dropout: float) -> dict[str, Any]:
