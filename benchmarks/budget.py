@@ -29,7 +29,8 @@ def one(source: Any, how: dict[str, Any], given: dict[str, Any], seed: int) -> d
         "wall": wall, "processor": processor, "limit": budget.get("limit"), "primary": primary,
         "validation": board[0]["validation"] if board else None,
         "test": report["evaluation"]["metrics"][primary]["value"],
-        "models": max(1, len(board)), "left out": [o["what"] for o in budget.get("left_out", [])],
+        "models": max(1, sum(m["status"] in ("used", "not chosen") for m in board)),
+        "left out": [o["what"] for o in budget.get("left_out", [])],
     }  # fmt: skip
 
 

@@ -53,6 +53,10 @@ def test_a_limit_that_is_too_short_still_gives_a_model_and_says_what_was_left_ou
     assert "training" in budget["cut"] and len(made.report["history"]) == 1
     assert any("left no time for" in note for note in made.report["evaluation"]["notes"])
     assert made.predict(rows(4)).num_rows == 4
+    board = {one["name"]: one for one in made.leaderboard()}
+    assert board["n-grams of text"]["status"] == "left out" and board["n-grams of text"]["validation"] is None
+    assert board["n-grams of text"]["reason"].startswith("no time was left")
+    assert board["fused"]["status"] == "used" and board["fused"]["reason"] is None
 
 
 def test_tries_of_a_search_answer_together_with_the_network(tmp_path: Path) -> None:
@@ -60,7 +64,10 @@ def test_tries_of_a_search_answer_together_with_the_network(tmp_path: Path) -> N
     tries = made.report["budget"]["search"]
     assert [t["number"] for t in tries] == [0, 1, 2] and all(t["rungs"] for t in tries)
     networks = [m["name"] for m in made.leaderboard()]
-    assert "fused" in networks and sum("try" in name for name in networks) == 2
+    assert "fused" in networks and sum(", try" in name for name in networks) == 2
+    cut = [m for m in made.leaderboard() if m["status"] == "cut"]
+    assert len(cut) == sum(t["cut"] is not None for t in tries) == 2
+    assert all(m["reason"] == "others were better in rung 1" and m["validation"] is not None for m in cut)
     again = plait.load(tmp_path / "m")
     assert again.predict(rows(9)).equals(made.predict(rows(9)))
     page = (tmp_path / "m" / "report.html").read_text(encoding="utf-8")

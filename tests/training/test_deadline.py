@@ -72,3 +72,14 @@ def test_encoding_that_fits_goes_on() -> None:
         clock.now = done * 0.5
         watch(done, 100, "encoding texts")
     assert limits.Deadline().watch_encoding(None) is None
+
+
+def test_resamples_shrink_to_what_is_left() -> None:
+    now = [0.0]
+    deadline = limits.Deadline(100.0, clock=lambda: now[0])
+    assert deadline.resamples(1000, 0.01, share=0.25) == 1000
+    now[0] = 85.0  # ten seconds before what is kept for saving; a quarter of them is 2.5
+    assert deadline.resamples(1000, 0.01, share=0.25) == 250
+    now[0] = 200.0
+    assert deadline.resamples(1000, 0.01, share=0.25) == 20
+    assert limits.Deadline(None, clock=lambda: now[0]).resamples(1000, 9.0, share=0.25) == 1000

@@ -19,9 +19,15 @@ FUSIONS = ("concat", "gated", "product", "weighted_sum")
 
 
 def planted(tries: int = 6, *, flip_test: bool = False, eta: int = 2, epochs: int = 4) -> Any:
-    plan, _ = planted_plan(np.logical_xor, rows=96, epochs=epochs, flip_test=flip_test)
+    plan, _ = planted_plan(np.logical_xor, rows=48, epochs=epochs, flip_test=flip_test)
     settings = replace(plan.settings, search=SearchSettings(tries, eta, 2, FUSIONS))
     return replace(plan, settings=settings)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Records of a search that nothing stopped."""
+    return search(planted(), RunSettings(), tmp_path_factory.mktemp("whole"))  # type: ignore[no-any-return]
 
 
 def test_the_first_try_is_the_given_settings_and_none_comes_twice() -> None:
@@ -38,8 +44,8 @@ def test_what_the_user_set_is_not_varied() -> None:
     assert "train.learning_rate" not in paths and "train.ogm" not in paths and "fusion.name" in paths
 
 
-def test_rungs_train_longer_and_the_better_go_on(tmp_path: Path) -> None:
-    records = search(planted(), RunSettings(), tmp_path / "s")
+def test_rungs_train_longer_and_the_better_go_on(whole: list[dict[str, Any]]) -> None:
+    records = whole
     assert [len(records[n]["rungs"]) for n in range(6)].count(1) == 3  # of six tries three are cut after rung 1
     first = [r["rungs"][0]["validation"] for r in records]
     going = [r for r in records if r["cut"] != 1]
@@ -51,8 +57,7 @@ def test_rungs_train_longer_and_the_better_go_on(tmp_path: Path) -> None:
     assert len(best[0]["rungs"]) >= len(best[1]["rungs"])
 
 
-def test_a_stopped_search_ends_as_it_would_have(tmp_path: Path) -> None:
-    whole = search(planted(), RunSettings(), tmp_path / "whole")
+def test_a_stopped_search_ends_as_it_would_have(tmp_path: Path, whole: list[dict[str, Any]]) -> None:
 
     class StoppedError(Exception):
         pass
@@ -76,10 +81,9 @@ def test_a_stopped_search_ends_as_it_would_have(tmp_path: Path) -> None:
     assert _without_seconds(again) == _without_seconds(whole)
 
 
-def test_answers_of_test_rows_change_nothing(tmp_path: Path) -> None:
-    plain = search(planted(), RunSettings(), tmp_path / "a")
+def test_answers_of_test_rows_change_nothing(tmp_path: Path, whole: list[dict[str, Any]]) -> None:
     flipped = search(planted(flip_test=True), RunSettings(), tmp_path / "b")
-    assert _without_seconds(plain) == _without_seconds(flipped)
+    assert _without_seconds(whole) == _without_seconds(flipped)
 
 
 def test_a_try_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +97,7 @@ def test_a_try_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypat
         return real(plan, *given, **options)
 
     monkeypatch.setattr(room, "fit_model", broken)
-    records = search(planted(12), RunSettings(), tmp_path / "s")
+    records = search(planted(8, epochs=2), RunSettings(), tmp_path / "s")
     failed = [r for r in records if r.get("reason")]
     assert failed and all(r["reason"] == "this table does not suit it" and r["cut"] == 1 for r in failed)
     assert all(r["settings"]["fusion.name"] == "product" for r in failed)

@@ -33,6 +33,7 @@ from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
 from plait.report import write_explanation, write_report
 from plait.training.fitted import FittedParts
+from plait.training.unfinished import unfinished
 
 
 class Plait(FittedParts):
@@ -294,20 +295,27 @@ class Plait(FittedParts):
         return pa.concat_tables(score_chunks(self, opened, answers, on_bad_row=on_bad_row, progress=progress))
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """The models that were tried, the best on validation rows first.
+        """The models that were tried, the best on validation rows first; then what ended early or was left out.
 
         Returns:
             Of each: ``name``, ``kind``, ``uses`` (modalities), ``weight`` in the answers where everything is there,
             ``validation`` (primary metric on rows that it had not seen), ``seconds``, ``megabytes`` and
-            ``details``; and ``metrics`` of evaluated rows, once the model was evaluated. Empty for one network alone.
+            ``details``; ``metrics`` of evaluated rows, once the model was evaluated; ``status``: "used" (has a weight
+            under some pattern of what is there), "not chosen", "cut" (a try of a search that did not go on) or "left
+            out" (no time), and ``reason``, None for the first two. A model that was left out has no numbers (None).
+            Empty for one network alone of which nothing was left out.
         """
+        return [*self._members(), *unfinished(self.report.get("budget") or {})]
+
+    def _members(self) -> list[dict[str, Any]]:
+        """The members of the ensemble, the best on validation rows first."""
         if self.ensemble is None:
             return []
         measured = {m["name"]: m["metrics"] for m in self.report.get("evaluation", {}).get("members", [])}
         found = cast(Ensemble, self.ensemble).leaderboard()
         sign = -1 if self.task.higher_is_better else 1
         found.sort(key=lambda m: (m["validation"] is None, sign * (m["validation"] or 0.0)))
-        return [{**m, "metrics": measured.get(m["name"], {})} for m in found]
+        return [{**m, "metrics": measured.get(m["name"], {}), "reason": None} for m in found]
 
     @property
     def modalities(self) -> tuple[Modality, ...]:

@@ -177,6 +177,7 @@ def _evaluate(
         notes.append(CHOSE_THE_EPOCH)
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
+    given = replace(given, deadline=ready.plan.deadline)
     if shortened:
         given = replace(given, judge=replace(given.judge, missing_rows=0))
     fitted.report = evaluation_report(fitted, given, progress)

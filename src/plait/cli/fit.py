@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -90,4 +90,7 @@ def fit(
         given["settings"] = read_settings(config)
     with resumable(AGAIN if resume else NOTHING_KEPT), TerminalProgress(quiet=quiet) as progress:
         fitted = api.fit(**given, progress=progress)
-    show_report(fitted.report, as_json, {"model": str(output), "report": str(output / "report.html")})
+    extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
+    if as_json:
+        extra = {"leaderboard": fitted.leaderboard(), **extra}
+    show_report(fitted.report, as_json, extra)

@@ -110,8 +110,9 @@ class Ensemble(nn.Module):
         return [cast(Member, member) for member in self.members]
 
     def leaderboard(self) -> list[dict[str, Any]]:
-        """Facts of each member with its weight where everything is there."""
+        """Facts of each member with its weight where everything is there, and whether any pattern uses it."""
+        used_K = (np.asarray(self.weights_PK) > 0).any(0)
         return [
-            {**facts.to_json(), "weight": float(weight)}
-            for facts, weight in zip(self.facts, self.weights_PK[0], strict=True)
+            {**facts.to_json(), "weight": float(weight), "status": "used" if used else "not chosen"}
+            for facts, weight, used in zip(self.facts, self.weights_PK[0], used_K, strict=True)
         ]

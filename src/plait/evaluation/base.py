@@ -19,6 +19,7 @@ from plait.model import PlaitModel
 from plait.registry import Registry
 from plait.settings import EvaluationSettings
 from plait.tasks import LabelState, Task
+from plait.training.deadline import Deadline
 
 
 @dataclass
@@ -50,6 +51,7 @@ class EvaluationInputs:
         evaluate: How to judge.
         beams: Beams to write text with.
         ensemble: What answers in the fused network's place; None: the network answers.
+        deadline: Of the run; intervals have fewer resamples where little time is left.
     """
 
     model: PlaitModel
@@ -67,6 +69,7 @@ class EvaluationInputs:
     judge: EvaluationSettings = field(default_factory=EvaluationSettings)
     beams: int = 1
     ensemble: nn.Module | None = None
+    deadline: Deadline = field(default_factory=Deadline)
 
     @property
     def answers(self) -> nn.Module:

@@ -7,6 +7,7 @@ report and the verdict. Nothing here selects anything: what is evaluated here wa
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,16 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         return known[pattern] if pattern in known else outputs_of(given.answers, batches, what, hide)
 
     fused = hiding("judging")
+    began = time.monotonic()
+    given.task.metrics(given.target, fused)
+    resamples = given.deadline.resamples(num_resamples(fused), time.monotonic() - began, share=0.25)
+    if resamples < num_resamples(fused):
+        given.notes.append(f"for lack of time the intervals are of {resamples} resamples, not {num_resamples(fused)}")
     metrics = metric_intervals(
         lambda rows: given.task.metrics(given.target[rows], fused[rows]),
         len(fused),
         groups=given.group,
-        resamples=num_resamples(fused),
+        resamples=resamples,
         seed=seed,
     )
     alone: dict[str, np.ndarray] = {}

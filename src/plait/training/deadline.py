@@ -16,6 +16,8 @@ from plait.settings.durations import spoken
 
 RESERVED = 0.3  # share of the limit that is kept for evaluating and saving
 LOOKS_AFTER = 0.05  # share of the limit after which the time that encoding takes is estimated
+FOR_SAVING = 0.05  # share of the limit that evaluation leaves to saving
+FEWEST_RESAMPLES = 20
 FEWEST = 32  # items encoded before anything is estimated
 
 
@@ -74,6 +76,19 @@ class Deadline:
     def is_evaluation_short(self) -> bool:
         """Whether less than a tenth of the limit is left for evaluating and saving."""
         return self.limit is not None and self.seconds > 0.9 * self.limit
+
+    def resamples(self, wanted: int, each: float, share: float) -> int:
+        """How many of so many bootstrap resamples fit into a share of the time before saving; at least 20.
+
+        Args:
+            wanted: Resamples where time does not matter.
+            each: Seconds that one takes.
+            share: Share of the time that is left.
+        """
+        if self.limit is None:
+            return wanted
+        left = self.started + self.limit * (1 - FOR_SAVING) - self.clock()
+        return min(wanted, max(FEWEST_RESAMPLES, int(max(0.0, left) * share / max(each, 1e-9))))
 
     def has_room(self, what: str, needed: float = 0.0) -> bool:
         """Whether a step that takes ``needed`` seconds may begin; if not, it is written down as left out."""
