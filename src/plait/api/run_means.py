@@ -7,7 +7,7 @@ for a skewed target lies below its mean. Duan's smearing estimate takes every re
 
 Residuals are those of validation rows, which the network has not learned from; of training rows where these are few.
 
-Reference: Duan 1983 (Smearing Estimate: A Nonparametric Retransformation Method), equation 2.5.
+Reference: Duan 1983 (Smearing Estimate: A Nonparametric Retransformation Method).
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@
 b_0 < .. < b_T are quantiles of the training rows; the first bin is not cut below and the last not above, so that values
 beyond the training range stay apart. c_k start as N(0, sigma) and are learned. Weights are a column's own.
 
-Reference: Gorishniy, Rubachev and Babenko 2022 (On Embeddings for Numerical Features in Tabular Deep Learning),
-equation 1 (piecewise linear encoding, bins by quantiles: section 3.2), equation 2 (periodic activations, section 3.3).
+Reference: Gorishniy, Rubachev and Babenko 2022 (On Embeddings for Numerical Features in Tabular Deep Learning):
+piecewise linear encoding with bins by quantiles, and periodic activations.
 """
 
 from __future__ import annotations

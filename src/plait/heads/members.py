@@ -7,7 +7,7 @@ signs, every other r and s with ones, so members differ by what they see. Each m
 k losses, not the loss of the mean); the answer is the mean of k numbers, or of k probabilities, given back as a logit.
 
 Reference: Gorishniy, Kotelnikov and Babenko 2025 (TabM: Advancing Tabular Deep Learning with Parameter-Efficient
-Ensembling), section 3.3 and figure 1; the layer is BatchEnsemble's (Wen, Tran and Ba 2020). There the first layer reads
+Ensembling); the layer is BatchEnsemble's (Wen, Tran and Ba 2020). There the first layer reads
 the flattened inputs; here it reads what the fusion made of them.
 """
 
