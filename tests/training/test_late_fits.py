@@ -276,7 +276,7 @@ def test_evidential_predictions_tell_their_uncertainty() -> None:
 @pytest.mark.parametrize(
     ("task", "change", "message"),
     [
-        ("regression", "fusion.name=evidential", "fusion 'evidential' joins opinions about classes"),
+        ("regression", "fusion.name=evidential", "fusion 'evidential' joins answers about classes"),
         ("classification", "fusion.options.squeez=8", "does not take these options.*squeez"),
         ("classification", "fusion.options.hidden_layers=1.5", "hidden_layers must be a whole number"),
         ("classification", "task.head=pair", "type fusion='cosine'"),

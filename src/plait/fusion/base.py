@@ -8,6 +8,7 @@ it cannot change the output by one bit.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -240,6 +241,13 @@ def check_count(least: int = 1, **options: int) -> None:
     for option, value in options.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{option} must be a whole number, {least} or more; got {value!r}")
+
+
+def check_weight(**options: float) -> None:
+    """Refuse weights of terms of the loss that are no numbers of 0 or more, by name."""
+    for option, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            raise ValueError(f"{option} is the weight of a term of the loss, 0 or more; got {value!r}")
 
 
 def check_heads(width: int, heads: int) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from plait.encoders.base import Encoded
 from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec
-from plait.fusion.late import LateFusion
+from plait.fusion.late import LateFusion, check_classes
 
 
 class EvidentialFusion(LateFusion):
@@ -70,11 +70,7 @@ class EvidentialFusion(LateFusion):
         normalise: bool = True,
         dropout: float = 0.0,
     ) -> None:
-        if outputs.kind != "classes":
-            raise ValueError(
-                f"fusion {self.info.name!r} joins opinions about classes, got outputs that are {outputs.kind!r}; "
-                "use another late fusion such as 'late_mean' (set=['fusion.name=late_mean'])"
-            )
+        check_classes(self.info.name, outputs)
         if isinstance(annealing, bool) or not isinstance(annealing, int | float) or not 0 < annealing <= 1:
             raise ValueError(
                 f"annealing must be a share of all training steps, above 0 and at most 1; got {annealing!r}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from itertools import combinations
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, present_vectors
+from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, check_weight, present_vectors
 from plait.fusion.mixture_of_experts import MAX_MODALITIES, load_balance
 from plait.fusion.transformer import Attention
 
@@ -68,8 +67,7 @@ class FlexMoEFusion(Fusion):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
-        if isinstance(balance, bool) or not isinstance(balance, int | float) or not 0 <= balance < math.inf:
-            raise ValueError(f"balance is the weight of a term of the loss, 0 or more; got {balance!r}")
+        check_weight(balance=balance)
         self.balance = balance
         count = len(dims)
         self.subsets = [s for size in range(1, count + 1) for s in combinations(range(count), size)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec, check_weight
 from plait.fusion.calibration import SeenRows
 from plait.fusion.late import LateFusion, check_classes
 from plait.fusion.row_history import RowHistory
@@ -73,8 +72,7 @@ class QMFFusion(LateFusion):
         super().__init__(
             dims, width, outputs=outputs, hidden_layers=hidden_layers, joint=joint, normalise=normalise, dropout=dropout
         )
-        if isinstance(ranking, bool) or not isinstance(ranking, int | float) or not 0 <= ranking < math.inf:
-            raise ValueError(f"ranking is the weight of a term of the loss, 0 or more; got {ranking!r}")
+        check_weight(ranking=ranking)
         self.ranking = ranking
 
     def add_parts(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plait.encoders.base import Encoded
-from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec, masked_mean
+from plait.fusion.base import FUSIONS, EncodedDims, FusionInfo, FusionOutput, OutputSpec, check_weight, masked_mean
 from plait.fusion.evidential import EvidentialFusion
 
 
@@ -69,8 +68,7 @@ class RCMLFusion(EvidentialFusion):
             dims, width, outputs=outputs, annealing=annealing, hidden_layers=hidden_layers, joint=joint,
             normalise=normalise, dropout=dropout,
         )  # fmt: skip
-        if isinstance(conflict, bool) or not isinstance(conflict, int | float) or not 0 <= conflict < math.inf:
-            raise ValueError(f"conflict is the weight of a term of the loss, 0 or more; got {conflict!r}")
+        check_weight(conflict=conflict)
         self.conflict = conflict
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:

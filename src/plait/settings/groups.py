@@ -272,13 +272,9 @@ class TrainSettings:
     learning_rate: float | None = above_zero(None)
     """Peak learning rate of fusion and head."""
     encoder_learning_rate: float | None = above_zero(None)
-    """Learning rate of pretrained encoders that are trained, or None: 1e-4 where all of them learn by LoRA, else 2e-5;
-    those from scratch learn like fusion and head.
-    """
+    """Learning rate of pretrained encoders that are trained, or None: 1e-4 if all learn by LoRA, else 2e-5."""
     layer_decay: float | None = up_to_one(None)
-    """Factor on that rate for each block that stands behind a weight, above 0 to 1; 1: none; None: the recipe's choice
-    (Howard and Ruder 2018).
-    """
+    """Factor on that rate a block behind a weight, in (0, 1] (Howard and Ruder 2018), or None: the recipe's."""
     weight_decay: float | None = None
     """Weight decay."""
     momentum: float = 0.9
@@ -322,9 +318,7 @@ class TrainSettings:
     min_steps: int | None = at_least(None, 0)
     """Fewest steps: where epochs are left open, as many as that takes; None: the recipe's choice."""
     ema: float | None = below_one(None, 0.0)
-    """Decay a step of the moving average of the weights that is kept and evaluated in their place, in [0, 1); 0: the
-    weights themselves; None: the recipe's choice.
-    """
+    """Decay a step of the moving average of weights that is kept, in [0, 1), 0: none, or None: the recipe's."""
     mixup: float = between(0.0, 0.0, 10.0)
     """Blend rows with others of the batch by shares from Beta(mixup, mixup); 0: off (Zhang et al. 2018)."""
     precision: str = choice("float32", PRECISIONS)

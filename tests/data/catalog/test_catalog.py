@@ -193,7 +193,7 @@ def test_no_installer_and_no_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "",
         "x",
         "x>=1",
-        "--index-url=h x==1",
+        "--no-deps x==1",
         "x==1 y==2",
         "../x==1",
         "x==../1",
