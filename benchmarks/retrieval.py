@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -61,10 +62,14 @@ def main() -> None:
         sys.exit(f"no data at {given.data}; name its folder with --data")
     whole = read_coco_folder(given.data, task="captions")
     head = [f"run, mean of {given.seeds} seeds (range), {given.rows}"]
-    table([*head, *(f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS)], [])
+    table([*head, *(f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS), "sum", "processor seconds"], [])
     for name, run in runs(whole, given.parts.split(","), given.rows):
-        seeds = [run(seed) for seed in range(given.seeds)]
-        line([name, *(spread(list(column)) for column in zip(*seeds, strict=True))])
+        seeds, began = [], time.process_time()
+        for seed in range(given.seeds):
+            rates = run(seed)
+            seeds.append([*rates, sum(rates)])
+        seconds = (time.process_time() - began) / given.seeds
+        line([name, *(spread(list(column)) for column in zip(*seeds, strict=True)), f"{seconds:.0f}"])
 
 
 def runs(whole: Table, parts: list[str], rows: str) -> Iterator[tuple[str, Callable[[int], list[float]]]]:
