@@ -29,8 +29,9 @@ def table(seed: int = 0, count: int = 360) -> dict[str, list[Any]]:
 def fitted(columns: dict[str, list[Any]], target: str, *more: str, **options: Any) -> Any:
     other = "rare" if target == "labels" else "labels"
     return plait.fit(
-        columns, target, split="split", ignore=other, epochs=6, set=["train.baselines=false", *more], **options
-    )
+        columns, target, split="split", ignore=other, epochs=6, preset="single",
+        set=["train.baselines=false", *more], **options,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +101,36 @@ def test_two_classes_are_answered_above_a_threshold() -> None:
     assert explained["subsets"][-1]["metric"]["value"] == pytest.approx(right)
 
 
+def three(count: int = 1200, seed: int = 0) -> dict[str, list[Any]]:
+    """A rare, a less rare and a frequent class that a number tells apart badly."""
+    rng = np.random.default_rng(seed)
+    label = rng.choice(3, count, p=[0.1, 0.3, 0.6])
+    noisy = label[:, None] + rng.normal(size=(count, 2)) * 2.0
+    return {
+        "a": noisy[:, 0].tolist(), "b": noisy[:, 1].tolist(),
+        "label": np.array(["rare", "some", "most"])[label].tolist(),
+        "split": np.array(["train", "val", "test"])[np.arange(count) % 3].tolist(),
+    }  # fmt: skip
+
+
+def test_many_classes_are_divided_by_thresholds_where_macro_f1_is_asked_for(tmp_path: Path) -> None:
+    how = {"split": "split", "epochs": 20, "preset": "single"}
+    plain = plait.fit(three(), "label", **how)
+    assert plain.labels.thresholds == ()
+    made = plait.fit(three(), "label", output=tmp_path / "m", set=["task.threshold_for=f1_macro"], **how)
+    limits = made.labels.thresholds
+    assert len(limits) == 3 and sum(limits) == pytest.approx(1.0)
+    fresh = three(1500, seed=1)
+    proba, names = made.predict_proba(fresh), made.labels.classes
+    answers = [names[i] for i in (proba / np.array(limits)).argmax(1)]
+    assert made.predict(fresh)["prediction"].to_pylist() == answers
+    assert plait.load(tmp_path / "m").predict(fresh)["prediction"].to_pylist() == answers
+    np.testing.assert_array_equal(proba, plain.predict_proba(fresh))
+    f1 = [m.evaluate(fresh, rows="all")["evaluation"]["metrics"]["f1_macro"]["value"] for m in (plain, made)]
+    assert f1[1] > f1[0] + 0.02
+    assert any("times its threshold" in note for note in made.report["evaluation"]["notes"])
+
+
 def test_a_fixed_threshold_is_used_as_it_is() -> None:
     model = fitted(table(), "rare", "task.threshold=0.2")
     assert model.labels.thresholds == (0.2,)
@@ -113,7 +144,7 @@ def test_folds_of_an_ensemble_tune_on_rows_that_each_model_has_not_seen() -> Non
 def test_what_has_no_threshold_is_refused_before_training() -> None:
     columns = table(count=60)
     columns["rare"] = [str(i // 3 % 3) for i in range(60)]
-    with pytest.raises(ValueError, match=r"task\.threshold is for two classes.*3 classes"):
+    with pytest.raises(ValueError, match=r"task\.threshold=0\.3 is for two classes.*3 classes; name what.*threshold_for"):
         fitted(columns, "rare", "task.threshold=0.3", task="classification")
     with pytest.raises(ValueError, match=r"task\.threshold must be auto, or a number above 0 and below 1, got 2"):
         fitted(columns, "rare", "task.threshold=2")

@@ -122,7 +122,7 @@ def check_labels(values: Any) -> None:
     def fits(found: Any) -> bool:
         return is_numbers(found) and len(found) in (single, len(classes)) and all(0 <= t <= 1 for t in found)
 
-    of.may("thresholds", fits, "a number from 0 to 1 for each label, or one of two classes")
+    of.may("thresholds", fits, "a number from 0 to 1 for each label or class, or one of two classes")
     of.may("thresholds_alone", lambda v: is_mapping(v) and all(map(fits, v.values())), "such thresholds by modality")
     of.may("tokens", or_none(is_mapping), "how answers are cut into tokens, or null")
     of.may("language", or_none(is_mapping), "the description of a language model, or null")

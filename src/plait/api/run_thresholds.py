@@ -1,4 +1,4 @@
-"""Where a trained model decides: thresholds of two classes and of label sets, from validation rows alone."""
+"""Where a trained model decides: thresholds of classes and of label sets, from validation rows alone."""
 
 from __future__ import annotations
 
@@ -32,12 +32,16 @@ def check_threshold(settings: RunSettings, task: Task, labels: LabelState) -> No
     given = settings.task.threshold
     asked = settings.task.threshold_for
     metric = threshold_metric(task, asked)
-    if metric is not None and (task.output_kind == "labels" or len(labels.classes) == 2):
+    has_one = task.output_kind == "labels" or len(labels.classes) == 2
+    is_number = given not in (None, "auto", EVEN)
+    if metric is not None and (has_one or not is_number):
         return
-    if given not in (None, "auto", EVEN) or asked is not None:
+    if is_number or asked is not None:
         what = f"{len(labels.classes)} classes" if labels.classes else f"task {task.name}"
-        name = "task.threshold" if given not in (None, "auto", EVEN) else "task.threshold_for"
-        raise ValueError(f"{name} is for two classes and for label sets, not for {what}; leave it out")
+        if not is_number:
+            raise ValueError(f"task.threshold_for is for classes and for label sets, not for {what}; leave it out")
+        instead = "; name what they are tuned for with task.threshold_for" if metric is not None else ""
+        raise ValueError(f"task.threshold={given} is for two classes and for label sets, not for {what}{instead}")
 
 
 def decide(
@@ -55,8 +59,8 @@ def decide(
     """
     labels, given = plan.labels, plan.settings.task.threshold
     is_set = plan.task.output_kind == "labels"
-    metric = threshold_metric(plan.task, plan.settings.task.threshold_for)
-    if metric is None or given is None or given == EVEN or not (is_set or len(labels.classes) == 2):
+    metric = threshold_metric(plan.task, plan.settings.task.threshold_for, len(labels.classes))
+    if metric is None or given is None or given == EVEN:
         return labels, []
     count = len(labels.classes) if is_set else 1
     if not isinstance(given, str):
@@ -106,8 +110,12 @@ def _told(found: TunedThresholds, labels: LabelState, is_set: bool) -> list[str]
     if not found.values:
         return []
     limits = f"{min(found.values):.2f}" + (f" to {max(found.values):.2f}" if len(set(found.values)) > 1 else "")
-    what = "a label is answered from" if is_set else f"{labels.classes[1]!r} is answered above"
+    where = f"a label is answered from a probability of {limits}, not .5"
+    if not is_set and len(found.values) == 1:
+        where = f"{labels.classes[1]!r} is answered above a probability of {limits}, not .5"
+    elif not is_set:
+        where = f"answered is the class whose probability is the most times its threshold ({limits}), not the likeliest"
     return [
-        f"{what} a probability of {limits}, not .5 (task.threshold=auto): on validation rows that did not tune it "
-        f"{found.metric} goes from {found.before:.3f} to {found.after:.3f}"
+        f"{where} (task.threshold=auto): on validation rows that did not tune it {found.metric} goes from "
+        f"{found.before:.3f} to {found.after:.3f}"
     ]

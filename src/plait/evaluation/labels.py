@@ -121,7 +121,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
 
 
 def _thresholds(given: EvaluationInputs) -> dict[str, float]:
-    """From which probability on each label, or the second of two classes, is answered."""
+    """The threshold of each label or class, or of the second of two classes."""
     names = given.labels.classes[-len(given.labels.thresholds) :]
     return dict(zip(names, given.labels.thresholds, strict=True))
 

@@ -206,7 +206,7 @@ class TaskSettings:
     """
     threshold_for: str | None = choice(None, THRESHOLD_METRICS)
     """Metric that thresholds are tuned for; None: that of task.select_by or the primary one where these count
-    decisions, else f1_macro.
+    decisions, else f1_macro; of more than two classes, for another metric than accuracy, one a class is tuned.
     """
     loss: str | None = choice(None, RETRIEVAL_LOSSES)
     """Loss of retrieval: infonce, siglip or triplet; None: the recipe's choice."""

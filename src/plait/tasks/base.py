@@ -70,8 +70,8 @@ class Task:
         loss_with: ``loss`` with ``smoothing=`` and ``focus=`` (``task.label_smoothing``, ``task.focal``); None: none.
         balance: Encoded training targets, number of outputs and beta to the weight of each output
             (``task.class_balance``); None: it has none.
-        metrics_at: ``metrics`` with ``thresholds=``, one of the second of two classes or one a label; None: it knows
-            none.
+        metrics_at: ``metrics`` with ``thresholds=``, one of the second of two classes, else one a class or label; None:
+            it knows none.
         slice_by: Columns by whose values results are distinguished, where the table has them.
     """
 

@@ -1,7 +1,8 @@
 """From probabilities to decisions: the likeliest class and labels from .5 on, or thresholds that were tuned.
 
 Probabilities are never changed: a threshold moves the decision and nothing else. Two classes have one threshold, of the
-second class; a label set has one a label.
+second class; a label set has one a label; more than two classes have one a class, by which its probability is divided
+before the largest is taken (equal ones change nothing).
 """
 
 from __future__ import annotations
@@ -18,22 +19,30 @@ def class_decisions(proba_NC: np.ndarray, thresholds: Sequence[float] = ()) -> n
 
     Args:
         proba_NC: Probabilities.
-        thresholds: Of two classes, the probability above which the second is answered; none: the likeliest class, of
-            equally likely ones the first.
+        thresholds: Of two classes, the probability above which the second is answered; of more, a positive number a
+            class: answered is the one whose probability is the most times its threshold; none: the likeliest class.
+            Of equal ones the first is answered.
 
     Raises:
-        ValueError: A threshold for other than two classes.
+        ValueError: Another number of thresholds, or one of more than two classes that is not above 0.
 
     Example:
         >>> class_decisions(np.array([[0.7, 0.3], [0.5, 0.5]]), (0.4,)).tolist()
         [0, 1]
+        >>> class_decisions(np.array([[0.5, 0.3, 0.2]]), (0.6, 0.2, 0.2)).tolist()
+        [1]
     """
-    if not thresholds:
-        found: np.ndarray = proba_NC.argmax(axis=1)
-        return found
-    if len(thresholds) != 1 or proba_NC.shape[1] != 2:
-        raise ValueError(f"got {len(thresholds)} thresholds for {proba_NC.shape[1]} classes; two classes have one")
-    return (proba_NC[:, 1] > thresholds[0]).astype(np.int64)
+    count = proba_NC.shape[1]
+    if thresholds and len(thresholds) != (1 if count == 2 else count):
+        raise ValueError(
+            f"got {len(thresholds)} thresholds for {count} classes; two classes have one, more have one each"
+        )
+    if count == 2 and thresholds:
+        return (proba_NC[:, 1] > thresholds[0]).astype(np.int64)
+    if thresholds and min(thresholds) <= 0:
+        raise ValueError(f"a threshold of a class is {min(thresholds)}; expected numbers above 0")
+    found: np.ndarray = (proba_NC / np.asarray(thresholds) if thresholds else proba_NC).argmax(axis=1)
+    return found
 
 
 def label_decisions(proba_NC: np.ndarray, thresholds: Sequence[float] = ()) -> np.ndarray:

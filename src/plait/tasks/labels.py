@@ -28,7 +28,8 @@ class LabelState:
         std: Standard deviation of it, 1 where it is constant.
         scale: How a number is learned, where it is not as it is.
         tokens: How text answers are cut into tokens; None where answers are not generated.
-        thresholds: From which probability on the second of two classes, or each label, is answered; empty: .5.
+        thresholds: From which probability on the second of two classes, or each label, is answered, or by what the
+            probabilities of more classes are divided before the largest is taken; empty: .5, or the likeliest.
         alone: The same of each modality's own model, by name.
         language: Description of the language model that writes them; None likewise.
     """

@@ -55,9 +55,12 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
         groups["train"] = _long_enough(groups["train"], facts.num_train)
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
-    is_limited = settings.time_limit is not None and settings.recipe != "classic"
+    is_classic = settings.recipe == "classic"
+    is_limited = settings.time_limit is not None and not is_classic
     search = resolve_search(settings.preset, settings.search, is_limited=is_limited)
-    preset, ensemble = resolve_ensemble(settings.preset, settings.ensemble, facts.num_train, is_limited=is_limited)
+    preset, ensemble = resolve_ensemble(
+        settings.preset, settings.ensemble, facts.num_train, is_limited=is_limited, is_classic=is_classic
+    )
     task = groups["task"]
     if task.transform is None:
         groups["task"] = replace(task, transform="auto" if ensemble.members else "none")
