@@ -134,7 +134,7 @@ def test_presets(tmp_path: Path) -> None:
 
 def test_classic_stays_one_network() -> None:
     made = fitted(preset=None, recipe="classic", set=["encoders.text=scratch:text"])
-    assert made.settings.preset == "default" and made.ensemble is None
+    assert made.settings.preset == "single" and made.ensemble is None
 
 
 def test_numbers_are_answered_in_their_unit(tmp_path: Path) -> None:

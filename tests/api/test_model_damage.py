@@ -145,7 +145,25 @@ def test_nan_weights_are_refused_at_save_and_at_load(place: Path, other: plait.P
     with pytest.raises(ValueError, match="NaN or infinite for"):
         with torch.no_grad():
             next(broken.model.head.parameters()).fill_(float("nan"))
+        broken.ensemble = None  # the network itself is asked
         broken.predict(numbers(4))
+
+
+def test_nan_weights_of_an_ensemble_are_refused_at_save_and_at_load(other: plait.Plait, tmp_path: Path) -> None:
+    place = other.save(tmp_path / "o")
+    name, weights = "ensemble/members.safetensors", safetensors.load_file(place / "ensemble" / "members.safetensors")
+    key = next(key for key, tensor in sorted(weights.items()) if tensor.is_floating_point())
+    weights[key].view(-1)[0] = float("nan")
+    safetensors.save_file(weights, place / name)
+    rewritten(place)
+    with pytest.raises(ValueError, match=f"{key} are NaN"):
+        plait.load(place)
+    broken = plait.load(other.save(tmp_path / "p"))
+    next(t for m in broken.ensemble.listed[1:] for t in m.state_dict().values() if t.is_floating_point()).fill_(
+        float("nan")
+    )
+    with pytest.raises(ValueError, match="a member of its ensemble has weights that are NaN"):
+        broken.save(tmp_path / "broken")
 
 
 def test_a_report_over_a_file_of_the_model_is_refused(place: Path) -> None:

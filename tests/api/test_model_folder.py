@@ -65,7 +65,7 @@ def test_a_save_that_is_cut_short_anywhere_is_the_old_model_or_the_new(
 ) -> None:
     """After each single step of the file system the process is as good as killed; then somebody loads, and saves."""
     real, found = getattr(os, call), []
-    for step in range(40):
+    for step in range(80):
         left = [step]
 
         def cut(*given: Any, left: list[int] = left, **how: Any) -> Any:
@@ -116,7 +116,7 @@ def test_a_reader_meets_whole_models_only_while_others_are_saved(place: Path, ot
 def test_what_the_new_model_has_not_goes_and_files_of_others_stay(posts_model: Path, tmp_path: Path, old: Path) -> None:
     place = plait.load(posts_model).save(tmp_path / "model")
     (place / "notes.txt").write_text("mine")
-    assert (place / "companions").is_dir()
+    (place / "companions").mkdir()  # of an older version
     plait.load(old).save(place, overwrite=True)
     assert not (place / "companions").exists() and not (place / "processors" / "01").exists()
     assert (place / "notes.txt").read_text() == "mine"

@@ -21,7 +21,8 @@ def table(count: int = 400) -> dict[str, list[Any]]:
 
 
 def fitted(*more: str, **options: Any) -> Any:
-    return plait.fit(table(), "y", split="split", epochs=4, set=["task.transform=log", *more], **options)
+    how = {"preset": "single", **options}
+    return plait.fit(table(), "y", split="split", epochs=4, set=["task.transform=log", *more], **how)
 
 
 def test_answers_are_means_unless_medians_are_asked_for(tmp_path: Path) -> None:
@@ -40,9 +41,24 @@ def test_answers_are_means_unless_medians_are_asked_for(tmp_path: Path) -> None:
         assert model.report["evaluation"]["metrics"]["mae"]["value"] == pytest.approx(wanted, rel=1e-5)
 
 
+def test_half_of_the_truths_lie_above_the_medians_of_several_models(tmp_path: Path) -> None:
+    columns = table(1600)
+    held = np.array(columns["split"]) == "test"
+    truth = np.array(columns["y"])
+    above = {}
+    for predict in ("mean", "median"):
+        how = {"split": "split", "epochs": 4, "output": tmp_path / predict}
+        made = plait.fit(columns, "y", set=["task.transform=log", f"task.predict={predict}"], **how)
+        answers = made.predict(columns)["prediction"].to_pylist()
+        assert made.ensemble is not None
+        assert plait.load(tmp_path / predict).predict(columns)["prediction"].to_pylist() == answers
+        above[predict] = (truth > np.array(answers))[held].mean()
+    assert above["median"] == pytest.approx(0.5, abs=0.08) and above["mean"] < 0.42
+
+
 def test_a_choice_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"task\.predict=median needs.*task\.transform=log"):
-        plait.fit(table(80), "y", split="split", epochs=1, set=["task.predict=median"])
+        plait.fit(table(80), "y", split="split", epochs=1, preset="single", set=["task.predict=median"])
 
 
 def test_one_network_chooses_its_transform_too() -> None:

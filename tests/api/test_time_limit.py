@@ -35,12 +35,12 @@ def resolved(**given: Any) -> RunSettings:
 
 
 def test_a_limit_alone_is_spent_on_the_preset_best_and_a_search_comes_last() -> None:
-    assert resolved().preset == "default" and resolved().ensemble.members == ()
+    assert resolved().preset == "default" and resolved().ensemble.members == ("linear", "ngrams", "trees")
     limited = resolved(time_limit=600.0)
     assert limited.preset == "best" and limited.search.tries == 9
     assert resolved(time_limit=600.0, preset="fast").search.tries == 0
     assert resolved(preset="best").search.tries == 0
-    assert resolved(**{"search.tries": 4}).ensemble.members == ()
+    assert resolved(preset="single", **{"search.tries": 4}).ensemble.members == ()
 
 
 def test_a_limit_that_is_too_short_still_gives_a_model_and_says_what_was_left_out() -> None:

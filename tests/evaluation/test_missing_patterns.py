@@ -140,7 +140,7 @@ def test_trained_with_gaps_every_pattern_still_beats_chance(how: str, absence: s
         rate = {"00": 0.8, "01": 0.4, "10": 0.3, "11": 0.1}.__getitem__
         gaps, hidden = hide_not_at_random(table, ["note", "size"], rate, by="label", rows=learned_on, keep_one=True)
     assert 0.25 < np.mean([h[:240] for h in hidden.values()]) < 0.45
-    fitted = fit(gaps, f"fusion.absence={absence}", "train.baselines=false")
+    fitted = fit(gaps, f"fusion.absence={absence}", "train.baselines=false", "ensemble.members=[]")
     found = by_pattern(fitted.report["evaluation"])
     chance = fitted.report["evaluation"]["missing"]["chance"]
     assert chance < 0.33

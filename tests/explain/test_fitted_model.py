@@ -126,7 +126,7 @@ def test_regression_in_natural_units() -> None:
         "text": [f"a {'big' if s > 0 else 'small'} thing here today" for s in size], "size": size.tolist(),
         "price": (1000 + 50 * size).tolist(),
     }  # fmt: skip
-    fitted = plait.fit(table, "price", epochs=3, numeric="size", text="text", set=QUICK)
+    fitted = plait.fit(table, "price", epochs=3, numeric="size", text="text", preset="single", set=QUICK)
     found = fitted.explain(table, rows="all", **FEW)
     assert found["metric"]["name"] == "r2" and found["emap"]["method"].startswith("Hessel and Lee 2020 on predicted")
     predicted = fitted.predict(table).column("prediction").to_pylist()

@@ -128,6 +128,9 @@ def check_finite(fitted: FittedParts) -> None:
                 "learning rate (train.learning_rate, train.encoder_learning_rate) and look for "
                 "huge numbers in the table (plait check)"
             )
+    for member in fitted.ensemble.listed if fitted.ensemble is not None else ():
+        if any(bool(tensor.isnan().any()) for tensor in member.state_dict().values()):
+            raise ValueError("the model was not saved: a member of its ensemble has weights that are NaN")
 
 
 def check_saved(model: PlaitModel, folder: Path) -> None:

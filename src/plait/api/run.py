@@ -105,9 +105,8 @@ def run_fit(
         model, history = networks.model, networks.history
         assert model is not None
         labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)
-        if ensemble is None:
-            labels, means = answer_mean(plan, model, labels)
-            told += means
+        labels, means = answer_mean(plan, model, ensemble, chosen.folds, labels)
+        told += means
         opened.notes += [*(ensemble.notes if ensemble is not None else []), *told]
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         evaluated = time.monotonic()

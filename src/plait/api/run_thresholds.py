@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from torch import nn
 
 from plait.ensemble import Ensemble
-from plait.ensemble.base import Bag
-from plait.ensemble.folds import fold_plans
-from plait.ensemble.held_out import held_out
+from plait.ensemble.judged import answers_of
 from plait.fusion import Calibrated
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -76,7 +73,7 @@ def decide(
         )  # fmt: skip
 
     if ensemble is not None:
-        found = tuned(*_held_out(plan, ensemble, num_folds))
+        found = tuned(*answers_of(plan, ensemble, num_folds))
         alone: dict[str, tuple[float, ...]] = {}
     else:
         found = tuned(_probabilities(plan, model, None), plan.val)
@@ -92,18 +89,6 @@ def _probabilities(plan: Plan, model: nn.Module, name: str | None) -> np.ndarray
     sources = {names[c]: plan.prepared.sources[names[c]] for c in columns}
     rows = RowBatches(sources, plan.prepared.rows.index_NM[plan.val][:, columns])
     return plan.task.activate(predict_logits(model, rows), plan.labels)
-
-
-def _held_out(plan: Plan, ensemble: Ensemble, num_folds: int) -> tuple[np.ndarray, np.ndarray]:
-    """Outputs [N, C] of an ensemble for rows that answer for it, each by models that have not seen the row."""
-    members = [member.parts if isinstance(member, Bag) else [member] for member in ensemble.listed]
-    plans = fold_plans(plan, num_folds)[: len(members[0])]  # a time limit may have left some out
-    everything = tuple([True] * len(ensemble.names))
-    judges = np.concatenate([part.val for part in plans]) if ensemble.judges is None else ensemble.judges
-    rows = [part.val[np.isin(part.val, judges)] for part in plans]
-    answers = held_out(plans, members, rows, [everything])
-    present_NM = torch.from_numpy(answers.present_NM)
-    return ensemble.average(lambda k: answers.of(k, everything), present_NM), answers.rows
 
 
 def _told(found: TunedThresholds, labels: LabelState, is_set: bool) -> list[str]:

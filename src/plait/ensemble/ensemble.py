@@ -58,6 +58,7 @@ class Ensemble(nn.Module):
         self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
         self._row_of_code: dict[int, int] = {}
+        self.eval()  # members are trained already
 
     def encode(self, inputs: Inputs, present: Tensor, *, every_member: bool = False) -> tuple[Inputs, list[Any]]:
         """What is computed once a batch, for the members that have a weight or for every one."""

@@ -81,12 +81,17 @@ def load_ensemble(
         inputs: The model's inputs.
         task: The task.
         labels: Its label state.
+
+    Raises:
+        ValueError: A weight is NaN.
     """
     own = folder / FOLDER
     if not (own / FACTS).is_file():
         return None
     plain = json.loads((own / FACTS).read_text(encoding="utf-8"))
     tensors = load_file(own / TENSORS)
+    if bad := [name for name, tensor in tensors.items() if bool(tensor.isnan().any())]:
+        raise ValueError(f"the weights {', '.join(bad[:3])} are NaN: the file is damaged")
     members: list[Member] = []
     facts = []
     for number, entry in enumerate(plain["members"]):

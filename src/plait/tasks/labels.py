@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,11 @@ class LabelState:
     def num_outputs(self) -> int:
         """Width of the head's output."""
         return max(1, len(self.classes))
+
+    @property
+    def as_learned(self) -> LabelState:
+        """The same without what was found after training: residuals, by which a number's answers are corrected."""
+        return self if self.scale is None else replace(self, scale=replace(self.scale, residuals=()))
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
