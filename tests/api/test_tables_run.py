@@ -29,7 +29,9 @@ def season(rows: int = 300) -> dict[str, list[Any]]:
 
 def test_one_question_mark_does_not_cost_the_column(tmp_path: Path) -> None:
     rows = [[f"{i * 0.37:.2f}" if i != 50 else "?", int(i > 60)] for i in range(101)]
-    model = plait.fit(write(tmp_path / "t.csv", ["size", "label"], rows), "label", epochs=12, preset="single", set=QUICK)
+    model = plait.fit(
+        write(tmp_path / "t.csv", ["size", "label"], rows), "label", epochs=12, preset="single", set=QUICK
+    )
     assert model.schema.column("size").kind == "numeric"
     assert any("'?' in row 50" in note for note in model.report["evaluation"]["notes"])
     assert model.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.8

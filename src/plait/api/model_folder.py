@@ -228,7 +228,11 @@ def _load(folder: Path) -> FittedParts:
     if f"{ENSEMBLE}/{ENSEMBLE_FACTS}" in names:
         with reading(folder / ENSEMBLE / ENSEMBLE_FACTS):
             ensemble = load_ensemble(
-                folder, lambda place: known.get(place) or load_network(folder / place), inputs, model.task, labels.as_learned
+                folder,
+                lambda place: known.get(place) or load_network(folder / place),
+                inputs,
+                model.task,
+                labels.as_learned,
             )
     return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble)
 

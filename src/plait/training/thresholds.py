@@ -167,5 +167,3 @@ def _gain(
 
     gain_R = np.mean([scores(guess) for guess in outside], axis=0) - scores(even_NC)
     return float(gain_R[0]), float(gain_R[1:].std(ddof=1))
-
-
