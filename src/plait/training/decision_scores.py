@@ -1,4 +1,4 @@
-"""Metrics of decisions from counts, for many decisions at once: [K, 4] right and wrong answers of K classes or labels."""
+"""Metrics of decisions from counts, many at once: [K, 4] right and wrong answers of K classes or labels."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def counts_of(truth_NK: np.ndarray, guess_NK: np.ndarray) -> Counts:
 def score_of(counts: Counts, metric: str) -> np.ndarray:
     """A metric of summed decisions [.., K, 4], K labels of a set or one column a class.
 
-    As ``classification_metrics`` and ``multilabel_metrics`` have them: ``f1_macro`` over what occurs in truth or answers,
-    ``balanced_accuracy`` over what occurs in truth. Not ``exact_match``, which is a mean over rows.
+    As ``classification_metrics`` and ``multilabel_metrics`` have them: ``f1_macro`` over what occurs in truth or
+    answers, ``balanced_accuracy`` over what occurs in truth. Not ``exact_match``, which is a mean over rows.
     """
     tp, fp, fn, _ = np.moveaxis(counts, -1, 0)
     if metric == "f1_micro":

@@ -3,8 +3,8 @@
 For F1 the best threshold of a label lies at half of the best F1 (Lipton, Elkan, Narayanaswamy 2014, "Optimal
 Thresholding of Classifiers to Maximize F1 Measure", theorem 1), far below .5 for rare labels. Candidates are all places
 between two different probabilities of the rows; of equally good ones the nearest to .5 is taken. Many classes are first
-divided by a power of their shares (Menon et al. 2021, "Long-tail learning via logit adjustment", section 4.1), then moved
-one after the other.
+divided by a power of their shares (Menon et al. 2021, "Long-tail learning via logit adjustment", section 4.1), then
+moved one after the other.
 """
 
 from __future__ import annotations
