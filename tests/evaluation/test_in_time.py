@@ -15,7 +15,7 @@ limits = lazy("plait.training.deadline")
 
 def given(left: float, *, modalities: int = 2) -> Any:
     """Rows to evaluate with so many seconds left before saving."""
-    deadline = limits.Deadline(100.0, clock=lambda: 95.0 - left)
+    deadline = limits.Deadline(100.0, 0.0, clock=lambda: 95.0 - left)
     config = SimpleNamespace(modality_names=[str(m) for m in range(modalities)])
     judge = SimpleNamespace(missing_rows=500, missing_draws=5, missing_step=0.1)
     return SimpleNamespace(
