@@ -256,13 +256,15 @@ def test_extras_named_in_messages_exist() -> None:
 
 
 def test_every_user_extra_is_used_and_in_all() -> None:
-    """An extra that no line of code imports is a promise nobody keeps."""
+    """An extra that no line of code imports, ours or a documented recipe's, is a promise nobody keeps."""
     packages = {dotted.split(".")[0] for path in modules() for _, dotted in all_imports(path)}
     strings = " ".join(path.read_text("utf-8") for path in modules())
+    recipes = " ".join(path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md"))
     for extra in set(extras()) - {"all", "dev"}:
         assert any(extra in entry for entry in extras()["all"]), f"extra {extra!r} is missing in 'all'"
         named = extra in packages or f"plait[{extra}]" in strings
-        assert named, f"extra {extra!r} is used nowhere in src/plait"
+        named = named or (f"plait[{extra}]" in recipes and f"\nimport {extra}\n" in recipes)
+        assert named, f"extra {extra!r} is used nowhere in src/plait and in no recipe of docs"
 
 
 def readme_tree(path: Path) -> dict[str, str]:

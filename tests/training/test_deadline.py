@@ -77,9 +77,42 @@ def test_encoding_that_fits_goes_on() -> None:
 def test_resamples_shrink_to_what_is_left() -> None:
     now = [0.0]
     deadline = limits.Deadline(100.0, clock=lambda: now[0])
-    assert deadline.resamples(1000, 0.01, share=0.25) == 1000
+    deadline.plan_resamples(1000, 0.01, share=0.25)
+    assert deadline.resamples(1000) == 1000
     now[0] = 85.0  # ten seconds before what is kept for saving; a quarter of them is 2.5
-    assert deadline.resamples(1000, 0.01, share=0.25) == 250
+    deadline.plan_resamples(1000, 0.01, share=0.25)
+    assert deadline.resamples(1000) == 250 and deadline.resamples(300) == 75
     now[0] = 200.0
-    assert deadline.resamples(1000, 0.01, share=0.25) == 20
-    assert limits.Deadline(None, clock=lambda: now[0]).resamples(1000, 9.0, share=0.25) == 1000
+    deadline.plan_resamples(1000, 0.01, share=0.25)
+    assert deadline.resamples(1000) == 20
+    endless = limits.Deadline(None, clock=lambda: now[0])
+    endless.plan_resamples(1000, 9.0, share=0.25)
+    assert endless.resamples(1000) == 1000
+
+
+def test_time_is_kept_for_what_evaluation_needs_and_not_for_more_than_most_of_the_limit() -> None:
+    deadline = limits.Deadline(100.0, clock=Clock())
+    deadline.reserve(10.0)
+    assert deadline.left == pytest.approx(70.0)  # the share that is kept anyway is larger
+    deadline.reserve(35.0)
+    assert deadline.left == pytest.approx(60.0)
+    deadline.reserve(9000.0)
+    assert deadline.left == pytest.approx(40.0)
+
+
+def test_a_part_of_evaluation_that_does_not_fit_is_left_out_and_what_is_kept_for_saving_is_not_spent() -> None:
+    clock = Clock()
+    deadline = limits.Deadline(100.0, clock=clock)
+    clock.now = 85.0
+    assert deadline.can_evaluate("missing", 9.0) and not deadline.can_evaluate("missing", 11.0)
+    assert [one["what"] for one in deadline.left_out] == ["missing"]
+    assert limits.Deadline().can_evaluate("missing", 1e9)
+
+
+def test_a_fit_that_is_stopped_is_named_once() -> None:
+    clock = Clock()
+    deadline = limits.Deadline(100.0, clock=clock)
+    stops = deadline.stops("linear of text")
+    assert not stops() and deadline.cut == []
+    clock.now = 99.0
+    assert stops() and stops() and deadline.cut == ["linear of text"]

@@ -5,11 +5,11 @@ What computes is imported when one of them is called, so that the door of this r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.api.clock import run_began
 from plait.data.progress import Progress
 from plait.settings import DataOptions, RunSettings
 from plait.settings.durations import seconds_of
@@ -127,7 +127,7 @@ def fit(
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
     """
-    started = time.monotonic()
+    started = run_began()
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, id=id, format=format, encoding=encoding, delimiter=delimiter,

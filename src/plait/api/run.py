@@ -89,6 +89,7 @@ def run_fit(
             alone="alone" in chosen.members or not is_joined,
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
+            num_judged=int((opened.split[ready.usable] == _evaluated_split(opened, ready)).sum()),
         )
         features = TableFeatures(plan) if can_average(plan) else None
         if features is not None and settings.task.transform == "auto":
@@ -112,11 +113,7 @@ def run_fit(
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
-        shortened = deadline.is_evaluation_short
-        if shortened:
-            deadline.left_out.append({"what": "evaluation with modalities missing", "needed": None})
-        _note_cut(deadline, opened.notes)
-        _evaluate(fitted, opened, ready, progress, shortened=shortened)
+        _evaluate(fitted, opened, ready, progress)
         deadline.took("evaluation", time.monotonic() - evaluated)
         if deadline.limit is not None or networks.tries:
             fitted.report["budget"] = {**(deadline.to_json() or {}), "search": networks.tries}
@@ -164,12 +161,16 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
     }  # fmt: skip
 
 
-def _evaluate(
-    fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None, *, shortened: bool = False
-) -> None:
+def _evaluated_split(opened: OpenedRun, ready: PreparedRun) -> str:
+    """The held-out rows, or the best that there is."""
+    found = opened.split[ready.usable]
+    return next((s for s in ("test", "val", "train") if (found == s).any()), "train")
+
+
+def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None) -> None:
     """Evaluate on the held-out rows, or on the best that there is, and complete the report."""
     notes, split, usable = opened.notes, opened.split, ready.usable
-    evaluated = next((s for s in ("test", "val", "train") if (split[usable] == s).any()), "train")
+    evaluated = _evaluated_split(opened, ready)
     if evaluated == "train":
         notes.append("there are no held-out rows: the numbers are of the training rows and say little")
     if evaluated == "val":
@@ -177,7 +178,6 @@ def _evaluate(
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
     given = replace(given, deadline=ready.plan.deadline)
-    if shortened:
-        given = replace(given, judge=replace(given.judge, missing_rows=0))
     fitted.report = evaluation_report(fitted, given, progress)
+    _note_cut(ready.plan.deadline, notes)
     fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

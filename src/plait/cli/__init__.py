@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from plait.cli.main import main
+import time
 
-__all__ = ["main"]
+STARTED = time.monotonic()  # before all that takes time to import, which a time limit counts too
+
+from plait.cli.main import main  # noqa: E402
+
+__all__ = ["STARTED", "main"]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli import options
+from plait.cli import STARTED, options
 from plait.cli.progress import TerminalProgress
 from plait.cli.report import show_report
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
@@ -81,6 +81,7 @@ def fit(
 ) -> None:
     """Train a model on a table, evaluate it on held-out rows, and save both."""
     from plait import api
+    from plait.api.clock import counted_from
     from plait.settings import read_settings
 
     given = options.passed_on(context, api.fit)
@@ -88,7 +89,7 @@ def fit(
         given["set"] = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
     if config:
         given["settings"] = read_settings(config)
-    with resumable(AGAIN if resume else NOTHING_KEPT), TerminalProgress(quiet=quiet) as progress:
+    with resumable(AGAIN if resume else NOTHING_KEPT), TerminalProgress(quiet=quiet) as progress, counted_from(STARTED):
         fitted = api.fit(**given, progress=progress)
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
     if as_json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, mea
 from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.folds import fold_plans
+from plait.ensemble.glm import Stops
 from plait.ensemble.held_out import HeldOut, held_out
 from plait.ensemble.linear import fit_linear
 from plait.ensemble.network import NetworkMember
@@ -177,18 +179,23 @@ def _others(
         for uses in sets:
             if sum(features.parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
                 called = modalities[uses[0]].name if len(uses) == 1 else "everything"
-                yield f"linear of {called}", "linear", lambda uses=uses: _linear(plans[0], folds, features, uses)
+                name = f"linear of {called}"
+                yield name, "linear", partial(_linear, plans[0], folds, features, uses, plans[0].deadline.stops(name))
     for m, modality in enumerate(modalities):
         kind = MODALITY_KINDS.get(modality.kind)
         if kind.has_words:
-            yield f"n-grams of {modality.name}", "ngrams", lambda m=m: _ngrams(plans, features, m)
+            name = f"n-grams of {modality.name}"
+            yield name, "ngrams", partial(_ngrams, plans, features, m, plans[0].deadline.stops(name))
         if kind.has_columns:
-            yield f"trees of {modality.name}", "trees", lambda m=m: _trees(plans, features, m)
+            name = f"trees of {modality.name}"
+            yield name, "trees", partial(_trees, plans, features, m, plans[0].deadline.stops(name))
 
 
-def _linear(plan: Plan, folds: list[Any], features: TableFeatures, uses: tuple[int, ...]) -> Models | None:
+def _linear(
+    plan: Plan, folds: list[Any], features: TableFeatures, uses: tuple[int, ...], stops: Stops
+) -> Models | None:
     names = tuple(plan.inputs.modalities[m].name for m in uses)
-    made = fit_linear(folds, uses, names, plan.labels.num_outputs, SCALES.get(plan.task.output_kind))
+    made = fit_linear(folds, uses, names, plan.labels.num_outputs, SCALES.get(plan.task.output_kind), stops=stops)
     if made is None:
         return None
     for member in made.members:
@@ -196,7 +203,7 @@ def _linear(plan: Plan, folds: list[Any], features: TableFeatures, uses: tuple[i
     return list(made.members), made.details
 
 
-def _ngrams(plans: list[Plan], features: TableFeatures, m: int) -> Models | None:
+def _ngrams(plans: list[Plan], features: TableFeatures, m: int, stops: Stops) -> Models | None:
     modality, outputs = plans[0].inputs.modalities[m], plans[0].labels.num_outputs
     index_N, target = plans[0].prepared.rows.items[modality.name].index_N, features.target
     rows = [tuple(part[index_N[part] >= 0] for part in (p.train, p.val)) for p in plans]
@@ -208,12 +215,12 @@ def _ngrams(plans: list[Plan], features: TableFeatures, m: int) -> Models | None
     folds = [
         (known[1][index_N[train]], target[train], known[1][index_N[val]], target[val]) for train, val in rows
     ]  # fmt: skip
-    made = fit_ngrams(folds, (m,), modality.name, outputs, SCALES.get(plans[0].task.output_kind))
+    made = fit_ngrams(folds, (m,), modality.name, outputs, SCALES.get(plans[0].task.output_kind), stops)
     features.hand_out(m)
     return list(made[0]), made[1]
 
 
-def _trees(plans: list[Plan], features: TableFeatures, m: int) -> Models | None:
+def _trees(plans: list[Plan], features: TableFeatures, m: int, stops: Stops) -> Models | None:
     modality, target = plans[0].inputs.modalities[m], features.target
     index_N = plans[0].prepared.rows.items[modality.name].index_N
     source = plans[0].prepared.sources[modality.name]
@@ -225,7 +232,7 @@ def _trees(plans: list[Plan], features: TableFeatures, m: int) -> Models | None:
         made = None if len(val) == 0 else fit_trees(
             source.take(index_N[train]), target[train], source.take(index_N[val]), target[val], (m,), modality.name,
             tuple(processor.cardinalities), plan.labels.num_outputs, SCALES.get(plan.task.output_kind),
-            plan.settings.train.seed,
+            plan.settings.train.seed, stops,
         )  # fmt: skip
         if made is None:
             return None

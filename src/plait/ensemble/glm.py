@@ -15,10 +15,16 @@ import numpy as np
 import torch
 
 MAX_STEPS = 200
+Stops = Callable[[], bool]  # whether a fit that tries one thing after the other ends with what it has
+
+
+def never() -> bool:
+    """A fit that has all the time it needs."""
+    return False
 
 
 def linear_path(
-    features: Any, target_NC: np.ndarray, link: str, penalties: Sequence[float]
+    features: Any, target_NC: np.ndarray, link: str, penalties: Sequence[float], stops: Stops = never
 ) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
     """Penalty, weights [D, C] and bias [C], the strongest penalty first.
 
@@ -27,15 +33,21 @@ def linear_path(
         target_NC: One-hot classes, labels 0 and 1, or numbers.
         link: "softmax", "sigmoid" or "identity".
         penalties: Any order.
+        stops: Asked after each step of the solver; True: the solution is what it stands at, and none follows.
     """
     from scipy.optimize import minimize  # only fitting needs it
 
     width, outputs = features.shape[1], target_NC.shape[1]
     begin = np.zeros((width + 1) * outputs)
     begin[width * outputs :] = _first_bias(target_NC, link)
+
+    def halt(intermediate_result: Any) -> None:
+        if stops():
+            raise StopIteration  # how SciPy is told to end with what it has
+
     for penalty in sorted(penalties, reverse=True):
         solved = minimize(
-            _objective(features, target_NC, link, penalty), begin, jac=True, method="L-BFGS-B",
+            _objective(features, target_NC, link, penalty), begin, jac=True, method="L-BFGS-B", callback=halt,
             options={"maxiter": MAX_STEPS, "maxfun": 2 * MAX_STEPS, "gtol": 1e-5},
         )  # fmt: skip
         begin = solved.x

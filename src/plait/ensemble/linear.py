@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from plait.ensemble.base import Inputs, Member
-from plait.ensemble.glm import activate, linear_path
+from plait.ensemble.glm import Stops, activate, linear_path, never
 from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
@@ -128,7 +129,7 @@ Folds = Sequence[tuple[RowFeatures, RowFeatures]]
 
 def fit_linear(
     folds: Folds, uses: tuple[int, ...], names: tuple[str, ...], num_outputs: int, scale: AnswerScale,
-    transforms: tuple[str, ...] | None = None,
+    transforms: tuple[str, ...] | None = None, stops: Stops = never,
 ) -> FittedLinear | None:  # fmt: skip
     """The linear model with the smallest validation loss; None where nothing can be fitted.
 
@@ -142,6 +143,7 @@ def fit_linear(
         num_outputs: Outputs, C.
         scale: The family's.
         transforms: Of a number: what to try; None: what goes with the training values.
+        stops: Asked after each penalty; True: the best so far stands.
     """
     folds = [(_with_any(train, uses), _with_any(val, uses)) for train, val in folds]
     if any(len(train.target) < 2 for train, _ in folds) or not any(len(val.target) for _, val in folds):
@@ -152,12 +154,13 @@ def fit_linear(
         known = [set(transforms_for(t.target)) if scale.link == "identity" else {"none"} for t, _ in folds]
         transforms = tuple(sorted(set.intersection(*known), key=["none", "log", "quantile"].index))
     best: FittedLinear | None = None
-    for rooted in choices:
-        for transform in transforms:
-            paths = [_Path(t, v, uses, names, num_outputs, scale, rooted, transform) for t, v in folds]
-            found = _shared_penalty(paths)
-            if best is None or found.loss < best.loss:
-                best = found
+    for rooted, transform in product(choices, transforms):
+        if best is not None and stops():
+            break
+        paths = [_Path(t, v, uses, names, num_outputs, scale, rooted, transform) for t, v in folds]
+        found = _shared_penalty(paths, stops)
+        if best is None or found.loss < best.loss:
+            best = found
     return best
 
 
@@ -172,10 +175,10 @@ def _has_roots(vectors: np.ndarray) -> bool:
     return vectors.shape[1] > WIDE and bool((vectors >= 0).all())
 
 
-def _shared_penalty(paths: list[_Path]) -> FittedLinear:
+def _shared_penalty(paths: list[_Path], stops: Stops) -> FittedLinear:
     best: tuple[float, list[_Step]] | None = None
     worse = 0
-    for steps in zip(*(path.steps() for path in paths), strict=True):
+    for steps in zip(*(path.steps(stops) for path in paths), strict=True):
         loss = sum(step.loss for step in steps) / sum(path.num_val for path in paths)
         if best is None or loss < best[0]:
             best, worse = (loss, list(steps)), 0
@@ -183,6 +186,8 @@ def _shared_penalty(paths: list[_Path]) -> FittedLinear:
             worse += 1
             if worse >= GIVE_UP_AFTER:
                 break
+        if stops():
+            break
     assert best is not None
     loss, chosen = best
     details: dict[str, Any] = {"penalty": round(chosen[0].penalty, 6), "square root": any(paths[0].rooted)}
@@ -230,11 +235,11 @@ class _Path:
         there = [of.present_NM[:, m] for m in self.uses]
         return standardised(parts, there, self.rooted, self.mean_D, self.step_D)
 
-    def steps(self) -> Iterator[_Step]:
+    def steps(self, stops: Stops) -> Iterator[_Step]:
         """One penalty after the other."""
         width = max(1.0, float(self.inside.shape[1]) ** 0.5 / 10)
         penalties = [p * width for p in PENALTIES]
-        for penalty, weight_DC, bias_C in linear_path(self.inside, self.target_NC, self.scale.link, penalties):
+        for penalty, weight_DC, bias_C in linear_path(self.inside, self.target_NC, self.scale.link, penalties, stops):
             scaled = self.target_scale
             if scaled is not None:
                 scaled = scaled.with_smearing(self.train_target, (self.inside @ weight_DC + bias_C)[:, 0])

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from plait.data.progress import Progress
+from plait.ensemble.scale import SCALES
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.settings import RunSettings
 from plait.training.fit import fit_model, fit_unimodal_baselines
@@ -18,6 +21,7 @@ from plait.training.search import best_tries, search, tried_settings
 FUSED = "fused"
 SEED_STEP = 1000  # seeds of folds follow one another
 MORE_SEEDS = 2
+PROBED, MOST_PASSES = 256, 16  # rows that are answered once to see what judging will take; patterns that are judged
 STAGES = (
     "fused",
     "alone",
@@ -38,6 +42,7 @@ class NetworkFits:
         progress: Called with (done, total, what).
         alone: Whether one network a modality alone is trained too.
         seeds: How many fused networks of other seeds are trained too.
+        num_judged: Rows that are evaluated at the end; time for them is kept under a time limit.
         asked: Settings as the user gave them, which a search leaves as they are; None: no search.
 
     Attributes:
@@ -53,6 +58,7 @@ class NetworkFits:
     progress: Progress | None = None
     alone: bool = True
     seeds: int = 0
+    num_judged: int = 0
     asked: RunSettings | None = None
     model: PlaitModel | None = None
     history: History = field(default_factory=History)
@@ -79,7 +85,19 @@ class NetworkFits:
         )  # fmt: skip
         if fold == 0:
             self.model, self.history = model, history
+            self._keep_time_for_judging(plan)
         return {FUSED: (model, history.seconds)}
+
+    def _keep_time_for_judging(self, plan: Plan) -> None:
+        """Reserve what the passes over the evaluated rows will take, by what one over some rows takes."""
+        assert self.model is not None
+        rows, modalities = plan.train[:PROBED], len(plan.inputs.modalities)
+        if plan.deadline.limit is None or self.num_judged == 0 or plan.task.output_kind not in SCALES:
+            return
+        began = time.monotonic()
+        predict_logits(self.model, RowBatches(plan.prepared.sources, plan.prepared.rows.index_NM[rows]))
+        a_row = (time.monotonic() - began) / len(rows)
+        plan.deadline.reserve(a_row * self.num_judged * (min(MOST_PASSES, 2**modalities) + modalities))
 
     def _alone(self, plan: Plan, fold: int, place: Path) -> Networks:
         names = _names(plan)

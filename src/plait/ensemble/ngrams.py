@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from plait.ensemble.base import Inputs, Member
-from plait.ensemble.glm import activate, linear_path
+from plait.ensemble.glm import Stops, activate, linear_path, never
 from plait.ensemble.linear import as_columns
 from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import AnswerScale
@@ -73,8 +73,9 @@ class NgramMember(Member):
 
 
 def fit_ngrams(
-    folds: Sequence[Fold], uses: tuple[int, ...], name: str, num_outputs: int, scale: AnswerScale
-) -> tuple[list[NgramMember], dict[str, Any]]:
+    folds: Sequence[Fold], uses: tuple[int, ...], name: str, num_outputs: int, scale: AnswerScale,
+    stops: Stops = never,
+) -> tuple[list[NgramMember], dict[str, Any]]:  # fmt: skip
     """The model with the smallest validation loss, one a fold with the same penalty, and what was chosen.
 
     Args:
@@ -84,12 +85,15 @@ def fit_ngrams(
         name: Its name.
         num_outputs: Outputs, C.
         scale: The family's.
+        stops: Asked after each penalty; True: the best so far stands.
     """
     best: tuple[float, list[NgramMember], dict[str, Any]] | None = None
     targets = np.concatenate([fold[1] for fold in folds])
     for transform in transforms_for(targets) if scale.link == "identity" else ("none",):
         worse = 0
-        for steps in zip(*(_path(fold, transform, num_outputs, scale) for fold in folds), strict=True):
+        if best is not None and stops():
+            break
+        for steps in zip(*(_path(fold, transform, num_outputs, scale, stops) for fold in folds), strict=True):
             loss = float(np.mean(np.concatenate([step[0] for step in steps])))
             if best is None or loss < best[0]:
                 width = folds[0][0].shape[1]
@@ -102,16 +106,18 @@ def fit_ngrams(
                 worse += 1
                 if worse >= GIVE_UP_AFTER:
                     break
+            if stops():
+                break
     assert best is not None
     return best[1], best[2]
 
 
-def _path(fold: Fold, transform: str, num_outputs: int, scale: AnswerScale) -> Iterator[Step]:
+def _path(fold: Fold, transform: str, num_outputs: int, scale: AnswerScale, stops: Stops) -> Iterator[Step]:
     """Losses of validation rows, penalty, weights, bias and how a number is learned, the strongest penalty first."""
     train, train_target, val, val_target = fold
     target_scale = TargetScale.fit(train_target, transform) if scale.link == "identity" else None
     target_NC = as_columns(train_target, num_outputs, scale.link, target_scale)
-    for penalty, weight_GC, bias_C in linear_path(train, target_NC, scale.link, PENALTIES):
+    for penalty, weight_GC, bias_C in linear_path(train, target_NC, scale.link, PENALTIES, stops):
         outputs = activate(np.asarray(val @ weight_GC) + bias_C, scale.link)
         outputs = outputs if target_scale is None else target_scale.decode(outputs)
         yield scale.loss(outputs, val_target), penalty, weight_GC, bias_C, target_scale

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from plait.ensemble.base import Inputs, Member
-from plait.ensemble.glm import activate
+from plait.ensemble.glm import Stops, activate, never
 from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import SMALLEST, AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
@@ -136,6 +136,7 @@ def category_codes(categories_NK: np.ndarray, target_N: np.ndarray, cardinalitie
 def fit_trees(
     train: dict[str, Tensor], train_target: np.ndarray, val: dict[str, Tensor], val_target: np.ndarray,
     uses: tuple[int, ...], name: str, cardinalities: tuple[int, ...], num_outputs: int, scale: AnswerScale, seed: int,
+    stops: Stops = never,
 ) -> tuple[TreeMember, dict[str, Any]] | None:  # fmt: skip
     """The trees with the smallest validation loss, and what was chosen; None where there are too few rows.
 
@@ -150,6 +151,7 @@ def fit_trees(
         num_outputs: Outputs, C.
         scale: The family's.
         seed: Of the binning's subsample.
+        stops: Asked after each choice of rate and leaves; True: the best so far stands.
     """
     if len(train_target) < 40 or num_outputs > MOST_OUTPUTS:
         return None
@@ -161,6 +163,8 @@ def fit_trees(
     for transform in transforms_for(train_target) if scale.link == "identity" else ("none",):
         target_scale = TargetScale.fit(train_target, transform) if scale.link == "identity" else None
         for rate, leaves in ((0.1, 8), (0.05, 31)):
+            if best is not None and stops():
+                break
             found = _fit_one(
                 inside, train_target, outside, val_target, num_outputs, scale, target_scale, seed, rate, leaves, leaf
             )

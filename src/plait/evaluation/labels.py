@@ -18,6 +18,7 @@ from plait.data.progress import Progress
 from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
+from plait.evaluation.in_time import has_time_for_missing, num_resamples, plan_intervals, resamples_alone
 from plait.evaluation.members import answer_patterns, blindness_notes, evaluate_members
 from plait.evaluation.missing import evaluate_missing
 from plait.inference.forward import predict_logits
@@ -55,17 +56,15 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         pattern = tuple(m not in hide for m in range(len(names)))
         return known[pattern] if pattern in known else outputs_of(given.answers, batches, what, hide)
 
-    fused = hiding("judging")
     began = time.monotonic()
-    given.task.metrics(given.target, fused)
-    resamples = given.deadline.resamples(num_resamples(fused), time.monotonic() - began, share=0.25)
-    if resamples < num_resamples(fused):
-        given.notes.append(f"for lack of time the intervals are of {resamples} resamples, not {num_resamples(fused)}")
+    fused = hiding("judging")
+    a_pass = time.monotonic() - began if shown is None else shown.seconds / len(shown.patterns)
+    each = plan_intervals(given, fused, 0 if shown is None else len(shown.patterns))
     metrics = metric_intervals(
         lambda rows: given.task.metrics(given.target[rows], fused[rows]),
         len(fused),
         groups=given.group,
-        resamples=resamples,
+        resamples=given.deadline.resamples(num_resamples(fused)),
         seed=seed,
     )
     alone: dict[str, np.ndarray] = {}
@@ -87,7 +86,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     def interval(task: Task, outputs: np.ndarray) -> dict[str, dict[str, float | None]]:
         return metric_intervals(
             lambda rows: task.metrics(given.target[rows], outputs[rows]),
-            len(outputs), groups=given.group, resamples=min(300, num_resamples(outputs)), seed=seed,
+            len(outputs), groups=given.group, resamples=resamples_alone(given, outputs), seed=seed,
         )  # fmt: skip
 
     alone_metrics = {name: interval(given.task_alone(name), outputs) for name, outputs in alone.items()}
@@ -111,7 +110,9 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "slices": _slices(given, fused, list(also)),
         "alone": alone_metrics,
         "without": without,
-        "missing": evaluate_missing(given, fused, alone, known, progress=progress, seed=seed),
+        "missing": None
+        if not has_time_for_missing(given, len(known), a_pass, each)
+        else evaluate_missing(given, fused, alone, known, progress=progress, seed=seed),
         **({} if shown is None else evaluate_members(given, shown, seed=seed)),
         **({"thresholds": _thresholds(given)} if given.labels.thresholds else {}),
         "examples": _examples(given, fused, views.ranked(given, fused)),
@@ -124,11 +125,6 @@ def _thresholds(given: EvaluationInputs) -> dict[str, float]:
     """The threshold of each label or class, or of the second of two classes."""
     names = given.labels.classes[-len(given.labels.thresholds) :]
     return dict(zip(names, given.labels.thresholds, strict=True))
-
-
-def num_resamples(outputs: np.ndarray) -> int:
-    """Resamples that finish in seconds: 1,000 on small tables, fewer as cells grow, at least 100."""
-    return int(np.clip(4_000_000 / max(1, outputs.size), 100, 1000))
 
 
 def _named(given: EvaluationInputs, notes: list[str]) -> list[str]:
@@ -171,7 +167,7 @@ def _verdict(
         delta, low, high = paired_metric_difference(
             lambda rows: given.task.metrics(given.target[rows], fused[rows]).get(name),
             lambda rows: given.task_alone(best).metrics(given.target[rows], alone[best][rows]).get(name),
-            len(fused), groups=given.group, resamples=min(300, num_resamples(fused)), seed=seed,
+            len(fused), groups=given.group, resamples=resamples_alone(given, fused), seed=seed,
         )  # fmt: skip
         if delta is not None:
             difference = (best, delta, low, high)
@@ -219,8 +215,8 @@ def _per_class(given: EvaluationInputs, outputs: np.ndarray, hits: Hits | None, 
     known = hits.known
     return per_class(
         hits.truth[known], hits.guess[known], given.labels.classes,
-        groups=None if given.group is None else given.group[known], resamples=min(300, num_resamples(outputs)),
-        seed=seed,
+        groups=None if given.group is None else given.group[known],
+        resamples=resamples_alone(given, outputs), seed=seed,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ for all patterns; what the ensemble answers under each of them is handed on to w
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
@@ -36,6 +37,7 @@ class PatternAnswers:
         patterns: The patterns, everything first.
         joint: Outputs of the ensemble by pattern [S, C] float32.
         members: Those of each member by its number and what it sees of a pattern.
+        seconds: What answering took.
     """
 
     rows_S: np.ndarray  # noqa: N815  shape letters
@@ -43,6 +45,7 @@ class PatternAnswers:
     patterns: list[Pattern]
     joint: dict[Pattern, np.ndarray]
     members: dict[tuple[int, Pattern], np.ndarray]
+    seconds: float
 
     @property
     def of_all_rows(self) -> dict[Pattern, np.ndarray]:
@@ -58,7 +61,7 @@ def answer_patterns(given: EvaluationInputs, *, progress: Progress | None = None
         progress: Called with (done, total, what).
         seed: Of the sample, where there are too many rows.
     """
-    ensemble = cast(Ensemble, given.ensemble)
+    ensemble, began = cast(Ensemble, given.ensemble), time.monotonic()
     patterns, task = ensemble.patterns[:MOST_PATTERNS], ensemble.task
     uses = [member.uses for member in ensemble.listed]
     asked = list(dict.fromkeys((k, seen(u, p)) for p in patterns for k, u in enumerate(uses)))
@@ -89,7 +92,7 @@ def answer_patterns(given: EvaluationInputs, *, progress: Progress | None = None
                 )
                 logits = task.inverse(average, given.labels).astype(np.float32)
                 joint[p][places] = task.activate(logits, given.labels)
-    return PatternAnswers(rows_S, total, patterns, joint, members)
+    return PatternAnswers(rows_S, total, patterns, joint, members, time.monotonic() - began)
 
 
 def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: int = 0) -> dict[str, Any]:
@@ -136,7 +139,7 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
             together, single = measured(joint, own), measured(alone, own)
             gap, low, high = paired_metric_difference(
                 partial(measured, joint, own), partial(measured, alone, own), len(at),
-                groups=None if group is None else group[at], resamples=RESAMPLES, seed=seed,
+                groups=None if group is None else group[at], resamples=given.deadline.resamples(RESAMPLES), seed=seed,
             )  # fmt: skip
         entry |= {
             "metrics": {primary: together}, "best member metrics": {primary: single},

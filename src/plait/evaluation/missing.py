@@ -162,6 +162,7 @@ class _Rows:
             return {primary: float(np.mean(known)) if len(known) == len(values) else None}
 
         resamples = int(np.clip(2_000_000 / max(1, several[0].size * len(several)), 50, RESAMPLES))
+        resamples = self.given.deadline.resamples(resamples)
         return metric_intervals(
             mean, len(self.target), groups=self.group, resamples=resamples, seed=self.seed
         )[primary]  # fmt: skip
@@ -250,6 +251,11 @@ def _patterns(num_modalities: int, chosen: list[Pattern]) -> list[Pattern]:
         for kept in combinations(range(num_modalities), size)
     ]
     return list(dict.fromkeys([*found, *(p for p in chosen if any(p))]))
+
+
+def num_answered(num_modalities: int) -> int:
+    """How many patterns of so many modalities are asked, those apart that are drawn for many of one kind."""
+    return len(_patterns(num_modalities, []))
 
 
 def _sizes(kinds: list[str], rng: np.random.Generator) -> list[tuple[dict[str, Any], list[Pattern]]]:

@@ -14,7 +14,7 @@ from typing import Any
 from plait.data.progress import Progress
 from plait.settings.durations import spoken
 
-RESERVED = 0.3  # share of the limit that is kept for evaluating and saving
+RESERVED, MOST_RESERVED = 0.3, 0.6  # share of the limit that is kept for evaluating and saving, and the most
 LOOKS_AFTER = 0.05  # share of the limit after which the time that encoding takes is estimated
 FOR_SAVING = 0.05  # share of the limit that evaluation leaves to saving
 FEWEST_RESAMPLES = 20
@@ -44,6 +44,7 @@ class Deadline:
         tried: Of each step: ``what`` and ``seconds``.
         left_out: Of each step that was not taken: ``what`` and ``needed``, the seconds that it would have taken.
         cut: Names of trainings that stopped at the deadline.
+        thinned: Share of the bootstrap resamples of evaluation that there is time for.
     """
 
     def __init__(
@@ -54,13 +55,16 @@ class Deadline:
         self.tried: list[dict[str, Any]] = []
         self.left_out: list[dict[str, Any]] = []
         self.cut: list[str] = []
+        self.thinned = 1.0
+        self._for_evaluation = 0.0
 
     @property
     def left(self) -> float:
         """Seconds for trying models; what is kept for evaluating is not among them."""
         if self.limit is None:
             return math.inf
-        return self.started + self.limit * (1 - RESERVED) - self.clock()
+        kept = min(MOST_RESERVED, max(RESERVED, FOR_SAVING + self._for_evaluation / self.limit))
+        return self.started + self.limit * (1 - kept) - self.clock()
 
     @property
     def passed(self) -> bool:
@@ -73,22 +77,45 @@ class Deadline:
         return self.clock() - self.started
 
     @property
-    def is_evaluation_short(self) -> bool:
-        """Whether less than a tenth of the limit is left for evaluating and saving."""
-        return self.limit is not None and self.seconds > 0.9 * self.limit
+    def left_for_evaluation(self) -> float:
+        """Seconds until what is left is kept for saving."""
+        if self.limit is None:
+            return math.inf
+        return self.started + self.limit * (1 - FOR_SAVING) - self.clock()
 
-    def resamples(self, wanted: int, each: float, share: float) -> int:
-        """How many of so many bootstrap resamples fit into a share of the time before saving; at least 20.
+    def reserve(self, seconds: float) -> None:
+        """Keep so many seconds for evaluation, where they are more than the share that is kept anyway."""
+        self._for_evaluation = max(self._for_evaluation, seconds)
+
+    def can_evaluate(self, what: str, needed: float) -> bool:
+        """Whether a part of evaluation that takes ``needed`` seconds still fits; if not, it is written as left out."""
+        if needed < self.left_for_evaluation:
+            return True
+        self.left_out.append({"what": what, "needed": round(needed, 1)})
+        return False
+
+    def plan_resamples(self, number: int, each: float, share: float) -> None:
+        """See that so many bootstrap resamples fit into a share of the time before saving, by having fewer of each.
 
         Args:
-            wanted: Resamples where time does not matter.
+            number: Resamples of all intervals, where time does not matter.
             each: Seconds that one takes.
             share: Share of the time that is left.
         """
-        if self.limit is None:
-            return wanted
-        left = self.started + self.limit * (1 - FOR_SAVING) - self.clock()
-        return min(wanted, max(FEWEST_RESAMPLES, int(max(0.0, left) * share / max(each, 1e-9))))
+        if self.limit is not None:
+            self.thinned = min(1.0, max(0.0, self.left_for_evaluation) * share / max(number * each, 1e-9))
+
+    def resamples(self, wanted: int) -> int:
+        """How many of so many resamples of an interval are made; at least 20."""
+        return wanted if self.thinned >= 1 else min(wanted, max(FEWEST_RESAMPLES, int(wanted * self.thinned)))
+
+    def stop(self, what: str) -> bool:
+        """Whether a fit that can end here must; then it is written down as cut."""
+        if not self.passed:
+            return False
+        if what not in self.cut:
+            self.cut.append(what)
+        return True
 
     def has_room(self, what: str, needed: float = 0.0) -> bool:
         """Whether a step that takes ``needed`` seconds may begin; if not, it is written down as left out."""
@@ -142,6 +169,10 @@ class Deadline:
             f"of each ({SMALLER.get(what.removeprefix('encoding '), 'a smaller encoder')}), or leave the column out "
             "with ignore=COLUMN"
         )
+
+    def stops(self, what: str) -> Callable[[], bool]:
+        """``stop`` of one fit, for whoever knows nothing of deadlines."""
+        return lambda: self.stop(what)
 
     def to_json(self) -> dict[str, Any] | None:
         """As plain values for a report; None without a limit."""

@@ -252,10 +252,8 @@ class _Judge(TrainerCallback):
             self._measure_pace(state, args)
         if self.progress is not None:
             self.progress(state.global_step, state.max_steps, self._line(args))
-        if self.deadline is not None and self.deadline.passed and state.global_step < state.max_steps:
+        if self.deadline is not None and state.global_step < state.max_steps and self.deadline.stop(self.what):
             control.should_training_stop = True
-            if self.what not in self.deadline.cut:
-                self.deadline.cut.append(self.what)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Score, remember, perhaps stop."""

@@ -1,0 +1,67 @@
+"""Evaluation under a time limit: fewer bootstrap resamples, and modalities are hidden only where there is time for it.
+
+Both are decided before they begin, by what one measurement and one pass over the rows took, and both are said in the
+report. Metrics themselves are always of all rows.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from plait.evaluation.base import EvaluationInputs
+from plait.evaluation.missing import RESAMPLES, num_answered
+
+FOR_INTERVALS = 0.5  # share of the time left; the rest is for passes over the rows, and as room for what is slower
+MISSING = "evaluation with modalities missing"
+
+
+def num_resamples(outputs: np.ndarray) -> int:
+    """Resamples that finish in seconds: 1,000 on small tables, fewer as cells grow, at least 100."""
+    return int(np.clip(4_000_000 / max(1, outputs.size), 100, 1000))
+
+
+def resamples_alone(given: EvaluationInputs, outputs: np.ndarray) -> int:
+    """Resamples of intervals that stand beside the main ones."""
+    return given.deadline.resamples(min(300, num_resamples(outputs)))
+
+
+def plan_intervals(given: EvaluationInputs, outputs: np.ndarray, num_patterns: int) -> float:
+    """See that all intervals of an evaluation fit into the time that is left; returns the seconds one resample takes.
+
+    Args:
+        given: What is evaluated; its deadline says how many resamples an interval has, its notes where these are fewer.
+        outputs: Of the model on all rows [N, C].
+        num_patterns: Of an ensemble, which is compared with its best member under each; else 0.
+    """
+    began = time.monotonic()
+    given.task.metrics(given.target, outputs)
+    each = time.monotonic() - began
+    most, modalities = num_resamples(outputs), len(given.model.config.modality_names)
+    alone = (modalities if modalities > 1 else 0) + 2  # each alone, and the pair that is compared in the verdict
+    number = most + min(300, most) * alone + 2 * 100 * num_patterns + RESAMPLES * num_patterns
+    given.deadline.plan_resamples(number, each, FOR_INTERVALS)
+    made = given.deadline.resamples(most)
+    if made < most:
+        given.notes.append(f"for lack of time the intervals are of {made} resamples, not {most}")
+    return each
+
+
+def has_time_for_missing(given: EvaluationInputs, num_known: int, a_pass: float, each: float) -> bool:
+    """Whether hiding modalities still fits into the time limit; if not, it is among what was left out.
+
+    Args:
+        given: What is evaluated.
+        num_known: Patterns whose answers are there already.
+        a_pass: Seconds of one pass of the model over all rows.
+        each: Seconds of measuring all rows once.
+    """
+    modalities = len(given.model.config.modality_names)
+    if given.deadline.limit is None or modalities < 2 or given.judge.missing_rows == 0:
+        return True
+    share = min(1.0, given.judge.missing_rows / max(1, len(given.positions)))
+    patterns, drawn = num_answered(modalities), given.judge.missing_draws / given.judge.missing_step
+    passes = max(0, patterns - num_known) if patterns == 2**modalities - 1 else patterns + drawn
+    measured = 2 * drawn + given.deadline.resamples(RESAMPLES) * patterns
+    return given.deadline.can_evaluate(MISSING, share * (passes * a_pass + measured * each))
