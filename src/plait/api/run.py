@@ -90,6 +90,9 @@ def run_fit(
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
         )
+        plan, compared = networks.choose_fusion(plan, opened.alternative)
+        settings, ready.plan = plan.settings, plan
+        opened.notes += compared
         features = TableFeatures(plan) if can_average(plan) else None
         if features is not None and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds, features)

@@ -19,6 +19,8 @@ from plait.training.recipes.base import (
 from plait.training.recipes.two_sides import keep_to, see_closely, towers
 
 SMALL_PHOTO = 160
+ENOUGH_FOR_TOKENS = 20_000  # rows; below, a fusion of tokens may learn them by heart (docs/LOG.md)
+OF_VECTORS: Choices = {"fusion": {"dropout": 0.3}, "train": {"epochs": 30, "patience": 8, **APART}}
 
 
 def default(facts: Facts) -> Choices:
@@ -44,7 +46,10 @@ def default(facts: Facts) -> Choices:
 
 def _tokens_of_many_rows(chosen: Choices, facts: Facts) -> None:
     if {"text", "image"} <= set(facts.kinds) and facts.num_train >= MANY_ROWS:
-        chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
+        chosen["fusion"] = {
+            "name": "co_attention", "width": 256, "dropout": 0.1,
+            "alternative": "product" if facts.num_train < ENOUGH_FOR_TOKENS else "none",
+        }  # fmt: skip
         chosen["train"] |= {**NOTHING_HIDDEN, "epochs": 6, "patience": 2}
 
 
