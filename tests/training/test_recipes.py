@@ -6,6 +6,7 @@ import dataclasses
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures.lazy import lazy
@@ -207,6 +208,20 @@ def test_encoders_with_a_processor_file_are_fed_as_it_says() -> None:
     assert resolve(RunSettings(encoders=mixed), facts).encoders.image_size == 96
 
 
+@pytest.mark.parametrize("task", ["classification", "vqa", "vqa_open"])
+@pytest.mark.parametrize(
+    ("rows", "batch"),
+    [(5_000, 32), (6_006, 64), (10_000, 64), (12_000, 128), (20_000, 128), (21_504, 256), (38_575, 256), (10**6, 256)],
+)
+def test_six_epochs_over_tokens_are_five_hundred_steps(task: str, rows: int, batch: int) -> None:
+    facts = Facts(task, ("text", "image"), rows, 64)
+    done = resolve(RunSettings(), facts).train
+    assert (done.epochs, done.patience, done.batch_size) == (6, 2, batch)
+    assert done.epochs * -(-rows // batch) >= 500
+    large = resolve(RunSettings(train=TrainSettings(batch_size=256)), facts).train
+    assert large.epochs == max(6, -(-500 // -(-rows // 256)))
+
+
 @pytest.mark.parametrize("task", ["classification", "vqa"])
 @pytest.mark.parametrize(
     ("rows", "alternative"), [(4_999, "none"), (5_000, "product"), (19_999, "product"), (20_000, "none")]
@@ -222,6 +237,7 @@ def test_a_fusion_of_vectors_is_trained_beside_that_of_tokens(task: str, rows: i
     assert other is not None and resolve(other, facts) == other
     assert (other.fusion.name, other.fusion.width, other.fusion.dropout) == ("product", 256, 0.3)
     assert (other.train.epochs, other.train.patience, other.train.modality_dropout) == (30, 8, 0.1)
+    assert other.train.batch_size == min(256, 2 ** int(np.log2(rows / 20)))
     mine = RunSettings(fusion=FusionSettings(dropout=0.2), train=TrainSettings(epochs=3))
     kept = with_alternative(mine, facts)
     assert kept is not None and (kept.fusion.dropout, kept.train.epochs, kept.train.patience) == (0.2, 3, 8)

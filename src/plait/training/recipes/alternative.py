@@ -12,7 +12,7 @@ from dataclasses import replace
 from plait.fusion import FUSIONS
 from plait.settings import RunSettings
 from plait.training.recipes.base import Facts
-from plait.training.recipes.default import OF_VECTORS
+from plait.training.recipes.default import of_vectors
 from plait.training.recipes.resolve import resolve
 
 NONE = "none"
@@ -41,7 +41,7 @@ def with_alternative(asked: RunSettings, facts: Facts) -> RunSettings | None:
         raise ValueError(f"fusion.alternative={name} is the fusion itself; name another one, or leave it out")
     groups = {"fusion": replace(asked.fusion, name=name, options={}, alternative=NONE), "train": asked.train}
     if not FUSIONS.get(str(name)).info.needs_tokens:
-        for group, values in OF_VECTORS.items():
+        for group, values in of_vectors(facts.num_train).items():
             given = groups[group]
             open_values = {k: v for k, v in values.items() if getattr(given, k) is None}
             groups[group] = replace(given, **open_values)
