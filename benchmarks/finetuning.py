@@ -122,13 +122,24 @@ def _tell_differences(runs: list[dict[str, Any]]) -> None:
     """Each way less frozen on the same inputs and test rows, mean over seeds that both have."""
     for inputs, learns, how in dict.fromkeys((r["inputs"], r["learns"], r["how"]) for r in runs):
         frozen = {r["seed"]: r for r in runs if r["inputs"] == inputs and r["how"] == "frozen"}
-        ours = [r for r in runs if (r["inputs"], r["learns"], r["how"]) == (inputs, learns, how) and r["seed"] in frozen]
+        ours = [
+            r for r in runs if (r["inputs"], r["learns"], r["how"]) == (inputs, learns, how) and r["seed"] in frozen
+        ]
         if how == "frozen" or not ours:
             continue
         for name in ours[0]["rows"]:
             gaps = np.mean([np.subtract(r["rows"][name], frozen[r["seed"]]["rows"][name]) for r in ours], axis=0)
             low, high = bootstrap_interval(gaps, len(gaps), resamples=2000)
-            line([inputs, learns or "nothing", how, f"{len(ours)} seeds", name, f"{gaps.mean():+.4g} [{low:+.4g}, {high:+.4g}]"])
+            line(
+                [
+                    inputs,
+                    learns or "nothing",
+                    how,
+                    f"{len(ours)} seeds",
+                    name,
+                    f"{gaps.mean():+.4g} [{low:+.4g}, {high:+.4g}]",
+                ]
+            )
 
 
 if __name__ == "__main__":

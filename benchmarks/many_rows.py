@@ -2,8 +2,8 @@
 
 ``easy-vqa``: questions about drawn shapes, official training part. ``cloze``: one word of a caption of flickr8k-2k is
 taken out, and is to be named from the rest and the photo (the words that occur 25 times or more). Rows are dealt by
-picture: some train, some choose the epoch, and the numbers are of others, which choose nothing. ``--rows`` says how many
-train; "chosen" is, seed by seed, the one of two runs that the choosing rows preferred.
+picture: some train, some choose the epoch, and the numbers are of others, which choose nothing. ``--rows`` says how
+many train. Differences to the first option are paired by seed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from measure import arguments, quiet, table
+from measure import arguments, quiet
 from plait.api.opening import open_run
 from plait.api.preparing import prepare_run
 from plait.data.catalog.datasets import fetch_dataset
@@ -29,7 +29,6 @@ from plait.settings import DataOptions, RunSettings, set_values
 from plait.training import Plan
 from plait.training.fit import fit_model
 from plait.training.recipes import Facts, resolve
-from training_choices import difference
 
 CO = ["fusion.name=co_attention", "fusion.dropout=0.1", "train.modality_dropout=0"]
 VECTORS = ["fusion.dropout=0.3", "train.modality_dropout=0.1", "train.epochs=30", "train.patience=8"]
@@ -49,12 +48,12 @@ STOP = set(
     "near other another some two three one four that who he she they there be being has have off around along behind "
     "front next top very each them him across against under between all after under about this onto not no".split()
 )
-PICTURES = 600  # of easy-VQA, that choose, and as many that are judged
+PICTURES = 200  # of easy-VQA, that choose, and as many that are judged
 
 
 def easy_vqa(folder: Path, rows: int) -> tuple[Table, dict[str, Any]]:
     """So many training questions, and those of other pictures that choose and are judged."""
-    source = fetch_dataset("easy-vqa", folder / "easy-vqa")
+    source = fetch_dataset("easy-vqa", folder / "plait-easy-vqa")
     whole = read_table(source)
     group, split = np.array(whole.column("image_id")), np.array(whole.column("split"))
     train = np.flatnonzero(split == "train")
@@ -92,7 +91,13 @@ def cloze(folder: Path, rows: int) -> tuple[Table, dict[str, Any]]:
                 continue
             place = int(draw.choice(places))
             split = "test" if part == "val" else "val" if name in choosing else "train"
-            row = (f"{part}/{name}", " ".join([*words[:place], "[MASK]", *words[place + 1 :]]), words[place], name, split)
+            row = (
+                f"{part}/{name}",
+                " ".join([*words[:place], "[MASK]", *words[place + 1 :]]),
+                words[place],
+                name,
+                split,
+            )
             for values, value in zip(columns.values(), row, strict=True):
                 values.append(value)
     columns["image"] = [str(folder.resolve() / "flickr8k-2k" / place) for place in columns["image"]]
@@ -142,6 +147,24 @@ def one(plan: Plan, judged_rows: np.ndarray, option: str, seed: int) -> dict[str
     }  # fmt: skip
 
 
+def told(found: dict[str, list[dict[str, Any]]]) -> None:
+    """A row an option: means over the seeds."""
+    body, base = [], next(iter(found.values()))
+    for option, runs in found.items():
+        numbers = [
+            np.mean([r[part][k] for r in runs]) for part in ("choosing", "judged") for k in ("accuracy", "log_loss")
+        ]
+        gap = ""
+        if runs is not base and len(runs) > 1:
+            gap = difference(*([r["judged"]["accuracy"] for r in ones] for ones in (runs, base)))
+        body.append([
+            option, *(f"{n:.3f}" for n in numbers), gap, f"{np.mean([r['steps'] for r in runs]):.0f}",
+            f"{np.mean([r['seconds'] for r in runs]):.0f}",
+        ])  # fmt: skip
+    head = ["accuracy, rows that choose", "log loss", "accuracy, other rows", "log loss", "difference", "steps"]
+    table(["option", *head, "processor seconds"], body)
+
+
 def main() -> None:
     """Run and print."""
     given = arguments(
@@ -167,6 +190,7 @@ def main() -> None:
                                 file.write(json.dumps(done) + "\n")
                     found[option].append(done)
                     print(json.dumps(done), flush=True)
+            told(found)
 
 
 if __name__ == "__main__":

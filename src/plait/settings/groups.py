@@ -149,7 +149,7 @@ class FusionSettings:
     name: str | None = None
     """Name of the fusion, or None: the recipe's choice for the task."""
     alternative: str | None = None
-    """A fusion that is trained too, the better on validation rows is kept; none: no other; None: the recipe's choice."""
+    """Trained too, the better on validation rows is kept: a fusion, none, or None: the recipe's choice."""
     width: int | None = at_least(None, 1)
     """Width of the fused vector."""
     dropout: float | None = share(None)

@@ -2,7 +2,7 @@
 
 Between 5,000 and 20,000 rows of text and picture, reading tokens wins where the answer stands in one place of the
 picture and loses where it learns the training rows by heart (docs/decisions/0008-default-fusions.md). Validation rows
-tell which; a fusion of vectors costs a small part of the time.
+tell which.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def with_alternative(asked: RunSettings, facts: Facts) -> RunSettings | None:
         return None
     if first.task.head in SOLE_HEADS:
         raise ValueError(
-            f"{facts.task} has the head {first.task.head}, which goes with one fusion; leave fusion.alternative={name} out"
+            f"{facts.task} has the head {first.task.head}, which goes with one fusion; leave "
+            f"fusion.alternative={name} out"
         )
     if name == first.fusion.name:
         raise ValueError(f"fusion.alternative={name} is the fusion itself; name another one, or leave it out")
