@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from measure import arguments, quiet
+from measure import arguments, quiet, table
 from plait.api.opening import open_run
 from plait.api.preparing import prepare_run
 from plait.data.catalog.datasets import fetch_dataset
@@ -29,6 +29,7 @@ from plait.settings import DataOptions, RunSettings, set_values
 from plait.training import Plan
 from plait.training.fit import fit_model
 from plait.training.recipes import Facts, resolve
+from training_choices import difference
 
 CO = ["fusion.name=co_attention", "fusion.dropout=0.1", "train.modality_dropout=0"]
 VECTORS = ["fusion.dropout=0.3", "train.modality_dropout=0.1", "train.epochs=30", "train.patience=8"]
