@@ -6,6 +6,7 @@ import dataclasses
 from itertools import product
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures.lazy import lazy
@@ -22,6 +23,7 @@ from plait.settings import (
 )
 
 RECIPES, Facts, resolve = lazy("plait.training.recipes", "RECIPES", "Facts", "resolve")
+with_alternative = lazy("plait.training.recipes", "with_alternative")
 
 FOR_RETRIEVAL = {"hubs", "loss", "margin", "positives", "temperature", "hard_negatives"}  # margin etc.: by the loss
 MAY_STAY_OPEN = {
@@ -70,7 +72,7 @@ def test_a_recipe_never_overrides_the_user() -> None:
             encoders=EncoderSettings(
                 image_size=64, text_cleaning="none", words=0, numbers="periodic", categories="compact"
             ),
-            fusion=FusionSettings(name="gated", width=3, dropout=0.0, scaling="features"),
+            fusion=FusionSettings(name="gated", alternative="none", width=3, dropout=0.0, scaling="features"),
             task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
             train=TrainSettings(
                 epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
@@ -204,3 +206,46 @@ def test_encoders_with_a_processor_file_are_fed_as_it_says() -> None:
     assert resolve(RunSettings(encoders=asked), facts).encoders.image_size == 64
     mixed = dataclasses.replace(own, columns={"photo": "efficientnet-lite0"})
     assert resolve(RunSettings(encoders=mixed), facts).encoders.image_size == 96
+
+
+@pytest.mark.parametrize("task", ["classification", "vqa", "vqa_open"])
+@pytest.mark.parametrize(
+    ("rows", "batch"),
+    [(5_000, 32), (6_006, 64), (10_000, 64), (12_000, 128), (20_000, 128), (21_504, 256), (38_575, 256), (10**6, 256)],
+)
+def test_six_epochs_over_tokens_are_five_hundred_steps(task: str, rows: int, batch: int) -> None:
+    facts = Facts(task, ("text", "image"), rows, 64)
+    done = resolve(RunSettings(), facts).train
+    assert (done.epochs, done.patience, done.batch_size) == (6, 2, batch)
+    assert done.epochs * -(-rows // batch) >= 500
+    large = resolve(RunSettings(train=TrainSettings(batch_size=256)), facts).train
+    assert large.epochs == max(6, -(-500 // -(-rows // 256)))
+
+
+@pytest.mark.parametrize("task", ["classification", "vqa"])
+@pytest.mark.parametrize(
+    ("rows", "alternative"), [(4_999, "none"), (5_000, "product"), (19_999, "product"), (20_000, "none")]
+)
+def test_a_fusion_of_vectors_is_trained_beside_that_of_tokens(task: str, rows: int, alternative: str) -> None:
+    facts = Facts(task, ("text", "image"), rows, 400)
+    assert resolve(RunSettings(), facts).fusion.alternative == alternative
+    assert resolve(RunSettings(), Facts(task, ("text", "tabular"), rows)).fusion.alternative == "none"
+    other = with_alternative(RunSettings(), facts)
+    if alternative == "none":
+        assert other is None
+        return
+    assert other is not None and resolve(other, facts) == other
+    assert (other.fusion.name, other.fusion.width, other.fusion.dropout) == ("product", 256, 0.3)
+    assert (other.train.epochs, other.train.patience, other.train.modality_dropout) == (30, 8, 0.1)
+    assert other.train.batch_size == min(256, 2 ** int(np.log2(rows / 20)))
+    mine = RunSettings(fusion=FusionSettings(dropout=0.2), train=TrainSettings(epochs=3))
+    kept = with_alternative(mine, facts)
+    assert kept is not None and (kept.fusion.dropout, kept.train.epochs, kept.train.patience) == (0.2, 3, 8)
+    named = RunSettings(fusion=FusionSettings(name="co_attention"))
+    assert with_alternative(named, facts) is None and resolve(named, facts).fusion.alternative == "none"
+
+
+def test_a_head_that_goes_with_one_fusion_has_no_alternative() -> None:
+    asked = RunSettings(fusion=FusionSettings(alternative="product"))
+    with pytest.raises(ValueError, match="retrieval has the head towers, which goes with one fusion; leave fusion.alt"):
+        with_alternative(asked, Facts("retrieval", ("image", "text"), 7_500, 224))

@@ -17,9 +17,9 @@ from plait.data.table import BadRow, Table
 from plait.fusion import FUSIONS
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
-from plait.settings import DataSettings, RunSettings, from_dict, merge_values, set_values, to_dict
+from plait.settings import RunSettings, from_dict, merge_values, set_values, to_dict
 from plait.tasks import Task, as_ordered
-from plait.training.recipes import resolve
+from plait.training.recipes import resolve, with_alternative
 from plait.training.recipes.facts import facts_of
 from plait.training.splitting import make_split, rows_without_time
 
@@ -30,6 +30,7 @@ class OpenedRun:
 
     Attributes:
         settings: Resolved settings.
+        alternative: The same with the other fusion that is trained too (``fusion.alternative``); None: there is none.
         table: The rows.
         schema: Its columns.
         task: The task.
@@ -51,6 +52,7 @@ class OpenedRun:
     notes: list[str]
     bad: list[BadRow]
     fresh_pairs: bool
+    alternative: RunSettings | None = None
 
 
 def open_run(
@@ -86,7 +88,9 @@ def open_run(
         if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
             raise ValueError(bad_rows_message(targets.bad, table)) from error
         raise
-    settings = _resolve(settings, columns.data, task, table, schema, num_train=int((split[usable] == "train").sum()))
+    asked = from_dict(RunSettings, {**to_dict(settings), "data": to_dict(columns.data)})
+    facts = facts_of(task.name, table, schema, int((split[usable] == "train").sum()))
+    settings, alternative = resolve(asked, facts), with_alternative(asked, facts)
     task = replace(task, selects=settings.task.select_by or task.selects)
     check_objectives(
         chosen_objectives(settings.train, pair_head=settings.task.head == "pair"), task=task,
@@ -95,12 +99,6 @@ def open_run(
     )  # fmt: skip
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
-    return OpenedRun(settings, table, schema, task, targets.values, usable, split, notes, targets.bad, fresh_pairs)
-
-
-def _resolve(
-    settings: RunSettings, data: DataSettings, task: Task, table: Table, schema: Schema, *, num_train: int
-) -> RunSettings:
-    """Every open setting filled by the recipe, with the data settings that the source gave."""
-    facts = facts_of(task.name, table, schema, num_train)
-    return resolve(from_dict(RunSettings, {**to_dict(settings), "data": to_dict(data)}), facts)
+    return OpenedRun(
+        settings, table, schema, task, targets.values, usable, split, notes, targets.bad, fresh_pairs, alternative
+    )

@@ -51,7 +51,9 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         found = examined(table, inputs, schema, progress)
         raise ValueError(bad_rows_message([*opened.bad, *found], table))
     intended = opened.usable[opened.split[opened.usable] == "train"]
-    check_build(settings, task, inputs, [opened.values[int(i)] for i in intended])
+    for one in (settings, opened.alternative):
+        if one is not None:
+            check_build(one, task, inputs, [opened.values[int(i)] for i in intended])
     prepared = prepare(table, inputs, progress=progress)
     prepared.rows.bad = [*opened.bad, *prepared.rows.bad]
     report_unreadable(inputs, prepared, schema)

@@ -91,6 +91,9 @@ def run_fit(
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
             num_judged=int((opened.split[ready.usable] == _evaluated_split(opened, ready)).sum()),
         )
+        plan, compared = networks.choose_fusion(plan, opened.alternative)
+        settings, ready.plan = plan.settings, plan
+        opened.notes += compared
         features = TableFeatures(plan) if can_average(plan) else None
         if features is not None and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds, features)

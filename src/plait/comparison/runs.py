@@ -16,8 +16,7 @@ from plait.comparison.archive import run_key
 from plait.comparison.plan import Configuration, Method, run_settings
 from plait.encoders.load import build_encoder
 from plait.fusion import FUSIONS
-from plait.inputs.dataset import RowBatches, SetSource
-from plait.inputs.feature_store import FeatureSet
+from plait.inputs.dataset import RowBatches
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.settings import RunSettings, to_dict
 from plait.training import Plan
@@ -55,7 +54,7 @@ class Runs:
         self.plan, self.test, self.configurations = plan, test, configurations
         self.fingerprint, self.align_all = fingerprint, align_all
         self._encoders = {n: e.fingerprint for n, e in plan.inputs.frozen.items()}
-        self._vectors_only = _without_tokens(plan)
+        self._vectors_only = plan.without_tokens()
         self._live: dict[int, dict[str, Any]] = {}
 
     def settings(self, run: Run) -> RunSettings:
@@ -110,13 +109,3 @@ def best_record(records: list[dict[str, Any]], *, higher_is_better: bool) -> int
         if value is not None and (best is None or sign * value > sign * records[best]["validation"]):
             best = number
     return best
-
-
-def _without_tokens(plan: Plan) -> Plan:
-    """The same rows with vectors only, so that a method that reads no tokens does not pay for them."""
-    sources = {
-        n: s.select(has_tokens=False) if isinstance(s, FeatureSet | SetSource) else s
-        for n, s in plan.prepared.sources.items()
-    }
-    prepared = replace(plan.prepared, sources=sources)
-    return replace(plan, inputs=replace(plan.inputs, with_tokens=False), prepared=prepared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
 from plait.settings import RunSettings
+from plait.training import needs_tokens
 from plait.training.fit import fit_model, fit_unimodal_baselines
 from plait.training.history import History
 from plait.training.plan import Plan
@@ -76,7 +78,36 @@ class NetworkFits:
             plan.deadline.took(name if fold == 0 else f"{name}, fold {fold + 1}", seconds)
         return made
 
+    def choose_fusion(self, plan: Plan, alternative: RunSettings | None) -> tuple[Plan, list[str]]:
+        """The plan with the fusion that answers validation rows better, and sentences that say so.
+
+        Both are trained, the given one first; the winner is the fused network of the first fold. Equal scores leave the
+        given one.
+
+        Args:
+            plan: Of the given fusion.
+            alternative: Its settings with another fusion; None: there is nothing to choose.
+        """
+        if alternative is None or len(plan.val) == 0:
+            return plan, []
+        self._fused(plan, 0, self.folder)
+        given, names = self.history, [str(one.fusion.name) for one in (plan.settings, alternative)]
+        if not plan.deadline.has_room(f"fusion {names[1]}", given.seconds):
+            return plan, []
+        other = replace(plan, settings=alternative)
+        other = other if needs_tokens(alternative) else other.without_tokens()
+        model, history = fit_model(
+            other, _names(plan), self.folder / "alternative", resume=self.resume, progress=self.progress
+        )
+        is_better = _is_better(plan, history, given)
+        plan.deadline.took(f"fusion {names[not is_better]}", (given if is_better else history).seconds)
+        if is_better:
+            self.model, self.history = model, history
+        return _decided(other if is_better else plan), [_on_validation_rows(plan, names, (given, history), is_better)]
+
     def _fused(self, plan: Plan, fold: int, place: Path) -> Networks:
+        if fold == 0 and self.model is not None:
+            return {FUSED: (self.model, self.history.seconds)}
         if plan.settings.train.umt:  # networks of a modality alone are its teachers
             self._taught[fold] = self._fit_alone(plan, place)
         model, history = fit_model(
@@ -155,6 +186,30 @@ class NetworkFits:
                 )  # fmt: skip
                 found[name] = (model, history.seconds)
         return found
+
+
+def _decided(plan: Plan) -> Plan:
+    """The plan with no other fusion to try, so that its settings train just this one."""
+    fusion = replace(plan.settings.fusion, alternative="none")
+    return replace(plan, settings=replace(plan.settings, fusion=fusion))
+
+
+def _is_better(plan: Plan, ours: History, theirs: History) -> bool:
+    sign = 1 if plan.task.higher_is_better else -1
+    if ours.best_score is None or theirs.best_score is None:
+        return False
+    return sign * ours.best_score > sign * theirs.best_score
+
+
+def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, History], is_second: bool) -> str:
+    """Which of two fusions was kept, and by which numbers."""
+    metric = plan.task.selects or plan.task.primary
+    scores = [h.epochs[h.best_epoch - 1].get(f"val_{metric}", math.nan) for h in histories]
+    kept, left = (1, 0) if is_second else (0, 1)
+    return (
+        f"fusions {names[0]} and {names[1]} were both trained; {names[kept]} is kept, which answers validation rows "
+        f"{'better' if scores[0] != scores[1] else 'as well'} ({metric} {scores[kept]:.3f} against {scores[left]:.3f})"
+    )
 
 
 def _names(plan: Plan) -> list[str]:

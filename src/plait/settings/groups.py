@@ -148,6 +148,8 @@ class FusionSettings:
 
     name: str | None = None
     """Name of the fusion, or None: the recipe's choice for the task."""
+    alternative: str | None = None
+    """Trained too, the better on validation rows is kept: a fusion, none, or None: the recipe's choice."""
     width: int | None = at_least(None, 1)
     """Width of the fused vector."""
     dropout: float | None = share(None)

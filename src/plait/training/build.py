@@ -181,9 +181,10 @@ def _words(modality: Modality, inputs: Inputs, settings: RunSettings) -> dict[st
 
 
 def needs_tokens(settings: RunSettings) -> bool:
-    """Whether the fusion reads tokens."""
+    """Whether the fusion reads tokens, or its alternative."""
     assert settings.fusion.name is not None
-    return FUSIONS.get(settings.fusion.name).info.needs_tokens
+    names = (settings.fusion.name, settings.fusion.alternative)
+    return any(FUSIONS.get(name).info.needs_tokens for name in names if name not in (None, "none"))
 
 
 def _class_weights(plan: Plan) -> list[float] | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from plait.inputs.dataset import SetSource
+from plait.inputs.feature_store import FeatureSet
 from plait.inputs.inputs import Inputs
 from plait.inputs.prepare import Prepared
 from plait.settings import RunSettings
@@ -45,3 +47,12 @@ class Plan:
     fresh_pairs: bool
     deadline: Deadline = field(default_factory=Deadline)
     is_val_apart: bool = False
+
+    def without_tokens(self) -> Plan:
+        """The same rows with vectors only, so that a fusion that reads no tokens does not pay for them."""
+        sources = {
+            n: s.select(has_tokens=False) if isinstance(s, FeatureSet | SetSource) else s
+            for n, s in self.prepared.sources.items()
+        }
+        prepared = replace(self.prepared, sources=sources)
+        return replace(self, inputs=replace(self.inputs, with_tokens=False), prepared=prepared)

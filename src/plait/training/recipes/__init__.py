@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plait.training.recipes.alternative import with_alternative
 from plait.training.recipes.base import RECIPES, TASK_CHOICES, Facts, small_batch
 from plait.training.recipes.classic import classic
 from plait.training.recipes.default import default
@@ -20,5 +21,6 @@ __all__ = [
     "resolve",
     "sentiment",
     "small_batch",
+    "with_alternative",
     "write_text",
 ]

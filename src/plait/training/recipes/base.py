@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from plait.registry import Registry
@@ -11,6 +12,7 @@ from plait.settings import RunSettings
 
 MIN_STEPS_PER_EPOCH = 20
 MANY_ROWS = 5000
+FEW_EPOCHS, FEWEST_STEPS = 6, 500  # over tokens of many rows (docs/LOG.md)
 APART = {"modality_dropout": 0.1, "modality_dropout_pattern": "independent"}
 SUBSETS = {"modality_dropout": 0.3, "modality_dropout_pattern": "subset"}
 NOTHING_HIDDEN = {"modality_dropout": 0.0, "modality_dropout_pattern": "independent"}
@@ -66,12 +68,20 @@ class TaskChoices:
 TASK_CHOICES: Registry[TaskChoices] = Registry("task with choices of its own")
 
 
-def small_batch(num_train: int, largest: int) -> int:
-    """A batch size that leaves an epoch at least 20 steps, between 8 and ``largest``.
+def few_epochs(num_train: int) -> dict[str, Any]:
+    """Training settings of a fusion of tokens on many rows: six epochs, in batches that leave 500 steps."""
+    return {
+        "epochs": FEW_EPOCHS, "patience": 2, "min_steps": FEWEST_STEPS,
+        "batch_size": small_batch(num_train, 256, ceil(FEWEST_STEPS / FEW_EPOCHS)),
+    }  # fmt: skip
+
+
+def small_batch(num_train: int, largest: int, steps: int = MIN_STEPS_PER_EPOCH) -> int:
+    """A batch size that leaves an epoch at least so many steps, between 8 and ``largest``.
 
     A fixed large batch starves small tables of steps: 160 rows in batches of 128 are two steps an epoch.
     """
     size = 8
-    while size * 2 <= largest and num_train / (size * 2) >= MIN_STEPS_PER_EPOCH:
+    while size * 2 <= largest and num_train / (size * 2) >= steps:
         size *= 2
     return size

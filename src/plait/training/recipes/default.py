@@ -14,11 +14,13 @@ from plait.training.recipes.base import (
     Choices,
     Facts,
     TaskChoices,
+    few_epochs,
     small_batch,
 )
 from plait.training.recipes.two_sides import keep_to, see_closely, towers
 
 SMALL_PHOTO = 160
+ENOUGH_FOR_TOKENS = 20_000  # rows; below, a fusion of tokens may learn them by heart (docs/LOG.md)
 
 
 def default(facts: Facts) -> Choices:
@@ -42,10 +44,19 @@ def default(facts: Facts) -> Choices:
     return chosen
 
 
+def of_vectors(num_train: int) -> Choices:
+    """What a fusion of vectors beside one of tokens is trained by: as long as on any other table."""
+    train = {"epochs": 30, "patience": 8, "min_steps": 0, "batch_size": small_batch(num_train, 256), **APART}
+    return {"fusion": {"dropout": 0.3}, "train": train}
+
+
 def _tokens_of_many_rows(chosen: Choices, facts: Facts) -> None:
     if {"text", "image"} <= set(facts.kinds) and facts.num_train >= MANY_ROWS:
-        chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
-        chosen["train"] |= {**NOTHING_HIDDEN, "epochs": 6, "patience": 2}
+        chosen["fusion"] = {
+            "name": "co_attention", "width": 256, "dropout": 0.1,
+            "alternative": "product" if facts.num_train < ENOUGH_FOR_TOKENS else "none",
+        }  # fmt: skip
+        chosen["train"] |= {**NOTHING_HIDDEN, **few_epochs(facts.num_train)}
 
 
 def _questions(chosen: Choices, facts: Facts) -> None:

@@ -49,6 +49,8 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     if settings.train.batch_size == 0:
         groups["train"] = replace(groups["train"], batch_size=max(1, min(facts.num_train, WHOLE_SET_AT_MOST)))
     groups["train"] = _whole_hiding(settings, groups["train"])
+    if groups["fusion"].alternative is None or (settings.fusion.name and not settings.fusion.alternative):
+        groups["fusion"] = replace(groups["fusion"], alternative="none")
     if groups["fusion"].scaling is None:
         groups["fusion"] = replace(groups["fusion"], scaling="rows")
     if settings.train.epochs is None:

@@ -10,6 +10,7 @@ from plait.training.recipes.base import (
     Choices,
     Facts,
     TaskChoices,
+    few_epochs,
     small_batch,
 )
 
@@ -32,7 +33,7 @@ def answer_in_words(chosen: Choices, facts: Facts) -> None:
     if {"text", "image"} <= set(facts.kinds):
         chosen["fusion"] = {"name": "co_attention", "width": 256, "dropout": 0.1}
         if facts.num_train >= MANY_ROWS:
-            chosen["train"] |= {"epochs": 6, "patience": 2, "batch_size": small_batch(facts.num_train, 256)}
+            chosen["train"] |= few_epochs(facts.num_train)
 
 
 def _adapt(settings: RunSettings, chosen: Choices) -> None:
