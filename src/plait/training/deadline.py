@@ -91,7 +91,7 @@ class Deadline:
         """Whether a part of evaluation that takes ``needed`` seconds still fits; if not, it is written as left out."""
         if needed < self.left_for_evaluation:
             return True
-        self.left_out.append({"what": what, "needed": round(needed, 1)})
+        self._leave_out(what, needed)
         return False
 
     def plan_resamples(self, number: int, each: float, share: float) -> None:
@@ -121,7 +121,7 @@ class Deadline:
         """Whether a step that takes ``needed`` seconds may begin; if not, it is written down as left out."""
         if needed < self.left:
             return True
-        self.left_out.append({"what": what, "needed": round(needed, 1)})
+        self._leave_out(what, needed)
         return False
 
     def room_for(self, what: str, each: float, number: int, share: float = 1.0) -> int:
@@ -129,7 +129,7 @@ class Deadline:
         fitting = number if self.limit is None else max(0, min(number, int(self.left * share / max(each, 1e-9))))
         if fitting < number:
             missing = number - fitting
-            self.left_out.append({"what": f"{what} ({missing} of {number})", "needed": round(each * missing, 1)})
+            self._leave_out(f"{what} ({missing} of {number})", each * missing)
         return fitting
 
     def took(self, what: str, seconds: float) -> None:
@@ -182,3 +182,8 @@ class Deadline:
             "limit": self.limit, "seconds": round(self.seconds, 2), "tried": self.tried, "left_out": self.left_out,
             "cut": self.cut,
         }  # fmt: skip
+
+    def _leave_out(self, what: str, needed: float) -> None:
+        """Write a step down as left out, once: each fold may say so."""
+        if all(one["what"] != what for one in self.left_out):
+            self.left_out.append({"what": what, "needed": round(needed, 1)})
