@@ -86,6 +86,11 @@ def open_run(
         if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
             raise ValueError(bad_rows_message(targets.bad, table)) from error
         raise
+    if columns.data.calibration and task.output_kind not in ("classes", "labels", "number"):
+        raise ValueError(
+            f"calibration={columns.data.calibration:g} keeps rows for probabilities, sets and intervals; a model that "
+            f"{task.family.does} has none: leave it out"
+        )
     settings = _resolve(settings, columns.data, task, table, schema, num_train=int((split[usable] == "train").sum()))
     task = replace(task, selects=settings.task.select_by or task.selects)
     check_objectives(

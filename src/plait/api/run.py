@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.api.calibrating import learn_calibration
 from plait.api.evaluation import evaluation_report
 from plait.api.model_folder import replace_model
 from plait.api.network_file import check_finite
@@ -22,11 +23,13 @@ from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
+from plait.data.split import CALIBRATION
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.fit import can_average, fit_ensemble
 from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
+from plait.evaluation.trust import CALIBRATED_KINDS
 from plait.settings import RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.deadline import Deadline
@@ -113,6 +116,7 @@ def run_fit(
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
+        _calibrate(fitted, opened, ready, progress)
         shortened = deadline.is_evaluation_short
         if shortened:
             deadline.left_out.append({"what": "evaluation with modalities missing", "needed": None})
@@ -165,6 +169,17 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
     }  # fmt: skip
 
 
+def _calibrate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None) -> None:
+    """Learn from the calibration rows, where there are any."""
+    rows = ready.usable[opened.split[ready.usable] == CALIBRATION]
+    if len(rows) == 0 or fitted.task.output_kind not in CALIBRATED_KINDS:
+        return
+    learn_calibration(fitted, ready.plan.prepared, rows, {"source": opened.table.source, "split": CALIBRATION}, progress)
+    assert fitted.calibration is not None
+    why = fitted.calibration.facts["why"]
+    opened.notes += [f"calibration: {why}"] if why else []
+
+
 def _evaluate(
     fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None, *, shortened: bool = False
 ) -> None:
@@ -180,5 +195,5 @@ def _evaluate(
     given = replace(given, deadline=ready.plan.deadline)
     if shortened:
         given = replace(given, judge=replace(given.judge, missing_rows=0))
-    fitted.report = evaluation_report(fitted, given, progress)
+    fitted.report = evaluation_report(fitted, given, progress, trust=fitted.calibration is not None)
     fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]
