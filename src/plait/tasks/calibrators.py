@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import expit, log_expit, log_softmax
 
 from plait.registry import Registry
 
@@ -50,7 +48,7 @@ class Temperature:
 
     def threshold(self, value: float) -> float:
         """The probability at which a decision falls that fell at ``value`` before."""
-        return float(expit((np.log(value) - np.log1p(-value)) / self.temperature))
+        return float(1.0 / (1.0 + np.exp(-(np.log(value) - np.log1p(-value)) / self.temperature)))
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -64,6 +62,8 @@ class Temperature:
             logits_NC: Logits of rows the model has not seen.
             target: Class numbers [N], or truth of each label [N, C].
         """
+        from scipy.optimize import minimize_scalar
+
         logits_NC = np.asarray(logits_NC, dtype=np.float64)
 
         def loss(log_t: float) -> float:
@@ -104,6 +104,8 @@ class VectorScaling:
     @classmethod
     def fit(cls, logits_NC: np.ndarray, target: np.ndarray) -> VectorScaling:
         """Factors and offsets of the smallest loss, started at the best temperature."""
+        from scipy.optimize import minimize
+
         logits_NC = np.asarray(logits_NC, dtype=np.float64)
         num, width = logits_NC.shape
         start = 1.0 / Temperature.fit(logits_NC, target).temperature
@@ -112,7 +114,7 @@ class VectorScaling:
 
         def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
             factors, offsets = values[:width], values[width:]
-            log_NC = log_softmax(logits_NC * factors + offsets, axis=1)
+            log_NC = _log_softmax(logits_NC * factors + offsets)
             gap_NC = (np.exp(log_NC) - truth_NC) / num
             away = np.concatenate([factors / start - 1.0, offsets])
             slope = np.concatenate([(gap_NC * logits_NC).sum(0), gap_NC.sum(0)])
@@ -177,8 +179,13 @@ def proper_loss(logits_NC: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Negative log-likelihood of each row [N], of a class [N] or of label sets [N, C] the mean over labels, in nats."""
     logits_NC = np.asarray(logits_NC, dtype=np.float64)
     if target.ndim == 2:
-        return np.asarray(-log_expit(np.where(target > 0.5, logits_NC, -logits_NC)).mean(1))
-    return np.asarray(-log_softmax(logits_NC, axis=1)[np.arange(len(target)), target])
+        return np.asarray(np.logaddexp(0.0, np.where(target > 0.5, -logits_NC, logits_NC)).mean(1))
+    return np.asarray(-_log_softmax(logits_NC)[np.arange(len(target)), target])
+
+
+def _log_softmax(logits_NC: np.ndarray) -> np.ndarray:
+    moved_NC = logits_NC - logits_NC.max(axis=1, keepdims=True)
+    return np.asarray(moved_NC - np.log(np.exp(moved_NC).sum(axis=1, keepdims=True)))
 
 
 def calibrator_from_json(values: dict[str, Any] | None) -> Calibrator | None:

@@ -63,7 +63,7 @@ def expected_calibration_error_of_perfect(
         True
     """
     confidence_N, _ = checked(confidence, np.zeros(np.size(confidence)))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, len(confidence_N), bins])  # no stream that may have made the confidences
     errors = [
         calibration_error(confidence_N, rng.random(len(confidence_N)) < confidence_N, bins=bins, by=by)
         for _ in range(draws)
