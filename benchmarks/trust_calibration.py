@@ -50,7 +50,12 @@ def calibration_row(name: str, runs: list[dict[str, Any]]) -> list[str]:
     """Errors before and after, means over the seeds."""
     parts = [r["calibration"] for r in runs]
     kept = [p.get("calibrator") or "none" for p in parts]
-    cells = [name, str(runs[0]["test"]), str(parts[0]["rows"]), ", ".join(f"{k} {kept.count(k)}" for k in sorted(set(kept)))]
+    cells = [
+        name,
+        str(runs[0]["test"]),
+        str(parts[0]["rows"]),
+        ", ".join(f"{k} {kept.count(k)}" for k in sorted(set(kept))),
+    ]
     for metric in ("log_loss", "ece", "brier"):
         after = [p["metrics"][metric]["value"] for p in parts]
         before = [p.get("before", p["metrics"])[metric]["value"] for p in parts]
@@ -93,7 +98,10 @@ def main() -> None:
         coverage += coverage_rows(name, runs)
         print(f"({name}: {(time.process_time() - began) / given.seeds:.0f} processor seconds a run)", flush=True)
     for head, body in (
-        (["table", "test rows", "calibration rows", "kept", "log loss", "ECE", "Brier", "ECE of a perfect model"], made),
+        (
+            ["table", "test rows", "calibration rows", "kept", "log loss", "ECE", "Brier", "ECE of a perfect model"],
+            made,
+        ),
         (["table", "rows with", "how", "promised", "rows", "covered, mean (range)", "mean size"], coverage),
     ):
         print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))

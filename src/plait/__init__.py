@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Comparison", "Plait", "__version__", "build_index", "calibrate", "check", "compare", "explain_modalities", "fit", "load",
-    "open_index", "two_tower",
+    "Comparison", "Plait", "__version__", "build_index", "calibrate", "check", "compare", "explain_modalities", "fit",
+    "load", "open_index", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

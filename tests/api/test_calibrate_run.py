@@ -30,7 +30,9 @@ def table(seed: int = 0, count: int = 480) -> dict[str, list[Any]]:
         "split": PARTS[np.arange(count) % len(PARTS)].tolist(),
         "label": label.tolist(),
         "price": (score + (1 + np.abs(score)) * rng.normal(size=count) / 2).tolist(),
-        "tags": [";".join(n for n, s in zip("pq", row, strict=True) if s + rng.normal() > 0) or "[]" for row in x[:, :2]],
+        "tags": [
+            ";".join(n for n, s in zip("pq", row, strict=True) if s + rng.normal() > 0) or "[]" for row in x[:, :2]
+        ],
     }
 
 

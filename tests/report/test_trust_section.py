@@ -20,10 +20,11 @@ def trust() -> dict[str, Any]:
     return {
         "calibration": {
             "applicable": True, "metrics": {"ece": interval(0.0417)}, "before": {"ece": interval(0.1234)},
-            "perfect": {"mean": 0.031, "high": 0.055}, "bins": bins, "bins_before": bins[:1], "why": "temperature 2.113",
+            "perfect": {"mean": 0.031, "high": 0.055}, "bins": bins, "bins_before": bins[:1],
+            "why": "temperature 2.113",
         },
         "conformal": {
-            "applicable": True, "kind": "classes", "rows": 120, "scoring_rows": 80, "rests_on": "Rows come as they came.",
+            "applicable": True, "kind": "classes", "rows": 120, "scoring_rows": 80, "rests_on": "As they came.",
             "patterns": [{"present": ["te<xt"], "rows": 7, "pooled": 80, "is_own": False}],
             "levels": [{"coverage": 0.9, "method": "lac", **covered, "patterns": [{"present": "te<xt", **covered}]}],
         },
@@ -37,7 +38,17 @@ def trust() -> dict[str, Any]:
 
 def test_every_part_shows_its_numbers() -> None:
     page = section({"evaluation": {"trust": trust()}})
-    for shown in ("0.042", "0.123", "0.031", "Temperature 2.113", "0.913", "1.234", "lac", "0.31", "Only 7 with te&lt;xt"):
+    for shown in (
+        "0.042",
+        "0.123",
+        "0.031",
+        "Temperature 2.113",
+        "0.913",
+        "1.234",
+        "lac",
+        "0.31",
+        "Only 7 with te&lt;xt",
+    ):
         assert shown in page, shown
     assert page.count("<svg") == 2 and page.count("<h3>") == 3 and "<xt" not in page
 

@@ -31,7 +31,9 @@ def test_true_temperatures_are_recovered_within_one_percent(temperature: float) 
     many, of_many = true_rows(1, 60_000)
     assert Temperature.fit(many * temperature, of_many).temperature == pytest.approx(temperature, rel=0.01)
     assert np.array_equal(made.logits(logits).argmax(1), logits.argmax(1))
-    assert proper_loss(made.logits(logits * temperature), truth).mean() <= proper_loss(logits * temperature, truth).mean()
+    assert (
+        proper_loss(made.logits(logits * temperature), truth).mean() <= proper_loss(logits * temperature, truth).mean()
+    )
 
 
 def test_separable_rows_have_a_bounded_temperature() -> None:
@@ -51,7 +53,10 @@ def test_vector_scaling_finds_factors_and_offsets_that_a_temperature_cannot() ->
     logits, truth = true_rows(3, 20_000)
     bent = (logits - np.array([1.0, 0.0, -1.0])) / np.array([1.0, 2.0, 0.5])
     made = VectorScaling.fit(bent, truth)
-    gain = proper_loss(Temperature.fit(bent, truth).logits(bent), truth).mean() - proper_loss(made.logits(bent), truth).mean()
+    gain = (
+        proper_loss(Temperature.fit(bent, truth).logits(bent), truth).mean()
+        - proper_loss(made.logits(bent), truth).mean()
+    )
     assert gain > 0.05
     assert proper_loss(made.logits(bent), truth).mean() == pytest.approx(proper_loss(logits, truth).mean(), abs=2e-3)
 
@@ -87,7 +92,9 @@ def test_a_group_never_fits_and_judges_at_once() -> None:
     assert chosen.losses == pytest.approx(once.losses, rel=1e-4)
 
 
-@pytest.mark.parametrize("made", [Temperature(1 / 3), VectorScaling((0.1, 1 / 7), (0.3, -1e-17)), Isotonic((-1.0, 0.1), (0.2, 0.7))])
+@pytest.mark.parametrize(
+    "made", [Temperature(1 / 3), VectorScaling((0.1, 1 / 7), (0.3, -1e-17)), Isotonic((-1.0, 0.1), (0.2, 0.7))]
+)
 def test_json_and_back_is_the_same_bit_for_bit(made: Any) -> None:
     again = calibrator_from_json(json.loads(json.dumps(made.to_json())))
     logits = np.random.default_rng(0).normal(size=(50, 2))
@@ -149,7 +156,8 @@ def test_curves_are_wide_where_errors_are_large() -> None:
     assert curves.error(np.array([9.0]))[0] > 3 * curves.error(np.array([1.0]))[0]
     made = Calibration(
         "number", ("x",), ((True,),), np.zeros(400, dtype=np.int64), np.zeros(400, dtype=np.int64),
-        {"residual": (truth - predicted)[400:], "predicted": predicted[400:]}, curves=ResidualCurves.fit(predicted[:400], truth[:400]),
+        {"residual": (truth - predicted)[400:], "predicted": predicted[400:]},
+        curves=ResidualCurves.fit(predicted[:400], truth[:400]),
     )  # fmt: skip
     assert made.methods == ("quantile", "split")
     new = rng.uniform(0, 10, 4000)

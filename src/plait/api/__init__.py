@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from plait.api.predictor import Plait
 
 __all__ = [
-    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "default_weights", "feature_store", "fetch_weights",
-    "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
+    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "default_weights", "feature_store",
+    "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

@@ -74,8 +74,8 @@ class Believed:
                 )
         if self.abstain_above is not None and fitted.task.output_kind == "number" and found.curves is None:
             raise ValueError(
-                f"abstain_above= of a number needs 240 calibration rows, of which 80 show how errors differ; this model "
-                f"has {found.facts.get('rows')}: calibrate it on more"
+                f"abstain_above= of a number needs 240 calibration rows, of which 80 show how errors differ; this "
+                f"model has {found.facts.get('rows')}: calibrate it on more"
             )
 
     def columns(

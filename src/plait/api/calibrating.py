@@ -1,4 +1,4 @@
-"""A finished model calibrated on labelled rows that it has not seen. Behind ``Plait.calibrate`` and ``plait.calibrate``."""
+"""A finished model calibrated on labelled rows that it has not seen. Behind ``plait.calibrate``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 from plait.api.evaluation import read_labelled
 from plait.api.folder_checks import check_output_free
-from plait.api.predictor import Plait
 from plait.api.reading import absent_columns, prepare_rows
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
@@ -44,6 +43,8 @@ def calibrate(
     Raises:
         ValueError: As :meth:`plait.Plait.calibrate`, or ``output`` is taken.
     """
+    from plait.api.predictor import Plait  # which imports this file
+
     check_output_free(output, resume=False, overwrite=overwrite)
     fitted = Plait.load(model)
     found = fitted.calibrate(
@@ -84,9 +85,7 @@ def learn_calibration(
     by_time = fitted.settings.data.split_by_time is not None
     attach(
         fitted,
-        fit_calibration(
-            given, seed=fitted.settings.train.seed, facts={**facts, "by_time": by_time}, progress=progress
-        ),
+        fit_calibration(given, seed=fitted.settings.train.seed, facts={**facts, "by_time": by_time}, progress=progress),
     )
 
 

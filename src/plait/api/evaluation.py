@@ -86,9 +86,7 @@ def evaluation_report(
     evaluated = evaluate(given, progress=progress, seed=fitted.settings.train.seed)
     evaluation = {**evaluated.evaluation, **left_out(given)}
     if trust:
-        evaluation["trust"] = trust_report(
-            given, evaluated.outputs, seed=fitted.settings.train.seed, progress=progress
-        )
+        evaluation["trust"] = trust_report(given, evaluated.outputs, seed=fitted.settings.train.seed, progress=progress)
     if cleaned := cleaned_texts(given, fitted.inputs):
         evaluation["cleaned"] = cleaned
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}

@@ -90,7 +90,8 @@ def fit(
         categorical: Columns to read as categories.
         date: Columns to read as dates, times of day or both.
         ignore: Columns to leave out.
-        split: Column that says train, val or test (and calibration, where rows are kept for it); None looks for one, else rows are split at random.
+        split: Column that says train, val or test (and calibration, where rows are kept for it); None looks
+            for one, else rows are split at random.
         split_by_time: Column of dates or numbers by which rows are split: the earliest for training, then for
             validation, the latest for the test.
         calibration: Share of the rows that is kept for calibration, such as 0.1: whole groups that train and choose

@@ -19,7 +19,14 @@ from plait.api import model_manifest
 from plait.api.describe import report_title, versions
 from plait.api.folder_checks import FOLDER_FILES, LOCK, check_model_there, check_output_free, is_model
 from plait.api.folder_swap import OWN_NAMES, current, swap_in
-from plait.api.model_checks import check_agreement, check_calibration, check_companion, check_inputs, check_labels, check_processors
+from plait.api.model_checks import (
+    check_agreement,
+    check_calibration,
+    check_companion,
+    check_inputs,
+    check_labels,
+    check_processors,
+)
 from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
 from plait.data.schema import Schema

@@ -18,10 +18,12 @@ from plait.data.table import Table
 from plait.tasks.decisions import class_decisions
 from plait.training.fitted import FittedParts
 
+PLAIN = Believed()
+
 
 def predict_chunks(
     fitted: FittedParts, table: Table, *, on_bad_row: str, progress: Progress | None, chunk_rows: int = CHUNK_ROWS,
-    believed: Believed = Believed(),
+    believed: Believed = PLAIN,
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Tables of one row per input row, in order; see ``Plait.predict`` for the columns."""
     for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows):

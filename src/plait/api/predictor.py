@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.api.believed import Believed
+from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
@@ -97,15 +98,14 @@ class Plait(FittedParts):
                 of label sets the expected share of wrong labels, of numbers the expected absolute error.
 
         Returns:
-            One row per input row, in order: ``row`` (number in the source), the id column if the model knows
-            one, ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1]
-            where the fusion gives it (evidential), under ``coverage`` ``set`` or ``low`` and ``high``, under
-            ``abstain_above`` ``risk`` and ``abstained`` (why a row is not answered), and ``problem``, which says what could not be read, else null.
-            A model that writes text gives what :meth:`generate` returns.
+            One row per input row, in order: ``row`` (number in the source), the id column if the model knows one,
+            ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1] where the
+            fusion gives it (evidential), under ``coverage`` ``set`` or ``low`` and ``high``, under ``abstain_above``
+            ``risk`` and ``abstained`` (why a row is not answered), and ``problem``, which says what could not be read,
+            else null. A model that writes text gives what :meth:`generate` returns.
 
         Raises:
-            ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
-                columns.
+            ValueError: The table cannot be read, or has bad rows under "error", or no column of the model.
 
         Warns:
             UserWarning: A column of the model is not in the file, or in memory under another spelling; it counts as
@@ -145,7 +145,9 @@ class Plait(FittedParts):
                 self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
                 chunk_rows=chunk_rows,
             )  # fmt: skip
-        return predict_chunks(self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows, believed=believed)
+        return predict_chunks(
+            self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows, believed=believed
+        )
 
     def predict_proba(
         self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
@@ -213,11 +215,8 @@ class Plait(FittedParts):
             there with their rows; ``notes``.
 
         Raises:
-            ValueError: The model writes text or gives vectors, rows trained it or chose its epoch, or as
-                :meth:`evaluate`.
+            ValueError: The model has no probabilities or numbers, rows trained it, or as :meth:`evaluate`.
         """
-        from plait.api.calibrating import calibrate_fitted  # which needs this class
-
         return calibrate_fitted(
             self, table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding,
             allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
@@ -295,7 +294,9 @@ class Plait(FittedParts):
         """
         options = self._decode_options(beams, length_penalty, max_new_tokens, temperature, top_p, seed)
         opened = open_table(self, table, format, encoding, allow_outside)
-        texts = write_chunks(self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress)
+        texts = write_chunks(
+            self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
+        )
         return pa.concat_tables(texts)
 
     def _decode_options(

@@ -174,7 +174,9 @@ def _calibrate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: P
     rows = ready.usable[opened.split[ready.usable] == CALIBRATION]
     if len(rows) == 0 or fitted.task.output_kind not in CALIBRATED_KINDS:
         return
-    learn_calibration(fitted, ready.plan.prepared, rows, {"source": opened.table.source, "split": CALIBRATION}, progress)
+    learn_calibration(
+        fitted, ready.plan.prepared, rows, {"source": opened.table.source, "split": CALIBRATION}, progress
+    )
     assert fitted.calibration is not None
     why = fitted.calibration.facts["why"]
     opened.notes += [f"calibration: {why}"] if why else []

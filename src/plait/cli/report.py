@@ -86,8 +86,8 @@ def trust_lines(trust: dict[str, Any]) -> list[str]:
         before = part.get("before")
         was = f", before {before['ece']['value']:.3f} and {before['log_loss']['value']:.3f}" if before else ""
         lines.append(
-            f"calibration: ECE {ece['value']:.3f} (a perfect model shows {part['perfect']['mean']:.3f} on so many rows), "
-            f"log loss {loss['value']:.3f}{was}"
+            f"calibration: ECE {ece['value']:.3f} (a perfect model shows {part['perfect']['mean']:.3f} on so many "
+            f"rows), log loss {loss['value']:.3f}{was}"
         )
     part = trust.get("conformal") or {}
     for level in part.get("levels") or []:
@@ -99,8 +99,8 @@ def trust_lines(trust: dict[str, Any]) -> list[str]:
     if part.get("applicable"):
         half = part["at_coverage"][0]
         lines.append(
-            f"abstaining: {part['risk']} {part['everything']:.3f} where all are answered, {half['risk']:.3f} for the surest "
-            f"{half['coverage']:.0%}"
+            f"abstaining: {part['risk']} {part['everything']:.3f} where all are answered, {half['risk']:.3f} for the "
+            f"surest {half['coverage']:.0%}"
         )
     return lines
 

@@ -175,7 +175,7 @@ def carve_calibration(
     num_train = sum(1 for s in split if s == "train")
     if num_train and not 0 < fraction * len(split) / num_train < 1:
         raise ValueError(
-            f"calibration={fraction:g} of {len(split):,} rows is more than the {num_train:,} train rows can give; take less"
+            f"calibration={fraction:g} of {len(split):,} rows is more than the {num_train:,} train rows can give"
         )
     share = fraction * len(split) / max(1, num_train)
     return _carve(split, CALIBRATION, CALIBRATION, target, group, None, share, seed + 1)

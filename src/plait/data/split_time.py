@@ -80,9 +80,7 @@ def table_zone(table: Table, name: str) -> str:
     return reading.zone if reading is not None else ""
 
 
-def split_by_time(
-    times: Sequence[Any], *, group: Sequence[Any] | None = None, calibration: float = 0.0
-) -> Labels:
+def split_by_time(times: Sequence[Any], *, group: Sequence[Any] | None = None, calibration: float = 0.0) -> Labels:
     """Deal rows out by their moment: 80 % train, 10 % val, 10 % test, as nearly as equal moments allow.
 
     Args:

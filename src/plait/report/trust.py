@@ -34,8 +34,8 @@ def calibration(trust: dict[str, Any]) -> dict[str, Any] | None:
         rows.append((metric_name(name), number(value), span(low, high), "" if old is None else number(old)))
     perfect = part.get("perfect") or {}
     text = (
-        f"A perfectly calibrated model would show an ECE of {number(perfect.get('mean'))} on so many rows, and less than "
-        f"{number(perfect.get('high'))} in 95 of 100 cases; none is ever 0."
+        f"A perfectly calibrated model would show an ECE of {number(perfect.get('mean'))} on so many rows, and less "
+        f"than {number(perfect.get('high'))} in 95 of 100 cases; none is ever 0."
     )
     chart = trust_charts.reliability(part.get("bins") or [], part.get("bins_before") or [])
     head = ["Error", "Value", "95% interval"] + (["Before"] if before else [])
@@ -75,8 +75,8 @@ def conformal(trust: dict[str, Any]) -> dict[str, Any] | None:
         str(part.get("note") or "") and f"{part['note']}.", str(part.get("rests_on") or ""),
     ]  # fmt: skip
     return {
-        "title": title, "text": " ".join(filter(None, told)), "head": ["Promised", "How", "Rows with", "Rows", "Covered", size],
-        "rows": rows, "numbers": [0, 3, 4, 5],
+        "title": title, "text": " ".join(filter(None, told)), "rows": rows, "numbers": [0, 3, 4, 5],
+        "head": ["Promised", "How", "Rows with", "Rows", "Covered", size],
     }  # fmt: skip
 
 
@@ -92,15 +92,18 @@ def selective(trust: dict[str, Any]) -> dict[str, Any] | None:
     curve = part.get("curve") or {}
     text = (
         f"The {part.get('risk')} is {number(part.get('everything'))} where every row is answered. Area under the curve "
-        f"{number(value)} {span(low, high)}, {number(part.get('excess_aurc'))} above that of an order that knew the truth."
+        f"{number(value)} {span(low, high)}, {number(part.get('excess_aurc'))} above that of an order that knew all."
     )
     rows = [
         (number(p["coverage"]), number(p["risk"]), number(p["estimated"])) for p in part.get("at_coverage") or []
     ]  # fmt: skip
     return {
-        "title": title, "text": text, "head": ["Share answered", f"Their {part.get('risk')}", "Abstain above a risk of"],
+        "title": title, "text": text,
+        "head": ["Share answered", f"Their {part.get('risk')}", "Abstain above a risk of"],
         "rows": rows, "numbers": [0, 1, 2],
-        "chart": trust_charts.risk_coverage(curve.get("coverage") or [], curve.get("risk") or [], str(part.get("risk"))),
+        "chart": trust_charts.risk_coverage(
+            curve.get("coverage") or [], curve.get("risk") or [], str(part.get("risk"))
+        ),
         "key": "Across: share of the rows that are answered, the surest first.",
     }  # fmt: skip
 

@@ -34,7 +34,9 @@ def reliability(bins: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
     for one in bins:
         x, y = at(one["confidence"], one["right"])
         low, high = at(0.0, one["low"])[1], at(0.0, one["high"])[1]
-        tip = f"<title>{one['rows']:,} rows, confidence {number(one['confidence'])}, right {number(one['right'])}</title>"
+        tip = (
+            f"<title>{one['rows']:,} rows, confidence {number(one['confidence'])}, right {number(one['right'])}</title>"
+        )
         parts.append(
             f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{high:.1f}" y2="{low:.1f}"/>'
             f'<circle class="dot s0" cx="{x:.1f}" cy="{y:.1f}" r="4">{tip}</circle>'

@@ -85,7 +85,7 @@ class DataSettings:
     split_by_time: str | None = None
     """Column of dates or numbers by which rows are split: the earliest train, the latest test."""
     calibration: float = below_one(0.0, 0.0)
-    """Share of the rows that is kept for calibration and trains nothing, in [0, 1), where the split column marks none."""
+    """Share of the rows that is kept for calibration and trains nothing, in [0, 1), where no split marks any."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split."""
     id: str | None = None

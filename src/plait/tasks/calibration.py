@@ -122,7 +122,7 @@ class Calibration:
     def intervals(
         self, predicted_N: np.ndarray, present_NM: np.ndarray, coverage: float, method: str | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Low and high end of each row [N], infinite where rows are too few, and which rows have a promise, bool [N]."""
+        """Low and high end of each row [N], infinite where rows are too few; and which rows have a promise [N]."""
         method = self.method_named(method)
         predicted_N = np.asarray(predicted_N, dtype=np.float64).reshape(-1)
         low_N = high_N = predicted_N
@@ -139,12 +139,12 @@ class Calibration:
         return np.where(turned, middle_N, low_N), np.where(turned, middle_N, high_N), ~np.isnan(limit_N)
 
     def expected_errors(self, predicted_N: np.ndarray) -> np.ndarray:
-        """Of a number with residual curves: the absolute error expected of each prediction, in the target's unit [N]."""
+        """Of a number with residual curves: the absolute error expected of each prediction, in its unit [N]."""
         assert self.curves is not None
         return self.curves.error(np.asarray(predicted_N, dtype=np.float64).reshape(-1))
 
     def pattern_facts(self) -> list[dict[str, Any]]:
-        """Of each pattern: what is there, its calibration rows, and how many speak for it with those it is pooled with."""
+        """Of each pattern: what is there, its calibration rows, and how many speak for it, pooled ones with them."""
         pooled = pooled_groups(self.pattern_N.tolist())
         return [
             {
@@ -174,7 +174,9 @@ class Calibration:
             ValueError: Lists of different lengths, or a pattern that is none.
         """
         pattern_N = np.asarray(values["pattern"], dtype=np.int64)
-        scores = {k: np.array([np.inf if v is None else v for v in s], dtype=np.float64) for k, s in values["scores"].items()}
+        scores = {
+            k: np.array([np.inf if v is None else v for v in s], dtype=np.float64) for k, s in values["scores"].items()
+        }
         class_N = np.asarray(values["class"], dtype=np.int64)
         patterns = tuple(tuple(map(bool, p)) for p in values["patterns"])
         if any(len(s) != len(pattern_N) for s in (*scores.values(), class_N)):

@@ -47,7 +47,9 @@ def choose_calibrator(
     """
     units, unit_N = np.unique(group_N, return_inverse=True)
     if len(units) < FEWEST_ROWS:
-        return CalibratorChoice(None, {}, f"{len(units)} calibration rows are too few to fit on (at least {FEWEST_ROWS})")
+        return CalibratorChoice(
+            None, {}, f"{len(units)} calibration rows are too few to fit on (at least {FEWEST_ROWS})"
+        )
     fold_N = (np.random.default_rng([seed, len(units)]).permutation(len(units)) % FOLDS)[unit_N]
     names = _allowed(logits_NC, target, len(units), keeps_order, fold_N)
     losses = {"none": proper_loss(logits_NC, target)}
@@ -91,4 +93,6 @@ def _why(best: str, chosen: Calibrator | None, losses: dict[str, float]) -> str:
     if chosen is None:
         return f"no calibrator lowers the log loss of rows that did not fit it ({losses['none']:.4f})"
     what = f"temperature {chosen.temperature:.3f}" if isinstance(chosen, Temperature) else best
-    return f"{what}: log loss of calibration rows that did not fit it goes from {losses['none']:.4f} to {losses[best]:.4f}"
+    return (
+        f"{what}: log loss of calibration rows that did not fit it goes from {losses['none']:.4f} to {losses[best]:.4f}"
+    )

@@ -120,7 +120,9 @@ class VectorScaling:
             slope = np.concatenate([(gap_NC * logits_NC).sum(0), gap_NC.sum(0)])
             scale = np.concatenate([np.full(width, 1 / start), np.ones(width)])
             penalty = VECTOR_PENALTY / num
-            return float(-(log_NC * truth_NC).sum() / num + penalty * (away**2).sum()), slope + 2 * penalty * away * scale
+            return float(
+                -(log_NC * truth_NC).sum() / num + penalty * (away**2).sum()
+            ), slope + 2 * penalty * away * scale
 
         found = minimize(loss, np.concatenate([np.full(width, start), np.zeros(width)]), jac=True, method="L-BFGS-B")
         return cls(tuple(map(float, found.x[:width])), tuple(map(float, found.x[width:])))

@@ -1,4 +1,4 @@
-"""What a number's error is like at each predicted value: quantiles and mean of residuals, by neighbours in the prediction.
+"""What a number's error is like at each predicted value: quantiles and mean of the residuals of like predictions.
 
 A quantile regression on one feature, the prediction itself, from which conformalised quantile intervals (CQR) start:
 they are wide where the model errs much and lean to the side to which it errs.

@@ -33,8 +33,8 @@ def choose_calibration_rows(
     known = recognise(table, schema=schema, task=task, seed=seed, facts=facts, data=data)
     if known.is_training_table and not known.is_split_known:
         raise ValueError(
-            f"{table.source} is the table the model was trained on, and which of its rows trained cannot be told again; "
-            "calibrate on rows of another table"
+            f"{table.source} is the table the model was trained on, and which of its rows trained cannot be told "
+            "again; calibrate on rows of another table"
         )
     if known.split is None:
         if rows not in (None, "all"):
@@ -53,8 +53,8 @@ def choose_calibration_rows(
         )  # fmt: skip
         advice = "; rows='test' takes the test rows, which then can judge nothing more" if "test" in present else ""
         raise ValueError(
-            f"{int(seen.sum()):,} of {counted(len(chosen), 'row')} of {table.source} {how}: what is learned on them is too "
-            f"sure of itself. Give rows that the model has not seen{advice}"
+            f"{int(seen.sum()):,} of {counted(len(chosen), 'row')} of {table.source} {how}: what is learned on them is "
+            f"too sure of itself. Give rows that the model has not seen{advice}"
         )
     notes = [] if known.is_split_known else [_unknown(table)]
     return table if rows == "all" else table.take(chosen), rows, notes
@@ -62,6 +62,6 @@ def choose_calibration_rows(
 
 def _unknown(table: Table) -> str:
     return (
-        f"{table.source} is not the table the model was trained on: whether rows of it were in that too cannot be told; "
-        "if they were, coverage is promised for nothing"
+        f"{table.source} is not the table the model was trained on: whether rows of it were in that too cannot be "
+        "told; if they were, coverage is promised for nothing"
     )

@@ -73,7 +73,9 @@ def make_split(
             [str(s) for s in split[chosen]], target=strata, group=group, fraction=share, seed=seed
         )
         kept = int((split[chosen] == CALIBRATION).sum())
-        notes.append(f"{counted(kept, 'row was', 'rows were')} set aside from train for calibration and trained nothing")
+        notes.append(
+            f"{counted(kept, 'row was', 'rows were')} set aside from train for calibration and trained nothing"
+        )
     return split, notes
 
 

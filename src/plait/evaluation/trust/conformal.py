@@ -15,8 +15,8 @@ from plait.tasks import Calibration
 LEVELS = (0.8, 0.9, 0.95)
 RESAMPLES = 200
 EXCHANGEABLE = (
-    "The promise holds for rows that come as the calibration rows did, in any order; of a row of a new group where rows "
-    "come in groups. Rows of another source or a later time, or with other things missing, may be covered less."
+    "The promise holds for rows that come as the calibration rows did, in any order; of a row of a new group where "
+    "rows come in groups. Rows of another source or a later time, or with other things missing, may be covered less."
 )
 IN_TIME = (
     "Rows are split by time: calibration rows are the last before the test rows. The promise rests on the time after "
@@ -48,8 +48,8 @@ def conformal_part(given: EvaluationInputs, outputs: np.ndarray, *, seed: int = 
     lacking = [level for level in LEVELS if len(rows) < fewest_rows(level)]
     if lacking:
         found["note"] = (
-            f"{len(rows)} calibration rows are too few for {', '.join(f'{v:g}' for v in lacking)}: sets hold everything "
-            "there, intervals are infinite"
+            f"{len(rows)} calibration rows are too few for {', '.join(f'{v:g}' for v in lacking)}: sets hold "
+            "everything there, intervals are infinite"
         )
     return found
 

@@ -1,7 +1,7 @@
 """Trust in numbers, on evaluated rows: is confidence true, do sets and intervals hold, what does abstaining gain.
 
-``calibration``, ``conformal`` and ``selective`` of ``report["evaluation"]["trust"]``. A part that a task does not have is
-there with ``applicable`` False and why.
+``calibration``, ``conformal`` and ``selective`` of ``report["evaluation"]["trust"]``. A part that a task lacks is there
+with ``applicable`` False and why.
 """
 
 from __future__ import annotations
@@ -55,9 +55,7 @@ def trust_report(
     }
 
 
-def _calibration(
-    given: EvaluationInputs, outputs: np.ndarray, seed: int, progress: Progress | None
-) -> dict[str, Any]:
+def _calibration(given: EvaluationInputs, outputs: np.ndarray, seed: int, progress: Progress | None) -> dict[str, Any]:
     """Calibration errors, before and after the calibrator where there is one."""
     if given.task.output_kind == "number":
         return {"applicable": False, "why": "a number has no probability; its intervals are under conformal"}

@@ -1,8 +1,8 @@
-"""Whether probabilities, sets and intervals can be believed: calibration errors, risk and coverage, conformal prediction.
+"""Whether probabilities, sets and intervals can be believed: calibration, risk and coverage, conformal prediction.
 
 ``calibration`` measures how far confidence is from being right, ``reliability`` draws it and says what a perfectly
-calibrated model of this size would show, ``risk_coverage`` what abstaining gains, ``conformal`` makes sets and intervals
-with a promise, ``mondrian`` keeps the promise in every group of rows. Pure NumPy, as all metrics.
+calibrated model of this size would show, ``risk_coverage`` what abstaining gains, ``conformal`` makes sets and
+intervals with a promise, ``mondrian`` keeps the promise in every group of rows. Pure NumPy, as all metrics.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Calibration errors: how far the probability of an answer is from the share of such answers that are right.
 
-Bins are half open to the right, [a, b), and the last is closed, so that a confidence of exactly 1 is in the last bin and
-one of exactly 0 in the first. Bins without rows count nothing.
+Bins are half open to the right, [a, b), and the last is closed, so that a confidence of exactly 1 is in the last bin
+and one of exactly 0 in the first. Bins without rows count nothing.
 
 Reference: Naeini, Cooper and Hauskrecht 2015 (expected calibration error); Nixon et al. 2019 (equal mass, classwise);
 Brier 1950.

@@ -61,7 +61,7 @@ def fewest_rows(coverage: float) -> int:
 
 
 def lac_scores(proba: ArrayLike) -> Floats:
-    """Score of every class: 1 less its probability [N, C] (least ambiguous classifier, the smallest sets on average)."""
+    """Score of every class: 1 less its probability [N, C] (LAC, the smallest sets on average)."""
     return 1.0 - np.asarray(proba, dtype=np.float64)
 
 
@@ -90,7 +90,7 @@ def aps_scores(proba: ArrayLike, share: ArrayLike = 0.0) -> Floats:
 def raps_scores(
     proba: ArrayLike, share: ArrayLike = 0.0, *, penalty: float = RAPS_PENALTY, free: int = RAPS_FREE
 ) -> Floats:
-    """APS with a penalty for every class beyond the ``free`` likeliest, which keeps sets of many classes short [N, C]."""
+    """APS with a penalty for every class beyond the ``free`` likeliest, which keeps sets short [N, C]."""
     proba_NC = np.asarray(proba, dtype=np.float64)
     order = np.argsort(-proba_NC, axis=1, kind="stable")
     rank_NC = np.empty_like(proba_NC)
@@ -113,7 +113,7 @@ def prediction_sets(scores: ArrayLike, limit: ArrayLike) -> Bools:
 
 
 def quantile_interval_scores(low: ArrayLike, high: ArrayLike, target: ArrayLike) -> Floats:
-    """Score of conformalised quantile regression (CQR): how far the truth lies outside [low, high], negative inside [N].
+    """Score of conformalised quantile regression (CQR): how far the truth lies outside, negative inside [N].
 
     Split conformal intervals are those of ``low = high =`` prediction, whose score is the absolute residual.
     """

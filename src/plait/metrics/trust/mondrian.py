@@ -28,8 +28,8 @@ def pooled_groups(groups: Sequence[Hashable], *, fewest: int = FEWEST) -> dict[H
         fewest: Rows that make a group of its own.
 
     Returns:
-        By group, in the order of first appearance: its own rows; for groups with fewer than ``fewest`` those of all such
-        groups, or all rows where these are fewer than ``fewest`` too.
+        By group, in the order of first appearance: its own rows; for groups with fewer than ``fewest`` those of all
+        such groups, or all rows where these are fewer than ``fewest`` too.
 
     Example:
         >>> {g: len(rows) for g, rows in pooled_groups(["a"] * 60 + ["b"] * 5, fewest=50).items()}
