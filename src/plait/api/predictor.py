@@ -90,8 +90,8 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
-            coverage: Probability, such as 0.9, with which a set of classes (of label sets: one that holds all labels
-                of the row) or an interval shall hold the truth; needs a model with calibration rows.
+            coverage: Probability, such as 0.9, with which a set of classes (or of all labels of the row) or an interval
+                shall hold the truth; needs a model with calibration rows.
             method: How these are made: "lac" (smallest sets), "aps", "raps" or "class" (a promise for each class);
                 of numbers "quantile" or "split". None: lac; quantile where calibration rows allow it.
             abstain_above: Answer no row whose estimated risk is above this: the probability that the answer is wrong,
@@ -210,9 +210,8 @@ class Plait(FittedParts):
             rows: "calibration", "test" or "all"; None: rows marked calibration where there are any, else all.
 
         Returns:
-            ``rows``, ``groups``, ``tuning_rows`` and ``scoring_rows``; ``calibrator`` with its numbers or None;
-            ``losses`` of each that was tried on rows that did not fit it; ``why``, in words; ``patterns`` of what is
-            there with their rows; ``notes``.
+            ``rows``, ``groups``, ``tuning_rows``, ``scoring_rows``; ``calibrator`` or None; ``losses`` of all that were
+            tried on rows that did not fit them; ``why``, in words; ``patterns`` with their rows; ``notes``.
 
         Raises:
             ValueError: The model has no probabilities or numbers, rows trained it, or as :meth:`evaluate`.
