@@ -19,6 +19,7 @@ from plait.api.machine import (
 )
 
 if TYPE_CHECKING:
+    from plait.api.calibrating import calibrate
     from plait.api.dual_encoder import two_tower
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_report_place
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
     from plait.api.predictor import Plait
 
 __all__ = [
-    "Plait", "PredictionFile", "check", "check_report_place", "default_weights", "feature_store", "fetch_weights",
-    "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
+    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "default_weights", "feature_store",
+    "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
     "Plait": "plait.api.predictor",
     "PredictionFile": "plait.api.prediction_file",
+    "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
     "open_checked": "plait.api.first_look",
     "two_tower": "plait.api.dual_encoder",

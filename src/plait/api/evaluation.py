@@ -11,11 +11,13 @@ from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.progress import Progress
 from plait.data.sources import is_folder, open_source
+from plait.data.table import Table
 from plait.evaluation import EVALUATORS, EvaluationInputs
 from plait.evaluation.cleaned_texts import cleaned_texts
 from plait.evaluation.inputs import evaluation_inputs
+from plait.evaluation.trust import trust_report
 from plait.training.fitted import FittedParts
-from plait.training.splitting import choose_rows
+from plait.training.splitting import choose_rows, table_fingerprint
 
 
 def open_evaluation(
@@ -29,6 +31,29 @@ def open_evaluation(
         ValueError: The table cannot be read, or has no target column or no row that can be evaluated.
     """
     settings, task = fitted.settings, fitted.task
+    read = read_labelled(
+        fitted, table, format=format, encoding=encoding, allow_outside=allow_outside, set=set, annotations=annotations
+    )
+    chosen, split, notes = choose_rows(
+        read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
+        facts=fitted.report.get("facts", {}), data=settings.data,
+    )  # fmt: skip
+    notes = [*notes, *_calibrated_by_these(fitted, chosen)]
+    prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
+    notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
+    return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
+
+
+def read_labelled(
+    fitted: FittedParts, table: Any, *, format: str | None, encoding: str | None, allow_outside: bool,
+    set: Sequence[str], annotations: str | None,
+) -> Table:  # fmt: skip
+    """A table with known targets, read as in training.
+
+    Raises:
+        ValueError: It cannot be read, or has no target column.
+    """
+    settings, task = fitted.settings, fitted.task
     if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
         format = settings.data.format
     data = reading_settings(fitted, table, format, encoding, allow_outside, set)
@@ -36,27 +61,32 @@ def open_evaluation(
     opened = open_source(
         table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=readings
     )
-    read = doubt_turned_dates(read_with_mark(opened.table, fitted.schema, data.decimal), fitted.schema)
-    chosen, split, notes = choose_rows(
-        read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
-        facts=fitted.report.get("facts", {}), data=settings.data,
-    )  # fmt: skip
     target = fitted.schema.target
-    if task.needs_target and target not in chosen.column_names:
+    if task.needs_target and target not in opened.table.column_names:
         raise ValueError(
-            f"{chosen.source} has no column {target!r}, which holds the answers this model is judged by; "
+            f"{opened.table.source} has no column {target!r}, which holds the answers this model is judged by; "
             "use predict for rows without answers"
         )
-    prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
-    notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
-    return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
+    return doubt_turned_dates(read_with_mark(opened.table, fitted.schema, data.decimal), fitted.schema)
 
 
-def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:
-    """The report of one evaluation, with the facts of the model around it."""
+def _calibrated_by_these(fitted: FittedParts, chosen: Table) -> list[str]:
+    """A note where the very rows that are judged calibrated the model."""
+    facts = {} if fitted.calibration is None else fitted.calibration.facts
+    if facts.get("fingerprint") is None or facts["fingerprint"] != table_fingerprint(chosen):
+        return []
+    return ["these rows calibrated the model: what is said of calibration and coverage on them is optimistic"]
+
+
+def evaluation_report(
+    fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None, *, trust: bool = False
+) -> dict[str, Any]:
+    """The report of one evaluation, with the facts of the model around it; ``trust`` adds calibration and coverage."""
     evaluate = EVALUATORS.get(fitted.task.output_kind)
     evaluated = evaluate(given, progress=progress, seed=fitted.settings.train.seed)
     evaluation = {**evaluated.evaluation, **left_out(given)}
+    if trust:
+        evaluation["trust"] = trust_report(given, evaluated.outputs, seed=fitted.settings.train.seed, progress=progress)
     if cleaned := cleaned_texts(given, fitted.inputs):
         evaluation["cleaned"] = cleaned
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}

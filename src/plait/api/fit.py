@@ -49,6 +49,7 @@ def fit(
     ignore: Sequence[str] | str = (),
     split: str | None = None,
     split_by_time: str | None = None,
+    calibration: float | None = None,
     group: str | None = None,
     id: str | None = None,
     recipe: str = "default",
@@ -89,9 +90,12 @@ def fit(
         categorical: Columns to read as categories.
         date: Columns to read as dates, times of day or both.
         ignore: Columns to leave out.
-        split: Column that says train, val or test; None looks for one, else rows are split at random.
+        split: Column that says train, val or test (and calibration, where rows are kept for it); None looks
+            for one, else rows are split at random.
         split_by_time: Column of dates or numbers by which rows are split: the earliest for training, then for
             validation, the latest for the test.
+        calibration: Share of the rows that is kept for calibration, such as 0.1: whole groups that train and choose
+            nothing, on which sure probabilities and the sets and intervals of ``predict(coverage=0.9)`` rest.
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
@@ -136,7 +140,7 @@ def fit(
     given = {
         "recipe": recipe, "preset": preset, "search.tries": search,
         "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
-        **data.given(), "task.name": task, "fusion.name": fusion,
+        **data.given(), "data.calibration": calibration, "task.name": task, "fusion.name": fusion,
         "train.epochs": epochs, "train.seed": seed,
     }  # fmt: skip
     from plait.api.first_look import open_checked

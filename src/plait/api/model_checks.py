@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from plait.data.schema import Schema
 from plait.encoders.vector import VectorEncoder
 from plait.inputs.inputs import Inputs
@@ -33,7 +35,7 @@ from plait.settings.json_values import (
     is_size,
     or_none,
 )  # fmt: skip
-from plait.tasks import TASKS, LabelState
+from plait.tasks import TASKS, Calibration, LabelState
 
 
 def check_config(values: Any) -> None:
@@ -218,3 +220,24 @@ def _same(file: str, key: str, value: Any, other: str, theirs: Any) -> None:
         raise ValueError(
             f"{file} and {other} disagree: {key} is {cut(value)} in the one and {cut(theirs)} in the other"
         )
+
+
+def check_calibration(calibration: Calibration, config: PlaitConfig, labels: LabelState) -> None:
+    """Compare ``calibration.json`` with the model it stands beside.
+
+    Raises:
+        ValueError: Other modalities or classes, or numbers that cannot be.
+    """
+    names = tuple(config.modality_names)
+    if calibration.names != names or any(len(p) != len(names) for p in calibration.patterns):
+        raise ValueError(f"calibration.json: it is of {', '.join(calibration.names)}, the model of {', '.join(names)}")
+    if calibration.kind != TASKS.get(config.task).output_kind:
+        raise ValueError(f"calibration.json: it is of {calibration.kind}, the model's task is {config.task}")
+    calibrator = calibration.calibrator
+    if calibrator is not None:
+        made = calibrator.logits(np.zeros((1, labels.num_outputs)))
+        if made.shape != (1, labels.num_outputs) or not np.isfinite(made).all():
+            raise ValueError("calibration.json: its calibrator gives no finite outputs of this model's classes")
+    top = max(1, len(labels.classes))
+    if len(calibration) and not (-1 <= calibration.class_N.min() and calibration.class_N.max() < top):
+        raise ValueError("calibration.json: it names a class that the model does not have")

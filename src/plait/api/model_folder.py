@@ -19,7 +19,14 @@ from plait.api import model_manifest
 from plait.api.describe import report_title, versions
 from plait.api.folder_checks import FOLDER_FILES, LOCK, check_model_there, check_output_free, is_model
 from plait.api.folder_swap import OWN_NAMES, current, swap_in
-from plait.api.model_checks import check_agreement, check_companion, check_inputs, check_labels, check_processors
+from plait.api.model_checks import (
+    check_agreement,
+    check_calibration,
+    check_companion,
+    check_inputs,
+    check_labels,
+    check_processors,
+)
 from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
 from plait.data.schema import Schema
@@ -31,16 +38,18 @@ from plait.inputs.inputs import Inputs
 from plait.report import write_report
 from plait.settings import read_settings, write_settings
 from plait.settings.json_values import check_same
-from plait.tasks import LabelState
+from plait.tasks import Calibration, LabelState
 from plait.training.fitted import FittedParts
 from plait.training.history import History
 
 HISTORY = "history.csv"
+CALIBRATION = "calibration.json"
 MODEL_FILES = (
     *FOLDER_FILES,
     "companions",
     ENSEMBLE,
     "processors",
+    CALIBRATION,
     HISTORY,
     "report.html",
     "report.json",
@@ -139,6 +148,8 @@ def _write(fitted: FittedParts, folder: Path) -> None:
         save_ensemble(cast(Ensemble, fitted.ensemble), folder, places)
     _write_json(folder / "labels.json", fitted.labels.to_json())
     _write_json(folder / "schema.json", fitted.schema.to_json())
+    if fitted.calibration is not None:
+        _write_json(folder / CALIBRATION, fitted.calibration.to_json())
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
     write_settings(folder / "run.yaml", fitted.settings, facts)
     if fitted.report:
@@ -234,7 +245,12 @@ def _load(folder: Path) -> FittedParts:
                 model.task,
                 labels.as_learned,
             )
-    return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble)
+    calibration = None
+    if CALIBRATION in names:
+        with reading(folder / CALIBRATION):
+            calibration = Calibration.from_json(read_json(folder / CALIBRATION))
+            check_calibration(calibration, config, labels)
+    return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble, calibration)
 
 
 @contextlib.contextmanager

@@ -88,6 +88,11 @@ def open_run(
         if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
             raise ValueError(bad_rows_message(targets.bad, table)) from error
         raise
+    if columns.data.calibration and task.output_kind not in ("classes", "labels", "number"):
+        raise ValueError(
+            f"calibration={columns.data.calibration:g} keeps rows for probabilities, sets and intervals; a model that "
+            f"{task.family.does} has none: leave it out"
+        )
     asked = from_dict(RunSettings, {**to_dict(settings), "data": to_dict(columns.data)})
     facts = facts_of(task.name, table, schema, int((split[usable] == "train").sum()))
     settings, alternative = resolve(asked, facts), with_alternative(asked, facts)

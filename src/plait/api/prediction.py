@@ -9,24 +9,34 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from plait.api.believed import Believed
 from plait.api.chunks import CHUNK_ROWS, Chunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
-from plait.api.reading import logits_of, open_table
+from plait.api.reading import logits_of, open_table, uncalibrated_logits_of
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.tasks.decisions import class_decisions
 from plait.training.fitted import FittedParts
 
+PLAIN = Believed()
+
 
 def predict_chunks(
-    fitted: FittedParts, table: Table, *, on_bad_row: str, progress: Progress | None, chunk_rows: int = CHUNK_ROWS
-) -> Iterator[pa.Table]:
+    fitted: FittedParts, table: Table, *, on_bad_row: str, progress: Progress | None, chunk_rows: int = CHUNK_ROWS,
+    believed: Believed = PLAIN,
+) -> Iterator[pa.Table]:  # fmt: skip
     """Tables of one row per input row, in order; see ``Plait.predict`` for the columns."""
     for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows):
-        logits = logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)
+        logits = uncalibrated_logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)
+        outputs = fitted.task.activate(fitted.calibrate_logits(logits), fitted.labels)
+        present_KM = chunk.prepared.rows.present_NM[chunk.keep].astype(bool)
+        more, problems, withheld = believed.columns(fitted, outputs, present_KM, chunk.keep, len(chunk.table))
         columns = named_rows(chunk.table, fitted.schema)
-        columns |= _answers(fitted, logits, chunk)
-        columns["problem"] = pa.array(problems_of(chunk.prepared, not fitted.task.needs_target), pa.string())
+        columns |= _answers(fitted, logits, outputs, chunk, withheld)
+        columns |= more
+        told = problems_of(chunk.prepared, not fitted.task.needs_target)
+        said = ["; ".join(filter(None, (text, problems.get(i)))) or None for i, text in enumerate(told)]
+        columns["problem"] = pa.array(said, pa.string())
         yield with_unparsed(pa.table(columns), chunk.unparsed)
 
 
@@ -48,11 +58,13 @@ def predict_probabilities(
     return proba
 
 
-def _answers(fitted: FittedParts, logits: np.ndarray, chunk: Chunk) -> dict[str, Any]:
+def _answers(
+    fitted: FittedParts, logits: np.ndarray, outputs: np.ndarray, chunk: Chunk, withheld: set[int]
+) -> dict[str, Any]:
     """The columns of predictions, probabilities and uncertainty; null in rows that were left out."""
     task, classes, keep, count = fitted.task, fitted.labels.classes, chunk.keep, len(chunk.table)
-    outputs = task.activate(logits, fitted.labels)
     decoded = dict(zip(keep.tolist(), task.decode(outputs, fitted.labels), strict=True))
+    decoded = {row: answer for row, answer in decoded.items() if row not in withheld}
     columns: dict[str, Any] = {"prediction": pa.array([decoded.get(i) for i in range(count)], _answer_type(fitted))}
     if classes:
         filled = np.full((count, len(classes)), np.nan)
@@ -61,7 +73,8 @@ def _answers(fitted: FittedParts, logits: np.ndarray, chunk: Chunk) -> dict[str,
         if task.family.one_class:
             of_answer = np.full(count, np.nan)
             of_answer[keep] = outputs[np.arange(len(keep)), class_decisions(outputs, fitted.labels.thresholds)]
-            columns["probability"] = pa.array(of_answer, mask=nothing)
+            of_answer[list(withheld)] = np.nan
+            columns["probability"] = pa.array(of_answer, mask=np.isnan(of_answer))
         columns |= {f"probability_{c}": pa.array(filled[:, i], mask=nothing) for i, c in enumerate(classes)}
     alone = fitted.ensemble is None  # what the fusion says of its own logits says nothing of an average
     doubt_B = fitted.model.fusion.uncertainty(torch.from_numpy(logits).double()) if alone else None

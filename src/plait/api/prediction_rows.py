@@ -12,7 +12,9 @@ from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
 from plait.inputs.prepare import Prepared
 
-OWN_COLUMNS = frozenset({"row", "prediction", "probability", "uncertainty", "problem"})
+OWN_COLUMNS = frozenset({
+    "row", "prediction", "probability", "uncertainty", "problem", "set", "low", "high", "risk", "abstained",
+})  # fmt: skip
 
 
 def named_rows(table: Table, schema: Schema) -> dict[str, Any]:

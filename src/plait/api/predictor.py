@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from plait.api.believed import Believed
+from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report
 from plait.api.folder_checks import check_report_place
+from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_chunks, predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
@@ -26,14 +29,12 @@ from plait.api.text_output import score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
-from plait.ensemble import Ensemble
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
 from plait.report import write_explanation, write_report
 from plait.training.fitted import FittedParts
-from plait.training.unfinished import unfinished
 
 
 class Plait(FittedParts):
@@ -72,17 +73,10 @@ class Plait(FittedParts):
         return Path(folder)
 
     def predict(
-        self,
-        table: Any,
-        *,
-        on_bad_row: str = "missing",
-        progress: Progress | None = None,
-        format: str | None = None,
-        encoding: str | None = None,
-        allow_outside: bool = False,
-        decimal: str | None = None,
-        set: Sequence[str] = (),
-    ) -> pa.Table:
+        self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None, format: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None, set: Sequence[str] = (),
+        coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
+    ) -> pa.Table:  # fmt: skip
         """Predict every row.
 
         Args:
@@ -96,16 +90,22 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
+            coverage: Probability, such as 0.9, with which a set of classes (or of all labels of the row) or an interval
+                shall hold the truth; needs a model with calibration rows.
+            method: How these are made: "lac" (smallest sets), "aps", "raps" or "class" (a promise for each class);
+                of numbers "quantile" or "split". None: lac; quantile where calibration rows allow it.
+            abstain_above: Answer no row whose estimated risk is above this: the probability that the answer is wrong,
+                of label sets the expected share of wrong labels, of numbers the expected absolute error.
 
         Returns:
-            One row per input row, in order: ``row`` (number in the source), the id column if the model knows
-            one, ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1]
-            where the fusion gives it (evidential), and ``problem``, which says what could not be read, else null.
-            A model that writes text gives what :meth:`generate` returns.
+            One row per input row, in order: ``row`` (number in the source), the id column if the model knows one,
+            ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1] where the
+            fusion gives it (evidential), under ``coverage`` ``set`` or ``low`` and ``high``, under ``abstain_above``
+            ``risk`` and ``abstained`` (why a row is not answered), and ``problem``, which says what could not be read,
+            else null. A model that writes text gives what :meth:`generate` returns.
 
         Raises:
-            ValueError: The table cannot be read, or has bad rows under "error", or none of the model's
-                columns.
+            ValueError: The table cannot be read, or has bad rows under "error", or no column of the model.
 
         Warns:
             UserWarning: A column of the model is not in the file, or in memory under another spelling; it counts as
@@ -113,14 +113,15 @@ class Plait(FittedParts):
         """
         chunks = self.predict_chunks(
             table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
-            encoding=encoding, decimal=decimal, set=set,
+            encoding=encoding, decimal=decimal, set=set, coverage=coverage, method=method, abstain_above=abstain_above,
         )  # fmt: skip
         return pa.concat_tables(chunks)
 
     def predict_chunks(
         self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
         progress: Progress | None = None, format: str | None = None, encoding: str | None = None,
-        decimal: str | None = None, set: Sequence[str] = (),
+        decimal: str | None = None, set: Sequence[str] = (), coverage: float | None = None,
+        method: str | None = None, abstain_above: float | None = None,
     ) -> Iterator[pa.Table]:  # fmt: skip
         """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
 
@@ -134,6 +135,8 @@ class Plait(FittedParts):
         Raises:
             ValueError: As :meth:`predict`; bad rows under "error" are named once the whole table was read.
         """
+        believed = Believed(coverage, method, abstain_above)
+        believed.check(self)
         opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
         if self.task.family.writes:
@@ -142,7 +145,9 @@ class Plait(FittedParts):
                 self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
                 chunk_rows=chunk_rows,
             )  # fmt: skip
-        return predict_chunks(self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
+        return predict_chunks(
+            self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows, believed=believed
+        )
 
     def predict_proba(
         self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
@@ -158,7 +163,7 @@ class Plait(FittedParts):
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None,
+        set: Sequence[str] = (), trust: bool = False, progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
@@ -174,6 +179,7 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
+            trust: Also measure calibration, sets and intervals, and what abstaining gains ("evaluation", "trust").
             progress: Called with (done, total, what).
 
         Returns:
@@ -187,10 +193,33 @@ class Plait(FittedParts):
             self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
             allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
         )  # fmt: skip
-        result = evaluation_report(self, given, progress)
+        result = evaluation_report(self, given, progress, trust=trust)
         if report is not None:
             write_report(Path(report), result, title=report_title(self))
         return result
+
+    def calibrate(
+        self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        set: Sequence[str] = (), progress: Progress | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Calibrate the model, in place, on labelled rows that it has not seen; an earlier calibration is replaced.
+
+        Args:
+            table: The rows, as for :meth:`evaluate`, like the arguments from ``on_bad_row`` on.
+            rows: "calibration", "test" or "all"; None: rows marked calibration where there are any, else all.
+
+        Returns:
+            ``rows``, ``groups``, ``tuning_rows``, ``scoring_rows``; ``calibrator`` or None; ``losses`` of all that were
+            tried on rows that did not fit them; ``why``, in words; ``patterns`` with their rows; ``notes``.
+
+        Raises:
+            ValueError: The model has no probabilities or numbers, rows trained it, or as :meth:`evaluate`.
+        """
+        return calibrate_fitted(
+            self, table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding,
+            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
+        )  # fmt: skip
 
     def explain(
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
@@ -264,11 +293,10 @@ class Plait(FittedParts):
         """
         options = self._decode_options(beams, length_penalty, max_new_tokens, temperature, top_p, seed)
         opened = open_table(self, table, format, encoding, allow_outside)
-        return pa.concat_tables(
-            write_chunks(
-                self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
-            )
+        texts = write_chunks(
+            self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
         )
+        return pa.concat_tables(texts)
 
     def _decode_options(
         self, beams: int, length_penalty: float = 1.0, max_new_tokens: int | None = None,
@@ -278,14 +306,9 @@ class Plait(FittedParts):
         return DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
 
     def score_answers(
-        self,
-        table: Any,
-        answers: Sequence[str],
-        *,
-        on_bad_row: str = "missing",
-        allow_outside: bool = False,
+        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", allow_outside: bool = False,
         progress: Progress | None = None,
-    ) -> pa.Table:
+    ) -> pa.Table:  # fmt: skip
         """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
 
         Raises:
@@ -305,17 +328,7 @@ class Plait(FittedParts):
             out" (no time), and ``reason``, None for the first two. A model that was left out has no numbers (None).
             Empty for one network alone of which nothing was left out.
         """
-        return [*self._members(), *unfinished(self.report.get("budget") or {})]
-
-    def _members(self) -> list[dict[str, Any]]:
-        """The members of the ensemble, the best on validation rows first."""
-        if self.ensemble is None:
-            return []
-        measured = {m["name"]: m["metrics"] for m in self.report.get("evaluation", {}).get("members", [])}
-        found = cast(Ensemble, self.ensemble).leaderboard()
-        sign = -1 if self.task.higher_is_better else 1
-        found.sort(key=lambda m: (m["validation"] is None, sign * (m["validation"] or 0.0)))
-        return [{**m, "metrics": measured.get(m["name"], {}), "reason": None} for m in found]
+        return leaderboard(self)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
@@ -338,14 +351,9 @@ class Plait(FittedParts):
         return embedding_fingerprint(self.model, self.inputs)
 
     def embed(
-        self,
-        table: Any,
-        modality: str,
-        *,
-        on_bad_row: str = "missing",
-        allow_outside: bool = False,
+        self, table: Any, modality: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
         progress: Progress | None = None,
-    ) -> tuple[np.ndarray, list[BadRow]]:
+    ) -> tuple[np.ndarray, list[BadRow]]:  # fmt: skip
         """Unit vectors of one modality of every row, to search or to index.
 
         Args:

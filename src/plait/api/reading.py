@@ -125,9 +125,17 @@ def prepare_rows(
 
 
 def logits_of(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:
-    """Logits [K, C] of the rows at the positions ``keep``."""
+    """Logits [K, C] of the rows at the positions ``keep``, calibrated where the model is."""
     batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
     return predict_logits(fitted.answers, batches, progress=progress)
+
+
+def uncalibrated_logits_of(
+    fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None
+) -> np.ndarray:
+    """Logits [K, C] of the rows at the positions ``keep``, as they are before calibration."""
+    batches = RowBatches(prepared.sources, prepared.rows.index_NM[keep])
+    return predict_logits(fitted.uncalibrated, batches, progress=progress)
 
 
 def with_decimal(decimal: str | None, assignments: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.api.calibrating import learn_calibration
 from plait.api.evaluation import evaluation_report
 from plait.api.model_folder import replace_model
 from plait.api.network_file import check_finite
@@ -22,11 +23,13 @@ from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
+from plait.data.split import CALIBRATION
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.fit import can_average, fit_ensemble
 from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
+from plait.evaluation.trust import CALIBRATED_KINDS
 from plait.settings import RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.deadline import Deadline
@@ -116,6 +119,7 @@ def run_fit(
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)
+        _calibrate(fitted, opened, ready, progress)
         _evaluate(fitted, opened, ready, progress)
         deadline.took("evaluation", time.monotonic() - evaluated)
         if deadline.limit is not None or networks.tries:
@@ -164,6 +168,19 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
     }  # fmt: skip
 
 
+def _calibrate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Progress | None) -> None:
+    """Learn from the calibration rows, where there are any."""
+    rows = ready.usable[opened.split[ready.usable] == CALIBRATION]
+    if len(rows) == 0 or fitted.task.output_kind not in CALIBRATED_KINDS:
+        return
+    learn_calibration(
+        fitted, ready.plan.prepared, rows, {"source": opened.table.source, "split": CALIBRATION}, progress
+    )
+    assert fitted.calibration is not None
+    why = fitted.calibration.facts["why"]
+    opened.notes += [f"calibration: {why}"] if why else []
+
+
 def _evaluated_split(opened: OpenedRun, ready: PreparedRun) -> str:
     """The held-out rows, or the best that there is."""
     found = opened.split[ready.usable]
@@ -181,6 +198,6 @@ def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Pr
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
     given = replace(given, deadline=ready.plan.deadline)
-    fitted.report = evaluation_report(fitted, given, progress)
+    fitted.report = evaluation_report(fitted, given, progress, trust=fitted.calibration is not None)
     _note_cut(ready.plan.deadline, notes)
     fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from plait.cli import options
@@ -22,6 +24,9 @@ def evaluate(
     set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Also measure calibration, sets and intervals, and abstaining.")
+    ] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

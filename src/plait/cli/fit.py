@@ -35,6 +35,7 @@ def fit(
     ignore: options.Ignore = None,
     split: options.Split = None,
     split_by_time: options.SplitByTime = None,
+    calibration: options.Calibration = None,
     group: options.Group = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows in predictions.")] = None,
     recipe: Annotated[str, typer.Option(help="default, classic or sentiment.")] = "default",

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from plait import __version__
+from plait.cli.calibrate import calibrate
 from plait.cli.check import check
 from plait.cli.compare import compare
 from plait.cli.data import data
@@ -44,6 +45,7 @@ for verb, example in (
     (check, "check posts.csv --target sentiment"),
     (fit, "fit posts.csv --target sentiment --text text --image image -o model"),
     (evaluate, "evaluate model posts.csv --report report.html"),
+    (calibrate, "calibrate model labelled.csv -o calibrated"),
     (explain, "explain model posts.csv --report why.html"),
     (predict, "predict model new.csv -o predictions.csv"),
     (compare, "compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison"),

@@ -92,10 +92,14 @@ Numeric = _columns("Column of numbers; of the target: regression")
 Categorical = _columns("Column of categories; of the target: classification")
 Date = _columns("Column of dates or times")
 Ignore = _columns("Column to leave out")
-Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test.")]
+Split = Annotated[str | None, typer.Option(metavar="COL", help="Column with train, val, test (and calibration).")]
 SplitByTime = Annotated[
     str | None,
     typer.Option(metavar="COL", help="Column of dates or numbers: the earliest rows train, the latest test."),
+]
+Calibration = Annotated[
+    float | None,
+    typer.Option(metavar="SHARE", help="Share of the rows kept for calibration, such as 0.1; they train nothing."),
 ]
 Group = Annotated[str | None, typer.Option(metavar="COL", help="Rows of one group stay in one split.")]
 Format = Annotated[str | None, typer.Option(help="Format of the source, when its name does not tell; coco.")]

@@ -30,6 +30,18 @@ def predict(
     encoding: options.Encoding = None,
     decimal: options.Decimal = None,
     set: options.SetLater = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Add sets or intervals that hold the truth this often, such as 0.9."),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="How: lac, aps, raps or class; of numbers quantile or split.", show_default="by the model"),
+    ] = None,
+    abstain_above: Annotated[
+        float | None,
+        typer.Option(metavar="RISK", help="Answer no row whose estimated risk is above this, such as 0.2."),
+    ] = None,
     on_bad_row: options.BadRowsMissing = None,
     allow_outside: options.AllowOutside = False,
     escape_formulas: Annotated[

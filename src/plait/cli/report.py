@@ -36,6 +36,8 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
     say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
+    for line in trust_lines(evaluation.get("trust") or {}):
+        say(line)
     for note in evaluation["notes"]:
         say(f"  note: {as_typed(note)}")
     for name, value in extra.items():
@@ -73,6 +75,43 @@ def _best_alone(patterns: list[dict[str, Any]], metric: dict[str, Any]) -> list[
 def _is_clearly_worse(difference: dict[str, float | None], higher_is_better: bool) -> bool:
     low, high = difference["low"], difference["high"]
     return low is not None and high is not None and (high < 0 if higher_is_better else low > 0)
+
+
+def trust_lines(trust: dict[str, Any]) -> list[str]:
+    """Lines on calibration, sets or intervals at .9, and abstaining; a part that does not apply has none."""
+    lines = []
+    part = trust.get("calibration") or {}
+    if part.get("applicable"):
+        ece, loss = part["metrics"]["ece"], part["metrics"]["log_loss"]
+        before = part.get("before")
+        was = f", before {before['ece']['value']:.3f} and {before['log_loss']['value']:.3f}" if before else ""
+        lines.append(
+            f"calibration: ECE {ece['value']:.3f} (a perfect model shows {part['perfect']['mean']:.3f} on so many "
+            f"rows), log loss {loss['value']:.3f}{was}"
+        )
+    part = trust.get("conformal") or {}
+    for level in part.get("levels") or []:
+        if level["coverage"] == 0.9 and level is next(v for v in part["levels"] if v["coverage"] == 0.9):
+            lines.append(_coverage_line(level, part["kind"]))
+    if part.get("applicable") is False and trust.get("calibration", {}).get("applicable"):
+        lines.append(f"sets and intervals: {as_typed(part['why'])}")
+    part = trust.get("selective") or {}
+    if part.get("applicable"):
+        half = part["at_coverage"][0]
+        lines.append(
+            f"abstaining: {part['risk']} {part['everything']:.3f} where all are answered, {half['risk']:.3f} for the "
+            f"surest {half['coverage']:.0%}"
+        )
+    return lines
+
+
+def _coverage_line(level: dict[str, Any], kind: str) -> str:
+    covered, size = level["covered"], level["size"]
+    if covered["value"] is None:
+        return f"coverage 90%: none of {level['without_promise']} rows has a pattern that was calibrated"
+    what = "intervals of mean width" if kind == "number" else "sets of mean size"
+    span = f" [{covered['low']:.3f}, {covered['high']:.3f}]" if covered["low"] is not None else ""
+    return f"coverage 90% promised, {covered['value']:.3f}{span} covered, by {what} {size:.3g} ({level['method']})"
 
 
 def terms_of(found: dict[str, Any]) -> list[str]:

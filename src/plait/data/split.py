@@ -1,4 +1,4 @@
-"""Which rows train, which validate, which test; and the alarm when one content stands on two sides.
+"""Which rows train, which validate, which test and which calibrate; and the alarm when one content stands on two sides.
 
 Rows of one group (all captions of a photo, all visits of a patient) always stay on one side, and so do
 rows that share a content hash. Splits are stratified by the target where it has classes, and by its
@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 SPLITS = ("train", "val", "test")
+CALIBRATION = "calibration"  # a fourth part, where one is asked for: rows that choose nothing and judge nothing
 SPLIT_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
+    **dict.fromkeys(("calibration", "calibrate", "calib"), CALIBRATION),
 }
 
 Labels = npt.NDArray[np.str_]
@@ -44,7 +46,7 @@ class Leak:
 
 
 def read_split(values: Sequence[object]) -> Labels:
-    """Split names as people write them (training, valid, dev, ...) as "train", "val" and "test".
+    """Split names as people write them (training, valid, dev, ...) as "train", "val", "test" and "calibration".
 
     Raises:
         ValueError: A value that is none of them; the message names its row.
@@ -59,7 +61,7 @@ def read_split(values: Sequence[object]) -> Labels:
         if name is None:
             raise ValueError(f"row {row} has the split {value!r}; expected one of {', '.join(SPLIT_NAMES)}")
         made.append(name)
-    return np.array(made, dtype="<U5")
+    return np.array(made, dtype="<U11")
 
 
 def split_rows(
@@ -147,20 +149,57 @@ def carve_validation(
     Raises:
         ValueError: No train rows, validation rows that are there already, or a share outside (0, 1).
     """
+    return _carve(split, "val", "validation", target, group, content, fraction, seed)
+
+
+def carve_calibration(
+    split: Sequence[str] | Labels,
+    *,
+    target: Sequence[Any] | None = None,
+    group: Sequence[Any] | None = None,
+    fraction: float = 0.1,
+    seed: int = 0,
+) -> Labels:
+    """Calibration rows out of the train rows alone, whole groups of them; the other parts stay as they are.
+
+    Args:
+        split: As for :func:`carve_validation`, with validation rows.
+        target: As for :func:`split_rows`.
+        group: As for :func:`split_rows`.
+        fraction: The share of all rows that calibrates, between 0 and 1.
+        seed: The same seed gives the same rows.
+
+    Raises:
+        ValueError: Calibration rows that are there already, or a share that leaves no train rows.
+    """
+    num_train = sum(1 for s in split if s == "train")
+    if num_train and not 0 < fraction * len(split) / num_train < 1:
+        raise ValueError(
+            f"calibration={fraction:g} of {len(split):,} rows is more than the {num_train:,} train rows can give"
+        )
+    share = fraction * len(split) / max(1, num_train)
+    return _carve(split, CALIBRATION, CALIBRATION, target, group, None, share, seed + 1)
+
+
+def _carve(
+    split: Sequence[str] | Labels, name: str, word: str, target: Sequence[Any] | None, group: Sequence[Any] | None,
+    content: Content | None, fraction: float, seed: int,
+) -> Labels:  # fmt: skip
+    """A part of this name out of the train rows alone."""
     made = read_split([str(s) for s in split])
     if not 0 < fraction < 1:
         raise ValueError(f"fraction is {fraction}; expected a number between 0 and 1, such as 0.1")
-    if "val" in made:
-        raise ValueError("the split has validation rows already; use them, or rename them to train first")
+    if name in made:
+        raise ValueError(f"the split has {word} rows already; use them, or rename them to train first")
     rows = np.flatnonzero(made == "train")
     if len(rows) == 0:
-        raise ValueError("the split has no train rows to take validation rows from")
+        raise ValueError(f"the split has no train rows to take {word} rows from")
 
     def pick(values: Sequence[Any] | None) -> list[Any] | None:
         return None if values is None else [values[int(i)] for i in rows]
 
     contents = {name: [values[int(i)] for i in rows] for name, values in _columns_of(content).items()}
-    made[rows] = split_rows(
+    dealt = split_rows(
         len(rows),
         target=pick(target),
         group=pick(group),
@@ -168,6 +207,7 @@ def carve_validation(
         fractions=(1 - fraction, fraction, 0.0),
         seed=seed,
     )
+    made[rows] = np.where(dealt == "val", name, dealt)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Rows split by time: the earliest train, the next validate, the latest test, as a model meets them in use.
+"""Rows split by time: the earliest train, the next validate (and calibrate), the latest test, as a model meets them.
 
 In: a moment or number a row. Out: a part a row. Rows of one moment are never parted, and rows of one group stand where
 their latest row does, so that no training row is later than the cut.
@@ -19,12 +19,13 @@ from plait.data.dates import date_cells, in_zone
 from plait.data.moments import read_moment
 from plait.data.nearly_numeric import number_cells
 from plait.data.reads_like import reads_like
-from plait.data.split import SPLITS, Labels
+from plait.data.split import CALIBRATION, Labels
 from plait.data.table import Table
 from plait.data.values import date_text, is_missing_number, read_number
 from plait.registry import counted
 
 FRACTIONS = (0.8, 0.1, 0.1)
+ORDER = ("train", "val", CALIBRATION, "test")
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,19 @@ def table_zone(table: Table, name: str) -> str:
     return reading.zone if reading is not None else ""
 
 
-def split_by_time(times: Sequence[Any], *, group: Sequence[Any] | None = None) -> Labels:
+def split_by_time(times: Sequence[Any], *, group: Sequence[Any] | None = None, calibration: float = 0.0) -> Labels:
     """Deal rows out by their moment: 80 % train, 10 % val, 10 % test, as nearly as equal moments allow.
 
     Args:
         times: A moment or number of each row, none missing.
         group: Rows with an equal value stay together, in the part of their latest row; None ties a row to nobody.
+        calibration: Share of the rows just before the test rows that calibrates; training has so many fewer.
 
     Returns:
-        "train", "val" or "test" a row [n]; no "val" where there are two different moments only.
+        "train", "val", "calibration" or "test" a row [n]; no "val" where there are two different moments only.
 
     Raises:
-        ValueError: All rows have one moment, or hang together with it.
+        ValueError: All rows have one moment, or hang together with it; or fewer than four moments for four parts.
 
     Example:
         >>> split_by_time([3, 1, 2, 1, 9, 8, 7, 6, 5, 4]).tolist()[:5]
@@ -110,19 +112,25 @@ def split_by_time(times: Sequence[Any], *, group: Sequence[Any] | None = None) -
     place = {at: number for number, at in enumerate(moments)}
     number_N = np.array([place[at] for at in keys])
     ends = np.cumsum(np.bincount(number_N))  # rows up to each moment
-    if len(moments) == 2:
-        first, second = 1, 1
-    else:
-        first = 1 + _nearest(ends[:-2], FRACTIONS[0] * len(keys))
-        second = 1 + first + _nearest(ends[first:-1], (FRACTIONS[0] + FRACTIONS[1]) * len(keys))
-    part_N = np.where(number_N < first, 0, np.where(number_N < second, 1, 2))
-    return np.array(SPLITS, dtype="<U5")[part_N]
+    if calibration > 0 and len(moments) < 4:
+        raise ValueError(
+            f"rows of {counted(len(moments), 'moment')} cannot be split by time into four parts; leave calibration= out"
+        )
+    first, second, third = 1, 1, 1
+    if len(moments) > 2:
+        later = 1 if calibration > 0 else 0
+        first = 1 + _nearest(ends[: -2 - later], (FRACTIONS[0] - calibration) * len(keys))
+        upper = (FRACTIONS[0] + FRACTIONS[1] - calibration) * len(keys)
+        second = 1 + first + _nearest(ends[first : -1 - later], upper)
+        third = 1 + second + _nearest(ends[second:-1], (1 - FRACTIONS[2]) * len(keys)) if later else second
+    part_N = (number_N >= first).astype(np.int64) + (number_N >= second) + (number_N >= third)
+    return np.array(ORDER, dtype="<U11")[part_N]
 
 
 def cuts_in_words(times: Sequence[Any], split: Labels) -> str:
     """From when to when each part reaches."""
     parts = []
-    for name in SPLITS:
+    for name in ORDER:
         own = [at for at, part in zip(times, split, strict=True) if part == name]
         if own:
             parts.append(f"{name} from {_shown(min(own))} to {_shown(max(own))} ({counted(len(own), 'row')})")

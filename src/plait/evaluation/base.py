@@ -18,8 +18,9 @@ from plait.inputs.prepare import Prepared
 from plait.model import PlaitModel
 from plait.registry import Registry
 from plait.settings import EvaluationSettings
-from plait.tasks import LabelState, Task
+from plait.tasks import Calibration, LabelState, Task
 from plait.training.deadline import Deadline
+from plait.training.fitted import calibrated
 
 
 @dataclass
@@ -51,6 +52,7 @@ class EvaluationInputs:
         evaluate: How to judge.
         beams: Beams to write text with.
         ensemble: What answers in the fused network's place; None: the network answers.
+        calibration: What calibration rows taught; None: there were none.
         deadline: Of the run; intervals have fewer resamples where little time is left.
     """
 
@@ -70,11 +72,17 @@ class EvaluationInputs:
     beams: int = 1
     ensemble: nn.Module | None = None
     deadline: Deadline = field(default_factory=Deadline)
+    calibration: Calibration | None = None
+
+    @property
+    def uncalibrated(self) -> nn.Module:
+        """What answers rows before calibration: the ensemble, or the fused network where there is none."""
+        return self.model if self.ensemble is None else self.ensemble
 
     @property
     def answers(self) -> nn.Module:
-        """What answers rows: the ensemble, or the fused network where there is none."""
-        return self.model if self.ensemble is None else self.ensemble
+        """What answers rows: the ensemble or fused network, behind its calibrator where it has one."""
+        return calibrated(self.uncalibrated, self.calibration)
 
     def task_alone(self, name: str) -> Task:
         """The task as a modality's own model decides it: an ensemble decides as it always does."""

@@ -91,6 +91,8 @@ def answer_patterns(given: EvaluationInputs, *, progress: Progress | None = None
                     present & present.new_tensor(p),
                 )
                 logits = task.inverse(average, given.labels).astype(np.float32)
+                if given.calibration is not None and given.calibration.calibrator is not None:
+                    logits = given.calibration.calibrator.logits(logits).astype(np.float32)
                 joint[p][places] = task.activate(logits, given.labels)
     return PatternAnswers(rows_S, total, patterns, joint, members, time.monotonic() - began)
 

@@ -206,6 +206,7 @@ class Evaluation(TypedDict, total=False):
     alone: dict[str, dict[str, Interval]]
     without: dict[str, dict[str, Interval]]
     missing: Missing | None
+    trust: dict[str, Any]
     examples: list[Example]
     directions: list[DirectionEntry]
     searches: list[Search]

@@ -12,6 +12,7 @@ _NAMES = {
     "auroc": "AUROC", "auroc_macro": "AUROC (macro)", "f1_macro": "F1 (macro)", "f1_micro": "F1 (micro)",
     "f1_weighted": "F1 (weighted)", "mAP": "mAP",
     "cider_d": "CIDEr-D", "rouge_l": "ROUGE-L", "meteor": "METEOR", **{f"bleu_{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "ece": "ECE", "ece_equal_mass": "ECE (equal mass)", "classwise_ece": "ECE (classwise)", "brier": "Brier score",
     "mrr": "MRR", "map": "mAP", "ndcg": "nDCG", "mae": "MAE", "rmse": "RMSE", "r2": "R\u00b2", "pearson": "Pearson r",
 }  # fmt: skip
 

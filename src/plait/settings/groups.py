@@ -81,9 +81,11 @@ class DataSettings:
     ignore: tuple[str, ...] = ()
     """Columns to leave out."""
     split: str | None = None
-    """Column that says train, val or test."""
+    """Column that says train, val or test, and calibration where rows are kept for it."""
     split_by_time: str | None = None
     """Column of dates or numbers by which rows are split: the earliest train, the latest test."""
+    calibration: float = below_one(0.0, 0.0)
+    """Share of the rows that is kept for calibration and trains nothing, in [0, 1), where no split marks any."""
     group: str | None = None
     """Column whose equal values must stay on one side of a split."""
     id: str | None = None

@@ -8,6 +8,7 @@ from plait.tasks import classification, multilabel, regression, matching, retrie
 
 # isort: on
 from plait.tasks.base import TASKS, Task
+from plait.tasks.calibration import Calibration
 from plait.tasks.closed_vqa import choose_answers
 from plait.tasks.families import FAMILIES, OutputFamily
 from plait.tasks.generation import references
@@ -15,6 +16,6 @@ from plait.tasks.labels import LabelState
 from plait.tasks.ordinal import ORDINAL, as_ordered, ordinal_task, task_of
 
 __all__ = [
-    "FAMILIES", "ORDINAL", "TASKS", "LabelState", "OutputFamily", "Task", "as_ordered", "choose_answers",
+    "FAMILIES", "ORDINAL", "TASKS", "Calibration", "LabelState", "OutputFamily", "Task", "as_ordered", "choose_answers",
     "classification", "matching", "multilabel", "ordinal_task", "references", "regression", "retrieval", "task_of",
 ]  # fmt: skip

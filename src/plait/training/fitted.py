@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from plait.data.schema import Schema
+from plait.inference.calibrated import CalibratedAnswers
 from plait.inputs.inputs import Inputs
 from plait.model import PlaitModel
 from plait.settings import RunSettings
-from plait.tasks import LabelState, Task
+from plait.tasks import Calibration, LabelState, Task
 
 
 @dataclass(eq=False)
@@ -26,6 +28,7 @@ class FittedParts:
         schema: Columns of the training table.
         settings: The resolved run.
         ensemble: What answers in the network's place, where members were chosen; None: the network answers.
+        calibration: What rows that it has not seen taught of its probabilities and errors; None: there were none.
         report: The report of the run, the same numbers as in report.json; empty before it has been evaluated.
     """
 
@@ -37,13 +40,32 @@ class FittedParts:
     settings: RunSettings
     report: dict[str, Any] = field(default_factory=dict)
     ensemble: nn.Module | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def uncalibrated(self) -> nn.Module:
+        """What answers rows before calibration: the ensemble, or the network where there is none."""
+        return self.model if self.ensemble is None else self.ensemble
 
     @property
     def answers(self) -> nn.Module:
-        """What answers rows: the ensemble, or the network where there is none."""
-        return self.model if self.ensemble is None else self.ensemble
+        """What answers rows: the ensemble or network, behind its calibrator where it has one."""
+        return calibrated(self.uncalibrated, self.calibration)
+
+    def calibrate_logits(self, logits_NC: np.ndarray) -> np.ndarray:
+        """Logits of ``uncalibrated`` as ``answers`` gives them [N, C] float32."""
+        if self.calibration is None or self.calibration.calibrator is None:
+            return logits_NC
+        return self.calibration.calibrator.logits(logits_NC).astype(np.float32)
 
     @property
     def task(self) -> Task:
         """What was learned; its metrics decide as the answers do."""
         return self.model.task.deciding(self.labels.thresholds)
+
+
+def calibrated(answers: nn.Module, calibration: Calibration | None) -> nn.Module:
+    """A network or ensemble behind the calibrator of a calibration; itself where there is none."""
+    if calibration is None or calibration.calibrator is None:
+        return answers
+    return CalibratedAnswers(answers, calibration.calibrator)

@@ -10,13 +10,14 @@ import hashlib
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from plait.data.column_kind import Hints, kind_of
 from plait.data.schema import Schema
-from plait.data.split import carve_validation, find_leakage, read_split, split_rows
+from plait.data.split import CALIBRATION, carve_calibration, carve_validation, find_leakage, read_split, split_rows
 from plait.data.split_time import cuts_in_words, read_times, split_by_time
 from plait.data.table import Table
 from plait.data.values import ColumnReading, decimal_mark, read_number
@@ -52,8 +53,48 @@ def make_split(
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Give every row a split; where the table's own lacks a part, set it aside from training.
 
-    Rows that are split by time and have none get "".
+    Rows that are split by time and have none get "". Calibration rows are those that the split column marks, else the
+    share of the settings, whole groups out of the training rows.
     """
+    share, marked = 0.0 if data is None else data.calibration, _marked_calibration(table, schema, usable, data)
+    rest = usable if marked is None else usable[~np.isin(usable, marked)]
+    if len(rest) == 0:
+        raise ValueError(f"all rows of {table.source} are marked calibration in the split column {schema.split!r}")
+    split, notes = _split_without_calibration(table, schema, rest, values, task, seed, data)
+    if marked is not None:
+        split[marked] = CALIBRATION
+        return split, [*notes, f"{counted(len(marked), 'row is', 'rows are')} marked calibration and trained nothing"]
+    if share > 0 and CALIBRATION not in set(split):
+        chosen = rest[split[rest] != ""]
+        strata = None if task.stratum is None else [task.stratum(values[int(i)]) for i in chosen]
+        group_N = column_groups(table, schema)
+        group = None if group_N is None else group_N[chosen].tolist()
+        split[chosen] = carve_calibration(
+            [str(s) for s in split[chosen]], target=strata, group=group, fraction=share, seed=seed
+        )
+        kept = int((split[chosen] == CALIBRATION).sum())
+        notes.append(
+            f"{counted(kept, 'row was', 'rows were')} set aside from train for calibration and trained nothing"
+        )
+    return split, notes
+
+
+def _marked_calibration(
+    table: Table, schema: Schema, usable: np.ndarray, data: DataSettings | None
+) -> np.ndarray | None:
+    """Usable rows that the split column marks for calibration; None where it marks none or time splits."""
+    if schema.split is None or (data is not None and data.split_by_time is not None):
+        return None
+    own = np.asarray(read_split(table.column(schema.split)), dtype=object)
+    marked = usable[own[usable] == CALIBRATION]
+    return marked if len(marked) else None
+
+
+def _split_without_calibration(
+    table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int,
+    data: DataSettings | None,
+) -> tuple[np.ndarray, list[str]]:  # fmt: skip
+    """Train, val and test of these rows."""
     if data is not None and data.split_by_time is not None:
         return _split_by_time(table, schema, usable, values, task, seed, data)
     strata = None if task.stratum is None else [task.stratum(values[int(i)]) for i in usable]
@@ -112,7 +153,7 @@ def _split_by_time(
     at = [times.at[int(i)] for i in chosen]
     group_N = column_groups(table, schema)
     group = None if group_N is None else group_N[chosen].tolist()
-    dealt = split_by_time(at, group=group)
+    dealt = split_by_time(at, group=group, calibration=data.calibration)
     tied = f"; rows of one {schema.group!r} stand where their latest row does" if group is not None else ""
     notes = [f"rows were split by time, by column {data.split_by_time!r}: {cuts_in_words(at, dealt)}{tied}"]
     if "val" not in set(dealt):
@@ -125,8 +166,9 @@ def _split_by_time(
 
 
 def count_splits(split: np.ndarray, usable: np.ndarray) -> dict[str, int]:
-    """Usable rows of each split."""
-    return {s: int((split[usable] == s).sum()) for s in ("train", "val", "test")}
+    """Usable rows of each split; calibration is named where there are any."""
+    counts = {s: int((split[usable] == s).sum()) for s in ("train", "val", "test", CALIBRATION)}
+    return {s: n for s, n in counts.items() if n or s != CALIBRATION}
 
 
 def column_groups(table: Table, schema: Schema) -> np.ndarray | None:
@@ -209,7 +251,7 @@ def choose_rows(
 
     Args:
         table: The rows.
-        rows: "test", "val", "train" or "all"; None: test if there is one, else val, else all.
+        rows: "test", "val", "train", "calibration" or "all"; None: test if there is one, else val, else all.
         schema: Columns of the training table.
         task: The task.
         seed: Seed of the training run.
@@ -219,6 +261,48 @@ def choose_rows(
     Raises:
         ValueError: There are no such rows, or nothing to tell them by.
     """
+    known = recognise(table, schema=schema, task=task, seed=seed, facts=facts, data=data)
+    column, split, notes = known.column, known.split, list(known.notes)
+    if split is None:
+        if rows not in (None, "all"):
+            raise ValueError(
+                f"{table.source} has no split column and is not the table the model was trained on, so rows={rows!r} "
+                "cannot be chosen; use all"
+            )
+        return table, "all", notes
+    present = [s for s in ("test", "val", "train", CALIBRATION) if (split == s).any()]
+    if rows is None:
+        rows = next((s for s in ("test", "val") if s in present), "all")
+    if rows != "all" and rows not in present:
+        raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
+    chosen = np.arange(len(table)) if rows == "all" else np.flatnonzero(split == rows)
+    notes += _seen_notes(split[chosen], None if known.is_split_known else column, "test" in present)
+    return table if rows == "all" else table.take(chosen), rows, notes
+
+
+@dataclass(frozen=True)
+class KnownSplit:
+    """What a finished model knows of the rows of a table.
+
+    Attributes:
+        split: Part of each row; None where nothing tells.
+        column: The split column, where the table has it.
+        is_training_table: Whether the model was trained on this very table.
+        is_split_known: Whether ``split`` is that of the training run for certain.
+        notes: What must be reported.
+    """
+
+    split: np.ndarray | None
+    column: str | None
+    is_training_table: bool
+    is_split_known: bool
+    notes: tuple[str, ...] = ()
+
+
+def recognise(
+    table: Table, *, schema: Schema, task: Task, seed: int, facts: Mapping[str, Any], data: DataSettings | None = None
+) -> KnownSplit:
+    """Whether a table is the one a model was trained on, and the split of its rows; see :func:`choose_rows`."""
     notes: list[str] = []
     column = schema.split if schema.split in table.column_names else None
     is_training_table = facts.get("rows") == len(table) and facts.get("fingerprint") == table_fingerprint(table)
@@ -235,21 +319,7 @@ def choose_rows(
         elif split is None or ((split != again) & (again != "")).any():
             notes += ["this is the table the model was trained on; its rows are split as in training", *how]
             split = again
-    if split is None:
-        if rows not in (None, "all"):
-            raise ValueError(
-                f"{table.source} has no split column and is not the table the model was trained on, so rows={rows!r} "
-                "cannot be chosen; use all"
-            )
-        return table, "all", notes
-    present = [s for s in ("test", "val", "train") if (split == s).any()]
-    if rows is None:
-        rows = next((s for s in ("test", "val") if s in present), "all")
-    if rows != "all" and rows not in present:
-        raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
-    chosen = np.arange(len(table)) if rows == "all" else np.flatnonzero(split == rows)
-    notes += _seen_notes(split[chosen], None if is_split_known else column, "test" in present)
-    return table if rows == "all" else table.take(chosen), rows, notes
+    return KnownSplit(split, column, is_training_table, is_split_known, tuple(notes))
 
 
 def _training_split(
@@ -266,7 +336,7 @@ def _training_split(
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:
     """Warnings about evaluated rows that trained the model or chose its epoch; ``column`` only marks them as such."""
     notes = []
-    count = {s: int((split == s).sum()) for s in ("train", "val")}
+    count = {s: int((split == s).sum()) for s in ("train", "val", CALIBRATION)}
     advice = "; rows='test' judges rows it has not seen" if has_test else ""
     if count["train"]:
         known = "are training rows: the model has seen their answers, and"
@@ -286,6 +356,11 @@ def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[s
             "the numbers are optimistic"
         )
         notes.append(marked if column else known)
+    if count[CALIBRATION]:
+        notes.append(
+            f"{count[CALIBRATION]} of {len(split)} judged rows are calibration rows: what is said of calibration and "
+            "coverage on them is optimistic"
+        )
     return notes
 
 

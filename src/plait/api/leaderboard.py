@@ -1,0 +1,25 @@
+"""The models that were tried, best first, and what ended early. Behind ``Plait.leaderboard``."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from plait.ensemble import Ensemble
+from plait.training.fitted import FittedParts
+from plait.training.unfinished import unfinished
+
+
+def leaderboard(fitted: FittedParts) -> list[dict[str, Any]]:
+    """See ``Plait.leaderboard``."""
+    return [*_members(fitted), *unfinished(fitted.report.get("budget") or {})]
+
+
+def _members(fitted: FittedParts) -> list[dict[str, Any]]:
+    """The members of the ensemble, the best on validation rows first."""
+    if fitted.ensemble is None:
+        return []
+    measured = {m["name"]: m["metrics"] for m in fitted.report.get("evaluation", {}).get("members", [])}
+    found = cast(Ensemble, fitted.ensemble).leaderboard()
+    sign = -1 if fitted.task.higher_is_better else 1
+    found.sort(key=lambda m: (m["validation"] is None, sign * (m["validation"] or 0.0)))
+    return [{**m, "metrics": measured.get(m["name"], {}), "reason": None} for m in found]
