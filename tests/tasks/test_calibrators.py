@@ -170,3 +170,19 @@ def test_curves_are_wide_where_errors_are_large() -> None:
     assert np.mean((low <= answer)[small] & (answer <= high)[small]) > 0.97  # one width for all: too wide here
     low, high, _ = made.intervals(new, there, 0.9)
     assert np.mean((low <= answer)[small] & (answer <= high)[small]) == pytest.approx(0.9, abs=0.07)
+
+
+def test_thresholds_of_many_classes_move_with_the_temperature_so_that_decisions_stay() -> None:
+    from plait.tasks.calibrators import Temperature
+    from plait.tasks.decisions import class_decisions
+
+    rng = np.random.default_rng(5)
+    logits_NC, limits = rng.normal(size=(500, 4)) * 2, (0.1, 0.2, 0.3, 0.4)
+    proba_NC = np.exp(logits_NC) / np.exp(logits_NC).sum(1, keepdims=True)
+    before = class_decisions(proba_NC, limits)
+    assert (before != proba_NC.argmax(1)).any()
+    for temperature in (0.5, 2.5):
+        found = Temperature(temperature)
+        moved = np.exp(found.logits(logits_NC))
+        moved /= moved.sum(1, keepdims=True)
+        np.testing.assert_array_equal(class_decisions(moved, found.divisors(limits)), before)

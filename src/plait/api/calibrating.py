@@ -107,14 +107,17 @@ def attach(fitted: FittedParts, calibration: Calibration | None) -> None:
     labels = fitted.labels if old is None or not old.thresholds else replace(fitted.labels, thresholds=old.thresholds)
     if calibration is not None and labels.thresholds:
         calibration = replace(calibration, thresholds=labels.thresholds)
-        labels = _moved(labels, calibration)
+        labels = _moved(labels, calibration, fitted.task.output_kind)
     fitted.labels, fitted.calibration = labels, calibration
 
 
-def _moved(labels: LabelState, calibration: Calibration) -> LabelState:
-    if not isinstance(calibration.calibrator, Temperature):
+def _moved(labels: LabelState, calibration: Calibration, output_kind: str) -> LabelState:
+    found = calibration.calibrator
+    if not isinstance(found, Temperature):
         return labels
-    return replace(labels, thresholds=tuple(map(calibration.calibrator.threshold, labels.thresholds)))
+    if output_kind == "classes" and len(labels.thresholds) > 1:
+        return replace(labels, thresholds=found.divisors(labels.thresholds))
+    return replace(labels, thresholds=tuple(map(found.threshold, labels.thresholds)))
 
 
 def check_calibratable(fitted: FittedParts) -> None:

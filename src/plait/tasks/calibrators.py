@@ -50,6 +50,11 @@ class Temperature:
         """The probability at which a decision falls that fell at ``value`` before."""
         return float(1.0 / (1.0 + np.exp(-(np.log(value) - np.log1p(-value)) / self.temperature)))
 
+    def divisors(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        """Numbers to divide the probabilities of several classes by that decide as these did before; their sum is 1."""
+        power_C = np.array(values) ** (1.0 / self.temperature)
+        return tuple(map(float, power_C / power_C.sum()))
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return {"name": "temperature", "temperature": self.temperature}
