@@ -29,6 +29,7 @@ class Subject:
         classes: Names of the outputs; empty for a number.
         groups: A group name per row, or None.
         scale: What the scores are, in words.
+        prior: Outputs [C] that answer where nothing is given; None: the model's own do.
         additive_scale: Name in ``plait.explain.scale.SCALES``: where the model is a sum, if it is one.
         asked: Rows asked of the model so far.
         calls: Calls of the model so far.
@@ -43,6 +44,7 @@ class Subject:
     groups: np.ndarray | None = None
     scale: str = "logits"
     additive_scale: str = "logits"
+    prior: np.ndarray | None = None
     asked: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 
