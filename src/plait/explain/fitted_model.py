@@ -50,8 +50,7 @@ def explain_evaluated(
     """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
     check_absence(absence)
     subject = subject_of(given, metric)
-    table = given.prepared.rows.table
-    numbers = [table.row_number(int(p)) for p in given.positions]
+    numbers = row_numbers(given)
     chosen: int | list[int] = examples if isinstance(examples, int) else _places(examples, numbers)
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=chosen, permutations=permutations,
@@ -67,6 +66,11 @@ def explain_evaluated(
         }  # fmt: skip
     found["notes"] = _notes(given, absence)
     return {**found, "split": given.split}
+
+
+def row_numbers(given: EvaluationInputs) -> list[int]:
+    """Row of the source of each evaluated row."""
+    return [given.prepared.rows.table.row_number(int(p)) for p in given.positions]
 
 
 def check_metric(task: Task, metric: Metric) -> None:

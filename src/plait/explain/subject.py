@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from plait.explain.measure import Measure
-from plait.metrics.shapley import MAX_PLAYERS
+
+MAX_MODALITIES = 6  # each subset is measured on every row, with intervals
 
 
 @dataclass
@@ -92,9 +93,9 @@ def check_modalities(names: Any) -> None:
     count = len(names)
     if count == 0:
         raise ValueError("there is no modality to explain; give at least one")
-    if count > MAX_PLAYERS:
+    if count > MAX_MODALITIES:
         raise ValueError(
             f"{count} modalities ({', '.join(names)}) have {2**count} subsets, and each would be measured; at most "
-            f"{MAX_PLAYERS} ({2**MAX_PLAYERS} subsets) are explained. Train with fewer columns (ignore=COLUMN), or "
+            f"{MAX_MODALITIES} ({2**MAX_MODALITIES} subsets) are explained. Train with fewer columns (ignore=COLUMN), or "
             "group columns into one modality"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from plait.report import charts, explanation_charts, facts
+from plait.report import charts, explained_inputs, explanation_charts, facts
 from plait.report.template import PARTS, fill
 from plait.report.words import cut, estimate, metric_name, number
 
@@ -194,7 +194,7 @@ def shuffled(report: dict[str, Any]) -> str:
 
 def rows(report: dict[str, Any]) -> str:
     """Single rows with what moved the answer."""
-    given = (report.get("examples") or [])[:MAX_ROWS]
+    given = [] if report.get("inputs") else (report.get("examples") or [])[:MAX_ROWS]  # shown with their parts there
     if not given:
         return ""
     are_shares = all("probability" in str(r.get("explained")) for r in given)
@@ -278,6 +278,7 @@ def _percent(value: float) -> str:
 
 # (anchor, title, maker); a section whose maker returns nothing is left out.
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("inputs", "Inside the inputs", explained_inputs.section),
     ("shares", "What each modality adds", shares),
     ("subsets", "Every subset", subsets),
     ("interaction", "Who needs whom", interaction),
