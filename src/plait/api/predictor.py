@@ -238,8 +238,8 @@ class Plait(FittedParts):
             encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
         )  # fmt: skip
         result = explanation_report(
-            self, given, wanted=wanted, options=options, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,
-            emap_evaluations=emap_evaluations, progress=progress,
+            self, given, wanted=wanted, options=options, absence=absence, draws=draws, metric=metric,
+            examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
             write_explanation(Path(report), result, title=f"Plait: what {self.schema.target} rests on")

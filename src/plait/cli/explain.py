@@ -38,8 +38,8 @@ def explain(
             metavar="ROWS",
             show_default="test; without one val, else all",
             callback=_split_or_rows,
-            help="A split (test, val, train, all); or how many rows to explain down to words, regions and columns (20), "
-            "or their numbers (3,17).",
+            help="A split (test, val, train, all); or how many rows to explain down to words, regions and columns "
+            "(20), or their numbers (3,17).",
         ),
     ] = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,

@@ -1,4 +1,4 @@
-"""The answer to no modality at all, which every Shapley value is measured from: the training prior, not the model's own.
+"""The answer to no modality at all, from which Shapley values are measured: the training prior, not the model's own.
 
 A network that was never shown an empty row answers one at random: on one table with its rarest class, right on 7 % of
 the rows where guessing is right on 62 %. Measured from there, every modality seems worth much. So wherever a subset

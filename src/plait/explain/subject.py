@@ -96,6 +96,6 @@ def check_modalities(names: Any) -> None:
     if count > MAX_MODALITIES:
         raise ValueError(
             f"{count} modalities ({', '.join(names)}) have {2**count} subsets, and each would be measured; at most "
-            f"{MAX_MODALITIES} ({2**MAX_MODALITIES} subsets) are explained. Train with fewer columns (ignore=COLUMN), or "
-            "group columns into one modality"
+            f"{MAX_MODALITIES} ({2**MAX_MODALITIES} subsets) are explained. Train with fewer columns (ignore=COLUMN), "
+            "or group columns into one modality"
         )

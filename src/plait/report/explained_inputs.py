@@ -41,8 +41,9 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     chance, is_number = row.get("probability"), row.get("probability") is None
     shares = [abs(m["shapley"]) for m in row["modalities"] if m.get("shapley") is not None]
     total = sum(shares)
+    named = row["explained"].removeprefix("log-odds of ")
     return {
-        **row, "level": "" if chance is None else f"{100 * chance:.1f}% {row['explained'].removeprefix('log-odds of ')}",
+        **row, "level": "" if chance is None else f"{100 * chance:.1f}% {named}",
         "sides": [_side(m, total, is_number) for m in row["modalities"]],
     }  # fmt: skip
 
@@ -80,9 +81,8 @@ def _words(modality: dict[str, Any]) -> str:
 
 def _picture(modality: dict[str, Any]) -> str:
     parts = modality["parts"]
-    overlay = part_charts.heat(
-        parts, _largest(parts), _leads(parts), _tip, f"what each region of {modality['name']} adds"
-    )
+    label = f"what each region of {modality['name']} adds"
+    overlay = part_charts.heat(parts, _largest(parts), _leads(parts), _tip, label)
     return fill(
         TEMPLATE, "picture", jpeg=modality["shown"].get("image_jpeg_base64"), overlay=overlay, name=modality["name"]
     )
@@ -156,15 +156,15 @@ def _checks(modality: dict[str, Any]) -> list[str]:
     whole = checks["completeness"]
     promised = "" if whole["passes"] is not None else "; occlusion promises no sum"
     lines.append(
-        f"{_passed(whole['passes'])}completeness: the parts add up to {_signed(whole['sum'])} of {_signed(whole['whole'])} "
-        f"from none to all{promised}"
+        f"{_passed(whole['passes'])}completeness: the parts add up to {_signed(whole['sum'])} of "
+        f"{_signed(whole['whole'])} from none to all{promised}"
     )
     curves = checks["curves"]
     for name, better in (("deletion", "below"), ("insertion", "above")):
         part = curves[name]
         lines.append(
-            f"{_passed(curves['passes'])}{name}: area {number(part['area'])}, {better} random ({number(part['random'])}) "
-            "is better"
+            f"{_passed(curves['passes'])}{name}: area {number(part['area'])}, {better} random "
+            f"({number(part['random'])}) is better"
         )
     heads = checks["new_heads"]
     lines.append(
@@ -192,6 +192,6 @@ def _leads(parts: list[dict[str, Any]]) -> set[int]:
 
 
 def _signed(value: float, digits: int | None = None) -> str:
-    text = number(round(value, digits) if digits is not None else value) if digits is None else f"{value:,.{digits}f}"
+    text = number(value) if digits is None else f"{value:,.{digits}f}"
     text = text.replace("-", "\u2212")
     return f"+{text}" if value > 0 else text

@@ -1,4 +1,4 @@
-"""Charts of parts of inputs: a heat map to lie over a photo, spans on a waveform, and curves of deletion and insertion."""
+"""Charts of parts of inputs: a heat map over a photo, spans on a waveform, curves of deletion and insertion."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def _environment() -> Environment:
         undefined=ChainableUndefined, finalize=_written,
     )  # fmt: skip
     environment.filters |= {
-        "cut": lambda value, width: cut(str(value), width), "jpeg": checked, "large_jpeg": lambda text: checked(text, LARGE_SIDE),
+        "cut": lambda value, width: cut(str(value), width), "jpeg": checked,
+        "large_jpeg": lambda text: checked(text, LARGE_SIDE),
         "metric_name": metric_name, "number": _number, "span": _span, "value": _value,
     }  # fmt: skip
     return environment

@@ -1,4 +1,4 @@
-"""Deletion and insertion: does the score fall fastest where the explanation says, and rise fastest (Petsiuk et al. 2018)?
+"""Deletion and insertion (Petsiuk et al. 2018): does the score fall, and rise, fastest where the explanation says?
 
 Held against random orders of the same parts: a curve alone says nothing, since any order falls.
 """

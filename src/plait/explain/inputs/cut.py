@@ -1,7 +1,7 @@
 """An item cut into parts that can be hidden: what every cutter gives.
 
-In: a cell. Out: parts with a place that a page can draw, and the item again with any of them hidden, as the processor of
-its kind takes it. Every encoder and every ensemble can therefore be asked, whatever they are inside.
+In: a cell. Out: parts with a place that a page can draw, and the item again with any of them hidden, as the processor
+of its kind takes it. Every encoder and every ensemble can therefore be asked, whatever they are inside.
 """
 
 from __future__ import annotations

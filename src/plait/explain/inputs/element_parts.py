@@ -1,4 +1,4 @@
-"""What gradients are taken of: the numbers that an encoder is given for an item, their baseline, and whose part each is."""
+"""What gradients are taken of: the numbers an encoder is given for an item, their baseline, and the part of each."""
 
 from __future__ import annotations
 

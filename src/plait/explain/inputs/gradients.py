@@ -3,7 +3,8 @@
 The path runs straight from a baseline to the item, in what the encoder takes: embeddings of word pieces (baseline: the
 embedding of the padding token, special tokens stay), pixels (baseline: a grey picture) or frames of a sound (baseline:
 silence). The integral is a Gauss-Legendre sum over the square root of the way, since networks turn fastest near an even
-baseline; of 32 points, and of 128 where those leave over more than 5 % of the whole way. Single networks only: an ensemble holds members without gradients.
+baseline; of 32 points, and of 128 where those leave over more than 5 % of the whole way. Single networks
+only: an ensemble holds members without gradients.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Regions of a picture that can be hidden: the cells of a grid over the whole photo, grey, of its mean colour or blurred."""
+"""Regions of a picture that can be hidden: cells of a grid over the photo, grey, of its mean colour or blurred."""
 
 from __future__ import annotations
 
