@@ -65,6 +65,8 @@ def explain_evaluated(
             "prediction": shown_text(values[place]),
         }  # fmt: skip
     found["notes"] = _notes(given, absence)
+    if found["empty"]["by"] != "the model" and not given.labels.prior:
+        found["empty"]["by"] = "the mean of its answers"
     return {**found, "split": given.split}
 
 

@@ -66,8 +66,8 @@ def _said_of_nothing(empty: dict[str, Any]) -> str:
     if own is None:
         return f" Given nothing, the model answers {number(empty.get('answer'))}."
     return (
-        f" Where nothing is given, the training prior answers ({number(empty.get('answer'))}); the model itself, which "
-        f"was not made for that, would say {number(own.get('answer'))}."
+        f" Where nothing is given, {empty.get('by')} stands for the answer ({number(empty.get('answer'))}); the model "
+        f"itself, which was not made for that, would say {number(own.get('answer'))}."
     )
 
 

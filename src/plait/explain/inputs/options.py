@@ -39,6 +39,11 @@ class InputOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.method == "attention":
+            raise ValueError(
+                "attention relevance reads the weights of attention, and no encoder here keeps them (they run fused); "
+                f"expected method= to be one of {', '.join(INPUT_METHOD_NAMES)}"
+            )
         for name, value, known in (
             ("method", self.method, INPUT_METHOD_NAMES), ("regions", self.regions, ("grey", "mean", "blur")),
             ("cells", self.cells, ("marginal", "missing")),
