@@ -108,7 +108,8 @@ def test_an_ensemble_is_explained_by_occlusion_and_refuses_gradients() -> None:
     size = rng.normal(size=60)
     table = {
         "text": [f"a {'big' if s > 0 else 'small'} thing number {i}" for i, s in enumerate(size)],
-        "size": size.tolist(), "label": ["up" if s > 0 else "down" for s in size], "split": ["train"] * 36 + ["val"] * 12 + ["test"] * 12,
+        "size": size.tolist(), "label": ["up" if s > 0 else "down" for s in size],
+        "split": ["train"] * 36 + ["val"] * 12 + ["test"] * 12,
     }  # fmt: skip
     fitted = plait.fit(table, "label", split="split", preset="fast", epochs=1, set=QUICK)
     assert fitted.ensemble is not None

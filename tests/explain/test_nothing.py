@@ -107,3 +107,18 @@ def test_a_model_saved_without_a_prior_says_so() -> None:
     found = fitted.explain(table, permutations=0, emap_evaluations=0)
     assert any("saved before the training prior was kept" in note for note in found["notes"])
     assert found["empty"]["by"] == "the mean of its answers"
+
+
+def test_a_model_of_another_maker_takes_a_prior() -> None:
+    def answers(given: dict[str, Any]) -> list[list[float]]:
+        return [[0.0, 1.0] if v is None else [0.8, 0.2] for v in given["text"]]
+
+    rows, truth = {"text": ["a"] * 20}, [0] * 16 + [1] * 4
+    own = plait.explain_modalities(answers, rows, truth, **FEW)
+    assert own["shapley"]["metric"]["text"]["value"] == pytest.approx(0.6) and own["empty"]["by"] == "the model"
+    found = plait.explain_modalities(answers, rows, truth, prior=[0.8, 0.2], **FEW)
+    assert found["shapley"]["metric"]["text"]["value"] == pytest.approx(0.0)
+    with pytest.raises(ValueError, match="expected 2 finite numbers"):
+        plait.explain_modalities(answers, rows, truth, prior=[1.0], **FEW)
+    with pytest.raises(ValueError, match="absence='missing'"):
+        plait.explain_modalities(answers, rows, truth, prior=[0.8, 0.2], absence="marginal", **FEW)

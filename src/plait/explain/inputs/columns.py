@@ -30,7 +30,7 @@ def cut_columns(cell: Mapping[str, Any], others: Sequence[Mapping[str, Any]], in
     names = list(cell)
 
     def hidden(kept_P: np.ndarray, draw: int) -> dict[str, Any]:
-        given = others[draw] if instead == "marginal" else {}
+        given: Mapping[str, Any] = others[draw] if instead == "marginal" else {}
         return {name: cell[name] if kept else given.get(name) for name, kept in zip(names, kept_P, strict=True)}
 
     parts = [{"column": name, "cell": shown_text(value)} for name, value in cell.items()]

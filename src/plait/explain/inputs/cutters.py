@@ -83,7 +83,7 @@ def _columns(item: Item) -> Cut:
     shown = item.items.index_N[item.given.positions]
     others = np.array([n for n in shown if n >= 0 and n != item.number], dtype=np.int64)
     rng = np.random.default_rng([item.options.seed, item.number])
-    drawn = rng.choice(others, min(item.options.draws, len(others)), replace=False) if len(others) else []
+    drawn: Any = rng.choice(others, min(item.options.draws, len(others)), replace=False) if len(others) else []
     return cut_columns(item.cell, [item.items.cells[int(n)] for n in drawn], item.options.cells)
 
 

@@ -59,7 +59,8 @@ def _pixel_parts(processor: Any, cut: Cut, size: tuple[int, int]) -> Tensor:
     from PIL import Image
 
     width, height = size
-    found, best = None, None
+    found: Tensor | None = None
+    best: Tensor | None = None
     for p, part in enumerate(cut.parts):
         marked = np.zeros((height, width, 3), dtype=np.uint8)
         left, top, right, bottom = part["box"]
@@ -67,7 +68,8 @@ def _pixel_parts(processor: Any, cut: Cut, size: tuple[int, int]) -> Tensor:
         out = io.BytesIO()
         Image.fromarray(marked).save(out, "BMP")
         level = processor.process([out.getvalue()])["pixel_values"].mean(1, keepdim=True)
-        best = level.clone() if best is None else best
+        if best is None:
+            best = level.clone()
         found = torch.zeros_like(level, dtype=torch.int64) if found is None else found
         found = torch.where(level > best, p, found)
         best = torch.maximum(level, best)

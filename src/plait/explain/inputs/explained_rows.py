@@ -152,20 +152,24 @@ def _row_facts(asked: Asked, r: int, place: int, named: int | None) -> tuple[dic
 def _one(asked: Asked, r: int, number: int, cut: Cut, column: int, options: InputOptions) -> dict[str, Any]:
     """One modality of one row: what each part adds, and the checks."""
     count, method = len(cut), method_of(options, len(cut))
+    path: GradientScores | PartScores
+    value_P: np.ndarray
+    others_PK: np.ndarray | None
+    extra: dict[str, Any]
     if method == "gradients":
         path = GradientScores(asked, r, number, cut, column)
-        value_P, others_PK, scores, extra = path.values, path.others, path, path.facts
+        value_P, others_PK, extra = path.values, path.others, dict(path.facts)
     else:
         path = PartScores(asked, r, number, cut, column)
         each = exact_shapley(path.of_each, count) if method == "shapley" else occlusion(path.of_each, count)
-        value_P, others_PK, scores, extra = each[:, 0], each[:, 1:] if asked.others else None, path, {}
-    full, nothing = (float(v) for v in scores(np.stack([np.ones(count), np.zeros(count)]).astype(bool)))
+        value_P, others_PK, extra = each[:, 0], each[:, 1:] if asked.others else None, {}
+    full, nothing = (float(v) for v in path(np.stack([np.ones(count), np.zeros(count)]).astype(bool)))
     seed = int(np.random.default_rng([options.seed, r, number]).integers(2**31))
     checks = all_checks(
-        scores, value_P, others_PK, full, nothing, method, orders=options.orders, seed=seed
+        path, value_P, others_PK, full, nothing, method, orders=options.orders, seed=seed
     )  # fmt: skip
     failed = failures(checks)
-    without = scores((1 - np.eye(count)).astype(bool))
+    without = path((1 - np.eye(count)).astype(bool))
     return {
         "method": method, "stands_for": extra.pop("stands_for", cut.stands_for), "full": full, "nothing": nothing,
         "parts": [
