@@ -85,6 +85,8 @@ def explanation_report(
         asked: As ``plait.explain.fitted_model.explain_evaluated`` takes it.
     """
     numbers = row_numbers(given)
+    if wanted is not None and not isinstance(asked.get("examples", 8), int):
+        raise ValueError("rows= and examples= both name rows to explain one by one; leave examples= out")
     if wanted is not None:
         asked["examples"] = numbers[:wanted] if isinstance(wanted, int) else wanted
     found = explain_evaluated(given, seed=fitted.settings.train.seed, progress=progress, **asked)

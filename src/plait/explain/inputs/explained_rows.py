@@ -19,13 +19,14 @@ from plait.explain.inputs.checks import all_checks, failures
 from plait.explain.inputs.curves import MOST_STEPS
 from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.cutters import CUTTERS, Item
-from plait.explain.inputs.gradients import GradientScores, check_single, no_gradient
+from plait.explain.inputs.gradients import STEPS, GradientScores, check_single, no_gradient
 from plait.explain.inputs.options import MOST_EXACT, InputOptions
 from plait.explain.inputs.score import Asked, PartScores, as_probability, asked_of, odds_of, unit_of
 from plait.inputs.inputs import Inputs
 from plait.registry import counted, unknown_name
 
 NEW_HEADS = 3
+MOST_STEPS_OF_GRADIENTS = sum(STEPS) + STEPS[0] + 4  # of the model, of one new head, and the ends of both paths
 
 
 def explain_inputs(
@@ -93,8 +94,11 @@ def planned_answers(cuts: Sequence[Cut], options: InputOptions) -> int:
     total = 0
     for cut in cuts:
         count = len(cut)
-        masks = 1 << count if method_of(options, count) == "shapley" else count + 2
-        if method_of(options, count) != "shapley":
+        method = method_of(options, count)
+        masks = 1 << count if method == "shapley" else count + 2
+        if method == "gradients":
+            masks += MOST_STEPS_OF_GRADIENTS
+        if method != "shapley":
             masks += (2 + options.orders) * (min(count, MOST_STEPS) + 1)
         total += masks * cut.draws
     return total
