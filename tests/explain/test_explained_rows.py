@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from plait.api.explanation import split_and_rows
 
+split_and_rows = lazy("plait.api.explanation", "split_and_rows")
 FEW: dict[str, Any] = {"permutations": 0, "emap_evaluations": 0}
 
 

@@ -10,7 +10,8 @@ from plait.api.evaluation import left_out, open_evaluation
 from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs
 from plait.explain.fitted_model import explain_evaluated, row_numbers
-from plait.explain.inputs import InputOptions, explain_inputs
+from plait.explain.inputs.explained_rows import explain_inputs
+from plait.explain.inputs.options import InputOptions
 from plait.explain.subject import check_modalities
 from plait.training.fitted import FittedParts
 

@@ -28,7 +28,7 @@ from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
 from plait.ensemble import Ensemble
 from plait.explain.fitted_model import check_absence, check_metric
-from plait.explain.inputs import InputOptions
+from plait.explain.inputs.options import InputOptions
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
@@ -216,13 +216,14 @@ class Plait(FittedParts):
             examples: How many telling rows to explain one by one, or which (row numbers of the table).
             permutations: Shufflings per modality for the perceptual score; 0 leaves it out.
             emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
-            inputs: How parts of inputs are hidden and attributed: fields of :class:`plait.explain.inputs.InputOptions`.
+            inputs: How parts of inputs are hidden and attributed: ``plait.explain.inputs.options.InputOptions`` or its
+                fields.
             on_bad_row: As for :meth:`evaluate`, like the arguments from here to ``set``.
             progress: Called with (done, total, what).
 
         Returns:
             What :func:`plait.explain_modalities` returns, and the facts of the model, ``split``, ``bad_rows``,
-            ``counts`` and ``notes``; for rows, ``inputs`` (:func:`plait.explain.inputs.explain_inputs`).
+            ``counts`` and ``notes``; for rows, ``inputs`` (``plait.explain.inputs.explained_rows.explain_inputs``).
 
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
