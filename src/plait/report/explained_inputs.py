@@ -163,7 +163,7 @@ def _checks(modality: dict[str, Any]) -> list[str]:
     for name, better in (("deletion", "below"), ("insertion", "above")):
         part = curves[name]
         lines.append(
-            f"{_passed(curves['passes'])}{name}: area {number(part['area'])}, {better} random "
+            f"{_passed(part.get('passes'))}{name}: area {number(part['area'])}, {better} random "
             f"({number(part['random'])}) is better"
         )
     heads = checks["new_heads"]

@@ -25,8 +25,8 @@ def deletion_and_insertion(scores: Scores, value_P: np.ndarray, *, orders: int =
 
     Returns:
         ``steps`` (parts hidden or shown at each point), ``deletion`` and ``insertion`` with ``curve``, ``area`` (mean
-        of the curve by the trapezoidal rule), ``random`` (mean area of the random orders), and ``passes``: the
-        deletion area below random, that of insertion above it. None as ``passes`` with fewer than three parts, or
+        of the curve by the trapezoidal rule), ``random`` (mean area of the random orders) and ``passes`` (the deletion
+        area below random, that of insertion above it); and ``passes``: both. None as ``passes`` with fewer than three parts, or
         where no hiding changes the score.
     """
     count = len(value_P)
@@ -41,12 +41,12 @@ def deletion_and_insertion(scores: Scores, value_P: np.ndarray, *, orders: int =
     random_area = float(np.mean([np.trapezoid(curve, x) for curve in found[2:]]))
     deletion, insertion = (float(np.trapezoid(curve, x)) for curve in found[:2])
     spread = float(np.ptp(found))
-    passes = None if count < 3 or spread < 1e-6 else bool(deletion < random_area < insertion)
+    each = (None, None) if count < 3 or spread < 1e-6 else (deletion < random_area, insertion > random_area)
     return {
         "steps": steps.tolist(), "orders": orders,
-        "deletion": {"curve": found[0].tolist(), "area": deletion, "random": random_area},
-        "insertion": {"curve": found[1].tolist(), "area": insertion, "random": random_area},
-        "random_curve": found[2:].mean(axis=0).tolist(), "passes": passes,
+        "deletion": {"curve": found[0].tolist(), "area": deletion, "random": random_area, "passes": each[0]},
+        "insertion": {"curve": found[1].tolist(), "area": insertion, "random": random_area, "passes": each[1]},
+        "random_curve": found[2:].mean(axis=0).tolist(), "passes": None if None in each else all(each),
     }  # fmt: skip
 
 
