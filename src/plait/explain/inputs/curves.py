@@ -24,10 +24,10 @@ def deletion_and_insertion(scores: Scores, value_P: np.ndarray, *, orders: int =
         seed: Of those.
 
     Returns:
-        ``steps`` (parts hidden or shown at each point), ``deletion`` and ``insertion`` with ``curve``, ``area`` (mean
-        of the curve by the trapezoidal rule), ``random`` (mean area of the random orders) and ``passes`` (the deletion
-        area below random, that of insertion above it); and ``passes``: both. None as ``passes`` with fewer than three parts, or
-        where no hiding changes the score.
+        ``steps`` (parts hidden or shown at each point), ``random_curve``, and ``deletion`` and ``insertion`` with
+        ``curve``, ``area`` (mean of the curve by the trapezoidal rule), ``random`` (mean area of the random orders) and
+        ``passes`` (the deletion area below random, that of insertion above it). ``passes``: both; None with fewer than
+        three parts, or where no hiding changes the score.
     """
     count = len(value_P)
     steps = np.unique(np.linspace(0, count, min(count, MOST_STEPS) + 1).round().astype(int))
