@@ -21,7 +21,7 @@ from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.cutters import CUTTERS, Item
 from plait.explain.inputs.gradients import STEPS, GradientScores, check_single, no_gradient
 from plait.explain.inputs.options import MOST_EXACT, InputOptions
-from plait.explain.inputs.score import Asked, PartScores, as_probability, asked_of, odds_of, unit_of
+from plait.explain.inputs.score import ExplainedRows, PartScores, as_probability, asked_of, odds_of, unit_of
 from plait.inputs.inputs import Inputs
 from plait.registry import counted, unknown_name
 
@@ -111,7 +111,7 @@ def method_of(options: InputOptions, count: int) -> str:
     return options.method
 
 
-def _all_cuts(asked: Asked, places: Sequence[int], options: InputOptions) -> list[list[Cut | str]]:
+def _all_cuts(asked: ExplainedRows, places: Sequence[int], options: InputOptions) -> list[list[Cut | str]]:
     """Of each row the cut of each modality, or why there is none."""
     return [
         [_cut(asked, int(asked.given.positions[p]), m, options) for m in range(len(asked.inputs.modalities))]
@@ -119,7 +119,7 @@ def _all_cuts(asked: Asked, places: Sequence[int], options: InputOptions) -> lis
     ]
 
 
-def _cut(asked: Asked, position: int, number: int, options: InputOptions) -> Cut | str:
+def _cut(asked: ExplainedRows, position: int, number: int, options: InputOptions) -> Cut | str:
     modality = asked.inputs.modalities[number]
     item = int(asked.given.prepared.rows.items[modality.name].index_N[position])
     if item < 0:
@@ -139,7 +139,7 @@ def _cut(asked: Asked, position: int, number: int, options: InputOptions) -> Cut
     return cut
 
 
-def _row_facts(asked: Asked, r: int, place: int, named: int | None) -> tuple[dict[str, Any], int]:
+def _row_facts(asked: ExplainedRows, r: int, place: int, named: int | None) -> tuple[dict[str, Any], int]:
     """What a row shows, and which output is explained of it."""
     given, measure = asked.given, asked.measure
     outputs = asked.outputs(given.answers, asked.sources, asked.items_NM[r : r + 1])
@@ -153,7 +153,7 @@ def _row_facts(asked: Asked, r: int, place: int, named: int | None) -> tuple[dic
     }, column  # fmt: skip
 
 
-def _one(asked: Asked, r: int, number: int, cut: Cut, column: int, options: InputOptions) -> dict[str, Any]:
+def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, options: InputOptions) -> dict[str, Any]:
     """One modality of one row: what each part adds, and the checks."""
     count, method = len(cut), method_of(options, len(cut))
     path: GradientScores | PartScores

@@ -21,7 +21,7 @@ from plait.data.modality import Modality
 from plait.evaluation import EvaluationInputs
 from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.element_parts import elements_of
-from plait.explain.inputs.score import Asked
+from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
 
 STEPS = (32, 128)
@@ -68,7 +68,7 @@ class GradientScores:
         facts: ``steps`` of the integral, and what stands for a hidden part.
     """
 
-    def __init__(self, asked: Asked, row: int, number: int, cut: Cut, column: int) -> None:
+    def __init__(self, asked: ExplainedRows, row: int, number: int, cut: Cut, column: int) -> None:
         self.asked, self.number, self.column, self.num_answers = asked, number, column, 0
         self.modality = asked.inputs.modalities[number]
         self.index_M = asked.items_NM[row]

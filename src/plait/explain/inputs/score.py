@@ -37,7 +37,7 @@ def odds_of(measure: Measure, outputs_NC: np.ndarray, column: int) -> np.ndarray
 
 
 @dataclass
-class Asked:
+class ExplainedRows:
     """The model and the rows that are explained.
 
     Attributes:
@@ -62,8 +62,8 @@ class Asked:
         return np.asarray(self.given.task.activate(logits, self.given.labels), dtype=np.float64)
 
 
-def asked_of(given: EvaluationInputs, inputs: Inputs, places: Sequence[int], seed: int, count: int) -> Asked:
-    """Prepare rows to be asked about; see ``Asked``."""
+def asked_of(given: EvaluationInputs, inputs: Inputs, places: Sequence[int], seed: int, count: int) -> ExplainedRows:
+    """Prepare rows to be asked about; see ``ExplainedRows``."""
     from plait.explain.encoded import encode_once
     from plait.explain.inputs.randomised import with_new_head
 
@@ -73,7 +73,9 @@ def asked_of(given: EvaluationInputs, inputs: Inputs, places: Sequence[int], see
     if given.ensemble is None:
         sources, items_NM = encode_once(given.model, sources, index_NM)
         others = [with_new_head(given.model, seed + 1 + k) for k in range(count)]
-    return Asked(given, inputs, dict(sources), items_NM, measure_of(given.task, given.labels.thresholds), others)
+    return ExplainedRows(
+        given, inputs, dict(sources), items_NM, measure_of(given.task, given.labels.thresholds), others
+    )
 
 
 class PartScores:
@@ -90,7 +92,7 @@ class PartScores:
         num_answers: Answers that were asked for, draws counted, those of new heads not.
     """
 
-    def __init__(self, asked: Asked, row: int, number: int, cut: Cut, column: int) -> None:
+    def __init__(self, asked: ExplainedRows, row: int, number: int, cut: Cut, column: int) -> None:
         self.asked, self.row, self.number, self.cut, self.column = asked, row, number, cut, column
         self.modality = asked.inputs.modalities[number]
         self.known: dict[bytes, np.ndarray] = {}
