@@ -103,7 +103,7 @@ def test_subsets_by_number_or_by_players() -> None:
 @pytest.mark.parametrize(
     ("game", "message"),
     [
-        (np.zeros(128), "at most 6"),
+        (np.zeros(512), "at most 8"),
         (np.zeros(6), "6 values; expected one for each"),
         (np.zeros(1), "2\\^M"),
         (0.5, "2\\^M"),

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from plait.api.describe import describe_model
-from plait.api.evaluation import left_out
+from plait.api.evaluation import left_out, open_evaluation
+from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs
-from plait.explain.fitted_model import explain_evaluated
+from plait.explain.fitted_model import explain_evaluated, row_numbers
+from plait.explain.inputs.explained_rows import explain_inputs
+from plait.explain.inputs.options import InputOptions
 from plait.explain.subject import check_modalities
 from plait.training.fitted import FittedParts
+
+SPLITS = ("test", "val", "train", "all")
 
 
 def check_explainable(fitted: FittedParts) -> None:
@@ -29,14 +35,67 @@ def check_explainable(fitted: FittedParts) -> None:
     check_modalities(fitted.model.config.modality_names)
 
 
-def explanation_report(fitted: FittedParts, given: EvaluationInputs, **asked: Any) -> dict[str, Any]:
-    """What each modality adds on these rows, and the facts of the model.
+def split_and_rows(rows: str | int | Sequence[int] | None) -> tuple[str | None, int | list[int] | None]:
+    """A split's name, or which rows are to be explained down to their parts: how many of the first, or their numbers.
+
+    Raises:
+        ValueError: Neither.
+
+    Example:
+        >>> split_and_rows("test"), split_and_rows("20"), split_and_rows("3,7"), split_and_rows([7])
+        (('test', None), (None, 20), (None, [3, 7]), (None, [7]))
+    """
+    if rows is None or (isinstance(rows, str) and rows in SPLITS):
+        return rows, None
+    try:
+        if isinstance(rows, str):
+            numbers = [int(part) for part in rows.split(",")]
+            chosen: int | list[int] = numbers if "," in rows else numbers[0]
+        else:
+            chosen = int(rows) if isinstance(rows, int) else [int(r) for r in rows]
+    except (TypeError, ValueError):
+        chosen = []
+    if chosen == [] or (isinstance(chosen, int) and chosen < 1) or (isinstance(chosen, list) and min(chosen) < 0):
+        raise ValueError(
+            f"rows is {rows!r}; expected {', '.join(SPLITS)}, or how many rows to explain down to their parts (20), or "
+            "their numbers (3,17)"
+        )
+    return None, chosen
+
+
+def open_explained(fitted: FittedParts, table: Any, split: str | None, wanted: Any, **given: Any) -> EvaluationInputs:
+    """Open rows to explain: those of a split, or of the whole table where a row asked for lies in no default split."""
+    opened = open_evaluation(fitted, table, rows=split, unseen="out", **given)
+    if isinstance(wanted, list) and not set(wanted) <= set(row_numbers(opened)) and opened.split != "all":
+        opened = open_evaluation(fitted, table, rows="all", unseen="out", **given)
+    return opened
+
+
+def explanation_report(
+    fitted: FittedParts, given: EvaluationInputs, *, wanted: int | list[int] | None = None,
+    options: InputOptions | None = None, progress: Progress | None = None, **asked: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """What each modality adds on these rows, what the parts of chosen rows add, and the facts of the model.
 
     Args:
         fitted: The model.
         given: The rows.
+        wanted: Rows to explain down to their parts: how many of the first, or their numbers; None: none.
+        options: How.
+        progress: Called with (done, total, what).
         asked: As ``plait.explain.fitted_model.explain_evaluated`` takes it.
     """
-    found = explain_evaluated(given, seed=fitted.settings.train.seed, **asked)
+    numbers = row_numbers(given)
+    if wanted is not None and not isinstance(asked.get("examples", 8), int):
+        raise ValueError("rows= and examples= both name rows to explain one by one; leave examples= out")
+    if wanted is not None:
+        asked["examples"] = numbers[:wanted] if isinstance(wanted, int) else wanted
+    found = explain_evaluated(given, seed=fitted.settings.train.seed, progress=progress, **asked)
+    if wanted is not None:
+        places = [numbers.index(number) for number in asked["examples"]]
+        found["inputs"] = explain_inputs(given, fitted.inputs, places, options, progress=progress)
+        for row, shares in zip(found["inputs"]["rows"], found["examples"], strict=True):
+            for modality in row["modalities"]:
+                modality["shapley"] = shares["shapley"].get(modality["name"])
     facts = {k: v for k, v in describe_model(fitted).items() if k not in ("metric", "schema")}
     return {**facts, **found, **left_out(given)}

@@ -6,7 +6,7 @@ take the parts of the model (``FittedParts``), which this class is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
-from plait.api.explanation import check_explainable, explanation_report
+from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
 from plait.api.folder_checks import check_report_place
 from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
@@ -30,6 +30,7 @@ from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
 from plait.explain.fitted_model import check_absence, check_metric
+from plait.explain.inputs.options import InputOptions
 from plait.inference.embedding import embedding_fingerprint
 from plait.inference.generation import generator_of
 from plait.language import DecodeOptions
@@ -222,18 +223,20 @@ class Plait(FittedParts):
         )  # fmt: skip
 
     def explain(
-        self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
+        self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str = "missing", draws: int = 8, metric: str | None = None,
         examples: int | Sequence[int] = 8, permutations: int = 20, emap_evaluations: int = 100_000,
+        inputs: InputOptions | Mapping[str, Any] | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
         set: Sequence[str] = (), progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
-        """Say how the model uses its modalities, on rows with known targets.
+        """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
 
         Args:
             table: The rows, as for :meth:`evaluate`.
-            rows: Which split, as for :meth:`evaluate`.
+            rows: Which split, as for :meth:`evaluate`. Or the rows to explain down to words, image regions, time spans
+                and columns: how many of the first ones (20), or their row numbers ([3, 17]).
             report: Path of an HTML report to write (its JSON lies beside it).
             absence: What "without a modality" means: "missing" (the model knows that it is missing) or "marginal"
                 (it gets the values of other rows, the answers averaged over ``draws`` of them).
@@ -242,12 +245,14 @@ class Plait(FittedParts):
             examples: How many telling rows to explain one by one, or which (row numbers of the table).
             permutations: Shufflings per modality for the perceptual score; 0 leaves it out.
             emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
+            inputs: How parts of inputs are hidden and attributed: ``plait.explain.inputs.options.InputOptions`` or its
+                fields.
             on_bad_row: As for :meth:`evaluate`, like the arguments from here to ``set``.
             progress: Called with (done, total, what).
 
         Returns:
             What :func:`plait.explain_modalities` returns, and the facts of the model, ``split``, ``bad_rows``,
-            ``counts`` and ``notes``.
+            ``counts`` and ``notes``; for rows, ``inputs`` (``plait.explain.inputs.explained_rows.explain_inputs``).
 
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
@@ -256,13 +261,15 @@ class Plait(FittedParts):
         check_absence(absence)
         check_metric(self.task, metric)
         check_report_place(report)
-        given = open_evaluation(
-            self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress, unseen="out",
+        split, wanted = split_and_rows(rows)
+        options = inputs if isinstance(inputs, InputOptions) else InputOptions(**(inputs or {}))
+        given = open_explained(
+            self, table, split, wanted, on_bad_row=on_bad_row, annotations=annotations, format=format,
+            encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
         )  # fmt: skip
         result = explanation_report(
-            self, given, absence=absence, draws=draws, metric=metric, examples=examples, permutations=permutations,
-            emap_evaluations=emap_evaluations, progress=progress,
+            self, given, wanted=wanted, options=options, absence=absence, draws=draws, metric=metric,
+            examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
             write_explanation(Path(report), result, title=f"Plait: what {self.schema.target} rests on")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,18 @@ from plait.cli.report import rows_of, terms_of
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
-from plait.settings.names import ABSENCE_NAMES, METRIC_NAMES
+from plait.settings.names import ABSENCE_NAMES, INPUT_METHOD_NAMES, METRIC_NAMES
+
+MOST_NAMED = 3
+
+
+def _split_or_rows(word: str | None) -> str | None:
+    if word is None or word in ("test", "val", "train", "all") or re.fullmatch(r"\d+(,\d+)*", word):
+        return word
+    raise ValueError(
+        f"unknown word after --rows {word!r}; expected test, val, train or all, or how many rows to explain down to "
+        "words, regions and columns (20), or their numbers (3,17)"
+    )
 
 
 def explain(
@@ -20,7 +32,16 @@ def explain(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
-    rows: options.Rows = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWS",
+            show_default="test; without one val, else all",
+            callback=_split_or_rows,
+            help="A split (test, val, train, all); or how many rows to explain down to words, regions and columns "
+            "(20), or their numbers (3,17).",
+        ),
+    ] = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,
     absence: Annotated[
         str,
@@ -36,6 +57,16 @@ def explain(
             callback=options.one_of("word after --metric", METRIC_NAMES),
         ),
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="How parts of --rows are explained: auto, occlusion, shapley or gradients.",
+            callback=options.one_of("word after --method", INPUT_METHOD_NAMES),
+        ),
+    ] = "auto",
+    explain_class: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="Explain parts for this class, not for the answer.")
+    ] = None,
     annotations: options.Annotations = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
@@ -46,14 +77,15 @@ def explain(
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show what each modality adds, and whether they work together."""
+    """Show what each modality adds, whether they work together, and what inside single rows counts."""
     from plait.api import load, report_values
 
     with TerminalProgress(quiet=quiet) as progress:
         fitted = load(model)
         found = fitted.explain(
-            **options.passed_on(context, fitted.explain), **({"examples": row} if row else {}), progress=progress
-        )
+            **options.passed_on(context, fitted.explain), **({"examples": row} if row else {}),
+            inputs={"method": method, "explain_class": explain_class}, progress=progress,
+        )  # fmt: skip
     if as_json:
         print_json({**report_values(found), **({"report": str(report)} if report else {})})
         return
@@ -101,13 +133,42 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     if found["perceptual"]:
         made += ["", f"perceptual score: lost when shuffled ({unit}):"]
         made += [f"  {n:{width}} {shown(p['raw'])}" for n, p in found["perceptual"]["modalities"].items()]
-    for shown in found["examples"] if with_rows else []:
+    made += _parts(found.get("inputs"))
+    for shown in found["examples"] if with_rows and not found.get("inputs") else []:
         parts = ", ".join(f"{n} {v:+.3f}" for n, v in shown["shapley"].items())
         made += ["", f"row {shown['row']}: truth {shown['truth']}, prediction {shown['prediction']}"]
         made.append(f"  {shown['explained']} {shown['with nothing']:.3f} -> {shown['with everything']:.3f}: {parts}")
     made += ["", f"explained on {rows_of(found)}; {counted(len(found['bad_rows']), 'cell')} unreadable"]
     made += [f"  note: {as_typed(note)}" for note in found["notes"]]
     return made
+
+
+def _parts(inputs: dict[str, Any] | None) -> list[str]:
+    """The strongest parts of each explained row, and which explanations are not to be trusted."""
+    made: list[str] = []
+    for row in (inputs or {}).get("rows", []):
+        level = "" if row["probability"] is None else f" ({100 * row['probability']:.0f}%)"
+        made += [
+            "",
+            f"row {row['row']}: truth {row['truth']}, prediction {row['prediction']}; {row['explained']}{level}",
+        ]
+        for side in row["modalities"]:
+            if side.get("skipped"):
+                made.append(f"  {side['name']}: {side['skipped']}")
+                continue
+            strong = sorted(side["parts"], key=lambda p: -abs(p["value"]))[:MOST_NAMED]
+            named = ", ".join(
+                f"{_part(p)} {'+' if p['value'] >= 0 else ''}{_number(p['value'], False)}" for p in strong
+            )
+            doubt = f"  NOT TO BE TRUSTED: {'; '.join(side['failed'])}" if side["failed"] else ""
+            made.append(f"  {side['name']}: {named}{doubt}")
+    return made
+
+
+def _part(part: dict[str, Any]) -> str:
+    if "from" in part:
+        return f"{part['from']:.2f}-{part['to']:.2f} s"
+    return str(part.get("text") or part.get("place") or part.get("column") or f"picture {part.get('member')}")
 
 
 def _number(value: float, in_points: bool) -> str:

@@ -22,6 +22,12 @@ MEANINGS = {
 }
 
 
+def meaning(name: str, draws: int, has_prior: bool) -> str:
+    """What a baseline does, in words."""
+    said = MEANINGS[name].format(draws=draws)
+    return f"{said}; where nothing is left, the training prior answers" if name == "missing" and has_prior else said
+
+
 def check_absence(name: str, draws: int, num_rows: int) -> None:
     """Refuse a baseline that does not exist or cannot be used.
 

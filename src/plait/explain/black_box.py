@@ -30,6 +30,7 @@ def explain_modalities(
     classes: Sequence[str] | None = None,
     absence: str = "missing",
     constants: Mapping[str, Any] | None = None,
+    prior: Sequence[float] | None = None,
     draws: int = 8,
     metric: Metric = None,
     groups: Sequence[Any] | None = None,
@@ -57,6 +58,8 @@ def explain_modalities(
         absence: What "without a modality" means: "missing" (``predict`` gets None), "marginal" (the values of other
             rows, the answers averaged over ``draws`` of them) or "value" (the constant in ``constants``).
         constants: For "value": modality to the constant that stands for it; it also replaces None in ``inputs``.
+        prior: For "missing": what is answered where nothing is left, as ``predict`` would: shares of the classes in
+            training, or [mean]; None: what ``predict`` says to an empty row, which may be worse than guessing.
         draws: Other rows to average over for "marginal".
         metric: Another primary metric, by name or as a function of target and outputs; higher is better.
         groups: A group name per row; intervals then draw whole groups.
@@ -116,6 +119,7 @@ def explain_modalities(
     subject = Subject(
         names, reader, reader.present_NM(len(truth)), truth, measure, labelled,
         None if groups is None else np.asarray([str(g) for g in groups]), reader.scale,
+        prior=_checked_prior(prior, first.shape[1], absence),
     )  # fmt: skip
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=examples, permutations=permutations,
@@ -124,6 +128,17 @@ def explain_modalities(
     for shown in found["examples"]:
         shown["row"] = shown["position"]
     return {"task": task, **found}
+
+
+def _checked_prior(prior: Sequence[float] | None, num_outputs: int, absence: str) -> np.ndarray | None:
+    if prior is None:
+        return None
+    if absence != "missing":
+        raise ValueError(f"prior goes with absence='missing', not with {absence!r}")
+    given = np.asarray(prior, dtype=np.float64)
+    if given.shape != (num_outputs,) or not np.isfinite(given).all():
+        raise ValueError(f"prior has shape {given.shape}; expected {num_outputs} finite numbers, one an output")
+    return given
 
 
 class _Reader:

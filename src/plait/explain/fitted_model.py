@@ -50,8 +50,7 @@ def explain_evaluated(
     """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
     check_absence(absence)
     subject = subject_of(given, metric)
-    table = given.prepared.rows.table
-    numbers = [table.row_number(int(p)) for p in given.positions]
+    numbers = row_numbers(given)
     chosen: int | list[int] = examples if isinstance(examples, int) else _places(examples, numbers)
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=chosen, permutations=permutations,
@@ -66,7 +65,14 @@ def explain_evaluated(
             "prediction": shown_text(values[place]),
         }  # fmt: skip
     found["notes"] = _notes(given, absence)
+    if found["empty"]["by"] != "the model" and not given.labels.prior:
+        found["empty"]["by"] = "the mean of its answers"
     return {**found, "split": given.split}
+
+
+def row_numbers(given: EvaluationInputs) -> list[int]:
+    """Row of the source of each evaluated row."""
+    return [given.prepared.rows.table.row_number(int(p)) for p in given.positions]
 
 
 def check_metric(task: Task, metric: Metric) -> None:
@@ -100,7 +106,20 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
         names, scores_of, index_NM >= 0, given.target, measure, tuple(given.labels.classes), given.group,
         measure.scale if measure.is_number else "logits",
         given.model.fusion.additive_scale if measure.exclusive and given.ensemble is None else "logits",
+        prior_of(given),
     )  # fmt: skip
+
+
+def prior_of(given: EvaluationInputs) -> np.ndarray | None:
+    """Outputs [C] of the training rows' prior; the mean of this model's answers where it was saved without one."""
+    if given.labels.prior:
+        return np.array(given.labels.prior)
+    if not given.task.needs_target:
+        return None
+    index_NM = given.prepared.rows.index_NM[given.positions]
+    logits = predict_logits(given.answers, RowBatches(given.prepared.sources, index_NM))
+    mean: np.ndarray = given.task.activate(logits, given.labels).mean(axis=0)
+    return mean
 
 
 def measure_of(task: Task, thresholds: tuple[float, ...] = ()) -> Measure:
@@ -156,6 +175,11 @@ def _said_of_hiding(config: PlaitConfig) -> str:
 
 def _notes(given: EvaluationInputs, absence: str) -> list[str]:
     notes = list(given.notes)
+    if not given.labels.prior:
+        notes.append(
+            "this model was saved before the training prior was kept; the mean of its answers stands for the answer to "
+            "nothing"
+        )
     if absence == "missing" and len(given.model.config.modality_names) > 1:
         notes.append(_said_of_hiding(given.model.config))
     missing = int((~given.prepared.rows.present_NM[given.positions]).any(axis=1).sum())

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from plait.data.progress import Progress
-from plait.explain.absence import MEANINGS, check_absence, draw_donors, subset_scores
+from plait.explain.absence import check_absence, draw_donors, meaning, subset_scores
 from plait.explain.game import measured_game
+from plait.explain.nothing import told_nothing, with_prior
 from plait.explain.projection import emap, perceptual
 from plait.explain.rows import row_values, telling_rows, told_row
 from plait.explain.subject import Subject
-from plait.metrics.modality_verdict import modality_verdict
+from plait.metrics.modality_verdict import beats_guessing, modality_verdict
 from plait.registry import counted
 
 EQUAL = 1e-9  # outputs this close are the same answer: a mean of equal numbers need not be equal to the last bit
@@ -50,6 +51,9 @@ def explain_subject(
     measure, full_NC = subject.measure, scores[-1]
     if absence == "marginal":  # the other subsets are averages of outputs: all go the same way from outputs to scores
         scores[-1] = measure.scores(measure.activate(full_NC))
+    idle, own_NC = unused(subject, scores), scores[0]
+    if absence == "missing":
+        scores = with_prior(subject, scores, idle)
     game = measured_game(subject, scores, resamples=resamples, seed=seed, progress=progress)
     projection = emap(
         subject, full_NC, budget=emap_evaluations, resamples=game["resamples"], seed=seed, progress=progress
@@ -63,13 +67,13 @@ def explain_subject(
     result: dict[str, Any] = {
         "metric": {"name": measure.metric, "higher_is_better": True, "in_points": measure.in_points},
         "loss": {"name": measure.loss, "note": "games on loss are played for the negative loss: above zero helps"},
-        "absence": {"name": absence, "meaning": MEANINGS[absence].format(draws=draws)},
+        "absence": {"name": absence, "meaning": meaning(absence, draws, subject.prior is not None)},
         "modalities": list(subject.names),
         "rows": len(subject),
         "chance": measure.chance(subject.target),
         **game,
-        "empty": _empty(subject, scores[0]),
-        "unused": unused(subject, scores),
+        "empty": told_nothing(subject, own_NC, scores[0]),
+        "unused": idle,
         "emap": projection,
         "perceptual": shuffled,
         "examples": [told_row(subject, values, p, why) for p, why in chosen],
@@ -79,7 +83,10 @@ def explain_subject(
             "the rest are recombined rows for EMAP and shuffling",
         },
     }  # fmt: skip
-    return {"verdict": modality_verdict(result), **result}
+    if not beats_guessing(result):  # a share of nothing is noise, however it divides
+        for entry in (e for kind in result["shapley"].values() for e in kind.values()):
+            entry["share"] = None
+    return {"verdict": modality_verdict(result), "beats_guessing": beats_guessing(result), **result}
 
 
 def unused(subject: Subject, scores: list[np.ndarray]) -> list[str]:
@@ -91,18 +98,6 @@ def unused(subject: Subject, scores: list[np.ndarray]) -> list[str]:
         if subject.present_NM[:, m].any() and all(np.allclose(a, b, rtol=EQUAL, atol=EQUAL) for a, b in pairs):
             dead.append(name)
     return dead
-
-
-def _empty(subject: Subject, scores_NC: np.ndarray) -> dict[str, Any]:
-    """What the model answers when it is given nothing."""
-    outputs = subject.measure.activate(scores_NC)
-    mean = outputs.mean(axis=0)
-    if not subject.classes:
-        return {"answer": float(mean[0]), "outputs": None}
-    return {
-        "answer": subject.classes[int(subject.measure.decide(mean[None])[0])],
-        "outputs": {name: float(v) for name, v in zip(subject.classes, mean, strict=True)},
-    }
 
 
 def _positions(examples: int | Sequence[int], num_rows: int) -> list[int] | None:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from plait.explain.measure import Measure
-from plait.metrics.shapley import MAX_PLAYERS
+
+MAX_MODALITIES = 6  # each subset is measured on every row, with intervals
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Subject:
         classes: Names of the outputs; empty for a number.
         groups: A group name per row, or None.
         scale: What the scores are, in words.
+        prior: Outputs [C] that answer where nothing is given; None: the model's own do.
         additive_scale: Name in ``plait.explain.scale.SCALES``: where the model is a sum, if it is one.
         asked: Rows asked of the model so far.
         calls: Calls of the model so far.
@@ -43,6 +45,7 @@ class Subject:
     groups: np.ndarray | None = None
     scale: str = "logits"
     additive_scale: str = "logits"
+    prior: np.ndarray | None = None
     asked: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 
@@ -90,9 +93,9 @@ def check_modalities(names: Any) -> None:
     count = len(names)
     if count == 0:
         raise ValueError("there is no modality to explain; give at least one")
-    if count > MAX_PLAYERS:
+    if count > MAX_MODALITIES:
         raise ValueError(
             f"{count} modalities ({', '.join(names)}) have {2**count} subsets, and each would be measured; at most "
-            f"{MAX_PLAYERS} ({2**MAX_PLAYERS} subsets) are explained. Train with fewer columns (ignore=COLUMN), or "
-            "group columns into one modality"
+            f"{MAX_MODALITIES} ({2**MAX_MODALITIES} subsets) are explained. Train with fewer columns (ignore=COLUMN), "
+            "or group columns into one modality"
         )

@@ -148,7 +148,7 @@ def _add_source(
             if name in inputs.frozen
             else (LiveSetSource(source, items.cells))
         )
-    prepared.sources[name] = _with_words(source, inputs, modality, load)
+    prepared.sources[name] = with_words(source, inputs, modality, load)
     _report_failures(prepared, modality, items, failures)
     if kind.count is not None:
         counts = kind.count(items, inputs.processors[name], load)
@@ -181,10 +181,10 @@ def _fit_words(inputs: Inputs, prepared: Prepared, modality: Modality, train_row
         del inputs.words[modality.name]
         return
     load = loader(items, prepared.rows.table.media_folder)
-    prepared.sources[modality.name] = _with_words(prepared.sources[modality.name], inputs, modality, load)
+    prepared.sources[modality.name] = with_words(prepared.sources[modality.name], inputs, modality, load)
 
 
-def _with_words(source: Source, inputs: Inputs, modality: Modality, load: Load) -> Source:
+def with_words(source: Source, inputs: Inputs, modality: Modality, load: Load) -> Source:
     """The source with what is read beside the encoder: words of a bag, n-grams of an ensemble, where there are any."""
     cleaning = getattr(inputs.processors[modality.name], "cleaning", "none")
     words, ngrams = inputs.words.get(modality.name), inputs.ngrams.get(modality.name)

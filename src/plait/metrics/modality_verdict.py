@@ -44,15 +44,32 @@ def modality_verdict(explained: Mapping[str, Any]) -> str:
             f"The model reads one modality, {names[0]}, so there is nothing to share out: it reaches "
             f"{say.metric} {say.level_of(full)}{without}."
         )
-    if chance is not None and not _above(full, chance):
+    if not beats_guessing(explained):
+        guess = chance if chance is not None else explained["subsets"][0]["metric"]["value"]
+        level = "" if guess is None else f", guessing gets {say.level(guess)}"
         return (
-            f"The model cannot be told from guessing ({say.metric} {say.level_of(full)}, guessing gets "
-            f"{say.level(chance)}), so there is nothing to share out among {_list(names)}."
+            f"The model cannot be told from guessing ({say.metric} {say.level_of(full)}{level}), so there is nothing "
+            f"to share out among {_list(names)}."
         )
     sentences = [_gain(explained, names, say, full, chance)]
     sentences += _idle(explained, names, say)
     sentences += _interaction(explained.get("emap"), say, explained.get("rows"))
     return " ".join(sentences)
+
+
+def beats_guessing(explained: Mapping[str, Any]) -> bool:
+    """Whether the whole model is clearly better than guessing: than chance, or than nothing where chance is unknown.
+
+    Too few rows for an interval are judged by the values.
+    """
+    full: Entry = explained["subsets"][-1]["metric"]
+    if full["value"] is None:
+        return False
+    chance = explained.get("chance")
+    if chance is not None:
+        return _above(full, chance)
+    gain: Entry = ((explained.get("gains") or {}).get("metric") or {}).get("all over nothing") or {"value": None}
+    return gain["value"] is None or _above(gain, 0.0)
 
 
 def _gain(explained: Mapping[str, Any], names: list[str], say: _Words, full: Entry, chance: float | None) -> str:

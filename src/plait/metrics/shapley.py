@@ -2,7 +2,7 @@
 
 In: the value of every subset of M players (here: modalities), each a number or an array of any shape, such as
 one value per row. Out: one value per player, or per pair. Every subset is looked at, nothing is sampled, so M
-is at most 6 (64 subsets). Subsets are numbered by bits: player m is in subset S where ``S >> m & 1``.
+is at most 8 (256 subsets). Subsets are numbered by bits: player m is in subset S where ``S >> m & 1``.
 
 Reference: Shapley 1953 (the value); Grabisch and Roubens 1999, after Owen 1972 (the interaction index).
 """
@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
 
-MAX_PLAYERS = 6
+MAX_PLAYERS = 8
 
 
 def shapley_values(values: ArrayLike | Mapping[Any, ArrayLike]) -> Floats:
@@ -33,7 +33,7 @@ def shapley_values(values: ArrayLike | Mapping[Any, ArrayLike]) -> Floats:
         ``[M, ...]``; they add up to the value of all players less that of none.
 
     Raises:
-        ValueError: Not a value for each of 2^M subsets, NaN or infinite values, or M above 6.
+        ValueError: Not a value for each of 2^M subsets, NaN or infinite values, or M above 8.
 
     Reference:
         Shapley 1953: phi_i = sum over S without i of |S|! (M - |S| - 1)! / M! (v(S + i) - v(S)).
@@ -122,7 +122,7 @@ def count_players(num_subsets: int) -> int:
     """M of 2^M subsets.
 
     Raises:
-        ValueError: Not a power of two from 2 to 64.
+        ValueError: Not a power of two from 2 to 256.
     """
     num_players = max(num_subsets, 1).bit_length() - 1
     if num_subsets < 2 or num_subsets != 1 << num_players:

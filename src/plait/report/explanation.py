@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from plait.report import charts, explanation_charts, facts
+from plait.report import charts, explained_inputs, explanation_charts, facts
 from plait.report.template import PARTS, fill
 from plait.report.words import cut, estimate, metric_name, number
 
@@ -24,6 +24,12 @@ def headline(report: dict[str, Any]) -> str:
         return fill(PARTS, "top", verdict=verdict) if verdict else ""
     level, change, unit = _words(report)
     full, empty = (estimate(report["subsets"][i]["metric"])[0] for i in (-1, 0))
+    if report.get("beats_guessing") is False and full is not None:
+        guess = report.get("chance") if report.get("chance") is not None else empty
+        lines = [f"on {number(report.get('rows'))} rows", f"guessing gets {level(guess)}" if guess is not None else ""]
+        return fill(
+            PARTS, "top", title=metric_name(report["metric"]["name"]), value=level(full), below=lines, verdict=verdict
+        )
     interval = f"95% interval {change(low)} to {change(high)}" if low is not None and high is not None else ""
     where = "" if full is None or empty is None else f"{level(empty)} with nothing, {level(full)} with everything"
     return fill(
@@ -44,8 +50,7 @@ def shares(report: dict[str, Any]) -> str:
         empty, [(n, values[n]["value"], values[n]["low"], values[n]["high"]) for n in order], full,
         level=level, change=change, label="Shapley value of each modality, from nothing to everything",
     )  # fmt: skip
-    answer = report.get("empty") or {}
-    nothing = f" Given nothing, the model answers {number(answer.get('answer'))}." if answer else ""
+    nothing = _said_of_nothing(report["empty"]) if report.get("empty") else ""
     lead = (
         f"Exact Shapley values on {metric_name(report['metric']['name'])}{_in(unit)}: what each modality adds, "
         "averaged over all orders in which they can arrive. The bars add up without remainder; whiskers are 95% "
@@ -54,6 +59,16 @@ def shares(report: dict[str, Any]) -> str:
     loss = str((report.get("loss") or {}).get("name", "loss")).replace("_", " ")
     head = ["Modality", "Share", "Shapley", "Added last", f"Less {loss}", "Lost when shuffled"]
     return fill(TEMPLATE, "shares", lead=lead, chart=chart, head=head, rows=_numbers(report, order))
+
+
+def _said_of_nothing(empty: dict[str, Any]) -> str:
+    own = empty.get("model")
+    if own is None:
+        return f" Given nothing, the model answers {number(empty.get('answer'))}."
+    return (
+        f" Where nothing is given, {empty.get('by')} stands for the answer ({number(empty.get('answer'))}); the model "
+        f"itself, which was not made for that, would say {number(own.get('answer'))}."
+    )
 
 
 def _numbers(report: dict[str, Any], order: list[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
@@ -179,7 +194,7 @@ def shuffled(report: dict[str, Any]) -> str:
 
 def rows(report: dict[str, Any]) -> str:
     """Single rows with what moved the answer."""
-    given = (report.get("examples") or [])[:MAX_ROWS]
+    given = [] if report.get("inputs") else (report.get("examples") or [])[:MAX_ROWS]  # shown with their parts there
     if not given:
         return ""
     are_shares = all("probability" in str(r.get("explained")) for r in given)
@@ -263,6 +278,7 @@ def _percent(value: float) -> str:
 
 # (anchor, title, maker); a section whose maker returns nothing is left out.
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("inputs", "Inside the inputs", explained_inputs.section),
     ("shares", "What each modality adds", shares),
     ("subsets", "Every subset", subsets),
     ("interaction", "Who needs whom", interaction),

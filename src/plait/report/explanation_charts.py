@@ -131,23 +131,25 @@ def pair_matrix(
     return svg("matrix", label, f'width="{wide}" height="{tall}" viewBox="0 0 {wide} {tall}"', parts)
 
 
-def row_bars(values: Sequence[tuple[str, float | None]], *, change: Say, largest: float, label: str) -> str:
+def row_bars(
+    values: Sequence[tuple[str, float | None]], *, change: Say, largest: float, label: str, width: int = 22
+) -> str:
     """What moves the answer to one row: bars to the right for, to the left against; None where it is missing."""
     step, parts = 30, []
     largest = largest or 1.0
     for i, (name, value) in enumerate(values):
         y = step * i
-        parts.append(f'<text class="name" x="0" y="{y + 12}">{esc(cut(name, 22))}</text>')
+        parts.append(f'<text class="name" x="0" y="{y + 12}">{esc(cut(name, width))}</text>')
         parts.append(f'<rect class="track" x="0" y="{y + 17}" width="100%" height="7" rx="3"/>')
         if value is None:
             parts.append(f'<text class="faint" x="100%" y="{y + 12}" text-anchor="end">missing</text>')
             continue
-        width = 50.0 * min(1.0, abs(value) / largest)
-        left = 50.0 if value >= 0 else 50.0 - width
+        long = 50.0 * min(1.0, abs(value) / largest)
+        left = 50.0 if value >= 0 else 50.0 - long
         css = "up" if value >= 0 else "down"
         parts.append(
             f'<text class="value" x="100%" y="{y + 12}" text-anchor="end">{change(value)}</text>'
-            f'<rect class="step {css}" x="{left:.2f}%" y="{y + 17}" width="{width:.2f}%" height="7" rx="3"/>'
+            f'<rect class="step {css}" x="{left:.2f}%" y="{y + 17}" width="{long:.2f}%" height="7" rx="3"/>'
         )
     height = step * len(values)
     parts.append(f'<line class="zero" x1="50%" x2="50%" y1="0" y2="{height}" stroke-opacity=".35"/>')

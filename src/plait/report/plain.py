@@ -51,6 +51,8 @@ def without_pictures(report: dict[str, Any]) -> dict[str, Any]:
     """Copy of a plain report in which the examples name their pictures but do not carry them."""
     if report.get("examples"):
         report = {**report, "examples": _bare(report["examples"])}
+    if report.get("inputs"):
+        report = {**report, "inputs": _without_pictures_of_parts(report["inputs"])}
     evaluation = report.get("evaluation")
     if not isinstance(evaluation, dict):
         return report
@@ -67,3 +69,19 @@ def _bare(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for e in examples
     ]
+
+
+def _without_pictures_of_parts(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Rows explained down to their parts, without the pictures that the parts are drawn on."""
+    pictured = ("image_jpeg_base64", "pictures")
+    rows = [
+        {
+            **row,
+            "modalities": [
+                {**m, **({"shown": {k: v for k, v in m["shown"].items() if k not in pictured}} if "shown" in m else {})}
+                for m in row["modalities"]
+            ],
+        }
+        for row in inputs["rows"]
+    ]
+    return {**inputs, "rows": rows}

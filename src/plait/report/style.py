@@ -102,5 +102,27 @@ dt{color:var(--soft)} dd{margin:0;font-variant-numeric:tabular-nums}
 footer{color:var(--soft);font-size:.86rem;margin-top:26px}
 @media (max-width:640px){.wrap{padding:0 12px 48px}header{padding-top:30px}section{padding:20px 16px}
 .top{grid-template-columns:1fr;gap:18px}.verdict{font-size:1.06rem}}
+.parts{border:1px solid var(--rule);border-radius:12px;padding:18px 20px;margin:16px 0;break-inside:avoid}
+.parts>h3{margin:0 0 4px;font-size:1.05rem} .parts .sides{display:grid;gap:22px;margin-top:14px;
+grid-template-columns:repeat(auto-fit,minmax(min(300px,100%),1fr))}
+.side h4{margin:0 0 6px;font-size:.95rem;font-weight:640}
+.side h4 small{font-weight:400;margin-left:6px}
+.side p{margin:6px 0;font-size:.92rem} .side .distrust{color:var(--bad);font-weight:600}
+.side details{font-size:.88rem;margin-top:8px} .side summary{cursor:pointer;color:var(--a)}
+.colored{line-height:2;white-space:pre-wrap} .colored mark{color:var(--ink);border-radius:4px;padding:2px 1px;
+print-color-adjust:exact;-webkit-print-color-adjust:exact}
+mark.up{background:color-mix(in srgb,var(--a) var(--w),transparent)}
+mark.down{background:color-mix(in srgb,var(--b) var(--w),transparent)}
+mark.lead{font-weight:650;border-bottom:2px solid var(--a)} mark.down.lead{border-bottom-style:dotted;
+border-bottom-color:var(--b)}
+.heat{position:relative;display:inline-block;max-width:100%} .heat img{display:block;width:320px;max-width:100%;
+height:auto;filter:grayscale(1) contrast(.9);border-radius:6px}
+.heat svg{position:absolute;inset:0;width:100%;height:100%}
+.heat rect,.wave rect,.side .bars rect{print-color-adjust:exact} .heat .up{fill:#1f8fff} .heat .down{fill:#ff7a1a}
+.wave .up{fill:var(--a)} .wave .down{fill:var(--b)}
+.heat .lead{stroke:#fff;stroke-width:2;vector-effect:non-scaling-stroke}
+.heat .down.lead{stroke-dasharray:4 3} .wave .level{fill:var(--ink);fill-opacity:.75}
+.scale{display:flex;align-items:center;gap:8px;font-size:.82rem;color:var(--soft)} .scale i{width:70px;height:8px;
+border-radius:4px;background:linear-gradient(90deg,var(--b),transparent,var(--a));print-color-adjust:exact}
 @media print{body{background:#fff}section{break-inside:avoid}nav{display:none}}
 """

@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import ChainableUndefined, Environment, PackageLoader
 from markupsafe import Markup
 
-from plait.report.thumbnail import checked
+from plait.report.thumbnail import LARGE_SIDE, checked
 from plait.report.words import cut, estimate, metric_name, number, span, visible
 
 PARTS = "report/parts.html.jinja"
@@ -43,6 +43,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.filters |= {
         "cut": lambda value, width: cut(str(value), width), "jpeg": checked,
+        "large_jpeg": lambda text: checked(text, LARGE_SIDE),
         "metric_name": metric_name, "number": _number, "span": _span, "value": _value,
     }  # fmt: skip
     return environment

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SIDE = 200
+LARGE_SIDE = 320  # of pictures that something is drawn on
 _MAX_BYTES = 40_000
 
 
@@ -51,22 +52,22 @@ def _decoded(data: bytes, side: int) -> Image.Image:
     return flat
 
 
-def checked(text: str) -> str | None:
+def checked(text: str, side: int = SIDE) -> str | None:
     """A base64 JPEG that is safe and small enough to embed, or None when it is no picture."""
     try:
         data = base64.b64decode(text, validate=True)
-        if data[:3] == b"\xff\xd8\xff" and len(data) <= _MAX_BYTES and _is_small(data):
+        if data[:3] == b"\xff\xd8\xff" and len(data) <= _MAX_BYTES and _is_small(data, side):
             return base64.b64encode(data).decode("ascii")
-        return thumbnail(data)
+        return thumbnail(data, side=side)
     except (ValueError, binascii.Error):
         return None
 
 
-def _is_small(data: bytes) -> bool:
+def _is_small(data: bytes, side: int) -> bool:
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            return max(opened.size) <= SIDE
+            return max(opened.size) <= side
     except (OSError, SyntaxError) as error:
         raise ValueError(str(error)) from error

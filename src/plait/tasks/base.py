@@ -138,7 +138,11 @@ class Task:
 
     def labels_of(self, values: list[Any], settings: RunSettings) -> LabelState:
         """The label state of training rows, under resolved settings."""
-        return self.fit(values) if self.fit_with is None else self.fit_with(values, settings)
+        state = self.fit(values) if self.fit_with is None else self.fit_with(values, settings)
+        if self.family.prior is None:
+            return state
+        target = self.natural(self.encode(values, state), state)
+        return replace(state, prior=tuple(float(v) for v in self.family.prior(target, state.num_outputs)))
 
     def encode_all(self, values: list[Any], state: LabelState) -> np.ndarray:
         """Encoded targets of all rows, those without a readable target (None) among them."""

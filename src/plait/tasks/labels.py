@@ -32,6 +32,8 @@ class LabelState:
             probabilities of more classes are divided before the largest is taken; empty: .5, or the likeliest.
         alone: The same of each modality's own model, by name.
         language: Description of the language model that writes them; None likewise.
+        prior: What is answered without any input, from the training rows: the share of each class or label, or the mean
+            of a number; empty where there is none (text), and of models that were saved before it was kept.
     """
 
     classes: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class LabelState:
     language: dict[str, Any] | None = None
     thresholds: tuple[float, ...] = ()
     alone: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    prior: tuple[float, ...] = ()
 
     @cached_property
     def place(self) -> dict[str, int]:
@@ -70,6 +73,8 @@ class LabelState:
             plain["thresholds"] = list(self.thresholds)
         if self.alone:
             plain["thresholds_alone"] = {name: list(values) for name, values in self.alone.items()}
+        if self.prior:
+            plain["prior"] = list(self.prior)
         if self.tokens is not None:
             plain |= {"tokens": self.tokens.to_json(), "language": self.language}
         return plain
@@ -84,6 +89,7 @@ class LabelState:
             None if tokens is None else AnswerTokens.from_json(tokens), values.get("language"),
             tuple(float(v) for v in values.get("thresholds", ())),
             {name: tuple(map(float, found)) for name, found in values.get("thresholds_alone", {}).items()},
+            tuple(float(v) for v in values.get("prior", ())),
         )  # fmt: skip
 
 

@@ -1,0 +1,197 @@
+"""The section that shows rows down to their parts. In: what ``explain.inputs.explain_inputs`` returns. Out: HTML.
+
+What counts for the answer is blue, what counts against it orange; the strongest parts also stand in words below, with a
+line under them or around them, so that nothing rests on colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from plait.report import explanation_charts, part_charts
+from plait.report.template import fill
+from plait.report.words import cut, number
+
+TEMPLATE = "report/explained_inputs.html.jinja"
+MOST_NAMED = 3
+MOST_MARKED = 3
+DEEPEST = 62  # per cent of the colour behind a word
+
+
+def section(report: dict[str, Any]) -> str:
+    """All rows, with what is to be known of their checks first."""
+    found = report.get("inputs") or {}
+    rows = found.get("rows") or []
+    if not rows:
+        return ""
+    lead = (
+        "What inside each input the answer rests on. Each part is hidden and the answer asked again; a part's value is "
+        "what it adds to the explained score. Values of one input are coloured by its own largest one; how much the "
+        "input as a whole counts stands beside its name (Shapley value of the modality, on the probability or number)."
+    )
+    count, bad = found["explanations"], found["untrusted"]
+    warning = (
+        f"{bad:,} of {count:,} explanations failed a check and are not to be trusted; each says which." if bad else ""
+    )
+    return fill(TEMPLATE, "section", lead=lead, warning=warning, rows=[_row(row) for row in rows])
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    chance, is_number = row.get("probability"), row.get("probability") is None
+    shares = [abs(m["shapley"]) for m in row["modalities"] if m.get("shapley") is not None]
+    total = sum(shares)
+    named = row["explained"].removeprefix("log-odds of ")
+    return {
+        **row, "level": "" if chance is None else f"{100 * chance:.1f}% {named}",
+        "sides": [_side(m, total, is_number) for m in row["modalities"]],
+    }  # fmt: skip
+
+
+def _side(modality: dict[str, Any], total: float, is_number: bool) -> dict[str, Any]:
+    shapley = modality.get("shapley")
+    share = ""
+    if shapley is not None and total > 0:
+        value = _signed(shapley) if is_number else _signed(100 * shapley, 1) + " points"
+        share = f"{value}, {100 * abs(shapley) / total:.0f}% of the row"
+    base = {"name": modality["name"], "share": share}
+    if modality.get("skipped"):
+        return {**base, "skipped": modality["skipped"]}
+    return {
+        **base, "failed": modality["failed"], "drawn": DRAWN[modality["kind"]](modality),
+        "lines": _strongest(modality), "checks": _checks(modality), "curves": part_charts.curves(modality["checks"]),
+    }  # fmt: skip
+
+
+def _words(modality: dict[str, Any]) -> str:
+    parts, text = modality["parts"], modality["shown"]["text"]
+    largest, leads = _largest(parts), _leads(parts)
+    pieces: list[dict[str, Any]] = []
+    now = 0
+    for p, part in enumerate(parts):
+        pieces.append({"text": text[now : part["start"]]})
+        css = f"{'up' if part['value'] >= 0 else 'down'}{' lead' if p in leads else ''}"
+        strength = round(DEEPEST * abs(part["value"]) / largest)
+        tip = _tip(part)
+        pieces.append({"text": text[part["start"] : part["end"]], "css": css, "strength": strength, "tip": tip})
+        now = part["end"]
+    pieces.append({"text": text[now:]})
+    return fill(TEMPLATE, "words", pieces=[p for p in pieces if p["text"]])
+
+
+def _picture(modality: dict[str, Any]) -> str:
+    parts = modality["parts"]
+    label = f"what each region of {modality['name']} adds"
+    overlay = part_charts.heat(parts, _largest(parts), _leads(parts), _tip, label)
+    return fill(
+        TEMPLATE, "picture", jpeg=modality["shown"].get("image_jpeg_base64"), overlay=overlay, name=modality["name"]
+    )
+
+
+def _sound(modality: dict[str, Any]) -> str:
+    parts, shown = modality["parts"], modality["shown"]
+    return part_charts.wave(
+        parts, shown["waveform"], shown["seconds"], _largest(parts), _leads(parts), _tip,
+        f"what each span of {modality['name']} adds",
+    )  # fmt: skip
+
+
+def _columns(modality: dict[str, Any]) -> str:
+    parts = sorted(modality["parts"], key=lambda p: -abs(p["value"]))
+    rows = [(cut(f"{p['column']} = {p['value_shown']}", 40), p["value"]) for p in map(_named, parts)]
+    return explanation_charts.row_bars(
+        rows, change=_signed, largest=_largest(parts), label=f"what each column of {modality['name']} adds", width=40
+    )
+
+
+def _named(part: dict[str, Any]) -> dict[str, Any]:
+    return {**part, "value_shown": part.get("cell") or "(empty)"}
+
+
+def _members(modality: dict[str, Any]) -> str:
+    pictures = [p.get("image_jpeg_base64") for p in modality["shown"]["pictures"]]
+    pictures += [None] * (len(modality["parts"]) - len(pictures))
+    values = [f"picture {p['member']}: {_signed(p['value'])}" for p in modality["parts"]]
+    return fill(TEMPLATE, "pictures", shown=list(zip(pictures, values, strict=True)))
+
+
+DRAWN: dict[str, Callable[[dict[str, Any]], str]] = {
+    "text": _words, "image": _picture, "audio": _sound, "tabular": _columns, "image_set": _members,
+}  # fmt: skip
+
+
+def _name(part: dict[str, Any]) -> str:
+    """A part in words."""
+    if "text" in part:
+        return f"\u201c{cut(part['text'], 40)}\u201d"
+    if "from" in part:
+        return f"{part['from']:.2f} to {part['to']:.2f} s"
+    return str(part.get("place") or part.get("column") or f"picture {part.get('member')}")
+
+
+def _tip(part: dict[str, Any]) -> str:
+    without = part.get("probability_without")
+    return f"{_name(part)}: {_signed(part['value'])}" + (
+        "" if without is None else f"; without it {100 * without:.1f}%"
+    )
+
+
+def _strongest(modality: dict[str, Any]) -> list[str]:
+    """The strongest parts for the answer and against it, in words."""
+    lines = []
+    for word, sign in (("for", 1), ("against", -1)):
+        ordered = sorted((p for p in modality["parts"] if sign * p["value"] > 0), key=lambda p: -abs(p["value"]))
+        named = [f"{_name(p)} {_signed(p['value'])}{_drop(p)}" for p in ordered[:MOST_NAMED]]
+        lines += [f"{word}: {', '.join(named)}"] if named else []
+    return lines or ["nothing in it moves the answer"]
+
+
+def _drop(part: dict[str, Any]) -> str:
+    without = part.get("probability_without")
+    return "" if without is None else f" ({100 * without:.0f}% without)"
+
+
+def _checks(modality: dict[str, Any]) -> list[str]:
+    checks, lines = modality["checks"], []
+    whole = checks["completeness"]
+    promised = "" if whole["passes"] is not None else "; occlusion promises no sum"
+    lines.append(
+        f"{_passed(whole['passes'])}completeness: the parts add up to {_signed(whole['sum'])} of "
+        f"{_signed(whole['whole'])} from none to all{promised}"
+    )
+    curves = checks["curves"]
+    for name, better in (("deletion", "below"), ("insertion", "above")):
+        part = curves[name]
+        lines.append(
+            f"{_passed(part.get('passes'))}{name}: area {number(part['area'])}, {better} random "
+            f"({number(part['random'])}) is better"
+        )
+    heads = checks["new_heads"]
+    lines.append(
+        f"randomised weights: not applicable, {heads['why']}" if heads["passes"] is None else
+        f"{_passed(heads['passes'])}randomised weights: rank correlation {number(heads['correlation'])} with "
+        f"{heads['heads']} newly drawn heads (above {heads['limit']} fails)"
+    )  # fmt: skip
+    steps = f", {modality['steps']} steps" if modality.get("steps") else ""
+    lines.append(f"{modality['method']}{steps}; hidden parts become {modality['stands_for']}")
+    return [*lines, modality["note"]] if modality.get("note") else lines
+
+
+def _passed(passes: bool | None) -> str:
+    return "" if passes is None else "passed, " if passes else "FAILED, "
+
+
+def _largest(parts: list[dict[str, Any]]) -> float:
+    return max((abs(p["value"]) for p in parts), default=0.0) or 1.0
+
+
+def _leads(parts: list[dict[str, Any]]) -> set[int]:
+    """Places of the strongest parts."""
+    order = sorted(range(len(parts)), key=lambda p: -abs(parts[p]["value"]))
+    return {p for p in order[: min(MOST_MARKED, max(1, len(parts) // 4))] if parts[p]["value"] != 0}
+
+
+def _signed(value: float, digits: int | None = None) -> str:
+    text = number(value) if digits is None else f"{value:,.{digits}f}"
+    text = text.replace("-", "\u2212")
+    return f"+{text}" if value > 0 else text
