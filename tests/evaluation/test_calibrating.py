@@ -25,3 +25,14 @@ def test_a_third_of_the_groups_tunes_and_each_other_group_scores_once() -> None:
 def test_few_rows_all_score() -> None:
     tunes, scores = deal(np.arange(59), 0, 20)
     assert not tunes.any() and scores.all()
+
+
+def test_rows_that_score_promise_for_the_others_whatever_the_seed() -> None:
+    rng = np.random.default_rng(4)
+    covered = []
+    for seed in range(200):
+        scores = rng.random(300)
+        _, own = deal(np.arange(300), seed, 20)
+        covered.append(np.sort(scores[own])[int(np.ceil(0.9 * (own.sum() + 1))) - 1])  # of uniform scores the coverage
+    k, n = 181, 200
+    assert abs(np.mean(covered) - k / (n + 1)) < 4 * np.sqrt(k * (n + 1 - k) / ((n + 1) ** 2 * (n + 2)) / 200)

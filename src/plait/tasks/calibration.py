@@ -134,9 +134,9 @@ class Calibration:
             low_N, high_N = self.curves.interval(predicted_N, coverage)
         limit_N = self.limits(present_NM, coverage, own)
         low_N, high_N = low_N - limit_N, high_N + limit_N
-        middle_N = (low_N + high_N) / 2  # a negative limit may turn a narrow interval around
-        turned = low_N > high_N
-        return np.where(turned, middle_N, low_N), np.where(turned, middle_N, high_N), ~np.isnan(limit_N)
+        turned = low_N > high_N  # a negative limit may turn a narrow interval around
+        low_N[turned] = high_N[turned] = (low_N[turned] + high_N[turned]) / 2
+        return low_N, high_N, ~np.isnan(limit_N)
 
     def expected_errors(self, predicted_N: np.ndarray) -> np.ndarray:
         """Of a number with residual curves: the absolute error expected of each prediction, in its unit [N]."""
