@@ -62,7 +62,7 @@ def test_a_grid_has_no_cells_of_one_pixel_and_blur_keeps_a_plain_picture() -> No
 
 
 def test_a_hidden_span_is_silent_and_the_others_keep_their_middle() -> None:
-    soundfile = pytest.importorskip("soundfile")
+    soundfile = pytest.importorskip("soundfile", reason="extra audio")
     samples = np.sin(np.arange(16_000) / 5).astype(np.float32) * 0.5
     cut = cut_spans(sound(samples), 4)
     assert [(p["from"], p["to"]) for p in cut.parts] == [(0.0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0)]

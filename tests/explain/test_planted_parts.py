@@ -15,7 +15,7 @@ SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("words", "region
 @pytest.mark.parametrize("kind", ["columns", *SLOW])
 def test_the_planted_part_is_found(kind: str) -> None:
     if kind == "spans":
-        pytest.importorskip("soundfile")
+        pytest.importorskip("soundfile", reason="extra audio")
     planted = PLANTED[kind](240 + 40 + 2 * CASES)
     hits, right, found = found_first(planted, 240, CASES)
     assert right >= 0.9, "the model must have learned what was planted"
