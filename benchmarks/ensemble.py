@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,11 @@ TABLES = {
 }  # fmt: skip
 
 
+def test_rows(source: Any, how: dict[str, Any]) -> np.ndarray:
+    """Positions of the rows that the numbers are of."""
+    return np.flatnonzero(np.array(read_table(source).column(how["split"])) == "test")
+
+
 def fit(source: Any, how: dict[str, Any], preset: str, seed: int) -> plait.Predictor:
     """A model of a table."""
     return plait.fit(source, preset=preset, seed=seed, progress=quiet, **how)
@@ -138,6 +144,7 @@ def one(source: Any, how: dict[str, Any], preset: str, seed: int) -> dict[str, A
         "hidden": [
             {"present": p["present"], primary: p["metrics"][primary]["value"]} for p in missing["hidden"]
         ],
+        "answers": model.predict(read_table(source).take(test_rows(source, how))).column("prediction").to_pylist(),
     }  # fmt: skip
 
 
@@ -179,7 +186,7 @@ def _show_patterns(found: dict[str, list[dict[str, Any]]]) -> None:
             own = [p for r in runs for p in r["patterns"] if p["present"] == present]
             if own:
                 row += [
-                    str(own[0]["rows"]), spread([p["together"] for p in own]), spread([p["best member's"] for p in own]),
+                    str(own[0]["rows"]), *(spread([p[k] for p in own]) for k in ("together", "best member's")),
                     ", ".join(sorted({p["best member"] for p in own})),
                     f"{own[0]['value']:+.3f} [{own[0]['low']:+.3f}, {own[0]['high']:+.3f}]",
                 ]  # fmt: skip
@@ -204,9 +211,7 @@ def main() -> None:
         for seed in range(given.seeds):
             for preset, runs in found.items():
                 run = {"table": name, "preset": preset, "seed": seed}
-                runs.append(
-                    kept_or_made(given.kept, run, lambda preset=preset, seed=seed: one(source, how, preset, seed))
-                )
+                runs.append(kept_or_made(given.kept, run, partial(one, source, how, preset, seed)))
         runs = next(iter(found.values()))
         wanted = [k for k in runs[0] if k in (*WANTED["classification"], *WANTED["regression"])]
         head = [
