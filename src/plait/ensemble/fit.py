@@ -16,9 +16,9 @@ import numpy as np
 from plait.data.progress import Progress
 from plait.ensemble.apart import worse_apart
 from plait.ensemble.base import Bag, Member, MemberFacts, megabytes_of
-from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, measured
+from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, measured, row_weights
 from plait.ensemble.ensemble import Ensemble
-from plait.ensemble.features import TableFeatures
+from plait.ensemble.features import TableFeatures, natural_target
 from plait.ensemble.folds import fold_plans
 from plait.ensemble.held_out import HeldOut, held_out
 from plait.ensemble.linear import fit_linear
@@ -91,8 +91,15 @@ def fit_ensemble(
     found = measured(plan, found, answers, patterns[0])
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
-        names, patterns, chosen, plan.task, plan.labels, judges=judges, notes=notes,
+        names, patterns, chosen, plan.task, plan.labels, nothing=_of_nothing(plan), judges=judges, notes=notes,
     )  # fmt: skip
+
+
+def _of_nothing(plan: Plan) -> np.ndarray:
+    """The one answer that suits the training rows best."""
+    target = natural_target(plan)[plan.train]
+    scale = SCALES.get(plan.task.output_kind)
+    return scale.constant(target, row_weights(plan, target), plan.labels.num_outputs)
 
 
 def _by_validation_rows_alone(
