@@ -2,7 +2,7 @@
 
 It stands where a network stands: it takes batches of all modalities with what is present and gives logits, from which
 the task's ``activate`` makes the averaged outputs. A row is answered by the members chosen for what it has; one
-that has nothing by what the training rows say of any row: the shares of classes, the mean.
+that has nothing by the shares of classes, or the mean, of training rows, most by those that lack something.
 """
 
 from __future__ import annotations

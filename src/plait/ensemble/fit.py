@@ -26,7 +26,7 @@ from plait.ensemble.network import NetworkMember
 from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
-from plait.ensemble.selection import Pattern, patterns_of
+from plait.ensemble.selection import Pattern, patterns_of, weights_of_nothing
 from plait.ensemble.trees import fit_trees
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import PlaitModel
@@ -96,10 +96,10 @@ def fit_ensemble(
 
 
 def _of_nothing(plan: Plan) -> np.ndarray:
-    """The one answer that suits the training rows best."""
-    target = natural_target(plan)[plan.train]
-    scale = SCALES.get(plan.task.output_kind)
-    return scale.constant(target, row_weights(plan, target), plan.labels.num_outputs)
+    """The answer to a row that has nothing."""
+    target, present_NM = natural_target(plan)[plan.train], plan.prepared.rows.present_NM[plan.train]
+    weight_N = weights_of_nothing(present_NM) * row_weights(plan, target)
+    return SCALES.get(plan.task.output_kind).constant(target, weight_N, plan.labels.num_outputs)
 
 
 def _by_validation_rows_alone(
