@@ -227,14 +227,16 @@ def against(best: dict[str, Any], ours: dict[str, Any], plan: Plan, rows: Rows) 
 def main() -> None:
     """Run and print."""
     given = arguments(
-        __doc__ or "", data=".", seeds=5, options={"--only": ",".join(TABLES), "--kept": "", "--ours": ""}
+        __doc__ or "", data=".", seeds=1,
+        options={"--only": ",".join(TABLES), "--peers": "scikit-learn,LightGBM", "--kept": "", "--ours": ""},
     )  # fmt: skip
     lines = [json.loads(t) for t in Path(given.ours).read_text().splitlines()] if given.ours else []
     for name in given.only.split(","):
         run = prepared(name, given.data)
         rows = rows_of(run.plan, run.usable)
         outcome = []
-        for peer, fit in peers(rows).items():
+        wanted_peers = tuple(given.peers.split(","))
+        for peer, fit in [entry for entry in peers(rows).items() if entry[0].startswith(wanted_peers)]:
 
             def made(fit: Any = fit, rows: Rows = rows) -> dict[str, Any]:
                 started = time.monotonic()
