@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,3 +66,25 @@ def quiet(done: int, total: int, what: str) -> None:
     """Progress that only says when something ends."""
     if done == total:
         print(f"  {what}: {total:,}", file=sys.stderr, flush=True)
+
+
+def kept_or_made(kept: str, run: dict[str, Any], make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """A run that a file of JSON lines has already, else made now and written there.
+
+    Args:
+        kept: The file; empty: nothing is kept.
+        run: What tells a run from the others, such as its table, preset and seed.
+        make: Returns what to keep beside that.
+    """
+    path = Path(kept)
+    if kept and path.exists():
+        for text in path.read_text().splitlines():
+            known: dict[str, Any] = json.loads(text)
+            if run.items() <= known.items():
+                return known
+    made = run | make()
+    print(json.dumps(made), file=sys.stderr, flush=True)
+    if kept:
+        with path.open("a") as lines:
+            lines.write(json.dumps(made) + "\n")
+    return made

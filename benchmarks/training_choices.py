@@ -89,13 +89,14 @@ def prepared(name: str, folder: Path, categories: str | None = None) -> Prepared
     source, how = TABLES[name](folder)
     task = how.pop("task", None)
     transform = how.pop("transform", None)
+    settings = how.pop("set", [])
     given = {
         **DataOptions(**how).given(),
         "task.name": task,
         "task.transform": transform,
         "encoders.categories": categories,
     }
-    opened = open_run(source, given, RunSettings(), [], annotations=None)
+    opened = open_run(source, given, RunSettings(), settings, annotations=None)
     return prepare_run(opened, with_tokens=needs_tokens(opened.settings), progress=quiet)
 
 

@@ -65,6 +65,18 @@ def test_members_and_patterns_are_told(model: tuple[Any, Path]) -> None:
     assert made.report["evaluation"]["alone"].keys() == {"text", "tabular"}
 
 
+def test_a_row_that_has_nothing_gets_shares_of_training_rows(model: tuple[Any, Path]) -> None:
+    """What members make of no input at all is no answer: a linear model stands at its mean vector."""
+    made, folder = model
+    told = json.loads((folder / "ensemble" / "ensemble.json").read_text())["nothing"]
+    names = ["probability_no", "probability_yes"]
+    empty = {"text": ["", "great"], "size": ["", "2"], "kind": ["", "1"]}
+    for one in (made, plait.load(folder)):
+        found = one.predict(empty).select(names).to_pylist()
+        assert list(found[0].values()) == pytest.approx(told) and list(found[1].values()) != pytest.approx(told)
+    assert sum(told) == pytest.approx(1.0) and min(told) > 0.2
+
+
 def test_a_member_that_reads_nothing_of_a_pattern_has_no_weight_under_it(model: tuple[Any, Path]) -> None:
     made, folder = model
     reads = {m["name"]: m["uses"] for m in made.leaderboard()}

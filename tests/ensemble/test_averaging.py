@@ -70,3 +70,23 @@ def test_rows_that_have_all_of_a_pattern_stand_for_it() -> None:
     assert rows_of_pattern(present, (True, True)).tolist() == list(range(15, 40))
     present[20:40, 1] = False
     assert len(rows_of_pattern(present, (True, True))) == 60  # five rows have both: too few
+
+
+@pytest.mark.parametrize("family", ["classes", "labels", "number"])
+def test_no_other_constant_suits_the_rows_better(family: str) -> None:
+    rng = np.random.default_rng(3)
+    target = {
+        "classes": rng.integers(0, 3, 50), "labels": rng.integers(0, 2, (50, 3)).astype(float),
+        "number": rng.normal(size=50),
+    }[family]  # fmt: skip
+    weight = rng.random(50) + 0.5
+    scale, width = SCALES.get(family), 1 if family == "number" else 3
+
+    def loss(answer: np.ndarray) -> float:
+        return float((scale.loss(np.tile(answer, (50, 1)), target) * weight).sum())
+
+    best = scale.constant(target, weight, width)
+    assert best.shape == (width,)
+    for step in rng.normal(scale=0.03, size=(20, width)):
+        other = best + step - (step.mean() if family == "classes" else 0.0)
+        assert loss(best) < loss(other)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plait.ensemble.selection import patterns_of, select, select_steadily
+from plait.ensemble.scale import SCALES
+from plait.ensemble.selection import patterns_of, select, select_steadily, weights_of_nothing
 
 
 def squared(outputs: np.ndarray, target: np.ndarray) -> float:
@@ -48,3 +49,14 @@ def test_patterns() -> None:
     seen = np.array([[True, True, False, False, False, False]])
     many = patterns_of(6, seen)
     assert many[0] == (True,) * 6 and len(many) == 1 + 6 + 6 + 1 and tuple(seen[0]) in many
+
+
+def test_rows_that_lack_something_say_what_a_row_with_nothing_is() -> None:
+    """Class 1 loses its text, class 0 never: with nothing to read, class 1 is likely, though it is the rarer one."""
+    target = np.repeat([0, 1], [300, 100])
+    present = np.ones((400, 2), dtype=bool)
+    shares = SCALES.get("classes").constant(target, weights_of_nothing(present), 2)
+    assert shares == pytest.approx([0.75, 0.25])
+    present[300:380, 0] = False
+    shares = SCALES.get("classes").constant(target, weights_of_nothing(present), 2)
+    assert shares == pytest.approx([15 / 100, 85 / 100])

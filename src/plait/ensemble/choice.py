@@ -73,7 +73,7 @@ def choose_averages(
 def row_losses(plan: Plan, rows: np.ndarray) -> Callable[..., np.ndarray]:
     """From outputs of rows (all of them, or those at some places) to the task's proper loss of each [N]."""
     scale, target = SCALES.get(plan.task.output_kind), natural_target(plan)[rows]
-    weight = _row_weights(plan, target)
+    weight = row_weights(plan, target)
 
     def losses(given: np.ndarray, at: Any = slice(None)) -> np.ndarray:
         return np.asarray(scale.loss(given, target[at]) * weight[at] / weight.mean())
@@ -81,7 +81,7 @@ def row_losses(plan: Plan, rows: np.ndarray) -> Callable[..., np.ndarray]:
     return losses
 
 
-def _row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:
+def row_weights(plan: Plan, target: np.ndarray) -> np.ndarray:
     """Weight of each row in the loss: that of its class where training weighs classes."""
     if plan.settings.task.class_weights and plan.task.family.one_class and plan.task.class_weights is not None:
         weights = plan.task.class_weights(plan.target[plan.train], plan.labels.num_outputs)

@@ -1,7 +1,8 @@
 """The ensemble: members, and for every pattern of what is there the weights that suit it.
 
 It stands where a network stands: it takes batches of all modalities with what is present and gives logits, from which
-the task's ``activate`` makes the averaged outputs. A row is answered by the members chosen for what it has.
+the task's ``activate`` makes the averaged outputs. A row is answered by the members chosen for what it has; one
+that has nothing by the shares of classes, or the mean, of training rows, most by those that lack something.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Ensemble(nn.Module):
         averages: What answers each pattern.
         task: The task.
         labels: Its label state.
+        nothing: Outputs of a row that has nothing [C]; None: the members chosen for everything answer it.
         judges: Rows of the training table that chose the weights, where it was fitted just now.
         notes: What is to be told of the choice.
 
@@ -45,7 +47,7 @@ class Ensemble(nn.Module):
     def __init__(
         self, members: Sequence[Member], facts: Sequence[MemberFacts], names: Sequence[str],
         patterns: Sequence[Pattern], averages: Sequence[Average], task: Task, labels: LabelState,
-        *, judges: np.ndarray | None = None, notes: Sequence[str] = (),
+        *, nothing: np.ndarray | None = None, judges: np.ndarray | None = None, notes: Sequence[str] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.members = nn.ModuleList(members)
@@ -54,6 +56,7 @@ class Ensemble(nn.Module):
         self.temperature_P = np.array([a.temperature for a in averages])
         self.best_P = np.array([a.best for a in averages], dtype=np.int64)
         self.task, self.labels = task, labels
+        self.nothing = nothing
         self.judges, self.notes = judges, list(notes)
         self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
@@ -78,13 +81,15 @@ class Ensemble(nn.Module):
 
     def average(self, answer_of: Callable[[int], np.ndarray], present_BM: Tensor) -> np.ndarray:
         """Averaged outputs [B, C], from the number of a member to its outputs; those without weight are not asked."""
-        row_B = self.rows_of(present_BM.cpu().numpy())
+        there_BM = present_BM.cpu().numpy()
+        row_B = self.rows_of(there_BM)
         weights_BK = self.weights_PK[row_B]
         total = np.zeros((len(present_BM), self.labels.num_outputs))
         for k in np.flatnonzero(weights_BK.max(axis=0, initial=0.0) > 0):
             rows = np.flatnonzero(weights_BK[:, k] > 0)
             total[rows] += weights_BK[rows, k, None] * answer_of(int(k))[rows]
-        return SCALES.get(self.task.output_kind).temper(total, self.temperature_P[row_B, None])
+        found = SCALES.get(self.task.output_kind).temper(total, self.temperature_P[row_B, None])
+        return found if self.nothing is None else np.where(there_BM.any(1)[:, None], found, self.nothing)
 
     def forward(self, inputs: Inputs, present: Tensor) -> dict[str, Tensor]:
         """``logits`` [B, C] of a batch."""

@@ -65,6 +65,7 @@ def save_ensemble(ensemble: Ensemble, folder: Path, places: dict[int, str]) -> N
         "modalities": list(ensemble.names), "patterns": [list(p) for p in ensemble.patterns],
         "weights": ensemble.weights_PK.tolist(), "temperatures": ensemble.temperature_P.tolist(),
         "best": ensemble.best_P.tolist(), "members": members,
+        "nothing": None if ensemble.nothing is None else ensemble.nothing.tolist(),
     }  # fmt: skip
     (own / FACTS).write_text(json.dumps(plain, indent=1, ensure_ascii=False), encoding="utf-8")
     save_file(tensors, own / TENSORS)
@@ -111,7 +112,11 @@ def load_ensemble(
         for weights, temperature, best in zip(plain["weights"], plain["temperatures"], plain["best"], strict=True)
     ]
     patterns = [tuple(p) for p in plain["patterns"]]
-    ensemble = Ensemble(members, facts, plain["modalities"], patterns, averages, task, labels)
+    nothing = plain.get("nothing")
+    ensemble = Ensemble(
+        members, facts, plain["modalities"], patterns, averages, task, labels,
+        nothing=None if nothing is None else np.asarray(nothing, dtype=np.float64),
+    )  # fmt: skip
     give_plain(ensemble, inputs)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return ensemble.to(device)

@@ -17,9 +17,9 @@ import numpy as np
 from plait.data.progress import Progress
 from plait.ensemble.apart import worse_apart
 from plait.ensemble.base import Bag, Member, MemberFacts, megabytes_of
-from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, measured
+from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, measured, row_weights
 from plait.ensemble.ensemble import Ensemble
-from plait.ensemble.features import TableFeatures
+from plait.ensemble.features import TableFeatures, natural_target
 from plait.ensemble.folds import fold_plans
 from plait.ensemble.glm import Stops
 from plait.ensemble.held_out import HeldOut, held_out
@@ -28,7 +28,7 @@ from plait.ensemble.network import NetworkMember
 from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.scale import SCALES
-from plait.ensemble.selection import Pattern, patterns_of
+from plait.ensemble.selection import Pattern, patterns_of, weights_of_nothing
 from plait.ensemble.trees import fit_trees
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import PlaitModel
@@ -93,8 +93,15 @@ def fit_ensemble(
     found = measured(plan, found, answers, patterns[0])
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
-        names, patterns, chosen, plan.task, plan.labels, judges=judges, notes=notes,
+        names, patterns, chosen, plan.task, plan.labels, nothing=_of_nothing(plan), judges=judges, notes=notes,
     )  # fmt: skip
+
+
+def _of_nothing(plan: Plan) -> np.ndarray:
+    """The answer to a row that has nothing."""
+    target, present_NM = natural_target(plan)[plan.train], plan.prepared.rows.present_NM[plan.train]
+    weight_N = weights_of_nothing(present_NM) * row_weights(plan, target)
+    return SCALES.get(plan.task.output_kind).constant(target, weight_N, plan.labels.num_outputs)
 
 
 def _by_validation_rows_alone(

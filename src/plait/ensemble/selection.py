@@ -96,6 +96,20 @@ def rows_of_pattern(present_NM: np.ndarray, pattern: Pattern) -> np.ndarray:
     return whole if len(whole) >= LEAST_ROWS else np.flatnonzero(shown_NM.any(1))
 
 
+def weights_of_nothing(present_NM: np.ndarray) -> np.ndarray:
+    """How much each training row says of a row that has nothing [N]: one for each modality that it lacks.
+
+    What is missing is often not missing by chance. All rows together say as much as 20 that lack something, which is
+    all that is left where none does.
+
+    Example:
+        >>> weights_of_nothing(np.array([[True, True], [False, True]])).tolist()
+        [10.0, 11.0]
+    """
+    lacking_N = (~present_NM).sum(1)
+    return np.asarray(lacking_N + LEAST_ROWS / len(present_NM))
+
+
 def seen(uses: Sequence[int], pattern: Pattern) -> Pattern:
     """What a member sees of a pattern: of modalities that it does not read, nothing."""
     return tuple(there and m in uses for m, there in enumerate(pattern))
