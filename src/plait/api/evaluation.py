@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.api.decimal_commas import read_with_mark, readings_with
@@ -52,13 +52,28 @@ def open_evaluation(
     return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
 
 
-def evaluation_report(fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None) -> dict[str, Any]:
-    """The report of one evaluation, with the facts of the model around it."""
+def evaluation_report(
+    fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None,
+    open_whole: Callable[[], EvaluationInputs] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of one evaluation, with the facts of the model around it.
+
+    Args:
+        fitted: The model.
+        given: The judged rows.
+        progress: Called with (done, total, what).
+        open_whole: Opens all labelled rows of the table, where the trust report is asked for too.
+    """
     evaluate = EVALUATORS.get(fitted.task.output_kind)
     evaluated = evaluate(given, progress=progress, seed=fitted.settings.train.seed)
     evaluation = {**evaluated.evaluation, **left_out(given)}
     if cleaned := cleaned_texts(given, fitted.inputs):
         evaluation["cleaned"] = cleaned
+    if open_whole is not None:
+        from plait.evaluation.trust import TrustInputs, trust_report  # its parts import scikit-learn and SciPy
+
+        seed = fitted.settings.train.seed
+        evaluation["trust"] = trust_report(TrustInputs(fitted, given, open_whole, seed, progress))
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}
     return {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
 

@@ -7,6 +7,7 @@ take the parts of the model (``FittedParts``), which this class is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -158,7 +159,7 @@ class Plait(FittedParts):
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None,
+        set: Sequence[str] = (), trust: bool = False, progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
@@ -174,6 +175,8 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
+            trust: Also make the trust report, under "trust" of the numbers: labels that are probably wrong among all rows
+                of the table, answers to corrupted and mismatched inputs and more, each part or why it does not apply.
             progress: Called with (done, total, what).
 
         Returns:
@@ -183,11 +186,13 @@ class Plait(FittedParts):
             ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
         """
         check_report_place(report)
-        given = open_evaluation(
-            self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
-        )  # fmt: skip
-        result = evaluation_report(self, given, progress)
+        opened: dict[str, Any] = {
+            "annotations": annotations, "format": format, "encoding": encoding, "allow_outside": allow_outside,
+            "set": with_decimal(decimal, set), "progress": progress,
+        }  # fmt: skip
+        given = open_evaluation(self, table, rows=rows, on_bad_row=on_bad_row, **opened)
+        whole = partial(open_evaluation, self, table, rows="all", on_bad_row="missing", **opened) if trust else None
+        result = evaluation_report(self, given, progress, whole)
         if report is not None:
             write_report(Path(report), result, title=report_title(self))
         return result

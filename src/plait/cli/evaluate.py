@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from plait.cli import options
@@ -20,6 +22,9 @@ def evaluate(
     encoding: options.Encoding = None,
     decimal: options.Decimal = None,
     set: options.SetLater = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Also: wrong labels, corrupted and mismatched inputs, foreign rows, slices.")
+    ] = False,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     quiet: options.Quiet = False,
