@@ -70,10 +70,10 @@ def evaluation_report(
     if cleaned := cleaned_texts(given, fitted.inputs):
         evaluation["cleaned"] = cleaned
     if open_whole is not None:
-        from plait.evaluation.trust import TrustInputs, trust_report  # its parts import scikit-learn and SciPy
+        from plait.evaluation.trust import TrustInputs, parts_report  # its parts import scikit-learn and SciPy
 
         seed = fitted.settings.train.seed
-        evaluation["trust"] = trust_report(TrustInputs(fitted, given, open_whole, seed, progress))
+        evaluation["trust"] = parts_report(TrustInputs(fitted, given, open_whole, seed, progress))
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}
     return {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import budget, classes, facts, members, missing, results, searches
+from plait.report import budget, classes, facts, members, missing, results, searches, trust_parts
 from plait.report.style import CSS
 from plait.report.template import fill
 
@@ -20,6 +20,7 @@ SECTIONS: Sections = (
     ("members", "Models that answer together", members.section),
     ("budget", "Time and search", budget.section),
     ("missing", "With modalities missing", missing.section),
+    ("trusted", "Before it is trusted", trust_parts.section),
     ("training", "Training", results.training),
     ("errors", "Truth and prediction", results.errors),
     ("classes", "Class by class", classes.class_table),

@@ -1,7 +1,7 @@
 """What a part of the trust report takes and gives, and the list of parts.
 
 Each part is a record of its own file: what it is called, when it does not apply, and a function of ``TrustInputs``.
-A part that does not apply says why under ``not_applicable``; none is left out in silence.
+A part that does not apply has ``applicable`` False and says ``why``; none is left out in silence.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.registry import Registry
 from plait.training.fitted import FittedParts
-
-NOT_APPLICABLE = "not_applicable"
 
 
 @dataclass
@@ -99,13 +97,13 @@ class TrustPart:
 TRUST_PARTS: Registry[TrustPart] = Registry("part of the trust report")
 
 
-def trust_report(inputs: TrustInputs) -> dict[str, Any]:
+def parts_report(inputs: TrustInputs) -> dict[str, Any]:
     """Every part of the trust report by its name; one that does not apply says why."""
     found: dict[str, Any] = {}
     for name in TRUST_PARTS:
         part = TRUST_PARTS.get(name)
         reason = part.not_applicable(inputs)
-        made = {NOT_APPLICABLE: reason} if reason is not None else part.run(inputs)
+        made = {"applicable": False, "why": reason} if reason is not None else {"applicable": True, **part.run(inputs)}
         found[name] = {"title": part.title, **made}
     return found
 
