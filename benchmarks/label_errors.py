@@ -1,7 +1,7 @@
 """Wrong labels found: 5 % of the labels of real tables are flipped, and the trust report looks for them.
 
 A table's labels are flipped in 5 % of its rows, to another class drawn evenly; a model is fitted on it, and
-``evaluate(trust=True)`` names the rows whose label is probably wrong. Precision: the share of those rows whose label was
+``evaluate(trust=True)`` names the rows whose label is probably wrong. Precision: the share of those whose label was
 flipped; recall: the share of the flipped rows that are named. Labels that were wrong before count against precision.
 """
 
@@ -28,7 +28,8 @@ def tables(base: Path, stamps: str) -> dict[str, tuple[Table, str, dict[str, Any
     found: dict[str, tuple[Table, str, dict[str, Any]]] = {}
     if stamps:
         found["stamps (picture, text)"] = (
-            read_table(Path(stamps) / "table.csv"), "category", {"image": "image", "text": "text_en", "id": "id", "ignore": IDLE},
+            read_table(Path(stamps) / "table.csv"), "category",
+            {"image": "image", "text": "text_en", "id": "id", "ignore": IDLE},
         )  # fmt: skip
     wiki = base / "published" / "wiki_rasiwasia2010.npz"
     if wiki.is_file():
@@ -82,7 +83,8 @@ def main() -> None:
             })  # fmt: skip
             print(json.dumps(found[-1]), flush=True)
         body.append([
-            name, f"{len(rows):,}", spread([f["accuracy"] for f in found]), spread([float(f["named"]) for f in found], 0),
+            name, f"{len(rows):,}", spread([f["accuracy"] for f in found]),
+            spread([float(f["named"]) for f in found], 0),
             spread([f["precision"] for f in found]), spread([f["recall"] for f in found]),
         ])  # fmt: skip
     table(["table", "rows", "linear models right", "rows named", "precision", "recall of the 5 %"], body)

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Comparison", "Plait", "__version__", "build_index", "check", "compare", "drift", "explain_modalities", "fit", "load",
-    "open_index", "two_tower",
+    "Comparison", "Plait", "__version__", "build_index", "check", "compare", "drift", "explain_modalities", "fit",
+    "load", "open_index", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
     "Comparison": "plait.comparison", "Plait": "plait.api", "build_index": "plait.index", "check": "plait.api",
-    "compare": "plait.comparison", "drift": "plait.api", "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
+    "compare": "plait.comparison", "drift": "plait.api",
+    "explain_modalities": "plait.explain", "fit": "plait.api", "load": "plait.api",
     "open_index": "plait.index", "two_tower": "plait.api",
 }  # fmt: skip
 

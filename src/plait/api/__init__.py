@@ -1,4 +1,4 @@
-"""The Python API: ``fit`` a table, ``load`` a model folder, ``check`` before training, ``drift`` after it, and the class ``Plait``.
+"""The Python API: ``fit`` a table, ``load`` a model folder, ``check``, ``drift`` and ``Plait``.
 
 What stands under the command line and on top of every other room. Nothing that computes is imported before its use.
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from plait.api.predictor import Plait
 
 __all__ = [
-    "Plait", "PredictionFile", "check", "check_report_place", "default_weights", "drift", "feature_store", "fetch_weights",
-    "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
+    "Plait", "PredictionFile", "check", "check_report_place", "default_weights", "drift", "feature_store",
+    "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

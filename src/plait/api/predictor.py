@@ -175,8 +175,8 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
-            trust: Also make the trust report, under "trust" of the numbers: labels that are probably wrong among all rows
-                of the table, answers to corrupted and mismatched inputs and more, each part or why it does not apply.
+            trust: Also make the trust report, under "trust" of the numbers: labels that are probably wrong among all
+                rows of the table, answers to damaged and mismatched inputs and more, each or why it does not apply.
             progress: Called with (done, total, what).
 
         Returns:

@@ -66,8 +66,8 @@ app.add_typer(index_app, name="index")
 def main() -> None:
     """Entry point: turns what the user can mend into one message on stderr and an exit code.
 
-    0 done (``plait`` or a group such as ``plait index`` alone prints its help), 1 ``check`` or ``verify`` found faults or ``drift`` a
-    difference,
+    0 done (``plait`` or a group such as ``plait index`` alone prints its help), 1 ``check`` or ``verify`` found faults
+    or ``drift`` a difference,
     2 an error, 130 stopped by Ctrl-C.
     """
     warnings.showwarning = _warn

@@ -1,8 +1,8 @@
 """Should these modalities be fused at all? What two of them say about the target alone, both alike, only together.
 
-Features of frozen encoders come in, before anything is trained. Each modality becomes a few values in two ways: clusters
-of its features, and the class that a linear model refitted fold by fold answers; the way that says more is kept. Shares
-are in bits, less those of shuffled targets, since few rows make every count look telling.
+Features of frozen encoders come in, before anything is trained. Each modality becomes a few values in two ways:
+clusters of its features, and the class that a linear model refitted fold by fold answers; the way that says more is
+kept. Shares are in bits, less those of shuffled targets, since few rows make every count look telling.
 
 Reference: Liang et al. 2023 (quantifying and modeling multimodal interactions); see
 ``metrics.trust.partial_information``.

@@ -1,4 +1,4 @@
-"""The section of the page on damaged, mismatched and foreign rows, wrong labels and slices: a sentence, then a table."""
+"""The section of the page on damaged and foreign rows, wrong labels and slices: a sentence, then a table each."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def section(report: dict[str, Any]) -> str:
             made.append((part["title"], f"Not applicable: {part.get('why')}.", None, []))
             continue
         head, lines = _TABLES[name](part) if name in _TABLES else ([], [])
-        made.append((part["title"], part.get("sentence"), (head, lines[:_MOST]) if lines else None, part.get("notes") or []))
+        made.append(
+            (part["title"], part.get("sentence"), (head, lines[:_MOST]) if lines else None, part.get("notes") or [])
+        )
     return fill(TEMPLATE, "section", parts_made=made) if made else ""
 
 
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], str(c["corruption"]).replace("_", " "), *(number(s) for s in c["scores"]), number(c["relative"]),
-         number(c["effective"])]
+        [c["modality"], str(c["corruption"]).replace("_", " "), *(number(s) for s in c["scores"]),
+         number(c["relative"]), number(c["effective"])]
         for c in part.get("curves") or []
     ]  # fmt: skip
     return ["Modality", "Damage", *levels, "Relative robustness", "Effective robustness"], lines

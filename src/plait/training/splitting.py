@@ -185,9 +185,7 @@ def evaluation_units(prepared: Prepared, schema: Schema) -> np.ndarray:
     return np.arange(len(table), dtype=np.int64)
 
 
-def leakage_notes(
-    prepared: Prepared, split: np.ndarray, usable: np.ndarray, own: str | None = None
-) -> list[str]:
+def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray, own: str | None = None) -> list[str]:
     """A sentence per column whose content stands on both sides of the split.
 
     Args:

@@ -11,7 +11,11 @@ import pytest
 from plait.evaluation.trust.corruptions import CORRUPTIONS, corrupt, corruptions_of
 from plait.evaluation.trust.corruptions.text import letters_of
 
-SENTENCES = ["the old captain sold three small boats on monday", "一位老船长在星期一卖掉了三条小船", "باع القبطان العجوز ثلاثة قوارب صغيرة"]
+SENTENCES = [
+    "the old captain sold three small boats on monday",
+    "一位老船长在星期一卖掉了三条小船",
+    "باع القبطان العجوز ثلاثة قوارب صغيرة",
+]
 
 
 def contents(kind: str) -> list[Any]:

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from plait.metrics.trust.column_drift import category_test, missing_test, number_test
-from plait.metrics.trust.foreign_rows import Mahalanobis, energy, false_positive_rate, foreign_auroc, foreignness
-from plait.metrics.trust.foreign_rows import nearest_distance
+from plait.metrics.trust.foreign_rows import (
+    Mahalanobis,
+    energy,
+    false_positive_rate,
+    foreign_auroc,
+    foreignness,
+    nearest_distance,
+)
 from plait.metrics.trust.slices import slice_gaps
 from plait.metrics.trust.two_samples import classifier_test, discrepancy_test, holm
 

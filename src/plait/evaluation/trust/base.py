@@ -66,8 +66,8 @@ class TrustInputs:
         return predict_logits(given.answers, RowBatches(given.prepared.sources, shown), progress=self.progress)
 
     def row_scores(self, outputs_NC: np.ndarray, given: EvaluationInputs | None = None) -> np.ndarray:
-        """Right (1) or wrong (0) of each row for classes; for label sets the share of labels that are right; for a number
-        its absolute error [N].
+        """Right (1) or wrong (0) of each row for classes; for label sets the share of labels that are right; for a
+        number its absolute error [N].
         """
         rows = self.given if given is None else given
         decided, kind = rows.task.decode(outputs_NC, rows.labels), rows.task.output_kind

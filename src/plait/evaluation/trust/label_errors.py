@@ -37,16 +37,14 @@ def evaluate_labels_given(inputs: TrustInputs) -> dict[str, Any]:
     names = list(given.model.config.modality_names)
     features = row_features(inputs.fitted.inputs, given)
     present_NM = given.prepared.rows.present_NM[given.positions][:, [names.index(n) for n in features]]
-    made = refit_classes(
-        features, present_NM, label, len(given.labels.classes), unit=given.group, seed=inputs.seed
-    )
+    made = refit_classes(features, present_NM, label, len(given.labels.classes), unit=given.group, seed=inputs.seed)
     if made is None:
         return {"sentence": "Too few rows to look for wrong labels.", "candidates": [], "num_candidates": 0}
     learned = learned_from_labels(inputs.fitted.inputs)
     if learned:
         notes.append(
-            f"features of {', '.join(learned)} come from encoders that were trained on the labels of training rows: wrong "
-            "labels among these may have been learned by heart and go unseen"
+            f"features of {', '.join(learned)} come from encoders that were trained on the labels of training rows: "
+            "wrong labels among these may have been learned by heart and go unseen"
         )
     errors = label_errors(made.probability_NC, label)
     accuracy = float((made.probability_NC.argmax(axis=1) == label).mean())
@@ -59,7 +57,9 @@ def evaluate_labels_given(inputs: TrustInputs) -> dict[str, Any]:
     return {
         "rows": len(label), "num_candidates": len(errors.rows), "candidate_rows": numbers, "candidates": shown,
         "noise": errors.noise, "accuracy": accuracy, "folds": made.num_folds,
-        "hardest": [_row(given, int(i), int(top[i]), made) for i in hardest_rows(made.probability_NC, label, MOST_HARD)],
+        "hardest": [
+            _row(given, int(i), int(top[i]), made) for i in hardest_rows(made.probability_NC, label, MOST_HARD)
+        ],
         "ambiguous": [
             _row(given, int(i), int(top[i]), made) for i in most_ambiguous_rows(made.probability_NC, MOST_HARD)
         ],
@@ -98,8 +98,8 @@ def _sentence(count: int, rows: int, noise: float, accuracy: float) -> str:
         return f"None of {counted(rows, 'label')} is contradicted by models that did not see it."
     return (
         f"{counted(count, 'label')} of {rows:,} {'is' if count == 1 else 'are'} probably wrong (an estimated "
-        f"{noise:.1%} of all labels are confused; the linear models that say so are right on {accuracy:.0%} of the rows). "
-        "Look at them before correcting any."
+        f"{noise:.1%} of all labels are confused; the linear models that say so are right on {accuracy:.0%} of the "
+        "rows). Look at them before correcting any."
     )
 
 

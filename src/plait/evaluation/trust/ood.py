@@ -1,9 +1,9 @@
-"""Whether foreign rows stand out: swapped modalities, and rows of a class that was held out, near to those that are known.
+"""Whether foreign rows stand out: swapped modalities, and rows of a class that was held out, near to known ones.
 
 Scores are energy on the logits, the Mahalanobis distance of each modality's features and of all of them together.
 Known rows are the judged ones; means and covariance come from the other rows of the table that have a label, and
-from no row that is scored. A class held out is foreign to means and covariance fitted without it, though the encoders and
-the network have seen it; energy, which the network would have to be trained again for, is not given there.
+from no row that is scored. A class held out is foreign to means and covariance fitted without it, though the encoders
+and the network have seen it; energy, which the network would have to be trained again for, is not given there.
 """
 
 from __future__ import annotations

@@ -82,7 +82,9 @@ def directions(values_ND: np.ndarray, there_N: np.ndarray, most: int = DIRECTION
     varies = deviation > 1e-9 * np.maximum(np.abs(known).max(axis=0), 1e-12)
     known = np.where(varies, (known - known.mean(axis=0)) / np.where(varies, deviation, 1.0), 0.0)
     width = min(made.shape[1], len(known))
-    turned = known if known.shape[1] <= width else PCA(width, svd_solver="randomized", random_state=0).fit_transform(known)
+    turned = (
+        known if known.shape[1] <= width else PCA(width, svd_solver="randomized", random_state=0).fit_transform(known)
+    )
     scale = float(np.sqrt(turned.var(axis=0).sum()))
     made[there_N, : turned.shape[1]] = turned / (scale if scale > 0 else 1.0)
     return made

@@ -42,8 +42,8 @@ def evaluate_robustness(inputs: TrustInputs) -> dict[str, Any]:
     notes = []
     if len(given.positions) < len(inputs.given.positions):
         notes.append(
-            f"{len(given.positions):,} of {len(inputs.given.positions):,} judged rows, sampled with seed {inputs.seed}; "
-            "judge.corrupted_rows says how many"
+            f"{len(given.positions):,} of {len(inputs.given.positions):,} judged rows, sampled with seed "
+            f"{inputs.seed}; judge.corrupted_rows says how many"
         )
     clean = rows.answers(None)
     work = [(m, name) for m in inputs.fitted.inputs.modalities for name in corruptions_of(m.kind)]

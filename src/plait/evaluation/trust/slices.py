@@ -18,8 +18,9 @@ def evaluate_slices(inputs: TrustInputs) -> dict[str, Any]:
     """The part "slices".
 
     Returns:
-        ``looked_at``: how many slices; ``score``: what is compared; ``real``: those whose interval leaves 0 out, each
-        with ``column``, ``value``, ``rows``, ``mean``, ``rest``, ``low`` and ``high``; ``widest``: the widest others; and
+        ``looked_at``: how many slices; ``score``: what is compared; ``real``: those whose interval leaves 0 out,
+        each with ``column``,
+        ``value``, ``rows``, ``mean``, ``rest``, ``low`` and ``high``; ``widest``: the widest others; and
         a ``sentence``.
     """
     given = inputs.given

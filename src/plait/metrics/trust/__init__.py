@@ -1,1 +1,1 @@
-"""Measures of whether a model can be trusted, as pure functions of arrays: label errors, drift, foreign rows and more."""
+"""Measures of trust as pure functions of arrays: label errors, drift, foreign rows, slices, partial information."""

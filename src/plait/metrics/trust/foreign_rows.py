@@ -78,7 +78,7 @@ class Mahalanobis:
 
 
 def nearest_distance(known_ND: ArrayLike, rows_MD: ArrayLike | None = None, nearest: int = NEAREST) -> Floats:
-    """Mean distance of each row to its k nearest known rows; of known rows among themselves, each without itself [M]."""
+    """Mean distance of each row to its k nearest known rows; of known ones each without itself [M]."""
     from sklearn.neighbors import NearestNeighbors
 
     known = np.asarray(known_ND, dtype=np.float64)

@@ -132,9 +132,13 @@ def most_ambiguous_rows(probability_NC: ArrayLike, count: int) -> Ints:
 def _checked(probability_NC: ArrayLike, label: ArrayLike) -> tuple[Floats, Ints]:
     probability, labels = np.asarray(probability_NC, dtype=np.float64), np.asarray(label)
     if probability.ndim != 2 or probability.shape[1] < 2 or len(probability) == 0:
-        raise ValueError(f"probabilities have shape {probability.shape}; expected [rows, classes] of two classes or more")
+        raise ValueError(
+            f"probabilities have shape {probability.shape}; expected [rows, classes] of two classes or more"
+        )
     if labels.shape != (len(probability),) or labels.dtype.kind not in "iu":
-        raise ValueError(f"labels are {labels.dtype} of shape {labels.shape}; expected {len(probability)} whole numbers")
+        raise ValueError(
+            f"labels are {labels.dtype} of shape {labels.shape}; expected {len(probability)} whole numbers"
+        )
     if not np.isfinite(probability).all() or (np.abs(probability.sum(axis=1) - 1.0) > 1e-3).any():
         raise ValueError("probabilities must be finite and add up to 1 in every row")
     if labels.min() < 0 or labels.max() >= probability.shape[1]:

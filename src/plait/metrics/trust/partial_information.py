@@ -1,8 +1,8 @@
 """How much two modalities say about a label alone, both alike, and only together: redundancy, unique shares, synergy.
 
-Discrete variables come in (clusters of features and classes), bits go out. Of all distributions that agree with the data
-on each modality with the label, the one in which both modalities together say least is taken: what the data say beyond
-it is synergy. Redundancy + unique + unique + synergy is the mutual information of both with the label.
+Discrete variables come in (clusters of features and classes), bits go out. Of all distributions that agree with the
+data on each modality with the label, that in which both modalities together say least is taken: what the data say
+beyond it is synergy. Redundancy + unique + unique + synergy is the mutual information of both with the label.
 
 Reference: Bertschinger et al. 2014 (quantifying unique information), equations 5 to 9; Liang et al. 2023 (quantifying
 and modeling multimodal interactions), the estimator by convex programming; here solved by alternating projections.

@@ -1,7 +1,7 @@
 """The columns of a modality damaged: from a table to the same table with other cells.
 
-Pictures and sounds are decoded, damaged, and put back as PNG and WAV; texts and numbers stand for themselves. Cells that
-cannot be read, and empty ones, stay as they are. Equal cells are damaged alike.
+Pictures and sounds are decoded, damaged, and put back as PNG and WAV; texts and numbers stand for themselves. Cells
+that cannot be read, and empty ones, stay as they are. Equal cells are damaged alike.
 """
 
 from __future__ import annotations

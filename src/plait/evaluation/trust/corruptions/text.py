@@ -17,10 +17,10 @@ JOINER = "\u200d"
 
 
 def letters_of(text: str) -> list[str]:
-    """The characters of a text, each with the marks that sit on it.
+    r"""The characters of a text, each with the marks that sit on it.
 
     Example:
-        >>> [len(letter) for letter in letters_of("e\\u0301a")]
+        >>> [len(letter) for letter in letters_of("e\u0301a")]
         [2, 1]
     """
     found: list[str] = []
@@ -80,10 +80,10 @@ def _case(text: str, strength: float, rng: np.random.Generator) -> str:
 
 
 def _swaps(text: str, strength: float, rng: np.random.Generator) -> str:
-    """Words changed with the next one."""
+    """Words of pairs that stand side by side changed with each other."""
     words, between = words_of(text)
-    chance = rng.random(max(0, len(words) - 1))
-    for place in np.flatnonzero(chance < strength):
+    chance = rng.random(len(words) // 2)
+    for place in 2 * np.flatnonzero(chance < strength):
         words[place], words[place + 1] = words[place + 1], words[place]
     return between.join(words) if (chance < strength).any() else text
 
@@ -92,6 +92,6 @@ for name, strengths, what, apply in (
     ("typos", (0.03, 0.06, 0.12, 0.2, 0.35), "part of the letters", _typos),
     ("drops", (0.1, 0.2, 0.35, 0.5, 0.7), "part of the words", _drops),
     ("case", (0.1, 0.2, 0.4, 0.7, 1.0), "part of the letters; scripts without case stay", _case),
-    ("swaps", (0.1, 0.2, 0.35, 0.55, 0.8), "part of the words", _swaps),
+    ("swaps", (0.1, 0.25, 0.45, 0.7, 1.0), "part of the pairs of words", _swaps),
 ):
     CORRUPTIONS.add(f"text_{name}", Corruption(("text",), strengths, what, apply))
