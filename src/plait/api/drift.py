@@ -48,7 +48,7 @@ def drift(
         >>> plait.drift(a, {"size": [x + 3 for x in a["size"]]})["alarm"]
         True
     """
-    from plait.evaluation.drift import Sample, drift_report
+    from plait.evaluation.drift import ComparedTable, drift_report
     from plait.inputs.prepare import fit_inputs, prepare
 
     notes: list[str] = []
@@ -63,7 +63,7 @@ def drift(
     for one, name in zip(prepared, "AB", strict=True):
         if one.rows.bad:
             notes.append(f"{name}: {len(one.rows.bad):,} cells cannot be read and count as missing")
-    samples = [Sample.of(one, schema) for one in prepared]
+    samples = [ComparedTable.of(one, schema) for one in prepared]
     found = drift_report(samples[0], samples[1], inputs, schema, model=network, seed=seed)
     return {**found, "a": opened[0].source, "b": opened[1].source, "notes": [*notes, *found["notes"]]}
 

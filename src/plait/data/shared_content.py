@@ -55,7 +55,8 @@ class SharedContent:
         for name, (contents, rows) in self.common.items():
             found.append(
                 f"{counted(contents, *self.called[name])} of column {name!r} {'stands' if contents == 1 else 'stand'} "
-                f"in more than {MOST_SHARED:.0%} of the rows each ({counted(rows, 'row')}) and did not tie rows together"
+                f"in more than {MOST_SHARED:.0%} of the rows each ({counted(rows, 'row')}) and did not "
+                "tie rows together"
             )
         return found
 

@@ -30,7 +30,7 @@ MOST_FOREIGN = 10
 
 
 @dataclass
-class Sample:
+class ComparedTable:
     """One of the two tables, read and encoded.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sample:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, prepared: Prepared, schema: Schema) -> Sample:
+    def of(cls, prepared: Prepared, schema: Schema) -> ComparedTable:
         """One row of every unit."""
         return cls(prepared, np.unique(evaluation_units(prepared, schema), return_index=True)[1])
 
@@ -53,7 +53,7 @@ class Sample:
 
 
 def drift_report(
-    a: Sample, b: Sample, inputs: Inputs, schema: Schema, *, model: PlaitModel | None = None, seed: int = 0
+    a: ComparedTable, b: ComparedTable, inputs: Inputs, schema: Schema, *, model: PlaitModel | None = None, seed: int = 0
 ) -> dict[str, Any]:
     """Every test, and what they say together.
 
@@ -88,7 +88,7 @@ def drift_report(
 
 
 def _modalities(
-    a: Sample, b: Sample, inputs: Inputs, model: PlaitModel | None, seed: int
+    a: ComparedTable, b: ComparedTable, inputs: Inputs, model: PlaitModel | None, seed: int
 ) -> tuple[list[dict[str, Any]], list[str]]:
     of_a, of_b = item_features(inputs, a.prepared, model), item_features(inputs, b.prepared, model)
     found, notes = [], []
@@ -110,7 +110,7 @@ def _modalities(
     return found, notes
 
 
-def _unique(side: Sample, name: str, items_ID: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _unique(side: ComparedTable, name: str, items_ID: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Features of the different items that the rows show, and a row that shows each."""
     index_N = side.prepared.rows.items[name].index_N[side.rows]
     there = np.flatnonzero(index_N >= 0)
@@ -118,7 +118,7 @@ def _unique(side: Sample, name: str, items_ID: np.ndarray) -> tuple[np.ndarray, 
     return items_ID[items].astype(np.float64), side.rows[there[first]]
 
 
-def _foreign(b: Sample, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
+def _foreign(b: ComparedTable, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -> list[dict[str, Any]]:
     """The rows of B that are farthest from A, with the share of A's own rows that are as far from the others."""
     both = directions(np.concatenate([x, y]).astype(np.float32), np.ones(len(x) + len(y), dtype=bool))
     known, asked = both[: len(x)], both[len(x) :]
