@@ -53,7 +53,13 @@ class ComparedTable:
 
 
 def drift_report(
-    a: ComparedTable, b: ComparedTable, inputs: Inputs, schema: Schema, *, model: PlaitModel | None = None, seed: int = 0
+    a: ComparedTable,
+    b: ComparedTable,
+    inputs: Inputs,
+    schema: Schema,
+    *,
+    model: PlaitModel | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Every test, and what they say together.
 
