@@ -1,4 +1,4 @@
-"""The Python API: ``fit`` a table, ``load`` a model folder, ``check`` before training, and the class ``Plait``.
+"""The Python API: ``fit`` a table, ``load`` a model folder, ``check``, ``drift`` and ``Plait``.
 
 What stands under the command line and on top of every other room. Nothing that computes is imported before its use.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plait.api.check import check
+from plait.api.drift import drift
 from plait.api.fit import fit, load
 from plait.api.machine import (
     default_weights,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from plait.api.predictor import Plait
 
 __all__ = [
-    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "default_weights", "feature_store",
+    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "default_weights", "drift", "feature_store",
     "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def check(
     task: str | None = None,
     annotations: str | None = None,
     allow_outside: bool = False,
+    interactions: bool = False,
 ) -> CheckReport:
     """Examine a table before training; nothing is changed.
 
@@ -37,6 +39,8 @@ def check(
         task: For a COCO folder: matching, multilabel, captioning or retrieval.
         annotations: Folder of COCO annotations other than ``annotations``.
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+        interactions: Also say what each pair of modalities tells about the target alone, both alike and only together,
+            from features of the default frozen encoders (finding P060); it takes as long as encoding the table.
 
     Returns:
         The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()`` and
@@ -65,4 +69,12 @@ def check(
     if task is not None and task not in TASK_NAMES:
         raise ValueError(unknown_name("task", task, list(TASK_NAMES), where="task="))
     opened = open_source(table, data, task=task, annotations=annotations)
-    return check_table(opened.table, target=opened.data.target, hints=Hints(decimal, date_order))
+    hints = Hints(decimal, date_order)
+    found = check_table(opened.table, target=opened.data.target, hints=hints)
+    if not interactions:
+        return found
+    from plait.api.interactions import interactions_finding
+    from plait.data.schema import guess_schema
+
+    schema = guess_schema(opened.table, target=opened.data.target, hints=hints)
+    return replace(found, findings=(*found.findings, interactions_finding(opened.table, schema)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.api.decimal_commas import read_with_mark, readings_with
@@ -79,9 +79,18 @@ def _calibrated_by_these(fitted: FittedParts, chosen: Table) -> list[str]:
 
 
 def evaluation_report(
-    fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None, *, trust: bool = False
-) -> dict[str, Any]:
-    """The report of one evaluation, with the facts of the model around it; ``trust`` adds calibration and coverage."""
+    fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None, *, trust: bool = False,
+    open_whole: Callable[[], EvaluationInputs] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The report of one evaluation, with the facts of the model around it.
+
+    Args:
+        fitted: The model.
+        given: The judged rows.
+        progress: Called with (done, total, what).
+        trust: Whether calibration, coverage and abstention are measured.
+        open_whole: Opens all labelled rows of the table, where the other parts of the trust report are asked for too.
+    """
     evaluate = EVALUATORS.get(fitted.task.output_kind)
     evaluated = evaluate(given, progress=progress, seed=fitted.settings.train.seed)
     evaluation = {**evaluated.evaluation, **left_out(given)}
@@ -89,6 +98,11 @@ def evaluation_report(
         evaluation["trust"] = trust_report(given, evaluated.outputs, seed=fitted.settings.train.seed, progress=progress)
     if cleaned := cleaned_texts(given, fitted.inputs):
         evaluation["cleaned"] = cleaned
+    if open_whole is not None:
+        from plait.evaluation.trust import TrustInputs, parts_report  # its parts import scikit-learn and SciPy
+
+        seed = fitted.settings.train.seed
+        evaluation.setdefault("trust", {}).update(parts_report(TrustInputs(fitted, given, open_whole, seed, progress)))
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}
     return {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
 

@@ -7,6 +7,7 @@ take the parts of the model (``FittedParts``), which this class is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,13 @@ from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_chunks, predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
-from plait.api.text_output import score_chunks, write_chunks
+from plait.api.text_output import decode_options, score_chunks, write_chunks
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
 from plait.inference.embedding import embedding_fingerprint
-from plait.inference.generation import generator_of
-from plait.language import DecodeOptions
 from plait.report import write_explanation, write_report
 from plait.training.fitted import FittedParts
 
@@ -141,7 +140,7 @@ class Plait(FittedParts):
         opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
         if self.task.family.writes:
-            options = self._decode_options(beams=self.settings.language.beams or 1)
+            options = decode_options(self, beams=self.settings.language.beams or 1)
             return write_chunks(
                 self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
                 chunk_rows=chunk_rows,
@@ -180,7 +179,8 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
-            trust: Also measure calibration, sets and intervals, and what abstaining gains ("evaluation", "trust").
+            trust: Also make the trust report ("evaluation", "trust"): calibration, sets and intervals, abstaining,
+                doubtful labels, answers to damaged and mismatched inputs and more, each or why it does not apply.
             progress: Called with (done, total, what).
 
         Returns:
@@ -190,11 +190,13 @@ class Plait(FittedParts):
             ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
         """
         check_report_place(report)
-        given = open_evaluation(
-            self, table, rows=rows, on_bad_row=on_bad_row, annotations=annotations, format=format, encoding=encoding,
-            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
-        )  # fmt: skip
-        result = evaluation_report(self, given, progress, trust=trust)
+        opened: dict[str, Any] = {
+            "annotations": annotations, "format": format, "encoding": encoding, "allow_outside": allow_outside,
+            "set": with_decimal(decimal, set), "progress": progress,
+        }  # fmt: skip
+        given = open_evaluation(self, table, rows=rows, on_bad_row=on_bad_row, **opened)
+        whole = partial(open_evaluation, self, table, rows="all", on_bad_row="missing", **opened) if trust else None
+        result = evaluation_report(self, given, progress, trust=trust, open_whole=whole)
         if report is not None:
             write_report(Path(report), result, title=report_title(self))
         return result
@@ -217,10 +219,8 @@ class Plait(FittedParts):
         Raises:
             ValueError: The model has no probabilities or numbers, rows trained it, or as :meth:`evaluate`.
         """
-        return calibrate_fitted(
-            self, table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding,
-            allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
-        )  # fmt: skip
+        opened = {"format": format, "encoding": encoding, "allow_outside": allow_outside, "progress": progress}
+        return calibrate_fitted(self, table, rows=rows, on_bad_row=on_bad_row, set=with_decimal(decimal, set), **opened)
 
     def explain(
         self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
@@ -298,19 +298,12 @@ class Plait(FittedParts):
         Raises:
             ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
         """
-        options = self._decode_options(beams, length_penalty, max_new_tokens, temperature, top_p, seed)
+        options = decode_options(self, beams, length_penalty, max_new_tokens, temperature, top_p, seed)
         opened = open_table(self, table, format, encoding, allow_outside)
         texts = write_chunks(
             self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
         )
         return pa.concat_tables(texts)
-
-    def _decode_options(
-        self, beams: int, length_penalty: float = 1.0, max_new_tokens: int | None = None,
-        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
-    ) -> DecodeOptions:  # fmt: skip
-        known = generator_of(self.model, self.labels.tokens)[1]
-        return DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
 
     def score_answers(
         self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", allow_outside: bool = False,

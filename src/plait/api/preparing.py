@@ -73,7 +73,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     how = settings.encoders
     fit_inputs(inputs, prepared, train, schema, how.numbers or "linear", how.categories or "full")
     opened.notes += prepared.rows.doubts
-    opened.notes += leakage_notes(prepared, opened.split, usable)
+    opened.notes += leakage_notes(prepared, opened.split, usable, schema.split)
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
     target = np.where(target < 0, 0, target) if are_classes else target

@@ -21,6 +21,19 @@ from plait.language import DecodeOptions
 from plait.training.fitted import FittedParts
 
 
+def decode_options(
+    fitted: FittedParts, beams: int, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+    temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
+) -> DecodeOptions:  # fmt: skip
+    """How texts are written, with the model's own length where none is asked for.
+
+    Raises:
+        ValueError: The model writes no text, or an option is out of range.
+    """
+    known = generator_of(fitted.model, fitted.labels.tokens)[1]
+    return DecodeOptions(beams, length_penalty, max_new_tokens or known.max_tokens, temperature, top_p, seed)
+
+
 def write_chunks(
     fitted: FittedParts,
     table: Table,

@@ -24,6 +24,9 @@ def check(
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,
     allow_outside: options.AllowOutside = False,
+    interactions: Annotated[
+        bool, typer.Option("--interactions", help="Also: what pairs of inputs tell alone, alike and only together.")
+    ] = False,
     as_json: options.Json = False,
 ) -> None:
     """Examine a table before training: missing files, broken images and sounds, duplicates, leakage, imbalance.

@@ -25,7 +25,7 @@ def evaluate(
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Also measure calibration, sets and intervals, and abstaining.")
+        bool, typer.Option("--trust", help="Also: calibration, sets, abstaining, wrong labels, damaged inputs, slices.")
     ] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -19,6 +19,7 @@ from plait.cli.check import check
 from plait.cli.compare import compare
 from plait.cli.data import data
 from plait.cli.demo import demo
+from plait.cli.drift import drift
 from plait.cli.evaluate import evaluate
 from plait.cli.explain import explain
 from plait.cli.features import features_app
@@ -46,6 +47,7 @@ for verb, example in (
     (fit, "fit posts.csv --target sentiment --text text --image image -o model"),
     (evaluate, "evaluate model posts.csv --report report.html"),
     (calibrate, "calibrate model labelled.csv -o calibrated"),
+    (drift, "drift posts.csv new-posts.csv --target sentiment"),
     (explain, "explain model posts.csv --report why.html"),
     (predict, "predict model new.csv -o predictions.csv"),
     (compare, "compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison"),
@@ -66,7 +68,8 @@ app.add_typer(index_app, name="index")
 def main() -> None:
     """Entry point: turns what the user can mend into one message on stderr and an exit code.
 
-    0 done (``plait`` or a group such as ``plait index`` alone prints its help), 1 ``check`` or ``verify`` found faults,
+    0 done (``plait`` or a group such as ``plait index`` alone prints its help), 1 ``check`` or ``verify`` found faults
+    or ``drift`` a difference,
     2 an error, 130 stopped by Ctrl-C.
     """
     warnings.showwarning = _warn

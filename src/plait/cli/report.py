@@ -36,12 +36,21 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) ->
     say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
     if (evaluation.get("missing") or {}).get("sentence"):
         say(f"with modalities missing: {evaluation['missing']['sentence']}")
-    for line in trust_lines(evaluation.get("trust") or {}):
+    trust = evaluation.get("trust") or {}
+    for line in [*trust_lines(trust), *_trust(trust)]:
         say(line)
     for note in evaluation["notes"]:
         say(f"  note: {as_typed(note)}")
     for name, value in extra.items():
         say(f"{name}: {value}")
+
+
+def _trust(parts: dict[str, Any]) -> list[str]:
+    """One line for each part of the trust report that says a sentence, or why it does not apply."""
+    shown = [part for part in parts.values() if "title" in part]
+    return [
+        as_typed(f"{p['title']}: {p['sentence'] if p['applicable'] else 'not applicable: ' + p['why']}") for p in shown
+    ]
 
 
 def _best_members(report: dict[str, Any], most: int = 6) -> list[str]:

@@ -157,6 +157,7 @@ def carve_calibration(
     *,
     target: Sequence[Any] | None = None,
     group: Sequence[Any] | None = None,
+    content: Content | None = None,
     fraction: float = 0.1,
     seed: int = 0,
 ) -> Labels:
@@ -166,6 +167,7 @@ def carve_calibration(
         split: As for :func:`carve_validation`, with validation rows.
         target: As for :func:`split_rows`.
         group: As for :func:`split_rows`.
+        content: As for :func:`split_rows`.
         fraction: The share of all rows that calibrates, between 0 and 1.
         seed: The same seed gives the same rows.
 
@@ -178,7 +180,7 @@ def carve_calibration(
             f"calibration={fraction:g} of {len(split):,} rows is more than the {num_train:,} train rows can give"
         )
     share = fraction * len(split) / max(1, num_train)
-    return _carve(split, CALIBRATION, CALIBRATION, target, group, None, share, seed + 1)
+    return _carve(split, CALIBRATION, CALIBRATION, target, group, content, share, seed + 1)
 
 
 def _carve(

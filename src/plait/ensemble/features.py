@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from plait.ensemble.linear import RowFeatures
-from plait.inputs.dataset import SetSource
+from plait.inputs.dataset import SetSource, Source
 from plait.inputs.feature_store import FeatureSet
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.inputs.prepare import add_ngrams, texts_of
@@ -105,19 +105,22 @@ def plain_functions(plan: Plan) -> dict[int, Plain]:
 
 def _plain_features(plan: Plan, m: int, plain: Plain) -> np.ndarray:
     name = plan.inputs.modalities[m].name
-    source = plan.prepared.sources[name]
+    items = plan.prepared.rows.items[name]
+    known = plain_of_items(plan.prepared.sources[name], len(items.keys), plain)
+    index_N = items.index_N
+    found: np.ndarray = np.where((index_N >= 0)[:, None], known[np.maximum(index_N, 0)], 0.0).astype(np.float32)
+    return found
+
+
+def plain_of_items(source: Source, count: int, plain: Plain) -> np.ndarray:
+    """Plain features of the items of a modality [I, D]; of none, those of a missing one [1, D]."""
     if isinstance(source, FeatureSet | SetSource):
         source = source.select(has_tokens=False)
-    items = plan.prepared.rows.items[name]
-    count = len(items.keys)
     parts = [
         plain(source.take(np.arange(start, min(start + ROWS_AT_ONCE, count)))).float().cpu().numpy()
         for start in range(0, count, ROWS_AT_ONCE)
     ]
-    known = np.concatenate(parts) if parts else plain(source.take(np.array([-1]))).float().cpu().numpy()
-    index_N = items.index_N
-    found: np.ndarray = np.where((index_N >= 0)[:, None], known[np.maximum(index_N, 0)], 0.0).astype(np.float32)
-    return found
+    return np.concatenate(parts) if parts else plain(source.take(np.array([-1]))).float().cpu().numpy()
 
 
 def _at_most(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import budget, classes, facts, members, missing, results, searches, trust
+from plait.report import budget, classes, facts, members, missing, results, searches, trust, trust_parts
 from plait.report.style import CSS
 from plait.report.template import fill
 
@@ -21,6 +21,7 @@ SECTIONS: Sections = (
     ("budget", "Time and search", budget.section),
     ("missing", "With modalities missing", missing.section),
     ("trust", "Can it be trusted?", trust.section),
+    ("trusted", "Damaged, foreign and doubtful rows", trust_parts.section),
     ("training", "Training", results.training),
     ("errors", "Truth and prediction", results.errors),
     ("classes", "Class by class", classes.class_table),

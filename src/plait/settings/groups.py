@@ -387,5 +387,7 @@ class EvaluationSettings:
     """Evaluated rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
     missing_step: float = below_one(0.1, 0.01)
     """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
+    corrupted_rows: int = at_least(60, 0)
+    """Evaluated rows whose inputs the trust report corrupts, encoders run live on them; 0 leaves it out."""
     missing_draws: int = at_least(5, 1)
     """How often is drawn at random which modalities to hide, at each level; the scores are averaged."""

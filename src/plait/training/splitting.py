@@ -17,6 +17,7 @@ import numpy as np
 
 from plait.data.column_kind import Hints, kind_of
 from plait.data.schema import Schema
+from plait.data.shared_content import SharedContent, one_and_many, shared_content
 from plait.data.split import CALIBRATION, carve_calibration, carve_validation, find_leakage, read_split, split_rows
 from plait.data.split_time import cuts_in_words, read_times, split_by_time
 from plait.data.table import Table
@@ -49,18 +50,29 @@ def parse_targets(cells: list[Any], task: Task, reading: ColumnReading | None) -
 
 def make_split(
     table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int,
-    data: DataSettings | None = None,
+    data: DataSettings | None = None, *, tie_content: bool = True,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Give every row a split; where the table's own lacks a part, set it aside from training.
 
     Rows that are split by time and have none get "". Calibration rows are those that the split column marks, else the
     share of the settings, whole groups out of the training rows.
+
+    Args:
+        table: The rows.
+        schema: Its columns.
+        usable: Positions of rows with a target.
+        values: Plain target of every row.
+        task: The task.
+        seed: The same seed gives the same split.
+        data: Data settings, which say whether rows are split by time.
+        tie_content: Whether rows that show one picture or sound stay on one side (``data.shared_content``), where rows
+            are dealt here; False: as Plait dealt them before it did so.
     """
     share, marked = 0.0 if data is None else data.calibration, _marked_calibration(table, schema, usable, data)
     rest = usable if marked is None else usable[~np.isin(usable, marked)]
     if len(rest) == 0:
         raise ValueError(f"all rows of {table.source} are marked calibration in the split column {schema.split!r}")
-    split, notes = _split_without_calibration(table, schema, rest, values, task, seed, data)
+    split, notes = _split_without_calibration(table, schema, rest, values, task, seed, data, tie_content)
     if marked is not None:
         split[marked] = CALIBRATION
         return split, [*notes, f"{counted(len(marked), 'row is', 'rows are')} marked calibration and trained nothing"]
@@ -70,8 +82,9 @@ def make_split(
         group_N = column_groups(table, schema)
         group = None if group_N is None else group_N[chosen].tolist()
         split[chosen] = carve_calibration(
-            [str(s) for s in split[chosen]], target=strata, group=group, fraction=share, seed=seed
-        )
+            [str(s) for s in split[chosen]], target=strata, group=group, fraction=share, seed=seed,
+            content=shared_content(table, schema, chosen).chosen(chosen) if tie_content else None,
+        )  # fmt: skip
         kept = int((split[chosen] == CALIBRATION).sum())
         notes.append(
             f"{counted(kept, 'row was', 'rows were')} set aside from train for calibration and trained nothing"
@@ -92,7 +105,7 @@ def _marked_calibration(
 
 def _split_without_calibration(
     table: Table, schema: Schema, usable: np.ndarray, values: list[Any], task: Task, seed: int,
-    data: DataSettings | None,
+    data: DataSettings | None, tie_content: bool,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
     """Train, val and test of these rows."""
     if data is not None and data.split_by_time is not None:
@@ -101,27 +114,42 @@ def _split_without_calibration(
     group_N = column_groups(table, schema)
     chosen_group = None if group_N is None else group_N[usable].tolist()
     split = np.full(len(table), "", dtype=object)
+
+    def shared(rows: np.ndarray) -> SharedContent:
+        return shared_content(table, schema, rows) if tie_content else SharedContent({}, {}, {})
+
     if schema.split is None:
-        split[usable] = split_rows(len(usable), target=strata, group=chosen_group, seed=seed)
-        return split, ["rows were split at random into train, val and test (80/10/10)"]
+        tied = shared(usable)
+        split[usable] = split_rows(
+            len(usable), target=strata, group=chosen_group, content=tied.chosen(usable), seed=seed
+        )
+        return split, ["rows were split at random into train, val and test (80/10/10)", *tied.sentences()]
     own = np.asarray(read_split(table.column(schema.split)), dtype=object)
     split[usable] = own[usable]
     present = set(split[usable])
     if "train" not in present:
         raise ValueError(f"no row of {table.source} is marked train in the split column {schema.split!r}")
     if present == {"train"}:
-        split[usable] = split_rows(len(usable), target=strata, group=chosen_group, seed=seed)
+        tied = shared(usable)
+        split[usable] = split_rows(
+            len(usable), target=strata, group=chosen_group, content=tied.chosen(usable), seed=seed
+        )
         return split, [
             f"the split column {schema.split!r} marks train rows only; val and test rows were set aside from them "
-            "(80/10/10)"
+            "(80/10/10)",
+            *tied.sentences(),
         ]
     notes = []
     if "test" not in present and "val" in present:
         split[split == "val"] = "test"
         notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
     if "val" not in set(split[usable]):
-        split[usable] = carve_validation(split[usable], target=strata, group=chosen_group, seed=seed)
+        tied = shared(usable[split[usable] == "train"])
+        split[usable] = carve_validation(
+            split[usable], target=strata, group=chosen_group, content=tied.chosen(usable), seed=seed
+        )
         notes = notes or ["no val rows; one tenth of the training rows was set aside for choosing the epoch"]
+        notes += tied.sentences()
     return split, notes
 
 
@@ -200,21 +228,32 @@ def evaluation_units(prepared: Prepared, schema: Schema) -> np.ndarray:
     return np.arange(len(table), dtype=np.int64)
 
 
-def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray) -> list[str]:
-    """A sentence per column whose content stands on both sides of the split."""
-    content, called = {}, {}
+def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray, own: str | None = None) -> list[str]:
+    """A sentence per column whose content stands on both sides of the split.
+
+    Args:
+        prepared: All rows.
+        split: "train", "val" or "test" for every row.
+        usable: Positions of the rows that are used.
+        own: The table's own split column; None where Plait dealt the rows.
+    """
+    content: dict[str, list[str | None]] = {}
+    called: dict[str, tuple[str, str]] = {}
     for name, items in prepared.rows.items.items():
         watched = kind_of(items.modality).watched
         if watched is not None:
-            called[name] = watched
+            called[name] = one_and_many(watched)
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
     found: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
         found[leak.column] = found.get(leak.column, 0) + 1
+    advice = "" if own is None else (
+        f"; the split column {own!r} says so: mark the rows that share one alike, or leave the column out "
+        f"(ignore={own!r}), and rows that share one stay together"
+    )  # fmt: skip
     return [
-        f"LEAKAGE: {counted(count, called[name][:-1], f'different {called[name]}')} of column {name!r} "
-        f"{'stands' if count == 1 else 'stand'} in more than one split, so the "
-        f"numbers are too good; group the split by {called[name][:-1]} (group=COLUMN)"
+        f"LEAKAGE: {counted(count, called[name][0], f'different {called[name][1]}')} of column {name!r} "
+        f"{'stands' if count == 1 else 'stand'} in more than one split, so the numbers are too good{advice}"
         for name, count in found.items()
     ]
 
@@ -309,8 +348,11 @@ def recognise(
     split = None if column is None else np.asarray(read_split(table.column(column)), dtype=object)
     is_split_known = False
     if is_training_table:
+        known = facts.get("split_fingerprint")
         again, how = _training_split(table, schema, task, seed, data)
-        is_split_known = facts.get("split_fingerprint", split_fingerprint(again)) == split_fingerprint(again)
+        if known is not None and known != split_fingerprint(again):  # of a model from before contents were tied
+            again, how = _training_split(table, schema, task, seed, data, tie_content=False)
+        is_split_known = known is None or known == split_fingerprint(again)
         if not is_split_known:
             notes.append(
                 "SEEN IN TRAINING: this is the table the model was trained on, but this version of Plait cannot deal "
@@ -323,14 +365,14 @@ def recognise(
 
 
 def _training_split(
-    table: Table, schema: Schema, task: Task, seed: int, data: DataSettings | None
+    table: Table, schema: Schema, task: Task, seed: int, data: DataSettings | None, *, tie_content: bool = True
 ) -> tuple[np.ndarray, list[str]]:
     """The split that the training run made of this table."""
     values, without = read_targets(table, schema.target, task)
     usable = np.array([i for i in range(len(table)) if i not in without], dtype=np.int64)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # reported in training already
-        return make_split(table, schema, usable, values, task, seed, data)
+        return make_split(table, schema, usable, values, task, seed, data, tie_content=tie_content)
 
 
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:

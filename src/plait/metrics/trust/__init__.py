@@ -1,8 +1,9 @@
-"""Whether probabilities, sets and intervals can be believed: calibration, risk and coverage, conformal prediction.
+"""Measures of trust as pure functions of arrays.
 
 ``calibration`` measures how far confidence is from being right, ``reliability`` draws it and says what a perfectly
 calibrated model of this size would show, ``risk_coverage`` what abstaining gains, ``conformal`` makes sets and
-intervals with a promise, ``mondrian`` keeps the promise in every group of rows. Pure NumPy, as all metrics.
+intervals with a promise, ``mondrian`` keeps the promise in every group of rows. Label errors, drift, foreign rows,
+slices and partial information are measured in files of their own.
 """
 
 from __future__ import annotations

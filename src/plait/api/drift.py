@@ -1,0 +1,111 @@
+"""Two tables compared as one call: ``plait.drift`` opens both as ``plait.fit`` does and asks whether B looks like A."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plait.api.predictor import Plait
+    from plait.data.progress import Progress
+    from plait.data.table import Table
+
+MOST_ROWS = 2000  # of each table; more are sampled, since every row may have to be encoded
+
+
+def drift(
+    a: Any, b: Any, *, model: Plait | str | Path | None = None, target: str | None = None, ignore: Sequence[str] = (),
+    format: str | None = None, encoding: str | None = None, allow_outside: bool = False, set: Sequence[str] = (),
+    seed: int = 0, progress: Progress | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Compare two tables: by modality on the features of frozen encoders, by column, and which rows of B are foreign.
+
+    Args:
+        a: The table that is known, such as the training table; anything ``plait.fit`` takes.
+        b: The table that may differ, with the same columns.
+        model: A fitted model or its folder, whose encoders and columns are used; None: the default encoders.
+        target: The target column, where there is no model; it is compared as a column.
+        ignore: Columns to leave out.
+        format: Format of both sources where their names do not tell it.
+        encoding: Encoding of text files that are not UTF-8.
+        allow_outside: Let cells name files outside the tables' folders.
+        set: Other settings without a model, such as "encoders.image=...".
+        seed: Of samples, halves and shuffles.
+        progress: Called with (done, total, what).
+
+    Returns:
+        ``alarm``, ``sentence``, ``rows``, ``modalities``, ``columns``, ``tests``, ``level`` and ``notes``; see
+        ``evaluation.drift``. With one source for both tables there is an alarm in one case of a hundred.
+
+    Raises:
+        ValueError: A table cannot be read, or B has none of A's columns.
+
+    Example:
+        >>> import plait, random
+        >>> draw = random.Random(0)
+        >>> a = {"size": [draw.gauss(0, 1) for _ in range(80)]}
+        >>> plait.drift(a, {"size": [x + 3 for x in a["size"]]})["alarm"]
+        True
+    """
+    from plait.evaluation.drift import ComparedTable, drift_report
+    from plait.inputs.prepare import fit_inputs, prepare
+
+    notes: list[str] = []
+    opened, inputs, schema, network = _opened(a, b, model, target, ignore, (format, encoding, allow_outside), set)
+    tables = [_sampled(table, name, seed, notes) for table, name in zip(opened, "AB", strict=True)]
+    prepared = [prepare(table, inputs, progress=progress) for table in tables]
+    if model is None:
+        import numpy as np
+
+        fit_inputs(inputs, prepared[0], np.arange(len(tables[0])), schema)
+        prepared[1] = prepare(tables[1], inputs)
+    for one, name in zip(prepared, "AB", strict=True):
+        if one.rows.bad:
+            notes.append(f"{name}: {len(one.rows.bad):,} cells cannot be read and count as missing")
+    samples = [ComparedTable.of(one, schema) for one in prepared]
+    found = drift_report(samples[0], samples[1], inputs, schema, model=network, seed=seed)
+    return {**found, "a": opened[0].source, "b": opened[1].source, "notes": [*notes, *found["notes"]]}
+
+
+def _opened(
+    a: Any, b: Any, model: Any, target: str | None, ignore: Sequence[str], how: tuple[str | None, str | None, bool],
+    assignments: Sequence[str],
+) -> tuple[list[Table], Any, Any, Any]:  # fmt: skip
+    """Both tables, what reads them, the columns, and the network of the model if there is one."""
+    from plait.api.fit import load
+    from plait.api.reading import open_table
+    from plait.data.schema import guess_schema
+    from plait.data.sources import open_source
+    from plait.inputs.inputs import load_inputs
+    from plait.settings import RunSettings, merge_values, set_values
+
+    if model is not None:
+        fitted = load(model) if isinstance(model, str | Path) else model
+        tables = [open_table(fitted, source, *how) for source in (a, b)]
+        return tables, fitted.inputs, fitted.schema, fitted.model
+    given = {"target": target, "ignore": tuple(ignore), "format": how[0], "encoding": how[1], "allow_outside": how[2]}
+    base = merge_values(RunSettings(), {f"data.{name}": value for name, value in given.items()})
+    settings = set_values(base, list(assignments))
+    tables = [open_source(source, settings.data).table for source in (a, b)]
+    schema = guess_schema(tables[0], target=target, ignore=tuple(ignore))
+    absent = [c for c in schema.inputs if c not in tables[1].column_names]
+    if absent and len(absent) == len(schema.inputs):
+        raise ValueError(
+            f"{tables[1].source} has none of the columns of {tables[0].source} ({', '.join(absent)}); it has "
+            f"{', '.join(tables[1].column_names)}"
+        )
+    inputs = load_inputs(
+        schema.modalities, settings.encoders, with_tokens=False, max_pixels=settings.data.max_pixels, table=tables[0]
+    )
+    return tables, inputs, schema, None
+
+
+def _sampled(table: Table, name: str, seed: int, notes: list[str]) -> Table:
+    import numpy as np
+
+    if len(table) <= MOST_ROWS:
+        return table
+    notes.append(f"{name}: {MOST_ROWS:,} of {len(table):,} rows, sampled with seed {seed}")
+    chosen: Callable[..., Any] = np.random.default_rng(seed).choice
+    return table.take(np.sort(chosen(len(table), MOST_ROWS, replace=False)))

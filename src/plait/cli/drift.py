@@ -1,0 +1,61 @@
+"""``plait drift``: whether a second table still looks like the first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from plait.cli import options
+from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
+
+
+def drift(
+    context: typer.Context,
+    a: Annotated[str, typer.Argument(metavar="A", help="The table that is known, such as the training table.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The table that may differ.")],
+    model: Annotated[Path | None, typer.Option(help="A model folder, whose encoders and columns are used.")] = None,
+    target: options.Target = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    set: options.Settings = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of samples and shuffles.", show_default="0")] = None,
+    allow_outside: options.AllowOutside = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Compare two tables: by modality, by column, and which rows of B are foreign. Exit code 1 where they differ."""
+    from plait import api
+
+    with TerminalProgress(quiet=quiet) as progress:
+        found = api.drift(**options.passed_on(context, api.drift), progress=progress)
+    if as_json:
+        print_json(found)
+    else:
+        _show(found)
+    if found["alarm"]:
+        raise typer.Exit(1)
+
+
+def _show(found: dict[str, Any]) -> None:
+    say(found["sentence"])
+    for part in found["modalities"]:
+        told, gap = part["classifier"], part["discrepancy"]
+        mark = "DIFFERS" if part["alarm"] else "alike"
+        say(
+            f"  {part['modality']:20} {mark:8} AUROC {told['auroc']:.3f} [{told['low']:.3f}, {told['high']:.3f}]  p "
+            f"{told['p']:.2g}; discrepancy {gap['value']:.2g}  p {gap['p']:.2g}"
+        )
+        if part["alarm"]:
+            rows = ", ".join(f"{r['row']} ({r['share']:.1%})" for r in part["foreign"][:5])
+            say(f"    most foreign rows of B (share of A's rows as far): {rows}")
+    for test in found["columns"]:
+        mark = "DIFFERS" if test["alarm"] else "alike"
+        say(f"  {test['column']:20} {mark:8} {test['test']} {test['value']:.3f}  p {test['p']:.2g}; {test['detail']}")
+    say(f"compared {found['rows']['a']:,} rows of A with {found['rows']['b']:,} of B")
+    for note in found["notes"]:
+        say(f"  note: {as_typed(note)}")

@@ -1,0 +1,78 @@
+"""The section of the page on damaged and foreign rows, wrong labels and slices: a sentence, then a table each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plait.report.template import fill
+from plait.report.words import number
+
+TEMPLATE = "report/trust_parts.html.jinja"
+_MOST = 20
+Lines = tuple[list[str], list[list[str]]]  # head, and the cells of each row
+
+
+def section(report: dict[str, Any]) -> str:
+    """Every part that has a title of its own; one that does not apply says why."""
+    trust = (report.get("evaluation") or {}).get("trust") or {}
+    made = []
+    for name, part in trust.items():
+        if not isinstance(part, dict) or not part.get("title"):
+            continue
+        if not part.get("applicable"):
+            made.append((part["title"], f"Not applicable: {part.get('why')}.", None, []))
+            continue
+        head, lines = _TABLES[name](part) if name in _TABLES else ([], [])
+        made.append(
+            (part["title"], part.get("sentence"), (head, lines[:_MOST]) if lines else None, part.get("notes") or [])
+        )
+    return fill(TEMPLATE, "section", parts_made=made) if made else ""
+
+
+def _robustness(part: dict[str, Any]) -> Lines:
+    levels = [f"severity {s}" for s in part.get("severities") or []]
+    lines = [
+        [c["modality"], str(c["corruption"]).replace("_", " "), *(number(s) for s in c["scores"]),
+         number(c["relative"]), number(c["effective"])]
+        for c in part.get("curves") or []
+    ]  # fmt: skip
+    return ["Modality", "Damage", *levels, "Relative robustness", "Effective robustness"], lines
+
+
+def _mismatch(part: dict[str, Any]) -> Lines:
+    head = ["Taken from another row", "With its own", "With another's", "Answers changed", "AUROC of confidence"]
+    keys = ("own", "other", "changed", "auroc")
+    return head, [[m["modality"], *(number(m[k]) for k in keys)] for m in part.get("modalities") or []]
+
+
+def _ood(part: dict[str, Any]) -> Lines:
+    lines = [
+        [f"another row's {s['modality']}", s["score"], number(s["auroc"]), number(s["fpr95"])]
+        for s in part.get("swapped") or []
+    ]
+    lines += [["a class held out (mean)", score, number(v), ""] for score, v in (part.get("mean") or {}).items()]
+    return ["Foreign rows", "Score", "AUROC", "Pass where 95 % of known rows do"], lines
+
+
+def _label_errors(part: dict[str, Any]) -> Lines:
+    keys = ("probability_of_label", "probability_of_suggested")
+    lines = [
+        [str(c["row"]), c["label"], c["suggested"], *(number(c[k]) for k in keys), _shown(c)]
+        for c in part.get("candidates") or []
+    ]
+    return ["Row", "Label", "Looks like", "P(label)", "P(looks like)", "Inputs"], lines
+
+
+def _shown(candidate: dict[str, Any]) -> str:
+    return " / ".join(str(i["text"])[:80] for i in candidate.get("inputs") or [] if i.get("text"))
+
+
+def _slices(part: dict[str, Any]) -> Lines:
+    keys = ("rows", "mean", "rest", "low", "high")
+    lines = [[f"{s['column']} = {s['value']}", *(number(s[k]) for k in keys)] for s in part.get("real") or []]
+    return ["Slice", "Rows", str(part.get("score")), "Other rows", "Gap from", "to"], lines
+
+
+_TABLES = {
+    "robustness": _robustness, "mismatch": _mismatch, "ood": _ood, "label_errors": _label_errors, "slices": _slices,
+}  # fmt: skip
