@@ -11,7 +11,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "time-limits.md"
 
 
 def test_optuna_searches_a_space_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    optuna = pytest.importorskip("optuna")
+    optuna = pytest.importorskip("optuna", reason="extra optuna")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     monkeypatch.chdir(tmp_path)
     rows = [f"{'great' if n % 2 else 'poor'} thing {n},{n % 7},{'yes' if n % 2 else 'no'}" for n in range(60)]

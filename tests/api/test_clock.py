@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 
-from plait.api.clock import counted_from, run_began
+from tests.fixtures.lazy import lazy
+
+counted_from, run_began = lazy("plait.api.clock", "counted_from", "run_began")
 
 
 def test_a_run_begins_at_its_call_unless_a_program_says_earlier() -> None:

@@ -102,7 +102,7 @@ def test_rows_marked_train_in_another_table(posts: Path, posts_model: Path) -> N
 
 
 def test_a_column_that_marks_train_only_gives_val_and_test() -> None:
-    from plait.training.splitting import CHOSE_THE_EPOCH
+    from plait.training.known_split import CHOSE_THE_EPOCH
 
     groups = [f"g{i // 4}" for i in range(80)]
     table = texts(80, split=["train"] * 80, who=groups)
@@ -129,7 +129,7 @@ def test_train_only_split_is_grouped_and_stratified() -> None:
 
 def test_judged_validation_rows_are_called_optimistic(tmp_path: Path) -> None:
     """Every test row has a broken photo and is skipped, so the rows that chose the epoch are judged."""
-    from plait.training.splitting import CHOSE_THE_EPOCH
+    from plait.training.known_split import CHOSE_THE_EPOCH
 
     Image.new("RGB", (32, 32)).save(tmp_path / "good.png")
     names = ["train"] * 12 + ["val"] * 4 + ["test"] * 2

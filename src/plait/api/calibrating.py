@@ -19,7 +19,7 @@ from plait.tasks import Calibration, LabelState
 from plait.tasks.calibrators import Temperature
 from plait.training.calibration_rows import choose_calibration_rows
 from plait.training.fitted import FittedParts
-from plait.training.splitting import table_fingerprint
+from plait.training.known_split import table_fingerprint
 
 
 def calibrate(

@@ -17,7 +17,7 @@ from plait.evaluation.cleaned_texts import cleaned_texts
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import trust_report
 from plait.training.fitted import FittedParts
-from plait.training.splitting import choose_rows, table_fingerprint
+from plait.training.known_split import choose_rows, table_fingerprint
 
 
 def open_evaluation(

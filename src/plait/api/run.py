@@ -34,7 +34,8 @@ from plait.settings import RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.deadline import Deadline
 from plait.training.history import History
-from plait.training.splitting import CHOSE_THE_EPOCH, count_splits, split_fingerprint, table_fingerprint
+from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
+from plait.training.splitting import count_splits
 from plait.training.tuning_notes import tuning_notes
 
 TRANSFORM_WORDS = {"log": "its logarithm", "quantile": "its normal quantiles"}

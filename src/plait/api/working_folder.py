@@ -20,7 +20,7 @@ from plait.api.model_folder import folder_lock
 from plait.data.table import Table
 from plait.files import write_text
 from plait.settings import RunSettings, to_dict
-from plait.training.splitting import table_fingerprint
+from plait.training.known_split import table_fingerprint
 
 STANDS = "the model that was in {folder} stands as it was"
 STAMP = ("settings", "table")  # what must not differ when a run goes on

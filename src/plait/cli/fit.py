@@ -82,7 +82,6 @@ def fit(
 ) -> None:
     """Train a model on a table, evaluate it on held-out rows, and save both."""
     from plait import api
-    from plait.api.clock import counted_from
     from plait.settings import read_settings
 
     given = options.passed_on(context, api.fit)
@@ -90,7 +89,11 @@ def fit(
         given["set"] = [f"data.columns={json.dumps(columns.split(','))}", *(set or ())]
     if config:
         given["settings"] = read_settings(config)
-    with resumable(AGAIN if resume else NOTHING_KEPT), TerminalProgress(quiet=quiet) as progress, counted_from(STARTED):
+    with (
+        resumable(AGAIN if resume else NOTHING_KEPT),
+        TerminalProgress(quiet=quiet) as progress,
+        api.counted_from(STARTED),
+    ):
         fitted = api.fit(**given, progress=progress)
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
     if as_json:

@@ -35,7 +35,8 @@ from plait.data.progress import Progress
 from plait.data.sources import Opened
 from plait.fusion import FUSIONS
 from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
-from plait.training.splitting import count_splits, table_fingerprint
+from plait.training.known_split import table_fingerprint
+from plait.training.splitting import count_splits
 
 
 def compare(

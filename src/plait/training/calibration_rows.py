@@ -13,7 +13,7 @@ from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
-from plait.training.splitting import recognise
+from plait.training.known_split import recognise
 
 
 def choose_calibration_rows(
@@ -25,7 +25,7 @@ def choose_calibration_rows(
     Args:
         table: The rows.
         rows: "calibration", "test" or "all"; None: calibration where the table has such rows, else all.
-        schema: As for :func:`plait.training.splitting.choose_rows`, like the arguments after it.
+        schema: As for :func:`plait.training.known_split.choose_rows`, like the arguments after it.
 
     Raises:
         ValueError: Rows that trained the model or chose its epoch are among them, or there are no such rows.
