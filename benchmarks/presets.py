@@ -7,17 +7,15 @@ Differences to one network (``single``) are paired by seed; the interval is that
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import plait
 from ensemble import TABLES
-from measure import arguments, metric, quiet, table
+from measure import arguments, kept_or_made, metric, quiet, table
 from plait.data.table import Table, read_table
 from training_choices import difference
 
@@ -46,8 +44,9 @@ def one(rows: Table, how: dict[str, Any], preset: str, seed: int) -> dict[str, A
     name, settings = PRESETS[preset]
     started = time.monotonic()
     report = plait.fit(
-        dealt(rows, how, seed), preset=name, seed=seed, set=[*settings, "judge.missing_rows=0"],
-        progress=quiet, **how,
+        dealt(rows, how, seed),
+        **{**how, "set": [*how.get("set", []), *settings, "judge.missing_rows=0"]},
+        preset=name, seed=seed, progress=quiet,
     ).report  # fmt: skip
     return {k: metric(report, k) for k in WANTED[report["task"]]} | {"seconds": time.monotonic() - started}
 
@@ -56,10 +55,8 @@ def main() -> None:
     """Run and print."""
     given = arguments(
         __doc__ or "", data=".", seeds=9,
-        options={"--only": ",".join(TABLES), "--presets": ",".join(PRESETS), "--kept": ""},
+        options={"--only": "posts,houses,mosi,rosmap", "--presets": ",".join(PRESETS), "--kept": ""},
     )  # fmt: skip
-    kept = Path(given.kept) if given.kept else None
-    known = [json.loads(one) for one in kept.read_text().splitlines()] if kept and kept.exists() else []
     for name in given.only.split(","):
         source, how = TABLES[name](given.data)
         rows = read_table(source)
@@ -67,15 +64,8 @@ def main() -> None:
         for seed in range(given.seeds):
             for preset, runs in found.items():
                 run = {"table": name, "preset": preset, "seed": seed}
-                done = next((one for one in known if run.items() <= one.items()), None)
-                if done is None:
-                    done = run | one(rows, how, preset, seed)
-                    print(json.dumps(done), file=sys.stderr, flush=True)
-                    if kept:
-                        with kept.open("a") as lines:
-                            lines.write(json.dumps(done) + "\n")
-                runs.append(done)
-        wanted = [k for k in done if k in (*WANTED["classification"], *WANTED["regression"])]
+                runs.append(kept_or_made(given.kept, run, partial(one, rows, how, preset, seed)))
+        wanted = [k for k in next(iter(found.values()))[0] if k in (*WANTED["classification"], *WANTED["regression"])]
         print(f"\n{name}, {given.seeds} seeds: mean, and difference to single\n")
         body = []
         for preset, runs in found.items():
