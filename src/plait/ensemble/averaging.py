@@ -4,7 +4,8 @@ Few rows choose by luck, and equal weights are hard to beat (Smith and Wallis, O
 Statistics 2009). So the share of equal weights is the largest whose loss on the choosing rows is within one standard
 error of the choice's own (the rule of Breiman et al., CART 1984, with equal weights as the simplest of all): much on
 few rows, next to nothing on many. An average of probabilities is less sure than it might be; one temperature (Guo et
-al., ICML 2017), which the same rows choose, mends that. On these rows the result is never worse than the best single
+al., ICML 2017), which the same rows choose, mends that; it is bounded, because choosing rows that are easier than those to
+come would make it far too sure. On these rows the result is never worse than the best single
 member, whatever temperature suits that one.
 """
 
@@ -18,7 +19,7 @@ import numpy as np
 from plait.ensemble.scale import AnswerScale
 
 SHARES = np.linspace(0.0, 1.0, 21)
-COLDEST, HOTTEST = 0.2, 5.0
+COLDEST, HOTTEST = 0.5, 5.0  # an average is made twice as sure at most
 RowLosses = Callable[[np.ndarray], np.ndarray]
 
 
