@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
@@ -20,7 +22,7 @@ from plait.cli.main import app
 
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
-    ["two-tower"], ["caption"], ["ask"],
+    ["two-tower"], ["caption"], ["ask"], ["calibrate"], ["drift"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
@@ -116,6 +118,37 @@ def test_explain(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> No
     assert found["absence"]["name"] == "marginal" and len(found["subsets"]) == 8
     code, out, _ = run("explain", posts_model, posts, "--row", 41, "--metric", "auroc", "--quiet")
     assert code == 0 and "row 41: truth" in out and "auroc of every subset" in out
+
+
+def test_a_calibrated_model_believes_and_abstains(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    rows = list(csv.DictReader(posts.open(encoding="utf-8")))
+    fresh = posts.parent / "calibrate.csv"  # beside the pictures, and no table the model was trained on
+    with fresh.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows[::-1])
+    made = tmp_path / "calibrated"
+    code, out, err = run("calibrate", posts_model, fresh, "--rows", "all", "-o", made, "--quiet")
+    assert code == 0 and (made / "calibration.json").is_file() and not (posts_model / "calibration.json").exists(), err
+    code, out, err = run(
+        "predict", made, fresh, "-o", tmp_path / "p.csv", "--coverage", 0.9, "--abstain-above", 0.4, "--quiet"
+    )
+    found = pyarrow.csv.read_csv(tmp_path / "p.csv")
+    assert code == 0 and {"set", "risk", "abstained"} <= set(found.column_names) and found.num_rows == len(rows)
+    code, _, err = run("predict", posts_model, fresh, "-o", tmp_path / "q.csv", "--coverage", 0.9, "--quiet")
+    assert code != 0 and "plait calibrate" in err and "calibration" in err and not (tmp_path / "q.csv").exists()
+
+
+def test_drift_tells_alike_from_other(tmp_path: Path, run: Run) -> None:
+    rng = np.random.default_rng(0)
+    places = {}
+    for name, shift in (("a", 0.0), ("b", 0.0), ("c", 3.0)):
+        places[name] = tmp_path / f"{name}.csv"
+        lines = [f"{value:.4f},{'xy'[i % 2]}" for i, value in enumerate(rng.normal(size=200) + shift)]
+        places[name].write_text("\n".join(["size,label", *lines]) + "\n")
+    assert run("drift", places["a"], places["b"], "--target", "label", "--quiet")[0] == 0
+    code, out, _ = run("drift", places["a"], places["c"], "--target", "label", "--json", "--quiet")
+    assert code == 1 and only_json(out)
 
 
 def test_check_and_lists_as_json(posts: Path, cache: Path, run: Run) -> None:

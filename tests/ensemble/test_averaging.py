@@ -54,7 +54,7 @@ def test_luck_goes_to_equal_weights_and_what_many_rows_bear_out_stays(
 
 
 def test_an_average_of_probabilities_is_made_as_sure_as_it_is_right() -> None:
-    """Half of a right and half of a blind answer: .75 for the right class, which is right every time; twice as sure, .9."""
+    """Half of a right and half of a blind answer: .75 for the right class, which is always right; twice as sure, .9."""
     outputs, target = np.full((200, 2), 0.25), np.zeros(200, dtype=int)
     outputs[:, 0] = 0.75
     scale = SCALES.get("classes")

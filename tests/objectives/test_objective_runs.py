@@ -18,7 +18,7 @@ BLENDED = [*SCRATCH, "train.gradient_blending=true", "train.ogm=0.5", "train.ogm
 
 
 def fit(table: Any, target: str = "label", epochs: int = 2, **options: Any) -> plait.Plait:
-    return plait.fit(table, target, epochs=epochs, **options)
+    return plait.fit(table, target, epochs=epochs, preset="single", **options)
 
 
 def test_a_run_with_aids_saves_reports_and_resumes_to_the_same_model(tmp_path: Path) -> None:

@@ -4,9 +4,9 @@ Few rows choose by luck, and equal weights are hard to beat (Smith and Wallis, O
 Statistics 2009). So the share of equal weights is the largest whose loss on the choosing rows is within one standard
 error of the choice's own (the rule of Breiman et al., CART 1984, with equal weights as the simplest of all): much on
 few rows, next to nothing on many. An average of probabilities is less sure than it might be; one temperature (Guo et
-al., ICML 2017), which the same rows choose, mends that; it is bounded, because choosing rows that are easier than those to
-come would make it far too sure. On these rows the result is never worse than the best single
-member, whatever temperature suits that one.
+al., ICML 2017), which the same rows choose, mends that; it is bounded, because choosing rows that are easier than those
+to come would make it far too sure. On these rows the result is never worse than the best single member, whatever
+temperature suits that one.
 """
 
 from __future__ import annotations

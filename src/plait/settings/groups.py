@@ -150,8 +150,6 @@ class FusionSettings:
 
     name: str | None = None
     """Name of the fusion, or None: the recipe's choice for the task."""
-    alternative: str | None = None
-    """Trained too, the better on validation rows is kept: a fusion, none, or None: the recipe's choice."""
     width: int | None = at_least(None, 1)
     """Width of the fused vector."""
     dropout: float | None = share(None)
@@ -164,6 +162,8 @@ class FusionSettings:
     """What the fusion sees of a missing modality: mask (it is left out) or learned (a learned vector stands for it)."""
     positions: str = choice("auto", ("auto", "none"))
     """Position codes of tokens: auto (sequences and grids whose encoder tells no place) or none (bags)."""
+    alternative: str | None = None
+    """Trained too, the better on validation rows is kept: a fusion, none, or None: the recipe's choice."""
 
 
 @dataclass(frozen=True)

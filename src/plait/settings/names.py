@@ -15,7 +15,7 @@ FUSION_NAMES = (
 TASK_NAMES = (
     "classification", "multilabel", "regression", "matching", "retrieval", "captioning", "vqa_open", "vqa", "ordinal",
 )  # fmt: skip
-RECIPE_NAMES = ("classic", "default", "sentiment")
+RECIPE_NAMES = ("default", "classic", "sentiment")
 PRESET_NAMES = ("single", "fast", "default", "best")
 TASKS_WITHOUT_TARGET = ("retrieval",)
 METRIC_NAMES = (  # of explanations; each task has some of them

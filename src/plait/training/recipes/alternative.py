@@ -46,4 +46,4 @@ def with_alternative(asked: RunSettings, facts: Facts) -> RunSettings | None:
             given = groups[group]
             open_values = {k: v for k, v in values.items() if getattr(given, k) is None}
             groups[group] = replace(given, **open_values)
-    return resolve(replace(asked, **groups), facts)
+    return resolve(replace(asked, **groups, preset=first.preset, ensemble=first.ensemble), facts)

@@ -42,7 +42,7 @@ PRESETS.add(
 
 
 def resolve_ensemble(
-    chosen: str | None, given: EnsembleSettings, num_train: int, *, is_limited: bool = False, is_classic: bool = False
+    chosen: str | None, given: EnsembleSettings, num_train: int, *, is_limited: bool = False, is_named: bool = False
 ) -> tuple[str, EnsembleSettings]:
     """The preset by name and the open settings of the ensemble filled from it.
 
@@ -51,9 +51,9 @@ def resolve_ensemble(
         given: The ensemble's settings of the user.
         num_train: Training rows.
         is_limited: Whether the run has a time limit.
-        is_classic: Whether the recipe is the course project's, which is one network.
+        is_named: Whether the user named the network that is to answer: by its fusion, or by the recipe "classic".
     """
-    name = chosen or (UNDER_A_LIMIT if is_limited else "single" if is_classic else DEFAULT)
+    name = chosen or (UNDER_A_LIMIT if is_limited else "single" if is_named else DEFAULT)
     preset = PRESETS.get(name)
     members = preset.members if given.members is None else given.members
     folds = given.folds or (preset.folds if num_train < SMALL_TABLE else 1)

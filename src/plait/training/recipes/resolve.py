@@ -58,10 +58,11 @@ def resolve(settings: RunSettings, facts: Facts) -> RunSettings:
     if settings.train.alignment is None and groups["task"].head != "pair":
         groups["train"] = replace(groups["train"], alignment=0.0)
     is_classic = settings.recipe == "classic"
+    is_named = is_classic or settings.fusion.name is not None  # who names a fusion wants that network
     is_limited = settings.time_limit is not None and not is_classic
     search = resolve_search(settings.preset, settings.search, is_limited=is_limited)
     preset, ensemble = resolve_ensemble(
-        settings.preset, settings.ensemble, facts.num_train, is_limited=is_limited, is_classic=is_classic
+        settings.preset, settings.ensemble, facts.num_train, is_limited=is_limited, is_named=is_named
     )
     task = groups["task"]
     if task.transform is None:
