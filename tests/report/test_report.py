@@ -103,7 +103,7 @@ def test_every_section_stands_with_its_numbers(tmp_path: Path) -> None:
     text, numbers = write(tmp_path, full())
     page = Page(text)
     assert page.ids() == [
-        "verdict", "numbers", "modalities", "training", "errors", "slices", "examples", "left-out", "data",
+        "verdict", "checks", "numbers", "modalities", "training", "errors", "slices", "examples", "left-out", "data",
         "model",
         "settings", "versions",
     ]  # fmt: skip

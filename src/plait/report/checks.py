@@ -89,8 +89,9 @@ def _coverage(part: dict[str, Any]) -> Found | None:
     return "ok", f"None of {looked} measured coverages is clearly below its promise."
 
 
-def _few(part: dict[str, Any]) -> Found | None:
-    few = [p for p in part.get("patterns") or [] if not p.get("is_own")]
+def _few(report: dict[str, Any]) -> Found | None:
+    part = ((report.get("evaluation") or {}).get("trust") or {}).get("conformal") or {}
+    few = [p for p in part.get("patterns") or [] if not p.get("is_own")] if part.get("applicable") else []
     if not few:
         return None
     names = ", ".join(f"{' + '.join(p['present']) or 'nothing'} ({number(p['rows'])})" for p in few[:4])
@@ -130,7 +131,8 @@ def _trust(name: str, look: Callable[[dict[str, Any]], Found | None]) -> Callabl
         part = ((report.get("evaluation") or {}).get("trust") or {}).get(name)
         if not isinstance(part, dict):
             return None
-        return look(part) if part.get("applicable") else ("n/a", f"{str(part.get('why') or 'no reason given')}.")
+        why = str(part.get("why") or "no reason given")
+        return look(part) if part.get("applicable") else ("n/a", f"{why[:1].upper()}{why[1:]}.")
 
     return of_part
 
@@ -140,7 +142,7 @@ CHECKS: tuple[Check, ...] = (
     ("T002", "Rows left out", "left-out", _left_out),
     ("T003", "Calibration", "trust", _trust("calibration", _calibration)),
     ("T004", "Promised coverage", "trust", _trust("conformal", _coverage)),
-    ("T005", "Patterns with few rows", "trust", _trust("conformal", _few)),
+    ("T005", "Patterns with few rows", "trust", _few),
     ("T006", "Labels that look wrong", "trusted", _trust("label_errors", _counted("num_candidates"))),
     ("T007", "Slices that do worse", "trusted", _trust("slices", _counted("num_real"))),
     ("T008", "Damaged inputs", "trusted", _trust("robustness", _told)),

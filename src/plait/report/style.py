@@ -5,7 +5,7 @@ from __future__ import annotations
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f1;--card:#fff;--ink:#1d2126;--soft:#5a6370;--rule:#e2e0d9;
 --track:#ecebe5;
---a:#24618e;--b:#b4561f;--c:#5f7d2e;--d:#7d4b94;--on:#fff;--good:#2d6a45;--bad:#ab3426;--tint:#e9f0f5}
+--a:#24618e;--b:#a64c16;--c:#5f7d2e;--d:#7d4b94;--on:#fff;--good:#2d6a45;--bad:#ab3426;--tint:#e9f0f5}
 @media (prefers-color-scheme:dark){:root{--page:#14171b;--card:#1c2025;--ink:#e7e6e1;--soft:#9ca5b0;
 --rule:#30363e;
 --track:#2a2f36;--a:#74b3e0;--b:#ec9b66;--c:#a9c773;--d:#c79be0;--on:#10151a;--good:#7cc896;--bad:#f0897b;
@@ -74,7 +74,8 @@ tbody th{color:var(--ink);font-weight:500;font-size:inherit;min-width:7em}
 th,td{padding:8px 14px 8px 0;border-bottom:1px solid var(--rule);vertical-align:top}
 tr:last-child>*{border-bottom:0} td.n small{display:block}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td:last-child,th:last-child{padding-right:0}
+th.n{white-space:normal}
+td:last-child,th:last-child{padding-right:0} td:last-child:not(.n){min-width:9em}
 td.name{min-width:7em} td.nowrap{white-space:nowrap}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
 font-size:.9em}
@@ -131,9 +132,10 @@ border-radius:4px;background:linear-gradient(90deg,var(--b),transparent,var(--a)
 ul.checks{list-style:none;margin:0;padding:0} ul.checks li{display:grid;grid-template-columns:7.5em minmax(0,1fr);
 gap:2px 14px;padding:9px 0;border-bottom:1px solid var(--rule)} ul.checks li:last-child{border-bottom:0}
 ul.checks b{font-weight:640} ul.checks .error{color:var(--bad)} ul.checks .ok{color:var(--good)}
-ul.checks .warning{color:var(--b)} ul.checks .na,ul.checks .info{color:var(--soft)} ul.checks code{color:var(--soft);display:block}
+ul.checks .warning{color:var(--b)} ul.checks .na,ul.checks .info{color:var(--soft)} ul.checks code{color:var(--soft);
+display:block}
 @media (max-width:640px){dl,ul.checks li{grid-template-columns:minmax(0,1fr)}dd{margin-bottom:8px}
-th,td{padding-right:10px}}
+th,td{padding-right:10px} tbody th{min-width:4.5em} td:last-child:not(.n){min-width:16em}}
 """
 
 # Paper: light whatever the screen is, cards flow over pages, and only what is small is kept whole.
@@ -148,12 +150,13 @@ section.top{border:0;grid-template-columns:auto 1fr;gap:24px} .figure b{font-siz
 h2,h3,h4,.lead,figcaption{break-after:avoid} p{orphans:3;widows:3} thead{display:table-header-group}
 tr,figure,svg,.tile,.example,.search,ul.checks li,.parts .side,dt,dd{break-inside:avoid} .parts{break-inside:auto}
 .scroll{overflow:visible;margin:0;padding:0} table{font-size:8.5pt} th,td{padding:4px 8px 4px 0} th{font-size:8pt}
-tbody th,td.name{min-width:5em} td:not(.n){overflow-wrap:anywhere;min-width:4em}
-svg.matrix{max-width:100%;height:auto;max-height:220mm} svg.plot{max-width:82mm} svg.square{max-width:74mm}
+tbody th,td:not(.n){overflow-wrap:anywhere;min-width:6em} tbody th{min-width:9em} th.n{min-width:0}
+svg.matrix{max-width:100%;height:auto;max-height:165mm} svg.plot{max-width:82mm} svg.square{max-width:74mm}
 .two{grid-template-columns:1fr 1fr;gap:16px} .two>.scroll:only-child{grid-column:1/-1}
 .tiles{grid-template-columns:repeat(5,1fr);gap:6px} .tile{padding:6px 8px} .tile b{font-size:12pt}
 .gallery{grid-template-columns:repeat(3,1fr);gap:8px} .gallery.wide{grid-template-columns:repeat(2,1fr)}
-.example{padding:8px} .example img{height:32mm} #settings dl{columns:1;font-size:8pt;grid-template-columns:auto 1fr auto 1fr}
+.example{padding:8px} .example img{height:32mm} #settings dl{columns:1;font-size:8pt;grid-template-columns:auto 1fr
+auto 1fr}
 svg rect,svg circle,.tile,.key i,.figure{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 details::details-content{content-visibility:visible;height:auto}}
 """

@@ -92,7 +92,7 @@ def selective(trust: dict[str, Any]) -> dict[str, Any] | None:
     curve = part.get("curve") or {}
     text = (
         f"The {part.get('risk')} is {number(part.get('everything'))} where every row is answered. Area under the curve "
-        f"{number(value)} {span(low, high)}, {number(part.get('excess_aurc'))} above that of an order that knew all."
+        f"{number(value)} ({span(low, high)}), {number(part.get('excess_aurc'))} above that of an order that knew all."
     )
     rows = [
         (number(p["coverage"]), number(p["risk"]), number(p["estimated"])) for p in part.get("at_coverage") or []
