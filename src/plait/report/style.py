@@ -135,7 +135,7 @@ ul.checks b{font-weight:640} ul.checks .error{color:var(--bad)} ul.checks .ok{co
 ul.checks .warning{color:var(--b)} ul.checks .na,ul.checks .info{color:var(--soft)} ul.checks code{color:var(--soft);
 display:block}
 @media (max-width:640px){dl,ul.checks li{grid-template-columns:minmax(0,1fr)}dd{margin-bottom:8px}
-th,td{padding-right:10px} tbody th{min-width:4.5em} td:last-child:not(.n){min-width:16em}}
+th,td{padding-right:10px} tbody th{overflow-wrap:anywhere;min-width:6.5em} td:last-child:not(.n){min-width:16em}}
 """
 
 # Paper: light whatever the screen is, cards flow over pages, and only what is small is kept whole.
