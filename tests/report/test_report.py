@@ -103,7 +103,7 @@ def test_every_section_stands_with_its_numbers(tmp_path: Path) -> None:
     text, numbers = write(tmp_path, full())
     page = Page(text)
     assert page.ids() == [
-        "verdict", "numbers", "modalities", "training", "errors", "slices", "examples", "left-out", "data",
+        "verdict", "checks", "numbers", "modalities", "training", "errors", "slices", "examples", "left-out", "data",
         "model",
         "settings", "versions",
     ]  # fmt: skip
@@ -120,7 +120,7 @@ def test_every_section_stands_with_its_numbers(tmp_path: Path) -> None:
         assert said in page.words, said
     assert "0.0003" in page.words  # a setting is not rounded
     links = {a["href"] for t, a in page.tags if t == "a"}
-    assert links == {f"#{i}" for i in page.ids()} - {"#verdict"}
+    assert links == {f"#{i}" for i in page.ids()} - {"#verdict"} | {"#main"}
     assert numbers["evaluation"]["metrics"]["accuracy"]["value"] == 0.75
 
 

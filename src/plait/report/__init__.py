@@ -15,6 +15,7 @@ from typing import Any
 
 from plait.files import write_text
 from plait.report import explanation as explanation_page
+from plait.report.checks import findings
 from plait.report.page import render
 from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
@@ -46,7 +47,8 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
         ['report.html', 'report.json']
     """
     content = plain(report)
-    return _write(path, content, render(content, plain(title)))
+    found = findings(content)
+    return _write(path, content | ({"checks": found} if found else {}), render(content, plain(title)))
 
 
 def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title: str) -> tuple[Path, Path]:

@@ -143,10 +143,11 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
     """Truth down, prediction across; the shade is the share of the row, the number the count."""
     n = len(labels)
     cell = 64 if n <= 4 else 46 if n <= 10 else 38
-    names = [cut(str(name), 18) for name in labels]
+    names = _told_apart([str(name) for name in labels], 18)
     side = 34 + 8 * max(_columns(name) for name in names)
     head = side if n > 4 or max(_columns(name) for name in names) > 8 else 44
-    wide, tall = side + cell * n + 8 + (0 if n <= 4 else 50), head + cell * n + 8
+    beyond = max(8, round(0.71 * (side - 34)) - cell // 2 + 8) if head == side else 8  # names are turned by 45 degrees
+    wide, tall = side + cell * n + beyond, head + cell * n + 8
     parts = [
         f'<text class="faint" x="{side}" y="12">predicted \u2192</text>',
         f'<text class="faint" x="12" y="{head}" transform="rotate(-90 12 {head})" text-anchor="end">'
@@ -208,6 +209,16 @@ def scatter(truth: Sequence[float], prediction: Sequence[float], *, label: str) 
     parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">truth \u2192</text>')
     parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 predicted</text>')
     return svg("plot square", label, f'viewBox="0 0 {side} {side}"', parts)
+
+
+def _told_apart(names: list[str], width: int) -> list[str]:
+    """Names cut to a width, in the middle where cutting the end would make two alike."""
+    short = [cut(name, width) for name in names]
+    half = width // 4  # of characters that may be two columns wide, on both sides
+    return [
+        f"{cut(name, 2 * half)[:half]}\u2026{name[-half - 3 :]}" if short.count(s) > 1 and len(name) > width else s
+        for name, s in zip(names, short, strict=True)
+    ]
 
 
 def _shade(count: int, share: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import budget, classes, facts, members, missing, results, searches, trust, trust_parts
+from plait.report import budget, checks, classes, facts, members, missing, results, searches, trust, trust_parts
 from plait.report.style import CSS
 from plait.report.template import fill
 
@@ -14,6 +14,7 @@ Sections = tuple[tuple[str, str, Maker], ...]
 
 # (anchor, title, maker); a section whose maker returns nothing is left out.
 SECTIONS: Sections = (
+    ("checks", "What to know first", checks.section),
     ("numbers", "Key numbers", results.key_numbers),
     ("directions", "Every direction", searches.direction_table),
     ("modalities", "Together and alone", results.modalities),

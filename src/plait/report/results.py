@@ -115,8 +115,17 @@ def errors(report: dict[str, Any]) -> str:
             " have a truth or a prediction outside them."
         )
         labels, matrix = [labels[i] for i in order], [[matrix[i][j] for j in order] for i in order]
-    chart = charts.confusion_matrix(labels, matrix, label="confusion matrix")
+    chart = charts.confusion_matrix(labels, matrix, label=_in_words(labels, matrix))
     return fill(PARTS, "charted", text=rule, chart=chart, scroll=True)
+
+
+def _in_words(labels: list[str], matrix: list[list[int]]) -> str:
+    """The confusion matrix for those who do not see it: how many are right, and the commonest mistakes."""
+    cells = [(count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row)]
+    said = f"confusion matrix: {sum(c for c, i, j in cells if i == j):,} of {sum(c for c, _, _ in cells):,} rows right"
+    worst = sorted((c for c in cells if c[1] != c[2] and c[0] > 0), key=lambda c: (-c[0], c[1:]))[:3]
+    mistakes = "; ".join(f"{labels[i]} taken for {labels[j]} {count:,} times" for count, i, j in worst)
+    return f"{said}; commonest mistakes: {mistakes}" if mistakes else said
 
 
 def slice_table(report: dict[str, Any]) -> str:

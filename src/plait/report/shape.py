@@ -270,6 +270,7 @@ class Report(TypedDict, total=False):
     target: str
     metric: MetricChoice
     verdict: str
+    checks: list[dict[str, str]]  # written by the report itself, see plait.report.checks
     terms: dict[str, str]
     splits: dict[str, int]
     evaluation: Evaluation

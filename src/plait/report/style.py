@@ -5,7 +5,7 @@ from __future__ import annotations
 CSS = """
 :root{color-scheme:light dark;--page:#f6f5f1;--card:#fff;--ink:#1d2126;--soft:#5a6370;--rule:#e2e0d9;
 --track:#ecebe5;
---a:#24618e;--b:#b4561f;--c:#5f7d2e;--d:#7d4b94;--on:#fff;--good:#2d6a45;--bad:#ab3426;--tint:#e9f0f5}
+--a:#24618e;--b:#a64c16;--c:#5f7d2e;--d:#7d4b94;--on:#fff;--good:#2d6a45;--bad:#ab3426;--tint:#e9f0f5}
 @media (prefers-color-scheme:dark){:root{--page:#14171b;--card:#1c2025;--ink:#e7e6e1;--soft:#9ca5b0;
 --rule:#30363e;
 --track:#2a2f36;--a:#74b3e0;--b:#ec9b66;--c:#a9c773;--d:#c79be0;--on:#10151a;--good:#7cc896;--bad:#f0897b;
@@ -68,11 +68,14 @@ svg text.count{font-variant-numeric:tabular-nums}
 svg text.count.on{fill:var(--on)} svg text.count.on,svg text.count.mid{font-weight:600}
 @media (prefers-color-scheme:dark){svg text.count.mid{fill:var(--on)}}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
+th,td{overflow-wrap:break-word}
 th{text-align:left;font-weight:600;color:var(--soft);font-size:.84rem}
+tbody th{color:var(--ink);font-weight:500;font-size:inherit;min-width:7em}
 th,td{padding:8px 14px 8px 0;border-bottom:1px solid var(--rule);vertical-align:top}
-tr:last-child td{border-bottom:0}
+tr:last-child>*{border-bottom:0} td.n small{display:block}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-td:last-child,th:last-child{padding-right:0}
+th.n{white-space:normal}
+td:last-child,th:last-child{padding-right:0} td:last-child:not(.n){min-width:9em}
 td.name{min-width:7em} td.nowrap{white-space:nowrap}
 code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;
 font-size:.9em}
@@ -97,7 +100,7 @@ border-bottom:1px solid var(--rule)} .search:last-child{border-bottom:0}
 .asked{background:var(--track)} .hits{display:grid;gap:10px;grid-template-columns:repeat(auto-fill,minmax(130px,1fr))}
 .hits .example{padding:10px} .hits .example img{height:110px}
 @media (max-width:640px){.search{grid-template-columns:1fr}}
-dl{display:grid;grid-template-columns:auto 1fr;gap:3px 14px;margin:0}
+dl{display:grid;grid-template-columns:fit-content(48%) minmax(0,1fr);gap:3px 14px;margin:0}
 dt{color:var(--soft)} dd{margin:0;font-variant-numeric:tabular-nums}
 footer{color:var(--soft);font-size:.86rem;margin-top:26px}
 @media (max-width:640px){.wrap{padding:0 12px 48px}header{padding-top:30px}section{padding:20px 16px}
@@ -124,5 +127,37 @@ height:auto;filter:grayscale(1) contrast(.9);border-radius:6px}
 .heat .down.lead{stroke-dasharray:4 3} .wave .level{fill:var(--ink);fill-opacity:.75}
 .scale{display:flex;align-items:center;gap:8px;font-size:.82rem;color:var(--soft)} .scale i{width:70px;height:8px;
 border-radius:4px;background:linear-gradient(90deg,var(--b),transparent,var(--a));print-color-adjust:exact}
-@media print{body{background:#fff}section{break-inside:avoid}nav{display:none}}
+.skip{position:absolute;left:-999em} .skip:focus{left:12px;top:8px;background:var(--card);padding:8px 12px;z-index:1}
+:focus-visible{outline:3px solid var(--a);outline-offset:2px}
+ul.checks{list-style:none;margin:0;padding:0} ul.checks li{display:grid;grid-template-columns:7.5em minmax(0,1fr);
+gap:2px 14px;padding:9px 0;border-bottom:1px solid var(--rule)} ul.checks li:last-child{border-bottom:0}
+ul.checks b{font-weight:640} ul.checks .error{color:var(--bad)} ul.checks .ok{color:var(--good)}
+ul.checks .warning{color:var(--b)} ul.checks .na,ul.checks .info{color:var(--soft)} ul.checks code{color:var(--soft);
+display:block}
+@media (max-width:640px){dl,ul.checks li{grid-template-columns:minmax(0,1fr)}dd{margin-bottom:8px}
+th,td{padding-right:10px} tbody th{overflow-wrap:anywhere;min-width:6.5em} td:last-child:not(.n){min-width:16em}}
 """
+
+# Paper: light whatever the screen is, cards flow over pages, and only what is small is kept whole.
+PRINT = """
+@page{size:auto;margin:14mm 12mm}
+@media print{:root{color-scheme:light;--page:#fff;--card:#fff;--ink:#111;--soft:#4a525c;--rule:#d5d3cc;--track:#ecebe5;
+--a:#24618e;--b:#9c4413;--c:#4f6d22;--d:#7d4b94;--on:#fff;--good:#2d6a45;--bad:#ab3426;--tint:#e9f0f5}
+body{background:#fff;font-size:10pt;line-height:1.4} .wrap{max-width:none;padding:0} header{padding:0 0 6px}
+h1{font-size:20pt} h2{font-size:13pt} nav,.skip{display:none}
+section{border:0;border-top:1.5px solid var(--rule);border-radius:0;padding:10px 0 0;margin:12px 0 0}
+section.top{border:0;grid-template-columns:auto 1fr;gap:24px} .figure b{font-size:30pt}
+h2,h3,h4,.lead,figcaption{break-after:avoid} p{orphans:3;widows:3} thead{display:table-header-group}
+tr,figure,svg,.tile,.example,.search,ul.checks li,.parts .side,dt,dd{break-inside:avoid} .parts{break-inside:auto}
+.scroll{overflow:visible;margin:0;padding:0} table{font-size:8.5pt} th,td{padding:4px 8px 4px 0} th{font-size:8pt}
+tbody th,td:not(.n){overflow-wrap:anywhere;min-width:6em} tbody th{min-width:9em} th.n{min-width:0}
+svg.matrix{max-width:100%;height:auto;max-height:165mm} svg.plot{max-width:82mm} svg.square{max-width:74mm}
+.two{grid-template-columns:1fr 1fr;gap:16px} .two>.scroll:only-child{grid-column:1/-1}
+.tiles{grid-template-columns:repeat(5,1fr);gap:6px} .tile{padding:6px 8px} .tile b{font-size:12pt}
+.gallery{grid-template-columns:repeat(3,1fr);gap:8px} .gallery.wide{grid-template-columns:repeat(2,1fr)}
+.example{padding:8px} .example img{height:32mm} #settings dl{columns:1;font-size:8pt;grid-template-columns:auto 1fr
+auto 1fr}
+svg rect,svg circle,.tile,.key i,.figure{print-color-adjust:exact;-webkit-print-color-adjust:exact}
+details::details-content{content-visibility:visible;height:auto}}
+"""
+CSS += PRINT

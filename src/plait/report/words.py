@@ -29,7 +29,9 @@ def esc(value: Any) -> str:
 
 def svg(css: str, label: str, attributes: str, parts: list[str]) -> str:
     """A chart of parts that are safe already, and what it shows in words for those who do not see it."""
-    return f'<svg class="{css}" role="img" aria-label="{esc(label)}" {attributes}>{"".join(parts)}</svg>'
+    named = esc(label)
+    inside = f"<title>{named}</title>{''.join(parts)}"
+    return f'<svg class="{css}" role="img" aria-label="{named}" {attributes}>{inside}</svg>'
 
 
 def number(value: Any) -> str:
