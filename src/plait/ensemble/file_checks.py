@@ -28,7 +28,8 @@ def check_ensemble(values: Any, names: list[str], num_outputs: int) -> None:
     members = file.need("members", is_filled_list, "a list of members")
     patterns = file.need("patterns", lambda v: _is_patterns(v, len(names)), "different lists of true and false")
     file.need(
-        "weights", lambda v: isinstance(v, list) and len(v) == len(patterns) and all(_is_shares(w, len(members)) for w in v),
+        "weights",
+        lambda v: isinstance(v, list) and len(v) == len(patterns) and all(_is_shares(w, len(members)) for w in v),
         f"for each pattern {len(members)} numbers from 0 on that add up to 1",
     )  # fmt: skip
     file.need(
