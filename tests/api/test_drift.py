@@ -62,3 +62,12 @@ def test_texts_are_compared_by_their_features() -> None:
         plait.drift(texts(weather), {"title": ["a"] * 60}, set=scratch)
     found = plait.drift(texts(weather), texts(food), set=scratch)
     assert any("text has no features" in note for note in found["notes"])  # its encoder is trained in a model
+
+
+def test_a_column_that_is_gone_or_cannot_be_read_is_a_change() -> None:
+    gone = {name: cells for name, cells in rows(1).items() if name != "size"}
+    unreadable = {**rows(1), "size": [float("inf")] * 120}
+    for changed in (gone, unreadable):
+        found = plait.drift(rows(0), changed)
+        assert ("size", "missing") in {(c["column"], c["test"]) for c in found["columns"] if c["alarm"]}
+    assert "B has no column 'size'; all its cells count as missing" in plait.drift(rows(0), gone)["notes"]

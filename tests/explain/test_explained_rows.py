@@ -139,9 +139,10 @@ def test_the_page_and_the_numbers(found: dict[str, Any]) -> None:
 
 
 def test_rows_are_a_split_a_count_or_numbers() -> None:
-    for wrong in ("0", "half", "3,-1", [], [-1], 0, 2.5, "3;4"):
+    for wrong in ("0", "half", "3,-1", [], [-1], 0, 2.5, "3;4", [1.5], [True], True):
         with pytest.raises(ValueError, match="how many rows to explain"):
             split_and_rows(wrong)  # type: ignore[arg-type]
+    assert split_and_rows([3, 3, 1]) == split_and_rows("3,3,1") == (None, [3, 1])
 
 
 def test_a_row_outside_the_test_split_is_explained_all_the_same(network: plait.Plait, posts: Path) -> None:

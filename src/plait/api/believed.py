@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,10 @@ class Believed:
             raise ValueError("method= says how sets or intervals are made; type coverage=0.9 too, or leave it out")
         if not self.is_asked:
             return
-        if self.coverage is not None and not 0 < self.coverage < 1:
-            raise ValueError(f"coverage is {self.coverage}; expected a number between 0 and 1, such as 0.9")
-        if self.abstain_above is not None and not self.abstain_above >= 0:
-            raise ValueError(f"abstain_above is {self.abstain_above}; expected a risk of 0 or more, such as 0.2")
+        if self.coverage is not None and not (_is_number(self.coverage) and 0 < self.coverage < 1):
+            raise ValueError(f"coverage is {self.coverage!r}; expected a number between 0 and 1, such as 0.9")
+        if self.abstain_above is not None and not (_is_number(self.abstain_above) and self.abstain_above >= 0):
+            raise ValueError(f"abstain_above is {self.abstain_above!r}; expected a risk of 0 or more, such as 0.2")
         word = "coverage" if self.coverage is not None else "abstain_above"
         if fitted.task.output_kind not in ("classes", "labels", "number"):
             raise ValueError(
@@ -131,6 +132,10 @@ class Believed:
                 order = np.argsort(-outputs[place], kind="stable")  # the likeliest first
                 listed[int(row)] = [str(classes[c]) for c in order if inside_KC[place, c]]
         return {"set": pa.array(listed, pa.list_(pa.string()))}, promised_K
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _filled(values_K: np.ndarray, keep: np.ndarray, count: int) -> Any:

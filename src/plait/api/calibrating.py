@@ -15,6 +15,7 @@ from plait.data.split import CALIBRATION
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS, fit_calibration
 from plait.inputs.prepare import Prepared
+from plait.registry import counted
 from plait.tasks import Calibration, LabelState
 from plait.tasks.calibrators import Temperature
 from plait.training.calibration_rows import choose_calibration_rows
@@ -71,22 +72,46 @@ def calibrate_fitted(
     )  # fmt: skip
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
-    attach(fitted, None)
     facts = {"source": chosen.source, "split": name, "fingerprint": table_fingerprint(chosen)}
-    learn_calibration(fitted, prepared, keep, facts, progress)
-    return {**calibration_facts(fitted), "notes": notes}
+    before = fitted.labels, fitted.calibration
+    attach(fitted, None)
+    try:
+        told = learn_calibration(fitted, prepared, keep, facts, progress)
+    except BaseException:  # an interrupted one too: the calibration that was there stands
+        fitted.labels, fitted.calibration = before
+        raise
+    return {**calibration_facts(fitted), "notes": [*notes, *told, *_left_out_notes(prepared)]}
+
+
+def _left_out_notes(prepared: Prepared) -> list[str]:
+    """How many cells and rows could not be used, by what became of them, the first with its row and reason."""
+    notes = []
+    for kept, outcome in ((True, "count as missing"), (False, "are left out with their rows")):
+        bad = [b for b in prepared.rows.bad if prepared.rows.is_kept(b) is kept]
+        if bad:
+            first = f"row {prepared.rows.table.row_number(bad[0].row)}, column {bad[0].column!r}: {bad[0].reason}"
+            notes.append(f"{counted(len(bad), 'cell')} cannot be used and {outcome}; {first}")
+    unparsed = len(prepared.rows.table.bad_rows)
+    return [*notes, *([f"{counted(unparsed, 'row')} cannot be parsed and count nowhere"] if unparsed else [])]
 
 
 def learn_calibration(
     fitted: FittedParts, prepared: Prepared, positions: Any, facts: dict[str, Any], progress: Progress | None
-) -> None:
-    """Give a model the calibration that these rows teach."""
+) -> list[str]:
+    """Give a model the calibration that these rows teach; returns what must be told of them."""
     given = evaluation_inputs(fitted, prepared, positions, CALIBRATION)
     by_time = fitted.settings.data.split_by_time is not None
     attach(
         fitted,
         fit_calibration(given, seed=fitted.settings.train.seed, facts={**facts, "by_time": by_time}, progress=progress),
     )
+    count = int(given.unknown_N.sum())
+    if count == 0:
+        return []
+    return [
+        f"{count:,} of {counted(len(given.positions), 'calibration row')} {'is' if count == 1 else 'are'} of classes "
+        "or labels that training did not have: no set holds them, which widens all sets"
+    ]
 
 
 def calibration_facts(fitted: FittedParts) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from plait.api.describe import describe_model
@@ -49,10 +50,10 @@ def split_and_rows(rows: str | int | Sequence[int] | None) -> tuple[str | None, 
         return rows, None
     try:
         if isinstance(rows, str):
-            numbers = [int(part) for part in rows.split(",")]
+            numbers = list(dict.fromkeys(int(part) for part in rows.split(",")))
             chosen: int | list[int] = numbers if "," in rows else numbers[0]
         else:
-            chosen = int(rows) if isinstance(rows, int) else [int(r) for r in rows]
+            chosen = _whole(rows) if isinstance(rows, Integral) else list(dict.fromkeys(map(_whole, rows)))
     except (TypeError, ValueError):
         chosen = []
     if chosen == [] or (isinstance(chosen, int) and chosen < 1) or (isinstance(chosen, list) and min(chosen) < 0):
@@ -61,6 +62,12 @@ def split_and_rows(rows: str | int | Sequence[int] | None) -> tuple[str | None, 
             "their numbers (3,17)"
         )
     return None, chosen
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError("no whole number")
+    return int(value)
 
 
 def open_explained(fitted: FittedParts, table: Any, split: str | None, wanted: Any, **given: Any) -> EvaluationInputs:

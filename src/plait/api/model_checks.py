@@ -36,6 +36,7 @@ from plait.settings.json_values import (
     or_none,
 )  # fmt: skip
 from plait.tasks import TASKS, Calibration, LabelState
+from plait.tasks.calibrators import VectorScaling
 
 
 def check_config(values: Any) -> None:
@@ -229,12 +230,21 @@ def check_calibration(calibration: Calibration, config: PlaitConfig, labels: Lab
         ValueError: Other modalities or classes, or numbers that cannot be.
     """
     names = tuple(config.modality_names)
-    if calibration.names != names or any(len(p) != len(names) for p in calibration.patterns):
+    if calibration.names != names:
         raise ValueError(f"calibration.json: it is of {', '.join(calibration.names)}, the model of {', '.join(names)}")
     if calibration.kind != TASKS.get(config.task).output_kind:
         raise ValueError(f"calibration.json: it is of {calibration.kind}, the model's task is {config.task}")
+    if len(calibration.thresholds) not in (0, len(labels.thresholds)):
+        raise ValueError(
+            f"calibration.json: it has {len(calibration.thresholds)} thresholds, the model {len(labels.thresholds)}"
+        )
     calibrator = calibration.calibrator
     if calibrator is not None:
+        if isinstance(calibrator, VectorScaling) and len(calibrator.factors) != labels.num_outputs:
+            raise ValueError(
+                f"calibration.json: its calibrator is of {len(calibrator.factors)} classes, the model has "
+                f"{labels.num_outputs}"
+            )
         made = calibrator.logits(np.zeros((1, labels.num_outputs)))
         if made.shape != (1, labels.num_outputs) or not np.isfinite(made).all():
             raise ValueError("calibration.json: its calibrator gives no finite outputs of this model's classes")

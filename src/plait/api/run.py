@@ -174,7 +174,7 @@ def _calibrate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: P
     rows = ready.usable[opened.split[ready.usable] == CALIBRATION]
     if len(rows) == 0 or fitted.task.output_kind not in CALIBRATED_KINDS:
         return
-    learn_calibration(
+    opened.notes += learn_calibration(
         fitted, ready.plan.prepared, rows, {"source": opened.table.source, "split": CALIBRATION}, progress
     )
     assert fitted.calibration is not None

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from plait.ensemble.averaging import Average
 from plait.ensemble.base import Bag, Member, MemberFacts
 from plait.ensemble.ensemble import Ensemble
+from plait.ensemble.file_checks import check_ensemble
 from plait.ensemble.linear import LinearMember
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import NgramMember
@@ -84,12 +85,13 @@ def load_ensemble(
         labels: Its label state.
 
     Raises:
-        ValueError: A weight is NaN.
+        ValueError: A value that no ensemble of this model writes, or a weight that is NaN.
     """
     own = folder / FOLDER
     if not (own / FACTS).is_file():
         return None
     plain = json.loads((own / FACTS).read_text(encoding="utf-8"))
+    check_ensemble(plain, [m.name for m in inputs.modalities], labels.num_outputs)
     tensors = load_file(own / TENSORS)
     if bad := [name for name, tensor in tensors.items() if bool(tensor.isnan().any())]:
         raise ValueError(f"the weights {', '.join(bad[:3])} are NaN: the file is damaged")

@@ -84,6 +84,16 @@ class EvaluationInputs:
         """What answers rows: the ensemble or fused network, behind its calibrator where it has one."""
         return calibrated(self.uncalibrated, self.calibration)
 
+    @property
+    def unknown_N(self) -> np.ndarray:  # noqa: N802  shape letters
+        """Which rows are of a class, or have a label, that training did not have: no answer holds it [N]."""
+        if self.task.output_kind == "labels":
+            place = self.labels.place
+            return np.array([any(name not in place for name in found) for found in self.values], dtype=bool)
+        if self.task.output_kind == "classes" and self.target.ndim == 1:
+            return np.asarray(self.target < 0)
+        return np.zeros(len(self.target), dtype=bool)
+
     def task_alone(self, name: str) -> Task:
         """The task as a modality's own model decides it: an ensemble decides as it always does."""
         base = self.model.task if self.ensemble is None else self.task

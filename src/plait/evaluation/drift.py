@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.schema import Schema
+from plait.data.schema import Column, Schema
 from plait.data.table import Table
 from plait.evaluation.trust.features import item_features
 from plait.evaluation.trust.refits import directions
@@ -77,7 +77,8 @@ def drift_report(
         far from A), ``columns`` (name, test, value, p, detail) and ``notes``.
     """
     modalities, notes = _modalities(a, b, inputs, model, seed)
-    columns = _columns(a.table, b.table, schema)
+    columns = _columns(a, b, schema)
+    notes += _absent(a, b, schema)
     tests = [part[key] for part in modalities for key in ("classifier", "discrepancy")] + columns
     for test, corrected in zip(tests, holm([t["p"] for t in tests]) if tests else [], strict=True):
         test |= {"p_corrected": float(corrected), "alarm": bool(corrected < ALARM)}
@@ -135,14 +136,13 @@ def _foreign(b: ComparedTable, x: np.ndarray, y: np.ndarray, rows: np.ndarray) -
     return [{"row": table.row_number(int(rows[i])), "distance": float(far[i]), "share": float(share[i])} for i in order]
 
 
-def _columns(a: Table, b: Table, schema: Schema) -> list[dict[str, Any]]:
+def _columns(a: ComparedTable, b: ComparedTable, schema: Schema) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for column in schema.columns:
-        name = column.name
-        if column.role not in ("input", "target") or name not in a.column_names or name not in b.column_names:
-            continue
-        x, y = a.column(name), b.column(name)
-        tests = [missing_test([v is None for v in x], [v is None for v in y])]
+    for column in _compared(schema):
+        if column.role == "target" and not all(column.name in side.table.column_names for side in (a, b)):
+            continue  # new rows need no target
+        (x, x_gone), (y, y_gone) = (_cells(side, column.name) for side in (a, b))
+        tests = [missing_test(x_gone, y_gone)]
         if column.kind in ("numeric", "date") or column.scale == "number":
             tests.append(number_test(_numbers(x), _numbers(y)))
         elif column.kind == "categorical" or column.scale == "class":
@@ -151,8 +151,30 @@ def _columns(a: Table, b: Table, schema: Schema) -> list[dict[str, Any]]:
             lengths = [[None if v is None else float(len(str(v))) for v in side] for side in (x, y)]
             test = number_test(*lengths)
             tests.append(None if test is None else test._replace(detail=f"letters: {test.detail}"))
-        found += [{"column": name, **test._asdict()} for test in tests if test is not None]
+        found += [{"column": column.name, **test._asdict()} for test in tests if test is not None]
     return found
+
+
+def _compared(schema: Schema) -> list[Column]:
+    return [column for column in schema.columns if column.role in ("input", "target")]
+
+
+def _cells(side: ComparedTable, name: str) -> tuple[list[Any], list[bool]]:
+    """Cells of a column, all None where the table lacks it, and which of them say nothing: empty or unreadable."""
+    rows = side.prepared.rows
+    cells = side.table.column(name) if name in side.table.column_names else [None] * len(side.rows)
+    unreadable = {bad.row for bad in rows.bad if bad.column == name}
+    return cells, [v is None or int(row) in unreadable for v, row in zip(cells, side.rows, strict=True)]
+
+
+def _absent(a: ComparedTable, b: ComparedTable, schema: Schema) -> list[str]:
+    """What is told of columns that one table lacks; a target may be absent from new rows and is passed over."""
+    return [
+        f"{name} has no column {column.name!r}; all its cells count as missing"
+        for side, name in ((a, "A"), (b, "B"))
+        for column in _compared(schema)
+        if column.name not in side.table.column_names and column.role == "input"
+    ]
 
 
 def _numbers(cells: list[Any]) -> list[float | None]:

@@ -50,4 +50,5 @@ class CalibratedAnswers(nn.Module):
         return {"logits": self._calibrated(self.inner(inputs=inputs, present=present)["logits"])}
 
     def _calibrated(self, logits_BC: Tensor) -> Tensor:
-        return torch.from_numpy(self.calibrator.logits(logits_BC.double().cpu().numpy()))
+        kept_BC = logits_BC.float().double()  # as logits are kept, so that calibrating afterwards gives the same bits
+        return torch.from_numpy(self.calibrator.logits(kept_BC.cpu().numpy()))

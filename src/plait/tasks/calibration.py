@@ -23,6 +23,7 @@ from plait.metrics.trust.conformal import (
 )
 from plait.metrics.trust.mondrian import FEWEST, pooled_groups
 from plait.registry import unknown_name
+from plait.tasks.calibration_checks import check_values
 from plait.tasks.calibrators import Calibrator, calibrator_from_json
 from plait.tasks.residual_curves import ResidualCurves
 
@@ -171,18 +172,15 @@ class Calibration:
         """From plain values.
 
         Raises:
-            ValueError: Lists of different lengths, or a pattern that is none.
+            ValueError: A value that no calibration writes.
         """
+        check_values(values)
         pattern_N = np.asarray(values["pattern"], dtype=np.int64)
         scores = {
             k: np.array([np.inf if v is None else v for v in s], dtype=np.float64) for k, s in values["scores"].items()
         }
         class_N = np.asarray(values["class"], dtype=np.int64)
         patterns = tuple(tuple(map(bool, p)) for p in values["patterns"])
-        if any(len(s) != len(pattern_N) for s in (*scores.values(), class_N)):
-            raise ValueError("calibration.json: its lists are of different lengths")
-        if len(pattern_N) and not (0 <= pattern_N.min() and pattern_N.max() < len(patterns)):
-            raise ValueError("calibration.json: it names a pattern that it does not hold")
         curves = values["curves"]
         return cls(
             values["kind"], tuple(values["names"]), patterns, pattern_N, class_N, scores,

@@ -48,7 +48,9 @@ def choose_calibrator(
     units, unit_N = np.unique(group_N, return_inverse=True)
     if len(units) < FEWEST_ROWS:
         return CalibratorChoice(
-            None, {}, f"{len(units)} calibration rows are too few to fit on (at least {FEWEST_ROWS})"
+            None,
+            {},
+            f"{len(units)} calibration rows of known classes are too few to fit on (at least {FEWEST_ROWS})",
         )
     fold_N = (np.random.default_rng([seed, len(units)]).permutation(len(units)) % FOLDS)[unit_N]
     names = _allowed(logits_NC, target, len(units), keeps_order, fold_N)

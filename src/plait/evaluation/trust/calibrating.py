@@ -15,6 +15,7 @@ from plait.evaluation.base import EvaluationInputs
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.metrics.trust.conformal import aps_scores, lac_scores, raps_scores, scores_of_truth
+from plait.registry import counted
 from plait.tasks import Calibration
 from plait.tasks.calibrator_choice import FEWEST_ROWS, CalibratorChoice, choose_calibrator
 from plait.tasks.residual_curves import ROWS_A_PIECE, ResidualCurves
@@ -55,17 +56,27 @@ def fit_calibration(
             logits_NC[known], target[known], unit_N[known], keeps_order=bool(given.labels.thresholds), seed=seed
         )
         final_NC = logits_NC if chosen.calibrator is None else chosen.calibrator.logits(logits_NC).astype(np.float32)
-        scored, class_N = _scores(task.activate(final_NC, given.labels), target)
+        scored, class_N = _scores(task.activate(final_NC, given.labels), target, given.unknown_N)
     patterns, place_N = np.unique(present_NM[scores_N], axis=0, return_inverse=True)
     told = {
         "rows": len(target), "groups": len(np.unique(unit_N)), "tuning_rows": int(tunes_N.sum()),
-        "scoring_rows": int(scores_N.sum()), "losses": chosen.losses, "why": chosen.why, **(facts or {}),
+        "scoring_rows": int(scores_N.sum()), "unknown_rows": int(given.unknown_N.sum()), "losses": chosen.losses,
+        "why": chosen.why if tunes_N.any() else _too_few(unit_N, TUNING_SHARE * fewest),
+        **(facts or {}),
     }  # fmt: skip
     return Calibration(
         task.output_kind, tuple(given.model.config.modality_names), tuple(tuple(map(bool, p)) for p in patterns),
         place_N.reshape(-1).astype(np.int64), class_N[scores_N], {k: v[scores_N] for k, v in scored.items()},
         chosen.calibrator, curves, facts=told,
     )  # fmt: skip
+
+
+def _too_few(unit_N: np.ndarray, fewest: int) -> str:
+    """Why nothing was tuned."""
+    num_units = len(np.unique(unit_N))
+    one, many = ("row", "rows") if num_units == len(unit_N) else ("group of rows", "groups of rows")
+    what = f"{counted(num_units, one, many)} for calibration {'is' if num_units == 1 else 'are'} too few to tune on"
+    return f"{what} (at least {fewest}), so all of them score"
 
 
 def deal(unit_N: np.ndarray, seed: int, fewest: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,10 +99,13 @@ def deal(unit_N: np.ndarray, seed: int, fewest: int) -> tuple[np.ndarray, np.nda
     return tunes_N, scores_N & ~tunes_N
 
 
-def _scores(proba_NC: np.ndarray, target: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Scores of the truth by method, and its class."""
+def _scores(
+    proba_NC: np.ndarray, target: np.ndarray, unknown_N: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Scores of the truth by method, infinite where it holds what the model does not have; and its class."""
     if target.ndim == 2:  # all labels of a row are inside a set where its least likely one is
         worst_N = np.where(target > 0.5, lac_scores(proba_NC), -np.inf).max(1)
-        return {"lac": np.where(np.isfinite(worst_N), worst_N, 0.0)}, np.zeros(len(target), dtype=np.int64)
+        worst_N = np.where(unknown_N, np.inf, np.maximum(worst_N, 0.0))
+        return {"lac": worst_N}, np.zeros(len(target), dtype=np.int64)
     made = {"lac": lac_scores, "aps": aps_scores, "raps": raps_scores}
     return {k: scores_of_truth(score(proba_NC), target) for k, score in made.items()}, target.astype(np.int64)

@@ -66,7 +66,7 @@ def _measured(
         inside_NC, promised_N = rows.sets(outputs, present_NM, level, method)
         size_N = inside_NC.sum(1).astype(np.float64)
         if given.target.ndim == 2:
-            covered_N = (inside_NC | (given.target < 0.5)).all(1)
+            covered_N = (inside_NC | (given.target < 0.5)).all(1) & ~given.unknown_N
         else:
             covered_N = inside_NC[np.arange(len(inside_NC)), np.maximum(given.target, 0)] & (given.target >= 0)
     told = _share(covered_N, size_N, promised_N, given.group, seed)

@@ -105,6 +105,7 @@ def _out_of_fold(
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # many classes, few rows
             model = LogisticRegression(C=strength, max_iter=200).fit(values_ND[inside], label[inside])
         found[np.ix_(outside, model.classes_)] = model.predict_proba(values_ND[outside])
     return found
