@@ -62,3 +62,20 @@ def test_texts_are_compared_by_their_features() -> None:
         plait.drift(texts(weather), {"title": ["a"] * 60}, set=scratch)
     found = plait.drift(texts(weather), texts(food), set=scratch)
     assert any("text has no features" in note for note in found["notes"])  # its encoder is trained in a model
+
+
+def test_a_column_that_cannot_be_read_at_all_is_an_error_and_no_calm() -> None:
+    known = {**rows(0, count=40), "photo": [f"photos/{i}.jpg" for i in range(40)]}
+    with pytest.raises(ValueError, match=r"not one cell of column 'photo' .* can be read; row 0: .*ignore='photo'"):
+        plait.drift(known, known, set=["encoders.image=scratch:image"])
+    assert not plait.drift(known, known, ignore=["photo"])["alarm"]
+
+
+def test_columns_that_only_a_has_are_named() -> None:
+    short = {name: cells for name, cells in rows(1).items() if name != "weight"}
+    assert "B has no column 'weight', so it is not compared" in plait.drift(rows(0), short)["notes"]
+
+
+def test_what_a_model_says_cannot_be_said_beside_it() -> None:
+    with pytest.raises(ValueError, match="do not go with model="):
+        plait.drift(rows(0), rows(1), model="anywhere", ignore=["size"])

@@ -41,6 +41,7 @@ class TerminalProgress:
         self.task: Any = None
         self.topic = ""
         self.started = self.last_line = time.monotonic()
+        self.begun_at = 0
 
     def __enter__(self) -> TerminalProgress:
         if self.bars:
@@ -73,12 +74,13 @@ class TerminalProgress:
     def _line(self, done: int, total: int, what: str, topic: str) -> None:
         now = time.monotonic()
         if topic != self.topic:
-            self.started = now
+            self.started, self.begun_at = now, done
         elif (done < total or not total) and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = now
         spent = now - self.started
-        left = f", about {spent / done * (total - done):.0f} s left" if 0 < done < total and spent > 1 else ""
+        new = done - self.begun_at  # one count may go on over several topics
+        left = f", about {spent / new * (total - done):.0f} s left" if new > 0 and done < total and spent > 1 else ""
         of = f"/{total:,}" if total else ""
         sys.stderr.write(f"{what}: {done:,}{of} ({spent:.0f} s{left})\n")
         sys.stderr.flush()
