@@ -41,7 +41,7 @@ class TerminalProgress:
         self.task: Any = None
         self.topic = ""
         self.started = self.last_line = time.monotonic()
-        self.begun_at = 0
+        self.begun_at = self.done = 0
 
     def __enter__(self) -> TerminalProgress:
         if self.bars:
@@ -66,16 +66,18 @@ class TerminalProgress:
         if self.progress is not None:
             if topic != self.topic:
                 self.task = self.progress.add_task(what, total=total or None)
+            elif done < self.done:  # the same work begins again, on another table
+                self.progress.reset(self.task)
             self.progress.update(self.task, completed=done, total=total or None, description=what)
         else:
             self._line(done, total, what, topic)
-        self.topic = topic
+        self.topic, self.done = topic, done
 
     def _line(self, done: int, total: int, what: str, topic: str) -> None:
         now = time.monotonic()
-        if topic != self.topic:
+        if topic != self.topic or done < self.done:
             self.started, self.begun_at = now, done
-        elif (done < total or not total) and now - self.last_line < SECONDS_BETWEEN_LINES:
+        if topic == self.topic and (done < total or not total) and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = now
         spent = now - self.started
