@@ -10,8 +10,6 @@ from plait.report.page import render
 from plait.report.template import PARTS, fill
 
 FOLDER = Path(plait.__file__).parent
-# charts, and what other templates of ours made
-SAFE = {"chart", "card.chart", "part.chart", "side.curves", "side.drawn", "overlay", "style"}
 
 
 # charts of ours, and what a template of ours has filled (and escaped) already

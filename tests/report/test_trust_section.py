@@ -48,6 +48,8 @@ def test_every_part_shows_its_numbers() -> None:
         "lac",
         "0.31",
         "Only 7 with te&lt;xt",
+        "0.913 (0.903 to 0.923)",
+        "Area under the curve 0.070 (0.060 to 0.080), 0.030 above",
     ):
         assert shown in page, shown
     assert page.count("<svg") == 2 and page.count("<h3>") == 3 and "<xt" not in page

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.registry import counted
+
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
     from plait.data.progress import Progress
+    from plait.data.rows import Rows
     from plait.data.table import Table
 
 MOST_ROWS = 2000  # of each table; more are sampled, since every row may have to be encoded
@@ -26,7 +30,7 @@ def drift(
         b: The table that may differ, with the same columns.
         model: A fitted model or its folder, whose encoders and columns are used; None: the default encoders.
         target: The target column, where there is no model; it is compared as a column.
-        ignore: Columns to leave out.
+        ignore: Columns to leave out, where there is no model.
         format: Format of both sources where their names do not tell it.
         encoding: Encoding of text files that are not UTF-8.
         allow_outside: Let cells name files outside the tables' folders.
@@ -39,7 +43,8 @@ def drift(
         ``evaluation.drift``. With one source for both tables there is an alarm in one case of a hundred.
 
     Raises:
-        ValueError: A table cannot be read, or B has none of A's columns.
+        ValueError: A table cannot be read, B has none of A's columns, not one cell of a column can be read in either, or
+            ``target``, ``ignore`` or ``set`` is given with a model, which has its own.
 
     Example:
         >>> import plait, random
@@ -51,6 +56,8 @@ def drift(
     from plait.evaluation.drift import ComparedTable, drift_report
     from plait.inputs.prepare import fit_inputs, prepare
 
+    if model is not None and (target is not None or ignore or set):
+        raise ValueError("target=, ignore= and set= do not go with model=, which says which columns are read, and how")
     notes: list[str] = []
     opened, inputs, schema, network = _opened(a, b, model, target, ignore, (format, encoding, allow_outside), set)
     tables = [_sampled(table, name, seed, notes) for table, name in zip(opened, "AB", strict=True)]
@@ -60,9 +67,14 @@ def drift(
 
         fit_inputs(inputs, prepared[0], np.arange(len(tables[0])), schema)
         prepared[1] = prepare(tables[1], inputs)
+    lost = [_lost(one.rows) for one in prepared]
+    if both := sorted(lost[0].keys() & lost[1].keys()):
+        raise ValueError(
+            f"not one cell of column {both[0]!r} can be read in either table; {lost[0][both[0]]}. Mend them, or compare "
+            f"the other columns alone (ignore={both[0]!r})"
+        )
     for one, name in zip(prepared, "AB", strict=True):
-        if one.rows.bad:
-            notes.append(f"{name}: {len(one.rows.bad):,} cells cannot be read and count as missing")
+        notes += _unreadable(one.rows, name)
     samples = [ComparedTable.of(one, schema) for one in prepared]
     found = drift_report(samples[0], samples[1], inputs, schema, model=network, seed=seed)
     return {**found, "a": opened[0].source, "b": opened[1].source, "notes": [*notes, *found["notes"]]}
@@ -99,6 +111,32 @@ def _opened(
         schema.modalities, settings.encoders, with_tokens=False, max_pixels=settings.data.max_pixels, table=tables[0]
     )
     return tables, inputs, schema, None
+
+
+def _unreadable(rows: Rows, name: str) -> list[str]:
+    """A note for each column with cells that cannot be read."""
+    return [
+        f"{name}: {counted(count, 'cell')} of column {column!r} cannot be read (missing here); {_why(rows, column)}"
+        for column, count in _counts(rows).items()
+    ]
+
+
+def _lost(rows: Rows) -> dict[str, str]:
+    """Columns of which not one cell can be read, with the reason of the first."""
+    return {
+        column: _why(rows, column)
+        for column, count in _counts(rows).items()
+        if count == sum(cell is not None for cell in rows.table.column(column))
+    }
+
+
+def _counts(rows: Rows) -> Counter[str]:
+    return Counter(bad.column for bad in rows.bad if bad.column and bad.column in rows.table.column_names)
+
+
+def _why(rows: Rows, column: str) -> str:
+    first = next(bad for bad in rows.bad if bad.column == column)
+    return f"row {rows.table.row_number(first.row)}: {first.reason}"
 
 
 def _sampled(table: Table, name: str, seed: int, notes: list[str]) -> Table:

@@ -19,7 +19,7 @@ def drift(
     b: Annotated[str, typer.Argument(metavar="B", help="The table that may differ.")],
     model: Annotated[Path | None, typer.Option(help="A model folder, whose encoders and columns are used.")] = None,
     target: options.Target = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="A column to leave out; may be repeated.")] = None,
+    ignore: options.Ignore = None,
     format: options.Format = None,
     encoding: options.Encoding = None,
     set: options.Settings = None,

@@ -41,6 +41,7 @@ class TerminalProgress:
         self.task: Any = None
         self.topic = ""
         self.started = self.last_line = time.monotonic()
+        self.begun_at = self.done = 0
 
     def __enter__(self) -> TerminalProgress:
         if self.bars:
@@ -65,20 +66,23 @@ class TerminalProgress:
         if self.progress is not None:
             if topic != self.topic:
                 self.task = self.progress.add_task(what, total=total or None)
+            elif done < self.done:  # the same work begins again, on another table
+                self.progress.reset(self.task)
             self.progress.update(self.task, completed=done, total=total or None, description=what)
         else:
             self._line(done, total, what, topic)
-        self.topic = topic
+        self.topic, self.done = topic, done
 
     def _line(self, done: int, total: int, what: str, topic: str) -> None:
         now = time.monotonic()
-        if topic != self.topic:
-            self.started = now
-        elif (done < total or not total) and now - self.last_line < SECONDS_BETWEEN_LINES:
+        if topic != self.topic or done < self.done:
+            self.started, self.begun_at = now, done
+        if topic == self.topic and (done < total or not total) and now - self.last_line < SECONDS_BETWEEN_LINES:
             return
         self.last_line = now
         spent = now - self.started
-        left = f", about {spent / done * (total - done):.0f} s left" if 0 < done < total and spent > 1 else ""
+        new = done - self.begun_at  # one count may go on over several topics
+        left = f", about {spent / new * (total - done):.0f} s left" if new > 0 and done < total and spent > 1 else ""
         of = f"/{total:,}" if total else ""
         sys.stderr.write(f"{what}: {done:,}{of} ({spent:.0f} s{left})\n")
         sys.stderr.flush()

@@ -6,7 +6,7 @@ from typing import Any
 
 from plait.report import trust_charts
 from plait.report.template import fill
-from plait.report.words import estimate, metric_name, number, span
+from plait.report.words import estimate, metric_name, number, span, with_span
 
 TEMPLATE = "report/trust.html.jinja"
 
@@ -61,7 +61,7 @@ def conformal(trust: dict[str, Any]) -> dict[str, Any] | None:
     for level in part.get("levels") or []:
         for entry, name in [(level, "all rows"), *((p, p["present"]) for p in level.get("patterns") or [])]:
             value, low, high = estimate(entry.get("covered"))
-            covered = f"{number(value)} ({span(low, high)})" if span(low, high) else number(value)
+            covered = with_span(value, low, high)
             rows.append((number(level["coverage"]), level["method"], name, number(entry["rows"]), covered,
                          number(entry.get("size"))))  # fmt: skip
     few = [p for p in part.get("patterns") or [] if not p.get("is_own")]
@@ -92,7 +92,7 @@ def selective(trust: dict[str, Any]) -> dict[str, Any] | None:
     curve = part.get("curve") or {}
     text = (
         f"The {part.get('risk')} is {number(part.get('everything'))} where every row is answered. Area under the curve "
-        f"{number(value)} ({span(low, high)}), {number(part.get('excess_aurc'))} above that of an order that knew all."
+        f"{with_span(value, low, high)}, {number(part.get('excess_aurc'))} above that of an order that knew all."
     )
     rows = [
         (number(p["coverage"]), number(p["risk"]), number(p["estimated"])) for p in part.get("at_coverage") or []

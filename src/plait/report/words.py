@@ -68,6 +68,11 @@ def span(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{number(low)} to {number(high)}"
 
 
+def with_span(value: float | None, low: float | None, high: float | None) -> str:
+    """A number with its interval in brackets, where it has one."""
+    return number(value) if low is None or high is None else f"{number(value)} ({span(low, high)})"
+
+
 def size(num_bytes: float) -> str:
     """Bytes in the unit that suits them."""
     for unit in ("B", "kB", "MB"):

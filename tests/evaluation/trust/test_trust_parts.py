@@ -73,3 +73,16 @@ def test_what_does_not_apply_says_why() -> None:
     assert not found["label_errors"]["applicable"] and "predicts a number" in found["label_errors"]["why"]
     assert not found["mismatch"]["applicable"] and "one modality" in found["mismatch"]["why"]
     assert found["slices"]["applicable"] and found["robustness"]["applicable"]
+
+
+def test_large_numbers_are_said_in_full() -> None:
+    from plait.evaluation.trust.mismatch import _sentence as mismatch
+    from plait.evaluation.trust.robustness import _sentence as robustness
+
+    swapped = {"modality": "photo", "own": 123456.0, "other": 134567.0, "auroc": None}
+    assert mismatch("rmse", [swapped]) == "With another row's photo, rmse goes from 123,456 to 134,567."
+    curve = {"modality": "photo", "corruption": "image_blur", "scores": [123456.0, 130000.0, 131000.0, 140000.0]}
+    assert robustness("rmse", [curve], False) == (
+        "Of 1 corruption, image blur of photo costs most: rmse 123,456 undamaged, 130,000 at severity 1, 140,000 at "
+        "severity 5."
+    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from plait.evaluation.trust.base import TRUST_PARTS, TrustInputs, TrustPart, needs_labels
 from plait.metrics.label import area_under_roc
+from plait.report.words import number
 
 LEAST_ROWS = 10
 NOTICES = 0.7  # AUROC from which a model is said to notice
@@ -84,7 +85,7 @@ def _sentence(metric: str, found: list[dict[str, Any]]) -> str:
     told = []
     for part in found:
         scores = [part["own"], part["other"]]
-        shown = " to ".join("undefined" if s is None else f"{s:.3g}" for s in scores)
+        shown = " to ".join("undefined" if s is None else number(s) for s in scores)
         text = f"with another row's {part['modality']}, {metric} goes from {shown}"
         if part["auroc"] is not None:
             notices = "notices" if part["auroc"] >= NOTICES else "does not notice"

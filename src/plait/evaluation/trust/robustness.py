@@ -24,6 +24,7 @@ from plait.inputs.feature_store import FeatureStore
 from plait.inputs.prepare import prepare
 from plait.metrics.robustness import effective_robustness, relative_robustness
 from plait.registry import counted
+from plait.report.words import number
 
 MEASURED = (1, 3, 5)
 LEVELS = [0.0, *(severity / SEVERITIES[-1] for severity in MEASURED)]
@@ -143,10 +144,11 @@ def _sentence(metric: str, curves: list[dict[str, Any]], higher: bool) -> str:
     if not known:
         return f"{metric} cannot be measured on these rows."
     worst = max(known, key=lambda c: (c["scores"][0] - c["scores"][-1]) * (1 if higher else -1))
+    name = worst["corruption"].replace("_", " ")
+    clean, first, last = (number(worst["scores"][i]) for i in (0, 1, -1))
     return (
-        f"Of {counted(len(known), 'corruption')}, {worst['corruption']} of {worst['modality']} costs most: {metric} "
-        f"{worst['scores'][0]:.3g} undamaged, {worst['scores'][1]:.3g} at severity 1, {worst['scores'][-1]:.3g} at "
-        "severity 5."
+        f"Of {counted(len(known), 'corruption')}, {name} of {worst['modality']} costs most: {metric} {clean} "
+        f"undamaged, {first} at severity 1, {last} at severity 5."
     )
 
 
