@@ -143,8 +143,9 @@ def _sentence(metric: str, curves: list[dict[str, Any]], higher: bool) -> str:
     if not known:
         return f"{metric} cannot be measured on these rows."
     worst = max(known, key=lambda c: (c["scores"][0] - c["scores"][-1]) * (1 if higher else -1))
+    damage = str(worst["corruption"]).partition("_")[2].replace("_", " ") or worst["corruption"]
     return (
-        f"Of {counted(len(known), 'corruption')}, {worst['corruption']} of {worst['modality']} costs most: {metric} "
+        f"Of {counted(len(known), 'corruption')}, {damage} of {worst['modality']} costs most: {metric} "
         f"{worst['scores'][0]:.3g} undamaged, {worst['scores'][1]:.3g} at severity 1, {worst['scores'][-1]:.3g} at "
         "severity 5."
     )
