@@ -71,6 +71,8 @@ def test_a_column_that_is_gone_or_cannot_be_read_is_a_change() -> None:
         found = plait.drift(rows(0), changed)
         assert ("size", "missing") in {(c["column"], c["test"]) for c in found["columns"] if c["alarm"]}
     assert "B has no column 'size'; all its cells count as missing" in plait.drift(rows(0), gone)["notes"]
+
+
 def test_a_column_that_cannot_be_read_at_all_is_an_error_and_no_calm() -> None:
     known = {**rows(0, count=40), "photo": [f"photos/{i}.jpg" for i in range(40)]}
     with pytest.raises(ValueError, match=r"not one cell of column 'photo' .* can be read; row 0: .*ignore='photo'"):

@@ -9,10 +9,12 @@ import pyarrow as pa
 import pytest
 
 from fixtures.colours import ColourEmbedder
-from plait.index import build_index, duplicates
-from plait.index.duplicates import DuplicateGroup, near_duplicates, similar_pairs
+from plait.index import build_index
+from plait.index.duplicates import DuplicateGroup, near_duplicates
 from plait.index.space import VectorSpace
 from plait.index.storage import CONTENT, View
+from plait.metrics.trust import near_pairs
+from plait.metrics.trust.near_pairs import similar_pairs
 
 
 def circle(*degrees: float) -> np.ndarray:
@@ -44,7 +46,7 @@ def test_equal_bytes_are_a_group_at_any_threshold() -> None:
 @pytest.mark.parametrize("rows", [16, 1024])
 @pytest.mark.parametrize("threshold", [0.2, 0.8, 1.0])
 def test_all_pairs(rows: int, threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "ROWS", rows)
+    monkeypatch.setattr(near_pairs, "ROWS", rows)
     rng = np.random.default_rng(0)
     made = rng.standard_normal((150, 8))
     made[100:] = made[:50] + 0.05 * rng.standard_normal((50, 8)) * rng.integers(0, 2, (50, 1))

@@ -84,7 +84,7 @@ def drift_report(
         test |= {"p_corrected": float(corrected), "alarm": bool(corrected < ALARM)}
     for part in modalities:
         part["alarm"] = part["classifier"]["alarm"] or part["discrepancy"]["alarm"]
-    lacking = [c.name for c in schema.columns if c.role in ("input", "target") and c.name not in b.table.column_names]
+    lacking = [c.name for c in schema.columns if c.role == "target" and c.name not in b.table.column_names]
     notes += [f"B has no column {name!r}, so it is not compared" for name in lacking]
     for side, name in ((a, "A"), (b, "B")):
         if len(side.rows) < len(side.prepared.rows):

@@ -1,8 +1,8 @@
 """Near duplicates: every pair of contents whose cosine reaches a threshold, and the groups that such pairs make.
 
-The search is exact: all pairs, block by block, N^2 D / 2 products and one block of memory. Items with the very same
-bytes are one content and always in one group. Groups are chains (single linkage): a and c may be further apart than the
-threshold when b lies between them; the lowest cosine among the pairs found is reported.
+The search is exact (``metrics.trust.near_pairs``). Items with the very same bytes are one content and always in one
+group. Groups are chains (single linkage): a and c may be further apart than the threshold when b lies between them; the
+lowest cosine among the pairs found is reported.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from plait.index.storage import CONTENT, ID, View
-
-ROWS = 1024  # vectors a side of a block of pairs: 4 MiB of scores
+from plait.metrics.trust.near_pairs import similar_pairs
 
 
 @dataclass(frozen=True)
@@ -83,31 +81,3 @@ def near_duplicates(
         if len(numbers) > 1 or len(shown[numbers[0]]) > 1
     ]
     return sorted(made, key=lambda group: (-len(group.ids), group.ids[0]))
-
-
-def similar_pairs(
-    vectors_ND: np.ndarray, threshold: float, *, progress: Callable[[int, int, str], None] | None = None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All pairs i < j of unit vectors with a cosine of at least the threshold: i, j and the cosine in float64."""
-    vectors = torch.from_numpy(np.ascontiguousarray(vectors_ND, dtype=np.float32))
-    rounding = vectors_ND.shape[1] * 2.0**-23
-    found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for low in range(0, len(vectors), ROWS):
-        rows = vectors[low : low + ROWS]
-        for start in range(low, len(vectors), ROWS):
-            scores = rows @ vectors[start : start + ROWS].T
-            i, j = (scores >= threshold - rounding).nonzero().numpy().T
-            i, j = i + low, j + start
-            i, j = i[i < j], j[i < j]
-            for part in range(0, len(i), 65536):
-                a, b = i[part : part + 65536], j[part : part + 65536]
-                exact = (vectors_ND[a].astype(np.float64) * vectors_ND[b]).sum(axis=1)
-                # unit in float32 means within a rounding of 1: equal vectors must reach a threshold of 1
-                near = exact >= threshold - 1e-6
-                found.append((a[near], b[near], np.minimum(exact[near], 1.0)))
-        if progress is not None:
-            progress(min(low + ROWS, len(vectors)), len(vectors), "comparing")
-    if not found:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    left, right, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
-    return left, right, cosine

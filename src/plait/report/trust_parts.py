@@ -73,6 +73,15 @@ def _slices(part: dict[str, Any]) -> Lines:
     return ["Slice", "Rows", str(part.get("score")), "Other rows", "Gap from", "to"], lines
 
 
+def _duplicates(part: dict[str, Any]) -> Lines:
+    lines = [
+        [p["modality"], " and ".join(str(r) for r in p["rows"]), " and ".join(p["splits"]), number(p["alike"])]
+        for p in part.get("pairs") or []
+    ]
+    return ["Nearly the same", "Rows", "In", "How alike (1: equal)"], lines
+
+
 _TABLES = {
+    "duplicates": _duplicates,
     "robustness": _robustness, "mismatch": _mismatch, "ood": _ood, "label_errors": _label_errors, "slices": _slices,
 }  # fmt: skip

@@ -5,6 +5,7 @@ Calibration, conformal prediction and abstention rest on calibration rows and ar
 
 from __future__ import annotations
 
+import plait.evaluation.trust.duplicates
 import plait.evaluation.trust.label_errors
 import plait.evaluation.trust.mismatch
 import plait.evaluation.trust.ood

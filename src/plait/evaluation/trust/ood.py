@@ -21,6 +21,7 @@ from plait.metrics.trust.foreign_rows import Mahalanobis, energy, false_positive
 LEAST_ROWS = 20
 MOST_CLASSES = 10  # held out one by one
 DIRECTIONS = 64
+NOTICEABLE = 0.6  # AUROC below which foreign rows are said not to stand out
 
 
 def evaluate_ood(inputs: TrustInputs) -> dict[str, Any]:
@@ -119,15 +120,19 @@ def _sentence(swapped: list[dict[str, Any]], mean: dict[str, float]) -> str:
     parts = []
     if swapped:
         best = max(swapped, key=lambda s: s["auroc"] or 0.0)
-        parts.append(
-            f"rows with another row's modality are told best by {best['score']} (AUROC {best['auroc']:.2f} for "
-            f"{best['modality']})"
-        )
+        parts.append(_told("rows with another row's modality", best["score"], best["auroc"] or 0.0, best["modality"]))
     if mean:
         score = max(mean, key=lambda s: mean[s])
-        parts.append(f"rows of a class that was held out by {score} (mean AUROC {mean[score]:.2f})")
-    joined = ", ".join(parts) or "there are too few rows or classes to make foreign ones"
-    return f"{joined[:1].upper()}{joined[1:]}; 0.5 is a coin."
+        parts.append(_told("rows of a class that was held out", score, mean[score], "the mean class"))
+    joined = "; ".join(parts) or "there are too few rows or classes to make foreign ones"
+    return f"{joined[:1].upper()}{joined[1:]}."
+
+
+def _told(rows: str, score: str, auroc: float, of: str) -> str:
+    """How well foreign rows are told by the best of the scores."""
+    if auroc < NOTICEABLE:
+        return f"{rows} do not stand out (AUROC of the best score, {score}, {auroc:.2f} for {of}; 0.5 is a coin)"
+    return f"{rows} are told best by {score} (AUROC {auroc:.2f} for {of})"
 
 
 def _reason(inputs: TrustInputs) -> str | None:

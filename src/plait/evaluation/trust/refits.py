@@ -2,7 +2,8 @@
 
 The rows are dealt into folds (rows of one unit stay together, classes are spread). Features of each modality are
 standardised, turned to their first principal directions and scaled to one size, which needs no label; a logistic
-regression is fitted on all folds but one and answers that one. A missing modality stands at the mean.
+regression is fitted on all folds but one and answers that one. A missing modality stands at the mean. Asked to, it is
+repeated on folds that are dealt anew, and the answers are averaged.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Refitted:
 
 def refit_classes(
     features: dict[str, np.ndarray], present_NM: np.ndarray, label: np.ndarray, num_classes: int, *,
-    unit: np.ndarray | None = None, num_folds: int = FOLDS, seed: int = 0,
+    unit: np.ndarray | None = None, num_folds: int = FOLDS, repeats: int = 1, seed: int = 0,
 ) -> Refitted | None:  # fmt: skip
     """Out-of-fold probabilities of the classes; None where there are too few rows or units.
 
@@ -46,28 +47,41 @@ def refit_classes(
         num_classes: C.
         unit: Rows with equal numbers stay in one fold; None: each row alone.
         num_folds: How many folds.
+        repeats: How many times folds are dealt; the first chooses the strength of the penalty.
         seed: Of the folds.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     unit = np.arange(len(label)) if unit is None else unit
     count = min(num_folds, len(np.unique(unit)), int(np.bincount(label).max()))
     if count < 2 or len(features) == 0 or len(np.unique(label)) < 2:
         return None
     parts = [directions(values, there) for values, there in zip(features.values(), present_NM.T, strict=True)]
     values_ND = np.concatenate(parts, axis=1)
+    folds = _dealt(values_ND, label, unit, count, seed)
+    made, chosen = _out_of_fold(values_ND, label, num_classes, folds, STRENGTHS[0]), STRENGTHS[0]
+    for strength in STRENGTHS[1:]:
+        other = _out_of_fold(values_ND, label, num_classes, folds, strength)
+        if _log_loss(other, label) >= _log_loss(made, label):
+            break
+        made, chosen = other, strength
+    for repeat in range(1, repeats):
+        folds = _dealt(values_ND, label, unit, count, seed + 1000 * repeat)
+        made = made + (_out_of_fold(values_ND, label, num_classes, folds, chosen) - made) / (repeat + 1)
+    return Refitted(made, _log_loss(made, label), count)
+
+
+def _dealt(
+    values_ND: np.ndarray, label: np.ndarray, unit: np.ndarray, count: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     dealt = StratifiedGroupKFold(n_splits=count, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class with fewer rows than folds
-        folds = list(dealt.split(values_ND, label, unit))
-    best: Refitted | None = None
-    for strength in STRENGTHS:
-        made = _out_of_fold(values_ND, label, num_classes, folds, strength)
-        loss = -float(np.log(np.maximum(made[np.arange(len(label)), label], 1e-7)).mean())
-        if best is not None and loss >= best.log_loss:
-            break
-        best = Refitted(made, loss, count)
-    return best
+        return list(dealt.split(values_ND, label, unit))
+
+
+def _log_loss(probability_NC: np.ndarray, label: np.ndarray) -> float:
+    return -float(np.log(np.maximum(probability_NC[np.arange(len(label)), label], 1e-7)).mean())
 
 
 def directions(values_ND: np.ndarray, there_N: np.ndarray, most: int = DIRECTIONS) -> np.ndarray:

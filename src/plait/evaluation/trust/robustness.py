@@ -144,7 +144,7 @@ def _sentence(metric: str, curves: list[dict[str, Any]], higher: bool) -> str:
     if not known:
         return f"{metric} cannot be measured on these rows."
     worst = max(known, key=lambda c: (c["scores"][0] - c["scores"][-1]) * (1 if higher else -1))
-    name = worst["corruption"].replace("_", " ")
+    name = str(worst["corruption"]).partition("_")[2].replace("_", " ") or worst["corruption"]
     clean, first, last = (number(worst["scores"][i]) for i in (0, 1, -1))
     return (
         f"Of {counted(len(known), 'corruption')}, {name} of {worst['modality']} costs most: {metric} {clean} "
