@@ -70,8 +70,8 @@ def drift(
     lost = [_lost(one.rows) for one in prepared]
     if both := sorted(lost[0].keys() & lost[1].keys()):
         raise ValueError(
-            f"not one cell of column {both[0]!r} can be read in either table; {lost[0][both[0]]}. Mend them, or compare "
-            f"the other columns alone (ignore={both[0]!r})"
+            f"not one cell of column {both[0]!r} can be read in either table; {lost[0][both[0]]}. Mend them, or "
+            f"compare the other columns alone (ignore={both[0]!r})"
         )
     for one, name in zip(prepared, "AB", strict=True):
         notes += _unreadable(one.rows, name)
