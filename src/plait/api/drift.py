@@ -43,8 +43,8 @@ def drift(
         ``evaluation.drift``. With one source for both tables there is an alarm in one case of a hundred.
 
     Raises:
-        ValueError: A table cannot be read, B has none of A's columns, not one cell of a column can be read in either, or
-            ``target``, ``ignore`` or ``set`` is given with a model, which has its own.
+        ValueError: A table cannot be read, B has none of A's columns, not one cell of a column can be read in either,
+            or ``target``, ``ignore`` or ``set`` is given with a model, which has its own.
 
     Example:
         >>> import plait, random
