@@ -138,6 +138,8 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
         gap = low = high = together = single = None
         if len(at):
             own, joint, alone = target[at], answers.joint[pattern][at], of(best, pattern)[at]
+            if np.allclose(joint, alone, rtol=1e-6, atol=1e-8):
+                alone = joint  # one member answers: what differs is its rounding on the way through logits
             together, single = measured(joint, own), measured(alone, own)
             gap, low, high = paired_metric_difference(
                 partial(measured, joint, own), partial(measured, alone, own), len(at),
