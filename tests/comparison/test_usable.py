@@ -63,7 +63,7 @@ def test_the_winner_can_be_trained(posts: Path, tmp_path: Path) -> None:
 def test_a_fit_resolves_to_the_settings_of_the_run(name: str, recipe: str) -> None:
     """Whatever the recipe would choose for the table, the options lead to what the comparison ran with."""
     facts = Facts("matching", ("image", "text"), 400, 300)
-    given = set_values(RunSettings(recipe=recipe), ["train.weight_decay=0.1", "task.name=matching"])
+    given = set_values(RunSettings(recipe=recipe, preset="single"), ["train.weight_decay=0.1", "task.name=matching"])
     resolved = plan.shared_budget(resolve(given, facts), given)
     method = plan.choose_methods("matching", ["photo", "text"], name)[0]
     fit = how_to_fit(Asked("pairs.csv", given, resolved, BOTH, "match", "matching"), method, chosen())

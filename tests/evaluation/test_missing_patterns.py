@@ -237,8 +237,8 @@ def test_many_modalities_are_judged_by_chosen_patterns_with_draws_asked_anew() -
 def test_page_and_command_show_it(whole: plait.Plait, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page, _ = write_report(tmp_path, whole.report, title="t")
     text = page.read_text("utf-8")
-    assert '<section id="missing"><h2>With modalities missing</h2>' in text
-    section = text.split('<section id="missing">')[1].split("</section>")[0]
+    assert '<h2 id="missing-title">With modalities missing</h2>' in text
+    section = text.split('<section id="missing"')[1].split("</section>")[0]
     curve = whole.report["evaluation"]["missing"]["curve"]
     for said in (
         "note + tabular",

@@ -141,7 +141,7 @@ def compare(
         split_by_time=split_by_time, group=group, format=format, encoding=encoding, delimiter=delimiter,
         decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
-    given = {**data.given(), "task.name": task, "train.epochs": epochs}
+    given = {**data.given(), "task.name": task, "train.epochs": epochs, "preset": "single"}  # one network a method
     base, assignments = settings or RunSettings(), list(set)
     asked = set_values(merge_values(base, given), assignments)
     check_asked(asked, objectives)

@@ -84,6 +84,6 @@ def test_large_numbers_are_said_in_full() -> None:
     assert mismatch("rmse", [swapped]) == "With another row's photo, rmse goes from 123,456 to 134,567."
     curve = {"modality": "photo", "corruption": "image_blur", "scores": [123456.0, 130000.0, 131000.0, 140000.0]}
     assert robustness("rmse", [curve], False) == (
-        "Of 1 corruption, image blur of photo costs most: rmse 123,456 undamaged, 130,000 at severity 1, 140,000 at "
+        "Of 1 corruption, blur of photo costs most: rmse 123,456 undamaged, 130,000 at severity 1, 140,000 at "
         "severity 5."
     )
