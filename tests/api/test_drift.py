@@ -75,7 +75,9 @@ def test_a_column_that_is_gone_or_cannot_be_read_is_a_change() -> None:
 
 def test_a_column_that_cannot_be_read_at_all_is_an_error_and_no_calm() -> None:
     known = {**rows(0, count=40), "photo": [f"photos/{i}.jpg" for i in range(40)]}
-    with pytest.raises(ValueError, match=r"not one cell of column 'photo' can be read in either.*row 0: .*ignore='photo'"):
+    with pytest.raises(
+        ValueError, match=r"not one cell of column 'photo' can be read in either.*row 0: .*ignore='photo'"
+    ):
         plait.drift(known, known, set=["encoders.image=scratch:image"])
     assert not plait.drift(known, known, ignore=["photo"])["alarm"]
 

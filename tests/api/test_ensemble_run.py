@@ -188,3 +188,18 @@ def test_few_rows_one_class_in_a_fold_and_groups() -> None:
         table, "label", text="text", group="who", epochs=1, preset="best", set=["encoders.text=scratch:text"]
     )
     assert made.predict(table).num_rows == 24
+
+
+def test_linear_models_that_take_minutes_are_left_out_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.ensemble import fit as fitting
+
+    monkeypatch.setattr(fitting, "MOST_WORK", 10)
+    rng = np.random.default_rng(0)
+    columns = {"v": [list(map(float, row)) for row in rng.normal(size=(90, 3))], "n": rng.normal(size=90).tolist()}
+    columns["label"] = ["a" if row[0] > 0 else "b" for row in columns["v"]]
+    quick = plait.fit(columns, "label", vector="v", epochs=1)
+    assert not [m for m in quick.leaderboard() if m["kind"] == "linear"]
+    notes = quick.report["evaluation"]["notes"]
+    assert any("left out, because on 72 rows it takes minutes: linear of" in note for note in notes)
+    asked = plait.fit(columns, "label", vector="v", epochs=1, preset="best", set=["ensemble.folds=1"])
+    assert [m for m in asked.leaderboard() if m["kind"] == "linear"]

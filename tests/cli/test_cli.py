@@ -130,7 +130,8 @@ def test_a_calibrated_model_believes_and_abstains(posts: Path, posts_model: Path
         writer.writerows(rows[::-1])
     made = tmp_path / "calibrated"
     code, out, err = run("calibrate", posts_model, fresh, "--rows", "all", "-o", made, "--quiet")
-    assert code == 0 and (made / "calibration.json").is_file() and not (posts_model / "calibration.json").exists(), err
+    assert code == 0, err
+    assert (made / "calibration.json").is_file() and not (posts_model / "calibration.json").exists()
     code, out, err = run(
         "predict", made, fresh, "-o", tmp_path / "p.csv", "--coverage", 0.9, "--abstain-above", 0.4, "--quiet"
     )

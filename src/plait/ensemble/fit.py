@@ -36,8 +36,10 @@ from plait.training.deadline import Deadline
 from plait.training.plan import Plan
 
 MOST_WEIGHTS = 20_000_000  # of a linear model
+MOST_WORK = 200_000_000  # rows times inputs times outputs of a linear model that takes seconds; more takes minutes
 
 OTHERS = ("linear", "ngrams", "trees")
+QUICK = ("fast", "default")  # presets whose members take seconds
 Networks = Callable[[Plan, int, str], dict[str, tuple[PlaitModel, float]]]
 Models = tuple[list[Member], dict[str, Any]]  # one a fold, and what was chosen for them
 
@@ -77,7 +79,8 @@ def fit_ensemble(
             if fold + 1 == len(plans):
                 break
         if stage == STAGES[0]:
-            others = _fit_others(plans, features or TableFeatures(plan), members, progress)
+            features = features or TableFeatures(plan)
+            others = _fit_others(plans, features, members, progress)
     whole = {name: ones for name, ones in trained.items() if len(ones) == len(plans)}
     found = [_of_networks(plan, name, ones) for name, ones in whole.items()] + others
     names = [m.name for m in plan.inputs.modalities]
@@ -85,11 +88,11 @@ def fit_ensemble(
     rows = choosing_rows(plans, found, patterns)
     answers = held_out(plans, [c.members for c in found], rows, patterns)
     chosen = choose_averages(plan, found, answers, patterns, progress)
-    judges, notes = answers.rows, []
+    judges, notes = answers.rows, _told_of_work(plan, features, members)
     if len(plans) > 1 and plan.is_val_apart and (worse := worse_apart(plan, found, answers, patterns, chosen)):
         found, answers = _by_validation_rows_alone(plan, plans, found, features or TableFeatures(plan), rows, patterns)
         chosen = choose_averages(plan, found, answers, patterns, progress)
-        judges, notes = answers.rows, [worse]
+        judges, notes = answers.rows, [*notes, worse]
     found = measured(plan, found, answers, patterns[0])
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
@@ -179,14 +182,12 @@ def _others(
     plans: list[Plan], features: TableFeatures, members: Sequence[str]
 ) -> Iterator[tuple[str, str, Callable[[], Models | None]]]:
     """Name, kind and how it is fitted of each member that the columns allow."""
-    modalities, outputs = plans[0].inputs.modalities, plans[0].labels.num_outputs
+    modalities = plans[0].inputs.modalities
     if "linear" in members and features.plain:
         folds = [features.of_fold(p) for p in plans]
-        sets = [(m,) for m in features.plain] + ([tuple(features.plain)] if len(features.plain) > 1 else [])
-        for uses in sets:
-            if sum(features.parts[m].shape[1] for m in uses) * outputs <= MOST_WEIGHTS:
-                called = modalities[uses[0]].name if len(uses) == 1 else "everything"
-                name = f"linear of {called}"
+        for uses in _sets(features):
+            name = _linear_name(plans[0], uses)
+            if _num_weights(plans[0], features, uses) <= MOST_WEIGHTS and not _takes_minutes(plans[0], features, uses):
                 yield name, "linear", partial(_linear, plans[0], folds, features, uses, plans[0].deadline.stops(name))
     for m, modality in enumerate(modalities):
         kind = MODALITY_KINDS.get(modality.kind)
@@ -196,6 +197,39 @@ def _others(
         if kind.has_columns:
             name = f"trees of {modality.name}"
             yield name, "trees", partial(_trees, plans, features, m, plans[0].deadline.stops(name))
+
+
+def _sets(features: TableFeatures) -> list[tuple[int, ...]]:
+    """What linear models read: each modality with plain features, and all of them."""
+    alone: list[tuple[int, ...]] = [(m,) for m in features.plain]
+    return alone + ([tuple(features.plain)] if len(features.plain) > 1 else [])
+
+
+def _linear_name(plan: Plan, uses: tuple[int, ...]) -> str:
+    return f"linear of {plan.inputs.modalities[uses[0]].name if len(uses) == 1 else 'everything'}"
+
+
+def _num_weights(plan: Plan, features: TableFeatures, uses: tuple[int, ...]) -> int:
+    return sum(int(features.parts[m].shape[1]) for m in uses) * plan.labels.num_outputs
+
+
+def _takes_minutes(plan: Plan, features: TableFeatures, uses: tuple[int, ...]) -> bool:
+    """Whether a linear model takes longer than one asks for who does not ask for the best, nor has set a limit."""
+    is_quick = plan.settings.preset in QUICK and plan.deadline.limit is None
+    return is_quick and len(plan.train) * _num_weights(plan, features, uses) > MOST_WORK
+
+
+def _told_of_work(plan: Plan, features: TableFeatures | None, members: Sequence[str]) -> list[str]:
+    """What is told of linear models that were not fitted because they take minutes."""
+    if "linear" not in members or features is None:
+        return []
+    left = [_linear_name(plan, uses) for uses in _sets(features) if _takes_minutes(plan, features, uses)]
+    if not left:
+        return []
+    return [
+        f"left out, because on {len(plan.train):,} rows it takes minutes: {', '.join(left)}; preset=best fits them, as "
+        "far as time_limit= allows where that is given"
+    ]
 
 
 def _linear(
