@@ -36,7 +36,7 @@ from plait.training.deadline import Deadline
 from plait.training.plan import Plan
 
 MOST_WEIGHTS = 20_000_000  # of a linear model
-MOST_WORK = 200_000_000  # rows times inputs times outputs of a linear model that takes seconds; more takes minutes
+MOST_WORK = 100_000_000  # rows times inputs times outputs of a linear model that takes seconds; more takes minutes
 
 OTHERS = ("linear", "ngrams", "trees")
 QUICK = ("fast", "default")  # presets whose members take seconds
