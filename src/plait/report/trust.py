@@ -14,18 +14,25 @@ TEMPLATE = "report/trust.html.jinja"
 def section(report: dict[str, Any]) -> str:
     """Calibration, conformal prediction and selective prediction, where they were measured."""
     trust = (report.get("evaluation") or {}).get("trust") or {}
-    parts = [calibration(trust), conformal(trust), selective(trust)]
-    return fill(TEMPLATE, "section", made=parts) if any(parts) else ""
+    parts = []
+    for name, make in (("calibration", _calibration), ("conformal", _conformal), ("selective", _selective)):
+        if part := trust.get(name):
+            title = _title(name, part)
+            parts.append(
+                {"title": title, **make(part)} if part.get("applicable")
+                else {"title": title, "text": f"Not applicable: {part.get('why')}."}
+            )  # fmt: skip
+    return fill(TEMPLATE, "section", made=parts) if parts else ""
 
 
-def calibration(trust: dict[str, Any]) -> dict[str, Any] | None:
+def _title(name: str, part: dict[str, Any]) -> str:
+    if name == "conformal":
+        return "Intervals that hold the truth" if part.get("kind") == "number" else "Sets that hold the truth"
+    return "When to abstain" if name == "selective" else "Calibration: does 80 % sure mean right in 8 of 10?"
+
+
+def _calibration(part: dict[str, Any]) -> dict[str, Any]:
     """Errors before and after, and the reliability diagram."""
-    part = trust.get("calibration")
-    if not part:
-        return None
-    title = "Calibration: does 80 % sure mean right in 8 of 10?"
-    if not part.get("applicable"):
-        return {"title": title, "text": f"Not applicable: {part.get('why')}."}
     rows = []
     before = part.get("before") or {}
     for name, entry in (part.get("metrics") or {}).items():
@@ -40,23 +47,16 @@ def calibration(trust: dict[str, Any]) -> dict[str, Any] | None:
     chart = trust_charts.reliability(part.get("bins") or [], part.get("bins_before") or [])
     head = ["Error", "Value", "95% interval"] + (["Before"] if before else [])
     return {
-        "title": title, "text": f"{_sentence(part.get('why'))} {text}".strip(), "head": head,
+        "text": f"{_sentence(part.get('why'))} {text}".strip(), "head": head,
         "rows": [row[: len(head)] for row in rows], "numbers": [1, 2, 3][: len(head) - 1], "chart": chart,
         "key": "Dots: share of right answers among those of this confidence, whiskers 95 %; on the dashed line both "
         "agree" + ("; rings: before calibration." if before else "."),
     }  # fmt: skip
 
 
-def conformal(trust: dict[str, Any]) -> dict[str, Any] | None:
+def _conformal(part: dict[str, Any]) -> dict[str, Any]:
     """Coverage and size of sets or intervals, by pattern too, and what the promise rests on."""
-    part = trust.get("conformal")
-    if not part:
-        return None
-    is_number = part.get("kind") == "number"
-    title = "Intervals that hold the truth" if is_number else "Sets that hold the truth"
-    if not part.get("applicable"):
-        return {"title": title, "text": f"Not applicable: {part.get('why')}."}
-    size = "Mean width" if is_number else "Mean size"
+    size = "Mean width" if part.get("kind") == "number" else "Mean size"
     rows = []
     for level in part.get("levels") or []:
         for entry, name in [(level, "all rows"), *((p, p["present"]) for p in level.get("patterns") or [])]:
@@ -75,19 +75,13 @@ def conformal(trust: dict[str, Any]) -> dict[str, Any] | None:
         str(part.get("note") or "") and f"{part['note']}.", str(part.get("rests_on") or ""),
     ]  # fmt: skip
     return {
-        "title": title, "text": " ".join(filter(None, told)), "rows": rows, "numbers": [0, 3, 4, 5],
+        "text": " ".join(filter(None, told)), "rows": rows, "numbers": [0, 3, 4, 5],
         "head": ["Promised", "How", "Rows with", "Rows", "Covered", size],
     }  # fmt: skip
 
 
-def selective(trust: dict[str, Any]) -> dict[str, Any] | None:
+def _selective(part: dict[str, Any]) -> dict[str, Any]:
     """The risk-coverage curve."""
-    part = trust.get("selective")
-    if not part:
-        return None
-    title = "When to abstain"
-    if not part.get("applicable"):
-        return {"title": title, "text": f"Not applicable: {part.get('why')}."}
     value, low, high = estimate(part.get("aurc"))
     curve = part.get("curve") or {}
     text = (
@@ -98,8 +92,7 @@ def selective(trust: dict[str, Any]) -> dict[str, Any] | None:
         (number(p["coverage"]), number(p["risk"]), number(p["estimated"])) for p in part.get("at_coverage") or []
     ]  # fmt: skip
     return {
-        "title": title, "text": text,
-        "head": ["Share answered", f"Their {part.get('risk')}", "Abstain above a risk of"],
+        "text": text, "head": ["Share answered", f"Their {part.get('risk')}", "Abstain above a risk of"],
         "rows": rows, "numbers": [0, 1, 2],
         "chart": trust_charts.risk_coverage(
             curve.get("coverage") or [], curve.get("risk") or [], str(part.get("risk"))
