@@ -136,6 +136,8 @@ def test_a_calibrated_model_believes_and_abstains(posts: Path, posts_model: Path
         "predict", made, fresh, "-o", tmp_path / "p.csv", "--coverage", 0.9, "--abstain-above", 0.4, "--quiet"
     )
     found = pyarrow.csv.read_csv(tmp_path / "p.csv")
+    withheld = found.num_rows - found.column("abstained").null_count
+    assert withheld > 0 and f"{withheld} without an answer (see the column 'abstained')" in out + err
     assert code == 0 and {"set", "risk", "abstained"} <= set(found.column_names) and found.num_rows == len(rows)
     code, _, err = run("predict", posts_model, fresh, "-o", tmp_path / "q.csv", "--coverage", 0.9, "--quiet")
     assert code != 0 and "plait calibrate" in err and "calibration" in err and not (tmp_path / "q.csv").exists()

@@ -38,6 +38,7 @@ class PredictionFile:
         rows: Rows written.
         problems: Rows among them with a problem.
         first_problems: Row number and problem of the first of them.
+        abstained: Rows whose answer was withheld because the model was too unsure.
         escaped: Cells and column names that got an apostrophe.
 
     Raises:
@@ -60,7 +61,7 @@ class PredictionFile:
         self.output = output
         self.suffix = output.suffix.lower() if isinstance(output, Path) else ".csv"
         self.escape, self.bom, self.wording = escape, bom, wording
-        self.rows = self.problems = self.escaped = 0
+        self.rows = self.problems = self.escaped = self.abstained = 0
         self.first_problems: list[tuple[int, str]] = []
         if self.suffix not in WRITERS:
             raise ValueError(f"predictions are written as .csv, .parquet or .jsonl, got {str(output)!r}")
@@ -122,6 +123,8 @@ class PredictionFile:
         self.rows += table.num_rows
         problems = table.column("problem")
         self.problems += table.num_rows - problems.null_count
+        if "abstained" in table.column_names:
+            self.abstained += table.num_rows - table.column("abstained").null_count
         if problems.null_count < table.num_rows and len(self.first_problems) < SHOWN_PROBLEMS:
             told = zip(table.column("row").to_pylist(), problems.to_pylist(), strict=True)
             self.first_problems += [(row, problem) for row, problem in told if problem is not None]

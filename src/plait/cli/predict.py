@@ -78,7 +78,8 @@ def predict(
             "before it; --no-escape-formulas writes all as they are\n"
         )
     if as_json:
-        print_json({"rows": file.rows, "problems": file.problems, "output": str(output)})
+        withheld = {} if abstain_above is None else {"abstained": file.abstained}
+        print_json({"rows": file.rows, "problems": file.problems, **withheld, "output": str(output)})
     elif to_stdout:
         sys.stdout.flush()
         sys.stderr.write("" if quiet else _summary(file, "stdout") + "\n")
@@ -89,6 +90,7 @@ def predict(
 def _summary(file: PredictionFile, place: str) -> str:
     """How many rows there are and how many have a problem, with the first of them."""
     more = f"; {file.problems:,} with a problem (see the column 'problem')" if file.problems else ""
+    more += f"; {file.abstained:,} without an answer (see the column 'abstained')" if file.abstained else ""
     lines = [f"{counted(file.rows, 'row')} predicted{more} -> {place}"]
     lines += [f"  row {row}: {reasons(problem)}" for row, problem in file.first_problems]
     left = file.problems - len(file.first_problems)
