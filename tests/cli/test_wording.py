@@ -139,6 +139,6 @@ def test_problems_of_rows_speak_of_flags() -> None:
     from plait.cli.predict import _summary
 
     file: Any = SimpleNamespace(
-        rows=2, problems=1, first_problems=[(0, "photo: '/a' lies outside; type allow_outside=True")]
+        rows=2, problems=1, abstained=0, first_problems=[(0, "photo: '/a' lies outside; type allow_outside=True")]
     )
     assert _summary(file, "p.csv").splitlines()[1] == "  row 0: photo: '/a' lies outside; type --allow-outside"
