@@ -66,6 +66,7 @@ def fit(
     decimal: str | None = None,
     date_order: str | None = None,
     annotations: str | None = None,
+    more: Any = None,
     on_bad_row: str | None = None,
     allow_outside: bool = False,
     settings: RunSettings | None = None,
@@ -117,6 +118,8 @@ def fit(
         decimal: Decimal mark, "." or ",", of columns whose cells leave it open (1,234).
         date_order: "dmy" or "mdy", for dates whose column leaves it open (05/03/2024).
         annotations: Folder of COCO annotations other than ``annotations``.
+        more: A second table of labelled rows, such as the filled one of :meth:`plait.Plait.suggest`; they train and
+            judge nothing, and rows without a target are left behind.
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
@@ -159,5 +162,5 @@ def fit(
 
     return run_fit(
         opened, given, base, assignments, output=output, annotations=annotations,
-        resume=resume, overwrite=overwrite, progress=progress, started=started,
+        resume=resume, overwrite=overwrite, progress=progress, started=started, more=more,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from plait.api.more_rows import with_more_rows
 from plait.api.run_columns import tell_columns
 from plait.api.run_targets import read_run_targets
 from plait.data.bad_rows import bad_rows_message
@@ -40,6 +41,7 @@ class OpenedRun:
         notes: Sentences for the report.
         bad: Rows without a readable target.
         fresh_pairs: Whether wrong pairs are drawn anew every epoch.
+        added: Rows at the end of the table that came from a second one (``more``) and only train.
     """
 
     settings: RunSettings
@@ -53,12 +55,32 @@ class OpenedRun:
     bad: list[BadRow]
     fresh_pairs: bool
     alternative: RunSettings | None = None
+    added: int = 0
+
+    @property
+    def own_table(self) -> Table:
+        """The table without the rows of a second one."""
+        return self.table.take(np.arange(len(self.table) - self.added)) if self.added else self.table
+
+    @property
+    def own_split(self) -> np.ndarray:
+        """The split of its rows."""
+        return self.split[: len(self.split) - self.added]
 
 
 def open_run(
-    source: Any, given: dict[str, Any], base: RunSettings, assignments: list[str], *, annotations: str | None
-) -> OpenedRun:
+    source: Any, given: dict[str, Any], base: RunSettings, assignments: list[str], *, annotations: str | None,
+    more: Any = None,
+) -> OpenedRun:  # fmt: skip
     """Open the table, tell its columns and task, split its rows and resolve every setting.
+
+    Args:
+        source: The table, or an ``Opened`` one.
+        given: Settings by path.
+        base: Settings to start from.
+        assignments: Further settings as "a.b=c".
+        annotations: Folder of COCO annotations other than ``annotations``.
+        more: A second table of labelled rows that only train; None: there is none.
 
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
@@ -77,17 +99,24 @@ def open_run(
         if name not in table.column_names:
             raise ValueError(unknown_name("column in judge.by", name, table.column_names))
     columns = tell_columns(opened, settings.task)
+    further = None if more is None else with_more_rows(table, more, columns.schema, columns.task, columns.data)
+    timeless = rows_without_time(table, columns.data)
+    own, table = table, table if further is None else further.table
     targets = read_run_targets(table, columns.schema, columns.task, settings)
     schema, task = columns.schema, targets.task
-    timeless = rows_without_time(table, columns.data)
     targets.leave_out(timeless, columns.data)
     usable = targets.usable
     try:
-        split, dealt = make_split(table, schema, usable, targets.values, task, settings.train.seed, columns.data)
+        split, dealt = make_split(
+            own, schema, usable[usable < len(own)], targets.values[: len(own)], task, settings.train.seed, columns.data
+        )
     except ValueError as error:
         if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
             raise ValueError(bad_rows_message(targets.bad, table)) from error
         raise
+    if further is not None:
+        split, usable = further.split(split, usable, schema)
+        dealt += further.notes
     if columns.data.calibration and task.output_kind not in ("classes", "labels", "number"):
         raise ValueError(
             f"calibration={columns.data.calibration:g} keeps rows for probabilities, sets and intervals; a model that "
@@ -105,5 +134,16 @@ def open_run(
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(
-        settings, table, schema, task, targets.values, usable, split, notes, targets.bad, fresh_pairs, alternative
+        settings,
+        table,
+        schema,
+        task,
+        targets.values,
+        usable,
+        split,
+        notes,
+        targets.bad,
+        fresh_pairs,
+        alternative,
+        added=len(table) - len(own),
     )

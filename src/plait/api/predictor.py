@@ -26,22 +26,20 @@ from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_chunks, predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
+from plait.api.suggesting import suggest_rows
 from plait.api.text_output import decode_options, score_chunks, write_chunks
-from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, read_table
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
-from plait.inference.embedding import embedding_fingerprint
 from plait.report import write_explanation, write_report
 from plait.training.fitted import FittedParts
 
 
 class Plait(FittedParts):
-    """A fitted model: the network, what reads its inputs, and what turns its outputs into answers.
+    """A fitted model, made by :func:`plait.fit` or :func:`plait.load`.
 
-    Made by :func:`plait.fit` or :func:`plait.load`; its attributes are those of
-    :class:`plait.training.fitted.FittedParts`: model, baselines, inputs, labels, schema, settings, report and task.
+    Its attributes are those of :class:`plait.training.fitted.FittedParts`, such as model, labels, settings and report.
     """
 
     def __repr__(self) -> str:
@@ -85,8 +83,7 @@ class Plait(FittedParts):
             on_bad_row: "missing" (an unreadable cell counts as missing), "skip" (the row gets no prediction)
                 or "error".
             progress: Called with (done, total, what).
-            format: Format of a file whose name does not tell it.
-            encoding: Encoding of a text file that is not UTF-8.
+            format: Format of a file whose name does not tell it, and ``encoding`` of a text file that is not UTF-8.
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
@@ -172,16 +169,10 @@ class Plait(FittedParts):
             rows: Which split to evaluate: "test", "val", "train" or "all", by the model's split column, or,
                 on the table the model was trained on, as in training. None: test if there is one, else val, else all.
             report: Path of an HTML report to write (its JSON lies beside it).
-            on_bad_row: "error", "missing" or "skip".
+            on_bad_row: As for :meth:`predict`, like ``format`` to ``set`` and ``progress``.
             annotations: Folder of COCO annotations other than ``annotations``.
-            format: Format of a file whose name does not tell it.
-            encoding: Encoding of a text file that is not UTF-8.
-            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
-            decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
-            set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
             trust: Also make the trust report ("evaluation", "trust"): calibration, sets and intervals, abstaining,
                 doubtful labels, answers to damaged and mismatched inputs and more, each or why it does not apply.
-            progress: Called with (done, total, what).
 
         Returns:
             The report, with the numbers under "evaluation" and the sentence under "verdict".
@@ -247,8 +238,7 @@ class Plait(FittedParts):
             emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
             inputs: How parts of inputs are hidden and attributed: ``plait.explain.inputs.options.InputOptions`` or its
                 fields.
-            on_bad_row: As for :meth:`evaluate`, like the arguments from here to ``set``.
-            progress: Called with (done, total, what).
+            on_bad_row: As for :meth:`evaluate`, like the arguments from here on.
 
         Returns:
             What :func:`plait.explain_modalities` returns, and the facts of the model, ``split``, ``bad_rows``,
@@ -274,6 +264,35 @@ class Plait(FittedParts):
         if report is not None:
             write_explanation(Path(report), result, title=f"Plait: what {self.schema.target} rests on")
         return result
+
+    def suggest(
+        self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
+        report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        set: Sequence[str] = (), progress: Progress | None = None,
+    ) -> pa.Table:  # fmt: skip
+        """What to label next (active learning): the rows of a pool that would teach most, with reasons.
+
+        Args:
+            pool: Rows without a target, as for :meth:`predict`; those that have one are left out.
+            n: How many.
+            strategy: A name of ``plait.evaluation.active.STRATEGIES``; "mixed": unsure rows, of which no two are alike.
+            labelled: Table of labelled rows, such as the training table: what shows the same is left out.
+            seed: Of what is drawn; the same one suggests the same rows.
+            report: Path of an HTML page to write (its JSON lies beside it).
+            on_bad_row: As for :meth:`predict`, like the arguments from here on.
+
+        Returns:
+            Rows of the pool as they stand, with ``row`` (number in the pool), ``reason``, ``score`` and an empty target
+            to fill in for ``plait.fit(TABLE, more=FILLED)``; none show nearly the same, and groups take turns.
+
+        Raises:
+            ValueError: ``n`` is more than can be suggested, the strategy does not go with the model, or as ``predict``.
+        """
+        return suggest_rows(
+            self, pool, n, strategy, labelled=labelled, seed=seed, report=report, on_bad_row=on_bad_row, format=format,
+            encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
+        )  # fmt: skip
 
     def generate(
         self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
@@ -320,20 +339,9 @@ class Plait(FittedParts):
     def leaderboard(self) -> list[dict[str, Any]]:
         """The models that were tried, the best on validation rows first; then what ended early or was left out.
 
-        Returns:
-            Of each: ``name``, ``kind``, ``uses`` (modalities), ``weight`` in the answers where everything is there,
-            ``validation`` (primary metric on rows that it had not seen), ``seconds``, ``megabytes`` and
-            ``details``; ``metrics`` of evaluated rows, once the model was evaluated; ``status``: "used" (has a weight
-            under some pattern of what is there), "not chosen", "cut" (a try of a search that did not go on) or "left
-            out" (no time), and ``reason``, None for the first two. A model that was left out has no numbers (None).
-            Empty for one network alone of which nothing was left out.
+        Of each what :func:`plait.api.leaderboard.leaderboard` lists; empty for one network of which nothing was left.
         """
         return leaderboard(self)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """The modalities in model order: name, kind and columns."""
-        return self.inputs.modalities
 
     @property
     def dim(self) -> int:
@@ -345,11 +353,6 @@ class Plait(FittedParts):
         """Leading coordinates of a vector that, made unit, are the direction without the correction for hubs."""
         return embedding_head(self).plain_dim
 
-    @property
-    def fingerprint(self) -> str:
-        """sha256 over everything that decides a vector: weights, frozen encoders, processors."""
-        return embedding_fingerprint(self.model, self.inputs)
-
     def embed(
         self, table: Any, modality: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
         progress: Progress | None = None,
@@ -360,8 +363,6 @@ class Plait(FittedParts):
             table: Anything ``read_table`` takes; only the column of this modality is read.
             modality: Its name.
             on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
-            allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
-            progress: Called with (done, total, what).
 
         Returns:
             Vectors [N, D] float32, zeros where a cell is empty or unreadable; and the unreadable cells, each with
@@ -388,7 +389,6 @@ class Plait(FittedParts):
             image: Modality to classify, of images or sounds; None: the first of them.
             text: Modality that reads the sentences; None: the first text one.
             on_bad_row: As for :meth:`embed`, like ``allow_outside``.
-            progress: Called with (done, total, what).
 
         Returns:
             Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without one.

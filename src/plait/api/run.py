@@ -53,15 +53,17 @@ def run_fit(
     overwrite: bool,
     progress: Progress | None,
     started: float | None = None,
+    more: Any = None,
 ) -> Plait:
     """Run everything; see :func:`plait.fit` for the arguments.
 
     Args:
+        more: A second table of labelled rows that only train.
         started: ``time.monotonic()`` when the run began, from which its time limit is counted; None: now.
     """
     started = time.monotonic() if started is None else started
     with model_stands(output, overwrite):
-        opened = open_run(source, given, base, assignments, annotations=annotations)
+        opened = open_run(source, given, base, assignments, annotations=annotations, more=more)
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
@@ -162,8 +164,9 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
         "history": history.epochs,
         "best_epoch": history.best_epoch,
         "facts": {
-            "source": opened.settings.data.source, "rows": len(opened.table),
-            "fingerprint": table_fingerprint(opened.table), "split_fingerprint": split_fingerprint(opened.split),
+            "source": opened.settings.data.source, "rows": len(opened.own_table),
+            "fingerprint": table_fingerprint(opened.own_table),
+            "split_fingerprint": split_fingerprint(opened.own_split),
             "training_seconds": round(history.seconds, 2), "seconds": round(seconds, 1), "notes": opened.notes,
         },
     }  # fmt: skip

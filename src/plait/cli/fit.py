@@ -71,6 +71,10 @@ def fit(
     date_order: options.DateOrder = None,
     columns: options.Names = None,
     annotations: options.Annotations = None,
+    more: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="More labelled rows, which only train.", callback=options.there),
+    ] = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     set: options.Settings = None,

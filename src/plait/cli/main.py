@@ -29,6 +29,7 @@ from plait.cli.generate import ask, caption
 from plait.cli.index import index_app
 from plait.cli.predict import predict
 from plait.cli.search import search
+from plait.cli.suggest import suggest
 from plait.cli.terminal import STOPPED, say
 from plait.cli.two_tower import two_tower
 from plait.cli.weights import weights_app
@@ -50,6 +51,7 @@ for verb, example in (
     (drift, "drift posts.csv new-posts.csv --target sentiment"),
     (explain, "explain model posts.csv --report why.html"),
     (predict, "predict model new.csv -o predictions.csv"),
+    (suggest, "suggest model pool.csv --labelled posts.csv --n 50 -o to-label.csv --report page.html"),
     (compare, "compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison"),
     (fusions, "fusions"),
     (search, "search photos.index 'two dogs on snow' --html hits.html"),

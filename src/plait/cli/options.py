@@ -27,9 +27,9 @@ def source_there(path: str) -> str:
     return path
 
 
-def _there(path: str) -> str:
+def there(path: str | None) -> str | None:
     """Say that a table is not there before a model is loaded, which takes seconds."""
-    if path.strip() and not os.path.exists(path):
+    if path is not None and path.strip() and not os.path.exists(path):
         raise FileNotFoundError(f"no such table: {path!r} (looked in {os.path.dirname(os.path.abspath(path))!r})")
     return path
 
@@ -71,8 +71,8 @@ def one_of(what: str, names: Sequence[str], where: str = "") -> Callable[[str | 
 
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
-LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=_there)]
-PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=_there)]
+LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=there)]
+PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.", callback=_index_there)]
 

@@ -112,15 +112,24 @@ EVALUATORS: Registry[Judge] = Registry("judge of output kind")
 
 def shown_inputs(given: EvaluationInputs, position: int) -> list[dict[str, Any]]:
     """The inputs of the row at a position of the table, for a report."""
-    return [show for name in given.prepared.rows.items for show in shown_modality(given, name, position)]
+    return shown_row(given.prepared, position)
+
+
+def shown_row(prepared: Prepared, position: int) -> list[dict[str, Any]]:
+    """The inputs of the row at a position of a prepared table, for a page."""
+    return [show for name in prepared.rows.items for show in _shown(prepared, name, position)]
 
 
 def shown_modality(given: EvaluationInputs, name: str, position: int) -> list[dict[str, Any]]:
     """What one modality of a row shows; several entries for the columns of numbers and categories."""
-    items = given.prepared.rows.items[name]
+    return _shown(given.prepared, name, position)
+
+
+def _shown(prepared: Prepared, name: str, position: int) -> list[dict[str, Any]]:
+    items = prepared.rows.items[name]
     number = int(items.index_N[position])
     if number < 0:
         parts = [{"text": "(missing)"}]
     else:
-        parts = kind_of(items.modality).show(items.cells[number], items, given.prepared.rows.table)
+        parts = kind_of(items.modality).show(items.cells[number], items, prepared.rows.table)
     return [{"name": name, "kind": items.modality.kind, **part} for part in parts]

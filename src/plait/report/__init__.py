@@ -15,13 +15,14 @@ from typing import Any
 
 from plait.files import write_text
 from plait.report import explanation as explanation_page
+from plait.report import suggestions as suggestions_page
 from plait.report.checks import findings
 from plait.report.page import render
 from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
 from plait.report.thumbnail import thumbnail
 
-__all__ = ["Report", "report_places", "thumbnail", "write_explanation", "write_report"]
+__all__ = ["Report", "report_places", "thumbnail", "write_explanation", "write_report", "write_suggestions"]
 
 
 def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
@@ -69,6 +70,24 @@ def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title
     content = plain(explanation, "explanation")
     text = render(content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline)
     return _write(path, content, text)
+
+
+def write_suggestions(path: str | Path, found: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write the page and the JSON of rows to label next (:func:`plait.report.suggestions.render` says what they hold).
+
+    Args:
+        path: As for :func:`write_report`.
+        found: The dictionary.
+
+    Returns:
+        Paths of the HTML and of the JSON file.
+
+    Raises:
+        TypeError: A value that JSON cannot hold.
+        ValueError: As :func:`report_places`.
+    """
+    content = plain(found, "suggestions")
+    return _write(path, content, suggestions_page.render(content))
 
 
 def report_places(path: str | Path) -> tuple[Path, Path]:

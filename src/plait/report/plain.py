@@ -49,8 +49,7 @@ def plain(value: Any, where: str = "report") -> Any:
 
 def without_pictures(report: dict[str, Any]) -> dict[str, Any]:
     """Copy of a plain report in which the examples name their pictures but do not carry them."""
-    if report.get("examples"):
-        report = {**report, "examples": _bare(report["examples"])}
+    report = {**report, **{part: _bare(report[part]) for part in ("examples", "suggestions") if report.get(part)}}
     if report.get("inputs"):
         report = {**report, "inputs": _without_pictures_of_parts(report["inputs"])}
     evaluation = report.get("evaluation")

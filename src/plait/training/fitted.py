@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from plait.data.modality import Modality
 from plait.data.schema import Schema
 from plait.inference.calibrated import CalibratedAnswers
+from plait.inference.embedding import embedding_fingerprint
 from plait.inputs.inputs import Inputs
 from plait.model import PlaitModel
 from plait.settings import RunSettings
@@ -41,6 +43,16 @@ class FittedParts:
     report: dict[str, Any] = field(default_factory=dict)
     ensemble: nn.Module | None = None
     calibration: Calibration | None = None
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """The modalities in model order: name, kind and columns."""
+        return self.inputs.modalities
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 over everything that decides a vector: weights, frozen encoders, processors."""
+        return embedding_fingerprint(self.model, self.inputs)
 
     @property
     def uncalibrated(self) -> nn.Module:

@@ -1,0 +1,87 @@
+"""``plait suggest``: which rows of a pool to label next, as a file to fill in."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plait.cli import options
+from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import can_write, print_json, say
+from plait.cli.wording import as_typed
+from plait.registry import counted
+
+SHOWN = 5
+
+
+def suggest(
+    context: typer.Context,
+    model: options.Model,
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="Rows without answers.", callback=options.there)],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="OUT", help="A .csv, .parquet or .jsonl file to fill in."),
+    ],
+    n: Annotated[int, typer.Option("--n", metavar="N", help="How many rows.")] = 50,
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="mixed, margin, entropy, least_confidence, bald, modalities, interval, core_set, badge or random."
+        ),
+    ] = "mixed",
+    labelled: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE", help="Labelled rows, such as the training table: left out.", callback=options.there
+        ),
+    ] = None,
+    report: options.Report = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of what is drawn.", show_default="0")] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    decimal: options.Decimal = None,
+    set: options.SetLater = None,
+    on_bad_row: options.BadRowsMissing = None,
+    allow_outside: options.AllowOutside = False,
+    escape_formulas: Annotated[
+        bool, typer.Option("--escape-formulas", help="In CSV, an apostrophe before text that a spreadsheet would run.")
+    ] = False,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark, for Excel.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Say what to label next: rows the model learns most from, each with its reason, as a file to fill in."""
+    from plait.api import load
+    from plait.api.suggesting import suggestion_facts
+    from plait.api.suggestion_file import check_suggestion_file, write_rows_to_label
+
+    can_write(output)
+    with TerminalProgress(quiet=quiet) as progress:
+        fitted = load(model)
+        check_suggestion_file(output, pool, fitted.modalities, overwrite=overwrite)
+        found = fitted.suggest(**options.passed_on(context, fitted.suggest), progress=progress)
+    facts = suggestion_facts(found)
+    escaped = write_rows_to_label(found, output, escape=escape_formulas, bom=bom)
+    if escaped:
+        sys.stderr.write(f"note: {counted(escaped, 'text')} got an apostrophe, which fit reads as part of the text\n")
+    places = {"output": str(output), **({"report": str(report)} if report else {})}
+    if as_json:
+        print_json({**facts, **places})
+        return
+    say(f"{counted(facts['suggested'], 'row')} of {facts['rows']:,} to label ({facts['strategy']}) -> {output}")
+    row, reason = (c if c in found.column_names else f"suggested_{c}" for c in ("row", "reason"))
+    for number, why in zip(found.column(row).to_pylist()[:SHOWN], found.column(reason).to_pylist(), strict=False):
+        say(f"  row {number}: {why}")
+    if facts["suggested"] > SHOWN:
+        say(f"  ... and {facts['suggested'] - SHOWN:,} more")
+    for why, number in facts["left_out"].items():
+        say(f"  left out: {number:,} {why}")
+    if facts["passed_over"]:
+        say(f"  passed over: {facts['passed_over']:,} that show nearly the same as a row above")
+    for note in facts["notes"]:
+        say(f"  note: {as_typed(note)}")
+    say(f"fill in column {facts['target']!r}, then: plait fit TABLE --more {output}")
