@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from plait.api.folder_checks import check_report_place
     from plait.api.prediction_file import PredictionFile
     from plait.api.predictor import Plait
+    from plait.api.suggestion_file import SuggestionFile
 
 __all__ = [
-    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "counted_from", "default_weights", "drift",
+    "Plait", "PredictionFile", "SuggestionFile", "calibrate", "check", "check_report_place", "counted_from", "default_weights", "drift",
     "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values",
     "two_tower",
 ]  # fmt: skip
@@ -37,6 +38,7 @@ __all__ = [
 _HOMES = {
     "Plait": "plait.api.predictor",
     "PredictionFile": "plait.api.prediction_file",
+    "SuggestionFile": "plait.api.suggestion_file",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
     "open_checked": "plait.api.first_look",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,65 +10,77 @@ import pyarrow as pa
 
 from plait.api.formulas import escape_formulas
 from plait.api.prediction_file import WRITERS
+from plait.api.suggesting import suggestion_facts
 from plait.data.modality import Modality
 from plait.files import whole_file
 
 FROM_FILES = ("image", "audio", "image_set", "vector")  # kinds of columns whose text cells may name files
 
 
-def check_suggestion_file(output: Path, pool: Any, modalities: Sequence[Modality], *, overwrite: bool = False) -> None:
-    """Learn before the work that the rows cannot be written, or could not be read back from there.
+class SuggestionFile:
+    """Where rows to label go.
 
     Args:
-        output: Where they shall go.
+        output: A path that ends in .csv, .parquet or .jsonl.
         pool: The pool; a path, or rows in memory.
         modalities: Of the model.
-        overwrite: Whether a file may be replaced.
+        escape: In CSV, write an apostrophe before text that a spreadsheet would run; ``fit`` reads it as part of the
+            text.
+        bom: Begin a CSV with a byte order mark, for Excel.
+        overwrite: Replace the file.
+
+    Attributes:
+        escaped: Texts that got an apostrophe.
+        facts: What ``Plait.suggest`` says beside the rows that were written.
 
     Raises:
-        ValueError: Another ending, a file that exists, or a folder from which the pool's cells name no files.
+        ValueError: Another ending, ``bom`` for another format than CSV, a file that exists, or a folder from which the
+            cells of the pool name no files.
     """
-    if output.suffix.lower() not in WRITERS:
-        raise ValueError(f"rows to label are written as {', '.join(WRITERS)}, got {str(output)!r}")
-    if output.exists() and not overwrite:
-        raise ValueError(f"{output} exists; type overwrite=True to replace it")
-    if not isinstance(pool, str | Path):
-        return
-    root = Path(pool) if Path(pool).is_dir() else Path(pool).parent
+
+    def __init__(
+        self, output: Path, pool: Any, modalities: Sequence[Modality], *, escape: bool = False, bom: bool = False,
+        overwrite: bool = False,
+    ) -> None:  # fmt: skip
+        self.output, self.suffix, self.escape, self.bom = output, output.suffix.lower(), escape, bom
+        self.escaped, self.facts = 0, dict[str, Any]()
+        if self.suffix not in WRITERS:
+            raise ValueError(f"rows to label are written as {', '.join(WRITERS)}, got {str(output)!r}")
+        if bom and self.suffix != ".csv":
+            raise ValueError(f"a byte order mark goes with .csv, got {str(output)!r}")
+        if output.exists() and not overwrite:
+            raise ValueError(f"{output} exists; type overwrite=True to replace it")
+        if isinstance(pool, str | Path):
+            _check_folder(output, Path(pool), modalities)
+
+    def write(self, table: pa.Table) -> None:
+        """Write what ``Plait.suggest`` returned; the file takes its place when it is whole.
+
+        Raises:
+            ValueError: A column that this format does not hold; the message names one that does.
+        """
+        self.facts = suggestion_facts(table)
+        if self.suffix == ".csv":
+            table = _for_csv(table)
+            if self.escape:
+                table, self.escaped = escape_formulas(table, with_names=False)
+        with whole_file(self.output) as part, part.open("wb") as stream:
+            if self.bom:
+                stream.write(b"\xef\xbb\xbf")
+            rows = WRITERS[self.suffix](stream, table.schema)
+            rows.write(table)
+            rows.close()
+
+
+def _check_folder(output: Path, pool: Path, modalities: Sequence[Modality]) -> None:
+    """Refuse another folder than that from which the pool's cells name files."""
+    root = pool if pool.is_dir() else pool.parent
     reads = [m.name for m in modalities if m.kind in FROM_FILES]
     if reads and root.resolve() != output.parent.resolve():
         raise ValueError(
             f"cells of {', '.join(map(repr, reads))} name files beside {pool}, and would name none from "
             f"{output.parent}; write the rows there too: output={str(root / output.name)!r}"
         )
-
-
-def write_rows_to_label(table: pa.Table, output: Path, *, escape: bool = False, bom: bool = False) -> int:
-    """Write the rows; returns how many texts got an apostrophe.
-
-    Args:
-        table: What ``Plait.suggest`` returned.
-        output: A path that ends in .csv, .parquet or .jsonl.
-        escape: In CSV, write an apostrophe before text that a spreadsheet would run; ``fit`` reads it as part of the
-            text.
-        bom: Begin a CSV with a byte order mark, for Excel.
-
-    Raises:
-        ValueError: A column that this format does not hold; the message names those that do.
-    """
-    escaped = 0
-    if output.suffix.lower() == ".csv":
-        table = _for_csv(table)
-        if escape:
-            table, escaped = escape_formulas(table, with_names=False)
-    stream = io.BytesIO(b"\xef\xbb\xbf" if bom else b"")
-    stream.seek(0, io.SEEK_END)
-    rows = WRITERS[output.suffix.lower()](stream, table.schema)
-    rows.write(table)
-    rows.close()
-    with whole_file(output) as part:
-        part.write_bytes(stream.getvalue())
-    return escaped
 
 
 def _for_csv(table: pa.Table) -> pa.Table:

@@ -55,19 +55,19 @@ def suggest(
     as_json: options.Json = False,
 ) -> None:
     """Say what to label next: rows the model learns most from, each with its reason, as a file to fill in."""
-    from plait.api import load
-    from plait.api.suggesting import suggestion_facts
-    from plait.api.suggestion_file import check_suggestion_file, write_rows_to_label
+    from plait.api import SuggestionFile, load
 
     can_write(output)
     with TerminalProgress(quiet=quiet) as progress:
         fitted = load(model)
-        check_suggestion_file(output, pool, fitted.modalities, overwrite=overwrite)
+        file = SuggestionFile(output, pool, fitted.modalities, escape=escape_formulas, bom=bom, overwrite=overwrite)
         found = fitted.suggest(**options.passed_on(context, fitted.suggest), progress=progress)
-    facts = suggestion_facts(found)
-    escaped = write_rows_to_label(found, output, escape=escape_formulas, bom=bom)
-    if escaped:
-        sys.stderr.write(f"note: {counted(escaped, 'text')} got an apostrophe, which fit reads as part of the text\n")
+        file.write(found)
+    facts = file.facts
+    if file.escaped:
+        sys.stderr.write(
+            f"note: {counted(file.escaped, 'text')} got an apostrophe, which fit reads as part of the text\n"
+        )
     places = {"output": str(output), **({"report": str(report)} if report else {})}
     if as_json:
         print_json({**facts, **places})

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plait.evaluation.active.pool import Pool
-from plait.evaluation.active.strategies import STRATEGIES, Asked, check_strategy
+from plait.evaluation.active.strategies import STRATEGIES, Wanted, check_strategy
 from plait.evaluation.active.words import alike
 
 NEARLY = 0.01  # of the mean squared distance of two rows: nearer ones show nearly the same
@@ -65,7 +65,7 @@ def choose_rows_to_label(
         fresh = _one_a_group(pool, fresh, score_N)
         at = [s.position for s in chosen]
         taken_ED = np.concatenate([taken, space_ND[at]]) if at else taken
-        picked = record.pick(pool, Asked(fresh, count - len(chosen), seed + len(chosen), space_ND, taken_ED))
+        picked = record.pick(pool, Wanted(fresh, count - len(chosen), seed + len(chosen), space_ND, taken_ED))
         for p, score, reason in zip(picked.positions, picked.scores, picked.reasons, strict=True):
             if _is_near(pool, parts, p, [s.position for s in chosen]):
                 passed += 1 + len(twins_of[p])

@@ -23,8 +23,8 @@ LABELLED = ("classes", "labels")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a strategy is asked.
+class Wanted:
+    """What a strategy is to choose.
 
     Attributes:
         positions: Of the pool, those that may be chosen.
@@ -63,7 +63,7 @@ class Strategy:
     """
 
     does: str
-    pick: Callable[[Pool, Asked], Picked]
+    pick: Callable[[Pool, Wanted], Picked]
     score: Callable[[Pool], np.ndarray | None] | None = None
     kinds: tuple[str, ...] = KINDS
     lacks: Callable[[Pool], str | None] = lambda pool: None
@@ -140,10 +140,10 @@ def _lacks_widths(pool: Pool) -> str | None:
     return few if pool.width_N is None else None
 
 
-def _highest(score: Callable[[Pool], np.ndarray], why: Callable[[Pool, int], str]) -> Callable[[Pool, Asked], Picked]:
+def _highest(score: Callable[[Pool], np.ndarray], why: Callable[[Pool, int], str]) -> Callable[[Pool, Wanted], Picked]:
     """Takes the highest scores; ties go to the earlier row."""
 
-    def pick(pool: Pool, asked: Asked) -> Picked:
+    def pick(pool: Pool, asked: Wanted) -> Picked:
         score_N = score(pool)
         order = asked.positions[np.argsort(-score_N[asked.positions], kind="stable")][: asked.count]
         return Picked(order.tolist(), score_N[order].tolist(), [why(pool, int(p)) for p in order])
@@ -169,7 +169,7 @@ def uncertainty(pool: Pool) -> tuple[np.ndarray, Callable[[Pool, int], str]] | N
     return None
 
 
-def _mixed(pool: Pool, asked: Asked) -> Picked:
+def _mixed(pool: Pool, asked: Wanted) -> Picked:
     """The most uncertain rows, and among them the most uncertain of each cluster."""
     doubt = uncertainty(pool)
     if doubt is None:
@@ -184,7 +184,7 @@ def _mixed(pool: Pool, asked: Asked) -> Picked:
     return Picked(chosen, score_N[chosen].tolist(), reasons)
 
 
-def _core_set(pool: Pool, asked: Asked) -> Picked:
+def _core_set(pool: Pool, asked: Wanted) -> Picked:
     vectors_ED = asked.space_ND[asked.positions]
     middle = int(np.argmin(((vectors_ED - vectors_ED.mean(0)) ** 2).sum(1)))
     places, distances = farthest_first(vectors_ED, asked.count, asked.taken_ED, first=middle)
@@ -193,7 +193,7 @@ def _core_set(pool: Pool, asked: Asked) -> Picked:
     return Picked(asked.positions[places].tolist(), scores, reasons)
 
 
-def _badge(pool: Pool, asked: Asked) -> Picked:
+def _badge(pool: Pool, asked: Wanted) -> Picked:
     outputs_NC = pool.outputs_NC[asked.positions]
     if pool.kind == "classes":
         answer_NC = np.eye(outputs_NC.shape[1])[outputs_NC.argmax(1)]
@@ -208,7 +208,7 @@ def _badge(pool: Pool, asked: Asked) -> Picked:
     return Picked(chosen, size_N[places].tolist(), reasons)
 
 
-def _random(pool: Pool, asked: Asked) -> Picked:
+def _random(pool: Pool, asked: Wanted) -> Picked:
     drawn = np.random.default_rng(asked.seed).permutation(asked.positions)[: asked.count]
     return Picked(drawn.tolist(), [0.0] * len(drawn), [words.DRAWN] * len(drawn))
 
