@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from plait.api.suggestion_file import SuggestionFile
 
 __all__ = [
-    "Plait", "PredictionFile", "SuggestionFile", "calibrate", "check", "check_report_place", "counted_from", "default_weights", "drift",
-    "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values",
-    "two_tower",
+    "Plait", "PredictionFile", "SuggestionFile", "calibrate", "check", "check_report_place", "counted_from",
+    "default_weights", "drift", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load",
+    "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

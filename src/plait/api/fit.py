@@ -100,9 +100,10 @@ def fit(
         group: Column whose equal values stay on one side of the split.
         id: Column that names rows in predictions.
         recipe: "default", "classic" or "sentiment".
-        preset: "fast", "default", "best" or "single": how many models are tried and answer together. "single" is one
-            network, "fast" that and members that take seconds, "best" all; "default" is what is done without a word,
-            today the same as "fast", or "single" where a fusion is named.
+        preset: "fast", "default", "best", "single" or "prototypes": how many models are tried and answer together.
+            "single" is one network, "fast" that and members that take seconds, "best" all; "prototypes" class means,
+            linear models and the network, for classes of 1 to 16 rows; "default" is what is done without a word, today
+            the same as "fast", or "single" where a fusion is named.
         time_limit: How long all of it may take, encoding and evaluation included: "90s", "10m", "2h" or seconds. It is
             spent on what ``preset`` holds (of "best", where none is named), what is worth most first; what was left out
             stands in the report.

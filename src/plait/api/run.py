@@ -25,7 +25,7 @@ from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
 from plait.ensemble.features import TableFeatures
-from plait.ensemble.fit import can_average, fit_ensemble
+from plait.ensemble.fit import can_average, fit_ensemble, prototypes_alone
 from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
@@ -110,8 +110,10 @@ def run_fit(
             )
         else:
             ensemble = None
-            networks(plan, 0, "fused")
+            trained = networks(plan, 0, "fused")
             networks(plan, 0, "alone")
+            if "prototypes" in chosen.members and len(plan.val) == 0:
+                ensemble = prototypes_alone(plan, *trained["fused"], TableFeatures(plan))
         model, history = networks.model, networks.history
         assert model is not None
         labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)

@@ -42,7 +42,7 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="fast, default, best or single: how many models answer together.",
+            help="fast, default, best or single: how many models answer together; prototypes, for few rows a class.",
             show_default="default; best under --time-limit",
         ),
     ] = None,

@@ -23,7 +23,7 @@ class MemberFacts:
 
     Attributes:
         name: Its name, unique in the ensemble: "fused", "text alone", "linear of image".
-        kind: "network", "linear", "ngrams" or "trees".
+        kind: "network", "prototypes", "linear", "ngrams" or "trees".
         uses: Modalities it reads.
         seconds: Seconds it took to fit.
         megabytes: Megabytes of its weights.
@@ -57,7 +57,7 @@ class MemberFacts:
         )  # fmt: skip
 
 
-SIMPLICITY = {"linear": 0, "ngrams": 1, "trees": 2, "network": 3}  # ties go to the first
+SIMPLICITY = {"prototypes": 0, "linear": 1, "ngrams": 2, "trees": 3, "network": 4}  # ties go to the first
 
 
 class Member(nn.Module):

@@ -22,6 +22,7 @@ from plait.ensemble.file_checks import check_ensemble
 from plait.ensemble.linear import LinearMember
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.ngrams import NgramMember
+from plait.ensemble.prototypes import PrototypeMember
 from plait.ensemble.trees import TreeMember
 from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
@@ -32,6 +33,7 @@ from plait.tasks import LabelState, Task
 FOLDER, FACTS, TENSORS = "ensemble", "ensemble.json", "members.safetensors"
 MEMBERS: Registry[Any] = Registry("kind of member")
 MEMBERS.add("linear", LinearMember)
+MEMBERS.add("prototypes", PrototypeMember)
 MEMBERS.add("ngrams", NgramMember)
 MEMBERS.add("trees", TreeMember)
 
@@ -125,12 +127,12 @@ def load_ensemble(
 
 
 def give_plain(ensemble: Ensemble, inputs: Inputs) -> None:
-    """Tell linear members how to read the plain features of their modalities."""
+    """Tell linear members and prototypes how to read the plain features of their modalities."""
     functions: dict[int, Any] = {}
     for number, modality in enumerate(inputs.modalities):
         kind = MODALITY_KINDS.get(modality.kind)
         functions[number] = kind.plain(inputs.processors[modality.name], modality.name in inputs.frozen)
     for member in ensemble.listed:
         for model in member.parts:
-            if isinstance(model, LinearMember):
+            if isinstance(model, LinearMember | PrototypeMember):
                 model.plain = tuple(functions[m] for m in model.uses)

@@ -16,6 +16,7 @@ import numpy as np
 
 from plait.data.progress import Progress
 from plait.ensemble.apart import worse_apart
+from plait.ensemble.averaging import Average
 from plait.ensemble.base import Bag, Member, MemberFacts, megabytes_of
 from plait.ensemble.choice import Candidate, choose_averages, choosing_rows, measured, row_weights
 from plait.ensemble.ensemble import Ensemble
@@ -27,6 +28,7 @@ from plait.ensemble.linear import fit_linear
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
+from plait.ensemble.prototypes import fit_prototypes
 from plait.ensemble.scale import SCALES
 from plait.ensemble.selection import Pattern, patterns_of, weights_of_nothing
 from plait.ensemble.trees import fit_trees
@@ -39,6 +41,7 @@ MOST_WEIGHTS = 20_000_000  # of a linear model
 MOST_WORK = 100_000_000  # rows times inputs times outputs of a linear model that takes seconds; more takes minutes
 
 OTHERS = ("linear", "ngrams", "trees")
+PROTOTYPES = "prototypes of everything"
 QUICK = ("fast", "default")  # presets whose members take seconds
 Networks = Callable[[Plan, int, str], dict[str, tuple[PlaitModel, float]]]
 Models = tuple[list[Member], dict[str, Any]]  # one a fold, and what was chosen for them
@@ -54,7 +57,7 @@ def fit_ensemble(
         plan: What was trained on what.
         networks: From a plan, the number of a fold and one of ``STAGES`` to trained networks by the name to show, with
             the seconds each took.
-        members: Kinds of members beside the networks: "linear", "ngrams" and "trees".
+        members: Kinds of members beside the networks: "prototypes", "linear", "ngrams" and "trees".
         num_folds: 1: members learn from the training rows, and the validation rows choose. More: training and
             validation rows are dealt into so many folds, each member is one model a fold, and every row chooses by the
             answer of the model that has not seen it.
@@ -97,6 +100,34 @@ def fit_ensemble(
     return Ensemble(
         [one.members[0] if len(plans) == 1 else Bag(one.members) for one in found], [one.facts for one in found],
         names, patterns, chosen, plan.task, plan.labels, nothing=_of_nothing(plan), judges=judges, notes=notes,
+    )  # fmt: skip
+
+
+def prototypes_alone(plan: Plan, network: PlaitModel, seconds: float, features: TableFeatures) -> Ensemble | None:
+    """Class means that answer without having been chosen, where no validation row is left to choose by.
+
+    The network answers what they cannot read. None where they do not go with the task or the columns.
+
+    Args:
+        plan: Of the run.
+        network: The trained network.
+        seconds: What it took.
+        features: Of the plan's rows.
+    """
+    if plan.task.inverse is None or plan.task.output_kind not in SCALES or plan.task.judges_pairs:
+        return None
+    found = _fit_others([plan], features, ("prototypes",), None)
+    if not found:
+        return None
+    found = [_of_networks(plan, "fused", [(network, seconds)]), *found]
+    names = [m.name for m in plan.inputs.modalities]
+    patterns = patterns_of(len(names), plan.prepared.rows.present_NM[plan.train])
+    read = found[1].members[0].uses
+    chosen = [Average(np.array([0.0, 1.0] if any(p[m] for m in read) else [1.0, 0.0]), 1.0, 1) for p in patterns]
+    return Ensemble(
+        [one.members[0] for one in found], [one.facts for one in found], names, patterns, chosen, plan.task,
+        plan.labels, nothing=_of_nothing(plan),
+        notes=["no validation row is left to choose by: class means (prototypes) answer, whatever they are worth"],
     )  # fmt: skip
 
 
@@ -183,6 +214,8 @@ def _others(
 ) -> Iterator[tuple[str, str, Callable[[], Models | None]]]:
     """Name, kind and how it is fitted of each member that the columns allow."""
     modalities = plans[0].inputs.modalities
+    if "prototypes" in members and features.plain and plans[0].task.family.one_class:
+        yield PROTOTYPES, "prototypes", partial(_prototypes, plans, features)
     if "linear" in members and features.plain:
         folds = [features.of_fold(p) for p in plans]
         for uses in _sets(features):
@@ -242,6 +275,20 @@ def _linear(
     for member in made.members:
         member.plain = tuple(features.plain[m] for m in uses)
     return list(made.members), made.details
+
+
+def _prototypes(plans: list[Plan], features: TableFeatures) -> Models | None:
+    uses = tuple(features.plain)
+    names = tuple(plans[0].inputs.modalities[m].name for m in uses)
+    made = [fit_prototypes(features.of_fold(p)[0], uses, names, p.labels.num_outputs) for p in plans]
+    if any(one is None for one in made):
+        return None
+    members: list[Member] = []
+    for member, _ in (one for one in made if one is not None):
+        member.plain = tuple(features.plain[m] for m in uses)
+        members.append(member)
+    assert made[0] is not None
+    return members, made[0][1]
 
 
 def _ngrams(plans: list[Plan], features: TableFeatures, m: int, stops: Stops) -> Models | None:

@@ -33,7 +33,7 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
-MEMBERS = ("alone", "seeds", "linear", "ngrams", "trees")
+MEMBERS = ("alone", "seeds", "linear", "ngrams", "trees", "prototypes")
 TEXT_CLEANINGS = ("none", "social")
 THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "exact_match")
 SELECTORS = (
@@ -353,7 +353,8 @@ class EnsembleSettings:
 
     members: tuple[str, ...] | None = choices(None, MEMBERS)
     """What is tried beside the network of all modalities, which is always there: alone (one network a modality), seeds
-    (the same network from two other seeds), linear, ngrams, trees; (): it answers alone; None: the preset's choice.
+    (the same network from two other seeds), linear, ngrams, trees, prototypes (class means); (): it answers alone;
+    None: the preset's choice.
     """
     folds: int | None = at_least(None, 1)
     """Models of each member, each of which has not seen another part of the rows; 1: validation rows choose; None: the

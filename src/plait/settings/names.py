@@ -16,7 +16,7 @@ TASK_NAMES = (
     "classification", "multilabel", "regression", "matching", "retrieval", "captioning", "vqa_open", "vqa", "ordinal",
 )  # fmt: skip
 RECIPE_NAMES = ("default", "classic", "sentiment")
-PRESET_NAMES = ("single", "fast", "default", "best")
+PRESET_NAMES = ("single", "fast", "default", "best", "prototypes")
 TASKS_WITHOUT_TARGET = ("retrieval",)
 METRIC_NAMES = (  # of explanations; each task has some of them
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "log_loss", "f1_micro",

@@ -34,8 +34,8 @@ class RunSettings:
     recipe: str = "default"
     """Name of the recipe the open settings are filled from."""
     preset: str | None = None
-    """fast, default, best or single: how many models are tried and answer together; None: best under a time limit, else
-    default.
+    """fast, default, best, single or prototypes: how many models are tried and answer together; None: best under a time
+    limit, else default.
     """
     time_limit: float | None = above_zero(None)
     """Seconds that the whole run may take, encoding and evaluation included; None: as long as it takes."""

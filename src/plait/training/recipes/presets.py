@@ -39,6 +39,13 @@ PRESETS.add(
         ("alone", *SECONDS), folds=5,
     ),
 )  # fmt: skip
+PRESETS.add(
+    "prototypes",
+    Preset(
+        "the network, linear models and class means, for classes of which 1 to 16 rows are known; on small tables five "
+        "of each", ("prototypes", "linear"), folds=5,
+    ),
+)  # fmt: skip
 
 
 def resolve_ensemble(
