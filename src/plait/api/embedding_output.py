@@ -82,7 +82,7 @@ def classify_by_text(
     names = [str(label) for label in labels]
     if len(names) < 2 or len(set(names)) < len(names):
         raise ValueError(f"labels must be two or more different names, got {names}")
-    picture, words = _side(fitted, tuple(SENTENCES), image), _side(fitted, ("text",), text)
+    picture, words = side_of(fitted, tuple(SENTENCES), image), side_of(fitted, ("text",), text)
     template = SENTENCES[picture.kind] if template is None else template
     if template.count("{}") != 1:
         raise ValueError(
@@ -100,7 +100,12 @@ def classify_by_text(
     return probability_NC
 
 
-def _side(fitted: FittedParts, kinds: tuple[str, ...], name: str | None) -> Modality:
+def side_of(fitted: FittedParts, kinds: tuple[str, ...], name: str | None) -> Modality:
+    """The modality of that name, or the first of these kinds.
+
+    Raises:
+        ValueError: There is none.
+    """
     chosen = [m for m in fitted.inputs.modalities if m.kind in kinds and name in (None, m.name)]
     if not chosen:
         there = ", ".join(f"{m.name} ({m.kind})" for m in fitted.inputs.modalities)

@@ -18,6 +18,7 @@ from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title
+from plait.api.described import DescribedClasses
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
@@ -365,12 +366,10 @@ class Plait(FittedParts):
             on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
 
         Returns:
-            Vectors [N, D] float32, zeros where a cell is empty or unreadable; and the unreadable cells, each with
-            the position of its row in the table.
+            Vectors [N, D] float32, zeros where a cell is empty or unreadable; and the unreadable cells by position.
 
         Raises:
-            ValueError: The model does not embed (it was trained for another task), no such modality or column, or a
-                bad row under "error".
+            ValueError: The model does not embed, no such modality or column, or a bad row under "error".
         """
         return embed_modality(self, read_table(table, allow_outside=allow_outside), modality, on_bad_row, progress)
 
@@ -384,17 +383,18 @@ class Plait(FittedParts):
         Args:
             images: A table with the model's column of images or sounds.
             labels: Names of the classes, two or more.
-            template: The sentence a name is put into, at ``{}``; None: "a photo of a {}", and for sounds "this is a
-                sound of {}".
-            image: Modality to classify, of images or sounds; None: the first of them.
-            text: Modality that reads the sentences; None: the first text one.
+            template: The sentence a name is put into, at ``{}``; None: "a photo of a {}", or "this is a sound of {}".
+            image: Modality to classify, of images or sounds, and ``text``, which reads the sentences; None: the first.
             on_bad_row: As for :meth:`embed`, like ``allow_outside``.
 
         Returns:
             Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without one.
 
         Raises:
-            ValueError: No picture (or sound) or text side, fewer than two labels, a template without ``{}``, or as
-                ``embed``.
+            ValueError: No such modality, fewer than two labels, a template without ``{}``, or as ``embed``.
         """
         return classify_by_text(self, images, labels, template, image, text, on_bad_row, allow_outside, progress)
+
+    def described(self, labels: Any, *, image: str | None = None, text: str | None = None) -> DescribedClasses:
+        """Zero-shot classes by their sentences (a mapping, or a YAML or JSON file): ``plait.api.described``."""
+        return DescribedClasses(self, labels, shown=image, words=text)

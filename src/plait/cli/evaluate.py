@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.report import show_report
+from plait.cli.terminal import print_json, say
+from plait.cli.wording import as_typed
+from plait.registry import counted
 
 
 def evaluate(
@@ -24,6 +27,8 @@ def evaluate(
     set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    describe: options.Describe = None,
+    target: options.Target = None,
     trust: Annotated[
         bool, typer.Option("--trust", help="Also: calibration, sets, abstaining, wrong labels, damaged inputs, slices.")
     ] = False,
@@ -35,5 +40,25 @@ def evaluate(
 
     with TerminalProgress(quiet=quiet) as progress:
         fitted = load(model)
+        if describe is not None:
+            if target is None:
+                raise ValueError("describe= needs target=COLUMN, which holds the classes of the rows")
+            classes = fitted.described(describe)
+            _show(classes.evaluate(**options.passed_on(context, classes.evaluate), progress=progress), as_json)
+            return
         found = fitted.evaluate(**options.passed_on(context, fitted.evaluate), progress=progress)
     show_report(found, as_json, {"report": str(report)} if report else {})
+
+
+def _show(found: dict[str, Any], as_json: bool) -> None:
+    """Metrics of classes that were described in words."""
+    if as_json:
+        print_json(found)
+        return
+    say(f"{counted(len(found['classes']), 'class', 'classes')} described in words, on {counted(found['rows'], 'row')}:")
+    for name, entry in found["metrics"].items():
+        if entry["value"] is not None:
+            span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
+            say(f"  {name:20} {entry['value']:.3f}{span}")
+    for note in found["notes"]:
+        say(f"  note: {as_typed(note)}")

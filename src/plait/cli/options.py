@@ -144,6 +144,10 @@ Report = Annotated[
     Path | None, typer.Option(help="Write an HTML report here (JSON beside it).", callback=_report_place)
 ]
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
+Describe = Annotated[
+    Path | None,
+    typer.Option(metavar="YAML", help="Classes in words, for a model of two towers: class and sentences in YAML."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +42,12 @@ def predict(
         float | None,
         typer.Option(metavar="RISK", help="Answer no row whose estimated risk is above this, such as 0.2."),
     ] = None,
+    describe: options.Describe = None,
+    labelled: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="With --describe: rows that make the probabilities true (and --target)."),
+    ] = None,
+    target: options.Target = None,
     on_bad_row: options.BadRowsMissing = None,
     allow_outside: options.AllowOutside = False,
     escape_formulas: Annotated[
@@ -62,12 +68,16 @@ def predict(
         can_write(output)
         if output.exists() and Path(table).exists() and output.samefile(table):
             raise ValueError(f"{output} is the table that is read, and would be lost; name another file")
-    target = sys.stdout.buffer if to_stdout else output
-    file = PredictionFile(target, escape=escape_formulas, bom=bom, overwrite=overwrite, wording=as_typed)
+    place = sys.stdout.buffer if to_stdout else output
+    file = PredictionFile(place, escape=escape_formulas, bom=bom, overwrite=overwrite, wording=as_typed)
     try:
         with TerminalProgress(quiet=quiet) as progress:
             fitted = load(model)
-            file.write(fitted.predict_chunks(**options.passed_on(context, fitted.predict_chunks), progress=progress))
+            if describe is None:
+                chunks = fitted.predict_chunks(**options.passed_on(context, fitted.predict_chunks), progress=progress)
+            else:
+                chunks = iter([_described(context, fitted, describe, labelled, target, progress)])
+            file.write(chunks)
     except KeyboardInterrupt:
         left = "" if to_stdout else f"; nothing is left at {output}"
         sys.stderr.write(f"plait: stopped after {counted(file.rows, 'row')}{left}\n")
@@ -85,6 +95,18 @@ def predict(
         sys.stderr.write("" if quiet else _summary(file, "stdout") + "\n")
     else:
         say(_summary(file, str(output)))
+
+
+def _described(
+    context: typer.Context, fitted: Any, describe: Path, labelled: str | None, target: str | None, progress: Any
+) -> Any:
+    """Answers by classes described in words."""
+    classes = fitted.described(describe)
+    if labelled is not None:
+        if target is None:
+            raise ValueError("labelled= needs target=COLUMN, which holds the classes of its rows")
+        classes.calibrate(labelled, target)
+    return classes.predict(**options.passed_on(context, classes.predict), progress=progress)
 
 
 def _summary(file: PredictionFile, place: str) -> str:
