@@ -77,6 +77,16 @@ def test_fewer_rows_than_asked_where_the_others_show_the_same(model: plait.Plait
     assert found.column("reason")[0].as_py() == "drawn at random; stands for 1 row more that show nearly the same"
 
 
+def test_of_a_vast_pool_a_sample_is_looked_at(model: plait.Plait, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plait.api.suggesting.MOST_CELLS", 1)
+    monkeypatch.setattr("plait.api.suggesting.FEWEST_ROWS", 6)
+    given = pool()
+    found = model.suggest(given, 3)
+    facts = facts_of(found)
+    assert facts["rows"] == 12 and facts["notes"][0] == "looked at 6 of 12 rows, drawn with seed 0"
+    assert all(row["text"] == given["text"][row["row"]] for row in found.to_pylist())
+
+
 def test_errors_say_what_to_type(model: plait.Plait, coloured_model: Path) -> None:
     with pytest.raises(ValueError, match="has none of the columns this model reads"):
         model.suggest({"other": [1, 2]}, 1)

@@ -9,6 +9,7 @@ Reference: Radford et al., ICML 2021 (prompt ensembling); Guo et al., ICML 2017 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -245,26 +246,25 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".json":
             return json.loads(text, object_pairs_hook=partial(_once, path))
-        return yaml.load(text, _OnceLoader)  # noqa: S506  a SafeLoader
+        _refuse_repeated(path, yaml.compose(text, Loader=yaml.SafeLoader))
+        return yaml.safe_load(text)
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML or JSON: {' '.join(str(error).split())}") from error
 
 
 def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{path} names the class {twice!r} twice")
+    """A JSON object whose names differ."""
+    _refuse_twice(path, [name for name, _ in pairs])
     return dict(pairs)
 
 
-class _OnceLoader(yaml.SafeLoader):
-    """Plain YAML that refuses a key that stands twice, of which the last would win."""
+def _refuse_repeated(path: Path, node: Any) -> None:
+    """Refuse a YAML mapping with a key that stands twice, of which the last would win."""
+    if isinstance(node, yaml.MappingNode):
+        _refuse_twice(path, [str(key.value) for key, _ in node.value])
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """A mapping without repeated keys."""
-        names = [str(key.value) for key, _ in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"the descriptions name the class {twice!r} twice")
-        return super().construct_mapping(node, deep)
+
+def _refuse_twice(path: Path, names: list[str]) -> None:
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise ValueError(f"{path} names the class {twice!r} twice")

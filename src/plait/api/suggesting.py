@@ -27,6 +27,7 @@ from plait.training.fitted import FittedParts
 from plait.training.splitting import parse_targets
 
 OWN = ("row", "reason", "score")  # columns beside those of the pool; "suggested_row" where a name is taken
+MOST_CELLS, FEWEST_ROWS = 200_000_000, 10_000  # outputs of all answers at once; rows that are looked at in any case
 FACTS = b"plait.suggest"  # of the schema's metadata: what was left out, as JSON
 
 
@@ -59,8 +60,12 @@ def suggest_rows(
     check_report_place(report)
     _check(fitted, n, strategy)
     table = open_table(fitted, pool, format, encoding, allow_outside, set)
+    notes = absent_columns(fitted, table)
+    whole, table = table, _at_most(table, fitted, seed)
+    if len(table) < len(whole):
+        notes.append(f"looked at {len(table):,} of {len(whole):,} rows, drawn with seed {seed}")
     prepared, keep = prepare_rows(fitted, table, on_bad_row, progress)
-    left, notes = _Left(keep), absent_columns(fitted, table)
+    left = _Left(keep)
     left.counts |= {"cannot be read": len(table) - len(keep)} if len(keep) < len(table) else {}
     left.leave(np.flatnonzero(~prepared.rows.present_NM.any(1)), "hold nothing that the model reads")
     answered = _answered(fitted, table)
@@ -94,7 +99,7 @@ def suggest_rows(
         notes.append(fewer)
         warnings.warn(fewer, UserWarning, stacklevel=3)
     facts = {
-        "source": table.source, "rows": len(table), "suggested": len(chosen), "strategy": strategy, "seed": seed,
+        "source": table.source, "rows": len(whole), "suggested": len(chosen), "strategy": strategy, "seed": seed,
         "left_out": left.counts, "passed_over": passed, "target": fitted.schema.target, "notes": notes,
     }  # fmt: skip
     made = _as_table(fitted, table, chosen, facts)
@@ -118,6 +123,15 @@ def _check(fitted: FittedParts, n: int, strategy: str) -> None:
             f"this model {fitted.task.family.does}; rows to label are suggested for models that answer "
             f"{', '.join(ANSWERS.values())}"
         )
+
+
+def _at_most(table: Table, fitted: FittedParts, seed: int) -> Table:
+    """The table, or so many of its rows, drawn at random, that all answers to them fit in memory."""
+    answers = 2 + len(fitted.modalities) + (0 if fitted.ensemble is None else len(fitted.ensemble.facts) * 5)
+    most = max(FEWEST_ROWS, MOST_CELLS // (answers * fitted.labels.num_outputs))
+    if len(table) <= most:
+        return table
+    return table.take(np.sort(np.random.default_rng([seed, len(table)]).choice(len(table), most, replace=False)))
 
 
 def _answered(fitted: FittedParts, table: Table) -> np.ndarray:
