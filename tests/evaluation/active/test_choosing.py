@@ -120,6 +120,15 @@ def test_strategies_that_do_not_go_are_refused_with_those_that_do() -> None:
         choose(pool, np.arange(3), 1, strategy="margins")
 
 
+def test_members_without_a_weight_do_not_disagree() -> None:
+    """One member answers every row: nothing is compared, whatever the others would say."""
+    answers = np.array([[[0.9, 0.1]] * 3, [[0.1, 0.9]] * 3])
+    weight = np.array([[1.0] * 3, [0.0] * 3])
+    pool = pool_of(np.zeros(3), line(3), members_KNC=answers, weight_KN=weight, member_names=("linear", "trees"))
+    with pytest.raises(ValueError, match="one model alone answers here"):
+        choose(pool, np.arange(3), 1, strategy="bald")
+
+
 def test_of_numbers_the_members_decide() -> None:
     values = np.array([[[1.0], [1.0], [1.0]], [[1.1], [5.0], [1.0]]])
     pool = pool_of(

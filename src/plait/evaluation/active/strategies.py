@@ -127,7 +127,7 @@ def _width(pool: Pool) -> np.ndarray:
 
 
 def _lacks_members(pool: Pool) -> str | None:
-    few = len(pool.member_names) < 2
+    few = int((pool.weight_KN > 0).sum(0).max(initial=0)) < 2
     return "it compares members, and one model alone answers here" if few else None
 
 
