@@ -1,7 +1,8 @@
 """Encode every item once, so that recombining rows costs no encoder.
 
 Frozen encoders run before the model and their features are kept; encoders that were trained live inside the model.
-Here those run once over the unique items of the rows, and the model is then fed vectors and tokens.
+Here those run once over the unique items of the rows, and the model is then fed vectors and tokens. The words of a bag
+that stands beside an encoder are handed on as they are.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from plait.inference.forward import evaluation_mode, to_device
 from plait.inputs.dataset import Source, TensorSource
+from plait.inputs.words import WORD_KEYS
 from plait.model import PlaitModel
 
 MAX_CELLS = 500_000_000
@@ -52,7 +54,7 @@ def _encode(model: PlaitModel, m: int, source: Source, items: np.ndarray, batch_
         for start in range(0, len(items), batch_size):
             batch = source.take(items[start : start + batch_size])
             encoded = model.encode_modality(m, to_device(batch, device))
-            part = {"vector_BD": encoded.vector_BD.cpu()}
+            part = {"vector_BD": encoded.vector_BD.cpu(), **{k: batch[k] for k in WORD_KEYS if k in batch}}
             if with_tokens and encoded.tokens_BTD is not None:
                 tokens = encoded.tokens_BTD.cpu()
                 mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
@@ -65,7 +67,7 @@ def _encode(model: PlaitModel, m: int, source: Source, items: np.ndarray, batch_
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """Batches under one another; shorter token sequences are padded with zeros (False in a mask)."""
+    """Batches under one another; shorter rows of tokens or words are padded with zeros (False in a mask)."""
     if parts[0].ndim < 2 or len({part.shape[1] for part in parts}) == 1:
         return torch.cat(parts)
     longest = max(part.shape[1] for part in parts)
