@@ -88,9 +88,7 @@ def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     """The given's model and rows as the subject of an explanation."""
     names = tuple(given.model.config.modality_names)
     index_NM = given.prepared.rows.index_NM[given.positions]
-    sources, items_NM = given.prepared.sources, index_NM
-    if given.ensemble is None:  # members have encoders of their own
-        sources, items_NM = encode_once(given.model, sources, index_NM)
+    sources, items_NM = encode_once(given.uncalibrated, given.prepared.sources, index_NM)
     measure = with_metric(measure_of(given.task, given.labels.thresholds), metric)
 
     def scores_of_items(items_BM: np.ndarray) -> np.ndarray:

@@ -68,10 +68,9 @@ def asked_of(given: EvaluationInputs, inputs: Inputs, places: Sequence[int], see
     from plait.explain.inputs.randomised import with_new_head
 
     index_NM = given.prepared.rows.index_NM[given.positions][list(places)]
-    sources, items_NM = given.prepared.sources, index_NM
+    sources, items_NM = encode_once(given.uncalibrated, given.prepared.sources, index_NM)
     others: list[nn.Module] = []
     if given.ensemble is None:
-        sources, items_NM = encode_once(given.model, sources, index_NM)
         others = [with_new_head(given.model, seed + 1 + k) for k in range(count)]
     return ExplainedRows(
         given, inputs, dict(sources), items_NM, measure_of(given.task, given.labels.thresholds), others
