@@ -68,7 +68,8 @@ def calibrate_fitted(
     )
     chosen, name, notes = choose_calibration_rows(
         read, rows, schema=fitted.schema, task=fitted.task, seed=fitted.settings.train.seed,
-        facts=fitted.report.get("facts", {}), data=fitted.settings.data,
+        facts=fitted.report.get("facts", {}), data=fitted.settings.data, seen=fitted.seen,
+        modalities=fitted.inputs.modalities,
     )  # fmt: skip
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
