@@ -3,6 +3,7 @@ apply say why, and the page shows it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,14 +78,18 @@ def test_intervals_are_those_of_the_bootstrap_over_rows() -> None:
 
     from plait.evaluation.trust.robustness import RESAMPLES, _Rows
     from plait.metrics.intervals import paired_difference
-    from plait.tasks import TASKS
+    from plait.tasks import TASKS, LabelState
 
     target = np.arange(40) % 2
     sure = np.stack([1 - target, target], axis=1) * 0.8 + 0.1
     rows = _Rows.__new__(_Rows)
-    rows.inputs = SimpleNamespace(seed=3)  # type: ignore[assignment]
+    rows.inputs, rows.right = SimpleNamespace(seed=3), {}  # type: ignore[assignment]
     rows.given = SimpleNamespace(  # type: ignore[assignment]
-        task=TASKS.get("classification"), target=target, positions=np.arange(40), group=None
+        task=TASKS.get("classification"),
+        target=target,
+        positions=np.arange(40),
+        group=None,
+        labels=LabelState(classes=["no", "yes"]),
     )
     worse = sure.copy()
     worse[:12] = sure[:12, ::-1]
@@ -95,6 +100,10 @@ def test_intervals_are_those_of_the_bootstrap_over_rows() -> None:
     assert last["value"] == pytest.approx(value) == pytest.approx(-0.3)
     assert (last["low"], last["high"]) == pytest.approx((low, high), abs=0.05)
     assert curve["relative_interval"][0] < curve["relative"] < curve["relative_interval"][1] < 1
+    rows.given.task = replace(rows.given.task, primary="balanced_accuracy")  # no mean over rows, and the same value
+    (other,) = rows.curves([[{"fused": sure}, {"fused": sure}, {"fused": worse}, {"fused": worse}]])
+    assert other["scores"] == pytest.approx(curve["scores"]) and not rows.right[id(sure)]
+    rows.given.task = TASKS.get("classification")
     (again,) = rows.curves([[{"fused": sure}, {"fused": sure}, {"fused": worse}, {"fused": worse}]])
     assert again == curve
 
