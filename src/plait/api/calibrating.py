@@ -14,6 +14,7 @@ from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS, fit_calibration
+from plait.files import check_writable
 from plait.inputs.prepare import Prepared
 from plait.registry import counted
 from plait.tasks import Calibration, LabelState
@@ -48,6 +49,8 @@ def calibrate(
 
     check_output_free(output, resume=False, overwrite=overwrite)
     fitted = Plait.load(model)
+    if output is None:
+        check_writable(Path(model))
     found = fitted.calibrate(
         table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding, allow_outside=allow_outside,
         decimal=decimal, set=set, progress=progress,
