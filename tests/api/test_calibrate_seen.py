@@ -13,7 +13,7 @@ from fixtures.settings import QUICK
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import read_table
-from plait.training.seen_rows import SeenRows
+from plait.training.seen_rows import SeenInputs
 
 Columns = dict[str, list[Any]]
 
@@ -81,11 +81,11 @@ def test_rows_that_repeat_by_chance_are_no_proof(of_categories: Path) -> None:
 
 def test_hashes_are_of_contents_and_of_a_sample_where_there_are_very_many(monkeypatch: pytest.MonkeyPatch) -> None:
     model = _Reader((Modality("tabular", "tabular", ("x",)),))
-    whole = SeenRows.of(_rows({"x": list(range(1000))}, model), np.arange(1000))
-    again = SeenRows.of(_rows({"x": [float(i) for i in reversed(range(1000))]}, model), np.arange(1000))
+    whole = SeenInputs.of(_rows({"x": list(range(1000))}, model), np.arange(1000))
+    again = SeenInputs.of(_rows({"x": [float(i) for i in reversed(range(1000))]}, model), np.arange(1000))
     assert np.array_equal(whole.hashes, again.hashes) and whole.tells and whole.is_whole and whole.chance == 0
     monkeypatch.setattr("plait.training.seen_rows.MOST_KEPT", 250)
-    part = SeenRows.of(_rows({"x": list(range(1000))}, model), np.arange(1000))
+    part = SeenInputs.of(_rows({"x": list(range(1000))}, model), np.arange(1000))
     seen_N, told_N = part.found_in(_rows({"x": list(range(500, 1500))}, model))
     assert (part.rows, len(part.hashes), part.is_whole) == (1000, 250, False)
     assert seen_N[:500].sum() == told_N[:500].sum() and not seen_N[500:].any() and 80 < told_N[500:].sum() < 170
@@ -95,13 +95,13 @@ def test_a_damaged_file_is_named(of_numbers: Path, tmp_path: Path) -> None:
     seen = plait.load(of_numbers).seen
     assert seen is not None
     seen.save(tmp_path / "seen.safetensors")
-    assert np.array_equal(SeenRows.load(tmp_path / "seen.safetensors").hashes, seen.hashes)
-    SeenRows(seen.hashes[::-1].copy(), seen.rows).save(tmp_path / "seen.safetensors")
+    assert np.array_equal(SeenInputs.load(tmp_path / "seen.safetensors").hashes, seen.hashes)
+    SeenInputs(seen.hashes[::-1].copy(), seen.rows).save(tmp_path / "seen.safetensors")
     with pytest.raises(ValueError, match="no sorted hashes"):
-        SeenRows.load(tmp_path / "seen.safetensors")
+        SeenInputs.load(tmp_path / "seen.safetensors")
     (tmp_path / "seen.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="no hashes of rows"):
-        SeenRows.load(tmp_path / "seen.safetensors")
+        SeenInputs.load(tmp_path / "seen.safetensors")
 
 
 class _Reader:
@@ -120,5 +120,5 @@ def _rows(columns: Columns, model: Any) -> Rows:
 def test_a_row_with_nothing_in_it_is_never_known() -> None:
     modality = Modality("text", "text", ("t",))
     rows = Rows(read_table({"t": ["a", None]}), {"text": Items(modality, ["k"], ["a"], np.array([0, -1]))})
-    seen = SeenRows.of(rows, np.array([0, 1]))
+    seen = SeenInputs.of(rows, np.array([0, 1]))
     assert seen.rows == 1 and seen.found_in(rows)[0].tolist() == [True, False]

@@ -42,7 +42,7 @@ from plait.tasks import Calibration, LabelState
 from plait.training.fitted import FittedParts
 from plait.training.history import History
 from plait.training.seen_rows import FILE as SEEN
-from plait.training.seen_rows import SeenRows
+from plait.training.seen_rows import SeenInputs
 
 HISTORY = "history.csv"
 CALIBRATION = "calibration.json"
@@ -258,7 +258,7 @@ def _load(folder: Path) -> FittedParts:
     seen = None
     if SEEN in names:
         with reading(folder / SEEN):
-            seen = SeenRows.load(folder / SEEN)
+            seen = SeenInputs.load(folder / SEEN)
     return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble, calibration, seen)
 
 

@@ -16,7 +16,7 @@ from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.training.known_split import recognise
-from plait.training.seen_rows import SeenRows
+from plait.training.seen_rows import SeenInputs
 
 MOST_SHARED = 0.5  # of the rows: more that were seen, and the table is refused
 MOST_NAMED = 10
@@ -25,7 +25,7 @@ _SURE = "what is learned on them is too sure of itself. Give rows that the model
 
 def choose_calibration_rows(
     table: Table, rows: str | None, *, schema: Schema, task: Task, seed: int, facts: Mapping[str, Any],
-    data: DataSettings | None = None, seen: SeenRows | None = None, modalities: Sequence[Modality] = (),
+    data: DataSettings | None = None, seen: SeenInputs | None = None, modalities: Sequence[Modality] = (),
 ) -> tuple[Table, str, list[str]]:  # fmt: skip
     """The rows to calibrate on, what to call them, and what must be reported.
 
@@ -75,7 +75,7 @@ def choose_calibration_rows(
 
 
 def _unseen(
-    table: Table, seen: SeenRows | None, modalities: Sequence[Modality], facts: Mapping[str, Any]
+    table: Table, seen: SeenInputs | None, modalities: Sequence[Modality], facts: Mapping[str, Any]
 ) -> tuple[Table, list[str]]:
     """The rows without those that the model has seen, and what must be reported.
 

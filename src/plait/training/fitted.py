@@ -14,7 +14,7 @@ from plait.inputs.inputs import Inputs
 from plait.model import PlaitModel
 from plait.settings import RunSettings
 from plait.tasks import Calibration, LabelState, Task
-from plait.training.seen_rows import SeenRows
+from plait.training.seen_rows import SeenInputs
 
 
 @dataclass(eq=False)
@@ -43,7 +43,7 @@ class FittedParts:
     report: dict[str, Any] = field(default_factory=dict)
     ensemble: nn.Module | None = None
     calibration: Calibration | None = None
-    seen: SeenRows | None = None
+    seen: SeenInputs | None = None
 
     @property
     def uncalibrated(self) -> nn.Module:

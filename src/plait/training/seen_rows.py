@@ -27,7 +27,7 @@ MOST_CHANCE = 0.05  # probability that a new row has the inputs of a seen one, a
 
 
 @dataclass(frozen=True)
-class SeenRows:
+class SeenInputs:
     """Hashes of the rows that trained a model or chose its epoch.
 
     Attributes:
@@ -39,7 +39,7 @@ class SeenRows:
     rows: int
 
     @classmethod
-    def of(cls, rows: Rows, positions: np.ndarray) -> SeenRows:
+    def of(cls, rows: Rows, positions: np.ndarray) -> SeenInputs:
         """Of the rows at these positions."""
         found, known = row_hashes(rows)
         chosen = np.sort(found[positions][known[positions]])
@@ -81,7 +81,7 @@ class SeenRows:
         save_file({"hashes": self.hashes, "rows": np.array([self.rows], dtype=np.int64)}, path)
 
     @classmethod
-    def load(cls, path: Path) -> SeenRows:
+    def load(cls, path: Path) -> SeenInputs:
         """Read what ``save`` wrote.
 
         Raises:
