@@ -44,12 +44,13 @@ def explain(
     ] = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,
     absence: Annotated[
-        str,
+        str | None,
         typer.Option(
+            show_default="missing; for written text marginal",
             help="Without a modality: missing, or marginal (from other rows).",
             callback=options.one_of("word after --absence", ABSENCE_NAMES),
         ),
-    ] = "missing",
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -98,7 +99,7 @@ def explain(
 def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     """An explanation as lines for the terminal."""
     points = bool(found["metric"]["in_points"])
-    unit = "points" if points else found["metric"]["name"]
+    unit = "points" if points else found["metric"].get("unit") or found["metric"]["name"]
 
     def shown(entry: dict[str, Any], *, sign: str = "+", in_points: bool = points) -> str:
         if entry["value"] is None:
@@ -115,6 +116,7 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     made = [
         found["verdict"],
         *terms_of(found),
+        *([f"score: {found['metric']['meaning']}"] if found["metric"].get("meaning") else []),
         "",
         f"{found['metric']['name']} of every subset ({found['absence']['name']}):",
     ]
@@ -130,6 +132,8 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
         made += [f"  {' and '.join(p['pair']):{width}} {shown(p)}" for p in found["interaction"]["metric"]]
     if found["emap"]:
         made += ["", f"EMAP: lost without interaction ({unit}):", f"  {'gap':{width}} {shown(found['emap']['gap'])}"]
+    if found.get("emap_not_applicable") and len(names) > 1:
+        made += ["", f"EMAP: not applicable: {found['emap_not_applicable']}"]
     if found["perceptual"]:
         made += ["", f"perceptual score: lost when shuffled ({unit}):"]
         made += [f"  {n:{width}} {shown(p['raw'])}" for n, p in found["perceptual"]["modalities"].items()]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from plait.data.progress import Progress
-from plait.evaluation import EvaluationInputs, shown_text
+from plait.evaluation import EvaluationInputs
 from plait.explain.inputs.attribution import exact_shapley, occlusion
 from plait.explain.inputs.checks import all_checks, failures
 from plait.explain.inputs.curves import MOST_STEPS
@@ -21,7 +21,7 @@ from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.cutters import CUTTERS, Item
 from plait.explain.inputs.gradients import STEPS, GradientScores, check_single, no_gradient
 from plait.explain.inputs.options import MOST_EXACT, InputOptions
-from plait.explain.inputs.score import ExplainedRows, PartScores, as_probability, asked_of, odds_of, unit_of
+from plait.explain.inputs.score import ExplainedRows, PartScores, as_probability, asked_of, odds_of
 from plait.inputs.inputs import Inputs
 from plait.registry import counted, unknown_name
 
@@ -60,7 +60,7 @@ def explain_inputs(
     column = _named_column(given, options.explain_class)
     if options.method == "gradients":
         check_single(given)
-    heads = 1 if options.method == "gradients" else NEW_HEADS
+    heads = 1 if options.method == "gradients" or given.task.family.writes else NEW_HEADS
     asked = asked_of(given, inputs, places, options.seed, heads)
     cuts = _all_cuts(asked, places, options)
     plan = planned_answers([cut for row in cuts for cut in row if isinstance(cut, Cut)], options)
@@ -142,14 +142,13 @@ def _cut(asked: ExplainedRows, position: int, number: int, options: InputOptions
 def _row_facts(asked: ExplainedRows, r: int, place: int, named: int | None) -> tuple[dict[str, Any], int]:
     """What a row shows, and which output is explained of it."""
     given, measure = asked.given, asked.measure
-    outputs = asked.outputs(given.answers, asked.sources, asked.items_NM[r : r + 1])
+    outputs = asked.outputs(given.answers, asked.sources, asked.items_NM[r : r + 1], r)
     column = int(measure.decide(outputs)[0]) if named is None else named
     score = float(odds_of(measure, outputs, column)[0])
     table = given.prepared.rows.table
     return {
-        "row": table.row_number(int(given.positions[place])), "truth": shown_text(given.values[place]),
-        "prediction": shown_text(given.task.decode(outputs, given.labels)[0]), **unit_of(given, measure, column),
-        "score": score, "probability": as_probability(measure, score), "modalities": [],
+        "row": table.row_number(int(given.positions[place])), **asked.answer_of(r, place, outputs),
+        **asked.unit_of(column), "score": score, "probability": as_probability(measure, score), "modalities": [],
     }, column  # fmt: skip
 
 
@@ -173,12 +172,13 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
         path, value_P, others_PK, full, nothing, method, orders=options.orders, seed=seed
     )  # fmt: skip
     failed = failures(checks)
-    without = path((1 - np.eye(count)).astype(bool))
+    alone_hidden = (1 - np.eye(count)).astype(bool)
+    without, by_word = path(alone_hidden), asked.by_word(path, alone_hidden)
     return {
         "method": method, "stands_for": extra.pop("stands_for", cut.stands_for), "full": full, "nothing": nothing,
         "parts": [
-            {**part, "value": float(v), "probability_without": as_probability(asked.measure, float(w))}
-            for part, v, w in zip(cut.parts, value_P, without, strict=True)
+            {**part, "value": float(v), "probability_without": as_probability(asked.measure, float(w)), **words}
+            for part, v, w, words in zip(cut.parts, value_P, without, by_word, strict=True)
         ],
         "shown": cut.shown, "note": cut.note, "checks": checks, "trusted": not failed, "failed": failed,
         "answers": path.num_answers, **extra,
@@ -188,6 +188,8 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
 def _named_column(given: EvaluationInputs, name: str | None) -> int | None:
     if name is None:
         return None
+    if given.task.family.writes:
+        raise ValueError(f"explain_class is {name!r}, and this model writes text; leave explain_class= out")
     if not given.labels.classes:
         raise ValueError(f"explain_class is {name!r}, and this model predicts a number; leave explain_class= out")
     if name not in given.labels.place:

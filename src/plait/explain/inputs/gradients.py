@@ -34,8 +34,13 @@ def check_single(given: EvaluationInputs) -> None:
     """Refuse a model whose answers have no gradient.
 
     Raises:
-        ValueError: An ensemble answers.
+        ValueError: An ensemble answers, or the answer is written word by word.
     """
+    if given.task.family.writes:
+        raise ValueError(
+            "method='gradients' follows the scores of labels and numbers, and this model writes text; type "
+            "method='occlusion', or leave method= out"
+        )
     if given.ensemble is not None:
         raise ValueError(
             "method='gradients' needs one network, and an ensemble answers here, whose trees and averages have no "
@@ -150,7 +155,7 @@ class GradientScores:
             logits_VC = network.answer(network.encode(inputs, present), present).float()
         finally:
             model.train(was)
-        return self._explained(logits_VC), taken
+        return self.asked.log_odds(logits_VC, self.column), taken
 
     def _encode(self, taken: Tensor) -> dict[str, Tensor]:
         assert self.encoder is not None
@@ -167,15 +172,6 @@ class GradientScores:
             mask = torch.ones(encoded.tokens_BTD.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
             made |= {"tokens_BTD": encoded.tokens_BTD.float(), "mask_BT": mask.to(self.device)}
         return made
-
-    def _explained(self, logits_VC: Tensor) -> Tensor:
-        measure, labels = self.asked.measure, self.asked.given.labels
-        if measure.is_number:
-            return logits_VC[:, 0] * (labels.std if labels.scale is None else 1.0)
-        if not measure.exclusive:
-            return logits_VC[:, self.column]
-        rest = torch.cat([logits_VC[:, : self.column], logits_VC[:, self.column + 1 :]], dim=1)
-        return logits_VC[:, self.column] - torch.logsumexp(rest, dim=1)
 
 
 @contextmanager
