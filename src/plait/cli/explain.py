@@ -61,7 +61,7 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="How parts of --rows are explained: auto, occlusion, shapley or gradients.",
+            help="How parts of --rows are explained: auto, occlusion, shapley, gradients or attention.",
             callback=options.one_of("word after --method", INPUT_METHOD_NAMES),
         ),
     ] = "auto",

@@ -156,6 +156,7 @@ def _checks(modality: dict[str, Any]) -> list[str]:
     whole = checks["completeness"]
     promised = "" if whole["passes"] is not None else "; occlusion promises no sum"
     lines.append(
+        f"completeness: not applicable, {whole['why']}" if whole.get("why") else
         f"{_passed(whole['passes'])}completeness: the parts add up to {_signed(whole['sum'])} of "
         f"{_signed(whole['whole'])} from none to all{promised}"
     )

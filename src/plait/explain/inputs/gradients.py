@@ -9,8 +9,6 @@ only: an ensemble holds members without gradients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from plait.data.modality import Modality
 from plait.evaluation import EvaluationInputs
 from plait.explain.inputs.cut import Cut
-from plait.explain.inputs.element_parts import elements_of
+from plait.explain.inputs.element_parts import elements_of, given_out
 from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
 
@@ -164,7 +162,7 @@ class GradientScores:
         if self.key.embedding is None:
             encoded = self.encoder(**tensors, **{self.key.name: taken})
         else:
-            with _given_out(self.key.embedding, taken):
+            with given_out(self.key.embedding, taken):
                 encoded = self.encoder(**tensors)
         made = {"vector_BD": encoded.vector_BD.float()}
         if self.asked.given.model.fusion.info.needs_tokens and encoded.tokens_BTD is not None:
@@ -172,14 +170,3 @@ class GradientScores:
             mask = torch.ones(encoded.tokens_BTD.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
             made |= {"tokens_BTD": encoded.tokens_BTD.float(), "mask_BT": mask.to(self.device)}
         return made
-
-
-@contextmanager
-def _given_out(embedding: nn.Module, vectors: Tensor) -> Iterator[None]:
-    """Let an embedding give out these vectors."""
-    replace: Callable[..., Tensor] = lambda module, args, output: vectors.to(output.dtype)  # noqa: E731
-    hook = embedding.register_forward_hook(replace)
-    try:
-        yield
-    finally:
-        hook.remove()

@@ -6,7 +6,8 @@ answers do not saturate; for labels the log-odds of the label; for a number the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,17 @@ def odds_of(measure: Measure, outputs_NC: np.ndarray, column: int) -> np.ndarray
     rest = np.delete(outputs_NC, column, axis=1).astype(np.float64).sum(axis=1) if measure.exclusive else 1 - p
     odds: np.ndarray = np.log(p) - np.log(np.clip(rest, EPS, None))
     return odds
+
+
+@contextmanager
+def in_evaluation(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode with gradients; the network's own mode is restored."""
+    was_training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(was_training)
 
 
 @dataclass
@@ -76,6 +88,22 @@ class ExplainedRows:
     def by_word(self, path: Any, kept_PP: np.ndarray) -> list[dict[str, Any]]:
         """What a part adds to each word of a written answer, for each part hidden alone; nothing where none is."""
         return [{} for _ in kept_PP]
+
+    def scores_with_gradient(
+        self, network: Any, inputs: dict[str, dict[str, Tensor]], index_M: np.ndarray, row: int, column: int
+    ) -> Tensor:
+        """What is explained of one row, with its gradient [1]; further ones are of written words.
+
+        Args:
+            network: The model, or one with a new head.
+            inputs: Encoded modalities, one row.
+            index_M: Items of the row, -1 where missing.
+            row: Which of the explained rows.
+            column: Which output.
+        """
+        with in_evaluation(network):
+            present_1M = torch.tensor(index_M >= 0, device=next(network.parameters()).device)[None]
+            return self.log_odds(network.answer(network.encode(inputs, present_1M), present_1M).float(), column)
 
     def log_odds(self, logits_VC: Tensor, column: int) -> Tensor:
         """What is explained [V] of logits [V, C], with its gradient."""

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from plait.explain.inputs.score import AT_ONCE, ExplainedRows
+from plait.explain.inputs.score import AT_ONCE, ExplainedRows, in_evaluation
 from plait.explain.written import shown_references
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inference.generation import token_scores, write_rows
@@ -66,6 +67,20 @@ class WrittenRows(ExplainedRows):
                 logs_BT[places] = [found[0] for found in token_scores(model, batch, [[answer.ids]] * len(places))]
         by_word = [logs_BT[:, answer.word_T == w].sum(axis=1) for w in range(len(answer.words))]
         return np.stack([logs_BT.mean(axis=1), *by_word], axis=1)
+
+    def scores_with_gradient(
+        self, network: Any, inputs: dict[str, dict[str, Tensor]], index_M: np.ndarray, row: int, column: int
+    ) -> Tensor:
+        """Mean log-likelihood a token of the written answer, then the log-probability of each word [1 + W]."""
+        answer = self.written[row]
+        with in_evaluation(network):
+            present_1M = torch.tensor(index_M >= 0, device=next(network.parameters()).device)[None]
+            prefix = network.head.prefix(network.fuse(network.encode(inputs, present_1M), present_1M))
+            ids_1T = torch.tensor([answer.ids], device=present_1M.device)
+            log_TV = torch.log_softmax(network.head.answer_logits(*prefix, ids_1T)[0].float(), dim=1)
+        log_T = log_TV.gather(1, ids_1T[0][:, None])[:, 0]
+        by_word = [log_T[torch.from_numpy(answer.word_T == w)].sum() for w in range(len(answer.words))]
+        return torch.stack([log_T.mean(), *by_word])
 
     def answer_of(self, row: int, place: int, outputs_1C: np.ndarray) -> dict[str, Any]:
         """True and written answer, and ``written``: each word with its log-probability."""
