@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import exp
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from plait.registry import counted
 from plait.settings.names import ABSENCE_NAMES, INPUT_METHOD_NAMES, METRIC_NAMES
 
 MOST_NAMED = 3
+LEAST_SHOWN = 0.0005
 
 
 def _split_or_rows(word: str | None) -> str | None:
@@ -156,6 +158,9 @@ def _parts(inputs: dict[str, Any] | None) -> list[str]:
             "",
             f"row {row['row']}: truth {row['truth']}, prediction {row['prediction']}; {row['explained']}{level}",
         ]
+        if row.get("written"):
+            said = ", ".join(f"{w['word']} {100 * exp(w['log_probability']):.0f}%" for w in row["written"])
+            made.append(f"  written: {said}")
         for side in row["modalities"]:
             if side.get("skipped"):
                 made.append(f"  {side['name']}: {side['skipped']}")
@@ -166,6 +171,18 @@ def _parts(inputs: dict[str, Any] | None) -> list[str]:
             )
             doubt = f"  NOT TO BE TRUSTED: {'; '.join(side['failed'])}" if side["failed"] else ""
             made.append(f"  {side['name']}: {named}{doubt}")
+            made += _words(side, row.get("written") or [])
+    return made
+
+
+def _words(side: dict[str, Any], written: list[dict[str, Any]]) -> list[str]:
+    """Of each written word that something in an input moves, what moves it most."""
+    made = []
+    for w, entry in enumerate(written):
+        parts = [(p["words"][w], p) for p in side["parts"] if "words" in p]
+        value, part = max(parts, key=lambda pair: abs(pair[0]), default=(0.0, {}))
+        if abs(value) >= LEAST_SHOWN:
+            made.append(f"    {entry['word']}: {_part(part)} {'+' if value >= 0 else ''}{_number(value, False)}")
     return made
 
 

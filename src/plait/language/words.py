@@ -37,7 +37,8 @@ def words_of(tokens: AnswerTokens, ids: Sequence[int]) -> tuple[list[str], np.nd
     for token, piece in zip(ids, pieces, strict=True):
         starts = piece[:1].isspace() or bool(CHARACTER.match(piece.lstrip())) or piece.startswith(UNFINISHED)
         after_mark = bool(groups) and CHARACTER.match(_text(tokens, groups[-1])[-1:]) is not None
-        if not groups or token == tokens.end or (is_finished and (starts or after_mark)):
+        is_blank = bool(groups) and not _text(tokens, groups[-1]).strip()
+        if not groups or token == tokens.end or (is_finished and not is_blank and (starts or after_mark)):
             groups.append([])
         groups[-1].append(int(token))
         word_T.append(len(groups) - 1)
