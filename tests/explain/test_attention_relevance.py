@@ -179,8 +179,10 @@ def test_patches_of_a_frozen_vision_transformer_meet_their_regions(tmp_path: Pat
 def test_who_has_no_attention_is_told_what_to_type(posts: Path, posts_model: Path) -> None:
     model = plait.load(posts_model)
     network = plait.Plait(**{**vars(model), "ensemble": None})
-    with pytest.raises(ValueError, match=r"needs an encoder that gives attention weights .*scratch:image.*a CNN has"
-                                         r" none.*type method='occlusion' \(any encoder\) or method='gradients'"):  # fmt: skip
+    said = (
+        r"needs an encoder that gives attention weights .*scratch:image.*a CNN has none.*type method='occlusion' \(any"
+    )
+    with pytest.raises(ValueError, match=said + r" encoder\) or method='gradients'"):
         network.explain(posts, rows=1, inputs={"method": "attention"}, **FEW)
     ensemble = plait.Plait(**{**vars(model), "ensemble": model.model})
     with pytest.raises(ValueError, match="method='attention' needs one network.*preset='single'"):

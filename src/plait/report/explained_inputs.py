@@ -101,8 +101,9 @@ def _side(
         return {**base, "skipped": modality["skipped"]}
     by_word, left = _by_word(modality, written)
     return {
-        **base, "by_word": by_word, "left": left, "failed": modality["failed"], "drawn": DRAWN[modality["kind"]](modality),
-        "lines": _strongest(modality), "checks": _checks(modality), "curves": part_charts.curves(modality["checks"]),
+        **base, "by_word": by_word, "left": left, "failed": modality["failed"],
+        "drawn": DRAWN[modality["kind"]](modality), "lines": _strongest(modality), "checks": _checks(modality),
+        "curves": part_charts.curves(modality["checks"]),
     }  # fmt: skip
 
 
