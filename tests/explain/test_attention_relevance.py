@@ -176,6 +176,25 @@ def test_patches_of_a_frozen_vision_transformer_meet_their_regions(tmp_path: Pat
     assert "relevance is no share of the score" in written and "Attention relevance" in written
 
 
+def test_attention_of_a_question_for_each_written_word(bert: str) -> None:
+    from fixtures.planted_writing import TINY, asked_pictures
+
+    table = asked_pictures("question", 36)
+    table["question"] = [f"{FILLERS[i % 5]} lovely {FILLERS[i % 3]}" for i in range(36)]
+    sets = [s for s in TINY if not s.startswith("encoders.text")]
+    fitted = plait.fit(
+        table, "answer", task="vqa", split="split", text="question", image="image", fusion="prefix", epochs=1,
+        set=[*sets, f"encoders.text={bert}"],
+    )  # fmt: skip
+    found = fitted.explain(table, rows=1, inputs={"method": "attention", "orders": 1}, **FEW)["inputs"]["rows"][0]
+    side = next(m for m in found["modalities"] if m["name"] == "question")
+    assert side["read"] == "read from the mean of its tokens" and len(side["parts"]) == 3
+    for part in side["parts"]:
+        assert part["value"] >= 0 and len(part["words"]) == len(found["written"]) and min(part["words"]) >= 0
+    assert max(p["value"] for p in side["parts"]) > 0
+    assert side["full"] == pytest.approx(found["score"], abs=1e-3)
+
+
 def test_who_has_no_attention_is_told_what_to_type(posts: Path, posts_model: Path) -> None:
     model = plait.load(posts_model)
     network = plait.Plait(**{**vars(model), "ensemble": None})

@@ -29,6 +29,10 @@ from plait.tasks import Task
 from plait.training import Plan
 from plait.training.text_scores import merged_references, read_back
 
+CHOSEN_BY = (
+    "validation scores (val) are those that choose the epoch: greedy answers to at most 256 inputs, less a thousandth "
+    "of the loss; with fewer than ten captioned inputs minus the loss alone"
+)
 COLUMNS = {"cider_d": ("cider_d", "rouge_l"), "accuracy": ("accuracy", "token_f1", "vqa_accuracy")}
 
 

@@ -24,7 +24,7 @@ from plait.api.opening import OpenedRun, open_run
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.comparison.archive import Archive
 from plait.comparison.folder import comparison_folder
-from plait.comparison.judging import judged_rows
+from plait.comparison.judging import CHOSEN_BY, judged_rows
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget, usual_fusion
@@ -260,6 +260,7 @@ def _test_rows(opened: OpenedRun, ready: PreparedRun) -> np.ndarray:
         count = len(test) - len(known)
         opened.notes.append(f"{count} test rows are of classes not seen in training and were left out")
     judged, _ = judged_rows(ready.plan, known)
+    opened.notes += [CHOSEN_BY] if opened.task.family.writes else []
     if len(judged) < len(known):
         opened.notes.append(
             f"{len(known):,} test rows show {len(judged):,} different inputs; each was judged once, with all answers"
