@@ -34,7 +34,7 @@ def compared(table: dict[str, list[Any]], tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp("compared") / "out"
     found = plait.compare(
         table, "answer", task="vqa", split="split", text="question", image="image", fusion="prefix,concat,late_mean",
-        seeds=2, search=1, epochs=6, output=folder, set=[*SETS, "fusion.width=32", "fusion.dropout=0.0"], workers=1,
+        seeds=2, search=1, epochs=8, output=folder, set=[*SETS, "fusion.width=32", "fusion.dropout=0.0"], workers=1,
     )  # fmt: skip
     return found, folder
 
@@ -77,7 +77,7 @@ def test_a_comparison_goes_on_where_it_stopped(compared: tuple[Any, Path], table
     found, folder = compared
     again = plait.compare(
         table, "answer", task="vqa", split="split", text="question", image="image", fusion="prefix,concat,late_mean",
-        seeds=2, search=1, epochs=6, output=folder, set=[*SETS, "fusion.width=32", "fusion.dropout=0.0"], workers=1,
+        seeds=2, search=1, epochs=8, output=folder, set=[*SETS, "fusion.width=32", "fusion.dropout=0.0"], workers=1,
         resume=True,
     )  # fmt: skip
     assert again.report["runs"]["trained"] == 0
