@@ -121,6 +121,13 @@ MODALITY_KINDS: Registry[ModalityKind] = Registry("kind of modality")
 
 
 def loader(items: Items, root: Root) -> Load:
-    """Loads the item of a number."""
+    """Loads the item of a number, or the changed copy of one."""
     load = MODALITY_KINDS.get(items.modality.kind).load
-    return lambda number: load(items.cells[number], root)
+
+    def load_number(number: int) -> Any:
+        if items.changes is None or number < len(items.cells):
+            return load(items.cells[number], root)
+        item, change = items.changes.change_of(number)
+        return change(load(items.cells[item], root))
+
+    return load_number

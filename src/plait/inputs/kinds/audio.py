@@ -29,7 +29,7 @@ def _count_cut_clips(items: Items, processor: Any, load: Load) -> dict[str, int]
 AUDIO = ModalityKind(
     encoder="audio",
     load=find_sound,
-    live=lambda processor, items, load: KeptSource(processor, load),
+    live=lambda processor, items, load: KeptSource(processor, load, num_items=len(items.keys)),
     examine=_examine,
     count=_count_cut_clips,
     plural="sounds",
