@@ -53,7 +53,11 @@ def test_operations_equal_those_of_torchvision(name: str, level: int) -> None:
     made = theirs._apply_image_or_video_transform(
         picture().resize((224, 224)), name, magnitude, interpolation=v2.InterpolationMode.BILINEAR, fill=theirs._fill
     )
-    assert np.array_equal(np.asarray(ours), np.asarray(made))
+    if name.startswith("Shear"):  # theirs takes its strength as float32, so single pixels round otherwise
+        gap = np.abs(np.asarray(ours, dtype=int) - np.asarray(made, dtype=int))
+        assert gap.max() <= 2 and gap.mean() < 0.01
+    else:
+        assert np.array_equal(np.asarray(ours), np.asarray(made))
 
 
 @pytest.mark.parametrize("policy", ["trivial", "rand"])
