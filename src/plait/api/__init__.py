@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plait.api.augmenting import augment
 from plait.api.check import check
 from plait.api.clock import counted_from
 from plait.api.drift import drift
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from plait.api.predictor import Plait
 
 __all__ = [
-    "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "counted_from", "default_weights", "drift",
-    "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values",
+    "Plait", "PredictionFile", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
+    "drift", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values",
     "two_tower",
 ]  # fmt: skip
 

@@ -81,7 +81,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     target = np.where(target < 0, 0, target) if are_classes else target
     assert settings.train.epochs is not None
     views = add_views(
-        inputs, prepared, train, lambda row: _words_of(opened.values[row]), settings.augment,
+        inputs, prepared, train, lambda row: words_of_target(opened.values[row]), settings.augment,
         seed=settings.train.seed, epochs=settings.train.epochs, max_seconds=how.audio_seconds, progress=progress,
     )  # fmt: skip
     plan = Plan(
@@ -92,7 +92,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     return PreparedRun(plan, usable, known_N)
 
 
-def _words_of(value: Any) -> list[str]:
+def words_of_target(value: Any) -> list[str]:
     """A target in words: its text, or the texts of a list of labels or answers; a number has none."""
     return [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, str)]
 

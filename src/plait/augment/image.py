@@ -109,7 +109,7 @@ def draw_image(
 
 def apply(picture: Image.Image, name: str, strength: float) -> Image.Image:
     """One operation on an RGB picture, as ``torchvision.transforms.v2`` does it."""
-    from torchvision.transforms.v2 import functional
+    from torchvision.transforms.v2 import functional  # type: ignore[import-untyped]
 
     if name == "Identity":
         return picture

@@ -50,7 +50,8 @@ def swapped(
         names = [name for name in tensors if name in group]
         if not names:
             continue
-        donors = draw_donors(generator, *tensors[names[0]].shape, pool, rate)
+        num_rows, num_columns = tensors[names[0]].shape
+        donors = draw_donors(generator, num_rows, num_columns, pool, rate)
         donors[~rows_B] = -1
         for name in names:
             source = torch.from_numpy(donors)

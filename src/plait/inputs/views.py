@@ -103,7 +103,7 @@ def rows_allow(
         elsewhere_R = _any_of_rows(cells, train) | np.array([any(map(find, words)) for words in target], dtype=bool)
         named[what] = by_text, in_text_R, elsewhere_R
     by_text, in_text_R, elsewhere_R = named["side"]
-    shown = [_shown(items, train) for items in pictures.values()]
+    shown = [shown_items(items, train) for items in pictures.values()]
     sided = []
     flip_R = ~elsewhere_R & ~in_text_R
     if settings.mirror == "words":
@@ -111,7 +111,7 @@ def rows_allow(
         has_picture_R = _any_of_rows([(i, np.ones(len(i.keys), dtype=bool)) for i in pictures.values()], train)
         unclear_R = _any_of_rows([(items, ~clear[name]) for name, items in texts.items()], train)
         flip_R = ~elsewhere_R & ~unclear_R & (has_picture_R | ~in_text_R)
-        sided = [_shown(items, train, by_text[name]) for name, items in texts.items()]
+        sided = [shown_items(items, train, by_text[name]) for name, items in texts.items()]
     if settings.mirror == "never" or any(names_side(i.modality.columns[0]) for i in pictures.values()):
         flip_R = np.zeros_like(flip_R)
     flip_R = spread(flip_R, [*shown, *sided])
@@ -124,7 +124,7 @@ def rows_allow(
         found[name] = [Allowed(*map(bool, of_item)) for of_item in zip(*three, strict=True)]
         assert len(found[name]) == len(single.keys)
     for name, items in texts.items():
-        swaps = by_text[name] & (settings.mirror == "words") & _shown(items, train).allowed(flip_R)
+        swaps = by_text[name] & (settings.mirror == "words") & shown_items(items, train).allowed(flip_R)
         found[name] = [Allowed(flip=bool(one)) for one in swaps]
     return found
 
@@ -160,24 +160,20 @@ def add_views(
         return None
     rows = prepared.rows
     made = TrainingViews(settings, seed, len(rows))
-    allowed = rows_allow(rows, train, words_of_row, settings)
+    fixed = {m.name for m in inputs.modalities if m.name in inputs.frozen or rows.items[m.name].parts is not None}
+    found = views_of_items(
+        rows, train, words_of_row, settings, seed=seed, epochs={n: 1 if n in fixed else epochs for n in rows.items},
+        max_pixels=inputs.max_pixels, max_seconds=max_seconds,
+    )  # fmt: skip
     wanted: list[tuple[Modality, Items, ItemViews]] = []
     for modality in inputs.modalities:
         name, items = modality.name, rows.items[modality.name]
         kind = MODALITY_KINDS.get(modality.kind)
         if kind.has_columns and settings.numbers > 0 and isinstance(prepared.sources[name], TensorSource):
             made.pools[name] = np.unique(items.index_N[train][items.index_N[train] >= 0])
-        if not is_changed(kind.encoder, settings):
+        if name not in found:
             continue
-        single = items if items.parts is None else items.parts
-        fixed = name in inputs.frozen or items.parts is not None
-        views = ItemViews(
-            str(kind.encoder), single.keys, settings, seed,
-            allowed.get(name, [Allowed()] * len(single.keys)),
-            np.isin(np.arange(len(single.keys)), _shown(items, train).item_E),
-            texts=list(single.cells) if kind.encoder == "text" else [],
-            epochs=1 if fixed else epochs, max_pixels=inputs.max_pixels, max_seconds=max_seconds,
-        )  # fmt: skip
+        single, views = items if items.parts is None else items.parts, found[name]
         single.changes = views
         made.items[name] = views if items.parts is None else _of_sets(items, views)
         if name in inputs.frozen:
@@ -192,6 +188,38 @@ def add_views(
             source = SetSource(source, _members(items, views), has_tokens=inputs.with_tokens)
         load = loader(single, rows.table.media_folder)
         prepared.sources[modality.name] = with_words(source, inputs, modality, load)
+    return made
+
+
+def views_of_items(
+    rows: Rows, train: np.ndarray, words_of_row: Callable[[int], list[str]], settings: AugmentSettings, *, seed: int,
+    epochs: dict[str, int], max_pixels: int, max_seconds: float,
+) -> dict[str, ItemViews]:  # fmt: skip
+    """The views of the items that training rows show, of the members of sets, by name of the modality.
+
+    Args:
+        rows: All rows.
+        train: Positions of the training rows.
+        words_of_row: Texts that belong to a row beside its inputs, such as its target.
+        settings: What is changed.
+        seed: Of everything drawn.
+        epochs: Of each modality, the epochs that see views of their own.
+        max_pixels: Larger pictures are refused.
+        max_seconds: Longer sounds are cut.
+    """
+    allowed = rows_allow(rows, train, words_of_row, settings)
+    made = {}
+    for name, items in rows.items.items():
+        encoder = MODALITY_KINDS.get(items.modality.kind).encoder
+        if not is_changed(encoder, settings):
+            continue
+        single = items if items.parts is None else items.parts
+        made[name] = ItemViews(
+            str(encoder), single.keys, settings, seed, allowed.get(name, [Allowed()] * len(single.keys)),
+            np.isin(np.arange(len(single.keys)), shown_items(items, train).item_E),
+            texts=list(single.cells) if encoder == "text" else [], epochs=epochs[name], max_pixels=max_pixels,
+            max_seconds=max_seconds,
+        )  # fmt: skip
     return made
 
 
@@ -211,7 +239,7 @@ def _encoded(
     """Features of items and views; the cost is told before it is paid, by the time that the first views take."""
     rows, name = prepared.rows, modality.name
     usable = np.zeros(len(single.keys), dtype=bool)
-    usable[_shown(rows.items[name], np.arange(len(rows))).item_E] = True
+    usable[shown_items(rows.items[name], np.arange(len(rows))).item_E] = True
     keys = [k if number >= len(usable) or usable[number] else None for number, k in enumerate(views.all_keys())]
     load = loader(single, rows.table.media_folder)
 
@@ -249,7 +277,7 @@ def _of_sets(items: Items, views: ItemViews) -> ItemViews:
     return ItemViews(views.kind, items.keys, views.settings, views.seed, [], every)
 
 
-def _shown(items: Items, positions: np.ndarray, chosen: np.ndarray | None = None) -> Shown:
+def shown_items(items: Items, positions: np.ndarray, chosen: np.ndarray | None = None) -> Shown:
     """Which single items rows show, members for sets; only those ``chosen`` by item."""
     index_R = items.index_N[positions]
     if items.parts is None:
