@@ -125,7 +125,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 def run(table: dict[str, list[Any]], *more: str) -> Any:
     return fit(table, target="label", split="split", epochs=3, fusion="concat", allow_outside=True, set=[
-        *QUICK, "encoders.image_size=16", "ensemble.members=[]", "fusion.alternative=none", *more])  # fmt: skip
+        *QUICK, "encoders.image_size=16", "ensemble.members=[]", "fusion.alternative=none", "judge.missing_rows=0", *more])  # fmt: skip
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:
@@ -136,10 +136,14 @@ def same(one: Any, other: Any) -> bool:
     return all(torch.equal(a, b) for a, b in zip(weights(one).values(), weights(other).values(), strict=True))
 
 
-def test_off_is_bit_equal_and_on_is_equal_under_one_seed(table: dict[str, list[Any]]) -> None:
-    """Of all settings of augmentation only ``views`` switches anything on."""
-    plain, off = run(table), run(table, "augment.views=1", "augment.image=rand", "augment.text=0.5")
-    assert same(plain, off)
+@pytest.fixture(scope="module")
+def plain(table: dict[str, list[Any]]) -> Any:
+    return run(table)
+
+
+def test_off_is_bit_equal_and_on_is_equal_under_one_seed(table: dict[str, list[Any]], plain: Any) -> None:
+    """Of all settings of changed copies only ``views`` switches anything on."""
+    assert same(plain, run(table, "augment.views=1", "augment.image=rand", "augment.text=0.5"))
     on, again = run(table, "augment.views=3"), run(table, "augment.views=3")
     assert same(on, again) and not same(plain, on)
     assert not same(on, run(table, "augment.views=3", "augment.strength=0.5"))
@@ -182,3 +186,21 @@ def test_frozen_encoders_read_views_from_the_store(
     begun = told.index(next(t for t in told if "32 views of 16 photo" in t))
     assert "encoding images" in told[begun + 1 :]
     assert model.report["evaluation"]["metrics"]["accuracy"]["value"] >= 0
+
+
+@pytest.mark.parametrize("more", [["augment.mix=cutmix"], ["train.mixup=0.4", "augment.views=2"]])
+def test_mixing_changes_what_is_learned_and_repeats_under_one_seed(
+    table: dict[str, list[Any]], plain: Any, more: list[str]
+) -> None:
+    one = run(table, *more)
+    assert not same(plain, one) and same(one, run(table, *more))
+
+
+def test_mixing_that_does_not_fit_is_refused_in_words(table: dict[str, list[Any]]) -> None:
+    with pytest.raises(ValueError, match="leave one of them out"):
+        run(table, "augment.mix=cutmix", "train.mixup=0.2")
+    with pytest.raises(ValueError, match="joins pairs of retrieval, and the head here is 'label'"):
+        run(table, "augment.mix=mixgen")
+    without = {name: cells for name, cells in table.items() if name != "photo"}
+    with pytest.raises(ValueError, match="cuts pictures whose encoder is trained, and none is"):
+        run(without, "augment.mix=cutmix")

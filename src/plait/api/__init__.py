@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Plait", "PredictionFile", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
-    "drift", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked", "report_values",
-    "two_tower",
+    "drift", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load", "open_checked",
+    "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

@@ -126,7 +126,10 @@ def _counted(name: str, views: ItemViews) -> str:
     known = [a for a, is_shown in zip(views.allowed, views.is_shown, strict=True) if is_shown]
     if views.kind == "image":
         parts = {"mirrored": "flip", "turned": "turn", "coloured anew": "recolour"}
-        told = [f"{sum(not getattr(a, key) for a in known):,} are never {what}" for what, key in parts.items()]
+        counts = {what: sum(not getattr(a, key) for a in known) for what, key in parts.items()}
+        told = [f"{count:,} are never {what}" for what, count in counts.items() if count]
+        if not told:
+            return f"{name}: {len(known):,} pictures have views; no word beside them forbids a change"
         return f"{name}: of {len(known):,} pictures {', '.join(told)}, for what the words beside them say"
     swapped = sum(a.flip for a in known) if views.kind == "text" else 0
     more = f", left and right change places in {swapped:,}" if swapped else ""
@@ -136,7 +139,7 @@ def _counted(name: str, views: ItemViews) -> str:
 def _row(
     run: Any, rows: Rows, found: dict[str, ItemViews], settings: Any, position: int, train: np.ndarray
 ) -> dict[str, Any]:
-    target = run.values[position]
+    target = run.values[position] if run.task.needs_target else None
     shown = [
         {"view": view, "cells": [c for name, items in rows.items.items() if items.index_N[position] >= 0
                                  for c in _cells(rows, name, items, found.get(name), position, view, settings, train)]}

@@ -9,7 +9,7 @@ from plait.settings.ranges import at_least, between, choice, share
 IMAGE_POLICIES = ("none", "flip", "trivial", "rand")
 AUDIO_POLICIES = ("none", "wave", "mask", "all")
 MIRRORS = ("auto", "words", "never")
-MIXES = ("none", "mixup", "cutmix", "mixgen")
+MIXES = ("none", "cutmix", "mixgen")
 
 
 @dataclass(frozen=True)
@@ -28,5 +28,7 @@ class AugmentSettings:
     """Share of a text's words left out or masked, in [0, 1); texts below 5 words stay as they are."""
     audio: str = choice("all", AUDIO_POLICIES)
     """Of sounds: none, wave (loudness and shift), mask (silenced spans and bands) or all."""
+    mix: str = choice("none", MIXES)
+    """Rows joined in training: cutmix (pictures whose encoder is trained) or mixgen (retrieval); see train.mixup."""
     numbers: float = share(0.1)
     """Probability that a number or category takes the value of another training row, in [0, 1)."""
