@@ -41,6 +41,8 @@ def test_names_of_columns_count_as_words() -> None:
         ("猫在左边,狗在右边", "猫在右边,狗在左边"),
         ("a left-hand glove", "a right-hand glove"),
         ("two dogs", "two dogs"),
+        ("the man on his right in a hat", "the man on his left in a hat"),
+        ("at the right time", None),
         ("the right answer", None),
         ("all right", None),
         ("she left early", None),

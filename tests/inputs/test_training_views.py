@@ -124,8 +124,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
 
 
 def run(table: dict[str, list[Any]], *more: str) -> Any:
-    return fit(table, target="label", split="split", epochs=3, fusion="concat", allow_outside=True, set=[
-        *QUICK, "encoders.image_size=16", "ensemble.members=[]", "fusion.alternative=none", "judge.missing_rows=0", *more])  # fmt: skip
+    quick = [*QUICK, "encoders.image_size=16", "ensemble.members=[]", "fusion.alternative=none", "judge.missing_rows=0"]
+    sets = [*quick, *more]
+    return fit(table, target="label", split="split", epochs=3, fusion="concat", allow_outside=True, set=sets)
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:

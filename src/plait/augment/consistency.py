@@ -35,6 +35,10 @@ BEFORE_A_SIDE = (
     r"(?:the|its|his|her|their|your|my|on|to|from|at|far|top|bottom|upper|lower|center|centre|facing|turns?)"
 )
 AFTER_A_SIDE = r"(?:side|hand|half|corner|edge|end|arm|leg|foot|eye|ear|shoulder|lane|of|wing|profile)"
+BEHIND_A_SIDE = (  # what goes on after "on the left"; a noun there would make it "the right answer"
+    r"(?:and|or|but|is|are|was|were|has|have|with|in|at|near|behind|beside|next|from|to|as|while|who|which|that|there"
+    r"|looks?|holds?|wears?|stands?|sits?)"
+)
 SIDE = re.compile(r"(?<!\w)(?P<word>left|right)(?P<tail>most|wards?|-?hand(?:ed)?)?(?!\w)", re.IGNORECASE)
 NOT_SIDES = re.compile(r"左右|顺时针|逆时针|镜像|翻转|左派|右派|左翼|右翼")
 SWAPPED = {"left": "right", "right": "left", "左": "右", "右": "左"}
@@ -181,7 +185,7 @@ def _is_side(text: str, found: re.Match[str]) -> bool:
     before, after = text[: found.start()], text[found.end() :]
     if re.match(rf"[\s-]+{AFTER_A_SIDE}\b", after, re.IGNORECASE):
         return True
-    ends = re.match(r"\s*(?:[.,;:!?)]|$|and\b|or\b|is\b|are\b|with\b)", after, re.IGNORECASE)
+    ends = re.match(rf"\s*(?:[.,;:!?)]|$|{BEHIND_A_SIDE}\b)", after, re.IGNORECASE)
     return bool(ends and re.search(rf"\b{BEFORE_A_SIDE}[\s-]+$", before, re.IGNORECASE))
 
 
