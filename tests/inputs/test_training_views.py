@@ -13,13 +13,14 @@ from PIL import Image
 
 from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from plait.augment.views import ItemViews, counted, views_of_epoch
+from plait.augment.views import ItemViews, generator_of, views_of_epoch
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.settings import AugmentSettings
 
 fit = lazy("plait", "fit")
 inputs_views = lazy("plait.inputs.views")
+kinds = lazy("plait.inputs", "MODALITY_KINDS")
 
 SETTINGS = AugmentSettings(views=4)
 
@@ -31,15 +32,15 @@ def test_views_of_an_epoch_are_its_own_and_the_seeds() -> None:
     assert not np.array_equal(first, views_of_epoch(4, 0, 4000, 4))
     assert np.abs(np.bincount(first, minlength=4) / 4000 - 0.25).max() < 0.03
     assert not views_of_epoch(0, 5, 10, 1).any()
-    assert counted(0, "a", 1).random() != counted(0, "a", 2).random()
+    assert generator_of(0, "a", 1).random() != generator_of(0, "a", 2).random()
 
 
 def texts(**changed: Any) -> ItemViews:
     words = [f"number {i} of many rather long and quite boring sentences" for i in range(3)]
     inputs = inputs_views.Allowed()
     return ItemViews(
-        "text", ["a" * 64, "b" * 64, "c" * 64], changed.pop("settings", SETTINGS), changed.pop("seed", 0),
-        [replace(inputs, flip=False)] * 3, np.array([True, True, False]), texts=words, **changed,
+        kinds.get("text").views, ["a" * 64, "b" * 64, "c" * 64], changed.pop("settings", SETTINGS), changed.pop("seed", 0),
+        [replace(inputs, flip=False)] * 3, np.array([True, True, False]), cells=words, **changed,
     )  # fmt: skip
 
 
@@ -182,9 +183,9 @@ def test_frozen_encoders_read_views_from_the_store(
             f"augment.mirror={mirror}"]  # fmt: skip
     model = fit(table, target="label", split="split", epochs=2, fusion="concat", allow_outside=True, set=sets,
                 progress=lambda done, total, what: told.append(what))  # fmt: skip
-    assert any(one.startswith("encoding 32 views of 16 photo: about") for one in told)
-    assert any(one.startswith("encoding 32 views of 16 text: about") for one in told)
-    begun = told.index(next(t for t in told if "32 views of 16 photo" in t))
+    assert any(one.startswith("encoding 32 views of 16 items of 'photo': about") for one in told)
+    assert any(one.startswith("encoding 32 views of 16 items of 'text': about") for one in told)
+    begun = told.index(next(t for t in told if "16 items of 'photo'" in t))
     assert "encoding images" in told[begun + 1 :]
     assert model.report["evaluation"]["metrics"]["accuracy"]["value"] >= 0
 

@@ -96,6 +96,7 @@ def _shown(run: Any, count: int) -> dict[str, Any]:
 
     from plait.api.preparing import words_of_target
     from plait.data.items import read_rows
+    from plait.inputs.modality_kinds import MODALITY_KINDS
     from plait.inputs.views import views_of_items
 
     settings, seed = run.settings.augment, run.settings.train.seed
@@ -109,8 +110,9 @@ def _shown(run: Any, count: int) -> dict[str, Any]:
         max_seconds=run.settings.encoders.audio_seconds,
     )  # fmt: skip
     chosen = np.sort(np.random.default_rng(seed).permutation(train)[:count])
-    notes = [_counted(name, views) for name, views in found.items()]
-    still = [n for n, i in rows.items.items() if n not in found and not (i.modality.kind == "tabular")]
+    kinds = {n: MODALITY_KINDS.get(i.modality.kind) for n, i in rows.items.items()}
+    notes = [_counted(name, views, kinds[name].has_words) for name, views in found.items()]
+    still = [n for n, kind in kinds.items() if n not in found and not kind.has_columns]
     notes += [f"{name}: never changed" for name in still]
     sentence = f"{len(chosen):,} of {len(train):,} training rows, each beside {settings.views - 1} changed copies."
     if is_off:
@@ -121,19 +123,19 @@ def _shown(run: Any, count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _counted(name: str, views: ItemViews) -> str:
+def _counted(name: str, views: ItemViews, has_words: bool) -> str:
     """How many items of a modality words keep as they are."""
     known = [a for a, is_shown in zip(views.allowed, views.is_shown, strict=True) if is_shown]
-    if views.kind == "image":
+    if views.maker.is_picture:
         parts = {"mirrored": "flip", "turned": "turn", "coloured anew": "recolour"}
         counts = {what: sum(not getattr(a, key) for a in known) for what, key in parts.items()}
         told = [f"{count:,} are never {what}" for what, count in counts.items() if count]
         if not told:
             return f"{name}: {len(known):,} pictures have views; no word beside them forbids a change"
         return f"{name}: of {len(known):,} pictures {', '.join(told)}, for what the words beside them say"
-    swapped = sum(a.flip for a in known) if views.kind == "text" else 0
+    swapped = sum(a.flip for a in known) if has_words else 0
     more = f", left and right change places in {swapped:,}" if swapped else ""
-    return f"{name}: {len(known):,} {'texts' if views.kind == 'text' else 'sounds'} have views{more}"
+    return f"{name}: {len(known):,} {'texts' if has_words else 'sounds'} have views{more}"
 
 
 def _row(
@@ -148,7 +150,7 @@ def _row(
     kept = [
         f"{name} stays {' and '.join(words)}"
         for name, views in found.items()
-        if views.kind == "image" and (words := _kept(rows.items[name], views, position))
+        if views.maker.is_picture and (words := _kept(rows.items[name], views, position))
     ]
     return {
         "row": run.table.row_number(position), "target": None if target is None else str(target), "kept": kept,
@@ -185,13 +187,13 @@ def _cells(
     for member in _members(items, position):
         change = None if view == 0 or views is None else views.view(member, view)
         cell: dict[str, Any] = {"name": name, "changes": "" if change is None else _in_words(change.to_json())}
-        if kind.encoder == "image":
+        if kind.views is not None and kind.views.is_picture:
             try:
                 picture = decode_image(kind.load(single.cells[member], rows.table.media_folder), least_side=2 * SIDE)
                 cell["image_jpeg_base64"] = thumbnail(picture if change is None else change.changed(picture))
             except ValueError as error:
                 cell["text"] = f"cannot be read: {error}"
-        elif kind.encoder == "text":
+        elif kind.has_words:
             cell["text"] = single.cells[member] if change is None else change(single.cells[member])
         made.append(cell)
     return made
@@ -202,13 +204,13 @@ def _numbers(items: Items, position: int, view: int, settings: Any, train: np.nd
     import numpy as np
 
     from plait.augment.numbers import draw_donors
-    from plait.augment.views import counted
+    from plait.augment.views import generator_of
 
     own = items.cells[int(items.index_N[position])]
     shown, changed = dict(own), []
     if view > 0 and settings.numbers > 0:
         pool = np.unique(items.index_N[train][items.index_N[train] >= 0])
-        donors = draw_donors(counted(0, "sheet", position, view), 1, len(own), pool, settings.numbers)[0]
+        donors = draw_donors(generator_of(0, "sheet", position, view), 1, len(own), pool, settings.numbers)[0]
         for column, donor in zip(own, donors.tolist(), strict=True):
             if donor >= 0:
                 shown[column] = items.cells[donor].get(column)

@@ -12,18 +12,39 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from plait.augment.audio import draw_sound
 from plait.augment.consistency import Allowed
-from plait.augment.image import draw_image
-from plait.augment.text import draw_text
 from plait.settings.augmentation import AugmentSettings
 
 VERSION = 1  # of how views are drawn and made; stored features of others are not taken for these
-View = Callable[[Any], Any]
+
+
+class View(Protocol):
+    """What makes one changed copy of an item."""
+
+    def __call__(self, item: Any) -> Any:
+        """The changed copy."""
+
+    def to_json(self) -> list[Any]:
+        """What tells it from other views; an empty list changes nothing."""
+
+
+@dataclass(frozen=True)
+class ViewMaker:
+    """How items of one kind are changed.
+
+    Attributes:
+        is_on: Whether the settings change such items.
+        draw: From the views, the number of an item, a generator and whether the view is a mirrored one, to a view.
+        is_picture: Whether the words of a row say what may be changed.
+    """
+
+    is_on: Callable[[AugmentSettings], bool]
+    draw: Callable[[ItemViews, int, np.random.Generator, bool], View]
+    is_picture: bool = False
 
 
 @dataclass
@@ -31,25 +52,25 @@ class ItemViews:
     """The views of the items of one modality, which are numbered behind the items themselves.
 
     Attributes:
-        kind: "text", "image" or "audio".
+        maker: How they are changed.
         keys: sha256 of each item's content.
         settings: What is changed, and how strongly.
         seed: Of everything drawn.
         allowed: What the words beside each item allow; of a text ``flip`` says that its sides change places in words.
         is_shown: Whether each item has views; those of no training row have none.
-        texts: The items of a modality of texts.
+        cells: The items as the table has them.
         epochs: Epochs with views of their own.
         max_pixels: Larger pictures are refused.
         max_seconds: Longer sounds are cut.
     """
 
-    kind: str
+    maker: ViewMaker
     keys: list[str]
     settings: AugmentSettings
     seed: int
     allowed: list[Allowed]
     is_shown: np.ndarray
-    texts: list[str] = field(default_factory=list)
+    cells: list[Any] = field(default_factory=list)
     epochs: int = 1
     max_pixels: int = 64_000_000
     max_seconds: float = 30.0
@@ -84,17 +105,9 @@ class ItemViews:
             item: Number of the item.
             number: 1 to ``each``.
         """
-        generator = counted(self.seed, self.keys[item], number)
+        generator = generator_of(self.seed, self.keys[item], number)
         flip = ((number - 1) % (self.settings.views - 1)) % 2 == 0
-        allowed = self.allowed[item]
-        if self.kind == "text":
-            return draw_text(generator, self.texts[item], self.settings.text, mirror=flip and allowed.flip)
-        if self.kind == "audio":
-            return draw_sound(generator, self.settings.audio, max_seconds=self.max_seconds)
-        return draw_image(
-            generator, self.settings.image, allowed, flip=flip, strength=self.settings.strength,
-            max_pixels=self.max_pixels,
-        )  # fmt: skip
+        return self.maker.draw(self, item, generator, flip)
 
     def all_keys(self) -> list[str | None]:
         """The keys of items and views by number; None of views that are never shown. A view that is its item shares."""
@@ -106,7 +119,7 @@ class ItemViews:
 
     def key_of(self, item: int, number: int) -> str:
         """What a view's features are stored by: the content of the item and how it is changed."""
-        told = self.view(item, number).to_json()  # type: ignore[attr-defined]
+        told = self.view(item, number).to_json()
         return view_key(self.keys[item], told) if told else self.keys[item]
 
 
@@ -115,11 +128,11 @@ def view_key(key: str, told: list[Any]) -> str:
     return hashlib.sha256(json.dumps([VERSION, key, told], ensure_ascii=True).encode()).hexdigest()
 
 
-def counted(seed: int, *counters: int | str) -> np.random.Generator:
+def generator_of(seed: int, *counters: int | str) -> np.random.Generator:
     """A generator that depends on a seed and counters alone.
 
     Example:
-        >>> counted(0, "row", 3).random() == counted(0, "row", 3).random() != counted(0, "row", 4).random()
+        >>> generator_of(0, "row", 3).random() == generator_of(0, "row", 3).random()
         True
     """
     digest = hashlib.sha256(json.dumps([seed, *counters]).encode()).digest()
@@ -128,4 +141,4 @@ def counted(seed: int, *counters: int | str) -> np.random.Generator:
 
 def views_of_epoch(seed: int, epoch: int, num_rows: int, views: int) -> np.ndarray:
     """Which view each row shows in an epoch, [num_rows], each number from 0 to ``views`` - 1 as likely."""
-    return counted(seed, "epoch", epoch).integers(0, views, size=num_rows)
+    return generator_of(seed, "epoch", epoch).integers(0, views, size=num_rows)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from plait.augment.consistency import Allowed, Shown, mirrored, names_colour, names_place, names_side, spread
 from plait.augment.numbers import swapped
-from plait.augment.views import ItemViews, counted, views_of_epoch
+from plait.augment.views import ItemViews, generator_of, views_of_epoch
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
@@ -27,6 +27,7 @@ from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS, loader
 from plait.inputs.prepare import Prepared, with_words
+from plait.registry import counted
 from plait.settings import AugmentSettings
 
 PROBED = 16  # views that are encoded first, to tell how long the others will take
@@ -62,7 +63,7 @@ class TrainingViews:
             views = self.items.get(name)
             taken[name] = source.take(index_B if views is None else views.number_of(index_B, view_B, epoch))
             if name in self.pools:
-                generator = counted(self.seed, "swap", name, epoch, *positions_B[:1].tolist())
+                generator = generator_of(self.seed, "swap", name, epoch, *positions_B[:1].tolist())
                 everything = cast(TensorSource, source).tensors
                 pool, rate = self.pools[name], self.settings.numbers
                 taken[name] = swapped(taken[name], everything, generator, pool, rate, (view_B > 0) & (index_B >= 0))
@@ -90,8 +91,8 @@ def rows_allow(
         settings: What is changed.
     """
     kinds = {name: MODALITY_KINDS.get(items.modality.kind) for name, items in rows.items.items()}
-    pictures = {n: i for n, i in rows.items.items() if kinds[n].encoder == "image"}
-    texts = {n: i for n, i in rows.items.items() if kinds[n].encoder == "text"}
+    pictures = {n: i for n, i in rows.items.items() if (maker := kinds[n].views) is not None and maker.is_picture}
+    texts = {n: i for n, i in rows.items.items() if kinds[n].has_words}
     target = [words_of_row(int(i)) for i in train]
     fixed = [*(i for i in rows.items.values() if kinds[i.modality.name].has_columns)]
     finds = {"side": names_side, "place": names_place, "colour": names_colour}
@@ -168,8 +169,11 @@ def add_views(
     wanted: list[tuple[Modality, Items, ItemViews]] = []
     for modality in inputs.modalities:
         name, items = modality.name, rows.items[modality.name]
-        kind = MODALITY_KINDS.get(modality.kind)
-        if kind.has_columns and settings.numbers > 0 and isinstance(prepared.sources[name], TensorSource):
+        if (
+            MODALITY_KINDS.get(modality.kind).has_columns
+            and settings.numbers > 0
+            and isinstance(prepared.sources[name], TensorSource)
+        ):
             made.pools[name] = np.unique(items.index_N[train][items.index_N[train] >= 0])
         if name not in found:
             continue
@@ -210,26 +214,16 @@ def views_of_items(
     allowed = rows_allow(rows, train, words_of_row, settings)
     made = {}
     for name, items in rows.items.items():
-        encoder = MODALITY_KINDS.get(items.modality.kind).encoder
-        if not is_changed(encoder, settings):
+        maker = MODALITY_KINDS.get(items.modality.kind).views
+        if maker is None or not maker.is_on(settings):
             continue
         single = items if items.parts is None else items.parts
         made[name] = ItemViews(
-            str(encoder), single.keys, settings, seed, allowed.get(name, [Allowed()] * len(single.keys)),
+            maker, single.keys, settings, seed, allowed.get(name, [Allowed()] * len(single.keys)),
             np.isin(np.arange(len(single.keys)), shown_items(items, train).item_E),
-            texts=list(single.cells) if encoder == "text" else [], epochs=epochs[name], max_pixels=max_pixels,
-            max_seconds=max_seconds,
+            cells=single.cells, epochs=epochs[name], max_pixels=max_pixels, max_seconds=max_seconds,
         )  # fmt: skip
     return made
-
-
-def is_changed(encoder: str | None, settings: AugmentSettings) -> bool:
-    """Whether items that such an encoder reads have views."""
-    return (
-        (encoder == "image" and settings.image != "none")
-        or (encoder == "text" and (settings.text > 0 or settings.mirror == "words"))
-        or (encoder == "audio" and settings.audio != "none")
-    )
 
 
 def _encoded(
@@ -257,7 +251,7 @@ def _encoded(
         started = time.monotonic()
         encode([key if i in first else None for i, key in enumerate(keys)], None)
         seconds = (time.monotonic() - started) / max(1, len(first)) * (len(places) - len(first))
-        what = f"{len(places):,} views of {int(views.is_shown.sum()):,} {modality.name}"
+        what = f"{len(places):,} views of {counted(int(views.is_shown.sum()), 'item')} of {name!r}"
         progress(0, len(places), f"encoding {what}: about {seconds:.0f} s where none is stored")
     return encode(keys, progress)
 
@@ -274,7 +268,7 @@ def _members(items: Items, views: ItemViews) -> list[list[int]]:
 def _of_sets(items: Items, views: ItemViews) -> ItemViews:
     """The numbers of views of sets; what is changed are their members."""
     every = np.ones(len(items.keys), dtype=bool)
-    return ItemViews(views.kind, items.keys, views.settings, views.seed, [], every)
+    return ItemViews(views.maker, items.keys, views.settings, views.seed, [], every)
 
 
 def shown_items(items: Items, positions: np.ndarray, chosen: np.ndarray | None = None) -> Shown:
