@@ -37,10 +37,10 @@ def test_views_of_an_epoch_are_its_own_and_the_seeds() -> None:
 
 def texts(**changed: Any) -> ItemViews:
     words = [f"number {i} of many rather long and quite boring sentences" for i in range(3)]
-    inputs = inputs_views.Allowed()
+    keys, settings = ["a" * 64, "b" * 64, "c" * 64], changed.pop("settings", SETTINGS)
     return ItemViews(
-        kinds.get("text").views, ["a" * 64, "b" * 64, "c" * 64], changed.pop("settings", SETTINGS), changed.pop("seed", 0),
-        [replace(inputs, flip=False)] * 3, np.array([True, True, False]), cells=words, **changed,
+        kinds.get("text").views, keys, settings, changed.pop("seed", 0),
+        [replace(inputs_views.Allowed(), flip=False)] * 3, np.array([True, True, False]), cells=words, **changed,
     )  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def draw_partners(present_BM: Tensor) -> Tensor:
 
 def draw_share(alpha: float) -> Tensor:
     """How much of a row stays, a scalar from Beta(alpha, alpha)."""
-    return torch.distributions.Beta(alpha, alpha).sample()  # type: ignore[no-any-return, no-untyped-call]
+    return torch.distributions.Beta(alpha, alpha).sample()
 
 
 def blend(values: Tensor, other_B: Tensor, share: Tensor, both_B: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Which view of which item an epoch shows, and what that view is: drawn by counters, so that nothing has to be kept.
 
-View 0 is the item itself, views 1 to k - 1 are changed copies. A view depends on the seed, the content of the item and
+ItemView 0 is the item itself, views 1 to k - 1 are changed copies. A view depends on the seed, the content of the item and
 its own number alone: the same seed gives the same views on every machine, in every order, after every resumption. In
 odd views pictures are mirrored and, under ``mirror="words"``, the words beside them; so the modalities of a row agree,
 as they show the same number. Encoders that are trained see other views in each epoch, frozen ones the same k.
@@ -22,7 +22,7 @@ from plait.settings.augmentation import AugmentSettings
 VERSION = 1  # of how views are drawn and made; stored features of others are not taken for these
 
 
-class View(Protocol):
+class ItemView(Protocol):
     """What makes one changed copy of an item."""
 
     def __call__(self, item: Any) -> Any:
@@ -43,7 +43,7 @@ class ViewMaker:
     """
 
     is_on: Callable[[AugmentSettings], bool]
-    draw: Callable[[ItemViews, int, np.random.Generator, bool], View]
+    draw: Callable[[ItemViews, int, np.random.Generator, bool], ItemView]
     is_picture: bool = False
 
 
@@ -93,12 +93,12 @@ class ItemViews:
         place = (self.settings.views - 1) * (epoch % self.epochs) + view_B - 1
         return np.where(has_view, len(self.keys) + index_B * self.each + place, index_B)
 
-    def change_of(self, number: int) -> tuple[int, View]:
+    def change_of(self, number: int) -> tuple[int, ItemView]:
         """The item of a view's number, and what makes the view of it."""
         item, view = divmod(number - len(self.keys), self.each)
         return item, self.view(item, view + 1)
 
-    def view(self, item: int, number: int) -> View:
+    def view(self, item: int, number: int) -> ItemView:
         """What makes one view of an item.
 
         Args:

@@ -134,7 +134,7 @@ def add_views(
     inputs: Inputs,
     prepared: Prepared,
     train: np.ndarray,
-    words_of_row: Callable[[int], list[str]],
+    words_of_row: Callable[[int], list[str]] | None,
     settings: AugmentSettings,
     *,
     seed: int,
@@ -149,7 +149,7 @@ def add_views(
         inputs: Processors and encoders.
         prepared: All rows; sources of frozen modalities are completed by their views.
         train: Positions of the training rows.
-        words_of_row: Texts that belong to a row beside its inputs, such as its target.
+        words_of_row: As in ``views_of_items``.
         settings: What is changed.
         seed: Of everything drawn.
         epochs: Epochs in which encoders that are trained see views of their own.
@@ -196,22 +196,23 @@ def add_views(
 
 
 def views_of_items(
-    rows: Rows, train: np.ndarray, words_of_row: Callable[[int], list[str]], settings: AugmentSettings, *, seed: int,
-    epochs: dict[str, int], max_pixels: int, max_seconds: float,
+    rows: Rows, train: np.ndarray, words_of_row: Callable[[int], list[str]] | None, settings: AugmentSettings, *,
+    seed: int, epochs: dict[str, int], max_pixels: int, max_seconds: float,
 ) -> dict[str, ItemViews]:  # fmt: skip
     """The views of the items that training rows show, of the members of sets, by name of the modality.
 
     Args:
         rows: All rows.
         train: Positions of the training rows.
-        words_of_row: Texts that belong to a row beside its inputs, such as its target.
+        words_of_row: Texts that belong to a row beside its inputs, such as its target; None: no words are read, and
+            what any could forbid is forbidden, so that a row's views depend on no other row.
         settings: What is changed.
         seed: Of everything drawn.
         epochs: Of each modality, the epochs that see views of their own.
         max_pixels: Larger pictures are refused.
         max_seconds: Longer sounds are cut.
     """
-    allowed = rows_allow(rows, train, words_of_row, settings)
+    allowed = _whatever_is_said(rows) if words_of_row is None else rows_allow(rows, train, words_of_row, settings)
     made = {}
     for name, items in rows.items.items():
         maker = MODALITY_KINDS.get(items.modality.kind).views
@@ -224,6 +225,18 @@ def views_of_items(
             cells=single.cells, epochs=epochs[name], max_pixels=max_pixels, max_seconds=max_seconds,
         )  # fmt: skip
     return made
+
+
+def _whatever_is_said(rows: Rows) -> dict[str, list[Allowed]]:
+    """What may be changed whatever the words of a row are: all of pictures that stand beside none, else nothing."""
+    kinds = {name: MODALITY_KINDS.get(items.modality.kind) for name, items in rows.items.items()}
+    free = not any(kind.has_words or kind.has_columns for kind in kinds.values())
+    found = {}
+    for name, items in rows.items.items():
+        maker, single = kinds[name].views, items if items.parts is None else items.parts
+        is_free = free and maker is not None and maker.is_picture
+        found[name] = [Allowed(is_free, is_free, is_free)] * len(single.keys)
+    return found
 
 
 def _encoded(

@@ -32,3 +32,5 @@ class AugmentSettings:
     """Rows joined in training: cutmix (pictures whose encoder is trained) or mixgen (retrieval); see train.mixup."""
     numbers: float = share(0.1)
     """Probability that a number or category takes the value of another training row, in [0, 1)."""
+    test_views: int = at_least(1, 1)
+    """Views over which an answer averages the vectors of frozen encoders, in predict and evaluate; 1: off."""
