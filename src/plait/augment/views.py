@@ -1,6 +1,6 @@
 """Which view of which item an epoch shows, and what that view is: drawn by counters, so that nothing has to be kept.
 
-ItemView 0 is the item itself, views 1 to k - 1 are changed copies. A view depends on the seed, the content of the item and
+View 0 is the item itself, views 1 to k - 1 are changed copies. A view depends on the seed, the content of the item and
 its own number alone: the same seed gives the same views on every machine, in every order, after every resumption. In
 odd views pictures are mirrored and, under ``mirror="words"``, the words beside them; so the modalities of a row agree,
 as they show the same number. Encoders that are trained see other views in each epoch, frozen ones the same k.
