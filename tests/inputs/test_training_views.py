@@ -206,3 +206,24 @@ def test_mixing_that_does_not_fit_is_refused_in_words(table: dict[str, list[Any]
     without = {name: cells for name, cells in table.items() if name != "photo"}
     with pytest.raises(ValueError, match="cuts pictures whose encoder is trained, and none is"):
         run(without, "augment.mix=cutmix")
+
+
+def test_pairs_that_are_drawn_anew_show_their_items_as_they_are() -> None:
+    """A redrawn pair has the item of another row, whose words were never read beside it."""
+    from plait.inputs.dataset import RowBatches, TensorSource
+
+    class Watched:
+        def take(self, sources: Any, index_BM: Any, positions_B: Any, clean_B: Any, epoch: int) -> Any:
+            self.clean, self.moved, self.positions = clean_B, index_BM[:, 1] != rows.index_NM[:, 1], positions_B
+            return {name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(sources.items())}
+
+    sources = {n: TensorSource({"vector_BD": torch.arange(40.0)[:, None]}) for n in ("image", "caption")}
+    index_NM, target = np.arange(40)[:, None].repeat(2, 1), np.arange(40) % 2
+    rows = RowBatches(sources, index_NM, target, np.arange(40) // 4, fresh_pairs=True)
+    watched = Watched()
+    seen = rows.with_views(watched, np.arange(100, 140))
+    seen.__getitems__(list(range(40)))
+    assert watched.positions.tolist() == list(range(100, 140))
+    assert np.array_equal(watched.clean, watched.moved) and watched.clean.sum() >= 18
+    assert not watched.clean[target == 1].any()
+    assert rows.views is None
