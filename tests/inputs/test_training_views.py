@@ -227,3 +227,13 @@ def test_pairs_that_are_drawn_anew_show_their_items_as_they_are() -> None:
     assert np.array_equal(watched.clean, watched.moved) and watched.clean.sum() >= 18
     assert not watched.clean[target == 1].any()
     assert rows.views is None
+
+
+def test_mixgen_trains_retrieval(table: dict[str, list[Any]]) -> None:
+    pairs = {name: table[name] for name in ("photo", "text", "split")}
+    quick = [*QUICK, "encoders.image_size=16", "judge.missing_rows=0"]
+    fits = [
+        fit(pairs, task="retrieval", split="split", epochs=1, allow_outside=True, set=[*quick, *more])
+        for more in ([], ["augment.mix=mixgen"], ["augment.mix=mixgen"])
+    ]
+    assert same(fits[1], fits[2]) and not same(fits[0], fits[1])
