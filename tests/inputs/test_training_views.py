@@ -95,6 +95,11 @@ def test_both_are_mirrored_or_none() -> None:
     found = allowed("words")
     assert [a.flip for a in found["photo"]] == [True, True, False, True]  # "all right" may mean something else
     assert [a.flip for a in found["caption"]] == [True, False, False, False]
+    still = inputs_views.rows_allow(
+        rows_of(CAPTIONS, [0, 0, 1, 2]), np.arange(4), lambda row: [],
+        AugmentSettings(views=2, mirror="words", image="none"),
+    )  # fmt: skip
+    assert not any(a.flip for a in still["caption"])  # pictures that stay as they are keep their words
     missing = allowed("words", pictures=(-1, 0, 1, 2))
     assert not missing["caption"][0].flip  # no picture that could be mirrored with it
 

@@ -91,10 +91,11 @@ def rows_allow(
         settings: What is changed.
     """
     kinds = {name: MODALITY_KINDS.get(items.modality.kind) for name, items in rows.items.items()}
-    pictures = {n: i for n, i in rows.items.items() if (maker := kinds[n].views) is not None and maker.is_picture}
+    makers = {n: kind.views for n, kind in kinds.items() if kind.views is not None and kind.views.is_picture}
+    pictures = {n: rows.items[n] for n in makers}
     texts = {n: i for n, i in rows.items.items() if kinds[n].has_words}
     target = [words_of_row(int(i)) for i in train]
-    fixed = [*(i for i in rows.items.values() if kinds[i.modality.name].has_columns)]
+    fixed = [i for n, i in rows.items.items() if kinds[n].has_columns]
     finds = {"side": names_side, "place": names_place, "colour": names_colour}
     named = {}
     for what, find in finds.items():
@@ -113,7 +114,8 @@ def rows_allow(
         unclear_R = _any_of_rows([(items, ~clear[name]) for name, items in texts.items()], train)
         flip_R = ~elsewhere_R & ~unclear_R & (has_picture_R | ~in_text_R)
         sided = [shown_items(items, train, by_text[name]) for name, items in texts.items()]
-    if settings.mirror == "never" or any(names_side(i.modality.columns[0]) for i in pictures.values()):
+    are_still = settings.mirror == "never" or not any(maker.is_on(settings) for maker in makers.values())
+    if are_still or any(names_side(i.modality.columns[0]) for i in pictures.values()):
         flip_R = np.zeros_like(flip_R)
     flip_R = spread(flip_R, [*shown, *sided])
     turn_R = spread(~(in_text_R | elsewhere_R | named["place"][1] | named["place"][2]), shown)
@@ -169,11 +171,8 @@ def add_views(
     wanted: list[tuple[Modality, Items, ItemViews]] = []
     for modality in inputs.modalities:
         name, items = modality.name, rows.items[modality.name]
-        if (
-            MODALITY_KINDS.get(modality.kind).has_columns
-            and settings.numbers > 0
-            and isinstance(prepared.sources[name], TensorSource)
-        ):
+        swaps = MODALITY_KINDS.get(modality.kind).has_columns and settings.numbers > 0
+        if swaps and isinstance(prepared.sources[name], TensorSource):
             made.pools[name] = np.unique(items.index_N[train][items.index_N[train] >= 0])
         if name not in found:
             continue
