@@ -26,7 +26,7 @@ from plait.encoders.sets import MEMBERS, encode_sets
 from plait.encoders.word_bag import WordBag
 from plait.fusion import FUSIONS, EncodedDims, FusionOutput, OutputSpec
 from plait.fusion.absence import make_absence
-from plait.fusion.mixup import mixed
+from plait.fusion.mixup import RowMixing
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
 from plait.heads import HEADS, GenerateHead, MembersHead, PairHead
 from plait.heads.members import one_by_one
@@ -58,7 +58,7 @@ class PlaitConfig(PreTrainedConfig):
         alignment: Weight of the head's alignment term.
         class_weights: Weight of each class in the loss, or None.
         loss: ``smoothing`` and ``focus`` of the task's loss, where they are on.
-        mixup: Blending of rows in training, alpha of a Beta distribution; 0: off.
+        mixup: Blending of rows in training, alpha of a Beta distribution, "cutmix" or "mixgen"; 0: off.
         objectives: auxiliary objectives that are on, by name, with their strength.
     """
 
@@ -77,7 +77,7 @@ class PlaitConfig(PreTrainedConfig):
         class_weights: list[float] | None = None,
         aids: dict[str, float] | None = None,
         loss: dict[str, float] | None = None,
-        mixup: float = 0.0,
+        mixup: float | str = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -287,11 +287,11 @@ class PlaitModel(PreTrainedModel):
             ``logits`` [B, C], ``weights`` [B, M] or None, ``attention``, and ``loss`` when a target was given; the
             loss alone for a target under a head that owns its loss.
         """
-        encoded = self.encode(inputs, present)
+        mixing = RowMixing(self.config.mixup) if self.training and target is not None else None
+        encoded = self.encode(mixing.cut(inputs, self.config.modality_names, present) if mixing else inputs, present)
         there = present
-        mixes = self.training and self.config.mixup > 0 and target is not None
-        if mixes:
-            encoded, other_B, share = mixed(encoded, present, self.config.mixup)
+        if mixing is not None:
+            encoded = mixing.blend(encoded, present, self.config.modalities)
         if self.training:
             present = self._hide(present)
             if self.aids is not None and target is not None:
@@ -304,8 +304,8 @@ class PlaitModel(PreTrainedModel):
         output: dict[str, Any] = {"logits": logits_BC}
         if target is not None:
             loss = self._answer_loss(learning, target)
-            if mixes:
-                loss = share * loss + (1.0 - share) * self._answer_loss(learning, target[other_B])
+            if mixing is not None:
+                loss = mixing.loss(loss, learning, target, self._answer_loss)
             if fused.modality_logits_BMC is not None:
                 loss = loss + self.modality_loss(fused.modality_logits_BMC, self.seen(present), target)
             own = self.fusion.own_loss(fused, self.seen(present), target, rows) if self.training else None

@@ -96,7 +96,7 @@ def test_a_file_of_decimal_commas_is_predicted_as_one_of_points(tmp_path: Path) 
         assert model.predict(tmp_path / "commas.csv", decimal=",").equals(expected)
     with pytest.raises(ValueError, match=r"unknown decimal ';' \(decimal=\)"):
         model.predict(tmp_path / "commas.csv", decimal=";")
-    with pytest.raises(ValueError, match="takes only data.max_pixels and data.decimal in set="):
+    with pytest.raises(ValueError, match="takes only data.max_pixels, data.decimal, augment.test_views in set="):
         model.predict(tmp_path / "commas.csv", set=["train.epochs=3"])
 
 

@@ -22,7 +22,7 @@ from plait.cli.main import app
 
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
-    ["two-tower"], ["caption"], ["ask"], ["calibrate"], ["drift"], ["suggest"],
+    ["two-tower"], ["caption"], ["ask"], ["calibrate"], ["drift"], ["suggest"], ["augment"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
@@ -153,6 +153,16 @@ def test_drift_tells_alike_from_other(tmp_path: Path, run: Run) -> None:
     assert run("drift", places["a"], places["b"], "--target", "label", "--quiet")[0] == 0
     code, out, _ = run("drift", places["a"], places["c"], "--target", "label", "--json", "--quiet")
     assert code == 1 and only_json(out)
+
+
+def test_augment_writes_a_contact_sheet(posts: Path, tmp_path: Path, run: Run) -> None:
+    page = tmp_path / "deep" / "sheet.html"
+    code, out, _ = run("augment", posts, "--target", "label", "--show", page, "--count", 2, "--json")
+    assert code == 0 and len(only_json(out)["rows"]) == 2 and page.read_text("utf-8").count('id="row-') == 2
+    code, out, _ = run("augment", posts, "--target", "label", "--show", page, "--count", 2)
+    assert code == 0 and "type --set augment.views=4 in a fit" in out and str(page) in out
+    code, _, err = run("augment", posts, "--target", "label", "--show", tmp_path / "sheet.png")
+    assert code == 2 and "--show sheet.html" in err
 
 
 def test_check_and_lists_as_json(posts: Path, cache: Path, run: Run) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plait.api.augmenting import augment
 from plait.api.check import check
 from plait.api.clock import counted_from
 from plait.api.drift import drift
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from plait.api.suggestion_file import SuggestionFile
 
 __all__ = [
-    "Plait", "PredictionFile", "SuggestionFile", "calibrate", "check", "check_report_place", "counted_from",
+    "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place", "counted_from",
     "default_weights", "drift", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load",
     "open_checked", "report_values", "two_tower",
 ]  # fmt: skip

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from plait.api.reading import answer_by_views
 from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
 from plait.data.table import BadRow, Table
@@ -71,7 +72,9 @@ def prepared_chunks(
         limit = table.row_number(following) if following < len(table) else None
         here = [one for one in unparsed if limit is None or one.row < limit]
         unparsed = unparsed[len(here) :]
-        yield Chunk(part, prepared, apply_policy(prepared.rows, on_bad_row), start, tuple(here), inner)
+        keep = apply_policy(prepared.rows, on_bad_row)
+        answer_by_views(fitted, prepared, keep, inner)
+        yield Chunk(part, prepared, keep, start, tuple(here), inner)
     if on_bad_row == "error" and (bad or table.bad_rows):
         raise ValueError(bad_rows_message(bad, table))
 

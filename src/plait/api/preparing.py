@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
 from plait.inputs.inputs import load_inputs
 from plait.inputs.prepare import examined, fit_inputs, prepare, report_unreadable
+from plait.inputs.views import add_views
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
@@ -77,12 +79,22 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
     target = np.where(target < 0, 0, target) if are_classes else target
+    assert settings.train.epochs is not None
+    views = add_views(
+        inputs, prepared, train, lambda row: words_of_target(opened.values[row]), settings.augment,
+        seed=settings.train.seed, epochs=settings.train.epochs, max_seconds=how.audio_seconds, progress=progress,
+    )  # fmt: skip
     plan = Plan(
         settings, task, labels, inputs, prepared, target, train, val,
         evaluation_units(prepared, schema), opened.fresh_pairs,
-        is_val_apart=is_validation_apart(table, schema, opened.split, settings.data),
+        is_val_apart=is_validation_apart(table, schema, opened.split, settings.data), views=views,
     )  # fmt: skip
     return PreparedRun(plan, usable, known_N)
+
+
+def words_of_target(value: Any) -> list[str]:
+    """A target in words: its text, or the texts of a list of labels or answers; a number has none."""
+    return [one for one in (value if isinstance(value, list | tuple) else [value]) if isinstance(one, str)]
 
 
 def _notes_on_targets(

@@ -6,6 +6,7 @@ import difflib
 import unicodedata
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from plait.data.sources import open_source
 from plait.data.table import Table
 from plait.data.values import DECIMAL_MARKS
 from plait.inference.forward import predict_logits
+from plait.inputs.averaged_views import average_views
 from plait.inputs.dataset import RowBatches
 from plait.inputs.prepare import Prepared, prepare
 from plait.registry import unknown_name
 from plait.settings import DataSettings, RunSettings, set_values
 from plait.training.fitted import FittedParts
 
-SET_LATER = ("data.max_pixels", "data.decimal")
+SET_LATER = ("data.max_pixels", "data.decimal", "augment.test_views")
 
 
 def open_table(
@@ -94,7 +96,7 @@ def reading_settings(
         format: Its format.
         encoding: Its encoding.
         allow_outside: Whether cells may name files outside the table's folder.
-        set: Of "data.max_pixels=N" and "data.decimal=MARK".
+        set: Of "data.max_pixels=N", "data.decimal=MARK" and "augment.test_views=K".
 
     Raises:
         ValueError: Another setting, which a model that is trained cannot take.
@@ -102,10 +104,13 @@ def reading_settings(
     for path in (one.partition("=")[0].strip() for one in set):
         if path not in SET_LATER:
             raise ValueError(
-                f"a trained model takes only {' and '.join(SET_LATER)} in set=, got {path!r}; the others are those of "
+                f"a trained model takes only {', '.join(SET_LATER)} in set=, got {path!r}; the others are those of "
                 "its training"
             )
-    later = set_values(RunSettings(), list(set)).data
+    settings = set_values(RunSettings(), list(set))
+    later = settings.data
+    if any(one.startswith("augment.test_views") for one in set):
+        fitted.inputs.test_views = settings.augment.test_views
     if any(one.startswith("data.max_pixels") for one in set):
         fitted.inputs.accept_pixels(later.max_pixels)
     delimited = isinstance(table, str | Path) and str(table).lower().removesuffix(".gz").endswith((".csv", ".tsv"))
@@ -121,7 +126,18 @@ def prepare_rows(
 ) -> tuple[Prepared, np.ndarray]:
     """All rows encoded, and the positions of those that the policy keeps."""
     prepared = prepare(table, fitted.inputs, progress=progress)
-    return prepared, apply_policy(prepared.rows, on_bad_row)
+    keep = apply_policy(prepared.rows, on_bad_row)
+    answer_by_views(fitted, prepared, keep, progress)
+    return prepared, keep
+
+
+def answer_by_views(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> None:
+    """Let rows that are answered show the mean over views, where ``augment.test_views`` says so."""
+    settings = replace(fitted.settings.augment, test_views=fitted.inputs.test_views)
+    average_views(
+        fitted.inputs, prepared, keep, settings, seed=fitted.settings.train.seed,
+        max_seconds=fitted.settings.encoders.audio_seconds, progress=progress,
+    )  # fmt: skip
 
 
 def logits_of(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from plait import __version__
+from plait.cli.augment import augment
 from plait.cli.calibrate import calibrate
 from plait.cli.check import check
 from plait.cli.compare import compare
@@ -45,6 +46,7 @@ app = typer.Typer(
 )
 for verb, example in (
     (check, "check posts.csv --target sentiment"),
+    (augment, "augment posts.csv --target sentiment --show sheet.html"),
     (fit, "fit posts.csv --target sentiment --text text --image image -o model"),
     (evaluate, "evaluate model posts.csv --report report.html"),
     (calibrate, "calibrate model labelled.csv -o calibrated"),

@@ -138,7 +138,8 @@ AllowOutside = Annotated[
 ]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
 SetLater = Annotated[
-    list[str] | None, typer.Option("--set", metavar="A.B=C", help="data.max_pixels=N, for larger pictures.")
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=C", help="data.max_pixels=N, for larger pictures; augment.test_views=K."),
 ]
 Report = Annotated[
     Path | None, typer.Option(help="Write an HTML report here (JSON beside it).", callback=_report_place)

@@ -5,13 +5,21 @@ Plain holders; how they are filled is :mod:`plait.data.items`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from plait.data.modality import Modality
 from plait.data.table import BadRow, Table
+
+
+class Changes(Protocol):
+    """Changed copies of items, which are numbered behind the items themselves."""
+
+    def change_of(self, number: int) -> tuple[int, Callable[[Any], Any]]:
+        """The item of a copy's number, and what makes the copy of what was loaded of the item."""
 
 
 @dataclass
@@ -25,6 +33,7 @@ class Items:
             for a set; for the tabular modality a mapping column -> value.
         index_N: Item shown by each row, -1 where it is missing.
         parts: For sets, their unique members; else None.
+        changes: Copies of them that training sees beside them; None: there are none.
     """
 
     modality: Modality
@@ -32,6 +41,7 @@ class Items:
     cells: list[Any]
     index_N: np.ndarray  # noqa: N815
     parts: Items | None = None
+    changes: Changes | None = None
 
     def drop(self, failures: dict[int, str]) -> list[tuple[int, str]]:
         """Mark rows that show a failed item as missing; returns (row, reason) for each."""

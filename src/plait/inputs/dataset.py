@@ -7,6 +7,7 @@ gather, not one Python call a row.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -74,14 +75,18 @@ class KeptSource:
         processor: With ``process`` and ``join``.
         load: Gives item i.
         limit: Bytes to keep.
+        num_items: Items of higher numbers, which are changed copies of one epoch, are not kept; None: all are.
     """
 
     is_live = True
 
-    def __init__(self, processor: Processor, load: Callable[[int], Any], limit: int = KEPT_BYTES) -> None:
+    def __init__(
+        self, processor: Processor, load: Callable[[int], Any], limit: int = KEPT_BYTES, num_items: int | None = None
+    ) -> None:
         self.processor = processor
         self.load = load
         self.limit = limit
+        self.num_items = num_items
         self._kept: dict[int, dict[str, Tensor]] = {}
         self._num_bytes = 0
 
@@ -95,7 +100,7 @@ class KeptSource:
         item = self.load(number) if number >= 0 else None
         made: dict[str, Tensor] = cast(Any, self.processor).process([item])
         num_bytes = sum(tensor.nbytes for tensor in made.values())
-        if self._num_bytes + num_bytes <= self.limit:
+        if self._num_bytes + num_bytes <= self.limit and (self.num_items is None or number < self.num_items):
             self._kept[number] = made
             self._num_bytes += num_bytes
         return made
@@ -165,6 +170,15 @@ def pad_members(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     return number_BK, number_BK >= 0
 
 
+class Views(Protocol):
+    """Which changed copies of their items rows show."""
+
+    def take(
+        self, sources: dict[str, Source], index_BM: np.ndarray, positions_B: np.ndarray, clean_B: np.ndarray, epoch: int
+    ) -> dict[str, dict[str, Tensor]]:
+        """Tensors per modality of the items [B, M] of rows at positions of the table; as they are where clean."""
+
+
 class RowBatches(Dataset[dict[str, Any]]):
     """Rows as a dataset of whole batches.
 
@@ -189,6 +203,8 @@ class RowBatches(Dataset[dict[str, Any]]):
     ) -> None:
         self.sources = sources
         self.index_NM = index_NM
+        self.views: Views | None = None
+        self.positions_N: np.ndarray | None = None
         self.target = None if target is None else torch.from_numpy(target)
         self.group_N = np.arange(len(index_NM)) if group_N is None else group_N
         self.fresh_pairs = fresh_pairs
@@ -208,6 +224,12 @@ class RowBatches(Dataset[dict[str, Any]]):
         """Whether items are processed for each batch, which may then hold a hundred megabytes and more."""
         return any(getattr(source, "is_live", False) for source in self.sources.values())
 
+    def with_views(self, views: Views, positions_N: np.ndarray) -> RowBatches:
+        """The same rows, which show changed copies of their items; their positions in the table tell which."""
+        seen = copy(self)
+        seen.views, seen.positions_N = views, positions_N
+        return seen
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch that wrong pairs are drawn for; a resumed run draws what the straight run drew."""
         self.epoch = epoch
@@ -224,7 +246,7 @@ class RowBatches(Dataset[dict[str, Any]]):
         if self.fresh_pairs:
             self._redraw(rows_B, index_BM)
         batch: dict[str, Any] = {
-            "inputs": {name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())},
+            "inputs": self._take(rows_B, index_BM),
             "present": torch.from_numpy(index_BM >= 0),
         }
         if self.target is not None:
@@ -233,6 +255,14 @@ class RowBatches(Dataset[dict[str, Any]]):
             batch["keys"] = torch.from_numpy(index_BM)
             batch["rows"] = torch.from_numpy(rows_B)
         return batch
+
+    def _take(self, rows_B: np.ndarray, index_BM: np.ndarray) -> dict[str, dict[str, Tensor]]:
+        """Tensors per modality; a pair that was drawn anew shows items as they are, which belong to other rows."""
+        if self.views is None:
+            return {name: source.take(index_BM[:, m]) for m, (name, source) in enumerate(self.sources.items())}
+        assert self.positions_N is not None
+        clean_B = (index_BM != self.index_NM[rows_B]).any(axis=1)
+        return self.views.take(self.sources, index_BM, self.positions_N[rows_B], clean_B, self.epoch)
 
     def _with_hard_rows(self, rows_B: np.ndarray) -> np.ndarray:
         """The batch with the hard negatives of its first rows in place of its last ones, as many rows as before."""

@@ -41,6 +41,7 @@ class Inputs:
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
         ngrams: N-grams of text modalities, for members of an ensemble that read them.
+        test_views: Views over which answers average the vectors of frozen encoders; 1: off. Not saved.
         words: Words of text modalities whose model has a bag of words; None before ``fit_inputs`` learned them.
     """
 
@@ -53,6 +54,7 @@ class Inputs:
     max_pixels: int
     ngrams: dict[str, NgramProcessor] = field(default_factory=dict)
     words: dict[str, WordProcessor | None] = field(default_factory=dict)
+    test_views: int = 1
 
     def save(self, folder: Path) -> None:
         """Write processors and references as JSON."""

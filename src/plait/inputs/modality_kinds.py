@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from plait.augment.views import ViewMaker
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
@@ -93,6 +94,7 @@ class ModalityKind:
         fitted_width: Width of vector and tokens of an encoder that only ``fit`` makes.
         plain: From the processor, and whether the encoder is frozen, to a function of a batch's tensors that gives the
             features a linear model reads [B, D]; None where there are none.
+        views: How its items are changed for training; None: they are not.
         has_words: Whether its items are texts, which n-grams can be counted in.
         has_columns: Whether its tensors are those of ``TabularProcessor``, which trees can be grown on.
     """
@@ -113,6 +115,7 @@ class ModalityKind:
     is_random: bool = False
     fitted_width: int | None = None
     plain: Callable[[Any, bool], Plain | None] = encoded_vector
+    views: ViewMaker | None = None
     has_words: bool = False
     has_columns: bool = False
 
@@ -121,6 +124,13 @@ MODALITY_KINDS: Registry[ModalityKind] = Registry("kind of modality")
 
 
 def loader(items: Items, root: Root) -> Load:
-    """Loads the item of a number."""
+    """Loads the item of a number, or the changed copy of one."""
     load = MODALITY_KINDS.get(items.modality.kind).load
-    return lambda number: load(items.cells[number], root)
+
+    def load_number(number: int) -> Any:
+        if items.changes is None or number < len(items.cells):
+            return load(items.cells[number], root)
+        item, change = items.changes.change_of(number)
+        return change(load(items.cells[item], root))
+
+    return load_number

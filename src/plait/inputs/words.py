@@ -12,6 +12,7 @@ from plait.processors.cleaning import clean_texts
 from plait.processors.words import WordProcessor, pad_words
 
 WORD_KEYS = ("word_BG", "word_weight_BG")
+MOST_KEPT = 200_000  # texts whose words are kept; changed copies are new ones in each epoch
 NO_WORDS = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
 
 
@@ -36,6 +37,8 @@ class WordSource:
 
     def take(self, index_B: np.ndarray) -> dict[str, Tensor]:
         """The tensors of the source, ``word_BG`` and ``word_weight_BG``; a missing text has no words."""
+        if len(self._cut) > MOST_KEPT:
+            self._cut = {-1: NO_WORDS}
         fresh = [number for number in dict.fromkeys(index_B.tolist()) if number not in self._cut]
         texts, _ = clean_texts([self.load(number) for number in fresh], self.cleaning)
         self._cut.update(zip(fresh, map(self.processor.weighted, texts), strict=True))

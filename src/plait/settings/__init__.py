@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plait.settings.augmentation import AugmentSettings
 from plait.settings.groups import (
     BAD_ROW_POLICIES,
     LANGUAGE_TUNINGS,
@@ -27,6 +28,7 @@ from plait.settings.run import RunSettings, merge_values, read_settings, set_val
 from plait.settings.strict import from_dict, to_dict
 
 __all__ = [
+    "AugmentSettings",
     "BAD_ROW_POLICIES",
     "COLUMN_LISTS",
     "DataOptions",

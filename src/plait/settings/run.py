@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from plait.settings.augmentation import AugmentSettings
 from plait.settings.groups import (
     DataSettings,
     EncoderSettings,
@@ -44,6 +45,7 @@ class RunSettings:
     fusion: FusionSettings = field(default_factory=FusionSettings)
     task: TaskSettings = field(default_factory=TaskSettings)
     language: LanguageSettings = field(default_factory=LanguageSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
     search: SearchSettings = field(default_factory=SearchSettings)

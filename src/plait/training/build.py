@@ -102,7 +102,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         modality_dropout_pattern=settings.train.modality_dropout_pattern or "independent",
         alignment=(settings.train.alignment or 0.0) if head == "pair" else 0.0,
         loss=_loss(settings, task),
-        mixup=_mixup(settings, head, alone),
+        mixup=_mix(settings, inputs, head, alone) or _mixup(settings, head, alone),
         aids=aids,
     )
 
@@ -217,20 +217,50 @@ def _loss(settings: RunSettings, task: Task) -> dict[str, float]:
     return chosen
 
 
+def _mix(settings: RunSettings, inputs: Inputs, head: str, alone: bool) -> str | None:
+    """How rows are joined in training otherwise than by mixup; None where they are not.
+
+    Raises:
+        ValueError: The encoders, the fusion or the task do not allow it.
+    """
+    mix = settings.augment.mix
+    if mix == "none":
+        return None
+    if mix == "mixgen":
+        if head != "towers" and not alone:
+            raise ValueError(
+                f"augment.mix=mixgen joins pairs of retrieval, and the head here is {head!r}; leave it out"
+            )
+        return None if alone else mix
+    if settings.train.mixup > 0:
+        raise ValueError("augment.mix=cutmix and train.mixup both mix rows; leave one of them out")
+    if not any(MODALITY_KINDS.get(m.kind).encoder == "image" for m in inputs.modalities if m.name in inputs.live):
+        raise ValueError(
+            "augment.mix=cutmix cuts pictures whose encoder is trained, and none is; type set=['train.mixup=0.2'], "
+            "which mixes stored vectors, or train one with set=['encoders.tuning=last_n']"
+        )
+    _check_vectors(settings, head, alone, "augment.mix=cutmix")
+    return mix
+
+
 def _mixup(settings: RunSettings, head: str, alone: bool) -> float:
     """How strongly rows are blended.
 
     Raises:
         ValueError: The fusion reads tokens or joins answers, or another objective looks at the same rows.
     """
-    alpha, kind = settings.train.mixup, FUSIONS.get(settings.fusion.name or "")
-    if alpha == 0:
-        return 0.0
+    if settings.train.mixup > 0:
+        _check_vectors(settings, head, alone, "train.mixup")
+    return settings.train.mixup
+
+
+def _check_vectors(settings: RunSettings, head: str, alone: bool, what: str) -> None:
+    """Refuse to blend where more than vectors under a label head would see it."""
+    kind = FUSIONS.get(settings.fusion.name or "")
     if kind.info.needs_tokens or kind.is_late or head not in ("label",):
         raise ValueError(
-            f"train.mixup blends vectors under a label head, which fusion {settings.fusion.name!r} with head {head!r} "
+            f"{what} blends vectors under a label head, which fusion {settings.fusion.name!r} with head {head!r} "
             "does not have; leave it out, or type fusion='gated'"
         )
     if chosen_objectives(settings.train, pair_head=False) and not alone:
-        raise ValueError("train.mixup does not go with auxiliary objectives; leave one of them out")
-    return alpha
+        raise ValueError(f"{what} does not go with auxiliary objectives; leave one of them out")

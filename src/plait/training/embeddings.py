@@ -65,12 +65,19 @@ def check_pairs(prepared: Prepared, group_N: np.ndarray, train: np.ndarray, sour
         )
 
 
-def mine_before_epochs(model: PlaitModel, rows: RowBatches, num_hard: int) -> Callable[[], None]:
-    """What a training set calls before each epoch: find for each row its hardest negatives as the model is then."""
+def mine_before_epochs(model: PlaitModel, rows: RowBatches, shown: RowBatches, num_hard: int) -> Callable[[], None]:
+    """What a training set calls before each epoch: find for each row its hardest negatives as the model is then.
+
+    Args:
+        model: The model.
+        rows: The training rows as they are.
+        shown: The same rows as training sees them, which are given the negatives; perhaps the same object.
+        num_hard: Negatives a row.
+    """
 
     def mine() -> None:
-        rows.hard_NK = None
-        rows.hard_NK = hard_negatives(embed_rows(model, rows), rows.index_NM, rows.group_N, num_hard)
+        shown.hard_NK = None
+        shown.hard_NK = hard_negatives(embed_rows(model, rows), rows.index_NM, rows.group_N, num_hard)
 
     return mine
 

@@ -77,24 +77,25 @@ def fit_model(
         fresh_pairs=plan.fresh_pairs and len(names) > 1,
         seed=plan.settings.train.seed,
     )
+    shown = rows if plan.views is None else rows.with_views(plan.views, plan.train)  # to the steps of training alone
     scale_features(model, rows)
     observe(model, rows)
     unimodal = None if model.aids is None else model.aids.teachers
     if unimodal is not None and teachers:
         unimodal.learn_from(taught_vectors(teachers, rows))
     if plan.settings.train.hard_negatives:
-        rows.before_epoch = mine_before_epochs(model, rows, plan.settings.train.hard_negatives)
+        shown.before_epoch = mine_before_epochs(model, rows, shown, plan.settings.train.hard_negatives)
     val = RowBatches(sources, index_NM[plan.val], plan.target[plan.val], plan.group_N[plan.val])
     choose = EPOCH_SCORES.get(plan.task.output_kind)
 
     def score(current: PlaitModel) -> dict[str, float]:
-        rows.hard_NK = None  # rows as they are, not as batches are composed; mined anew before the next epoch
+        shown.hard_NK = None  # rows as they are, not as batches are composed; mined anew before the next epoch
         calibrate(current, rows, val)
         return choose(plan, current, val)
 
     history = train_model(
         model,
-        rows,
+        shown,
         plan.settings.train,
         folder,
         score=score if len(plan.val) else None,

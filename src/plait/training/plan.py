@@ -10,6 +10,7 @@ from plait.inputs.dataset import SetSource
 from plait.inputs.feature_store import FeatureSet
 from plait.inputs.inputs import Inputs
 from plait.inputs.prepare import Prepared
+from plait.inputs.views import TrainingViews
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.training.deadline import Deadline
@@ -33,6 +34,7 @@ class Plan:
         deadline: What is left of the run's time.
         is_val_apart: Whether validation rows were set apart on purpose, by the user's split column or by time; False:
             they were drawn at random from training rows, so these tell as much.
+        views: Changed copies of the training rows; None: they are shown as they are.
     """
 
     settings: RunSettings
@@ -47,6 +49,7 @@ class Plan:
     fresh_pairs: bool
     deadline: Deadline = field(default_factory=Deadline)
     is_val_apart: bool = False
+    views: TrainingViews | None = None
 
     def without_tokens(self) -> Plan:
         """The same rows with vectors only, so that a fusion that reads no tokens does not pay for them."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from plait.augment.audio import SoundView, draw_sound
+from plait.augment.views import ItemViews, ViewMaker
 from plait.data.media import CellError
 from plait.data.rows import Items
 from plait.data.sound import find_sound, import_soundfile, sound_length
@@ -26,12 +30,17 @@ def _count_cut_clips(items: Items, processor: Any, load: Load) -> dict[str, int]
     return {"clips cut": int(num_cut)}
 
 
+def _draw(views: ItemViews, item: int, generator: np.random.Generator, flip: bool) -> SoundView:
+    return draw_sound(generator, views.settings.audio, max_seconds=views.max_seconds)
+
+
 AUDIO = ModalityKind(
     encoder="audio",
     load=find_sound,
-    live=lambda processor, items, load: KeptSource(processor, load),
+    live=lambda processor, items, load: KeptSource(processor, load, num_items=len(items.keys)),
     examine=_examine,
     count=_count_cut_clips,
     plural="sounds",
     require=import_soundfile,
+    views=ViewMaker(lambda settings: settings.audio != "none", _draw),
 )

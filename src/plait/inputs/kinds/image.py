@@ -6,6 +6,10 @@ import io
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from plait.augment.image import ImageView, draw_image
+from plait.augment.views import ItemViews, ViewMaker
 from plait.data.media import read_media
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource, Source
@@ -25,5 +29,15 @@ def _examine(data: Any, processor: Any, max_pixels: int) -> None:
     processor.process([data])
 
 
-IMAGE = ModalityKind(encoder="image", load=read_media, live=_live, examine=_examine, plural="images")
+def _draw(views: ItemViews, item: int, generator: np.random.Generator, flip: bool) -> ImageView:
+    given = views.settings
+    return draw_image(
+        generator, given.image, views.allowed[item], flip=flip, strength=given.strength, max_pixels=views.max_pixels
+    )
+
+
+IMAGE = ModalityKind(
+    encoder="image", load=read_media, live=_live, examine=_examine, plural="images",
+    views=ViewMaker(lambda settings: settings.image != "none", _draw, is_picture=True),
+)  # fmt: skip
 IMAGE_SET = replace(IMAGE, is_set=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from plait.augment.text import TextView, draw_text
+from plait.augment.views import ItemViews, ViewMaker
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource
 from plait.inputs.modality_kinds import Load, ModalityKind
@@ -40,10 +44,16 @@ def _count(items: Items, processor: Any, load: Load) -> dict[str, int]:
     return {**counts, "texts cut": int(processor.num_truncated - before)}
 
 
+def _draw(views: ItemViews, item: int, generator: np.random.Generator, flip: bool) -> TextView:
+    mirror = flip and views.allowed[item].flip
+    return draw_text(generator, views.cells[item], views.settings.text, mirror=mirror)
+
+
 TEXT = ModalityKind(
     encoder="text",
     live=lambda processor, items, load: LiveSource(processor, load, ""),
     configure=_set_cleaning,
     count=_count,
+    views=ViewMaker(lambda settings: settings.text > 0 or settings.mirror == "words", _draw),
     has_words=True,
 )
