@@ -122,3 +122,13 @@ def test_a_row_with_nothing_in_it_is_never_known() -> None:
     rows = Rows(read_table({"t": ["a", None]}), {"text": Items(modality, ["k"], ["a"], np.array([0, -1]))})
     seen = SeenInputs.of(rows, np.array([0, 1]))
     assert seen.rows == 1 and seen.found_in(rows)[0].tolist() == [True, False]
+
+
+def test_a_shuffled_copy_without_its_split_is_evaluated_and_told(of_numbers: Path) -> None:
+    table = numbers(0)
+    model = plait.load(of_numbers)
+    shuffled = taken(table, np.random.default_rng(1).permutation(200)[:100])
+    notes = model.evaluate(shuffled)["evaluation"]["notes"]
+    assert [n for n in notes if n.startswith("SEEN IN TRAINING") and "of 100 judged rows" in n]
+    assert not [n for n in model.evaluate(numbers(7))["evaluation"]["notes"] if "SEEN" in n]
+    assert not [n for n in model.evaluate(table)["evaluation"]["notes"] if "SEEN" in n]  # its own test rows

@@ -48,7 +48,21 @@ def test_rows_as_they_stand_with_reasons_and_a_target_to_fill_in(model: plait.Pl
         assert row["reason"].startswith("unsure between ")
     assert model.suggest(given, 4).equals(found)
     facts = facts_of(found)
-    assert facts["rows"] == 12 and facts["suggested"] == 4 and "labelled=TABLE" in facts["notes"][-1]
+    assert facts["rows"] == 12 and facts["suggested"] == 4 and not facts["notes"]
+
+
+def test_rows_that_trained_the_model_are_known_again_by_what_they_show(model: plait.Plait) -> None:
+    trained = texts(40, size=[float(i) for i in range(40)])
+    mixed = {name: trained[name][::-1] + pool()[name] for name in ("text", "size")}
+    facts = facts_of(model.suggest(mixed, 8))
+    assert facts["left_out"] == {"trained the model or chose its epoch": 36}  # of 40, the others are its test rows
+
+
+def test_a_model_that_knows_no_rows_again_says_what_to_name(
+    model: plait.Plait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "seen", None)  # as of a model folder from before hashes were kept
+    assert "labelled=TABLE" in facts_of(model.suggest(pool(), 4))["notes"][-1]
 
 
 def test_what_is_labelled_is_left_out_and_counted(model: plait.Plait) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.describe import describe_model
 from plait.api.reading import absent_columns, prepare_rows, reading_settings
@@ -16,6 +18,8 @@ from plait.evaluation import EVALUATORS, EvaluationInputs
 from plait.evaluation.cleaned_texts import cleaned_texts
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import trust_report
+from plait.inputs.prepare import Prepared
+from plait.registry import counted
 from plait.training.fitted import FittedParts
 from plait.training.known_split import choose_rows, table_fingerprint
 
@@ -40,6 +44,7 @@ def open_evaluation(
     )  # fmt: skip
     notes = [*notes, *_calibrated_by_these(fitted, chosen)]
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
+    notes = [*notes, *_seen_before(fitted, prepared, keep, split, notes)]
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
     return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
 
@@ -68,6 +73,22 @@ def read_labelled(
             "use predict for rows without answers"
         )
     return doubt_turned_dates(read_with_mark(opened.table, fitted.schema, data.decimal), fitted.schema)
+
+
+def _seen_before(
+    fitted: FittedParts, prepared: Prepared, keep: np.ndarray, split: str, notes: Sequence[str]
+) -> list[str]:
+    """A note where judged rows, known again by their contents, trained the model and nothing has said so yet."""
+    seen = fitted.seen
+    if seen is None or not seen.tells or split not in ("all", "test") or any("SEEN IN" in note for note in notes):
+        return []
+    number = int(seen.found_in(prepared.rows)[0][keep].sum())
+    if number == 0:
+        return []
+    return [
+        f"SEEN IN TRAINING: {number:,} of {counted(len(keep), 'judged row')} show the same as rows that trained the "
+        "model or chose its epoch; the numbers are optimistic"
+    ]
 
 
 def _calibrated_by_these(fitted: FittedParts, chosen: Table) -> list[str]:

@@ -71,11 +71,14 @@ def suggest_rows(
     answered = _answered(fitted, table)
     left.leave(answered, f"have a value in {fitted.schema.target!r} already")
     keys, known = content_keys(prepared), None
+    is_told = fitted.seen is not None and fitted.seen.tells
+    if fitted.seen is not None and is_told:
+        left.leave(np.flatnonzero(fitted.seen.found_in(prepared.rows)[0]), "trained the model or chose its epoch")
     seen = frozenset(keys[i] for i in answered)
     if labelled is not None:
         known = _labelled_rows(fitted, labelled, format, encoding, allow_outside, set, progress)
         seen |= frozenset(content_keys(known))
-    elif len(answered) == 0:
+    elif len(answered) == 0 and not is_told:
         notes.append(
             "which rows are labelled already is not known: name the training table with labelled=TABLE, and rows that "
             "show the same are left out"
