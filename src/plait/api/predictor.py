@@ -17,7 +17,7 @@ import pyarrow as pa
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
-from plait.api.describe import report_title
+from plait.api.describe import explanation_title, report_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
@@ -163,7 +163,7 @@ class Plait(FittedParts):
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), trust: bool = False, progress: Progress | None = None,
+        set: Sequence[str] = (), trust: bool = False, lang: str | None = None, progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
@@ -179,8 +179,8 @@ class Plait(FittedParts):
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
-            trust: Also make the trust report ("evaluation", "trust"): calibration, sets and intervals, abstaining,
-                doubtful labels, answers to damaged and mismatched inputs and more, each or why it does not apply.
+            trust: Also make the trust report ("evaluation", "trust"): each part, or why it does not apply.
+            lang: Language of the HTML report, "en" or "zh"; None: that of the training.
             progress: Called with (done, total, what).
 
         Returns:
@@ -189,7 +189,7 @@ class Plait(FittedParts):
         Raises:
             ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
         """
-        check_report_place(report)
+        check_report_place(report, lang)
         opened: dict[str, Any] = {
             "annotations": annotations, "format": format, "encoding": encoding, "allow_outside": allow_outside,
             "set": with_decimal(decimal, set), "progress": progress,
@@ -198,7 +198,7 @@ class Plait(FittedParts):
         whole = partial(open_evaluation, self, table, rows="all", on_bad_row="missing", **opened) if trust else None
         result = evaluation_report(self, given, progress, trust=trust, open_whole=whole)
         if report is not None:
-            write_report(Path(report), result, title=report_title(self))
+            write_report(Path(report), result, title=report_title(self), lang=lang or self.settings.judge.lang)
         return result
 
     def calibrate(
@@ -229,7 +229,7 @@ class Plait(FittedParts):
         inputs: InputOptions | Mapping[str, Any] | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None,
+        set: Sequence[str] = (), lang: str | None = None, progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
 
@@ -247,7 +247,7 @@ class Plait(FittedParts):
             emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
             inputs: How parts of inputs are hidden and attributed: ``plait.explain.inputs.options.InputOptions`` or its
                 fields.
-            on_bad_row: As for :meth:`evaluate`, like the arguments from here to ``set``.
+            on_bad_row: As for :meth:`evaluate`, like the arguments from here to ``lang``.
             progress: Called with (done, total, what).
 
         Returns:
@@ -260,7 +260,7 @@ class Plait(FittedParts):
         check_explainable(self)
         check_absence(absence)
         check_metric(self.task, metric)
-        check_report_place(report)
+        check_report_place(report, lang)
         split, wanted = split_and_rows(rows)
         options = inputs if isinstance(inputs, InputOptions) else InputOptions(**(inputs or {}))
         given = open_explained(
@@ -272,7 +272,7 @@ class Plait(FittedParts):
             examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
-            write_explanation(Path(report), result, title=f"Plait: what {self.schema.target} rests on")
+            write_explanation(Path(report), result, title=explanation_title(self), lang=lang or self.settings.judge.lang)
         return result
 
     def generate(

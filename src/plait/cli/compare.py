@@ -20,6 +20,7 @@ def compare(
     context: typer.Context,
     table: options.Table,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for page, numbers and runs.")],
+    lang: options.Lang = None,
     target: options.Target = None,
     fusion: Annotated[str, typer.Option(metavar="NAMES", help="all, or names between commas.")] = "all",
     objectives: Annotated[

@@ -16,6 +16,7 @@ def evaluate(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
+    lang: options.Lang = None,
     rows: options.Rows = None,
     annotations: options.Annotations = None,
     format: options.Format = None,

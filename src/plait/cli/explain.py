@@ -32,6 +32,7 @@ def explain(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
+    lang: options.Lang = None,
     rows: Annotated[
         str | None,
         typer.Option(

@@ -16,6 +16,7 @@ import typer
 
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
+from plait.settings.names import PAGE_LANGUAGES
 
 
 def source_there(path: str) -> str:
@@ -143,6 +144,13 @@ SetLater = Annotated[
 Report = Annotated[
     Path | None, typer.Option(help="Write an HTML report here (JSON beside it).", callback=_report_place)
 ]
+Lang = Annotated[
+    str | None,
+    typer.Option(
+        help="Language of the HTML page: " + " or ".join(PAGE_LANGUAGES) + " (JSON and terminal: English).",
+        show_default="en", callback=one_of("language", PAGE_LANGUAGES, "--lang"),
+    ),
+]  # fmt: skip
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]

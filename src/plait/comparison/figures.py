@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.report.charts import ticks
-from plait.report.words import cut, esc, number
+from plait.report.languages import tr
+from plait.report.words import cut, esc, number, span
 
 Box = tuple[float, float, float, float]
 _LETTER = 6.9  # width of a letter of the page's font at 12.5 px, on the safe side
@@ -36,7 +37,7 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
         )
     parts.append(
         f'<text class="faint" x="{wide - right + 14}" y="{top - 6}">{esc(label)}</text>'
-        f'<text class="faint" x="{wide - 2}" y="{top - 6}" text-anchor="end">place</text>'
+        f'<text class="faint" x="{wide - 2}" y="{top - 6}" text-anchor="end">{tr("place")}</text>'
     )
     for i, (name, value) in enumerate(references):
         x, y = x_of(value), 12.0 + 17 * i
@@ -59,7 +60,7 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
                 parts.append(f'<line class="seed" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 7}" y2="{y - 3.5}"/>')
         css = f"mark {m['kind']}" + (" selected" if m.get("selected") else "")
         parts.append(f'<circle class="{css}" cx="{x_of(score["value"]):.1f}" cy="{y}" r="5.5"/>')
-        spread = "" if score["low"] is None else f" ({number(score['low'])} to {number(score['high'])})"
+        spread = "" if score["low"] is None else f" ({span(score['low'], score['high'])})"
         rank = m["rank"]
         places = "" if rank["low"] is None else f" ({round(rank['low'], 1):g}\u2013{round(rank['high'], 1):g})"
         parts.append(
@@ -193,7 +194,7 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
             ends = sorted(sign * v for v in (d["low"], d["high"]) if v is not None)
             spread = f" (95% {number(ends[0])} to {number(ends[1])})" if len(ends) == 2 else ""
             proof = "holds for all pairs at once" if d["holds"] else "by itself only" if d["real"] else "not told apart"
-            tip = f"<title>{esc(a)} minus {esc(b)}: {number(gap)}{spread}; {proof}</title>"
+            tip = f"<title>{esc(tr(f'{a} minus {b}: {number(gap)}{spread}; {proof}'))}</title>"
             css, text_css = "cell", "faint"
             fill = ""
             if d["holds"]:

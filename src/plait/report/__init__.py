@@ -16,15 +16,18 @@ from typing import Any
 from plait.files import write_text
 from plait.report import explanation as explanation_page
 from plait.report.checks import findings
+from plait.report.languages import ENGLISH, check_language, tr_in
 from plait.report.page import render
 from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
 from plait.report.thumbnail import thumbnail
 
-__all__ = ["Report", "report_places", "thumbnail", "write_explanation", "write_report"]
+__all__ = ["Report", "check_language", "report_places", "tr_in", "thumbnail", "write_explanation", "write_report"]
 
 
-def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
+def write_report(
+    path: str | Path, report: Report | Mapping[str, Any], *, title: str, lang: str = ENGLISH
+) -> tuple[Path, Path]:
     """Write the page and the JSON.
 
     Args:
@@ -32,13 +35,14 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
             which the JSON gets the same stem.
         report: The dict described in ``shape.py``.
         title: Heading of the page.
+        lang: Language of the page, "en" or "zh"; the JSON is the same in each.
 
     Returns:
         Paths of the HTML and of the JSON file. Each is replaced as a whole: a reader never sees half a file.
 
     Raises:
         TypeError: A value that JSON cannot hold.
-        ValueError: As :func:`report_places`.
+        ValueError: No such language, or as :func:`report_places`.
 
     Example:
         >>> import tempfile
@@ -48,16 +52,19 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
     """
     content = plain(report)
     found = findings(content)
-    return _write(path, content | ({"checks": found} if found else {}), render(content, plain(title)))
+    return _write(path, content | ({"checks": found} if found else {}), render(content, plain(title), lang=lang))
 
 
-def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
+def write_explanation(
+    path: str | Path, explanation: Mapping[str, Any], *, title: str, lang: str = ENGLISH
+) -> tuple[Path, Path]:
     """Write the page and the JSON of an explanation (what ``plait.explain_modalities`` returns).
 
     Args:
         path: As for :func:`write_report`.
         explanation: The dictionary.
         title: Heading of the page.
+        lang: As for :func:`write_report`.
 
     Returns:
         Paths of the HTML and of the JSON file.
@@ -67,7 +74,9 @@ def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title
         ValueError: As :func:`report_places`.
     """
     content = plain(explanation, "explanation")
-    text = render(content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline)
+    text = render(
+        content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline, lang=lang
+    )
     return _write(path, content, text)
 
 

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from plait.report.languages import tr
 from plait.report.words import cut, esc, number, svg
 
 Bar = tuple[str, float, float | None, float | None, str]
@@ -39,12 +40,12 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
         parts.append(
             f'<line class="chance" x1="{x:.2f}%" x2="{x:.2f}%" y1="{top}" y2="{height - 20}"/>'
             f'<text class="faint" x="{x:.2f}%" y="{height - 5}" text-anchor="{anchor}">'
-            f"guessing {say(chance)}</text>"
+            f"{esc(tr(f'guessing {say(chance)}'))}</text>"
         )
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        interval = "" if value_low is None or value_high is None else f" ({say(value_low)} to {say(value_high)})"
+        interval = "" if value_low is None or value_high is None else f" ({tr(f'{say(value_low)} to {say(value_high)}')})"
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{say(value)}'
@@ -117,7 +118,7 @@ def curves(
         parts.append(
             f'<line class="chosen" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 4}" y2="{tall - bottom}"/>'
             f'<text class="faint" x="{x:.1f}" y="{top - 8}" text-anchor="{anchor}">'
-            f"chosen: epoch {number(best)}</text>"
+            f"{esc(tr(f'chosen: epoch {number(best)}'))}</text>"
         )
     for i, line in enumerate(series.values()):
         run: list[str] = []
@@ -206,8 +207,8 @@ def scatter(truth: Sequence[float], prediction: Sequence[float], *, label: str) 
     (x1, y1), (x2, y2) = at(low), at(high)
     parts.append(f'<line class="chosen" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
     parts += [f'<circle class="point" cx="{at(t)[0]:.1f}" cy="{at(p)[1]:.1f}" r="3"/>' for t, p in pairs]
-    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">truth \u2192</text>')
-    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 predicted</text>')
+    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("truth \u2192")}</text>')
+    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">{tr("\u2191 predicted")}</text>')
     return svg("plot square", label, f'viewBox="0 0 {side} {side}"', parts)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from plait.report import explanation_charts, part_charts
+from plait.report.languages import tr
 from plait.report.template import fill
 from plait.report.words import cut, number
 
@@ -81,7 +82,7 @@ def _words(modality: dict[str, Any]) -> str:
 
 def _picture(modality: dict[str, Any]) -> str:
     parts = modality["parts"]
-    label = f"what each region of {modality['name']} adds"
+    label = tr(f"what each region of {modality['name']} adds")
     overlay = part_charts.heat(parts, _largest(parts), _leads(parts), _tip, label)
     return fill(
         TEMPLATE, "picture", jpeg=modality["shown"].get("image_jpeg_base64"), overlay=overlay, name=modality["name"]
@@ -92,7 +93,7 @@ def _sound(modality: dict[str, Any]) -> str:
     parts, shown = modality["parts"], modality["shown"]
     return part_charts.wave(
         parts, shown["waveform"], shown["seconds"], _largest(parts), _leads(parts), _tip,
-        f"what each span of {modality['name']} adds",
+        tr(f"what each span of {modality['name']} adds"),
     )  # fmt: skip
 
 
@@ -100,12 +101,12 @@ def _columns(modality: dict[str, Any]) -> str:
     parts = sorted(modality["parts"], key=lambda p: -abs(p["value"]))
     rows = [(cut(f"{p['column']} = {p['value_shown']}", 40), p["value"]) for p in map(_named, parts)]
     return explanation_charts.row_bars(
-        rows, change=_signed, largest=_largest(parts), label=f"what each column of {modality['name']} adds", width=40
+        rows, change=_signed, largest=_largest(parts), label=tr(f"what each column of {modality['name']} adds"), width=40
     )
 
 
 def _named(part: dict[str, Any]) -> dict[str, Any]:
-    return {**part, "value_shown": part.get("cell") or "(empty)"}
+    return {**part, "value_shown": part.get("cell") or tr("(empty)")}
 
 
 def _members(modality: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.report.languages import tr
 from plait.report.template import fill
 from plait.report.words import number
 
@@ -32,7 +33,7 @@ def section(report: dict[str, Any]) -> str:
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], str(c["corruption"]).replace("_", " "), *(number(s) for s in c["scores"]),
+        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"), *(number(s) for s in c["scores"]),
          number(c["relative"]), number(c["effective"])]
         for c in part.get("curves") or []
     ]  # fmt: skip
@@ -47,10 +48,10 @@ def _mismatch(part: dict[str, Any]) -> Lines:
 
 def _ood(part: dict[str, Any]) -> Lines:
     lines = [
-        [f"another row's {s['modality']}", s["score"], number(s["auroc"]), number(s["fpr95"])]
+        [tr(f"another row's {s['modality']}"), tr(s["score"]), number(s["auroc"]), number(s["fpr95"])]
         for s in part.get("swapped") or []
     ]
-    lines += [["a class held out (mean)", score, number(v), ""] for score, v in (part.get("mean") or {}).items()]
+    lines += [[tr("a class held out (mean)"), tr(score), number(v), ""] for score, v in (part.get("mean") or {}).items()]
     return ["Foreign rows", "Score", "AUROC", "Pass where 95 % of known rows do"], lines
 
 
@@ -69,13 +70,13 @@ def _shown(candidate: dict[str, Any]) -> str:
 
 def _slices(part: dict[str, Any]) -> Lines:
     keys = ("rows", "mean", "rest", "low", "high")
-    lines = [[f"{s['column']} = {s['value']}", *(number(s[k]) for k in keys)] for s in part.get("real") or []]
+    lines = [[f"{tr(s['column'], 'slice')} = {s['value']}", *(number(s[k]) for k in keys)] for s in part.get("real") or []]
     return ["Slice", "Rows", str(part.get("score")), "Other rows", "Gap from", "to"], lines
 
 
 def _duplicates(part: dict[str, Any]) -> Lines:
     lines = [
-        [p["modality"], " and ".join(str(r) for r in p["rows"]), " and ".join(p["splits"]), number(p["alike"])]
+        [p["modality"], ", ".join(str(r) for r in p["rows"]), ", ".join(tr(s, "split") for s in p["splits"]), number(p["alike"])]
         for p in part.get("pairs") or []
     ]
     return ["Nearly the same", "Rows", "In", "How alike (1: equal)"], lines
