@@ -78,7 +78,7 @@ def _hits(
     about = [
         tr(counted(len(hits), "hit") + (f" of {counted(items, 'item')}" if items is not None else "")),
         index or None,
-        tr(f"where {where}") if where else None,
+        tr(f"where {where}", "search") if where else None,
         tr(f"text {weight:g}, picture {1 - weight:g}") if weight is not None and text and image is not None else None,
     ]
     return document("Search", about, main, "Written by Plait.", style=_STYLE)

@@ -207,8 +207,8 @@ def scatter(truth: Sequence[float], prediction: Sequence[float], *, label: str) 
     (x1, y1), (x2, y2) = at(low), at(high)
     parts.append(f'<line class="chosen" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
     parts += [f'<circle class="point" cx="{at(t)[0]:.1f}" cy="{at(p)[1]:.1f}" r="3"/>' for t, p in pairs]
-    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("truth \u2192")}</text>')
-    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">{tr("\u2191 predicted")}</text>')
+    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("truth")} \u2192</text>')
+    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 {tr("predicted")}</text>')
     return svg("plot square", label, f'viewBox="0 0 {side} {side}"', parts)
 
 

@@ -224,7 +224,7 @@ def _card(row: dict[str, Any], are_shares: bool, largest: float) -> dict[str, An
     facts_of = [(k, cut(str(row[k]), 120)) for k in ("truth", "prediction") if row.get(k) is not None]
     way = f"{level(row['with nothing'])} \u2192 {level(row['with everything'])}"
     facts_of.append((cut(tr(str(row.get("explained", "answer"))), 60), way))
-    facts_of += [("together", f"{tr(' and '.join(p['pair']))} {say(p['value'])}") for p in pairs if p["value"] != 0]
+    facts_of += [("together", f"{tr(' and '.join(p['pair']), 'pair')} {say(p['value'])}") for p in pairs if p["value"] != 0]
     css = "open" if row.get("truth") is None or not are_shares else "right" if right else "wrong"
     return {"row": row, "css": css, "chart": chart, "facts": facts_of}
 
@@ -235,7 +235,7 @@ def method(report: dict[str, Any]) -> str:
     if not absence:
         return ""
     shown = {
-        "absence": f"{absence.get('name')}: {absence.get('meaning')}",
+        "absence": f"{absence.get('name')}{tr(': ')}{tr(absence.get('meaning'))}",
         "metric": metric_name(str((report.get("metric") or {}).get("name"))),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",
         "intervals": f"95% percentile bootstrap over rows, {report.get('resamples')} draws",

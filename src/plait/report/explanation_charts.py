@@ -114,7 +114,7 @@ def pair_matrix(
             strength = 0.0 if a == b or largest == 0 else abs(value) / largest * (1.0 if clear[a][b] else 0.25)
             css = "own" if a == b else "need" if value >= 0 else "overlap"
             text = "off" if strength < 0.6 else "on"
-            tip = tr(f"{names[a]} by itself") if a == b else tr(f"{names[a]} and {names[b]}")
+            tip = tr(f"{names[a]} by itself" if a == b else f"{names[a]} and {names[b]}", "pair")
             parts.append(
                 f'<rect class="cell" x="{x + 2}" y="{y + 2}" width="{cell_w - 4}" height="{cell_h - 4}" rx="6"/>'
                 f'<rect class="{css}" x="{x + 2}" y="{y + 2}" width="{cell_w - 4}" height="{cell_h - 4}" rx="6"'

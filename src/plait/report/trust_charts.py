@@ -42,8 +42,8 @@ def reliability(bins: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
             f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{high:.1f}" y2="{low:.1f}"/>'
             f'<circle class="dot s0" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{esc(tr(tip))}</title></circle>'
         )
-    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("confidence \u2192")}</text>')
-    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">{tr("\u2191 right")}</text>')
+    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("confidence")} \u2192</text>')
+    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 {tr("right")}</text>')
     return svg("plot square", tr("share of right answers by confidence"), f'viewBox="0 0 {side} {side}"', parts)
 
 

@@ -2,15 +2,15 @@
 
 A placeholder says what stands in its place, for a finished text is taken apart again by it::
 
-    {name}      a value of the data: kept as it is
-    {n:n}       a number
-    {what:t}    a text of ours: a message of the catalogue itself
-    {what:?}    a text of ours where the catalogue has it, else a value of the data
-    {name:kind} a word of ours of that kind ("metric", "task"), in the catalogue as ``metric|accuracy``
-    {names:&}   names between commas and "and" or "or"
-    {s:-}       grammar that the other language may leave out ("s", "is", "are")
+    {name}       a value of the data: kept as it is
+    {n:n}        a number
+    {what:t}     a text of ours: a message of the catalogue itself, or nothing
+    {what:?}     a text of ours where the catalogue has it, else a value of the data
+    {name:kind}  a word of ours of that kind ("metric", "task"), in the catalogue as ``metric|accuracy``
+    {names:&}    names between commas and "and" or "or"
+    {s:-}        grammar that the other language may leave out ("s", "is", "are")
 
-A text is held against whole messages, those with the most letters first; then sentence by sentence. A match counts at once
+A text is held against whole messages, those with the most letters first; then piece by piece. A match counts at once
 only where all that should be ours is, and nothing of the data looks like the end of a sentence; a looser one is taken where
 there is no better. So a wrong guess costs word order at most: every value of the data stands in the result.
 """
@@ -23,11 +23,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 HOLE = re.compile(r"\{(\w+)(?::(\w+|[?&-]))?\}")
-NUMBER = r"[+\u2212-]?\d[\d,.]*(?:e[+\u2212-]?\d+)?\s?%?|[\u2013-]|undefined"
-_END = re.compile(r"(?<=[.?!;])\s+(?=\S)")
-_STOP = re.compile(r"[.?!]\s+[A-Z]")
+NUMBER = r"[+\u2212-]?\d+(?:[.,]\d+)*(?:e[+\u2212-]?\d+)?\s?%?|[\u2013-]|undefined"
+INSIDE = {"n": NUMBER, "-": "[^\\W\\d]*", "t": ".*?", "": ".*?"}
+_CUT = re.compile(r"(?<=[.?!;])\s+(?=\S)|(?=[,;:] | \()")  # where a message may end and another begin
+_SENTENCE = re.compile(r"[.?!;]\s*$")
+_STOP = re.compile(r"[.?!]\s+[A-Z]|; ")
 _LETTERS = re.compile(r"[A-Za-z]")
-_LAST = re.compile(r"(.+?),? (and|or) (\S+|[^,]+)", re.DOTALL)
+_LAST = re.compile(r"(.+?),? (and|or) ([^,]+)", re.DOTALL)
 Names = frozenset[str]
 
 
@@ -38,7 +40,7 @@ class Message:
     pattern: re.Pattern[str]
     longest: str  # the longest piece between placeholders, which a text must hold
     letters: int  # of all pieces
-    kinds: tuple[tuple[str, str], ...]
+    runs: tuple[tuple[str, tuple[str, ...]], ...]  # kind, and the placeholders that one group of the pattern stands for
     other: str  # the message in the other language
 
 
@@ -46,12 +48,13 @@ class Catalogue:
     """The messages of one language.
 
     Args:
-        messages: English to the other language; ``context|word`` for single words that data could hold too.
+        messages: English to the other language; ``context|word`` for words that data could hold too.
     """
 
     def __init__(self, messages: Mapping[str, str]) -> None:
         self.exact = {k: v for k, v in messages.items() if not HOLE.search(k)}
-        self.messages = sorted((_message(k, v) for k, v in messages.items() if HOLE.search(k)), key=lambda m: -m.letters)
+        found = (_message(k, v) for k, v in messages.items() if HOLE.search(k))
+        self.messages = sorted(found, key=lambda m: -m.letters)
         self._kept = lru_cache(maxsize=20_000)(self._translated)
 
     def translated(self, text: str, context: str = "", names: Names = frozenset()) -> str:
@@ -64,43 +67,48 @@ class Catalogue:
     def _translated(self, text: str, names: Names) -> tuple[str, bool]:
         """The text, and whether all of it is of the other language."""
         bare = text.strip()
-        if bare in self.exact:
-            return self.exact[bare], True
-        if not _LETTERS.search(bare):
+        if not _LETTERS.search(bare) and bare not in self.exact:
             return text, True
-        found = self._found(bare, names) or self._sentences(bare, names)
+        found = self._found(bare, names)
         if found is not None:
             return found, True
+        whole = self._in_pieces(bare, names)
+        if whole is not None and whole[1]:
+            return whole
         loose = self._matched(bare, names, strict=False)
-        if loose is not None:
-            return loose, False
-        ends = [m.end() for m in _END.finditer(bare)]
-        if not ends:
-            return text, False
-        parts = [bare[a:b].strip() for a, b in zip([0, *ends], [*ends, len(bare)], strict=True)]
-        made = [self._kept(part, names)[0] for part in parts]
-        return " ".join(made), False
+        if whole is not None or loose is None:
+            return whole or (text, False)
+        return loose, False
 
     def _found(self, text: str, names: Names) -> str | None:
-        """One message that counts; it may be written as a sentence, with a capital and a stop, or end a part of one."""
-        for core, stop in ((text, ""), (text[:-1], self._stop(text[-1:])) if text[-1:] in (".", ";") else ("", "")):
-            for said in dict.fromkeys((core, core[:1].lower() + core[1:])) if core else ():
+        """One message that counts; it may be written as a sentence, with a capital and a stop."""
+        if text in self.exact:
+            return self.exact[text]
+        for core, stop in ((text, ""), (text[:-1], text[-1:])):
+            if stop not in ("", ".", ";") or not core:
+                continue
+            for said in dict.fromkeys((core, core[0].lower() + core[1:])):
                 made = self.exact[said] if said in self.exact else self._matched(said, names, strict=True)
                 if made is not None:
-                    return f"{made}{stop}"
+                    return f"{made}{self.exact.get(stop, stop)}"
         return None
 
-    def _stop(self, mark: str) -> str:
-        return self.exact.get(mark, mark)
-
-    def _sentences(self, text: str, names: Names) -> str | None:
-        """Several messages in a row, each a match that counts."""
-        for end in reversed([m.end() for m in _END.finditer(text)]):
-            head = text[:end].strip()
+    def _in_pieces(self, text: str, names: Names) -> tuple[str, bool] | None:
+        """Several messages in a row; one that is missing is left as it is, where sentences end around it."""
+        cuts = [m.end() for m in _CUT.finditer(text) if m.end()]
+        for cut in reversed(cuts):
+            head = text[:cut].strip()
             first = self._found(head, names)
-            if first is not None:
-                rest, _ = self._kept(text[end:], names)
-                return f"{first}{'' if _is_wide(first[-1]) else ' '}{rest}"
+            if first is None:
+                continue
+            rest, is_ours = self._kept(text[cut:], names)
+            if is_ours or _SENTENCE.search(head):
+                return _joined(first, f" {rest.lstrip()}"), is_ours
+        for cut in cuts:
+            if _SENTENCE.search(text[:cut]) and _STOP.search(text[:cut] + text[cut : cut + 1]):
+                rest, _ = self._kept(text[cut:], names)
+                loose = self._matched(text[:cut].strip(), names, strict=False)
+                return f"{loose or text[:cut].strip()} {rest}", False
         return None
 
     def _matched(self, text: str, names: Names, *, strict: bool) -> str | None:
@@ -111,19 +119,34 @@ class Catalogue:
             if match is None:
                 continue
             values: dict[str, str] = {}
-            for name, kind in message.kinds:
-                value, is_ours = self._value(match[name], kind, names)
+            for kind, run in message.runs:
+                made, is_ours = self._values(match[run[0]], kind, run, names)
                 if strict and not is_ours:
                     break
-                values[name] = value
+                values.update(zip(run, made, strict=True))
             else:
-                return HOLE.sub(lambda hole: values[hole[1]], message.other)  # noqa: B023 (used at once)
+                return _filled(message.other, values)
         return None
+
+    def _values(self, value: str, kind: str, run: tuple[str, ...], names: Names) -> tuple[list[str], bool]:
+        """What stands in one placeholder, or in several texts of ours one after the other."""
+        if len(run) == 1:
+            made, is_ours = self._value(value, kind, names)
+            return [made], is_ours
+        cuts = [len(value), *reversed([m.end() for m in _CUT.finditer(value) if m.end()])] if value.strip() else []
+        for cut in cuts:
+            first = self._found(value[:cut].strip(), names)
+            if first is not None:
+                rest, is_ours = self._values(value[cut:], kind, run[1:], names)
+                if is_ours:
+                    return [first, *rest], True
+        rest, is_ours = self._values(value, kind, run[1:], names)
+        return ["", *rest], is_ours
 
     def _value(self, value: str, kind: str, names: Names) -> tuple[str, bool]:
         """What stands in a placeholder, in the other language, and whether it is what its kind promises."""
         if kind in ("n", "-"):
-            return {"undefined": self.exact.get("undefined", value)}.get(value, value), True
+            return self.exact.get(value, value) if value == "undefined" else value, True
         if kind == "t":
             return self._kept(value, names)
         if kind == "?":
@@ -131,32 +154,66 @@ class Catalogue:
         if kind == "&":
             return self._listed(value, names), _STOP.search(value) is None
         if kind:
-            known = self.exact.get(f"{kind}|{value.replace(' ', '_')}")
-            return known or value, known is not None or " " not in value or not value.isascii()
+            known = self.exact.get(f"{kind}|{value.replace(' ', '_')}") or self.exact.get(f"{kind}|{value}")
+            return known or value, known is not None or not value.isascii()
         return value, _STOP.search(value) is None
 
     def _listed(self, value: str, names: Names) -> str:
+        if value in names:
+            return value
+        found = self._found(value, names)
         match = _LAST.fullmatch(value)
-        if match is None or value in names:
-            return self._kept(value, names)[0] if value in self.exact else value
+        if found is not None or match is None:
+            return found or value
         first = match[1].replace(", ", self.exact.get("list|,", ", "))
         return f"{first}{self.exact.get(f'list|{match[2]}', match[2])}{match[3]}"
 
 
 def _message(english: str, other: str) -> Message:
-    pattern, pieces, kinds, now = "", [], [], 0
+    pattern, pieces, now = "", [], 0
+    runs: list[tuple[str, tuple[str, ...]]] = []
     for hole in HOLE.finditer(english):
         name, kind = hole[1], hole[2] or ""
-        pieces.append(english[now : hole.start()])
-        inside = NUMBER if kind == "n" else "[^\\W\\d]*" if kind == "-" else ".*?" if kind in ("t", "") else ".+?"
-        pattern += re.escape(pieces[-1]) + (f"(?P={name})" if name in dict(kinds) else f"(?P<{name}>{inside})")
-        kinds.append((name, kind))
+        piece = english[now : hole.start()]
         now = hole.end()
+        known = {n for _, run in runs for n in run}
+        if kind == "t" and not piece.strip() and pieces and runs and runs[-1][0] == "t":
+            runs[-1] = ("t", (*runs[-1][1], name))
+            continue
+        pieces.append(piece)
+        pattern += re.escape(piece) + (f"(?P={name})" if name in known else f"(?P<{name}>{INSIDE.get(kind, '.+?')})")
+        if name not in known:
+            runs.append((kind, (name,)))
     pieces.append(english[now:])
     pattern += re.escape(pieces[-1])
-    kept = tuple(dict(kinds).items())
-    return Message(re.compile(pattern, re.DOTALL), max(pieces, key=len), sum(map(len, pieces)), kept, other)
+    whole = re.compile(pattern, re.DOTALL)
+    return Message(whole, max(pieces, key=len), sum(map(len, pieces)), tuple(runs), other)
+
+
+def _filled(message: str, values: Mapping[str, str]) -> str:
+    made, now = "", 0
+    for hole in HOLE.finditer(message):
+        made = _joined(made, message[now : hole.start()])
+        made = _joined(made, values[hole[1]])
+        now = hole.end()
+    return _joined(made, message[now:])
+
+
+def _joined(left: str, right: str) -> str:
+    """Two pieces, with a space between words of unlike scripts and none beside wide signs; nothing inside them changes."""
+    a, b = left.rstrip(" ")[-1:], right.lstrip(" ")[:1]
+    if not a or not b:
+        return left + right
+    if _is_sign(a) or _is_sign(b) or (_is_wide(a) and _is_wide(b)):
+        return left.rstrip(" ") + right.lstrip(" ")
+    if (_is_wide(a) and b.isalnum()) or (a.isalnum() and _is_wide(b)):
+        return f"{left.rstrip(' ')} {right.lstrip(' ')}"
+    return left + right
 
 
 def _is_wide(letter: str) -> bool:
-    return ord(letter) >= 0x3000
+    return ord(letter) >= 0x2E80
+
+
+def _is_sign(letter: str) -> bool:
+    return letter in "\u3001\u3002\uff08\uff09\uff0c\uff1a\uff1b\uff1f\u201c\u201d"
