@@ -59,7 +59,8 @@ def render(report: dict[str, Any], lang: str = ENGLISH) -> str:
         return _render(report)
 
 
-def _render(report: dict[str, Any]) -> str:
+def _render(english: dict[str, Any]) -> str:
+    report = _with_names(english)
     ran = [{**m, "selected": m["name"] == report["selected"]} for m in report["methods"] if m["status"] == "ok"]
     made = [
         ("ranks", "Ranks", _ranks(report, ran)),
@@ -82,6 +83,20 @@ def _render(report: dict[str, Any]) -> str:
         f"Written by Plait {report['plait']}. The same numbers stand in compare.json beside this page.",
         style=STYLE,
     )
+
+
+def _with_names(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with the names of baselines ("text alone") in the language of the page."""
+
+    def named(name: str | None) -> str | None:
+        return None if name is None else str(tr(name, "line"))
+
+    return {
+        **report, "selected": named(report["selected"]),
+        "methods": [{**m, "name": named(m["name"]), "equation": tr(m.get("equation"))} for m in report["methods"]],
+        "baselines": {role: named(name) for role, name in report["baselines"].items()},
+        "differences": [{**d, "a": named(d["a"]), "b": named(d["b"])} for d in report["differences"]],
+    }  # fmt: skip
 
 
 def _headline(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:

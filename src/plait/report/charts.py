@@ -150,9 +150,9 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
     beyond = max(8, round(0.71 * (side - 34)) - cell // 2 + 8) if head == side else 8  # names are turned by 45 degrees
     wide, tall = side + cell * n + beyond, head + cell * n + 8
     parts = [
-        f'<text class="faint" x="{side}" y="12">predicted \u2192</text>',
+        f'<text class="faint" x="{side}" y="12">{tr("predicted")} \u2192</text>',
         f'<text class="faint" x="12" y="{head}" transform="rotate(-90 12 {head})" text-anchor="end">'
-        "truth \u2192</text>",
+        f"{tr('truth')} \u2192</text>",
     ]
     for i, name in enumerate(names):
         middle = cell * i + cell / 2
@@ -167,7 +167,8 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
         total = sum(row)
         for j, count in enumerate(row):
             share = count / total if total > 0 else 0.0
-            tip = f"<title>truth {esc(labels[i])}, predicted {esc(labels[j])}: {count:,} of {total:,}</title>"
+            said = tr(f"truth {labels[i]}, predicted {labels[j]}: {count:,} of {total:,}")
+            tip = f"<title>{esc(said)}</title>"
             x, y = side + cell * j, head + cell * i
             parts.append(
                 f'<rect class="cell" x="{x + 1}" y="{y + 1}" width="{cell - 2}" height="{cell - 2}" rx="3"/>'

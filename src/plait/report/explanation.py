@@ -235,7 +235,7 @@ def method(report: dict[str, Any]) -> str:
     if not absence:
         return ""
     shown = {
-        "absence": f"{absence.get('name')}{tr(': ')}{tr(absence.get('meaning'))}",
+        "absence": f"{absence.get('name')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
         "metric": metric_name(str((report.get("metric") or {}).get("name"))),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",
         "intervals": f"95% percentile bootstrap over rows, {report.get('resamples')} draws",

@@ -73,7 +73,7 @@ def _render(report: dict[str, Any], title: str, sections: Sections, headline: Ma
         tr(report.get("task"), "task"),
         tr(f"target: {report['target']}") if report.get("target") else None,
         str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
-        *(f"{name}{tr(': ')}{tr(meaning)}" for name, meaning in (report.get("terms") or {}).items()),
+        *(f"{name}{tr(': ', 'stop')}{tr(meaning)}" for name, meaning in (report.get("terms") or {}).items()),
     ]
     made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
     version = f" {report['plait']}" if report.get("plait") else ""

@@ -27,8 +27,8 @@ NUMBER = r"[+\u2212-]?\d+(?:[.,]\d+)*(?:e[+\u2212-]?\d+)?\s?%?|[\u2013-]|undefin
 INSIDE = {"n": NUMBER, "-": "[^\\W\\d]*", "t": ".*?", "": ".*?"}
 _CUT = re.compile(r"(?<=[.?!;])\s+(?=\S)|(?=[,;:] | \()")  # where a message may end and another begin
 _SENTENCE = re.compile(r"[.?!;]\s*$")
-_STOP = re.compile(r"[.?!]\s+[A-Z]|; ")
-_LETTERS = re.compile(r"[A-Za-z]")
+_STOP = re.compile(r"[.?!]\s+[A-Z]|[;:] ")
+_WORD = re.compile(r"[a-z]{2}")  # AUROC and mAP are the same in every language
 _LAST = re.compile(r"(.+?),? (and|or) ([^,]+)", re.DOTALL)
 Names = frozenset[str]
 
@@ -53,7 +53,12 @@ class Catalogue:
 
     def __init__(self, messages: Mapping[str, str]) -> None:
         self.exact = {k: v for k, v in messages.items() if not HOLE.search(k)}
-        found = (_message(k, v) for k, v in messages.items() if HOLE.search(k))
+        words: dict[str, list[str]] = {}
+        for kind, bar, word in (k.partition("|") for k in self.exact):
+            if bar:
+                words.setdefault(kind, []).extend({word, word.replace("_", " ")})
+        inside = INSIDE | {kind: "|".join([*map(re.escape, sorted(w, key=len, reverse=True)), ".+?"]) for kind, w in words.items()}
+        found = (_message(k, v, inside) for k, v in messages.items() if HOLE.search(k))
         self.messages = sorted(found, key=lambda m: -m.letters)
         self._kept = lru_cache(maxsize=20_000)(self._translated)
 
@@ -67,8 +72,8 @@ class Catalogue:
     def _translated(self, text: str, names: Names) -> tuple[str, bool]:
         """The text, and whether all of it is of the other language."""
         bare = text.strip()
-        if not _LETTERS.search(bare) and bare not in self.exact:
-            return text, True
+        if not re.search("[A-Za-z]", bare):
+            return self.exact.get(bare, text), True
         found = self._found(bare, names)
         if found is not None:
             return found, True
@@ -77,7 +82,7 @@ class Catalogue:
             return whole
         loose = self._matched(bare, names, strict=False)
         if whole is not None or loose is None:
-            return whole or (text, False)
+            return whole or (text, not _WORD.search(text))
         return loose, False
 
     def _found(self, text: str, names: Names) -> str | None:
@@ -90,7 +95,7 @@ class Catalogue:
             for said in dict.fromkeys((core, core[0].lower() + core[1:])):
                 made = self.exact[said] if said in self.exact else self._matched(said, names, strict=True)
                 if made is not None:
-                    return f"{made}{self.exact.get(stop, stop)}"
+                    return f"{made}{self.exact.get('stop|' + stop, stop)}"
         return None
 
     def _in_pieces(self, text: str, names: Names) -> tuple[str, bool] | None:
@@ -101,7 +106,7 @@ class Catalogue:
             first = self._found(head, names)
             if first is None:
                 continue
-            rest, is_ours = self._kept(text[cut:], names)
+            rest, is_ours = self._rest(text[cut:], names)
             if is_ours or _SENTENCE.search(head):
                 return _joined(first, f" {rest.lstrip()}"), is_ours
         for cut in cuts:
@@ -110,6 +115,14 @@ class Catalogue:
                 loose = self._matched(text[:cut].strip(), names, strict=False)
                 return f"{loose or text[:cut].strip()} {rest}", False
         return None
+
+    def _rest(self, text: str, names: Names) -> tuple[str, bool]:
+        """What follows a message: others, perhaps behind a comma, as in a list."""
+        rest, is_ours = self._kept(text, names)
+        if is_ours or text[:2] not in (", ", "; "):
+            return rest, is_ours
+        rest, is_ours = self._kept(text[2:], names)
+        return f"{self.exact.get('stop|' + text[0], text[:2])}{rest}", is_ours
 
     def _matched(self, text: str, names: Names, *, strict: bool) -> str | None:
         for message in self.messages:
@@ -135,7 +148,8 @@ class Catalogue:
             return [made], is_ours
         cuts = [len(value), *reversed([m.end() for m in _CUT.finditer(value) if m.end()])] if value.strip() else []
         for cut in cuts:
-            first = self._found(value[:cut].strip(), names)
+            head = value[:cut].strip()
+            first = self._found(head, names) if _WORD.search(head) else head
             if first is not None:
                 rest, is_ours = self._values(value[cut:], kind, run[1:], names)
                 if is_ours:
@@ -150,12 +164,13 @@ class Catalogue:
         if kind == "t":
             return self._kept(value, names)
         if kind == "?":
-            return (value if value in names else self._kept(value, names)[0]), True
+            made, is_ours = (value, True) if value in names else self._kept(value, names)
+            return made, is_ours or _STOP.search(value) is None
         if kind == "&":
             return self._listed(value, names), _STOP.search(value) is None
         if kind:
             known = self.exact.get(f"{kind}|{value.replace(' ', '_')}") or self.exact.get(f"{kind}|{value}")
-            return known or value, known is not None or not value.isascii()
+            return known or value, known is not None or (not _WORD.search(value) and any(map(str.isalnum, value)))
         return value, _STOP.search(value) is None
 
     def _listed(self, value: str, names: Names) -> str:
@@ -169,7 +184,7 @@ class Catalogue:
         return f"{first}{self.exact.get(f'list|{match[2]}', match[2])}{match[3]}"
 
 
-def _message(english: str, other: str) -> Message:
+def _message(english: str, other: str, inside: Mapping[str, str]) -> Message:
     pattern, pieces, now = "", [], 0
     runs: list[tuple[str, tuple[str, ...]]] = []
     for hole in HOLE.finditer(english):
@@ -181,7 +196,7 @@ def _message(english: str, other: str) -> Message:
             runs[-1] = ("t", (*runs[-1][1], name))
             continue
         pieces.append(piece)
-        pattern += re.escape(piece) + (f"(?P={name})" if name in known else f"(?P<{name}>{INSIDE.get(kind, '.+?')})")
+        pattern += re.escape(piece) + (f"(?P={name})" if name in known else f"(?P<{name}>{inside.get(kind, '.+?')})")
         if name not in known:
             runs.append((kind, (name,)))
     pieces.append(english[now:])
