@@ -11,7 +11,7 @@ from typing import Any
 
 from plait.report.charts import ticks
 from plait.report.languages import tr
-from plait.report.words import cut, esc, number, span
+from plait.report.words import columns, cut, esc, number, span
 
 Box = tuple[float, float, float, float]
 _LETTER = 6.9  # width of a letter of the page's font at 12.5 px, on the safe side
@@ -147,7 +147,7 @@ def trade(
         tip = f"<title>{esc(m['name'])}: {number(m['metric']['value'])}, {_short(cost(m))} {esc(axis)}</title>"
         parts.append(f'{halo}<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="5.5">{tip}</circle>')
         name = cut(m["name"], 24)
-        spot = _place(x, y, _LETTER * len(name), taken, (left, 4, wide - 2, tall - bottom))
+        spot = _place(x, y, _LETTER * columns(name), taken, (left, 4, wide - 2, tall - bottom))
         if spot is not None:
             text_x, text_y, anchor = spot
             css = " front" if m["name"] in front else ""
@@ -168,10 +168,10 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
     n = len(names)
     cell = 58 if n <= 8 else 48 if n <= 14 else 39
     shown = [cut(name, 26) for name in names]
-    side = 16 + 6.7 * max(len(s) for s in shown)
-    head = 16 + 5.3 * max(len(s) for s in shown)
+    side = 16 + 6.7 * max(columns(s) for s in shown)
+    head = 16 + 5.3 * max(columns(s) for s in shown)
     largest = max((abs(g) for g, _ in gaps.values()), default=0.0) or 1.0
-    ends = [side + cell * i + cell / 2 + 5.6 * len(name) for i, name in enumerate(shown)]
+    ends = [side + cell * i + cell / 2 + 5.6 * columns(name) for i, name in enumerate(shown)]
     wide, tall = max(*ends, side + cell * n) + 10, head + cell * n + 6
     parts = []
     for i, name in enumerate(shown):

@@ -67,7 +67,7 @@ def _render(english: dict[str, Any]) -> str:
         ("cost", "Quality against cost", _trade(report, ran)),
         ("pairs", "Which differences are real", _pairs(report, ran)),
         ("costs", "Cost of each method", _costs(ran)),
-        ("search", "Search", _search(report)),
+        ("search", tr("Search", "tuning"), _search(report)),
         ("use", "Train it for use", _use(report, ran)),
         ("absent", "Not run", _absent(report)),
         ("how", "How it was done", _how(report)),

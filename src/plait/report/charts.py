@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.report.languages import tr
-from plait.report.words import cut, esc, number, svg
+from plait.report.words import columns, cut, esc, number, svg
 
 Bar = tuple[str, float, float | None, float | None, str]
 
@@ -145,8 +145,8 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
     n = len(labels)
     cell = 64 if n <= 4 else 46 if n <= 10 else 38
     names = _told_apart([str(name) for name in labels], 18)
-    side = 34 + 8 * max(_columns(name) for name in names)
-    head = side if n > 4 or max(_columns(name) for name in names) > 8 else 44
+    side = 34 + 8 * max(columns(name) for name in names)
+    head = side if n > 4 or max(columns(name) for name in names) > 8 else 44
     beyond = max(8, round(0.71 * (side - 34)) - cell // 2 + 8) if head == side else 8  # names are turned by 45 degrees
     wide, tall = side + cell * n + beyond, head + cell * n + 8
     parts = [
@@ -239,7 +239,3 @@ def _short(count: float) -> str:
         if size >= limit:
             return f"{count / (1e3 if unit == 'k' else limit):.3g}{unit}"
     return f"{count:g}"
-
-
-def _columns(text: Any) -> int:
-    return sum(1 if ord(letter) < 0x1100 else 2 for letter in str(text))

@@ -126,8 +126,10 @@ def _name(part: dict[str, Any]) -> str:
     if "text" in part:
         return f"\u201c{cut(part['text'], 40)}\u201d"
     if "from" in part:
-        return f"{part['from']:.2f} to {part['to']:.2f} s"
-    return str(part.get("place") or part.get("column") or f"picture {part.get('member')}")
+        return str(tr(f"{part['from']:.2f} to {part['to']:.2f} s"))
+    if part.get("place"):
+        return str(tr(part["place"]))
+    return str(part.get("column") or tr(f"picture {part.get('member')}"))
 
 
 def _tip(part: dict[str, Any]) -> str:
@@ -149,7 +151,7 @@ def _strongest(modality: dict[str, Any]) -> list[str]:
 
 def _drop(part: dict[str, Any]) -> str:
     without = part.get("probability_without")
-    return "" if without is None else f" ({100 * without:.0f}% without)"
+    return "" if without is None else str(tr(f" ({100 * without:.0f}% without)"))
 
 
 def _checks(modality: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from plait.report.languages import tr
-from plait.report.words import cut, esc, svg
+from plait.report.words import columns, cut, esc, svg
 
 Step = tuple[str, float, float | None, float | None]
 Say = Callable[[float], str]
@@ -97,7 +97,7 @@ def pair_matrix(
     n = len(names)
     cell_w, cell_h = (118, 62) if n <= 4 else (92, 52)
     shown = [cut(str(name), 16) for name in names]
-    side, head = 26 + 8 * max(sum(1 if ord(c) < 0x1100 else 2 for c in name) for name in shown), 26
+    side, head = 26 + 8 * max(columns(name) for name in shown), 26
     largest = max((abs(pairs[a][b]) for a in range(n) for b in range(n) if a != b), default=0.0)
     parts = []
     for a, name in enumerate(shown):

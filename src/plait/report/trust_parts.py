@@ -79,7 +79,7 @@ def _duplicates(part: dict[str, Any]) -> Lines:
         [p["modality"], ", ".join(str(r) for r in p["rows"]), ", ".join(tr(s, "split") for s in p["splits"]), number(p["alike"])]
         for p in part.get("pairs") or []
     ]
-    return ["Nearly the same", "Rows", "In", "How alike (1: equal)"], lines
+    return ["Nearly the same", tr("Rows", "numbers"), "In", "How alike (1: equal)"], lines
 
 
 _TABLES = {

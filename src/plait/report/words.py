@@ -86,6 +86,11 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes:.1f} GB"
 
 
+def columns(text: Any) -> int:
+    """How wide a text is, a Chinese character counting two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in str(text))
+
+
 def cut(text: str, width: int) -> str:
     """At most ``width`` columns of text, a Chinese character counting two."""
     used = 0

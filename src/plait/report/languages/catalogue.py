@@ -66,7 +66,8 @@ class Catalogue:
         """The text in the other language, or as it is; see :func:`plait.report.languages.tr`."""
         if context:
             full = f"{context}|{text}"
-            return self.exact.get(full) or self._matched(full, names, strict=True) or text
+            made = None if full in self.exact else self._matched(full, names, strict=True)
+            return self.exact.get(full, text) if made is None else made[1]
         return self._kept(text, names)[0]
 
     def _translated(self, text: str, names: Names) -> tuple[str, bool]:
@@ -83,20 +84,21 @@ class Catalogue:
         loose = self._matched(bare, names, strict=False)
         if whole is not None or loose is None:
             return whole or (text, not _WORD.search(text))
-        return loose, False
+        return loose[1], False
 
     def _found(self, text: str, names: Names) -> str | None:
         """One message that counts; it may be written as a sentence, with a capital and a stop."""
         if text in self.exact:
             return self.exact[text]
+        best: tuple[int, str] | None = None
         for core, stop in ((text, ""), (text[:-1], text[-1:])):
             if stop not in ("", ".", ";") or not core:
                 continue
             for said in dict.fromkeys((core, core[0].lower() + core[1:])):
-                made = self.exact[said] if said in self.exact else self._matched(said, names, strict=True)
-                if made is not None:
-                    return f"{made}{self.exact.get('stop|' + stop, stop)}"
-        return None
+                made = (len(said), self.exact[said]) if said in self.exact else self._matched(said, names, strict=True)
+                if made is not None and (best is None or made[0] > best[0]):
+                    best = made[0], f"{made[1]}{self.exact.get('stop|' + stop, stop)}"
+        return None if best is None else best[1]
 
     def _in_pieces(self, text: str, names: Names) -> tuple[str, bool] | None:
         """Several messages in a row; one that is missing is left as it is, where sentences end around it."""
@@ -113,7 +115,7 @@ class Catalogue:
             if _SENTENCE.search(text[:cut]) and _STOP.search(text[:cut] + text[cut : cut + 1]):
                 rest, _ = self._kept(text[cut:], names)
                 loose = self._matched(text[:cut].strip(), names, strict=False)
-                return f"{loose or text[:cut].strip()} {rest}", False
+                return f"{loose[1] if loose else text[:cut].strip()} {rest}", False
         return None
 
     def _rest(self, text: str, names: Names) -> tuple[str, bool]:
@@ -124,7 +126,8 @@ class Catalogue:
         rest, is_ours = self._kept(text[2:], names)
         return f"{self.exact.get('stop|' + text[0], text[:2])}{rest}", is_ours
 
-    def _matched(self, text: str, names: Names, *, strict: bool) -> str | None:
+    def _matched(self, text: str, names: Names, *, strict: bool) -> tuple[int, str] | None:
+        """The message with the most letters that the text is, with its letters."""
         for message in self.messages:
             if message.longest not in text:
                 continue
@@ -138,7 +141,7 @@ class Catalogue:
                     break
                 values.update(zip(run, made, strict=True))
             else:
-                return _filled(message.other, values)
+                return message.letters, _filled(message.other, values)
         return None
 
     def _values(self, value: str, kind: str, run: tuple[str, ...], names: Names) -> tuple[list[str], bool]:
@@ -146,7 +149,7 @@ class Catalogue:
         if len(run) == 1:
             made, is_ours = self._value(value, kind, names)
             return [made], is_ours
-        cuts = [len(value), *reversed([m.end() for m in _CUT.finditer(value) if m.end()])] if value.strip() else []
+        cuts = [*(m.end() for m in _CUT.finditer(value) if m.end()), len(value)] if value.strip() else []
         for cut in cuts:
             head = value[:cut].strip()
             first = self._found(head, names) if _WORD.search(head) else head
@@ -171,7 +174,7 @@ class Catalogue:
         if kind:
             known = self.exact.get(f"{kind}|{value.replace(' ', '_')}") or self.exact.get(f"{kind}|{value}")
             return known or value, known is not None or (not _WORD.search(value) and any(map(str.isalnum, value)))
-        return value, _STOP.search(value) is None
+        return value, _STOP.search(value) is None and (", " not in value or value in names)
 
     def _listed(self, value: str, names: Names) -> str:
         if value in names:
