@@ -2,23 +2,38 @@
 
 A part of the training rows is kept for calibration (whole groups); the other rows train as ever. ``mosi, text often
 missing`` hides the text of a third of the rows, in every part, so that coverage can be told by pattern.
+
+Two checks need no new training. Known temperatures: classes are drawn from known probabilities, the logits are
+multiplied by T, and T is looked for. Coverage over 100 splits: the test rows of one model are cut in halves again and
+again, one half calibrates, the other is judged, each row by itself; how many rows of the other half are covered is then
+beta-binomial, so the share of splits inside its central 95 % can be told exactly.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import plait
-from measure import arguments, line, quiet
+from measure import arguments, line, quiet, spread, table
+from plait.api.evaluation import open_evaluation
+from plait.evaluation.trust import fit_calibration
+from plait.inference.forward import predict_logits
+from plait.inputs.dataset import RowBatches
+from plait.metrics.trust.conformal import quantile_rank
+from plait.tasks.calibrators import Temperature
 from published_features import Columns, mosi, rosmap
 
 SETTINGS = ["train.baselines=false", "judge.missing_rows=0"]
 LEVELS = (0.8, 0.9, 0.95)
+TEMPERATURES = (0.5, 2.5, 10.0)
+DRAWN_ROWS = 200_000
+HALVED = ("mosi", "mosi, text often missing")
 
 
 def mosi_missing(folder: Path) -> tuple[Columns, dict[str, Any]]:
@@ -44,6 +59,77 @@ def trust_of(name: str, data: Path, seed: int, share: float) -> dict[str, Any]:
         fitted = plait.fit(columns, "label", **roles, **options)
     found: dict[str, Any] = {**fitted.report["evaluation"]["trust"], "test": fitted.report["splits"]["test"]}
     return found
+
+
+def known_temperatures(seeds: int) -> list[list[str]]:
+    """Temperatures that were put in and those found."""
+    rows = []
+    for true in TEMPERATURES:
+        found = []
+        for seed in range(seeds):
+            rng = np.random.default_rng(seed)
+            logits_NC = rng.normal(scale=2.0, size=(DRAWN_ROWS, 5))
+            uniform_NC = rng.gumbel(size=logits_NC.shape)
+            found.append(Temperature.fit(true * logits_NC, (logits_NC + uniform_NC).argmax(1)).temperature)
+        worst = max(abs(t / true - 1) for t in found)
+        rows.append([f"{true:g}", spread(found), f"{worst:.2%}"])
+    return rows
+
+
+def split_rows(name: str, data: Path, splits: int) -> list[list[str]]:
+    """Coverage over random halves of the test rows of one model, of all rows and by pattern."""
+    columns, roles = {"mosi": mosi, "mosi, text often missing": mosi_missing}[name](data / "published")
+    fitted = plait.fit(
+        columns, "label", split="split", progress=quiet, preset="single", set=SETTINGS, **roles
+    )  # fmt: skip
+    whole = replace(open_evaluation(fitted, columns, rows="test"), group=None)
+    present_NM = whole.prepared.rows.present_NM[whole.positions]
+    counts: dict[tuple[str, str, float], list[tuple[int, int, int]]] = {}
+    for seed in range(splits):
+        order = np.random.default_rng(seed).permutation(len(whole.positions))
+        halves = [np.sort(half) for half in np.array_split(order, 2)]
+        parts = [
+            replace(whole, positions=whole.positions[half], target=whole.target[half],
+                    values=[whole.values[int(i)] for i in half])
+            for half in halves
+        ]  # fmt: skip
+        found = fit_calibration(parts[0], seed=seed)
+        judged = replace(parts[1], calibration=found)
+        there_NM = present_NM[halves[1]]
+        logits = predict_logits(judged.answers, RowBatches(whole.prepared.sources, _index(judged)))
+        proba = judged.task.activate(logits, judged.labels)
+        names = [" + ".join(np.array(found.names)[row]) for row in there_NM]
+        for level in LEVELS:
+            for method in ("lac", "aps"):
+                inside = found.sets(proba, there_NM, level, method)[0][np.arange(len(proba)), judged.target]
+                for pattern in dict.fromkeys(names):
+                    own = np.array([n == pattern for n in names])
+                    scoring = found.rows_for(there_NM[own][0].tolist())
+                    assert scoring is not None
+                    key = (pattern, method, level)
+                    counts.setdefault(key, []).append((int(inside[own].sum()), int(own.sum()), len(scoring)))
+    return [[name, pattern, method, f"{level:g}", *_exact(level, found)] for (pattern, method, level), found in
+            counts.items()]  # fmt: skip
+
+
+def _index(given: Any) -> np.ndarray:
+    return np.asarray(given.prepared.rows.index_NM[given.positions])
+
+
+def _exact(level: float, found: list[tuple[int, int, int]]) -> list[str]:
+    """Mean coverage, what is expected exactly, and the share of splits inside the central 95 %."""
+    from scipy.stats import betabinom
+
+    shares, expected, inside = [], [], []
+    for covered, rows, scoring in found:
+        rank = quantile_rank(scoring, level)
+        law = betabinom(rows, rank, scoring + 1 - rank)
+        low, high = law.ppf(0.025), law.ppf(0.975)
+        shares.append(covered / rows)
+        expected.append(rank / (scoring + 1))
+        inside.append(low <= covered <= high)
+    return [f"{found[0][2]}, {found[0][1]}", spread(shares), f"{statistics.fmean(expected):.3f}",
+            f"{statistics.fmean(inside):.2f}"]  # fmt: skip
 
 
 def calibration_row(name: str, runs: list[dict[str, Any]]) -> list[str]:
@@ -87,8 +173,13 @@ def main() -> None:
     """Run and print."""
     given = arguments(
         __doc__ or "", data="", seeds=5,
-        options={"--share": "0.2", "--sets": "rosmap;mosi;mosi, text often missing;houses;posts"},
+        options={"--share": "0.2", "--splits": "100", "--sets": "rosmap;mosi;mosi, text often missing;houses;posts"},
     )  # fmt: skip
+    table(["T put in", "found, mean (range)", "farthest off"], known_temperatures(given.seeds))
+    halved = [row for name in HALVED for row in split_rows(name, given.data, int(given.splits))]
+    head = ["table", "rows with", "how", "promised", "rows that score, judged", "covered, mean (range)", "expected",
+            "splits inside the exact 95 %"]  # fmt: skip
+    table(head, halved)
     made, coverage = [], []
     for name in given.sets.split(";"):
         began = time.process_time()

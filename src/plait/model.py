@@ -35,7 +35,7 @@ from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-
+NOT_ENCODED = ("ngram_", "word_")  # begin the names of tensors beside an encoder's, which it does not read
 hf_logging.disable_progress_bar()  # a bar of its own for each small file; Plait shows one bar for the whole work
 
 
@@ -251,7 +251,7 @@ class PlaitModel(PreTrainedModel):
     def encode_modality(self, number: int, tensors: dict[str, Tensor]) -> Encoded:
         """What the encoder inside the model makes of a modality's processor tensors, sets of items included."""
         encoder = self.encoders[self.encoder_keys[number]]
-        tensors = {k: v for k, v in tensors.items() if not k.startswith(("ngram_", "word_"))}  # others read those
+        tensors = {k: v for k, v in tensors.items() if not k.startswith(NOT_ENCODED)}
         device = next(iter(tensors.values())).device
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
             made: Encoded = (

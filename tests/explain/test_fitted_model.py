@@ -69,6 +69,41 @@ def test_encoding_once_changes_no_answer(posts: Path, model: plait.Plait) -> Non
     np.testing.assert_allclose(predict_logits(model.model, RowBatches(sources, numbers)), live, atol=1e-5)
 
 
+def test_networks_of_an_ensemble_are_fed_what_their_own_encoders_made(posts: Path) -> None:
+    from plait.api.evaluation import open_evaluation
+    from plait.explain.encoded import encode_once
+
+    options = [*QUICK, "train.epochs=2", "ensemble.folds=2"]
+    model = plait.fit(posts, "label", split="split", preset="best", set=options)
+    given = open_evaluation(model, posts, rows="all")
+    networks = given.uncalibrated.networks
+    assert len(networks) > 1
+    index = given.prepared.rows.index_NM.copy()
+    index[3, 0] = index[5, 1] = index[7, :] = -1
+    sources, numbers = encode_once(given.uncalibrated, given.prepared.sources, index, batch_size=7)
+    live = predict_logits(given.answers, RowBatches(given.prepared.sources, index))
+    np.testing.assert_allclose(predict_logits(given.answers, RowBatches(sources, numbers)), live, atol=1e-5)
+    for network in networks:  # with its tensors gone each would encode anew, and there is nothing to encode
+        network.network.encode_modality = None
+    np.testing.assert_allclose(predict_logits(given.answers, RowBatches(sources, numbers)), live, atol=1e-5)
+
+
+def test_encoding_once_keeps_the_words_of_a_bag(posts: Path) -> None:
+    from plait.api.evaluation import open_evaluation
+    from plait.explain.encoded import encode_once
+
+    options = [*QUICK, "train.epochs=2", "encoders.words=16"]
+    model = plait.fit(posts, "label", split="split", preset="single", set=options)
+    given = open_evaluation(model, posts, rows="all")
+    index = given.prepared.rows.index_NM.copy()
+    index[3, 0] = index[5, 1] = -1
+    sources, numbers = encode_once(model.model, given.prepared.sources, index, batch_size=7)
+    live = predict_logits(model.model, RowBatches(given.prepared.sources, index))
+    np.testing.assert_allclose(predict_logits(model.model, RowBatches(sources, numbers)), live, atol=1e-5)
+    found = model.explain(posts, rows="all", **FEW)
+    assert found["subsets"][-1]["modalities"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", ["xor", "dead"])
 def test_planted_data(mode: str) -> None:

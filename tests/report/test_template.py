@@ -13,7 +13,17 @@ FOLDER = Path(plait.__file__).parent
 
 
 # charts of ours, and what a template of ours has filled (and escaped) already
-DRAWN = {"chart", "card.chart", "style", "overlay", "side.drawn", "side.curves", "part.chart"}
+DRAWN = {
+    "chart",
+    "card.chart",
+    "style",
+    "overlay",
+    "side.drawn",
+    "side.curves",
+    "part.chart",
+    "row.said",
+    "entry.drawn",
+}
 
 
 def test_only_charts_and_style_rules_are_taken_as_html() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plait.data.split import carve_calibration, read_split
+from plait.data.split import carve_calibration, read_split, split_rows
 from plait.data.split_time import split_by_time
+from plait.metrics.trust.conformal import conformal_quantile
+
+Rows = tuple[np.ndarray, np.ndarray]
 
 
 def test_calibration_is_a_name_of_a_split() -> None:
@@ -25,6 +28,42 @@ def test_whole_groups_are_cut_out_of_train_alone() -> None:
         carve_calibration(split, fraction=0.8)
     with pytest.raises(ValueError, match="has calibration rows already"):
         carve_calibration(made, fraction=0.1)
+
+
+def test_sets_of_many_small_classes_hold_as_often_as_promised() -> None:
+    """Calibration rows that follow the training rows class by class would look easier than new rows are."""
+    centre_CD = np.random.default_rng(7).normal(size=(200, 24))
+    covered = []
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+
+        def draw(count: int, rng: np.random.Generator = rng) -> Rows:
+            label = rng.choice(200, count)
+            return centre_CD[label] + 0.9 * rng.normal(size=(count, 24)), label
+
+        rows, label = draw(1000)
+        split = carve_calibration(
+            split_rows(1000, target=[f"c{c}" for c in label], seed=seed), fraction=0.15, seed=seed
+        )
+        known = rows[split == "train"], label[split == "train"]
+        limit = conformal_quantile(
+            score_of_truth(known, (rows[split == "calibration"], label[split == "calibration"])), 0.9
+        )
+        covered.append((score_of_truth(known, draw(500)) <= limit).mean())
+    error = np.std(covered) / len(covered) ** 0.5
+    assert 0.9 - 2 * error < np.mean(covered) < 0.95
+
+
+def score_of_truth(known: Rows, asked: Rows) -> np.ndarray:
+    """1 less the probability of the true class by the distance to class means; infinite for an unknown class."""
+    (rows, label), (given, truth) = known, asked
+    count_C = np.bincount(label, minlength=200)
+    mean_CD = np.stack([rows[label == c].mean(0) if count_C[c] else np.zeros(24) for c in range(200)])
+    logit_NC = -((given[:, None] - mean_CD) ** 2).sum(2) / (1.62 * (1 + 1 / np.maximum(count_C, 1)))
+    logit_NC += np.log(np.maximum(count_C, 1e-300))  # a class of many training rows is likelier
+    odds_NC = np.exp(logit_NC - logit_NC.max(1, keepdims=True))
+    score_N = 1 - odds_NC[np.arange(len(truth)), truth] / odds_NC.sum(1)
+    return np.where(count_C[truth] == 0, np.inf, score_N)
 
 
 def test_in_time_calibration_comes_just_before_the_test() -> None:

@@ -14,6 +14,7 @@ from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS, fit_calibration
+from plait.files import check_writable
 from plait.inputs.prepare import Prepared
 from plait.registry import counted
 from plait.tasks import Calibration, LabelState
@@ -48,6 +49,8 @@ def calibrate(
 
     check_output_free(output, resume=False, overwrite=overwrite)
     fitted = Plait.load(model)
+    if output is None:
+        check_writable(Path(model))
     found = fitted.calibrate(
         table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding, allow_outside=allow_outside,
         decimal=decimal, set=set, progress=progress,
@@ -68,7 +71,8 @@ def calibrate_fitted(
     )
     chosen, name, notes = choose_calibration_rows(
         read, rows, schema=fitted.schema, task=fitted.task, seed=fitted.settings.train.seed,
-        facts=fitted.report.get("facts", {}), data=fitted.settings.data,
+        facts=fitted.report.get("facts", {}), data=fitted.settings.data, seen=fitted.seen,
+        modalities=fitted.inputs.modalities,
     )  # fmt: skip
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]

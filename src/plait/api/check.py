@@ -40,7 +40,8 @@ def check(
         annotations: Folder of COCO annotations other than ``annotations``.
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         interactions: Also say what each pair of modalities tells about the target alone, both alike and only together,
-            from features of the default frozen encoders (finding P060); it takes as long as encoding the table.
+            from features of the frozen encoders that a fit would take (finding P060);
+            it takes as long as encoding the table.
 
     Returns:
         The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()`` and
@@ -77,4 +78,4 @@ def check(
     from plait.data.schema import guess_schema
 
     schema = guess_schema(opened.table, target=opened.data.target, hints=hints)
-    return replace(found, findings=(*found.findings, interactions_finding(opened.table, schema)))
+    return replace(found, findings=(*found.findings, interactions_finding(opened.table, schema, opened.task)))

@@ -28,7 +28,8 @@ def drift(
     Args:
         a: The table that is known, such as the training table; anything ``plait.fit`` takes.
         b: The table that may differ, with the same columns.
-        model: A fitted model or its folder, whose encoders and columns are used; None: the default encoders.
+        model: A fitted model or its folder, whose encoders and columns are used; None: the encoders that a fit of A
+            would take, whose features are read from the store where such a fit was made.
         target: The target column, where there is no model; it is compared as a column.
         ignore: Columns to leave out, where there is no model.
         format: Format of both sources where their names do not tell it.
@@ -87,9 +88,9 @@ def _opened(
     """Both tables, what reads them, the columns, and the network of the model if there is one."""
     from plait.api.fit import load
     from plait.api.reading import open_table
+    from plait.api.table_inputs import table_inputs
     from plait.data.schema import guess_schema
     from plait.data.sources import open_source
-    from plait.inputs.inputs import load_inputs
     from plait.settings import RunSettings, merge_values, set_values
 
     if model is not None:
@@ -107,10 +108,7 @@ def _opened(
             f"{tables[1].source} has none of the columns of {tables[0].source} ({', '.join(absent)}); it has "
             f"{', '.join(tables[1].column_names)}"
         )
-    inputs = load_inputs(
-        schema.modalities, settings.encoders, with_tokens=False, max_pixels=settings.data.max_pixels, table=tables[0]
-    )
-    return tables, inputs, schema, None
+    return tables, table_inputs(tables[0], schema, settings), schema, None
 
 
 def _unreadable(rows: Rows, name: str) -> list[str]:

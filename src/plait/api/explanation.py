@@ -14,6 +14,7 @@ from plait.explain.fitted_model import explain_evaluated, row_numbers
 from plait.explain.inputs.explained_rows import explain_inputs
 from plait.explain.inputs.options import InputOptions
 from plait.explain.subject import check_modalities
+from plait.explain.written import each_input_once
 from plait.training.fitted import FittedParts
 
 SPLITS = ("test", "val", "train", "all")
@@ -23,11 +24,9 @@ def check_explainable(fitted: FittedParts) -> None:
     """Refuse a model whose use of its modalities cannot be measured.
 
     Raises:
-        ValueError: It writes text, its modalities give no answer together, or they are more than six.
+        ValueError: Its modalities give no answer together, or they are more than six.
     """
     task = fitted.task
-    if task.family.writes:
-        raise ValueError(f"explanations read labels and numbers; this model writes text ({task.name})")
     if not task.needs_target:
         raise ValueError(
             f"explain says what each modality adds to an answer; {task.name} has no answer that its "
@@ -92,11 +91,16 @@ def explanation_report(
         progress: Called with (done, total, what).
         asked: As ``plait.explain.fitted_model.explain_evaluated`` takes it.
     """
+    stands_for: dict[int, int] = {}
+    if given.task.family.writes:
+        given, stands_for = each_input_once(given)
     numbers = row_numbers(given)
     if wanted is not None and not isinstance(asked.get("examples", 8), int):
         raise ValueError("rows= and examples= both name rows to explain one by one; leave examples= out")
     if wanted is not None:
         asked["examples"] = numbers[:wanted] if isinstance(wanted, int) else wanted
+    if not isinstance(asked.get("examples", 8), int):
+        asked["examples"] = list(dict.fromkeys(stands_for.get(int(n), int(n)) for n in asked["examples"]))
     found = explain_evaluated(given, seed=fitted.settings.train.seed, progress=progress, **asked)
     if wanted is not None:
         places = [numbers.index(number) for number in asked["examples"]]

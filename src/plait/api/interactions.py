@@ -16,15 +16,15 @@ MOST_ROWS = 2000
 QUARTERS = 4
 
 
-def interactions_finding(table: Table, schema: Schema) -> Finding:
-    """What each pair of modalities says about the target, from the default frozen encoders.
+def interactions_finding(table: Table, schema: Schema, task: str | None = None) -> Finding:
+    """What each pair of modalities says about the target, from the frozen encoders that a fit would take.
 
     Raises:
         ValueError: Weights of an encoder are not on this machine.
     """
+    from plait.api.table_inputs import table_inputs
     from plait.evaluation.interactions import interaction_shares
     from plait.evaluation.trust.features import item_features
-    from plait.inputs.inputs import load_inputs
     from plait.inputs.prepare import fit_inputs, prepare
     from plait.settings import RunSettings
 
@@ -37,10 +37,8 @@ def interactions_finding(table: Table, schema: Schema) -> Finding:
         rows = np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
     if classes < 2 or len(rows) == 0:
         return Finding(CODE, "n/a", TITLE, "the target has no two classes", [])
-    some, settings = table.take(rows), RunSettings()
-    inputs = load_inputs(
-        schema.modalities, settings.encoders, with_tokens=False, max_pixels=settings.data.max_pixels, table=some
-    )
+    some = table.take(rows)
+    inputs = table_inputs(table, schema, RunSettings(), task=task, rows=some)
     prepared = prepare(some, inputs)
     fit_inputs(inputs, prepared, np.arange(len(some)), schema)
     features, present = {}, []

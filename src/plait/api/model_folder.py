@@ -41,6 +41,8 @@ from plait.settings.json_values import check_same
 from plait.tasks import Calibration, LabelState
 from plait.training.fitted import FittedParts
 from plait.training.history import History
+from plait.training.seen_rows import FILE as SEEN
+from plait.training.seen_rows import SeenInputs
 
 HISTORY = "history.csv"
 CALIBRATION = "calibration.json"
@@ -50,6 +52,7 @@ MODEL_FILES = (
     ENSEMBLE,
     "processors",
     CALIBRATION,
+    SEEN,
     HISTORY,
     "report.html",
     "report.json",
@@ -150,6 +153,8 @@ def _write(fitted: FittedParts, folder: Path) -> None:
     _write_json(folder / "schema.json", fitted.schema.to_json())
     if fitted.calibration is not None:
         _write_json(folder / CALIBRATION, fitted.calibration.to_json())
+    if fitted.seen is not None:
+        fitted.seen.save(folder / SEEN)
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
     write_settings(folder / "run.yaml", fitted.settings, facts)
     if fitted.report:
@@ -250,7 +255,11 @@ def _load(folder: Path) -> FittedParts:
         with reading(folder / CALIBRATION):
             calibration = Calibration.from_json(read_json(folder / CALIBRATION))
             check_calibration(calibration, config, labels)
-    return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble, calibration)
+    seen = None
+    if SEEN in names:
+        with reading(folder / SEEN):
+            seen = SeenInputs.load(folder / SEEN)
+    return FittedParts(model, baselines, inputs, labels, schema, settings, report, ensemble, calibration, seen)
 
 
 @contextlib.contextmanager

@@ -224,7 +224,7 @@ class Plait(FittedParts):
 
     def explain(
         self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
-        absence: str = "missing", draws: int = 8, metric: str | None = None,
+        absence: str | None = None, draws: int = 8, metric: str | None = None,
         examples: int | Sequence[int] = 8, permutations: int = 20, emap_evaluations: int = 100_000,
         inputs: InputOptions | Mapping[str, Any] | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
@@ -239,7 +239,7 @@ class Plait(FittedParts):
                 and columns: how many of the first ones (20), or their row numbers ([3, 17]).
             report: Path of an HTML report to write (its JSON lies beside it).
             absence: What "without a modality" means: "missing" (the model knows that it is missing) or "marginal"
-                (it gets the values of other rows, the answers averaged over ``draws`` of them).
+                (it gets those of ``draws`` other rows, answers averaged); None: "missing", for text "marginal".
             draws: Other rows to average over for "marginal".
             metric: Another primary metric of the task, such as "auroc".
             examples: How many telling rows to explain one by one, or which (row numbers of the table).

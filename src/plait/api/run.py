@@ -35,6 +35,7 @@ from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
+from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import count_splits
 from plait.training.tuning_notes import tuning_notes
 
@@ -117,6 +118,8 @@ def run_fit(
         told += means
         opened.notes += [*(ensemble.notes if ensemble is not None else []), *told]
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
+        chose = np.isin(opened.split[ready.usable], ("train", "val"))
+        fitted.seen = SeenInputs.of(plan.prepared.rows, ready.usable[chose])
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         check_finite(fitted)

@@ -30,7 +30,9 @@ def compare(
     search: Annotated[
         int, typer.Option(min=1, max=9, help="Configurations each method is tried with (1: no search).")
     ] = 3,
-    task: Annotated[str | None, typer.Option(help="classification, multilabel, regression or matching.")] = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification, multilabel, regression, matching, captioning or vqa.")
+    ] = None,
     text: options.Text = None,
     image: options.Image = None,
     audio: options.Audio = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import exp
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from plait.registry import counted
 from plait.settings.names import ABSENCE_NAMES, INPUT_METHOD_NAMES, METRIC_NAMES
 
 MOST_NAMED = 3
+LEAST_SHOWN = 0.0005
 
 
 def _split_or_rows(word: str | None) -> str | None:
@@ -45,12 +47,13 @@ def explain(
     ] = None,
     row: Annotated[list[int] | None, typer.Option(metavar="N", help="Explain this row (repeat for more).")] = None,
     absence: Annotated[
-        str,
+        str | None,
         typer.Option(
+            show_default="missing; for written text marginal",
             help="Without a modality: missing, or marginal (from other rows).",
             callback=options.one_of("word after --absence", ABSENCE_NAMES),
         ),
-    ] = "missing",
+    ] = None,
     metric: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +64,7 @@ def explain(
     method: Annotated[
         str,
         typer.Option(
-            help="How parts of --rows are explained: auto, occlusion, shapley or gradients.",
+            help="How parts of --rows are explained: auto, occlusion, shapley, gradients or attention.",
             callback=options.one_of("word after --method", INPUT_METHOD_NAMES),
         ),
     ] = "auto",
@@ -99,7 +102,7 @@ def explain(
 def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     """An explanation as lines for the terminal."""
     points = bool(found["metric"]["in_points"])
-    unit = "points" if points else found["metric"]["name"]
+    unit = "points" if points else found["metric"].get("unit") or found["metric"]["name"]
 
     def shown(entry: dict[str, Any], *, sign: str = "+", in_points: bool = points) -> str:
         if entry["value"] is None:
@@ -116,6 +119,7 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     made = [
         found["verdict"],
         *terms_of(found),
+        *([f"score: {found['metric']['meaning']}"] if found["metric"].get("meaning") else []),
         "",
         f"{found['metric']['name']} of every subset ({found['absence']['name']}):",
     ]
@@ -131,6 +135,8 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
         made += [f"  {' and '.join(p['pair']):{width}} {shown(p)}" for p in found["interaction"]["metric"]]
     if found["emap"]:
         made += ["", f"EMAP: lost without interaction ({unit}):", f"  {'gap':{width}} {shown(found['emap']['gap'])}"]
+    if found.get("emap_not_applicable") and len(names) > 1:
+        made += ["", f"EMAP: not applicable: {found['emap_not_applicable']}"]
     if found["perceptual"]:
         made += ["", f"perceptual score: lost when shuffled ({unit}):"]
         made += [f"  {n:{width}} {shown(p['raw'])}" for n, p in found["perceptual"]["modalities"].items()]
@@ -153,6 +159,9 @@ def _parts(inputs: dict[str, Any] | None) -> list[str]:
             "",
             f"row {row['row']}: truth {row['truth']}, prediction {row['prediction']}; {row['explained']}{level}",
         ]
+        if row.get("written"):
+            said = ", ".join(f"{w['word']} {100 * exp(w['log_probability']):.0f}%" for w in row["written"])
+            made.append(f"  written: {said}")
         for side in row["modalities"]:
             if side.get("skipped"):
                 made.append(f"  {side['name']}: {side['skipped']}")
@@ -163,6 +172,18 @@ def _parts(inputs: dict[str, Any] | None) -> list[str]:
             )
             doubt = f"  NOT TO BE TRUSTED: {'; '.join(side['failed'])}" if side["failed"] else ""
             made.append(f"  {side['name']}: {named}{doubt}")
+            made += _words(side, row.get("written") or [])
+    return made
+
+
+def _words(side: dict[str, Any], written: list[dict[str, Any]]) -> list[str]:
+    """Of each written word that something in an input moves, what moves it most."""
+    made = []
+    for w, entry in enumerate(written):
+        parts = [(p["words"][w], p) for p in side["parts"] if "words" in p]
+        value, part = max(parts, key=lambda pair: abs(pair[0]), default=(0.0, {}))
+        if abs(value) >= LEAST_SHOWN:
+            made.append(f"    {entry['word']}: {_part(part)} {'+' if value >= 0 else ''}{_number(value, False)}")
     return made
 
 

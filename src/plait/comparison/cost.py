@@ -16,13 +16,16 @@ import numpy as np
 import torch
 
 from plait.inference.forward import predict_logits, to_device
+from plait.inference.generation import write_rows
 from plait.inputs.dataset import RowBatches
+from plait.language import DecodeOptions
 from plait.model import PlaitModel
 from plait.training import Plan
 from plait.training.optimizer import make_optimizer
 
 TIMED_ROWS = 1000
 TIMED_REPEATS = 3
+WRITTEN_ROWS = 100
 
 
 def count_parameters(model: PlaitModel) -> dict[str, int]:
@@ -94,13 +97,22 @@ def _peak(model: PlaitModel, plan: Plan, batch: dict[str, Any], device: torch.de
     return int(torch.cuda.max_memory_allocated(device) - before + weights)
 
 
-def inference_ms(model: PlaitModel, rows: RowBatches) -> float:
-    """Milliseconds for 1,000 rows from stored features, the best of three passes over at most 1,000 rows."""
-    size = min(TIMED_ROWS, len(rows))
+def inference_ms(model: PlaitModel, plan: Plan, rows: RowBatches) -> float:
+    """Milliseconds for 1,000 rows from stored features, the best of three passes over at most 1,000 rows.
+
+    Texts are written as they are evaluated; one pass over at most 100 rows, each of which takes many steps.
+    """
+    writes = plan.task.family.writes
+    size = min(WRITTEN_ROWS if writes else TIMED_ROWS, len(rows))
     timed = RowBatches(rows.sources, rows.index_NM[np.arange(size)])
+    language = plan.settings.language
+    options = DecodeOptions(beams=language.beams or 1, max_new_tokens=language.max_tokens) if writes else None
     seconds = []
-    for _ in range(TIMED_REPEATS):
+    for _ in range(1 if writes else TIMED_REPEATS):
         started = time.perf_counter()
-        predict_logits(model, timed)
+        if options is None:
+            predict_logits(model, timed)
+        else:
+            write_rows(model, timed, plan.labels.tokens, options)
         seconds.append(time.perf_counter() - started)
     return min(seconds) * 1000.0 * 1000.0 / size

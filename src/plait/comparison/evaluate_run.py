@@ -13,6 +13,7 @@ import torch
 from plait.comparison.archive import Archive
 from plait.comparison.cost import inference_ms, training_memory
 from plait.comparison.halves import two_halves
+from plait.comparison.judging import score_texts
 from plait.comparison.plan import Method
 from plait.comparison.runs import Run, Runs, rows_of
 from plait.fusion.calibration import Calibrated
@@ -22,12 +23,14 @@ from plait.training import Plan, build_model, calibrate
 
 
 def evaluate_run(runs: Runs, run: Run, model: PlaitModel) -> dict[str, np.ndarray]:
-    """Activated outputs on "val" and "test" rows. Nothing is chosen after this.
+    """Activated outputs on "val" and "test" rows; of texts, their scores on "test" rows. Nothing is chosen after this.
 
     Raises:
         ValueError: An answer is not finite.
     """
     plan = runs.plan_of(run)
+    if plan.task.family.writes:
+        return {"test": score_texts(plan, model, rows_of(plan, run.method, runs.test), runs.references)}
     outputs = {}
     for split, rows in (("val", plan.val), ("test", runs.test)):
         logits = predict_logits(model, rows_of(plan, run.method, rows))
@@ -63,7 +66,7 @@ def evaluate_kept(
     outputs = evaluate_run(runs, run, model)
     archive.store_outputs(key, outputs)
     memory, how = training_memory(model, plan, rows_of(plan, method, plan.train, with_target=True))
-    speed = inference_ms(model, rows_of(plan, method, runs.test))
+    speed = inference_ms(model, plan, rows_of(plan, method, runs.test))
     record = {**record, "memory_bytes": memory, "memory_is": how, "inference_ms_per_1000": speed}
     archive.store(key, record)
     return record, outputs

@@ -21,6 +21,7 @@ from plait.tasks import TASKS
 PAIR_HEAD = "pair_head"
 PAIR_FUSION = "cosine"
 SINGLE_FUSION = "concat"
+WRITER_FUSION = "prefix"  # of a single modality that a writer reads: all its tokens
 MEAN_ENSEMBLE = "mean of single modalities"
 SEARCH_SEED = 0
 MAX_EPOCHS = 10  # of a run, where the user sets none: a sweep trains over a hundred models
@@ -83,16 +84,15 @@ def choose_methods(
             each.
 
     Raises:
-        ValueError: An unknown or no name, fewer than two modalities, or a task whose answers are text.
+        ValueError: An unknown or no name, or fewer than two modalities; one is enough where text is written, since
+            fusions hand the writer the tokens of one differently too.
     """
-    if len(modalities) < 2:
+    record = TASKS.get(task)
+    if len(modalities) < (1 if record.family.writes else 2):
         raise ValueError(
             f"a comparison of fusion methods needs at least two modalities, found {len(modalities)} "
             f"({', '.join(modalities)}); name more columns with text=, image=, numeric= or categorical="
         )
-    record = TASKS.get(task)
-    if record.family.writes:
-        raise ValueError(f"fusion methods are compared on labels and numbers, not on text ({task}); see plait fit")
     given = fusion.split(",") if isinstance(fusion, str) else list(fusion)
     names = [name.strip() for name in given if name.strip()]
     if names == ["all"]:
@@ -104,17 +104,21 @@ def choose_methods(
         if name not in known:
             raise ValueError(unknown_name("fusion", name, ["all", *known]))
     everything = tuple(modalities)
+    head, single = ("generate", WRITER_FUSION) if record.family.writes else ("label", SINGLE_FUSION)
     methods = []
     for name in dict.fromkeys(names):
         if name == PAIR_HEAD:
             methods.append(Method(name, "fusion", PAIR_FUSION, "pair", everything))
         else:
             kind = "late" if FUSIONS.get(name).is_late else "fusion"
-            methods.append(Method(name, kind, name, "label", everything))
+            methods.append(Method(name, kind, name, head, everything))
     aids = choose_objectives(objectives)
+    if aids and record.family.writes:
+        raise ValueError(f"training aids work on labels and numbers, not on text ({task}); leave objectives= out")
     if aids:
         methods = [m for plain in methods for m in (plain, *(_with_objective(plain, *aid) for aid in aids))]
-    return [*methods, *(Method(f"{m} alone", "single", SINGLE_FUSION, "label", (m,)) for m in modalities)]
+    alone = modalities if len(modalities) > 1 else ()
+    return [*methods, *(Method(f"{m} alone", "single", single, head, (m,)) for m in alone)]
 
 
 def usual_fusion(resolved: RunSettings) -> str:
@@ -222,7 +226,7 @@ def check_asked(asked: RunSettings, objectives: str | Sequence[str] = ()) -> Non
     refused = {
         "fusion.name": (asked.fusion.name is not None, "type fusion='a,b,c' to choose the methods"),
         "fusion.options": (bool(asked.fusion.options), "options belong to one method; all are compared as they come"),
-        "task.head": (asked.task.head is not None, f"every method has the label head; {PAIR_HEAD} is a method"),
+        "task.head": (asked.task.head is not None, f"every method has the head of its task; {PAIR_HEAD} is a method"),
         "train.patience": (bool(asked.train.patience), "all methods train for the same number of steps; set epochs"),
     }
     if choose_objectives(objectives):

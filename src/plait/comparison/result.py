@@ -13,20 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from plait.comparison.judging import is_mean_of_rows, judged_rows, metric_of_draws, metrics_of, truth_of
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.plan import MEAN_ENSEMBLE, Configuration, Method, describe
 from plait.data.progress import Progress
 from plait.metrics.chance import chance_level
 from plait.metrics.comparison import (
     Difference,
-    MetricOfCounts,
     Resampled,
-    mean_average_precision_of_rows,
-    mean_of_rows,
-    mean_over_seeds,
-    metric_of_rows,
     pairwise_differences,
-    r2_of_rows,
     rank_intervals,
     resample_methods,
     variation_of_rows,
@@ -74,7 +69,7 @@ def measure(
         seed: Seed of the bootstrap.
         progress: Called with (done, total, what) while test rows are resampled.
     """
-    task = plan.task
+    task, (test, _) = plan.task, judged_rows(plan, test)
     lines = [_line(o) for o in outcomes if o.status == "ok"]
     ensemble = _mean_ensemble(plan, test, [line for line in lines if line.kind == "single"])
     lines += [ensemble] if ensemble is not None else []
@@ -82,7 +77,7 @@ def measure(
     late = _best(task, [line for line in lines if line.kind in ("late", "ensemble")])
     joint = _best(task, [line for line in lines if line.kind == "fusion"])
     selected = _best(task, [line for line in lines if line.kind in ("fusion", "late")])
-    truth = task.natural(plan.target[test], plan.labels)
+    truth = truth_of(plan, test)
     resampled = resample_lines(task, truth, lines, plan.group_N[test], seed, progress) if lines else None
     methods, found = [], []
     if resampled is not None:
@@ -115,28 +110,13 @@ def resample_lines(
 ) -> Resampled:
     """Every line on the same draws of the test rows, its seeds averaged inside each draw."""
     variation = variation_of_rows(truth) if task.primary == "r2" else None
-    metrics = {line.name: _metric(task, truth, list(line.tests.values()), variation) for line in lines}
+    metrics = {line.name: metric_of_draws(task, truth, list(line.tests.values()), variation) for line in lines}
     resamples = RESAMPLES
-    if task.primary not in ("accuracy", "r2"):
+    if not is_mean_of_rows(task):
         cells = sum(o.size for line in lines for o in line.tests.values())
         resamples = int(np.clip(CELL_BUDGET.get(task.primary, SLOW_CELL_BUDGET) / max(1, cells), 200, RESAMPLES))
     groups = group_N.tolist()
     return resample_methods(metrics, len(truth), groups=groups, resamples=resamples, seed=seed, progress=progress)
-
-
-def _metric(task: Task, truth: np.ndarray, seeds: list[np.ndarray], variation: MetricOfCounts | None) -> MetricOfCounts:
-    """The primary metric of a method, mean over its seeds, as a function of how often each row was drawn."""
-    if task.primary == "accuracy":  # this and R2 are linear in their rows, so seeds can be averaged first
-        return mean_of_rows(np.mean([o.argmax(1) == truth for o in seeds], axis=0))
-    if task.primary == "r2":
-        return r2_of_rows(truth, np.mean([(o[:, 0] - truth) ** 2 for o in seeds], axis=0), variation)
-    if task.primary == "mAP":
-        return mean_over_seeds([mean_average_precision_of_rows(truth, o) for o in seeds])
-
-    def slow(outputs: np.ndarray) -> MetricOfCounts:
-        return metric_of_rows(lambda rows: task.metrics(truth[rows], outputs[rows]).get(task.primary))
-
-    return mean_over_seeds([slow(o) for o in seeds])
 
 
 def _line(outcome: Outcome) -> Line:
@@ -159,7 +139,7 @@ def _line(outcome: Outcome) -> Line:
 def _mean_ensemble(plan: Plan, test: np.ndarray, singles: list[Line]) -> Line | None:
     """The plain mean of what the single-modality models answer, over the modalities a row has."""
     names = [m.name for m in plan.inputs.modalities]
-    if len(singles) < 2:
+    if len(singles) < 2 or plan.task.family.writes:  # texts have no mean
         return None
     seeds = sorted(set.intersection(*(set(line.tests) for line in singles)))
     outcome = Outcome(Method(MEAN_ENSEMBLE, "ensemble", "", "", tuple(n for n in names)), interaction="additive")
@@ -198,8 +178,8 @@ def _described(
         value, (low, high) = float(resampled.point_M[m]), intervals[line.name]
         if task.primary == "accuracy" and value in (0.0, 1.0):  # every draw is alike: Wilson's interval instead
             low, high = bootstrap_interval(np.full(len(truth), value), len(truth))
-        per_seed = [task.metrics(truth, o).get(task.primary) for o in line.tests.values()]
-        every = [task.metrics(truth, o) for o in line.tests.values()]
+        per_seed = [metrics_of(task, truth, o).get(task.primary) for o in line.tests.values()]
+        every = [metrics_of(task, truth, o) for o in line.tests.values()]
         others = {
             k: float(np.mean([e[k] for e in every])) if all(e[k] is not None for e in every) else None
             for k, v in every[0].items()

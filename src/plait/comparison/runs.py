@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from plait.comparison.archive import run_key
+from plait.comparison.judging import judged_rows
 from plait.comparison.plan import Configuration, Method, run_settings
 from plait.encoders.load import build_encoder
 from plait.fusion import FUSIONS
@@ -51,7 +52,8 @@ class Runs:
         *,
         align_all: bool = False,
     ) -> None:
-        self.plan, self.test, self.configurations = plan, test, configurations
+        self.plan, self.configurations = plan, configurations
+        self.test, self.references = judged_rows(plan, test)
         self.fingerprint, self.align_all = fingerprint, align_all
         self._encoders = {n: e.fingerprint for n, e in plan.inputs.frozen.items()}
         self._vectors_only = plan.without_tokens()

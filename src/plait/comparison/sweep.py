@@ -24,6 +24,7 @@ from plait.api.opening import OpenedRun, open_run
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.comparison.archive import Archive
 from plait.comparison.folder import comparison_folder
+from plait.comparison.judging import CHOSEN_BY, judged_rows
 from plait.comparison.method_outcome import Outcome
 from plait.comparison.outcome import Comparison
 from plait.comparison.plan import check_asked, choose_methods, make_configurations, shared_budget, usual_fusion
@@ -92,7 +93,7 @@ def compare(
         seeds: How many seeds each chosen configuration is trained with, 0 to this number minus one.
         search: How many configurations each method is tried with; 1 is no search.
         select_on: "val", and nothing else: rows that choose cannot also judge.
-        task: classification, multilabel, regression or matching; None tells it from the target.
+        task: classification, multilabel, regression, matching, captioning or vqa; None tells it from the target.
         text: Columns to read as text (others are still guessed).
         image: Columns to read as images.
         audio: Columns to read as sounds.
@@ -262,6 +263,12 @@ def _test_rows(opened: OpenedRun, ready: PreparedRun) -> np.ndarray:
     if len(known) < len(test):
         count = len(test) - len(known)
         opened.notes.append(f"{count} test rows are of classes not seen in training and were left out")
+    judged, _ = judged_rows(ready.plan, known)
+    opened.notes += [CHOSEN_BY] if opened.task.family.writes else []
+    if len(judged) < len(known):
+        opened.notes.append(
+            f"{len(known):,} test rows show {len(judged):,} different inputs; each was judged once, with all answers"
+        )
     if len(known) == 0 or len(ready.plan.val) == 0:
         raise ValueError(f"no readable test or val row of a known class is left in {opened.table.source}")
     return known

@@ -110,7 +110,7 @@ def _assignments(asked: Asked, method: Method, configuration: Configuration) -> 
     named = {f"data.{n}" for n in (*SINGLE_OPTIONS, *COLUMN_LISTS, "source")}
     named |= {"task.name", "task.head", "train.epochs"}
     values: dict[str, Any] = {}
-    for group in ("data", "encoders", "task", "train"):
+    for group in ("data", "encoders", "task", "language", "train"):
         for name, value in given[group].items():
             if value != usual[group][name] and f"{group}.{name}" not in named:
                 values[f"{group}.{name}"] = value

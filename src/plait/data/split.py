@@ -155,7 +155,6 @@ def carve_validation(
 def carve_calibration(
     split: Sequence[str] | Labels,
     *,
-    target: Sequence[Any] | None = None,
     group: Sequence[Any] | None = None,
     content: Content | None = None,
     fraction: float = 0.1,
@@ -163,9 +162,12 @@ def carve_calibration(
 ) -> Labels:
     """Calibration rows out of the train rows alone, whole groups of them; the other parts stay as they are.
 
+    They are drawn without strata, and no class has to keep a train row: what sets and intervals promise is of rows that
+    come by chance, and calibration rows that follow the training rows class by class look easier than those (1,000 rows
+    of 200 classes: .84 to .87 covered for a promised .9).
+
     Args:
         split: As for :func:`carve_validation`, with validation rows.
-        target: As for :func:`split_rows`.
         group: As for :func:`split_rows`.
         content: As for :func:`split_rows`.
         fraction: The share of all rows that calibrates, between 0 and 1.
@@ -180,7 +182,7 @@ def carve_calibration(
             f"calibration={fraction:g} of {len(split):,} rows is more than the {num_train:,} train rows can give"
         )
     share = fraction * len(split) / max(1, num_train)
-    return _carve(split, CALIBRATION, CALIBRATION, target, group, content, share, seed + 1)
+    return _carve(split, CALIBRATION, CALIBRATION, None, group, content, share, seed + 1)
 
 
 def _carve(

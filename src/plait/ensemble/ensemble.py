@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from plait.ensemble.averaging import Average
 from plait.ensemble.base import Inputs, Member, MemberFacts
+from plait.ensemble.network import NetworkMember
 from plait.ensemble.scale import SCALES
 from plait.ensemble.selection import Pattern
 from plait.tasks import LabelState, Task
@@ -59,6 +60,8 @@ class Ensemble(nn.Module):
         self.nothing = nothing
         self.judges, self.notes = judges, list(notes)
         self.config = SimpleNamespace(num_outputs=labels.num_outputs, modality_names=list(names))
+        for number, member in enumerate(self.networks):
+            member.mark = f"{number}:"
         self.register_buffer("place", torch.zeros(1), persistent=False)  # says which device it is on
         self._row_of_code: dict[int, int] = {}
         self.eval()  # members are trained already
@@ -109,6 +112,11 @@ class Ensemble(nn.Module):
             lacking, unused = (known & ~there).sum(1), (~known & there).sum(1)
             self._row_of_code[code] = 0 if not there.any() else int(np.argmin(lacking * 100 + unused))
         return self._row_of_code[code]
+
+    @property
+    def networks(self) -> list[NetworkMember]:
+        """The trained networks among the members, those of every fold."""
+        return [module for module in self.modules() if isinstance(module, NetworkMember)]
 
     @property
     def listed(self) -> list[Member]:

@@ -20,7 +20,12 @@ class NetworkMember(Member):
         network: The network.
         uses: Numbers of its modalities among those of the ensemble, in the network's order.
         labels: Turns its logits into outputs.
+
+    Attributes:
+        mark: Begins the names of tensors that this network's own encoders made, where they were encoded before.
     """
+
+    mark = ""
 
     def __init__(self, network: PlaitModel, uses: tuple[int, ...], labels: LabelState) -> None:
         super().__init__()
@@ -28,7 +33,13 @@ class NetworkMember(Member):
 
     def prepare(self, inputs: Inputs, present_BM: Tensor) -> Any:
         """Encoded modalities."""
-        return self.network.encode(inputs, present_BM[:, list(self.uses)])
+        own = {name: self._own(tensors) for name, tensors in inputs.items()}
+        return self.network.encode(own, present_BM[:, list(self.uses)])
+
+    def _own(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors of a modality with what this network's encoder made of it, if that is there."""
+        made = {k.removeprefix(self.mark): v for k, v in tensors.items() if self.mark and k.startswith(self.mark)}
+        return {**tensors, **made} if made else tensors
 
     def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
         """Outputs [B, C]."""

@@ -81,17 +81,25 @@ def measured(
         per_row = np.asarray(found["per_image"]["cider_d"], dtype=np.float64)
         named = {k: v for k, v in found["intervals"].items() if k in ("cider_d", "bleu_4", "bleu_1", "rouge_l")}
         return named, {primary: per_row}, list(found["notes"])
-    columns = {"accuracy": exact_match(guesses, references), "token_f1": token_f1(guesses, references)}
-    notes: list[str] = []
-    if all(len(row) > 1 for row in references):
-        agreed = vqa_accuracy(guesses, references)
-        columns["vqa_accuracy"] = np.asarray(agreed["per_question"], dtype=np.float64)
-        notes += agreed["notes"]
+    columns = row_scores(primary, guesses, references)
+    notes = list(vqa_accuracy(guesses, references)["notes"]) if "vqa_accuracy" in columns else []
     metrics = metric_intervals(
         lambda rows: {k: float(v[rows].mean()) for k, v in columns.items()}, len(guesses), groups=group,
         resamples=RESAMPLES, seed=seed,
     )  # fmt: skip
     return metrics, columns, notes
+
+
+def row_scores(primary: str, guesses: list[str], references: list[list[str]]) -> dict[str, np.ndarray]:
+    """Scores of each row [N] by metric, whose means are the metrics; those of CIDEr-D belong to these rows together."""
+    if primary == "cider_d":
+        per_image = caption_metrics(predictions=guesses, references=references)["per_image"]
+        return {name: np.asarray(per_image[name], dtype=np.float64) for name in ("cider_d", "rouge_l")}
+    columns = {"accuracy": exact_match(guesses, references), "token_f1": token_f1(guesses, references)}
+    if all(len(row) > 1 for row in references):
+        agreed = vqa_accuracy(guesses, references)
+        columns["vqa_accuracy"] = np.asarray(agreed["per_question"], dtype=np.float64)
+    return columns
 
 
 def _slices(given: EvaluationInputs, first: np.ndarray, per_row: dict[str, np.ndarray]) -> list[dict[str, Any]]:

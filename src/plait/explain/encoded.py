@@ -1,29 +1,33 @@
 """Encode every item once, so that recombining rows costs no encoder.
 
-Frozen encoders run before the model and their features are kept; encoders that were trained live inside the model.
-Here those run once over the unique items of the rows, and the model is then fed vectors and tokens.
+Frozen encoders run before the model and their features are kept; encoders that were trained live inside the model, or
+inside each network of an ensemble. Here those run once over the unique items of the rows, and the model is then fed
+vectors and tokens, each network of an ensemble its own. Words and n-grams, which no encoder reads, and numbers are
+handed on as they are.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from plait.ensemble.ensemble import Ensemble
 from plait.inference.forward import evaluation_mode, to_device
 from plait.inputs.dataset import Source, TensorSource
-from plait.model import PlaitModel
+from plait.model import NOT_ENCODED, PlaitModel
 
 MAX_CELLS = 500_000_000
+Live = tuple[str, PlaitModel, int]
 
 
 def encode_once(
-    model: PlaitModel, sources: dict[str, Source], index_NM: np.ndarray, *, batch_size: int = 128
+    answers: nn.Module, sources: dict[str, Source], index_NM: np.ndarray, *, batch_size: int = 128
 ) -> tuple[dict[str, Source], np.ndarray]:
     """Replace the sources of encoders inside the model by what those encoders make of the items.
 
     Args:
-        model: The model, in any mode; it is put back into it.
+        answers: A model or an ensemble, in any mode; it is put back into it.
         sources: Where tensors come from, in model order.
         index_NM: Item of each modality in each row, -1 where missing.
         batch_size: Items at once.
@@ -35,37 +39,48 @@ def encode_once(
     made, numbers = dict(sources), index_NM.copy()
     for m, (name, source) in enumerate(sources.items()):
         unique = np.unique(index_NM[index_NM[:, m] >= 0, m])
-        if model.encoder_of(m) is None or len(unique) == 0:
+        live = _live(answers, m)
+        if not live or len(unique) == 0:
             continue
-        tensors = _encode(model, m, source, unique, batch_size)
+        tensors = _encode(live, source, unique, batch_size)
         if tensors is not None:
             made[name] = TensorSource(tensors)
             numbers[:, m] = np.where(index_NM[:, m] >= 0, np.searchsorted(unique, index_NM[:, m]), -1)
     return made, numbers
 
 
-def _encode(model: PlaitModel, m: int, source: Source, items: np.ndarray, batch_size: int) -> dict[str, Tensor] | None:
-    device = next(model.parameters()).device
-    with_tokens = model.fusion.info.needs_tokens
+def _live(answers: nn.Module, m: int) -> list[Live]:
+    """Networks with an encoder of their own for a modality: the mark of what is theirs, and which of theirs it is."""
+    if isinstance(answers, PlaitModel):
+        return [("", answers, m)] if answers.encoder_of(m) is not None else []
+    networks = answers.networks if isinstance(answers, Ensemble) else []
+    found = [(member.mark, member.network, member.uses.index(m)) for member in networks if m in member.uses]
+    return [(mark, network, own) for mark, network, own in found if network.encoder_of(own) is not None]
+
+
+def _encode(live: list[Live], source: Source, items: np.ndarray, batch_size: int) -> dict[str, Tensor] | None:
+    """What each network makes of the items, under its mark, beside what others read; None: too much to keep."""
     parts: list[dict[str, Tensor]] = []
-    with evaluation_mode(model):
-        for start in range(0, len(items), batch_size):
-            batch = source.take(items[start : start + batch_size])
-            encoded = model.encode_modality(m, to_device(batch, device))
-            part = {"vector_BD": encoded.vector_BD.cpu()}
-            if with_tokens and encoded.tokens_BTD is not None:
+    for start in range(0, len(items), batch_size):
+        batch = source.take(items[start : start + batch_size])
+        part = {k: v for k, v in batch.items() if isinstance(source, TensorSource) or k.startswith(NOT_ENCODED)}
+        for mark, network, m in live:
+            with evaluation_mode(network):
+                encoded = network.encode_modality(m, to_device(batch, next(network.parameters()).device))
+            part[mark + "vector_BD"] = encoded.vector_BD.cpu()
+            if network.fusion.info.needs_tokens and encoded.tokens_BTD is not None:
                 tokens = encoded.tokens_BTD.cpu()
                 mask = torch.ones(tokens.shape[:2], dtype=torch.bool)
-                part["tokens_BTD"] = tokens
-                part["mask_BT"] = mask if encoded.mask_BT is None else encoded.mask_BT.cpu().bool()
-                if tokens[0].numel() * len(items) > MAX_CELLS:
+                part[mark + "tokens_BTD"] = tokens
+                part[mark + "mask_BT"] = mask if encoded.mask_BT is None else encoded.mask_BT.cpu().bool()
+                if tokens[0].numel() * len(items) * len(live) > MAX_CELLS:
                     return None
-            parts.append(part)
+        parts.append(part)
     return {key: _joined([part[key] for part in parts]) for key in parts[0]}
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """Batches under one another; shorter token sequences are padded with zeros (False in a mask)."""
+    """Batches under one another; shorter rows of tokens or words are padded with zeros (False in a mask)."""
     if parts[0].ndim < 2 or len({part.shape[1] for part in parts}) == 1:
         return torch.cat(parts)
     longest = max(part.shape[1] for part in parts)

@@ -16,6 +16,7 @@ from plait.explain.encoded import encode_once
 from plait.explain.measure import MEASURES, Measure, Metric, metric_named, with_metric
 from plait.explain.modality import explain_subject
 from plait.explain.subject import Subject
+from plait.explain.written import KNOWS_NO_PRIOR, shown_references, subject_that_writes, written_answers
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitConfig
@@ -25,20 +26,20 @@ from plait.tasks import Task
 from plait.tasks.decisions import class_decisions
 
 
-def check_absence(absence: str) -> None:
+def check_absence(absence: str | None) -> None:
     """Refuse what cannot stand for an absent modality.
 
     Raises:
         ValueError: Its name is unknown.
     """
-    if absence not in ABSENCE_NAMES:
+    if absence is not None and absence not in ABSENCE_NAMES:
         raise ValueError(f"absence is {absence!r}; for a fitted model choose {' or '.join(ABSENCE_NAMES)}")
 
 
 def explain_evaluated(
     given: EvaluationInputs,
     *,
-    absence: str = "missing",
+    absence: str | None = None,
     draws: int = 8,
     metric: Metric = None,
     examples: int | Sequence[int] = 8,
@@ -50,19 +51,19 @@ def explain_evaluated(
     """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
     check_absence(absence)
     subject = subject_of(given, metric)
+    has_base = not given.task.family.writes or len(subject) < 2
+    absence = absence or ("missing" if has_base else "marginal")
     numbers = row_numbers(given)
     chosen: int | list[int] = examples if isinstance(examples, int) else _places(examples, numbers)
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=chosen, permutations=permutations,
         emap_evaluations=emap_evaluations, seed=seed, progress=progress,
     )  # fmt: skip
-    values = given.task.decode(subject.measure.activate(_full(subject)), given.labels)
-    for shown in found["examples"]:
-        place = shown.pop("position")
+    places = [shown.pop("position") for shown in found["examples"]]
+    for shown, place, (truth, said) in zip(found["examples"], places, _answers(given, subject, places), strict=True):
         position = int(given.positions[place])
         shown |= {
-            "row": numbers[place], "inputs": shown_inputs(given, position), "truth": shown_text(given.values[place]),
-            "prediction": shown_text(values[place]),
+            "row": numbers[place], "inputs": shown_inputs(given, position), "truth": truth, "prediction": said,
         }  # fmt: skip
     found["notes"] = _notes(given, absence)
     if found["empty"]["by"] != "the model" and not given.labels.prior:
@@ -86,11 +87,11 @@ def check_metric(task: Task, metric: Metric) -> None:
 
 def subject_of(given: EvaluationInputs, metric: Metric = None) -> Subject:
     """The given's model and rows as the subject of an explanation."""
+    if given.task.family.writes:
+        return subject_that_writes(given)
     names = tuple(given.model.config.modality_names)
     index_NM = given.prepared.rows.index_NM[given.positions]
-    sources, items_NM = given.prepared.sources, index_NM
-    if given.ensemble is None:  # members have encoders of their own
-        sources, items_NM = encode_once(given.model, sources, index_NM)
+    sources, items_NM = encode_once(given.uncalibrated, given.prepared.sources, index_NM)
     measure = with_metric(measure_of(given.task, given.labels.thresholds), metric)
 
     def scores_of_items(items_BM: np.ndarray) -> np.ndarray:
@@ -130,6 +131,8 @@ def measure_of(task: Task, thresholds: tuple[float, ...] = ()) -> Measure:
         thresholds: Those of the model; none: .5.
     """
     of_family = MEASURES.get(task.output_kind)
+    if task.family.writes:  # its own metrics are of texts, not of numbers of a row
+        return of_family
     if thresholds:
         decide = partial(class_decisions, thresholds=thresholds) if of_family.exclusive else of_family.decide
         metric_of = metric_named(task.metrics, of_family.metric)
@@ -138,6 +141,15 @@ def measure_of(task: Task, thresholds: tuple[float, ...] = ()) -> Measure:
         return of_family
     metric_of = metric_named(task.metrics, task.primary)
     return replace(of_family, metric=task.primary, metrics=task.metrics, metric_of=metric_of, metric_per_row=None)
+
+
+def _answers(given: EvaluationInputs, subject: Subject, places: Sequence[int]) -> list[tuple[str, str]]:
+    """True and given answer of some of the rows, in words."""
+    if given.task.family.writes:
+        written = written_answers(given, places)
+        return [(shown_references(given.values[p]), a.text) for p, a in zip(places, written, strict=True)]
+    values = given.task.decode(subject.measure.activate(_full(subject)), given.labels)
+    return [(shown_text(given.values[p]), shown_text(values[p])) for p in places]
 
 
 def _full(subject: Subject) -> np.ndarray:
@@ -175,7 +187,9 @@ def _said_of_hiding(config: PlaitConfig) -> str:
 
 def _notes(given: EvaluationInputs, absence: str) -> list[str]:
     notes = list(given.notes)
-    if not given.labels.prior:
+    if given.task.family.writes:
+        notes.append(KNOWS_NO_PRIOR)
+    elif not given.labels.prior:
         notes.append(
             "this model was saved before the training prior was kept; the mean of its answers stands for the answer to "
             "nothing"

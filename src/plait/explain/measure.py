@@ -47,6 +47,9 @@ class Measure:
         exclusive: Whether the outputs of a row are probabilities that add up to one.
         decide: Outputs to the number of the output that is answered [N]; of labels the most probable one.
         is_number: Whether the output of a row is one number, so that outputs and scores are the same.
+        explained: What the one number of a row is, in words.
+        unit: Unit of the metric, where it has another name than that.
+        meaning: What the metric is, where its name does not say it.
     """
 
     metric: str
@@ -62,6 +65,9 @@ class Measure:
     exclusive: bool = False
     is_number: bool = False
     decide: Callable[[np.ndarray], np.ndarray] = likeliest
+    explained: str = "predicted number"
+    unit: str | None = None
+    meaning: str | None = None
 
     @property
     def in_points(self) -> bool:
@@ -122,6 +128,10 @@ def _flat_regression(target: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
     return regression_metrics(target, outputs[:, 0])
 
 
+def _mean_likelihood(target: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
+    return {"log-likelihood": float(outputs[:, 0].mean())}
+
+
 def metric_named(
     measure: Callable[..., Mapping[str, Any]], name: str
 ) -> Callable[[np.ndarray, np.ndarray], float | None]:
@@ -156,6 +166,18 @@ MEASURES.add(
         "r2", "mean_squared_error", lambda s: s, lambda s: s, _flat_regression,
         metric_named(_flat_regression, "r2"), None,
         lambda target, scores: (scores[:, 0] - target) ** 2, read_numbers, "predicted numbers", is_number=True,
+    ),
+)  # fmt: skip
+MEASURES.add(
+    "text",
+    Measure(
+        "log-likelihood", "negative log-likelihood", lambda s: s, lambda s: s, _mean_likelihood,
+        metric_named(_mean_likelihood, "log-likelihood"), lambda target, outputs: outputs[:, 0],
+        lambda target, scores: -scores[:, 0], read_numbers, "log-likelihoods", is_number=True,
+        decide=lambda outputs: np.zeros(len(outputs), dtype=np.int64),
+        explained="log-likelihood a token of the reference", unit="nats a token",
+        meaning="mean log-likelihood a token of the reference answer, in nats, each token given the true ones before "
+        "it; of several references their mean",
     ),
 )  # fmt: skip
 Metric = str | Callable[[np.ndarray, np.ndarray], float] | None

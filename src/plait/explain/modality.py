@@ -65,7 +65,10 @@ def explain_subject(
     else:
         chosen = [(p, "asked for") for p in positions]
     result: dict[str, Any] = {
-        "metric": {"name": measure.metric, "higher_is_better": True, "in_points": measure.in_points},
+        "metric": {
+            "name": measure.metric, "higher_is_better": True, "in_points": measure.in_points,
+            **{k: v for k, v in (("unit", measure.unit), ("meaning", measure.meaning)) if v is not None},
+        },
         "loss": {"name": measure.loss, "note": "games on loss are played for the negative loss: above zero helps"},
         "absence": {"name": absence, "meaning": meaning(absence, draws, subject.prior is not None)},
         "modalities": list(subject.names),
@@ -75,6 +78,7 @@ def explain_subject(
         "empty": told_nothing(subject, own_NC, scores[0]),
         "unused": idle,
         "emap": projection,
+        **({} if subject.without_projection is None else {"emap_not_applicable": subject.without_projection}),
         "perceptual": shuffled,
         "examples": [told_row(subject, values, p, why) for p, why in chosen],
         "cost": {

@@ -55,7 +55,8 @@ def told_nothing(subject: Subject, own_NC: np.ndarray, given_NC: np.ndarray) -> 
 def _mean_answer(subject: Subject, scores_NC: np.ndarray) -> dict[str, object]:
     mean = subject.measure.activate(scores_NC).mean(axis=0)
     if not subject.classes:
-        return {"answer": float(mean[0]), "outputs": None}
+        named = {} if subject.measure.meaning is None else {"is": subject.measure.explained}
+        return {"answer": float(mean[0]), "outputs": None, **named}
     return {
         "answer": subject.classes[int(subject.measure.decide(mean[None])[0])],
         "outputs": {name: float(v) for name, v in zip(subject.classes, mean, strict=True)},

@@ -36,10 +36,10 @@ def emap(
         ``full`` and ``projected`` metric and the ``gap`` with intervals, on the same rows; ``residual``, the share of
         the variation of the scores on these rows that the sum misses (0: the model is additive; it may pass 1, as the
         sum is fitted to recombined rows); the counts and the ``method`` in words. None with one modality or one row,
-        or with no budget.
+        with no budget, or where the scores have no additive projection.
     """
     num_modalities = len(subject.names)
-    if num_modalities < 2 or len(subject) < 2 or budget <= 0:
+    if num_modalities < 2 or len(subject) < 2 or budget <= 0 or subject.without_projection is not None:
         return None
     rng = np.random.default_rng(seed)
     chosen = np.arange(len(subject))

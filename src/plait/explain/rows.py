@@ -58,7 +58,7 @@ def telling_rows(subject: Subject, values: dict[str, Any], count: int) -> list[t
 def told_row(subject: Subject, values: dict[str, Any], position: int, why: str) -> dict[str, Any]:
     """One row as plain values."""
     column, game = int(values["column_N"][position]), values["game_SN"][:, position]
-    what = f"probability of {subject.classes[column]}" if subject.classes else "predicted number"
+    what = f"probability of {subject.classes[column]}" if subject.classes else subject.measure.explained
     phi, pairs = values["shapley_MN"][:, position], values["interaction_MMN"][:, :, position]
     return {
         "position": position, "why": why, "explained": what, "with nothing": float(game[0]),

@@ -32,6 +32,7 @@ class Subject:
         scale: What the scores are, in words.
         prior: Outputs [C] that answer where nothing is given; None: the model's own do.
         additive_scale: Name in ``plait.explain.scale.SCALES``: where the model is a sum, if it is one.
+        without_projection: Why there is no additive projection of the scores; None: there is one.
         asked: Rows asked of the model so far.
         calls: Calls of the model so far.
     """
@@ -46,6 +47,7 @@ class Subject:
     scale: str = "logits"
     additive_scale: str = "logits"
     prior: np.ndarray | None = None
+    without_projection: str | None = None
     asked: int = field(default=0, init=False)
     calls: int = field(default=0, init=False)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,11 +32,13 @@ class Answer:
         text: The answer.
         pieces: Its tokens as text, the end included where it was written.
         log_probabilities: Natural log-probability of each token, given all before it.
+        ids: Its tokens.
     """
 
     text: str
     pieces: list[str]
     log_probabilities: list[float]
+    ids: list[int] = field(default_factory=list)
 
     @property
     def log_probability(self) -> float:
@@ -110,7 +112,7 @@ def write_rows(
                 seeded = DecodeOptions(**{**vars(options), "seed": options.seed + number})
             written = head.write(_fused(model, batch), seeded, trie)
             for ids, scores in zip(written.ids, written.log_probabilities, strict=True):
-                made.append(Answer(tokens.decode(ids), tokens.pieces(ids), scores))
+                made.append(Answer(tokens.decode(ids), tokens.pieces(ids), scores, ids))
     return [made[int(i)] for i in place.reshape(-1)]
 
 
@@ -140,6 +142,58 @@ def score_rows(
                 log_B = head.score(prefix_BPH, mask_BP, [ids] * len(prefix_BPH))
                 scores_NA[places, number] = [math.fsum(scores) for scores in log_B]
     return scores_NA
+
+
+def reference_scores(
+    model: PlaitModel,
+    rows: RowBatches,
+    tokens: AnswerTokens | None,
+    references: Sequence[Sequence[str]],
+    *,
+    batch_size: int = AT_ONCE,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """Mean log-likelihood a token of each row's references, [N], in nats, each token given the true ones before it.
+
+    Args:
+        model: A model with a ``generate`` head.
+        rows: The rows.
+        tokens: How its answers are cut.
+        references: At least one text a row [N][R]; of several their mean. One longer than the model writes is cut.
+        batch_size: Rows at once.
+        progress: Called with rows done, rows in all and "scoring references".
+
+    Raises:
+        ValueError: The model does not write text.
+    """
+    _, tokens = generator_of(model, tokens)
+    encoded = [tokens.encode(list(row)) for row in references]
+    scores_N = np.zeros(len(rows))
+    walk = evaluation_batches(model, rows, batch_size=batch_size, progress=progress, what="scoring references")
+    with evaluation_mode(model, inference=False):
+        for places, batch in walk:
+            for place, found in zip(places, token_scores(model, batch, [encoded[p] for p in places]), strict=True):
+                scores_N[place] = np.mean([math.fsum(logs) / len(logs) for logs in found])
+    return scores_N
+
+
+def token_scores(model: PlaitModel, batch: dict[str, Any], answers: list[list[list[int]]]) -> list[list[list[float]]]:
+    """Natural log-probability of each token of each row's answers [B][R][L]; rows are encoded and fused once.
+
+    Args:
+        model: A model with a ``generate`` head, in evaluation mode.
+        batch: A batch on the model's device.
+        answers: Token ids [B][R][L].
+    """
+    head = cast(GenerateHead, model.head)
+    prefix_BPH, mask_BP = head.prefix(_fused(model, batch))
+    made: list[list[list[float]]] = [[] for _ in answers]
+    for r in range(max(len(row) for row in answers)):
+        rows = [b for b, row in enumerate(answers) if len(row) > r]
+        logs = head.score(prefix_BPH[rows], mask_BP[rows], [answers[b][r] for b in rows])
+        for b, found in zip(rows, logs, strict=True):
+            made[b].append(found)
+    return made
 
 
 def answer_loss(model: PlaitModel, rows: RowBatches, chosen: np.ndarray, *, batch_size: int = AT_ONCE) -> float:

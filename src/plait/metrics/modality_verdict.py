@@ -32,7 +32,8 @@ def modality_verdict(explained: Mapping[str, Any]) -> str:
         'The model reads one modality, text, so there is nothing to share out'
     """
     names: list[str] = list(explained["modalities"])
-    say = _Words(explained["metric"]["name"], bool(explained["metric"]["in_points"]))
+    metric = explained["metric"]
+    say = _Words(metric["name"], bool(metric["in_points"]), metric.get("unit"))
     full: Entry = explained["subsets"][-1]["metric"]
     if full["value"] is None:
         return f"{say.metric} cannot be measured on these rows, so there is nothing to share out."
@@ -144,8 +145,8 @@ def _interaction(emap: Mapping[str, Any] | None, say: _Words, num_rows: int | No
 class _Words:
     """Numbers in words: percent and points for shares, the plain number otherwise."""
 
-    def __init__(self, metric: str, in_points: bool) -> None:
-        self.metric, self.in_points = metric, in_points
+    def __init__(self, metric: str, in_points: bool, unit: str | None = None) -> None:
+        self.metric, self.in_points, self.unit = metric, in_points, unit or metric
 
     def level(self, value: float) -> str:
         return f"{100 * value:.1f}%" if self.in_points else f"{value:.3f}"
@@ -157,7 +158,7 @@ class _Words:
         return f"{self.level(entry['value'])} [{low}, {high}]"
 
     def change(self, entry: Entry, *, signed: bool = False, flip: bool = False) -> str:
-        factor, digits, unit = (100.0, 1, " points") if self.in_points else (1.0, 3, f" {self.metric}")
+        factor, digits, unit = (100.0, 1, " points") if self.in_points else (1.0, 3, f" {self.unit}")
         factor = -factor if flip else factor
         value, a, b = (0.0 + round(factor * float(entry[k]), digits) for k in ("value", "low", "high"))
         low, high = sorted((a, b))

@@ -7,6 +7,7 @@ line under them or around them, so that nothing rests on colour alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import exp
 from typing import Any
 
 from plait.report import explanation_charts, part_charts
@@ -17,6 +18,13 @@ from plait.report.words import cut, number
 TEMPLATE = "report/explained_inputs.html.jinja"
 MOST_NAMED = 3
 MOST_MARKED = 3
+MOST_WORDS = 8
+SCORES = {True: "log-likelihood of the true answer", False: "probability or number"}
+HIDDEN = "Each part is hidden and the answer asked again; a part's value is what it adds to the explained score."
+RELEVANCE = (
+    "Attention relevance (Chefer et al. 2021) is how much of the score's gradient runs through attention from each "
+    "part: it has no sign and no unit, and says where the model looked, not for or against what."
+)
 DEEPEST = 62  # per cent of the colour behind a word
 
 
@@ -26,10 +34,11 @@ def section(report: dict[str, Any]) -> str:
     rows = found.get("rows") or []
     if not rows:
         return ""
+    writes = any(row.get("written") for row in rows)
     lead = (
-        "What inside each input the answer rests on. Each part is hidden and the answer asked again; a part's value is "
-        "what it adds to the explained score. Values of one input are coloured by its own largest one; how much the "
-        "input as a whole counts stands beside its name (Shapley value of the modality, on the probability or number)."
+        f"What inside each input the answer rests on. {RELEVANCE if found.get('method') == 'attention' else HIDDEN} "
+        "Values of one input are coloured by its own largest one; how much the input as a whole counts stands beside "
+        f"its name (Shapley value of the modality, on the {SCORES[writes]})."
     )
     count, bad = found["explanations"], found["untrusted"]
     warning = (
@@ -40,16 +49,49 @@ def section(report: dict[str, Any]) -> str:
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     chance, is_number = row.get("probability"), row.get("probability") is None
+    written = row.get("written") or []
     shares = [abs(m["shapley"]) for m in row["modalities"] if m.get("shapley") is not None]
     total = sum(shares)
     named = row["explained"].removeprefix("log-odds of ")
     return {
         **row, "level": "" if chance is None else f"{100 * chance:.1f}% {named}",
-        "sides": [_side(m, total, is_number) for m in row["modalities"]],
+        "sides": [_side(m, total, is_number, written) for m in row["modalities"]], "said": _said(written),
     }  # fmt: skip
 
 
-def _side(modality: dict[str, Any], total: float, is_number: bool) -> dict[str, Any]:
+def _said(written: list[dict[str, Any]]) -> str:
+    """The written answer, its words the paler the less sure the model was, each with its probability."""
+    pieces = []
+    for entry in written:
+        chance = exp(entry["log_probability"])
+        tip = f"{entry['word']}: {100 * chance:.1f}%, {_signed(entry['log_probability'])} nats"
+        pieces += [{"text": entry["word"], "css": "up", "strength": round(DEEPEST * chance), "tip": tip}, {"text": " "}]
+    return fill(TEMPLATE, "words", pieces=pieces) if pieces else ""
+
+
+def _by_word(modality: dict[str, Any], written: list[dict[str, Any]]) -> tuple[list[dict[str, str]], str]:
+    """The input once for each written word, coloured by what its parts add to that word; the least sure words first.
+
+    A word that no part moves is left out. Also a line on what is left out.
+    """
+    parts = modality["parts"]
+    if not written or not all("words" in p for p in parts):
+        return [], ""
+    moved = [w for w in range(len(written)) if max((abs(p["words"][w]) for p in parts), default=0.0) >= 0.0005]
+    kept = sorted(moved, key=lambda w: written[w]["log_probability"])[:MOST_WORDS]
+    made = []
+    for w in sorted(kept):
+        own = {**modality, "parts": [{**p, "value": p["words"][w], "probability_without": None} for p in parts]}
+        title = f"{written[w]['word']} ({100 * exp(written[w]['log_probability']):.0f}%)"
+        made.append({"word": title, "drawn": DRAWN[modality["kind"]](own), "lines": tr("; ", "stop").join(tr(line) for line in _strongest(own))})
+    left = len(written) - len(kept)
+    what = "word is" if left == 1 else "words are"
+    return made, f"{left} more {what} not drawn: moved by nothing, or surer" if left else ""
+
+
+def _side(
+    modality: dict[str, Any], total: float, is_number: bool, written: list[dict[str, Any]]
+) -> dict[str, Any]:  # fmt: skip
     shapley = modality.get("shapley")
     share = ""
     if shapley is not None and total > 0:
@@ -58,9 +100,11 @@ def _side(modality: dict[str, Any], total: float, is_number: bool) -> dict[str, 
     base = {"name": modality["name"], "share": share}
     if modality.get("skipped"):
         return {**base, "skipped": modality["skipped"]}
+    by_word, left = _by_word(modality, written)
     return {
-        **base, "failed": modality["failed"], "drawn": DRAWN[modality["kind"]](modality),
-        "lines": _strongest(modality), "checks": _checks(modality), "curves": part_charts.curves(modality["checks"]),
+        **base, "by_word": by_word, "left": left, "failed": modality["failed"],
+        "drawn": DRAWN[modality["kind"]](modality), "lines": _strongest(modality), "checks": _checks(modality),
+        "curves": part_charts.curves(modality["checks"]),
     }  # fmt: skip
 
 
@@ -159,7 +203,9 @@ def _checks(modality: dict[str, Any]) -> list[str]:
     whole = checks["completeness"]
     promised = "" if whole["passes"] is not None else "; occlusion promises no sum"
     lines.append(
-        f"{_passed(whole['passes'])}completeness: the parts add up to {_signed(whole['sum'])} of "
+        f"completeness: not applicable, {whole['why']}"
+        if whole.get("why")
+        else f"{_passed(whole['passes'])}completeness: the parts add up to {_signed(whole['sum'])} of "
         f"{_signed(whole['whole'])} from none to all{promised}"
     )
     curves = checks["curves"]
@@ -176,7 +222,8 @@ def _checks(modality: dict[str, Any]) -> list[str]:
         f"{heads['heads']} newly drawn heads (above {heads['limit']} fails)"
     )  # fmt: skip
     steps = f", {modality['steps']} steps" if modality.get("steps") else ""
-    lines.append(f"{modality['method']}{steps}; hidden parts become {modality['stands_for']}")
+    read = f", {modality['read']}" if modality.get("read") else ""
+    lines.append(f"{modality['method']}{steps}{read}; hidden parts become {modality['stands_for']}")
     return [*lines, modality["note"]] if modality.get("note") else lines
 
 

@@ -55,15 +55,23 @@ def shares(report: dict[str, Any]) -> str:
     lead = (
         f"Exact Shapley values on {metric_name(report['metric']['name'])}{_in(unit)}: what each modality adds, "
         "averaged over all orders in which they can arrive. The bars add up without remainder; whiskers are 95% "
-        f"intervals.{nothing}"
+        f"intervals.{_meaning(report)}{nothing}"
     )
     loss = str((report.get("loss") or {}).get("name", "loss")).replace("_", " ")
     head = ["Modality", "Share", "Shapley", "Added last", f"Less {loss}", "Lost when shuffled"]
     return fill(TEMPLATE, "shares", lead=lead, chart=chart, head=head, rows=_numbers(report, order))
 
 
+def _meaning(report: dict[str, Any]) -> str:
+    """What the score is, where its name does not say it."""
+    said = (report.get("metric") or {}).get("meaning")
+    return f" The score is the {said}." if said else ""
+
+
 def _said_of_nothing(empty: dict[str, Any]) -> str:
     own = empty.get("model")
+    if empty.get("is"):
+        return f" Where nothing of the row is given, the {empty['is']} is {number(empty.get('answer'))}."
     if own is None:
         return f" Given nothing, the model answers {number(empty.get('answer'))}."
     return (
@@ -147,6 +155,8 @@ def interaction(report: dict[str, Any]) -> str:
 def additive(report: dict[str, Any]) -> str:
     """EMAP: the model beside its best sum of one score per modality."""
     found = report.get("emap") or {}
+    if report.get("emap_not_applicable") and len(report.get("modalities") or []) > 1:
+        return fill(PARTS, "lead", text=f"Not applicable: {report['emap_not_applicable']}.")
     if not found or estimate(found.get("projected"))[0] is None:
         return ""
     level, change, unit = _words(report)
@@ -237,6 +247,7 @@ def method(report: dict[str, Any]) -> str:
     shown = {
         "absence": f"{absence.get('name')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
         "metric": metric_name(str((report.get("metric") or {}).get("name"))),
+        "score": (report.get("metric") or {}).get("meaning"),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",
         "intervals": f"95% percentile bootstrap over rows, {report.get('resamples')} draws",
         "rows asked of the model": f"{cost.get('rows_asked', 0):,} in {cost.get('calls', 0):,} calls, "
@@ -256,11 +267,11 @@ def _words(report: dict[str, Any]) -> tuple[Callable[[float], str], Callable[[fl
     metric = report.get("metric") or {}
     if metric.get("in_points"):
         return lambda v: f"{100 * v:.1f}%", lambda v: _signed(100 * v, 1), "points"
-    return number, _signed_number, metric_name(str(metric.get("name", "metric")))
+    return number, _signed_number, metric.get("unit") or metric_name(str(metric.get("name", "metric")))
 
 
 def _in(unit: str) -> str:
-    return ", in points" if unit == "points" else ""
+    return f", in {unit}" if unit == "points" or unit.startswith("nats") else ""
 
 
 def _signed(value: float, digits: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import number
+from plait.report.words import number, signed, with_span
 
 TEMPLATE = "report/trust_parts.html.jinja"
 _MOST = 20
@@ -33,11 +34,27 @@ def section(report: dict[str, Any]) -> str:
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"), *(number(s) for s in c["scores"]),
-         number(c["relative"]), number(c["effective"])]
+        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"), *_with_intervals(c["scores"], c.get("intervals")),
+         _change((c.get("changes") or [None])[-1]),
+         *(_with_intervals([c[area]], [c.get(f"{area}_interval")])[0] for area in ("relative", "effective"))]
         for c in part.get("curves") or []
     ]  # fmt: skip
-    return ["Modality", "Damage", *levels, "Relative robustness", "Effective robustness"], lines
+    head = ["Modality", "Damage", *levels, "Change at the last", "Relative robustness", "Effective robustness"]
+    return head, lines
+
+
+def _with_intervals(values: Sequence[Any], intervals: Sequence[Any] | None) -> list[str]:
+    """Numbers, each with its interval where it has one."""
+    bounds = intervals or [None] * len(values)
+    return [with_span(v, *(b or (None, None))) for v, b in zip(values, bounds, strict=True)]
+
+
+def _change(entry: dict[str, Any] | None) -> str:
+    """A paired change with its interval."""
+    if entry is None or entry.get("value") is None:
+        return ""
+    low, high = entry.get("low"), entry.get("high")
+    return signed(entry["value"]) + ("" if low is None or high is None else f" ({tr(f'{signed(low)} to {signed(high)}')})")
 
 
 def _mismatch(part: dict[str, Any]) -> Lines:

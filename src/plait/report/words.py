@@ -52,6 +52,16 @@ def number(value: Any) -> str:
     return text.replace("-", "\u2212")
 
 
+def signed(value: float) -> str:
+    """A number with its sign, where it is above 0 too.
+
+    Example:
+        >>> signed(0.25), signed(0)
+        ('+0.250', '0')
+    """
+    return f"+{number(value)}" if value > 0 else number(value)
+
+
 def metric_name(name: str) -> str:
     """The readable name of a metric."""
     known = _NAMES.get(name)

@@ -20,9 +20,9 @@ PRESET_NAMES = ("single", "fast", "default", "best")
 TASKS_WITHOUT_TARGET = ("retrieval",)
 METRIC_NAMES = (  # of explanations; each task has some of them
     "accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "auroc", "average_precision", "log_loss", "f1_micro",
-    "mAP", "auroc_macro", "exact_match", "hamming", "mae", "rmse", "r2", "pearson",
+    "mAP", "auroc_macro", "exact_match", "hamming", "mae", "rmse", "r2", "pearson", "log-likelihood",
 )  # fmt: skip
 ABSENCE_NAMES = ("missing", "marginal")  # what stands for an absent modality of a fitted model
 ENCODER_SOURCES = ("hf", "two-tower", "timm", "torchvision", "scratch")
 PAGE_LANGUAGES = ("en", "zh")
-INPUT_METHOD_NAMES = ("auto", "occlusion", "shapley", "gradients")  # how parts of inputs are explained
+INPUT_METHOD_NAMES = ("auto", "occlusion", "shapley", "gradients", "attention")  # how parts of inputs are explained

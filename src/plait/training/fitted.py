@@ -14,6 +14,7 @@ from plait.inputs.inputs import Inputs
 from plait.model import PlaitModel
 from plait.settings import RunSettings
 from plait.tasks import Calibration, LabelState, Task
+from plait.training.seen_rows import SeenInputs
 
 
 @dataclass(eq=False)
@@ -29,6 +30,7 @@ class FittedParts:
         settings: The resolved run.
         ensemble: What answers in the network's place, where members were chosen; None: the network answers.
         calibration: What rows that it has not seen taught of its probabilities and errors; None: there were none.
+        seen: Hashes of the rows that trained it or chose its epoch; None: they are not known.
         report: The report of the run, the same numbers as in report.json; empty before it has been evaluated.
     """
 
@@ -41,6 +43,7 @@ class FittedParts:
     report: dict[str, Any] = field(default_factory=dict)
     ensemble: nn.Module | None = None
     calibration: Calibration | None = None
+    seen: SeenInputs | None = None
 
     @property
     def uncalibrated(self) -> nn.Module:

@@ -72,11 +72,10 @@ def make_split(
         return split, [*notes, f"{counted(len(marked), 'row is', 'rows are')} marked calibration and trained nothing"]
     if share > 0 and CALIBRATION not in set(split):
         chosen = rest[split[rest] != ""]
-        strata = None if task.stratum is None else [task.stratum(values[int(i)]) for i in chosen]
         group_N = column_groups(table, schema)
         group = None if group_N is None else group_N[chosen].tolist()
         split[chosen] = carve_calibration(
-            [str(s) for s in split[chosen]], target=strata, group=group, fraction=share, seed=seed,
+            [str(s) for s in split[chosen]], group=group, fraction=share, seed=seed,
             content=shared_content(table, schema, chosen).chosen(chosen) if tie_content else None,
         )  # fmt: skip
         kept = int((split[chosen] == CALIBRATION).sum())

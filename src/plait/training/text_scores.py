@@ -47,7 +47,7 @@ def text_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, floa
     """The loss, and the primary metric of greedy answers, on at most 256 validation rows at even distances."""
     tokens = plan.labels.tokens
     assert tokens is not None and val.target is not None
-    values = [_texts(row, tokens) for row in val.target.numpy()]
+    values = [read_back(row, tokens) for row in val.target.numpy()]
     first, references = merged_references(val.index_NM, values)
     chosen = np.linspace(0, len(first) - 1, min(MOST_ROWS, len(first))).round().astype(np.int64)
     sample = RowBatches(val.sources, val.index_NM[first[chosen]])
@@ -65,7 +65,7 @@ def text_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, floa
     return {**numbers, "loss": loss, "score": numbers[plan.task.primary] - TIE_BREAK * loss}
 
 
-def _texts(target_RL: np.ndarray, tokens: Any) -> tuple[str, ...]:
+def read_back(target_RL: np.ndarray, tokens: Any) -> tuple[str, ...]:
     """References read back from an encoded target."""
     return tuple(tokens.decode(ids[ids >= 0].tolist()) for ids in target_RL if (ids >= 0).any())
 

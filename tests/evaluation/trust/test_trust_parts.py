@@ -3,6 +3,7 @@ apply say why, and the page shows it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,57 @@ def test_damage_and_mismatch_are_measured(report: Any) -> None:
     assert names == {"words", "tabular"}
 
 
+def test_curves_carry_paired_intervals(report: Any) -> None:
+    found, _, page = report
+    part = found["robustness"]
+    for curve in part["curves"]:
+        for score, (low, high) in zip(curve["scores"], curve["intervals"], strict=True):
+            assert 0 <= low <= score <= high <= 1
+        assert curve["changes"][0] == {"value": 0.0, "low": 0.0, "high": 0.0}  # of the same rows in every draw
+        assert [c["value"] for c in curve["changes"]] == pytest.approx([s - part["clean"] for s in curve["scores"]])
+        low, high = curve["relative_interval"]
+        assert low <= curve["relative"] <= high
+    still = next(c for c in part["curves"] if c["corruption"] == "text_case")
+    if still["scores"] == [part["clean"]] * 4:
+        assert still["changes"][-1]["low"] == still["changes"][-1]["high"] == 0.0
+    assert "Change at the last" in page and "95% interval" in part["sentence"]
+
+
+def test_intervals_are_those_of_the_bootstrap_over_rows() -> None:
+    from types import SimpleNamespace
+
+    from plait.evaluation.trust.robustness import RESAMPLES, _Rows
+    from plait.metrics.intervals import paired_difference
+    from plait.tasks import TASKS, LabelState
+
+    target = np.arange(40) % 2
+    sure = np.stack([1 - target, target], axis=1) * 0.8 + 0.1
+    rows = _Rows.__new__(_Rows)
+    rows.inputs, rows.right = SimpleNamespace(seed=3), {}  # type: ignore[assignment]
+    rows.given = SimpleNamespace(  # type: ignore[assignment]
+        task=TASKS.get("classification"),
+        target=target,
+        positions=np.arange(40),
+        group=None,
+        labels=LabelState(classes=["no", "yes"]),
+    )
+    worse = sure.copy()
+    worse[:12] = sure[:12, ::-1]
+    (curve,) = rows.curves([[{"fused": sure}, {"fused": sure}, {"fused": worse}, {"fused": worse}]])
+    assert curve["scores"] == [1.0, 1.0, 0.7, 0.7] and curve["intervals"][0][0] == pytest.approx(0.912, abs=0.001)
+    value, low, high = paired_difference(np.arange(40) >= 12, np.ones(40), resamples=RESAMPLES, seed=3)
+    last = curve["changes"][-1]
+    assert last["value"] == pytest.approx(value) == pytest.approx(-0.3)
+    assert (last["low"], last["high"]) == pytest.approx((low, high), abs=0.05)
+    assert curve["relative_interval"][0] < curve["relative"] < curve["relative_interval"][1] < 1
+    rows.given.task = replace(rows.given.task, primary="balanced_accuracy")  # no mean over rows, and the same value
+    (other,) = rows.curves([[{"fused": sure}, {"fused": sure}, {"fused": worse}, {"fused": worse}]])
+    assert other["scores"] == pytest.approx(curve["scores"]) and not rows.right[id(sure)]
+    rows.given.task = TASKS.get("classification")
+    (again,) = rows.curves([[{"fused": sure}, {"fused": sure}, {"fused": worse}, {"fused": worse}]])
+    assert again == curve
+
+
 def test_every_part_stands_there_and_on_the_page(report: Any) -> None:
     found, _, page = report
     assert {"duplicates", "label_errors", "slices", "robustness", "mismatch", "ood"} <= set(found)
@@ -87,3 +139,7 @@ def test_large_numbers_are_said_in_full() -> None:
         "Of 1 corruption, blur of photo costs most: rmse 123,456 undamaged, 130,000 at severity 1, 140,000 at "
         "severity 5."
     )
+    curve["changes"] = [{"value": 16544.0, "low": 9000.0, "high": 21000.0}]
+    assert robustness("rmse", [curve], False).endswith("5 (change +16,544, 95% interval +9,000 to +21,000).")
+    curve["changes"] = [{"value": -0.1, "low": -0.3, "high": 0.0}]
+    assert robustness("rmse", [curve], False).endswith("to 0.000, which chance may explain).")

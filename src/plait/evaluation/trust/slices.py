@@ -10,7 +10,7 @@ from plait.evaluation.trust.base import TRUST_PARTS, TrustInputs, TrustPart, nee
 from plait.metrics.breakdown import slices
 from plait.metrics.trust.slices import SliceGap, slice_gaps
 from plait.registry import counted
-from plait.report.words import number
+from plait.report.words import number, signed
 
 MOST_SHOWN = 12
 
@@ -74,13 +74,9 @@ def _sentence(looked: int, real: list[SliceGap], name: str) -> str:
     return (
         f"{len(real):,} of {counted(looked, 'slice')} {'differs' if len(real) == 1 else 'differ'} by more than chance "
         f"explains, most of all {first.column} = {first.value}: {name} {number(first.mean)} against "
-        f"{number(first.rest)} (gap {_signed(first.mean - first.rest)}, corrected 95% interval {_signed(first.low)} to "
-        f"{_signed(first.high)})."
+        f"{number(first.rest)} (gap {signed(first.mean - first.rest)}, corrected 95% interval {signed(first.low)} to "
+        f"{signed(first.high)})."
     )
-
-
-def _signed(value: float) -> str:
-    return f"+{number(value)}" if value > 0 else number(value)
 
 
 TRUST_PARTS.add(

@@ -16,8 +16,10 @@ SAME_ORDER = 0.7  # rank correlation with explanations of new heads above which 
 def completeness(value_P: np.ndarray, full: float, nothing: float, method: str) -> dict[str, Any]:
     """What the parts leave over of the way from nothing to everything.
 
-    Occlusion promises no sum: its residual is told and fails nothing.
+    Occlusion promises no sum: its residual is told and fails nothing. Relevance is no share of the score at all.
     """
+    if method == "attention":
+        return {"passes": None, "why": "relevance is no share of the score, so nothing has to add up"}
     whole = full - nothing
     residual = float(value_P.sum() - whole)
     share = abs(residual) / max(abs(whole), 1e-9)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,14 +53,20 @@ def _of_image(processor: Any, cut: Cut, encoder: Any) -> tuple[Tensor, Tensor, E
     out = io.BytesIO()
     Image.new("RGB", size, (128, 128, 128)).save(out, "BMP")
     base = processor.process([out.getvalue()])["pixel_values"]
-    return given["pixel_values"], base, Entry("pixel_values"), _pixel_parts(processor, cut, size)
+    return given["pixel_values"], base, Entry("pixel_values"), pixel_parts(processor, cut, _whole(cut))
 
 
-def _pixel_parts(processor: Any, cut: Cut, size: tuple[int, int]) -> Tensor:
-    """The part of every pixel the encoder sees [1, 1, H, W], by sending a picture of part numbers through."""
+def pixel_parts(processor: Any, cut: Cut, data: bytes) -> Tensor:
+    """The part of every pixel the encoder sees [1, 1, H, W], by sending a picture of part numbers through.
+
+    Args:
+        processor: The modality's.
+        cut: The picture in parts.
+        data: The bytes of the picture.
+    """
     from PIL import Image
 
-    width, height = size
+    width, height = Image.open(io.BytesIO(data)).size
     found: Tensor | None = None
     best: Tensor | None = None
     for p, part in enumerate(cut.parts):
@@ -96,7 +104,7 @@ def _of_text(processor: Any, cut: Cut, encoder: Any) -> tuple[Tensor, Tensor, En
     text = cut.shown["text"]
     given = processor.process([text])
     embedding = _embedding_of(encoder)
-    part_T = _token_parts(processor, cut, given["input_ids"])
+    part_T = token_parts(processor, cut, given["input_ids"])
     padding = int(getattr(getattr(processor, "tokenizer", None), "pad_token_id", None) or 0)
     ids_BT = torch.where(part_T[None] >= 0, padding, given["input_ids"])
     device = next(embedding.parameters()).device
@@ -118,7 +126,7 @@ def _embedding_of(encoder: Any) -> nn.Module:
     return found
 
 
-def _token_parts(processor: Any, cut: Cut, ids_BT: Tensor) -> Tensor:
+def token_parts(processor: Any, cut: Cut, ids_BT: Tensor) -> Tensor:
     """The part that every word piece belongs to [T], -1 for special tokens."""
     text, parts = cut.shown["text"], cut.parts
     tokenizer = getattr(processor, "tokenizer", None)
@@ -139,3 +147,14 @@ def _token_parts(processor: Any, cut: Cut, ids_BT: Tensor) -> Tensor:
         inside = [p for p, part in enumerate(parts) if part["start"] <= middle <= part["end"]]
         made.append(inside[0] if end > start >= 0 and inside else -1)
     return torch.tensor(made)
+
+
+@contextmanager
+def given_out(embedding: nn.Module, vectors: Tensor) -> Iterator[None]:
+    """Let an embedding give out these vectors."""
+    replace: Callable[..., Tensor] = lambda module, args, output: vectors.to(output.dtype)  # noqa: E731
+    hook = embedding.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        hook.remove()

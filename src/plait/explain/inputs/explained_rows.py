@@ -7,13 +7,14 @@ In: evaluated rows and which of them. Out: plain values that a page draws; nothi
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from plait.data.progress import Progress
-from plait.evaluation import EvaluationInputs, shown_text
+from plait.evaluation import EvaluationInputs
+from plait.explain.inputs.attention import AttentionRelevance, check_attention
 from plait.explain.inputs.attribution import exact_shapley, occlusion
 from plait.explain.inputs.checks import all_checks, failures
 from plait.explain.inputs.curves import MOST_STEPS
@@ -21,7 +22,7 @@ from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.cutters import CUTTERS, Item
 from plait.explain.inputs.gradients import STEPS, GradientScores, check_single, no_gradient
 from plait.explain.inputs.options import MOST_EXACT, InputOptions
-from plait.explain.inputs.score import ExplainedRows, PartScores, as_probability, asked_of, odds_of, unit_of
+from plait.explain.inputs.score import ExplainedRows, PartScores, as_probability, asked_of, odds_of
 from plait.inputs.inputs import Inputs
 from plait.registry import counted, unknown_name
 
@@ -60,9 +61,10 @@ def explain_inputs(
     column = _named_column(given, options.explain_class)
     if options.method == "gradients":
         check_single(given)
-    heads = 1 if options.method == "gradients" else NEW_HEADS
+    refused = check_attention(given, inputs) if options.method == "attention" else {}
+    heads = 1 if options.method == "gradients" or given.task.family.writes else NEW_HEADS
     asked = asked_of(given, inputs, places, options.seed, heads)
-    cuts = _all_cuts(asked, places, options)
+    cuts = _all_cuts(asked, places, options, refused)
     plan = planned_answers([cut for row in cuts for cut in row if isinstance(cut, Cut)], options)
     done = 0
     rows: list[dict[str, Any]] = []
@@ -111,15 +113,19 @@ def method_of(options: InputOptions, count: int) -> str:
     return options.method
 
 
-def _all_cuts(asked: ExplainedRows, places: Sequence[int], options: InputOptions) -> list[list[Cut | str]]:
+def _all_cuts(
+    asked: ExplainedRows, places: Sequence[int], options: InputOptions, refused: Mapping[str, str | None]
+) -> list[list[Cut | str]]:
     """Of each row the cut of each modality, or why there is none."""
     return [
-        [_cut(asked, int(asked.given.positions[p]), m, options) for m in range(len(asked.inputs.modalities))]
+        [_cut(asked, int(asked.given.positions[p]), m, options, refused) for m in range(len(asked.inputs.modalities))]
         for p in places
     ]
 
 
-def _cut(asked: ExplainedRows, position: int, number: int, options: InputOptions) -> Cut | str:
+def _cut(
+    asked: ExplainedRows, position: int, number: int, options: InputOptions, refused: Mapping[str, str | None]
+) -> Cut | str:
     modality = asked.inputs.modalities[number]
     item = int(asked.given.prepared.rows.items[modality.name].index_N[position])
     if item < 0:
@@ -128,6 +134,8 @@ def _cut(asked: ExplainedRows, position: int, number: int, options: InputOptions
         return f"not applicable: {modality.kind} has no parts that a person can read"
     if options.method == "gradients" and (reason := no_gradient(asked.inputs, modality)) is not None:
         return reason
+    if (why := refused.get(modality.name)) is not None:
+        return f"{why}; try occlusion"
     cut = CUTTERS.get(modality.kind)(Item(asked.given, asked.inputs, modality, item, options))
     if len(cut) == 0:
         return "nothing in it can be hidden"
@@ -142,14 +150,13 @@ def _cut(asked: ExplainedRows, position: int, number: int, options: InputOptions
 def _row_facts(asked: ExplainedRows, r: int, place: int, named: int | None) -> tuple[dict[str, Any], int]:
     """What a row shows, and which output is explained of it."""
     given, measure = asked.given, asked.measure
-    outputs = asked.outputs(given.answers, asked.sources, asked.items_NM[r : r + 1])
+    outputs = asked.outputs(given.answers, asked.sources, asked.items_NM[r : r + 1], r)
     column = int(measure.decide(outputs)[0]) if named is None else named
     score = float(odds_of(measure, outputs, column)[0])
     table = given.prepared.rows.table
     return {
-        "row": table.row_number(int(given.positions[place])), "truth": shown_text(given.values[place]),
-        "prediction": shown_text(given.task.decode(outputs, given.labels)[0]), **unit_of(given, measure, column),
-        "score": score, "probability": as_probability(measure, score), "modalities": [],
+        "row": table.row_number(int(given.positions[place])), **asked.answer_of(r, place, outputs),
+        **asked.unit_of(column), "score": score, "probability": as_probability(measure, score), "modalities": [],
     }, column  # fmt: skip
 
 
@@ -160,9 +167,13 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
     value_P: np.ndarray
     others_PK: np.ndarray | None
     extra: dict[str, Any]
+    found: AttentionRelevance | None = None
     if method == "gradients":
         path = GradientScores(asked, r, number, cut, column)
         value_P, others_PK, extra = path.values, path.others, dict(path.facts)
+    elif method == "attention":
+        path, found = PartScores(asked, r, number, cut, column), AttentionRelevance(asked, r, number, cut, column)
+        value_P, others_PK, extra = found.values, found.others, {"read": found.note}
     else:
         path = PartScores(asked, r, number, cut, column)
         each = exact_shapley(path.of_each, count) if method == "shapley" else occlusion(path.of_each, count)
@@ -173,12 +184,14 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
         path, value_P, others_PK, full, nothing, method, orders=options.orders, seed=seed
     )  # fmt: skip
     failed = failures(checks)
-    without = path((1 - np.eye(count)).astype(bool))
+    alone_hidden = (1 - np.eye(count)).astype(bool)
+    without = path(alone_hidden)
+    by_word = asked.by_word(path, alone_hidden) if found is None else found.by_word()
     return {
         "method": method, "stands_for": extra.pop("stands_for", cut.stands_for), "full": full, "nothing": nothing,
         "parts": [
-            {**part, "value": float(v), "probability_without": as_probability(asked.measure, float(w))}
-            for part, v, w in zip(cut.parts, value_P, without, strict=True)
+            {**part, "value": float(v), "probability_without": as_probability(asked.measure, float(w)), **words}
+            for part, v, w, words in zip(cut.parts, value_P, without, by_word, strict=True)
         ],
         "shown": cut.shown, "note": cut.note, "checks": checks, "trusted": not failed, "failed": failed,
         "answers": path.num_answers, **extra,
@@ -188,6 +201,8 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
 def _named_column(given: EvaluationInputs, name: str | None) -> int | None:
     if name is None:
         return None
+    if given.task.family.writes:
+        raise ValueError(f"explain_class is {name!r}, and this model writes text; leave explain_class= out")
     if not given.labels.classes:
         raise ValueError(f"explain_class is {name!r}, and this model predicts a number; leave explain_class= out")
     if name not in given.labels.place:

@@ -9,8 +9,6 @@ only: an ensemble holds members without gradients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 from plait.data.modality import Modality
 from plait.evaluation import EvaluationInputs
 from plait.explain.inputs.cut import Cut
-from plait.explain.inputs.element_parts import elements_of
+from plait.explain.inputs.element_parts import elements_of, given_out
 from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
 
@@ -34,8 +32,13 @@ def check_single(given: EvaluationInputs) -> None:
     """Refuse a model whose answers have no gradient.
 
     Raises:
-        ValueError: An ensemble answers.
+        ValueError: An ensemble answers, or the answer is written word by word.
     """
+    if given.task.family.writes:
+        raise ValueError(
+            "method='gradients' follows the scores of labels and numbers, and this model writes text; type "
+            "method='occlusion', or leave method= out"
+        )
     if given.ensemble is not None:
         raise ValueError(
             "method='gradients' needs one network, and an ensemble answers here, whose trees and averages have no "
@@ -150,7 +153,7 @@ class GradientScores:
             logits_VC = network.answer(network.encode(inputs, present), present).float()
         finally:
             model.train(was)
-        return self._explained(logits_VC), taken
+        return self.asked.log_odds(logits_VC, self.column), taken
 
     def _encode(self, taken: Tensor) -> dict[str, Tensor]:
         assert self.encoder is not None
@@ -159,7 +162,7 @@ class GradientScores:
         if self.key.embedding is None:
             encoded = self.encoder(**tensors, **{self.key.name: taken})
         else:
-            with _given_out(self.key.embedding, taken):
+            with given_out(self.key.embedding, taken):
                 encoded = self.encoder(**tensors)
         made = {"vector_BD": encoded.vector_BD.float()}
         if self.asked.given.model.fusion.info.needs_tokens and encoded.tokens_BTD is not None:
@@ -167,23 +170,3 @@ class GradientScores:
             mask = torch.ones(encoded.tokens_BTD.shape[:2], dtype=torch.bool) if mask is None else mask.bool()
             made |= {"tokens_BTD": encoded.tokens_BTD.float(), "mask_BT": mask.to(self.device)}
         return made
-
-    def _explained(self, logits_VC: Tensor) -> Tensor:
-        measure, labels = self.asked.measure, self.asked.given.labels
-        if measure.is_number:
-            return logits_VC[:, 0] * (labels.std if labels.scale is None else 1.0)
-        if not measure.exclusive:
-            return logits_VC[:, self.column]
-        rest = torch.cat([logits_VC[:, : self.column], logits_VC[:, self.column + 1 :]], dim=1)
-        return logits_VC[:, self.column] - torch.logsumexp(rest, dim=1)
-
-
-@contextmanager
-def _given_out(embedding: nn.Module, vectors: Tensor) -> Iterator[None]:
-    """Let an embedding give out these vectors."""
-    replace: Callable[..., Tensor] = lambda module, args, output: vectors.to(output.dtype)  # noqa: E731
-    hook = embedding.register_forward_hook(replace)
-    try:
-        yield
-    finally:
-        hook.remove()

@@ -15,7 +15,8 @@ class InputOptions:
     """See ``Plait.explain``.
 
     Attributes:
-        method: "auto" (exact Shapley values up to eight parts, else occlusion), "occlusion", "shapley" or "gradients".
+        method: "auto" (exact Shapley values up to eight parts, else occlusion), "occlusion", "shapley", "gradients" or
+            "attention" (relevance through the attention of the encoder).
         explain_class: The class or label whose score is explained; None: the answer of each row.
         words: What stands for a hidden word: "drop" (nothing) or any text, such as "[MASK]".
         regions: What stands for a hidden region: "grey", "mean" (the picture's mean colour) or "blur".
@@ -39,11 +40,6 @@ class InputOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.method == "attention":
-            raise ValueError(
-                "attention relevance reads the weights of attention, and no encoder here keeps them (they run fused); "
-                f"expected method= to be one of {', '.join(INPUT_METHOD_NAMES)}"
-            )
         for name, value, known in (
             ("method", self.method, INPUT_METHOD_NAMES), ("regions", self.regions, ("grey", "mean", "blur")),
             ("cells", self.cells, ("marginal", "missing")),
