@@ -84,7 +84,7 @@ def compare(
     if as_json:
         print_json({**report, "page": page})
         return
-    say(f"{found.verdict}\n\n{found.table()}\n")
+    say(f"{api.in_language(lang, found.verdict)}\n\n{found.table()}\n")
     for note in report["notes"]:
         say(f"note: {as_typed(note)}")
     if report["selected_fit"] is not None:

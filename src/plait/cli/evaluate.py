@@ -37,4 +37,4 @@ def evaluate(
     with TerminalProgress(quiet=quiet) as progress:
         fitted = load(model)
         found = fitted.evaluate(**options.passed_on(context, fitted.evaluate), progress=progress)
-    show_report(found, as_json, {"report": str(report)} if report else {})
+    show_report(found, as_json, {"report": str(report)} if report else {}, lang or fitted.settings.judge.lang)

@@ -99,4 +99,4 @@ def fit(
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
-    show_report(fitted.report, as_json, extra)
+    show_report(fitted.report, as_json, extra, lang)

@@ -147,8 +147,8 @@ Report = Annotated[
 Lang = Annotated[
     str | None,
     typer.Option(
-        help="Language of the HTML page: " + " or ".join(PAGE_LANGUAGES) + " (JSON and terminal: English).",
-        show_default="en", callback=one_of("language", PAGE_LANGUAGES, "--lang"),
+        help="Language of pages and of the verdict: " + " or ".join(PAGE_LANGUAGES) + "; all else is English.",
+        show_default="that of plait fit, en", callback=one_of("language", PAGE_LANGUAGES, "--lang"),
     ),
 ]  # fmt: skip
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
