@@ -16,6 +16,7 @@ from plait.api.machine import (
     default_weights,
     feature_store,
     fetch_weights,
+    in_language,
     list_fusions,
     list_weights,
     report_values,
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place", "counted_from",
-    "default_weights", "drift", "feature_store", "fetch_weights", "fit", "list_fusions", "list_weights", "load",
-    "open_checked", "report_values", "two_tower",
+    "default_weights", "drift", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions", "list_weights",
+    "load", "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

@@ -29,7 +29,7 @@ def augment(
     categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
     split: str | None = None, group: str | None = None, format: str | None = None, encoding: str | None = None,
     delimiter: str | None = None, annotations: str | None = None, allow_outside: bool = False, count: int = 8,
-    seed: int | None = None, set: Sequence[str] = (),
+    seed: int | None = None, set: Sequence[str] = (), lang: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a page that shows training rows beside their changed copies.
 
@@ -57,6 +57,7 @@ def augment(
         count: How many training rows are shown, drawn with the seed.
         seed: Of the rows and of their views.
         set: Further settings, such as "augment.image=flip".
+        lang: Language of the page, "en" or "zh"; None: English.
 
     Returns:
         ``sentence``, ``notes`` and ``rows``: number, target, what words forbid and each view's texts and changes.
@@ -86,7 +87,7 @@ def augment(
     run = open_run(opened, given, RunSettings(), list(set), annotations=annotations)
     found = plain({**_shown(run, count), "source": run.table.source, "plait": __version__}, "views")
     page.parent.mkdir(parents=True, exist_ok=True)
-    write_text(page, sheet(found, "What training sees"))
+    write_text(page, sheet(found, "What training sees", lang or "en"))
     bare = [{**row, "views": [_without_pictures(view) for view in row["views"]]} for row in found["rows"]]
     return {**found, "rows": bare, "page": str(page)}
 

@@ -41,6 +41,11 @@ def report_title(fitted: FittedParts) -> str:
     return f"Plait: {fitted.task.name} among {', '.join(names)}"
 
 
+def explanation_title(fitted: FittedParts) -> str:
+    """Heading of an explanation."""
+    return f"Plait: what {fitted.schema.target} rests on"
+
+
 def describe_model(fitted: FittedParts) -> dict[str, Any]:
     """The parts of a report that speak of the model and not of rows."""
     model, inputs = fitted.model, fitted.inputs

@@ -60,6 +60,7 @@ def fit(
     epochs: int | None = None,
     seed: int | None = None,
     output: str | Path | None = None,
+    lang: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -113,6 +114,7 @@ def fit(
         epochs: Passes over the training rows.
         seed: Seed of everything random.
         output: Folder to save the model in.
+        lang: Language of the model's pages, "en" or "zh"; None: English.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
@@ -145,7 +147,7 @@ def fit(
         "recipe": recipe, "preset": preset, "search.tries": search,
         "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
         **data.given(), "data.calibration": calibration, "task.name": task, "fusion.name": fusion,
-        "train.epochs": epochs, "train.seed": seed,
+        "train.epochs": epochs, "train.seed": seed, "judge.lang": lang,
     }  # fmt: skip
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_output_free, warn_of_nothing_to_resume

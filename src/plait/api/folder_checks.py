@@ -89,12 +89,17 @@ def warn_of_nothing_to_resume(output: str | Path) -> None:
         warnings.warn(f"there is nothing of a run in {folder} to go on with; it starts anew", UserWarning, stacklevel=3)
 
 
-def check_report_place(path: str | Path | None) -> None:
+def check_report_place(path: str | Path | None, lang: str | None = None) -> None:
     """Refuse, before the work, a report over a file of a model (by its own it knows its training rows) or nowhere.
 
     Raises:
-        ValueError: It is a model's own file, its folder cannot be written, or as :func:`plait.report.report_places`.
+        ValueError: No such language, a model's own file, its folder cannot be written, or as
+            :func:`plait.report.report_places`.
     """
+    if lang is not None:
+        from plait.report import check_language
+
+        check_language(lang)
     if path is None:
         return
     from plait.report import report_places

@@ -60,3 +60,12 @@ def report_values(report: dict[str, Any]) -> dict[str, Any]:
     from plait.report.plain import plain, without_pictures
 
     return without_pictures(plain(report))
+
+
+def in_language(lang: str | None, text: str) -> str:
+    """A sentence of a report in a language of pages; None: as it is, in English."""
+    if lang in (None, "en"):
+        return text
+    from plait.report import tr_in
+
+    return tr_in(str(lang), text)

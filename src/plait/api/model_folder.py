@@ -158,7 +158,7 @@ def _write(fitted: FittedParts, folder: Path) -> None:
     facts = {"versions": versions(), **fitted.report.get("facts", {})}
     write_settings(folder / "run.yaml", fitted.settings, facts)
     if fitted.report:
-        write_report(folder, fitted.report, title=report_title(fitted))
+        write_report(folder, fitted.report, title=report_title(fitted), lang=fitted.settings.judge.lang)
 
 
 def _check_written(fitted: FittedParts, folder: Path) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
-from plait.api.describe import report_title
+from plait.api.describe import explanation_title, report_title
 from plait.api.described import DescribedClasses
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
@@ -161,7 +161,7 @@ class Plait(FittedParts):
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), trust: bool = False, progress: Progress | None = None,
+        set: Sequence[str] = (), trust: bool = False, lang: str | None = None, progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
@@ -172,8 +172,8 @@ class Plait(FittedParts):
             report: Path of an HTML report to write (its JSON lies beside it).
             on_bad_row: As for :meth:`predict`, like ``format`` to ``set`` and ``progress``.
             annotations: Folder of COCO annotations other than ``annotations``.
-            trust: Also make the trust report ("evaluation", "trust"): calibration, sets and intervals, abstaining,
-                doubtful labels, answers to damaged and mismatched inputs and more, each or why it does not apply.
+            trust: Also make the trust report ("evaluation", "trust"): each part, or why it does not apply.
+            lang: Language of the HTML report, "en" or "zh"; None: that of the training.
 
         Returns:
             The report, with the numbers under "evaluation" and the sentence under "verdict".
@@ -181,7 +181,7 @@ class Plait(FittedParts):
         Raises:
             ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
         """
-        check_report_place(report)
+        check_report_place(report, lang)
         opened: dict[str, Any] = {
             "annotations": annotations, "format": format, "encoding": encoding, "allow_outside": allow_outside,
             "set": with_decimal(decimal, set), "progress": progress,
@@ -190,7 +190,7 @@ class Plait(FittedParts):
         whole = partial(open_evaluation, self, table, rows="all", on_bad_row="missing", **opened) if trust else None
         result = evaluation_report(self, given, progress, trust=trust, open_whole=whole)
         if report is not None:
-            write_report(Path(report), result, title=report_title(self))
+            write_report(Path(report), result, title=report_title(self), lang=lang or self.settings.judge.lang)
         return result
 
     def calibrate(
@@ -221,7 +221,7 @@ class Plait(FittedParts):
         inputs: InputOptions | Mapping[str, Any] | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None,
+        set: Sequence[str] = (), lang: str | None = None, progress: Progress | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
 
@@ -251,7 +251,7 @@ class Plait(FittedParts):
         check_explainable(self)
         check_absence(absence)
         check_metric(self.task, metric)
-        check_report_place(report)
+        check_report_place(report, lang)
         split, wanted = split_and_rows(rows)
         options = inputs if isinstance(inputs, InputOptions) else InputOptions(**(inputs or {}))
         given = open_explained(
@@ -263,14 +263,16 @@ class Plait(FittedParts):
             examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
-            write_explanation(Path(report), result, title=f"Plait: what {self.schema.target} rests on")
+            write_explanation(
+                Path(report), result, title=explanation_title(self), lang=lang or self.settings.judge.lang
+            )
         return result
 
     def suggest(
         self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None,
+        set: Sequence[str] = (), progress: Progress | None = None, lang: str | None = None,
     ) -> pa.Table:  # fmt: skip
         """What to label next (active learning): the rows of a pool that would teach most, with reasons.
 
@@ -280,7 +282,7 @@ class Plait(FittedParts):
             strategy: A name of ``plait.evaluation.active.STRATEGIES``; "mixed": unsure rows, of which no two are alike.
             labelled: Table of labelled rows, such as the training table: what shows the same is left out.
             seed: Of what is drawn; the same one suggests the same rows.
-            report: Path of an HTML page to write (its JSON lies beside it).
+            report: Path of an HTML page to write (its JSON lies beside it), in ``lang``: "en", "zh", None: as trained.
             on_bad_row: As for :meth:`predict`, like the arguments from here on.
 
         Returns:
@@ -292,7 +294,7 @@ class Plait(FittedParts):
         """
         return suggest_rows(
             self, pool, n, strategy, labelled=labelled, seed=seed, report=report, on_bad_row=on_bad_row, format=format,
-            encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
+            encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress, lang=lang,
         )  # fmt: skip
 
     def generate(

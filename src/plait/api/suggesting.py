@@ -54,7 +54,7 @@ def suggest_rows(
     fitted: FittedParts, pool: Any, n: int, strategy: str, *, labelled: Any = None, seed: int = 0,
     report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
     encoding: str | None = None, allow_outside: bool = False, set: list[str] | tuple[str, ...] = (),
-    progress: Progress | None = None,
+    progress: Progress | None = None, lang: str | None = None,
 ) -> pa.Table:  # fmt: skip
     """The rows to label next; see ``Plait.suggest``."""
     check_report_place(report)
@@ -107,7 +107,8 @@ def suggest_rows(
     }  # fmt: skip
     made = _as_table(fitted, table, chosen, facts)
     if report is not None:
-        write_suggestions(Path(report), _page(fitted, asked, prepared, chosen, facts))
+        page = _page(fitted, asked, prepared, chosen, facts)
+        write_suggestions(Path(report), page, lang=lang or fitted.settings.judge.lang)
     return made
 
 

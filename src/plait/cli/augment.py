@@ -40,6 +40,7 @@ def augment(
         int | None, typer.Option(help="Seed of the rows and of their views.", show_default=str(TrainSettings().seed))
     ] = None,
     set: options.Settings = None,
+    lang: options.Lang = None,
     as_json: options.Json = False,
 ) -> None:
     """Show the changed copies of training rows that augmentation makes, and what words forbid; nothing is trained."""

@@ -20,6 +20,7 @@ def compare(
     context: typer.Context,
     table: options.Table,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for page, numbers and runs.")],
+    lang: options.Lang = None,
     target: options.Target = None,
     fusion: Annotated[str, typer.Option(metavar="NAMES", help="all, or names between commas.")] = "all",
     objectives: Annotated[
@@ -83,7 +84,7 @@ def compare(
     if as_json:
         print_json({**report, "page": page})
         return
-    say(f"{found.verdict}\n\n{found.table()}\n")
+    say(f"{api.in_language(lang, found.verdict)}\n\n{found.table()}\n")
     for note in report["notes"]:
         say(f"note: {as_typed(note)}")
     if report["selected_fit"] is not None:

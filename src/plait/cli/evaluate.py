@@ -19,6 +19,7 @@ def evaluate(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
+    lang: options.Lang = None,
     rows: options.Rows = None,
     annotations: options.Annotations = None,
     format: options.Format = None,
@@ -47,7 +48,7 @@ def evaluate(
             _show(classes.evaluate(**options.passed_on(context, classes.evaluate), progress=progress), as_json)
             return
         found = fitted.evaluate(**options.passed_on(context, fitted.evaluate), progress=progress)
-    show_report(found, as_json, {"report": str(report)} if report else {})
+    show_report(found, as_json, {"report": str(report)} if report else {}, lang or fitted.settings.judge.lang)
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:

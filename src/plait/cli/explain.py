@@ -34,6 +34,7 @@ def explain(
     model: options.Model,
     table: options.LabelledTable,
     report: options.Report = None,
+    lang: options.Lang = None,
     rows: Annotated[
         str | None,
         typer.Option(
@@ -81,7 +82,7 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Show what each modality adds, whether they work together, and what inside single rows counts."""
-    from plait.api import load, report_values
+    from plait.api import in_language, load, report_values
 
     with TerminalProgress(quiet=quiet) as progress:
         fitted = load(model)
@@ -92,7 +93,8 @@ def explain(
     if as_json:
         print_json({**report_values(found), **({"report": str(report)} if report else {})})
         return
-    for line in lines(found, bool(row)):
+    language = lang or fitted.settings.judge.lang
+    for line in lines({**found, "verdict": in_language(language, found["verdict"])}, bool(row)):
         say(line)
     if report is not None:
         say(f"report: {report}")

@@ -20,6 +20,7 @@ def fit(
     context: typer.Context,
     table: options.Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its report.")],
+    lang: options.Lang = None,
     target: options.Target = None,
     task: Annotated[
         str | None, typer.Option(help="One of " + ", ".join(TASK_NAMES) + ".", show_default="guessed from the target")
@@ -102,4 +103,4 @@ def fit(
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
-    show_report(fitted.report, as_json, extra)
+    show_report(fitted.report, as_json, extra, lang)

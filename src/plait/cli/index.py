@@ -19,6 +19,7 @@ from plait.cli.options import (
     IndexFolder,
     IndexModel,
     Json,
+    Lang,
     Quiet,
     one_of,
     source_there,
@@ -224,6 +225,7 @@ def index_duplicates(
     index: IndexFolder,
     threshold: Annotated[float, typer.Option(help="Cosine from which two items count as alike.")] = 0.95,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the groups.")] = None,
+    lang: Lang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -236,7 +238,7 @@ def index_duplicates(
     with TerminalProgress(quiet=quiet) as progress:
         groups = opened.near_duplicates(threshold, progress=progress)
     if html is not None:
-        write_page(html, opened.duplicates_page(groups, threshold))
+        write_page(html, opened.duplicates_page(groups, threshold, lang or "en"))
     if as_json:
         found: dict[str, Any] = {"index": str(index), "threshold": threshold}
         found["groups"] = [g.to_json() for g in groups]

@@ -16,6 +16,7 @@ import typer
 
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
+from plait.settings.names import PAGE_LANGUAGES
 
 
 def source_there(path: str) -> str:
@@ -144,6 +145,13 @@ SetLater = Annotated[
 Report = Annotated[
     Path | None, typer.Option(help="Write an HTML report here (JSON beside it).", callback=_report_place)
 ]
+Lang = Annotated[
+    str | None,
+    typer.Option(
+        help="Language of pages and of the verdict: " + " or ".join(PAGE_LANGUAGES) + "; all else is English.",
+        show_default="that of plait fit, en", callback=one_of("language", PAGE_LANGUAGES, "--lang"),
+    ),
+]  # fmt: skip
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
 Describe = Annotated[
     Path | None,

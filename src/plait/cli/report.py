@@ -9,15 +9,15 @@ from plait.cli.wording import as_typed
 from plait.registry import counted
 
 
-def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any]) -> None:
-    """Print a report, and under it ``extra``, such as where its page lies."""
-    from plait.api import report_values
+def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], lang: str | None = None) -> None:
+    """Print a report, its verdict in a language, and under it ``extra``, such as where its page lies."""
+    from plait.api import in_language, report_values
 
     if as_json:
         print_json({**report_values(report), **extra})
         return
     evaluation, metric = report["evaluation"], report["metric"]["name"]
-    say(report["verdict"])
+    say(in_language(lang, report["verdict"]))
     for line in terms_of(report):
         say(line)
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.options import IndexFolder, IndexModel, Json
+from plait.cli.options import IndexFolder, IndexModel, Json, Lang
 from plait.cli.terminal import can_write_page, print_json, printable, say, write_page
 
 SHOWN_TEXT = 80  # columns of text a line
@@ -41,6 +41,7 @@ def search(
         int | None, typer.Option(hidden=True, help="LanceDB: take so many times k, sort by exact scores.")
     ] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the hits.")] = None,
+    lang: Lang = None,
     as_json: Json = False,
 ) -> None:
     """Find the items nearest to a text, a picture, or both."""
@@ -57,7 +58,7 @@ def search(
     query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
     hits = opened.search_queries([query], k=k, where=where, device=device)[0]
     if html is not None:
-        page = opened.hits_page(hits, query, text=text, image=image, where=where, weight=weight)
+        page = opened.hits_page(hits, query, text=text, image=image, where=where, weight=weight, lang=lang or "en")
         write_page(html, page)
     if as_json:
         asked = {"text": text, "image": str(image) if image else None, "where": where, "k": k}

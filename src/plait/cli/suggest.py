@@ -39,6 +39,7 @@ def suggest(
         ),
     ] = None,
     report: options.Report = None,
+    lang: options.Lang = None,
     seed: Annotated[int | None, typer.Option(help="Seed of what is drawn.", show_default="0")] = None,
     format: options.Format = None,
     encoding: options.Encoding = None,

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.report.charts import ticks
-from plait.report.words import cut, esc, number
+from plait.report.languages import tr
+from plait.report.words import columns, cut, esc, number, span
 
 Box = tuple[float, float, float, float]
 _LETTER = 6.9  # width of a letter of the page's font at 12.5 px, on the safe side
@@ -36,7 +37,7 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
         )
     parts.append(
         f'<text class="faint" x="{wide - right + 14}" y="{top - 6}">{esc(label)}</text>'
-        f'<text class="faint" x="{wide - 2}" y="{top - 6}" text-anchor="end">place</text>'
+        f'<text class="faint" x="{wide - 2}" y="{top - 6}" text-anchor="end">{tr("place")}</text>'
     )
     for i, (name, value) in enumerate(references):
         x, y = x_of(value), 12.0 + 17 * i
@@ -59,7 +60,7 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
                 parts.append(f'<line class="seed" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 7}" y2="{y - 3.5}"/>')
         css = f"mark {m['kind']}" + (" selected" if m.get("selected") else "")
         parts.append(f'<circle class="{css}" cx="{x_of(score["value"]):.1f}" cy="{y}" r="5.5"/>')
-        spread = "" if score["low"] is None else f" ({number(score['low'])} to {number(score['high'])})"
+        spread = "" if score["low"] is None else f" ({span(score['low'], score['high'])})"
         rank = m["rank"]
         places = "" if rank["low"] is None else f" ({round(rank['low'], 1):g}\u2013{round(rank['high'], 1):g})"
         parts.append(
@@ -146,7 +147,7 @@ def trade(
         tip = f"<title>{esc(m['name'])}: {number(m['metric']['value'])}, {_short(cost(m))} {esc(axis)}</title>"
         parts.append(f'{halo}<circle class="{css}" cx="{x:.1f}" cy="{y:.1f}" r="5.5">{tip}</circle>')
         name = cut(m["name"], 24)
-        spot = _place(x, y, _LETTER * len(name), taken, (left, 4, wide - 2, tall - bottom))
+        spot = _place(x, y, _LETTER * columns(name), taken, (left, 4, wide - 2, tall - bottom))
         if spot is not None:
             text_x, text_y, anchor = spot
             css = " front" if m["name"] in front else ""
@@ -167,10 +168,10 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
     n = len(names)
     cell = 58 if n <= 8 else 48 if n <= 14 else 39
     shown = [cut(name, 26) for name in names]
-    side = 16 + 6.7 * max(len(s) for s in shown)
-    head = 16 + 5.3 * max(len(s) for s in shown)
+    side = 16 + 6.7 * max(columns(s) for s in shown)
+    head = 16 + 5.3 * max(columns(s) for s in shown)
     largest = max((abs(g) for g, _ in gaps.values()), default=0.0) or 1.0
-    ends = [side + cell * i + cell / 2 + 5.6 * len(name) for i, name in enumerate(shown)]
+    ends = [side + cell * i + cell / 2 + 5.6 * columns(name) for i, name in enumerate(shown)]
     wide, tall = max(*ends, side + cell * n) + 10, head + cell * n + 6
     parts = []
     for i, name in enumerate(shown):
@@ -193,7 +194,7 @@ def pairs(names: Sequence[str], differences: Sequence[dict[str, Any]], *, higher
             ends = sorted(sign * v for v in (d["low"], d["high"]) if v is not None)
             spread = f" (95% {number(ends[0])} to {number(ends[1])})" if len(ends) == 2 else ""
             proof = "holds for all pairs at once" if d["holds"] else "by itself only" if d["real"] else "not told apart"
-            tip = f"<title>{esc(a)} minus {esc(b)}: {number(gap)}{spread}; {proof}</title>"
+            tip = f"<title>{esc(tr(f'{a} minus {b}: {number(gap)}{spread}; {proof}'))}</title>"
             css, text_css = "cell", "faint"
             fill = ""
             if d["holds"]:

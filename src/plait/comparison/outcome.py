@@ -81,12 +81,12 @@ class Comparison:
                 lines.append(f"{m['name']}: {len(m['failures'])} run(s) failed: {m['failures'][0]['reason']}")
         return "\n".join(line.rstrip() for line in lines)
 
-    def save(self, folder: str | Path) -> Path:
-        """Write ``compare.json`` and ``compare.html`` into the folder, each as a whole."""
+    def save(self, folder: str | Path, lang: str = "en") -> Path:
+        """Write ``compare.json`` and ``compare.html`` (in a language, "en" or "zh") into the folder, each as a whole."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        for name, content in (("compare.json", text), ("compare.html", render(self.report))):
+        for name, content in (("compare.json", text), ("compare.html", render(self.report, lang))):
             write_text(place / name, content)
         return place
 

@@ -11,7 +11,8 @@ from typing import Any
 from plait.comparison.figures import forest, pairs, pareto, trade
 from plait.registry import counted
 from plait.report import facts
-from plait.report.page import document, in_sections
+from plait.report.languages import ENGLISH, spoken, tr
+from plait.report.page import document, in_sections, names_of
 from plait.report.template import PARTS, fill
 from plait.report.words import metric_name, number, size, span
 
@@ -48,15 +49,25 @@ td small{display:block} code.command{white-space:normal;overflow-wrap:anywhere;f
 """
 
 
-def render(report: dict[str, Any]) -> str:
-    """Return the HTML of a plain report of a comparison."""
+def render(report: dict[str, Any], lang: str = ENGLISH) -> str:
+    """Return the HTML of a plain report of a comparison, in a language of ``plait.report.languages``.
+
+    Raises:
+        ValueError: There is no such language.
+    """
+    with spoken(lang, names_of(report)):
+        return _render(report)
+
+
+def _render(english: dict[str, Any]) -> str:
+    report = _with_names(english)
     ran = [{**m, "selected": m["name"] == report["selected"]} for m in report["methods"] if m["status"] == "ok"]
     made = [
         ("ranks", "Ranks", _ranks(report, ran)),
         ("cost", "Quality against cost", _trade(report, ran)),
         ("pairs", "Which differences are real", _pairs(report, ran)),
         ("costs", "Cost of each method", _costs(ran)),
-        ("search", "Search", _search(report)),
+        ("search", tr("Search", "tuning"), _search(report)),
         ("use", "Train it for use", _use(report, ran)),
         ("absent", "Not run", _absent(report)),
         ("how", "How it was done", _how(report)),
@@ -64,7 +75,11 @@ def render(report: dict[str, Any]) -> str:
         ("settings", "Settings", facts.settings(report)),
         ("versions", "Versions", facts.versions(report)),
     ]
-    about = [report["task"], f"target: {report['target']}", str(report["created"])[:19].replace("T", " ")]
+    about = [
+        tr(report["task"], "task"),
+        tr(f"target: {report['target']}"),
+        str(report["created"])[:19].replace("T", " "),
+    ]
     return document(
         f"Fusion methods compared: {report['target']}",
         about,
@@ -72,6 +87,20 @@ def render(report: dict[str, Any]) -> str:
         f"Written by Plait {report['plait']}. The same numbers stand in compare.json beside this page.",
         style=STYLE,
     )
+
+
+def _with_names(report: dict[str, Any]) -> dict[str, Any]:
+    """The report with the names of baselines ("text alone") in the language of the page."""
+
+    def named(name: str | None) -> str | None:
+        return None if name is None else str(tr(name, "line"))
+
+    return {
+        **report, "selected": named(report["selected"]),
+        "methods": [{**m, "name": named(m["name"]), "equation": tr(m.get("equation"))} for m in report["methods"]],
+        "baselines": {role: named(name) for role, name in report["baselines"].items()},
+        "differences": [{**d, "a": named(d["a"]), "b": named(d["b"])} for d in report["differences"]],
+    }  # fmt: skip
 
 
 def _headline(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
@@ -97,9 +126,9 @@ def _references(report: dict[str, Any], ran: list[dict[str, Any]]) -> list[tuple
     for role, name in (("best single modality", "single"), ("best late ensemble", "ensemble")):
         line = next((m for m in ran if m["name"] == report["baselines"][name]), None)
         if line is not None and line["metric"]["value"] is not None:
-            found.append((f"{role}: {line['name']}", line["metric"]["value"]))
+            found.append((tr(f"{role}: {line['name']}"), line["metric"]["value"]))
     if report["chance"] is not None and found:
-        found.append(("guessing", report["chance"]))
+        found.append((tr("guessing"), report["chance"]))
     return found
 
 
@@ -133,7 +162,7 @@ def _trade(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
         ("Parameters of fusion, head and adapters", "parameters", lambda m: m["cost"]["parameters"]),
     )
     figures = [
-        (title, trade(drawn, cost, _references(report, ran)[:2], axis=axis, higher=higher, label=title))
+        (title, trade(drawn, cost, _references(report, ran)[:2], axis=tr(axis), higher=higher, label=tr(title)))
         for title, axis, cost in costs
     ]
     front = pareto(drawn, costs[0][2], higher=higher)
@@ -160,7 +189,7 @@ def _pairs(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
     ]  # fmt: skip
     chart = pairs(
         [m["name"] for m in ran], report["differences"], higher=report["metric"]["higher_is_better"],
-        label="Differences between methods",
+        label=tr("Differences between methods"),
     )  # fmt: skip
     return fill(TEMPLATE, "keyed", lead=lead, keys=keys, chart=chart)
 
@@ -172,7 +201,7 @@ def _costs(ran: list[dict[str, Any]]) -> str:
     for m in ran:
         cost = m["cost"]
         ratio = "" if cost["train_ratio"] is None else f"{cost['train_ratio']:.1f}\u00d7"
-        more = f" + {cost['encoder_parameters']:,} in encoders" if cost["encoder_parameters"] else ""
+        more = tr(f" + {cost['encoder_parameters']:,} in encoders") if cost["encoder_parameters"] else ""
         body.append(
             [
                 m, f"{cost['parameters']:,}{more}",
@@ -217,12 +246,12 @@ def _use(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
 
 
 def _absent(report: dict[str, Any]) -> str:
-    body = [[m, m["status"], m["reason"]] for m in report["methods"] if m["status"] != "ok"]
+    body = [[m, tr(m["status"]), tr(m["reason"])] for m in report["methods"] if m["status"] != "ok"]
     for m in report["methods"]:
         if m["status"] == "ok":
-            body += [[m, f"seed {f['seed']} failed", f["reason"]] for f in m["failures"]]
+            body += [[m, tr(f"seed {f['seed']} failed"), tr(f["reason"])] for f in m["failures"]]
             body += [
-                [m, f"configuration {n + 1} not applicable", e["reason"]]
+                [m, tr(f"configuration {n + 1} not applicable"), tr(e["reason"])]
                 for n, e in enumerate(m["search"])
                 if e["status"] == "not applicable"
             ]

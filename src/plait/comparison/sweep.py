@@ -35,6 +35,7 @@ from plait.comparison.workers import choose_workers, run_ahead
 from plait.data.progress import Progress
 from plait.data.sources import Opened
 from plait.fusion import FUSIONS
+from plait.report import check_language
 from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
 from plait.training.known_split import table_fingerprint
 from plait.training.splitting import count_splits
@@ -64,6 +65,7 @@ def compare(
     group: str | None = None,
     epochs: int | None = None,
     output: str | Path | None = None,
+    lang: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -107,6 +109,7 @@ def compare(
         group: Column whose equal values stay on one side of the split, and are drawn together in the bootstrap.
         epochs: Passes over the training rows, the same for every run; None: the recipe's, but at most 10.
         output: Folder for ``compare.html``, ``compare.json`` and the finished runs; None keeps nothing.
+        lang: Language of the page, "en" or "zh"; None: English.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
@@ -146,6 +149,7 @@ def compare(
     base, assignments = settings or RunSettings(), list(set)
     asked = set_values(merge_values(base, given), assignments)
     check_asked(asked, objectives)
+    language = check_language(lang or asked.judge.lang)
     opened = open_run(table, given, base, assignments, annotations=annotations)
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
@@ -220,7 +224,7 @@ def compare(
         }  # fmt: skip
         comparison = Comparison(report)
         if output is not None:
-            comparison.save(output)
+            comparison.save(output, language)
     return comparison
 
 

@@ -291,7 +291,7 @@ class Index:
         return near_duplicates(self.storage.view(), threshold, progress=progress)
 
     def hits_page(self, hits: Sequence[Hit], query: Query, **asked: Any) -> str:
-        """The HTML of a search; ``asked`` is the text, image, filter and weight as :meth:`search` takes them."""
+        """The HTML of a search; ``asked`` is text, image, filter and weight as for :meth:`search`, and the language."""
         from plait.index.page import hits_page
 
         return hits_page(
@@ -299,14 +299,14 @@ class Index:
             shows_pictures=self.manifest.modality.kind == "image", **asked,
         )  # fmt: skip
 
-    def duplicates_page(self, groups: Sequence[DuplicateGroup], threshold: float) -> str:
+    def duplicates_page(self, groups: Sequence[DuplicateGroup], threshold: float, lang: str = "en") -> str:
         """The HTML of what :meth:`near_duplicates` found."""
         from plait.index.page import duplicates_page
 
         rows = self.storage.rows([name for group in groups for name in group.ids])
         shown = {hit.id: hit for hit in hits_of([Found(0.0, [row]) for row in rows], self.manifest)}
         return duplicates_page(
-            groups, shown, threshold, self.folder.name, shows_pictures=self.manifest.modality.kind == "image"
+            groups, shown, threshold, self.folder.name, shows_pictures=self.manifest.modality.kind == "image", lang=lang
         )
 
     def knn(

@@ -12,6 +12,7 @@ from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit, missing_note
 from plait.index.space import CORRECTED, COSINE
 from plait.registry import counted
+from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.page import document
 from plait.report.template import fill
 from plait.report.thumbnail import SIDE, thumbnail
@@ -45,6 +46,7 @@ def hits_page(
     index: str = "",
     measure: str = COSINE,
     shows_pictures: bool = True,
+    lang: str = ENGLISH,
 ) -> str:
     """The HTML of a search.
 
@@ -58,24 +60,33 @@ def hits_page(
         index: Its name.
         measure: What the scores are.
         shows_pictures: Whether the hits are files of pictures.
+        lang: Language of the page, one of ``plait.report.languages.LANGUAGES``.
     """
+    with spoken(lang):
+        return _hits(hits, text, image, where, weight, items, index, measure, shows_pictures)
+
+
+def _hits(
+    hits: Sequence[Hit], text: str | None, image: Any, where: str | None, weight: float | None, items: int | None,
+    index: str, measure: str, shows_pictures: bool,
+) -> str:  # fmt: skip
     main = fill(
         TEMPLATE, "hits", missing=missing_note(hits, index or "INDEX"), text=text,
-        picture=None if image is None else _picture(image, "the picture of the query"),
+        picture=None if image is None else _picture(image, tr("the picture of the query")),
         meaning=_meaning(measure), cards=[_card(hit, shows_pictures) for hit in hits],
     )  # fmt: skip
     about = [
-        counted(len(hits), "hit") + (f" of {counted(items, 'item')}" if items is not None else ""),
+        tr(counted(len(hits), "hit") + (f" of {counted(items, 'item')}" if items is not None else "")),
         index or None,
-        f"where {where}" if where else None,
-        f"text {weight:g}, picture {1 - weight:g}" if weight is not None and text and image is not None else None,
+        tr(f"where {where}", "search") if where else None,
+        tr(f"text {weight:g}, picture {1 - weight:g}") if weight is not None and text and image is not None else None,
     ]
     return document("Search", about, main, "Written by Plait.", style=_STYLE)
 
 
 def duplicates_page(
     groups: Sequence[DuplicateGroup], items: Mapping[str, Hit], threshold: float, index: str, *,
-    shows_pictures: bool = True,
+    shows_pictures: bool = True, lang: str = ENGLISH,
 ) -> str:  # fmt: skip
     """The HTML of near duplicates.
 
@@ -85,7 +96,15 @@ def duplicates_page(
         threshold: The cosine asked for.
         index: The name of the index.
         shows_pictures: Whether the items are files of pictures.
+        lang: As for :func:`hits_page`.
     """
+    with spoken(lang):
+        return _duplicates(groups, items, threshold, index, shows_pictures)
+
+
+def _duplicates(
+    groups: Sequence[DuplicateGroup], items: Mapping[str, Hit], threshold: float, index: str, shows_pictures: bool
+) -> str:
     shown = [
         (
             "equal byte by byte" if group.contents == 1 else f"lowest cosine found {group.lowest:.3f}",
@@ -97,7 +116,9 @@ def duplicates_page(
     missing = missing_note(list(items.values()), index)
     main = fill(TEMPLATE, "duplicates", missing=missing, groups=shown, more=len(groups) - MAX_GROUPS)
     count = sum(len(group.ids) for group in groups)
-    about = [f"{counted(len(groups), 'group')}, {counted(count, 'item')}", f"cosine {threshold:g} or more", index]
+    about = [
+        tr(f"{counted(len(groups), 'group')}, {counted(count, 'item')}"), tr(f"cosine {threshold:g} or more"), index,
+    ]  # fmt: skip
     return document("Near duplicates", about, main, "Written by Plait.", style=_STYLE)
 
 

@@ -17,15 +17,21 @@ from plait.files import write_text
 from plait.report import explanation as explanation_page
 from plait.report import suggestions as suggestions_page
 from plait.report.checks import findings
+from plait.report.languages import ENGLISH, check_language, tr_in
 from plait.report.page import render
 from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
 from plait.report.thumbnail import thumbnail
 
-__all__ = ["Report", "report_places", "thumbnail", "write_explanation", "write_report", "write_suggestions"]
+__all__ = [
+    "Report", "check_language", "report_places", "thumbnail", "tr_in", "write_explanation", "write_report",
+    "write_suggestions",
+]  # fmt: skip
 
 
-def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
+def write_report(
+    path: str | Path, report: Report | Mapping[str, Any], *, title: str, lang: str = ENGLISH
+) -> tuple[Path, Path]:
     """Write the page and the JSON.
 
     Args:
@@ -33,13 +39,14 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
             which the JSON gets the same stem.
         report: The dict described in ``shape.py``.
         title: Heading of the page.
+        lang: Language of the page, "en" or "zh"; the JSON is the same in each.
 
     Returns:
         Paths of the HTML and of the JSON file. Each is replaced as a whole: a reader never sees half a file.
 
     Raises:
         TypeError: A value that JSON cannot hold.
-        ValueError: As :func:`report_places`.
+        ValueError: No such language, or as :func:`report_places`.
 
     Example:
         >>> import tempfile
@@ -49,16 +56,19 @@ def write_report(path: str | Path, report: Report | Mapping[str, Any], *, title:
     """
     content = plain(report)
     found = findings(content)
-    return _write(path, content | ({"checks": found} if found else {}), render(content, plain(title)))
+    return _write(path, content | ({"checks": found} if found else {}), render(content, plain(title), lang=lang))
 
 
-def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title: str) -> tuple[Path, Path]:
+def write_explanation(
+    path: str | Path, explanation: Mapping[str, Any], *, title: str, lang: str = ENGLISH
+) -> tuple[Path, Path]:
     """Write the page and the JSON of an explanation (what ``plait.explain_modalities`` returns).
 
     Args:
         path: As for :func:`write_report`.
         explanation: The dictionary.
         title: Heading of the page.
+        lang: As for :func:`write_report`.
 
     Returns:
         Paths of the HTML and of the JSON file.
@@ -68,16 +78,19 @@ def write_explanation(path: str | Path, explanation: Mapping[str, Any], *, title
         ValueError: As :func:`report_places`.
     """
     content = plain(explanation, "explanation")
-    text = render(content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline)
+    text = render(
+        content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline, lang=lang
+    )
     return _write(path, content, text)
 
 
-def write_suggestions(path: str | Path, found: Mapping[str, Any]) -> tuple[Path, Path]:
+def write_suggestions(path: str | Path, found: Mapping[str, Any], *, lang: str = ENGLISH) -> tuple[Path, Path]:
     """Write the page and the JSON of rows to label next (:func:`plait.report.suggestions.render` says what they hold).
 
     Args:
         path: As for :func:`write_report`.
         found: The dictionary.
+        lang: As for :func:`write_report`.
 
     Returns:
         Paths of the HTML and of the JSON file.
@@ -87,7 +100,7 @@ def write_suggestions(path: str | Path, found: Mapping[str, Any]) -> tuple[Path,
         ValueError: As :func:`report_places`.
     """
     content = plain(found, "suggestions")
-    return _write(path, content, suggestions_page.render(content))
+    return _write(path, content, suggestions_page.render(content, lang))
 
 
 def report_places(path: str | Path) -> tuple[Path, Path]:

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report.words import cut, esc, number, svg
+from plait.report.languages import tr
+from plait.report.words import columns, cut, esc, number, svg
 
 Bar = tuple[str, float, float | None, float | None, str]
 
@@ -39,12 +40,14 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
         parts.append(
             f'<line class="chance" x1="{x:.2f}%" x2="{x:.2f}%" y1="{top}" y2="{height - 20}"/>'
             f'<text class="faint" x="{x:.2f}%" y="{height - 5}" text-anchor="{anchor}">'
-            f"guessing {say(chance)}</text>"
+            f"{esc(tr(f'guessing {say(chance)}'))}</text>"
         )
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        interval = "" if value_low is None or value_high is None else f" ({say(value_low)} to {say(value_high)})"
+        interval = (
+            "" if value_low is None or value_high is None else f" ({tr(f'{say(value_low)} to {say(value_high)}')})"
+        )
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{say(value)}'
@@ -117,7 +120,7 @@ def curves(
         parts.append(
             f'<line class="chosen" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 4}" y2="{tall - bottom}"/>'
             f'<text class="faint" x="{x:.1f}" y="{top - 8}" text-anchor="{anchor}">'
-            f"chosen: epoch {number(best)}</text>"
+            f"{esc(tr(f'chosen: epoch {number(best)}'))}</text>"
         )
     for i, line in enumerate(series.values()):
         run: list[str] = []
@@ -144,14 +147,14 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
     n = len(labels)
     cell = 64 if n <= 4 else 46 if n <= 10 else 38
     names = _told_apart([str(name) for name in labels], 18)
-    side = 34 + 8 * max(_columns(name) for name in names)
-    head = side if n > 4 or max(_columns(name) for name in names) > 8 else 44
+    side = 34 + 8 * max(columns(name) for name in names)
+    head = side if n > 4 or max(columns(name) for name in names) > 8 else 44
     beyond = max(8, round(0.71 * (side - 34)) - cell // 2 + 8) if head == side else 8  # names are turned by 45 degrees
     wide, tall = side + cell * n + beyond, head + cell * n + 8
     parts = [
-        f'<text class="faint" x="{side}" y="12">predicted \u2192</text>',
+        f'<text class="faint" x="{side}" y="12">{tr("predicted")} \u2192</text>',
         f'<text class="faint" x="12" y="{head}" transform="rotate(-90 12 {head})" text-anchor="end">'
-        "truth \u2192</text>",
+        f"{tr('truth')} \u2192</text>",
     ]
     for i, name in enumerate(names):
         middle = cell * i + cell / 2
@@ -166,7 +169,8 @@ def confusion_matrix(labels: Sequence[str], matrix: Sequence[Sequence[int]], *, 
         total = sum(row)
         for j, count in enumerate(row):
             share = count / total if total > 0 else 0.0
-            tip = f"<title>truth {esc(labels[i])}, predicted {esc(labels[j])}: {count:,} of {total:,}</title>"
+            said = tr(f"truth {labels[i]}, predicted {labels[j]}: {count:,} of {total:,}")
+            tip = f"<title>{esc(said)}</title>"
             x, y = side + cell * j, head + cell * i
             parts.append(
                 f'<rect class="cell" x="{x + 1}" y="{y + 1}" width="{cell - 2}" height="{cell - 2}" rx="3"/>'
@@ -206,8 +210,8 @@ def scatter(truth: Sequence[float], prediction: Sequence[float], *, label: str) 
     (x1, y1), (x2, y2) = at(low), at(high)
     parts.append(f'<line class="chosen" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
     parts += [f'<circle class="point" cx="{at(t)[0]:.1f}" cy="{at(p)[1]:.1f}" r="3"/>' for t, p in pairs]
-    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">truth \u2192</text>')
-    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 predicted</text>')
+    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("truth")} \u2192</text>')
+    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 {tr("predicted")}</text>')
     return svg("plot square", label, f'viewBox="0 0 {side} {side}"', parts)
 
 
@@ -237,7 +241,3 @@ def _short(count: float) -> str:
         if size >= limit:
             return f"{count / (1e3 if unit == 'k' else limit):.3g}{unit}"
     return f"{count:g}"
-
-
-def _columns(text: Any) -> int:
-    return sum(1 if ord(letter) < 0x1100 else 2 for letter in str(text))

@@ -11,6 +11,7 @@ from math import exp
 from typing import Any
 
 from plait.report import explanation_charts, part_charts
+from plait.report.languages import tr
 from plait.report.template import fill
 from plait.report.words import cut, number
 
@@ -82,7 +83,13 @@ def _by_word(modality: dict[str, Any], written: list[dict[str, Any]]) -> tuple[l
     for w in sorted(kept):
         own = {**modality, "parts": [{**p, "value": p["words"][w], "probability_without": None} for p in parts]}
         title = f"{written[w]['word']} ({100 * exp(written[w]['log_probability']):.0f}%)"
-        made.append({"word": title, "drawn": DRAWN[modality["kind"]](own), "lines": "; ".join(_strongest(own))})
+        made.append(
+            {
+                "word": title,
+                "drawn": DRAWN[modality["kind"]](own),
+                "lines": tr("; ", "stop").join(tr(line) for line in _strongest(own)),
+            }
+        )
     left = len(written) - len(kept)
     what = "word is" if left == 1 else "words are"
     return made, f"{left} more {what} not drawn: moved by nothing, or surer" if left else ""
@@ -125,7 +132,7 @@ def _words(modality: dict[str, Any]) -> str:
 
 def _picture(modality: dict[str, Any]) -> str:
     parts = modality["parts"]
-    label = f"what each region of {modality['name']} adds"
+    label = tr(f"what each region of {modality['name']} adds")
     overlay = part_charts.heat(parts, _largest(parts), _leads(parts), _tip, label)
     return fill(
         TEMPLATE, "picture", jpeg=modality["shown"].get("image_jpeg_base64"), overlay=overlay, name=modality["name"]
@@ -136,7 +143,7 @@ def _sound(modality: dict[str, Any]) -> str:
     parts, shown = modality["parts"], modality["shown"]
     return part_charts.wave(
         parts, shown["waveform"], shown["seconds"], _largest(parts), _leads(parts), _tip,
-        f"what each span of {modality['name']} adds",
+        tr(f"what each span of {modality['name']} adds"),
     )  # fmt: skip
 
 
@@ -144,12 +151,16 @@ def _columns(modality: dict[str, Any]) -> str:
     parts = sorted(modality["parts"], key=lambda p: -abs(p["value"]))
     rows = [(cut(f"{p['column']} = {p['value_shown']}", 40), p["value"]) for p in map(_named, parts)]
     return explanation_charts.row_bars(
-        rows, change=_signed, largest=_largest(parts), label=f"what each column of {modality['name']} adds", width=40
+        rows,
+        change=_signed,
+        largest=_largest(parts),
+        label=tr(f"what each column of {modality['name']} adds"),
+        width=40,
     )
 
 
 def _named(part: dict[str, Any]) -> dict[str, Any]:
-    return {**part, "value_shown": part.get("cell") or "(empty)"}
+    return {**part, "value_shown": part.get("cell") or tr("(empty)")}
 
 
 def _members(modality: dict[str, Any]) -> str:
@@ -169,8 +180,10 @@ def _name(part: dict[str, Any]) -> str:
     if "text" in part:
         return f"\u201c{cut(part['text'], 40)}\u201d"
     if "from" in part:
-        return f"{part['from']:.2f} to {part['to']:.2f} s"
-    return str(part.get("place") or part.get("column") or f"picture {part.get('member')}")
+        return str(tr(f"{part['from']:.2f} to {part['to']:.2f} s"))
+    if part.get("place"):
+        return str(tr(part["place"]))
+    return str(part.get("column") or tr(f"picture {part.get('member')}"))
 
 
 def _tip(part: dict[str, Any]) -> str:
@@ -192,7 +205,7 @@ def _strongest(modality: dict[str, Any]) -> list[str]:
 
 def _drop(part: dict[str, Any]) -> str:
     without = part.get("probability_without")
-    return "" if without is None else f" ({100 * without:.0f}% without)"
+    return "" if without is None else str(tr(f" ({100 * without:.0f}% without)"))
 
 
 def _checks(modality: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from plait.report import charts, explained_inputs, explanation_charts, facts
+from plait.report.languages import tr
 from plait.report.template import PARTS, fill
 from plait.report.words import cut, estimate, metric_name, number
 
@@ -48,7 +49,7 @@ def shares(report: dict[str, Any]) -> str:
     order = sorted(values, key=lambda n: -values[n]["value"])
     chart = explanation_charts.waterfall(
         empty, [(n, values[n]["value"], values[n]["low"], values[n]["high"]) for n in order], full,
-        level=level, change=change, label="Shapley value of each modality, from nothing to everything",
+        level=level, change=change, label=tr("Shapley value of each modality, from nothing to everything"),
     )  # fmt: skip
     nothing = _said_of_nothing(report["empty"]) if report.get("empty") else ""
     lead = (
@@ -98,7 +99,7 @@ def _cell(entry: Any, say: Callable[[float], str]) -> tuple[str, str]:
     value, low, high = estimate(entry)
     if value is None:
         return "\u2013", ""
-    return say(value), "" if low is None or high is None else f"{say(low)} to {say(high)}"
+    return say(value), "" if low is None or high is None else tr(f"{say(low)} to {say(high)}")
 
 
 def subsets(report: dict[str, Any]) -> str:
@@ -111,13 +112,13 @@ def subsets(report: dict[str, Any]) -> str:
         if value is not None:
             size = len(entry["modalities"])
             css = "fused" if size == count else "alone" if size == 1 else "without"
-            rows.append((entry["name"] if size else "nothing at all", value, low, high, css))
+            rows.append((entry["name"] if size else tr("nothing at all"), value, low, high, css))
     if not rows:
         return ""
     absence = report.get("absence") or {}
     level, _, _ = _words(report)
     lead = f"{metric_name(report['metric']['name'])} with only these modalities: {absence.get('meaning', '')}."
-    chart = charts.bars(rows, chance=report.get("chance"), label="metric of every subset of modalities", say=level)
+    chart = charts.bars(rows, chance=report.get("chance"), label=tr("metric of every subset of modalities"), say=level)
     return fill(PARTS, "charted", text=lead, chart=chart)
 
 
@@ -136,7 +137,9 @@ def interaction(report: dict[str, Any]) -> str:
         table[a][b] = table[b][a] = p["value"]
         clear[a][b] = clear[b][a] = p["low"] is not None and not p["low"] <= 0 <= p["high"]
     own = [report["shapley"]["metric"][n]["value"] for n in names]
-    chart = explanation_charts.pair_matrix(names, own, table, clear, change=change, label="interaction of modalities")
+    chart = explanation_charts.pair_matrix(
+        names, own, table, clear, change=change, label=tr("interaction of modalities")
+    )
     listed = [
         f"{p['pair'][0]} and {p['pair'][1]}: {change(p['value'])}"
         + (f" ({change(p['low'])} to {change(p['high'])})" if p["low"] is not None else "")
@@ -162,10 +165,10 @@ def additive(report: dict[str, Any]) -> str:
     rows: list[charts.Bar] = []
     for key, name, css in (("full", "the model", "fused"), ("projected", "its best sum, no interaction", "without")):
         value, low, high = estimate(found[key])
-        rows.append((name, value or 0.0, low, high, css))
+        rows.append((tr(name), value or 0.0, low, high, css))
     gap, low, high = estimate(found["gap"])
     chance = report.get("chance") or None  # a line at 0 would only cross the names
-    chart = charts.bars(rows, chance=chance, label="the model and its additive projection", say=level)
+    chart = charts.bars(rows, chance=chance, label=tr("the model and its additive projection"), say=level)
     interval = f" ({change(low)} to {change(high)})" if low is not None and high is not None else ""
     lost = "" if gap is None else f"Interaction is worth {change(gap)} {unit}{interval}. "
     lead = (
@@ -198,7 +201,7 @@ def shuffled(report: dict[str, Any]) -> str:
         f"other rows{_in(unit)}, mean of {count} shufflings (whiskers: 95% of them). It says what the model uses, not "
         "what is informative."
     )
-    chart = charts.bars(rows, label="what is lost when a modality is shuffled", say=change)
+    chart = charts.bars(rows, label=tr("what is lost when a modality is shuffled"), say=change)
     return fill(TEMPLATE, "noted", lead=lead, chart=chart, notes=notes)
 
 
@@ -227,13 +230,15 @@ def _card(row: dict[str, Any], are_shares: bool, largest: float) -> dict[str, An
 
     there = set(row.get("present") or row["shapley"])
     bars = [(n, v if n in there else None) for n, v in row["shapley"].items()]
-    chart = explanation_charts.row_bars(bars, change=say, largest=largest, label="Shapley values of the row")
+    chart = explanation_charts.row_bars(bars, change=say, largest=largest, label=tr("Shapley values of the row"))
     pairs = sorted(row.get("interaction") or [], key=lambda p: -abs(p["value"]))[:1]
     right = row.get("truth") is not None and row.get("truth") == row.get("prediction")
     facts_of = [(k, cut(str(row[k]), 120)) for k in ("truth", "prediction") if row.get(k) is not None]
     way = f"{level(row['with nothing'])} \u2192 {level(row['with everything'])}"
-    facts_of.append((cut(str(row.get("explained", "answer")), 60), way))
-    facts_of += [("together", f"{' and '.join(p['pair'])} {say(p['value'])}") for p in pairs if p["value"] != 0]
+    facts_of.append((cut(tr(str(row.get("explained", "answer"))), 60), way))
+    facts_of += [
+        ("together", f"{tr(' and '.join(p['pair']), 'pair')} {say(p['value'])}") for p in pairs if p["value"] != 0
+    ]
     css = "open" if row.get("truth") is None or not are_shares else "right" if right else "wrong"
     return {"row": row, "css": css, "chart": chart, "facts": facts_of}
 
@@ -244,15 +249,15 @@ def method(report: dict[str, Any]) -> str:
     if not absence:
         return ""
     shown = {
-        "absence": f"{absence.get('name')}: {absence.get('meaning')}",
-        "metric": (report.get("metric") or {}).get("name"),
+        "absence": f"{absence.get('name')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
+        "metric": metric_name(str((report.get("metric") or {}).get("name"))),
         "score": (report.get("metric") or {}).get("meaning"),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",
         "intervals": f"95% percentile bootstrap over rows, {report.get('resamples')} draws",
         "rows asked of the model": f"{cost.get('rows_asked', 0):,} in {cost.get('calls', 0):,} calls, "
         f"{cost.get('seconds')} seconds; {cost.get('note')}",
     }
-    shown = {name: value for name, value in shown.items() if value is not None}
+    shown = {name: tr(value) for name, value in shown.items() if value is not None}
     return fill(TEMPLATE, "method", facts=shown, notes=report.get("notes"))
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from plait.report.words import cut, esc, svg
+from plait.report.languages import tr
+from plait.report.words import columns, cut, esc, svg
 
 Step = tuple[str, float, float | None, float | None]
 Say = Callable[[float], str]
@@ -36,7 +37,7 @@ def waterfall(start: float, steps: Sequence[Step], end: float, *, level: Say, ch
         return 1.0 + 97.0 * (value - least) / (most - least)
 
     step, top = 50, 4
-    parts = [_level(x(start), top, "with nothing", level(start))]
+    parts = [_level(x(start), top, tr("with nothing"), level(start))]
     now = start
     for i, (name, value, low, high) in enumerate(steps):
         y = top + step * (i + 1)
@@ -61,7 +62,7 @@ def waterfall(start: float, steps: Sequence[Step], end: float, *, level: Say, ch
         now += value
     last = top + step * (len(steps) + 1)
     parts.append(f'<line class="link" x1="{x(end):.2f}%" x2="{x(end):.2f}%" y1="{last - 17}" y2="{last + 19}"/>')
-    parts.append(_level(x(end), last, "with everything", level(end)))
+    parts.append(_level(x(end), last, tr("with everything"), level(end)))
     return svg("bars waterfall", label, f'width="100%" height="{last + 40}"', parts)
 
 
@@ -96,7 +97,7 @@ def pair_matrix(
     n = len(names)
     cell_w, cell_h = (118, 62) if n <= 4 else (92, 52)
     shown = [cut(str(name), 16) for name in names]
-    side, head = 26 + 8 * max(sum(1 if ord(c) < 0x1100 else 2 for c in name) for name in shown), 26
+    side, head = 26 + 8 * max(columns(name) for name in shown), 26
     largest = max((abs(pairs[a][b]) for a in range(n) for b in range(n) if a != b), default=0.0)
     parts = []
     for a, name in enumerate(shown):
@@ -113,7 +114,7 @@ def pair_matrix(
             strength = 0.0 if a == b or largest == 0 else abs(value) / largest * (1.0 if clear[a][b] else 0.25)
             css = "own" if a == b else "need" if value >= 0 else "overlap"
             text = "off" if strength < 0.6 else "on"
-            tip = f"{names[a]} by itself" if a == b else f"{names[a]} and {names[b]}"
+            tip = tr(f"{names[a]} by itself" if a == b else f"{names[a]} and {names[b]}", "pair")
             parts.append(
                 f'<rect class="cell" x="{x + 2}" y="{y + 2}" width="{cell_w - 4}" height="{cell_h - 4}" rx="6"/>'
                 f'<rect class="{css}" x="{x + 2}" y="{y + 2}" width="{cell_w - 4}" height="{cell_h - 4}" rx="6"'
@@ -142,7 +143,7 @@ def row_bars(
         parts.append(f'<text class="name" x="0" y="{y + 12}">{esc(cut(name, width))}</text>')
         parts.append(f'<rect class="track" x="0" y="{y + 17}" width="100%" height="7" rx="3"/>')
         if value is None:
-            parts.append(f'<text class="faint" x="100%" y="{y + 12}" text-anchor="end">missing</text>')
+            parts.append(f'<text class="faint" x="100%" y="{y + 12}" text-anchor="end">{tr("missing")}</text>')
             continue
         long = 50.0 * min(1.0, abs(value) / largest)
         left = 50.0 if value >= 0 else 50.0 - long

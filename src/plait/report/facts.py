@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.report.languages import tr
 from plait.report.template import PARTS, fill
 from plait.report.words import number, size
 
@@ -32,7 +33,7 @@ def _what_became(bad: list[dict[str, Any]]) -> str:
 
 def data(report: dict[str, Any]) -> str:
     """Rows per split, and how each column was read."""
-    tiles = [(name, number(rows), "rows", False) for name, rows in (report.get("splits") or {}).items()]
+    tiles = [(tr(name, "split"), number(rows), "rows", False) for name, rows in (report.get("splits") or {}).items()]
     return fill(TEMPLATE, "data", tiles=tiles, columns=report.get("schema") or [])
 
 
@@ -93,7 +94,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _shown(facts: dict[str, Any]) -> dict[str, str]:
-    return {name: number(_listed(value)) for name, value in facts.items()}
+    return {name: number(tr(_listed(value), "value")) for name, value in facts.items()}
 
 
 def _listed(value: Any) -> Any:

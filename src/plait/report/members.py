@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import metric_name, number
+from plait.report.words import metric_name, number, span
 
 TEMPLATE = "report/members.html.jinja"
 
@@ -44,11 +45,11 @@ def _details(details: dict[str, Any]) -> str:
         if value is None or value is False or name == "folds":
             continue
         if value is True:
-            parts.append(name)
+            parts.append(tr(name, "detail"))
         elif isinstance(value, list):
             known = sorted({v for v in value if isinstance(v, int | float) and not isinstance(v, bool)})
             if len(known) > 1:
-                parts.append(f"{name} {number(known[0])} to {number(known[-1])}")
+                parts.append(f"{tr(name, 'detail')} {span(known[0], known[-1])}")
         else:
-            parts.append(f"{name} {value if isinstance(value, str) else number(value)}")
+            parts.append(f"{tr(name, 'detail')} {tr(value, 'detail') if isinstance(value, str) else number(value)}")
     return ", ".join(parts)

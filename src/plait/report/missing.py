@@ -6,6 +6,7 @@ from typing import Any
 
 from plait.registry import counted
 from plait.report import charts
+from plait.report.languages import tr
 from plait.report.template import fill
 from plait.report.words import cut, metric_name, number
 
@@ -42,7 +43,7 @@ def _lines(missing: dict[str, Any]) -> list[tuple[str, str, Any]]:
     for part in missing.get("hidden") or []:
         nothing = part.get("rows_with_nothing") or 0
         remark = f"({counted(nothing, 'row has', 'rows have')} nothing left)" if nothing else ""
-        lines.append((cut(_name(part), 60), remark, part.get("metrics")))
+        lines.append((cut(tr(_name(part)), 60), remark, part.get("metrics")))
     for part in missing.get("counts") or []:
         kind, ways, of = str(part.get("kind")), part.get("subsets"), part.get("of_subsets")
         over = f"(mean of {number(ways)}{'' if ways == of else f' of {number(of)}'} ways)" if (of or 0) > 1 else ""
@@ -69,7 +70,7 @@ def _curve(missing: dict[str, Any], metric: str) -> tuple[list[str], str, str] |
     series = {"this model": scores}
     if curve.get("late"):
         series["late fusion"] = curve["late"]
-    label = f"{metric} as modalities go missing at random"
+    label = tr(f"{metric} as modalities go missing at random")
     chart = charts.curves(levels, series, best=None, label=label, whole=False)
     across = f"Across: probability that a modality is missing, {number(curve.get('draws'))} draws a level."
     return list(series), chart, across

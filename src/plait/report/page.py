@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from plait.report import budget, checks, classes, facts, members, missing, results, searches, trust, trust_parts
+from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.style import CSS
 from plait.report.template import fill
 
@@ -40,8 +41,9 @@ TEMPLATE = "report/page.html.jinja"
 
 
 def render(
-    report: dict[str, Any], title: str, *, sections: Sections = SECTIONS, headline: Maker = results.headline
-) -> str:
+    report: dict[str, Any], title: str, *, sections: Sections = SECTIONS, headline: Maker = results.headline,
+    lang: str = ENGLISH,
+) -> str:  # fmt: skip
     """Return the HTML of a plain report.
 
     Args:
@@ -49,12 +51,32 @@ def render(
         title: Heading of the page.
         sections: Which sections, in which order.
         headline: What opens the page.
+        lang: Language of the page, one of ``plait.report.languages.LANGUAGES``.
+
+    Raises:
+        ValueError: There is no such language.
     """
+    with spoken(lang, names_of(report)):
+        return _render(report, title, sections, headline)
+
+
+def names_of(report: dict[str, Any]) -> set[str]:
+    """Names of columns and modalities, which stay as they are in every language."""
+    encoders = (report.get("model") or {}).get("encoders")
+    found = [c.get("name") for c in report.get("schema") or []] + [
+        report.get("target"),
+        *(report.get("modalities") or []),
+    ]
+    found += [e.get("modality") for e in encoders or []]
+    return {str(name) for name in found if name}
+
+
+def _render(report: dict[str, Any], title: str, sections: Sections, headline: Maker) -> str:
     about = [
-        report.get("task"),
-        f"target: {report['target']}" if report.get("target") else None,
+        tr(report.get("task"), "task"),
+        tr(f"target: {report['target']}") if report.get("target") else None,
         str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
-        *(f"{name}: {meaning}" for name, meaning in (report.get("terms") or {}).items()),
+        *(f"{name}{tr(': ', 'stop')}{tr(meaning)}" for name, meaning in (report.get("terms") or {}).items()),
     ]
     made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
     version = f" {report['plait']}" if report.get("plait") else ""
@@ -83,4 +105,4 @@ def document(title: str, about: Sequence[str | None], main: str, foot: str, *, s
         style: Style rules besides those of all pages.
     """
     line = " \u00b7 ".join(str(a) for a in about if a)
-    return fill(TEMPLATE, "document", title=title, about=line, main=main, foot=foot, style=CSS + style) + "\n"
+    return fill(TEMPLATE, "document", title=tr(title), about=line, main=main, foot=tr(foot), style=CSS + style) + "\n"

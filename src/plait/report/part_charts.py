@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from plait.report.languages import tr
 from plait.report.words import esc, svg
 
 Tip = Callable[[dict[str, Any]], str]
@@ -24,7 +25,7 @@ def heat(parts: Sequence[dict[str, Any]], largest: float, leads: Collection[int]
         boxes.append(
             f'<rect class="{_css(value, p in leads)}" x="{left:.0f}" y="{top:.0f}" width="{right - left:.0f}" '
             f'height="{bottom - top:.0f}" fill-opacity="{DEEPEST * abs(value) / largest:.2f}">'
-            f"<title>{esc(tip(parts[p]))}</title></rect>"
+            f"<title>{esc(tr(tip(parts[p])))}</title></rect>"
         )
     return svg("over", label, 'viewBox="0 0 1000 1000" preserveAspectRatio="none"', boxes)
 
@@ -40,7 +41,7 @@ def wave(
         drawn.append(
             f'<rect class="{_css(part["value"], p in leads)}" x="{left:.1f}" y="0" width="{width:.1f}" '
             f'height="{height}" fill-opacity="{DEEPEST * abs(part["value"]) / largest:.2f}">'
-            f"<title>{esc(tip(part))}</title></rect>"
+            f"<title>{esc(tr(tip(part)))}</title></rect>"
         )
     step = 1000 / max(1, len(loudness))
     for i, level in enumerate(loudness):
@@ -70,10 +71,10 @@ def curves(checks: dict[str, Any]) -> str:
             f"{10 + 280 * s / steps[-1]:.1f},{8 + 84 * (high - v) / (high - low):.1f}"
             for s, v in zip(steps, values, strict=True)
         )
-        drawn.append(f'<polyline class="line s{k}" points="{points}"><title>{name}</title></polyline>')
+        drawn.append(f'<polyline class="line s{k}" points="{points}"><title>{tr(name)}</title></polyline>')
     keys = "".join(
-        f'<span class="key"><i class="k{k}"></i>{name}</span>'
+        f'<span class="key"><i class="k{k}"></i>{tr(name)}</span>'
         for k, name in enumerate(("hidden, strongest first", "shown, strongest first", "hidden at random"))
     )
-    chart = svg("plot", "score as parts are hidden or shown", 'viewBox="0 0 300 100"', drawn)
+    chart = svg("plot", tr("score as parts are hidden or shown"), 'viewBox="0 0 300 100"', drawn)
     return f"<figure><figcaption>{keys}</figcaption>{chart}</figure>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.report import charts
+from plait.report.languages import tr
 from plait.report.template import PARTS, fill
 from plait.report.words import estimate, metric_name, number, span
 
@@ -59,14 +60,14 @@ def modalities(report: dict[str, Any]) -> str:
         for modality, metrics in (evaluation.get(part) or {}).items():
             value, low, high = estimate((metrics or {}).get(name))
             if value is not None:
-                rows.append((f"{prefix}{modality}", value, low, high, part))
+                rows.append((tr(f"{prefix}{modality}"), value, low, high, part))
     if not rows:
         return ""
     fused, low, high = estimate((evaluation.get("metrics") or {}).get(name))
     if fused is not None:
-        rows.insert(0, ("all modalities", fused, low, high, "fused"))
+        rows.insert(0, (tr("all modalities"), fused, low, high, "fused"))
     direction = "longer is better" if metric.get("higher_is_better", True) else "shorter is better"
-    chart = charts.bars(rows, chance=evaluation.get("chance"), label=f"{name} of all modalities and of each alone")
+    chart = charts.bars(rows, chance=evaluation.get("chance"), label=tr(f"{name} of all modalities and of each alone"))
     return fill(PARTS, "charted", text=f"{metric_name(name)}, {direction}; whiskers are 95% intervals.", chart=chart)
 
 
@@ -85,7 +86,7 @@ def training(report: dict[str, Any]) -> str:
         series = {k: [_as_number(h.get(k)) for h in history] for k in names}
         series = {k: line for k, line in series.items() if any(v is not None for v in line)}
         if series:
-            chart = charts.curves(epochs, series, best=report.get("best_epoch"), label=f"{title} over epochs")
+            chart = charts.curves(epochs, series, best=report.get("best_epoch"), label=tr(f"{title} over epochs"))
             figures.append(([k.replace("_", " ") for k in series], chart))
     return fill(TEMPLATE, "training", figures=figures) if figures else ""
 
@@ -98,7 +99,7 @@ def errors(report: dict[str, Any]) -> str:
         pairs = zip(points["truth"], points["prediction"], strict=True)
         kept = [(t, p) for t, p in pairs if t is not None and p is not None]
         if kept:
-            chart = charts.scatter([t for t, _ in kept], [p for _, p in kept], label="truth against prediction")
+            chart = charts.scatter([t for t, _ in kept], [p for _, p in kept], label=tr("truth against prediction"))
             rule = "Each dot is a row; on the dashed line truth and prediction agree."
             return fill(PARTS, "charted", text=rule, chart=chart)
     table = evaluation.get("confusion")
@@ -115,7 +116,7 @@ def errors(report: dict[str, Any]) -> str:
             " have a truth or a prediction outside them."
         )
         labels, matrix = [labels[i] for i in order], [[matrix[i][j] for j in order] for i in order]
-    chart = charts.confusion_matrix(labels, matrix, label=_in_words(labels, matrix))
+    chart = charts.confusion_matrix(labels, matrix, label=tr(_in_words(labels, matrix)))
     return fill(PARTS, "charted", text=rule, chart=chart, scroll=True)
 
 

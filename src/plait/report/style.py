@@ -127,6 +127,7 @@ height:auto;filter:grayscale(1) contrast(.9);border-radius:6px}
 .heat .down.lead{stroke-dasharray:4 3} .wave .level{fill:var(--ink);fill-opacity:.75}
 .scale{display:flex;align-items:center;gap:8px;font-size:.82rem;color:var(--soft)} .scale i{width:70px;height:8px;
 border-radius:4px;background:linear-gradient(90deg,var(--b),transparent,var(--a));print-color-adjust:exact}
+:lang(zh) h1,:lang(zh) h2{letter-spacing:0} :lang(zh) th{min-width:3.6em}
 .skip{position:absolute;left:-999em} .skip:focus{left:12px;top:8px;background:var(--card);padding:8px 12px;z-index:1}
 :focus-visible{outline:3px solid var(--a);outline-offset:2px}
 ul.checks{list-style:none;margin:0;padding:0} ul.checks li{display:grid;grid-template-columns:7.5em minmax(0,1fr);

@@ -10,9 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from jinja2 import ChainableUndefined, Environment, PackageLoader
+from jinja2 import ChainableUndefined, Environment, PackageLoader, pass_context
 from markupsafe import Markup
 
+from plait.report.languages import language, tr
 from plait.report.thumbnail import LARGE_SIDE, checked
 from plait.report.words import cut, estimate, metric_name, number, span, visible
 
@@ -44,14 +45,20 @@ def _environment() -> Environment:
     environment.filters |= {
         "cut": lambda value, width: cut(str(value), width), "jpeg": checked,
         "large_jpeg": lambda text: checked(text, LARGE_SIDE),
-        "metric_name": metric_name, "number": _number, "span": _span, "value": _value,
+        "metric_name": metric_name, "number": _number, "span": _span, "tr": _tr, "value": _value,
     }  # fmt: skip
+    environment.globals["language"] = language
     return environment
 
 
 def _written(value: Any) -> Any:
     """What a template writes of a value: nothing of None, and no invisible letters."""
     return value if isinstance(value, Markup | ChainableUndefined) else "" if value is None else visible(value)
+
+
+@pass_context  # without which Jinja would translate constants once for all
+def _tr(_: Any, text: Any, context: str = "") -> Any:
+    return tr(text, context)
 
 
 def _number(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.report import trust_charts
+from plait.report.languages import tr
 from plait.report.template import fill
 from plait.report.words import estimate, metric_name, number, span, with_span
 
@@ -62,7 +63,7 @@ def _conformal(part: dict[str, Any]) -> dict[str, Any]:
         for entry, name in [(level, "all rows"), *((p, p["present"]) for p in level.get("patterns") or [])]:
             value, low, high = estimate(entry.get("covered"))
             covered = with_span(value, low, high)
-            rows.append((number(level["coverage"]), level["method"], name, number(entry["rows"]), covered,
+            rows.append((number(level["coverage"]), level["method"], tr(name, "rows"), number(entry["rows"]), covered,
                          number(entry.get("size"))))  # fmt: skip
     few = [p for p in part.get("patterns") or [] if not p.get("is_own")]
     told = [

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from plait.report import charts
-from plait.report.words import number, svg
+from plait.report.languages import tr
+from plait.report.words import esc, number, svg
 
 
 def reliability(bins: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]] = ()) -> str:
@@ -34,20 +35,20 @@ def reliability(bins: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
     for one in bins:
         x, y = at(one["confidence"], one["right"])
         low, high = at(0.0, one["low"])[1], at(0.0, one["high"])[1]
-        tip = (
-            f"<title>{one['rows']:,} rows, confidence {number(one['confidence'])}, right {number(one['right'])}</title>"
-        )
+        tip = f"{one['rows']:,} rows, confidence {number(one['confidence'])}, right {number(one['right'])}"
         parts.append(
             f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{high:.1f}" y2="{low:.1f}"/>'
-            f'<circle class="dot s0" cx="{x:.1f}" cy="{y:.1f}" r="4">{tip}</circle>'
+            f'<circle class="dot s0" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{esc(tr(tip))}</title></circle>'
         )
-    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">confidence \u2192</text>')
-    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 right</text>')
-    return svg("plot square", "share of right answers by confidence", f'viewBox="0 0 {side} {side}"', parts)
+    parts.append(
+        f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("confidence")} \u2192</text>'
+    )
+    parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 {tr("right")}</text>')
+    return svg("plot square", tr("share of right answers by confidence"), f'viewBox="0 0 {side} {side}"', parts)
 
 
 def risk_coverage(coverage: Sequence[float], risk: Sequence[float], name: str) -> str:
     """The risk of the answered rows as more are answered."""
     if len(coverage) < 2:
         return ""
-    return charts.curves(coverage, {name: risk}, best=None, label=f"{name} by share answered", whole=False)
+    return charts.curves(coverage, {tr(name): risk}, best=None, label=tr(f"{name} by share answered"), whole=False)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.report.languages import ENGLISH, spoken
 from plait.report.page import document
 from plait.report.template import fill
 
 TEMPLATE = "report/views.html.jinja"
 
 
-def sheet(found: dict[str, Any], title: str) -> str:
+def sheet(found: dict[str, Any], title: str, lang: str = ENGLISH) -> str:
     """The page.
 
     Args:
@@ -21,7 +22,12 @@ def sheet(found: dict[str, Any], title: str) -> str:
             ``views``: each with its number ``view`` and ``cells`` (``name``, ``changes``, ``image_jpeg_base64`` or
             ``text``).
         title: Heading.
+        lang: As for :func:`plait.report.page.render`.
+
+    Raises:
+        ValueError: There is no such language.
     """
-    main = fill(TEMPLATE, "sheet", lead=found["sentence"], notes=found["notes"], rows=found["rows"])
     version = f" {found['plait']}" if found.get("plait") else ""
-    return document(title, [found.get("source")], main, f"Written by Plait{version}.")
+    with spoken(lang, {cell["name"] for row in found["rows"] for view in row["views"] for cell in view["cells"]}):
+        main = fill(TEMPLATE, "sheet", lead=found["sentence"], notes=found["notes"], rows=found["rows"])
+        return document(title, [found.get("source")], main, f"Written by Plait{version}.")

@@ -7,6 +7,8 @@ import re
 import unicodedata
 from typing import Any
 
+from plait.report.languages import tr
+
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 _NAMES = {
     "auroc": "AUROC", "auroc_macro": "AUROC (macro)", "f1_macro": "F1 (macro)", "f1_micro": "F1 (micro)",
@@ -63,7 +65,9 @@ def signed(value: float) -> str:
 def metric_name(name: str) -> str:
     """The readable name of a metric."""
     known = _NAMES.get(name)
-    return known if known is not None else name.replace("_", " ").capitalize()
+    english = known if known is not None else name.replace("_", " ").capitalize()
+    there = tr(name, "metric")
+    return english if there == name else str(there)
 
 
 def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:
@@ -75,12 +79,14 @@ def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:
 
 def span(low: float | None, high: float | None) -> str:
     """An interval in words, or nothing."""
-    return "" if low is None or high is None else f"{number(low)} to {number(high)}"
+    return "" if low is None or high is None else str(tr(f"{number(low)} to {number(high)}"))
 
 
 def with_span(value: float | None, low: float | None, high: float | None) -> str:
     """A number with its interval in brackets, where it has one."""
-    return number(value) if low is None or high is None else f"{number(value)} ({span(low, high)})"
+    return (
+        number(value) if low is None or high is None else str(tr(f"{number(value)} ({number(low)} to {number(high)})"))
+    )
 
 
 def size(num_bytes: float) -> str:
@@ -90,6 +96,11 @@ def size(num_bytes: float) -> str:
             return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
         num_bytes /= 1000
     return f"{num_bytes:.1f} GB"
+
+
+def columns(text: Any) -> int:
+    """How wide a text is, a Chinese character counting two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in str(text))
 
 
 def cut(text: str, width: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from plait.settings.names import PAGE_LANGUAGES
 from plait.settings.ranges import (
     above_zero,
     at_least,
@@ -382,6 +383,8 @@ class SearchSettings:
 class EvaluationSettings:
     """How a trained model is evaluated."""
 
+    lang: str = choice("en", PAGE_LANGUAGES)
+    """Language of the pages: en or zh; the JSON beside them is the same in each."""
     by: tuple[str, ...] = ()
     """Columns, inputs or not, by whose values results are distinguished, beside categories and VQA's answer_type."""
     missing_rows: int = at_least(2000, 0)

@@ -51,7 +51,7 @@ SINGLE_OPTIONS = tuple(field.name for field in fields(DataOptions) if field.defa
 ARGUMENTS = {
     **{f"data.{field.name}": field.name for field in fields(DataOptions)},
     "data.calibration": "calibration", "recipe": "recipe", "preset": "preset", "task.name": "task",
-    "fusion.name": "fusion", "train.epochs": "epochs", "train.seed": "seed",
+    "fusion.name": "fusion", "judge.lang": "lang", "train.epochs": "epochs", "train.seed": "seed",
 }  # fmt: skip
 
 

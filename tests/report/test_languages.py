@@ -1,0 +1,243 @@
+"""The catalogue of every language is whole: no text of the source is missing, and no English is left on a page.
+
+Pages are drawn from reports of real runs (tests/fixtures/reports), shortened and without pictures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fixtures.lazy import lazy
+from fixtures.messages import HOLE, SRC, shape, texts_of, translated_in
+from plait.report import write_explanation, write_report
+from plait.report.languages import LANGUAGES, spoken, tr, tr_in
+from plait.report.languages.catalogue import HOLE as PLACEHOLDER
+from plait.settings.names import PAGE_LANGUAGES
+
+render_comparison = lazy("plait.comparison.page", "render")
+duplicates_page, hits_page = lazy("plait.index.page", "duplicates_page", "hits_page")
+CATALOGUE: dict[str, str] = json.loads((SRC / "report/languages/zh.json").read_text("utf-8"))
+REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.json"))
+TEMPLATES = [*SRC.glob("report/*.jinja"), SRC / "comparison/page.html.jinja", SRC / "index/page.html.jinja"]
+# What writes pages, and below it what composes sentences that stand on them: verdicts, checks, notes, reasons.
+ROOMS = [
+    "report/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py", "comparison/judging.py",
+    "comparison/result.py", "comparison/sweep.py", "comparison/probe.py", "metrics/*verdict*.py", "metrics/label.py",
+    "metrics/ordinal.py", "metrics/vqa.py", "metrics/captioning.py", "evaluation/*.py", "evaluation/trust/*.py",
+    "explain/*.py", "explain/inputs/*.py", "tasks/families.py", "tasks/calibrator_choice.py", "tasks/closed_vqa.py",
+    "training/known_split.py", "training/splitting.py", "training/tuning_notes.py", "training/unfinished.py",
+    "training/calibration_rows.py", "ensemble/fit.py", "ensemble/apart.py", "ensemble/networks.py", "api/describe.py",
+    "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_means.py", "api/run_thresholds.py",
+    "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
+    "data/guess.py", "data/schema.py", "data/shared_content.py",
+]  # fmt: skip
+ELSEWHERE = {
+    "__init__.py",
+    "style.py",
+    "shape.py",
+    "plain.py",
+    "thumbnail.py",
+    "drift.py",
+    "interactions.py",
+    "black_box.py",
+}
+# Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
+INSIDE = {
+    "report", "plot square", "bars waterfall", "bars rowbars", "mark {}{}", "maybe {}", "pairs many", "dot f", "dot l",
+    "dot s", "dot sel", "row has", "rows have", "drawn from", "judging {} alone", "judging without {}",
+    "judging members", "judging before calibration", "judging with modalities missing", "best member",
+    "best member metrics", "part of the trust report", "output kind", "output kind that can be explained",
+    "kind of modality that has parts", "judge of output kind", "output kind with views of its answers", "{} score {}",
+    "metric v{}", "all over nothing", "all over one alone", "added to the others", "parts of {}: answers",
+    "calibration row", "judged row", "labelled row", "different inputs", "different values", "more class",
+    "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "row {}, column {}: {}",
+    "make room, then do the same with resume=True to go on", "task {}", 
+    "{}No training rows are in this table to compare judged rows with", "{}No judged row has a near twin in training",
+    "trained the model or chose its epoch", "are marked train or val in column {}",
+    "; rows='test' takes the test rows, which then can judge nothing more",
+    "what is learned on them is too sure of itself. Give rows that the model has not seen", "\\bclass (\\d+)$",
+    "wolpert 1992", "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
+    "column {} cannot be {}: it holds {}{}; expected {}", "mean of single modalities", "nFKC",
+}  # fmt: skip
+NAMES = r"AUROC \(macro\)|F1 \((macro|micro|weighted)\)|ECE \((equal mass|classwise)\)|Brier score|Pearson r"
+
+
+def is_said(text: str) -> bool:
+    """Whether a text holds words for people: several, or one with a capital."""
+    words = HOLE.sub("", text)
+    if re.search(r"<|=\"|\{--|\n", text) or re.fullmatch(NAMES, text):
+        return False
+    return bool(re.search(r"[a-z]{2}", words)) and (" " in text.strip() or text[:1].isupper())
+
+
+def known() -> set[str]:
+    """The shapes of the messages of the catalogue, with and without the grammar that it may leave out."""
+    bare = [re.sub(r"^\w+\|", "", key) for key in CATALOGUE]
+    return {shape(key.replace("{s:-}", end)) for key in bare for end in ("{s:-}", "", "s", "es")}
+
+
+def test_every_text_of_the_source_is_in_the_catalogue() -> None:
+    found, lacking = known() | {shape(text) for text in INSIDE}, []
+    paths = [path for room in ROOMS for path in sorted(SRC.glob(room)) if path.name not in ELSEWHERE]
+    assert len(paths) > 80
+    for path in paths:
+        lacking += [
+            f"{path.relative_to(SRC)}:{line} {text!r}"
+            for line, text in texts_of(path)
+            if is_said(text) and shape(text) not in found
+        ]
+    assert not lacking, "say these in src/plait/report/languages/zh.json:\n" + "\n".join(lacking)
+
+
+def test_every_text_of_a_template_is_in_the_catalogue() -> None:
+    found = known()
+    said = [(t.name, *one) for t in TEMPLATES for one in translated_in(t) if is_said(one[1])]
+    lacking = [f"{name}:{line} {text!r}" for name, line, text in said if shape(text) not in found]
+    assert len(said) > 60 and not lacking, "\n".join(lacking)
+
+
+def test_a_text_that_the_catalogue_lacks_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('def f(n):\n    """Doc string here."""\n    return f"{n} planted words" + " more"\n')
+    assert [shape(text) for _, text in texts_of(tmp_path / "a.py")] == ["{} planted words more"]
+    assert shape("{} planted words more") not in known()
+
+
+def test_placeholders_are_the_same_in_both_languages() -> None:
+    for english, other in CATALOGUE.items():
+        named = {hole[1]: hole[2] for hole in PLACEHOLDER.finditer(english)}
+        used = {hole[1] for hole in PLACEHOLDER.finditer(other)}
+        assert used <= set(named), english
+        assert {name for name, kind in named.items() if kind != "-"} <= used, f"{english} loses a value"
+        assert other or english in ("s were", "was"), english
+
+
+class Words(HTMLParser):
+    """What a reader sees or hears of a page, without commands, equations and settings."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.said: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.said += [value for name, value in attrs if name in ("aria-label", "alt", "title") and value]
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "code", "pre"} & set(self.open) and data.strip():
+            self.said.append(" ".join(data.split()))
+
+
+# Data of the reports (classes, texts, columns, methods that go together), equations, papers, settings of a search.
+ALLOWED = re.compile(
+    r"(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|(text|photo|size|town|when)(, "
+    r"(text|photo|size|town|when))+|\b(concat|gated|prefix|tensor)(, (concat|gated|prefix|tensor))+|linear or an MLP|"
+    r"where training x_m|et al\.|\(CLIP\), the two towers|train\.\w+=\S+|[a-z]+\.[a-z]+=[\w.]+|plait \w+ .*|h = .*"
+)
+
+
+def left_over(page: str) -> list[str]:
+    """Two words of English or more in a row, that are neither data nor names."""
+    return [text for text in Words(page).said if re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", ALLOWED.sub("", text))]
+
+
+def drawn(path: Path, folder: Path, lang: str) -> str:
+    """The page of a saved report."""
+    content = json.loads(path.read_text("utf-8"))
+    if "baselines" in content:
+        return render_comparison(content, lang)
+    write = write_explanation if "subsets" in content else write_report
+    page, _ = write(folder / "page.html", content, title=f"Plait: {content['task']} of {content['target']}", lang=lang)
+    return page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda p: p.stem)
+def test_no_english_is_left_on_a_page(path: Path, tmp_path: Path) -> None:
+    page = drawn(path, tmp_path, "zh")
+    assert '<html lang="zh">' in page
+    assert left_over(page) == []
+
+
+def test_the_saved_reports_hold_every_kind_of_page() -> None:
+    held = " ".join(path.read_text("utf-8") for path in REPORTS)
+    for part in ("classification", "regression", "multilabel", "matching", "retrieval", "captioning", '"robustness"',
+                 '"ood"', '"label_errors"', '"duplicates"', '"conformal"', '"explained"', '"members"', '"missing"',
+                 '"budget"', '"baselines"', '"written"'):  # fmt: skip
+        assert part in held, part
+
+
+def test_numbers_of_a_page_are_the_same_in_every_language(tmp_path: Path) -> None:
+    def numbers(lang: str) -> list[str]:
+        page = drawn(next(p for p in REPORTS if p.stem == "trust"), tmp_path / lang, lang)
+        return sorted(n for text in Words(page).said for n in re.findall(r"\d\.\d{3}", text))
+
+    assert numbers("zh") == numbers("en") and len(numbers("zh")) > 100
+    assert (tmp_path / "zh" / "page.json").read_text() == (tmp_path / "en" / "page.json").read_text()
+
+
+def test_a_verdict_is_taken_apart_and_put_together_again() -> None:
+    english = (
+        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95% interval 0.880 to "
+        "0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130), where guessing gets 0.500."
+    )
+    assert tr_in("zh", english) == (
+        "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），text 为 0.800，相差 +0.100（+0.070 至 +0.130），"
+        "随机猜测为 0.500。"
+    )
+
+
+@pytest.mark.parametrize("name", ["text", "Rows", "all rows", "accuracy", "Wrong", "nothing"])
+def test_a_cell_of_the_data_is_never_translated(name: str, tmp_path: Path) -> None:
+    """Classes, columns, values and texts that are words of ours."""
+    shown = {"row": 1, "inputs": [{"name": name, "kind": "text", "text": name}], "truth": name, "prediction": name,
+             "correct": True}  # fmt: skip
+    report: dict[str, Any] = {
+        "metric": {"name": "accuracy"}, "schema": [{"name": name, "kind": "text", "role": "input", "reason": "holds numbers"}],
+        "evaluation": {
+            "metrics": {"accuracy": 0.5}, "confusion": {"labels": [name, "b"], "matrix": [[1, 0], [0, 1]]},
+            "alone": {name: {"accuracy": 0.5}}, "slices": [{"column": name, "value": name, "rows": 3, "metrics": {}}],
+            "per_class": [{"label": name, "support": 1, "predicted": 1}], "examples": [shown],
+        },
+    }  # fmt: skip
+    page = write_report(tmp_path, report, title="T", lang="zh")[0].read_text("utf-8")
+    said = Words(page).said
+    assert said.count(name) >= 7  # of the matrix, the slice, the class and the example
+    assert f"仅 {name}" in said and "数值" in said
+
+
+def test_text_that_is_unknown_stays_english_and_its_neighbours_do_not() -> None:
+    assert tr_in("zh", "Purple monkeys agree.") == "Purple monkeys agree."
+    assert tr_in("zh", "Purple monkeys agree. Every row was used.") == "Purple monkeys agree. 所有行都已使用。"
+    with spoken("zh"):
+        assert tr(None) is None and tr(3) == 3 and tr("") == ""
+    assert tr("Every row was used.") == "Every row was used."
+
+
+def test_an_unknown_language_names_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"unknown language 'fr' \(lang=\)\..*Known: en, zh"):
+        write_report(tmp_path, {}, title="T", lang="fr")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_name_the_languages_that_there_are() -> None:
+    assert PAGE_LANGUAGES == LANGUAGES
+
+
+def test_pages_of_an_index_speak_chinese() -> None:
+    page = hits_page([], text="two dogs", items=3, index="photos", where="label = 'dog'", lang="zh")
+    assert (
+        "索引中没有符合条件的内容。" in page and "3 项中的 0 条结果" in page and "条件：label = &#39;dog&#39;" in page
+    )
+    assert "没有重复。" in duplicates_page([], {}, 0.95, "photos", lang="zh")
