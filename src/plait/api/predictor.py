@@ -294,7 +294,7 @@ class Plait(FittedParts):
         """
         return suggest_rows(
             self, pool, n, strategy, labelled=labelled, seed=seed, report=report, on_bad_row=on_bad_row, format=format,
-            encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress, lang=lang,
+            report: Path of an HTML page to write (its JSON lies beside it), in ``lang`` ("en", "zh"; None: as trained).
         )  # fmt: skip
 
     def generate(
