@@ -27,7 +27,8 @@ REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.js
 TEMPLATES = [*SRC.glob("report/*.jinja"), SRC / "comparison/page.html.jinja", SRC / "index/page.html.jinja"]
 # What writes pages, and below it what composes sentences that stand on them: verdicts, checks, notes, reasons.
 ROOMS = [
-    "report/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py", "comparison/judging.py",
+    "report/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py",
+    "comparison/judging.py",
     "comparison/result.py", "comparison/sweep.py", "comparison/probe.py", "metrics/*verdict*.py", "metrics/label.py",
     "metrics/ordinal.py", "metrics/vqa.py", "metrics/captioning.py", "evaluation/*.py", "evaluation/trust/*.py",
     "explain/*.py", "explain/inputs/*.py", "tasks/families.py", "tasks/calibrator_choice.py", "tasks/closed_vqa.py",
@@ -37,7 +38,16 @@ ROOMS = [
     "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
     "data/guess.py", "data/schema.py", "data/shared_content.py",
 ]  # fmt: skip
-ELSEWHERE = {"__init__.py", "style.py", "shape.py", "plain.py", "thumbnail.py", "drift.py", "interactions.py", "black_box.py"}
+ELSEWHERE = {
+    "__init__.py",
+    "style.py",
+    "shape.py",
+    "plain.py",
+    "thumbnail.py",
+    "drift.py",
+    "interactions.py",
+    "black_box.py",
+}
 # Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
 INSIDE = {
     "report", "plot square", "bars waterfall", "bars rowbars", "mark {}{}", "maybe {}", "pairs many", "dot f", "dot l",
@@ -47,8 +57,8 @@ INSIDE = {
     "kind of modality that has parts", "judge of output kind", "output kind with views of its answers", "{} score {}",
     "metric v{}", "all over nothing", "all over one alone", "added to the others", "parts of {}: answers",
     "calibration row", "judged row", "labelled row", "different inputs", "different values", "more class",
-    "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "row {}, column {}: {}",
-    "make room, then do the same with resume=True to go on", "task {}", 
+    "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "{}: {} of {}", "row {}, column {}: {}",
+    "make room, then do the same with resume=True to go on", "task {}",
     "{}No training rows are in this table to compare judged rows with", "{}No judged row has a near twin in training",
     "trained the model or chose its epoch", "are marked train or val in column {}",
     "; rows='test' takes the test rows, which then can judge nothing more",
@@ -133,9 +143,10 @@ class Words(HTMLParser):
 
 # Data of the reports (classes, texts, columns, methods that go together), equations, papers, settings of a search.
 ALLOWED = re.compile(
-    r"(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|(text|photo|size|town|when)(, "
-    r"(text|photo|size|town|when))+|\b(concat|gated|prefix|tensor)(, (concat|gated|prefix|tensor))+|linear or an MLP|"
-    r"where training x_m|et al\.|\(CLIP\), the two towers|train\.\w+=\S+|[a-z]+\.[a-z]+=[\w.]+|plait \w+ .*|h = .*"
+    r"rain today|(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|"
+    r"(text|photo|size|town|when)(, (text|photo|size|town|when))+|"
+    r"\b(concat|gated|prefix|tensor)(, (concat|gated|prefix|tensor))+|linear or an MLP|where training x_m|"
+    r"scratch:\w+|et al\.|\(CLIP\), the two towers|train\.\w+=\S+|[a-z]+\.[a-z]+=[\w.]+|plait \w+ .*|h = .*"
 )
 
 
@@ -148,7 +159,7 @@ def drawn(path: Path, folder: Path, lang: str) -> str:
     """The page of a saved report."""
     content = json.loads(path.read_text("utf-8"))
     if "baselines" in content:
-        return render_comparison(content, lang)
+        return str(render_comparison(content, lang))
     write = write_explanation if "subsets" in content else write_report
     page, _ = write(folder / "page.html", content, title=f"Plait: {content['task']} of {content['target']}", lang=lang)
     return page.read_text("utf-8")
@@ -180,11 +191,12 @@ def test_numbers_of_a_page_are_the_same_in_every_language(tmp_path: Path) -> Non
 
 def test_a_verdict_is_taken_apart_and_put_together_again() -> None:
     english = (
-        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95% interval 0.880 to "
-        "0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130), where guessing gets 0.500."
+        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95% interval 0.880 "
+        "to 0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130), where guessing gets 0.500."
     )
     assert tr_in("zh", english) == (
-        "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），text 为 0.800，相差 +0.100（+0.070 至 +0.130），"
+        "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），"
+        "text 为 0.800，相差 +0.100（+0.070 至 +0.130），"
         "随机猜测为 0.500。"
     )
 
@@ -195,7 +207,8 @@ def test_a_cell_of_the_data_is_never_translated(name: str, tmp_path: Path) -> No
     shown = {"row": 1, "inputs": [{"name": name, "kind": "text", "text": name}], "truth": name, "prediction": name,
              "correct": True}  # fmt: skip
     report: dict[str, Any] = {
-        "metric": {"name": "accuracy"}, "schema": [{"name": name, "kind": "text", "role": "input", "reason": "holds numbers"}],
+        "metric": {"name": "accuracy"},
+        "schema": [{"name": name, "kind": "text", "role": "input", "reason": "holds numbers"}],
         "evaluation": {
             "metrics": {"accuracy": 0.5}, "confusion": {"labels": [name, "b"], "matrix": [[1, 0], [0, 1]]},
             "alone": {name: {"accuracy": 0.5}}, "slices": [{"column": name, "value": name, "rows": 3, "metrics": {}}],
@@ -228,5 +241,7 @@ def test_settings_name_the_languages_that_there_are() -> None:
 
 def test_pages_of_an_index_speak_chinese() -> None:
     page = hits_page([], text="two dogs", items=3, index="photos", where="label = 'dog'", lang="zh")
-    assert "索引中没有符合条件的内容。" in page and "3 项中的 0 条结果" in page and "条件：label = &#39;dog&#39;" in page
+    assert (
+        "索引中没有符合条件的内容。" in page and "3 项中的 0 条结果" in page and "条件：label = &#39;dog&#39;" in page
+    )
     assert "没有重复。" in duplicates_page([], {}, 0.95, "photos", lang="zh")

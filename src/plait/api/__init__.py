@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Plait", "PredictionFile", "calibrate", "check", "check_report_place", "counted_from", "default_weights", "drift",
-    "feature_store", "fetch_weights", "fit", "in_language", "list_fusions", "list_weights", "load", "open_checked", "report_values",
-    "two_tower",
+    "feature_store", "fetch_weights", "fit", "in_language", "list_fusions", "list_weights", "load", "open_checked",
+    "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

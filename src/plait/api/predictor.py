@@ -17,7 +17,7 @@ import pyarrow as pa
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
-from plait.api.describe import explanation_title, report_title
+from plait.api.describe import report_title, why_title
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
@@ -272,7 +272,7 @@ class Plait(FittedParts):
             examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
-            write_explanation(Path(report), result, title=explanation_title(self), lang=lang or self.settings.judge.lang)
+            write_explanation(Path(report), result, title=why_title(self), lang=lang or self.settings.judge.lang)
         return result
 
     def generate(

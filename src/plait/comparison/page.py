@@ -75,7 +75,11 @@ def _render(english: dict[str, Any]) -> str:
         ("settings", "Settings", facts.settings(report)),
         ("versions", "Versions", facts.versions(report)),
     ]
-    about = [tr(report["task"], "task"), tr(f"target: {report['target']}"), str(report["created"])[:19].replace("T", " ")]
+    about = [
+        tr(report["task"], "task"),
+        tr(f"target: {report['target']}"),
+        str(report["created"])[:19].replace("T", " "),
+    ]
     return document(
         f"Fusion methods compared: {report['target']}",
         about,
@@ -93,7 +97,9 @@ def _with_names(report: dict[str, Any]) -> dict[str, Any]:
 
     return {
         **report, "selected": named(report["selected"]),
-        "methods": [{**m, "name": named(m["name"]), "equation": tr(m.get("equation"))} for m in report["methods"]],
+        "methods": [
+            {**m, "name": named(m["name"]), "equation": tr(m.get("equation"), "line")} for m in report["methods"]
+        ],
         "baselines": {role: named(name) for role, name in report["baselines"].items()},
         "differences": [{**d, "a": named(d["a"]), "b": named(d["b"])} for d in report["differences"]],
     }  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from plait.report.languages import tr
 from plait.report.words import columns, cut, esc, number, svg
@@ -45,7 +44,9 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        interval = "" if value_low is None or value_high is None else f" ({tr(f'{say(value_low)} to {say(value_high)}')})"
+        interval = (
+            "" if value_low is None or value_high is None else f" ({tr(f'{say(value_low)} to {say(value_high)}')})"
+        )
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{say(value)}'

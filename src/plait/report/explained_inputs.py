@@ -83,7 +83,13 @@ def _by_word(modality: dict[str, Any], written: list[dict[str, Any]]) -> tuple[l
     for w in sorted(kept):
         own = {**modality, "parts": [{**p, "value": p["words"][w], "probability_without": None} for p in parts]}
         title = f"{written[w]['word']} ({100 * exp(written[w]['log_probability']):.0f}%)"
-        made.append({"word": title, "drawn": DRAWN[modality["kind"]](own), "lines": tr("; ", "stop").join(tr(line) for line in _strongest(own))})
+        made.append(
+            {
+                "word": title,
+                "drawn": DRAWN[modality["kind"]](own),
+                "lines": tr("; ", "stop").join(tr(line) for line in _strongest(own)),
+            }
+        )
     left = len(written) - len(kept)
     what = "word is" if left == 1 else "words are"
     return made, f"{left} more {what} not drawn: moved by nothing, or surer" if left else ""
@@ -145,7 +151,11 @@ def _columns(modality: dict[str, Any]) -> str:
     parts = sorted(modality["parts"], key=lambda p: -abs(p["value"]))
     rows = [(cut(f"{p['column']} = {p['value_shown']}", 40), p["value"]) for p in map(_named, parts)]
     return explanation_charts.row_bars(
-        rows, change=_signed, largest=_largest(parts), label=tr(f"what each column of {modality['name']} adds"), width=40
+        rows,
+        change=_signed,
+        largest=_largest(parts),
+        label=tr(f"what each column of {modality['name']} adds"),
+        width=40,
     )
 
 

@@ -137,7 +137,9 @@ def interaction(report: dict[str, Any]) -> str:
         table[a][b] = table[b][a] = p["value"]
         clear[a][b] = clear[b][a] = p["low"] is not None and not p["low"] <= 0 <= p["high"]
     own = [report["shapley"]["metric"][n]["value"] for n in names]
-    chart = explanation_charts.pair_matrix(names, own, table, clear, change=change, label=tr("interaction of modalities"))
+    chart = explanation_charts.pair_matrix(
+        names, own, table, clear, change=change, label=tr("interaction of modalities")
+    )
     listed = [
         f"{p['pair'][0]} and {p['pair'][1]}: {change(p['value'])}"
         + (f" ({change(p['low'])} to {change(p['high'])})" if p["low"] is not None else "")
@@ -234,7 +236,9 @@ def _card(row: dict[str, Any], are_shares: bool, largest: float) -> dict[str, An
     facts_of = [(k, cut(str(row[k]), 120)) for k in ("truth", "prediction") if row.get(k) is not None]
     way = f"{level(row['with nothing'])} \u2192 {level(row['with everything'])}"
     facts_of.append((cut(tr(str(row.get("explained", "answer"))), 60), way))
-    facts_of += [("together", f"{tr(' and '.join(p['pair']), 'pair')} {say(p['value'])}") for p in pairs if p["value"] != 0]
+    facts_of += [
+        ("together", f"{tr(' and '.join(p['pair']), 'pair')} {say(p['value'])}") for p in pairs if p["value"] != 0
+    ]
     css = "open" if row.get("truth") is None or not are_shares else "right" if right else "wrong"
     return {"row": row, "css": css, "chart": chart, "facts": facts_of}
 
@@ -245,7 +249,7 @@ def method(report: dict[str, Any]) -> str:
     if not absence:
         return ""
     shown = {
-        "absence": f"{absence.get('name')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
+        "absence": f"{tr(absence.get('name'), 'absence')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
         "metric": metric_name(str((report.get("metric") or {}).get("name"))),
         "score": (report.get("metric") or {}).get("meaning"),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",

@@ -35,14 +35,14 @@ def reliability(bins: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]
     for one in bins:
         x, y = at(one["confidence"], one["right"])
         low, high = at(0.0, one["low"])[1], at(0.0, one["high"])[1]
-        tip = (
-            f"{one['rows']:,} rows, confidence {number(one['confidence'])}, right {number(one['right'])}"
-        )
+        tip = f"{one['rows']:,} rows, confidence {number(one['confidence'])}, right {number(one['right'])}"
         parts.append(
             f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{high:.1f}" y2="{low:.1f}"/>'
             f'<circle class="dot s0" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{esc(tr(tip))}</title></circle>'
         )
-    parts.append(f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("confidence")} \u2192</text>')
+    parts.append(
+        f'<text class="faint" x="{side - 10}" y="{side - 6}" text-anchor="end">{tr("confidence")} \u2192</text>'
+    )
     parts.append(f'<text class="faint" x="{left + 6}" y="{top + 8}">\u2191 {tr("right")}</text>')
     return svg("plot square", tr("share of right answers by confidence"), f'viewBox="0 0 {side} {side}"', parts)
 

@@ -34,7 +34,8 @@ def section(report: dict[str, Any]) -> str:
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"), *_with_intervals(c["scores"], c.get("intervals")),
+        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"),
+         *_with_intervals(c["scores"], c.get("intervals")),
          _change((c.get("changes") or [None])[-1]),
          *(_with_intervals([c[area]], [c.get(f"{area}_interval")])[0] for area in ("relative", "effective"))]
         for c in part.get("curves") or []
@@ -54,7 +55,9 @@ def _change(entry: dict[str, Any] | None) -> str:
     if entry is None or entry.get("value") is None:
         return ""
     low, high = entry.get("low"), entry.get("high")
-    return signed(entry["value"]) + ("" if low is None or high is None else f" ({tr(f'{signed(low)} to {signed(high)}')})")
+    return signed(entry["value"]) + (
+        "" if low is None or high is None else f" ({tr(f'{signed(low)} to {signed(high)}')})"
+    )
 
 
 def _mismatch(part: dict[str, Any]) -> Lines:
@@ -68,7 +71,9 @@ def _ood(part: dict[str, Any]) -> Lines:
         [tr(f"another row's {s['modality']}"), tr(s["score"]), number(s["auroc"]), number(s["fpr95"])]
         for s in part.get("swapped") or []
     ]
-    lines += [[tr("a class held out (mean)"), tr(score), number(v), ""] for score, v in (part.get("mean") or {}).items()]
+    lines += [
+        [tr("a class held out (mean)"), tr(score), number(v), ""] for score, v in (part.get("mean") or {}).items()
+    ]
     return ["Foreign rows", "Score", "AUROC", "Pass where 95 % of known rows do"], lines
 
 
@@ -87,13 +92,20 @@ def _shown(candidate: dict[str, Any]) -> str:
 
 def _slices(part: dict[str, Any]) -> Lines:
     keys = ("rows", "mean", "rest", "low", "high")
-    lines = [[f"{tr(s['column'], 'slice')} = {s['value']}", *(number(s[k]) for k in keys)] for s in part.get("real") or []]
+    lines = [
+        [f"{tr(s['column'], 'slice')} = {s['value']}", *(number(s[k]) for k in keys)] for s in part.get("real") or []
+    ]
     return ["Slice", "Rows", str(part.get("score")), "Other rows", "Gap from", "to"], lines
 
 
 def _duplicates(part: dict[str, Any]) -> Lines:
     lines = [
-        [p["modality"], ", ".join(str(r) for r in p["rows"]), ", ".join(tr(s, "split") for s in p["splits"]), number(p["alike"])]
+        [
+            p["modality"],
+            ", ".join(str(r) for r in p["rows"]),
+            ", ".join(tr(s, "split") for s in p["splits"]),
+            number(p["alike"]),
+        ]
         for p in part.get("pairs") or []
     ]
     return ["Nearly the same", tr("Rows", "numbers"), "In", "How alike (1: equal)"], lines

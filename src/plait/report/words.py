@@ -84,7 +84,9 @@ def span(low: float | None, high: float | None) -> str:
 
 def with_span(value: float | None, low: float | None, high: float | None) -> str:
     """A number with its interval in brackets, where it has one."""
-    return number(value) if low is None or high is None else str(tr(f"{number(value)} ({number(low)} to {number(high)})"))
+    return (
+        number(value) if low is None or high is None else str(tr(f"{number(value)} ({number(low)} to {number(high)})"))
+    )
 
 
 def size(num_bytes: float) -> str:
