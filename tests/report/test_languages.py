@@ -15,9 +15,10 @@ import pytest
 
 from fixtures.lazy import lazy
 from fixtures.messages import HOLE, SRC, shape, texts_of, translated_in
-from plait.report import write_explanation, write_report
+from plait.report import write_explanation, write_report, write_suggestions
 from plait.report.languages import LANGUAGES, spoken, tr, tr_in
 from plait.report.languages.catalogue import HOLE as PLACEHOLDER
+from plait.report.views import sheet
 from plait.settings.names import PAGE_LANGUAGES
 
 render_comparison = lazy("plait.comparison.page", "render")
@@ -27,7 +28,8 @@ REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.js
 TEMPLATES = [*SRC.glob("report/*.jinja"), SRC / "comparison/page.html.jinja", SRC / "index/page.html.jinja"]
 # What writes pages, and below it what composes sentences that stand on them: verdicts, checks, notes, reasons.
 ROOMS = [
-    "report/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py", "comparison/judging.py",
+    "report/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py",
+    "comparison/judging.py",
     "comparison/result.py", "comparison/sweep.py", "comparison/probe.py", "metrics/*verdict*.py", "metrics/label.py",
     "metrics/ordinal.py", "metrics/vqa.py", "metrics/captioning.py", "evaluation/*.py", "evaluation/trust/*.py",
     "explain/*.py", "explain/inputs/*.py", "tasks/families.py", "tasks/calibrator_choice.py", "tasks/closed_vqa.py",
@@ -35,7 +37,8 @@ ROOMS = [
     "training/calibration_rows.py", "ensemble/fit.py", "ensemble/apart.py", "ensemble/networks.py", "api/describe.py",
     "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_means.py", "api/run_thresholds.py",
     "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
-    "data/guess.py", "data/schema.py", "data/shared_content.py",
+    "api/suggesting.py", "api/augmenting.py",
+    "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
 ]  # fmt: skip
 ELSEWHERE = {
     "__init__.py",
@@ -49,6 +52,7 @@ ELSEWHERE = {
 }
 # Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
 INSIDE = {
+    "; type n={}", "a class",
     "report", "plot square", "bars waterfall", "bars rowbars", "mark {}{}", "maybe {}", "pairs many", "dot f", "dot l",
     "dot s", "dot sel", "row has", "rows have", "drawn from", "judging {} alone", "judging without {}",
     "judging members", "judging before calibration", "judging with modalities missing", "best member",
@@ -56,8 +60,8 @@ INSIDE = {
     "kind of modality that has parts", "judge of output kind", "output kind with views of its answers", "{} score {}",
     "metric v{}", "all over nothing", "all over one alone", "added to the others", "parts of {}: answers",
     "calibration row", "judged row", "labelled row", "different inputs", "different values", "more class",
-    "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "row {}, column {}: {}",
-    "make room, then do the same with resume=True to go on", "task {}", 
+    "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "{}: {} of {}", "row {}, column {}: {}",
+    "make room, then do the same with resume=True to go on", "task {}",
     "{}No training rows are in this table to compare judged rows with", "{}No judged row has a near twin in training",
     "trained the model or chose its epoch", "are marked train or val in column {}",
     "; rows='test' takes the test rows, which then can judge nothing more",
@@ -142,9 +146,10 @@ class Words(HTMLParser):
 
 # Data of the reports (classes, texts, columns, methods that go together), equations, papers, settings of a search.
 ALLOWED = re.compile(
-    r"(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|(text|photo|size|town|when)(, "
-    r"(text|photo|size|town|when))+|\b(concat|gated|prefix|tensor)(, (concat|gated|prefix|tensor))+|linear or an MLP|"
-    r"where training x_m|et al\.|\(CLIP\), the two towers|train\.\w+=\S+|[a-z]+\.[a-z]+=[\w.]+|plait \w+ .*|h = .*"
+    r"rain today|(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|"
+    r"(text|photo|size|town|when)(, (text|photo|size|town|when))+|"
+    r"\b(concat|gated|prefix|tensor)(, (concat|gated|prefix|tensor))+|linear or an MLP|where training x_m|"
+    r"scratch:\w+|et al\.|\(CLIP\), the two towers|train\.\w+=\S+|[a-z]+\.[a-z]+=[\w.]+|plait \w+ .*|h = .*"
 )
 
 
@@ -157,7 +162,7 @@ def drawn(path: Path, folder: Path, lang: str) -> str:
     """The page of a saved report."""
     content = json.loads(path.read_text("utf-8"))
     if "baselines" in content:
-        return render_comparison(content, lang)
+        return str(render_comparison(content, lang))
     write = write_explanation if "subsets" in content else write_report
     page, _ = write(folder / "page.html", content, title=f"Plait: {content['task']} of {content['target']}", lang=lang)
     return page.read_text("utf-8")
@@ -168,6 +173,42 @@ def test_no_english_is_left_on_a_page(path: Path, tmp_path: Path) -> None:
     page = drawn(path, tmp_path, "zh")
     assert '<html lang="zh">' in page
     assert left_over(page) == []
+
+
+def test_rows_to_label_are_said_with_their_reasons(tmp_path: Path) -> None:
+    reasons = [
+        "unsure between 'rain' (41%) and 'sun' (38%); the least sure of 3 unsure rows that are alike",
+        "unsure about 'rain' (51%), 'sun' (47%); no other unsure row is like it",
+        "models disagree: fused says 'rain' (70%), linear of text 'sun' (66%)",
+        "modalities disagree: text alone says 'rain' (70%), photo alone 'sun' (66%)",
+        "unlike every labelled row and every row above: 2.31 away (two rows at random: about 1.41 a modality)",
+        "its 90% interval is 12.5 wide, around 3.2; stands for 4 rows more that show nearly the same",
+        "the row nearest to the middle of the pool", "drawn at random",
+    ]  # fmt: skip
+    shown = {"inputs": [{"name": "text", "kind": "text", "text": "rain today"}], "score": 0.5, "prediction": "rain"}
+    found = {
+        "source": "pool.csv", "rows": 1200, "suggested": 8, "strategy": "mixed", "seed": 0, "target": "label",
+        "does": "the most uncertain rows, and of these such as differ (the default)", "passed_over": 3,
+        "left_out": {"show the same as a labelled row": 4, "trained the model or chose its epoch": 2}, "notes": [],
+        "suggestions": [{**shown, "row": i, "reason": reason} for i, reason in enumerate(reasons)],
+    }  # fmt: skip
+    page, _ = write_suggestions(tmp_path / "page.html", found, lang="zh")
+    assert left_over(page.read_text("utf-8")) == []
+    assert "在 'rain' (41%) 与 'sun'（38%）之间拿不准" in page.read_text("utf-8").replace("&#39;", "'")
+
+
+def test_the_contact_sheet_is_said_in_chinese() -> None:
+    cells = [{"name": "photo", "changes": "mirrored, Color 0.40"}, {"name": "text", "text": "rain", "changes": ""}]
+    found = {
+        "sentence": "8 of 720 training rows, each beside 3 changed copies. Augmentation is off; type "
+        "set=['augment.views=4'] in a fit to train on these.",
+        "notes": ["photo: of 720 pictures 12 are never mirrored, 3 are never coloured anew, for what the words beside "
+                  "them say", "text: 720 texts have views, left and right change places in 9", "size: never changed"],
+        "rows": [{"row": 4, "target": "rain", "kept": ["photo stays unmirrored and in its colours"],
+                  "views": [{"view": 0, "cells": cells}, {"view": 1, "cells": cells}]}],
+    }  # fmt: skip
+    page = sheet(found, "What training sees", "zh")
+    assert left_over(page) == [] and "12 张从不镜像翻转" in page and "photo 不镜像翻转且保持原色" in page
 
 
 def test_the_saved_reports_hold_every_kind_of_page() -> None:
@@ -189,11 +230,12 @@ def test_numbers_of_a_page_are_the_same_in_every_language(tmp_path: Path) -> Non
 
 def test_a_verdict_is_taken_apart_and_put_together_again() -> None:
     english = (
-        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95% interval 0.880 to "
-        "0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130), where guessing gets 0.500."
+        "Using the modalities together is clearly better than the best one alone: accuracy 0.900 (95% interval 0.880 "
+        "to 0.920) against 0.800 for text, a difference of +0.100 (+0.070 to +0.130), where guessing gets 0.500."
     )
     assert tr_in("zh", english) == (
-        "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），text 为 0.800，相差 +0.100（+0.070 至 +0.130），"
+        "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），"
+        "text 为 0.800，相差 +0.100（+0.070 至 +0.130），"
         "随机猜测为 0.500。"
     )
 
@@ -204,7 +246,8 @@ def test_a_cell_of_the_data_is_never_translated(name: str, tmp_path: Path) -> No
     shown = {"row": 1, "inputs": [{"name": name, "kind": "text", "text": name}], "truth": name, "prediction": name,
              "correct": True}  # fmt: skip
     report: dict[str, Any] = {
-        "metric": {"name": "accuracy"}, "schema": [{"name": name, "kind": "text", "role": "input", "reason": "holds numbers"}],
+        "metric": {"name": "accuracy"},
+        "schema": [{"name": name, "kind": "text", "role": "input", "reason": "holds numbers"}],
         "evaluation": {
             "metrics": {"accuracy": 0.5}, "confusion": {"labels": [name, "b"], "matrix": [[1, 0], [0, 1]]},
             "alone": {name: {"accuracy": 0.5}}, "slices": [{"column": name, "value": name, "rows": 3, "metrics": {}}],

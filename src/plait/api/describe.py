@@ -41,7 +41,7 @@ def report_title(fitted: FittedParts) -> str:
     return f"Plait: {fitted.task.name} among {', '.join(names)}"
 
 
-def explanation_title(fitted: FittedParts) -> str:
+def why_title(fitted: FittedParts) -> str:
     """Heading of an explanation."""
     return f"Plait: what {fitted.schema.target} rests on"
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
-from plait.api.describe import explanation_title, report_title
+from plait.api.describe import report_title, why_title
 from plait.api.described import DescribedClasses
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
@@ -237,8 +237,7 @@ class Plait(FittedParts):
             examples: How many telling rows to explain one by one, or which (row numbers of the table).
             permutations: Shufflings per modality for the perceptual score; 0 leaves it out.
             emap_evaluations: Rows to ask for EMAP, about; 0 leaves it out.
-            inputs: How parts of inputs are hidden and attributed: ``plait.explain.inputs.options.InputOptions`` or its
-                fields.
+            inputs: ``plait.explain.inputs.options.InputOptions``, or its fields: how parts are hidden and attributed.
             on_bad_row: As for :meth:`evaluate`, like the arguments from here on.
 
         Returns:
@@ -263,9 +262,7 @@ class Plait(FittedParts):
             examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
-            write_explanation(
-                Path(report), result, title=explanation_title(self), lang=lang or self.settings.judge.lang
-            )
+            write_explanation(Path(report), result, title=why_title(self), lang=lang or self.settings.judge.lang)
         return result
 
     def suggest(
@@ -282,7 +279,7 @@ class Plait(FittedParts):
             strategy: A name of ``plait.evaluation.active.STRATEGIES``; "mixed": unsure rows, of which no two are alike.
             labelled: Table of labelled rows, such as the training table: what shows the same is left out.
             seed: Of what is drawn; the same one suggests the same rows.
-            report: Path of an HTML page to write (its JSON lies beside it), in ``lang``: "en", "zh", None: as trained.
+            report: Path of an HTML page to write (its JSON lies beside it), in ``lang`` ("en", "zh"; None: as trained).
             on_bad_row: As for :meth:`predict`, like the arguments from here on.
 
         Returns:
@@ -293,8 +290,9 @@ class Plait(FittedParts):
             ValueError: ``n`` is more than can be suggested, the strategy does not go with the model, or as ``predict``.
         """
         return suggest_rows(
-            self, pool, n, strategy, labelled=labelled, seed=seed, report=report, on_bad_row=on_bad_row, format=format,
-            report: Path of an HTML page to write (its JSON lies beside it), in ``lang`` ("en", "zh"; None: as trained).
+            self, pool, n, strategy, labelled=labelled, seed=seed, report=report, lang=lang, on_bad_row=on_bad_row,
+            format=format, encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set),
+            progress=progress,
         )  # fmt: skip
 
     def generate(

@@ -97,7 +97,9 @@ def _with_names(report: dict[str, Any]) -> dict[str, Any]:
 
     return {
         **report, "selected": named(report["selected"]),
-        "methods": [{**m, "name": named(m["name"]), "equation": tr(m.get("equation"))} for m in report["methods"]],
+        "methods": [
+            {**m, "name": named(m["name"]), "equation": tr(m.get("equation"), "line")} for m in report["methods"]
+        ],
         "baselines": {role: named(name) for role, name in report["baselines"].items()},
         "differences": [{**d, "a": named(d["a"]), "b": named(d["b"])} for d in report["differences"]],
     }  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from plait.report.languages import tr
 from plait.report.words import columns, cut, esc, number, svg

@@ -249,7 +249,7 @@ def method(report: dict[str, Any]) -> str:
     if not absence:
         return ""
     shown = {
-        "absence": f"{absence.get('name')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
+        "absence": f"{tr(absence.get('name'), 'absence')}{tr(': ', 'stop')}{tr(absence.get('meaning'))}",
         "metric": metric_name(str((report.get("metric") or {}).get("name"))),
         "score": (report.get("metric") or {}).get("meaning"),
         "loss": f"{(report.get('loss') or {}).get('name')}; {(report.get('loss') or {}).get('note')}",

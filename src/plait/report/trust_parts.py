@@ -34,7 +34,8 @@ def section(report: dict[str, Any]) -> str:
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"), *_with_intervals(c["scores"], c.get("intervals")),
+        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"),
+         *_with_intervals(c["scores"], c.get("intervals")),
          _change((c.get("changes") or [None])[-1]),
          *(_with_intervals([c[area]], [c.get(f"{area}_interval")])[0] for area in ("relative", "effective"))]
         for c in part.get("curves") or []

@@ -1,4 +1,4 @@
-"""A catalogue: English messages with placeholders to messages of another language, and how a finished text is found in it.
+"""A catalogue: English messages with placeholders to those of another language, and how a text is found in it.
 
 A placeholder says what stands in its place, for a finished text is taken apart again by it::
 
@@ -11,8 +11,8 @@ A placeholder says what stands in its place, for a finished text is taken apart 
     {s:-}        grammar that the other language may leave out ("s", "is", "are")
 
 A text is held against whole messages, those with the most letters first; then piece by piece. A match counts at once
-only where all that should be ours is, and nothing of the data looks like the end of a sentence; a looser one is taken where
-there is no better. So a wrong guess costs word order at most: every value of the data stands in the result.
+only where all that should be ours is, and nothing of the data looks like the end of a sentence; a looser one is taken
+where there is no better. So a wrong guess costs word order at most: every value of the data stands in the result.
 """
 
 from __future__ import annotations
@@ -174,8 +174,9 @@ class Catalogue:
         if kind == "&":
             return self._listed(value, names), _STOP.search(value) is None
         if kind:
-            known = self.exact.get(f"{kind}|{value.replace(' ', '_')}") or self.exact.get(f"{kind}|{value}")
-            return known or value, known is not None or (not _WORD.search(value) and any(map(str.isalnum, value)))
+            spellings = (value, value.replace(" ", "_"), value.lower())
+            known = next((k for w in spellings if (k := self.exact.get(f"{kind}|{w}"))), self.exact.get(value))
+            return known or value, known is not None or (not value.isascii() and not _WORD.search(value))
         return value, _STOP.search(value) is None and (", " not in value or value in names)
 
     def _listed(self, value: str, names: Names) -> str:
@@ -220,7 +221,7 @@ def _filled(message: str, values: Mapping[str, str]) -> str:
 
 
 def _joined(left: str, right: str) -> str:
-    """Two pieces, with a space between words of unlike scripts and none beside wide signs; nothing inside them changes."""
+    """Two pieces, with a space between unlike scripts and none beside wide signs; nothing inside changes."""
     a, b = left.rstrip(" ")[-1:], right.lstrip(" ")[:1]
     if not a or not b:
         return left + right

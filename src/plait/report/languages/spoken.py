@@ -1,4 +1,4 @@
-"""The language that a page is being written in, and :func:`tr`, through which every word of ours goes on its way there."""
+"""The language a page is being written in, and :func:`tr`, through which every word of ours goes on its way there."""
 
 from __future__ import annotations
 
