@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from fixtures.small_model import numbers
 
+numbers = lazy("fixtures.small_model", "numbers")
 Run = Callable[..., tuple[int, str, str]]
 
 
