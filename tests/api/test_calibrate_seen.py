@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from fixtures.settings import QUICK
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import read_table
-from plait.training.seen_rows import SeenInputs
 
+SeenInputs = lazy("plait.training.seen_rows", "SeenInputs")
 Columns = dict[str, list[Any]]
 
 

@@ -123,7 +123,8 @@ def test_explain(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> No
 def test_a_calibrated_model_believes_and_abstains(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
     with posts.open(encoding="utf-8") as file:
         rows = [{k: v for k, v in row.items() if k != "split"} for row in csv.DictReader(file)]
-    fresh = posts.parent / "calibrate.csv"  # beside the pictures, and no table the model was trained on
+    rows = [{**row, "text": f"{row['text']} anew"} for row in rows]  # rows that the model has not seen
+    fresh = posts.parent / "calibrate.csv"  # beside the pictures
     with fresh.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
