@@ -82,3 +82,10 @@ def test_what_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         augment(table, "label", **{"show": tmp_path / "s.html", "allow_outside": True, **more})
+
+
+def test_a_page_of_a_model_is_not_replaced(posts: Path, posts_model: Path) -> None:
+    before = (posts_model / "report.html").read_bytes()
+    with pytest.raises(ValueError, match="would replace a file of the model"):
+        augment(posts, "label", show=posts_model / "report.html")
+    assert (posts_model / "report.html").read_bytes() == before

@@ -31,10 +31,9 @@ def test_descriptions_in_yaml_and_json(tmp_path: Path) -> None:
     [
         ("cat: a cat", "two or more classes"),
         ("- a\n- b", "two or more classes"),
-        ("cat: a cat\nno: nothing", "reads a class as False; put its name between quotes"),
         ("cat: a cat\ncat: another", "'cat' twice"),
         ("cat: []\ndog: a dog", "class 'cat' needs a sentence"),
-        ("cat: [1]\ndog: a dog", "class 'cat' needs a sentence"),
+        ("cat: [[a]]\ndog: a dog", "class 'cat' needs a sentence"),
         ("cat: ' '\ndog: a dog", "class 'cat' needs a sentence"),
         ("cat: [a", "not valid YAML"),
         ("cat: !!python/object/apply:os.system [ls]\ndog: a", "not valid YAML"),
@@ -133,3 +132,15 @@ def test_the_command_line(coloured_model: Path, coloured_photos: Path, run: Any,
     found = pyarrow.csv.read_csv(tmp_path / "out.csv")
     assert found.num_rows == len(rows) and set(found.column("prediction").to_pylist()) <= set(names)
     assert [n for n in found.column_names if n.startswith("probability_")] == [f"probability_{n}" for n in names]
+
+
+def test_names_of_classes_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    place = tmp_path / "l.yaml"
+    place.write_text("007: a spy\n12:30: lunch\nyes: agreed\n1.10: a version\n", encoding="utf-8")
+    assert list(read_descriptions(place)) == ["007", "12:30", "yes", "1.10"]
+    place.write_text("cat: a cat\n' cat': another\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="names the class 'cat' twice"):
+        read_descriptions(place)
+    place.write_text("[" * 3000 + "]" * 3000, encoding="utf-8")
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_descriptions(place)

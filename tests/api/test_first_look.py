@@ -65,7 +65,7 @@ def test_mistakes_are_told_without_torch(tmp_path: Path, arguments: list[str]) -
     [
         ("epochs=3", "'train.epochs'"), ("epoch=3", "'train.epochs'"),
         ("learning_rate=1", "'train.learning_rate'"), ("trian.epochs=3", "'train.epochs'"),
-        ("text=a", "'data.text', 'encoders.text'"), ("fusion.epochs=3", "'train.epochs'"),
+        ("text=a", "'data.text', 'encoders.text', 'augment.text'"), ("fusion.epochs=3", "'train.epochs'"),
         ("train.name=a", "'fusion.name', 'task.name'"),
     ],
 )  # fmt: skip

@@ -209,3 +209,19 @@ def test_from_the_pool_to_the_next_fit(posts: Path, posts_model: Path, run: Any,
     assert report["splits"] == {"train": 37, "val": 8, "test": 8}
     assert any("5 rows of" in n and "1 row of it had no value" in n for n in report["evaluation"]["notes"])
     assert np.isfinite(report["evaluation"]["metrics"]["accuracy"]["value"])
+
+
+def test_judged_rows_of_numbers_are_known_again_among_more() -> None:
+    rng = np.random.default_rng(0)
+    table = {c: rng.normal(size=60).tolist() for c in ("a", "b")}
+    table |= {"label": rng.choice(["up", "down"], 60).tolist(), "split": ["train"] * 40 + ["val"] * 8 + ["test"] * 12}
+    made = plait.fit(table, "label", split="split", epochs=1, more=table, preset="single")
+    notes = " ".join(made.report["evaluation"]["notes"])
+    assert "40 rows of" in notes and "20 rows of" in notes and "left out" in notes
+
+
+def test_names_of_columns_that_are_taken_twice(model: plait.Plait) -> None:
+    given = pool(row=["r"] * 12, suggested_row=["s"] * 12)
+    found = model.suggest(given, 3)
+    own = facts_of(found)["columns"]["row"]
+    assert own not in given and all(isinstance(n, int) for n in found.column(own).to_pylist())

@@ -66,3 +66,19 @@ def test_what_one_row_forbids_is_forbidden_wherever_its_items_are_shown() -> Non
     assert spread(allowed, [pictures, texts]).tolist() == [False, False, False, True]
     assert spread(allowed, []).tolist() == allowed.tolist() == [False, True, True, True]
     assert spread(np.ones(2, dtype=bool), [Shown(np.zeros(0, int), np.zeros(0, int), 0)]).all()
+
+
+def test_words_that_name_a_side_and_cannot_be_exchanged_are_not_mirrored() -> None:
+    assert mirrored("the left_eye of this animal is closed") is None
+
+
+@pytest.mark.parametrize("text", ["順時針", "在東邊", "在东面", "朝东走", "鏡像", "翻轉的圖", "lefts"])
+def test_sides_in_both_chinese_scripts_and_in_the_plural(text: str) -> None:
+    assert not allowed_by([text]).flip
+    assert mirrored(text) is None or text == "lefts"
+
+
+@pytest.mark.parametrize("text", ["紅車", "黃狗", "綠樹", "the reds", "two blacks"])
+def test_colours_in_both_chinese_scripts_and_in_the_plural(text: str) -> None:
+    assert not allowed_by([text]).recolour
+    assert allowed_by(["这是一个东西"]).flip

@@ -150,3 +150,11 @@ def test_swap_noise_takes_cells_of_other_rows_with_their_gaps() -> None:
     donors = draw_donors(generator, 500, 4, np.array([5, 7]), 0.25)
     assert set(np.unique(donors)) == {-1, 5, 7} and abs((donors >= 0).mean() - 0.25) < 0.03
     assert (draw_donors(generator, 2, 2, np.zeros(0, dtype=int), 1.0) == -1).all()
+
+
+@pytest.mark.parametrize("sign", ["'", "\u2019"])
+def test_contracted_negations_are_never_taken(sign: str) -> None:
+    text = f"this isn{sign}t good at all and you can{sign}t eat it today"
+    for i in range(200):
+        made = draw_text(np.random.default_rng(i), text, 0.3)(text)
+        assert f"isn{sign}t" in made and f"can{sign}t" in made, made

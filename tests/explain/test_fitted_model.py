@@ -228,3 +228,10 @@ def test_real_posts(shared_data: Path, tmp_path: Path) -> None:
     fitted = plait.fit(table, "sentiment", split="split", epochs=3, set=["train.baselines=false", "train.threads=1"])
     found = fitted.explain(table)
     assert found["shapley"]["metric"]["text"]["value"] > found["shapley"]["metric"]["image"]["value"]
+
+
+def test_a_row_that_lacks_a_modality_is_explained(posts: Path) -> None:
+    model = plait.fit(posts, "label", split="split", preset="single", set=[*QUICK, "train.epochs=1"])
+    table = read_table(posts).take([40, 41])
+    found = model.explain(table.with_column("text", [None, None]), rows=[40], **FEW)
+    assert [m["name"] for m in found["inputs"]["rows"][0]["modalities"]] and found["rows"] == 2

@@ -45,7 +45,8 @@ def test_integrated_gradients_are_those_of_captum(network: plait.Plait, posts: P
             n: {k: v.expand(len(taken), *v.shape[1:]) for k, v in t.items()} for n, t in ours.others_inputs.items()
         }
         present = torch.ones(len(taken), len(given.model.config.modality_names), dtype=torch.bool)
-        return ours._explained(model.answer(model.encode({**others, name: features}, present), present).float())
+        logits = model.answer(model.encode({**others, name: features}, present), present).float()
+        return asked.log_odds(logits, 1)
 
     start = torch.where(ours.part_of >= 0, ours.base, ours.given)  # special tokens stay
     model.eval()

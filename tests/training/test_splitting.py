@@ -74,8 +74,12 @@ def test_rows_seen_in_training_are_told(made: Any, rows: str, count: int, told: 
 
 def test_another_table_is_judged_whole(made: Any) -> None:
     _, _, model = made
-    judged = model.evaluate(texts(12))["evaluation"]
+    fresh = texts(12)
+    fresh["text"] = [f"{text} anew" for text in fresh["text"]]
+    judged = model.evaluate(fresh)["evaluation"]
     assert judged["split"] == "all" and judged["rows"] == 12 and not about_rows(judged["notes"])
+    known = model.evaluate(texts(12))["evaluation"]  # rows of the training table, known again by what they show
+    assert "SEEN IN TRAINING: 11 of 12 judged rows" in about_rows(known["notes"])
     with pytest.raises(ValueError, match="not the table the model was trained on"):
         model.evaluate(texts(12), rows="test")
 

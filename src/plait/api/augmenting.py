@@ -66,12 +66,14 @@ def augment(
         ValueError: Something about the table or the settings, or ``show`` is no name of a page.
     """
     from plait.api.first_look import open_checked
+    from plait.api.folder_checks import check_report_place
     from plait.files import write_text
     from plait.report.plain import plain
 
     page = Path(show)
     if page.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"show is {str(show)!r}; give a name that ends in .html, such as show='sheet.html'")
+    check_report_place(page, lang)
     if count < 1:
         raise ValueError(f"count is {count}; expected at least 1")
     data = DataOptions(

@@ -222,13 +222,14 @@ def read_descriptions(source: Any) -> Sentences:
     found: Sentences = {}
     for name, said in values.items():
         if isinstance(name, bool) or name is None:
-            raise ValueError(f"{where}: YAML reads a class as {name!r}; put its name between quotes")
+            raise ValueError(f"{where}: a class is {name!r}; give its name as text")
         each = [said] if isinstance(said, str) else said
         if not isinstance(each, Sequence) or not each or not all(isinstance(s, str) and s.strip() for s in each):
             raise ValueError(f"{where}: class {str(name)!r} needs a sentence or a list of them, got {_kind(said)}")
-        if str(name) in found:
-            raise ValueError(f"{where} names the class {str(name)!r} twice")
-        found[str(name)] = tuple(each)
+        known = str(name).strip()
+        if known in found:
+            raise ValueError(f"{where} names the class {known!r} twice")
+        found[known] = tuple(each)
     return found
 
 
@@ -247,7 +248,10 @@ def _read(path: Path) -> Any:
         if path.suffix.lower() == ".json":
             return json.loads(text, object_pairs_hook=partial(_once, path))
         _refuse_repeated(path, yaml.compose(text, Loader=yaml.SafeLoader))
-        return yaml.safe_load(text)
+        yaml.safe_load(text)  # refuses tags that would make objects
+        return yaml.BaseLoader(text).get_single_data()  # texts as written: 007 is no number, yes no truth value
+    except RecursionError as error:
+        raise ValueError(f"{path} is nested too deeply for classes and their sentences") from error
     except (yaml.YAMLError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML or JSON: {' '.join(str(error).split())}") from error
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.column_kind import kind_of
+from plait.data.items import read_rows
 from plait.data.schema import Schema
 from plait.data.shared_content import shared_content
 from plait.data.sources import open_source
@@ -24,6 +25,7 @@ from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
+from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import column_groups
 
 
@@ -74,6 +76,14 @@ class MoreRows:
         judging = np.flatnonzero((split != "train") & (split != ""))
         added = usable[usable >= self.first]
         tied = np.zeros(len(self.table), dtype=bool)
+        rows = read_rows(self.table, schema.modalities)
+        if SeenInputs.of(rows, usable[usable < self.first]).tells:
+            tied[added] = SeenInputs.of(rows, judging).found_in(rows)[0][added]
+        else:
+            self.notes.append(
+                f"rows of {self.source} that equal a validation, test or calibration row are not left out by their "
+                "contents: so many rows of the table look alike that this proves nothing"
+            )
         columns: list[list[Any]] = list(shared_content(self.table, schema, usable).keys.values())
         group_N = column_groups(self.table, schema)
         columns += [] if group_N is None else [group_N.tolist()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -182,13 +183,20 @@ def _as_table(fitted: FittedParts, table: Table, chosen: list[Suggestion], facts
     taken = table.take([s.position for s in chosen])
     names = [c for c in table.column_names if c != target]
     used = {*names, *fitted.schema.inputs, target}
-    own = {name: name if name not in used else f"suggested_{name}" for name in OWN}
+    own = {name: name if name not in used else _free(f"suggested_{name}", used) for name in OWN}
     columns: dict[str, Any] = {own["row"]: [taken.row_number(i) for i in range(len(taken))]}
     columns |= {name: taken.arrow.column(name) for name in names}
     columns[own["reason"]] = [s.reason for s in chosen]
     columns[own["score"]] = [round(s.score, 6) for s in chosen]
     columns[target] = pa.nulls(len(chosen), pa.string())
-    return pa.table(columns).replace_schema_metadata({FACTS: json.dumps(facts).encode()})
+    return pa.table(columns).replace_schema_metadata({FACTS: json.dumps({**facts, "columns": own}).encode()})
+
+
+def _free(name: str, used: Collection[str]) -> str:
+    """The name, with an underscore for every time that it is taken."""
+    while name in used:
+        name += "_"
+    return name
 
 
 def _page(

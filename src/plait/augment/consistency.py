@@ -15,11 +15,20 @@ import numpy as np
 
 SIDE_WORDS = ("left", "right", "clockwise", "counterclockwise", "anticlockwise", "east", "west", "eastern", "western",
               "port", "starboard", "mirrored", "flipped", "reversed", "backwards")  # fmt: skip
-SIDE_SIGNS = ("左", "右", "顺时针", "逆时针", "镜像", "翻转", "东边", "西边", "东侧", "西侧")
+SIDE_SIGNS = (
+    "左",
+    "右",
+    "[顺順逆][时時][针針]",
+    "[镜鏡]像",
+    "翻[转轉]",
+    "[东東西][边邊侧側面方部岸]",
+    "[朝向往][东東西]",
+)
 PLACE_WORDS = ("above", "below", "under", "underneath", "over", "beneath", "top", "bottom", "upper", "lower", "up",
                "down", "upright", "upside", "vertical", "vertically", "horizontal", "horizontally", "tilted", "rotated",
                "diagonal", "diagonally", "north", "south", "angle", "sideways")  # fmt: skip
-PLACE_SIGNS = ("上", "下", "竖", "横", "斜", "倾", "倒", "旋转", "垂直", "水平", "顶", "底", "南边", "北边")
+PLACE_SIGNS = ("上", "下", "[竖豎]", "[横橫]", "斜", "[倾傾]", "倒", "旋[转轉]", "垂直", "水平", "[顶頂]", "底",
+               "[朝向往][南北]", "[南北][边邊侧側面方部岸]")  # fmt: skip
 COLOUR_WORDS = (
     "red", "green", "blue", "yellow", "orange", "purple", "violet", "pink", "brown", "black", "white", "grey", "gray",
     "gold", "golden", "silver", "beige", "turquoise", "teal", "cyan", "magenta", "maroon", "navy", "tan", "cream",
@@ -28,7 +37,7 @@ COLOUR_WORDS = (
     "bright", "brighter", "pale", "colour", "colours", "coloured", "colourful", "color", "colors", "colored",
     "colorful", "monochrome", "sepia", "tone", "shade", "hue",
 )  # fmt: skip
-COLOUR_SIGNS = tuple("红绿蓝黄橙橘紫粉棕褐黑白灰银金青色彩深浅亮暗")
+COLOUR_SIGNS = tuple("红紅绿綠蓝藍黄黃橙橘紫粉棕褐黑白灰银銀金青色彩深浅淺亮暗")
 
 # Next to these "left" and "right" are sides; elsewhere they may mean "departed" and "correct".
 BEFORE_A_SIDE = (
@@ -40,7 +49,7 @@ BEHIND_A_SIDE = (  # what goes on after "on the left"; a noun there would make i
     r"|looks?|holds?|wears?|stands?|sits?)"
 )
 SIDE = re.compile(r"(?<!\w)(?P<word>left|right)(?P<tail>most|wards?|-?hand(?:ed)?)?(?!\w)", re.IGNORECASE)
-NOT_SIDES = re.compile(r"左右|顺时针|逆时针|镜像|翻转|左派|右派|左翼|右翼")
+NOT_SIDES = re.compile(r"左右|左派|右派|左翼|右翼")
 SWAPPED = {"left": "right", "right": "left", "左": "右", "右": "左"}
 
 
@@ -115,7 +124,8 @@ def mirrored(text: str) -> str | None:
         if word not in (word.lower(), word.upper(), word.capitalize()) or not (found["tail"] or _is_side(text, found)):
             return None
     swapped = SIDE.sub(lambda m: _like(m["word"], SWAPPED[m["word"].lower()]) + (m["tail"] or ""), text)
-    return re.sub("[左右]", lambda m: SWAPPED[m[0]], swapped)
+    swapped = re.sub("[左右]", lambda m: SWAPPED[m[0]], swapped)
+    return None if swapped == text else swapped  # a side was named, but in no word that can be exchanged
 
 
 @dataclass(frozen=True)
@@ -167,7 +177,7 @@ def spread(allowed_R: np.ndarray, shown: Sequence[Shown]) -> np.ndarray:
 def _pattern(words: Sequence[str], signs: Sequence[str]) -> re.Pattern[str]:
     word = "|".join(map(re.escape, words))
     return re.compile(
-        rf"(?<![^\W_])(?:{word})(?:most|ward|wards|hand|handed)?(?![^\W_])|{'|'.join(signs)}", re.IGNORECASE
+        rf"(?<![^\W_])(?:{word})(?:most|ward|wards|hand|handed|s)?(?![^\W_])|{'|'.join(signs)}", re.IGNORECASE
     )
 
 

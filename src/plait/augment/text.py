@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 
 from plait.augment.consistency import mirrored, names_colour, names_place, names_side
-from plait.processors.words import WORD
+from plait.processors.words import WITHOUT_SPACES
 
+# As the words of a bag, but for "isn't", which is one word here.
+WORD = re.compile(rf"[{WITHOUT_SPACES}]|[^\W{WITHOUT_SPACES}]+(?:['\u2019][^\W{WITHOUT_SPACES}]+)*")
 SHORT = 5  # words; shorter texts are left alone
 MASK = "..."  # no encoder's own mask word: it reads like words left out to all of them
 KEPT = re.compile(
-    r"no|not|never|none|nor|without|nothing|nobody|neither|cannot|\w+n't|isnt|dont|only|is|are|what|which|who|whom|whose"
+    r"no|not|never|none|nor|without|nothing|nobody|neither|cannot|\w+n['\u2019]t|isnt|dont|only|is|are|what|which|who|whom|whose"
     r"|where|when|why|how|many|much|more|less|most|least|and|or|\d+|one|two|three|four|five|six|seven|eight|nine|ten"
     r"|[不没无非未别莫谁何哪几多少一二三四五六七八九十两吗么]",
     re.IGNORECASE,

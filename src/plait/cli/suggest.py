@@ -59,6 +59,11 @@ def suggest(
     from plait.api import SuggestionFile, load
 
     can_write(output)
+    for read in (pool, labelled):
+        if read is not None and output.exists() and Path(read).exists() and output.samefile(read):
+            raise ValueError(f"{output} is a table that is read, and would be lost; name another file")
+    if report is not None and report.absolute() == output.absolute():
+        raise ValueError(f"{output} is to hold the rows to label and the report; name another file for one of them")
     with TerminalProgress(quiet=quiet) as progress:
         fitted = load(model)
         file = SuggestionFile(output, pool, fitted.modalities, escape=escape_formulas, bom=bom, overwrite=overwrite)
@@ -74,7 +79,7 @@ def suggest(
         print_json({**facts, **places})
         return
     say(f"{counted(facts['suggested'], 'row')} of {facts['rows']:,} to label ({facts['strategy']}) -> {output}")
-    row, reason = (c if c in found.column_names else f"suggested_{c}" for c in ("row", "reason"))
+    row, reason = facts["columns"]["row"], facts["columns"]["reason"]
     for number, why in zip(found.column(row).to_pylist()[:SHOWN], found.column(reason).to_pylist(), strict=False):
         say(f"  row {number}: {why}")
     if facts["suggested"] > SHOWN:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.ensemble.ensemble import Ensemble
+from plait.ensemble.network import NetworkMember
 from plait.inference.forward import evaluation_mode, to_device
 from plait.inputs.dataset import Source, TensorSource
 from plait.model import NOT_ENCODED, PlaitModel
@@ -40,9 +41,10 @@ def encode_once(
     for m, (name, source) in enumerate(sources.items()):
         unique = np.unique(index_NM[index_NM[:, m] >= 0, m])
         live = _live(answers, m)
-        if not live or len(unique) == 0:
+        if not live:
             continue
-        tensors = _encode(live, source, unique, batch_size)
+        items = unique if len(unique) else np.array([-1])  # of a modality that no row has, the width is known then
+        tensors = _encode(live, source, items, batch_size, keep=_others_read(answers, m))
         if tensors is not None:
             made[name] = TensorSource(tensors)
             numbers[:, m] = np.where(index_NM[:, m] >= 0, np.searchsorted(unique, index_NM[:, m]), -1)
@@ -58,12 +60,28 @@ def _live(answers: nn.Module, m: int) -> list[Live]:
     return [(mark, network, own) for mark, network, own in found if network.encoder_of(own) is not None]
 
 
-def _encode(live: list[Live], source: Source, items: np.ndarray, batch_size: int) -> dict[str, Tensor] | None:
-    """What each network makes of the items, under its mark, beside what others read; None: too much to keep."""
+def _others_read(answers: nn.Module, m: int) -> bool:
+    """Whether members of an ensemble that are no networks read a modality as it is."""
+    members = answers.listed if isinstance(answers, Ensemble) else []
+    return any(m in one.uses for one in members if not any(isinstance(p, NetworkMember) for p in one.modules()))
+
+
+def _encode(
+    live: list[Live], source: Source, items: np.ndarray, batch_size: int, *, keep: bool
+) -> dict[str, Tensor] | None:
+    """What each network makes of the items, under its mark, beside what others read; None: too much to keep.
+
+    Args:
+        live: The networks.
+        source: Gives the items.
+        items: Their numbers.
+        batch_size: Items at once.
+        keep: Keep what the encoders read too.
+    """
     parts: list[dict[str, Tensor]] = []
     for start in range(0, len(items), batch_size):
         batch = source.take(items[start : start + batch_size])
-        part = {k: v for k, v in batch.items() if isinstance(source, TensorSource) or k.startswith(NOT_ENCODED)}
+        part = {k: v for k, v in batch.items() if keep or k.startswith(NOT_ENCODED)}
         for mark, network, m in live:
             with evaluation_mode(network):
                 encoded = network.encode_modality(m, to_device(batch, next(network.parameters()).device))
