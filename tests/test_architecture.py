@@ -18,7 +18,7 @@ SRC = ROOT / "src" / "plait"
 
 # A room may import itself and the rooms above it in this list (docs/index.md), never one below.
 ORDER = [
-    "registry", "files", "metrics", "report", "settings", "data", "weights", "processors", "augment", "encoders",
+    "registry", "files", "metrics", "report", "settings", "data", "weights", "processors", "encoders",
     "fusion", "language", "heads", "tasks", "objectives", "model", "inputs", "inference", "training", "ensemble",
     "evaluation", "explain", "api", "index", "comparison", "cli",
 ]  # fmt: skip
@@ -79,8 +79,8 @@ def test_every_file_lies_in_a_known_room() -> None:
     assert not unknown, f"{unknown} stand in no place of ORDER; add them there and to both README trees"
 
 
-def test_at_most_26_rooms() -> None:
-    assert len(ORDER) <= 26 and len(set(ORDER)) == len(ORDER), "a newcomer learns the rooms by heart: join two of them"
+def test_at_most_25_rooms() -> None:
+    assert len(ORDER) <= 25 and len(set(ORDER)) == len(ORDER), "a newcomer learns the rooms by heart: join two of them"
 
 
 def test_no_two_classes_of_one_name() -> None:

@@ -108,26 +108,17 @@ def test_a_full_disk_leaves_the_old_model(place: Path, monkeypatch: pytest.Monke
     assert contents(place) == before and plait.load(place).calibration is None
 
 
-def test_a_read_only_place_is_refused_before_the_work(place: Path, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=4m plait {disk} 2>/dev/null") != 0:
-        pytest.skip("needs to mount a small disk")
-    try:
-        kept = plait.load(place).save(disk / "model")
-        before = contents(kept)
-        assert os.system(f"mount -o remount,ro {disk}") == 0
-        done: list[Any] = []
-        for target in (None, disk / "new"):
-            with pytest.raises(ValueError, match=r"(cannot write|read-only|Read-only)") as caught:
-                plait.calibrate(kept, rows(), output=target, progress=lambda *told: done.append(told))
-            assert str(disk) in str(caught.value) and not done
-        with pytest.raises(ValueError, match=r"cannot write|Read-only|read-only"):
-            plait.load(kept).evaluate(rows(), trust=True, report=disk / "report.html")
-        assert contents(kept) == before
-        assert plait.load(kept).evaluate(rows(), trust=True)["evaluation"]["trust"]["calibration"]["applicable"]
-    finally:
-        for _ in range(20):
-            if os.system(f"umount {disk} 2>/dev/null") == 0:
-                break
-            time.sleep(0.1)
+def test_a_read_only_place_is_refused_before_the_work(place: Path, small_disk: Path) -> None:
+    assert os.system(f"mount -o remount,size=4m {small_disk}") == 0
+    kept = plait.load(place).save(small_disk / "model")
+    before = contents(kept)
+    assert os.system(f"mount -o remount,ro {small_disk}") == 0
+    done: list[Any] = []
+    for target in (None, small_disk / "new"):
+        with pytest.raises(ValueError, match=r"(cannot write|read-only|Read-only)") as caught:
+            plait.calibrate(kept, rows(), output=target, progress=lambda *told: done.append(told))
+        assert str(small_disk) in str(caught.value) and not done
+    with pytest.raises(ValueError, match=r"cannot write|Read-only|read-only"):
+        plait.load(kept).evaluate(rows(), trust=True, report=small_disk / "report.html")
+    assert contents(kept) == before
+    assert plait.load(kept).evaluate(rows(), trust=True)["evaluation"]["trust"]["calibration"]["applicable"]

@@ -7,8 +7,6 @@ import errno
 import os
 import signal
 import stat
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -206,22 +204,6 @@ def test_a_full_disk_in_training_is_told_and_the_run_goes_on(
     fit(place, ("cat", "dog"), resume=True, **options)
     fit(tmp_path / "straight", ("cat", "dog"), **options)
     assert (place / "model.safetensors").read_bytes() == (tmp_path / "straight" / "model.safetensors").read_bytes()
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 1 MB, where this process may mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if os.geteuid() != 0 or os.system(f"mount -t tmpfs -o size=1m plait {disk} 2>/dev/null") != 0:
-        pytest.skip("needs to mount a small disk")
-    try:
-        yield disk
-    finally:
-        for _ in range(20):
-            if os.system(f"umount {disk} 2>/dev/null") == 0:
-                break
-            time.sleep(0.1)
 
 
 def test_a_disk_that_fills_up_and_one_that_is_read_only(small_disk: Path, other: plait.Plait) -> None:

@@ -13,9 +13,9 @@ from PIL import Image
 
 from fixtures.lazy import lazy
 from fixtures.settings import QUICK
-from plait.augment.views import ItemViews, generator_of, views_of_epoch
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
+from plait.processors.augment.views import ItemViews, generator_of, views_of_epoch
 from plait.settings import AugmentSettings
 
 fit = lazy("plait", "fit")

@@ -16,8 +16,8 @@ from plait.settings import DataOptions, RunSettings
 if TYPE_CHECKING:
     import numpy as np
 
-    from plait.augment.views import ItemViews
     from plait.data.rows import Items, Rows
+    from plait.processors.augment.views import ItemViews
 
 SHOWN_VIEWS = 4  # where augment.views is 1, which is off
 
@@ -206,8 +206,8 @@ def _numbers(items: Items, position: int, view: int, settings: Any, train: np.nd
     """The columns of a row with cells swapped, and which."""
     import numpy as np
 
-    from plait.augment.numbers import draw_donors
-    from plait.augment.views import generator_of
+    from plait.processors.augment.numbers import draw_donors
+    from plait.processors.augment.views import generator_of
 
     own = items.cells[int(items.index_N[position])]
     shown, changed = dict(own), []

@@ -247,9 +247,13 @@ def _read(path: Path) -> Any:
     try:
         if path.suffix.lower() == ".json":
             return json.loads(text, object_pairs_hook=partial(_once, path))
-        _refuse_repeated(path, yaml.compose(text, Loader=yaml.SafeLoader))
-        yaml.safe_load(text)  # refuses tags that would make objects
-        return yaml.BaseLoader(text).get_single_data()  # texts as written: 007 is no number, yes no truth value
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_repeated(path, node)
+        loader.construct_document(node)  # refuses tags that would make objects
+        return yaml.BaseLoader("").construct_document(node)  # as written: 007 is no number, yes no truth value
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply for classes and their sentences") from error
     except (yaml.YAMLError, json.JSONDecodeError) as error:

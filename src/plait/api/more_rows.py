@@ -25,7 +25,7 @@ from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
-from plait.training.seen_rows import SeenInputs
+from plait.training.seen_rows import SeenInputs, row_hashes
 from plait.training.splitting import column_groups
 
 
@@ -76,9 +76,10 @@ class MoreRows:
         judging = np.flatnonzero((split != "train") & (split != ""))
         added = usable[usable >= self.first]
         tied = np.zeros(len(self.table), dtype=bool)
-        rows = read_rows(self.table, schema.modalities)
-        if SeenInputs.of(rows, usable[usable < self.first]).tells:
-            tied[added] = SeenInputs.of(rows, judging).found_in(rows)[0][added]
+        hashes, known = row_hashes(read_rows(self.table, schema.modalities))
+        own = usable[usable < self.first]
+        if SeenInputs.of_hashes(hashes[own][known[own]]).tells:
+            tied[added] = known[added] & np.isin(hashes[added], hashes[judging][known[judging]])
         else:
             self.notes.append(
                 f"rows of {self.source} that equal a validation, test or calibration row are not left out by their "

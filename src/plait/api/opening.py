@@ -134,16 +134,6 @@ def open_run(
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(
-        settings,
-        table,
-        schema,
-        task,
-        targets.values,
-        usable,
-        split,
-        notes,
-        targets.bad,
-        fresh_pairs,
-        alternative,
+        settings, table, schema, task, targets.values, usable, split, notes, targets.bad, fresh_pairs, alternative,
         added=len(table) - len(own),
-    )
+    )  # fmt: skip

@@ -10,7 +10,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import STOPPED, can_write, print_json, reasons, say
+from plait.cli.terminal import STOPPED, can_write, not_over, print_json, reasons, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -66,8 +66,7 @@ def predict(
         raise ValueError("--json prints its summary on stdout; name a file with -o, or leave --json out")
     if not to_stdout:
         can_write(output)
-        if output.exists() and Path(table).exists() and output.samefile(table):
-            raise ValueError(f"{output} is the table that is read, and would be lost; name another file")
+        not_over(output, table)
     place = sys.stdout.buffer if to_stdout else output
     file = PredictionFile(place, escape=escape_formulas, bom=bom, overwrite=overwrite, wording=as_typed)
     try:

@@ -10,7 +10,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import can_write, print_json, say
+from plait.cli.terminal import can_write, not_over, print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -59,9 +59,7 @@ def suggest(
     from plait.api import SuggestionFile, load
 
     can_write(output)
-    for read in (pool, labelled):
-        if read is not None and output.exists() and Path(read).exists() and output.samefile(read):
-            raise ValueError(f"{output} is a table that is read, and would be lost; name another file")
+    not_over(output, pool, labelled)
     if report is not None and report.absolute() == output.absolute():
         raise ValueError(f"{output} is to hold the rows to label and the report; name another file for one of them")
     with TerminalProgress(quiet=quiet) as progress:

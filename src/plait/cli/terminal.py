@@ -46,6 +46,17 @@ def resumable(otherwise: str = AGAIN) -> Iterator[None]:
         raise typer.Exit(STOPPED) from None
 
 
+def not_over(output: Path, *tables: str | Path | None) -> None:
+    """Refuse to write over a table that is read.
+
+    Raises:
+        ValueError: The output is one of them.
+    """
+    for table in tables:
+        if table is not None and output.exists() and Path(table).exists() and output.samefile(table):
+            raise ValueError(f"{output} is the table that is read, and would be lost; name another file")
+
+
 def can_write(path: Path) -> None:
     """Learn before the work, not after it, that the output cannot be written.
 

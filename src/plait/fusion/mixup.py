@@ -23,8 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plait.augment.mixing import blend, draw_box, draw_partners, draw_share, paste, share_outside
 from plait.encoders.base import Encoded
+from plait.fusion.mixing import blend, draw_box, draw_partners, draw_share, paste, share_outside
 
 Inputs = dict[str, dict[str, Tensor]]
 PIXELS = "pixel_values"

@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.augment.views import ItemViews
 from plait.data.progress import Progress
 from plait.inputs.dataset import SetSource, Source
 from plait.inputs.feature_store import FeatureSet, FeatureStore
@@ -23,6 +22,7 @@ from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import loader
 from plait.inputs.prepare import Prepared, with_words
 from plait.inputs.views import add_views
+from plait.processors.augment.views import ItemViews
 from plait.settings import AugmentSettings
 
 

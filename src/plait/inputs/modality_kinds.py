@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from plait.augment.views import ViewMaker
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
@@ -22,6 +21,7 @@ from plait.data.values import ColumnReading
 from plait.encoders.base import Encoder
 from plait.inputs.dataset import LiveSource, Source
 from plait.processors import Processor
+from plait.processors.augment.views import ViewMaker
 from plait.registry import Registry
 from plait.settings import EncoderSettings
 

@@ -16,9 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.augment.consistency import Allowed, Shown, mirrored, names_colour, names_place, names_side, spread
-from plait.augment.numbers import swapped
-from plait.augment.views import ItemViews, generator_of, views_of_epoch
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.rows import Items, Rows
@@ -27,6 +24,9 @@ from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS, loader
 from plait.inputs.prepare import Prepared, with_words
+from plait.processors.augment.consistency import Allowed, Shown, mirrored, names_colour, names_place, names_side, spread
+from plait.processors.augment.numbers import swapped
+from plait.processors.augment.views import ItemViews, generator_of, views_of_epoch
 from plait.registry import counted
 from plait.settings import AugmentSettings
 

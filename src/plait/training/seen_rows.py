@@ -42,8 +42,12 @@ class SeenInputs:
     def of(cls, rows: Rows, positions: np.ndarray) -> SeenInputs:
         """Of the rows at these positions."""
         found, known = row_hashes(rows)
-        chosen = np.sort(found[positions][known[positions]])
-        return cls(chosen[:MOST_KEPT], len(chosen))
+        return cls.of_hashes(found[positions][known[positions]])
+
+    @classmethod
+    def of_hashes(cls, hashes: np.ndarray) -> SeenInputs:
+        """Of rows whose hashes are known."""
+        return cls(np.sort(hashes)[:MOST_KEPT], len(hashes))
 
     @property
     def is_whole(self) -> bool:

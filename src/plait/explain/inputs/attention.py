@@ -21,6 +21,7 @@ from plait.encoders.vision import HFImageEncoder, probe_pixels
 from plait.evaluation import EvaluationInputs
 from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.element_parts import given_out, pixel_parts, token_parts
+from plait.explain.inputs.live import encoder_of
 from plait.explain.inputs.relevance import relevance, relevance_of_tokens
 from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
@@ -29,12 +30,6 @@ INSTEAD = "type method='occlusion' (any encoder) or method='gradients' (words, p
 READ_LAST = ("lasttoken",)
 READ_FIRST = ("cls", "pooler")
 LOOKS_BACK = ("clip",)  # text towers that look backwards only: their pooled token is the last
-
-
-def encoder_of(given: EvaluationInputs, inputs: Inputs, modality: Modality) -> Encoder | None:
-    """The encoder of a modality, frozen beside the network or inside it."""
-    frozen = inputs.frozen.get(modality.name)
-    return frozen if frozen is not None else given.model.encoder_of(inputs.modalities.index(modality))
 
 
 def no_attention(given: EvaluationInputs, inputs: Inputs, modality: Modality) -> str | None:
@@ -139,10 +134,7 @@ class AttentionRelevance:
         self.part_of = (
             token_parts(processor, cut, given["input_ids"]) if self.is_text else pixel_parts(processor, cut, whole)
         )
-        self.rest = {
-            n: {k: v.to(self.device) for k, v in source.take(self.index_M[m : m + 1]).items()}
-            for m, (n, source) in enumerate(asked.sources.items()) if n != name
-        }  # fmt: skip
+        self.rest = asked.others_of(row, number, self.device)
         self.note = "read from " + ("the mean of its tokens" if self._reads_mean() else "the token it pools")
         found_PW = self._of(asked.given.model, by_word=True)
         self.values, self.words = found_PW[:, 0], found_PW[:, 1:]

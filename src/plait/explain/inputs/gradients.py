@@ -19,6 +19,7 @@ from plait.data.modality import Modality
 from plait.evaluation import EvaluationInputs
 from plait.explain.inputs.cut import Cut
 from plait.explain.inputs.element_parts import elements_of, given_out
+from plait.explain.inputs.live import encoder_of
 from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
 
@@ -75,17 +76,12 @@ class GradientScores:
         self.asked, self.number, self.column, self.num_answers = asked, number, column, 0
         self.modality = asked.inputs.modalities[number]
         self.index_M = asked.items_NM[row]
-        name = self.modality.name
-        frozen = asked.inputs.frozen.get(name)
-        self.encoder = frozen if frozen is not None else asked.given.model.encoder_of(number)
+        self.encoder = encoder_of(asked.given, asked.inputs, self.modality)
         self.device = next(asked.given.model.parameters()).device
-        processor = asked.inputs.processors[name]
+        processor = asked.inputs.processors[self.modality.name]
         self.given, self.base, self.key, part_of = elements_of(self.modality.kind, processor, cut, self.encoder)
         self.part_of, self.count = part_of, len(cut)
-        self.others_inputs = {
-            n: source.take(self.index_M[m : m + 1])
-            for m, (n, source) in enumerate(asked.sources.items()) if n != name
-        }  # fmt: skip
+        self.others_inputs = asked.others_of(row, number, self.device)
         model = asked.given.model
         self.values, steps = self._integrate(model)
         found = [self._integrate(network, (STEPS[0],))[0] for network in asked.others]
@@ -147,7 +143,7 @@ class GradientScores:
         model.eval()
         try:
             features = self._encode(taken)
-            inputs = {n: {k: v.to(self.device).expand(len(taken), *v.shape[1:]) for k, v in tensors.items()}
+            inputs = {n: {k: v.expand(len(taken), *v.shape[1:]) for k, v in tensors.items()}
                       for n, tensors in self.others_inputs.items()} | {self.modality.name: features}  # fmt: skip
             present = torch.tensor(self.index_M >= 0, device=self.device).expand(len(taken), -1)
             logits_VC = network.answer(network.encode(inputs, present), present).float()

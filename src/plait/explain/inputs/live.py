@@ -10,6 +10,7 @@ from torch import Tensor
 
 from plait.data.modality import Modality
 from plait.data.rows import Items
+from plait.encoders.base import Encoder
 from plait.encoders.batching import encode_by_bytes
 from plait.evaluation import EvaluationInputs
 from plait.inference.forward import evaluation_mode, to_device
@@ -35,6 +36,12 @@ class EncodedSource:
         """Features of items."""
         made: dict[str, Tensor] = self.encode(self.tensors.take(index_B))
         return made
+
+
+def encoder_of(given: EvaluationInputs, inputs: Inputs, modality: Modality) -> Encoder | None:
+    """The encoder of a modality, frozen beside the network or inside it."""
+    frozen = inputs.frozen.get(modality.name)
+    return frozen if frozen is not None else given.model.encoder_of(inputs.modalities.index(modality))
 
 
 def changed_source(given: EvaluationInputs, inputs: Inputs, modality: Modality, variants: list[Any]) -> Source:

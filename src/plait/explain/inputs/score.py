@@ -89,6 +89,15 @@ class ExplainedRows:
         """What a part adds to each word of a written answer, for each part hidden alone; nothing where none is."""
         return [{} for _ in kept_PP]
 
+    def others_of(self, row: int, number: int, device: torch.device) -> dict[str, dict[str, Tensor]]:
+        """Tensors of what a row shows in every modality but one, by name, one row each."""
+        index_M = self.items_NM[row]
+        return {
+            name: {k: v.to(device) for k, v in source.take(index_M[m : m + 1]).items()}
+            for m, (name, source) in enumerate(self.sources.items())
+            if m != number
+        }
+
     def scores_with_gradient(
         self, network: Any, inputs: dict[str, dict[str, Tensor]], index_M: np.ndarray, row: int, column: int
     ) -> Tensor:

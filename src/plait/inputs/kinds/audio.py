@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from plait.augment.audio import SoundView, draw_sound
-from plait.augment.views import ItemViews, ViewMaker
 from plait.data.media import CellError
 from plait.data.rows import Items
 from plait.data.sound import find_sound, import_soundfile, sound_length
 from plait.inputs.dataset import KeptSource
 from plait.inputs.modality_kinds import Load, ModalityKind
+from plait.processors.augment.audio import SoundView, draw_sound
+from plait.processors.augment.views import ItemViews, ViewMaker
 
 
 def _examine(source: Any, processor: Any, max_pixels: int) -> None:

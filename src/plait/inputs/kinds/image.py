@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from plait.augment.image import ImageView, draw_image
-from plait.augment.views import ItemViews, ViewMaker
 from plait.data.media import read_media
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource, Source
 from plait.inputs.modality_kinds import Load, ModalityKind
 from plait.processors import Processor
+from plait.processors.augment.image import ImageView, draw_image
+from plait.processors.augment.views import ItemViews, ViewMaker
 
 
 def _live(processor: Processor, items: Items, load: Load) -> Source:

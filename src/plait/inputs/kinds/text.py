@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from plait.augment.text import TextView, draw_text
-from plait.augment.views import ItemViews, ViewMaker
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource
 from plait.inputs.modality_kinds import Load, ModalityKind
 from plait.processors import HashedTextProcessor, Processor, TextProcessor
+from plait.processors.augment.text import TextView, draw_text
+from plait.processors.augment.views import ItemViews, ViewMaker
 from plait.processors.cleaning import clean_texts
 from plait.settings import EncoderSettings
 

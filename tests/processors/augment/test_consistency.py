@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plait.augment.consistency import Allowed, Shown, allowed_by, mirrored, names_colour, names_side, spread
+from plait.processors.augment.consistency import Allowed, Shown, allowed_by, mirrored, names_colour, names_side, spread
 
 
 @pytest.mark.parametrize(

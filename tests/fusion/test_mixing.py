@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fixtures.lazy import lazy
-from plait.augment.mixing import Box, draw_box, draw_partners, paste, share_outside
+from plait.fusion.mixing import Box, draw_box, draw_partners, paste, share_outside
 
 mixup = lazy("plait.fusion.mixup")
 Encoded = lazy("plait.encoders.base", "Encoded")

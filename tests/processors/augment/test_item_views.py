@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from plait.augment.audio import SoundView, draw_sound, louder, moved, without_band, without_span
-from plait.augment.consistency import Allowed, mirrored
-from plait.augment.image import COLOURING, GEOMETRIC, ImageView, apply, draw_image
-from plait.augment.numbers import draw_donors, swapped
-from plait.augment.text import TextView, draw_text, span_to_mask, words_to_drop
 from plait.data.picture import decode_image
+from plait.processors.augment.audio import SoundView, draw_sound, louder, moved, without_band, without_span
+from plait.processors.augment.consistency import Allowed, mirrored
+from plait.processors.augment.image import COLOURING, GEOMETRIC, ImageView, apply, draw_image
+from plait.processors.augment.numbers import draw_donors, swapped
+from plait.processors.augment.text import TextView, draw_text, span_to_mask, words_to_drop
 from plait.processors.clip import read_clip
 
 

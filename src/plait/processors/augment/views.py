@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from plait.augment.consistency import Allowed
+from plait.processors.augment.consistency import Allowed
 from plait.settings.augmentation import AugmentSettings
 
 VERSION = 1  # of how views are drawn and made; stored features of others are not taken for these

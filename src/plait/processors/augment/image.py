@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait.augment.consistency import Allowed
 from plait.data.picture import MAX_PIXELS, decode_image
+from plait.processors.augment.consistency import Allowed
 
 if TYPE_CHECKING:
     from PIL import Image

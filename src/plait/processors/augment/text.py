@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.augment.consistency import mirrored, names_colour, names_place, names_side
+from plait.processors.augment.consistency import mirrored, names_colour, names_place, names_side
 from plait.processors.words import WITHOUT_SPACES
 
 # As the words of a bag, but for "isn't", which is one word here.
