@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +12,7 @@ from PIL import Image
 
 from fixtures.media import encoded, png_claiming
 from plait.data.media import CellError
-from plait.processors import ImageProcessor, decode_image
+from plait.processors import ImageProcessor, decode_image, load_processor
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -152,3 +155,54 @@ def test_json_round_trip_and_settings() -> None:
     ):
         with pytest.raises(ValueError):
             ImageProcessor(**bad)
+
+
+def _four_colours(side: int = 100) -> bytes:
+    colours = np.zeros((side, side, 3), dtype=np.uint8)
+    half = side // 2
+    colours[:half, :half], colours[:half, half:] = (255, 0, 0), (0, 255, 0)
+    colours[half:, :half], colours[half:, half:] = (0, 0, 255), (255, 255, 0)
+    out = io.BytesIO()
+    Image.fromarray(colours).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("crops", "views"), [("diagonal", 3), ("corners", 5), ("six", 6)])
+def test_crops_are_corners_of_seven_tenths_and_the_whole_comes_first(crops: str, views: int) -> None:
+    plain = ImageProcessor(40, mode="squash", interpolation="nearest", mean=(0, 0, 0), std=(1, 1, 1))
+    processor = ImageProcessor(
+        40, mode="squash", interpolation="nearest", mean=(0, 0, 0), std=(1, 1, 1), crops=crops
+    )  # fmt: skip
+    data = _four_colours()
+    values = processor.process([data, data])["pixel_values"]
+    assert values.shape == (2, views, 3, 40, 40)
+    assert torch.equal(values[:, 0], plain.process([data, data])["pixel_values"])
+    first, last = values[0, 1], values[0, 2 if crops == "diagonal" else 4]
+    assert first[:, 0, 0].tolist() == [1, 0, 0]
+    assert last[:, -1, -1].tolist() == [1, 1, 0]
+    # the middle of the picture lies at 5/7 of the crop's side, and at 2/7 of that of the other corner
+    assert first[:, 27, 27].tolist() == [1, 0, 0] and first[:, 29, 29].tolist() == [1, 1, 0]
+    assert last[:, 10, 10].tolist() == [1, 0, 0] and last[:, 12, 12].tolist() == [1, 1, 0]
+    if crops == "six":
+        assert torch.equal(values[0, 5], values[0, 0].flip(2))
+
+
+def test_crops_change_the_fingerprint_and_survive_saving_and_whole_pictures_keep_theirs(tmp_path: Path) -> None:
+    plain, crops = ImageProcessor(32), ImageProcessor(32, crops="six")
+    assert "crops" not in plain.to_json() and plain.fingerprint != crops.fingerprint
+    crops.save(tmp_path)
+    loaded = load_processor(tmp_path)
+    assert isinstance(loaded, ImageProcessor)
+    assert loaded.crops == "six" and loaded.fingerprint == crops.fingerprint
+    assert crops.process([])["pixel_values"].shape == (0, 6, 3, 32, 32)
+    with pytest.raises(ValueError, match="crops is 'nine'; expected one of whole, diagonal"):
+        ImageProcessor(32, crops="nine")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 900), (900, 2), (3, 3)])
+def test_crops_of_tiny_and_narrow_pictures(size: tuple[int, int]) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", size, (255, 0, 0)).save(out, "PNG")
+    for mode in ("crop", "squash"):
+        values = ImageProcessor(32, mode=mode, crops="six").process([out.getvalue()])["pixel_values"]
+        assert values.shape == (1, 6, 3, 32, 32) and torch.isfinite(values).all()

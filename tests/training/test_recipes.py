@@ -70,7 +70,8 @@ def test_a_recipe_never_overrides_the_user() -> None:
         mine = RunSettings(
             recipe=recipe,
             encoders=EncoderSettings(
-                image_size=64, text_cleaning="none", words=0, numbers="periodic", categories="compact"
+                image_size=64, image_crops="six", text_cleaning="none", words=0, numbers="periodic",
+                categories="compact",
             ),
             fusion=FusionSettings(name="gated", alternative="none", width=3, dropout=0.0, scaling="features"),
             task=TaskSettings(head="label", class_weights=False, select_by="accuracy"),
@@ -138,6 +139,20 @@ def test_two_sides_get_towers(task: str, side: int, words: int, copies: int) -> 
     assert (three.width, three.options) == (1536, {"copies": 3})
     other = resolve(RunSettings(encoders=EncoderSettings(image="timm:resnet18", words=0)), facts).encoders
     assert (other.image_size, other.words) == (224, 0)
+
+
+@pytest.mark.parametrize("task", ["matching", "retrieval"])
+def test_two_sides_read_corners_of_pictures_where_that_is_affordable_and_was_measured(task: str) -> None:
+    def crops(rows: int = 7_500, side: int = 400, **encoders: Any) -> str | None:
+        settings = RunSettings(encoders=EncoderSettings(**encoders))
+        return resolve(settings, Facts(task, ("image", "text"), rows, side)).encoders.image_crops
+
+    assert crops() == crops(50_000) == "diagonal"
+    assert crops(50_001) == crops(side=64) == crops(image="timm:resnet18") == crops(tuning="lora") == "whole"
+    assert crops(tuning_of={"photo": "full"}) == "whole"
+    assert crops(90_000, image_crops="six") == "six" and crops(image_crops="whole") == "whole"
+    facts = Facts("classification", ("image", "text"), 500, 400)
+    assert resolve(RunSettings(), facts).encoders.image_crops == "whole"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, read_hf_model, refuse_random
+from plait.encoders.crops import mean_of_crops
 from plait.encoders.probe import probed_widths
 from plait.encoders.text import PADS_TO_FULL_LENGTH, PROBE, fill_up, full_length, pad_settings
 from plait.encoders.vision import probe_pixels, stretch
@@ -62,6 +63,7 @@ class DualEncoder(Encoder):
             inputs = PROBE if self.kind == "text" else probe_pixels(config.vision_config)
             self.vector_dim, _ = probed_widths(self, **inputs)
 
+    @mean_of_crops
     def forward(self, **inputs: Tensor) -> Encoded:
         """Encode pixels (or patches), ``input_ids`` with ``attention_mask`` [B, T], or ``values`` of sounds."""
         if self.kind == "audio":  # clips are cut to what the network hears, so none is longer

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import fill_from_file
+from plait.encoders.crops import mean_of_crops
 from plait.weights.torchvision_names import check_torchvision
 
 HEAD_CHILDREN = ("avgpool", "classifier", "fc", "head")
@@ -34,8 +35,9 @@ class TimmEncoder(Encoder):
         self.order = None if hasattr(self.model, "patch_embed") else "grid"  # transformers have positions
         self.vector_dim = int(getattr(self.model, "head_hidden_size", None) or self.model.num_features)
 
+    @mean_of_crops
     def forward(self, pixel_values: Tensor) -> Encoded:
-        """Encode images [B, 3, H, W]."""
+        """Encode images [B, 3, H, W], or with crops [B, K, 3, H, W]."""
         features = self.model.forward_features(pixel_values.contiguous(memory_format=torch.channels_last))
         vector_BD = self.model.forward_head(features, pre_logits=True)
         if features.ndim == 4 and getattr(self.model, "output_fmt", "NCHW") == "NHWC":
@@ -66,8 +68,9 @@ class TorchvisionEncoder(Encoder):
         with torch.inference_mode():
             self.token_dim = self.vector_dim = int(self.model(torch.zeros(1, 3, 64, 64)).shape[1])
 
+    @mean_of_crops
     def forward(self, pixel_values: Tensor) -> Encoded:
-        """Encode images [B, 3, H, W]."""
+        """Encode images [B, 3, H, W], or with crops [B, K, 3, H, W]."""
         map_BCHW = self.model(pixel_values.contiguous(memory_format=torch.channels_last))
         tokens_BTD = map_BCHW.flatten(2).transpose(1, 2)
         return Encoded(tokens_BTD.mean(1), tokens_BTD, all_real(tokens_BTD))

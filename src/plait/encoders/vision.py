@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import is_random, new_hf_model, one_tower, read_hf_model, refuse_random, takes
+from plait.encoders.crops import mean_of_crops
 from plait.encoders.image import all_real
 from plait.encoders.probe import FAILURES, probed_widths
 
@@ -43,8 +44,11 @@ class HFImageEncoder(Encoder):
         _check_sees(self.model, self.reference)
         self.vector_dim, self.token_dim = probed_widths(self, **probe_pixels(self.model.config))
 
+    @mean_of_crops
     def forward(self, pixel_values: Tensor, **patches: Tensor) -> Encoded:
-        """Encode images [B, 3, H, W], or patches [B, T, P] with ``pixel_attention_mask`` and ``spatial_shapes``."""
+        """Encode images [B, 3, H, W], with crops [B, K, 3, H, W], or patches [B, T, P] with ``pixel_attention_mask``
+        and ``spatial_shapes``.
+        """
         output = see(self.model, pixel_values, **patches)
         hidden = output.last_hidden_state
         if hidden.ndim == 4:

@@ -182,6 +182,11 @@ def load_inputs(
                 processor.max_pixels = max_pixels
             if kind.configure is not None:
                 kind.configure(processor, settings, reference)
+            if trained and getattr(processor, "crops", "whole") != "whole":
+                raise ValueError(
+                    f"encoders.image_crops={settings.image_crops} averages what a frozen encoder sees, and that of "
+                    f"{modality.columns[0]!r} is trained; type set=['encoders.image_crops=whole']"
+                )
             if trained and not reference.startswith("scratch:"):
                 set_tuning(encoder, mode, **({"n": settings.last_n} if mode == "last_n" else {}))
             encoder.batch_mb = settings.batch_mb

@@ -1,6 +1,7 @@
 """Image bytes to pixels.
 
-In: the bytes of JPEG, PNG, WEBP, GIF, BMP or TIFF files. Out: ``pixel_values`` [B, 3, S, S].
+In: the bytes of JPEG, PNG, WEBP, GIF, BMP or TIFF files. Out: ``pixel_values`` [B, 3, S, S], or [B, K, 3, S, S]: the
+whole picture and K - 1 crops of it, whose vectors an encoder averages.
 
 Decoding is that of :mod:`plait.data.picture`, at a reduced size where a JPEG is much larger than wanted.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,15 @@ from plait.data.picture import MAX_PIXELS, decode_image, memory_reason
 from plait.processors.description import settings_sha256, write_settings
 
 MODES = ("crop", "squash")
+CROP_SHARE = 0.7  # of each side, of a corner crop
+TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = (0, 0), (1, 0), (0, 1), (1, 1)
+CROPS: dict[str, tuple[tuple[int, int], ...]] = {  # corners beside the whole picture, as (right, bottom)
+    "whole": (),
+    "diagonal": (TOP_LEFT, BOTTOM_RIGHT),
+    "corners": (TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT),
+    "six": (TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT),
+}
+MIRRORED = ("six",)  # the mirror image of the whole picture too
 INTERPOLATIONS = {
     "bicubic": Image.Resampling.BICUBIC,
     "bilinear": Image.Resampling.BILINEAR,
@@ -45,6 +56,8 @@ class ImageProcessor:
         mode: "crop", or "squash" (the whole picture, its sides stretched to the square).
         max_pixels: Larger images are refused.
         flip_channels: Blue first, as some networks were trained; mean and std are those of the flipped channels.
+        crops: "whole" (the picture alone), "diagonal" (and its top left and bottom right corners), "corners" (and its
+            four corners) or "six" (and its four corners and its mirror image). A corner has 70 % of each side.
     """
 
     kind = "image"
@@ -59,6 +72,7 @@ class ImageProcessor:
         mode: str = "crop",
         max_pixels: int = MAX_PIXELS,
         flip_channels: bool = False,
+        crops: str = "whole",
     ) -> None:
         if not 1 <= size <= 4096:
             raise ValueError(f"size is {size}; expected a number of pixels between 1 and 4096")
@@ -68,6 +82,8 @@ class ImageProcessor:
             raise ValueError(f"interpolation is {interpolation!r}; expected one of {', '.join(INTERPOLATIONS)}")
         if not 0 < crop_pct <= 1:
             raise ValueError(f"crop_pct is {crop_pct}; expected more than 0 and at most 1")
+        if crops not in CROPS:
+            raise ValueError(f"crops is {crops!r}; expected one of {', '.join(CROPS)}")
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise ValueError(f"mean and std need three values each, std above 0; got {mean} and {std}")
         self.size = int(size)
@@ -78,6 +94,7 @@ class ImageProcessor:
         self.mode = mode
         self.max_pixels = int(max_pixels)
         self.flip_channels = bool(flip_channels)
+        self.crops = crops
 
     def process(self, images: list[bytes]) -> dict[str, Tensor]:
         """Decode and prepare images.
@@ -86,26 +103,27 @@ class ImageProcessor:
             images: The bytes of one file an item.
 
         Returns:
-            ``pixel_values``, float32 [B, 3, size, size].
+            ``pixel_values``, float32 [B, 3, size, size], or [B, K, 3, size, size] with crops: the whole picture first.
 
         Raises:
             CellError: An image is broken, truncated, too large or of no known format; a note names its
             position.
         """
         if not images:
-            return {"pixel_values": torch.zeros((0, 3, self.size, self.size))}
+            return {"pixel_values": torch.zeros((0, *self._num_views(), 3, self.size, self.size))}
         if len(images) < 4:
             arrays = [self._numbered(pair) for pair in enumerate(images)]
         else:
             with ThreadPoolExecutor(max_workers=NUM_THREADS) as pool:
                 arrays = list(pool.map(self._numbered, enumerate(images)))
-        bytes_BHWC = torch.from_numpy(np.stack(arrays))
+        bytes_BHWC = torch.from_numpy(np.concatenate(arrays))
         if self.flip_channels:
             bytes_BHWC = bytes_BHWC.flip(3)
         values = bytes_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255)
         mean = torch.tensor(self.mean).view(1, 3, 1, 1)
         std = torch.tensor(self.std).view(1, 3, 1, 1)
-        return {"pixel_values": ((values - mean) / std).contiguous()}
+        shape = (len(images), *self._num_views(), 3, self.size, self.size)
+        return {"pixel_values": ((values - mean) / std).reshape(shape).contiguous()}
 
     def fit_image(self, image: Image.Image) -> Image.Image:
         """The square that the encoder sees, before normalisation, of an RGB picture."""
@@ -137,7 +155,8 @@ class ImageProcessor:
             "mode": self.mode,
             "max_pixels": self.max_pixels,
         }
-        return description | ({"flip_channels": True} if self.flip_channels else {})
+        told = {"flip_channels": True} if self.flip_channels else {}
+        return description | told | ({} if self.crops == "whole" else {"crops": self.crops})
 
     @classmethod
     def from_json(cls, description: dict[str, Any]) -> ImageProcessor:
@@ -157,13 +176,30 @@ class ImageProcessor:
     def _short_side(self) -> int:
         return max(self.size, math.floor(self.size / self.crop_pct + 1e-6))  # timm rounds down too
 
+    def _num_views(self) -> tuple[int, ...]:
+        """One more side of the tensors, where there are crops."""
+        return () if self.crops == "whole" else (1 + len(CROPS[self.crops]) + (self.crops in MIRRORED),)
+
+    def _views(self, picture: Image.Image) -> Iterator[Image.Image]:
+        """The whole picture, its corners, its mirror image."""
+        yield picture
+        width, height = (max(1, round(CROP_SHARE * side)) for side in picture.size)
+        for right, bottom in CROPS[self.crops]:
+            left, top = right * (picture.width - width), bottom * (picture.height - height)
+            yield picture.crop((left, top, left + width, top + height))
+        if self.crops in MIRRORED:
+            yield picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+
     def _numbered(self, pair: tuple[int, bytes]) -> np.ndarray:
+        """The views of one picture, uint8 [K, size, size, 3]."""
         position, data = pair
         side = self.size if self.mode == "squash" else self._short_side()
+        if self.crops != "whole":
+            side = math.ceil(side / CROP_SHARE)
         try:
             picture = decode_image(data, self.max_pixels, least_side=side)
             try:
-                return np.asarray(self.fit_image(picture), dtype=np.uint8)
+                return np.stack([np.asarray(self.fit_image(view), dtype=np.uint8) for view in self._views(picture)])
             except MemoryError as error:
                 raise CellError(memory_reason(picture.size)) from error
         except CellError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from plait.settings.augmentation import AugmentSettings
+from plait.settings.ensemble import EnsembleSettings, SearchSettings
 from plait.settings.groups import (
     BAD_ROW_POLICIES,
     LANGUAGE_TUNINGS,
@@ -15,11 +16,9 @@ from plait.settings.groups import (
     TUNINGS,
     DataSettings,
     EncoderSettings,
-    EnsembleSettings,
     EvaluationSettings,
     FusionSettings,
     LanguageSettings,
-    SearchSettings,
     TaskSettings,
     TrainSettings,
 )

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from plait.settings.names import PAGE_LANGUAGES
+from plait.settings.names import IMAGE_CROPS, PAGE_LANGUAGES
 from plait.settings.ranges import (
     above_zero,
     at_least,
     below_one,
     between,
     choice,
-    choices,
     inside_or,
     named_choices,
     one_character,
@@ -34,7 +33,6 @@ OPTIMIZERS = ("adamw", "sgd")
 SCHEDULES = ("constant", "linear", "cosine")
 PRECISIONS = ("float32", "bfloat16")
 HIDING_PATTERNS = ("independent", "subset")
-MEMBERS = ("alone", "seeds", "linear", "ngrams", "trees", "prototypes")
 TEXT_CLEANINGS = ("none", "social")
 THRESHOLD_METRICS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "exact_match")
 SELECTORS = (
@@ -118,6 +116,10 @@ class EncoderSettings:
     categories: str | None = choice(None, ("full", "compact"))
     """How a network is given a category: full (an embedding of a token's width each) or compact (narrower the fewer
     there are, and rare ones of many share one); None: the recipe's choice.
+    """
+    image_crops: str | None = choice(None, IMAGE_CROPS)
+    """Views of a picture over whose vectors a frozen encoder averages: whole (one), diagonal (and two corners), corners
+    (and four), six (and its mirror image too); as many times the encoding. None: the recipe's choice.
     """
     image_size: int | None = at_least(None, 16)
     """Side in pixels images are fed at, or None: the encoder's own, or less where the photos are small."""
@@ -346,37 +348,6 @@ class TrainSettings:
             )
         if self.ogm_noise and (self.ogm is None or self.ogm == 0):
             raise ValueError("train.ogm_noise adds noise under train.ogm, which is off; type set=['train.ogm=0.5'] too")
-
-
-@dataclass(frozen=True)
-class EnsembleSettings:
-    """Which models answer together."""
-
-    members: tuple[str, ...] | None = choices(None, MEMBERS)
-    """What is tried beside the network of all modalities, which is always there: alone (one network a modality), seeds
-    (the same network from two other seeds), linear, ngrams, trees, prototypes (class means); (): it answers alone;
-    None: the preset's choice.
-    """
-    folds: int | None = at_least(None, 1)
-    """Models of each member, each of which has not seen another part of the rows; 1: validation rows choose; None: the
-    preset's choice for the number of rows.
-    """
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """Hyperparameter search by successive halving on validation rows."""
-
-    tries: int | None = at_least(None, 0)
-    """Configurations of fusion, width, dropout, learning rate and objectives that are tried; 0: no search; None: 9 as
-    the last of what a time limit is spent on under the preset best, else 0.
-    """
-    eta: int = at_least(3, 2)
-    """Of the tries of a rung one in so many goes on to the next, which trains so many times longer."""
-    keep: int = at_least(2, 1)
-    """How many of the best are trained in full as candidates, beside the network of the given settings."""
-    fusions: tuple[str, ...] = ()
-    """Fusions that are tried; (): those that read one vector a modality and suit any table."""
 
 
 @dataclass(frozen=True)

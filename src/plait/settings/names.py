@@ -25,4 +25,5 @@ METRIC_NAMES = (  # of explanations; each task has some of them
 ABSENCE_NAMES = ("missing", "marginal")  # what stands for an absent modality of a fitted model
 ENCODER_SOURCES = ("hf", "two-tower", "timm", "torchvision", "scratch")
 PAGE_LANGUAGES = ("en", "zh")
+IMAGE_CROPS = ("whole", "diagonal", "corners", "six")  # views of a picture; plait.processors.image
 INPUT_METHOD_NAMES = ("auto", "occlusion", "shapley", "gradients", "attention")  # how parts of inputs are explained

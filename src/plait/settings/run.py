@@ -10,14 +10,13 @@ from typing import Any
 import yaml
 
 from plait.settings.augmentation import AugmentSettings
+from plait.settings.ensemble import EnsembleSettings, SearchSettings
 from plait.settings.groups import (
     DataSettings,
     EncoderSettings,
-    EnsembleSettings,
     EvaluationSettings,
     FusionSettings,
     LanguageSettings,
-    SearchSettings,
     TaskSettings,
     TrainSettings,
 )

@@ -38,6 +38,8 @@ def no_attention(given: EvaluationInputs, inputs: Inputs, modality: Modality) ->
         return f"not applicable: attention relevance reads words and patches, and this is {modality.kind}"
     if modality.name in inputs.words:
         return "not applicable: a bag of words stands beside its encoder, which attention misses"
+    if getattr(inputs.processors[modality.name], "crops", "whole") != "whole":
+        return "not applicable: several crops of each picture are read, each with attentions of its own"
     encoder = encoder_of(given, inputs, modality)
     name = "its encoder" if encoder is None else encoder.reference
     if not isinstance(encoder, HFTextEncoder | HFImageEncoder) or getattr(encoder, "pad", None) is not None:

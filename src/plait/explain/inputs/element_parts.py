@@ -47,6 +47,8 @@ def _of_image(processor: Any, cut: Cut, encoder: Any) -> tuple[Tensor, Tensor, E
     from PIL import Image
 
     given = processor.process([_whole(cut)])
+    if getattr(processor, "crops", "whole") != "whole":
+        raise ValueError("this model reads several crops of a picture; type method='occlusion'")
     if set(given) != {"pixel_values"} or given["pixel_values"].ndim != 4:
         raise ValueError("this image encoder takes patches, not pixels; type method='occlusion'")
     size = Image.open(io.BytesIO(_whole(cut))).size

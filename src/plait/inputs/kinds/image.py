@@ -12,9 +12,10 @@ from plait.data.media import read_media
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource, Source
 from plait.inputs.modality_kinds import Load, ModalityKind
-from plait.processors import Processor
+from plait.processors import ImageProcessor, Processor
 from plait.processors.augment.image import ImageView, draw_image
 from plait.processors.augment.views import ItemViews, ViewMaker
+from plait.settings import EncoderSettings
 
 
 def _live(processor: Processor, items: Items, load: Load) -> Source:
@@ -23,6 +24,17 @@ def _live(processor: Processor, items: Items, load: Load) -> Source:
     blank = io.BytesIO()
     Image.new("RGB", (32, 32)).save(blank, "PNG")
     return LiveSource(processor, load, blank.getvalue())
+
+
+def _set_crops(processor: Processor, settings: EncoderSettings, reference: str) -> None:
+    crops = settings.image_crops or "whole"
+    if isinstance(processor, ImageProcessor):
+        processor.crops = crops
+    elif crops != "whole":
+        raise ValueError(
+            f"the image encoder {reference!r} comes with a processor file of its own, which cuts no crops; type "
+            "set=['encoders.image_size=224'] too, or leave encoders.image_crops out"
+        )
 
 
 def _examine(data: Any, processor: Any, max_pixels: int) -> None:
@@ -37,7 +49,7 @@ def _draw(views: ItemViews, item: int, generator: np.random.Generator, flip: boo
 
 
 IMAGE = ModalityKind(
-    encoder="image", load=read_media, live=_live, examine=_examine, plural="images",
+    encoder="image", load=read_media, live=_live, configure=_set_crops, examine=_examine, plural="images",
     views=ViewMaker(lambda settings: settings.image != "none", _draw, is_picture=True),
 )  # fmt: skip
 IMAGE_SET = replace(IMAGE, is_set=True)

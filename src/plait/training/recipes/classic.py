@@ -9,7 +9,9 @@ def classic(facts: Facts) -> Choices:
     """The founding recipe, on any encoder pair; trained by SGD with momentum."""
     two = len(facts.kinds) == 2
     return {
-        "encoders": {"text_cleaning": "none", "words": 0, "numbers": "linear", "categories": "full"},
+        "encoders": {
+            "image_crops": "whole", "text_cleaning": "none", "words": 0, "numbers": "linear", "categories": "full",
+        },
         "fusion": {
             "name": "weighted_sum", "width": 512, "dropout": 0.0, "options": {"raw": two, "normalise": False},
             "scaling": "rows",

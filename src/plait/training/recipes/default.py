@@ -28,7 +28,8 @@ def default(facts: Facts) -> Choices:
     side = 96 if facts.photo_side is not None and facts.photo_side < SMALL_PHOTO else 224
     chosen: Choices = {
         "encoders": {
-            "image_size": side, "text_cleaning": "none", "words": 0, "numbers": "linear", "categories": "full",
+            "image_size": side, "image_crops": "whole", "text_cleaning": "none", "words": 0, "numbers": "linear",
+            "categories": "full",
         },
         "fusion": {"name": "gated" if len(facts.kinds) > 1 else "concat", "width": 256, "dropout": 0.3},
         "task": {"head": "label", "class_weights": False, "threshold": "auto"},
@@ -66,7 +67,7 @@ def _questions(chosen: Choices, facts: Facts) -> None:
 
 
 def _pairs(chosen: Choices, facts: Facts) -> None:
-    see_closely(chosen)
+    see_closely(chosen, facts)
     chosen["fusion"] = towers(copies=1, dropout=0.6)
     chosen["task"]["head"] = "pair"
     chosen["train"] |= {

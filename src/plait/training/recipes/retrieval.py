@@ -10,8 +10,8 @@ WORDS = 256
 
 
 def find_each_other(chosen: Choices, facts: Facts) -> None:
-    """Linear towers, corrected for hubs, on larger pictures and words."""
-    see_closely(chosen)
+    """Linear towers, corrected for hubs, on larger pictures, crops of them, and words."""
+    see_closely(chosen, facts)
     if "text" in facts.kinds:
         chosen["encoders"]["words"] = WORDS  # beside the vector of the whole text, which blurs them
     chosen["fusion"] = towers(copies=2, dropout=0.4)

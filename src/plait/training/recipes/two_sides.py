@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from plait.settings import EncoderSettings, RunSettings
-from plait.training.recipes.base import Choices
+from plait.training.recipes.base import Choices, Facts
 from plait.weights import RECORDS
 
 LARGE_SIDE = 288
+MOST_WITH_CROPS = 50_000  # rows; three times the encoding of more takes hours without an accelerator
 TOWER = 512
 
 
-def see_closely(chosen: Choices) -> None:
-    """Larger pictures, unless they are small."""
+def see_closely(chosen: Choices, facts: Facts) -> None:
+    """Larger pictures, and two corners of them beside the whole, unless they are small; of many, the whole alone."""
     if chosen["encoders"]["image_size"] == 224:
         chosen["encoders"]["image_size"] = LARGE_SIDE
+        chosen["encoders"]["image_crops"] = "diagonal" if facts.num_train <= MOST_WITH_CROPS else "whole"
 
 
 def towers(copies: int, dropout: float) -> dict[str, Any]:
@@ -31,8 +33,12 @@ def image_encoders(encoders: EncoderSettings) -> set[str]:
 
 def keep_to(settings: RunSettings, chosen: Choices) -> None:
     """Take back what does not go with the user's settings."""
-    if image_encoders(settings.encoders) != {EncoderSettings().image}:  # what the larger side was measured with
+    encoders = settings.encoders
+    is_ours = image_encoders(encoders) == {EncoderSettings().image}  # what side and crops were measured with
+    if not is_ours:
         chosen["encoders"]["image_size"] = min(224, chosen["encoders"]["image_size"])
+    if not is_ours or {encoders.tuning, *encoders.tuning_of.values()} != {"frozen"}:
+        chosen["encoders"]["image_crops"] = "whole"
     options, width = settings.fusion.options, settings.fusion.width or 0
     ours = chosen["fusion"]["options"]["copies"]
     copies = options.get("copies", ours)
