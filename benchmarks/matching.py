@@ -13,6 +13,7 @@ RUNS = {
     "words": {"set": ["encoders.words=256"]},
     "words, two towers a side": {"set": ["encoders.words=256", "fusion.options={copies: 2}"]},
     "photos at 224 px": {"set": ["encoders.image_size=224"]},
+    "whole photos": {"set": ["encoders.image_crops=whole"]},
     "concat + MLP, label head": {"fusion": "concat", "set": ["task.head=label", "train.alignment=0"]},
     "product, label head": {"set": ["task.head=label", "train.alignment=0"]},
     "classic (weighted sum, linear head)": {"recipe": "classic"},
@@ -21,9 +22,11 @@ RUNS = {
 
 def main() -> None:
     """Run and print."""
-    given = arguments(__doc__ or "", data="flickr8k-2k")
+    given = arguments(__doc__ or "", data="flickr8k-2k", options={"--only": ""})
     body, sentences = [], {}
     for name, options in RUNS.items():
+        if given.only and name not in given.only.split(";"):
+            continue
         reports = []
         for seed in range(given.seeds):
             settings = {

@@ -17,6 +17,8 @@ from measure import arguments, metric, quiet, spread, table
 
 CHANGES = {
     "default": [],
+    "whole photos": ["encoders.image_crops=whole"],
+    "six views": ["encoders.image_crops=six"],
     "dropout 0.4": ["fusion.dropout=0.4"],
     "dropout 0.75": ["fusion.dropout=0.75"],
     "batch 1024": ["train.batch_size=1024"],
@@ -41,11 +43,13 @@ def without_test(source: Path, folder: Path) -> Path:
 
 def main() -> None:
     """Run and print."""
-    given = arguments(__doc__ or "", data="flickr8k-2k")
+    given = arguments(__doc__ or "", data="flickr8k-2k", options={"--only": ""})
     body = []
     with tempfile.TemporaryDirectory() as temporary:
         source = without_test(given.data, Path(temporary) / "coco")
         for name, changes in CHANGES.items():
+            if given.only and name not in given.only.split(";"):
+                continue
             reports = [
                 plait.fit(
                     source, format="coco", task="matching", seed=seed, progress=quiet,

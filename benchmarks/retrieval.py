@@ -44,6 +44,11 @@ PARTS = {
         "neither, as until 28 November": ["encoders.words=0", "fusion.options={copies: 1}"],
     },
     "image side": {"images of 224 px": ["encoders.image_size=224"]},
+    "crops": {
+        "whole photos": ["encoders.image_crops=whole"],
+        "four corners": ["encoders.image_crops=corners"],
+        "six views": ["encoders.image_crops=six"],
+    },
 }
 
 
@@ -55,7 +60,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", default="test", choices=("test", "val"))
     parser.add_argument(
-        "--parts", default="default,plain,photos,losses,hubs,negatives,batch,words and towers,image side"
+        "--parts", default="default,plain,photos,losses,hubs,negatives,batch,words and towers,image side,crops"
     )
     given = parser.parse_args()
     if not given.data.exists():

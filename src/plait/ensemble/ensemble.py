@@ -113,6 +113,13 @@ class Ensemble(nn.Module):
             self._row_of_code[code] = 0 if not there.any() else int(np.argmin(lacking * 100 + unused))
         return self._row_of_code[code]
 
+    def reads(self, present_NM: np.ndarray) -> tuple[str, ...]:
+        """Names of the modalities that any of the members read which answer these rows."""
+        rows = np.unique(self.rows_of(present_NM))
+        weights_K = self.weights_PK[rows].max(axis=0, initial=0.0)
+        used = {name for k in np.flatnonzero(weights_K > 0) for name in self.facts[k].uses}
+        return tuple(name for name in self.names if name in used)
+
     @property
     def networks(self) -> list[NetworkMember]:
         """The trained networks among the members, those of every fold."""

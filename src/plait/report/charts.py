@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from plait.report.languages import tr
-from plait.report.words import columns, cut, esc, number, svg
+from plait.report.words import columns, cut, esc, flat, number, svg
 
 Bar = tuple[str, float, float | None, float | None, str]
 
@@ -44,12 +44,13 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
     for i, (name, value, value_low, value_high, css) in enumerate(rows):
         y = top + i * step
         start, end = sorted((at(0.0), at(value)))
-        interval = (
-            "" if value_low is None or value_high is None else f" ({tr(f'{say(value_low)} to {say(value_high)}')})"
-        )
+        told, interval = say(flat(value, value_low, value_high)), ""
+        if value_low is not None and value_high is not None:
+            ends = [say(flat(end, value_low, value_high)) for end in (value_low, value_high)]
+            interval = f" ({tr(f'{ends[0]} to {ends[1]}')})"
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
-            f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{say(value)}'
+            f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{told}'
             f'<tspan class="faint">{interval}</tspan></text>'
             f'<rect class="track" x="{left}%" y="{y + 20}" width="{width}%" height="13" rx="3"/>'
             f'<rect class="bar {esc(css)}" x="{start:.2f}%" y="{y + 20}" width="{end - start:.2f}%"'

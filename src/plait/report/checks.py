@@ -113,6 +113,12 @@ def _told(part: dict[str, Any]) -> Found | None:
     return ("info", str(part["sentence"])) if part.get("sentence") else None
 
 
+def _other_rows(part: dict[str, Any]) -> Found | None:
+    found = _told(part)
+    is_unread = any(one.get("unread") for one in part.get("modalities") or [])
+    return ("warning", found[1]) if found and is_unread else found
+
+
 def _left_out(report: dict[str, Any]) -> Found | None:
     bad = (report.get("evaluation") or {}).get("bad_rows")
     if bad is None:
@@ -146,6 +152,6 @@ CHECKS: tuple[Check, ...] = (
     ("T006", "Labels that look wrong", "trusted", _trust("label_errors", _counted("num_candidates"))),
     ("T007", "Slices that do worse", "trusted", _trust("slices", _counted("num_real"))),
     ("T008", "Damaged inputs", "trusted", _trust("robustness", _told)),
-    ("T009", "Inputs of another row", "trusted", _trust("mismatch", _told)),
+    ("T009", "Inputs of another row", "trusted", _trust("mismatch", _other_rows)),
     ("T010", "Foreign rows", "trusted", _trust("ood", _told)),
 )  # fmt: skip

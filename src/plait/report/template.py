@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from plait.report.languages import language, tr
 from plait.report.thumbnail import LARGE_SIDE, checked
-from plait.report.words import cut, estimate, metric_name, number, span, visible
+from plait.report.words import cut, estimate, flat, metric_name, number, span, visible
 
 PARTS = "report/parts.html.jinja"
 
@@ -67,7 +67,8 @@ def _number(value: Any) -> str:
 
 def _value(entry: Any) -> str:
     """The value of a metric entry."""
-    return number(estimate(entry)[0])
+    value, low, high = estimate(entry)
+    return number(flat(value, low, high))
 
 
 def _span(entry: Any) -> str:

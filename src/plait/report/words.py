@@ -79,14 +79,28 @@ def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:
 
 def span(low: float | None, high: float | None) -> str:
     """An interval in words, or nothing."""
-    return "" if low is None or high is None else str(tr(f"{number(low)} to {number(high)}"))
+    if low is None or high is None:
+        return ""
+    return str(tr(f"{number(flat(low, low, high))} to {number(flat(high, low, high))}"))
 
 
 def with_span(value: float | None, low: float | None, high: float | None) -> str:
     """A number with its interval in brackets, where it has one."""
-    return (
-        number(value) if low is None or high is None else str(tr(f"{number(value)} ({number(low)} to {number(high)})"))
-    )
+    if low is None or high is None:
+        return number(value)
+    told, left, right = (number(flat(n, low, high)) for n in (value, low, high))
+    return str(tr(f"{told} ({left} to {right})"))
+
+
+def flat(value: Any, low: float | None, high: float | None) -> Any:
+    """A number of an interval: 0 where it is nearly that beside a wide one, so that it is not written as a power of 10.
+
+    Example:
+        >>> flat(-1.1e-4, -0.436, 0.193), flat(1.1e-4, 1.0e-4, 1.2e-4)
+        (0.0, 0.00011)
+    """
+    is_wide = low is not None and high is not None and high - low >= 0.01
+    return 0.0 if is_wide and isinstance(value, float) and abs(value) < 0.0005 else value
 
 
 def size(num_bytes: float) -> str:

@@ -3,6 +3,7 @@ apply say why, and the page shows it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -143,3 +144,28 @@ def test_large_numbers_are_said_in_full() -> None:
     assert robustness("rmse", [curve], False).endswith("5 (change +16,544, 95% interval +9,000 to +21,000).")
     curve["changes"] = [{"value": -0.1, "low": -0.3, "high": 0.0}]
     assert robustness("rmse", [curve], False).endswith("to 0.000, which chance may explain).")
+
+
+def test_what_no_answering_model_reads_is_not_damaged_and_is_warned_of(tmp_path: Any) -> None:
+    draw = np.random.default_rng(0)
+    size = draw.uniform(-1, 1, 240)
+    rows: dict[str, list[Any]] = {
+        "size": size.tolist(), "words": [f"word{int(w)} word{int(v)}" for w, v in draw.integers(0, 40, (240, 2))],
+        "price": (100 * np.sign(np.sin(7 * size)) + size).tolist(),
+    }  # fmt: skip
+    how = ["ensemble.members=[trees]", "ensemble.folds=1", *QUICK, "train.epochs=1"]
+    fitted = plait.fit(rows, "price", text="words", preset="default", set=how)
+    fused, trees = (f.uses for f in fitted.ensemble.facts)
+    assert set(trees) == {"tabular"} and set(fused) == {"words", "tabular"}
+    assert fitted.ensemble.weights_PK[0].tolist() == [0, 1]  # a network of one epoch has no say here
+    made = fitted.evaluate(rows, trust=True, report=tmp_path / "page.html")
+    found = made["evaluation"]["trust"]
+    part = found["robustness"]
+    assert {c["modality"] for c in part["curves"]} == {"tabular"}
+    assert "Not damaged, for no model that answers these rows reads it: words." in part["notes"]
+    unread = {m["modality"]: m["unread"] for m in found["mismatch"]["modalities"]}
+    assert unread == {"words": True, "tabular": False}
+    assert found["mismatch"]["sentence"].startswith("With another row's words nothing changes: the model")
+    assert {c["code"]: c["severity"] for c in json.loads((tmp_path / "page.json").read_text("utf-8"))["checks"]}[
+        "T009"
+    ] == "warning"

@@ -23,8 +23,9 @@ def evaluate_mismatch(inputs: TrustInputs) -> dict[str, Any]:
 
     Returns:
         ``metric``; ``modalities``: for each ``score`` with its own and with another row's (``own``, ``other``),
-        ``changed``: share of rows whose answer changes, ``confidence_own`` and ``confidence_other``: mean largest
-        probability, ``auroc``: chance that a row with its own modality has the larger one (None for numbers and label
+        ``changed``: share of rows whose answer changes, ``unread``: whether no output of any row changes,
+        ``confidence_own`` and ``confidence_other``: mean largest probability, ``auroc``: chance that a row with its own
+        modality has the larger one (None for numbers and label
         sets); a ``sentence``.
     """
     given = inputs.given
@@ -68,7 +69,8 @@ def _compared(inputs: TrustInputs, own: np.ndarray, other: np.ndarray, rows: np.
     scores = [task.metrics(target, outputs).get(task.primary) for outputs in (own, other)]
     answers = [task.decode(outputs, labels) for outputs in (own, other)]
     changed = float(np.mean([a != b for a, b in zip(*answers, strict=True)]))
-    found: dict[str, Any] = {"own": scores[0], "other": scores[1], "changed": changed}
+    unread = bool(np.array_equal(own, other))
+    found: dict[str, Any] = {"own": scores[0], "other": scores[1], "changed": changed, "unread": unread}
     if task.output_kind != "classes":
         return {**found, "confidence_own": None, "confidence_other": None, "auroc": None}
     sure = np.concatenate([own.max(axis=1), other.max(axis=1)])
@@ -83,7 +85,11 @@ def _sentence(metric: str, found: list[dict[str, Any]]) -> str:
     if not found:
         return "There are too few rows to change a modality for another row's."
     told = []
+    if unread := [part["modality"] for part in found if part.get("unread")]:
+        told.append(f"with another row's {', '.join(unread)} nothing changes: the model reads nothing of that")
     for part in found:
+        if part.get("unread"):
+            continue
         scores = [part["own"], part["other"]]
         shown = " to ".join("undefined" if s is None else number(s) for s in scores)
         text = f"with another row's {part['modality']}, {metric} goes from {shown}"

@@ -52,7 +52,11 @@ def evaluate_robustness(inputs: TrustInputs) -> dict[str, Any]:
             f"{inputs.seed}; judge.corrupted_rows says how many"
         )
     clean = rows.answers(None)
-    work = [(m, name) for m in inputs.fitted.inputs.modalities for name in corruptions_of(m.kind)]
+    unread = _unread(given)
+    if unread:
+        notes.append(f"Not damaged, for no model that answers these rows reads it: {', '.join(unread)}.")
+    read = [m for m in inputs.fitted.inputs.modalities if m.name not in unread]
+    work = [(m, name) for m in read for name in corruptions_of(m.kind)]
     all_measured, done = [], 0
     for modality, name in work:
         measured = [clean]
@@ -74,6 +78,14 @@ def evaluate_robustness(inputs: TrustInputs) -> dict[str, Any]:
         "curves": curves, "resamples": RESAMPLES, "notes": notes,
         "sentence": _sentence(metric, curves, given.task.higher_is_better),
     }  # fmt: skip
+
+
+def _unread(given: EvaluationInputs) -> list[str]:
+    """Modalities that none of the models reads which answer these rows: whatever is done to them, answers stay."""
+    if given.ensemble is None or given.baselines:
+        return []
+    read = given.ensemble.reads(given.prepared.rows.index_NM[given.positions] >= 0)  # type: ignore[operator]
+    return [name for name in given.model.config.modality_names if name not in read]
 
 
 @dataclass
