@@ -68,6 +68,9 @@ INSIDE = {
     "what is learned on them is too sure of itself. Give rows that the model has not seen", "\\bclass (\\d+)$",
     "wolpert 1992", "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
     "column {} cannot be {}: it holds {}{}; expected {}", "mean of single modalities", "nFKC",
+    "type rows='all', or name the training table itself",
+    "{} has no split column and is not the table the model was trained on as it stood then, so rows={} cannot be "
+    "chosen: {}",
 }  # fmt: skip
 NAMES = r"AUROC \(macro\)|F1 \((macro|micro|weighted)\)|ECE \((equal mass|classwise)\)|Brier score|Pearson r"
 
