@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -191,6 +192,17 @@ def _training_split(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # reported in training already
         return make_split(table, schema, usable, values, task, seed, data, tie_content=tie_content)
+
+
+def seen_in(notes: Sequence[str]) -> tuple[str, str] | None:
+    """How many of how many judged rows trained the model, as the first note that counts them says; None: none does.
+
+    Example:
+        >>> seen_in(["SEEN IN TRAINING: 3 of 9 judged rows show the same as rows that trained the model"])
+        ('3', '9')
+    """
+    found = (re.search(r"^SEEN IN TRAINING: ([\d,]+) of ([\d,]+) judged rows? (?!are marked)", n) for n in notes)
+    return next(((one[1], one[2]) for one in found if one is not None), None)
 
 
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:
