@@ -138,13 +138,15 @@ def test_an_existing_model_is_calibrated_on_rows_it_has_not_seen(uncalibrated: P
     found = plait.calibrate(uncalibrated, fresh, output=tmp_path / "new")
     assert (found["rows"], found["split"]) == (200, "all") and found["notes"] == []
     made = plait.load(tmp_path / "new")
-    rows = made.predict(fresh, coverage=0.9)
+    with pytest.warns(UserWarning, match="of 200 predicted rows.* 200 calibrated it: no coverage"):
+        rows = made.predict(fresh, coverage=0.9)
     assert rows["set"].null_count == 0 and plait.load(uncalibrated).calibration is None
     judged = made.evaluate(fresh, trust=True)
     assert any("calibrated the model" in note for note in judged["evaluation"]["notes"])
     again = made.calibrate(fresh)  # a second time: from the raw answers, to the same
     assert again["calibrator"] == found["calibrator"]
-    assert made.predict(fresh, coverage=0.9).equals(rows)
+    with pytest.warns(UserWarning, match="200 calibrated it"):
+        assert made.predict(fresh, coverage=0.9).equals(rows)
 
 
 def test_rows_that_trained_it_are_refused(uncalibrated: Path) -> None:

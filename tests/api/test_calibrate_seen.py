@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,37 @@ def test_a_shuffled_copy_without_its_split_is_evaluated_and_told(of_numbers: Pat
     assert [n for n in notes if n.startswith("SEEN IN TRAINING") and "of 100 judged rows" in n]
     assert not [n for n in model.evaluate(numbers(7))["evaluation"]["notes"] if "SEEN" in n]
     assert not [n for n in model.evaluate(table)["evaluation"]["notes"] if "SEEN" in n]  # its own test rows
+
+
+def test_rows_test_of_a_shuffled_copy_judges_the_held_out_rows(of_numbers: Path, of_categories: Path) -> None:
+    table, model = numbers(0), plait.load(of_numbers)
+    own = model.evaluate(table, rows="test")["evaluation"]
+    found = model.evaluate(taken(table, np.random.default_rng(1).permutation(200)), rows="test")["evaluation"]
+    assert found["rows"] == own["rows"] == 20 and found["split"] == "test"
+    assert found["metrics"]["accuracy"]["value"] == own["metrics"]["accuracy"]["value"]
+    assert any(n.startswith("180 of 200 rows, known again by their contents, trained") for n in found["notes"])
+    with pytest.raises(ValueError, match=r"none of its rows trained the model, so all are held out; type rows='all'"):
+        model.evaluate(numbers(7), rows="test")
+    with pytest.raises(ValueError, match=r"rows='val' cannot be chosen: .* type rows='test'"):
+        model.evaluate(taken(table, range(100)), rows="val")
+    with pytest.raises(ValueError, match=r"% of the model's rows have a twin .*; type rows='all', or name"):
+        plait.load(of_categories).evaluate(taken(categories(0), range(100)), rows="test")
+
+
+def test_rows_that_calibrated_are_known_again(tmp_path: Path) -> None:
+    table = numbers(3)
+    quick = [*QUICK, "judge.missing_rows=0"]
+    plait.fit(table, "y", epochs=1, preset="single", calibration=0.2, set=quick, output=tmp_path / "m")
+    model = plait.load(tmp_path / "m")
+    shuffled = taken(table, np.random.default_rng(1).permutation(200))
+    assert model.evaluate(shuffled, rows="test")["evaluation"]["rows"] == 20  # neither train and val nor calibration
+    told = [n for n in model.evaluate(shuffled)["evaluation"]["notes"] if "calibrated the model" in n]
+    assert [n.split(" judged")[0] for n in told] == ["40 of 200"]
+    with pytest.warns(UserWarning, match="of 200 predicted rows.* 140 trained the model .* and 40 calibrated it: no "):
+        model.predict(shuffled, coverage=0.9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(numbers(7), coverage=0.9)
+        model.predict(shuffled)
+    (note,) = [n for n in model.calibrate(table)["notes"] if "is the table the model was trained on" in n]
+    assert "the 40 rows of its part 'calibration', which have calibrated the model before" in note

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,8 @@ def test_more_rows_train_and_judge_nothing() -> None:
         "label": ["odd", "odd", None, "odd", "", "odd"],
         "reason": ["x"] * 6,
     }
-    both = fit(own, preset="single", more=more)
+    with pytest.warns(UserWarning, match="a dict, rows 0, 1, 3, 5: class 'odd' is new, the table has no such class$"):
+        both = fit(own, preset="single", more=more)
     splits = alone.report["splits"]
     assert both.report["splits"] == {**splits, "train": splits["train"] + 4}
     assert set(both.labels.classes) == {"up", "down", "odd"}
@@ -141,6 +143,40 @@ def test_more_rows_train_and_judge_nothing() -> None:
     assert any("rows are split as in training" in note for note in again["evaluation"]["notes"])
     same = [r["row"] for r in both.report["evaluation"]["examples"]]
     assert same and max(same) < 40
+
+
+def test_a_mistyped_class_and_an_odd_cell_of_more_rows_are_named_in_their_own_file(tmp_path: Path) -> None:
+    own = texts(40, size=[float(i) for i in range(40)])
+    lines = ["text,size,label", "one,1,up", "two,2,", "three,3,Down", "four,4,ups", "five,5,ups"]
+    (tmp_path / "more.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.warns(UserWarning) as told:
+        fitted = fit(own, preset="single", more=tmp_path / "more.csv")
+    said = [str(w.message) for w in told]
+    assert any("more.csv, row 2: class 'Down' is new" in s and "did you mean 'down'?" in s for s in said)
+    assert any("more.csv, rows 3, 4: class 'ups' is new" in s and "did you mean 'up'?" in s for s in said)
+    assert set(said) <= set(fitted.report["evaluation"]["notes"])
+    (tmp_path / "odd.csv").write_text("\n".join([*lines[:2], "two,some,up"]), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"odd.csv \(more=\) holds string.*; row 1 of it holds 'some'"):
+        fit(own, preset="single", more=tmp_path / "odd.csv")
+
+
+def test_a_broken_photo_of_more_rows_is_named_in_its_own_file(posts: Path) -> None:
+    from fixtures.settings import QUICK as IMAGES
+
+    more = posts.parent / "broken.csv"
+    more.write_text("text,image,label\nsunny,img/1.png,\nsunny,img/none.png,yes\n", encoding="utf-8")
+    with pytest.raises(
+        ValueError, match=r"1 of 49 rows of .*posts.csv and .*broken.csv cannot(.|\n)* row 1 of .*broken"
+    ):
+        plait.fit(posts, "label", epochs=1, set=IMAGES, more=more, preset="single")
+
+
+def test_a_strategy_that_the_model_cannot_serve_is_refused_before_any_work(model: plait.Plait) -> None:
+    def work(*_: Any) -> None:
+        raise AssertionError("work was done")
+
+    with pytest.raises(ValueError, match="'bald' does not go with this model: it compares members.*type one of mixed"):
+        model.suggest(pool(), n=3, strategy="bald", progress=work)
 
 
 def test_more_rows_that_show_what_is_judged_are_left_out() -> None:
@@ -191,6 +227,8 @@ def test_from_the_pool_to_the_next_fit(posts: Path, posts_model: Path, run: Any,
     assert (
         code == 0 and not err and f"6 rows of 20 to label (mixed) -> {out}" in text and "fill in column 'label'" in text
     )
+    next_step = text.partition("then: ")[2].strip()
+    assert next_step.startswith(f"plait fit {posts} --target label --config {posts_model}/run.yaml --more {out} -o ")
     assert "data:image/jpeg" in (tmp_path / "page.html").read_text("utf-8")
     code, text, err = run(*asked, out)
     assert code == 2 and "--overwrite" in err
@@ -199,12 +237,9 @@ def test_from_the_pool_to_the_next_fit(posts: Path, posts_model: Path, run: Any,
     written = pyarrow.csv.read_csv(out, convert_options=pyarrow.csv.ConvertOptions(column_types={"label": pa.string()}))
     labels = ["yes" if i % 2 else "no" for i in range(5)] + [""]
     pyarrow.csv.write_csv(written.set_column(written.column_names.index("label"), "label", pa.array(labels)), out)
-    from fixtures.settings import QUICK as IMAGES
-
-    sets = [a for s in IMAGES for a in ("--set", s)]
-    fitted = ["fit", posts, "--target", "label", "--more", out, "--epochs", 1, "--preset", "single", *sets]
-    code, text, err = run(*fitted, "-o", tmp_path / "model", "--json")
+    code, text, err = run(*shlex.split(next_step)[1:], "--json")  # as it was printed
     assert code == 0, err
+    assert plait.load(shlex.split(next_step)[-1]).labels.classes == ("no", "yes")
     report = json.loads(text)
     assert report["splits"] == {"train": 37, "val": 8, "test": 8}
     assert any("5 rows of" in n and "1 row of it had no value" in n for n in report["evaluation"]["notes"])

@@ -37,7 +37,7 @@ ROOMS = [
     "training/calibration_rows.py", "ensemble/fit.py", "ensemble/apart.py", "ensemble/networks.py", "api/describe.py",
     "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_means.py", "api/run_thresholds.py",
     "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
-    "api/suggesting.py", "api/augmenting.py",
+    "api/suggesting.py", "api/augmenting.py", "api/more_rows.py",
     "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
 ]  # fmt: skip
 ELSEWHERE = {
@@ -68,6 +68,10 @@ INSIDE = {
     "what is learned on them is too sure of itself. Give rows that the model has not seen", "\\bclass (\\d+)$",
     "wolpert 1992", "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
     "column {} cannot be {}: it holds {}{}; expected {}", "mean of single modalities", "nFKC",
+    "; row {} of it holds {}",
+    "type rows='all', or name the training table itself",
+    "{} has no split column and is not the table the model was trained on as it stood then, so rows={} cannot be "
+    "chosen: {}",
 }  # fmt: skip
 NAMES = r"AUROC \(macro\)|F1 \((macro|micro|weighted)\)|ECE \((equal mass|classwise)\)|Brier score|Pearson r"
 

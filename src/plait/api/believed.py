@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from plait.data.rows import Rows
 from plait.metrics.trust.conformal import fewest_rows
+from plait.registry import counted
 from plait.tasks import Calibration
 from plait.tasks.calibration import INTERVAL_METHODS, SET_METHODS
 from plait.tasks.risk import answer_risks
 from plait.training.fitted import FittedParts
+from plait.training.seen_rows import SeenInputs
 
 METHODS = (*SET_METHODS, *INTERVAL_METHODS)
 TEACH = (
@@ -79,6 +82,11 @@ class Believed:
                 f"model has {found.facts.get('rows')}: calibrate it on more"
             )
 
+    def known_rows(self, fitted: FittedParts) -> KnownRows:
+        """What counts the rows that the model has seen; it counts none where nothing is asked for."""
+        seen = {"trained the model or chose its epoch": fitted.seen, "calibrated it": fitted.calibration_rows}
+        return KnownRows({w: s for w, s in seen.items() if s is not None and s.tells} if self.is_asked else {})
+
     def columns(
         self, fitted: FittedParts, outputs: np.ndarray, present_KM: np.ndarray, keep: np.ndarray, count: int
     ) -> tuple[dict[str, Any], dict[int, str], set[int]]:
@@ -132,6 +140,38 @@ class Believed:
                 order = np.argsort(-outputs[place], kind="stable")  # the likeliest first
                 listed[int(row)] = [str(classes[c]) for c in order if inside_KC[place, c]]
         return {"set": pa.array(listed, pa.list_(pa.string()))}, promised_K
+
+
+@dataclass
+class KnownRows:
+    """Counts predicted rows that the model has seen, on which nothing that rests on calibration rows holds.
+
+    Attributes:
+        by: Hashes of rows, by what these did.
+        rows: Predicted rows so far.
+        counts: How many of them are known, by what they did.
+    """
+
+    by: dict[str, SeenInputs]
+    rows: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, rows: Rows) -> None:
+        """Take account of the rows of a chunk."""
+        self.rows += len(rows)
+        for what, seen in self.by.items():
+            self.counts[what] = self.counts.get(what, 0) + int(seen.found_in(rows)[0].sum())
+
+    def warn(self) -> None:
+        """Warn if there were such rows."""
+        found = [f"{number:,} {what}" for what, number in self.counts.items() if number]
+        if found:
+            warnings.warn(
+                f"of {counted(self.rows, 'predicted row')}, known again by their contents, {' and '.join(found)}: no "
+                "coverage and no risk is promised on these, only on rows that are new to the model",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def _is_number(value: Any) -> bool:

@@ -22,6 +22,7 @@ from plait.tasks.calibrators import Temperature
 from plait.training.calibration_rows import choose_calibration_rows
 from plait.training.fitted import FittedParts
 from plait.training.known_split import table_fingerprint
+from plait.training.seen_rows import SeenInputs
 
 
 def calibrate(
@@ -105,10 +106,9 @@ def learn_calibration(
     """Give a model the calibration that these rows teach; returns what must be told of them."""
     given = evaluation_inputs(fitted, prepared, positions, CALIBRATION)
     by_time = fitted.settings.data.split_by_time is not None
-    attach(
-        fitted,
-        fit_calibration(given, seed=fitted.settings.train.seed, facts={**facts, "by_time": by_time}, progress=progress),
-    )
+    hashes = SeenInputs.of(prepared.rows, given.positions).hashes.tolist()
+    facts = {**facts, "by_time": by_time, "row_hashes": hashes}
+    attach(fitted, fit_calibration(given, seed=fitted.settings.train.seed, facts=facts, progress=progress))
     count = int(given.unknown_N.sum())
     if count == 0:
         return []

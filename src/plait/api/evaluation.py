@@ -13,6 +13,7 @@ from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.progress import Progress
 from plait.data.sources import is_folder, open_source
+from plait.data.split import CALIBRATION
 from plait.data.table import Table
 from plait.evaluation import EVALUATORS, EvaluationInputs
 from plait.evaluation.cleaned_texts import cleaned_texts
@@ -40,10 +41,11 @@ def open_evaluation(
     )
     chosen, split, notes = choose_rows(
         read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
-        facts=fitted.report.get("facts", {}), data=settings.data,
+        facts=fitted.report.get("facts", {}), data=settings.data, seen=fitted.seen,
+        calibrated=fitted.calibration_rows, modalities=fitted.inputs.modalities,
     )  # fmt: skip
-    notes = [*notes, *_calibrated_by_these(fitted, chosen)]
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
+    notes = [*notes, *_calibrated_by_these(fitted, chosen, prepared, keep, split)]
     notes = [*notes, *_seen_before(fitted, prepared, keep, split, notes)]
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
     return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
@@ -88,15 +90,27 @@ def _seen_before(
     return [
         f"SEEN IN TRAINING: {number:,} of {counted(len(keep), 'judged row')} show the same as rows that trained the "
         "model or chose its epoch; the numbers are optimistic"
+        + ("" if number == len(keep) or not seen.is_whole else "; rows='test' judges only the others")
     ]
 
 
-def _calibrated_by_these(fitted: FittedParts, chosen: Table) -> list[str]:
-    """A note where the very rows that are judged calibrated the model."""
+def _calibrated_by_these(
+    fitted: FittedParts, chosen: Table, prepared: Prepared, keep: np.ndarray, split: str
+) -> list[str]:
+    """A note where rows that are judged calibrated the model."""
     facts = {} if fitted.calibration is None else fitted.calibration.facts
-    if facts.get("fingerprint") is None or facts["fingerprint"] != table_fingerprint(chosen):
+    if facts.get("fingerprint") is not None and facts["fingerprint"] == table_fingerprint(chosen):
+        return ["these rows calibrated the model: what is said of calibration and coverage on them is optimistic"]
+    known = fitted.calibration_rows
+    if known is None or not known.tells or split == CALIBRATION:  # rows of that name say so themselves
         return []
-    return ["these rows calibrated the model: what is said of calibration and coverage on them is optimistic"]
+    number = int(known.found_in(prepared.rows)[0][keep].sum())
+    if number == 0:
+        return []
+    return [
+        f"{number:,} of {counted(len(keep), 'judged row')} calibrated the model: what is said of calibration and "
+        "coverage on them is optimistic"
+    ]
 
 
 def evaluation_report(

@@ -10,21 +10,28 @@ from plait.api.describe import describe_model
 from plait.api.evaluation import left_out, open_evaluation
 from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs
+from plait.evaluation.caveats import caveats
 from plait.explain.fitted_model import explain_evaluated, row_numbers
-from plait.explain.inputs.explained_rows import explain_inputs
+from plait.explain.inputs.explained_rows import check_method, explain_inputs
 from plait.explain.inputs.options import InputOptions
 from plait.explain.subject import check_modalities
 from plait.explain.written import each_input_once
+from plait.registry import counted
 from plait.training.fitted import FittedParts
 
 SPLITS = ("test", "val", "train", "all")
 
 
-def check_explainable(fitted: FittedParts) -> None:
-    """Refuse a model whose use of its modalities cannot be measured.
+def check_explainable(fitted: FittedParts, options: InputOptions, wanted: int | list[int] | None) -> None:
+    """Refuse, before any work, a model whose use of its modalities cannot be measured, or not in this way.
+
+    Args:
+        fitted: The model.
+        options: How parts of rows are explained.
+        wanted: The rows that are explained down to their parts; None: none.
 
     Raises:
-        ValueError: Its modalities give no answer together, or they are more than six.
+        ValueError: Its modalities give no answer together, they are more than six, or the options do not fit it.
     """
     task = fitted.task
     if not task.needs_target:
@@ -33,6 +40,14 @@ def check_explainable(fitted: FittedParts) -> None:
             "modalities give together, each is searched by the other: type plait evaluate for both directions"
         )
     check_modalities(fitted.model.config.modality_names)
+    asked = {"method": options.method != InputOptions.method, "explain_class": options.explain_class is not None}
+    if wanted is None and any(asked.values()):
+        what = next(name for name, is_asked in asked.items() if is_asked)
+        raise ValueError(
+            f"{what}={getattr(options, what)!r} is about the parts of single rows, and no rows are named: type how "
+            "many with rows=20, or leave it out"
+        )
+    check_method(fitted, fitted.inputs, options)
 
 
 def split_and_rows(rows: str | int | Sequence[int] | None) -> tuple[str | None, int | list[int] | None]:
@@ -77,6 +92,15 @@ def open_explained(fitted: FittedParts, table: Any, split: str | None, wanted: A
     return opened
 
 
+def shares_caveats(given: EvaluationInputs, wanted: int | list[int] | None) -> list[str]:
+    """What must be known before the shares of modalities are read."""
+    made = caveats(given)
+    if isinstance(wanted, list) and given.split == "all":
+        rows = counted(len(given.positions), "row")
+        made.insert(0, f"The shares are of {rows}, all of the table, not of those named.")
+    return made
+
+
 def explanation_report(
     fitted: FittedParts, given: EvaluationInputs, *, wanted: int | list[int] | None = None,
     options: InputOptions | None = None, progress: Progress | None = None, **asked: Any,
@@ -102,6 +126,7 @@ def explanation_report(
     if not isinstance(asked.get("examples", 8), int):
         asked["examples"] = list(dict.fromkeys(stands_for.get(int(n), int(n)) for n in asked["examples"]))
     found = explain_evaluated(given, seed=fitted.settings.train.seed, progress=progress, **asked)
+    found["verdict"] = " ".join([*shares_caveats(given, wanted), found["verdict"]])
     if wanted is not None:
         places = [numbers.index(number) for number in asked["examples"]]
         found["inputs"] = explain_inputs(given, fitted.inputs, places, options, progress=progress)

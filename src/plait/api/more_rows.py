@@ -7,6 +7,8 @@ group, is left out.
 
 from __future__ import annotations
 
+import difflib
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,8 @@ from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
 from plait.training.splitting import column_groups
 
+MOST_NAMED = 10
+
 
 @dataclass
 class MoreRows:
@@ -37,6 +41,7 @@ class MoreRows:
         table: Both tables; the further rows are numbered on from the last row of the first.
         first: Rows of the first table.
         source: Where the further rows came from.
+        rows: Their numbers there.
         empty: Rows of it without a target, which were left behind.
         notes: What must be reported.
     """
@@ -44,6 +49,7 @@ class MoreRows:
     table: Table
     first: int
     source: str
+    rows: tuple[int, ...]
     empty: int
     notes: list[str]
 
@@ -70,6 +76,31 @@ class MoreRows:
                 "calibration row shows, or is of its group"
             )
         return both, kept
+
+    def warn_of_new_classes(self, values: list[Any], usable: np.ndarray) -> list[str]:
+        """Warn of every class of the added rows that the first table does not have, and return the same as notes.
+
+        Args:
+            values: Plain class or labels of every row of both.
+            usable: Usable rows of both.
+        """
+        classes_of = {int(i): values[i] if isinstance(values[i], list | tuple | set) else [values[i]] for i in usable}
+        known = {one for i, listed in classes_of.items() if i < self.first for one in listed}
+        new: dict[Any, list[str]] = {}
+        for i in (i for i in classes_of if i >= self.first):
+            for one in dict.fromkeys(classes_of[i]):
+                if one not in known:
+                    new.setdefault(one, []).append(str(self.rows[i - self.first]))
+        notes = []
+        for one, rows in new.items():
+            near = difflib.get_close_matches(str(one).lower(), [str(k).lower() for k in known], n=1, cutoff=0.6)
+            meant = [str(k) for k in known if near and str(k).lower() == near[0]][:1]
+            hint = f" (did you mean {meant[0]!r}?)" if meant else ""
+            shown = ", ".join(rows[:MOST_NAMED]) + (", ..." if len(rows) > MOST_NAMED else "")
+            s = "" if len(rows) == 1 else "s"
+            notes.append(f"{self.source}, row{s} {shown}: class {one!r} is new, the table has no such class{hint}")
+            warnings.warn(notes[-1], UserWarning, stacklevel=2)
+        return notes
 
     def _tied(self, split: np.ndarray, usable: np.ndarray, schema: Schema) -> np.ndarray:
         """Added rows that share a content or the group with a row that does not train."""
@@ -123,7 +154,8 @@ def with_more_rows(table: Table, more: Any, schema: Schema, task: Task, data: Da
             "more= out"
         )
     added = opened.arrow.take(pa.array(filled))
-    columns = [_column(table, added, name, schema, opened.source) for name in table.column_names]
+    rows = tuple(opened.row_number(int(i)) for i in filled)
+    columns = [_column(table, added, name, schema, opened.source, rows) for name in table.column_names]
     joined = pa.concat_tables([table.arrow, pa.table(columns, schema=table.arrow.schema)])
     last = max((table.row_number(i) for i in range(len(table))), default=-1)
     numbers = [*(table.row_number(i) for i in range(len(table))), *range(last + 1, last + 1 + len(filled))]
@@ -132,8 +164,9 @@ def with_more_rows(table: Table, more: Any, schema: Schema, task: Task, data: Da
         for c in schema.inputs if c not in opened.column_names
     ]  # fmt: skip
     notes += [f"rows of {opened.source} are numbered from {last + 1:,} on here"]
-    both = replace(table, arrow=joined, row_numbers=tuple(numbers))
-    return MoreRows(both, len(table), opened.source, len(opened) - len(filled), notes)
+    appended = (last + 1, opened.source, rows)
+    both = replace(table, arrow=joined, row_numbers=tuple(numbers), appended=appended)
+    return MoreRows(both, len(table), opened.source, rows, len(opened) - len(filled), notes)
 
 
 def _is_empty(cell: Any) -> bool:
@@ -170,7 +203,9 @@ def _check_folders(table: Table, opened: Table, schema: Schema) -> None:
                 )
 
 
-def _column(table: Table, added: pa.Table, name: str, schema: Schema, source: str) -> pa.ChunkedArray:
+def _column(
+    table: Table, added: pa.Table, name: str, schema: Schema, source: str, rows: tuple[int, ...]
+) -> pa.ChunkedArray:
     """A column of the added rows in the type that it has in the first table."""
     kind = table.arrow.schema.field(name).type
     if name == schema.split:
@@ -182,5 +217,15 @@ def _column(table: Table, added: pa.Table, name: str, schema: Schema, source: st
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(
             f"column {name!r} of {source} (more=) holds {added.column(name).type}, expected {kind} as in "
-            f"{table.source} ({error})"
+            f"{table.source}{_first_odd(added.column(name), kind, rows)}"
         ) from error
+
+
+def _first_odd(column: pa.ChunkedArray, kind: pa.DataType, rows: tuple[int, ...]) -> str:
+    """The first cell that is not of the type, by its row in its own file."""
+    for number, cell in zip(rows, column, strict=True):
+        try:
+            cell.cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return f"; row {number} of it holds {repr(cell.as_py())[:80]}"
+    return ""

@@ -117,6 +117,8 @@ def open_run(
     if further is not None:
         split, usable = further.split(split, usable, schema)
         dealt += further.notes
+        if task.output_kind in ("classes", "labels"):
+            dealt += further.warn_of_new_classes(targets.values, usable)
     if columns.data.calibration and task.output_kind not in ("classes", "labels", "number"):
         raise ValueError(
             f"calibration={columns.data.calibration:g} keeps rows for probabilities, sets and intervals; a model that "

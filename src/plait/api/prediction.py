@@ -26,7 +26,9 @@ def predict_chunks(
     believed: Believed = PLAIN,
 ) -> Iterator[pa.Table]:  # fmt: skip
     """Tables of one row per input row, in order; see ``Plait.predict`` for the columns."""
+    known = believed.known_rows(fitted)
     for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows):
+        known.count(chunk.prepared.rows)
         logits = uncalibrated_logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)
         outputs = fitted.task.activate(fitted.calibrate_logits(logits), fitted.labels)
         present_KM = chunk.prepared.rows.present_NM[chunk.keep].astype(bool)
@@ -38,6 +40,7 @@ def predict_chunks(
         said = ["; ".join(filter(None, (text, problems.get(i)))) or None for i, text in enumerate(told)]
         columns["problem"] = pa.array(said, pa.string())
         yield with_unparsed(pa.table(columns), chunk.unparsed)
+    known.warn()
 
 
 def predict_probabilities(

@@ -200,13 +200,13 @@ def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Pr
     """Evaluate on the held-out rows, or on the best that there is, and complete the report."""
     notes, split, usable = opened.notes, opened.split, ready.usable
     evaluated = _evaluated_split(opened, ready)
-    if evaluated == "train":
-        notes.append("there are no held-out rows: the numbers are of the training rows and say little")
-    if evaluated == "val":
-        notes.append(CHOSE_THE_EPOCH)
+    about = {
+        "train": ["there are no held-out rows: the numbers are of the training rows and say little"],
+        "val": [CHOSE_THE_EPOCH],
+    }.get(evaluated, [])
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
-    given = replace(given, deadline=ready.plan.deadline)
+    given = replace(given, deadline=ready.plan.deadline, notes=[*about, *given.notes])
     fitted.report = evaluation_report(fitted, given, progress, trust=fitted.calibration is not None)
     _note_cut(ready.plan.deadline, notes)
     fitted.report["evaluation"]["notes"] = [*notes, *fitted.report["evaluation"]["notes"]]

@@ -18,7 +18,8 @@ from plait.api.reading import absent_columns, open_table, prepare_rows
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.evaluation.active import STRATEGIES, Pool, Suggestion, answer_pool, choose_rows_to_label, content_keys
-from plait.evaluation.active.pool import KINDS, vectors_of
+from plait.evaluation.active.pool import KINDS, expected_pool, vectors_of
+from plait.evaluation.active.strategies import check_strategy
 from plait.evaluation.active.words import ANSWERS
 from plait.evaluation.base import shown_row
 from plait.inputs.prepare import Prepared
@@ -128,6 +129,7 @@ def _check(fitted: FittedParts, n: int, strategy: str) -> None:
             f"this model {fitted.task.family.does}; rows to label are suggested for models that answer "
             f"{', '.join(ANSWERS.values())}"
         )
+    check_strategy(strategy, expected_pool(fitted))
 
 
 def _at_most(table: Table, fitted: FittedParts, seed: int) -> Table:

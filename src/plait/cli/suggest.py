@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -88,4 +90,15 @@ def suggest(
         say(f"  passed over: {facts['passed_over']:,} that show nearly the same as a row above")
     for note in facts["notes"]:
         say(f"  note: {as_typed(note)}")
-    say(f"fill in column {facts['target']!r}, then: plait fit TABLE --more {output}")
+    say(f"fill in column {facts['target']!r}, then: {next_step(fitted, model, output)}")
+
+
+def next_step(fitted: Any, model: Path, rows: Path) -> str:
+    """The command that trains again, with the settings of the model, on its table and the filled rows."""
+    data = fitted.settings.data
+    source = data.source if data.source and os.path.exists(data.source) else "TABLE"
+    words = ["plait", "fit", source, "--target", str(fitted.schema.target)]
+    saved = model / "run.yaml"
+    words += ["--config", str(saved)] if saved.is_file() else []
+    place = next(f"{model}-next{n}" for n in ("", *range(2, 1000)) if not os.path.exists(f"{model}-next{n}"))
+    return shlex.join([*words, "--more", str(rows), "-o", place])

@@ -41,8 +41,8 @@ def warn_of_bad_rows(bad: list[BadRow], table: Table) -> None:
     if bad:
         first = bad[0]
         log.warning(
-            "%d of %d rows of %s hold a cell that cannot be read; row %d, column %r: %s",
-            len({b.row for b in bad}), len(table), table.source, table.row_number(first.row), first.column,
+            "%d of %d rows of %s hold a cell that cannot be read; %s, column %r: %s",
+            len({b.row for b in bad}), len(table), table.source, table.row_name(first.row), first.column,
             first.reason,
         )  # fmt: skip
 
@@ -50,16 +50,17 @@ def warn_of_bad_rows(bad: list[BadRow], table: Table) -> None:
 def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     """The sentence for unreadable rows: how many, the first ten, and what to type."""
     bad, by_column = _first_of_each(bad), Counter(b.column for b in bad if b.column)
-    lines = [f"  row {table.row_number(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad]
+    lines = [f"  {table.row_name(b.row)}{f', column {b.column!r}' if b.column else ''}: {b.reason}" for b in bad]
     unparsed = [f"  row {b.row}: {b.reason}" for b in table.bad_rows]
     lines = [*unparsed[:1], *lines, *unparsed[1:]]
     more = f"\n  ... and {len(lines) - SHOWN_BAD_ROWS} more" if len(lines) > SHOWN_BAD_ROWS else ""
     lines = lines[:SHOWN_BAD_ROWS]
     count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
     rows = counted(len(table) + len(table.bad_rows), "row")
-    return (
-        f"{count:,} of {rows} of {table.source} cannot be read{_counts(by_column)}:\n" + "\n".join(lines) + more + "\n"
-        "Mend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "
+    also = "" if table.appended is None else f" and {table.appended[1]}"
+    head = f"{count:,} of {rows} of {table.source}{also} cannot be read{_counts(by_column)}:"
+    return "\n".join([head, *lines]) + (
+        f"{more}\nMend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "
         "is left out); both are counted in the report"
     )
 

@@ -50,6 +50,7 @@ class Table:
         row_numbers: For each row its number in the source; None means 0, 1, 2, ...
         readings: By column, how the text of a delimited file was read; empty for sources that hold types of their own.
         allow_outside: Whether cells may name files outside ``root`` (for tables in memory: the current folder).
+        appended: Rows of a second source at the end: the first of their numbers, that source, and their numbers in it.
 
     Example:
         >>> table = read_table({"text": ["a", "b"], "label": [0, 1]})
@@ -64,6 +65,7 @@ class Table:
     row_numbers: tuple[int, ...] | None = None
     readings: Mapping[str, ColumnReading] = field(default_factory=dict)
     allow_outside: bool = False
+    appended: tuple[int, str, tuple[int, ...]] | None = None
 
     def __post_init__(self) -> None:
         if self.row_numbers is not None and len(self.row_numbers) != self.arrow.num_rows:
@@ -121,6 +123,14 @@ class Table:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of a table with {len(self)} rows")
         return index if self.row_numbers is None else self.row_numbers[index]
+
+    def row_name(self, index: int) -> str:
+        """A row in words, by its number in the source that it came from: "row 7", "row 2 of more.csv"."""
+        number = self.row_number(index)
+        if self.appended is None or number < self.appended[0]:
+            return f"row {number}"
+        first, source, own = self.appended
+        return f"row {own[number - first]} of {source}"
 
     def take(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Table:
         """The rows at some positions, in that order; they keep their row numbers.

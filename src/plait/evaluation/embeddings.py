@@ -12,6 +12,7 @@ import numpy as np
 
 from plait.data.progress import Progress
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_modality
+from plait.evaluation.caveats import caveats
 from plait.inference.embedding import embed_rows
 from plait.inputs.dataset import RowBatches
 from plait.metrics.intervals import metric_intervals
@@ -81,7 +82,7 @@ def evaluate_embeddings(given: EvaluationInputs, *, progress: Progress | None = 
         "without": {},
         "examples": [],
     }
-    return Evaluated(unit_NMD, evaluation, retrieval_verdict(measured))
+    return Evaluated(unit_NMD, evaluation, " ".join([*caveats(given), retrieval_verdict(measured)]))
 
 
 def chance_of(num_relevant_Q: np.ndarray, num_items: int) -> dict[str, float]:

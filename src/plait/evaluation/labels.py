@@ -18,6 +18,7 @@ from plait.data.progress import Progress
 from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
+from plait.evaluation.caveats import caveats
 from plait.evaluation.in_time import has_time_for_missing, num_resamples, plan_intervals, resamples_alone
 from plait.evaluation.members import answer_patterns, blindness_notes, evaluate_members
 from plait.evaluation.missing import evaluate_missing
@@ -117,8 +118,9 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         **({"thresholds": _thresholds(given)} if given.labels.thresholds else {}),
         "examples": _examples(given, fused, views.ranked(given, fused)),
     }
-    verdict = _verdict(given, metrics[primary], alone_metrics, alone, fused, seed, balanced)
-    return Evaluated(fused, evaluation, verdict)
+    verdict = _verdict(given, metrics, alone_metrics, alone, fused, seed, balanced)
+    decoded = given.task.decode(fused, given.labels)
+    return Evaluated(fused, evaluation, " ".join([*caveats(given, list(map(shown_text, decoded))), verdict]))
 
 
 def _thresholds(given: EvaluationInputs) -> dict[str, float]:
@@ -148,7 +150,7 @@ def _plain(metrics: dict[str, Any]) -> dict[str, dict[str, float | None]]:
 
 def _verdict(
     given: EvaluationInputs,
-    primary: dict[str, float | None],
+    metrics: dict[str, dict[str, float | None]],
     alone_metrics: dict[str, dict[str, dict[str, float | None]]],
     alone: dict[str, np.ndarray],
     fused: np.ndarray,
@@ -156,6 +158,7 @@ def _verdict(
     balanced: bool,
 ) -> str:
     name, higher = given.task.primary, given.task.higher_is_better
+    primary, ranked = metrics[name], metrics.get("auroc") or {}
     value = primary["value"]
     if value is None:
         return f"{name} cannot be measured on {counted(len(fused), 'row')}; see the notes."
@@ -181,6 +184,7 @@ def _verdict(
         given.task.judges_pairs,
         given.model.head.is_linear,
         chance=chance_level(given.task.primary, given.target), balanced=balanced,
+        auroc=None if ranked.get("value") is None else (ranked["value"], ranked["low"], ranked["high"]),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from plait.data.progress import Progress
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
+from plait.evaluation.caveats import caveats
 from plait.inference.generation import Answer, write_rows
 from plait.inputs.dataset import RowBatches
 from plait.language import DecodeOptions
@@ -69,7 +70,8 @@ def evaluate_texts(given: EvaluationInputs, *, progress: Progress | None = None,
         "confusion": None, "scatter": None, "slices": _slices(given, first, per_row), "alone": alone,
         "without": without, "examples": _examples(given, first, references, fused, scores),
     }  # fmt: skip
-    return Evaluated(scores[:, None], evaluation, _verdict(given, metrics, scores, alone, alone_scores, seed))
+    verdict = _verdict(given, metrics, scores, alone, alone_scores, seed)
+    return Evaluated(scores[:, None], evaluation, " ".join([*caveats(given), verdict]))
 
 
 def measured(

@@ -27,6 +27,7 @@ def fusion_verdict(
     *,
     chance: float | None = None,
     balanced: bool = False,
+    auroc: Estimate | None = None,
 ) -> str:
     """Say in words how the fused model compares with the best modality alone.
 
@@ -43,6 +44,7 @@ def fusion_verdict(
         chance: What guessing gets. Known without being given for AUROC, R2, Pearson and for the accuracy on
             balanced pairs.
         balanced: Whether each modality alone is at chance by construction, as on balanced pairs, and was not measured.
+        auroc: AUROC with its interval, which is told where it is clearly above chance and the metric is not.
 
     Returns:
         One sentence, and a second for additive fusion under a linear head.
@@ -63,7 +65,7 @@ def fusion_verdict(
         chance = _CHANCE_BY_METRIC.get(metric_name)
         if pairs and metric_name in ("accuracy", "balanced_accuracy"):
             chance = 0.5
-    sentences = [_comparison(metric_name, higher_is_better, fused, alone, difference, chance, balanced)]
+    sentences = [_comparison(metric_name, higher_is_better, fused, alone, difference, chance, balanced, auroc)]
     if interaction == "additive" and head_is_linear and len(alone) != 1:
         sentences.append(
             "This model adds up one score per modality, so it cannot see interactions between the modalities"
@@ -85,12 +87,20 @@ def _comparison(
     difference: tuple[str, float, float | None, float | None] | None,
     chance: float | None,
     balanced: bool,
+    auroc: Estimate | None,
 ) -> str:
     value, low, high = fused
     result = f"{metric} {_number(value)}{_span(low, high, ' (95% interval {} to {})')}"
     if chance is not None and not _beats(fused, chance, higher_is_better):
         best = f"; the best modality alone, {difference[0]}, gets {_number(alone[difference[0]])}" if difference else ""
-        return f"The model cannot be told from chance: {result}, where guessing gets {_number(chance)}{best}."
+        told = f"The model cannot be told from chance: {result}, where guessing gets {_number(chance)}{best}."
+        if metric != "auroc" and auroc is not None and auroc[1] is not None and auroc[1] > 0.5:
+            shown = _number(auroc[0]) + _span(auroc[1], auroc[2], " (95% interval {} to {})")
+            told += (
+                f" But its AUROC, {shown}, is clearly above the 0.500 of guessing: it orders "
+                "rows better than its answers say."
+            )
+        return told
     above = f", where guessing gets {_number(chance)}" if chance is not None else ""
     if difference is None and balanced:
         return f"The model reaches {result}{above}; each modality alone is at chance by construction of the pairs."

@@ -63,6 +63,12 @@ class FittedParts:
         return self.model if self.ensemble is None else self.ensemble
 
     @property
+    def calibration_rows(self) -> SeenInputs | None:
+        """Hashes of the rows that calibrated it; None: there were none, or they are not known."""
+        found = None if self.calibration is None else self.calibration.facts.get("row_hashes")
+        return None if found is None else SeenInputs.of_hashes(np.array(found, dtype=np.uint64))
+
+    @property
     def answers(self) -> nn.Module:
         """What answers rows: the ensemble or network, behind its calibrator where it has one."""
         return calibrated(self.uncalibrated, self.calibration)

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from plait.data.items import read_rows
+from plait.data.modality import Modality
 from plait.data.schema import Schema
 from plait.data.split import CALIBRATION, read_split
 from plait.data.table import Table
+from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
+from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import make_split, read_targets
 
+_INSTEAD = "type rows='all', or name the training table itself"
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
 
@@ -44,11 +50,16 @@ def choose_rows(
     seed: int,
     facts: Mapping[str, Any],
     data: DataSettings | None = None,
+    seen: SeenInputs | None = None,
+    calibrated: SeenInputs | None = None,
+    modalities: Sequence[Modality] = (),
 ) -> tuple[Table, str, list[str]]:
     """The rows to evaluate a finished model on, what to call them, and what must be reported about them.
 
     The training table is known by its fingerprint and gets the split of the training run again, also where that was
-    dealt at random. Any other table is split by the model's split column, if it has one.
+    dealt at random. Any other table is split by the model's split column, if it has one; without one, held-out rows
+    ("test") are those of a copy of the training table, in any order, that show nothing that trained the model or chose
+    its epoch.
 
     Args:
         table: The rows.
@@ -58,6 +69,9 @@ def choose_rows(
         seed: Seed of the training run.
         data: Data settings of the training run, which say whether its rows were split by time.
         facts: "rows", "fingerprint" and "split_fingerprint" of the training run; any may be absent.
+        seen: Hashes of the rows that trained the model or chose its epoch; None: not known.
+        calibrated: Hashes of the rows that calibrated it; None: there were none, or they are not known.
+        modalities: What the model reads.
 
     Raises:
         ValueError: There are no such rows, or nothing to tell them by.
@@ -65,12 +79,10 @@ def choose_rows(
     known = recognise(table, schema=schema, task=task, seed=seed, facts=facts, data=data)
     column, split, notes = known.column, known.split, list(known.notes)
     if split is None:
-        if rows not in (None, "all"):
-            raise ValueError(
-                f"{table.source} has no split column and is not the table the model was trained on, so rows={rows!r} "
-                "cannot be chosen; use all"
-            )
-        return table, "all", notes
+        if rows in (None, "all"):
+            return table, "all", notes
+        chosen, told = _held_out_by_contents(table, rows, seen, calibrated, modalities)
+        return table.take(chosen), rows, [*notes, told]
     present = [s for s in ("test", "val", "train", CALIBRATION) if (split == s).any()]
     if rows is None:
         rows = next((s for s in ("test", "val") if s in present), "all")
@@ -79,6 +91,51 @@ def choose_rows(
     chosen = np.arange(len(table)) if rows == "all" else np.flatnonzero(split == rows)
     notes += _seen_notes(split[chosen], None if known.is_split_known else column, "test" in present)
     return table if rows == "all" else table.take(chosen), rows, notes
+
+
+def _held_out_by_contents(
+    table: Table, rows: str, seen: SeenInputs | None, calibrated: SeenInputs | None, modalities: Sequence[Modality]
+) -> tuple[np.ndarray, str]:
+    """Positions of the rows of a reordered or cut training table that the model has not seen, and what to say of them.
+
+    Raises:
+        ValueError: The rows cannot be told by their contents; the message says why, and what to type.
+    """
+    if rows != "test":
+        raise _cannot(table, rows, "by their contents rows are only known as seen in training or not; type rows='test' "
+                      "for those that are not, or rows='all'")  # fmt: skip
+    if seen is None or len(seen.hashes) == 0:
+        raise _cannot(table, rows, f"the model keeps no hashes of its rows; {_INSTEAD}")
+    if not seen.tells:
+        raise _cannot(table, rows, f"{seen.chance:.0%} of the model's rows have a twin with the same inputs, so "
+                      f"contents do not tell them; {_INSTEAD}")  # fmt: skip
+    if not seen.is_whole:
+        raise _cannot(table, rows, f"of its {seen.rows:,} rows the model keeps the hashes of {len(seen.hashes):,}; "
+                      f"{_INSTEAD}")  # fmt: skip
+    read = read_rows(table, modalities)
+    found_N, told_N = seen.found_in(read)
+    number = int(found_N.sum())
+    if number == 0:
+        raise _cannot(table, rows, "none of its rows trained the model, so all are held out; type rows='all'")
+    also_N = np.zeros(len(table), dtype=bool) if calibrated is None else calibrated.found_in(read)[0] & ~found_N
+    chosen = np.flatnonzero(told_N & ~found_N & ~also_N)
+    if len(chosen) == 0:
+        raise _cannot(table, rows, "all of its rows trained the model, chose its epoch or calibrated it; give rows it "
+                      "has not seen")  # fmt: skip
+    empty = int((~told_N).sum())
+    also = f"; {counted(empty, 'row')} that hold nothing the model reads are left out" if empty else ""
+    return chosen, (
+        f"{number:,} of {counted(len(table), 'row')}, known again by their contents, trained the model or chose its "
+        f"epoch{f', {int(also_N.sum()):,} calibrated it' if also_N.any() else ''}; the other {len(chosen):,} are "
+        f"judged{also}"
+    )
+
+
+def _cannot(table: Table, rows: str, why: str) -> ValueError:
+    return ValueError(
+        f"{table.source} has no split column and is not the table the model was trained on as it stood then, so "
+        f"rows={rows!r} cannot be chosen: {why}"
+    )
 
 
 @dataclass(frozen=True)
@@ -135,6 +192,17 @@ def _training_split(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # reported in training already
         return make_split(table, schema, usable, values, task, seed, data, tie_content=tie_content)
+
+
+def seen_in(notes: Sequence[str]) -> tuple[str, str] | None:
+    """How many of how many judged rows trained the model, as the first note that counts them says; None: none does.
+
+    Example:
+        >>> seen_in(["SEEN IN TRAINING: 3 of 9 judged rows show the same as rows that trained the model"])
+        ('3', '9')
+    """
+    found = (re.search(r"^SEEN IN TRAINING: ([\d,]+) of ([\d,]+) judged rows? (?!are marked)", n) for n in notes)
+    return next(((one[1], one[2]) for one in found if one is not None), None)
 
 
 def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:

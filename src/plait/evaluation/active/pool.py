@@ -117,6 +117,22 @@ def answer_pool(
     )  # fmt: skip
 
 
+def expected_pool(fitted: FittedParts) -> Pool:
+    """What the model can say of a row that has everything, zeros for numbers: to check a strategy before any work.
+
+    Args:
+        fitted: The model; its answers are classes, labels or a number.
+    """
+    names, found = tuple(fitted.model.config.modality_names), fitted.calibration
+    asked, width = _members(fitted.uncalibrated), fitted.labels.num_outputs
+    has_widths = fitted.task.output_kind == "number" and found is not None and found.curves is not None
+    return Pool(
+        fitted.task.output_kind, fitted.labels.classes, names, np.zeros((1, width)), np.zeros((len(names), 1, width)),
+        np.ones((1, len(names)), dtype=bool), np.zeros((len(asked), 1, width)), np.ones((len(asked), 1)),
+        ("",) * len(asked), [], None, (False,) * len(names), [None], [None], np.zeros(1) if has_widths else None,
+    )  # fmt: skip
+
+
 def _members(answers: nn.Module) -> list[tuple[int, int, float]]:
     """Number of each member that has a weight, of each of its models, and that model's share of the weight."""
     if not isinstance(answers, Ensemble):

@@ -25,6 +25,7 @@ from plait.explain.inputs.live import encoder_of
 from plait.explain.inputs.relevance import relevance, relevance_of_tokens
 from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
+from plait.training.fitted import FittedParts
 
 INSTEAD = "type method='occlusion' (any encoder) or method='gradients' (words, pixels and frames of one network)"
 READ_LAST = ("lasttoken",)
@@ -32,7 +33,7 @@ READ_FIRST = ("cls", "pooler")
 LOOKS_BACK = ("clip",)  # text towers that look backwards only: their pooled token is the last
 
 
-def no_attention(given: EvaluationInputs, inputs: Inputs, modality: Modality) -> str | None:
+def no_attention(given: EvaluationInputs | FittedParts, inputs: Inputs, modality: Modality) -> str | None:
     """Why attention relevance cannot be had of a modality; None: it can."""
     if modality.kind not in ("text", "image"):
         return f"not applicable: attention relevance reads words and patches, and this is {modality.kind}"
@@ -43,7 +44,7 @@ def no_attention(given: EvaluationInputs, inputs: Inputs, modality: Modality) ->
     encoder = encoder_of(given, inputs, modality)
     name = "its encoder" if encoder is None else encoder.reference
     if not isinstance(encoder, HFTextEncoder | HFImageEncoder) or getattr(encoder, "pad", None) is not None:
-        return f"not applicable: {name} gives no attention weights (only transformers from hf: do; a CNN has none)"
+        return f"not applicable: {name} gives no attention weights: it is no transformer whose attention can be read"
     probe = PROBE if isinstance(encoder, HFTextEncoder) else probe_pixels(encoder.model.config)
     if set(probe) - {"input_ids", "attention_mask", "pixel_values"}:
         return f"not applicable: {name} takes patches, whose places are not known here"
@@ -55,7 +56,7 @@ def no_attention(given: EvaluationInputs, inputs: Inputs, modality: Modality) ->
     return None
 
 
-def check_attention(given: EvaluationInputs, inputs: Inputs) -> dict[str, str | None]:
+def check_attention(given: EvaluationInputs | FittedParts, inputs: Inputs) -> dict[str, str | None]:
     """Why attention relevance cannot be had, by modality; None where it can.
 
     Raises:

@@ -25,6 +25,7 @@ from plait.explain.inputs.options import MOST_EXACT, InputOptions
 from plait.explain.inputs.score import ExplainedRows, PartScores, as_probability, asked_of, odds_of
 from plait.inputs.inputs import Inputs
 from plait.registry import counted, unknown_name
+from plait.training.fitted import FittedParts
 
 NEW_HEADS = 3
 MOST_STEPS_OF_GRADIENTS = sum(STEPS) + STEPS[0] + 4  # of the model, of one new head, and the ends of both paths
@@ -59,8 +60,7 @@ def explain_inputs(
     """
     options, started = options or InputOptions(), time.monotonic()
     column = _named_column(given, options.explain_class)
-    if options.method == "gradients":
-        check_single(given)
+    check_method(given, inputs, options)
     refused = check_attention(given, inputs) if options.method == "attention" else {}
     heads = 1 if options.method == "gradients" or given.task.family.writes else NEW_HEADS
     asked = asked_of(given, inputs, places, options.seed, heads)
@@ -89,6 +89,24 @@ def explain_inputs(
         "cost": {"answers": sum(m["answers"] for m in made), "planned": plan,
                  "seconds": round(time.monotonic() - started, 2)},
     }  # fmt: skip
+
+
+def check_method(given: EvaluationInputs | FittedParts, inputs: Inputs, options: InputOptions) -> None:
+    """Refuse a method that does not go with a model.
+
+    Args:
+        given: The model, with its rows or without.
+        inputs: What reads its modalities.
+        options: How it is to be explained.
+
+    Raises:
+        ValueError: The method cannot be had of this model; the message names one that can.
+    """
+    _named_column(given, options.explain_class)
+    if options.method == "gradients":
+        check_single(given)
+    if options.method == "attention":
+        check_attention(given, inputs)
 
 
 def planned_answers(cuts: Sequence[Cut], options: InputOptions) -> int:
@@ -198,7 +216,7 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
     }  # fmt: skip
 
 
-def _named_column(given: EvaluationInputs, name: str | None) -> int | None:
+def _named_column(given: EvaluationInputs | FittedParts, name: str | None) -> int | None:
     if name is None:
         return None
     if given.task.family.writes:

@@ -22,6 +22,7 @@ from plait.explain.inputs.element_parts import elements_of, given_out
 from plait.explain.inputs.live import encoder_of
 from plait.explain.inputs.score import ExplainedRows
 from plait.inputs.inputs import Inputs
+from plait.training.fitted import FittedParts
 
 STEPS = (32, 128)
 SMALL_GAP = 0.05
@@ -29,7 +30,7 @@ AT_ONCE = 16
 KINDS = ("text", "image", "audio")
 
 
-def check_single(given: EvaluationInputs) -> None:
+def check_single(given: EvaluationInputs | FittedParts) -> None:
     """Refuse a model whose answers have no gradient.
 
     Raises:

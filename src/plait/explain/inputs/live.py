@@ -19,6 +19,7 @@ from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.inputs.prepare import with_words
 from plait.model import PlaitModel
+from plait.training.fitted import FittedParts
 
 
 class EncodedSource:
@@ -38,7 +39,7 @@ class EncodedSource:
         return made
 
 
-def encoder_of(given: EvaluationInputs, inputs: Inputs, modality: Modality) -> Encoder | None:
+def encoder_of(given: EvaluationInputs | FittedParts, inputs: Inputs, modality: Modality) -> Encoder | None:
     """The encoder of a modality, frozen beside the network or inside it."""
     frozen = inputs.frozen.get(modality.name)
     return frozen if frozen is not None else given.model.encoder_of(inputs.modalities.index(modality))
