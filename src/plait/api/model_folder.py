@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ from plait.ensemble.files import FACTS as ENSEMBLE_FACTS
 from plait.ensemble.files import FOLDER as ENSEMBLE
 from plait.files import DiskFullError, HeldLockError, require_regular_file, room_for, sole_lock
 from plait.inputs.inputs import Inputs
-from plait.report import write_report
+from plait.report import card, write_report
 from plait.settings import read_settings, write_settings
 from plait.settings.json_values import check_same
 from plait.tasks import Calibration, LabelState
@@ -43,6 +44,7 @@ from plait.training.fitted import FittedParts
 from plait.training.history import History
 from plait.training.seen_rows import FILE as SEEN
 from plait.training.seen_rows import SeenInputs
+from plait.weights import RECORDS
 
 HISTORY = "history.csv"
 CALIBRATION = "calibration.json"
@@ -56,6 +58,7 @@ MODEL_FILES = (
     HISTORY,
     "report.html",
     "report.json",
+    card.NAME,
     model_manifest.NAME,
 )
 TRIES = 5
@@ -106,6 +109,7 @@ def replace_model(
 
     def write(part: Path) -> None:
         _write(fitted, part)
+        _write_card(fitted, part, folder)
         epochs = fitted.report.get("history")
         if epochs and (history or (folder / HISTORY).exists()):
             History(epochs).write(part / HISTORY)
@@ -159,6 +163,17 @@ def _write(fitted: FittedParts, folder: Path) -> None:
     write_settings(folder / "run.yaml", fitted.settings, facts)
     if fitted.report:
         write_report(folder, fitted.report, title=report_title(fitted), lang=fitted.settings.judge.lang)
+
+
+def _write_card(fitted: FittedParts, part: Path, folder: Path) -> None:
+    """Write the model card; one that somebody made their own stays."""
+    old = current(folder) / card.NAME
+    if old.is_file() and card.MARK not in old.read_text(encoding="utf-8", errors="replace"):
+        shutil.copyfile(old, part / card.NAME)
+    elif fitted.report:
+        licences = {name: RECORDS.get(name).licence for name in RECORDS.names()}
+        text = card.model_card(fitted.report, report_title(fitted), licences)
+        (part / card.NAME).write_text(text, encoding="utf-8")
 
 
 def _check_written(fitted: FittedParts, folder: Path) -> None:

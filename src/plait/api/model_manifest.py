@@ -5,7 +5,7 @@ hand. It is no protection against somebody who means harm, who can write a manif
 do is bounded elsewhere (nothing in it is unpickled or run, and :mod:`plait.api.model_checks` compares its files with
 each other).
 
-``report.html`` and ``history.csv`` are for people: they are not in it and may be edited or thrown away.
+``report.html``, ``history.csv`` and ``README.md`` are for people: they are not in it and may be edited or thrown away.
 ``report.json`` is in it, for evaluation takes from it which rows were trained on.
 """
 
@@ -20,7 +20,7 @@ from plait.files import file_sha256, require_regular_file
 
 NAME = "manifest.json"
 FORMAT = 1
-FOR_PEOPLE = ("report.html", "history.csv")
+FOR_PEOPLE = ("report.html", "history.csv", "README.md")
 
 
 def write_manifest(folder: Path) -> None:
