@@ -142,6 +142,7 @@ def add_views(
     seed: int,
     epochs: int,
     max_seconds: float,
+    also: np.ndarray | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
 ) -> TrainingViews | None:
@@ -156,6 +157,7 @@ def add_views(
         seed: Of everything drawn.
         epochs: Epochs in which encoders that are trained see views of their own.
         max_seconds: Longer sounds are cut.
+        also: Positions of further rows that have views, unlabelled ones; their cells are swapped into no other row.
         store: Where features are kept.
         progress: Called with (done, total, what); before views are encoded it is told how many and how long.
     """
@@ -164,8 +166,9 @@ def add_views(
     rows = prepared.rows
     made = TrainingViews(settings, seed, len(rows))
     fixed = {m.name for m in inputs.modalities if m.name in inputs.frozen or rows.items[m.name].parts is not None}
+    shown = train if also is None else np.concatenate([train, also])
     found = views_of_items(
-        rows, train, words_of_row, settings, seed=seed, epochs={n: 1 if n in fixed else epochs for n in rows.items},
+        rows, shown, words_of_row, settings, seed=seed, epochs={n: 1 if n in fixed else epochs for n in rows.items},
         max_pixels=inputs.max_pixels, max_seconds=max_seconds,
     )  # fmt: skip
     wanted: list[tuple[Modality, Items, ItemViews]] = []
