@@ -18,6 +18,8 @@ from plait.training.plan import Plan
 from plait.training.unlabelled.rows import UnlabelledRows
 from plait.training.unlabelled.term import check_strong_view
 
+MUCH_WORSE = 0.1  # share of right pseudo-labels below what was wanted, from which it is warned
+
 
 def learn_unlabelled(
     opened: OpenedRun, ready: PreparedRun, plan: Plan, networks: NetworkFits, features: TableFeatures | None,
@@ -51,23 +53,50 @@ def learn_unlabelled(
         "method": settings.method, "rows": len(rows.positions), "own": own, "second": len(rows.positions) - own,
         "source": part.source, "left_out": part.left_out, "kept": found.kept, **found.facts,
     }  # fmt: skip
+    told["sentences"] = sentences_of(told)
     opened.notes.append(f"unlabelled rows ({settings.method}): {found.facts['guard']['sentence']}")
-    for one in part.left_out:
-        opened.notes.append(
-            f"{counted(one['rows'], 'unlabelled row')} left out, which {one['why']}: {', '.join(one['numbers'])}"
-            f"{' and more' if one['rows'] > len(one['numbers']) else ''}"
-        )
-    if "collapsed" in told:
-        opened.notes.append(collapse_note(told["collapsed"]))
     return found.plan, told
 
 
-def collapse_note(collapsed: dict[str, Any]) -> str:
-    """The warning about pseudo-labels that are nearly all of one class."""
-    return (
-        f"pseudo-labels collapse on one class: {collapsed['share']:.0%} are {collapsed['class']!r}, of the labelled "
-        f"rows {collapsed['labelled_share']:.0%}; do not trust them"
-    )
+def sentences_of(told: dict[str, Any]) -> list[str]:
+    """What is to be known of the unlabelled rows, for the page and the terminal."""
+    found = [f"{counted(told['rows'], 'row')} without a target could teach, by {told['method']}"]
+    for one in told["left_out"]:
+        more = " and more" if one["rows"] > len(one["numbers"]) else ""
+        found.append(
+            f"{counted(one['rows'], 'unlabelled row')} left out: {one['why']} ({', '.join(one['numbers'])}{more})"
+        )
+    if "pseudo_labelled" in told:
+        rows, limit = counted(told["pseudo_labelled"], "row"), told.get("threshold")
+        found.append(
+            f"{rows} got a pseudo-label"
+            if limit is None
+            else f"{rows} got a pseudo-label at a threshold of {limit:.3f}"
+        )
+    if told.get("held_out_precision") is not None:
+        found.append(
+            f"on {counted(told['held_out_rows'], 'labelled row')} above it that the teacher had not seen, "
+            f"{told['held_out_precision']:.0%} of its answers were right ({told['wanted']:.0%} wanted)"
+        )
+    if "precision" in told:
+        found.append(
+            f"where the target of a pseudo-labelled row is known, {told['precision']:.0%} are right "
+            f"({counted(told['known'], 'row')})"
+        )
+        if told["precision"] < told.get("wanted", 0.0) - MUCH_WORSE:
+            found.append(
+                "WARNING: many more pseudo-labels are wrong than labelled rows let expect: the unlabelled rows differ "
+                "from them, or the teacher believes its own mistakes"
+            )
+    if "mae" in told:
+        found.append(f"where the target is known, pseudo-labels are off by {told['mae']:.3g} on average")
+    if "collapsed" in told:
+        one = told["collapsed"]
+        found.append(
+            f"WARNING: pseudo-labels collapse on one class: {one['share']:.0%} are {one['class']}, of the labelled "
+            f"rows {one['labelled_share']:.0%}"
+        )
+    return found
 
 
 def trained_rows(ready: PreparedRun, told: dict[str, Any] | None) -> np.ndarray:

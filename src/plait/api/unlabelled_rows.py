@@ -16,9 +16,9 @@ from plait.data.items import read_rows
 from plait.data.schema import Schema
 from plait.data.split import read_split
 from plait.data.table import Table
-from plait.registry import counted, unknown_name
+from plait.registry import counted
 from plait.settings import NO_METHOD, DataSettings, UnlabelledSettings
-from plait.settings.unlabelled import CONSISTENCY, SEMI_METHODS, TEACHERS
+from plait.settings.unlabelled import CONSISTENCY, TEACHERS
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
 from plait.training.splitting import parse_targets
@@ -72,13 +72,7 @@ class UnlabelledPart:
 
 
 def semi_method(settings: UnlabelledSettings, unlabelled: Any) -> str:
-    """The method that is asked for.
-
-    Raises:
-        ValueError: There is no such method.
-    """
-    if settings.method is not None and settings.method not in SEMI_METHODS:
-        raise ValueError(unknown_name("semi method", settings.method, list(SEMI_METHODS), where="semi="))
+    """The method that is asked for; self-training where only rows are given."""
     if settings.method is None:
         return NO_METHOD if unlabelled is None else "self_training"
     return settings.method
@@ -93,15 +87,14 @@ def check_semi(method: str, task: Task) -> None:
     known = methods_for(task)
     if method == NO_METHOD or method in known:
         return
-    what = f"a model that {task.family.does}" if not task.judges_pairs else f"task {task.name}"
     if known:
         raise ValueError(
-            f"semi={method!r} does not go with {what}; type semi={known[0]!r}"
+            f"semi={method!r} does not go with task {task.name}; type semi={known[0]!r}"
             f"{' (or ' + ', '.join(known[1:]) + ')' if known[1:] else ''}, or leave it out"
         )
     raise ValueError(
-        f"unlabelled rows teach classes, label sets and numbers; {what} learns nothing from them: leave {ARGUMENT} and "
-        "semi= out"
+        f"unlabelled rows teach classes, label sets and numbers; task {task.name} learns nothing from them: leave "
+        f"{ARGUMENT} and semi= out"
     )
 
 
@@ -161,10 +154,10 @@ def find_unlabelled(
     _leave_out_repeats(part, schema, split, usable, marked, own_numbers)
     part.own = int((part.positions < first).sum())
     if len(part.positions) == 0:
-        told = "; ".join(f"{counted(one['rows'], 'row')} {one['why']}" for one in part.left_out)
-        where = f"{source} ({ARGUMENT})" if source else f"{table.source}, which has no row with an empty target"
+        told = [f"{one['rows']:,} {one['why']}" for one in part.left_out]
         raise ValueError(
-            f"no unlabelled row is left to learn from in {where}{': ' + told if told else ''}; give other rows with "
+            f"no unlabelled row is left to learn from in {source or table.source}"
+            f"{': ' + '; '.join(told) if told else ', in which every row has a target'}; give other rows with "
             f"{ARGUMENT}TABLE, or leave semi= out"
         )
     return part

@@ -26,6 +26,7 @@ from plait.training.unlabelled.rows import UnlabelledRows
 from plait.training.unlabelled.term import USUAL_THRESHOLD
 
 COLLAPSED = 0.9  # share of one class among pseudo-labels from which it is looked at
+FEWEST_LOOKED_AT = 20  # pseudo-labels
 BEYOND = 0.25  # and by how much it lies above that among labelled rows
 SUPERVISED, SEMI = "supervised", "with unlabelled rows"
 
@@ -58,10 +59,10 @@ def guarded(plan: Plan, networks: NetworkFits, rows: UnlabelledRows, num_folds: 
     with_rows = replace(plan, unlabelled=rows)
     facts = _pseudo_facts(with_rows, rows)
     if len(plan.val) == 0:
-        why = "no validation row is there to compare by: the supervised network is kept"
-        return Guarded(
-            plan, SUPERVISED, {**facts, "guard": _decision(SUPERVISED, f"{why}; mark some val (split=COLUMN)")}
-        )
+        why = (
+            "no validation row is there to compare by: the supervised network is kept; mark some val (split=COLUMN)"
+        )  # fmt: skip
+        return Guarded(plan, SUPERVISED, {**facts, "guard": _decision(SUPERVISED, why)})
     if facts.get("why"):
         return Guarded(plan, SUPERVISED, {**facts, "guard": _decision(SUPERVISED, f"no row teaches: {facts['why']}")})
     supervised, history = _supervised(plan, networks, num_folds)
@@ -72,12 +73,15 @@ def guarded(plan: Plan, networks: NetworkFits, rows: UnlabelledRows, num_folds: 
     model, other = fit_model(
         with_rows, names, networks.folder / "unlabelled", resume=networks.resume, progress=networks.progress
     )
-    plan.deadline.took("network with unlabelled rows", other.seconds)
     if rows.settings.method in CONSISTENCY:
         facts |= _of_network(with_rows, model, rows) | {"epochs": _epochs(other)}
     scores = {SUPERVISED: _scores(plan, supervised), SEMI: _scores(plan, model)}
     kept = SEMI if _is_better(scores[SEMI], scores[SUPERVISED]) else SUPERVISED
     facts["guard"] = {**_decision(kept, _sentence(plan, kept, scores)), "scores": scores, "rows": len(plan.val)}
+    if kept == SEMI:
+        plan.deadline.took("network without unlabelled rows, which is not kept", history.seconds)
+    else:
+        plan.deadline.took("network with unlabelled rows, which is not kept", other.seconds)
     if kept == SEMI and num_folds == 1:
         networks.model, networks.history = model, other
     return Guarded(with_rows if kept == SEMI else plan, kept, facts)
@@ -86,9 +90,7 @@ def guarded(plan: Plan, networks: NetworkFits, rows: UnlabelledRows, num_folds: 
 def _supervised(plan: Plan, networks: NetworkFits, num_folds: int) -> tuple[PlaitModel, History]:
     """The rival, which is the fused network of the run where there is one fold."""
     if num_folds == 1:
-        networks(plan, 0, "fused")
-        assert networks.model is not None
-        return networks.model, networks.history
+        return networks.supervised(plan)
     names = [m.name for m in plan.inputs.modalities]
     return fit_model(
         plan, names, networks.folder / "supervised", resume=networks.resume, progress=networks.progress
@@ -136,8 +138,9 @@ def _sentence(plan: Plan, kept: str, scores: dict[str, dict[str, Any]]) -> str:
         f"{name} {values[0]} with unlabelled rows, {values[1]} without; {loss} {ours['loss']:.3f} and "
         f"{theirs['loss']:.3f}, on {counted(len(plan.val), 'validation row')}"
     )
-    what = "the network that learned from unlabelled rows" if kept == SEMI else "the supervised network"
-    return f"{what} is kept: {told}"
+    if kept == SEMI:
+        return f"the network that learned from unlabelled rows is kept: {told}"
+    return f"the supervised network is kept: {told}"
 
 
 def _shown(value: float | None) -> str:
@@ -188,7 +191,7 @@ def _counts(plan: Plan, rows: UnlabelledRows, target: np.ndarray, chosen: np.nda
         guess = target[known]
         right = guess == rows.truth[known] if one_class else rightness(guess, rows.truth[known], one_class=False)
         found |= {"known": int(known.sum()), "precision": float(np.mean(right))}
-    if one_class and chosen.any():
+    if one_class and chosen.sum() >= FEWEST_LOOKED_AT:
         top = int(counts.argmax())
         share = float(counts[top] / chosen.sum())
         if share >= COLLAPSED and share - labelled[top] >= BEYOND:

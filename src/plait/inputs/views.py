@@ -43,6 +43,7 @@ class TrainingViews:
         num_rows: Rows of the table.
         items: Views of the items, by name of the modality.
         pools: Of modalities of numbers, the items that training rows show.
+        shows_itself: Whether a view may be the item itself; False: every row shows a changed copy.
     """
 
     settings: AugmentSettings
@@ -50,6 +51,7 @@ class TrainingViews:
     num_rows: int
     items: dict[str, ItemViews] = field(default_factory=dict)
     pools: dict[str, np.ndarray] = field(default_factory=dict)
+    shows_itself: bool = True
     _drawn: tuple[int, np.ndarray] | None = None
 
     def take(
@@ -72,7 +74,9 @@ class TrainingViews:
     def of_epoch(self, epoch: int) -> np.ndarray:
         """The view of each row of the table in an epoch."""
         if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = epoch, views_of_epoch(self.seed, epoch, self.num_rows, self.settings.views)
+            least = 0 if self.shows_itself else 1
+            drawn = views_of_epoch(self.seed, epoch, self.num_rows, self.settings.views - least) + least
+            self._drawn = epoch, drawn
         return self._drawn[1]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.ensemble.glm import Stops, never
 from plait.ensemble.linear import RowFeatures
 from plait.ensemble.scale import AnswerScale
 from plait.registry import Registry
@@ -28,6 +29,7 @@ class Lesson:
         one_class: Whether one of several classes is right.
         settings: How unlabelled rows teach.
         seed: Of the run.
+        stops: Asked between steps of a fit; True: the time is over.
     """
 
     labelled: RowFeatures
@@ -39,6 +41,7 @@ class Lesson:
     one_class: bool
     settings: UnlabelledSettings
     seed: int
+    stops: Stops = never
 
 
 @dataclass(frozen=True)

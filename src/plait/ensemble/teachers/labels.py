@@ -18,6 +18,8 @@ from plait.training.plan import Plan
 from plait.training.unlabelled.rows import Label, PseudoLabels
 
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 3000
+FEWEST_TEACHING = 1000  # labelled rows that teach, however wide their features are
+MOST_WORK = 100_000_000  # labelled rows times weights of a teacher
 
 
 def check_teacher(plan: Plan, features: TableFeatures, method: str) -> None:
@@ -65,8 +67,10 @@ def _lesson(
 ) -> Lesson | None:
     """What the teacher may look at; None where the rows cannot be dealt into folds."""
     seed = plan.settings.train.seed
-    if len(train) > MOST_LINEAR_ROWS:
-        train = np.sort(np.random.default_rng(seed).choice(train, MOST_LINEAR_ROWS, replace=False))
+    weights = sum(part.shape[1] for part in features.parts.values()) * plan.labels.num_outputs
+    most = min(MOST_LINEAR_ROWS, max(FEWEST_TEACHING, MOST_WORK // max(1, weights)))
+    if len(train) > most:
+        train = np.sort(np.random.default_rng(seed).choice(train, most, replace=False))
     own = replace(plan, train=train, val=train[:0])
     plans = fold_plans(own, FOLDS_OF_MANY if len(train) > MANY else FOLDS)
     if len(plans) < 2:
@@ -79,6 +83,7 @@ def _lesson(
         [(inside, outside) for inside, outside in folds],
         {m: plan.inputs.modalities[m].name for m in features.plain}, plan.labels.num_outputs,
         SCALES.get(plan.task.output_kind), plan.task.family.one_class, settings, seed,
+        plan.deadline.stops("teacher of unlabelled rows"),
     )  # fmt: skip
 
 

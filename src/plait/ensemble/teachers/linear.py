@@ -74,7 +74,7 @@ def _fitted(lesson: Lesson, uses: Uses, more: list[RowFeatures | None]) -> _View
         train = rows_of(lesson.labelled, inside)
         pairs.append((train if given is None else both(train, given), rows_of(lesson.labelled, outside)))
     names = tuple(lesson.names[m] for m in uses)
-    made = fit_linear(pairs, uses, names, lesson.num_outputs, lesson.scale)
+    made = fit_linear(pairs, uses, names, lesson.num_outputs, lesson.scale, stops=lesson.stops)
     if made is None:
         return None
     held_out = np.full((len(lesson.labelled.target), lesson.num_outputs), np.nan)

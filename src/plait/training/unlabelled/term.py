@@ -11,6 +11,7 @@ are the views that teach each other.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,10 @@ class UnlabelledTerm:
         self.truth_R, self.known_R = unlabelled.truth[chosen], unlabelled.known_U[chosen]
         positions = unlabelled.positions[chosen]
         self.rows = RowBatches(sources, index_NM[positions])
-        self.shown = self.rows if plan.views is None else self.rows.with_views(plan.views, positions)
+        self.shown = self.rows
+        if plan.views is not None:  # a strong view is never the row itself, which is the weak one
+            views = plan.views if self.target is not None else replace(plan.views, shows_itself=False, _drawn=None)
+            self.shown = self.rows.with_views(views, positions)
         self.last_R = np.full(len(positions), NONE_YET, dtype=np.int64)
         self.steps, self.step, self.epoch = max(1, steps), 0, 0
         self.average: WeightAverage | None = None
