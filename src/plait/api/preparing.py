@@ -107,7 +107,6 @@ def unlabelled_positions(opened: OpenedRun, prepared: Prepared, kept: set[int]) 
     if part is None:
         return set()
     has_any = prepared.rows.present_NM.any(axis=1)
-    numbers = {int(i): f"row {opened.table.row_number(int(i))}" for i in part.positions}
     for why, gone in (
         (
             "hold a cell that cannot be read",
@@ -115,7 +114,7 @@ def unlabelled_positions(opened: OpenedRun, prepared: Prepared, kept: set[int]) 
         ),
         (NEITHER, np.array([i for i in part.positions if int(i) in kept and not has_any[i]], dtype=np.int64)),
     ):
-        part.leave_out(gone, why, [numbers[int(i)] for i in gone])
+        part.leave_out(gone, why)
     if len(part.positions) == 0:
         raise ValueError(f"no unlabelled row of {opened.table.source} holds anything that can be read; leave semi= out")
     return {int(i) for i in part.positions}

@@ -48,6 +48,7 @@ class UnlabelledPart:
         source: Where the others came from; None: there is no second table.
         left_out: Why rows were left out, with their number and the first row numbers.
         notes: What must be reported.
+        numbers: The number of each row in its own table, in words.
     """
 
     table: Table
@@ -57,17 +58,13 @@ class UnlabelledPart:
     source: str | None
     left_out: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    numbers: dict[int, str] = field(default_factory=dict)
 
-    def leave_out(self, gone: np.ndarray, why: str, numbers: list[str]) -> None:
-        """Leave out rows of some positions.
-
-        Args:
-            gone: Their positions.
-            why: The reason, as "3 rows ...".
-            numbers: Their numbers in their tables, in words.
-        """
+    def leave_out(self, gone: np.ndarray, why: str) -> None:
+        """Leave out the rows at some positions, for a reason that follows "rows"."""
         if len(gone):
-            self.left_out.append({"rows": len(gone), "why": why, "numbers": numbers[:SHOWN]})
+            shown = [self.numbers[int(i)] for i in gone[:SHOWN]]
+            self.left_out.append({"rows": len(gone), "why": why, "numbers": shown})
             self.positions = self.positions[~np.isin(self.positions, gone)]
 
 
@@ -134,7 +131,7 @@ def find_unlabelled(
             another folder, or no row is left.
     """
     first, notes, source = len(table), [], None
-    own_numbers = {int(i): f"row {table.row_number(int(i))}" for i in empty}
+    numbers = {int(i): f"row {table.row_number(int(i))}" for i in empty}
     positions = empty.astype(np.int64)
     marked = positions[np.isin(_marks(table, schema, positions), ("val", "test", "calibration"))]
     if other is not None:
@@ -146,12 +143,12 @@ def find_unlabelled(
         optional = [name for name in (schema.target, schema.group) if name is not None]
         table, notes = joined(table, opened, np.arange(len(opened)), schema, ARGUMENT, optional=optional)
         added = np.arange(first, len(table))
-        own_numbers |= {int(i): f"row {opened.row_number(int(i) - first)} of {source}" for i in added}
+        numbers |= {int(i): f"row {opened.row_number(int(i) - first)} of {source}" for i in added}
         positions = np.concatenate([positions, added])
         marked = np.concatenate([marked, added[np.isin(marks, ("val", "test", "calibration"))]])
-    part = UnlabelledPart(table, positions, {}, 0, source, notes=notes)
+    part = UnlabelledPart(table, positions, {}, 0, source, notes=notes, numbers=numbers)
     part.truth = _known_targets(table, schema, task, np.arange(first, len(table)))
-    _leave_out_repeats(part, schema, split, usable, marked, own_numbers)
+    _leave_out_repeats(part, schema, split, usable, marked)
     part.own = int((part.positions < first).sum())
     if len(part.positions) == 0:
         told = [f"{one['rows']:,} {one['why']}" for one in part.left_out]
@@ -164,9 +161,8 @@ def find_unlabelled(
 
 
 def _leave_out_repeats(
-    part: UnlabelledPart, schema: Schema, split: np.ndarray, usable: np.ndarray, marked: np.ndarray,
-    numbers: dict[int, str],
-) -> None:  # fmt: skip
+    part: UnlabelledPart, schema: Schema, split: np.ndarray, usable: np.ndarray, marked: np.ndarray
+) -> None:
     """Leave out rows that are marked, that hold nothing, or that show what others show."""
     hashes, known = row_hashes(read_rows(part.table, schema.modalities))
     judging = usable[(split[usable] != "train") & (split[usable] != "")]
@@ -176,10 +172,7 @@ def _leave_out_repeats(
             "unlabelled rows that equal a labelled row are not left out by their contents: so many rows of the table "
             "look alike that this proves nothing"
         )
-
-    def leave(gone: np.ndarray, why: str) -> None:
-        part.leave_out(gone, why, [numbers[int(i)] for i in gone])
-
+    leave = part.leave_out
     leave(marked, MARKED)
     leave(part.positions[~known[part.positions]], NEITHER)
     everything = np.concatenate([usable, part.positions])
