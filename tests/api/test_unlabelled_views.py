@@ -1,4 +1,4 @@
-"""Changed copies of unlabelled rows: what words and classes forbid; pictures, label sets and numbers without a target."""
+"""Changed copies of unlabelled rows, and what words and classes forbid; pictures, label sets and numbers."""
 
 from __future__ import annotations
 

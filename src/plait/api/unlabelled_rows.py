@@ -44,7 +44,6 @@ class UnlabelledPart:
         table: All rows, those of the second table at the end.
         positions: Of the rows that teach.
         truth: Plain targets by position, where a row has one all the same.
-        own: How many of them are of the table itself.
         source: Where the others came from; None: there is no second table.
         left_out: Why rows were left out, with their number and the first row numbers.
         notes: What must be reported.
@@ -54,7 +53,6 @@ class UnlabelledPart:
     table: Table
     positions: np.ndarray
     truth: dict[int, Any]
-    own: int
     source: str | None
     left_out: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -146,10 +144,9 @@ def find_unlabelled(
         numbers |= {int(i): f"row {opened.row_number(int(i) - first)} of {source}" for i in added}
         positions = np.concatenate([positions, added])
         marked = np.concatenate([marked, added[np.isin(marks, ("val", "test", "calibration"))]])
-    part = UnlabelledPart(table, positions, {}, 0, source, notes=notes, numbers=numbers)
+    part = UnlabelledPart(table, positions, {}, source, notes=notes, numbers=numbers)
     part.truth = _known_targets(table, schema, task, np.arange(first, len(table)))
     _leave_out_repeats(part, schema, split, usable, marked)
-    part.own = int((part.positions < first).sum())
     if len(part.positions) == 0:
         told = [f"{one['rows']:,} {one['why']}" for one in part.left_out]
         raise ValueError(
