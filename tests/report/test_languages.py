@@ -37,7 +37,8 @@ ROOMS = [
     "training/calibration_rows.py", "ensemble/fit.py", "ensemble/apart.py", "ensemble/networks.py", "api/describe.py",
     "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_means.py", "api/run_thresholds.py",
     "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
-    "api/suggesting.py", "api/augmenting.py", "api/more_rows.py",
+    "api/suggesting.py", "api/augmenting.py", "api/more_rows.py", "api/run_unlabelled.py", "api/unlabelled_rows.py",
+    "api/joined_table.py", "ensemble/guard.py", "ensemble/teachers/labels.py",
     "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
 ]  # fmt: skip
 ELSEWHERE = {
@@ -59,6 +60,7 @@ INSIDE = {
     "best member metrics", "part of the trust report", "output kind", "output kind that can be explained",
     "kind of modality that has parts", "judge of output kind", "output kind with views of its answers", "{} score {}",
     "metric v{}", "all over nothing", "all over one alone", "added to the others", "parts of {}: answers",
+    "unlabelled row",
     "calibration row", "judged row", "labelled row", "different inputs", "different values", "more class",
     "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "{}: {} of {}", "row {}, column {}: {}",
     "make room, then do the same with resume=True to go on", "task {}",
@@ -67,6 +69,8 @@ INSIDE = {
     "; rows='test' takes the test rows, which then can judge nothing more",
     "what is learned on them is too sure of itself. Give rows that the model has not seen", "\\bclass (\\d+)$",
     "wolpert 1992", "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
+    ". {} {} an empty target; semi='self_training' learns from such rows as well", "a modality", "{} {}",
+    "type semi='self_training', or ",
     "column {} cannot be {}: it holds {}{}; expected {}", "mean of single modalities", "nFKC",
     "; row {} of it holds {}",
     "type rows='all', or name the training table itself",
@@ -219,7 +223,7 @@ def test_the_saved_reports_hold_every_kind_of_page() -> None:
     held = " ".join(path.read_text("utf-8") for path in REPORTS)
     for part in ("classification", "regression", "multilabel", "matching", "retrieval", "captioning", '"robustness"',
                  '"ood"', '"label_errors"', '"duplicates"', '"conformal"', '"explained"', '"members"', '"missing"',
-                 '"budget"', '"baselines"', '"written"'):  # fmt: skip
+                 '"budget"', '"baselines"', '"written"', '"unlabelled"'):  # fmt: skip
         assert part in held, part
 
 

@@ -68,6 +68,8 @@ def fit(
     date_order: str | None = None,
     annotations: str | None = None,
     more: Any = None,
+    unlabelled: Any = None,
+    semi: str | None = None,
     on_bad_row: str | None = None,
     allow_outside: bool = False,
     settings: RunSettings | None = None,
@@ -123,6 +125,11 @@ def fit(
         annotations: Folder of COCO annotations other than ``annotations``.
         more: A second table of labelled rows, such as the filled one of :meth:`plait.Plait.suggest`; they train and
             judge nothing, and rows without a target are left behind.
+        unlabelled: A table of rows without a target to learn from, which judge nothing; rows of ``table`` with an empty
+            target join them. A target that a row has all the same trains nothing and says how right pseudo-labels are.
+        semi: How they teach: "self_training", "co_training", "propagation", "knn", "fixmatch", "flexmatch",
+            "mean_teacher" or "none"; None: self_training where ``unlabelled`` is given. The supervised network is
+            trained too, and validation rows choose between both.
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
@@ -147,7 +154,7 @@ def fit(
         "recipe": recipe, "preset": preset, "search.tries": search,
         "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
         **data.given(), "data.calibration": calibration, "task.name": task, "fusion.name": fusion,
-        "train.epochs": epochs, "train.seed": seed, "judge.lang": lang,
+        "train.epochs": epochs, "train.seed": seed, "judge.lang": lang, "semi.method": semi,
     }  # fmt: skip
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_output_free, warn_of_nothing_to_resume
@@ -166,4 +173,5 @@ def fit(
     return run_fit(
         opened, given, base, assignments, output=output, annotations=annotations,
         resume=resume, overwrite=overwrite, progress=progress, started=started, more=more,
+        unlabelled=unlabelled,
     )  # fmt: skip

@@ -9,26 +9,19 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from plait.api.decimal_commas import read_with_mark, readings_with
-from plait.api.turned_dates import doubt_turned_dates
-from plait.data.column_kind import kind_of
+from plait.api.joined_table import is_empty_cell, joined, open_second, tied_to
 from plait.data.items import read_rows
 from plait.data.schema import Schema
-from plait.data.shared_content import shared_content
-from plait.data.sources import open_source
 from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
-from plait.training.splitting import column_groups
 
 MOST_NAMED = 10
 
@@ -105,24 +98,15 @@ class MoreRows:
     def _tied(self, split: np.ndarray, usable: np.ndarray, schema: Schema) -> np.ndarray:
         """Added rows that share a content or the group with a row that does not train."""
         judging = np.flatnonzero((split != "train") & (split != ""))
-        added = usable[usable >= self.first]
-        tied = np.zeros(len(self.table), dtype=bool)
         hashes, known = row_hashes(read_rows(self.table, schema.modalities))
-        own = usable[usable < self.first]
-        if SeenInputs.of_hashes(hashes[own][known[own]]).tells:
-            tied[added] = known[added] & np.isin(hashes[added], hashes[judging][known[judging]])
-        else:
+        own, added = usable[usable < self.first], usable[usable >= self.first]
+        tells = SeenInputs.of_hashes(hashes[own][known[own]]).tells
+        if not tells:
             self.notes.append(
                 f"rows of {self.source} that equal a validation, test or calibration row are not left out by their "
                 "contents: so many rows of the table look alike that this proves nothing"
             )
-        columns: list[list[Any]] = list(shared_content(self.table, schema, usable).keys.values())
-        group_N = column_groups(self.table, schema)
-        columns += [] if group_N is None else [group_N.tolist()]
-        for keys in columns:
-            judged = {keys[int(i)] for i in judging} - {None}
-            tied[[int(i) for i in added if keys[int(i)] in judged]] = True
-        return np.flatnonzero(tied)
+        return np.flatnonzero(tied_to(self.table, schema, judging, usable, added, (hashes, known) if tells else None))
 
 
 def with_more_rows(table: Table, more: Any, schema: Schema, task: Task, data: DataSettings) -> MoreRows:
@@ -139,93 +123,21 @@ def with_more_rows(table: Table, more: Any, schema: Schema, task: Task, data: Da
         ValueError: It cannot be read, lacks the target or every input column, has cells of another type, or names its
             files from another folder; or no row of it has a target.
     """
-    reading = replace(data, format=None, delimiter=None, columns=(), source=None)
-    opened = open_source(more, reading, task=task.name, readings=readings_with(schema.readings, data.decimal)).table
-    opened = doubt_turned_dates(read_with_mark(opened, schema, data.decimal), schema)
-    _check_columns(opened, schema)
-    _check_folders(table, opened, schema)
+    opened = open_second(table, more, schema, task, data, "more=")
+    if schema.target is not None and schema.target not in opened.column_names:
+        raise ValueError(
+            f"{opened.source} (more=) has no column {schema.target!r}, the target; it has "
+            f"{', '.join(opened.column_names)}"
+        )
     filled = np.arange(len(opened))
     if schema.target is not None:
         cells = opened.column(schema.target)
-        filled = np.array([i for i, cell in enumerate(cells) if not _is_empty(cell)], dtype=np.int64)
+        filled = np.array([i for i, cell in enumerate(cells) if not is_empty_cell(cell)], dtype=np.int64)
     if len(filled) == 0:
         raise ValueError(
             f"no row of {opened.source} has a value in the target column {schema.target!r} yet; fill some in, or leave "
             "more= out"
         )
-    added = opened.arrow.take(pa.array(filled))
+    both, notes = joined(table, opened, filled, schema, "more=")
     rows = tuple(opened.row_number(int(i)) for i in filled)
-    columns = [_column(table, added, name, schema, opened.source, rows) for name in table.column_names]
-    joined = pa.concat_tables([table.arrow, pa.table(columns, schema=table.arrow.schema)])
-    last = max((table.row_number(i) for i in range(len(table))), default=-1)
-    numbers = [*(table.row_number(i) for i in range(len(table))), *range(last + 1, last + 1 + len(filled))]
-    notes = [
-        f"{opened.source} has no column {c!r}; it counts as missing in its rows"
-        for c in schema.inputs if c not in opened.column_names
-    ]  # fmt: skip
-    notes += [f"rows of {opened.source} are numbered from {last + 1:,} on here"]
-    appended = (last + 1, opened.source, rows)
-    both = replace(table, arrow=joined, row_numbers=tuple(numbers), appended=appended)
     return MoreRows(both, len(table), opened.source, rows, len(opened) - len(filled), notes)
-
-
-def _is_empty(cell: Any) -> bool:
-    return cell is None or (isinstance(cell, float) and cell != cell) or (isinstance(cell, str) and not cell.strip())
-
-
-def _check_columns(opened: Table, schema: Schema) -> None:
-    there = set(opened.column_names)
-    if schema.target is not None and schema.target not in there:
-        raise ValueError(
-            f"{opened.source} (more=) has no column {schema.target!r}, the target; it has "
-            f"{', '.join(opened.column_names)}"
-        )
-    if not there & set(schema.inputs):
-        raise ValueError(
-            f"{opened.source} (more=) has none of the input columns {', '.join(schema.inputs)}; it has "
-            f"{', '.join(opened.column_names)}"
-        )
-
-
-def _check_folders(table: Table, opened: Table, schema: Schema) -> None:
-    """Refuse rows whose cells name files from another folder than those of the first table."""
-    here, there = ((one.root or Path.cwd()).resolve() for one in (table, opened))
-    if here == there or opened.root is None:
-        return
-    for modality in schema.modalities:
-        if kind_of(modality).watched is None:
-            continue
-        for column in (c for c in modality.columns if c in opened.column_names):
-            if any(isinstance(cell, str) for cell in opened.column(column)):
-                raise ValueError(
-                    f"cells of column {column!r} name files, in {opened.source} (more=) from {there} and in "
-                    f"{table.source} from {here}; move the file there"
-                )
-
-
-def _column(
-    table: Table, added: pa.Table, name: str, schema: Schema, source: str, rows: tuple[int, ...]
-) -> pa.ChunkedArray:
-    """A column of the added rows in the type that it has in the first table."""
-    kind = table.arrow.schema.field(name).type
-    if name == schema.split:
-        return pa.chunked_array([pa.array(["train"] * len(added), pa.string()).cast(kind)])
-    if name not in added.column_names:
-        return pa.chunked_array([pa.nulls(len(added), kind)])
-    try:
-        return added.column(name).cast(kind)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise ValueError(
-            f"column {name!r} of {source} (more=) holds {added.column(name).type}, expected {kind} as in "
-            f"{table.source}{_first_odd(added.column(name), kind, rows)}"
-        ) from error
-
-
-def _first_odd(column: pa.ChunkedArray, kind: pa.DataType, rows: tuple[int, ...]) -> str:
-    """The first cell that is not of the type, by its row in its own file."""
-    for number, cell in zip(rows, column, strict=True):
-        try:
-            cell.cast(kind)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return f"; row {number} of it holds {repr(cell.as_py())[:80]}"
-    return ""

@@ -11,6 +11,7 @@ import torch
 from plait.api.more_rows import with_more_rows
 from plait.api.run_columns import tell_columns
 from plait.api.run_targets import read_run_targets
+from plait.api.unlabelled_rows import UnlabelledPart, advice_on_empty, check_semi, find_unlabelled, semi_method
 from plait.data.bad_rows import bad_rows_message
 from plait.data.schema import Schema
 from plait.data.sources import Opened, open_source
@@ -18,7 +19,7 @@ from plait.data.table import BadRow, Table
 from plait.fusion import FUSIONS
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
-from plait.settings import RunSettings, from_dict, merge_values, set_values, to_dict
+from plait.settings import NO_METHOD, RunSettings, from_dict, merge_values, set_values, to_dict
 from plait.tasks import Task, as_ordered
 from plait.training.recipes import resolve, with_alternative
 from plait.training.recipes.facts import facts_of
@@ -41,7 +42,9 @@ class OpenedRun:
         notes: Sentences for the report.
         bad: Rows without a readable target.
         fresh_pairs: Whether wrong pairs are drawn anew every epoch.
-        added: Rows at the end of the table that came from a second one (``more``) and only train.
+        added: Rows at the end of the table that came from other ones (``more``, ``unlabelled``) and judge nothing.
+        unlabelled: Rows without a target that teach; None: there are none.
+        advice: What may be done with rows whose target cell is empty, for messages about them; "" without any.
     """
 
     settings: RunSettings
@@ -56,6 +59,8 @@ class OpenedRun:
     fresh_pairs: bool
     alternative: RunSettings | None = None
     added: int = 0
+    unlabelled: UnlabelledPart | None = None
+    advice: str = ""
 
     @property
     def own_table(self) -> Table:
@@ -70,7 +75,7 @@ class OpenedRun:
 
 def open_run(
     source: Any, given: dict[str, Any], base: RunSettings, assignments: list[str], *, annotations: str | None,
-    more: Any = None,
+    more: Any = None, unlabelled: Any = None,
 ) -> OpenedRun:  # fmt: skip
     """Open the table, tell its columns and task, split its rows and resolve every setting.
 
@@ -81,6 +86,7 @@ def open_run(
         assignments: Further settings as "a.b=c".
         annotations: Folder of COCO annotations other than ``annotations``.
         more: A second table of labelled rows that only train; None: there is none.
+        unlabelled: A table of rows without a target that teach; None: there is none.
 
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
@@ -89,6 +95,8 @@ def open_run(
     settings = replace(settings, task=as_ordered(settings.task))
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
+    method = semi_method(settings.semi, unlabelled)
+    settings = replace(settings, semi=replace(settings.semi, method=method))
     opened = source
     if not isinstance(source, Opened):
         opened = open_source(
@@ -102,8 +110,11 @@ def open_run(
     further = None if more is None else with_more_rows(table, more, columns.schema, columns.task, columns.data)
     timeless = rows_without_time(table, columns.data)
     own, table = table, table if further is None else further.table
-    targets = read_run_targets(table, columns.schema, columns.task, settings)
+    is_semi = method != NO_METHOD
+    targets = read_run_targets(table, columns.schema, columns.task, settings, may_be_empty=is_semi)
     schema, task = columns.schema, targets.task
+    check_semi(method, task)
+    advice = advice_on_empty(len(targets.empty), task) if not is_semi else ""
     targets.leave_out(timeless, columns.data)
     usable = targets.usable
     try:
@@ -112,13 +123,22 @@ def open_run(
         )
     except ValueError as error:
         if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
-            raise ValueError(bad_rows_message(targets.bad, table)) from error
+            raise ValueError(bad_rows_message(targets.bad, table) + advice) from error
         raise
     if further is not None:
         split, usable = further.split(split, usable, schema)
         dealt += further.notes
         if task.output_kind in ("classes", "labels"):
             dealt += further.warn_of_new_classes(targets.values, usable)
+    without, values = None, targets.values
+    if is_semi:
+        without = find_unlabelled(
+            table, unlabelled, schema, task, columns.data, empty=targets.empty, usable=usable, split=split
+        )
+        num_added = len(without.table) - len(table)
+        table, dealt = without.table, [*dealt, *without.notes]
+        split = np.concatenate([split, np.full(num_added, "", dtype=object)])
+        values = [*values, *([None] * num_added)]
     if columns.data.calibration and task.output_kind not in ("classes", "labels", "number"):
         raise ValueError(
             f"calibration={columns.data.calibration:g} keeps rows for probabilities, sets and intervals; a model that "
@@ -136,6 +156,6 @@ def open_run(
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(
-        settings, table, schema, task, targets.values, usable, split, notes, targets.bad, fresh_pairs, alternative,
-        added=len(table) - len(own),
+        settings, table, schema, task, values, usable, split, notes, targets.bad, fresh_pairs, alternative,
+        added=len(table) - len(own), unlabelled=without, advice=advice,
     )  # fmt: skip

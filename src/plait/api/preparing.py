@@ -11,10 +11,11 @@ import torch
 from plait.api.opening import OpenedRun
 from plait.api.run_means import check_predicted
 from plait.api.run_thresholds import check_threshold
+from plait.api.unlabelled_rows import NEITHER
 from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
 from plait.inputs.inputs import load_inputs
-from plait.inputs.prepare import examined, fit_inputs, prepare, report_unreadable
+from plait.inputs.prepare import Prepared, examined, fit_inputs, prepare, report_unreadable
 from plait.inputs.views import add_views
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
@@ -29,11 +30,13 @@ class PreparedRun:
         plan: What is trained on what.
         usable: Positions of rows with a target that are kept.
         known_N: Whether each row's class occurs in training (always, where there are no classes).
+        unlabelled: Positions of rows without a target that teach.
     """
 
     plan: Plan
     usable: np.ndarray
     known_N: np.ndarray  # noqa: N815  shape letters
+    unlabelled: np.ndarray
 
 
 def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | None = None) -> PreparedRun:
@@ -51,7 +54,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     )
     if settings.data.on_bad_row == "error" and (opened.bad or table.bad_rows):
         found = examined(table, inputs, schema, progress)
-        raise ValueError(bad_rows_message([*opened.bad, *found], table))
+        raise ValueError(bad_rows_message([*opened.bad, *found], table) + opened.advice)
     intended = opened.usable[opened.split[opened.usable] == "train"]
     for one in (settings, opened.alternative):
         if one is not None:
@@ -80,8 +83,14 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
     target = np.where(target < 0, 0, target) if are_classes else target
     assert settings.train.epochs is not None
+    teaching = unlabelled_positions(opened, prepared, kept)
+    any_class = [str(name) for name in labels.classes]  # an unlabelled row may be of each
+
+    def words_of(row: int) -> list[str]:
+        return any_class if row in teaching else words_of_target(opened.values[row])
+
     views = add_views(
-        inputs, prepared, train, lambda row: words_of_target(opened.values[row]), settings.augment,
+        inputs, prepared, train, words_of, settings.augment, also=np.array(sorted(teaching), dtype=np.int64),
         seed=settings.train.seed, epochs=settings.train.epochs, max_seconds=how.audio_seconds, progress=progress,
     )  # fmt: skip
     plan = Plan(
@@ -89,7 +98,26 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         evaluation_units(prepared, schema), opened.fresh_pairs,
         is_val_apart=is_validation_apart(table, schema, opened.split, settings.data), views=views,
     )  # fmt: skip
-    return PreparedRun(plan, usable, known_N)
+    return PreparedRun(plan, usable, known_N, np.array(sorted(teaching), dtype=np.int64))
+
+
+def unlabelled_positions(opened: OpenedRun, prepared: Prepared, kept: set[int]) -> set[int]:
+    """Rows without a target that the policy for bad rows leaves and that hold something; the others are left out."""
+    part = opened.unlabelled
+    if part is None:
+        return set()
+    has_any = prepared.rows.present_NM.any(axis=1)
+    for why, gone in (
+        (
+            "hold a cell that cannot be read",
+            np.array([i for i in part.positions if int(i) not in kept], dtype=np.int64),
+        ),
+        (NEITHER, np.array([i for i in part.positions if int(i) in kept and not has_any[i]], dtype=np.int64)),
+    ):
+        part.leave_out(gone, why)
+    if len(part.positions) == 0:
+        raise ValueError(f"no unlabelled row of {opened.table.source} holds anything that can be read; leave semi= out")
+    return {int(i) for i in part.positions}
 
 
 def words_of_target(value: Any) -> list[str]:

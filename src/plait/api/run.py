@@ -21,6 +21,7 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
+from plait.api.run_unlabelled import learn_unlabelled, trained_rows
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
@@ -55,16 +56,18 @@ def run_fit(
     progress: Progress | None,
     started: float | None = None,
     more: Any = None,
+    unlabelled: Any = None,
 ) -> Plait:
     """Run everything; see :func:`plait.fit` for the arguments.
 
     Args:
         more: A second table of labelled rows that only train.
+        unlabelled: A table of rows without a target that teach.
         started: ``time.monotonic()`` when the run began, from which its time limit is counted; None: now.
     """
     started = time.monotonic() if started is None else started
     with model_stands(output, overwrite):
-        opened = open_run(source, given, base, assignments, annotations=annotations, more=more)
+        opened = open_run(source, given, base, assignments, annotations=annotations, more=more, unlabelled=unlabelled)
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
@@ -105,6 +108,8 @@ def run_fit(
         if features is not None and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds, features)
             settings = _with_transform(settings, plan, transform, opened.notes)
+        folds = chosen.folds if is_joined else 1
+        plan, semi = learn_unlabelled(opened, ready, plan, networks, features, folds)
         if is_joined and features is not None:
             ensemble = fit_ensemble(
                 plan, networks, members=chosen.members, num_folds=chosen.folds, features=features, progress=progress
@@ -123,9 +128,12 @@ def run_fit(
         opened.notes += [*(ensemble.notes if ensemble is not None else []), *told]
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         chose = np.isin(opened.split[ready.usable], ("train", "val"))
-        fitted.seen = SeenInputs.of(plan.prepared.rows, ready.usable[chose])
+        seen = np.concatenate([ready.usable[chose], trained_rows(ready, semi)])
+        fitted.seen = SeenInputs.of(plan.prepared.rows, seen)
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
+        if semi is not None:
+            fitted.report["unlabelled"] = semi
         check_finite(fitted)
         _calibrate(fitted, opened, ready, progress)
         _evaluate(fitted, opened, ready, progress)

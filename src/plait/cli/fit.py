@@ -14,6 +14,7 @@ from plait.cli.report import show_report
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
 from plait.settings import TrainSettings
 from plait.settings.names import TASK_NAMES
+from plait.settings.unlabelled import SEMI_METHODS
 
 
 def fit(
@@ -75,6 +76,18 @@ def fit(
     more: Annotated[
         str | None,
         typer.Option(metavar="TABLE", help="More labelled rows, which only train.", callback=options.there),
+    ] = None,
+    unlabelled: Annotated[
+        str | None,
+        typer.Option(metavar="TABLE", help="Rows without a target to learn from.", callback=options.there),
+    ] = None,
+    semi: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="How rows without a target teach: one of " + ", ".join(SEMI_METHODS) + ".",
+            show_default="self_training with --unlabelled",
+        ),
     ] = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,

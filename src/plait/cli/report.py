@@ -31,6 +31,8 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], la
             say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
     for member in _best_members(report):
         say(member)
+    for line in (report.get("unlabelled") or {}).get("sentences") or []:
+        say(f"  {as_typed(line)}")
     for line in _budget(report.get("budget") or {}):
         say(line)
     say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")

@@ -57,7 +57,7 @@ def bad_rows_message(bad: list[BadRow], table: Table) -> str:
     lines = lines[:SHOWN_BAD_ROWS]
     count = len({b.row for b in bad}) + len({b.row for b in table.bad_rows})
     rows = counted(len(table) + len(table.bad_rows), "row")
-    also = "" if table.appended is None else f" and {table.appended[1]}"
+    also = "".join(f" and {source}" for _, source, _ in table.appended)
     head = f"{count:,} of {rows} of {table.source}{also} cannot be read{_counts(by_column)}:"
     return "\n".join([head, *lines]) + (
         f"{more}\nMend them, or type on_bad_row='missing' (the cell counts as missing) or on_bad_row='skip' (the row "

@@ -50,7 +50,8 @@ class Table:
         row_numbers: For each row its number in the source; None means 0, 1, 2, ...
         readings: By column, how the text of a delimited file was read; empty for sources that hold types of their own.
         allow_outside: Whether cells may name files outside ``root`` (for tables in memory: the current folder).
-        appended: Rows of a second source at the end: the first of their numbers, that source, and their numbers in it.
+        appended: Rows of further sources at the end, in order: the first of their numbers, the source, and their
+            numbers in it.
 
     Example:
         >>> table = read_table({"text": ["a", "b"], "label": [0, 1]})
@@ -65,7 +66,7 @@ class Table:
     row_numbers: tuple[int, ...] | None = None
     readings: Mapping[str, ColumnReading] = field(default_factory=dict)
     allow_outside: bool = False
-    appended: tuple[int, str, tuple[int, ...]] | None = None
+    appended: tuple[tuple[int, str, tuple[int, ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if self.row_numbers is not None and len(self.row_numbers) != self.arrow.num_rows:
@@ -127,10 +128,10 @@ class Table:
     def row_name(self, index: int) -> str:
         """A row in words, by its number in the source that it came from: "row 7", "row 2 of more.csv"."""
         number = self.row_number(index)
-        if self.appended is None or number < self.appended[0]:
-            return f"row {number}"
-        first, source, own = self.appended
-        return f"row {own[number - first]} of {source}"
+        for first, source, own in reversed(self.appended):
+            if number >= first:
+                return f"row {own[number - first]} of {source}"
+        return f"row {number}"
 
     def take(self, indices: Sequence[int] | np.ndarray[Any, Any]) -> Table:
         """The rows at some positions, in that order; they keep their row numbers.

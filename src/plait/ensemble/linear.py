@@ -78,10 +78,11 @@ class LinearMember(Member):
     def outputs(self, inputs: Inputs, encoded: Any, present_BM: Tensor) -> np.ndarray:
         """Outputs [B, C]."""
         parts = [plain(inputs[name]).double().cpu() for plain, name in zip(self.plain, self.names, strict=True)]
-        there = [present_BM[:, m].cpu().numpy() for m in self.uses]
-        features = standardised(
-            [p.numpy() for p in parts], there, self.rooted, _array(self.mean_D), _array(self.step_D)
-        )
+        return self.of_features([p.numpy() for p in parts], [present_BM[:, m].cpu().numpy() for m in self.uses])
+
+    def of_features(self, parts: Sequence[np.ndarray], there: Sequence[np.ndarray]) -> np.ndarray:
+        """Outputs [B, C] by the plain features of its modalities, [B, D] each, and whether each is there, [B]."""
+        features = standardised(parts, there, self.rooted, _array(self.mean_D), _array(self.step_D))
         scores_BC = features @ _array(self.weight_DC) + _array(self.bias_C)
         return outputs_of(scores_BC, self.link, self.scale)
 

@@ -78,6 +78,12 @@ class NetworkFits:
             plan.deadline.took(name if fold == 0 else f"{name}, fold {fold + 1}", seconds)
         return made
 
+    def supervised(self, plan: Plan) -> tuple[PlaitModel, History]:
+        """The fused network of the first fold, trained where it has not been."""
+        self._fused(plan, 0, self.folder)
+        assert self.model is not None
+        return self.model, self.history
+
     def choose_fusion(self, plan: Plan, alternative: RunSettings | None) -> tuple[Plan, list[str]]:
         """The plan with the fusion that answers validation rows better, and sentences that say so.
 

@@ -43,6 +43,7 @@ class TrainingViews:
         num_rows: Rows of the table.
         items: Views of the items, by name of the modality.
         pools: Of modalities of numbers, the items that training rows show.
+        shows_itself: Whether a view may be the item itself; False: every row shows a changed copy.
     """
 
     settings: AugmentSettings
@@ -50,6 +51,7 @@ class TrainingViews:
     num_rows: int
     items: dict[str, ItemViews] = field(default_factory=dict)
     pools: dict[str, np.ndarray] = field(default_factory=dict)
+    shows_itself: bool = True
     _drawn: tuple[int, np.ndarray] | None = None
 
     def take(
@@ -72,7 +74,9 @@ class TrainingViews:
     def of_epoch(self, epoch: int) -> np.ndarray:
         """The view of each row of the table in an epoch."""
         if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = epoch, views_of_epoch(self.seed, epoch, self.num_rows, self.settings.views)
+            least = 0 if self.shows_itself else 1
+            drawn = views_of_epoch(self.seed, epoch, self.num_rows, self.settings.views - least) + least
+            self._drawn = epoch, drawn
         return self._drawn[1]
 
 
@@ -142,6 +146,7 @@ def add_views(
     seed: int,
     epochs: int,
     max_seconds: float,
+    also: np.ndarray | None = None,
     store: FeatureStore | None = None,
     progress: Progress | None = None,
 ) -> TrainingViews | None:
@@ -156,6 +161,7 @@ def add_views(
         seed: Of everything drawn.
         epochs: Epochs in which encoders that are trained see views of their own.
         max_seconds: Longer sounds are cut.
+        also: Positions of further rows that have views, unlabelled ones; their cells are swapped into no other row.
         store: Where features are kept.
         progress: Called with (done, total, what); before views are encoded it is told how many and how long.
     """
@@ -164,8 +170,9 @@ def add_views(
     rows = prepared.rows
     made = TrainingViews(settings, seed, len(rows))
     fixed = {m.name for m in inputs.modalities if m.name in inputs.frozen or rows.items[m.name].parts is not None}
+    shown = train if also is None else np.concatenate([train, also])
     found = views_of_items(
-        rows, train, words_of_row, settings, seed=seed, epochs={n: 1 if n in fixed else epochs for n in rows.items},
+        rows, shown, words_of_row, settings, seed=seed, epochs={n: 1 if n in fixed else epochs for n in rows.items},
         max_pixels=inputs.max_pixels, max_seconds=max_seconds,
     )  # fmt: skip
     wanted: list[tuple[Modality, Items, ItemViews]] = []

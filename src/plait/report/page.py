@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from plait.report import budget, checks, classes, facts, members, missing, results, searches, trust, trust_parts
+from plait.report import (
+    budget,
+    checks,
+    classes,
+    facts,
+    members,
+    missing,
+    results,
+    searches,
+    trust,
+    trust_parts,
+    unlabelled,
+)
 from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.style import CSS
 from plait.report.template import fill
@@ -20,6 +32,7 @@ SECTIONS: Sections = (
     ("directions", "Every direction", searches.direction_table),
     ("modalities", "Together and alone", results.modalities),
     ("members", "Models that answer together", members.section),
+    ("unlabelled", "Unlabelled rows", unlabelled.section),
     ("budget", "Time and search", budget.section),
     ("missing", "With modalities missing", missing.section),
     ("trust", "Can it be trusted?", trust.section),

@@ -274,6 +274,7 @@ class Report(TypedDict, total=False):
     terms: dict[str, str]
     splits: dict[str, int]
     evaluation: Evaluation
+    unlabelled: dict[str, Any]
     budget: dict[str, Any]
     history: list[dict[str, Any]]
     best_epoch: int | None

@@ -25,11 +25,13 @@ from plait.settings.groups import (
 from plait.settings.options import COLUMN_LISTS, SINGLE_OPTIONS, DataOptions
 from plait.settings.run import RunSettings, merge_values, read_settings, set_values, write_settings
 from plait.settings.strict import from_dict, to_dict
+from plait.settings.unlabelled import CONSISTENCY, NO_METHOD, TEACHERS, UnlabelledSettings
 
 __all__ = [
     "AugmentSettings",
     "BAD_ROW_POLICIES",
     "COLUMN_LISTS",
+    "CONSISTENCY",
     "DataOptions",
     "DataSettings",
     "EncoderSettings",
@@ -38,6 +40,7 @@ __all__ = [
     "EvaluationSettings",
     "LANGUAGE_TUNINGS",
     "LanguageSettings",
+    "NO_METHOD",
     "OPTIMIZERS",
     "POSITIVES",
     "RETRIEVAL_LOSSES",
@@ -46,10 +49,12 @@ __all__ = [
     "SELECTORS",
     "SINGLE_OPTIONS",
     "SearchSettings",
+    "TEACHERS",
     "TEXT_CLEANINGS",
     "TUNINGS",
     "TaskSettings",
     "TrainSettings",
+    "UnlabelledSettings",
     "from_dict",
     "merge_values",
     "read_settings",

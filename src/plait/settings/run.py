@@ -23,6 +23,7 @@ from plait.settings.groups import (
 from plait.settings.options import in_arguments
 from plait.settings.ranges import above_zero, check_field, check_fields
 from plait.settings.strict import from_dict, is_setting, is_text, to_dict, unknown_setting
+from plait.settings.unlabelled import UnlabelledSettings
 
 QUOTED_OR_NULL = re.compile(r"""\s*(?:$|~\s*$|null\s*$|'.*'\s*$|".*"\s*$)""", re.DOTALL)
 
@@ -46,6 +47,7 @@ class RunSettings:
     language: LanguageSettings = field(default_factory=LanguageSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    semi: UnlabelledSettings = field(default_factory=UnlabelledSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)
     search: SearchSettings = field(default_factory=SearchSettings)
     judge: EvaluationSettings = field(default_factory=EvaluationSettings)

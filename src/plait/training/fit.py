@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,7 +26,8 @@ from plait.training.history import History
 from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
 from plait.training.teaching import taught_vectors
-from plait.training.trainer import train_model
+from plait.training.trainer import steps_of, train_model
+from plait.training.unlabelled.term import unlabelled_term
 
 
 def fit_model(
@@ -93,10 +95,13 @@ def fit_model(
         calibrate(current, rows, val)
         return choose(plan, current, val)
 
+    train = plan.settings.train
+    if plan.unlabelled is not None and plan.unlabelled.settings.method == "mean_teacher" and not train.ema:
+        train = replace(train, ema=plan.unlabelled.settings.decay)  # the teacher is what is judged and kept
     history = train_model(
         model,
         shown,
-        plan.settings.train,
+        train,
         folder,
         score=score if len(plan.val) else None,
         watch=blending_watch(plan, model, sources, index_NM),
@@ -106,6 +111,7 @@ def fit_model(
         logs=logs,
         progress=progress,
         deadline=plan.deadline,
+        unlabelled=unlabelled_term(plan, sources, index_NM, steps_of(len(rows), train)),
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
     history.seconds += taught_seconds

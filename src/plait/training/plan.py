@@ -14,6 +14,7 @@ from plait.inputs.views import TrainingViews
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.training.deadline import Deadline
+from plait.training.unlabelled.rows import UnlabelledRows
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Plan:
         is_val_apart: Whether validation rows were set apart on purpose, by the user's split column or by time; False:
             they were drawn at random from training rows, so these tell as much.
         views: Changed copies of the training rows; None: they are shown as they are.
+        unlabelled: Rows without a target that teach beside them; None: there are none.
     """
 
     settings: RunSettings
@@ -50,6 +52,7 @@ class Plan:
     deadline: Deadline = field(default_factory=Deadline)
     is_val_apart: bool = False
     views: TrainingViews | None = None
+    unlabelled: UnlabelledRows | None = None
 
     def without_tokens(self) -> Plan:
         """The same rows with vectors only, so that a fusion that reads no tokens does not pay for them."""

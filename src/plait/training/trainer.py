@@ -34,12 +34,14 @@ from plait.training.deadline import Deadline
 from plait.training.history import History, open_tensorboard
 from plait.training.optimizer import make_optimizer
 from plait.training.pace import epoch_time
+from plait.training.unlabelled.term import UnlabelledTerm
 
 logger = logging.getLogger(__name__)
 Score = Callable[[PlaitModel], dict[str, float]]
 Watch = Callable[[PlaitModel], dict[str, float]]
 BEST_FILE = "best.safetensors"
 STATE_FILE = "plait_state.json"
+UNLABELLED_FILE = "unlabelled.safetensors"
 KEPT = 3  # checkpoints on the disk at once: two, and the one being written
 
 
@@ -58,6 +60,7 @@ def train_model(
     progress: Progress | None = None,
     what: str = "training",
     deadline: Deadline | None = None,
+    unlabelled: UnlabelledTerm | None = None,
 ) -> History:
     """Train in place; it ends with the weights of its best validation epoch (of the last, where no epoch has a score).
 
@@ -75,6 +78,7 @@ def train_model(
         progress: Called with steps done, steps in all and a line of text.
         what: What to call the work in that line.
         deadline: Asked after each step; once it has passed, training ends with the best state so far.
+        unlabelled: What rows without a target add to the loss of each step.
 
     Raises:
         RuntimeError: The loss is not finite.
@@ -88,6 +92,9 @@ def train_model(
         shutil.rmtree(folder)
     judge = _Judge(model, rows, score, higher_is_better, settings.patience or 0, progress, what)
     judge.average = WeightAverage(model, settings.ema) if settings.ema else None
+    judge.unlabelled = unlabelled
+    if unlabelled is not None:
+        unlabelled.average = judge.average
     if checkpoint is not None:
         judge.restore(checkpoint)
     arguments = _OneDeviceArguments(
@@ -108,7 +115,7 @@ def train_model(
         dataloader_pin_memory=torch.cuda.is_available(),
         label_names=["target"],
     )
-    steps = math.ceil(math.ceil(len(rows) / settings.batch_size) / settings.accumulate) * settings.epochs
+    steps = steps_of(len(rows), settings)
     optimizer = make_optimizer(model, settings)
     schedule = transformers.get_scheduler(
         settings.schedule if settings.schedule != "constant" else "constant_with_warmup",
@@ -126,6 +133,7 @@ def train_model(
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline = deadline
+    trainer.unlabelled = unlabelled
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
     model.train_in(getattr(torch, settings.precision))
@@ -136,6 +144,12 @@ def train_model(
     judge.finish()
     judge.history.seconds = time.monotonic() - started
     return judge.history
+
+
+def steps_of(rows: int, settings: TrainSettings) -> int:
+    """Steps of a whole training on so many rows."""
+    assert settings.epochs is not None and settings.batch_size is not None
+    return math.ceil(math.ceil(rows / settings.batch_size) / settings.accumulate) * settings.epochs
 
 
 @contextlib.contextmanager
@@ -179,11 +193,14 @@ class _WatchedTrainer(Trainer):
 
     epoch_loss = 0.0
     epoch_steps = 0
+    unlabelled: UnlabelledTerm | None = None
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
-        """The model's own loss."""
+        """The model's own loss, and what unlabelled rows add to it."""
+        rows = len(inputs["present"])
+        term = None if self.unlabelled is None else self.unlabelled(model, rows)  # first: it may exchange the weights
         output = model(**inputs)
-        loss = output["loss"]
+        loss = output["loss"] if term is None else output["loss"] + term
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RuntimeError(
@@ -222,12 +239,15 @@ class _Judge(TrainerCallback):
         self.tensorboard: Any = None
         self.dropout_schedule = "constant"
         self.average: WeightAverage | None = None
+        self.unlabelled: UnlabelledTerm | None = None
         self.deadline: Deadline | None = None
         self.first_step: tuple[float, int] | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows and the model's modality dropout which epoch it is."""
         self.rows.set_epoch(epoch := len(self.history.epochs))
+        if self.unlabelled is not None:
+            self.unlabelled.epoch = epoch
         self.model.dropout_share = share_of_rate(self.dropout_schedule, epoch, int(args.num_train_epochs))
         if self.watch is not None and not self.history.epochs:
             self.watch(self.model)
@@ -263,6 +283,7 @@ class _Judge(TrainerCallback):
         record = {"epoch": float(epoch), "train_loss": trainer.epoch_loss / max(1, trainer.epoch_steps)}
         trainer.epoch_loss, trainer.epoch_steps = 0.0, 0
         record |= self.watch(self.model) if self.watch is not None else {}
+        record |= self.unlabelled.numbers() if self.unlabelled is not None else {}
         with self.average.in_place() if self.average is not None else contextlib.nullcontext():
             self._judged(epoch, record)
         self.history.epochs.append(record)
@@ -292,6 +313,8 @@ class _Judge(TrainerCallback):
         save_file({k: v.contiguous() for k, v in self.best.items()}, folder / BEST_FILE)
         if self.average is not None:
             save_file(self.average.tensors(), folder / AVERAGE_FILE)
+        if self.unlabelled is not None:
+            save_file(self.unlabelled.tensors(), folder / UNLABELLED_FILE)
         facts = {
             "epochs": self.history.epochs,
             "best_epoch": self.history.best_epoch,
@@ -310,6 +333,8 @@ class _Judge(TrainerCallback):
         self.stopped = bool(facts["stopped"])
         if self.average is not None:
             self.average.restore(load_file(checkpoint / AVERAGE_FILE))
+        if self.unlabelled is not None:
+            self.unlabelled.restore(load_file(checkpoint / UNLABELLED_FILE))
 
     stopped = False
     pace: str | None = None

@@ -1,0 +1,169 @@
+"""A second table read as the first was and put behind it, and which of its rows show what rows that judge show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from plait.api.decimal_commas import read_with_mark, readings_with
+from plait.api.turned_dates import doubt_turned_dates
+from plait.data.column_kind import kind_of
+from plait.data.schema import Schema
+from plait.data.shared_content import shared_content
+from plait.data.sources import open_source
+from plait.data.table import Table
+from plait.settings import DataSettings
+from plait.tasks import Task
+from plait.training.splitting import column_groups
+
+
+def open_second(table: Table, other: Any, schema: Schema, task: Task, data: DataSettings, argument: str) -> Table:
+    """A second table, its cells read as those of the first.
+
+    Args:
+        table: The first.
+        other: The second, anything ``read_table`` takes.
+        schema: Columns of the first.
+        task: The task.
+        data: Data settings of the run.
+        argument: What named it, for messages: "more=".
+
+    Raises:
+        ValueError: It cannot be read, has none of the input columns, or names its files from another folder.
+    """
+    reading = replace(data, format=None, delimiter=None, columns=(), source=None)
+    opened = open_source(other, reading, task=task.name, readings=readings_with(schema.readings, data.decimal)).table
+    opened = doubt_turned_dates(read_with_mark(opened, schema, data.decimal), schema)
+    if not set(opened.column_names) & set(schema.inputs):
+        raise ValueError(
+            f"{opened.source} ({argument}) has none of the input columns {', '.join(schema.inputs)}; it has "
+            f"{', '.join(opened.column_names)}"
+        )
+    _check_folders(table, opened, schema, argument)
+    return opened
+
+
+def joined(
+    table: Table, opened: Table, chosen: np.ndarray, schema: Schema, argument: str, *, optional: Sequence[str] = (),
+) -> tuple[Table, list[str]]:  # fmt: skip
+    """Both tables in one, the rows of the second numbered on from the last row of the first, and what must be told.
+
+    The split column says "train" of the rows of the second.
+
+    Args:
+        table: The first.
+        opened: The second.
+        chosen: Positions of its rows that are taken.
+        schema: Columns of the first.
+        argument: What named the second.
+        optional: Columns that are left empty where their cells are of another type.
+
+    Raises:
+        ValueError: A column has cells of another type than in the first table.
+    """
+    added, notes = opened.arrow.take(pa.array(chosen, pa.int64())), []
+    rows = tuple(opened.row_number(int(i)) for i in chosen)
+    columns = []
+    for name in table.column_names:
+        kind = table.arrow.schema.field(name).type
+        if name == schema.split:
+            columns.append(pa.chunked_array([pa.array(["train"] * len(added), pa.string()).cast(kind)]))
+        elif name not in added.column_names:
+            columns.append(pa.chunked_array([pa.nulls(len(added), kind)]))
+        else:
+            made = _as_kind(
+                added, name, kind, opened.source, table.source, argument, rows, is_optional=name in optional
+            )
+            if made is None:
+                made = pa.chunked_array([pa.nulls(len(added), kind)])
+                notes.append(f"column {name!r} of {opened.source} is of another type and was left empty in its rows")
+            columns.append(made)
+    both = pa.concat_tables([table.arrow, pa.table(columns, schema=table.arrow.schema)])
+    last = max((table.row_number(i) for i in range(len(table))), default=-1)
+    numbers = [*(table.row_number(i) for i in range(len(table))), *range(last + 1, last + 1 + len(added))]
+    notes += [
+        f"{opened.source} has no column {c!r}; it counts as missing in its rows"
+        for c in schema.inputs if c not in opened.column_names
+    ]  # fmt: skip
+    notes += [f"rows of {opened.source} are numbered from {last + 1:,} on here"] if len(added) else []
+    appended = (*table.appended, (last + 1, opened.source, rows))
+    return replace(table, arrow=both, row_numbers=tuple(numbers), appended=appended), notes
+
+
+def tied_to(
+    table: Table, schema: Schema, judging: np.ndarray, usable: np.ndarray, added: np.ndarray,
+    hashes: tuple[np.ndarray, np.ndarray] | None,
+) -> np.ndarray:  # fmt: skip
+    """Of added rows, whether each shares a content or the group with a row that judges, bool [len(table)].
+
+    Args:
+        table: All rows.
+        schema: Its columns.
+        judging: Positions of validation, test and calibration rows.
+        usable: Positions of all rows that count.
+        added: Positions of the rows that are asked about.
+        hashes: Of the rows' contents, and whether they hold any (``row_hashes``); None: whole rows are not compared.
+    """
+    tied = np.zeros(len(table), dtype=bool)
+    if hashes is not None:
+        found, known = hashes
+        tied[added] = known[added] & np.isin(found[added], found[judging][known[judging]])
+    columns: list[list[Any]] = list(shared_content(table, schema, usable).keys.values())
+    group_N = column_groups(table, schema)
+    columns += [] if group_N is None else [group_N.tolist()]
+    for keys in columns:
+        judged = {keys[int(i)] for i in judging} - {None}
+        tied[[int(i) for i in added if keys[int(i)] in judged]] = True
+    return tied
+
+
+def is_empty_cell(cell: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN or a blank text."""
+    return cell is None or (isinstance(cell, float) and cell != cell) or (isinstance(cell, str) and not cell.strip())
+
+
+def _check_folders(table: Table, opened: Table, schema: Schema, argument: str) -> None:
+    """Refuse rows whose cells name files from another folder than those of the first table."""
+    here, there = ((one.root or Path.cwd()).resolve() for one in (table, opened))
+    if here == there or opened.root is None:
+        return
+    for modality in schema.modalities:
+        if kind_of(modality).watched is None:
+            continue
+        for column in (c for c in modality.columns if c in opened.column_names):
+            if any(isinstance(cell, str) for cell in opened.column(column)):
+                raise ValueError(
+                    f"cells of column {column!r} name files, in {opened.source} ({argument}) from {there} and in "
+                    f"{table.source} from {here}; move the file there"
+                )
+
+
+def _as_kind(
+    added: pa.Table, name: str, kind: pa.DataType, source: str, first: str, argument: str, rows: tuple[int, ...],
+    *, is_optional: bool,
+) -> pa.ChunkedArray | None:  # fmt: skip
+    """A column of the added rows in the type that it has in the first table; None of an optional one of another."""
+    try:
+        return added.column(name).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        if is_optional:
+            return None
+        raise ValueError(
+            f"column {name!r} of {source} ({argument}) holds {added.column(name).type}, expected {kind} as in "
+            f"{first}{_first_odd(added.column(name), kind, rows)}"
+        ) from error
+
+
+def _first_odd(column: pa.ChunkedArray, kind: pa.DataType, rows: tuple[int, ...]) -> str:
+    """The first cell that is not of the type, by its row in its own file."""
+    for number, cell in zip(rows, column, strict=True):
+        try:
+            cell.cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return f"; row {number} of it holds {repr(cell.as_py())[:80]}"
+    return ""

@@ -1,0 +1,115 @@
+"""What a run makes of its rows without a target: the rows of a plan, the guarded training, and what the report says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from plait.api.opening import OpenedRun
+from plait.api.preparing import PreparedRun
+from plait.ensemble.features import TableFeatures
+from plait.ensemble.guard import SEMI, guarded
+from plait.ensemble.networks import NetworkFits
+from plait.ensemble.teachers import check_teacher, teacher_of
+from plait.registry import counted
+from plait.settings.unlabelled import TEACHERS
+from plait.training.plan import Plan
+from plait.training.unlabelled.rows import UnlabelledRows
+from plait.training.unlabelled.term import check_strong_view
+
+MUCH_WORSE = 0.1  # share of right pseudo-labels below what was wanted, from which it is warned
+
+
+def learn_unlabelled(
+    opened: OpenedRun, ready: PreparedRun, plan: Plan, networks: NetworkFits, features: TableFeatures | None,
+    num_folds: int,
+) -> tuple[Plan, dict[str, Any] | None]:  # fmt: skip
+    """Train with and without unlabelled rows and keep the better; the plan to go on with, and what is told.
+
+    Args:
+        opened: The run.
+        ready: Its rows.
+        plan: Without unlabelled rows, its fusion and transform chosen.
+        networks: Of the run.
+        features: Of its rows, where they are known already.
+        num_folds: Of the ensemble.
+
+    Raises:
+        ValueError: The method has nothing to work on.
+    """
+    part, settings = opened.unlabelled, plan.settings.semi
+    if part is None:
+        return plan, None
+    rows = _rows(opened, ready, plan)
+    if settings.method in TEACHERS:
+        features = features or TableFeatures(plan)
+        check_teacher(plan, features, str(settings.method))
+        rows.label = teacher_of(plan, features, rows.positions, settings)
+    check_strong_view(plan, rows)
+    found = guarded(plan, networks, rows, num_folds)
+    own = int((part.positions < len(opened.table) - opened.added).sum())
+    told = {
+        "method": settings.method, "rows": len(rows.positions), "own": own, "second": len(rows.positions) - own,
+        "source": part.source, "left_out": part.left_out, "kept": found.kept, **found.facts,
+    }  # fmt: skip
+    told["sentences"] = sentences_of(told)
+    opened.notes.append(f"unlabelled rows ({settings.method}): {found.facts['guard']['sentence']}")
+    return found.plan, told
+
+
+def sentences_of(told: dict[str, Any]) -> list[str]:
+    """What is to be known of the unlabelled rows, for the page and the terminal."""
+    found = [f"{counted(told['rows'], 'row')} without a target could teach, by {told['method']}"]
+    for one in told["left_out"]:
+        more = " and more" if one["rows"] > len(one["numbers"]) else ""
+        found.append(
+            f"{counted(one['rows'], 'unlabelled row')} left out: {one['why']} ({', '.join(one['numbers'])}{more})"
+        )
+    if "pseudo_labelled" in told:
+        rows, limit = counted(told["pseudo_labelled"], "row"), told.get("threshold")
+        found.append(
+            f"{rows} got a pseudo-label"
+            if limit is None
+            else f"{rows} got a pseudo-label at a threshold of {limit:.3f}"
+        )
+    if told.get("held_out_precision") is not None:
+        found.append(
+            f"on {counted(told['held_out_rows'], 'labelled row')} above it that the teacher had not seen, "
+            f"{told['held_out_precision']:.0%} of its answers were right ({told['wanted']:.0%} wanted)"
+        )
+    if "precision" in told:
+        found.append(
+            f"where the target of a pseudo-labelled row is known, {told['precision']:.0%} are right "
+            f"({counted(told['known'], 'row')})"
+        )
+        if told["precision"] < told.get("wanted", 0.0) - MUCH_WORSE:
+            found.append(
+                "WARNING: many more pseudo-labels are wrong than labelled rows let expect: the unlabelled rows differ "
+                "from them, or the teacher believes its own mistakes"
+            )
+    if "mae" in told:
+        found.append(f"where the target is known, pseudo-labels are off by {told['mae']:.3g} on average")
+    if "collapsed" in told:
+        one = told["collapsed"]
+        found.append(
+            f"WARNING: pseudo-labels collapse on one class: {one['share']:.0%} are {one['class']}, of the labelled "
+            f"rows {one['labelled_share']:.0%}"
+        )
+    return found
+
+
+def trained_rows(ready: PreparedRun, told: dict[str, Any] | None) -> np.ndarray:
+    """Positions of the unlabelled rows that trained the network which is kept."""
+    return ready.unlabelled if told is not None and told["kept"] == SEMI else ready.unlabelled[:0]
+
+
+def _rows(opened: OpenedRun, ready: PreparedRun, plan: Plan) -> UnlabelledRows:
+    """The unlabelled rows with the targets that some have all the same, which are compared and never learned."""
+    assert opened.unlabelled is not None
+    truth = opened.unlabelled.truth
+    values = [truth.get(int(i)) for i in ready.unlabelled]
+    known = np.array([value is not None for value in values], dtype=bool)
+    return UnlabelledRows(
+        ready.unlabelled, plan.settings.semi, plan.task.encode_all(values, plan.labels), known
+    )  # fmt: skip

@@ -1,0 +1,137 @@
+"""From a teacher's answers to pseudo-labels with weights, for the rows of a plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from plait.ensemble.features import MOST_LINEAR_ROWS, TableFeatures
+from plait.ensemble.folds import fold_plans
+from plait.ensemble.linear import RowFeatures
+from plait.ensemble.scale import SCALES
+from plait.ensemble.teachers.base import TEACHERS, Lesson, Taught
+from plait.ensemble.teachers.threshold import calibrated_threshold, confidence, fitted_temperature, rightness
+from plait.settings import UnlabelledSettings
+from plait.training.plan import Plan
+from plait.training.unlabelled.rows import Label, PseudoLabels
+
+FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 3000
+FEWEST_TEACHING = 1000  # labelled rows that teach, however wide their features are
+MOST_WORK = 100_000_000  # labelled rows times weights of a teacher
+
+
+def check_teacher(plan: Plan, features: TableFeatures, method: str) -> None:
+    """Refuse a teacher that cannot read the columns.
+
+    Raises:
+        ValueError: Too few modalities have features before training; the message says what to type.
+    """
+    needed = TEACHERS.get(method).modalities
+    if len(features.plain) >= needed:
+        return
+    other = "" if needed == 1 or not features.plain else "type semi='self_training', or "
+    need = "a modality" if needed == 1 else f"{needed} modalities"
+    raise ValueError(
+        f"semi={method!r} teaches from stored features of {need} at least (frozen encoders, numbers and categories), "
+        f"and there {'is' if len(features.plain) == 1 else 'are'} {len(features.plain) or 'none'}; {other}"
+        "type semi='fixmatch', which needs no features before training"
+    )
+
+
+def teacher_of(plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings) -> Label:
+    """A teacher: from training rows, the only labels that it sees, to pseudo-labels of the unlabelled rows.
+
+    Args:
+        plan: Of the run.
+        features: Of all rows of its table.
+        positions: Of the unlabelled rows.
+        settings: Which teacher, and how sure it must be.
+    """
+
+    def label(train: np.ndarray) -> PseudoLabels:
+        lesson = _lesson(plan, features, positions, settings, train)
+        taught = None if lesson is None else TEACHERS.get(str(settings.method)).teach(lesson)
+        if lesson is None or taught is None:
+            target = plan.target[positions]
+            why = f"{len(train)} training rows are too few for a teacher that is checked on rows it has not seen"
+            return PseudoLabels(target, np.zeros(len(positions)), {"why": why, "threshold": None})
+        return _of_numbers(plan, lesson, taught) if lesson.scale.link == "identity" else _of_classes(lesson, taught)
+
+    return label
+
+
+def _lesson(
+    plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings, train: np.ndarray
+) -> Lesson | None:
+    """What the teacher may look at; None where the rows cannot be dealt into folds."""
+    seed = plan.settings.train.seed
+    weights = sum(part.shape[1] for part in features.parts.values()) * plan.labels.num_outputs
+    most = min(MOST_LINEAR_ROWS, max(FEWEST_TEACHING, MOST_WORK // max(1, weights)))
+    if len(train) > most:
+        train = np.sort(np.random.default_rng(seed).choice(train, most, replace=False))
+    own = replace(plan, train=train, val=train[:0])
+    plans = fold_plans(own, FOLDS_OF_MANY if len(train) > MANY else FOLDS)
+    if len(plans) < 2:
+        return None
+    place = {int(row): i for i, row in enumerate(train)}
+    folds = [tuple(np.array([place[int(r)] for r in rows]) for rows in (p.train, p.val)) for p in plans]
+    return Lesson(
+        _rows(features, train, features.target[train]),
+        _rows(features, positions, np.zeros_like(features.target[positions])),
+        [(inside, outside) for inside, outside in folds],
+        {m: plan.inputs.modalities[m].name for m in features.plain}, plan.labels.num_outputs,
+        SCALES.get(plan.task.output_kind), plan.task.family.one_class, settings, seed,
+        plan.deadline.stops("teacher of unlabelled rows"),
+    )  # fmt: skip
+
+
+def _rows(features: TableFeatures, rows: np.ndarray, target: np.ndarray) -> RowFeatures:
+    return RowFeatures({m: part[rows] for m, part in features.parts.items()}, features.present_NM[rows], target)
+
+
+def _of_classes(lesson: Lesson, taught: Taught) -> PseudoLabels:
+    """Answers that are sure enough, weighted by how sure they are."""
+    seen = ~np.isnan(taught.held_out_TC).any(1)
+    there = ~np.isnan(taught.outputs_UC).any(1)
+    known, target = taught.held_out_TC[seen], lesson.labelled.target[seen]
+    temperature = fitted_temperature(known, target, lesson.scale)
+    known = lesson.scale.temper(known, np.full((len(known), 1), temperature))
+    outputs = np.where(there[:, None], taught.outputs_UC, 1.0 / lesson.num_outputs)
+    outputs = lesson.scale.temper(outputs, np.full((len(outputs), 1), temperature))
+    sure_T, right_T = confidence(known, lesson.one_class), rightness(known, target, lesson.one_class)
+    threshold = lesson.settings.threshold or calibrated_threshold(sure_T, right_T, lesson.settings.precision)
+    sure_U = confidence(outputs, lesson.one_class)
+    chosen = there & (sure_U >= threshold) if threshold is not None else np.zeros(len(there), dtype=bool)
+    is_above = sure_T >= threshold if threshold is not None else np.zeros(len(sure_T), dtype=bool)
+    facts: dict[str, Any] = {
+        **taught.facts, "threshold": threshold, "wanted": lesson.settings.precision,
+        "held_out_rows": int(is_above.sum()),
+        "held_out_precision": float(right_T[is_above].mean()) if is_above.any() else None,
+        "held_out_accuracy": float(right_T.mean()),
+    }  # fmt: skip
+    if threshold is None:
+        facts["why"] = (
+            f"no threshold makes {lesson.settings.precision:.0%} of the pseudo-labels right on labelled rows that the "
+            f"teacher had not seen ({right_T.mean():.0%} of all are)"
+        )
+    made = outputs.argmax(1) if lesson.one_class else (outputs > 0.5).astype(np.float32)
+    return PseudoLabels(made, np.where(chosen, sure_U, 0.0), facts)
+
+
+def _of_numbers(plan: Plan, lesson: Lesson, taught: Taught) -> PseudoLabels:
+    """Numbers as the network learns them, each with the weight R^2 that the teacher has on rows it had not seen."""
+    seen = ~np.isnan(taught.held_out_TC).any(1)
+    there = ~np.isnan(taught.outputs_UC).any(1)
+    target = lesson.labelled.target[seen].reshape(-1)
+    error = float(((taught.held_out_TC[seen, 0] - target) ** 2).sum())
+    spread = float(((target - target.mean()) ** 2).sum())
+    r2 = max(0.0, 1.0 - error / spread) if spread > 0 else 0.0
+    facts: dict[str, Any] = {**taught.facts, "threshold": None, "held_out_r2": r2}
+    if r2 == 0.0:
+        facts["why"] = "the teacher is no better than the mean on labelled rows that it had not seen"
+    assert plan.task.inverse is not None
+    outputs = np.where(there[:, None], taught.outputs_UC, target.mean())
+    encoded = np.asarray(plan.task.inverse(outputs, plan.labels))[:, 0].astype(plan.target.dtype)
+    return PseudoLabels(encoded, np.where(there, r2, 0.0), facts)
