@@ -42,6 +42,7 @@ ROOMS = [
     "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
 ]  # fmt: skip
 ELSEWHERE = {
+    "card.py",  # the model card is in English, whatever the pages are in
     "__init__.py",
     "style.py",
     "shape.py",
