@@ -236,7 +236,8 @@ def test_configurations() -> None:
 
 
 @pytest.mark.parametrize(
-    "assignment", ["fusion.name=concat", "fusion.options={a: 1}", "task.head=pair", "train.patience=3"]
+    "assignment",
+    ["fusion.name=concat", "fusion.options={a: 1}", "task.head=pair", "train.patience=3", "semi.method=knn"],
 )
 def test_what_would_be_unfair_is_refused(assignment: str) -> None:
     with pytest.raises(ValueError, match="cannot be set in a comparison"):

@@ -159,6 +159,8 @@ def test_the_guard_keeps_what_learned_from_right_pseudo_labels(tmp_path: Path) -
     assert found.kept == "with unlabelled rows" and found.plan.unlabelled is not None
     assert scores["with unlabelled rows"]["value"] > scores["supervised"]["value"]
     assert networks.model is not None and found.facts["precision"] == 1.0
+    gap = found.facts["guard"]["difference"]
+    assert gap["high"] < 0 and "tell the two apart" not in found.facts["guard"]["sentence"]
 
 
 def hard(folder: Path) -> tuple[Any, Any, Any]:
@@ -170,7 +172,7 @@ def hard(folder: Path) -> tuple[Any, Any, Any]:
 
 def test_equal_networks_leave_the_supervised_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     score = {"metric": "accuracy", "value": 0.8, "selecting": 0.8, "loss": 0.5}
-    monkeypatch.setattr("plait.ensemble.guard._scores", lambda plan, model: dict(score))
+    monkeypatch.setattr("plait.ensemble.guard._judged", lambda plan, model: (dict(score), np.full(len(plan.val), 0.5)))
     plan, others, (truth, settings) = with_rows("self_training", labelled=16)
     found, _ = judged(replace(plan, settings=plan.settings), others, settings, truth, truth, tmp_path)
     assert (

@@ -15,7 +15,7 @@ from typing import Any
 from plait.fusion import FUSIONS
 from plait.objectives import OBJECTIVES
 from plait.registry import unknown_name
-from plait.settings import RunSettings
+from plait.settings import NO_METHOD, RunSettings
 from plait.tasks import TASKS
 
 PAIR_HEAD = "pair_head"
@@ -227,6 +227,7 @@ def check_asked(asked: RunSettings, objectives: str | Sequence[str] = ()) -> Non
         "fusion.name": (asked.fusion.name is not None, "type fusion='a,b,c' to choose the methods"),
         "fusion.options": (bool(asked.fusion.options), "options belong to one method; all are compared as they come"),
         "task.head": (asked.task.head is not None, f"every method has the head of its task; {PAIR_HEAD} is a method"),
+        "semi.method": (asked.semi.method not in (None, NO_METHOD), "no method learns from unlabelled rows here"),
         "train.patience": (bool(asked.train.patience), "all methods train for the same number of steps; set epochs"),
     }
     if choose_objectives(objectives):

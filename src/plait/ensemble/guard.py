@@ -16,6 +16,7 @@ from plait.ensemble.scale import SCALES
 from plait.ensemble.teachers.threshold import confidence, fitted_temperature, rightness
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
+from plait.metrics.intervals import paired_difference
 from plait.model import PlaitModel
 from plait.registry import counted
 from plait.settings import CONSISTENCY
@@ -75,9 +76,14 @@ def guarded(plan: Plan, networks: NetworkFits, rows: UnlabelledRows, num_folds: 
     )
     if rows.settings.method in CONSISTENCY:
         facts |= _of_network(with_rows, model, rows) | {"epochs": _epochs(other)}
-    scores = {SUPERVISED: _scores(plan, supervised), SEMI: _scores(plan, model)}
+    judged = {SUPERVISED: _judged(plan, supervised), SEMI: _judged(plan, model)}
+    scores = {name: one for name, (one, _) in judged.items()}
     kept = SEMI if _is_better(scores[SEMI], scores[SUPERVISED]) else SUPERVISED
-    facts["guard"] = {**_decision(kept, _sentence(plan, kept, scores)), "scores": scores, "rows": len(plan.val)}
+    gap = paired_difference(judged[SEMI][1], judged[SUPERVISED][1], plan.group_N[plan.val])
+    facts["guard"] = {
+        **_decision(kept, _sentence(plan, kept, scores, gap)), "scores": scores, "rows": len(plan.val),
+        "difference": dict(zip(("value", "low", "high"), gap, strict=True)),
+    }  # fmt: skip
     if kept == SEMI:
         plan.deadline.took("network without unlabelled rows, which is not kept", history.seconds)
     else:
@@ -101,8 +107,8 @@ def _decision(kept: str, sentence: str) -> dict[str, Any]:
     return {"kept": kept, "sentence": sentence}
 
 
-def _scores(plan: Plan, model: PlaitModel) -> dict[str, float | str | None]:
-    """The metric that chooses epochs, the larger the better, and the loss after a temperature."""
+def _judged(plan: Plan, model: PlaitModel) -> tuple[dict[str, float | str | None], np.ndarray]:
+    """The metric that chooses epochs and the loss after a temperature; and that loss of each validation row."""
     index = plan.prepared.rows.index_NM[plan.val]
     logits = predict_logits(model, RowBatches(plan.prepared.sources, index))
     outputs = np.asarray(plan.task.activate(logits, plan.labels), dtype=np.float64)
@@ -116,10 +122,11 @@ def _scores(plan: Plan, model: PlaitModel) -> dict[str, float | str | None]:
     metrics = plan.task.metrics(target, outputs)
     name = plan.task.selects or plan.task.primary
     value = metrics.get(name)
+    losses = scale.loss(outputs_at, target)
     return {
         "metric": name, "value": None if value is None else float(value),
-        "selecting": plan.task.selecting(metrics), "loss": float(scale.loss(outputs_at, target).mean()),
-    }  # fmt: skip
+        "selecting": plan.task.selecting(metrics), "loss": float(losses.mean()),
+    }, losses  # fmt: skip
 
 
 def _is_better(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
@@ -129,8 +136,10 @@ def _is_better(ours: dict[str, Any], theirs: dict[str, Any]) -> bool:
     return bool(ours["loss"] < theirs["loss"] - 1e-9)
 
 
-def _sentence(plan: Plan, kept: str, scores: dict[str, dict[str, Any]]) -> str:
-    """Which network is kept, and by which numbers."""
+def _sentence(
+    plan: Plan, kept: str, scores: dict[str, dict[str, Any]], gap: tuple[float, float | None, float | None]
+) -> str:
+    """Which network is kept, by which numbers, and whether these rows tell the networks apart."""
     ours, theirs = scores[SEMI], scores[SUPERVISED]
     name, loss = ours["metric"], "squared error" if plan.task.output_kind == "number" else "log loss"
     values = [_shown(one["value"]) for one in (ours, theirs)]
@@ -138,6 +147,9 @@ def _sentence(plan: Plan, kept: str, scores: dict[str, dict[str, Any]]) -> str:
         f"{name} {values[0]} with unlabelled rows, {values[1]} without; {loss} {ours['loss']:.3f} and "
         f"{theirs['loss']:.3f}, on {counted(len(plan.val), 'validation row')}"
     )
+    _, low, high = gap
+    if low is None or high is None or low <= 0.0 <= high:
+        told += ", which do not tell the two apart"
     if kept == SEMI:
         return f"the network that learned from unlabelled rows is kept: {told}"
     return f"the supervised network is kept: {told}"
