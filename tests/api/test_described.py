@@ -127,6 +127,10 @@ def test_the_command_line(coloured_model: Path, coloured_photos: Path, run: Any,
     code, out, err = run("evaluate", coloured_model, table, "--describe", words)
     assert code == 2 and "--describe needs --target COLUMN" in err
     asked = ["predict", coloured_model, table, "--describe", words, "-o"]
+    code, out, err = run(*asked, tmp_path / "plain.csv", "--quiet")
+    assert (
+        code == 0 and err.startswith("note: no labelled rows made these probabilities true") and "--target COL" in err
+    )
     code, out, err = run(*asked, tmp_path / "out.csv", "--labelled", table, "--target", "colour", "--quiet")
     assert code == 0, err
     found = pyarrow.csv.read_csv(tmp_path / "out.csv")
