@@ -138,7 +138,7 @@ class DescribedClasses:
         if found.is_at_bound:
             warnings.warn(
                 f"the temperature that {counted(len(truth_N), 'labelled row')} teach lies at its bound, "
-                f"{found.temperature:.3g}: they are too few, or all alike, to make probabilities true; give more",
+                f"{found.temperature:.3g}, as where a few rows are all answered right, or all wrong; give more of them",
                 UserWarning,
                 stacklevel=2,
             )
