@@ -88,7 +88,8 @@ def test_a_temperature_changes_no_answer_and_lowers_the_loss(model: plait.Plait,
     classes = model.described({name: f"a {name} photo" for name in sorted(set(given["colour"]))})
     before = classes.evaluate(given, "colour", allow_outside=True)
     assert before["rows"] == len(given["colour"]) and before["metrics"]["accuracy"]["value"] > 0.3  # of six colours
-    temperature = classes.calibrate(given, "colour", allow_outside=True)
+    with pytest.warns(UserWarning, match="72 labelled rows teach lies at its bound, .*; give more of them"):
+        temperature = classes.calibrate(given, "colour", allow_outside=True)
     after = classes.evaluate(given, "colour", allow_outside=True)
     assert after["temperature"] == temperature != 1.0
     assert after["metrics"]["accuracy"] == before["metrics"]["accuracy"]
@@ -127,8 +128,12 @@ def test_the_command_line(coloured_model: Path, coloured_photos: Path, run: Any,
     code, out, err = run("evaluate", coloured_model, table, "--describe", words)
     assert code == 2 and "--describe needs --target COLUMN" in err
     asked = ["predict", coloured_model, table, "--describe", words, "-o"]
+    code, out, err = run(*asked, tmp_path / "plain.csv", "--quiet")
+    assert (
+        code == 0 and err.startswith("note: no labelled rows made these probabilities true") and "--target COL" in err
+    )
     code, out, err = run(*asked, tmp_path / "out.csv", "--labelled", table, "--target", "colour", "--quiet")
-    assert code == 0, err
+    assert code == 0 and "lies at its bound" in err and "no labelled rows" not in err, err
     found = pyarrow.csv.read_csv(tmp_path / "out.csv")
     assert found.num_rows == len(rows) and set(found.column("prediction").to_pylist()) <= set(names)
     assert [n for n in found.column_names if n.startswith("probability_")] == [f"probability_{n}" for n in names]

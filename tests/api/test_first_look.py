@@ -66,11 +66,12 @@ def test_mistakes_are_told_without_torch(tmp_path: Path, arguments: list[str]) -
         ("epochs=3", "'train.epochs'"), ("epoch=3", "'train.epochs'"),
         ("learning_rate=1", "'train.learning_rate'"), ("trian.epochs=3", "'train.epochs'"),
         ("text=a", "'data.text', 'encoders.text', 'augment.text'"), ("fusion.epochs=3", "'train.epochs'"),
-        ("train.name=a", "'fusion.name', 'task.name'"),
+        ("train.name=a", "'task.name', 'fusion.name'"),
+        ("encoder.text=a", "'encoders.text', "),
     ],
 )  # fmt: skip
 def test_unknown_settings_name_the_nearest_path(assignment: str, near: str) -> None:
-    with pytest.raises(ValueError, match=rf"unknown setting '{assignment.partition('=')[0]}'\. Did you mean {near}\?"):
+    with pytest.raises(ValueError, match=rf"unknown setting '{assignment.partition('=')[0]}'\. Did you mean {near}"):
         set_values(RunSettings(), [assignment])
 
 
@@ -78,3 +79,24 @@ def test_entries_of_mappings_are_no_unknown_settings() -> None:
     assert set_values(RunSettings(), ["encoders.columns.title=minilm"]).encoders.columns == {"title": "minilm"}
     with pytest.raises(ValueError, match="unknown setting 'train.epochs.x'"):
         set_values(RunSettings(), ["train.epochs.x=3"])
+
+
+def test_several_columns_in_one_word_are_told_how_to_type(tmp_path: Path) -> None:
+    import plait
+
+    table = {"title": ["a", "b"], "body": ["c", "d"], "label": ["x", "y"]}
+    with pytest.raises(
+        ValueError, match=r"'title,body' is no column; name several one by one: --text title --text body"
+    ):
+        plait.fit(table, "label", text=["title,body"])
+    with pytest.raises(ValueError, match=r"'title,label' names 2 columns, and target is one column"):
+        plait.fit(table, "title,label")
+    with pytest.raises(ValueError, match=r"unknown column 'title,bodi'"):
+        plait.fit(table, "label", text=["title,bodi"])
+
+
+def test_what_training_would_see_is_public() -> None:
+    import plait
+    from plait.api import augment
+
+    assert plait.augment is augment and "augment" in dir(plait)

@@ -28,14 +28,14 @@ def test_a_model_fitted_in_chinese_writes_chinese_pages(tmp_path: Path, table: s
     model, page = str(tmp_path / "m"), tmp_path / "r.html"
     code, out, err = run("fit", table, "--target", "label", "-o", model, "--lang", "zh", "--quiet", *sets)
     assert code == 0, err
-    assert out.startswith("模型") and "judged on" in out
+    assert out.startswith("只评估了 ") and "。模型" in out.splitlines()[0] and "judged on" in out
     assert '<html lang="zh">' in (tmp_path / "m" / "report.html").read_text("utf-8")
     code, out, err = run("evaluate", model, table, "--report", str(page), "--quiet")
-    assert code == 0 and out.startswith("模型"), err
+    assert code == 0 and out.startswith("只评估了 "), err
     assert "关键指标" in page.read_text("utf-8")
     code, out, _ = run("evaluate", model, table, "--report", str(page), "--lang", "en", "--json", "--quiet")
     assert "Key numbers" in page.read_text("utf-8")
-    assert json.loads(out)["verdict"].startswith("The model ")
+    assert json.loads(out)["verdict"].startswith("Only ")
     code, _, err = run("explain", model, table, "--report", str(page), "--quiet")
     assert code == 0 and "各模态子集" in page.read_text("utf-8"), err
 

@@ -198,9 +198,7 @@ def test_attention_of_a_question_for_each_written_word(bert: str) -> None:
 def test_who_has_no_attention_is_told_what_to_type(posts: Path, posts_model: Path) -> None:
     model = plait.load(posts_model)
     network = plait.Plait(**{**vars(model), "ensemble": None})
-    said = (
-        r"needs an encoder that gives attention weights .*scratch:image.*a CNN has none.*type method='occlusion' \(any"
-    )
+    said = r"needs an encoder that gives attention weights .*scratch:image.*no transformer.*method='occlusion' \(any"
     with pytest.raises(ValueError, match=said + r" encoder\) or method='gradients'"):
         network.explain(posts, rows=1, inputs={"method": "attention"}, **FEW)
     ensemble = plait.Plait(**{**vars(model), "ensemble": model.model})

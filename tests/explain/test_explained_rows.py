@@ -97,6 +97,7 @@ def test_a_named_class_turns_the_signs_of_two(network: plait.Plait, posts: Path)
     for name in network.labels.classes[:2]:
         found = network.explain(posts, rows=1, inputs={**given, "explain_class": name}, **FEW)
         assert found["inputs"]["rows"][0]["explained"] == f"log-odds of {name}"
+        assert found["examples"][0]["explained"] == f"probability of {name}"  # the shares beside it, of the same class
         parts.append([p["value"] for p in sides(found)["text"]["parts"]])
     if len(network.labels.classes) == 2:
         np.testing.assert_allclose(parts[0], -np.array(parts[1]), atol=1e-5)

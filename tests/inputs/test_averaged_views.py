@@ -72,5 +72,5 @@ def test_a_fitted_model_answers_by_views_when_told(tmp_path: Path, monkeypatch: 
     assert answers(texts, "augment.test_views=1") == plain
     by_views = answers(texts, "augment.test_views=4")
     assert by_views != plain and np.allclose(by_views[:5], answers(texts[:5], "augment.test_views=4"), atol=1e-6)
-    with pytest.raises(ValueError, match=r"augment.test_views must be 1 or more"):
+    with pytest.raises(ValueError, match=r"augment.test_views must be 1 to 64, got 0"):
         answers(texts, "augment.test_views=0")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fixtures.lazy import lazy
-from fixtures.messages import HOLE, SRC, shape, texts_of, translated_in
+from fixtures.messages import HOLE, SRC, reasons_of, shape, texts_of, translated_in
 from plait.report import write_explanation, write_report, write_suggestions
 from plait.report.languages import LANGUAGES, spoken, tr, tr_in
 from plait.report.languages.catalogue import HOLE as PLACEHOLDER
@@ -106,6 +106,24 @@ def test_every_text_of_the_source_is_in_the_catalogue() -> None:
             if is_said(text) and shape(text) not in found
         ]
     assert not lacking, "say these in src/plait/report/languages/zh.json:\n" + "\n".join(lacking)
+
+
+def test_every_reason_of_an_unreadable_cell_is_in_the_catalogue() -> None:
+    found, lacking, number = known(), [], 0
+    for path in sorted(SRC.rglob("*.py")):
+        for line, text in reasons_of(path):
+            number += is_said(text)
+            if is_said(text) and shape(text) not in found:
+                lacking.append(f"{path.relative_to(SRC)}:{line} {text!r}")
+    assert number > 60 and not lacking, "\n".join(lacking)
+
+
+def test_a_rare_reason_of_an_unreadable_cell_is_said_in_chinese() -> None:
+    with spoken("zh"):
+        assert tr("image 2 of the set: the cell is empty") == "集合的第 2 张图像：单元格为空"
+        assert tr("the sound has 900,000 samples a second; expected 1 to 768,000").startswith("声音每秒有 900,000")
+        assert tr("3 fields where the header has 4 (line 9)") == "3 个字段，而表头有 4 个（第 9 行）"
+        assert tr("'v.npy' holds 2 arrays (a, b); expected one") == "'v.npy' 含有 2 个数组（a, b）；应为一个"
 
 
 def test_every_text_of_a_template_is_in_the_catalogue() -> None:

@@ -77,6 +77,8 @@ def test_assignments(assignment: str, group: str, name: str, wanted: object) -> 
         ("train.epochs=2.5", "train.epochs must be int, got 2.5"),
         ("train.epochs=true", "train.epochs must be int, got True"),
         ("train.seed=null", "train.seed needs a value"),
+        ("augment.views=1000", "augment.views must be 1 to 64, got 1000"),
+        ("encoder.text=x", r"unknown setting 'encoder.text'. Did you mean 'encoders.text', "),
         ("train.epochs=0", "train.epochs must be 1 or more, got 0"),
         ("train.optimizer=adam", r"unknown optimizer 'adam' \(train.optimizer\). Did you mean 'adamw'"),
         ("train.precision=float16", r"unknown precision 'float16' \(train.precision\). Did you mean 'bfloat16'"),

@@ -186,3 +186,11 @@ def test_thresholds_of_many_classes_move_with_the_temperature_so_that_decisions_
         moved = np.exp(found.logits(logits_NC))
         moved /= moved.sum(1, keepdims=True)
         np.testing.assert_array_equal(class_decisions(moved, found.divisors(limits)), before)
+
+
+def test_a_temperature_at_its_bound_is_told() -> None:
+    sure = np.array([[2.0, 0.0], [0.0, 2.0]])
+    assert Temperature.fit(sure, np.array([0, 1])).is_at_bound  # two rows, both right: the surer the better
+    assert not Temperature.fit(np.repeat(sure, 10, 0), np.array([0] * 8 + [1] * 2 + [1] * 10)).is_at_bound
+    chosen = choose_calibrator(np.tile(sure, (20, 1)), np.array([0, 1] * 20), np.arange(40), keeps_order=True)
+    assert chosen.why.endswith("; it lies at its bound, so these rows are too few or all alike to tell it")

@@ -9,6 +9,7 @@ Reference: Radford et al., ICML 2021 (prompt ensembling); Guo et al., ICML 2017 
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -124,12 +125,23 @@ class DescribedClasses:
 
         Raises:
             ValueError: Fewer than two rows that show something and are of a described class, or as :meth:`predict`.
+
+        Warns:
+            UserWarning: The temperature lies at its bound, as where every one of a few rows is answered right.
         """
         self.temperature = 1.0
         logits_NC, truth_N, _ = self._labelled(table, target, **opened)
         if len(truth_N) < FEWEST:
             raise ValueError(f"{counted(len(truth_N), 'labelled row')} cannot calibrate; give {FEWEST} or more")
-        self.temperature = Temperature.fit(logits_NC, truth_N).temperature
+        found = Temperature.fit(logits_NC, truth_N)
+        self.temperature = found.temperature
+        if found.is_at_bound:
+            warnings.warn(
+                f"the temperature that {counted(len(truth_N), 'labelled row')} teach lies at its bound, "
+                f"{found.temperature:.3g}, as where a few rows are all answered right, or all wrong; give more of them",
+                UserWarning,
+                stacklevel=2,
+            )
         return self.temperature
 
     def evaluate(self, table: Any, target: str, *, seed: int = 0, **opened: Any) -> dict[str, Any]:

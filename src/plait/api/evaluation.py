@@ -13,7 +13,6 @@ from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.progress import Progress
 from plait.data.sources import is_folder, open_source
-from plait.data.split import CALIBRATION
 from plait.data.table import Table
 from plait.evaluation import EVALUATORS, EvaluationInputs
 from plait.evaluation.cleaned_texts import cleaned_texts
@@ -45,7 +44,7 @@ def open_evaluation(
         calibrated=fitted.calibration_rows, modalities=fitted.inputs.modalities,
     )  # fmt: skip
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
-    notes = [*notes, *_calibrated_by_these(fitted, chosen, prepared, keep, split)]
+    notes = [*notes, *_calibrated_by_these(fitted, chosen, prepared, keep, notes)]
     notes = [*notes, *_seen_before(fitted, prepared, keep, split, notes)]
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
     return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
@@ -95,14 +94,14 @@ def _seen_before(
 
 
 def _calibrated_by_these(
-    fitted: FittedParts, chosen: Table, prepared: Prepared, keep: np.ndarray, split: str
+    fitted: FittedParts, chosen: Table, prepared: Prepared, keep: np.ndarray, notes: Sequence[str]
 ) -> list[str]:
     """A note where rows that are judged calibrated the model."""
     facts = {} if fitted.calibration is None else fitted.calibration.facts
     if facts.get("fingerprint") is not None and facts["fingerprint"] == table_fingerprint(chosen):
         return ["these rows calibrated the model: what is said of calibration and coverage on them is optimistic"]
     known = fitted.calibration_rows
-    if known is None or not known.tells or split == CALIBRATION:  # rows of that name say so themselves
+    if known is None or not known.tells or any("are calibration rows" in note for note in notes):
         return []
     number = int(known.found_in(prepared.rows)[0][keep].sum())
     if number == 0:

@@ -12,7 +12,7 @@ from plait.data.progress import Progress
 from plait.evaluation import EvaluationInputs
 from plait.evaluation.caveats import caveats
 from plait.explain.fitted_model import explain_evaluated, row_numbers
-from plait.explain.inputs.explained_rows import check_method, explain_inputs
+from plait.explain.inputs.explained_rows import check_method, explain_inputs, named_column
 from plait.explain.inputs.options import InputOptions
 from plait.explain.subject import check_modalities
 from plait.explain.written import each_input_once
@@ -125,7 +125,8 @@ def explanation_report(
         asked["examples"] = numbers[:wanted] if isinstance(wanted, int) else wanted
     if not isinstance(asked.get("examples", 8), int):
         asked["examples"] = list(dict.fromkeys(stands_for.get(int(n), int(n)) for n in asked["examples"]))
-    found = explain_evaluated(given, seed=fitted.settings.train.seed, progress=progress, **asked)
+    column = None if options is None else named_column(given, options.explain_class)
+    found = explain_evaluated(given, column=column, seed=fitted.settings.train.seed, progress=progress, **asked)
     found["verdict"] = " ".join([*shares_caveats(given, wanted), found["verdict"]])
     if wanted is not None:
         places = [numbers.index(number) for number in asked["examples"]]

@@ -108,7 +108,20 @@ def _check_columns(table: Table, settings: RunSettings, given: dict[str, Any]) -
         for name in [value] if isinstance(value, str) else value or ():
             if name not in known:
                 where = argument_of(f"data.{role}", given)
-                raise ValueError(f"{table.source}: {unknown_name('column', name, known, where=where)}")
+                said = _several(name, known, role) or unknown_name("column", name, known, where=where)
+                raise ValueError(f"{table.source}: {said}")
+
+
+def _several(name: str, known: list[str], role: str) -> str | None:
+    """What to type where several columns stand in one word; None where they do not."""
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) < 2 or not set(parts) <= set(known):
+        return None
+    if role not in COLUMN_LISTS:
+        return f"{name!r} names {len(parts)} columns, and {role} is one column; name one of them"
+    flag = "--" + role.replace("_", "-")
+    typed = " ".join(f"{flag} {part}" for part in parts)
+    return f"{name!r} is no column; name several one by one: {typed}, or {parts} in Python"
 
 
 def _check_use(opened: Opened) -> None:

@@ -23,7 +23,7 @@ def interactions_finding(table: Table, schema: Schema, task: str | None = None) 
         ValueError: Weights of an encoder are not on this machine.
     """
     from plait.api.table_inputs import table_inputs
-    from plait.evaluation.interactions import interaction_shares
+    from plait.evaluation.interactions import interaction_shares, interactions_table
     from plait.evaluation.trust.features import item_features
     from plait.inputs.prepare import fit_inputs, prepare
     from plait.settings import RunSettings
@@ -51,7 +51,7 @@ def interactions_finding(table: Table, schema: Schema, task: str | None = None) 
     found = interaction_shares(features, np.stack(present, axis=1), label[rows], classes)
     if not found:
         return Finding(CODE, "n/a", TITLE, f"too few rows for {classes} classes", [])
-    return Finding(CODE, "info", TITLE, ". ".join(pair["sentence"] for pair in found), [])
+    return Finding(CODE, "info", TITLE, interactions_table(found), [])
 
 
 def _classes(cells: list[Any], is_number: bool) -> tuple[np.ndarray, int]:

@@ -11,6 +11,7 @@ from plait.cli import options
 from plait.cli.progress import TerminalProgress
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
+from plait.registry import counted
 
 
 def drift(
@@ -42,6 +43,8 @@ def drift(
 
 
 def _show(found: dict[str, Any]) -> None:
+    for side, what in (("a", "the known table"), ("b", "the table that may differ")):
+        say(f"{side.upper()}: {found[side]} ({counted(found['rows'][side], 'row')} compared), {what}")
     say(found["sentence"])
     for part in found["modalities"]:
         told, gap = part["classifier"], part["discrepancy"]
@@ -56,6 +59,5 @@ def _show(found: dict[str, Any]) -> None:
     for test in found["columns"]:
         mark = "DIFFERS" if test["alarm"] else "alike"
         say(f"  {test['column']:20} {mark:8} {test['test']} {test['value']:.3f}  p {test['p']:.2g}; {test['detail']}")
-    say(f"compared {found['rows']['a']:,} rows of A with {found['rows']['b']:,} of B")
     for note in found["notes"]:
         say(f"  note: {as_typed(note)}")

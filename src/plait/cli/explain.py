@@ -18,6 +18,10 @@ from plait.settings.names import ABSENCE_NAMES, INPUT_METHOD_NAMES, METRIC_NAMES
 
 MOST_NAMED = 3
 LEAST_SHOWN = 0.0005
+SIGNS = (
+    "  (+ for the answer named here, - against it: parts while all else of the row stays; shares of modalities are "
+    "against the training prior, and can differ in sign)"
+)
 
 
 def _split_or_rows(word: str | None) -> str | None:
@@ -126,7 +130,7 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     ]
     made += [f"  {s['name']:{width}} {shown(s['metric'], sign='')}" for s in shown_subsets]
     made += [f"  and {left} more subsets; --json or --report shows all"] if left else []
-    made += ["", f"Shapley value ({unit}; less {found['loss']['name']}; share of the whole):"]
+    made += ["", f"Shapley value ({unit}; less {found['loss']['name']} than {_base(found)}; share of the whole):"]
     for name in names:
         metric, loss = found["shapley"]["metric"][name], found["shapley"]["loss"][name]
         share = "" if metric["share"] is None else f"{100 * metric['share']:4.0f}%"
@@ -151,10 +155,15 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
     return made
 
 
+def _base(found: dict[str, Any]) -> str:
+    """What the loss is compared with."""
+    return "nothing" if found["empty"]["by"] == "the model" else str(found["empty"]["by"]).removeprefix("the ")
+
+
 def _parts(inputs: dict[str, Any] | None) -> list[str]:
     """The strongest parts of each explained row, and which explanations are not to be trusted."""
     made: list[str] = []
-    for row in (inputs or {}).get("rows", []):
+    for number, row in enumerate((inputs or {}).get("rows", [])):
         level = "" if row["probability"] is None else f" ({100 * row['probability']:.0f}%)"
         made += [
             "",
@@ -163,6 +172,8 @@ def _parts(inputs: dict[str, Any] | None) -> list[str]:
         if row.get("written"):
             said = ", ".join(f"{w['word']} {100 * exp(w['log_probability']):.0f}%" for w in row["written"])
             made.append(f"  written: {said}")
+        if number == 0 and not row.get("written"):
+            made.append(SIGNS)
         for side in row["modalities"]:
             if side.get("skipped"):
                 made.append(f"  {side['name']}: {side['skipped']}")

@@ -105,6 +105,11 @@ def _described(
         if target is None:
             raise ValueError("labelled= needs target=COLUMN, which holds the classes of its rows")
         classes.calibrate(labelled, target)
+    else:
+        sys.stderr.write(
+            "note: no labelled rows made these probabilities true: read them as an order of the classes; --labelled "
+            "TABLE --target COL does\n"
+        )
     return classes.predict(**options.passed_on(context, classes.predict), progress=progress)
 
 

@@ -39,8 +39,9 @@ def interaction_shares(
         seed: Of clusters, folds and shuffles.
 
     Returns:
-        For each pair ``pair``, ``rows``, ``entropy`` of the target in bits, ``redundancy``, ``unique`` (by modality),
-        ``synergy`` and ``way`` ("clusters" or "answers"), and a ``sentence``.
+        The pair that shows most only in both together first. For each ``pair``, ``rows``, ``entropy`` of the target in
+        bits, ``redundancy``, ``unique`` (by modality), ``synergy``, ``way`` ("clusters" or "answers"), ``advice``, and
+        all of it in a ``sentence``.
     """
     names, found = list(features), []
     for i, j in combinations(range(len(names)), 2):
@@ -54,7 +55,28 @@ def interaction_shares(
         share = np.bincount(target) / len(target)
         entropy = float(-(share[share > 0] * np.log2(share[share > 0])).sum())
         found.append(_told(pair, len(rows), entropy, measured[way], way))
-    return found
+    return sorted(found, key=lambda p: (-p["synergy"], -p["redundancy"]))
+
+
+def interactions_table(found: list[dict[str, Any]]) -> str:
+    """The pairs as lines of a table, each with what it advises below it, for the terminal.
+
+    Args:
+        found: What :func:`interaction_shares` returned.
+    """
+    names = [" + ".join(one["pair"]) for one in found]
+    width = max(len("pair"), *map(len, names))
+    lines = [
+        f"bits about the target, of {found[0]['entropy']:.2f}, most of it only together first",
+        f"    {'pair':{width}}  {'rows':>6}  {'only together':>13}  {'both alike':>10}  only one of them",
+    ]
+    for name, one in zip(names, found, strict=True):
+        alone = ", ".join(f"{part} {value:.2f}" for part, value in one["unique"].items())
+        lines.append(
+            f"    {name:{width}}  {one['rows']:6,}  {one['synergy']:13.2f}  {one['redundancy']:10.2f}  {alone}"
+        )
+        lines.append(f"      {one['advice']}")
+    return "\n".join(lines)
 
 
 def _values(parts: list[np.ndarray], target: np.ndarray, num_classes: int, seed: int) -> dict[str, list[np.ndarray]]:
@@ -106,5 +128,6 @@ def _told(pair: tuple[str, str], rows: int, entropy: float, shares: PartialInfor
     return {
         "pair": list(pair), "rows": rows, "entropy": entropy, "redundancy": shares.redundancy,
         "unique": {first: shares.unique_1, second: shares.unique_2}, "synergy": shares.synergy, "way": way,
+        "advice": said,
         "sentence": f"{first} and {second} ({counted(rows, 'row')}, bits of {entropy:.2f}): {numbers}; {said}",
     }  # fmt: skip

@@ -27,6 +27,7 @@ from plait.metrics.robustness import (
     pattern_metrics,
     relative_robustness,
 )
+from plait.tasks.decisions import class_decisions
 
 ALL_PATTERNS_UP_TO = 5  # modalities; with more, patterns are chosen
 ALL_SHOWN_UP_TO = 4
@@ -59,7 +60,7 @@ def evaluate_missing(
     Returns:
         ``metric``, ``chance``, ``rows`` (evaluated here) of ``of``; ``occurring``: patterns as they are, on all rows;
         ``hidden``: patterns made on purpose; ``counts``: by how many are missing; ``curve``: levels, scores, those of
-        late fusion, and relative and effective robustness; ``notes`` and one ``sentence``.
+        late fusion, relative and effective robustness, of accuracy with its interval; ``notes`` and one ``sentence``.
     """
     names = given.model.config.modality_names
     if len(names) < 2 or given.judge.missing_rows == 0:
@@ -178,14 +179,18 @@ class _Rows:
         late_MSC = np.stack([alone[n][self.rows_S] for n in names]) if set(names) <= set(alone) else None
         scores: list[Any] = []
         late: list[Any] = []
+        right: list[tuple[np.ndarray, np.ndarray]] = []
         for kept_DSM in drawn:
             outputs = self._looked_up(kept_DSM, answers) or list(self.outputs(np.stack(kept_DSM)))
             scores.append(_mean([self.score(o) for o in outputs]))
             if late_MSC is not None:
-                late.append(_mean([self.score(mean_of_present(late_MSC, kept_SM)) for kept_SM in kept_DSM]))
+                of_late = [mean_of_present(late_MSC, kept_SM) for kept_SM in kept_DSM]
+                late.append(_mean([self.score(o) for o in of_late]))
+                right.append((self.share_right(outputs), self.share_right(of_late)))
         found: dict[str, Any] = {
             "levels": levels, "scores": scores, "late": late or None, "draws": draws, "missing": MISSING_NOTE,
-            "relative_robustness": None, "effective_robustness": None, "notes": [],
+            "relative_robustness": None, "effective_robustness": None,
+            "effective_interval": None, "notes": [],
         }  # fmt: skip
         higher = self.given.task.higher_is_better
         if None in scores:
@@ -197,9 +202,32 @@ class _Rows:
             found["notes"].append(f"no relative robustness: {error}")
         if late and None not in late:
             found["effective_robustness"] = effective_robustness(levels, scores, late, higher_is_better=higher)
+            if self.given.task.primary == "accuracy" and self.target.ndim == 1:
+                found["effective_interval"] = self.effective_interval(levels, right)
         else:
             found["notes"].append("no effective robustness: it needs a model of each modality alone (train.baselines)")
         return found
+
+    def share_right(self, several: list[np.ndarray]) -> np.ndarray:
+        """In how many of several outputs each row is answered right, as a share [S]; of classes only."""
+        if self.given.task.output_kind != "classes":
+            return np.zeros(len(self.target))
+        thresholds = self.given.labels.thresholds
+        return np.mean([class_decisions(outputs, thresholds) == self.target for outputs in several], axis=0)
+
+    def effective_interval(
+        self, levels: list[float], right: list[tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[float | None, float | None]:
+        """The 95 % bootstrap interval of effective robustness in accuracy, from ``share_right`` by level."""
+        model_LS, late_LS = (np.stack(side) for side in zip(*right, strict=True))
+
+        def measure(rows: np.ndarray) -> dict[str, float | None]:
+            of_model, of_late = model_LS[:, rows].mean(1), late_LS[:, rows].mean(1)
+            return {"effective": effective_robustness(levels, of_model, of_late)}
+
+        resamples = self.given.deadline.resamples(RESAMPLES)
+        found = metric_intervals(measure, len(self.target), groups=self.group, resamples=resamples, seed=self.seed)
+        return found["effective"]["low"], found["effective"]["high"]
 
     def _looked_up(self, kept_DSM: list[np.ndarray], answers: dict[Pattern, np.ndarray]) -> list[np.ndarray]:
         """Outputs of rows each with its own pattern, from those of every pattern; nothing where some are lacking."""
@@ -298,6 +326,10 @@ def _sentence(primary: str, curve: dict[str, Any]) -> str | None:
     if relative is not None:
         parts.append(f"relative robustness {relative:.2f} (with 0 to {last:.0%} of modalities missing at random)")
     if effective is not None:
+        low, high = curve.get("effective_interval") or (None, None)
         than = "slower" if effective > 0 else "faster" if effective < 0 else "no faster"
-        parts.append(f"effective robustness {effective:+.3f} ({primary} falls {than} than that of late fusion)")
+        span = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
+        if low is not None and high is not None and low <= 0 <= high:
+            than = "not clearly slower or faster"
+        parts.append(f"effective robustness {effective:+.3f}{span} ({primary} falls {than} than that of late fusion)")
     return "; ".join(parts) or None

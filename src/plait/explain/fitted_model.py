@@ -45,10 +45,11 @@ def explain_evaluated(
     examples: int | Sequence[int] = 8,
     permutations: int = 20,
     emap_evaluations: int = 100_000,
+    column: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source."""
+    """Explain; see :meth:`plait.Plait.explain`. ``examples`` holds row numbers of the source, ``column`` is a class."""
     check_absence(absence)
     subject = subject_of(given, metric)
     has_base = not given.task.family.writes or len(subject) < 2
@@ -57,7 +58,7 @@ def explain_evaluated(
     chosen: int | list[int] = examples if isinstance(examples, int) else _places(examples, numbers)
     found = explain_subject(
         subject, absence=absence, draws=draws, examples=chosen, permutations=permutations,
-        emap_evaluations=emap_evaluations, seed=seed, progress=progress,
+        emap_evaluations=emap_evaluations, column=column, seed=seed, progress=progress,
     )  # fmt: skip
     places = [shown.pop("position") for shown in found["examples"]]
     for shown, place, (truth, said) in zip(found["examples"], places, _answers(given, subject, places), strict=True):

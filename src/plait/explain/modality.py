@@ -22,6 +22,10 @@ from plait.explain.subject import Subject
 from plait.metrics.modality_verdict import beats_guessing, modality_verdict
 from plait.registry import counted
 
+LOSS_NOTE = (
+    "games on loss are played for the negative loss: above zero helps; they begin at the loss of the training prior "
+    "(class shares, or the mean), not at that of even odds"
+)
 EQUAL = 1e-9  # outputs this close are the same answer: a mean of equal numbers need not be equal to the last bit
 
 
@@ -34,10 +38,14 @@ def explain_subject(
     permutations: int = 20,
     emap_evaluations: int = 100_000,
     resamples: int | None = None,
+    column: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Explain; see :func:`plait.explain.explain_modalities` for the arguments and the result."""
+    """Explain; see :func:`plait.explain.explain_modalities` for the arguments and the result.
+
+    ``column`` is the class or label that single rows are explained for; None: the answer of each.
+    """
     started = time.monotonic()
     check_absence(absence, draws, len(subject))
     positions = _positions(examples, len(subject))
@@ -59,7 +67,7 @@ def explain_subject(
         subject, full_NC, budget=emap_evaluations, resamples=game["resamples"], seed=seed, progress=progress
     )
     shuffled = perceptual(subject, full_NC, permutations=permutations, seed=seed, progress=progress)
-    values = row_values(subject, scores)
+    values = row_values(subject, scores, column)
     if positions is None:
         chosen = telling_rows(subject, values, int(examples) if isinstance(examples, int) else 0)
     else:
@@ -69,7 +77,7 @@ def explain_subject(
             "name": measure.metric, "higher_is_better": True, "in_points": measure.in_points,
             **{k: v for k, v in (("unit", measure.unit), ("meaning", measure.meaning)) if v is not None},
         },
-        "loss": {"name": measure.loss, "note": "games on loss are played for the negative loss: above zero helps"},
+        "loss": {"name": measure.loss, "note": LOSS_NOTE},
         "absence": {"name": absence, "meaning": meaning(absence, draws, subject.prior is not None)},
         "modalities": list(subject.names),
         "rows": len(subject),

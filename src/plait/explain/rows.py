@@ -11,7 +11,7 @@ from plait.explain.subject import Subject
 from plait.metrics.shapley import interaction_indices, shapley_values
 
 
-def row_values(subject: Subject, scores_SNC: list[np.ndarray]) -> dict[str, Any]:
+def row_values(subject: Subject, scores_SNC: list[np.ndarray], column: int | None = None) -> dict[str, Any]:
     """Shapley values of what is explained of every row.
 
     That is the probability of the class predicted with all modalities (for labels: of the most probable label), or
@@ -20,13 +20,14 @@ def row_values(subject: Subject, scores_SNC: list[np.ndarray]) -> dict[str, Any]
     Args:
         subject: The model and its rows.
         scores_SNC: Scores of every subset, in bit order.
+        column: Class or label to explain of every row in place of that; None: each row's own.
 
     Returns:
         ``column_N`` (which output), ``game_SN``, ``shapley_MN`` and ``interaction_MMN``. For each row the Shapley
         values add up to the answer with everything less that with nothing.
     """
     outputs = [subject.measure.activate(scores) for scores in scores_SNC]
-    column_N = subject.measure.decide(outputs[-1])
+    column_N = subject.measure.decide(outputs[-1]) if column is None else np.full(len(outputs[-1]), column)
     game_SN = np.stack([o[np.arange(len(o)), column_N] for o in outputs])
     return {
         "column_N": column_N, "game_SN": game_SN, "shapley_MN": shapley_values(game_SN),

@@ -25,6 +25,11 @@ RELEVANCE = (
     "Attention relevance (Chefer et al. 2021) is how much of the score's gradient runs through attention from each "
     "part: it has no sign and no unit, and says where the model looked, not for or against what."
 )
+SIGNS = (
+    "Both are about the class named at the row. A part is measured where all else of the row stays; a modality against "
+    "the training prior, over all that may stand beside it: so a part can count for the answer in a modality that "
+    "counts against it."
+)
 DEEPEST = 62  # per cent of the colour behind a word
 
 
@@ -40,11 +45,12 @@ def section(report: dict[str, Any]) -> str:
         "Values of one input are coloured by its own largest one; how much the input as a whole counts stands beside "
         f"its name (Shapley value of the modality, on the {SCORES[writes]})."
     )
+    signs = "" if writes or found.get("method") == "attention" else SIGNS
     count, bad = found["explanations"], found["untrusted"]
     warning = (
         f"{bad:,} of {count:,} explanations failed a check and are not to be trusted; each says which." if bad else ""
     )
-    return fill(TEMPLATE, "section", lead=lead, warning=warning, rows=[_row(row) for row in rows])
+    return fill(TEMPLATE, "section", lead=lead, signs=signs, warning=warning, rows=[_row(row) for row in rows])
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -173,6 +173,7 @@ class MissingCurve(TypedDict, total=False):
     missing: str
     relative_robustness: float | None
     effective_robustness: float | None
+    effective_interval: tuple[float | None, float | None] | None
 
 
 class Missing(TypedDict, total=False):

@@ -81,6 +81,7 @@ def unknown_setting(kind: type, path: str) -> str:
     near = near or difflib.get_close_matches(path, list(every), n=3, cutoff=0.75)
     similar = difflib.get_close_matches(last, list(every.values()), n=3, cutoff=0.6)
     near = near or [one for one, name in every.items() if name in similar][:3]
+    near = sorted(near, key=lambda one: -difflib.SequenceMatcher(None, group, one.rpartition(".")[0]).ratio())
     hint = f" Did you mean {', '.join(repr(one) for one in near)}?" if near else ""
     there = known if group and known else list(dict.fromkeys(one.partition(".")[0] for one in every))
     return f"unknown setting {path!r}.{hint} Known{f' in {group}' if group and known else ''}: {', '.join(there)}"

@@ -95,6 +95,8 @@ def _why(best: str, chosen: Calibrator | None, losses: dict[str, float]) -> str:
     if chosen is None:
         return f"no calibrator lowers the log loss of rows that did not fit it ({losses['none']:.4f})"
     what = f"temperature {chosen.temperature:.3f}" if isinstance(chosen, Temperature) else best
+    bound = "; it lies at its bound, so these rows are too few or all alike to tell it"
     return (
         f"{what}: log loss of calibration rows that did not fit it goes from {losses['none']:.4f} to {losses[best]:.4f}"
+        f"{bound if isinstance(chosen, Temperature) and chosen.is_at_bound else ''}"
     )

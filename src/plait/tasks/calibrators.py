@@ -46,6 +46,11 @@ class Temperature:
         """Calibrated logits [N, C] float64."""
         return np.asarray(logits_NC, dtype=np.float64) / self.temperature
 
+    @property
+    def is_at_bound(self) -> bool:
+        """Whether the search ended at an end of its range, where the loss would fall further."""
+        return min(abs(np.log(self.temperature) - bound) for bound in LOG_RANGE) < 0.25
+
     def threshold(self, value: float) -> float:
         """The probability at which a decision falls that fell at ``value`` before."""
         return float(1.0 / (1.0 + np.exp(-(np.log(value) - np.log1p(-value)) / self.temperature)))

@@ -59,7 +59,7 @@ def explain_inputs(
         ValueError: An option that does not fit the model, or a class that it does not know.
     """
     options, started = options or InputOptions(), time.monotonic()
-    column = _named_column(given, options.explain_class)
+    column = named_column(given, options.explain_class)
     check_method(given, inputs, options)
     refused = check_attention(given, inputs) if options.method == "attention" else {}
     heads = 1 if options.method == "gradients" or given.task.family.writes else NEW_HEADS
@@ -102,7 +102,7 @@ def check_method(given: EvaluationInputs | FittedParts, inputs: Inputs, options:
     Raises:
         ValueError: The method cannot be had of this model; the message names one that can.
     """
-    _named_column(given, options.explain_class)
+    named_column(given, options.explain_class)
     if options.method == "gradients":
         check_single(given)
     if options.method == "attention":
@@ -216,7 +216,12 @@ def _one(asked: ExplainedRows, r: int, number: int, cut: Cut, column: int, optio
     }  # fmt: skip
 
 
-def _named_column(given: EvaluationInputs | FittedParts, name: str | None) -> int | None:
+def named_column(given: EvaluationInputs | FittedParts, name: str | None) -> int | None:
+    """Number of the class or label that is explained; None where none is named.
+
+    Raises:
+        ValueError: The model does not know it, or has no classes.
+    """
     if name is None:
         return None
     if given.task.family.writes:
