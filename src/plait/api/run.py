@@ -98,12 +98,17 @@ def run_fit(
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
             num_judged=int((opened.split[ready.usable] == _evaluated_split(opened, ready)).sum()),
         )
-        plan, compared = networks.choose_fusion(plan, opened.alternative)
-        settings, ready.plan = plan.settings, plan
-        opened.notes += compared
-        features = TableFeatures(plan) if can_average(plan) else None
+        features, transform = TableFeatures(plan) if can_average(plan) else None, None
         if features is not None and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds, features)
+        features, transform = TableFeatures(plan) if can_average(plan) else None, None
+        if features is not None and settings.task.transform == "auto":
+            plan, transform = choose_transform(plan, chosen.folds, features)
+        plan, compared = networks.choose_fusion(plan, opened.alternative)
+        plan, pretrained = networks.choose_pretraining(plan)
+        settings, ready.plan = plan.settings, plan
+        opened.notes += [*compared, *pretrained]
+        if transform is not None:
             settings = _with_transform(settings, plan, transform, opened.notes)
         if is_joined and features is not None:
             ensemble = fit_ensemble(
@@ -126,6 +131,8 @@ def run_fit(
         fitted.seen = SeenInputs.of(plan.prepared.rows, ready.usable[chose])
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
+        if networks.pretraining is not None:
+            fitted.report["pretraining"] = networks.pretraining
         check_finite(fitted)
         _calibrate(fitted, opened, ready, progress)
         _evaluate(fitted, opened, ready, progress)

@@ -13,11 +13,13 @@ from plait.objectives.modulation import GradientModulation
 from plait.objectives.multimodal_contrast import MultimodalContrast
 from plait.objectives.orthogonality import orthogonality, overlap
 from plait.objectives.pareto import ParetoGradients
+from plait.objectives.pretraining import PRETRAINING, PretrainingTerm, mask_modalities
 from plait.objectives.step import Step
 from plait.objectives.teachers import UnimodalTeachers
 
 __all__ = [
     "OBJECTIVES",
+    "PRETRAINING",
     "Adapter",
     "ObjectiveInfo",
     "Alignment",
@@ -28,11 +30,13 @@ __all__ = [
     "MultimodalContrast",
     "ParetoGradients",
     "PredictionModulation",
+    "PretrainingTerm",
     "Step",
     "UnimodalTeachers",
     "blending_weights",
     "check_objectives",
     "chosen_objectives",
+    "mask_modalities",
     "orthogonality",
     "overlap",
 ]

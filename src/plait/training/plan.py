@@ -35,6 +35,7 @@ class Plan:
         is_val_apart: Whether validation rows were set apart on purpose, by the user's split column or by time; False:
             they were drawn at random from training rows, so these tell as much.
         views: Changed copies of the training rows; None: they are shown as they are.
+        unlabelled: Positions of rows that have no target and only train what needs none; may be empty.
     """
 
     settings: RunSettings
@@ -50,6 +51,7 @@ class Plan:
     deadline: Deadline = field(default_factory=Deadline)
     is_val_apart: bool = False
     views: TrainingViews | None = None
+    unlabelled: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def without_tokens(self) -> Plan:
         """The same rows with vectors only, so that a fusion that reads no tokens does not pay for them."""
