@@ -126,10 +126,11 @@ def open_run(
     facts = facts_of(task.name, table, schema, int((split[usable] == "train").sum()))
     settings, alternative = resolve(asked, facts), with_alternative(asked, facts)
     task = replace(task, selects=settings.task.select_by or task.selects)
+    fusion = FUSIONS.get(settings.fusion.name) if settings.fusion.name in FUSIONS else None
     check_objectives(
         chosen_objectives(settings.train, pair_head=settings.task.head == "pair"), task=task,
         num_modalities=len(schema.modalities), num_validation=int((split[usable] == "val").sum()),
-        is_late=settings.fusion.name in FUSIONS and FUSIONS.get(settings.fusion.name).is_late,
+        is_late=fusion is not None and fusion.is_late, reads_tokens=fusion is not None and fusion.info.needs_tokens,
     )  # fmt: skip
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"

@@ -9,6 +9,7 @@ from plait.objectives.auxiliary_objectives import AuxiliaryObjectives
 from plait.objectives.base import OBJECTIVES, ObjectiveInfo, check_objectives, chosen_objectives
 from plait.objectives.blending import GradientBlending, blending_weights
 from plait.objectives.hiding import PredictionModulation
+from plait.objectives.learned_augmentation import LearnedAugmentation
 from plait.objectives.modulation import GradientModulation
 from plait.objectives.multimodal_contrast import MultimodalContrast
 from plait.objectives.orthogonality import orthogonality, overlap
@@ -27,6 +28,7 @@ __all__ = [
     "GradientBlending",
     "GradientModulation",
     "AuxiliaryObjectives",
+    "LearnedAugmentation",
     "MultimodalContrast",
     "ParetoGradients",
     "PredictionModulation",

@@ -28,7 +28,7 @@ from plait.training.history import Pretraining
 from plait.training.optimizer import make_optimizer
 from plait.training.plan import Plan
 
-ROWS_AT_ONCE = 256  # contrast needs many rows a step, however few of them have labels; live encoders take fewer
+ROWS_AT_ONCE = 256  # contrast needs many rows a step, however few of them have labels; trained encoders take fewer
 OFF = "set=['pretrain.objective=none']"
 
 
@@ -137,7 +137,8 @@ def _learn(
     """Mean loss of each pass that had anything to learn from."""
     train, epochs = plan.settings.train, plan.settings.pretrain.epochs
     assert train.batch_size is not None and train.learning_rate is not None
-    size = min(ROWS_AT_ONCE, train.batch_size) if rows.is_live else ROWS_AT_ONCE
+    is_large = any(not (is_fixed(one) or one.is_exact) for one in model.encoders.values())  # gradients of much
+    size = min(ROWS_AT_ONCE, train.batch_size) if is_large else ROWS_AT_ONCE
     optimizer = make_optimizer(model, train)
     optimizer.add_param_group({"params": [*term.parameters()], "lr": train.learning_rate, "weight_decay": 0.0})
     steps = epochs * math.ceil(len(rows) / size)
