@@ -35,9 +35,8 @@ def test_a_mask_is_exact_at_zero_and_one_and_true_to_its_rate_between() -> None:
 
 def step_of(model: Any, batch: dict[str, Any]) -> tuple[Step, list[torch.Tensor]]:
     encoded = model.encode(batch["inputs"], batch["present"])
-    step = Step(
-        encoded, batch["present"], batch["target"], lambda answers: answers, model.fuse, {}, batch["group"], batch["keys"]
-    )  # fmt: skip
+    facts = {"group_B": batch["group"], "key_BM": batch["keys"]}
+    step = Step(encoded, batch["present"], batch["target"], lambda answers: answers, model.fuse, {}, **facts)
     return step, [tensors["vector_BD"] for tensors in batch["inputs"].values()]
 
 
@@ -74,6 +73,9 @@ def test_alignment_is_smaller_where_rows_agree_than_where_they_are_mixed() -> No
     model, batch = make_model({}).eval(), make_batch(3, repeat=4)
     batch["present"][:] = True
     batch["keys"] = torch.arange(len(batch["target"]))[:, None].repeat(1, 3)
+    hidden = batch["inputs"]["m0"]["vector_BD"]
+    for m in (1, 2):  # all three tell of the same five numbers
+        batch["inputs"][f"m{m}"]["vector_BD"] = hidden @ torch.randn(5, VECTOR_DIMS[m])
     term = PRETRAINING.get("align")(VECTOR_DIMS, WIDTH, 0.5)
     optimizer = torch.optim.Adam([*model.parameters(), *term.parameters()], lr=0.02)
     for _ in range(80):

@@ -128,7 +128,7 @@ class NetworkFits:
         if len(plan.val) == 0:
             return plan, [
                 *told,
-                "there are no validation rows to hold it against a network without pretraining: it is kept",
+                "no validation rows compare it with a network without pretraining: it is kept",
             ]
         if not plan.deadline.has_room("the network without pretraining", given.seconds):
             return plan, [*told, "no time was left to compare it with a network without pretraining: it is kept"]
