@@ -161,6 +161,11 @@ def test_every_task_takes_every_aid_it_can(aid: str, task: str) -> None:
     assert losses[-1] < losses[0]
 
 
+def test_what_makes_a_target_harder_needs_one() -> None:
+    with pytest.raises(ValueError, match="train.lemda needs a target.*'retrieval' has none.*train.lemda=0"):
+        check_objectives({"lemda": 0.1}, task=TASKS.get("retrieval"), num_modalities=2)
+
+
 def test_the_pair_head_takes_aids_and_keeps_its_own_alignment() -> None:
     aids = {"auxiliary": 0.3, "ogm": 0.5, "orthogonality": 0.2}
     model = shake(make_model(aids, "cosine", "matching", head={"name": "pair", "dropout": 0.0}, alignment=0.5))

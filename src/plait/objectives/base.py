@@ -120,6 +120,8 @@ def check_objectives(
             raise ValueError(
                 f"train.{name} {info.does}, and a late fusion joins answers; type fusion='concat', or {off}"
             )
+        if info.only_vectors and task.output_kind == "embeddings":
+            raise ValueError(f"train.{name} needs a target to make harder, and task {task.name!r} has none; {off}")
         if info.only_vectors and reads_tokens:
             raise ValueError(f"train.{name} {info.does}, and this fusion reads tokens; type fusion='gated', or {off}")
         if info.needs_validation and num_validation == 0:

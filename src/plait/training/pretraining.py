@@ -58,17 +58,21 @@ def check_pretraining(settings: RunSettings, task: Task, inputs: Inputs) -> None
             f"pretrain.objective={name} works between modalities and needs two, got {len(inputs.modalities)}; leave it "
             f"out ({OFF})"
         )
-    if FUSIONS.get(fusion).is_late:
-        raise ValueError(
-            f"pretrain.objective={name} trains the fused vector, and fusion {fusion!r} joins answers; type "
-            f"fusion='concat', or leave it out ({OFF})"
-        )
+    _check_fusion(name, fusion)
     fixed = {n for n, encoder in inputs.live.items() if is_fixed(encoder)} | set(inputs.frozen)
     learns = [m.name for m in inputs.modalities if m.name not in fixed]
     if name == "masked" and len(learns) == len(inputs.modalities):
         raise ValueError(
             f"pretrain.objective=masked predicts vectors of frozen encoders, and all are trained here "
             f"({', '.join(learns)}); type set=['pretrain.objective=comm'], or leave it out ({OFF})"
+        )
+
+
+def _check_fusion(objective: str, fusion: str) -> None:
+    if FUSIONS.get(fusion).is_late:
+        raise ValueError(
+            f"pretrain.objective={objective} trains the fused vector, and fusion {fusion!r} joins answers; type "
+            f"fusion='concat', or leave it out ({OFF})"
         )
 
 
@@ -85,11 +89,13 @@ def pretrain(
         progress: Called with steps done, steps in all and a line of text.
 
     Raises:
+        ValueError: The fusion joins answers (one of a comparison, or of a try).
         RuntimeError: The loss is not finite, or no batch had anything to learn from.
     """
     asked, train = plan.settings.pretrain, plan.settings.train
     if asked.objective == NO_PRETRAINING or len(sources) < 2:
         return None
+    _check_fusion(asked.objective, str(model.config.fusion["name"]))
     positions = rows_without_targets(plan)
     rows = RowBatches(sources, index_NM[positions], np.zeros(len(positions)), plan.group_N[positions])
     with torch.random.fork_rng():
