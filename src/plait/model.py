@@ -159,18 +159,10 @@ class PlaitModel(PreTrainedModel):
         )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
-        self.aids = (
-            AuxiliaryObjectives(
-                dims,
-                config.aids,
-                task=self.task,
-                num_outputs=config.num_outputs,
-                width=fusion["width"],
-                is_late=kind.is_late,
-            )
-            if config.aids
-            else None
-        )
+        self.aids = AuxiliaryObjectives(
+            dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"],
+            is_late=kind.is_late, reads_tokens=kind.info.needs_tokens,
+        ) if config.aids else None  # fmt: skip
         self.absence = make_absence(fusion.get("absence", "mask"), dims, with_tokens=kind.info.needs_tokens)
         scaled = fusion.get("scaling", "rows") != "rows"
         self.scalers = nn.ModuleDict(
@@ -317,9 +309,9 @@ class PlaitModel(PreTrainedModel):
                 loss = loss + fused.regulariser
             if self.aids is not None and self.training:
                 losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
-                loss = self.aids(
-                    loss, Step(encoded, there, target, losses, self.fuse, self._own_encoders(), group, keys, rows)
-                )
+                own_encoders, answer = self._own_encoders(), partial(self._answered, target=target)
+                step = Step(encoded, there, target, losses, self.fuse, own_encoders, group, keys, rows, present, answer)
+                loss = self.aids(loss, step)
             output = {"loss": loss, **output}
         if not self.training:
             output |= {"weights": fused.weights_BM, "attention": fused.attention}
@@ -354,6 +346,11 @@ class PlaitModel(PreTrainedModel):
         """Mean loss of answers [B, C], or of the answers of k members [B, K, C], each of which learns by itself."""
         weights_C = self.class_weights_C if self.config.class_weights else None
         return self.row_loss(*one_by_one(logits, target), weights_C).mean()
+
+    def _answered(self, encoded: list[Encoded], present_BM: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, C] of encoded modalities under what may be seen of them, and their mean loss."""
+        logits_BC, learning = self.head.answers(self.fuse(encoded, present_BM), present_BM)
+        return logits_BC, self._answer_loss(learning, target)
 
     def modality_loss(self, logits_BMC: Tensor, present_BM: Tensor, target: Tensor) -> Tensor:
         """Mean task loss of each modality's own answers over the rows that have it, averaged over modalities."""

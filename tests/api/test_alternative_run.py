@@ -60,6 +60,20 @@ def test_members_stand_beside_the_kept_fusion() -> None:
     assert made.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.95
 
 
+def test_a_chosen_transform_of_the_target_holds_for_the_kept_network() -> None:
+    """It was chosen after both were trained, and the network then answered on another scale than it had learned."""
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 300, 8))
+    price = np.exp(2 * left[:, 0] + right[:, 0])
+    made = plait.fit(
+        {"left": left.tolist(), "right": right.tolist(), "price": price.tolist()}, "price", vector=["left", "right"],
+        fusion="gated", epochs=10, preset="fast", set=[*QUICK, "fusion.alternative=concat"],
+    )  # fmt: skip
+    assert made.settings.task.transform in ("log", "quantile")
+    network = next(m for m in made.leaderboard() if m["kind"] == "network")
+    assert network["validation"] > 0.2
+
+
 @pytest.mark.parametrize(
     ("second", "message"),
     [("prodct", "unknown fusion 'prodct'. Did you mean 'product'"), ("weighted_sum", "is the fusion itself")],

@@ -25,7 +25,8 @@ def test_each_fusion_stands_there_plain_and_with_each_aid() -> None:
     assert plan.describe(made[1])["paper"].endswith("; Peng et al. 2022")
     every = {m.objectives[0][0] for m in plan.choose_methods("regression", ["a", "b"], "gated", "all") if m.objectives}
     assert every == {
-        "alignment", "auxiliary", "comm", "gradient_blending", "mmpareto", "ogm", "opm", "orthogonality", "umt",
+        "alignment", "auxiliary", "comm", "gradient_blending", "lemda", "mmpareto", "ogm", "opm", "orthogonality",
+        "umt",
     }  # fmt: skip
     base = RunSettings(train=TrainSettings(learning_rate=0.1, alignment=0.0))
     settings = plan.run_settings(base, made[3], plan.Configuration(0.1, 0.0, 8), 0).train

@@ -19,7 +19,7 @@ from plait.data.table import BadRow, Table
 from plait.fusion import FUSIONS
 from plait.objectives import check_objectives, chosen_objectives
 from plait.registry import unknown_name
-from plait.settings import NO_METHOD, RunSettings, from_dict, merge_values, set_values, to_dict
+from plait.settings import NO_METHOD, NO_PRETRAINING, RunSettings, from_dict, merge_values, set_values, to_dict
 from plait.tasks import Task, as_ordered
 from plait.training.recipes import resolve, with_alternative
 from plait.training.recipes.facts import facts_of
@@ -110,7 +110,7 @@ def open_run(
     further = None if more is None else with_more_rows(table, more, columns.schema, columns.task, columns.data)
     timeless = rows_without_time(table, columns.data)
     own, table = table, table if further is None else further.table
-    is_semi = method != NO_METHOD
+    is_semi = method != NO_METHOD or (unlabelled is not None and settings.pretrain.objective != NO_PRETRAINING)
     targets = read_run_targets(table, columns.schema, columns.task, settings, may_be_empty=is_semi)
     schema, task = columns.schema, targets.task
     check_semi(method, task)
@@ -148,11 +148,14 @@ def open_run(
     facts = facts_of(task.name, table, schema, int((split[usable] == "train").sum()))
     settings, alternative = resolve(asked, facts), with_alternative(asked, facts)
     task = replace(task, selects=settings.task.select_by or task.selects)
+    fusion = FUSIONS.get(settings.fusion.name) if settings.fusion.name in FUSIONS else None
     check_objectives(
         chosen_objectives(settings.train, pair_head=settings.task.head == "pair"), task=task,
         num_modalities=len(schema.modalities), num_validation=int((split[usable] == "val").sum()),
-        is_late=settings.fusion.name in FUSIONS and FUSIONS.get(settings.fusion.name).is_late,
+        is_late=fusion is not None and fusion.is_late, reads_tokens=fusion is not None and fusion.info.needs_tokens,
     )  # fmt: skip
+    if unlabelled is not None and not is_semi:
+        dealt = [*dealt, "semi=none, and no pretraining: the unlabelled rows were not read"]
     notes = [f"task {task.name}: {targets.why or columns.why}", *opened.notes, *columns.notes, *dealt]
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from plait.data.progress import Progress
 from plait.inputs.inputs import load_inputs
 from plait.inputs.prepare import Prepared, examined, fit_inputs, prepare, report_unreadable
 from plait.inputs.views import add_views
+from plait.settings import NO_PRETRAINING
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
@@ -84,13 +85,14 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     target = np.where(target < 0, 0, target) if are_classes else target
     assert settings.train.epochs is not None
     teaching = unlabelled_positions(opened, prepared, kept)
+    without_target = np.array(sorted(teaching), dtype=np.int64)
     any_class = [str(name) for name in labels.classes]  # an unlabelled row may be of each
 
     def words_of(row: int) -> list[str]:
         return any_class if row in teaching else words_of_target(opened.values[row])
 
     views = add_views(
-        inputs, prepared, train, words_of, settings.augment, also=np.array(sorted(teaching), dtype=np.int64),
+        inputs, prepared, train, words_of, settings.augment, also=without_target,
         seed=settings.train.seed, epochs=settings.train.epochs, max_seconds=how.audio_seconds, progress=progress,
     )  # fmt: skip
     plan = Plan(
@@ -98,7 +100,9 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
         evaluation_units(prepared, schema), opened.fresh_pairs,
         is_val_apart=is_validation_apart(table, schema, opened.split, settings.data), views=views,
     )  # fmt: skip
-    return PreparedRun(plan, usable, known_N, np.array(sorted(teaching), dtype=np.int64))
+    if settings.pretrain.objective != NO_PRETRAINING:
+        plan = replace(plan, pretraining_rows=without_target)
+    return PreparedRun(plan, usable, known_N, without_target)
 
 
 def unlabelled_positions(opened: OpenedRun, prepared: Prepared, kept: set[int]) -> set[int]:

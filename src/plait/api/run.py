@@ -101,12 +101,14 @@ def run_fit(
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
             num_judged=int((opened.split[ready.usable] == _evaluated_split(opened, ready)).sum()),
         )
-        plan, compared = networks.choose_fusion(plan, opened.alternative)
-        settings, ready.plan = plan.settings, plan
-        opened.notes += compared
-        features = TableFeatures(plan) if can_average(plan) else None
+        features, transform = TableFeatures(plan) if can_average(plan) else None, None
         if features is not None and settings.task.transform == "auto":
             plan, transform = choose_transform(plan, chosen.folds, features)
+        plan, compared = networks.choose_fusion(plan, opened.alternative)
+        plan, pretrained = networks.choose_pretraining(plan)
+        settings, ready.plan = plan.settings, plan
+        opened.notes += [*compared, *pretrained]
+        if transform is not None:
             settings = _with_transform(settings, plan, transform, opened.notes)
         folds = chosen.folds if is_joined else 1
         plan, semi = learn_unlabelled(opened, ready, plan, networks, features, folds)
@@ -128,12 +130,14 @@ def run_fit(
         opened.notes += [*(ensemble.notes if ensemble is not None else []), *told]
         fitted = Plait(model, networks.baselines, plan.inputs, labels, opened.schema, settings, ensemble=ensemble)
         chose = np.isin(opened.split[ready.usable], ("train", "val"))
-        seen = np.concatenate([ready.usable[chose], trained_rows(ready, semi)])
+        seen = np.concatenate([ready.usable[chose], trained_rows(ready, semi, networks.pretraining)])
         fitted.seen = SeenInputs.of(plan.prepared.rows, seen)
         evaluated = time.monotonic()
         fitted.report = _run_report(opened, ready.usable, history, seconds=time.monotonic() - started)
         if semi is not None:
             fitted.report["unlabelled"] = semi
+        if networks.pretraining is not None:
+            fitted.report["pretraining"] = networks.pretraining
         check_finite(fitted)
         _calibrate(fitted, opened, ready, progress)
         _evaluate(fitted, opened, ready, progress)

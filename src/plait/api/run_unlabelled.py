@@ -13,7 +13,7 @@ from plait.ensemble.guard import SEMI, guarded
 from plait.ensemble.networks import NetworkFits
 from plait.ensemble.teachers import check_teacher, teacher_of
 from plait.registry import counted
-from plait.settings.unlabelled import TEACHERS
+from plait.settings.unlabelled import NO_METHOD, TEACHERS
 from plait.training.plan import Plan
 from plait.training.unlabelled.rows import UnlabelledRows
 from plait.training.unlabelled.term import check_strong_view
@@ -39,7 +39,7 @@ def learn_unlabelled(
         ValueError: The method has nothing to work on.
     """
     part, settings = opened.unlabelled, plan.settings.semi
-    if part is None:
+    if part is None or settings.method == NO_METHOD:  # they were read for pretraining alone
         return plan, None
     rows = _rows(opened, ready, plan)
     if settings.method in TEACHERS:
@@ -99,9 +99,10 @@ def sentences_of(told: dict[str, Any]) -> list[str]:
     return found
 
 
-def trained_rows(ready: PreparedRun, told: dict[str, Any] | None) -> np.ndarray:
-    """Positions of the unlabelled rows that trained the network which is kept."""
-    return ready.unlabelled if told is not None and told["kept"] == SEMI else ready.unlabelled[:0]
+def trained_rows(ready: PreparedRun, told: dict[str, Any] | None, pretraining: dict[str, Any] | None) -> np.ndarray:
+    """Positions of the unlabelled rows that trained, or pretrained, the network which is kept."""
+    is_kept = (told is not None and told["kept"] == SEMI) or (pretraining is not None and pretraining["kept"])
+    return ready.unlabelled if is_kept else ready.unlabelled[:0]
 
 
 def _rows(opened: OpenedRun, ready: PreparedRun, plan: Plan) -> UnlabelledRows:

@@ -1,12 +1,15 @@
 """``scratch:audio``: a small CNN on log-mel spectrograms, without pretrained weights, and SpecAugment for it.
 
 In: ``values`` [B, T, mels] and ``mask_BT``. Out: one token each 160 ms, and their mean plus their maximum as the
-vector. Normalisation works on the channels of one place at a time and padding is emptied after each convolution, so
-that neither neighbours in a batch nor padding change anything.
+vector. Each clip is normalised by itself, in groups of channels over all its real places, so that how loud a place is
+beside the others stays (a normalisation of every place by itself would take that away, and clips then look alike);
+padding takes no part and is emptied after each convolution, so that neither it nor neighbours in a batch change
+anything. Reference: Wu, He 2018, "Group Normalization", equations 1 to 7, here over the places under a mask.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -16,6 +19,7 @@ from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.scratch import masked_mean
 
 NUM_STAGES = 4
+NUM_GROUPS = 8
 NUM_MASKS = 2
 MEL_SHARE, TIME_SHARE = 0.2, 0.1  # widest mask, as a share of the mel filters and of the clip
 
@@ -52,7 +56,6 @@ class ScratchAudioEncoder(Encoder):
             {
                 "stages": nn.ModuleList(_Stage(widths[i], widths[i + 1]) for i in range(NUM_STAGES)),
                 "join": nn.Linear(bands * width, width),
-                "norm": nn.LayerNorm(width),
             }
         )
 
@@ -64,29 +67,45 @@ class ScratchAudioEncoder(Encoder):
         for stage in self.model["stages"]:
             mask_BT = mask_BT[:, ::2]
             map_BCTF = stage(map_BCTF, mask_BT[:, None, :, None])
-        tokens_BTD = self.model["norm"](self.model["join"](map_BCTF.permute(0, 2, 3, 1).flatten(2)))
+        tokens_BTD = self.model["join"](map_BCTF.permute(0, 2, 3, 1).flatten(2))
         loudest_BD = tokens_BTD.masked_fill(~mask_BT[..., None], -torch.inf).amax(1)
         loudest_BD = torch.where(mask_BT.any(1, keepdim=True), loudest_BD, 0.0)
         return Encoded(masked_mean(tokens_BTD, mask_BT) + loudest_BD, tokens_BTD, mask_BT)
 
 
 class _Stage(nn.Module):
-    """Halve both sides, then one residual block; each place is normalised over its channels."""
+    """Halve both sides, then one residual block; group norm over the real places of a clip."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
         self.down = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
-        self.norm = nn.LayerNorm(out_channels)
+        self.norm = nn.GroupNorm(math.gcd(NUM_GROUPS, out_channels), out_channels)
         self.conv = nn.Conv2d(out_channels, out_channels, 3, padding=1)
-        self.conv_norm = nn.LayerNorm(out_channels)
+        self.conv_norm = nn.GroupNorm(math.gcd(NUM_GROUPS, out_channels), out_channels)
 
     def forward(self, map_BCTF: Tensor, mask_B1T1: Tensor) -> Tensor:
-        map_BCTF = torch.relu(_over_channels(self.norm, self.down(map_BCTF))) * mask_B1T1
-        return torch.relu(map_BCTF + _over_channels(self.conv_norm, self.conv(map_BCTF))) * mask_B1T1
+        map_BCTF = torch.relu(masked_group_norm(self.norm, self.down(map_BCTF), mask_B1T1)) * mask_B1T1
+        return torch.relu(map_BCTF + masked_group_norm(self.conv_norm, self.conv(map_BCTF), mask_B1T1)) * mask_B1T1
 
 
-def _over_channels(norm: nn.LayerNorm, map_BCTF: Tensor) -> Tensor:
-    return norm(map_BCTF.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+def masked_group_norm(norm: nn.GroupNorm, map_BCTF: Tensor, mask_B1T1: Tensor) -> Tensor:
+    """Group normalisation [B, C, T, F] by mean and variance of the real places alone.
+
+    Args:
+        norm: Its groups, scale and shift.
+        map_BCTF: What is normalised; what lies at places that are not real is normalised too, by the same numbers.
+        mask_B1T1: True where a place is real; a clip without any gets the shift, or what a mean of 0 makes.
+    """
+    grouped_BGCTF = map_BCTF.unflatten(1, (norm.num_groups, -1))
+    real_B11T1 = mask_B1T1[:, None].to(map_BCTF.dtype)
+    count_B1111 = real_B11T1.sum((1, 2, 3, 4), keepdim=True) * grouped_BGCTF.shape[2] * grouped_BGCTF.shape[4]
+    count_B1111 = count_B1111.clamp(min=1)
+    mean_BG111 = (grouped_BGCTF * real_B11T1).sum((2, 3, 4), keepdim=True) / count_B1111
+    centred_BGCTF = grouped_BGCTF - mean_BG111
+    variance_BG111 = ((centred_BGCTF * real_B11T1) ** 2).sum((2, 3, 4), keepdim=True) / count_B1111
+    normal_BCTF = (centred_BGCTF * torch.rsqrt(variance_BG111 + norm.eps)).flatten(1, 2)
+    assert norm.weight is not None and norm.bias is not None
+    return normal_BCTF * norm.weight[:, None, None] + norm.bias[:, None, None]
 
 
 def spec_augment(values_BTF: Tensor, mask_BT: Tensor) -> Tensor:

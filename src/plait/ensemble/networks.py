@@ -13,11 +13,12 @@ from plait.ensemble.scale import SCALES
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
-from plait.settings import RunSettings
+from plait.settings import NO_PRETRAINING, RunSettings
 from plait.training import needs_tokens
 from plait.training.fit import fit_model, fit_unimodal_baselines
 from plait.training.history import History
 from plait.training.plan import Plan
+from plait.training.scores import validation_loss
 from plait.training.search import best_tries, search, tried_settings
 
 FUSED = "fused"
@@ -52,6 +53,7 @@ class NetworkFits:
         history: Its epochs.
         baselines: The networks of one modality each of the first fold.
         tries: Records of the search.
+        pretraining: How pretraining of the fused network of the first fold went and whether it was kept; None: none.
     """
 
     folder: Path
@@ -66,6 +68,7 @@ class NetworkFits:
     history: History = field(default_factory=History)
     baselines: dict[str, PlaitModel] = field(default_factory=dict)
     tries: list[dict[str, Any]] = field(default_factory=list)
+    pretraining: dict[str, Any] | None = None
     _taught: dict[int, Networks] = field(default_factory=dict)
     _winners: list[dict[str, Any]] = field(default_factory=list)
 
@@ -110,6 +113,50 @@ class NetworkFits:
         if is_better:
             self.model, self.history = model, history
         return _decided(other if is_better else plan), [_on_validation_rows(plan, names, (given, history), is_better)]
+
+    def choose_pretraining(self, plan: Plan) -> tuple[Plan, list[str]]:
+        """The plan with or without pretraining, whichever answers validation rows at the smaller loss of the task.
+
+        Both networks are trained, the pretrained one first; the winner is the fused network of the first fold. Equal
+        losses take the one without. What was done and why stands in ``pretraining`` and in the returned sentences.
+
+        Args:
+            plan: As asked; without pretraining nothing is done.
+        """
+        if plan.settings.pretrain.objective == NO_PRETRAINING:
+            return plan, []
+        self._fused(plan, 0, self.folder)
+        given = self.history
+        if given.pretraining is None:
+            return plan, []
+        self.pretraining = given.pretraining.to_json() | {"kept": True}
+        told = [_was_pretrained(given)]
+        if len(plan.val) == 0:
+            return plan, [
+                *told,
+                "no validation rows compare it with a network without pretraining: it is kept",
+            ]
+        if not plan.deadline.has_room("the network without pretraining", given.seconds):
+            return plan, [*told, "no time was left to compare it with a network without pretraining: it is kept"]
+        without = replace(plan.settings.pretrain, objective=NO_PRETRAINING)
+        other = replace(plan, settings=replace(plan.settings, pretrain=without))
+        model, history = fit_model(
+            other, _names(plan), self.folder / "not-pretrained", resume=self.resume, progress=self.progress,
+            teachers=self._teachers(0),
+        )  # fmt: skip
+        assert self.model is not None
+        losses = [validation_loss(plan, one) for one in (self.model, model)]
+        is_kept = losses[0] < losses[1]
+        self.pretraining |= {"kept": is_kept, "validation_loss": losses[0], "validation_loss_without": losses[1]}
+        plan.deadline.took("without pretraining" if is_kept else "pretrained", (history if is_kept else given).seconds)
+        if not is_kept:
+            self.model, self.history = model, history
+        kept = "pretrained one" if is_kept else "one without"
+        told.append(
+            f"networks with and without pretraining were both trained; the {kept} is kept (loss on validation rows "
+            f"{losses[0]:.4g} with it, {losses[1]:.4g} without)"
+        )
+        return plan if is_kept else other, told
 
     def _fused(self, plan: Plan, fold: int, place: Path) -> Networks:
         if fold == 0 and self.model is not None:
@@ -192,6 +239,17 @@ class NetworkFits:
                 )  # fmt: skip
                 found[name] = (model, history.seconds)
         return found
+
+
+def _was_pretrained(history: History) -> str:
+    """What pretraining was done on how many rows, and where its loss went."""
+    assert history.pretraining is not None
+    done = history.pretraining
+    without = f", {done.unlabelled:,} of them without one" if done.unlabelled else ""
+    return (
+        f"pretraining ({done.objective}) saw {done.rows:,} rows without looking at their target{without}, "
+        f"{done.epochs} times: loss {done.first:.4g} at first, {done.last:.4g} at last"
+    )
 
 
 def _decided(plan: Plan) -> Plan:

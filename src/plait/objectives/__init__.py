@@ -9,15 +9,18 @@ from plait.objectives.auxiliary_objectives import AuxiliaryObjectives
 from plait.objectives.base import OBJECTIVES, ObjectiveInfo, check_objectives, chosen_objectives
 from plait.objectives.blending import GradientBlending, blending_weights
 from plait.objectives.hiding import PredictionModulation
+from plait.objectives.learned_augmentation import LearnedAugmentation
 from plait.objectives.modulation import GradientModulation
 from plait.objectives.multimodal_contrast import MultimodalContrast
 from plait.objectives.orthogonality import orthogonality, overlap
 from plait.objectives.pareto import ParetoGradients
+from plait.objectives.pretraining import PRETRAINING, PretrainingTerm, mask_modalities
 from plait.objectives.step import Step
 from plait.objectives.teachers import UnimodalTeachers
 
 __all__ = [
     "OBJECTIVES",
+    "PRETRAINING",
     "Adapter",
     "ObjectiveInfo",
     "Alignment",
@@ -25,14 +28,17 @@ __all__ = [
     "GradientBlending",
     "GradientModulation",
     "AuxiliaryObjectives",
+    "LearnedAugmentation",
     "MultimodalContrast",
     "ParetoGradients",
     "PredictionModulation",
+    "PretrainingTerm",
     "Step",
     "UnimodalTeachers",
     "blending_weights",
     "check_objectives",
     "chosen_objectives",
+    "mask_modalities",
     "orthogonality",
     "overlap",
 ]

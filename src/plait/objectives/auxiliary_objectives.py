@@ -20,6 +20,7 @@ from plait.objectives.auxiliary import AuxiliaryHeads
 from plait.objectives.base import check_objectives
 from plait.objectives.blending import GradientBlending
 from plait.objectives.hiding import PredictionModulation
+from plait.objectives.learned_augmentation import LearnedAugmentation
 from plait.objectives.modulation import GradientModulation
 from plait.objectives.multimodal_contrast import MultimodalContrast
 from plait.objectives.orthogonality import orthogonality
@@ -41,6 +42,7 @@ class AuxiliaryObjectives(nn.Module):
         num_outputs: Number of classes, of labels, or 1 for a number.
         width: Width of the fused vector, and of the space in which ``alignment`` compares.
         is_late: Whether the fusion joins answers.
+        reads_tokens: Whether the fusion reads tokens.
 
     Raises:
         ValueError: An objective is unknown or cannot work here.
@@ -55,11 +57,13 @@ class AuxiliaryObjectives(nn.Module):
         num_outputs: int,
         width: int,
         is_late: bool = False,
+        reads_tokens: bool = False,
     ) -> None:
         super().__init__()
         if len(dims) == 1 and set(chosen) == {"umt"}:
             chosen = {}
-        check_objectives(chosen, task=task, num_modalities=len(dims), is_late=is_late)
+        facts = {"num_modalities": len(dims), "is_late": is_late, "reads_tokens": reads_tokens}
+        check_objectives(chosen, task=task, **facts)
         self.strength = {name: chosen.get(name, 0.0) for name in ("auxiliary", "alignment", "orthogonality", "comm")}
         self.right_only = task.judges_pairs  # what a wrong pair holds does not belong together
         self.adapters = nn.ModuleList(Adapter(d.vector_dim) for d in dims)
@@ -70,6 +74,11 @@ class AuxiliaryObjectives(nn.Module):
         self.modulation = GradientModulation(chosen["ogm"], noise="ogm_noise" in chosen) if "ogm" in chosen else None
         self.hiding = PredictionModulation(chosen["opm"]) if "opm" in chosen else None
         self.teachers = UnimodalTeachers(chosen["umt"]) if "umt" in chosen else None
+        self.learned = (
+            LearnedAugmentation([d.vector_dim for d in dims], chosen["lemda"], task.output_kind)
+            if "lemda" in chosen
+            else None
+        )
         self.pareto = ParetoGradients(chosen["mmpareto"]) if "mmpareto" in chosen else None
 
     def adapt(self, encoded: list[Encoded], present_BM: Tensor | None) -> list[Encoded]:
@@ -110,6 +119,8 @@ class AuxiliaryObjectives(nn.Module):
         if self.teachers is not None:
             term = self.teachers(vectors, step.present_BM, step.rows_B)
             loss = loss if term is None else loss + term
+        if self.learned is not None and torch.is_grad_enabled():
+            loss = loss + self.learned(step)
         if self.pareto is not None and torch.is_grad_enabled():
             assert losses_M is not None
             self.pareto.measure(loss, losses_M, self._owned(step.encoders))

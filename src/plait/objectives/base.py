@@ -27,6 +27,8 @@ class ObjectiveInfo:
         needs_validation: Whether it needs validation rows.
         alone: Whether it needs a task in which one modality alone can be trained.
         needs_vector: Whether it needs a fusion that makes a fused vector, not answers.
+        only_vectors: Whether it needs a fusion that reads one vector a modality, not tokens.
+        does: What it does with vectors, for the errors of the last two.
     """
 
     name: str
@@ -37,6 +39,8 @@ class ObjectiveInfo:
     needs_validation: bool = False
     alone: bool = False
     needs_vector: bool = False
+    only_vectors: bool = False
+    does: str = "compares fused vectors"
 
 
 OBJECTIVES: Registry[ObjectiveInfo] = Registry("training aid")
@@ -75,6 +79,7 @@ def check_objectives(
     num_modalities: int,
     num_validation: int | None = None,
     is_late: bool = False,
+    reads_tokens: bool = False,
 ) -> None:
     """Refuse objectives that cannot work here.
 
@@ -84,10 +89,12 @@ def check_objectives(
         num_modalities: How many modalities the model has.
         num_validation: Validation rows, or None where that is not known.
         is_late: Whether the fusion joins answers.
+        reads_tokens: Whether the fusion reads tokens.
 
     Raises:
-        ValueError: One modality only, a task without classes, a late fusion, or no validation rows, for an objective
-            that needs them; or two objectives that contradict each other.
+        ValueError: One modality only, a task without classes, a late fusion, a fusion of tokens, or no validation
+            rows, for an objective that needs them (or that needs no tokens); or two objectives that contradict each
+            other.
     """
     for first, second, why in CONTRADICTIONS:
         if {first, second} <= chosen.keys():
@@ -111,8 +118,12 @@ def check_objectives(
             raise ValueError(f"train.{name} learns from one modality alone, which says nothing about a pair; {off}")
         if info.needs_vector and is_late:
             raise ValueError(
-                f"train.{name} compares fused vectors, and a late fusion joins answers; type fusion='concat', or {off}"
+                f"train.{name} {info.does}, and a late fusion joins answers; type fusion='concat', or {off}"
             )
+        if info.only_vectors and task.output_kind == "embeddings":
+            raise ValueError(f"train.{name} needs a target to make harder, and task {task.name!r} has none; {off}")
+        if info.only_vectors and reads_tokens:
+            raise ValueError(f"train.{name} {info.does}, and this fusion reads tokens; type fusion='gated', or {off}")
         if info.needs_validation and num_validation == 0:
             raise ValueError(
                 f"train.{name} compares training and validation losses and there are no validation rows; mark some "

@@ -48,7 +48,7 @@ class MultimodalContrast(nn.Module):
             present_BM: What takes part.
         """
         assert step.group_B is not None and step.key_BM is not None
-        everything = [present_BM, *(_only(present_BM, m) for m in range(present_BM.shape[1]))]
+        everything = [present_BM, *(only(present_BM, m) for m in range(present_BM.shape[1]))]
         views = []
         for _ in range(2):
             view = [_view(e) for e in step.encoded]
@@ -92,7 +92,8 @@ def contrast(left_RD: Tensor, right_RD: Tensor, same_RR: Tensor, temperature: fl
     return functional.cross_entropy(score_SS, target_S)
 
 
-def _only(present_BM: Tensor, m: int) -> Tensor:
+def only(present_BM: Tensor, m: int) -> Tensor:
+    """Presence with only modality m of each row shown [B, M]."""
     kept_BM = torch.zeros_like(present_BM)
     kept_BM[:, m] = present_BM[:, m]
     return kept_BM

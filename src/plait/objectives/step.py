@@ -25,6 +25,8 @@ class Step:
         group_B: Group number of each row, or None: no contrastive objective.
         key_BM: Item number of each modality of each row, or None: no contrastive objective.
         rows_B: Number of each row among all training rows, or None: nothing that remembers rows.
+        shown_BM: What the fusion was shown, or None: no objective that asks for an answer again.
+        answer: Encoded modalities and what may be seen of them to logits [B, C] and their mean loss, or None.
     """
 
     encoded: list[Encoded]
@@ -36,6 +38,8 @@ class Step:
     group_B: Tensor | None = None  # noqa: N815
     key_BM: Tensor | None = None  # noqa: N815
     rows_B: Tensor | None = None  # noqa: N815
+    shown_BM: Tensor | None = None  # noqa: N815
+    answer: Callable[[list[Encoded], Tensor], tuple[Tensor, Tensor]] | None = None
 
     @property
     def vectors(self) -> list[Tensor]:

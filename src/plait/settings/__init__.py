@@ -23,6 +23,7 @@ from plait.settings.groups import (
     TrainSettings,
 )
 from plait.settings.options import COLUMN_LISTS, SINGLE_OPTIONS, DataOptions
+from plait.settings.pretraining import NO_PRETRAINING, PRETRAINING_OBJECTIVES, PretrainSettings
 from plait.settings.run import RunSettings, merge_values, read_settings, set_values, write_settings
 from plait.settings.strict import from_dict, to_dict
 from plait.settings.unlabelled import CONSISTENCY, NO_METHOD, TEACHERS, UnlabelledSettings
@@ -41,8 +42,11 @@ __all__ = [
     "LANGUAGE_TUNINGS",
     "LanguageSettings",
     "NO_METHOD",
+    "NO_PRETRAINING",
     "OPTIMIZERS",
     "POSITIVES",
+    "PRETRAINING_OBJECTIVES",
+    "PretrainSettings",
     "RETRIEVAL_LOSSES",
     "RunSettings",
     "SCHEDULES",

@@ -318,6 +318,8 @@ class TrainSettings:
     """MMPareto: how many times longer the steps of single modalities are, 1.5 in the paper, 1 as long; 0 is off."""
     comm: float | None = weight(None)
     """Weight of the contrast between views of the fused vector and each modality alone (CoMM)."""
+    lemda: float | None = weight(None)
+    """Weight at which learned changes of the vectors make the task harder (LeMDA), 0.0001 in usual use; 0: off."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""
     accumulate: int = at_least(1, 1)

@@ -21,6 +21,7 @@ from plait.settings.groups import (
     TrainSettings,
 )
 from plait.settings.options import in_arguments
+from plait.settings.pretraining import PretrainSettings
 from plait.settings.ranges import above_zero, check_field, check_fields
 from plait.settings.strict import from_dict, is_setting, is_text, to_dict, unknown_setting
 from plait.settings.unlabelled import UnlabelledSettings
@@ -46,6 +47,7 @@ class RunSettings:
     task: TaskSettings = field(default_factory=TaskSettings)
     language: LanguageSettings = field(default_factory=LanguageSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+    pretrain: PretrainSettings = field(default_factory=PretrainSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     semi: UnlabelledSettings = field(default_factory=UnlabelledSettings)
     ensemble: EnsembleSettings = field(default_factory=EnsembleSettings)

@@ -19,6 +19,7 @@ from plait.registry import unknown_name
 from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.training.plan import Plan
+from plait.training.pretraining import check_pretraining
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
@@ -46,6 +47,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
     Raises:
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
+    check_pretraining(settings, task, inputs)
     if not values or (task.family.writes and settings.language.model != "scratch"):
         return  # no values: reported later, with the reason; a pretrained language model is too large to build twice
     labels = task.labels_of(values, settings)

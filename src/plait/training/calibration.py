@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from plait.encoders.scaling import FeatureScaler
 from plait.fusion import Calibrated, Observing, SeenBatch
@@ -29,17 +29,30 @@ def observe(model: PlaitModel, train: RowBatches) -> None:
 
 def scale_features(model: PlaitModel, train: RowBatches) -> None:
     """Let a fresh model learn mean and standard deviation of each feature of its frozen vectors from training rows."""
-    if not model.scalers:
-        return
     names = model.config.modality_names
-    seen: dict[str, list[Tensor]] = {key: [] for key in model.scalers}
+    fit_scalers(model.scalers, model, train, lambda inputs, m: inputs[names[m]]["vector_BD"])
+
+
+def fit_scalers(
+    scalers: nn.ModuleDict, model: PlaitModel, rows: RowBatches, vector_of: Callable[[dict[str, Any], int], Tensor]
+) -> None:
+    """Fit scalers, by modality number as text, to vectors of the rows that have the modality.
+
+    Args:
+        scalers: Fresh ones; none are no work.
+        model: Says where the rows are computed.
+        rows: The rows.
+        vector_of: Gives the vectors [B, D] of a modality, by its number, out of a batch's inputs.
+    """
+    if not scalers:
+        return
+    seen: dict[str, list[Tensor]] = {key: [] for key in scalers}
     with evaluation_mode(model, inference=False):
-        for _, batch in evaluation_batches(model, train, batch_size=ROWS_AT_ONCE):
+        for _, batch in evaluation_batches(model, rows, batch_size=ROWS_AT_ONCE):
             for key, found in seen.items():
-                there_B = batch["present"][:, int(key)]
-                found.append(batch["inputs"][names[int(key)]]["vector_BD"][there_B])
+                found.append(vector_of(batch["inputs"], int(key))[batch["present"][:, int(key)]])
     for key, found in seen.items():
-        cast(FeatureScaler, model.scalers[key]).fit(torch.cat(found))
+        cast(FeatureScaler, scalers[key]).fit(torch.cat(found))
 
 
 def calibrate(model: PlaitModel, train: RowBatches, val: RowBatches) -> None:

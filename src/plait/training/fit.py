@@ -1,5 +1,6 @@
 """Fitting: from a plan to trained models, step by step and resumable.
 
+A network of several modalities may learn from rows without their targets before (``pretraining.py``).
 The fused model comes first, then one baseline per modality: the same recipe with that modality alone,
 trained on the same rows, so that a report can say what fusing was worth. Under ``train.umt`` the baselines come first:
 they are the teachers.
@@ -24,6 +25,7 @@ from plait.training.calibration import calibrate, observe, scale_features
 from plait.training.embeddings import mine_before_epochs
 from plait.training.history import History
 from plait.training.plan import Plan
+from plait.training.pretraining import pretrain
 from plait.training.scores import EPOCH_SCORES
 from plait.training.teaching import taught_vectors
 from plait.training.trainer import steps_of, train_model
@@ -65,7 +67,6 @@ def fit_model(
             )[0]
             for i, name in enumerate(names)
         }  # fmt: skip
-    taught_seconds = time.monotonic() - started
     columns = [everything.index(n) for n in names]
     torch.manual_seed(plan.settings.train.seed)
     model = build_model(plan, names)
@@ -82,11 +83,13 @@ def fit_model(
     shown = rows if plan.views is None else rows.with_views(plan.views, plan.train)  # to the steps of training alone
     scale_features(model, rows)
     observe(model, rows)
+    pretrained = pretrain(plan, model, sources, index_NM, progress)
     unimodal = None if model.aids is None else model.aids.teachers
     if unimodal is not None and teachers:
         unimodal.learn_from(taught_vectors(teachers, rows))
     if plan.settings.train.hard_negatives:
         shown.before_epoch = mine_before_epochs(model, rows, shown, plan.settings.train.hard_negatives)
+    seconds_before = time.monotonic() - started
     val = RowBatches(sources, index_NM[plan.val], plan.target[plan.val], plan.group_N[plan.val])
     choose = EPOCH_SCORES.get(plan.task.output_kind)
 
@@ -114,7 +117,8 @@ def fit_model(
         unlabelled=unlabelled_term(plan, sources, index_NM, steps_of(len(rows), train)),
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
-    history.seconds += taught_seconds
+    history.seconds += seconds_before
+    history.pretraining = pretrained
     if unimodal is not None:
         unimodal.forget()
     return model, history

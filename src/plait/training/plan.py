@@ -37,6 +37,7 @@ class Plan:
             they were drawn at random from training rows, so these tell as much.
         views: Changed copies of the training rows; None: they are shown as they are.
         unlabelled: Rows without a target that teach beside them; None: there are none.
+        pretraining_rows: Positions of rows without a target that pretraining sees too; may be empty.
     """
 
     settings: RunSettings
@@ -53,6 +54,7 @@ class Plan:
     is_val_apart: bool = False
     views: TrainingViews | None = None
     unlabelled: UnlabelledRows | None = None
+    pretraining_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def without_tokens(self) -> Plan:
         """The same rows with vectors only, so that a fusion that reads no tokens does not pay for them."""

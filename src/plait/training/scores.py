@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
+
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
@@ -25,3 +27,11 @@ def label_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, flo
 
 for kind in ("classes", "labels", "number"):
     EPOCH_SCORES.add(kind, label_score)
+
+
+def validation_loss(plan: Plan, model: PlaitModel) -> float:
+    """Mean loss of the task over the validation rows, each counting alike, which is finer than a metric of answers."""
+    columns = [[m.name for m in plan.inputs.modalities].index(n) for n in model.config.modality_names]
+    sources = {n: plan.prepared.sources[n] for n in model.config.modality_names}
+    logits_NC = predict_logits(model, RowBatches(sources, plan.prepared.rows.index_NM[plan.val][:, columns]))
+    return float(plan.task.loss(torch.from_numpy(logits_NC), torch.from_numpy(plan.target[plan.val]), None).mean())

@@ -22,7 +22,7 @@ from plait.data.progress import Progress
 from plait.files import write_text
 from plait.fusion import FUSIONS
 from plait.objectives import check_objectives, chosen_objectives
-from plait.settings import RunSettings, merge_values, to_dict
+from plait.settings import NO_PRETRAINING, RunSettings, merge_values, to_dict
 from plait.training.fit import fit_model
 from plait.training.plan import Plan
 
@@ -99,8 +99,9 @@ def _value(settings: RunSettings, path: str) -> Any:
 
 
 def tried_settings(settings: RunSettings, changes: Mapping[str, Any]) -> RunSettings:
-    """The settings of a try; another fusion has its own options, and the label head."""
+    """The settings of a try; another fusion has its own options, and the label head; no try is pretrained."""
     changes = dict(changes)
+    settings = replace(settings, pretrain=replace(settings.pretrain, objective=NO_PRETRAINING))
     if changes.get("fusion.name", settings.fusion.name) != settings.fusion.name:
         settings = replace(settings, fusion=replace(settings.fusion, options={}))
     return merge_values(settings, changes)

@@ -18,7 +18,7 @@ SUBSETS = {"modality_dropout": 0.3, "modality_dropout_pattern": "subset"}
 NOTHING_HIDDEN = {"modality_dropout": 0.0, "modality_dropout_pattern": "independent"}
 NO_OBJECTIVES = {
     "alignment": 0.0, "auxiliary": 0.0, "gradient_blending": False, "ogm": 0.0, "orthogonality": 0.0, "opm": 0.0,
-    "umt": 0.0, "mmpareto": 0.0, "comm": 0.0,
+    "umt": 0.0, "mmpareto": 0.0, "comm": 0.0, "lemda": 0.0,
 }  # fmt: skip
 
 Choices = dict[str, dict[str, Any]]
