@@ -11,6 +11,7 @@ import pytest
 
 import plait
 from fixtures.settings import QUICK
+from fixtures.training import PowerCutError
 
 SETS = [
     "fusion.width=16", "fusion.dropout=0", "train.baselines=false", "judge.missing_rows=0", "train.learning_rate=0.01",
@@ -72,6 +73,35 @@ def test_one_seed_gives_one_run_and_members_stand_beside() -> None:
     assert first.report["pretraining"] == second.report["pretraining"]
     assert np.array_equal(first.predict_proba(given), second.predict_proba(given))
     assert {"network", "linear"} <= {m["kind"] for m in first.leaderboard()}
+
+
+def test_a_run_that_was_cut_ends_as_the_straight_one(tmp_path: Path) -> None:
+    """LeMDA beside it: what it learns is in the checkpoints too, and shows itself in training alone."""
+    given, more = table(120), ("train.lemda=0.01", "pretrain.epochs=2")
+    straight = fitted("comm", given, *more, epochs=3, output=tmp_path / "straight")
+    assert straight.report["model"]["training aids"]["lemda"]["paper"] == "Liu et al. 2023"
+    told: list[str] = []
+
+    def cut(done: int, total: int, what: str) -> None:
+        told.append(what.partition(",")[0])
+        if what.startswith("training epoch 2/") and told.count(told[-1]) == 2:  # the first comes before epoch 1 is kept
+            raise PowerCutError
+
+    with pytest.raises(PowerCutError):
+        fitted("comm", given, *more, epochs=3, output=tmp_path / "cut", progress=cut)
+    assert any(line.startswith("pretraining epoch 2/2") for line in told)
+    fitted("comm", given, *more, epochs=3, output=tmp_path / "cut", resume=True)
+    for name in ("model.safetensors", "history.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes(), name
+
+
+def test_lemda_is_refused_before_any_work() -> None:
+    with pytest.raises(ValueError, match="train.lemda changes vectors.*reads tokens.*'gated'.*train.lemda=0"):
+        fitted("none", table(40), "train.lemda=0.01", fusion="co_attention", progress=_no_work)
+
+
+def _no_work(done: int, total: int, what: str) -> None:
+    raise AssertionError(what)
 
 
 def test_without_validation_rows_it_is_kept_and_said() -> None:

@@ -13,10 +13,12 @@ import torch
 
 from fixtures.lazy import lazy
 from plait.inputs.dataset import RowBatches
+from plait.tasks import TASKS
 from plait.training.plan import Plan
 
 build_model = lazy("plait.training.build", "build_model")
 fit_model = lazy("plait.training.fit", "fit_model")
+check_pretraining = lazy("plait.training.pretraining", "check_pretraining")
 pretrain = lazy("plait.training.pretraining", "pretrain")
 rows_without_targets = lazy("plait.training.pretraining", "rows_without_targets")
 predict_logits = lazy("plait.inference.forward", "predict_logits")
@@ -135,3 +137,12 @@ def test_rows_without_two_modalities_are_an_error() -> None:
     plan = plan_of(table, "pretrain.objective=align", "pretrain.epochs=1")
     with pytest.raises(RuntimeError, match="align found nothing to learn from.*pretrain.objective=none"):
         weights(plan)
+
+
+@pytest.mark.parametrize("task", ["captioning", "matching", "retrieval"])
+def test_tasks_without_labels_or_numbers_are_refused(many: Plan, task: str) -> None:
+    asked = under(many, objective="comm").settings
+    with pytest.raises(ValueError, match=f"comm goes before learning labels or numbers, and task '{task}'.*=none"):
+        check_pretraining(asked, TASKS.get(task), many.inputs)
+    check_pretraining(many.settings, TASKS.get(task), many.inputs)  # nothing is asked
+    check_pretraining(asked, many.task, many.inputs)
