@@ -218,3 +218,18 @@ def test_without_validation_rows_nothing_is_compared_and_it_is_said() -> None:
     assert found.report["splits"]["val"] == 0 and found.report["unlabelled"]["rows"] == 3
     assert found.report["unlabelled"]["kept"] == "supervised"
     assert "no validation row is there to compare by" in found.report["unlabelled"]["guard"]["sentence"]
+
+
+def test_further_labelled_rows_and_unlabelled_ones_go_together(tables: tuple[Columns, Columns]) -> None:
+    own, others = tables
+    own = {**own, "group": [f"g{i}" for i in range(376)]}
+    more = {n: v[:20] for n, v in others.items()}
+    pool = {**{n: v[10:60] for n, v in others.items()}, "group": ["g100", "g3", *[f"h{i}" for i in range(48)]]}
+    found = fit(own, more=more, unlabelled=pool, group="group", split="split", semi="knn", epochs=2)
+    told = found.report["unlabelled"]
+    assert found.report["splits"] == {"train": 36, "val": 60, "test": 300}
+    left = {one["why"]: one["numbers"] for one in told["left_out"]}
+    assert left["show what a validation, test or calibration row shows, or are of its group"] == ["row 0 of a dict"]
+    assert left["show the same as a labelled row"] == [f"row {i} of a dict" for i in range(1, 10)]
+    assert told["rows"] == told["second"] == 40 and told["own"] == 0
+    assert found.evaluate(own)["evaluation"]["rows"] == 300
