@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,9 @@ def test_the_command_line(coloured_model: Path, coloured_photos: Path, run: Any,
     assert (
         code == 0 and err.startswith("note: no labelled rows made these probabilities true") and "--target COL" in err
     )
-    code, out, err = run(*asked, tmp_path / "out.csv", "--labelled", table, "--target", "colour", "--quiet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, out, err = run(*asked, tmp_path / "out.csv", "--labelled", table, "--target", "colour", "--quiet")
     assert code == 0 and "lies at its bound" in err and "no labelled rows" not in err, err
     found = pyarrow.csv.read_csv(tmp_path / "out.csv")
     assert found.num_rows == len(rows) and set(found.column("prediction").to_pylist()) <= set(names)

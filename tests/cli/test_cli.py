@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -133,9 +134,11 @@ def test_a_calibrated_model_believes_and_abstains(posts: Path, posts_model: Path
     code, out, err = run("calibrate", posts_model, fresh, "--rows", "all", "-o", made, "--quiet")
     assert code == 0, err
     assert (made / "calibration.json").is_file() and not (posts_model / "calibration.json").exists()
-    code, out, err = run(
-        "predict", made, fresh, "-o", tmp_path / "p.csv", "--coverage", 0.9, "--abstain-above", 0.4, "--quiet"
-    )
+    asked = ["--coverage", 0.9, "--abstain-above", 0.4, "--quiet"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, out, err = run("predict", made, fresh, "-o", tmp_path / "p.csv", *asked)
+    assert "of 48 predicted rows, known again by their contents, 48 calibrated it: no coverage" in err
     found = pyarrow.csv.read_csv(tmp_path / "p.csv")
     withheld = found.num_rows - found.column("abstained").null_count
     assert withheld > 0 and f"{withheld} without an answer (see the column 'abstained')" in out + err
