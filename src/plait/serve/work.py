@@ -23,6 +23,7 @@ QUESTIONS = ("vqa", "vqa_open")
 HIT_SIDE = 240  # pixels of the longer side of a small picture
 GRID = 6  # rows and columns that a picture is cut into to explain it
 ALONE = ("explain",)  # kinds of work that take one row at a time
+TOLD_OF_MODALITY = ("name", "kind", "method", "parts", "trusted", "failed", "skipped", "stands_for", "note")
 Row = Mapping[str, Any]
 
 
@@ -172,14 +173,14 @@ class ServedModel:
         modalities = []
         for one in parts:
             value = example["shapley"][one["name"]]
-            told = {name: one[name] for name in ("name", "kind", "method", "parts", "trusted", "failed", "skipped",
-                                                 "stands_for", "note") if name in one}  # fmt: skip
+            told = {name: one[name] for name in TOLD_OF_MODALITY if name in one}
             shown = {k: v for k, v in one.get("shown", {}).items() if k in ("text", "seconds", "grid")}
             share = abs(value) / total if total > 0 else None
             modalities.append({**told, **shown, "shapley": value, "share": share})
         return plain({
             "prediction": said["prediction"], "explained": example["explained"],
-            "with_nothing": example["with nothing"], "with_everything": example["with everything"], "modalities": modalities, "notes": found["notes"],
+            "with_nothing": example["with nothing"], "with_everything": example["with everything"],
+            "modalities": modalities, "notes": found["notes"],
         })  # fmt: skip
 
     def _hit(self, hit: Hit) -> dict[str, Any]:
