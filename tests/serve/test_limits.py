@@ -1,4 +1,4 @@
-"""Limits of a server, each with its status and a sentence; nothing that is sent makes a 500, nothing of it is logged."""
+"""Limits of a server, each with its status and a sentence; nothing sent makes a 500, nothing of it is logged."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_forms_that_are_refused(client: Client, limited: Callable[..., None]) ->
         ({"files": [("image", ("a", png)), ("image", ("b", png))]}, 422, "no_file"),
         ({"files": {"nope": ("a.png", png)}}, 422, "unknown_column"),
         ({"content": b"no form", "headers": {"content-type": "multipart/form-data"}}, 400, "bad_form"),
-        ({"content": b"no form", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 422, "empty_row"),
+        ({"content": b"no form", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400, "bad_form"),
         ({"content": b"a=1", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 415, "unknown_type"),
         ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415, "unknown_type"),
         ({"content": b"{}"}, 415, "unknown_type"),

@@ -1,4 +1,4 @@
-"""The thread that owns the model and its queue: batches, kinds, deadlines, clients that went, poison, an orderly end."""
+"""The thread that owns the model: batches, kinds, deadlines, clients that went, poison, an orderly end."""
 
 from __future__ import annotations
 

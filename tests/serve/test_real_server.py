@@ -1,4 +1,4 @@
-"""``plait serve`` as a process on loopback: started, warmed, used, told to stop under load; clients that go or dawdle."""
+"""``plait serve`` as a process on loopback: started, used, told to stop under load; clients that go or dawdle."""
 
 from __future__ import annotations
 

@@ -43,15 +43,19 @@ class Server:
         served: The model.
         options: The limits.
         log: Where lines go.
+        after_batch: Called on the model's thread after each batch.
     """
 
-    def __init__(self, served: ServedModel, options: ServeOptions, log: Log) -> None:
+    def __init__(
+        self, served: ServedModel, options: ServeOptions, log: Log, after_batch: Callable[[], None] = lambda: None
+    ) -> None:
         self.served, self.options, self.log, self.metrics = served, options, log, Metrics()
         self.cells = CellReader(served.columns, options)
         self.thread = ModelThread(
             {**served.run, "warm_up": lambda _, rows: [served.warm_up() for _ in rows]}, self.metrics,
             batch_size=options.batch_size, batch_wait=options.batch_wait_ms / 1000, max_queue=options.max_queue,
             alone=(*ALONE, "warm_up"), on_fault=lambda kind, error: log.fault(error, kind=kind),
+            after_batch=after_batch,
         )  # fmt: skip
         self.is_ready = self.is_stopping = False
         self.metrics.gauges |= {

@@ -6,6 +6,7 @@ No text, no path, no query and no message of an error is written.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 import traceback
@@ -39,3 +40,21 @@ class Log:
         frames = traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]
         place = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
         self.write("fault", error=type(error).__name__, place=place, **facts)
+
+
+class LoggedQuietly(logging.Handler):
+    """Turns what other packages log into lines without their words.
+
+    Args:
+        log: Where the lines go.
+    """
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say who logged, and how grave it is."""
+        self._log.write(
+            "logged", logger=record.name, level=record.levelname, place=f"{record.filename}:{record.lineno}"
+        )

@@ -65,13 +65,15 @@ class ModelThread:
         max_queue: Most rows that wait.
         alone: Kinds of which only one row is run at a time.
         on_fault: Told of an error that is no ``ValueError``: a fault of Plait, not of a row.
+        after_batch: Called when a batch is done, on this thread.
     """
 
     def __init__(
         self, run: dict[str, Run], metrics: Metrics, *, batch_size: int, batch_wait: float, max_queue: int,
         alone: Sequence[str] = (), on_fault: Callable[[str, BaseException], None] = lambda *_: None,
+        after_batch: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        self._run, self._metrics, self._on_fault = run, metrics, on_fault
+        self._run, self._metrics, self._on_fault, self._after_batch = run, metrics, on_fault, after_batch
         self._batch_size, self._batch_wait, self._max_queue = batch_size, batch_wait, max_queue
         self._alone = frozenset(alone)
         self._jobs: deque[Job] = deque()
@@ -215,6 +217,10 @@ class ModelThread:
             with contextlib.suppress(InvalidStateError):
                 job.done.set_result(outcomes[place : place + len(job.rows)])
             place += len(job.rows)
+        try:
+            self._after_batch()
+        except Exception as error:
+            self._on_fault(kind, error)
 
     def _outcomes(self, kind: str, options: Any, rows: list[Any]) -> list[Any]:
         """One outcome a row; rows that fail together are run again in halves until each fails alone."""

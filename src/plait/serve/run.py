@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from plait.serve.log import Log
+from plait.serve.features import passing_features
+from plait.serve.log import Log, LoggedQuietly
 from plait.serve.options import ServeOptions
 
-STORE = "PLAIT_FEATURES"
 MOST_RESTARTS = 5  # of one worker within a minute
 INSTALL = "serving needs FastAPI, uvicorn and python-multipart; type: pip install 'plait[serve]'"
 
@@ -51,8 +50,9 @@ def serve(
     if fd is None and options.workers > 1:
         return _supervise(options, log, again)
     warnings.showwarning = _quietly(log)
-    with _features_of_its_own():
-        app = _application(model, index, options, log)
+    logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
+    with passing_features() as after_batch:
+        app = _application(model, index, options, log, after_batch)
         listening = _listen(options) if fd is None else socket.socket(fileno=fd)
         host, port = listening.getsockname()[:2]
         log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
@@ -75,7 +75,9 @@ def require_extra() -> None:
         raise ImportError(INSTALL) from error
 
 
-def _application(model: str | Path, index: str | Path | None, options: ServeOptions, log: Log) -> Any:
+def _application(
+    model: str | Path, index: str | Path | None, options: ServeOptions, log: Log, after_batch: Callable[[], None]
+) -> Any:
     from plait.api import load
     from plait.index import open_index
     from plait.serve.app import Server, make_app
@@ -85,7 +87,7 @@ def _application(model: str | Path, index: str | Path | None, options: ServeOpti
     opened = None if index is None else open_index(index, fitted)
     if opened is not None:
         assert opened.embedder is fitted  # refuses an index of another model
-    return make_app(Server(ServedModel(fitted, opened), options, log))
+    return make_app(Server(ServedModel(fitted, opened), options, log, after_batch))
 
 
 def _listen(options: ServeOptions) -> socket.socket:
@@ -182,25 +184,6 @@ def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
     listening.close()
     log.write("stopped", workers=len(workers), codes=codes)
     return 0 if not failed and not any(codes) else 1
-
-
-@contextlib.contextmanager
-def _features_of_its_own() -> Iterator[None]:
-    """Features of what is sent to a server do not stay: they lie in a folder that goes with it, in memory where it can.
-
-    Without it every photo that was ever sent would leave its vector in the user's feature store.
-    """
-    if STORE in os.environ:
-        yield
-        return
-    place = Path("/dev/shm")
-    folder = tempfile.mkdtemp(prefix="plait-serve-", dir=place if os.access(place, os.W_OK) else None)
-    os.environ[STORE] = folder
-    try:
-        yield
-    finally:
-        del os.environ[STORE]
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _quietly(log: Log) -> Any:
