@@ -69,7 +69,10 @@ class ServedModel:
             "task": self.task.name, "target": self.fitted.schema.target, "answers": sorted(self.run),
             "classes": self.classes, "calibrated": self.is_calibrated,
             "inputs": [
-                {"name": c.name, "kind": c.kind, **({"known": list(c.known[:200])} if c.known else {})}
+                {
+                    "name": c.name, "kind": c.kind, **({"known": list(c.known[:200])} if c.known else {}),
+                    **({} if c.usual is None else {"usual": c.usual}),
+                }
                 for c in self.columns
             ],
             "modalities": [
