@@ -42,10 +42,12 @@ BAD_ROWS = [
     ({"image": "data:image/png;base64," + b64(noise_png())[:-3] + "!"}, 422, "no_file"),
     ({"image": b64(png_claiming(30_000, 30_000))}, 422, "bad_image"),  # a bomb by Pillow's own limit
     ({"image": b64(png_claiming(6_000, 6_000))}, 413, "too_many_pixels"),
-    ({"text": "x" * 20_001}, 413, "text_too_long"),
+    ({"text": "x" * 20_001}, 422, "text_too_long"),
     ({"text": 7}, 422, "no_text"),
     ({"text": ["a"]}, 422, "no_text"),
     ({"size": "many"}, 422, "no_number"),
+    ({"size": "12.5"}, 422, "no_number"),
+    ({"grade": 1}, 422, "no_category"),
     ({"size": True}, 422, "no_number"),
     ({"size": [1]}, 422, "no_number"),
     ({"size": "1e999"}, 422, "no_number"),
@@ -91,8 +93,8 @@ def test_bodies_that_are_refused(client: Client, body: bytes, status: int, code:
 
 def test_limits_of_rows_sizes_and_pixels(client: Client, limited: Callable[..., None]) -> None:
     limited(max_rows=2, max_body_mb=0.05, max_text=10)
-    refused(client.post("/v1/predict", json={"rows": [{"text": "a"}] * 3}), 413, "too_many_rows")
-    refused(client.post("/v1/predict", json={"rows": [{"text": "a" * 11}]}), 413, "text_too_long")
+    refused(client.post("/v1/predict", json={"rows": [{"text": "a"}] * 3}), 422, "too_many_rows")
+    refused(client.post("/v1/predict", json={"rows": [{"text": "a" * 11}]}), 422, "text_too_long")
     refused(client.post("/v1/predict", json={"rows": [{"text": "a" * 60_000}]}), 413, "body_too_large")
 
     def pieces() -> Any:  # no length is declared
@@ -231,3 +233,9 @@ def test_unready_and_stopping_servers_say_so(client: Client) -> None:
         assert client.get("/ready").json()["status"] == "stopping"
     finally:
         server.is_stopping = False
+
+
+@pytest.mark.parametrize("text", ["many", "1,5", "NaN", "inf", "1_0", "1e999", "0x10", "1 2", "\u0661"])
+def test_numbers_of_forms_that_are_refused(client: Client, text: str) -> None:
+    answer = client.post("/v1/predict", data={"size": text}, files={"image": ("a.png", noise_png())})
+    assert refused(answer, 422, "no_number") and answer.json()["error"]["column"] == "size"

@@ -216,7 +216,7 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         coverage: Any = None
         if body.is_form:
             asked = Body(dict(request.query_params), True)
-            rows = [await parsed(cells.row, body.values)]
+            rows = [await parsed(cells.form_row, body.values)]
         else:
             body.only("rows", "coverage")
             asked, rows = body, await parsed(cells.rows, body.values.get("rows"))
@@ -231,7 +231,7 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         body = await read_body(request, options)
         if not body.is_form:
             body.only("row")
-        row = await parsed(cells.row, body.values if body.is_form else body.values.get("row"))
+        row = await (parsed(cells.form_row, body.values) if body.is_form else parsed(cells.row, body.values.get("row")))
         outcome = (await server.ask(request, "explain", None, [row]))[0]
         return _single(request, {"explanation": outcome}, outcome)
 

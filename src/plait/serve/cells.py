@@ -27,6 +27,7 @@ MOST_NUMBERS = 1_000_000  # of one vector or sequence of vectors
 MOST_PICTURES = 32  # of one set
 NAMED = 40  # characters of a column's name that a message repeats
 _DATA = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w-]+=[\w.+\"-]*)*;base64,", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
 
 
@@ -75,7 +76,7 @@ class CellReader:
             raise Refusal(422, "no_rows", 'expected "rows": a list of at least one object, one a row')
         if len(given) > self._options.max_rows:
             raise Refusal(
-                413, "too_many_rows", f"{len(given):,} rows; the limit is {self._options.max_rows:,} a request"
+                422, "too_many_rows", f"{len(given):,} rows; the limit is {self._options.max_rows:,} a request"
             )
         return [self.row(one, number) for number, one in enumerate(given)]
 
@@ -100,6 +101,22 @@ class CellReader:
         if all(value is None for value in made.values()):
             raise Refusal(422, "empty_row", f"the row holds none of {', '.join(self.columns)}", row=number)
         return made
+
+    def form_row(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The one row of a form, whose fields are texts and files.
+
+        Raises:
+            Refusal: 422; the message names the column.
+        """
+        made = dict(given)
+        for name, value in given.items():
+            if name in self.columns and isinstance(value, str) and value.strip():
+                try:
+                    made[name] = _from_text(value, self.columns[name])
+                except Refusal as refused:
+                    refused.row, refused.column = 0, name
+                    raise
+        return self.row(made)
 
     def cell(self, value: Any, column: InputColumn) -> Any:
         """One cell; None where it is empty.
@@ -130,13 +147,13 @@ class CellReader:
         """A text of valid Unicode within the limit.
 
         Raises:
-            Refusal: 422 or 413.
+            Refusal: 422.
         """
         if not isinstance(value, str):
             raise Refusal(422, "no_text", f"expected text, got {_named(value)}")
         limit = self._options.max_text if most is None else most
         if len(value) > limit:
-            raise Refusal(413, "text_too_long", f"the text has {len(value):,} characters; the limit is {limit:,}")
+            raise Refusal(422, "text_too_long", f"the text has {len(value):,} characters; the limit is {limit:,}")
         try:
             value.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -176,40 +193,31 @@ class CellReader:
     def _pictures(self, value: Any, column: InputColumn) -> list[bytes] | None:
         members = value if isinstance(value, list) else [value]
         if len(members) > MOST_PICTURES:
-            raise Refusal(413, "too_many_pictures", f"{len(members)} pictures; the limit is {MOST_PICTURES} a set")
+            raise Refusal(422, "too_many_pictures", f"{len(members)} pictures; the limit is {MOST_PICTURES} a set")
         return [self.media(one, "image") for one in members] or None
 
     def _vector(self, value: Any, column: InputColumn) -> list[Any]:
-        if isinstance(value, str):
-            value = read_json(value)
         if not isinstance(value, list) or not value:
             raise Refusal(422, "no_vector", f"expected a list of numbers, got {_named(value)}")
         rows = value if isinstance(value[0], list) else [value]
         if sum(len(row) for row in rows if isinstance(row, list)) > MOST_NUMBERS:
-            raise Refusal(413, "vector_too_long", f"more than {MOST_NUMBERS:,} numbers")
+            raise Refusal(422, "vector_too_long", f"more than {MOST_NUMBERS:,} numbers")
         if not all(isinstance(row, list) and row and len(row) == len(rows[0]) for row in rows):
             raise Refusal(422, "no_vector", "expected a list of numbers, or several of equal length")
         made = [[_finite(number) for number in row] for row in rows]
         return made if isinstance(value[0], list) else made[0]
 
     def _number(self, value: Any, column: InputColumn) -> float:
-        return _finite(self.text(value, MOST_SHORT) if isinstance(value, str) else value)
+        return _finite(value)
 
     def _date(self, value: Any, column: InputColumn) -> str:
         return self.text(value, MOST_SHORT).strip()
 
     def _category(self, value: Any, column: InputColumn) -> Any:
-        if isinstance(value, str):
-            value = self.text(value, MOST_SHORT)
-        if not isinstance(value, str | int | float | bool):
-            raise Refusal(422, "no_category", f"expected a single value, got {_named(value)}")
-        if column.held == "text":
-            return value if isinstance(value, str) else json.dumps(value)
         if column.held == "truth":
-            word = str(value).strip().lower()
-            if word not in ("true", "false"):
+            if not isinstance(value, bool):
                 raise Refusal(422, "no_category", f"expected true or false, got {_named(value)}")
-            return word == "true"
+            return value
         if column.held in ("whole", "number"):
             number = _finite(value)
             if column.held == "number":
@@ -217,7 +225,9 @@ class CellReader:
             if number != int(number) or abs(number) >= 2**53:
                 raise Refusal(422, "no_category", "expected a whole number, as in training")
             return int(number)
-        return str(value)
+        if not isinstance(value, str):
+            raise Refusal(422, "no_category", f"expected a category as text, got {_named(value)}")
+        return self.text(value, MOST_SHORT)
 
 
 _WORD = {"image": "picture", "audio": "sound"}
@@ -263,13 +273,26 @@ def _decoded(value: Any, kind: str) -> bytes:
         raise Refusal(422, "no_file", f"the base64 of the {word} is broken or cut short") from error
 
 
+def _from_text(text: str, column: InputColumn) -> Any:
+    """The text of a form's field as JSON would have it."""
+    if column.kind == "vector":
+        return read_json(text)
+    if column.kind == "categorical" and column.held == "truth":
+        return {"true": True, "false": False}.get(text.strip().lower(), text)
+    if column.kind == "numeric" or (column.kind == "categorical" and column.held in ("whole", "number")):
+        if len(text) <= MOST_SHORT and _NUMBER.fullmatch(text.strip()):
+            return float(text)
+        raise Refusal(422, "no_number", "expected a number such as 12.5, with a point before the decimals")
+    return text
+
+
 def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Refusal(422, "no_number", f"expected a number, got {_named(value)}")
     try:
         number = float(value)
-    except (ValueError, OverflowError) as error:
-        raise Refusal(422, "no_number", "expected a number such as 12.5, with a point before the decimals") from error
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number):
         raise Refusal(422, "no_number", "expected a finite number; leave the value out where it is not known")
     return number
