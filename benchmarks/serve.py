@@ -1,10 +1,10 @@
 """Load on ``plait serve`` over loopback: rows a second and waiting times, with and without batches, in the same run.
 
-Makes a table of texts, photos and numbers (no data needed), trains a small model on it and starts two servers of it: one
-that joins rows of several requests and one that does not (``--batch-size 1``). 1, 8 and 32 clients, each on a connection
-of its own, send single rows as forms, one after the other; the servers take turns, and every row is new to its server,
-so every photo and text is encoded. Each answer is compared with ``model.predict`` on the same rows: none may be
-missing, none may be another's. The clients share the machine's cores with the servers.
+Makes a table of texts, photos and numbers (no data needed), trains a small model on it and starts two servers of it,
+one that joins rows of several requests and one that does not (``--batch-size 1``). 1, 8 and 32 clients, each on a
+connection of its own, send single rows as forms, one after the other; the servers take turns, and every row is new to
+its server, so every photo and text is encoded. Each answer is compared with ``model.predict`` on the same rows: none
+may be missing, none may be another's. The clients share the machine's cores with the servers.
 
 Run: python benchmarks/serve.py [--requests 160] [--encoders minilm,efficientnet-lite0]     (minutes)
 """
@@ -150,7 +150,8 @@ def main() -> None:
         for process, _ in servers.values():
             process.terminate()
         codes = [process.wait(60) for process, _ in servers.values()]
-        print(f"\nservers ended with {codes}; {os.cpu_count()} cores; {distinct} different answers to {len(rows)} rows")
+        print(f"\nservers ended with {codes}; {os.cpu_count()} cores")
+        print(f"{distinct} different answers to {len(rows)} rows")
 
 
 if __name__ == "__main__":
