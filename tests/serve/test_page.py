@@ -9,15 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fixtures import browser
 from fixtures.browser import Browser
+from fixtures.lazy import lazy
 from fixtures.messages import SRC
+from fixtures.settings import QUICK
 from plait.data.kinds import COLUMN_KINDS
 from plait.serve.options import ServeOptions
 
 pytest.importorskip("fastapi", reason="extra serve")
+plait = lazy("plait")
 needs_chromium = pytest.mark.skipif(not browser.is_there(), reason="needs chromium and chromedriver")
 TOKEN = "a-token-of-the-tests"
 TAB, ENTER = "\ue004", "\ue007"
@@ -26,7 +30,7 @@ TAB, ENTER = "\ue004", "\ue007"
 class Running:
     """A server on loopback in a thread of this process."""
 
-    def __init__(self, fitted: Any, **options: Any) -> None:
+    def __init__(self, fitted: Any, index: Any = None, **options: Any) -> None:
         import io
 
         import uvicorn
@@ -36,7 +40,7 @@ class Running:
         from plait.serve.work import ServedModel
 
         self.log = io.StringIO()
-        self.server = Server(ServedModel(fitted), ServeOptions(**options), Log(self.log))
+        self.server = Server(ServedModel(fitted, index), ServeOptions(**options), Log(self.log))
         config = uvicorn.Config(make_app(self.server), port=0, log_config=None, lifespan="on", ws="none")
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, daemon=True)
@@ -201,6 +205,71 @@ def test_errors_and_tokens(fitted: Any, photo: Path, tmp_path: Path) -> None:
         page.open(served.address + "/docs")
         page.wait("document.querySelectorAll('#routes section').length > 5")
         assert "/v1/predict" in page.run("return document.body.innerText")
+    finally:
+        page.close()
+        served.stop()
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_search_with_small_pictures(coloured_model: Path, coloured_photos: Path, tmp_path: Path) -> None:
+    from plait.index import build_index, open_index
+
+    fitted = plait.load(coloured_model)
+    build_index(fitted, coloured_photos, tmp_path / "index")
+    index = open_index(tmp_path / "index", fitted)
+    served = Running(fitted, index)
+    page = Browser((800, 900))
+    try:
+        page.open(served.address)
+        page.wait("document.querySelectorAll('#fields .field').length === 2")
+        page.type("[data-name=text]", "a red square 0")
+        page.click("#go")
+        page.wait("document.querySelectorAll('.hits img').length === 12")
+        page.wait("[...document.querySelectorAll('.hits img')].every(image => image.naturalWidth > 0)")
+        shown = page.run("return [...document.querySelectorAll('.hits .say div')].map(e => e.textContent)")
+        assert shown == [hit.text() or hit.id for hit in index.search("a red square 0", k=12)]
+        page.click("#clear")
+        page.type("input[type=file]", str(coloured_photos.parent / "img/0.png"))
+        page.click("#go")
+        page.wait("document.querySelectorAll('.hits img').length === 12")
+        assert not page.complaints()
+    finally:
+        page.close()
+        served.stop()
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.timeout(280)
+def test_a_sound_is_recorded_and_a_question_is_not_offered() -> None:
+    """The browser's own microphone test tone is recorded, sent as WAV and answered."""
+    pytest.importorskip("soundfile", reason="extra audio")
+    rng = np.random.default_rng(0)
+    rows = [
+        {"call": {"array": 0.5 * np.sin(np.arange(1600) * (0.2 if i % 2 else 1.2)) + rng.normal(0, 0.01, 1600),
+                  "sampling_rate": 8000}, "label": ["low", "high"][i % 2]} for i in range(24)
+    ]  # fmt: skip
+    fitted = plait.fit(
+        rows, "label", epochs=1, set=[*QUICK, "encoders.audio=scratch:audio", "encoders.audio_seconds=0.4"]
+    )
+    served = Running(fitted)
+    page = Browser((390, 844))
+    try:
+        page.open(served.address)
+        page.wait("document.querySelectorAll('#fields .field').length === 1")
+        assert page.run("return document.getElementById('tabs').hidden")
+        page.click("#fields button")
+        page.wait("document.querySelector('#fields button[aria-pressed=true]')")
+        time.sleep(1)
+        page.click("#fields button[aria-pressed=true]")
+        page.wait("document.querySelector('.shown audio')")
+        page.click("#go")
+        page.wait("document.querySelector('.answer')")
+        page.wait("document.querySelectorAll('.spans i').length")
+        assert page.run("return document.querySelector('.answer').textContent") in ("low", "high")
+        assert not page.complaints()
     finally:
         page.close()
         served.stop()

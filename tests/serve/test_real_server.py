@@ -182,6 +182,28 @@ def test_clients_that_went_cost_no_work(served_model: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_connections_that_say_nothing_are_closed(server: Process) -> None:
+    """A head that never ends is given up; a connection that is used is not."""
+    server.line("ready")
+    silent = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    slow = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+    slow.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n")
+    began, closed = time.monotonic(), None
+    while closed is None and time.monotonic() - began < 25:
+        time.sleep(0.5)
+        assert server.http.get("/health").status_code == 200
+        try:
+            slow.sendall(b"X-A: b\r\n")
+        except OSError:
+            closed = time.monotonic() - began
+    assert closed is not None and closed > 9
+    assert silent.recv(100) == b""
+    silent.close()
+    slow.close()
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(280)
 @pytest.mark.skipif(os.name == "nt", reason="workers share a socket")
 def test_workers_share_the_address_and_are_started_again(served_model: Path) -> None:

@@ -14,12 +14,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plait.serve.features import passing_features
 from plait.serve.log import Log, LoggedQuietly
 from plait.serve.options import ServeOptions
 
+if TYPE_CHECKING:
+    from plait.serve.app import Server
+
+CONNECTIONS_A_REQUEST = 8  # so many times --max-requests are open at once; more are answered 503
 MOST_RESTARTS = 5  # of one worker within a minute
 INSTALL = "serving needs FastAPI, uvicorn and python-multipart; type: pip install 'plait[serve]'"
 
@@ -52,13 +56,13 @@ def serve(
     warnings.showwarning = _quietly(log)
     logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
     with passing_features() as after_batch:
-        app = _application(model, index, options, log, after_batch)
+        app, server = _application(model, index, options, log, after_batch)
         listening = _listen(options) if fd is None else socket.socket(fileno=fd)
         host, port = listening.getsockname()[:2]
         log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
         if not options.is_local and options.token is None:
             log.write("warning", what="anyone who reaches this address may use the model; set a token")
-        return _run(app, listening, options)
+        return _run(app, server, listening, options, leave_with=os.getppid() if fd is not None else None)
 
 
 def require_extra() -> None:
@@ -77,7 +81,7 @@ def require_extra() -> None:
 
 def _application(
     model: str | Path, index: str | Path | None, options: ServeOptions, log: Log, after_batch: Callable[[], None]
-) -> Any:
+) -> tuple[Any, Server]:
     from plait.api import load
     from plait.index import open_index
     from plait.serve.app import Server, make_app
@@ -87,7 +91,8 @@ def _application(
     opened = None if index is None else open_index(index, fitted)
     if opened is not None:
         assert opened.embedder is fitted  # refuses an index of another model
-    return make_app(Server(ServedModel(fitted, opened), options, log, after_batch))
+    server = Server(ServedModel(fitted, opened), options, log, after_batch)
+    return make_app(server), server
 
 
 def _listen(options: ServeOptions) -> socket.socket:
@@ -104,8 +109,10 @@ def _listen(options: ServeOptions) -> socket.socket:
     return listening
 
 
-def _run(app: Any, listening: socket.socket, options: ServeOptions) -> int:
+def _run(app: Any, server: Server, listening: socket.socket, options: ServeOptions, *, leave_with: int | None) -> int:
     import uvicorn
+
+    from plait.serve.protocol import PatientProtocol
 
     class Served(uvicorn.Server):
         """Without uvicorn's way with signals, which ends the process by the signal: stopping in order is no failure."""
@@ -122,16 +129,22 @@ def _run(app: Any, listening: socket.socket, options: ServeOptions) -> int:
 
         def _stop(self) -> None:
             self.force_exit = self.should_exit  # told twice: at once
-            self.should_exit = True
+            self.should_exit = server.is_stopping = True
+
+        async def on_tick(self, counter: int) -> bool:
+            if leave_with is not None and counter % 10 == 0 and os.getppid() != leave_with:
+                self._stop()  # the process that would tell it to stop is gone
+            return await super().on_tick(counter)
 
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none",
-        timeout_keep_alive=20, h11_max_incomplete_event_size=64 * 1024, http="h11", loop="asyncio",
+        timeout_keep_alive=20, h11_max_incomplete_event_size=64 * 1024, http=PatientProtocol, loop="asyncio",
+        limit_concurrency=CONNECTIONS_A_REQUEST * options.max_requests,
         timeout_graceful_shutdown=max(1, round(options.grace + options.deadline)),
     )  # fmt: skip
-    server = Served(config)
-    server.run(sockets=[listening])
-    return 0 if server.started and not server.force_exit else 1
+    served = Served(config)
+    served.run(sockets=[listening])
+    return 0 if served.started and not served.force_exit else 1
 
 
 def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
