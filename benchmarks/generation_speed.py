@@ -18,9 +18,9 @@ from transformers import GenerationConfig
 from measure import table
 from plait.fusion.base import EncodedDims, FusionOutput
 from plait.heads.generate import GenerateHead
-from plait.language import DecodeOptions, describe_language_model, fit_tokens, write_answers
-from plait.language.network import load_pretrained, scratch_config
-from plait.language.tokens import pretrained_tokens
+from plait.heads.language import DecodeOptions, describe_language_model, fit_tokens, write_answers
+from plait.heads.language.network import load_pretrained, scratch_config
+from plait.heads.language.tokens import pretrained_tokens
 
 WIDTH = 256
 

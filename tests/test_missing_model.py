@@ -19,7 +19,7 @@ from plait.fusion import FUSIONS
 from plait.fusion.absence import ABSENCES, LearnedAbsence
 from plait.fusion.base import EncodedDims
 from plait.heads import HEADS
-from plait.language.network import scratch_config
+from plait.heads.language.network import scratch_config
 
 PlaitConfig, PlaitModel = lazy("plait.model", "PlaitConfig", "PlaitModel")
 

@@ -29,8 +29,8 @@ from plait.fusion.absence import make_absence
 from plait.fusion.mixup import RowMixing
 from plait.fusion.modality_dropout import hide_modalities, keep_subsets
 from plait.heads import HEADS, GenerateHead, MembersHead, PairHead
+from plait.heads.language.network import ADAPTER
 from plait.heads.members import one_by_one
-from plait.language.network import ADAPTER
 from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
 

@@ -13,8 +13,8 @@ import pytest
 import plait
 from fixtures.lazy import lazy
 from fixtures.planted_writing import COLOURS, writer_of
-from plait.language import fit_tokens
-from plait.language.words import words_of
+from plait.heads.language import fit_tokens
+from plait.heads.language.words import words_of
 
 open_evaluation = lazy("plait.api.evaluation", "open_evaluation")
 reference_scores = lazy("plait.inference.generation", "reference_scores")

@@ -16,7 +16,7 @@ generation = lazy("plait.inference.generation")
 @pytest.mark.parametrize("verb", ["write", "score"])
 def test_writing_reads_the_learned_absence(verb: str) -> None:
     from fixtures.tiny_language import WIDTH, tiny_head, tiny_tokens
-    from plait.language import DecodeOptions
+    from plait.heads.language import DecodeOptions
 
     tokens = tiny_tokens()
     head = tiny_head(tokens)

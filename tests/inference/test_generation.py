@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import plait
 from fixtures.settings import QUICK
-from plait.language import fit_tokens
+from plait.heads.language import fit_tokens
 
 COLOURS = {
     "red": ((220, 30, 30), "\u7ea2\u8272"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fixtures.tiny_language import TEXTS, tiny_tokens
-from plait.language import AnswerTokens, Trie, fit_tokens
+from plait.heads.language import AnswerTokens, Trie, fit_tokens
 
 SCRIPTS = [
     "a red circle",

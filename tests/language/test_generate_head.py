@@ -10,7 +10,7 @@ import torch
 
 from fixtures.tiny_language import TEXTS, fused_rows, row_of, target_of, tiny_head, tiny_tokens
 from plait.fusion.base import FusionOutput
-from plait.language import DecodeOptions, Trie
+from plait.heads.language import DecodeOptions, Trie
 
 ANSWERS = [[TEXTS[0]], [TEXTS[3]], [TEXTS[2]], ["a"]]
 HERE = torch.ones(4, 1, dtype=torch.bool)

@@ -15,9 +15,9 @@ from plait.api.chunks import CHUNK_ROWS, Chunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.data.progress import Progress
 from plait.data.table import Table
+from plait.heads.language import DecodeOptions
 from plait.inference.generation import AT_ONCE, Answer, generator_of, score_rows, write_rows
 from plait.inputs.dataset import RowBatches
-from plait.language import DecodeOptions
 from plait.training.fitted import FittedParts
 
 

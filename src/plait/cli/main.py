@@ -30,6 +30,7 @@ from plait.cli.generate import ask, caption
 from plait.cli.index import index_app
 from plait.cli.predict import predict
 from plait.cli.search import search
+from plait.cli.serve import serve
 from plait.cli.suggest import suggest
 from plait.cli.terminal import STOPPED, say
 from plait.cli.two_tower import two_tower
@@ -61,6 +62,7 @@ for verb, example in (
     (caption, "caption model photos --beams 4 --json"),
     (ask, "ask model photo.jpg 'what colour is the circle?'"),
     (data, "data easy-vqa -o easy-vqa"),
+    (serve, "serve model --port 8000"),
     (demo, "demo --question 'what color is the shape?' picture.png"),
 ):
     app.command(example.split()[0], epilog=f"Example: plait {example}")(verb)

@@ -35,7 +35,7 @@ def there(path: str | None) -> str | None:
     return path
 
 
-def _index_there(folder: Path) -> Path:
+def index_there(folder: Path) -> Path:
     """Say that an index is not there before what reads one is imported, which takes seconds."""
     if not os.path.lexists(folder / "index.json"):
         what = "holds no index.json" if folder.is_dir() else "is not a folder" if folder.exists() else "does not exist"
@@ -75,7 +75,7 @@ Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face
 LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=there)]
 PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.", callback=_index_there)]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.", callback=index_there)]
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")]
 

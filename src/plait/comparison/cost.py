@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from plait.heads.language import DecodeOptions
 from plait.inference.forward import predict_logits, to_device
 from plait.inference.generation import write_rows
 from plait.inputs.dataset import RowBatches
-from plait.language import DecodeOptions
 from plait.model import PlaitModel
 from plait.training import Plan
 from plait.training.optimizer import make_optimizer

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from plait.evaluation.texts import row_scores
+from plait.heads.language import DecodeOptions
 from plait.inference.generation import write_rows
 from plait.inputs.dataset import RowBatches
-from plait.language import DecodeOptions
 from plait.metrics.comparison import (
     MetricOfCounts,
     mean_average_precision_of_rows,

@@ -13,9 +13,9 @@ import numpy as np
 from plait.data.progress import Progress
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.evaluation.caveats import caveats
+from plait.heads.language import DecodeOptions
 from plait.inference.generation import Answer, write_rows
 from plait.inputs.dataset import RowBatches
-from plait.language import DecodeOptions
 from plait.metrics.answers import exact_match, token_f1
 from plait.metrics.breakdown import slices
 from plait.metrics.captioning import caption_metrics

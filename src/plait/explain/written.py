@@ -16,9 +16,9 @@ from plait.explain.asked_once import AskedOnce
 from plait.explain.encoded import encode_once
 from plait.explain.measure import MEASURES
 from plait.explain.subject import Subject
+from plait.heads.language import DecodeOptions
 from plait.inference.generation import Answer, reference_scores, write_rows
 from plait.inputs.dataset import RowBatches
-from plait.language import DecodeOptions
 from plait.registry import counted
 from plait.training.text_scores import merged_references
 

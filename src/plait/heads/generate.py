@@ -17,8 +17,8 @@ from torch.nn import functional
 from plait.encoders.precision import lower_precision
 from plait.fusion.base import EncodedDims, FusionOutput
 from plait.heads.base import Head
-from plait.language import DecodeOptions, Trie, Written, build_language_model, read_outside_weights, write_answers
-from plait.language.network import copy_base, load_pretrained, stored_names
+from plait.heads.language import DecodeOptions, Trie, Written, build_language_model, read_outside_weights, write_answers
+from plait.heads.language.network import copy_base, load_pretrained, stored_names
 
 IGNORED = -100
 

@@ -16,9 +16,9 @@ import numpy as np
 from plait.data.progress import Progress
 from plait.fusion.base import FusionOutput
 from plait.heads import GenerateHead
+from plait.heads.language import AnswerTokens, DecodeOptions, Trie
 from plait.inference.forward import evaluation_batches, evaluation_mode, to_device
 from plait.inputs.dataset import RowBatches
-from plait.language import AnswerTokens, DecodeOptions, Trie
 from plait.model import PlaitModel
 
 AT_ONCE = 64

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from plait.language.network import describe_language_model, load_pretrained, scratch_config, weights_fingerprint
-from plait.language.tokens import clean, fit_tokens, pretrained_tokens
+from plait.heads.language.network import describe_language_model, load_pretrained, scratch_config, weights_fingerprint
+from plait.heads.language.tokens import clean, fit_tokens, pretrained_tokens
 from plait.settings import RunSettings
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, class_name

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from plait.data.values import read_number, spelling
-from plait.language.tokens import AnswerTokens
+from plait.heads.language.tokens import AnswerTokens
 from plait.tasks.target_scale import TargetScale
 
 TRUE_WORDS = {"1", "true", "yes", "match", "1.0"}

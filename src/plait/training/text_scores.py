@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from plait.heads.language import DecodeOptions
 from plait.inference.generation import answer_loss, write_rows
 from plait.inputs.dataset import RowBatches
-from plait.language import DecodeOptions
 from plait.metrics.answers import exact_match
 from plait.metrics.captioning import caption_metrics
 from plait.model import PlaitModel

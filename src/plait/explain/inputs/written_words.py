@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from plait.explain.inputs.score import AT_ONCE, ExplainedRows, in_evaluation
 from plait.explain.written import shown_references
+from plait.heads.language import DecodeOptions
+from plait.heads.language.words import words_of
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inference.generation import token_scores, write_rows
 from plait.inputs.dataset import RowBatches, Source
-from plait.language import DecodeOptions
-from plait.language.words import words_of
 from plait.model import PlaitModel
 
 

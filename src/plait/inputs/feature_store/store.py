@@ -1,8 +1,8 @@
 """The feature store: a folder of spaces shared by every run and every process of a user.
 
 `root/<hash of the fingerprint>/` is a space: `space.json` says what encoded it, `seg-*/` hold the
-items. The default root is `$PLAIT_CACHE/features`, or `~/.cache/plait/features`. Listing, checking and
-clearing live here; reading and writing items is `Space`.
+items. The default root is `$PLAIT_FEATURES`, or `$PLAIT_CACHE/features`, or `~/.cache/plait/features`. Listing,
+checking and clearing live here; reading and writing items is `Space`.
 """
 
 from __future__ import annotations
@@ -72,8 +72,9 @@ class VerifyReport:
 
 
 def default_root() -> Path:
-    """`$PLAIT_CACHE/features`, or `~/.cache/plait/features`."""
-    return cache_root() / "features"
+    """`$PLAIT_FEATURES`, or `$PLAIT_CACHE/features`, or `~/.cache/plait/features`."""
+    named = os.environ.get("PLAIT_FEATURES")
+    return Path(named).expanduser() if named else cache_root() / "features"
 
 
 class FeatureStore:

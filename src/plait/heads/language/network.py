@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from plait.encoders.checkpoint import IGNORED_CONFIG, quiet_transformers
 from plait.encoders.tuning import ATTENTION_NAMES
-from plait.language.tokens import AnswerTokens
+from plait.heads.language.tokens import AnswerTokens
 from plait.weights.tensor_file import hash_tensors
 
 TUNINGS = ("frozen", "lora", "full")

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from plait.language.answers import Trie
+from plait.heads.language.answers import Trie
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from plait.language.tokens import AnswerTokens
+from plait.heads.language.tokens import AnswerTokens
 
 CHARACTER = re.compile(
     "[\u0e00-\u0edf\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -26,7 +26,7 @@ def words_of(tokens: AnswerTokens, ids: Sequence[int]) -> tuple[list[str], np.nd
         The words [W], and the word of each token [T].
 
     Example:
-        >>> from plait.language import fit_tokens
+        >>> from plait.heads.language import fit_tokens
         >>> tokens = fit_tokens(["a red circle", "a blue square"], vocabulary=300)
         >>> words_of(tokens, tokens.encode(["a red square"])[0])[0]
         ['a', 'red', 'square', '<end>']

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from plait.language.answers import Trie
-from plait.language.decoding import DecodeOptions, Written, write_answers
-from plait.language.network import build_language_model, describe_language_model, read_outside_weights
-from plait.language.tokens import AnswerTokens, fit_tokens
+from plait.heads.language.answers import Trie
+from plait.heads.language.decoding import DecodeOptions, Written, write_answers
+from plait.heads.language.network import build_language_model, describe_language_model, read_outside_weights
+from plait.heads.language.tokens import AnswerTokens, fit_tokens
 
 __all__ = [
     "AnswerTokens",

@@ -1,0 +1,354 @@
+"""The routes: what is asked, handed to the model's thread, and answered.
+
+FastAPI; imported only when something is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from plait import __version__
+from plait.serve.bodies import Body, read_body
+from plait.serve.cells import CellReader
+from plait.serve.gate import ClientGoneError, Gate
+from plait.serve.log import Log
+from plait.serve.metrics import Metrics
+from plait.serve.options import ServeOptions
+from plait.serve.pages import docs_page, model_page, security_of
+from plait.serve.queue import ModelThread
+from plait.serve.refusal import Refusal
+from plait.serve.schema import ApiSchema
+from plait.serve.work import ALONE, ServedModel
+
+KINDS = ("predict", "explain", "embed", "caption", "ask", "search")
+SUMMARIES = {
+    "predict": "Answers with probabilities", "explain": "What an answer rests on", "embed": "Vectors to search with",
+    "caption": "A picture in words", "ask": "An answer to a question about a picture", "search": "Items of the index",
+}  # fmt: skip
+MOST_FILTER = 1000  # characters of a filter
+
+
+class Server:
+    """One served model: its thread, its counts, and whether it is ready.
+
+    Args:
+        served: The model.
+        options: The limits.
+        log: Where lines go.
+        after_batch: Called on the model's thread after each batch.
+    """
+
+    def __init__(
+        self, served: ServedModel, options: ServeOptions, log: Log, after_batch: Callable[[], None] = lambda: None
+    ) -> None:
+        self.served, self.options, self.log, self.metrics = served, options, log, Metrics()
+        self.cells = CellReader(served.columns, options)
+        self.thread = ModelThread(
+            {**served.run, "warm_up": lambda _, rows: [served.warm_up() for _ in rows]}, self.metrics,
+            batch_size=options.batch_size, batch_wait=options.batch_wait_ms / 1000, max_queue=options.max_queue,
+            alone=(*ALONE, "warm_up"), on_fault=lambda kind, error: log.fault(error, kind=kind),
+            after_batch=after_batch,
+        )  # fmt: skip
+        self.is_ready = self.is_stopping = False
+        self.metrics.gauges |= {
+            "ready": ("Whether the model is warm and takes requests.", lambda: float(self.takes_requests)),
+            "queue_rows": ("Rows that wait for the model.", lambda: float(self.thread.waiting)),
+        }
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether it is warm and was not told to stop."""
+        return self.is_ready and not self.is_stopping
+
+    async def warm_up(self) -> None:
+        """Start the thread and let it answer made-up rows; ready when that is done."""
+        self.thread.start()
+        started = time.monotonic()
+        job = self.thread.submit("warm_up", None, [None], float("inf"))
+        outcome = (await asyncio.wrap_future(job.done))[0]
+        if isinstance(outcome, Refusal):  # a made-up row may be one that this model cannot answer
+            self.log.write("warm_up_failed", code=outcome.code)
+        self.is_ready = True
+        self.log.write("ready", seconds=round(time.monotonic() - started, 2), answers=sorted(self.served.run))
+
+    async def ask(self, request: Request, kind: str, options: Any, rows: list[Any]) -> list[Any]:
+        """Outcomes of rows, one each.
+
+        Raises:
+            Refusal: The queue is full, the deadline passed, or the server is not ready.
+            ClientGoneError: Nobody waits any more.
+        """
+        if not self.is_ready:
+            raise Refusal(503, "not_ready", "the model is being warmed up; try again", retry_after=1)
+        deadline: float = request.scope["plait.deadline"]
+        request.scope["plait.told"] = {"kind": kind, "rows": len(rows)}
+        job = self.thread.submit(kind, options, rows, deadline)
+        done = asyncio.wrap_future(job.done)
+        gone = asyncio.ensure_future(_gone(request))
+        try:
+            await asyncio.wait(
+                {done, gone}, timeout=max(0.0, deadline - time.monotonic()), return_when=asyncio.FIRST_COMPLETED
+            )
+            if done.done():
+                return done.result()
+            if gone.done():
+                raise ClientGoneError
+            raise Refusal(504, "deadline", "the deadline passed before the answer was there", retry_after=1)
+        finally:
+            gone.cancel()
+            if not done.done():
+                self.thread.cancel(job)
+
+    async def drain(self) -> None:
+        """Finish what was taken and end the thread."""
+        self.is_stopping = True
+        finished = await asyncio.to_thread(self.thread.close, self.options.grace)
+        self.log.write("stopped", finished=finished)
+
+
+async def _gone(request: Request) -> None:
+    """Returns when the client has closed the connection; the body was read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def make_app(server: Server) -> Any:
+    """The ASGI application of a server."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.ensure_future(server.warm_up())
+        yield
+        await warming
+        await server.drain()
+
+    served, options = server.served, server.options
+    api = ApiSchema(served, options)
+    app = FastAPI(
+        title=f"Plait: {served.task.name}", version=__version__, docs_url=None, redoc_url=None, openapi_url=None,
+        lifespan=lifespan, description="Answers of one fitted model. Media are sent, never named.",
+    )  # fmt: skip
+    handlers = _handlers(server)
+    for kind in KINDS:
+        if kind in served.run:
+            app.add_api_route(
+                f"/v1/{kind}", handlers[kind], methods=["POST"], summary=SUMMARIES[kind], name=kind,
+                operation_id=kind, response_class=Response, responses=api.answers(kind),
+                openapi_extra={"requestBody": api.body(kind)},
+            )  # fmt: skip
+        else:
+            app.add_api_route(f"/v1/{kind}", _absent(kind, served), methods=["POST"], include_in_schema=False)
+    _add_facts(app, server)
+    _add_errors(app)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            spec = FastAPI.openapi(app)
+            spec.setdefault("components", {})["schemas"] = api.components()
+            if options.token is not None:
+                spec["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+                spec["security"] = [{"bearer": []}]
+        return app.openapi_schema or {}
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    gate = Gate(app, options, server.metrics, server.log)
+    server.metrics.gauges["requests"] = ("Requests held now.", lambda: float(gate.requests))
+    return gate
+
+
+def _add_facts(app: FastAPI, server: Server) -> None:
+    """Routes that ask nothing of the model."""
+
+    @app.get("/health", summary="Whether the process lives", operation_id="health")
+    async def health() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @app.get("/ready", summary="Whether requests are taken", operation_id="ready",
+             responses={503: {"description": "being warmed up, or stopping"}})  # fmt: skip
+    async def ready() -> Response:
+        if server.takes_requests:
+            return _json({"status": "ready"})
+        return _json({"status": "stopping" if server.is_stopping else "warming up"}, 503, {"Retry-After": "1"})
+
+    @app.get("/metrics", summary="Counts for Prometheus", operation_id="metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(server.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @app.get("/v1/model", summary="What the model reads and answers", operation_id="model", response_class=Response)
+    async def model() -> Response:
+        limits = ("max_rows", "max_text", "max_pixels", "max_seconds", "max_hits", "max_body_mb", "deadline")
+        facts = server.served.facts() | {"limits": {name: getattr(server.options, name) for name in limits}}
+        return _json({**facts, "plait": __version__})
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        return _json(app.openapi())
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        text, nonce = model_page()
+        return Response(text, media_type="text/html; charset=utf-8", headers=security_of(nonce))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        text, nonce = docs_page()
+        return Response(text, media_type="text/html; charset=utf-8", headers=security_of(nonce))
+
+
+def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
+    """What answers each kind of work."""
+    served, options, cells = server.served, server.options, server.cells
+
+    async def parsed(function: Callable[..., Any], *given: Any) -> Any:
+        """Cells are decoded and their headers read off the loop."""
+        return await asyncio.to_thread(function, *given)
+
+    async def predict(request: Request) -> Response:
+        body = await read_body(request, options)
+        coverage: Any = None
+        if body.is_form:
+            asked = Body(dict(request.query_params), True)
+            rows = [await parsed(cells.form_row, body.values)]
+        else:
+            body.only("rows", "coverage")
+            asked, rows = body, await parsed(cells.rows, body.values.get("rows"))
+        coverage = asked.number("coverage", 0.0, 1.0, None)
+        if coverage is not None and (not served.is_calibrated or not 0 < coverage < 1):
+            why = "lies between 0 and 1" if served.is_calibrated else "needs calibration rows, which this model has not"
+            raise Refusal(422, "bad_coverage", f"coverage {why}")
+        outcomes = await server.ask(request, "predict", coverage, rows)
+        return _answered(request, "predictions", outcomes)
+
+    async def explain(request: Request) -> Response:
+        body = await read_body(request, options)
+        if not body.is_form:
+            body.only("row")
+        row = await (parsed(cells.form_row, body.values) if body.is_form else parsed(cells.row, body.values.get("row")))
+        outcome = (await server.ask(request, "explain", None, [row]))[0]
+        return _single(request, {"explanation": outcome}, outcome)
+
+    async def embed(request: Request) -> Response:
+        body = await read_body(request, options)
+        body.only("modality", "rows")
+        names = [m.name for m in served.fitted.modalities]
+        if body.values.get("modality") not in names:
+            raise Refusal(422, "unknown_modality", f"modality must be one of {', '.join(names)}")
+        rows = await parsed(cells.rows, body.values.get("rows"))
+        return _answered(request, "vectors", await server.ask(request, "embed", body.values["modality"], rows))
+
+    async def write(request: Request, kind: str) -> Response:
+        body = await read_body(request, options)
+        names = {"image": _only(served, "image")}
+        if kind == "ask":
+            names["question"] = _only(served, "text")
+        body.only(*names)
+        absent = [name for name in names if body.values.get(name) is None]
+        if absent:
+            raise Refusal(422, "missing_field", f"the field {absent[0]!r} is missing; send {' and '.join(names)}")
+        row = await parsed(cells.row, {column: body.values[name] for name, column in names.items()})
+        outcome = (await server.ask(request, kind, None, [row]))[0]
+        return _single(request, {"answer": outcome}, outcome)
+
+    async def caption(request: Request) -> Response:
+        return await write(request, "caption")
+
+    async def ask(request: Request) -> Response:
+        return await write(request, "ask")
+
+    async def search(request: Request) -> Response:
+        body = await read_body(request, options)
+        body.only("text", "image", "k", "where", "weight")
+        by = served.searched_by()
+        given = {name: body.values[name] for name in ("text", "image") if body.values.get(name) not in (None, "")}
+        if not given or not set(given) <= by:
+            raise Refusal(422, "no_query", f"send {' or '.join(sorted(by))} to search by")
+        k = body.number("k", 1, options.max_hits, 12)
+        weight = body.number("weight", 0, 1, 0.5)
+        where = body.values.get("where") or None
+        if where is not None:
+            where = cells.text(where, MOST_FILTER)
+            if served.index is not None and served.index.manifest.backend != "exact":
+                raise Refusal(422, "no_filter", "filters are taken for exact indexes only")
+        row = {"text": None, "image": None}
+        if "text" in given:
+            row["text"] = cells.text(given["text"])
+        if "image" in given:
+            row["image"] = await parsed(cells.media, given["image"], "image")
+        outcome = (await server.ask(request, "search", (int(k), where, weight), [row]))[0]
+        return _single(request, outcome, outcome)
+
+    return {"predict": predict, "explain": explain, "embed": embed, "caption": caption, "ask": ask, "search": search}
+
+
+def _only(served: ServedModel, kind: str) -> str:
+    """The only column of a kind.
+
+    Raises:
+        Refusal: There is none, or more than one.
+    """
+    names = [c.name for c in served.columns if c.kind == kind]
+    if len(names) != 1:
+        raise Refusal(404, "not_here", f"this model reads {len(names)} columns of kind {kind}; use /v1/predict")
+    return names[0]
+
+
+def _absent(kind: str, served: ServedModel) -> Callable[..., Any]:
+    """What answers a route that this model has not."""
+
+    async def absent(request: Request) -> Response:
+        can = ", ".join(sorted(served.run))
+        raise Refusal(404, "not_here", f"this server does not answer {kind}: {served.task.name}; it answers {can}")
+
+    return absent
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Every error in one shape."""
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Refusal)
+        return _json(error.to_json(request.scope["plait.request_id"]), error.status, error.headers)
+
+    async def of_routing(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        said = {404: "there is no such route; GET /docs lists them", 405: "the route takes another method"}
+        code = {404: "not_found", 405: "wrong_method", 400: "bad_form", 413: "body_too_large"}.get(error.status_code)
+        message = said.get(error.status_code, "the form cannot be read: broken, too many fields, or a part too long")
+        made = Refusal(error.status_code, code or "refused", message)
+        return _json(made.to_json(request.scope["plait.request_id"]), error.status_code, dict(error.headers or {}))
+
+    app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(HTTPException, of_routing)
+
+
+def _answered(request: Request, name: str, outcomes: list[Any]) -> Response:
+    """One entry a row; where no row at all could be answered, its first reason as the status."""
+    if all(isinstance(one, Refusal) for one in outcomes):
+        first: Refusal = outcomes[0]
+        first.row = 0
+        raise first
+    for number, one in enumerate(outcomes):
+        if isinstance(one, Refusal):
+            one.row = number
+    rows = [{"error": one.to_json("")["error"]} if isinstance(one, Refusal) else one for one in outcomes]
+    return _json({name: rows, "request_id": request.scope["plait.request_id"]})
+
+
+def _single(request: Request, made: Any, outcome: Any) -> Response:
+    if isinstance(outcome, Refusal):
+        raise outcome
+    return _json({**made, "request_id": request.scope["plait.request_id"]})
+
+
+def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    data = text.encode("utf-8", "replace")
+    return Response(data, status_code=status, headers=headers, media_type="application/json")

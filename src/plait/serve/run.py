@@ -1,0 +1,208 @@
+"""From the command to a running server: the model, the address, signals, workers. uvicorn; extra ``serve``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plait.serve.features import passing_features
+from plait.serve.log import Log, LoggedQuietly
+from plait.serve.options import ServeOptions
+
+if TYPE_CHECKING:
+    from plait.serve.app import Server
+
+CONNECTIONS_A_REQUEST = 8  # so many times --max-requests are open at once; more are answered 503
+MOST_RESTARTS = 5  # of one worker within a minute
+INSTALL = "serving needs FastAPI, uvicorn and python-multipart; type: pip install 'plait[serve]'"
+
+
+def serve(
+    model: str | Path, index: str | Path | None, options: ServeOptions, *, fd: int | None = None,
+    again: Sequence[str] = (),
+) -> int:  # fmt: skip
+    """Serve a model until told to stop (SIGTERM, Ctrl-C); what was taken by then is finished first.
+
+    Args:
+        model: A model folder.
+        index: An index folder, or None.
+        options: Address and limits.
+        fd: A socket that listens already, of a worker; None: open one.
+        again: The command line of one worker, without the interpreter; needed for more than one.
+
+    Returns:
+        The exit code: 0, or 1 where work was left unfinished or a worker kept dying.
+
+    Raises:
+        ImportError: The extra is not installed.
+        ValueError: The folder holds no model, or no index of this model.
+        OSError: The address cannot be had.
+    """
+    require_extra()
+    log = Log()
+    if fd is None and options.workers > 1:
+        return _supervise(options, log, again)
+    warnings.showwarning = _quietly(log)
+    logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
+    with passing_features() as after_batch:
+        app, server = _application(model, index, options, log, after_batch)
+        listening = _listen(options) if fd is None else socket.socket(fileno=fd)
+        host, port = listening.getsockname()[:2]
+        log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
+        if not options.is_local and options.token is None:
+            log.write("warning", what="anyone who reaches this address may use the model; set a token")
+        return _run(app, server, listening, options, leave_with=os.getppid() if fd is not None else None)
+
+
+def require_extra() -> None:
+    """Refuse to serve without what serves.
+
+    Raises:
+        ImportError: The message names the extra.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import python_multipart  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise ImportError(INSTALL) from error
+
+
+def _application(
+    model: str | Path, index: str | Path | None, options: ServeOptions, log: Log, after_batch: Callable[[], None]
+) -> tuple[Any, Server]:
+    from plait.api import load
+    from plait.index import open_index
+    from plait.serve.app import Server, make_app
+    from plait.serve.work import ServedModel
+
+    fitted = load(model)
+    opened = None if index is None else open_index(index, fitted)
+    if opened is not None:
+        assert opened.embedder is fitted  # refuses an index of another model
+    server = Server(ServedModel(fitted, opened), options, log, after_batch)
+    return make_app(server), server
+
+
+def _listen(options: ServeOptions) -> socket.socket:
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((options.host, options.port))
+    except OSError as error:
+        listening.close()
+        raise OSError(error.errno, f"cannot listen on {options.host} port {options.port}: {error.strerror}") from error
+    listening.listen(1024)
+    listening.set_inheritable(True)
+    return listening
+
+
+def _run(app: Any, server: Server, listening: socket.socket, options: ServeOptions, *, leave_with: int | None) -> int:
+    import uvicorn
+
+    from plait.serve.protocol import PatientProtocol
+
+    class Served(uvicorn.Server):
+        """Without uvicorn's way with signals, which ends the process by the signal: stopping in order is no failure."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                try:
+                    loop.add_signal_handler(number, self._stop)
+                except NotImplementedError:  # Windows
+                    signal.signal(number, lambda *_: self._stop())
+            yield
+
+        def _stop(self) -> None:
+            self.force_exit = self.should_exit  # told twice: at once
+            self.should_exit = server.is_stopping = True
+
+        async def on_tick(self, counter: int) -> bool:
+            if leave_with is not None and counter % 10 == 0 and os.getppid() != leave_with:
+                self._stop()  # the process that would tell it to stop is gone
+            return await super().on_tick(counter)
+
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="on", ws="none",
+        timeout_keep_alive=20, h11_max_incomplete_event_size=64 * 1024, http=PatientProtocol, loop="asyncio",
+        limit_concurrency=CONNECTIONS_A_REQUEST * options.max_requests,
+        timeout_graceful_shutdown=max(1, round(options.grace + options.deadline)),
+    )  # fmt: skip
+    served = Served(config)
+    served.run(sockets=[listening])
+    return 0 if served.started and not served.force_exit else 1
+
+
+def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
+    """Several workers over one socket, each a process of its own; one that dies is started again."""
+    if os.name == "nt":
+        raise ValueError("workers share a socket, which Windows does not allow; leave --workers out")
+    listening = _listen(options)
+    descriptor = listening.fileno()
+    host, port = listening.getsockname()[:2]
+    log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
+    command = [sys.executable, "-m", "plait", *again, "--fd", str(descriptor)]
+    stopping = False
+
+    def stop(*_: Any) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+    def start() -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **({} if options.token is None else {"PLAIT_SERVE_TOKEN": options.token})}
+        return subprocess.Popen(command, pass_fds=(descriptor,), env=environment, start_new_session=True)
+
+    workers = [start() for _ in range(options.workers)]
+    restarts: list[float] = []
+    while not stopping:
+        time.sleep(0.1)
+        for place, worker in enumerate(workers):
+            if worker.poll() is not None and not stopping:
+                log.write("worker_died", code=worker.returncode)
+                restarts = [then for then in restarts if time.monotonic() - then < 60] + [time.monotonic()]
+                if len(restarts) > MOST_RESTARTS:
+                    log.write("gave_up", restarts=len(restarts))
+                    stopping = True
+                    break
+                workers[place] = start()
+    failed = len(restarts) > MOST_RESTARTS
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    until = time.monotonic() + options.grace + options.deadline + 5
+    codes = []
+    for worker in workers:
+        try:
+            codes.append(worker.wait(max(0.1, until - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            worker.kill()
+            codes.append(worker.wait())
+    listening.close()
+    log.write("stopped", workers=len(workers), codes=codes)
+    return 0 if not failed and not any(codes) else 1
+
+
+def _quietly(log: Log) -> Any:
+    """Warnings as lines of the log, without their words, which may be of a cell."""
+
+    def told(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any) -> None:
+        log.write("warned", kind=category.__name__, place=f"{Path(filename).name}:{lineno}")
+
+    return told

@@ -1,0 +1,133 @@
+"""What a server answers is what the model answers, whatever the way in and whoever shares the batch."""
+
+from __future__ import annotations
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from fixtures.served import Client
+
+pytest.importorskip("fastapi", reason="extra serve")
+
+
+def as_json(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in row.items()}
+
+
+def assert_same(served: dict[str, Any], offline: dict[str, Any]) -> None:
+    assert served["prediction"] == offline["prediction"]
+    for name, value in served["probabilities"].items():
+        assert value == pytest.approx(offline[f"probability_{name}"], abs=1e-6)
+
+
+def test_json_rows_get_the_offline_answers(client: Client, fitted: Any, rows: list[dict[str, Any]]) -> None:
+    answer = client.post("/v1/predict", json={"rows": [as_json(row) for row in rows], "coverage": 0.9})
+    assert answer.status_code == 200, answer.text
+    made = answer.json()["predictions"]
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    offline = fitted.predict(rows, coverage=0.9).to_pylist()
+    for one, expected in zip(made, offline, strict=True):
+        assert_same(one, expected)
+        assert one["set"] == expected["set"]
+    assert len({round(one["probability"], 9) for one in made}) > 8  # rows differ, so a mix-up would show
+
+
+def test_a_form_gets_the_same_answer_as_json(client: Client, fitted: Any, rows: list[dict[str, Any]]) -> None:
+    row = rows[3]
+    texts = {k: str(v) for k, v in row.items() if k != "image"}
+    answer = client.post("/v1/predict?coverage=0.8", data=texts, files={"image": ("a.png", row["image"], "image/png")})
+    assert answer.status_code == 200, answer.text
+    assert_same(answer.json()["predictions"][0], fitted.predict([row]).to_pylist()[0])
+    assert answer.json()["predictions"][0]["set"] == fitted.predict([row], coverage=0.8)["set"][0].as_py()
+
+
+@pytest.mark.parametrize("kept", [("text",), ("image",), ("size",), ("grade", "text"), ("image", "size", "grade")])
+def test_any_input_may_be_left_out(client: Client, fitted: Any, rows: list[dict[str, Any]], kept: Any) -> None:
+    some = [{name: row[name] for name in kept} for row in rows[:3]]
+    made = client.post("/v1/predict", json={"rows": [as_json(row) for row in some]}).json()["predictions"]
+    for one, expected in zip(made, fitted.predict(some).to_pylist(), strict=True):
+        assert_same(one, expected)
+
+
+def test_32_clients_at_once_each_get_their_own_answer(client: Client, fitted: Any, rows: list[dict[str, Any]]) -> None:
+    """Rows with other columns left out share batches; nobody gets a neighbour's answer."""
+    asked = [{k: v for j, (k, v) in enumerate(row.items()) if j != i % 5} for i, row in enumerate(rows)]
+    offline = fitted.predict(rows).to_pylist()
+    alone = [fitted.predict([row]).to_pylist()[0] for row in asked]
+    before = client.server.metrics.value("batches_total", kind="predict")
+    with ThreadPoolExecutor(32) as pool:
+        whole = list(pool.map(lambda row: client.post("/v1/predict", json={"rows": [as_json(row)]}), rows))
+        parts = list(pool.map(lambda row: client.post("/v1/predict", json={"rows": [as_json(row)]}), asked))
+    for answers, expected in ((whole, offline), (parts, alone)):
+        for answer, one in zip(answers, expected, strict=True):
+            assert_same(answer.json()["predictions"][0], one)
+    batches = client.server.metrics.value("batches_total", kind="predict") - before
+    assert batches < 64, "no two requests ever shared a batch"
+
+
+def test_a_poisoned_row_fails_alone(client: Client, fitted: Any, rows: list[dict[str, Any]]) -> None:
+    torn = {"text": rows[1]["text"], "image": base64.b64encode(rows[1]["image"][:60]).decode()}
+    answer = client.post("/v1/predict", json={"rows": [as_json(rows[0]), torn, as_json(rows[2])]})
+    assert answer.status_code == 200
+    first, second, third = answer.json()["predictions"]
+    assert second["error"]["row"] == 1 and "image" in second["error"]["message"]
+    offline = fitted.predict([rows[0], rows[2]]).to_pylist()
+    assert_same(first, offline[0])
+    assert_same(third, offline[1])
+    alone = client.post("/v1/predict", json={"rows": [torn]})
+    assert alone.status_code == 422 and alone.json()["error"]["code"] == "not_answered"
+
+
+def test_explain_says_what_an_answer_rests_on(client: Client, rows: list[dict[str, Any]]) -> None:
+    found = client.post("/v1/explain", json={"row": as_json(rows[0])}).json()["explanation"]
+    by_name = {m["name"]: m for m in found["modalities"]}
+    assert set(by_name) == {"text", "image", "tabular"}
+    assert sum(m["share"] for m in by_name.values()) == pytest.approx(1)
+    total = sum(m["shapley"] for m in by_name.values())
+    assert total == pytest.approx(found["with_everything"] - found["with_nothing"], abs=1e-6)
+    words = by_name["text"]["parts"]
+    assert [by_name["text"]["text"][w["start"] : w["end"]] for w in words] == rows[0]["text"].split()
+    assert len(by_name["image"]["parts"]) == 36 and {p["column"] for p in by_name["tabular"]["parts"]} == {
+        "size", "grade"
+    }  # fmt: skip
+    lacking = client.post("/v1/explain", json={"row": {"text": "sunny"}}).json()["explanation"]
+    assert [m.get("skipped") for m in lacking["modalities"]][1:] == ["missing in this row"] * 2
+
+
+def test_facts_health_readiness_and_metrics(client: Client) -> None:
+    facts = client.get("/v1/model").json()
+    assert facts["answers"] == ["explain", "predict"] and facts["classes"] == ["no", "yes"] and facts["calibrated"]
+    assert [c["kind"] for c in facts["inputs"]] == ["text", "image", "numeric", "categorical"]
+    assert client.get("/health").json() == {"status": "alive"} and client.get("/ready").status_code == 200
+    told = client.get("/metrics").text
+    assert "# TYPE plait_requests_total counter" in told and 'route="/health",status="200"' in told
+    assert "plait_ready{" in told and 'plait_request_seconds_bucket{route="/health"' in told
+    for line in told.splitlines():
+        assert line.startswith("#") or float(line.rsplit(" ", 1)[1]) >= 0
+
+
+def test_openapi_speaks_of_this_model(client: Client) -> None:
+    spec = client.get("/openapi.json").json()
+    assert set(spec["paths"]) == {"/v1/predict", "/v1/explain", "/v1/model", "/health", "/ready", "/metrics"}
+    row = spec["components"]["schemas"]["Row"]["properties"]
+    assert set(row) == {"text", "image", "size", "grade"} and row["size"]["type"] == ["number", "null"]
+    assert row["grade"]["examples"] == ["a", "b", "c"]
+    assert set(spec["components"]["schemas"]["Prediction"]["properties"]["probabilities"]["properties"]) == {
+        "no",
+        "yes",
+    }
+    body = spec["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/json", "multipart/form-data"}
+    assert {"200", "401", "413", "422", "429", "504"} <= set(spec["paths"]["/v1/predict"]["post"]["responses"])
+    named = json.dumps(spec).split('"#/components/schemas/')[1:]
+    assert {ref.split('"')[0] for ref in named} <= set(spec["components"]["schemas"])
+
+
+def test_what_the_model_cannot_do_is_said(client: Client) -> None:
+    answer = client.post("/v1/caption", json={"image": "aaaa"})
+    assert answer.status_code == 404 and "it answers explain, predict" in answer.json()["error"]["message"]
+    assert client.get("/v1/nothing").status_code == 404 and client.get("/v1/predict").status_code == 405
