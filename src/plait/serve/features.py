@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 STORE = "PLAIT_FEATURES"
-MOST_BATCHES = 64  # after so many the folder is emptied
+MOST_BATCHES = 8  # after so many the folder is emptied; more pieces in it make every later batch slower
 _MEMORY = Path("/dev/shm")
 _NAME = "plait-serve-"
 
