@@ -199,6 +199,25 @@ def test_a_fault_is_told_without_its_words(client: Client) -> None:
     assert client.post("/v1/predict", json={"rows": [{"text": "a"}]}).status_code == 200
 
 
+def test_a_fault_of_a_route_has_the_same_shape(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    client.log(log)
+
+    def broken(*given: Any) -> Any:
+        raise KeyError("my secret")
+
+    monkeypatch.setattr(client.server.thread, "submit", broken)
+    answer = client.post("/v1/predict", json={"rows": [{"text": "a"}]})
+    assert refused(answer, 500, "fault") and "secret" not in answer.text + log.getvalue()
+    assert [json.loads(line)["event"] for line in log.getvalue().splitlines()] == ["fault", "request"]
+
+
+def test_refusals_are_counted(client: Client) -> None:
+    before = client.server.metrics.value("refused_total", reason="no_rows")
+    refused(client.post("/v1/predict", json={"rows": []}), 422, "no_rows")
+    assert client.server.metrics.value("refused_total", reason="no_rows") == before + 1
+
+
 def test_logs_hold_no_user_content(client: Client) -> None:
     log = io.StringIO()
     client.log(log)

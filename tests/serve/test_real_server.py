@@ -233,12 +233,15 @@ def test_workers_share_the_address_and_are_started_again(served_model: Path) -> 
         (["MODEL", "no-such-index"], "plait index build"),
         (["MODEL", "--port", "99999"], "--port"),
         (["MODEL", "--batch-size", "0"], "--batch-size"),
+        (["MODEL", "--token-file", "no-such-token"], "no-such-token"),
+        (["MODEL", "--token-file", "short.txt"], "16 characters"),
     ],
 )
 def test_what_cannot_be_served_is_said(
     served_model: Path, typed: list[str], said: str, run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "short.txt").write_text("short\n")
     code, out, err = run("serve", *(str(served_model) if word == "MODEL" else word for word in typed))
     assert code == 2 and said in err and not out
 

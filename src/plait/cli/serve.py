@@ -69,4 +69,4 @@ def serve(
         max_seconds=max_seconds, max_text=max_text, max_hits=max_hits, grace=grace, token=_token(token_file),
         allowed_hosts=tuple(allowed_host or ()),
     )  # fmt: skip
-    raise typer.Exit(run(model, index, options, fd=fd, again=sys.argv[1:]))
+    raise typer.Exit(run(model, index, options, fd=fd, again=[*sys.argv[1:], "--fd"]))

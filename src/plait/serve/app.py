@@ -14,11 +14,12 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from plait import __version__
 from plait.serve.bodies import Body, read_body
 from plait.serve.cells import CellReader
-from plait.serve.gate import ClientGoneError, Gate
+from plait.serve.gate import CLIENT_GONE, ClientGoneError, Gate
 from plait.serve.log import Log
 from plait.serve.metrics import Metrics
 from plait.serve.options import ServeOptions
@@ -147,7 +148,7 @@ def make_app(server: Server) -> Any:
         else:
             app.add_api_route(f"/v1/{kind}", _absent(kind, served), methods=["POST"], include_in_schema=False)
     _add_facts(app, server)
-    _add_errors(app)
+    _add_errors(app, server)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -213,13 +214,13 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
 
     async def predict(request: Request) -> Response:
         body = await read_body(request, options)
-        coverage: Any = None
+        asked = Body(dict(request.query_params), True)
         if body.is_form:
-            asked = Body(dict(request.query_params), True)
             rows = [await parsed(cells.form_row, body.values)]
         else:
             body.only("rows", "coverage")
-            asked, rows = body, await parsed(cells.rows, body.values.get("rows"))
+            asked = body if "coverage" in body.values else asked
+            rows = await parsed(cells.rows, body.values.get("rows"))
         coverage = asked.number("coverage", 0.0, 1.0, None)
         if coverage is not None and (not served.is_calibrated or not 0 < coverage < 1):
             why = "lies between 0 and 1" if served.is_calibrated else "needs calibration rows, which this model has not"
@@ -310,11 +311,12 @@ def _absent(kind: str, served: ServedModel) -> Callable[..., Any]:
     return absent
 
 
-def _add_errors(app: FastAPI) -> None:
+def _add_errors(app: FastAPI, server: Server) -> None:
     """Every error in one shape."""
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, Refusal)
+        server.metrics.count("refused_total", reason=error.code)
         return _json(error.to_json(request.scope["plait.request_id"]), error.status, error.headers)
 
     async def of_routing(request: Request, error: Exception) -> Response:
@@ -325,7 +327,17 @@ def _add_errors(app: FastAPI) -> None:
         made = Refusal(error.status_code, code or "refused", message)
         return _json(made.to_json(request.scope["plait.request_id"]), error.status_code, dict(error.headers or {}))
 
+    async def gone(request: Request, error: Exception) -> Response:
+        return Response(status_code=CLIENT_GONE)  # nobody reads it; the log does
+
+    async def fault(request: Request, error: Exception) -> Response:
+        made = Refusal(500, "fault", "a fault of the server; its log names this request")
+        return _json(made.to_json(request.scope["plait.request_id"]), 500)  # Starlette raises it on, to the gate
+
     app.add_exception_handler(Refusal, refused)
+    app.add_exception_handler(ClientGoneError, gone)
+    app.add_exception_handler(ClientDisconnect, gone)
+    app.add_exception_handler(Exception, fault)
     app.add_exception_handler(HTTPException, of_routing)
 
 

@@ -37,9 +37,7 @@ class Doorkeeper:
         """
         host = headers.get("host", "")
         if self._checks_names and _name(host) not in self._names:
-            raise Refusal(
-                421, "wrong_host", "the server does not answer under this name; start it with --allowed-host NAME"
-            )
+            raise Refusal(421, "wrong_host", "the server does not answer under this name; its keeper can allow it")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise Refusal(403, "other_site", "pages of other sites may not use this server")

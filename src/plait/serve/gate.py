@@ -93,11 +93,8 @@ class _Passage:
             self.status = self.status or CLIENT_GONE
             raise
         except Exception as error:
-            if type(error).__name__ == "ClientDisconnect":  # Starlette's, while the body was read
-                self.status = CLIENT_GONE
-            else:
-                gate._log.fault(error, request_id=self.request_id)
-                await self._refuse(Refusal(500, "fault", "a fault of the server; its log names this request"))
+            gate._log.fault(error, request_id=self.request_id)
+            await self._refuse(Refusal(500, "fault", "a fault of the server; its log names this request"))
         finally:
             gate.requests -= 1
             gate.held -= self.held
@@ -120,7 +117,7 @@ class _Passage:
         if gate.requests > options.max_requests:
             raise Refusal(429, "too_many_requests", "too many requests at once; try again", retry_after=1)
         declared = self.headers.get("content-length", "0")
-        if not declared.isdigit() or len(declared) > 18 or int(declared) > options.max_body:
+        if not (declared.isascii() and declared.isdigit()) or len(declared) > 18 or int(declared) > options.max_body:
             raise self._too_large()
 
     def _too_large(self) -> Refusal:

@@ -39,7 +39,8 @@ def serve(
         index: An index folder, or None.
         options: Address and limits.
         fd: A socket that listens already, of a worker; None: open one.
-        again: The command line of one worker, without the interpreter; needed for more than one.
+        again: The command line of one worker up to the number of its socket, without the interpreter; needed for more
+            than one.
 
     Returns:
         The exit code: 0, or 1 where work was left unfinished or a worker kept dying.
@@ -150,12 +151,12 @@ def _run(app: Any, server: Server, listening: socket.socket, options: ServeOptio
 def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
     """Several workers over one socket, each a process of its own; one that dies is started again."""
     if os.name == "nt":
-        raise ValueError("workers share a socket, which Windows does not allow; leave --workers out")
+        raise ValueError("workers share a socket, which Windows does not allow; leave workers=N out")
     listening = _listen(options)
     descriptor = listening.fileno()
     host, port = listening.getsockname()[:2]
     log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
-    command = [sys.executable, "-m", "plait", *again, "--fd", str(descriptor)]
+    command = [sys.executable, "-m", "plait", *again, str(descriptor)]
     stopping = False
 
     def stop(*_: Any) -> None:
