@@ -36,6 +36,21 @@ def report(value: float = 0.75) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def test_probabilities_worse_than_none_are_warned_of() -> None:
+    loss = {"value": 1.388, "low": 1.2, "high": 1.6}
+    found: dict[str, Any] = {"metrics": {"log_loss": loss}, "per_class": [{"support": 20}] * 3, "confusion": None}
+    part = {"metric": {"name": "accuracy"}, "evaluation": found}
+    found["confusion"] = {"labels": ["a", "b", "c"]}
+    (one,) = (c for c in findings(part) if c["code"] == "T011")
+    assert one["severity"] == "warning" and "1.388" in one["sentence"] and "1.099" in one["sentence"]
+    loss |= {"low": 1.0}
+    assert "do not show" in next(c["sentence"] for c in findings(part) if c["code"] == "T011")
+    loss |= {"value": 0.5, "low": 0.3, "high": 0.7}
+    assert next(c["severity"] for c in findings(part) if c["code"] == "T011") == "ok"
+    found["confusion"] = None  # label sets
+    assert not [c for c in findings(part) if c["code"] == "T011"]
+
+
 def test_checks_are_coded_and_the_worst_stand_first() -> None:
     found = findings(report())
     said = {c["code"]: c["severity"] for c in found}

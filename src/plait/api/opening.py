@@ -123,7 +123,7 @@ def open_run(
         )
     except ValueError as error:
         if settings.data.on_bad_row == "error" and targets.bad:  # which may be why so few are left
-            raise ValueError(bad_rows_message(targets.bad, table) + advice) from error
+            raise ValueError(advice + bad_rows_message(targets.bad, table)) from error
         raise
     if further is not None:
         split, usable = further.split(split, usable, schema)

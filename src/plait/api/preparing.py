@@ -55,7 +55,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     )
     if settings.data.on_bad_row == "error" and (opened.bad or table.bad_rows):
         found = examined(table, inputs, schema, progress)
-        raise ValueError(bad_rows_message([*opened.bad, *found], table) + opened.advice)
+        raise ValueError(opened.advice + bad_rows_message([*opened.bad, *found], table))
     intended = opened.usable[opened.split[opened.usable] == "train"]
     for one in (settings, opened.alternative):
         if one is not None:

@@ -68,11 +68,12 @@ def sentences_of(told: dict[str, Any]) -> list[str]:
         )
     if "pseudo_labelled" in told:
         rows, limit = counted(told["pseudo_labelled"], "row"), told.get("threshold")
-        found.append(
-            f"{rows} got a pseudo-label"
-            if limit is None
-            else f"{rows} got a pseudo-label at a threshold of {limit:.3f}"
-        )
+        text = f"{rows} got a pseudo-label"
+        if limit is not None:
+            text = f"{rows} got a pseudo-label at a threshold of {limit:.3f}"
+            if told["pseudo_labelled"] == told["rows"]:
+                text = f"{rows} got a pseudo-label, every one: the threshold of {limit:.3f} keeps none out"
+        found.append(text)
     if told.get("held_out_precision") is not None:
         found.append(
             f"on {counted(told['held_out_rows'], 'labelled row')} above it that the teacher had not seen, "

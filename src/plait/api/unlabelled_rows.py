@@ -105,7 +105,10 @@ def advice_on_empty(rows: int, task: Task) -> str:
     if rows == 0 or not methods_for(task):
         return ""
     have = "has" if rows == 1 else "have"
-    return f". {counted(rows, 'row')} {have} an empty target; semi='self_training' learns from such rows as well"
+    return (
+        f"{counted(rows, 'row')} {have} an empty target; semi='self_training' learns from such rows as well, "
+        "on_bad_row='skip' leaves them out.\n"
+    )
 
 
 def find_unlabelled(

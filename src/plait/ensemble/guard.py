@@ -29,6 +29,7 @@ from plait.training.unlabelled.term import USUAL_THRESHOLD
 COLLAPSED = 0.9  # share of one class among pseudo-labels from which it is looked at
 FEWEST_LOOKED_AT = 20  # pseudo-labels
 BEYOND = 0.25  # and by how much it lies above that among labelled rows
+FEWEST_TELLING = 20  # validation rows, below which none is said to tell two networks apart
 SUPERVISED, SEMI = "supervised", "with unlabelled rows"
 
 
@@ -148,11 +149,11 @@ def _sentence(
         f"{theirs['loss']:.3f}, on {counted(len(plan.val), 'validation row')}"
     )
     _, low, high = gap
-    if low is None or high is None or low <= 0.0 <= high:
+    if low is None or high is None or low <= 0.0 <= high or len(plan.val) < FEWEST_TELLING:
         told += ", which do not tell the two apart"
     if kept == SEMI:
         return f"the network that learned from unlabelled rows is kept: {told}"
-    return f"the supervised network is kept: {told}"
+    return f"the supervised network is kept, so the unlabelled rows changed nothing: {told}"
 
 
 def _shown(value: float | None) -> str:

@@ -330,6 +330,6 @@ def _sentence(primary: str, curve: dict[str, Any]) -> str | None:
         than = "slower" if effective > 0 else "faster" if effective < 0 else "no faster"
         span = "" if low is None or high is None else f" [{low:+.3f}, {high:+.3f}]"
         if low is not None and high is not None and low <= 0 <= high:
-            than = "not clearly slower or faster"
+            than = "neither clearly slower nor clearly faster"
         parts.append(f"effective robustness {effective:+.3f}{span} ({primary} falls {than} than that of late fusion)")
     return "; ".join(parts) or None

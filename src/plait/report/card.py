@@ -24,6 +24,7 @@ NAME = "README.md"
 MARK = "<!-- Written by Plait; without this line the file is yours and is kept when a model is saved here again. -->"
 SPECIAL = re.compile(r"([\\`*_\[\]<>|#~$])")
 MOST_NOTES = 12
+NO_LIMITS = ("task ", "rows of ")  # notes that say how the table was read
 TUNINGS = {"full": "trained", "last_n": "its last blocks trained", "lora": "trained by LoRA"}
 USE = """## How to use it
 
@@ -106,6 +107,11 @@ def _data(report: Mapping[str, Any]) -> str:
     parts = [f"{number(n)} {name}" for name, n in (report.get("splits") or {}).items()]
     print_ = str(facts.get("fingerprint") or "")
     lines = [f"Trained on {plain(_source(report))}: {number(facts.get('rows'))} rows ({', '.join(parts)})."]
+    taught = report.get("unlabelled") or {}
+    if taught.get("rows"):
+        kept = "learned from" if taught.get("kept") != "supervised" else "were tried and not kept"
+        without = f"{number(taught['rows'])} rows without a target"
+        lines.append(f"{without} {kept}." if kept.startswith("were") else f"It also {kept} {without}.")
     lines += [f"sha256 of the data: `{print_}`."] if print_ else []
     return "## Data\n\n" + " ".join(lines)
 
@@ -148,7 +154,8 @@ def _missing(report: Mapping[str, Any]) -> str:
 
 def _limits(report: Mapping[str, Any]) -> str:
     found = report.get("evaluation") or {}
-    notes = list(dict.fromkeys([*(report.get("facts") or {}).get("notes", []), *(found.get("notes") or [])]))
+    told = [*(report.get("facts") or {}).get("notes", []), *(found.get("notes") or [])]
+    notes = [note for note in dict.fromkeys(told) if not note.startswith(NO_LIMITS)]
     lines = [f"- {plain(note)}" for note in notes[:MOST_NOTES]]
     lines += [f"- and {len(notes) - MOST_NOTES} more, in report.html"] if len(notes) > MOST_NOTES else []
     lines += [
@@ -173,7 +180,8 @@ def _inside(report: Mapping[str, Any], licences: Mapping[str, str]) -> str:
     fusion = model.get("fusion") or {}
     if fusion.get("name"):
         paper = f" ({plain(fusion['paper'])})" if fusion.get("paper") else ""
-        lines.append(f"- fusion: {plain(fusion['name'])}{paper}; head: {plain(model.get('head') or '')}")
+        head = plain(model.get("head") or "")
+        lines.append(f"- the network of all modalities: fusion {plain(fusion['name'])}{paper}, head {head}")
     members = [m for m in (report.get("evaluation") or {}).get("members") or [] if m.get("weight")]
     if members:
         told = ", ".join(f"{plain(m['name'])} {number(m['weight'])}" for m in members)

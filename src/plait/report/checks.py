@@ -6,6 +6,7 @@ section it links to holds the detail. A check of a part that was not measured is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,23 @@ def _guessing(report: dict[str, Any]) -> Found | None:
     if sign * worst <= sign * chance:
         return "warning", f"These rows do not show that the model beats guessing: {said}."
     return "ok", f"{said}."
+
+
+def _probabilities(report: dict[str, Any]) -> Found | None:
+    """Log loss against that of the best constant answer on these rows, the shares of the classes."""
+    found = report.get("evaluation") or {}
+    value, low, _ = estimate((found.get("metrics") or {}).get("log_loss"))
+    counts = [int(c.get("support") or 0) for c in found.get("per_class") or []]
+    if value is None or low is None or sum(counts) == 0 or not found.get("confusion"):  # one class a row
+        return None
+    shares = [n / sum(counts) for n in counts if n]
+    constant = -sum(p * math.log(p) for p in shares)
+    said = f"log loss {number(value)}; always answering the shares of the classes gets {number(constant)}"
+    if low > constant:
+        return "warning", f"Its probabilities are worse than none: {said}. New rows may calibrate it (plait calibrate)."
+    if value > constant:
+        return "warning", f"These rows do not show that its probabilities tell anything: {said}."
+    return "ok", f"{said[:1].upper()}{said[1:]}."
 
 
 def _calibration(part: dict[str, Any]) -> Found | None:
@@ -154,4 +172,5 @@ CHECKS: tuple[Check, ...] = (
     ("T008", "Damaged inputs", "trusted", _trust("robustness", _told)),
     ("T009", "Inputs of another row", "trusted", _trust("mismatch", _other_rows)),
     ("T010", "Foreign rows", "trusted", _trust("ood", _told)),
+    ("T011", "Probabilities", "numbers", _probabilities),
 )  # fmt: skip

@@ -223,7 +223,11 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
             rows = await parsed(cells.rows, body.values.get("rows"))
         coverage = asked.number("coverage", 0.0, 1.0, None)
         if coverage is not None and (not served.is_calibrated or not 0 < coverage < 1):
-            why = "lies between 0 and 1" if served.is_calibrated else "needs calibration rows, which this model has not"
+            why = (
+                "lies between 0 and 1"
+                if served.is_calibrated
+                else ("needs calibration rows, which this model has not: plait calibrate gives it some")
+            )
             raise Refusal(422, "bad_coverage", f"coverage {why}")
         outcomes = await server.ask(request, "predict", coverage, rows)
         return _answered(request, "predictions", outcomes)
@@ -306,7 +310,11 @@ def _absent(kind: str, served: ServedModel) -> Callable[..., Any]:
 
     async def absent(request: Request) -> Response:
         can = ", ".join(sorted(served.run))
-        raise Refusal(404, "not_here", f"this server does not answer {kind}: {served.task.name}; it answers {can}")
+        raise Refusal(
+            404,
+            "not_here",
+            f"this server does not answer {kind}, for its model does {served.task.name}; it answers {can}",
+        )
 
     return absent
 

@@ -183,7 +183,7 @@ class ServedModel:
         return plain({
             "prediction": said["prediction"], "explained": example["explained"],
             "with_nothing": example["with nothing"], "with_everything": example["with everything"],
-            "modalities": modalities, "notes": found["notes"],
+            "modalities": modalities, "notes": [note for note in found["notes"] if not note.startswith("a list ")],
         })  # fmt: skip
 
     def _hit(self, hit: Hit) -> dict[str, Any]:

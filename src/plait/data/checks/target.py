@@ -70,7 +70,9 @@ def _missing(table: Table, target: list[Any]) -> Finding:
     rows = [table.row_number(i) for i, v in enumerate(target) if v is None or (isinstance(v, str) and not v.strip())]
     if not rows:
         return Finding("P012", "ok", _TITLES["P012"], "every row has a target", [])
-    return Finding("P012", "warning", _TITLES["P012"], f"{len(rows):,} of {len(target):,}: {name_rows(rows)}", rows)
+    advice = "a fit skips them (on_bad_row='skip') or learns from them too (semi='self_training')"
+    told = f"{len(rows):,} of {len(target):,}: {name_rows(rows)}; {advice}"
+    return Finding("P012", "warning", _TITLES["P012"], told, rows)
 
 
 def _classes(counts: Counter[Any], several: bool) -> Finding:
