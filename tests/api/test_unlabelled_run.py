@@ -114,6 +114,13 @@ def test_targets_of_unlabelled_rows_train_nothing(tables: tuple[Columns, Columns
     assert "precision" not in fit(own, unlabelled=blank).report["unlabelled"]
 
 
+def test_targets_of_unknown_classes_are_not_compared(tables: tuple[Columns, Columns]) -> None:
+    own, others = tables
+    model = fit(own, unlabelled={**others, "label": ["zzz"] * 600}, epochs=1)
+    assert "precision" not in model.report["unlabelled"]
+    assert any("600 unlabelled rows have a target that is no class" in n for n in model.report["facts"]["notes"])
+
+
 def test_none_is_the_run_without_unlabelled_rows(tables: tuple[Columns, Columns], supervised: plait.Plait) -> None:
     none = fit(tables[0], unlabelled=tables[1], semi="none")
     assert state(none) == state(supervised) and "unlabelled" not in none.report

@@ -138,6 +138,24 @@ def test_forms_that_are_refused(client: Client, limited: Callable[..., None]) ->
     )  # fmt: skip
 
 
+def test_forms_that_are_cut_short_or_not_utf8_are_not_answered_in_part(client: Client) -> None:
+    def form(text: bytes) -> bytes:
+        head = b"--x\r\nContent-Disposition: form-data; name="
+        return head + b'"size"\r\n\r\n1.5\r\n' + head + b'"text"\r\n\r\n' + text + b"\r\n--x--\r\n"
+
+    def post(content: bytes) -> Any:
+        return client.post(
+            "/v1/predict", content=content, headers={"content-type": 'multipart/form-data; boundary="x"'}
+        )  # fmt: skip
+
+    whole = form("这是好天气 sunny".encode())
+    assert post(whole).status_code == 200 and post(whole.removesuffix(b"\r\n")).status_code == 200
+    for cut in (5, 9, 15, 30):
+        refused(post(whole[:-cut]), 400, "bad_form")
+    for text in ("这是好天气".encode("gbk"), b"\xff\xfe", "café".encode("latin-1")):
+        refused(post(form(text)), 400, "bad_form")
+
+
 def test_sound_in_place_of_a_picture_and_strange_pictures(client: Client) -> None:
     from PIL import Image
 

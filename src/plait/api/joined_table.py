@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,15 @@ import pyarrow as pa
 from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.column_kind import kind_of
+from plait.data.kinds.text import text_key
+from plait.data.rows import Items, Rows
 from plait.data.schema import Schema
-from plait.data.shared_content import shared_content
+from plait.data.shared_content import most_shared, same_as
 from plait.data.sources import open_source
 from plait.data.table import Table
 from plait.settings import DataSettings
 from plait.tasks import Task
+from plait.training.seen_rows import item_contents
 from plait.training.splitting import column_groups
 
 
@@ -113,13 +117,47 @@ def tied_to(
     if hashes is not None:
         found, known = hashes
         tied[added] = known[added] & np.isin(found[added], found[judging][known[judging]])
-    columns: list[list[Any]] = list(shared_content(table, schema, usable).keys.values())
+    tied[added] |= same_as(table, schema, added, judging, np.setdiff1d(usable, added))
     group_N = column_groups(table, schema)
-    columns += [] if group_N is None else [group_N.tolist()]
-    for keys in columns:
-        judged = {keys[int(i)] for i in judging} - {None}
-        tied[[int(i) for i in added if keys[int(i)] in judged]] = True
+    if group_N is not None:
+        tied[added] |= np.isin(group_N[added], group_N[judging])
     return tied
+
+
+def repeats_of_judged(rows: Rows, judging: np.ndarray, labelled: np.ndarray, added: np.ndarray) -> np.ndarray:
+    """Of added rows, whether all that one holds stands in a row that judges too, which may hold more.
+
+    Inputs that many labelled rows share prove nothing. Texts are compared as :func:`text_key` has them.
+
+    Args:
+        rows: All rows, as they are read.
+        judging: Positions of validation, test and calibration rows.
+        labelled: Positions of the rows with a target.
+        added: Positions of the rows that are asked about.
+    """
+    found = np.zeros(len(added), dtype=bool)
+    names, present_NM = list(rows.items), rows.present_NM
+    keys = {name: _contents(items) for name, items in rows.items.items()}
+    for pattern in np.unique(present_NM[added], axis=0):
+        chosen = [(keys[n], rows.items[n].index_N) for n, is_there in zip(names, pattern, strict=True) if is_there]
+        if not chosen:
+            continue
+
+        def shown(row: int, parts: list[Any] = chosen) -> tuple[Any, ...]:
+            return tuple(one[index[row]] if index[row] >= 0 else None for one, index in parts)
+
+        counts = Counter(shown(int(i)) for i in labelled)
+        proving = {one for one in (shown(int(i)) for i in judging) if counts[one] <= most_shared(len(labelled))}
+        alike = (present_NM[added] == pattern).all(axis=1)
+        found[alike] = [shown(int(i)) in proving for i in added[alike]]
+    return found
+
+
+def _contents(items: Items) -> list[Any]:
+    """What tells the items of a modality apart."""
+    if items.modality.kind == "text":
+        return [text_key(str(cell)) for cell in items.cells]
+    return list(item_contents(items))
 
 
 def is_empty_cell(cell: Any) -> bool:

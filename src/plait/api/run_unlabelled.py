@@ -112,6 +112,11 @@ def _rows(opened: OpenedRun, ready: PreparedRun, plan: Plan) -> UnlabelledRows:
     truth = opened.unlabelled.truth
     values = [truth.get(int(i)) for i in ready.unlabelled]
     known = np.array([value is not None for value in values], dtype=bool)
-    return UnlabelledRows(
-        ready.unlabelled, plan.settings.semi, plan.task.encode_all(values, plan.labels), known
-    )  # fmt: skip
+    encoded = plan.task.encode_all(values, plan.labels)
+    if plan.task.family.one_class and (foreign := known & (encoded < 0)).any():
+        known &= ~foreign
+        opened.notes.append(
+            f"{counted(int(foreign.sum()), 'unlabelled row')} have a target that is no class of the training rows; "
+            "pseudo-labels are not compared with it"
+        )
+    return UnlabelledRows(ready.unlabelled, plan.settings.semi, encoded, known)

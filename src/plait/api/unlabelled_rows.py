@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from plait.api.joined_table import is_empty_cell, joined, open_second, tied_to
+from plait.api.joined_table import is_empty_cell, joined, open_second, repeats_of_judged, tied_to
+from plait.data.column_kind import Hints
 from plait.data.items import read_rows
 from plait.data.schema import Schema
 from plait.data.split import read_split
+from plait.data.split_time import read_times
 from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import NO_METHOD, DataSettings, UnlabelledSettings
@@ -32,6 +34,8 @@ SHOWN = 10  # row numbers that are named
 NEITHER = "hold nothing that the model reads"
 MARKED = "are marked val, test or calibration in the split column"
 JUDGED = "show what a validation, test or calibration row shows, or are of its group"
+LATER = "are later than the last training row, in a run that is split by time"
+TIMELESS = "have no time, in a run that is split by time"
 KNOWN = "show the same as a labelled row"
 REPEATED = "show the same as another unlabelled row"
 
@@ -141,7 +145,7 @@ def find_unlabelled(
         if len(opened) == 0:
             raise ValueError(f"{source} ({ARGUMENT}) has no rows; give some, or leave {ARGUMENT} out")
         marks = _marks(opened, schema, np.arange(len(opened)))
-        optional = [name for name in (schema.target, schema.group) if name is not None]
+        optional = [] if schema.target is None else [schema.target]
         table, notes = joined(table, opened, np.arange(len(opened)), schema, ARGUMENT, optional=optional)
         added = np.arange(first, len(table))
         numbers |= {int(i): f"row {opened.row_number(int(i) - first)} of {source}" for i in added}
@@ -149,7 +153,10 @@ def find_unlabelled(
         marked = np.concatenate([marked, added[np.isin(marks, ("val", "test", "calibration"))]])
     part = UnlabelledPart(table, positions, {}, source, notes=notes, numbers=numbers)
     part.truth = _known_targets(table, schema, task, np.arange(first, len(table)))
+    if other is not None and schema.group is not None and schema.group not in opened.column_names:
+        notes.append(f"{source} has no column {schema.group!r}, so rows of a held-out group cannot be told in it")
     _leave_out_repeats(part, schema, split, usable, marked)
+    _leave_out_later(part, data, split, usable)
     if len(part.positions) == 0:
         told = [f"{one['rows']:,} {one['why']}" for one in part.left_out]
         raise ValueError(
@@ -164,7 +171,8 @@ def _leave_out_repeats(
     part: UnlabelledPart, schema: Schema, split: np.ndarray, usable: np.ndarray, marked: np.ndarray
 ) -> None:
     """Leave out rows that are marked, that hold nothing, or that show what others show."""
-    hashes, known = row_hashes(read_rows(part.table, schema.modalities))
+    rows = read_rows(part.table, schema.modalities)
+    hashes, known = row_hashes(rows)
     judging = usable[(split[usable] != "train") & (split[usable] != "")]
     tells = SeenInputs.of_hashes(hashes[usable][known[usable]]).tells
     if not tells:
@@ -178,10 +186,22 @@ def _leave_out_repeats(
     everything = np.concatenate([usable, part.positions])
     tied = tied_to(part.table, schema, judging, everything, part.positions, (hashes, known) if tells else None)
     leave(part.positions[tied[part.positions]], JUDGED)
+    leave(part.positions[repeats_of_judged(rows, judging, usable, part.positions)], JUDGED)
     if tells:
         leave(part.positions[np.isin(hashes[part.positions], hashes[usable][known[usable]])], KNOWN)
         first_of = np.unique(hashes[part.positions], return_index=True)[1]
         leave(np.delete(part.positions, first_of), REPEATED)
+
+
+def _leave_out_later(part: UnlabelledPart, data: DataSettings, split: np.ndarray, usable: np.ndarray) -> None:
+    """Of a run that is split by time, leave out rows later than its training rows, and those of no time."""
+    train = usable[split[usable] == "train"]
+    if data.split_by_time is None or len(train) == 0:
+        return
+    at = read_times(part.table, data.split_by_time, Hints(data.decimal, data.date_order)).at
+    last = max(at[int(i)] for i in train)
+    part.leave_out(np.array([i for i in part.positions if at[int(i)] is None], dtype=np.int64), TIMELESS)
+    part.leave_out(np.array([i for i in part.positions if at[int(i)] > last], dtype=np.int64), LATER)
 
 
 def _marks(table: Table, schema: Schema, positions: np.ndarray) -> np.ndarray:

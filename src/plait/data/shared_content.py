@@ -69,14 +69,41 @@ def shared_content(table: Table, schema: Schema, usable: np.ndarray) -> SharedCo
     What cannot be read ties nothing; it is reported where rows are prepared.
     """
     found = SharedContent({}, {}, {})
-    watched = [m for m in schema.modalities if kind_of(m).watched is not None]
-    for modality in watched:
-        _tie(found, modality, one_and_many(str(kind_of(modality).watched)), _content_keys(table, modality), usable)
-    if not watched:
-        for modality in schema.modalities:
-            if modality.kind == "text":
-                _tie(found, modality, ("text", "texts"), _text_keys(table, modality.columns[0]), usable)
+    for modality, called, keys in _tying(table, schema):
+        _tie(found, modality, called, keys, usable)
     return found
+
+
+def same_as(table: Table, schema: Schema, these: np.ndarray, others: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Which of these rows share a content with one of the others, as in :func:`shared_content`; bool [len(these)].
+
+    Args:
+        table: All rows.
+        schema: Its columns.
+        these: Positions of the rows that are asked about.
+        others: Positions of the rows that they are compared with.
+        base: Positions of the rows among which a content must not be common to prove anything.
+    """
+    found = np.zeros(len(these), dtype=bool)
+    for _, _, keys in _tying(table, schema):
+        counts = Counter(keys[int(i)] for i in base)
+        proving = {keys[int(i)] for i in others if counts[keys[int(i)]] <= most_shared(len(base))} - {None}
+        found |= np.array([keys[int(i)] in proving for i in these], dtype=bool)
+    return found
+
+
+def most_shared(rows: int) -> float:
+    """Rows out of so many that may hold one content; one that more of them hold ties nothing together."""
+    return max(2, MOST_SHARED * rows)
+
+
+def _tying(table: Table, schema: Schema) -> list[tuple[Modality, tuple[str, str], Keys]]:
+    """Modalities whose contents tie rows together, what one content and several are called, and the contents."""
+    watched = [m for m in schema.modalities if kind_of(m).watched is not None]
+    if watched:
+        return [(m, one_and_many(str(kind_of(m).watched)), _content_keys(table, m)) for m in watched]
+    texts = [m for m in schema.modalities if m.kind == "text"]
+    return [(m, ("text", "texts"), _text_keys(table, m.columns[0])) for m in texts]
 
 
 def one_and_many(plural: str) -> tuple[str, str]:
@@ -111,7 +138,7 @@ def _tie(found: SharedContent, modality: Modality, called: tuple[str, str], keys
     """Put in the contents of a modality that several usable rows share."""
     counts = Counter(keys[int(i)] for i in usable)
     counts.pop(None, None)
-    most = max(2, MOST_SHARED * len(usable))
+    most = most_shared(len(usable))
     common = {key: count for key, count in counts.items() if count > most}
     tied = {key for key, count in counts.items() if 1 < count <= most}
     if common:

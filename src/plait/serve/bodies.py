@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -75,14 +76,25 @@ async def read_body(request: Request, options: ServeOptions) -> Body:
     raise Refusal(415, "unknown_type", "send application/json or multipart/form-data")
 
 
+def _check_whole(request: Request, data: bytes) -> None:
+    """Refuse a form that ends before its closing boundary: what is lacking would count as left out."""
+    found = re.search(r'boundary="?([^";]+)', request.headers.get("content-type", ""), re.IGNORECASE)
+    if found is None or not data.rstrip().endswith(b"--" + found[1].strip().encode("latin-1") + b"--"):
+        raise Refusal(400, "bad_form", "the form is cut short: it does not end with its closing boundary")
+
+
 async def _read_form(request: Request, options: ServeOptions) -> dict[str, Any]:
     values: dict[str, Any] = {}
+    data = await request.body()
+    _check_whole(request, data)
     try:
         async with request.form(
             max_files=MOST_PICTURES * 4, max_fields=MOST_FIELDS, max_part_size=max(options.max_text * 4, 2**20)
         ) as form:
             for name, value in form.multi_items():
                 cell = value if isinstance(value, str) else await value.read()
+                if isinstance(cell, str) and not cell.isascii() and cell.encode("utf-8", "replace") not in data:
+                    raise Refusal(400, "bad_form", "the form holds text that is not UTF-8")
                 if name not in values:
                     values[name] = cell
                 elif isinstance(cell, bytes) and isinstance(values[name], bytes | list):

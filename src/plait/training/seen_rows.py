@@ -103,7 +103,7 @@ class SeenInputs:
 
 def row_hashes(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     """A hash of each row's inputs, uint64 [N], and whether there is anything in the row, bool [N]."""
-    contents = [(name.encode(), _keys(items), items.index_N.tolist()) for name, items in rows.items.items()]
+    contents = [(name.encode(), item_contents(items), items.index_N.tolist()) for name, items in rows.items.items()]
     found, known = np.zeros(len(rows), dtype=np.uint64), np.zeros(len(rows), dtype=bool)
     for row in range(len(rows)):
         digest = hashlib.blake2b(digest_size=8)
@@ -115,7 +115,7 @@ def row_hashes(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return found, known
 
 
-def _keys(items: Items) -> Sequence[bytes]:
+def item_contents(items: Items) -> Sequence[bytes]:
     """The content of each item; numbers of columns alike whether they were read as whole ones or not."""
     return [
         repr(sorted((name, _plain(value)) for name, value in cell.items())).encode("utf-8", "surrogatepass")

@@ -21,8 +21,10 @@ LONGEST_SHOWN = 600
 
 
 def text_key(text: str, root: Root = None) -> str:
-    """The hash of a text; the same for texts that differ only in spaces, case or Unicode form."""
+    """The hash of a text; the same for texts that differ only in spaces, case, Unicode form or invisible characters."""
     folded = unicodedata.normalize("NFKC", text).casefold()
+    if not folded.isascii():
+        folded = "".join(c for c in folded if unicodedata.category(c) != "Cf")
     return content_key(" ".join(folded.split()).encode("utf-8", "surrogatepass"))
 
 
