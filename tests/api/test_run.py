@@ -41,7 +41,7 @@ def test_loaded_model_predicts_bit_equally(posts: Path, model: plait.Plait, tmp_
         other = again.baselines[name].state_dict()
         assert all(np.array_equal(v.cpu(), other[k].cpu()) for k, v in baseline.state_dict().items())
     assert {p.suffix for p in (tmp_path / "again").rglob("*") if p.is_file()} <= {
-        ".json", ".yaml", ".safetensors", ".html",
+        ".json", ".yaml", ".safetensors", ".html", ".md",
     }  # fmt: skip
 
 

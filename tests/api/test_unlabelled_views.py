@@ -88,7 +88,7 @@ def test_unreadable_pictures_of_unlabelled_rows_follow_the_policy(tmp_path: Path
         "preset": "single", "epochs": 1, "allow_outside": True, "unlabelled": pool, "semi": "fixmatch",
         "set": [*QUICK, "augment.views=2"],
     }  # fmt: skip
-    with pytest.raises(ValueError, match=r"2 of 48 rows.*cannot be read.*\n  row 46, column 'photo'"):
+    with pytest.raises(ValueError, match=r"2 of 48 rows.*cannot be read.*\n  row 6 of a dict, column 'photo'"):
         plait.fit(table, "label", **options)
     nothing, unreadable = "hold nothing that the model reads", "hold a cell that cannot be read"
     for policy, why in (("skip", unreadable), ("missing", nothing)):

@@ -14,8 +14,8 @@ from fixtures.planted_plan import left_only, planted_plan, xor
 from plait.ensemble.scale import SCALES
 from plait.ensemble.teachers.threshold import calibrated_threshold, confidence, fitted_temperature, rightness
 from plait.settings import UnlabelledSettings
-from plait.training.unlabelled.rows import PseudoLabels, UnlabelledRows
 
+PseudoLabels, UnlabelledRows = lazy("plait.training.unlabelled.rows", "PseudoLabels", "UnlabelledRows")
 TableFeatures = lazy("plait.ensemble.features", "TableFeatures")
 teacher_of, check_teacher = lazy("plait.ensemble.teachers", "teacher_of", "check_teacher")
 guarded = lazy("plait.ensemble.guard", "guarded")

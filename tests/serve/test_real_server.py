@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-httpx = pytest.importorskip("httpx")
+httpx = pytest.importorskip("httpx", reason="extra dev")
 pytest.importorskip("fastapi", reason="extra serve")
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -14,8 +14,8 @@ import torch
 from fixtures.lazy import lazy
 from plait.inputs.dataset import RowBatches
 from plait.tasks import TASKS
-from plait.training.plan import Plan
 
+Plan = lazy("plait.training.plan", "Plan")
 build_model = lazy("plait.training.build", "build_model")
 fit_model = lazy("plait.training.fit", "fit_model")
 check_pretraining = lazy("plait.training.pretraining", "check_pretraining")

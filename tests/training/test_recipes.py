@@ -79,7 +79,7 @@ def test_a_recipe_never_overrides_the_user() -> None:
                 epochs=1, batch_size=3, optimizer="sgd", learning_rate=0.5, weight_decay=0.0, schedule="linear",
                 warmup=0.0, patience=0, modality_dropout=0.0, modality_dropout_pattern="subset", alignment=0.0,
                 auxiliary=0.0, gradient_blending=False, ogm=0.0, orthogonality=0.0, ema=0.5, min_steps=7, opm=0.0,
-                umt=0.0, mmpareto=0.0, comm=0.0, encoder_learning_rate=0.25, layer_decay=0.75,
+                umt=0.0, mmpareto=0.0, comm=0.0, lemda=0.0, encoder_learning_rate=0.25, layer_decay=0.75,
             ),
         )  # fmt: skip
         if facts.task in ("captioning", "vqa_open"):

@@ -81,7 +81,9 @@ def test_another_table_is_judged_whole(made: Any) -> None:
     known = model.evaluate(texts(12))["evaluation"]  # rows of the training table, known again by what they show
     assert "SEEN IN TRAINING: 11 of 12 judged rows" in about_rows(known["notes"])
     with pytest.raises(ValueError, match="not the table the model was trained on"):
-        model.evaluate(texts(12), rows="test")
+        model.evaluate(fresh, rows="test")
+    held_out = model.evaluate(texts(12), rows="test")["evaluation"]  # those of them that trained nothing
+    assert (held_out["rows"], held_out["split"]) == (1, "test")
 
 
 def test_a_split_that_cannot_be_dealt_again_is_told(made: Any) -> None:

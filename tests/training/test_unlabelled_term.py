@@ -15,10 +15,12 @@ from fixtures.planted_plan import left_only, planted_plan
 from fixtures.training import PowerCutError
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.settings import UnlabelledSettings
-from plait.training.unlabelled.curriculum import NONE_YET, flexible_thresholds, mapped
-from plait.training.unlabelled.draws import has_strong_view, rows_of_step, strong_view
-from plait.training.unlabelled.rows import PseudoLabels, UnlabelledRows
 
+PseudoLabels, UnlabelledRows = lazy("plait.training.unlabelled.rows", "PseudoLabels", "UnlabelledRows")
+has_strong_view, rows_of_step, strong_view = lazy(
+    "plait.training.unlabelled.draws", "has_strong_view", "rows_of_step", "strong_view"
+)
+flexible_thresholds, mapped = lazy("plait.training.unlabelled.curriculum", "flexible_thresholds", "mapped")
 fit_model = lazy("plait.training.fit", "fit_model")
 UnlabelledTerm = lazy("plait.training.unlabelled.term", "UnlabelledTerm")
 build_model = lazy("plait.training", "build_model")
@@ -33,6 +35,8 @@ def test_flexmatch_thresholds_of_a_worked_case() -> None:
 
 
 def test_flexmatch_warms_up_while_most_rows_have_no_sure_answer() -> None:
+    from plait.training.unlabelled.curriculum import NONE_YET
+
     last = np.array([0] * 2 + [NONE_YET] * 8)  # beta = 2 / 8
     assert flexible_thresholds(last, 2, 0.7) == pytest.approx([0.7 * 0.25 / 1.75, 0.0])
     assert flexible_thresholds(np.array([NONE_YET] * 3), 2, 0.9).tolist() == [0.0, 0.0]

@@ -247,12 +247,12 @@ class Plait(FittedParts):
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
         """
-        check_absence(absence)
-        check_metric(self.task, metric)
-        check_report_place(report, lang)
         split, wanted = split_and_rows(rows)
         options = inputs if isinstance(inputs, InputOptions) else InputOptions(**(inputs or {}))
         check_explainable(self, options, wanted)
+        check_absence(absence)
+        check_metric(self.task, metric)
+        check_report_place(report, lang)
         given = open_explained(
             self, table, split, wanted, on_bad_row=on_bad_row, annotations=annotations, format=format,
             encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,

@@ -164,7 +164,7 @@ def _limits(report: Mapping[str, Any]) -> str:
     ]  # fmt: skip
     lines.append(
         "- The numbers above are of rows like those it was trained on. For rows from elsewhere they are no promise: "
-        "`plait drift` tells two tables apart, `plait evaluate --trust` measures calibration, robustness and more."
+        "`plait drift` tells two tables apart, and `plait evaluate` has a report on how far a model can be trusted."
     )
     return "## Limits\n\n" + "\n".join(lines)
 
