@@ -6,6 +6,7 @@ empty folder, without the network. Every ``plait ...`` line of a shell block is 
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -32,7 +33,16 @@ def blocks() -> Iterator[tuple[str, str, str]]:
             yield f"{page.relative_to(ROOT).as_posix()}:{line}", match.group(1).strip(), match.group(2)
 
 
-RUNNABLE = [(place, body) for place, words, body in blocks() if words.split() == ["python", "run"]]
+def runnable() -> list[tuple[str, str]]:
+    """(page:line, body) of every block that is to be run; one that another page has in another language runs once."""
+    found: dict[str, tuple[str, str]] = {}
+    for place, words, body in blocks():
+        if words.split() == ["python", "run"]:
+            found.setdefault(ast.dump(ast.parse(body)), (place, body))
+    return list(found.values())
+
+
+RUNNABLE = runnable()
 
 
 def commands() -> list[tuple[str, str]]:

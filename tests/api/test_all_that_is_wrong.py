@@ -25,7 +25,7 @@ def test_bad_targets_pictures_and_lines_are_reported_at_once(tmp_path: Path) -> 
     with pytest.raises(ValueError) as caught:
         plait.fit(str(tmp_path / "t.csv"), "price", set=QUICK)
     said = str(caught.value)
-    assert said.startswith("4 of 41 rows of ") and "('price': 2 cells, 'photo': 1 cell)" in said
+    assert "\n4 of 41 rows of " in said and "('price': 2 cells, 'photo': 1 cell)" in said
     for part in ("row 3, column 'price'", "row 4, column 'price'", "row 7, column 'photo'", "row 40: 4 fields"):
         assert part in said
 

@@ -67,7 +67,7 @@ def test_features_learned_from_training_rows_do_not_choose() -> None:
     assert max(m["validation"] for m in made.leaderboard()) < 0.99  # told of validation rows, not of training rows
 
 
-@pytest.mark.parametrize(("leaks", "names"), [(False, NAMES), (True, None)])
+@pytest.mark.parametrize(("leaks", "names"), [(False, NAMES), pytest.param(True, None, marks=pytest.mark.slow)])
 def test_no_alarm_where_rows_are_alike_or_were_drawn_at_random(leaks: bool, names: list[str] | None) -> None:
     table = leaking(NAMES, leaks)
     if names is None:  # validation rows are drawn by us

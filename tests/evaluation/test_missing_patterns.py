@@ -128,7 +128,7 @@ def test_lacking_is_hidden_bit_for_bit(fusion: str, absence: str) -> None:
 @pytest.mark.parametrize(
     ("how", "absence"),
     [
-        ("MCAR", "mask"),
+        pytest.param("MCAR", "mask", marks=pytest.mark.slow),
         ("MNAR", "learned"),
         pytest.param("MCAR", "learned", marks=pytest.mark.slow),
         pytest.param("MNAR", "mask", marks=pytest.mark.slow),

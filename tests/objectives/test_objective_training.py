@@ -114,7 +114,7 @@ def test_resumed_run_equals_the_straight_run_exactly(tmp_path: Path, cut_at: int
     assert len({tuple(w) for w in whole}) > 2
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", pytest.param("sgd", marks=pytest.mark.slow)])
 def test_resumed_run_of_the_recent_aids_equals_the_straight_run(tmp_path: Path, optimizer: str) -> None:
     settings, aids = replace(SETTINGS, optimizer=optimizer), {"opm": 0.5, "comm": 0.2, "mmpareto": 1.5}
     train, val = make_rows(), make_rows(seed=6)

@@ -240,7 +240,10 @@ def test_a_run_that_was_cut_resumes_to_the_same_model(name: str, tmp_path: Path)
         assert straight["fusion.is_fitted_C"].all()
 
 
-@pytest.mark.parametrize("name", ["late_mean", "late_weighted", "evidential", "rcml", "qmf"])
+@pytest.mark.parametrize(
+    "name",
+    ["late_mean", "qmf", *(pytest.param(n, marks=pytest.mark.slow) for n in ("late_weighted", "evidential", "rcml"))],
+)
 def test_emap_of_an_additive_late_fusion_finds_no_interaction(name: str) -> None:
     rng = np.random.default_rng(0)
     table = {"text": [f"word{i} more" for i in rng.integers(0, 9, 90)], "size": rng.normal(size=90).tolist(),
