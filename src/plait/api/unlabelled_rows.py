@@ -184,7 +184,7 @@ def _leave_out_repeats(
     leave(marked, MARKED)
     leave(part.positions[~known[part.positions]], NEITHER)
     everything = np.concatenate([usable, part.positions])
-    tied = tied_to(part.table, schema, judging, everything, part.positions, (hashes, known) if tells else None)
+    tied = tied_to(part.table, schema, judging, everything, part.positions, None)  # whole rows are compared just below
     leave(part.positions[tied[part.positions]], JUDGED)
     leave(part.positions[repeats_of_judged(rows, judging, usable, part.positions)], JUDGED)
     if tells:
