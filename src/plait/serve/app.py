@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -19,12 +20,13 @@ from starlette.requests import ClientDisconnect
 from plait import __version__
 from plait.serve.bodies import Body, read_body
 from plait.serve.cells import CellReader
+from plait.serve.features import PassingFeatures
 from plait.serve.gate import CLIENT_GONE, ClientGoneError, Gate
 from plait.serve.log import Log
 from plait.serve.metrics import Metrics
 from plait.serve.options import ServeOptions
 from plait.serve.pages import docs_page, model_page, security_of
-from plait.serve.queue import ModelThread
+from plait.serve.queue import ModelThread, Run
 from plait.serve.refusal import Refusal
 from plait.serve.schema import ApiSchema
 from plait.serve.work import ALONE, ServedModel
@@ -44,25 +46,48 @@ class Server:
         served: The model.
         options: The limits.
         log: Where lines go.
-        after_batch: Called on the model's thread after each batch.
+        features: Of a thread by its name.
+        beside: The same model once more, which does what takes long (``ALONE``) on a thread of its own meanwhile; None:
+            one thread does everything.
+        shared: Where the counts of several workers meet, or None.
     """
 
     def __init__(
-        self, served: ServedModel, options: ServeOptions, log: Log, after_batch: Callable[[], None] = lambda: None
-    ) -> None:
-        self.served, self.options, self.log, self.metrics = served, options, log, Metrics()
+        self, served: ServedModel, options: ServeOptions, log: Log,
+        features: Callable[[str], PassingFeatures] = lambda name: PassingFeatures(),
+        beside: ServedModel | None = None, shared: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.served, self.options, self.log, self.metrics = served, options, log, Metrics(shared)
         self.cells = CellReader(served.columns, options)
-        self.thread = ModelThread(
-            {**served.run, "warm_up": lambda _, rows: [served.warm_up() for _ in rows]}, self.metrics,
-            batch_size=options.batch_size, batch_wait=options.batch_wait_ms / 1000, max_queue=options.max_queue,
-            alone=(*ALONE, "warm_up"), on_fault=lambda kind, error: log.fault(error, kind=kind),
-            after_batch=after_batch,
-        )  # fmt: skip
+        apart = {kind: beside.run[kind] for kind in ALONE if kind in served.run} if beside is not None else {}
+        self.threads = [self._thread("model", {k: v for k, v in served.run.items() if k not in apart}, features)]
+        self._thread_of = dict.fromkeys(served.run, self.threads[0])
+        if apart:
+            self.threads.append(self._thread("beside", apart, features))
+            self._thread_of |= dict.fromkeys(apart, self.threads[1])
         self.is_ready = self.is_stopping = False
         self.metrics.gauges |= {
             "ready": ("Whether the model is warm and takes requests.", lambda: float(self.takes_requests)),
-            "queue_rows": ("Rows that wait for the model.", lambda: float(self.thread.waiting)),
+            "queue_rows": ("Rows that wait for the model.", lambda: float(sum(t.waiting for t in self.threads))),
         }
+
+    def _thread(
+        self, name: str, run: dict[str, Run], features: Callable[[str], PassingFeatures]
+    ) -> ModelThread:  # fmt: skip
+        """A thread that does some kinds of work, and warms them up."""
+        options, log, passing = self.options, self.log, features(name)
+        warm_up = self.served.warming(run)
+        return ModelThread(
+            {**run, "warm_up": lambda _, rows: [warm_up() for _ in rows]}, self.metrics,
+            batch_size=options.batch_size, batch_wait=options.batch_wait_ms / 1000, max_queue=options.max_queue,
+            alone=(*ALONE, "warm_up"), on_fault=lambda kind, error: log.fault(error, kind=kind),
+            begin=passing.begin, after_batch=passing.after_batch,
+        )  # fmt: skip
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any thread has work that is not finished."""
+        return any(thread.is_busy for thread in self.threads)
 
     @property
     def takes_requests(self) -> bool:
@@ -70,13 +95,14 @@ class Server:
         return self.is_ready and not self.is_stopping
 
     async def warm_up(self) -> None:
-        """Start the thread and let it answer made-up rows; ready when that is done."""
-        self.thread.start()
+        """Start the threads and let each answer made-up rows; ready when that is done."""
         started = time.monotonic()
-        job = self.thread.submit("warm_up", None, [None], float("inf"))
-        outcome = (await asyncio.wrap_future(job.done))[0]
-        if isinstance(outcome, Refusal):  # a made-up row may be one that this model cannot answer
-            self.log.write("warm_up_failed", code=outcome.code)
+        for thread in self.threads:  # one after the other: what both load first is then loaded once
+            thread.start()
+            job = thread.submit("warm_up", None, [None], float("inf"))
+            outcome = (await asyncio.wrap_future(job.done))[0]
+            if isinstance(outcome, Refusal):  # a made-up row may be one that this model cannot answer
+                self.log.write("warm_up_failed", code=outcome.code)
         self.is_ready = True
         self.log.write("ready", seconds=round(time.monotonic() - started, 2), answers=sorted(self.served.run))
 
@@ -91,7 +117,8 @@ class Server:
             raise Refusal(503, "not_ready", "the model is being warmed up; try again", retry_after=1)
         deadline: float = request.scope["plait.deadline"]
         request.scope["plait.told"] = {"kind": kind, "rows": len(rows)}
-        job = self.thread.submit(kind, options, rows, deadline)
+        thread = self._thread_of[kind]
+        job = thread.submit(kind, options, rows, deadline)
         done = asyncio.wrap_future(job.done)
         gone = asyncio.ensure_future(_gone(request))
         try:
@@ -106,13 +133,20 @@ class Server:
         finally:
             gone.cancel()
             if not done.done():
-                self.thread.cancel(job)
+                thread.cancel(job)
+
+    async def keep_sharing(self) -> None:
+        """Write the counts where other workers read them, every second."""
+        while self.metrics.is_shared:
+            await asyncio.sleep(1)
+            self.metrics.share()
 
     async def drain(self) -> None:
-        """Finish what was taken and end the thread."""
+        """Finish what was taken and end the threads."""
         self.is_stopping = True
-        finished = await asyncio.to_thread(self.thread.close, self.options.grace)
-        self.log.write("stopped", finished=finished)
+        closing = [asyncio.to_thread(thread.close, self.options.grace) for thread in self.threads]
+        self.log.write("stopped", finished=all(await asyncio.gather(*closing)))
+        self.metrics.share()
 
 
 async def _gone(request: Request) -> None:
@@ -127,8 +161,10 @@ def make_app(server: Server) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.ensure_future(server.warm_up())
+        sharing = asyncio.ensure_future(server.keep_sharing())
         yield
         await warming
+        sharing.cancel()
         await server.drain()
 
     served, options = server.served, server.options
