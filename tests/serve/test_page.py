@@ -35,8 +35,9 @@ class Running:
 
         import uvicorn
 
-        from plait.serve.app import Server, make_app
+        from plait.serve.app import make_app
         from plait.serve.log import Log
+        from plait.serve.server import Server
         from plait.serve.work import ServedModel
 
         self.log = io.StringIO()

@@ -22,7 +22,7 @@ from plait.serve.log import Log, LoggedQuietly
 from plait.serve.options import ServeOptions
 
 if TYPE_CHECKING:
-    from plait.serve.app import Server
+    from plait.serve.server import Server
 
 CONNECTIONS_A_REQUEST = 8  # so many times --max-requests are open at once; more are answered 503
 COUNTS = "PLAIT_SERVE_COUNTS"  # tells a worker the folder where all leave their counts
@@ -88,7 +88,8 @@ def _application(
 ) -> tuple[Any, Server]:  # fmt: skip
     from plait.api import load
     from plait.index import open_index
-    from plait.serve.app import Server, make_app
+    from plait.serve.app import make_app
+    from plait.serve.server import Server
     from plait.serve.work import ALONE, ServedModel
 
     fitted = load(model)
