@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 from typing import Any, TypeVar
@@ -11,6 +12,12 @@ from typing import Any, TypeVar
 from plait.registry import unknown_name
 
 S = TypeVar("S")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The type of every field; reading annotations that are text takes long, and classes do not change."""
+    return typing.get_type_hints(kind)
 
 
 def to_dict(settings: object) -> dict[str, Any]:
@@ -35,7 +42,7 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be a mapping of settings, got {values!r}")
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
     made: dict[str, Any] = {}
     for key, value in values.items():
@@ -54,7 +61,7 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
 def paths_of(kind: type, under: str = "") -> list[str]:
     """The path of every setting, group by group: "train.epochs"."""
     paths: list[str] = []
-    for name, hint in typing.get_type_hints(kind).items():
+    for name, hint in _hints(kind).items():
         is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
         paths += paths_of(hint, f"{under}{name}.") if is_group else [f"{under}{name}"]
     return paths
@@ -93,7 +100,7 @@ def is_text(kind: type, path: list[str]) -> bool:
     for name in path:
         if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
             return False
-        hint = typing.get_type_hints(hint).get(name)
+        hint = _hints(hint).get(name)
     options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     return str in options and set(options) <= {str, type(None)}
 
