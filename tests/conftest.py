@@ -53,6 +53,11 @@ def _collector_skips_what_is_imported() -> None:
         gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Give what was set aside back, so that the interpreter takes it down in order."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One cache folder for the run: the user's weights are read through links, nothing is written beside them."""
