@@ -227,3 +227,16 @@ def test_what_ties_nothing_is_no_leakage_where_plait_dealt_the_rows() -> None:
     own = {**table, "split": ["train"] * 20 + ["test"] * 10}  # dealt by others: it stands on both sides all the same
     notes = plait.fit(own, "label", split="split", epochs=1, preset="single", set=QUICK).report["evaluation"]["notes"]
     assert any(note.startswith("LEAKAGE: 1 picture of column 'image' stands") for note in notes)
+
+
+def test_rows_without_a_target_are_none_whose_answers_were_seen() -> None:
+    from plait.training.known_split import choose_rows
+
+    table = read_table({**texts(8), "split": ["train"] * 5 + ["val", "test", "test"]})
+    cells = table.column("label")
+    cells[0] = cells[1] = None
+    found = guess_schema(table, target="label", split="split")
+    _, _, notes = choose_rows(
+        table.with_column("label", cells), "all", schema=found, task=TASKS.get("classification"), seed=0, facts={}
+    )
+    assert any("3 of 6 judged rows are marked train" in note for note in notes)

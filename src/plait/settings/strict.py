@@ -10,6 +10,7 @@ import typing
 from typing import Any, TypeVar
 
 from plait.registry import unknown_name
+from plait.settings.ranges import USUAL
 
 S = TypeVar("S")
 
@@ -43,7 +44,8 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be a mapping of settings, got {values!r}")
     hints = _hints(kind)
-    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    known = list(fields)
     made: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
@@ -53,7 +55,7 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
         made[key] = (
             from_dict(hint, value, name)
             if isinstance(hint, type) and dataclasses.is_dataclass(hint)
-            else _coerce(name, value, hint)
+            else _coerce(name, value, hint, fields[key].metadata.get(USUAL))
         )
     return kind(**made)
 
@@ -105,7 +107,7 @@ def is_text(kind: type, path: list[str]) -> bool:
     return str in options and set(options) <= {str, type(None)}
 
 
-def _coerce(name: str, value: Any, hint: Any) -> Any:
+def _coerce(name: str, value: Any, hint: Any, usual: float | None = None) -> Any:
     options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     if value is None:
         if type(None) in options:
@@ -135,4 +137,5 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
     if any((typing.get_origin(o) or o) is tuple for o in options):
         raise ValueError(f"{name} must be names in brackets, such as [a, b], got {value!r}")
     wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
-    raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    told = f"; {usual:g} is usual, 0 is off" if usual is not None else ""
+    raise ValueError(f"{name} must be {wanted}, got {value!r}{told}")

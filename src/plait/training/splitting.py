@@ -197,7 +197,7 @@ def column_groups(table: Table, schema: Schema) -> np.ndarray | None:
     if schema.group is None or schema.group not in table.column_names:
         return None
     place: dict[Any, int] = {}
-    names = [("alone", i) if _is_empty(c) else str(c) for i, c in enumerate(table.column(schema.group))]
+    names = [("alone", i) if is_empty_cell(c) else str(c) for i, c in enumerate(table.column(schema.group))]
     return np.array([place.setdefault(name, len(place)) for name in names], dtype=np.int64)
 
 
@@ -260,7 +260,8 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray, own
     ]  # fmt: skip
 
 
-def _is_empty(cell: Any) -> bool:
+def is_empty_cell(cell: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN or a blank text."""
     return (
         cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
     )
