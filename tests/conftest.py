@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import os
 import random
 import socket
@@ -42,6 +43,19 @@ def _no_network(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
     yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collector_skips_what_is_imported() -> None:
+    """Each training collects garbage, and would walk through all of PyTorch and transformers every time."""
+    if "plait.training.trainer" in sys.modules and gc.get_freeze_count() == 0:
+        gc.collect()
+        gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Give what was set aside back, so that the interpreter takes it down in order."""
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,11 +15,10 @@ import pyarrow.csv
 import pytest
 
 import plait
+from fixtures.processes import in_a_fork
 from fixtures.settings import QUICK, SCRATCH
 from fixtures.tables import texts
 from plait.data.table import read_table
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def quick(table: Any, target: str = "label", **options: Any) -> plait.Plait:
@@ -132,20 +129,14 @@ def test_killed_run_resumes_to_the_same_model(posts: Path, tmp_path: Path) -> No
     options = [*SCRATCH, "train.epochs=4", "train.patience=0", "ensemble.members=[]"]
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     plait.fit(str(posts), "label", output=straight, set=options)
-    arguments = [a for s in options for a in ("--set", s)]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "plait", "fit", str(posts), "--target", "label", "-o", str(killed),
-         *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )  # fmt: skip
+    child = in_a_fork(plait.fit, str(posts), "label", output=killed, set=options)
     deadline = time.monotonic() + 120
     while not any(killed.glob("checkpoints/fused/checkpoint-*/*")):
-        assert child.poll() is None and time.monotonic() < deadline, child.communicate()[1].decode()[-2000:]
+        assert child.is_alive() and time.monotonic() < deadline
         time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL
-    child.stderr.close()  # type: ignore[union-attr]
+    child.kill()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     assert not (killed / "model.safetensors").exists()
     with pytest.raises(ValueError, match="resume=True"):
         plait.fit(str(posts), "label", output=killed, set=options)

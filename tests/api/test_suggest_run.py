@@ -158,6 +158,14 @@ def test_a_mistyped_class_and_an_odd_cell_of_more_rows_are_named_in_their_own_fi
     (tmp_path / "odd.csv").write_text("\n".join([*lines[:2], "two,some,up"]), encoding="utf-8")
     with pytest.raises(ValueError, match=r"odd.csv \(more=\) holds string.*; row 1 of it holds 'some'"):
         fit(own, preset="single", more=tmp_path / "odd.csv")
+    (tmp_path / "commas.csv").write_text("text;size;label\none;1,5;up\ntwo;2,5;down\n", encoding="utf-8")
+    with (
+        pytest.warns(UserWarning, match="look like numbers with decimal commas"),
+        pytest.raises(ValueError, match=r"holds '1,5'; if the comma is its decimal mark, type decimal=','$"),
+    ):
+        fit(own, preset="single", more=tmp_path / "commas.csv")
+    read = fit(own, preset="single", more=tmp_path / "commas.csv", decimal=",")
+    assert read.report["splits"]["train"] == fitted.report["splits"]["train"] - 4 + 2
 
 
 def test_a_broken_photo_of_more_rows_is_named_in_its_own_file(posts: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,45 @@ def test_trees_of_classes(classes: int) -> None:
     assert made is not None
     outputs = made[0].outputs({"t": tensors}, None, torch.ones(300, 1, dtype=torch.bool))
     assert outputs.sum(1) == pytest.approx(1.0) and (outputs.argmax(1) == target).mean() > 0.97
+
+
+def test_trees_stop_growing_where_more_have_long_made_it_worse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is chosen is what growing to the end chooses, in fewer rounds."""
+    from plait.ensemble import trees
+
+    grown: list[int] = []
+    staged = trees._staged
+
+    def counted(models: list[Any], *given: Any) -> list[np.ndarray]:
+        found = staged(models, *given)
+        grown.append(len(found))
+        return found
+
+    monkeypatch.setattr(trees, "_staged", counted)
+    rng = np.random.default_rng(2)
+    numbers = rng.normal(size=(160, 2))
+    target = (numbers[:, 0] + rng.normal(size=160) > 0).astype(int)  # much is noise, which trees learn by heart
+
+    def tensors(rows: slice) -> dict[str, torch.Tensor]:
+        return {
+            "numeric_BF": torch.tensor(numbers[rows]).float(), "missing_BF": torch.zeros(len(numbers[rows]), 2),
+            "categorical_BK": torch.zeros(len(numbers[rows]), 0, dtype=torch.int64),
+        }  # fmt: skip
+
+    made, train, val = [], slice(0, 100), slice(100, 160)
+    for step in (100, trees.ITERATIONS):
+        monkeypatch.setattr(trees, "STEP", step)
+        made.append(
+            fit_trees(
+                tensors(train), target[train], tensors(val), target[val], (0,), "t", (), 2, SCALES.get("classes"), 0
+            )
+        )
+    assert grown == [100, 100, 200, 300, 300]  # of both choices of rate and leaves
+    (first, what), (second, other) = (one for one in made if one is not None)
+    assert what == other and what["trees"] <= 50
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 TEXTS = ["a red car", "a red bus", "the blue car", "the blue bus", "red red car", "blue bus"] * 5

@@ -127,3 +127,28 @@ def _light(color: str) -> float:
     parts = [int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)]
     line = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * line[0] + 0.7152 * line[1] + 0.0722 * line[2]
+
+
+def test_what_an_ensemble_answers_is_not_taken_for_the_network() -> None:
+    """The section on the model is of the network, and "only text" is the ensemble with the rest hidden."""
+    given = {**report(), "model": {"fusion": {"name": "gated"}, "head": "label"}}
+    said = ("The members of the ensemble answer, among which its weight is 0.25", "Only and without: the same ensemble")
+    plain = render(given, "A run")
+    assert not any(words in plain for words in said)
+    fused = {"name": "fused", "kind": "network", "weight": 0.25, "details": {}}
+    linear = {"name": "linear of text", "kind": "linear", "weight": 0.75, "details": {}}
+    given["evaluation"] |= {"members": [fused, linear], "patterns": []}
+    page = render(given, "A run")
+    assert all(words in page for words in said)
+    given["evaluation"]["members"] = [{**fused, "weight": 1.0}, {**linear, "weight": 0.0}]
+    assert said[0] not in render(given, "A run")
+
+
+def test_intervals_of_shares_that_are_0_or_1_are_called_wilsons() -> None:
+    words = "and Wilson intervals of shares of exactly 0 or 1"
+    assert words not in render(report(), "A run")
+    perfect = report(1.0)
+    perfect["evaluation"]["metrics"] = {"accuracy": {"value": 1.0, "low": 0.8, "high": 1.0}}
+    assert words in render(perfect, "A run")
+    perfect["evaluation"]["metrics"] = {"auroc": {"value": 1.0, "low": 1.0, "high": 1.0}}  # all resamples are alike
+    assert words not in render(perfect, "A run")

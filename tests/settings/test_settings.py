@@ -121,3 +121,15 @@ def test_settings_are_frozen_and_each_field_has_its_sentence() -> None:
         for f in dataclasses.fields(kind):
             place = next(i for i, line in enumerate(lines) if line.startswith(f"{f.name}: "))
             assert lines[place + 1].startswith('"""') and lines[place + 1].endswith('."""'), f.name
+
+
+def test_a_weight_that_is_no_number_is_told_its_usual_value() -> None:
+    """What the message says is what a comparison takes where no strength is named."""
+    from plait.objectives import OBJECTIVES
+
+    for name in OBJECTIVES.names():
+        if name == "gradient_blending":  # on or off
+            continue
+        usual = f"{OBJECTIVES.get(name).usual:g}"
+        with pytest.raises(ValueError, match=rf"train.{name} must be float, got True; {usual} is usual, 0 is off$"):
+            set_values(RunSettings(), [f"train.{name}=true"])

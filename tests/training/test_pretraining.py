@@ -130,13 +130,22 @@ def test_a_modality_alone_is_not_pretrained(many: Plan, tmp_path: Path) -> None:
     assert history.pretraining is None
 
 
-def test_rows_without_two_modalities_are_an_error() -> None:
+def test_rows_without_two_modalities_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are refused by their cells, before anything is encoded."""
+    from plait.api import preparing
+
     table = planted(60, 0)
     table["left"] = [None if i % 2 else v for i, v in enumerate(table["left"])]
     table["right"] = [v if i % 2 else None for i, v in enumerate(table["right"])]
-    plan = plan_of(table, "pretrain.objective=align", "pretrain.epochs=1")
-    with pytest.raises(RuntimeError, match="align found nothing to learn from.*pretrain.objective=none"):
-        weights(plan)
+
+    def encode(*given: Any, **options: Any) -> Any:
+        raise AssertionError("encoded")
+
+    monkeypatch.setattr(preparing, "prepare", encode)
+    with pytest.raises(ValueError, match="align found nothing to learn from.*pretrain.objective=none"):
+        plan_of(table, "pretrain.objective=align", "pretrain.epochs=1")
+    with pytest.raises(AssertionError, match="encoded"):
+        plan_of(planted(60, 0), "pretrain.objective=align", "pretrain.epochs=1")
 
 
 @pytest.mark.parametrize("task", ["captioning", "matching", "retrieval"])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import plait
-from fixtures.media import red_or_blue
+from fixtures.media import encoded, red_or_blue
 from fixtures.settings import QUICK
 from fixtures.tables import texts
 from plait.data.schema import guess_schema
@@ -212,3 +212,31 @@ def test_chance_level() -> None:
     assert chance_level("accuracy", np.array([-1])) is None and chance_level("accuracy", np.array([])) is None
     assert chance_level("auroc", np.array([0, 1])) == chance_level("auroc_macro", np.array([0, 1])) == 0.5
     assert chance_level("r2", np.array([1.5, 2.5])) == 0.0 and chance_level("mAP", np.eye(2)) is None
+
+
+def test_what_ties_nothing_is_no_leakage_where_plait_dealt_the_rows() -> None:
+    """A picture of very many rows is not kept on one side, which one sentence says; it is called nothing else then."""
+
+    pictures = [encoded(Image.new("RGB", (16, 16), (n if n % 3 else 0, 40, 90))) for n in range(30)]
+    table = {"text": [f"thing number {n}" for n in range(30)], "image": pictures, "label": ["a", "b"] * 15}
+    notes = plait.fit(table, "label", epochs=1, preset="single", set=QUICK).report["evaluation"]["notes"]
+    assert any("did not tie rows together" in note for note in notes)
+    (told,) = [note for note in notes if "in more than one split" in note]
+    assert told.startswith("1 picture of column 'image' that did not tie rows together stands in more than one split")
+    assert "group=COLUMN" in told and not any("LEAKAGE" in note for note in notes)
+    own = {**table, "split": ["train"] * 20 + ["test"] * 10}  # dealt by others: it stands on both sides all the same
+    notes = plait.fit(own, "label", split="split", epochs=1, preset="single", set=QUICK).report["evaluation"]["notes"]
+    assert any(note.startswith("LEAKAGE: 1 picture of column 'image' stands") for note in notes)
+
+
+def test_rows_without_a_target_are_none_whose_answers_were_seen() -> None:
+    from plait.training.known_split import choose_rows
+
+    table = read_table({**texts(8), "split": ["train"] * 5 + ["val", "test", "test"]})
+    cells = table.column("label")
+    cells[0] = cells[1] = None
+    found = guess_schema(table, target="label", split="split")
+    _, _, notes = choose_rows(
+        table.with_column("label", cells), "all", schema=found, task=TASKS.get("classification"), seed=0, facts={}
+    )
+    assert any("3 of 6 judged rows are marked train" in note for note in notes)

@@ -20,6 +20,7 @@ from plait.data.schema import Schema
 from plait.data.shared_content import most_shared, same_as
 from plait.data.sources import open_source
 from plait.data.table import Table
+from plait.data.values import read_number
 from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.training.seen_rows import item_contents
@@ -160,11 +161,6 @@ def _contents(items: Items) -> list[Any]:
     return list(item_contents(items))
 
 
-def is_empty_cell(cell: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN or a blank text."""
-    return cell is None or (isinstance(cell, float) and cell != cell) or (isinstance(cell, str) and not cell.strip())
-
-
 def _check_folders(table: Table, opened: Table, schema: Schema, argument: str) -> None:
     """Refuse rows whose cells name files from another folder than those of the first table."""
     here, there = ((one.root or Path.cwd()).resolve() for one in (table, opened))
@@ -203,5 +199,11 @@ def _first_odd(column: pa.ChunkedArray, kind: pa.DataType, rows: tuple[int, ...]
         try:
             cell.cast(kind)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            return f"; row {number} of it holds {repr(cell.as_py())[:80]}"
+            return f"; row {number} of it holds {repr(cell.as_py())[:80]}{_decimal_hint(cell.as_py(), kind)}"
     return ""
+
+
+def _decimal_hint(cell: Any, kind: pa.DataType) -> str:
+    """What to type where a number is expected and the cell is one by a decimal comma."""
+    is_number = isinstance(cell, str) and read_number(cell, ".") is None and read_number(cell, ",") is not None
+    return "; if the comma is its decimal mark, type decimal=','" if is_number and not pa.types.is_string(kind) else ""

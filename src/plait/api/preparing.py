@@ -20,6 +20,7 @@ from plait.inputs.views import add_views
 from plait.settings import NO_PRETRAINING
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
+from plait.training.pretraining import check_rows
 from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
 
 
@@ -60,6 +61,8 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     for one in (settings, opened.alternative):
         if one is not None:
             check_build(one, task, inputs, [opened.values[int(i)] for i in intended])
+    without = np.zeros(0, dtype=np.int64) if opened.unlabelled is None else opened.unlabelled.positions
+    check_rows(settings, table, inputs.modalities, np.concatenate([intended, without]))
     prepared = prepare(table, inputs, progress=progress)
     prepared.rows.bad = [*opened.bad, *prepared.rows.bad]
     report_unreadable(inputs, prepared, schema)

@@ -33,6 +33,7 @@ from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS
 from plait.settings import RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
+from plait.training.collector import old_objects_set_aside
 from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
@@ -71,12 +72,12 @@ def run_fit(
     if opened.settings.train.tensorboard and output is None:
         raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
-    with working_folder(output, settings, opened.table, resume, overwrite) as folder:
+    with old_objects_set_aside(), working_folder(output, settings, opened.table, resume, overwrite) as folder:
         deadline = Deadline(settings.time_limit, started)
         watched = deadline.watch_encoding(progress)
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=watched)
         deadline.took("reading and encoding", deadline.seconds)
-        plan = ready.plan = replace(ready.plan, deadline=deadline)
+        plan = ready.plan = replace(ready.plan, deadline=deadline, can_go_on=output is not None)
         if settings.train.precision != "float32" and not _trains_large_parts(plan):
             opened.notes.append(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"

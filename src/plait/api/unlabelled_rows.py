@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from plait.api.joined_table import is_empty_cell, joined, open_second, repeats_of_judged, tied_to
+from plait.api.joined_table import joined, open_second, repeats_of_judged, tied_to
 from plait.data.column_kind import Hints
 from plait.data.items import read_rows
 from plait.data.schema import Schema
@@ -23,7 +23,7 @@ from plait.settings import NO_METHOD, DataSettings, UnlabelledSettings
 from plait.settings.unlabelled import CONSISTENCY, TEACHERS
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
-from plait.training.splitting import parse_targets
+from plait.training.splitting import is_empty_cell, parse_targets
 
 ARGUMENT = "unlabelled="
 METHODS_OF = {

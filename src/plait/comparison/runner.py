@@ -7,7 +7,6 @@ configuration refuses this table is "not applicable".
 
 from __future__ import annotations
 
-import gc
 import logging
 from typing import Any
 
@@ -23,6 +22,7 @@ from plait.comparison.runs import Run, Runs, best_record
 from plait.comparison.train_run import train_run
 from plait.data.progress import Progress
 from plait.training import Plan
+from plait.training.collector import old_objects_set_aside
 
 logger = logging.getLogger(__name__)
 
@@ -68,16 +68,12 @@ class Runner:
     def run(self, methods: list[Method]) -> list[Outcome]:
         """Run them all, in order."""
         outcomes = self.count_missing(methods)
-        gc.collect()
-        gc.freeze()  # each training ends in a full collection, which else walks the whole library every time
-        try:
+        with old_objects_set_aside():
             for outcome in outcomes:
                 if outcome.status == "ok":
                     self._search(outcome)
                 if outcome.status == "ok":
                     self._seeds(outcome)
-        finally:
-            gc.unfreeze()
         return outcomes
 
     def _search(self, outcome: Outcome) -> None:

@@ -56,10 +56,7 @@ def choose_averages(
             some = Average(np.full(len(able), 1 / len(able)), 1.0, 0)
         else:
             outputs, losses = np.stack([answers.of(k, pattern)[at] for k in able]), row_losses(plan, rows)
-            weights = select_steadily(
-                outputs, lambda given, at, losses=losses: float(losses(given, at).mean()), simplicity[able],
-                plan.group_N[rows], seed,
-            )  # fmt: skip
+            weights = select_steadily(outputs, losses, simplicity[able], plan.group_N[rows], seed)
             order = np.argsort(simplicity[able], kind="stable")
             some = settle(weights, outputs, losses, SCALES.get(plan.task.output_kind), order, plan.group_N[rows])
         weights_K = np.zeros(len(found))

@@ -8,7 +8,6 @@ are equal the simpler one is taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import numpy as np
 
@@ -18,12 +17,12 @@ LEAST_GAIN = 1e-4  # of the loss, relative: less is noise
 DRAWS = 20  # resamples of the rows
 LEAST_ROWS = 20  # that have all of a pattern; with fewer, rows that have some of it choose too
 Pattern = tuple[bool, ...]
-Loss = Callable[[np.ndarray], float]
-RowLoss = Callable[[np.ndarray, np.ndarray], float]
+MOST_CELLS = 1_000_000  # outputs that are measured at once
+RowLosses = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def select_steadily(
-    outputs_KNC: np.ndarray, loss: RowLoss, simplicity: Sequence[int], groups_N: np.ndarray, seed: int
+    outputs_KNC: np.ndarray, losses: RowLosses, simplicity: Sequence[int], groups_N: np.ndarray, seed: int
 ) -> np.ndarray:
     """Weights [K] of ``select`` on resamples of the rows, averaged; never worse on the rows than the best member.
 
@@ -31,59 +30,86 @@ def select_steadily(
 
     Args:
         outputs_KNC: Outputs of each member.
-        loss: Outputs and positions of the rows that they are of to their loss.
+        losses: As ``select``.
         simplicity: Rank of each member, the simplest lowest.
         groups_N: Rows with equal numbers are drawn together.
         seed: Of the draws.
     """
-    everything = np.arange(outputs_KNC.shape[1])
-    plain = select(outputs_KNC, lambda outputs: loss(outputs, everything), simplicity)
-    rng = np.random.default_rng([seed, len(everything)])
-    units = [np.flatnonzero(groups_N == g) for g in np.unique(groups_N)]
-    drawn = []
-    for _ in range(DRAWS):
-        rows = np.concatenate([units[i] for i in rng.integers(0, len(units), len(units))])
-        drawn.append(select(outputs_KNC[:, rows], partial(_at, loss, rows), simplicity))
-    steady: np.ndarray = np.mean(drawn, axis=0)
+    num_rows = outputs_KNC.shape[1]
+    rng = np.random.default_rng([seed, num_rows])
+    unit_N = np.unique(groups_N, return_inverse=True)[1].reshape(-1)
+    units = int(unit_N.max()) + 1
+    drawn_DU = [np.bincount(rng.integers(0, units, units), minlength=units) for _ in range(DRAWS)]
+    counts_DN = np.concatenate([np.ones((1, num_rows)), np.stack(drawn_DU)[:, unit_N]])
+    weights_DK = _select_on(outputs_KNC, losses, simplicity, counts_DN)
+    steady: np.ndarray = np.mean(weights_DK[1:], axis=0)
     steady[steady < LEAST_WEIGHT] = 0.0
     steady /= steady.sum()
-    best = min(loss(outputs, everything) for outputs in outputs_KNC)
-    return steady if loss(np.einsum("k,knc->nc", steady, outputs_KNC), everything) <= best else plain
+    everything = np.arange(num_rows)
+    best = min(float(losses(outputs, everything).mean()) for outputs in outputs_KNC)
+    joint = float(losses(np.einsum("k,knc->nc", steady, outputs_KNC), everything).mean())
+    return steady if joint <= best else np.asarray(weights_DK[0])
 
 
-def _at(loss: RowLoss, rows: np.ndarray, outputs: np.ndarray) -> float:
-    return loss(outputs, rows)
-
-
-def select(outputs_KNC: np.ndarray, loss: Loss, simplicity: Sequence[int]) -> np.ndarray:
+def select(outputs_KNC: np.ndarray, losses: RowLosses, simplicity: Sequence[int]) -> np.ndarray:
     """Weights of members [K], not negative, adding up to one.
 
     Args:
         outputs_KNC: Outputs of each member on validation rows.
-        loss: Outputs [N, C] to their loss; lower is better.
+        losses: Outputs [M, C] and the positions of the rows that they are of [M], which may come again, to the loss of
+            each [M]; lower is better.
         simplicity: Rank of each member, the simplest lowest.
 
     Example:
         >>> outputs = np.array([[[1.0], [0.0]], [[0.0], [1.0]]])
-        >>> select(outputs, lambda o: float(((o - 0.5) ** 2).mean()), [0, 1]).tolist()
+        >>> select(outputs, lambda o, at: ((o - 0.5) ** 2).mean(1), [0, 1]).tolist()
         [0.5, 0.5]
     """
+    return _select_on(outputs_KNC, losses, simplicity, np.ones((1, outputs_KNC.shape[1])))[0]
+
+
+def _select_on(
+    outputs_KNC: np.ndarray, losses: RowLosses, simplicity: Sequence[int], counts_DN: np.ndarray
+) -> np.ndarray:
+    """Weights chosen on each of several draws, by how often each row was drawn [D, K]."""
+    at_once = max(1, MOST_CELLS // outputs_KNC.size)
+    pieces = [counts_DN[i : i + at_once] for i in range(0, len(counts_DN), at_once)]
     order = np.argsort(simplicity, kind="stable")
-    losses = np.array([loss(outputs_KNC[k]) for k in order])
-    count_K = np.zeros(len(outputs_KNC), dtype=np.int64)
-    first = order[int(np.flatnonzero(losses <= losses.min() * (1 + 1e-9) + 1e-12)[0])]
-    count_K[first] = 1
-    total, best = outputs_KNC[first].copy(), float(losses.min())
-    kept = count_K.copy()
+    return np.concatenate([_select_together(outputs_KNC[order], losses, piece) for piece in pieces])[
+        :, np.argsort(order)
+    ]
+
+
+def _select_together(outputs_KNC: np.ndarray, losses: RowLosses, counts_DN: np.ndarray) -> np.ndarray:
+    """Weights of members that stand in order, the simplest first, chosen on each draw [D, K]."""
+    num_members, num_rows, width = outputs_KNC.shape
+    num_draws = len(counts_DN)
+    share_DN = counts_DN / counts_DN.sum(1, keepdims=True)
+
+    def of_draws(outputs_DKNC: np.ndarray) -> np.ndarray:
+        """Mean loss of each draw and member [D, K]; members alike have the very same."""
+        made = len(outputs_DKNC)
+        rows = np.tile(np.arange(num_rows), made * num_members)
+        loss_DKN = losses(outputs_DKNC.reshape(-1, width), rows).reshape(made, num_members, num_rows)
+        mean_DK: np.ndarray = (loss_DKN * share_DN[:, None]).sum(-1)
+        return mean_DK
+
+    single_DK, draws = of_draws(outputs_KNC[None]), np.arange(num_draws)
+    least_D1 = single_DK.min(1, keepdims=True)
+    first_D = (single_DK <= least_D1 * (1 + 1e-9) + 1e-12).argmax(1)
+    count_DK = np.zeros((num_draws, num_members), dtype=np.int64)
+    count_DK[draws, first_D] = 1
+    total_DNC, best_D, kept_DK = outputs_KNC[first_D], least_D1[:, 0], count_DK.copy()
     for size in range(2, ROUNDS + 1):
-        tried = np.array([loss((total + outputs_KNC[k]) / size) for k in order])
-        chosen = order[int(tried.argmin())]
-        count_K[chosen] += 1
-        total += outputs_KNC[chosen]
-        if tried.min() < best - LEAST_GAIN * abs(best):
-            best, kept = float(tried.min()), count_K.copy()
-    weights: np.ndarray = kept / kept.sum()
-    return weights
+        tried_DK = of_draws((total_DNC[:, None] + outputs_KNC) / size)
+        chosen_D, found_D = tried_DK.argmin(1), tried_DK.min(1)
+        count_DK[draws, chosen_D] += 1
+        total_DNC = total_DNC + outputs_KNC[chosen_D]
+        is_better_D = found_D < best_D - LEAST_GAIN * np.abs(best_D)
+        best_D = np.where(is_better_D, found_D, best_D)
+        kept_DK[is_better_D] = count_DK[is_better_D]
+    weights_DK: np.ndarray = kept_DK / kept_DK.sum(1, keepdims=True)
+    return weights_DK
 
 
 def rows_of_pattern(present_NM: np.ndarray, pattern: Pattern) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Fitted by scikit-learn's histogram gradient boosting, whose own file format is pickle: the trees are copied into
 tensors instead, and refused if the copy does not answer the training rows as the original does. Numbers keep their
-gaps, categories come as codes ordered by the target. The number of trees is chosen on validation rows.
+gaps, categories come as codes ordered by the target. The number of trees is chosen on validation rows; no more are
+grown once fifty in a row have not lowered the loss.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from plait.ensemble.link import answer_config, outputs_of, scale_of
 from plait.ensemble.scale import SMALLEST, AnswerScale
 from plait.tasks.target_scale import TargetScale, transforms_for
 
-ITERATIONS = 300
+ITERATIONS, STEP = 300, 100
+PATIENCE = 50  # rounds that have not lowered the loss, after which no further step is made
 MOST_OUTPUTS = 40  # more would take minutes
 
 
@@ -190,33 +192,48 @@ def _fit_one(
     inside: np.ndarray, train_target: np.ndarray, outside: np.ndarray, val_target: np.ndarray, num_outputs: int,
     scale: AnswerScale, target_scale: TargetScale | None, seed: int, rate: float, leaves: int, leaf: int,
 ) -> tuple[float, list[Any], int] | None:  # fmt: skip
+    if scale.link == "softmax" and len(np.unique(train_target)) != num_outputs:
+        return None
+    if scale.link == "sigmoid" and any(len(np.unique(train_target[:, c])) < 2 for c in range(num_outputs)):
+        return None
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-    options = {
-        "learning_rate": rate, "max_iter": ITERATIONS, "max_leaf_nodes": leaves, "min_samples_leaf": leaf,
-        "early_stopping": False, "random_state": seed, "l2_regularization": 1.0,
-    }  # fmt: skip
+    kind = HistGradientBoostingRegressor if scale.link == "identity" else HistGradientBoostingClassifier
     if scale.link == "identity":
         assert target_scale is not None
-        model = HistGradientBoostingRegressor(**options).fit(inside, target_scale.encode(train_target.reshape(-1)))
-        staged = [target_scale.decode(v)[:, None] for v in model.staged_predict(outside)]
-        models = [model]
+        targets = [target_scale.encode(train_target.reshape(-1))]
     elif scale.link == "softmax":
-        model = HistGradientBoostingClassifier(**options).fit(inside, train_target)
-        if len(model.classes_) != num_outputs:
-            return None
-        staged, models = list(model.staged_predict_proba(outside)), [model]
+        targets = [train_target]
     else:
-        if any(len(np.unique(train_target[:, c])) < 2 for c in range(num_outputs)):
-            return None
-        models = [
-            HistGradientBoostingClassifier(**options).fit(inside, train_target[:, c] >= 0.5) for c in range(num_outputs)
-        ]
-        columns = [[p[:, 1] for p in m.staged_predict_proba(outside)] for m in models]
-        staged = [np.stack(step, axis=1) for step in zip(*columns, strict=True)]
-    losses = [float(scale.loss(outputs, val_target).mean()) for outputs in staged]
+        targets = [train_target[:, c] >= 0.5 for c in range(num_outputs)]
+    models = [
+        kind(
+            learning_rate=rate, max_leaf_nodes=leaves, min_samples_leaf=leaf, early_stopping=False, random_state=seed,
+            l2_regularization=1.0, warm_start=True,
+        )
+        for _ in targets
+    ]  # fmt: skip
+    losses: list[float] = []
+    for rounds in range(STEP, ITERATIONS + 1, STEP):
+        for model, values in zip(models, targets, strict=True):
+            model.set_params(max_iter=rounds).fit(inside, values)
+        losses = [float(scale.loss(o, val_target).mean()) for o in _staged(models, outside, scale, target_scale)]
+        if int(np.argmin(losses)) + 1 <= rounds - PATIENCE:
+            break
     count = int(np.argmin(losses)) + 1
     return losses[count - 1], models, count
+
+
+def _staged(
+    models: list[Any], rows: np.ndarray, scale: AnswerScale, target_scale: TargetScale | None
+) -> list[np.ndarray]:
+    """Outputs [N, C] after each round."""
+    if target_scale is not None:
+        return [target_scale.decode(v)[:, None] for v in models[0].staged_predict(rows)]
+    if scale.link == "softmax":
+        return list(models[0].staged_predict_proba(rows))
+    columns = [[p[:, 1] for p in m.staged_predict_proba(rows)] for m in models]
+    return [np.stack(step, axis=1) for step in zip(*columns, strict=True)]
 
 
 def _export(

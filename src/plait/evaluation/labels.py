@@ -22,11 +22,11 @@ from plait.evaluation.caveats import caveats
 from plait.evaluation.in_time import has_time_for_missing, num_resamples, plan_intervals, resamples_alone
 from plait.evaluation.members import answer_patterns, blindness_notes, evaluate_members
 from plait.evaluation.missing import evaluate_missing
+from plait.evaluation.task_intervals import task_difference, task_intervals
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
 from plait.metrics.breakdown import slices
 from plait.metrics.chance import chance_level
-from plait.metrics.intervals import metric_intervals, paired_metric_difference
 from plait.metrics.per_class import ClassRow, per_class
 from plait.metrics.verdict import fusion_verdict
 from plait.registry import counted
@@ -61,13 +61,10 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     fused = hiding("judging")
     a_pass = time.monotonic() - began if shown is None else shown.seconds / len(shown.patterns)
     each = plan_intervals(given, fused, 0 if shown is None else len(shown.patterns))
-    metrics = metric_intervals(
-        lambda rows: given.task.metrics(given.target[rows], fused[rows]),
-        len(fused),
-        groups=given.group,
-        resamples=given.deadline.resamples(num_resamples(fused)),
-        seed=seed,
-    )
+    metrics = task_intervals(
+        given.task, given.target, fused, groups=given.group,
+        resamples=given.deadline.resamples(num_resamples(fused)), seed=seed,
+    )  # fmt: skip
     alone: dict[str, np.ndarray] = {}
     without: dict[str, dict[str, Any]] = {}
     if len(names) > 1:
@@ -85,10 +82,9 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     metrics |= {k: {"value": v, "low": None, "high": None} for k, v in also.items() if k != "notes"}
 
     def interval(task: Task, outputs: np.ndarray) -> dict[str, dict[str, float | None]]:
-        return metric_intervals(
-            lambda rows: task.metrics(given.target[rows], outputs[rows]),
-            len(outputs), groups=given.group, resamples=resamples_alone(given, outputs), seed=seed,
-        )  # fmt: skip
+        return task_intervals(
+            task, given.target, outputs, groups=given.group, resamples=resamples_alone(given, outputs), seed=seed
+        )
 
     alone_metrics = {name: interval(given.task_alone(name), outputs) for name, outputs in alone.items()}
     balanced = given.task.judges_pairs and not alone and tells_nothing_alone(index_NM, given.target == 1)
@@ -167,10 +163,9 @@ def _verdict(
     difference = None
     if points:
         best = max(points, key=lambda m: points[m] if higher else -points[m])
-        delta, low, high = paired_metric_difference(
-            lambda rows: given.task.metrics(given.target[rows], fused[rows]).get(name),
-            lambda rows: given.task_alone(best).metrics(given.target[rows], alone[best][rows]).get(name),
-            len(fused), groups=given.group, resamples=resamples_alone(given, fused), seed=seed,
+        delta, low, high = task_difference(
+            name, (given.task, fused), (given.task_alone(best), alone[best]), given.target, groups=given.group,
+            resamples=resamples_alone(given, fused), seed=seed,
         )  # fmt: skip
         if delta is not None:
             difference = (best, delta, low, high)

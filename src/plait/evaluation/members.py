@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -17,9 +16,9 @@ from plait.data.progress import Progress
 from plait.ensemble import Ensemble
 from plait.ensemble.selection import Pattern, rows_of_pattern, seen
 from plait.evaluation.base import EvaluationInputs
+from plait.evaluation.task_intervals import task_difference
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
-from plait.metrics.intervals import paired_metric_difference
 
 ROWS_AT_ONCE = 512
 RESAMPLES = 100
@@ -113,8 +112,8 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
     group = None if given.group is None else given.group[answers.rows_S]
     present_SM = given.prepared.rows.present_NM[given.positions[answers.rows_S]]
 
-    def measured(outputs: np.ndarray, own: np.ndarray, rows: np.ndarray | slice = slice(None)) -> float | None:
-        value = given.task.metrics(own[rows], outputs[rows]).get(primary)
+    def measured(outputs: np.ndarray, own: np.ndarray) -> float | None:
+        value = given.task.metrics(own, outputs).get(primary)
         return None if value is None else float(value)
 
     def of(k: int, pattern: Pattern) -> np.ndarray:
@@ -141,8 +140,8 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
             if np.allclose(joint, alone, rtol=1e-6, atol=1e-8):
                 alone = joint  # one member answers: what differs is its rounding on the way through logits
             together, single = measured(joint, own), measured(alone, own)
-            gap, low, high = paired_metric_difference(
-                partial(measured, joint, own), partial(measured, alone, own), len(at),
+            gap, low, high = task_difference(
+                primary, (given.task, joint), (given.task, alone), own,
                 groups=None if group is None else group[at], resamples=given.deadline.resamples(RESAMPLES), seed=seed,
             )  # fmt: skip
         entry |= {

@@ -7,7 +7,7 @@ rows, sampled with the seed and reported. Nothing here trains or selects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import combinations
 from math import comb
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from plait.metrics.robustness import (
     relative_robustness,
 )
 from plait.tasks.decisions import class_decisions
+from plait.tasks.row_metrics import resampled
 
 ALL_PATTERNS_UP_TO = 5  # modalities; with more, patterns are chosen
 ALL_SHOWN_UP_TO = 4
@@ -164,8 +165,15 @@ class _Rows:
 
         resamples = int(np.clip(2_000_000 / max(1, several[0].size * len(several)), 50, RESAMPLES))
         resamples = self.given.deadline.resamples(resamples)
+        at_once = [resampled(self.given.task.metrics, self.target, outputs) for outputs in several]
+        known = [one for one in at_once if one is not None]
+
+        def means(counts_RN: np.ndarray, names: Collection[str]) -> dict[str, np.ndarray]:
+            return {primary: np.mean([one(counts_RN, names)[primary] for one in known], axis=0)}
+
         return metric_intervals(
-            mean, len(self.target), groups=self.group, resamples=resamples, seed=self.seed
+            mean, len(self.target), groups=self.group, resamples=resamples, seed=self.seed,
+            resampled=means if len(known) == len(several) else None,
         )[primary]  # fmt: skip
 
     def curve(

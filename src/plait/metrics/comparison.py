@@ -13,18 +13,17 @@ Romano, Shaikh and Wilhelm 2024 (places from differences that hold at once).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from plait.metrics.intervals import Bounds, Floats, Groups, Ints, check_draws, percentiles, units_of_rows
+from plait.metrics.intervals import Bounds, Floats, Groups, Ints, check_draws, drawn_counts, percentiles, units_of_rows
 
 MetricOfCounts = Callable[[Floats], Floats]
 
-_CHUNK_CELLS = 4_000_000
 _DRAWS = 32  # at once, where running sums should stay in the cache
 _TIE = 1e-9
 
@@ -206,7 +205,7 @@ def resample_methods(
     point = np.array([m(whole)[0] for m in metrics.values()])
     drawn = np.zeros((resamples if len(units) > 1 else 0, len(metrics)))
     start = 0
-    for counts_RN in _drawn_counts(units, n, len(drawn), seed):
+    for counts_RN in drawn_counts(units, n, len(drawn), seed):
         stop = start + len(counts_RN)
         for m, metric in enumerate(metrics.values()):
             drawn[start:stop, m] = metric(counts_RN)
@@ -296,24 +295,6 @@ def rank_intervals(
         first = float((is_top_RM[:, m] / is_top_RM.sum(axis=1)).mean()) if len(drawn) else None
         found[name] = Rank(value=float(place_M[m]), low=low, high=high, first=first)
     return found
-
-
-def _drawn_counts(units: list[Ints], n: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each row was drawn, [R, N] chunk by chunk; the same draws as every other interval of that seed.
-
-    Counts are floats, as products with them then run through BLAS.
-    """
-    rng = np.random.default_rng(seed)
-    unit_N = np.zeros(n, dtype=np.int64)
-    for number, rows in enumerate(units):
-        unit_N[rows] = number
-    step = max(1, _CHUNK_CELLS // n)
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        chosen_RG = rng.integers(0, len(units), size=(size, len(units)))
-        flat = (np.arange(size)[:, None] * len(units) + chosen_RG).reshape(-1)
-        counts_RG = np.bincount(flat, minlength=size * len(units)).reshape(size, len(units))
-        yield counts_RG.astype(np.float64)[:, unit_N]
 
 
 def _places(scores_RM: Floats) -> Floats:

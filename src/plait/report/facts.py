@@ -68,7 +68,20 @@ def model(report: dict[str, Any]) -> str:
     counted = {i for i, k in enumerate(names) if all(isinstance(row.get(k), int | float) for row in rows)}
     titles = [k.replace("_", " ").capitalize() for k in names]
     return fill(
-        TEMPLATE, "model", equation=equation, facts=shown, encoders=rows, names=names, titles=titles, numbers=counted
+        TEMPLATE, "model", lead=_its_share(report), equation=equation, facts=shown, encoders=rows, names=names,
+        titles=titles, numbers=counted,
+    )  # fmt: skip
+
+
+def _its_share(report: dict[str, Any]) -> str:
+    """That the network described is not all that answers, where an ensemble does."""
+    members = (report.get("evaluation") or {}).get("members") or []
+    weight = next((m.get("weight") for m in members if m.get("kind") == "network" and m.get("name") == "fused"), None)
+    if weight is None or weight >= 1:
+        return ""
+    return (
+        f"This is the network of all modalities. The members of the ensemble answer, among which its weight is "
+        f"{weight:.2f} where everything is there."
     )
 
 

@@ -41,6 +41,8 @@ def key_numbers(report: dict[str, Any]) -> str:
         tiles.append((metric_name(name), number(value), below, name == main))
     has_intervals = any(span(low, high) for _, low, high in metrics.values())
     rule = " The small numbers are 95% bootstrap intervals." if has_intervals else ""
+    if any(is_wilson(*one) for one in metrics.values()):
+        rule = " The small numbers are 95% bootstrap intervals, and Wilson intervals of shares of exactly 0 or 1."
     return fill(
         TEMPLATE,
         "key_numbers",
@@ -48,6 +50,11 @@ def key_numbers(report: dict[str, Any]) -> str:
         tiles=tiles,
         notes=evaluation.get("notes"),
     )
+
+
+def is_wilson(value: float | None, low: float | None, high: float | None) -> bool:
+    """Whether an interval is Wilson's: around exactly 0 or 1, where all bootstrap resamples are alike."""
+    return value in (0.0, 1.0) and low is not None and high is not None and low < high
 
 
 def modalities(report: dict[str, Any]) -> str:
@@ -68,7 +75,10 @@ def modalities(report: dict[str, Any]) -> str:
         rows.insert(0, (tr("all modalities"), fused, low, high, "fused"))
     direction = "longer is better" if metric.get("higher_is_better", True) else "shorter is better"
     chart = charts.bars(rows, chance=evaluation.get("chance"), label=tr(f"{name} of all modalities and of each alone"))
-    return fill(PARTS, "charted", text=f"{metric_name(name)}, {direction}; whiskers are 95% intervals.", chart=chart)
+    text = f"{metric_name(name)}, {direction}; whiskers are 95% intervals."
+    if evaluation.get("members"):
+        text += " Only and without: the same ensemble, with the other modalities or that one hidden."
+    return fill(PARTS, "charted", text=text, chart=chart)
 
 
 def training(report: dict[str, Any]) -> str:

@@ -298,27 +298,27 @@ class TrainSettings:
     """independent, or subset: train.modality_dropout is the probability that a row keeps a random part only."""
     modality_dropout_schedule: str = choice("constant", ("constant", "linear"))
     """constant, or linear: from 0 in the first epoch to the full probability in the last."""
-    alignment: float | None = weight(None)
+    alignment: float | None = weight(None, usual=0.1)
     """Weight of contrastive alignment: the pair head's own term, or with any other head one over all modalities."""
-    auxiliary: float | None = weight(None)
+    auxiliary: float | None = weight(None, usual=0.3)
     """Weight of each modality's own loss beside the joint one (auxiliary heads)."""
     gradient_blending: bool | None = None
     """Weigh each modality's loss and the joint one by how well what it learns generalises, epoch by epoch."""
-    ogm: float | None = weight(None)
+    ogm: float | None = weight(None, usual=0.5)
     """How hard the steps of a modality that is ahead of the others are slowed down (OGM); 0 leaves them alone."""
     ogm_noise: bool = False
     """Add noise as large as the step to the steps under ogm (the GE of OGM-GE)."""
-    orthogonality: float | None = weight(None)
+    orthogonality: float | None = weight(None, usual=0.1)
     """Weight of the term that keeps modalities from telling the same."""
-    opm: float | None = weight(None)
+    opm: float | None = weight(None, usual=0.5)
     """How often a modality that is ahead of the others is hidden from the fusion (OPM), above 0, 0.5 in the paper."""
-    umt: float | None = weight(None)
+    umt: float | None = weight(None, usual=1.0)
     """Weight of the term that keeps each modality near a network trained on it alone (unimodal teachers)."""
-    mmpareto: float | None = weight(None)
+    mmpareto: float | None = weight(None, usual=1.5)
     """MMPareto: how many times longer the steps of single modalities are, 1.5 in the paper, 1 as long; 0 is off."""
-    comm: float | None = weight(None)
+    comm: float | None = weight(None, usual=0.1)
     """Weight of the contrast between views of the fused vector and each modality alone (CoMM)."""
-    lemda: float | None = weight(None)
+    lemda: float | None = weight(None, usual=0.0001)
     """Weight at which learned changes of the vectors make the task harder (LeMDA), 0.0001 in usual use; 0: off."""
     max_grad_norm: float = 1.0
     """Gradients are clipped to this norm."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from plait.registry import unknown_name
 
-RANGE = "range"
+RANGE, USUAL = "range", "usual"
 
 
 def choice(default: str | None, allowed: tuple[str, ...]) -> Any:
@@ -136,14 +136,14 @@ def share(default: float | dict[str, Any] | None) -> Any:
     return _field(default, check)
 
 
-def weight(default: float | None) -> Any:
-    """A field that holds the weight of a term: 0 or more, and finite."""
+def weight(default: float | None, usual: float | None = None) -> Any:
+    """A field that holds the weight of a term: 0 or more, and finite; messages name its usual value."""
 
     def check(name: str, value: float) -> None:
         if not 0 <= value < math.inf:
             raise ValueError(f"{name} must be 0 or more, got {value}")
 
-    return _field(default, check)
+    return dataclasses.field(default=default, metadata={RANGE: check, USUAL: usual})
 
 
 def check_fields(group: Any, name: str) -> None:

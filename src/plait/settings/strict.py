@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 from typing import Any, TypeVar
 
 from plait.registry import unknown_name
+from plait.settings.ranges import USUAL
 
 S = TypeVar("S")
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    """The type of every field; reading annotations that are text takes long, and classes do not change."""
+    return typing.get_type_hints(kind)
 
 
 def to_dict(settings: object) -> dict[str, Any]:
@@ -35,8 +43,9 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be a mapping of settings, got {values!r}")
-    hints = typing.get_type_hints(kind)
-    known = [f.name for f in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    hints = _hints(kind)
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    known = list(fields)
     made: dict[str, Any] = {}
     for key, value in values.items():
         if key not in known:
@@ -46,7 +55,7 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
         made[key] = (
             from_dict(hint, value, name)
             if isinstance(hint, type) and dataclasses.is_dataclass(hint)
-            else _coerce(name, value, hint)
+            else _coerce(name, value, hint, fields[key].metadata.get(USUAL))
         )
     return kind(**made)
 
@@ -54,7 +63,7 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
 def paths_of(kind: type, under: str = "") -> list[str]:
     """The path of every setting, group by group: "train.epochs"."""
     paths: list[str] = []
-    for name, hint in typing.get_type_hints(kind).items():
+    for name, hint in _hints(kind).items():
         is_group = isinstance(hint, type) and dataclasses.is_dataclass(hint)
         paths += paths_of(hint, f"{under}{name}.") if is_group else [f"{under}{name}"]
     return paths
@@ -93,12 +102,12 @@ def is_text(kind: type, path: list[str]) -> bool:
     for name in path:
         if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
             return False
-        hint = typing.get_type_hints(hint).get(name)
+        hint = _hints(hint).get(name)
     options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     return str in options and set(options) <= {str, type(None)}
 
 
-def _coerce(name: str, value: Any, hint: Any) -> Any:
+def _coerce(name: str, value: Any, hint: Any, usual: float | None = None) -> Any:
     options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     if value is None:
         if type(None) in options:
@@ -128,4 +137,5 @@ def _coerce(name: str, value: Any, hint: Any) -> Any:
     if any((typing.get_origin(o) or o) is tuple for o in options):
         raise ValueError(f"{name} must be names in brackets, such as [a, b], got {value!r}")
     wanted = " or ".join(getattr(o, "__name__", str(o)) for o in options if o is not type(None))
-    raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    told = f"; {usual:g} is usual, 0 is off" if usual is not None else ""
+    raise ValueError(f"{name} must be {wanted}, got {value!r}{told}")

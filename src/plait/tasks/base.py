@@ -19,6 +19,7 @@ from plait.registry import Registry
 from plait.settings import RunSettings, TaskSettings
 from plait.tasks.families import FAMILIES, OutputFamily
 from plait.tasks.labels import LabelState
+from plait.tasks.row_metrics import RowMetrics
 
 LOWER_IS_BETTER = ("log_loss", "mae", "rmse", "hamming")
 
@@ -41,7 +42,8 @@ class Task:
         activate: Logits [N, C] to probabilities [N, C], or to predicted numbers [N, 1].
         decode: Activated outputs and state to one prediction per row.
         metrics: Encoded targets, as ``natural`` gives them, and activated outputs to named numbers; explanations also
-            measure sums of parts of outputs, which for numbers may lie outside the range of ``activate``.
+            measure sums of parts of outputs, which for numbers may lie outside the range of ``activate``. As
+            ``RowMetrics`` they also measure resamples of the rows at once, which makes intervals cheap.
         primary: The metric that selects the epoch and heads the report.
         higher_is_better: Direction of that metric.
         modalities: How many modalities it needs exactly, or None.
@@ -125,6 +127,8 @@ class Task:
         """The task whose metrics decide at these thresholds; itself where there are none."""
         if not thresholds or self.metrics_at is None:
             return self
+        if isinstance(self.metrics_at, RowMetrics):
+            return replace(self, metrics=self.metrics_at.deciding(thresholds))
         return replace(self, metrics=partial(self.metrics_at, thresholds=thresholds))
 
     def selecting(self, metrics: Mapping[str, Any]) -> float | None:

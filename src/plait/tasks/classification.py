@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from plait.metrics.intervals import Resampled
 from plait.metrics.label import classification_metrics
+from plait.metrics.resampled import classification_resampled
 from plait.registry import counted
 from plait.tasks.base import TASKS, Task
 from plait.tasks.decisions import class_decisions
 from plait.tasks.labels import LabelState, class_name, natural_order
+from plait.tasks.row_metrics import RowMetrics
 from plait.tasks.soft_loss import effective_number, soft_class_loss
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
@@ -54,11 +57,26 @@ def _decode_classes(proba: np.ndarray, state: LabelState) -> list[Any]:
 
 def class_metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> dict[str, Any]:
     """Classification metrics in which a class that training did not have (-1) is one more, never predicted."""
+    target, proba, guess = _with_unknown(target, proba, thresholds)
+    return classification_metrics(target, proba, guess=guess)
+
+
+def class_metrics_resampled(
+    target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()
+) -> Resampled:  # fmt: skip
+    """``class_metrics`` on resamples of the rows."""
+    return classification_resampled(*_with_unknown(target, proba, thresholds))
+
+
+def _with_unknown(
+    target: np.ndarray, proba: np.ndarray, thresholds: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Targets, probabilities and decisions, with a class more where there are rows of one that is unknown (-1)."""
     guess = class_decisions(proba, thresholds)
     if (target < 0).any():
         proba = np.hstack([proba, np.zeros((len(proba), 1))])
         target = np.where(target < 0, proba.shape[1] - 1, target)
-    return classification_metrics(target, proba, guess=guess)
+    return target, proba, guess
 
 
 def _inverse_frequency(target: np.ndarray, num_outputs: int) -> list[float]:
@@ -73,12 +91,14 @@ def _by_effective_number(target: np.ndarray, num_outputs: int, beta: float) -> l
     return [float(w) for w in weights * num_outputs / weights.sum()]
 
 
+CLASS_METRICS = RowMetrics(class_metrics, class_metrics_resampled)
+
 TASKS.add(
     "classification",
     Task(
         "classification", class_name, "a class name", _fit_classes, _encode_classes, _class_loss, _softmax,
-        _decode_classes, class_metrics, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
-        balanced_metric="f1_macro", inverse=log_probabilities, metrics_at=class_metrics,
+        _decode_classes, CLASS_METRICS, "accuracy", True, class_weights=_inverse_frequency, stratum=str,
+        balanced_metric="f1_macro", inverse=log_probabilities, metrics_at=CLASS_METRICS,
         loss_with=soft_class_loss, balance=_by_effective_number,
     ),
 )  # fmt: skip

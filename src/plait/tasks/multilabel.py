@@ -10,10 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from plait.metrics.intervals import Resampled
 from plait.metrics.label import multilabel_metrics
+from plait.metrics.resampled import multilabel_resampled
 from plait.tasks.base import TASKS, Task
 from plait.tasks.decisions import EVEN, label_decisions
 from plait.tasks.labels import LabelState, label_names, natural_order
+from plait.tasks.row_metrics import RowMetrics
 from plait.tasks.soft_loss import effective_number, soft_label_loss
 
 SMALLEST = 1e-7  # of a probability, in a logarithm
@@ -59,6 +62,10 @@ def _label_set_metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Seq
     return multilabel_metrics(target, proba, threshold=thresholds or EVEN)
 
 
+def _label_sets_resampled(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> Resampled:
+    return multilabel_resampled(target, proba, threshold=thresholds or EVEN)
+
+
 def _negatives_over_positives(target: np.ndarray, num_outputs: int) -> list[float]:
     positives = target.sum(0).clip(min=1)
     return [float(w) for w in (len(target) - positives) / positives]
@@ -70,12 +77,14 @@ def _by_effective_number(target: np.ndarray, num_outputs: int, beta: float) -> l
     return [float(w) for w in ratio]
 
 
+METRICS = RowMetrics(_label_set_metrics, _label_sets_resampled)
+
 TASKS.add(
     "multilabel",
     Task(
         "multilabel", label_names, "a list of labels ([] where there is none)", _fit_label_set, _encode_label_set,
-        _label_set_loss, _sigmoid, _decode_label_set, _label_set_metrics, "mAP", True, output_kind="labels", filler=(),
+        _label_set_loss, _sigmoid, _decode_label_set, METRICS, "mAP", True, output_kind="labels", filler=(),
         class_weights=_negatives_over_positives, balanced_metric="f1_macro", inverse=_log_odds,
-        metrics_at=_label_set_metrics, loss_with=soft_label_loss, balance=_by_effective_number,
+        metrics_at=METRICS, loss_with=soft_label_loss, balance=_by_effective_number,
     ),
 )  # fmt: skip

@@ -23,13 +23,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from plait.metrics.intervals import Resampled
 from plait.metrics.label import classification_metrics
 from plait.metrics.ordinal import ordinal_metrics
+from plait.metrics.resampled import classification_resampled, ordinal_resampled
 from plait.settings import TaskSettings
 from plait.tasks.base import TASKS, Task
 from plait.tasks.decisions import class_decisions
 from plait.tasks.labels import LabelState
 from plait.tasks.order import class_order
+from plait.tasks.row_metrics import RowMetrics
 
 ORDINAL = "ordinal"
 
@@ -48,6 +51,12 @@ def _metrics(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[floa
     plain = classification_metrics(target, proba, guess=guess)
     ordered = ordinal_metrics(target, guess, proba.shape[1])
     return {**plain, **ordered, "notes": [*plain["notes"], *ordered["notes"]]}
+
+
+def _resampled(target: np.ndarray, proba: np.ndarray, *, thresholds: Sequence[float] = ()) -> Resampled:
+    guess = class_decisions(proba, thresholds)
+    plain, ordered = classification_resampled(target, proba, guess), ordinal_resampled(target, guess)
+    return lambda counts_RN, names: {**plain(counts_RN, names), **ordered(counts_RN, names)}
 
 
 def _fit(values: list[Any], order: Sequence[str]) -> LabelState:
@@ -86,11 +95,13 @@ def task_of(name: str, settings: TaskSettings) -> Task:
     return ordinal_task(settings.order)
 
 
+METRICS = RowMetrics(_metrics, _resampled)
+
 TASKS.add(
     ORDINAL,
     replace(
         TASKS.get("classification"), variant=ORDINAL,
-        loss=ordinal_loss, metrics=_metrics, metrics_at=_metrics, loss_with=None, needs_known_class=True,
+        loss=ordinal_loss, metrics=METRICS, metrics_at=METRICS, loss_with=None, needs_known_class=True,
         fit=partial(_fit, order=()),
     ),
 )  # fmt: skip

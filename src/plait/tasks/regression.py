@@ -8,10 +8,13 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
+from plait.metrics.intervals import Resampled
 from plait.metrics.label import regression_metrics
+from plait.metrics.resampled import regression_resampled
 from plait.settings import RunSettings
 from plait.tasks.base import TASKS, Task
 from plait.tasks.labels import LabelState, number
+from plait.tasks.row_metrics import RowMetrics
 from plait.tasks.target_scale import TRANSFORMS, TargetScale
 
 
@@ -64,10 +67,15 @@ def _number_metrics(target: np.ndarray, values: np.ndarray) -> dict[str, Any]:
     return regression_metrics(target, values.reshape(-1))
 
 
+def _numbers_resampled(target: np.ndarray, values: np.ndarray) -> Resampled:
+    return regression_resampled(target, values.reshape(-1))
+
+
 TASKS.add(
     "regression",
     Task(
         "regression", number, "a number", _fit_number, _encode_number, _number_loss, _unscale, _decode_number,
-        _number_metrics, "r2", True, output_kind="number", natural=_truth, fit_with=_fit_as_set, inverse=_scale,
+        RowMetrics(_number_metrics, _numbers_resampled), "r2", True, output_kind="number", natural=_truth,
+        fit_with=_fit_as_set, inverse=_scale,
     ),
 )  # fmt: skip

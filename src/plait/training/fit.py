@@ -50,7 +50,7 @@ def fit_model(
         names: Of the modalities.
         folder: Where checkpoints lie.
         resume: Go on from them.
-        checkpoints: Write them.
+        checkpoints: Write them, where the plan says that the run can go on.
         logs: Where TensorBoard logs go, if the settings ask for them.
         progress: Called with (done, total, what).
         teachers: Under ``train.umt``, networks of one modality each that are trained already; those that are not given
@@ -110,7 +110,7 @@ def fit_model(
         watch=blending_watch(plan, model, sources, index_NM),
         higher_is_better=plan.task.higher_is_better,
         resume=resume,
-        checkpoints=checkpoints,
+        checkpoints=checkpoints and plan.can_go_on,
         logs=logs,
         progress=progress,
         deadline=plan.deadline,

@@ -89,7 +89,9 @@ def choose_rows(
     if rows != "all" and rows not in present:
         raise ValueError(f"{table.source} has no rows of split {rows!r}; it has {', '.join(present)}")
     chosen = np.arange(len(table)) if rows == "all" else np.flatnonzero(split == rows)
-    notes += _seen_notes(split[chosen], None if known.is_split_known else column, "test" in present)
+    without = read_targets(table, schema.target, task)[1] if schema.target in table.column_names else set()
+    judged = np.array([i for i in chosen.tolist() if i not in without], dtype=np.int64)
+    notes += _seen_notes(split[judged], None if known.is_split_known else column, "test" in present)
     return table if rows == "all" else table.take(chosen), rows, notes
 
 

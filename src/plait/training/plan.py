@@ -38,6 +38,7 @@ class Plan:
         views: Changed copies of the training rows; None: they are shown as they are.
         unlabelled: Rows without a target that teach beside them; None: there are none.
         pretraining_rows: Positions of rows without a target that pretraining sees too; may be empty.
+        can_go_on: Whether a run that is stopped may be taken up again, for which checkpoints are written.
     """
 
     settings: RunSettings
@@ -55,6 +56,7 @@ class Plan:
     views: TrainingViews | None = None
     unlabelled: UnlabelledRows | None = None
     pretraining_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    can_go_on: bool = True
 
     def without_tokens(self) -> Plan:
         """The same rows with vectors only, so that a fusion that reads no tokens does not pay for them."""

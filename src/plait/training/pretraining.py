@@ -7,6 +7,7 @@ same model, trained in place but for its head, which no term reaches and so star
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -14,7 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plait.data.modality import Modality
 from plait.data.progress import Progress
+from plait.data.table import Table
 from plait.fusion import FUSIONS
 from plait.inference.forward import to_device
 from plait.inputs.dataset import RowBatches, Source
@@ -27,9 +30,13 @@ from plait.training.calibration import fit_scalers
 from plait.training.history import Pretraining
 from plait.training.optimizer import make_optimizer
 from plait.training.plan import Plan
+from plait.training.splitting import is_empty_cell
 
 ROWS_AT_ONCE = 256  # contrast needs many rows a step, however few of them have labels; trained encoders take fewer
 OFF = "set=['pretrain.objective=none']"
+NOTHING_TO_LEARN = (
+    "pretrain.objective={name} found nothing to learn from: no two rows have two modalities; leave it out " + f"({OFF})"
+)
 
 
 def rows_without_targets(plan: Plan) -> np.ndarray:
@@ -66,6 +73,28 @@ def check_pretraining(settings: RunSettings, task: Task, inputs: Inputs) -> None
             f"pretrain.objective=masked predicts vectors of frozen encoders, and all are trained here "
             f"({', '.join(learns)}); type set=['pretrain.objective=comm'], or leave it out ({OFF})"
         )
+
+
+def check_rows(settings: RunSettings, table: Table, modalities: Sequence[Modality], positions: np.ndarray) -> None:
+    """Refuse pretraining on rows of which no two hold two modalities, by their cells, before anything is encoded.
+
+    Args:
+        settings: Of the run.
+        table: Its rows.
+        modalities: What the model reads.
+        positions: Of the rows that pretraining would see.
+
+    Raises:
+        ValueError: There is nothing to learn from.
+    """
+    if settings.pretrain.objective == NO_PRETRAINING:
+        return
+    filled_NM = np.zeros((len(table), len(modalities)), dtype=bool)
+    for m, modality in enumerate(modalities):
+        for column in (c for c in modality.columns if c in table.column_names):
+            filled_NM[:, m] |= [not is_empty_cell(cell) for cell in table.column(column)]
+    if (filled_NM[positions].sum(1) > 1).sum() < 2:
+        raise ValueError(NOTHING_TO_LEARN.format(name=settings.pretrain.objective))
 
 
 def _check_fusion(objective: str, fusion: str) -> None:
@@ -106,10 +135,7 @@ def pretrain(
         losses = _learn(plan, model.to(device), term.to(device), rows, progress)
     model.train(False)
     if not losses:
-        raise RuntimeError(
-            f"pretrain.objective={asked.objective} found nothing to learn from: no two rows have two modalities; leave "
-            f"it out ({OFF})"
-        )
+        raise RuntimeError(NOTHING_TO_LEARN.format(name=asked.objective))
     return Pretraining(asked.objective, len(rows), len(plan.pretraining_rows), len(losses), losses[0], losses[-1])
 
 

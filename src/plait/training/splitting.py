@@ -13,7 +13,7 @@ import numpy as np
 
 from plait.data.column_kind import Hints, kind_of
 from plait.data.schema import Schema
-from plait.data.shared_content import SharedContent, one_and_many, shared_content
+from plait.data.shared_content import SharedContent, most_shared, one_and_many, shared_content
 from plait.data.split import CALIBRATION, carve_calibration, carve_validation, find_leakage, read_split, split_rows
 from plait.data.split_time import cuts_in_words, read_times, split_by_time
 from plait.data.table import Table
@@ -197,7 +197,7 @@ def column_groups(table: Table, schema: Schema) -> np.ndarray | None:
     if schema.group is None or schema.group not in table.column_names:
         return None
     place: dict[Any, int] = {}
-    names = [("alone", i) if _is_empty(c) else str(c) for i, c in enumerate(table.column(schema.group))]
+    names = [("alone", i) if is_empty_cell(c) else str(c) for i, c in enumerate(table.column(schema.group))]
     return np.array([place.setdefault(name, len(place)) for name in names], dtype=np.int64)
 
 
@@ -228,7 +228,8 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray, own
         prepared: All rows.
         split: "train", "val" or "test" for every row.
         usable: Positions of the rows that are used.
-        own: The table's own split column; None where Plait dealt the rows.
+        own: The table's own split column; None where Plait dealt the rows, and did not keep rows together that share
+            what very many rows hold.
     """
     content: dict[str, list[str | None]] = {}
     called: dict[str, tuple[str, str]] = {}
@@ -238,8 +239,11 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray, own
             called[name] = one_and_many(watched)
             content[name] = [items.keys[int(items.index_N[i])] if items.index_N[i] >= 0 else None for i in usable]
     found: dict[str, int] = {}
+    common: dict[str, int] = {}
     for leak in find_leakage(split[usable], content):
-        found[leak.column] = found.get(leak.column, 0) + 1
+        is_common = own is None and sum(map(len, leak.rows_by_split.values())) > most_shared(len(usable))
+        count = common if is_common else found
+        count[leak.column] = count.get(leak.column, 0) + 1
     advice = "" if own is None else (
         f"; the split column {own!r} says so: mark the rows that share one alike, or leave the column out "
         f"(ignore={own!r}), and rows that share one stay together"
@@ -248,10 +252,16 @@ def leakage_notes(prepared: Prepared, split: np.ndarray, usable: np.ndarray, own
         f"LEAKAGE: {counted(count, called[name][0], f'different {called[name][1]}')} of column {name!r} "
         f"{'stands' if count == 1 else 'stand'} in more than one split, so the numbers are too good{advice}"
         for name, count in found.items()
-    ]
+    ] + [
+        f"{counted(count, called[name][0], f'different {called[name][1]}')} of column {name!r} that did not tie rows "
+        f"together {'stands' if count == 1 else 'stand'} in more than one split; where that is no placeholder, the "
+        "numbers are too good: name the column that says which rows belong together (group=COLUMN)"
+        for name, count in common.items()
+    ]  # fmt: skip
 
 
-def _is_empty(cell: Any) -> bool:
+def is_empty_cell(cell: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN or a blank text."""
     return (
         cell is None or (isinstance(cell, float) and math.isnan(cell)) or (isinstance(cell, str) and not cell.strip())
     )
