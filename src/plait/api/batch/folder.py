@@ -22,7 +22,6 @@ from plait.files import (
     HeldLockError,
     check_writable,
     file_sha256,
-    new_file_mode,
     sole_lock,
     sync_folder,
     temporary_name,
@@ -152,7 +151,6 @@ class BatchFolder:
             OSError: The disk is full, or the folder cannot be written.
         """
         name = f"part-{number:05d}.{self.ending}"
-        waiting.chmod(new_file_mode(waiting))
         with waiting.open("rb+") as file:
             os.fsync(file.fileno())
         part = WrittenPart(name, first, taken, waiting.stat().st_size, file_sha256(waiting), facts)

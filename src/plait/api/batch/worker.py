@@ -27,6 +27,7 @@ from plait.data.table import BadRow, Table
 from plait.data.values import ColumnReading
 
 _LENGTH = struct.Struct(">Q")
+_START = "from plait.api.batch.worker import main; main()"
 _SOURCE = Path(__file__).resolve().parents[3]
 
 
@@ -46,7 +47,7 @@ class Worker:
     def __init__(self, model: Path, how: How, wording: Callable[[str], str] | None = None) -> None:
         paths = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "plait.api.batch.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # Ctrl-C reaches whoever asked, who alone explains how to go on
         )  # fmt: skip
@@ -184,7 +185,3 @@ def main() -> None:
         told["warnings"] = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
         with contextlib.suppress(BrokenPipeError):
             _send(answers, told)
-
-
-if __name__ == "__main__":
-    main()
