@@ -2,7 +2,7 @@
 
 Makes a Parquet file (no data needed: three numbers, a category, a text of 8 words), trains a small model on 2,000 such
 rows, and predicts the file with ``plait predict MODEL rows.parquet -o out/``, looking at the resident memory of the
-process (``VmRSS``) every half second. Beside it ``model.predict(TABLE)`` of the first rows, which keeps all answers; the
+process (``VmRSS``) every half second. Beside it ``model.predict(TABLE)`` of fewer rows, which keeps all answers; the
 same rows by two workers, compared byte for byte; and a run that gets SIGKILL after its second part and goes on.
 
 Run: python benchmarks/batch.py [--rows 1000000] [--naive 100000]      (about 10 minutes on one core)

@@ -103,7 +103,7 @@ def test_problems_keep_their_rows_and_lines_their_place(old: Path, tmp_path: Pat
     made = predict_to_folder(old, tmp_path / "rows.csv", tmp_path / "out", part_rows=6)
     found = parts_of(tmp_path / "out")
     assert found.column("row").to_pylist() == list(range(22)) and made.problems == 22
-    told = {row: text for row, text in enumerate(found.column("problem").to_pylist())}
+    told = dict(enumerate(found.column("problem").to_pylist()))
     assert "4 fields" in told[21] and "3 fields" in told[7] and "'odd' is no number" in told[3] + told[18]
     whole = plait.load(old).predict(tmp_path / "rows.csv")
     assert found.column("problem").to_pylist() == whole.column("problem").to_pylist()
