@@ -14,14 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 
+from plait.api.answering import answer_chunks
 from plait.api.believed import Believed
-from plait.api.prediction import predict_chunks
 from plait.api.prediction_file import PredictionFile
 from plait.api.reading import reading_settings
-from plait.api.text_output import decode_options, write_chunks
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.inputs.feature_store import FeatureStore
@@ -106,18 +104,9 @@ def answer_part(
     file = PredictionFile(place, escape=how.escape, bom=how.bom, overwrite=True, wording=wording)
     store = partial(_features_beside, place.parent)
     known = how.believed.known_rows(fitted)
-    chunks: Iterator[pa.Table]
-    if fitted.task.family.writes:
-        options = decode_options(fitted, beams=fitted.settings.language.beams or 1)
-        chunks = write_chunks(
-            fitted, table, options, answers=None, tokens=False, on_bad_row=how.on_bad_row, progress=progress,
-            store=store,
-        )  # fmt: skip
-    else:
-        chunks = predict_chunks(
-            fitted, table, on_bad_row=how.on_bad_row, progress=progress, believed=how.believed, store=store,
-            counted_in=known,
-        )  # fmt: skip
+    chunks = answer_chunks(
+        fitted, table, how.believed, on_bad_row=how.on_bad_row, progress=progress, store=store, counted_in=known
+    )
     with one_thread():
         file.write(chunks)
     first = [[row, problem] for row, problem in file.first_problems]
