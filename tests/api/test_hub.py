@@ -1,4 +1,4 @@
-"""Conventions of model hubs: Auto classes know a folder, names from the hub's cache, and nothing private in a folder."""
+"""Conventions of model hubs: Auto classes know a folder, names in the hub's cache, no private path in a folder."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def test_nothing_is_fetched_unless_it_is_asked_for(hub: Path, monkeypatch: pytes
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetched)
     plait.Plait.from_pretrained("a/b", download=True, revision="v1")
     assert asked["name"] == "a/b" and asked["revision"] == "v1" and "local_files_only" not in asked
-    assert not any(fnmatch.fnmatch(name, kind) for kind in asked["allow_patterns"] for name in ("a.py", "a.bin", "a.pt"))
+    assert not any(
+        fnmatch.fnmatch(name, kind) for kind in asked["allow_patterns"] for name in ("a.py", "a.bin", "a.pt")
+    )
 
 
 def test_a_damaged_repository_is_refused(hub: Path) -> None:

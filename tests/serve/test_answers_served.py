@@ -131,3 +131,15 @@ def test_what_the_model_cannot_do_is_said(client: Client) -> None:
     answer = client.post("/v1/caption", json={"image": "aaaa"})
     assert answer.status_code == 404 and "it answers explain, predict" in answer.json()["error"]["message"]
     assert client.get("/v1/nothing").status_code == 404 and client.get("/v1/predict").status_code == 405
+
+
+def test_blank_text_is_left_out_and_that_is_told(client: Client, rows: list[dict[str, Any]]) -> None:
+    without = client.post("/v1/predict", files={"size": (None, "3")}).json()["predictions"][0]
+    blank = client.post("/v1/predict", files={"size": (None, "3"), "text": (None, " \t ")}).json()["predictions"][0]
+    assert blank == {**without, "left_out": ["text"]}
+    row = {**as_json(rows[0]), "text": "\n", "grade": ""}
+    made = client.post("/v1/predict", json={"rows": [row, as_json(rows[1])]}).json()["predictions"]
+    assert made[0]["left_out"] == ["text"] and "left_out" not in made[1]
+    assert client.post("/v1/explain", json={"row": row}).json()["explanation"]["left_out"] == ["text"]
+    only = client.post("/v1/predict", files={"text": (None, "   ")})
+    assert only.status_code == 422 and only.json()["error"]["code"] == "empty_row"

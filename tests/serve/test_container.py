@@ -1,4 +1,4 @@
-"""The Dockerfile, read as text: nobody in particular, nothing writable, nothing from elsewhere; its commands are ours."""
+"""The Dockerfile, read as text: no root, nothing writable, nothing from elsewhere; its commands are ours."""
 
 from __future__ import annotations
 

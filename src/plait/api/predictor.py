@@ -141,9 +141,7 @@ class Plait(FittedParts):
         believed.check(self)
         opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
-        return answer_chunks(
-            self, opened, believed, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows
-        )
+        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
 
     def predict_proba(
         self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
