@@ -30,7 +30,7 @@ GROUP = 100_000
 NAIVE = """
 import sys, plait, pyarrow.parquet as pq
 model = plait.load(sys.argv[1])
-answers = model.predict(pq.ParquetFile(sys.argv[2]).read_row_group(0)) if sys.argv[3] != "0" else None
+answers = model.predict(pq.read_table(sys.argv[2])) if sys.argv[3] != "0" else None
 """
 
 
@@ -91,12 +91,13 @@ def main() -> None:
     """Make, train, predict, measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--naive", type=int, default=100_000, help=f"{GROUP:,} at most")
+    parser.add_argument("--naive", type=int, default=100_000, help="rows of model.predict(TABLE)")
+    parser.add_argument("--few", type=int, default=100_000, help="rows of the runs with workers and a kill")
     given = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as place:
         folder, model = Path(place), Path(place) / "model"
-        for name, count in (("train", 2000), ("naive", given.naive), ("many", given.rows)):
+        for name, count in (("train", 2000), ("naive", given.naive), ("few", given.few), ("many", given.rows)):
             write_rows(folder / f"{name}.parquet", count)
         print(f"{given.rows:,} rows, {(folder / 'many.parquet').stat().st_size / 1e6:.0f} MB of Parquet", flush=True)
         fit = ["-m", "plait", "fit", folder / "train.parquet", "--target", "label", "--text", "text", "--epochs", "2",
@@ -122,17 +123,17 @@ def main() -> None:
             _, seconds, peak = watched(["-c", NAIVE, model, folder / "naive.parquet", rows])
             what = "`model.predict(TABLE)`" if rows else "loading the model alone"
             print(f"| {what} | {rows:,} | {seconds:.0f} | {peak:,.0f} |", flush=True)
-        few = ["-m", "plait", "predict", model, folder / "naive.parquet", "--quiet", "--part-rows", "8192", "-o"]
+        few = ["-m", "plait", "predict", model, folder / "few.parquet", "--quiet", "--part-rows", "8192", "-o"]
         for workers in (1, 2):
             out = f"{folder}/workers-{workers}/"
             _, seconds, peak = watched([*few, out, "--workers", workers])
             what = f"`-o out/ --part-rows 8192 --workers {workers}`"
-            print(f"| {what} | {given.naive:,} | {seconds:.0f} | {peak:,.0f} (the first process) |", flush=True)
+            print(f"| {what} | {given.few:,} | {seconds:.0f} | {peak:,.0f} (the first process) |", flush=True)
         out = folder / "killed"
         watched([*few, f"{out}/"], out, kill_after=2)
         before = len(list(out.glob("part-*")))
         _, seconds, _ = watched([*few, f"{out}/"], out)
-        print(f"| killed after {before} parts, then typed again | {given.naive:,} | {seconds:.0f} | |")
+        print(f"| killed after {before} parts, then typed again | {given.few:,} | {seconds:.0f} | |")
         one, two, again = (hashes(folder / name) for name in ("workers-1", "workers-2", "killed"))
         print(f"\nthe same bytes by one worker, by two, and after a kill: {one == two == again} ({len(one)} files)")
 

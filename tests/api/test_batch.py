@@ -203,6 +203,27 @@ def test_another_run_is_refused(old: Path, place: Path, rows: Path, tmp_path: Pa
         predict_to_folder(old, rows, out)
 
 
+def test_what_is_exchanged_meanwhile_is_noticed(
+    old: Path, place: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table while it is read; the model between its hash and its loading."""
+    from plait.api.batch.work import answer_part, load_same
+
+    def changing(*given: Any, **more: Any) -> Any:
+        os.utime(rows)
+        return answer_part(*given, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("plait.api.batch.run.answer_part", changing)
+        with pytest.raises(ValueError, match="was changed while it was read, .* overwrite=True"):
+            predict_to_folder(old, rows, tmp_path / "out")
+    assert not (tmp_path / "out" / "manifest.json").exists()
+    with pytest.raises(ValueError, match="another table, or one that was changed"):
+        predict_to_folder(old, rows, tmp_path / "out")
+    with pytest.raises(ValueError, match="was exchanged for another one while it was used"):
+        load_same(place, "0" * 64)
+
+
 def test_refused_folders_and_arguments(old: Path, rows: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
@@ -270,7 +291,7 @@ def test_bad_rows_under_error_end_the_run(old: Path, rows: Path, tmp_path: Path)
 
 def test_what_fails_in_a_worker_is_told(old: Path, tmp_path: Path) -> None:
     """Bad rows, in the words of the process that asked; the worker goes on."""
-    from plait.api.batch.work import How
+    from plait.api.batch.work import How, model_sha256
     from plait.api.batch.worker import Worker
     from plait.cli.wording import as_typed
     from plait.data.table import Table
@@ -278,7 +299,7 @@ def test_what_fails_in_a_worker_is_told(old: Path, tmp_path: Path) -> None:
     def asked(*cells: str) -> Table:
         return Table(pa.table({"size": cells, "kind": ["a"] * len(cells)}), None, "rows", (), tuple(range(len(cells))))
 
-    worker, told = Worker(old, How("error", set=("data.max_pixels=1000",)), as_typed), {}
+    worker, told = Worker(old, model_sha256(old), How("error", set=("data.max_pixels=1000",)), as_typed), {}
     try:
         with pytest.raises(ValueError, match=r"1 of 3 rows of rows cannot be read:\n  row 1, column 'size': 'x' is no"):
             worker.answer(asked("1", "x", "2"), tmp_path / "bad.parquet", told)

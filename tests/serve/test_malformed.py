@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import random
 import struct
@@ -161,21 +162,31 @@ def test_two_thousand_malformed_requests(client: Client, limited: Any, capsys: p
 
 
 @pytest.mark.timeout(1200)
-def test_requests_made_from_the_schema(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_requests_made_from_the_schema(fitted: Any, capsys: pytest.CaptureFixture[str]) -> None:
     """schemathesis: valid and invalid requests of every route; answers must be as the schema says, and never a 5xx."""
     schemathesis = pytest.importorskip("schemathesis", reason="extra dev")
     from hypothesis import HealthCheck, Phase, given, settings
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-    schema = schemathesis.openapi.from_asgi("/openapi.json", client.gate)
+    from plait.serve.app import Server, make_app
+    from plait.serve.log import Log
+    from plait.serve.options import ServeOptions
+    from plait.serve.work import ServedModel
+
+    server = Server(ServedModel(fitted, None), ServeOptions(), Log(io.StringIO()))  # schemathesis starts it and ends it
+    schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(server), headers={"host": "127.0.0.1:8000"})
+    while not server.is_ready:
+        time.sleep(0.05)
     statuses: Counter[int] = Counter()
     checks = [not_a_server_error, response_schema_conformance, status_code_conformance]
-    for found in schema.get_all_operations():
-        operation = found.ok()
+    operations = [found.ok() for found in schema.get_all_operations()]
+    for operation, mode in itertools.product(operations, schemathesis.GenerationMode):
+        if mode.is_negative and operation.method == "get":
+            continue  # nothing of it can be wrong
 
-        @given(case=operation.as_strategy())
-        @settings(max_examples=60, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=150, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
                   suppress_health_check=list(HealthCheck))  # fmt: skip
         def asked(case: Any) -> None:
             answer = case.call(base_url="http://127.0.0.1:8000")

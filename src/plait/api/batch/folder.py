@@ -113,7 +113,6 @@ class BatchFolder:
         Raises:
             ValueError: The folder holds something else, or another run and ``overwrite`` is not set.
         """
-        self._sweep()
         finished, started = (_read(self.folder / name) for name in (MANIFEST, RUN))
         there = finished or started
         if there is None:
@@ -124,6 +123,7 @@ class BatchFolder:
                     "empty folder"
                 )
         elif overwrite:
+            self._sweep()
             self._clear()
         else:
             other = _difference(there, self.identity)
@@ -135,6 +135,7 @@ class BatchFolder:
             if finished is not None:
                 self._check_finished(finished)
                 return finished
+            self._sweep()
             self._read_journal()
         write_text(self.folder / RUN, _as_json(self.identity), lasting=True)
         write_text(self.folder / JOURNAL, "".join(map(_line, self.done.values())), lasting=True)

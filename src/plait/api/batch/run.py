@@ -14,16 +14,15 @@ from typing import Any
 from plait import __version__
 from plait.api.batch.folder import BatchFolder
 from plait.api.batch.source import Part, RowSource, open_rows
-from plait.api.batch.work import How, PartFacts, answer_part
+from plait.api.batch.work import How, PartFacts, answer_part, load_same, model_sha256
 from plait.api.batch.worker import Worker
 from plait.api.believed import KnownRows
 from plait.api.chunks import CHUNK_ROWS
-from plait.api.folder_swap import current
-from plait.api.model_manifest import NAME as MODEL_MANIFEST
+from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.data.progress import Progress
-from plait.files import file_sha256, room_for
+from plait.files import room_for
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.training.fitted import FittedParts
@@ -98,9 +97,9 @@ def predict_to_folder(
         WorkerDiedError: A worker was killed; likewise.
     """
     _check(workers, part_rows, output_format, on_bad_row, bom)
-    from plait.api.fit import load
-
-    fitted = load(model)
+    check_model_there(Path(model))
+    sha256 = model_sha256(Path(model))
+    fitted = load_same(Path(model), sha256)
     how = How(
         on_bad_row, output_format, coverage, method, abstain_above, tuple(with_decimal(decimal, set)),
         escape_formulas, bom,
@@ -118,7 +117,7 @@ def predict_to_folder(
             part_rows=part_rows,
         )  # fmt: skip
         made.identity |= {
-            "plait": __version__, "model": _model_sha256(Path(model)), "input": source.identity, "options": options,
+            "plait": __version__, "model": sha256, "input": source.identity, "options": options,
         }  # fmt: skip
         finished = made.begin(overwrite=overwrite)
         went_on = len(made.done)
@@ -126,7 +125,9 @@ def predict_to_folder(
             work = _Work(fitted, source, made, how, wording, progress)
             size = 2 * max((part.bytes for part in made.done.values()), default=10_000_000)
             with room_for(Path(folder), "the next part", size, GO_ON):
-                finished = made.finish(work.run(Path(model), workers))
+                count = work.run(Path(model), sha256, workers)
+                source.check_unchanged()
+                finished = made.finish(count)
             _warn_of_known(fitted, how, made)
         else:
             went_on = len(finished["parts"])
@@ -162,7 +163,7 @@ class _Work:
     progress: Progress | None
     count: int = 0
 
-    def run(self, model: Path, workers: int) -> int:
+    def run(self, model: Path, sha256: str, workers: int) -> int:
         """Make them; returns how many parts there are in all."""
         if workers == 1:
             for number, part in self._missing():
@@ -171,7 +172,7 @@ class _Work:
                 facts = answer_part(self.fitted, part.table, waiting, self.how, wording=self.wording, progress=inner)
                 self._take(number, part, waiting, facts)
         else:
-            self._shared(model, workers)
+            self._shared(model, sha256, workers)
         return self.count
 
     def _missing(self) -> Iterator[tuple[int, Part]]:
@@ -191,7 +192,7 @@ class _Work:
             number += 1
             self.count = number
 
-    def _shared(self, model: Path, workers: int) -> None:
+    def _shared(self, model: Path, sha256: str, workers: int) -> None:
         """Let several processes make them; one that fails ends all."""
         missing, turn, stopped = self._missing(), threading.Lock(), threading.Event()
         told: dict[str, None] = {}
@@ -213,7 +214,7 @@ class _Work:
             stack.callback(stopped.set)
             started = []
             for _ in range(workers):
-                started.append(Worker(model, self.how, self.wording))
+                started.append(Worker(model, sha256, self.how, self.wording))
                 stack.callback(started[-1].stop)
             futures = [threads.submit(work, worker) for worker in started]
             for future in futures:
@@ -249,8 +250,3 @@ def _warn_of_known(fitted: FittedParts, how: How, made: BatchFolder) -> None:
         for what, number in part.facts.known.items():
             known.counts[what] = known.counts.get(what, 0) + number
     known.warn()
-
-
-def _model_sha256(folder: Path) -> str:
-    """What tells a model from another: the hash of its manifest, which names the hash of every file."""
-    return file_sha256(current(folder) / MODEL_MANIFEST)

@@ -94,6 +94,18 @@ class RowSource:
             table = read_with_mark(table, self.schema, self.decimal, self.marks)
             yield Part(table.row_number(0), doubt_turned_dates(table, self.schema, self.dates))
 
+    def check_unchanged(self) -> None:
+        """Make sure that a file which was read piece by piece is still the one that was opened.
+
+        Raises:
+            ValueError: It was changed meanwhile, so the parts may be of two tables.
+        """
+        if self.path is not None and _identity(self.path, None) != self.identity:
+            raise ValueError(
+                f"{self.name} was changed while it was read, so the parts may be of two tables; type the same with "
+                "overwrite=True"
+            )
+
     def _pieces(self, columns: frozenset[str], first: int = 0) -> Iterator[Table]:
         assert self.path is not None
         return table_pieces(

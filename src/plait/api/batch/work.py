@@ -12,18 +12,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from plait.api.answering import answer_chunks
 from plait.api.believed import Believed
+from plait.api.fit import load
+from plait.api.folder_swap import current
+from plait.api.model_manifest import NAME as MODEL_MANIFEST
 from plait.api.prediction_file import PredictionFile
 from plait.api.reading import reading_settings
 from plait.data.progress import Progress
 from plait.data.table import Table
+from plait.files import file_sha256
 from plait.inputs.feature_store import FeatureStore
 from plait.training.fitted import FittedParts
+
+if TYPE_CHECKING:
+    from plait.api.predictor import Plait
 
 FEATURES = ".features-"  # begins the name of the folder of a chunk's features
 
@@ -82,6 +89,33 @@ class PartFacts:
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
         return asdict(self)
+
+
+def model_sha256(folder: Path) -> str:
+    """What tells a model from another: the hash of its manifest, which names the hash of every file.
+
+    Raises:
+        ValueError: It has no manifest, as models of an earlier version.
+    """
+    try:
+        return file_sha256(current(folder) / MODEL_MANIFEST)
+    except FileNotFoundError:
+        raise ValueError(
+            f"{folder / MODEL_MANIFEST} is missing, by which a run knows its model; save the model again "
+            "(plait.load(FOLDER).save(FOLDER, overwrite=True))"
+        ) from None
+
+
+def load_same(folder: Path, sha256: str) -> Plait:
+    """Load a model of which one knows which it is.
+
+    Raises:
+        ValueError: It was exchanged for another one meanwhile, or as :func:`plait.load`.
+    """
+    fitted = load(folder)
+    if model_sha256(folder) != sha256:
+        raise ValueError(f"the model in {folder} was exchanged for another one while it was used; start again")
+    return fitted
 
 
 def answer_part(

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from plait.api.batch.work import How, PartFacts, answer_part
+from plait.api.batch.work import How, PartFacts, answer_part, load_same
 from plait.data.table import BadRow, Table
 from plait.data.values import ColumnReading
 
@@ -40,11 +40,12 @@ class Worker:
 
     Args:
         model: The model folder.
+        sha256: Which model it holds (``model_sha256``).
         how: How parts are answered.
         wording: A function of a module, which turns each problem into the words of whoever reads it.
     """
 
-    def __init__(self, model: Path, how: How, wording: Callable[[str], str] | None = None) -> None:
+    def __init__(self, model: Path, sha256: str, how: How, wording: Callable[[str], str] | None = None) -> None:
         paths = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -52,7 +53,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C reaches whoever asked, who alone explains how to go on
         )  # fmt: skip
         words = None if wording is None else [wording.__module__, wording.__qualname__]
-        self._send({"model": str(model.absolute()), "how": asdict(how), "wording": words})
+        self._send({"model": str(model.absolute()), "sha256": sha256, "how": asdict(how), "wording": words})
 
     def answer(self, table: Table, place: Path, told: dict[str, None]) -> PartFacts:
         """Have a part answered and written to a file.
@@ -138,7 +139,10 @@ def _block(stream: IO[bytes]) -> bytes | None:
 def _table_of(head: dict[str, Any], payload: bytes) -> Table:
     with pa.ipc.open_stream(payload) as stream:
         arrow = stream.read_all()
-    readings = {name: ColumnReading(**values) for name, values in head["readings"].items()}
+    readings = {
+        name: ColumnReading(**{**values, "missing": tuple(values["missing"])})
+        for name, values in head["readings"].items()
+    }
     bad = tuple(BadRow(*one) for one in head["bad_rows"])
     root = None if head["root"] is None else Path(head["root"])
     return Table(arrow, root, head["source"], bad, tuple(head["numbers"]), readings, head["allow_outside"])
@@ -162,8 +166,6 @@ def main() -> None:
     first = _received(questions)
     if first is None:
         return
-    from plait.api.fit import load
-
     fitted, wording = None, None
     how = How(**{**first[0]["how"], "set": tuple(first[0]["how"]["set"])})
     while (message := _received(questions)) is not None:
@@ -172,7 +174,7 @@ def main() -> None:
             warnings.simplefilter("always")
             try:
                 if fitted is None:
-                    fitted = load(first[0]["model"])
+                    fitted = load_same(Path(first[0]["model"]), first[0]["sha256"])
                     how.apply_to(fitted)
                     if first[0]["wording"] is not None:
                         module, name = first[0]["wording"]
