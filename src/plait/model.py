@@ -65,21 +65,12 @@ class PlaitConfig(PreTrainedConfig):
     model_type = "plait"
 
     def __init__(
-        self,
-        modalities: list[dict[str, Any]] | None = None,
-        fusion: dict[str, Any] | None = None,
-        head: dict[str, Any] | None = None,
-        task: str = "classification",
-        num_outputs: int = 2,
-        modality_dropout: float | dict[str, float] = 0.0,
-        modality_dropout_pattern: str = "independent",
-        alignment: float = 0.0,
-        class_weights: list[float] | None = None,
-        aids: dict[str, float] | None = None,
-        loss: dict[str, float] | None = None,
-        mixup: float | str = 0.0,
-        **kwargs: Any,
-    ) -> None:
+        self, modalities: list[dict[str, Any]] | None = None, fusion: dict[str, Any] | None = None,
+        head: dict[str, Any] | None = None, task: str = "classification", num_outputs: int = 2,
+        modality_dropout: float | dict[str, float] = 0.0, modality_dropout_pattern: str = "independent",
+        alignment: float = 0.0, class_weights: list[float] | None = None, aids: dict[str, float] | None = None,
+        loss: dict[str, float] | None = None, mixup: float | str = 0.0, **kwargs: Any,
+    ) -> None:  # fmt: skip
         super().__init__(**kwargs)
         self.modalities = modalities or []
         self.fusion = fusion or {"name": "concat", "width": 256, "dropout": 0.0, "options": {}}
@@ -184,6 +175,13 @@ class PlaitModel(PreTrainedModel):
                 model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
                 model.encoders[str(i)].batch_mb = encoders[name].batch_mb
         return model
+
+    @classmethod
+    def from_pretrained(cls, *arguments: Any, **options: Any) -> Any:
+        """Load a network as transformers does, and the weights that it names by reference."""
+        made = super().from_pretrained(*arguments, **options)
+        (made[0] if isinstance(made, tuple) else made).read_outside_weights()
+        return made
 
     def read_outside_weights(self) -> None:
         """Read the weights that the model names by reference instead of holding them, if there are any.

@@ -113,3 +113,25 @@ def test_problems_in_the_file_name_options_as_they_are_typed(tmp_path: Path) -> 
         assert b"type --allow-outside" in (tmp_path / name).read_bytes()
     PredictionFile(tmp_path / "python.csv").write([rows])
     assert b"allow_outside=True" in (tmp_path / "python.csv").read_bytes()
+
+
+def test_a_folder_of_parts(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    out = f"{tmp_path}/out/"
+    code, said, err = run("predict", posts_model, posts, "-o", out, "--part-rows", 20, "--quiet")
+    assert code == 0 and said == f"48 rows predicted -> 3 parts in {tmp_path}/out\n"
+    assert "posts.csv was held in memory as a whole; a .parquet file is read piece by piece" in err
+    code, said, err = run("predict", posts_model, posts, "-o", out, "--part-rows", 20, "--json", "--quiet")
+    assert code == 0 and err == "" and json.loads(said)["went_on"] == 3
+    code, _, err = run("predict", posts_model, posts, "-o", tmp_path / "out", "--quiet", "--on-bad-row", "skip")
+    assert code == 2 and "type --overwrite" in err and "other options (part_rows was 20, on_bad_row was" in err
+    code, said, _ = run("predict", posts_model, posts, "-o", out, "--output-format", "csv", "--overwrite", "--quiet")
+    assert code == 0 and (tmp_path / "out" / "part-00000.csv").read_text("utf-8").count("\n") == 49
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.json", "part-00000.csv"]
+
+
+def test_options_of_a_folder_need_one(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
+    for flag, value in (("--workers", 2), ("--part-rows", 9), ("--output-format", "csv")):
+        code, _, err = run("predict", posts_model, posts, "-o", tmp_path / "a.csv", flag, value)
+        assert code == 2 and f"{flag} goes with a folder of parts: type -o {tmp_path}/a.csv/" in err
+    code, _, err = run("predict", posts_model, posts, "-o", f"{tmp_path}/", "--describe", posts)
+    assert code == 2 and "--describe writes one file" in err

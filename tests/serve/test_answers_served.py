@@ -159,3 +159,15 @@ def test_an_explanation_holds_up_no_prediction(fitted: Any, served_model: Path, 
         told = waiting.result(120).json()["explanation"]
     with client_of(fitted) as alone:
         assert told == alone.post("/v1/explain", json={"row": as_json(rows[0])}).json()["explanation"]
+
+
+def test_blank_text_is_left_out_and_that_is_told(client: Client, rows: list[dict[str, Any]]) -> None:
+    without = client.post("/v1/predict", files={"size": (None, "3")}).json()["predictions"][0]
+    blank = client.post("/v1/predict", files={"size": (None, "3"), "text": (None, " \t ")}).json()["predictions"][0]
+    assert blank == {**without, "left_out": ["text"]}
+    row = {**as_json(rows[0]), "text": "\n", "grade": ""}
+    made = client.post("/v1/predict", json={"rows": [row, as_json(rows[1])]}).json()["predictions"]
+    assert made[0]["left_out"] == ["text"] and "left_out" not in made[1]
+    assert client.post("/v1/explain", json={"row": row}).json()["explanation"]["left_out"] == ["text"]
+    only = client.post("/v1/predict", files={"text": (None, "   ")})
+    assert only.status_code == 422 and only.json()["error"]["code"] == "empty_row"

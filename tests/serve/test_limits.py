@@ -59,6 +59,7 @@ BAD_ROWS = [
     ({}, 422, "empty_row"),
     ({"text": None}, 422, "empty_row"),
     ({"text": ""}, 422, "empty_row"),
+    ({"text": " \t\u3000"}, 422, "empty_row"),
     ("text", 422, "no_row"),
     (None, 422, "no_row"),
 ]
@@ -77,6 +78,7 @@ def test_rows_that_are_refused(client: Client, row: Any, status: int, code: str)
     [
         (b"", 400, "bad_json"), (b"{", 400, "bad_json"), (b"\xff\xfe", 400, "bad_json"), (b"[]", 422, "no_object"),
         (b"null", 422, "no_object"), (b'{"rows": []}', 422, "no_rows"), (b'{"rows": {}}', 422, "no_rows"),
+        (b'{"rows": [{"size": 1, "text": "a", "size": 2}]}', 422, "twice"), (b'{"rows": [], "rows": []}', 422, "twice"),
         (b'{"rows": [{"size": NaN}]}', 400, "bad_json"), (b'{"rows": [{"size": -Infinity}]}', 400, "bad_json"),
         (b'{"rows": ' + b"[" * 100_000, 400, "bad_json"), (b'{"a":' * 50_000, 400, "bad_json"),
         (b'{"rows": [{"size": ' + b"9" * 5000 + b"}]}", 400, "bad_json"),

@@ -23,6 +23,7 @@ from plait.api.machine import (
 )
 
 if TYPE_CHECKING:
+    from plait.api.batch import BatchResult, predict_to_folder
     from plait.api.calibrating import calibrate
     from plait.api.dual_encoder import two_tower
     from plait.api.first_look import open_checked
@@ -32,18 +33,20 @@ if TYPE_CHECKING:
     from plait.api.suggestion_file import SuggestionFile
 
 __all__ = [
-    "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place", "counted_from",
-    "default_weights", "drift", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions", "list_weights",
-    "load", "open_checked", "report_values", "two_tower",
+    "BatchResult", "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place",
+    "counted_from", "default_weights", "drift", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions",
+    "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
+    "BatchResult": "plait.api.batch",
     "Plait": "plait.api.predictor",
     "PredictionFile": "plait.api.prediction_file",
     "SuggestionFile": "plait.api.suggestion_file",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
     "open_checked": "plait.api.first_look",
+    "predict_to_folder": "plait.api.batch",
     "two_tower": "plait.api.dual_encoder",
 }
 

@@ -6,7 +6,8 @@ rows applied. What is decided over a whole table (its columns, its types, how it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,11 +16,13 @@ from plait.api.reading import answer_by_views
 from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
 from plait.data.table import BadRow, Table
+from plait.inputs.feature_store import FeatureStore
 from plait.inputs.prepare import Prepared, prepare
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.training.fitted import FittedParts
 
+StoreOfAChunk = Callable[[], AbstractContextManager[FeatureStore | None]]
 CHUNK_ROWS = 4096  # a multiple of the rows that a model takes at once, so that batches fall as in one piece
 
 
@@ -45,9 +48,19 @@ class Chunk:
 
 
 def prepared_chunks(
-    fitted: FittedParts, table: Table, on_bad_row: str, progress: Progress | None, *, chunk_rows: int = CHUNK_ROWS
-) -> Iterator[Chunk]:
+    fitted: FittedParts, table: Table, on_bad_row: str, progress: Progress | None, *, chunk_rows: int = CHUNK_ROWS,
+    store: StoreOfAChunk = nullcontext,
+) -> Iterator[Chunk]:  # fmt: skip
     """The chunks of a table, in the order of its rows.
+
+    Args:
+        fitted: The model.
+        table: The rows.
+        on_bad_row: "missing", "skip" or "error".
+        progress: Called with (done, total, what).
+        chunk_rows: Rows at once.
+        store: Makes what keeps the features of a chunk until the next one is asked for; None from it: the feature
+            store of the user.
 
     Raises:
         ValueError: No such policy, ``chunk_rows`` below 1, or bad rows under "error"; these are counted over the whole
@@ -63,18 +76,19 @@ def prepared_chunks(
     for start in range(0, len(table), chunk_rows):
         inner = _within(progress, start, len(table), chunk_rows)
         part = _slice(table, start, chunk_rows)
-        prepared = prepare(part, fitted.inputs, progress=inner)
-        if on_bad_row == "error":
-            bad += [replace(one, row=start + one.row) for one in prepared.rows.bad]
-            if bad or unparsed:
-                continue
-        following = start + chunk_rows
-        limit = table.row_number(following) if following < len(table) else None
-        here = [one for one in unparsed if limit is None or one.row < limit]
-        unparsed = unparsed[len(here) :]
-        keep = apply_policy(prepared.rows, on_bad_row)
-        answer_by_views(fitted, prepared, keep, inner)
-        yield Chunk(part, prepared, keep, start, tuple(here), inner)
+        with store() as features:
+            prepared = prepare(part, fitted.inputs, store=features, progress=inner)
+            if on_bad_row == "error":
+                bad += [replace(one, row=start + one.row) for one in prepared.rows.bad]
+                if bad or unparsed:
+                    continue
+            following = start + chunk_rows
+            limit = table.row_number(following) if following < len(table) else None
+            here = [one for one in unparsed if limit is None or one.row < limit]
+            unparsed = unparsed[len(here) :]
+            keep = apply_policy(prepared.rows, on_bad_row)
+            answer_by_views(fitted, prepared, keep, inner, features)
+            yield Chunk(part, prepared, keep, start, tuple(here), inner)
     if on_bad_row == "error" and (bad or table.bad_rows):
         raise ValueError(bad_rows_message(bad, table))
 

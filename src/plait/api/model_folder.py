@@ -13,6 +13,7 @@ import json
 import shutil
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,6 +31,7 @@ from plait.api.model_checks import (
 )
 from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
+from plait.api.places import name_of, without_places
 from plait.data.schema import Schema
 from plait.ensemble import Ensemble, load_ensemble, save_ensemble
 from plait.ensemble.files import FACTS as ENSEMBLE_FACTS
@@ -155,14 +157,19 @@ def _write(fitted: FittedParts, folder: Path) -> None:
         save_ensemble(cast(Ensemble, fitted.ensemble), folder, places)
     _write_json(folder / "labels.json", fitted.labels.to_json())
     _write_json(folder / "schema.json", fitted.schema.to_json())
+    source = fitted.settings.data.source
     if fitted.calibration is not None:
-        _write_json(folder / CALIBRATION, fitted.calibration.to_json())
+        values = fitted.calibration.to_json()
+        values["facts"] = without_places(values["facts"], source, others=True)
+        _write_json(folder / CALIBRATION, values)
     if fitted.seen is not None:
         fitted.seen.save(folder / SEEN)
-    facts = {"versions": versions(), **fitted.report.get("facts", {})}
-    write_settings(folder / "run.yaml", fitted.settings, facts)
+    told = without_places(fitted.report.get("facts", {}), source, others=True)
+    data = replace(fitted.settings.data, source=None if source is None else name_of(source))
+    write_settings(folder / "run.yaml", replace(fitted.settings, data=data), {"versions": versions(), **told})
     if fitted.report:
-        write_report(folder, fitted.report, title=report_title(fitted), lang=fitted.settings.judge.lang)
+        report = {**without_places(fitted.report, source), "facts": told}
+        write_report(folder, report, title=report_title(fitted), lang=fitted.settings.judge.lang)
 
 
 def _write_card(fitted: FittedParts, part: Path, folder: Path) -> None:

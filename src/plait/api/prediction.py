@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from plait.api.believed import Believed
-from plait.api.chunks import CHUNK_ROWS, Chunk, prepared_chunks
+from plait.api.believed import Believed, KnownRows
+from plait.api.chunks import CHUNK_ROWS, Chunk, StoreOfAChunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.api.reading import logits_of, open_table, uncalibrated_logits_of
 from plait.data.progress import Progress
@@ -23,11 +24,22 @@ PLAIN = Believed()
 
 def predict_chunks(
     fitted: FittedParts, table: Table, *, on_bad_row: str, progress: Progress | None, chunk_rows: int = CHUNK_ROWS,
-    believed: Believed = PLAIN,
+    believed: Believed = PLAIN, store: StoreOfAChunk = nullcontext, counted_in: KnownRows | None = None,
 ) -> Iterator[pa.Table]:  # fmt: skip
-    """Tables of one row per input row, in order; see ``Plait.predict`` for the columns."""
-    known = believed.known_rows(fitted)
-    for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows):
+    """Tables of one row per input row, in order; see ``Plait.predict`` for the columns.
+
+    Args:
+        fitted: The model.
+        table: The rows.
+        on_bad_row: "missing", "skip" or "error".
+        progress: Called with (done, total, what).
+        chunk_rows: Rows at once.
+        believed: What is asked for beside the answers.
+        store: Where the features of a chunk are kept (``prepared_chunks``).
+        counted_in: Counts the rows that the model has seen, of a part of a table; None: they are told at the end.
+    """
+    known = counted_in or believed.known_rows(fitted)
+    for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows, store=store):
         known.count(chunk.prepared.rows)
         logits = uncalibrated_logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)
         outputs = fitted.task.activate(fitted.calibrate_logits(logits), fitted.labels)
@@ -40,7 +52,8 @@ def predict_chunks(
         said = ["; ".join(filter(None, (text, problems.get(i)))) or None for i, text in enumerate(told)]
         columns["problem"] = pa.array(said, pa.string())
         yield with_unparsed(pa.table(columns), chunk.unparsed)
-    known.warn()
+    if counted_in is None:
+        known.warn()
 
 
 def predict_probabilities(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.api.answering import answer_chunks
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
@@ -23,9 +24,10 @@ from plait.api.embedding_output import classify_by_text, embed_modality, embeddi
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
 from plait.api.folder_checks import check_report_place
+from plait.api.hub import from_pretrained
 from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
-from plait.api.prediction import predict_chunks, predict_probabilities
+from plait.api.prediction import predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.suggesting import suggest_rows
 from plait.api.text_output import decode_options, score_chunks, write_chunks
@@ -56,6 +58,8 @@ class Plait(FittedParts):
     def load(cls, folder: str | Path) -> Plait:
         """Read a model folder; see :func:`plait.load`."""
         return cls(**vars(load_model_folder(Path(folder))))
+
+    from_pretrained = classmethod(from_pretrained)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model folder: JSON, YAML and safetensors only.
@@ -137,15 +141,7 @@ class Plait(FittedParts):
         believed.check(self)
         opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
-        if self.task.family.writes:
-            options = decode_options(self, beams=self.settings.language.beams or 1)
-            return write_chunks(
-                self, opened, options, answers=None, tokens=False, on_bad_row=on_bad_row, progress=progress,
-                chunk_rows=chunk_rows,
-            )  # fmt: skip
-        return predict_chunks(
-            self, opened, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows, believed=believed
-        )
+        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
 
     def predict_proba(
         self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None

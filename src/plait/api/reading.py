@@ -23,6 +23,7 @@ from plait.data.values import DECIMAL_MARKS
 from plait.inference.forward import predict_logits
 from plait.inputs.averaged_views import average_views
 from plait.inputs.dataset import RowBatches
+from plait.inputs.feature_store import FeatureStore
 from plait.inputs.prepare import Prepared, prepare
 from plait.registry import unknown_name
 from plait.settings import DataSettings, RunSettings, set_values
@@ -45,6 +46,16 @@ def open_table(
     readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(table, data, task=fitted.task.name, readings=readings).table
     opened = doubt_turned_dates(read_with_mark(opened, fitted.schema, data.decimal), fitted.schema)
+    check_columns(fitted, opened)
+    return opened
+
+
+def check_columns(fitted: FittedParts, opened: Table) -> None:
+    """Make sure that a table has one of the model's columns at least.
+
+    Raises:
+        ValueError: It has none of them.
+    """
     wanted = [c for m in fitted.inputs.modalities for c in m.columns]
     if not frozenset(wanted) & frozenset(opened.column_names):
         raise ValueError(
@@ -52,7 +63,6 @@ def open_table(
             f"({', '.join(f'{name}{_near(name, opened, wanted)}' for name in wanted)}); it has "
             f"{', '.join(opened.column_names)}"
         )
-    return opened
 
 
 def absent_columns(fitted: FittedParts, table: Table) -> list[str]:
@@ -131,12 +141,15 @@ def prepare_rows(
     return prepared, keep
 
 
-def answer_by_views(fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None) -> None:
+def answer_by_views(
+    fitted: FittedParts, prepared: Prepared, keep: np.ndarray, progress: Progress | None,
+    store: FeatureStore | None = None,
+) -> None:  # fmt: skip
     """Let rows that are answered show the mean over views, where ``augment.test_views`` says so."""
     settings = replace(fitted.settings.augment, test_views=fitted.inputs.test_views)
     average_views(
         fitted.inputs, prepared, keep, settings, seed=fitted.settings.train.seed,
-        max_seconds=fitted.settings.encoders.audio_seconds, progress=progress,
+        max_seconds=fitted.settings.encoders.audio_seconds, store=store, progress=progress,
     )  # fmt: skip
 
 

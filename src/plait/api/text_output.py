@@ -6,12 +6,13 @@ Rows stay in order; a row with nothing to read, or one that cannot be read, gets
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from plait.api.chunks import CHUNK_ROWS, Chunk, prepared_chunks
+from plait.api.chunks import CHUNK_ROWS, Chunk, StoreOfAChunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.data.progress import Progress
 from plait.data.table import Table
@@ -44,6 +45,7 @@ def write_chunks(
     on_bad_row: str,
     progress: Progress | None,
     chunk_rows: int = CHUNK_ROWS,
+    store: StoreOfAChunk = nullcontext,
 ) -> Iterator[pa.Table]:
     """Tables of one row per input row: ``row``, the id column, ``prediction``, ``log_probability``, ``probability`` and
     ``problem``.
@@ -57,9 +59,10 @@ def write_chunks(
         on_bad_row: "missing", "skip" or "error".
         progress: Called with (done, total, what).
         chunk_rows: Rows at once.
+        store: Where the features of a chunk are kept (``prepared_chunks``).
     """
     generator_of(fitted.model, fitted.labels.tokens)
-    for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows):
+    for chunk in prepared_chunks(fitted, table, on_bad_row, progress, chunk_rows=chunk_rows, store=store):
         yield _written(fitted, chunk, _draws_from(options, chunk.start), answers, tokens)
 
 

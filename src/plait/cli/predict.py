@@ -1,7 +1,9 @@
-"""``plait predict``: an answer for every row of a table, written as a table while rows are answered."""
+"""``plait predict``: an answer for every row of a table, written as they come to a file or a folder of parts."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +12,12 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import TerminalProgress
-from plait.cli.terminal import STOPPED, can_write, not_over, print_json, reasons, say
+from plait.cli.terminal import STOPPED, can_write, not_over, print_json, reasons, resumable, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
 if TYPE_CHECKING:
-    from plait.api import PredictionFile
+    from plait.api import BatchResult, PredictionFile
 
 
 def predict(
@@ -23,8 +25,13 @@ def predict(
     model: options.Model,
     table: options.PlainTable,
     output: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="OUT", help="A .csv, .parquet or .jsonl file; - for CSV on stdout."),
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="A .csv, .parquet or .jsonl file; - for CSV on stdout; OUT/ for a folder of parts, of many rows.",
+        ),
     ],
     format: options.Format = None,
     encoding: options.Encoding = None,
@@ -54,20 +61,37 @@ def predict(
         bool, typer.Option(help="In CSV, an apostrophe before text that a spreadsheet would run, such as =1+1.")
     ] = True,
     bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV with a byte order mark, for Excel.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="With OUT/: processes, each on one core.", show_default="1")
+    ] = None,
+    part_rows: Annotated[
+        int | None, typer.Option(metavar="N", help="With OUT/: most rows of a part.", show_default="65536")
+    ] = None,
+    output_format: Annotated[
+        str | None, typer.Option(help="With OUT/: parquet, csv or jsonl.", show_default="parquet")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
     """Predict every row, in order, and write the answers with their probabilities as they come."""
+    if output.endswith(("/", os.sep)) or os.path.isdir(output):
+        if describe is not None:
+            raise ValueError("--describe writes one file: name it with -o, such as -o answers.parquet")
+        return _to_folder(context, model, table, Path(output), quiet=quiet, as_json=as_json)
+    only = [flag for flag, value in (("--workers", workers), ("--part-rows", part_rows),
+                                     ("--output-format", output_format)) if value is not None]  # fmt: skip
+    if only:
+        raise ValueError(f"{only[0]} goes with a folder of parts: type -o {shlex.quote(output + '/')}")
     from plait.api import PredictionFile, load
 
-    to_stdout = str(output) == "-"
+    to_stdout = output == "-"
     if to_stdout and as_json:
         raise ValueError("--json prints its summary on stdout; name a file with -o, or leave --json out")
     if not to_stdout:
-        can_write(output)
-        not_over(output, table)
-    place = sys.stdout.buffer if to_stdout else output
+        can_write(Path(output))
+        not_over(Path(output), table)
+    place = sys.stdout.buffer if to_stdout else Path(output)
     file = PredictionFile(place, escape=escape_formulas, bom=bom, overwrite=overwrite, wording=as_typed)
     try:
         with TerminalProgress(quiet=quiet) as progress:
@@ -81,19 +105,50 @@ def predict(
         left = "" if to_stdout else f"; nothing is left at {output}"
         sys.stderr.write(f"plait: stopped after {counted(file.rows, 'row')}{left}\n")
         raise typer.Exit(STOPPED) from None
-    if file.escaped:
-        sys.stderr.write(
-            f"note: {counted(file.escaped, 'text')} would be run as a formula by a spreadsheet and got an apostrophe "
-            "before it; --no-escape-formulas writes all as they are\n"
-        )
+    _tell_escaped(file.escaped)
     if as_json:
         withheld = {} if abstain_above is None else {"abstained": file.abstained}
-        print_json({"rows": file.rows, "problems": file.problems, **withheld, "output": str(output)})
+        print_json({"rows": file.rows, "problems": file.problems, **withheld, "output": output})
     elif to_stdout:
         sys.stdout.flush()
         sys.stderr.write("" if quiet else _summary(file, "stdout") + "\n")
     else:
-        say(_summary(file, str(output)))
+        say(_summary(file, output))
+
+
+def _to_folder(context: typer.Context, model: Path, table: str, folder: Path, *, quiet: bool, as_json: bool) -> None:
+    """A folder of parts, which goes on where an earlier command was cut short."""
+    from plait.api import predict_to_folder
+
+    with resumable(), TerminalProgress(quiet=quiet) as progress:
+        made = predict_to_folder(
+            folder=folder, **options.passed_on(context, predict_to_folder), wording=as_typed, progress=progress
+        )
+    _tell_escaped(made.escaped)
+    if made.read_whole and made.parts > made.went_on:
+        sys.stderr.write(
+            f"note: {table} was held in memory as a whole; a .parquet file is read piece by piece, so that memory does "
+            "not grow with its rows\n"
+        )
+    if as_json:
+        withheld = {} if context.params["abstain_above"] is None else {"abstained": made.abstained}
+        told = {"rows": made.rows, "problems": made.problems, **withheld, "parts": made.parts, "went_on": made.went_on}
+        print_json({**told, "output": str(folder)})
+        return
+    say(_summary(made, f"{counted(made.parts, 'part')} in {folder}"))
+    if made.went_on == made.parts:
+        say("nothing was left to do: this very run had finished there")
+    elif made.went_on:
+        say(f"went on after an earlier run, which had made {counted(made.went_on, 'part')}")
+
+
+def _tell_escaped(number: int) -> None:
+    """Say that texts were changed for a spreadsheet."""
+    if number:
+        sys.stderr.write(
+            f"note: {counted(number, 'text')} would be run as a formula by a spreadsheet and got an apostrophe "
+            "before it; --no-escape-formulas writes all as they are\n"
+        )
 
 
 def _described(
@@ -113,7 +168,7 @@ def _described(
     return classes.predict(**options.passed_on(context, classes.predict), progress=progress)
 
 
-def _summary(file: PredictionFile, place: str) -> str:
+def _summary(file: PredictionFile | BatchResult, place: str) -> str:
     """How many rows there are and how many have a problem, with the first of them."""
     more = f"; {file.problems:,} with a problem (see the column 'problem')" if file.problems else ""
     more += f"; {file.abstained:,} without an answer (see the column 'abstained')" if file.abstained else ""

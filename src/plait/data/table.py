@@ -198,10 +198,10 @@ def read_table(
         path = Path(source)
         parsed = read_path(path, format=format, encoding=encoding, columns=columns, text=text or TextReading())
         root = (path if path.is_dir() else path.parent).absolute()
-        return _finish(parsed, root, str(source), allow_outside)
+        return finished(parsed, root, str(source), allow_outside)
     if format is not None or encoding is not None or columns:
         raise ValueError(f"format=, encoding= and columns= are for files; the source is a {type(source).__name__}")
-    return _finish(Parsed(_from_memory(source)), None, f"a {type(source).__name__}", allow_outside)
+    return finished(Parsed(_from_memory(source)), None, f"a {type(source).__name__}", allow_outside)
 
 
 def _from_memory(source: object) -> pa.Table:
@@ -239,7 +239,12 @@ def _instead_of(source: object) -> str:
     return ""
 
 
-def _finish(parsed: Parsed, root: Path | None, source: str, allow_outside: bool) -> Table:
+def finished(parsed: Parsed, root: Path | None, source: str, allow_outside: bool) -> Table:
+    """What a reader made of a source as a table of plain types.
+
+    Raises:
+        ValueError: It has no row or no column, a name twice, or values that cannot be made plain.
+    """
     arrow = name_classes(parsed.arrow)
     repeated = sorted({n for n in arrow.column_names if arrow.column_names.count(n) > 1})
     if repeated:

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from plait import __version__
 from plait.serve.bodies import Body, read_body
+from plait.serve.cells import is_blank
 from plait.serve.gate import CLIENT_GONE, ClientGoneError, Gate
 from plait.serve.pages import docs_page, model_page, security_of
 from plait.serve.refusal import Refusal
@@ -129,11 +130,12 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         body = await read_body(request, options)
         asked = Body(dict(request.query_params), True)
         if body.is_form:
-            rows = [await parsed(cells.form_row, body.values)]
+            rows, given = [await parsed(cells.form_row, body.values)], [body.values]
         else:
             body.only("rows", "coverage")
             asked = body if "coverage" in body.values else asked
-            rows = await parsed(cells.rows, body.values.get("rows"))
+            given = body.values.get("rows")
+            rows = await parsed(cells.rows, given)
         coverage = asked.number("coverage", 0.0, 1.0, None)
         if coverage is not None and (not served.is_calibrated or not 0 < coverage < 1):
             why = (
@@ -143,14 +145,16 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
             )
             raise Refusal(422, "bad_coverage", f"coverage {why}")
         outcomes = await server.ask(request, "predict", coverage, rows)
-        return _answered(request, "predictions", outcomes)
+        said = [_with_blank(one, cells.blank(row)) for one, row in zip(outcomes, given, strict=True)]
+        return _answered(request, "predictions", said)
 
     async def explain(request: Request) -> Response:
         body = await read_body(request, options)
         if not body.is_form:
             body.only("row")
-        row = await (parsed(cells.form_row, body.values) if body.is_form else parsed(cells.row, body.values.get("row")))
-        outcome = (await server.ask(request, "explain", None, [row]))[0]
+        given = body.values if body.is_form else body.values.get("row")
+        row = await parsed(cells.form_row if body.is_form else cells.row, given)
+        outcome = _with_blank((await server.ask(request, "explain", None, [row]))[0], cells.blank(given))
         return _single(request, {"explanation": outcome}, outcome)
 
     async def embed(request: Request) -> Response:
@@ -168,7 +172,7 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         if kind == "ask":
             names["question"] = _only(served, "text")
         body.only(*names)
-        absent = [name for name in names if body.values.get(name) is None]
+        absent = [n for n in names if body.values.get(n) is None or is_blank(body.values[n])]
         if absent:
             raise Refusal(422, "missing_field", f"the field {absent[0]!r} is missing; send {' and '.join(names)}")
         row = await parsed(cells.row, {column: body.values[name] for name, column in names.items()})
@@ -185,7 +189,8 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         body = await read_body(request, options)
         body.only("text", "image", "k", "where", "weight")
         by = served.searched_by()
-        given = {name: body.values[name] for name in ("text", "image") if body.values.get(name) not in (None, "")}
+        asked = {name: body.values.get(name) for name in ("text", "image")}
+        given = {name: value for name, value in asked.items() if value is not None and not is_blank(value)}
         if not given or not set(given) <= by:
             raise Refusal(422, "no_query", f"send {' or '.join(sorted(by))} to search by")
         k = body.number("k", 1, options.max_hits, 12)
@@ -273,6 +278,11 @@ def _answered(request: Request, name: str, outcomes: list[Any]) -> Response:
             one.row = number
     rows = [{"error": one.to_json("")["error"]} if isinstance(one, Refusal) else one for one in outcomes]
     return _json({name: rows, "request_id": request.scope["plait.request_id"]})
+
+
+def _with_blank(outcome: Any, names: list[str]) -> Any:
+    """An answer that says which columns were sent blank, and so were left out."""
+    return {**outcome, "left_out": names} if names and isinstance(outcome, dict) else outcome
 
 
 def _single(request: Request, made: Any, outcome: Any) -> Response:

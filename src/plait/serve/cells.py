@@ -118,13 +118,17 @@ class CellReader:
                     raise
         return self.row(made)
 
+    def blank(self, given: Mapping[str, Any]) -> list[str]:
+        """The columns for which a row that was read holds text, but nothing but blanks: they count as left out."""
+        return [name for name in self.columns if is_blank(given.get(name)) and given[name] != ""]
+
     def cell(self, value: Any, column: InputColumn) -> Any:
-        """One cell; None where it is empty.
+        """One cell; None where it is empty or blank, as in a table.
 
         Raises:
             Refusal: 422.
         """
-        if value is None or (isinstance(value, str) and not value.strip() and column.kind != "text"):
+        if value is None or is_blank(value):
             return None
         return self._of_kind[column.kind](value, column)
 
@@ -181,8 +185,8 @@ class CellReader:
         meant = f" (did you mean {near[0]!r}?)" if near else ""
         return f"the model reads no column {shown}{meant}; it reads {', '.join(self.columns)}"
 
-    def _text(self, value: Any, column: InputColumn) -> str | None:
-        return self.text(value) or None
+    def _text(self, value: Any, column: InputColumn) -> str:
+        return self.text(value)
 
     def _image(self, value: Any, column: InputColumn) -> bytes:
         return self.media(value, "image")
@@ -233,18 +237,31 @@ class CellReader:
 _WORD = {"image": "picture", "audio": "sound"}
 
 
+def is_blank(value: Any) -> bool:
+    """Whether a value is text without a letter in it."""
+    return isinstance(value, str) and not value.strip()
+
+
 def read_json(text: str | bytes) -> Any:
-    """JSON without NaN, infinity or nesting that a parser cannot hold.
+    """JSON without NaN, infinity, a name twice in one object, or nesting that a parser cannot hold.
 
     Raises:
-        Refusal: 400.
+        Refusal: 400; 422 for a name twice, of which one value would be lost.
     """
 
     def refuse(word: str) -> Any:
         raise Refusal(400, "bad_json", f"{word} is no JSON; leave the value out or send null")
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            seen: set[str] = set()
+            repeated = next(name for name, _ in pairs if name in seen or seen.add(name))
+            raise Refusal(422, "twice", f"an object names {repeated[:NAMED]!r} more than once")
+        return made
+
     try:
-        return json.loads(text, parse_constant=refuse)
+        return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
     except RecursionError as error:
         raise Refusal(400, "bad_json", "the JSON is nested too deeply") from error
     except ValueError as error:  # malformed, not UTF-8, or a number of thousands of digits

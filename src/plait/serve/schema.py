@@ -90,7 +90,10 @@ class ApiSchema:
         if kind == "classes":  # classes may be numbers or truth values in the table
             answer = {**label, "type": ["string", "number", "boolean"]}
             answer.pop("enum", None)
-        made: dict[str, Schema] = {"prediction": answer, "problem": {"type": ["string", "null"]}}
+        made: dict[str, Schema] = {
+            "prediction": answer, "problem": {"type": ["string", "null"]},
+            "left_out": {"type": "array", "items": {"type": "string"}, "description": "columns that were sent blank"},
+        }  # fmt: skip
         if classes:
             made["probabilities"] = {"type": "object", "properties": dict.fromkeys(classes, number)}
             made["probability"] = number
@@ -183,6 +186,7 @@ _EXPLANATION: Schema = {
     "properties": {
         "prediction": {}, "explained": {"type": "string"}, "with_nothing": _NUMBER, "with_everything": _NUMBER,
         "notes": {"type": "array", "items": {"type": "string"}},
+        "left_out": {"type": "array", "items": {"type": "string"}},
         "modalities": {"type": "array", "items": {
             "type": "object", "required": ["name", "kind"],
             "properties": {

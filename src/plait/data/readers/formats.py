@@ -7,12 +7,13 @@ user.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,12 @@ def read_path(
         FileNotFoundError: No such path.
         ValueError: An unknown format, or a file that is broken as a whole.
     """
-    try:
+    with readable(path):
         if path.is_dir():
             _no_names(path, columns)
             return Parsed(read_folder(path))
         size = require_regular_file(path, "table").st_size
-        kind = format.lower().lstrip(".") if format is not None else _kind_of(path)
+        kind = format_of(path, format)
         if kind not in ("csv", "tsv"):
             _no_names(path, columns)
         if kind in _TEXT:
@@ -85,6 +86,19 @@ def read_path(
             return Parsed(read_npz(path))
         budget = Budget.of(path, size)
         return Parsed(read_parquet(path, budget) if kind == "parquet" else read_arrow_file(path, budget))
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn what libraries raise while a file is read into one sentence that names it.
+
+    Raises:
+        MemoryError: Memory ran out.
+        FileNotFoundError: No such path.
+        ValueError: It is broken, or cannot be read.
+    """
+    try:
+        yield
     except MemoryError as error:  # before Arrow's errors: its own of this kind is one of them
         raise too_large_for_memory(path) from error
     except pa.ArrowException as error:
@@ -93,6 +107,11 @@ def read_path(
         raise
     except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path}: cannot be read ({_short(error)})") from error
+
+
+def format_of(path: Path, format: str | None = None) -> str:
+    """The format of a file: the one that is named, else the ending of its name, without ``.gz``."""
+    return format.lower().lstrip(".") if format is not None else _kind_of(path)
 
 
 def _kind_of(path: Path) -> str:

@@ -1,0 +1,11 @@
+"""Predictions of a table too large for one file or one process: a folder of parts, written part by part.
+
+In: a model folder, a table (a Parquet file is read piece by piece). Out: ``part-00000.parquet`` and so on, and
+``manifest.json``, written last. A run that was killed goes on after its last whole part.
+"""
+
+from __future__ import annotations
+
+from plait.api.batch.run import BatchResult, predict_to_folder
+
+__all__ = ["BatchResult", "predict_to_folder"]

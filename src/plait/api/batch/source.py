@@ -1,0 +1,220 @@
+"""The rows of a batch, part by part, each value read as if the table were read whole.
+
+A Parquet file is read piece by piece, and only the columns that the model needs. What a column as a whole decides (a
+decimal mark or an order of day and month other than in training) is counted in a first pass over those columns of text
+that the model reads as numbers or dates. Any other source is read whole and then cut: the types of the columns of a CSV
+file are told by all of its rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from plait.api.decimal_commas import OtherMark, other_marks, read_with_mark, text_columns
+from plait.api.reading import check_columns, open_table, reading_settings, warn_of_absent_columns
+from plait.api.turned_dates import TurnedDates, doubt_turned_dates, turned_columns
+from plait.data.table import Table
+from plait.data.table_pieces import can_be_pieced, head_of, table_pieces
+from plait.files import file_sha256
+from plait.training.fitted import FittedParts
+
+PART_BYTES = 1 << 27  # of a part's cells, after which it ends before it has its rows
+_FOOTER = 8  # bytes at the end of a Parquet file: the length of its footer, and a mark
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of the table.
+
+    Attributes:
+        first: How many rows of the table stand before them.
+        table: The rows, which keep their numbers in the source.
+    """
+
+    first: int
+    table: Table
+
+
+@dataclass(frozen=True)
+class RowSource:
+    """A table to be predicted part by part.
+
+    Attributes:
+        name: Its name, for messages.
+        rows: Its rows, without those that could not be parsed.
+        identity: What tells it from another or a changed one.
+        is_pieced: Whether it is read piece by piece; otherwise it is in memory as a whole.
+        whole: The table, where it is.
+        path: The file, where it is read piece by piece.
+        columns: Columns that are read of it.
+        allow_outside: Whether its cells may name files outside its folder.
+        part_rows: Most rows of a part.
+        decimal: Decimal mark of its numbers, where one is given.
+        schema: Columns of the training table.
+        marks: Text columns that the model reads as numbers, with what was counted of them.
+        dates: Text columns that it reads as dates, likewise.
+    """
+
+    name: str
+    rows: int
+    identity: dict[str, Any]
+    part_rows: int
+    whole: Table | None = None
+    path: Path | None = None
+    columns: frozenset[str] = frozenset()
+    allow_outside: bool = False
+    decimal: str | None = None
+    schema: Any = None
+    marks: dict[str, OtherMark] | None = None
+    dates: dict[str, TurnedDates] | None = None
+
+    @property
+    def is_pieced(self) -> bool:
+        """Whether it is read piece by piece."""
+        return self.path is not None
+
+    def parts(self, first: int = 0) -> Iterator[Part]:
+        """The parts in order, from the one that begins after so many rows.
+
+        Raises:
+            ValueError: The file is broken, or was changed meanwhile.
+        """
+        if self.whole is not None:
+            yield from _slices(self.whole, self.part_rows, first)
+            return
+        for table in self._pieces(self.columns, first):
+            table = read_with_mark(table, self.schema, self.decimal, self.marks)
+            yield Part(table.row_number(0), doubt_turned_dates(table, self.schema, self.dates))
+
+    def check_unchanged(self) -> None:
+        """Make sure that a file which was read piece by piece is still the one that was opened.
+
+        Raises:
+            ValueError: It was changed meanwhile, so the parts may be of two tables.
+        """
+        if self.path is not None and _identity(self.path, None) != self.identity:
+            raise ValueError(
+                f"{self.name} was changed while it was read, so the parts may be of two tables; type the same with "
+                "overwrite=True"
+            )
+
+    def _pieces(self, columns: frozenset[str], first: int = 0) -> Iterator[Table]:
+        assert self.path is not None
+        return table_pieces(
+            self.path, source=self.name, columns=columns, rows=self.part_rows, most_bytes=PART_BYTES, first=first,
+            allow_outside=self.allow_outside,
+        )  # fmt: skip
+
+    def counted(self) -> RowSource:
+        """The source with what its columns as wholes decide."""
+        assert self.path is not None
+        head = next(iter(self._pieces(self.columns)))
+        texts = text_columns(head.arrow.schema)
+        marks = other_marks(texts, self.schema) if self.decimal is None else {}
+        dates = turned_columns(texts, self.schema)
+        if marks or dates:
+            for table in self._pieces(frozenset(marks) | frozenset(dates)):
+                for name, mark in marks.items():
+                    mark.count(table.column(name))
+                for turned in dates.values():
+                    turned.count(table)
+            for found in (*marks.values(), *dates.values()):
+                found.warn()
+        return replace(self, marks=marks if self.decimal is None else other_marks(texts, self.schema), dates=dates)
+
+
+def open_rows(
+    fitted: FittedParts, table: Any, *, format: str | None, encoding: str | None, allow_outside: bool,
+    set: list[str], part_rows: int,
+) -> RowSource:  # fmt: skip
+    """Open a table for its parts.
+
+    Args:
+        fitted: The model.
+        table: Anything ``plait.data.table.read_table`` takes.
+        format: Format of a file.
+        encoding: Encoding of a text file.
+        allow_outside: Whether cells may name files outside the table's folder.
+        set: As for :meth:`plait.Plait.predict`, with the decimal mark among them.
+        part_rows: Most rows of a part.
+
+    Raises:
+        ValueError: It cannot be read, or has none of the model's columns.
+
+    Warns:
+        UserWarning: Of what :meth:`plait.Plait.predict` warns of, columns that are absent among them.
+    """
+    if not can_be_pieced(table, format) or encoding is not None:
+        opened = open_table(fitted, table, format, encoding, allow_outside, set)
+        warn_of_absent_columns(fitted, opened, table)
+        return RowSource(opened.source, len(opened), _identity(table, opened), part_rows, whole=opened)
+    data = reading_settings(fitted, table, format, encoding, allow_outside, set)
+    path = Path(table)
+    schema, rows = head_of(path)
+    head = Table(schema.empty_table(), path.parent.absolute(), str(table))
+    check_columns(fitted, head)
+    warn_of_absent_columns(fitted, head, table)
+    wanted = {c for m in fitted.inputs.modalities for c in m.columns} | {fitted.schema.id}
+    source = RowSource(
+        str(table), rows, _identity(table, None), part_rows, path=path, columns=frozenset(wanted & {*schema.names}),
+        allow_outside=allow_outside, decimal=data.decimal, schema=fitted.schema,
+    )  # fmt: skip
+    return source.counted()
+
+
+def _slices(table: Table, part_rows: int, first: int) -> Iterator[Part]:
+    """Parts of a table in memory; lines that could not be parsed go with the row before which they stand."""
+    unparsed = sorted(table.bad_rows, key=lambda bad: bad.row)
+    if unparsed and table.row_numbers is not None:
+        order = np.argsort(np.asarray(table.row_numbers), kind="stable")
+        table = table if (order == np.arange(len(order))).all() else table.take(order)
+    for start in range(first, len(table), part_rows):
+        end = min(start + part_rows, len(table))
+        low = table.row_number(start) if start else -1
+        high = table.row_number(end) if end < len(table) else None
+        here = tuple(one for one in unparsed if one.row >= low and (high is None or one.row < high))
+        numbers = tuple(table.row_number(i) for i in range(start, end))
+        cut = replace(table, arrow=table.arrow.slice(start, end - start), row_numbers=numbers, bad_rows=here)
+        yield Part(start, cut)
+
+
+def _identity(table: Any, opened: Table | None) -> dict[str, Any]:
+    """What tells a source from another one: of Parquet its footer, which names every page, and when it was changed."""
+    if not isinstance(table, str | Path):
+        assert opened is not None
+        return {"kind": "memory", "sha256": _arrow_sha256(opened.arrow)}
+    path = Path(table)
+    if os.path.isdir(path):
+        listing = hashlib.sha256()
+        for one in sorted(p for p in path.rglob("*") if p.is_file()):
+            fact = one.stat()
+            listing.update(f"{one.relative_to(path).as_posix()}\0{fact.st_size}\0{fact.st_mtime_ns}\n".encode())
+        return {"kind": "folder", "sha256": listing.hexdigest()}
+    fact = path.stat()
+    if opened is not None:
+        return {"kind": "file", "bytes": fact.st_size, "sha256": file_sha256(path)}
+    with path.open("rb") as file:
+        file.seek(max(0, fact.st_size - _FOOTER))
+        length = min(fact.st_size, int.from_bytes(file.read(4), "little") + _FOOTER)
+        file.seek(fact.st_size - length)
+        footer = hashlib.sha256(file.read()).hexdigest()
+    return {"kind": "parquet", "bytes": fact.st_size, "changed_ns": fact.st_mtime_ns, "footer_sha256": footer}
+
+
+def _arrow_sha256(table: pa.Table) -> str:
+    """The hash of a table's values and types."""
+    found = hashlib.sha256(str(table.schema).encode())
+    for batch in table.to_batches(max_chunksize=65_536):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        found.update(sink.getvalue())
+    return found.hexdigest()
