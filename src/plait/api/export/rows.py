@@ -95,8 +95,8 @@ def drawn(processor: Processor, rows: int, length: int, rng: np.random.Generator
     if isinstance(processor, ImageProcessor | LibraryImageProcessor):
         example = processor.process([_grey()])
         return {
-            key: _noise(tensor, rows, rng) if tensor.is_floating_point() else tensor.repeat(rows, *[1] * (tensor.ndim - 1))
-            for key, tensor in example.items()
+            key: _noise(one, rows, rng) if one.is_floating_point() else one.repeat(rows, *[1] * (one.ndim - 1))
+            for key, one in example.items()
         }  # fmt: skip
     if isinstance(processor, AudioProcessor | WaveformProcessor):
         example = processor.process([None])
