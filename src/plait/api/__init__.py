@@ -25,6 +25,7 @@ from plait.api.machine import (
 if TYPE_CHECKING:
     from plait.api.calibrating import calibrate
     from plait.api.dual_encoder import two_tower
+    from plait.api.exporting.export import export
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_report_place
     from plait.api.prediction_file import PredictionFile
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place", "counted_from",
-    "default_weights", "drift", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions", "list_weights",
-    "load", "open_checked", "report_values", "two_tower",
+    "default_weights", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions",
+    "list_weights", "load", "open_checked", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "SuggestionFile": "plait.api.suggestion_file",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
+    "export": "plait.api.exporting.export",
     "open_checked": "plait.api.first_look",
     "two_tower": "plait.api.dual_encoder",
 }

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plait.api.export.onnx_file import run_session
-from plait.api.export.outputs import steepest
-from plait.api.export.rows import random_rows
+from plait.api.exporting.onnx_file import run_session
+from plait.api.exporting.outputs import steepest
+from plait.api.exporting.rows import random_rows
 from plait.encoders.sets import MEMBERS, encode_sets
 from plait.inference.forward import evaluation_mode
 from plait.inputs.modality_kinds import MODALITY_KINDS

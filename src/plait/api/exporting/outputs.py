@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plait.api.export.normal import Line, Normal
+from plait.api.exporting.normal import Line, Normal
 from plait.registry import Registry
 from plait.tasks import LabelState
 from plait.tasks.calibrators import Calibrator, Isotonic, Temperature, VectorScaling

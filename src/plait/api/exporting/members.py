@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plait.api.export.outputs import FAMILIES, Link
+from plait.api.exporting.outputs import FAMILIES, Link
 from plait.ensemble.base import Bag, Inputs, Member
 from plait.ensemble.linear import LinearMember
 from plait.ensemble.network import NetworkMember

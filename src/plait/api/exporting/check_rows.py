@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.api.export.parity import Difference, bound_of, plait_outputs, unit_of
-from plait.api.export.reader import Model
+from plait.api.exporting.parity import Difference, bound_of, plait_outputs, unit_of
+from plait.api.exporting.reader import Model
 from plait.api.reading import logits_of, open_table, prepare_rows
 from plait.data.progress import Progress
 from plait.data.table import Table
@@ -40,6 +40,13 @@ class CheckRows:
     cells: list[dict[str, Any]]
     outputs: np.ndarray
     targets: list[Any]
+
+    def take(self, places: np.ndarray) -> CheckRows:
+        """The rows at these places."""
+        return CheckRows(
+            self.table.take(places), [self.cells[i] for i in places], self.outputs[places],
+            [self.targets[i] for i in places],
+        )  # fmt: skip
 
 
 def open_check_rows(

@@ -11,6 +11,6 @@ Plait beside it that read numbers, dates, texts and pictures, so that cells mean
 
 from __future__ import annotations
 
-from plait.api.export.reader.model import Model
+from plait.api.exporting.reader.model import Model
 
 __all__ = ["Model"]

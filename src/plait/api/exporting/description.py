@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from plait.api.describe import versions
-from plait.api.export.onnx_file import input_name
-from plait.api.export.reader.model import FACTS, GRAPH, PRESENT
+from plait.api.exporting.onnx_file import input_name, lengths_of
+from plait.api.exporting.reader.model import FACTS, GRAPH, PRESENT
 from plait.data.modality import Modality
 from plait.files import file_sha256
 from plait.inputs.inputs import Inputs
@@ -56,8 +56,8 @@ def check_readable(inputs: Inputs) -> None:
             )
         if isinstance(processor, TextProcessor) and getattr(processor.tokenizer, "backend_tokenizer", None) is None:
             raise ValueError(
-                f"the tokenizer of {modality.name!r} has no tokenizer.json (it is written in Python); choose an encoder "
-                "whose folder has one"
+                f"the tokenizer of {modality.name!r} has no tokenizer.json (it is written in Python); choose an "
+                "encoder whose folder has one"
             )
 
 
@@ -80,7 +80,7 @@ def describe(fitted: FittedParts, folder: Path, tensors: dict[str, dict[str, Any
         "modalities": modalities, "present": PRESENT, "missing": MISSING, "calibration": calibrator,
         "encoders": encoders_of(fitted.inputs), **notes,
     }  # fmt: skip
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in (".onnx", ".data", ".json"))
+    files = sorted(p for p in folder.rglob("*") if p.suffix in (".onnx", ".data", ".json") and p.name != FACTS)
     facts["sha256"] = {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / FACTS).write_text(text, encoding="utf-8")
@@ -102,8 +102,8 @@ def _modality(
         "name": name, "kind": modality.kind, "columns": list(modality.columns),
         "processor": _DESCRIBED[type(processor)](processor),
         "inputs": {
-            input_name(name, key): {"type": str(t.numpy().dtype), "shape": ["rows", *t.shape[1:]]}
-            for key, t in tensors[name].items()
+            input_name(name, key): {"type": str(tensor.numpy().dtype), "shape": shape_of(modality, key, tensor)}
+            for key, tensor in tensors[name].items()
         },
     }  # fmt: skip
     if isinstance(processor, TextProcessor):
@@ -116,6 +116,12 @@ def _modality(
         ngrams.save(folder / place)
         facts["ngrams"] = (place / NGRAMS).as_posix()
     return facts
+
+
+def shape_of(modality: Modality, key: str, tensor: Any) -> list[int | str]:
+    """The shape of an input, with words for what has any length."""
+    free = lengths_of(modality, key)
+    return ["rows", *("length" if side in free else size for side, size in enumerate(tensor.shape[1:], start=1))]
 
 
 def _write(folder: Path, place: Path, text: str) -> str:

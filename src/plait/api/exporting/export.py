@@ -11,14 +11,22 @@ from typing import Any
 
 import torch
 
-from plait.api.export.check_rows import CheckRows, compare_rows, open_check_rows, reader_of, rows_a_second
-from plait.api.export.description import check_readable, describe, encoders_of
-from plait.api.export.folder import check_place, write_reader, write_readme, write_whole
-from plait.api.export.graph import AnswerGraph
-from plait.api.export.onnx_file import LENGTH, LENGTHS, ROWS, keys_of, open_session, require_onnx, write_onnx
-from plait.api.export.parity import compare_random
-from plait.api.export.reader.model import GRAPH
-from plait.api.export.rows import random_rows
+from plait.api.exporting.check_rows import CheckRows, compare_rows, open_check_rows, reader_of, rows_a_second
+from plait.api.exporting.description import check_readable, describe, encoders_of
+from plait.api.exporting.folder import check_place, write_reader, write_readme, write_whole
+from plait.api.exporting.graph import AnswerGraph
+from plait.api.exporting.onnx_file import (
+    LENGTH,
+    ROWS,
+    keys_of,
+    lengths_of,
+    open_session,
+    require_onnx,
+    write_onnx,
+)
+from plait.api.exporting.parity import compare_random
+from plait.api.exporting.reader.model import GRAPH
+from plait.api.exporting.rows import random_rows
 from plait.data.progress import Progress
 from plait.ensemble import Ensemble
 from plait.inference.forward import evaluation_mode
@@ -87,7 +95,7 @@ def export(
             )
             _check(fitted, part, rows, told)
             if int8:
-                from plait.api.export.int8 import add_int8
+                from plait.api.exporting.int8 import add_int8
 
                 told["int8"] = add_int8(fitted, part, rows)
         _say(progress, 2)
@@ -103,7 +111,8 @@ def write_graph(fitted: FittedParts, file: Path) -> dict[str, dict[str, torch.Te
     """Write the graph of a model; returns the example that was traced."""
     inputs, present_BM = random_rows(fitted.inputs, ROWS, LENGTH)
     present_BM[:] = True
-    lengths = {(m, k): _lengths(fitted, m, k) for m, k in keys_of(inputs)}
+    by_name = {modality.name: modality for modality in fitted.inputs.modalities}
+    lengths = {(name, key): lengths_of(by_name[name], key) for name, key in keys_of(inputs)}
     output = OUTPUTS.get(fitted.task.output_kind, "probabilities")
     with evaluation_mode(fitted.answers, inference=False):
         write_onnx(AnswerGraph(fitted).cpu().eval(), inputs, present_BM, file, output, lengths)
@@ -144,12 +153,6 @@ def _fitted(model: Any) -> FittedParts:
     raise TypeError(f"expected a fitted model or a model folder, got {type(model).__name__}")
 
 
-def _lengths(fitted: FittedParts, modality: str, key: str) -> tuple[int, ...]:
-    """Sides of a tensor that have any length beside the first; of pictures none."""
-    kind = next(m.kind for m in fitted.inputs.modalities if m.name == modality)
-    return (1,) if kind == "image_set" else LENGTHS.get(key, ())
-
-
 def _check(fitted: FittedParts, part: Path, rows: CheckRows, told: dict[str, Any]) -> None:
     reader = reader_of(part, rows, GRAPH, torch.get_num_threads())
     difference, told["check"] = compare_rows(fitted, reader, rows)
@@ -159,7 +162,7 @@ def _check(fitted: FittedParts, part: Path, rows: CheckRows, told: dict[str, Any
 
 def _readme_facts(fitted: FittedParts, told: dict[str, Any]) -> dict[str, Any]:
     from plait import __version__
-    from plait.api.export.description import MISSING
+    from plait.api.exporting.description import MISSING
 
     checked = told.get("check", {"rows": 0, "largest_difference": 0.0})
     also = f" and {checked['rows']:,} rows of a table" if checked["rows"] else ""

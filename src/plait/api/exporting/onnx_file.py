@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plait.data.modality import Modality
+
 OPSET = 20
 ROWS, LENGTH = 3, 5  # of the example
 PRESENT = "present"
@@ -28,6 +30,11 @@ LENGTHS: dict[str, tuple[int, ...]] = {
     "word_weight_BG": (1,), "ngram_BG": (1,), "ngram_weight_BG": (1,),
 }  # fmt: skip
 NO_ONNX = "exporting needs the packages onnx, onnxscript and onnxruntime; type: pip install plait[onnx]"
+
+
+def lengths_of(modality: Modality, key: str) -> tuple[int, ...]:
+    """Sides of an input beside the first that have any length: of sets the members, of texts and sequences theirs."""
+    return (1,) if modality.kind == "image_set" else LENGTHS.get(key, ())
 
 
 class FlatInputs(nn.Module):

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import plait
-from plait.api.export.reader.model import READERS
+from plait.api.exporting.reader.model import READERS
 
 PACKAGE = "plait_onnx"
-READER = "plait.api.export.reader"
+READER = "plait.api.exporting.reader"
 ALLOWED = {"numpy", "onnxruntime", "tokenizers", "PIL", "soundfile", "soxr"}
 _IMPORT = re.compile(r"^(\s*)(from|import) (plait(?:\.\w+)*)(?= |$)", re.MULTILINE)
 
@@ -90,9 +90,8 @@ def _parents(module: str) -> list[str]:
 def _imports(module: str) -> Iterator[tuple[str, bool]]:
     """Dotted names that a module imports and whether inside a function; those for type checkers left out."""
     tree = ast.parse(_file_of(module).read_text(encoding="utf-8"))
-    checked = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    ]
+    branches = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    checked = [node for node in branches if "TYPE_CHECKING" in ast.unparse(node.test)]
     skipped = {id(inner) for node in checked for inner in ast.walk(node)}
     late = {
         id(inner) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from plait.api.export.bundle import write_bundle
-from plait.api.export.description import example_row, remove
-from plait.api.export.reader.model import FACTS, GRAPH
+from plait.api.exporting.bundle import write_bundle
+from plait.api.exporting.description import example_row, remove
+from plait.api.exporting.reader.model import FACTS, GRAPH
 from plait.files import temporary_name
 from plait.processors import TextProcessor
 from plait.training.fitted import FittedParts
@@ -48,11 +48,12 @@ reads rows for it. It needs {packages}, and neither PyTorch nor Plait.
 pip install {packages}
 python example.py
 ```
-In Python, from this folder: `from plait_onnx import Model; Model(".").predict([{{...}}])`, one dictionary a row, column to
-cell. A column left out or an empty cell is missing; any of them may be. What could not be read is told in `problem`.
+In Python, from this folder: `from plait_onnx import Model; Model(".").predict([{{...}}])`, one dictionary a row,
+column to cell. A column left out or an empty cell is missing; any of them may be. What could not be read is told in
+`problem`.
 
 * `model.onnx`: inputs and outputs are named in `plait.json`. {missing}
-* `plait.json`: columns ({columns}), classes, processors, versions, sha256 of the files; `inputs/`: tokenizers and words.
+* `plait.json`: columns ({columns}), classes, processors, versions, sha256 of the files; `inputs/`: tokenizers, words.
 * `plait_onnx/`: the reader, numpy code copied from Plait (Apache-2.0).
 * Encoders in the graph: {encoders}.
 * Largest difference from the model in PyTorch on {compared}: {difference:.1e}.

@@ -75,21 +75,18 @@ def drawn(processor: Processor, rows: int, length: int, rng: np.random.Generator
         ValueError: A processor of another kind.
     """
     if isinstance(processor, TabularProcessor):
-        numbers = {name: list(mean + std * rng.normal(size=rows)) for name, (mean, std) in processor.numeric.items()}
-        known = {n: [*v, *processor.rare.get(n, []), None, "never seen"] for n, v in processor.categorical.items()}
-        chosen = {name: [values[i] for i in rng.integers(0, len(values), rows)] for name, values in known.items()}
-        made = processor.process(numbers | chosen) if numbers or chosen else {}
-        width = len(processor.numeric)
-        dates = torch.from_numpy(rng.normal(size=(rows, processor.num_numbers - width)).astype(np.float32))
-        gap_BF = torch.from_numpy((rng.random((rows, processor.num_numbers)) < 0.2).astype(np.float32))
-        if not made:
-            return {
-                "numeric_BF": dates,
-                "missing_BF": gap_BF,
-                "categorical_BK": torch.zeros(rows, 0, dtype=torch.int64),
-            }
-        numeric_BF = torch.cat([made["numeric_BF"][:, :width], dates], dim=1)
-        return {**made, "numeric_BF": torch.where(gap_BF > 0, 0.0, numeric_BF), "missing_BF": gap_BF}
+        columns = {name: list(mean + std * rng.normal(size=rows)) for name, (mean, std) in processor.numeric.items()}
+        for name, values in processor.categorical.items():
+            known = [*values, *processor.rare.get(name, []), None, "never seen"]
+            columns[name] = [known[i] for i in rng.integers(0, len(known), rows)]
+        columns |= {name: [parts.latest] * rows for name, parts in processor.dates.items()}
+        made = processor.process(columns)
+        shape = made["numeric_BF"].shape
+        noise_BF = torch.from_numpy(rng.normal(size=shape).astype(np.float32))
+        is_date_F = torch.arange(shape[1]) >= len(processor.numeric)
+        missing_BF = torch.from_numpy((rng.random(shape) < 0.2).astype(np.float32))
+        numeric_BF = torch.where(is_date_F, noise_BF, made["numeric_BF"])
+        return {**made, "numeric_BF": torch.where(missing_BF > 0, 0.0, numeric_BF), "missing_BF": missing_BF}
     if isinstance(processor, VectorProcessor):
         return processor.process([rng.normal(size=(n, processor.width)) for n in _lengths(rows, length, rng)])
     if isinstance(processor, ImageProcessor | LibraryImageProcessor):

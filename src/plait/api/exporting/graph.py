@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plait.api.export.members import member_graph, network_member
-from plait.api.export.outputs import FAMILIES, calibrator_graph
+from plait.api.exporting.members import member_graph, network_member
+from plait.api.exporting.outputs import FAMILIES, calibrator_graph
 from plait.encoders.sets import MEMBERS, pool_set
 from plait.ensemble import Ensemble
 from plait.inputs.modality_kinds import MODALITY_KINDS
