@@ -74,7 +74,8 @@ def _compared(check: dict[str, Any]) -> str:
 
 
 def _speed(speed: dict[str, Any]) -> str:
+    beside = f", float32 {speed['float']:,.0f}" if "float" in speed else ""
     return (
-        f"{speed['onnx']:,.0f} rows a second, PyTorch {speed['pytorch']:,.0f}, from prepared tensors on "
+        f"{speed['onnx']:,.0f} rows a second{beside}, PyTorch {speed['pytorch']:,.0f}, from prepared tensors on "
         f"{speed['threads']} thread(s); reading cells {speed['reading']:,.0f}"
     )

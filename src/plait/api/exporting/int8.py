@@ -1,8 +1,8 @@
 """The encoders of an exported graph in eight bits: smaller, and faster where the processor multiplies bytes.
 
-Matrix products get their scales row by batch as they run (dynamic); convolutions, for which that is often slower than
-float32, get them from rows of a table (static). Fusion, heads, members and calibration stay as they are. What it costs is
-measured on rows that gave no scale, beside the speed of both in the same run.
+Matrix products get their scales batch by batch as they run (dynamic); convolutions, for which that is often slower than
+float32, get them from rows of a table (static). Fusion, heads, members and calibration stay as they are. What it costs
+is measured on rows that gave no scale, beside the speed of both in the same run.
 
 Reference: Jacob et al. 2018 (integer-arithmetic-only inference), section 2.
 """
