@@ -191,6 +191,6 @@ def test_cells_that_need_pytorch_are_refused() -> None:
 
 def test_a_difference_above_the_bound_is_refused() -> None:
     with pytest.raises(ValueError, match="so nothing was written"):
-        parity.Difference(2e-5, 1e-5, 9).require("random rows")
+        parity.AnswerGap(2e-5, 1e-5, 9).require("random rows")
     with pytest.raises(ValueError, match="so nothing was written"):
-        parity.Difference(float("nan"), 1e-5, 9).require("random rows")
+        parity.AnswerGap(float("nan"), 1e-5, 9).require("random rows")

@@ -32,7 +32,7 @@ def test_lines_against_numpy(count: int) -> None:
     rng = np.random.default_rng(count)
     at, values = np.sort(rng.normal(size=count)), rng.normal(size=count)
     x = np.concatenate([rng.normal(size=50) * 2, at, [-99.0, 99.0]])
-    found = normal.Line(at, values)(torch.from_numpy(x)).numpy()
+    found = normal.Interpolation(at, values)(torch.from_numpy(x)).numpy()
     assert np.abs(found - np.interp(x, at, values)).max() < 1e-12
 
 

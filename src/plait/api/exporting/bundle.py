@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import plait
 from plait.api.exporting.reader.model import READERS
 
 PACKAGE = "plait_onnx"
@@ -78,7 +77,7 @@ def rewritten(source: str) -> str:
 
 
 def _file_of(module: str) -> Path:
-    place = Path(plait.__file__).parent.joinpath(*module.split(".")[1:])
+    place = Path(__file__).resolve().parents[2].joinpath(*module.split(".")[1:])
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.api.exporting.parity import Difference, bound_of, plait_outputs, unit_of
+from plait.api.exporting.parity import AnswerGap, bound_of, plait_outputs, unit_of
 from plait.api.exporting.reader import Model
 from plait.api.reading import logits_of, open_table, prepare_rows
 from plait.data.progress import Progress
@@ -81,7 +81,7 @@ def reader_of(folder: Any, rows: CheckRows, graph: str, threads: int) -> Model:
     return model
 
 
-def compare_rows(fitted: FittedParts, model: Model, rows: CheckRows) -> tuple[Difference, dict[str, Any]]:
+def compare_rows(fitted: FittedParts, model: Model, rows: CheckRows) -> tuple[AnswerGap, dict[str, Any]]:
     """The folder against the model: the difference, and what is told of it."""
     outputs = model.outputs(rows.cells, batch_size=BATCH)
     largest = float(np.abs(outputs - rows.outputs).max()) / unit_of(fitted)
@@ -93,7 +93,7 @@ def compare_rows(fitted: FittedParts, model: Model, rows: CheckRows) -> tuple[Di
     metric = [metric_of(fitted, one, rows.targets) for one in (rows.outputs, outputs)]
     if metric[0] is not None:
         told |= {"metric": fitted.task.primary, "plait": metric[0], "onnx": metric[1]}
-    return Difference(largest, bound_of(fitted), len(rows.cells)), told
+    return AnswerGap(largest, bound_of(fitted), len(rows.cells)), told
 
 
 def metric_of(fitted: FittedParts, outputs: np.ndarray, targets: list[Any]) -> float | None:

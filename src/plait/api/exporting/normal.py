@@ -75,7 +75,7 @@ def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
     return made
 
 
-class Line(nn.Module):
+class Interpolation(nn.Module):
     """Straight lines between points, level outside them, as ``numpy.interp``.
 
     Args:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plait.api.exporting.normal import Line, Normal
+from plait.api.exporting.normal import Interpolation, Normal
 from plait.registry import Registry
 from plait.tasks import LabelState
 from plait.tasks.calibrators import Calibrator, Isotonic, Temperature, VectorScaling
@@ -33,7 +33,11 @@ class NumberScale(nn.Module):
         self.scale = scale
         if scale.transform == "quantile":
             values, places = _increasing(scale.knots)
-            self.value_at, self.place_at, self.normal = Line(places, values), Line(values, places), Normal()
+            self.value_at, self.place_at, self.normal = (
+                Interpolation(places, values),
+                Interpolation(values, places),
+                Normal(),
+            )
         self.register_buffer("residual_R", torch.tensor(scale.residuals, dtype=torch.float64))
 
     def decode(self, encoded: Tensor) -> Tensor:
@@ -196,7 +200,7 @@ class IsotonicGraph(nn.Module):
 
     def __init__(self, calibrator: Isotonic) -> None:
         super().__init__()
-        self.line = Line(np.array(calibrator.at), np.array(calibrator.proba))
+        self.line = Interpolation(np.array(calibrator.at), np.array(calibrator.proba))
 
     def forward(self, logits_BC: Tensor) -> Tensor:
         """Calibrated logits [B, 2]."""

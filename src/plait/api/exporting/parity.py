@@ -30,7 +30,7 @@ Inputs = dict[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Difference:
+class AnswerGap:
     """How far a graph's answers lie from the model's.
 
     Attributes:
@@ -78,7 +78,7 @@ def unit_of(fitted: FittedParts) -> float:
     return max(abs(float(high - low)) / 2, float(np.finfo(np.float32).tiny))
 
 
-def compare_random(fitted: FittedParts, session: Any) -> Difference:
+def compare_random(fitted: FittedParts, session: Any) -> AnswerGap:
     """The graph against the model on random rows of several shapes, NaN in everything that is missing.
 
     Raises:
@@ -93,7 +93,7 @@ def compare_random(fitted: FittedParts, session: Any) -> Difference:
             raise ValueError("the contents of missing cells change the graph's answers, so nothing was written")
         expected = plait_outputs(fitted, inputs, present_BM)
         largest, count = max(largest, float(np.abs(found - expected).max()) / unit_of(fitted)), count + rows
-    return Difference(largest, bound_of(fitted), count)
+    return AnswerGap(largest, bound_of(fitted), count)
 
 
 def spoil(inputs: Inputs, present_BM: Tensor) -> Inputs:
