@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from plait.api.batch import BatchResult, predict_to_folder
     from plait.api.calibrating import calibrate
     from plait.api.dual_encoder import two_tower
+    from plait.api.exporting.export import export
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_report_place
     from plait.api.prediction_file import PredictionFile
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchResult", "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place",
-    "counted_from", "default_weights", "drift", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions",
-    "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
+    "counted_from", "default_weights", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language",
+    "list_fusions", "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
@@ -45,6 +46,7 @@ _HOMES = {
     "SuggestionFile": "plait.api.suggestion_file",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
+    "export": "plait.api.exporting.export",
     "open_checked": "plait.api.first_look",
     "predict_to_folder": "plait.api.batch",
     "two_tower": "plait.api.dual_encoder",

@@ -23,6 +23,7 @@ from plait.cli.demo import demo
 from plait.cli.drift import drift
 from plait.cli.evaluate import evaluate
 from plait.cli.explain import explain
+from plait.cli.export import export
 from plait.cli.features import features_app
 from plait.cli.fit import fit
 from plait.cli.fusions import fusions
@@ -63,6 +64,7 @@ for verb, example in (
     (ask, "ask model photo.jpg 'what colour is the circle?'"),
     (data, "data easy-vqa -o easy-vqa"),
     (serve, "serve model --port 8000"),
+    (export, "export model --onnx exported --check posts.csv"),
     (demo, "demo --question 'what color is the shape?' picture.png"),
 ):
     app.command(example.split()[0], epilog=f"Example: plait {example}")(verb)

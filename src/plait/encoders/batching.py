@@ -60,6 +60,8 @@ def encode_by_bytes(encoder: Encoder, **inputs: Tensor) -> Encoded:
         encoder: The encoder.
         **inputs: Processor tensors [B, ...].
     """
+    if torch.compiler.is_exporting():  # a graph takes batches of any size in one way
+        return encoder(**inputs)  # type: ignore[no-any-return]
     example = next(iter(inputs.values()))
     budget, size = most_bytes(encoder, example.device), forward_bytes(inputs)
     learns = torch.is_grad_enabled() and any(weight.requires_grad for weight in encoder.parameters())

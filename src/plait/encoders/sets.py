@@ -30,6 +30,10 @@ def encode_sets(encoder: Encoder, mask_BK: Tensor, **inputs: Tensor) -> Encoded:
         mask_BK: True where a set has a member [B, K].
         **inputs: Tensors of the members' processor [B, K, ...].
     """
+    if torch.compiler.is_exporting():  # a graph has no shapes that hang on values: it encodes every place
+        places = {name: tensor.flatten(0, 1) for name, tensor in inputs.items()}
+        vectors_ND = encoder(**places).vector_BD
+        return pool_set(vectors_ND.reshape(*mask_BK.shape, vectors_ND.shape[1]), mask_BK)
     members = {name: tensor[mask_BK] for name, tensor in inputs.items()}
     example = next(iter(inputs.values()))
     if not bool(mask_BK.any()):

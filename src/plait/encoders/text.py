@@ -53,11 +53,12 @@ def fill_up(ids_BT: Tensor, mask_BT: Tensor, length: int, settings: dict[str, An
         length: Tokens that come out.
         settings: ``pad``, the id that fills up, and ``pad_side``.
     """
-    full_BT = ids_BT.new_full((len(ids_BT), length), int(settings["pad"]))
-    for row, count in enumerate(mask_BT.sum(1).tolist()):
-        start = length - count if settings.get("pad_side") == "left" else 0
-        full_BT[row, start : start + count] = ids_BT[row, :count]
-    return full_BT
+    count_B1 = mask_BT.sum(1, keepdim=True)
+    start_B1 = length - count_B1 if settings.get("pad_side") == "left" else torch.zeros_like(count_B1)
+    place_BT = torch.arange(length, device=ids_BT.device) - start_B1
+    is_real_BT = (place_BT >= 0) & (place_BT < count_B1)
+    given_BT = ids_BT.gather(1, place_BT.clamp(min=0).minimum(count_B1 - 1).clamp(min=0))
+    return torch.where(is_real_BT, given_BT, int(settings["pad"]))
 
 
 class HFTextEncoder(Encoder):

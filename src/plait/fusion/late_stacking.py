@@ -85,8 +85,9 @@ class LateStackingFusion(LateFusion):
         fused_BC = average_answers(logits_BMC, even_BM, present_BM, self.outputs.kind)
         if not self.training:
             stacked_BC = self.features(logits_BMC, present_BM) @ self.weight_CF.T + self.bias_C
-            if self.outputs.kind == "classes" and not self.is_fitted_C.all():
-                stacked_BC = self._share_out(stacked_BC, fused_BC)
+            if self.outputs.kind == "classes":  # chosen without a branch, which no exported graph could hold
+                shared_BC = self._share_out(stacked_BC, fused_BC)
+                stacked_BC = torch.where(self.is_fitted_C.all(), stacked_BC, shared_BC)
             fused_BC = torch.where(self.is_fitted_C, stacked_BC, fused_BC)
         return fused_BC, None
 

@@ -91,6 +91,8 @@ class CompactPair(nn.Module):
             s.float() if s.dtype in (torch.float16, torch.bfloat16) else s
             for s in (self.left(left_BD), self.right(right_BD))
         )
+        if torch.compiler.is_exporting():  # onnxruntime's transform loses digits in float32
+            left_BS, right_BS = left_BS.double(), right_BS.double()
         product_BF = torch.fft.rfft(left_BS) * torch.fft.rfft(right_BS)
         return torch.fft.irfft(product_BF, n=left_BS.shape[1]).to(left_BD.dtype)
 

@@ -12,13 +12,15 @@ import re
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PIECE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|[^\w\s]")
 PIECE_LENGTH = 5
@@ -56,15 +58,21 @@ class HashedTextProcessor:
 
         The position of a value that is not a string is named in a ValueError.
         """
+        from plait.processors.tensors import as_tensors
+
+        return as_tensors(self.arrays(texts))
+
+    def arrays(self, texts: list[str]) -> dict[str, np.ndarray]:
+        """The same as arrays."""
         check_texts(texts)
         texts, _ = clean_texts(texts, self.cleaning)
         rows = [[1, *(_bucket(piece, self.num_buckets) for piece in word_pieces(text))] for text in texts]
         self.num_truncated += sum(len(row) > self.max_length for row in rows)
         rows = [row[: self.max_length] for row in rows]
-        ids = torch.zeros((len(rows), max((len(row) for row in rows), default=1)), dtype=torch.int64)
+        ids = np.zeros((len(rows), max((len(row) for row in rows), default=1)), dtype=np.int64)
         for index, row in enumerate(rows):
-            ids[index, : len(row)] = torch.tensor(row, dtype=torch.int64)
-        return {"input_ids": ids, "attention_mask": (ids != 0).to(torch.int64)}
+            ids[index, : len(row)] = row
+        return {"input_ids": ids, "attention_mask": (ids != 0).astype(np.int64)}
 
     def to_json(self) -> dict[str, Any]:
         """The settings."""

@@ -13,16 +13,17 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from plait.data.cell_error import CellError
 from plait.data.picture import MAX_PIXELS, decode_image, memory_reason
 from plait.processors.description import settings_sha256, write_settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MODES = ("crop", "squash")
 CROP_SHARE = 0.7  # of each side, of a corner crop
@@ -109,21 +110,27 @@ class ImageProcessor:
             CellError: An image is broken, truncated, too large or of no known format; a note names its
             position.
         """
+        from plait.processors.tensors import as_tensors
+
+        return as_tensors(self.arrays(images))
+
+    def arrays(self, images: list[bytes]) -> dict[str, np.ndarray]:
+        """The same as arrays."""
         if not images:
-            return {"pixel_values": torch.zeros((0, *self._num_views(), 3, self.size, self.size))}
+            return {"pixel_values": np.zeros((0, *self._num_views(), 3, self.size, self.size), dtype=np.float32)}
         if len(images) < 4:
             arrays = [self._numbered(pair) for pair in enumerate(images)]
         else:
             with ThreadPoolExecutor(max_workers=NUM_THREADS) as pool:
                 arrays = list(pool.map(self._numbered, enumerate(images)))
-        bytes_BHWC = torch.from_numpy(np.concatenate(arrays))
+        bytes_BHWC = np.concatenate(arrays)
         if self.flip_channels:
-            bytes_BHWC = bytes_BHWC.flip(3)
-        values = bytes_BHWC.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-        mean = torch.tensor(self.mean).view(1, 3, 1, 1)
-        std = torch.tensor(self.std).view(1, 3, 1, 1)
-        shape = (len(images), *self._num_views(), 3, self.size, self.size)
-        return {"pixel_values": ((values - mean) / std).reshape(shape).contiguous()}
+            bytes_BHWC = bytes_BHWC[..., ::-1]
+        values = np.ascontiguousarray(bytes_BHWC.transpose(0, 3, 1, 2)).astype(np.float32)
+        values /= np.float32(255)
+        values -= np.array(self.mean, dtype=np.float32)[:, None, None]
+        values /= np.array(self.std, dtype=np.float32)[:, None, None]
+        return {"pixel_values": values.reshape(len(images), *self._num_views(), 3, self.size, self.size)}
 
     def fit_image(self, image: Image.Image) -> Image.Image:
         """The square that the encoder sees, before normalisation, of an RGB picture."""

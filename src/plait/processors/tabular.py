@@ -14,15 +14,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from plait.data.values import ColumnReading, decimal_mark, is_missing_number, read_number, spelling
 from plait.processors.date_parts import DateParts
 from plait.processors.description import settings_sha256, write_settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 _AS_POINTS = ColumnReading("text")
@@ -181,6 +182,12 @@ class TabularProcessor:
         Raises:
             ValueError: None of the columns is there, or they differ in length.
         """
+        from plait.processors.tensors import as_tensors
+
+        return as_tensors(self.arrays(columns))
+
+    def arrays(self, columns: dict[str, list[Any]]) -> dict[str, np.ndarray]:
+        """The same as arrays."""
         names = [*self.numeric, *self.categorical, *self.dates]
         known = {name: columns[name] for name in names if name in columns}
         if not known:
@@ -224,11 +231,7 @@ class TabularProcessor:
         is_empty = (missing == 1).all(1) & (categories == 0).all(1)
         unseen = {fault.row for fault in self.faults if not fault.is_unreadable}
         self.blank = np.array([i for i in np.flatnonzero(is_empty) if int(i) not in unseen], dtype=np.int64)
-        return {
-            "numeric_BF": torch.from_numpy(numbers),
-            "missing_BF": torch.from_numpy(missing),
-            "categorical_BK": torch.from_numpy(categories),
-        }
+        return {"numeric_BF": numbers, "missing_BF": missing, "categorical_BK": categories}
 
     def _blame(self, name: str, odd: list[tuple[int, str]]) -> None:
         _count(self.num_invalid, name, len(odd))

@@ -7,13 +7,14 @@ and ``mask_BT``. Nothing is scaled here: mean and standard deviation are weights
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from plait.processors.description import settings_sha256, write_settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class VectorProcessor:
@@ -43,15 +44,21 @@ class VectorProcessor:
         Raises:
             ValueError: A vector of another width.
         """
+        from plait.processors.tensors import as_tensors
+
+        return as_tensors(self.arrays(vectors))
+
+    def arrays(self, vectors: list[np.ndarray[Any, Any] | None]) -> dict[str, np.ndarray]:
+        """The same as arrays."""
         rows = [np.zeros((0, self.width)) if v is None else v.reshape(-1, v.shape[-1]) for v in vectors]
         for position, row in enumerate(rows):
             if row.shape[1] != self.width:
                 raise ValueError(f"vector {position} has {row.shape[1]} numbers; expected {self.width}")
         longest = max(1, max((len(row) for row in rows), default=1))
-        values_BTD = torch.zeros(len(rows), longest, self.width)
-        mask_BT = torch.zeros(len(rows), longest, dtype=torch.bool)
+        values_BTD = np.zeros((len(rows), longest, self.width), dtype=np.float32)
+        mask_BT = np.zeros((len(rows), longest), dtype=bool)
         for position, row in enumerate(rows):
-            values_BTD[position, : len(row)] = torch.from_numpy(np.ascontiguousarray(row))
+            values_BTD[position, : len(row)] = row
             mask_BT[position, : len(row)] = True
         return {"values_BTD": values_BTD, "mask_BT": mask_BT}
 

@@ -14,14 +14,15 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from plait.processors.description import check_texts
 from plait.settings.json_values import is_numbers
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_WORDS = 50_000  # with word pairs, the most frequent ones
 MIN_TEXTS = 2  # that hold a word
@@ -88,8 +89,14 @@ class WordProcessor:
 
     def process(self, texts: list[str]) -> dict[str, Tensor]:
         """``word_BG`` int64 and ``word_weight_BG`` float32, padded with id 0 and weight 0."""
+        from plait.processors.tensors import as_tensors
+
+        return as_tensors(self.arrays(texts))
+
+    def arrays(self, texts: list[str]) -> dict[str, np.ndarray]:
+        """The same as arrays."""
         check_texts(texts)
-        return pad_words([self.weighted(text) for text in texts])
+        return padded_words([self.weighted(text) for text in texts])
 
     @property
     def fingerprint(self) -> str:
@@ -121,10 +128,17 @@ class WordProcessor:
 
 def pad_words(rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, Tensor]:
     """Ids and weights of several texts as tensors of one width."""
+    from plait.processors.tensors import as_tensors
+
+    return as_tensors(padded_words(rows))
+
+
+def padded_words(rows: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The same as arrays."""
     width = max(1, max((len(ids) for ids, _ in rows), default=1))
     ids_BG = np.zeros((len(rows), width), dtype=np.int64)
     weights_BG = np.zeros((len(rows), width), dtype=np.float32)
     for row, (ids, weights) in enumerate(rows):
         ids_BG[row, : len(ids)] = ids
         weights_BG[row, : len(ids)] = weights
-    return {"word_BG": torch.from_numpy(ids_BG), "word_weight_BG": torch.from_numpy(weights_BG)}
+    return {"word_BG": ids_BG, "word_weight_BG": weights_BG}

@@ -1,0 +1,81 @@
+"""``plait export``: a model as an ONNX folder that answers rows without PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from plait.cli import options
+from plait.cli.progress import TerminalProgress
+from plait.cli.terminal import print_json, say
+
+
+def export(
+    context: typer.Context,
+    model: options.Model,
+    onnx: Annotated[Path, typer.Option("--onnx", metavar="DIR", help="Folder for the export.")],
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TABLE", help="Compare answers and speed on rows of this table too.", callback=options.there
+        ),
+    ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Also write a graph with encoders in eight bits; needs --check.")
+    ] = False,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    allow_outside: options.AllowOutside = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export in DIR.")] = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Write the whole model as one ONNX graph with what reads its rows; neither PyTorch nor Plait is needed there."""
+    from plait.api import export as export_model
+
+    with TerminalProgress(quiet=quiet) as progress:
+        found = export_model(folder=onnx, **options.passed_on(context, export_model), progress=progress)
+    if as_json:
+        print_json(found)
+        return
+    for line in export_lines(found):
+        say(line)
+
+
+def export_lines(found: dict[str, Any]) -> list[str]:
+    """What was written and how near its answers are, for the terminal."""
+    random = found["random"]
+    difference = f"{random['largest_difference']:.1e} (at most {random['bound']:.0e})"
+    lines = [
+        f"exported {', '.join(one['name'] for one in found['members'])}: {found['megabytes']:.1f} MB",
+        f"  {random['rows']} random rows of several shapes: largest difference from PyTorch {difference}; "
+        "what is missing changes no bit",
+    ]
+    if "check" in found:
+        lines.append(f"  {_compared(found['check'])}")
+        lines.append(f"  {_speed(found['speed'])}")
+    if "int8" in found:
+        small = found["int8"]
+        lines += [f"eight bits ({small['graph']}): {small['megabytes']:.1f} MB; {small['how']}",
+                  f"  {_compared(small['check'])}", f"  {_speed(small['speed'])}"]  # fmt: skip
+    return [*lines, f"run it: pip install {' '.join(found['packages'])}; python {found['output']}/example.py",
+            f"output: {found['output']}"]  # fmt: skip
+
+
+def _compared(check: dict[str, Any]) -> str:
+    parts = [f"{check['rows']:,} rows of the table: largest difference {check['largest_difference']:.1e}"]
+    if "same_predictions" in check:
+        parts.append(f"same prediction in {check['same_predictions']:.1%}")
+    if "metric" in check:
+        parts.append(f"{check['metric']} {check['plait']:.4f} in PyTorch, {check['onnx']:.4f} exported")
+    return ", ".join(parts)
+
+
+def _speed(speed: dict[str, Any]) -> str:
+    beside = f", float32 {speed['float']:,.0f}" if "float" in speed else ""
+    return (
+        f"{speed['onnx']:,.0f} rows a second{beside}, PyTorch {speed['pytorch']:,.0f}, from prepared tensors on "
+        f"{speed['threads']} thread(s); reading cells {speed['reading']:,.0f}"
+    )

@@ -1,0 +1,16 @@
+"""Arrays of a processor as tensors: the one step of the plain processors that needs PyTorch.
+
+The processors of pictures, words, numbers and vectors work with numpy alone (``arrays``), so that they can stand in a
+folder that knows no PyTorch; ``process`` hands their arrays over without a copy.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def as_tensors(arrays: dict[str, np.ndarray]) -> dict[str, Tensor]:
+    """The same names and memory as tensors."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
