@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 import plait
 
@@ -240,3 +241,22 @@ def test_further_labelled_rows_and_unlabelled_ones_go_together(tables: tuple[Col
     assert left["show the same as a labelled row"] == [f"row {i} of a dict" for i in range(1, 10)]
     assert told["rows"] == told["second"] == 40 and told["own"] == 0
     assert found.evaluate(own)["evaluation"]["rows"] == 300
+
+
+def test_second_tables_are_recorded_by_their_names(tables: tuple[Columns, Columns], tmp_path: Path) -> None:
+    """In the report, on its page and in run.yaml, without the folders they lie in."""
+    own = {name: cells[:120] for name, cells in tables[0].items()}
+    few = {name: cells[:8] for name, cells in tables[1].items()}
+    for name, count in (("filled", 6), ("pool", 8)):
+        with open(tmp_path / f"{name}.csv", "w", encoding="utf-8", newline="") as out:
+            csv.writer(out).writerows([list(few), *zip(*(cells[:count] for cells in few.values()), strict=True)])
+    made = fit(
+        own, epochs=1, more=tmp_path / "filled.csv", unlabelled=tmp_path / "pool.csv", semi="knn", output=tmp_path / "m"
+    )
+    expected = {"more": {"source": "filled.csv", "rows": 6}, "unlabelled": {"source": "pool.csv", "rows": 8}}
+    assert {name: made.report["facts"][name] for name in expected} == expected
+    facts = yaml.safe_load((tmp_path / "m" / "run.yaml").read_text(encoding="utf-8"))["facts"]
+    assert {name: facts[name] for name in expected} == expected
+    page = (tmp_path / "m" / "report.html").read_text(encoding="utf-8")
+    assert "filled.csv, 6 rows" in page and "pool.csv, 8 rows" in page
+    assert not {"more", "unlabelled"} & set(fit(own, epochs=1).report["facts"])

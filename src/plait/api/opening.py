@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,8 @@ class OpenedRun:
         added: Rows at the end of the table that came from other ones (``more``, ``unlabelled``) and judge nothing.
         unlabelled: Rows without a target that teach; None: there are none.
         advice: What may be done with rows whose target cell is empty, for messages about them; "" without any.
+        second: Of the tables that were given as ``more`` and ``unlabelled``, by these names: "source" (its name,
+            without its folder) and "rows".
     """
 
     settings: RunSettings
@@ -61,6 +64,7 @@ class OpenedRun:
     added: int = 0
     unlabelled: UnlabelledPart | None = None
     advice: str = ""
+    second: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def own_table(self) -> Table:
@@ -130,12 +134,16 @@ def open_run(
         dealt += further.notes
         if task.output_kind in ("classes", "labels"):
             dealt += further.warn_of_new_classes(targets.values, usable)
-    without, values = None, targets.values
+    without, values, second = None, targets.values, {}
+    if further is not None:
+        second["more"] = {"source": Path(further.source).name, "rows": len(further.rows) + further.empty}
     if is_semi:
         without = find_unlabelled(
             table, unlabelled, schema, task, columns.data, empty=targets.empty, usable=usable, split=split
         )
         num_added = len(without.table) - len(table)
+        if without.source is not None:
+            second["unlabelled"] = {"source": Path(without.source).name, "rows": num_added}
         table, dealt = without.table, [*dealt, *without.notes]
         split = np.concatenate([split, np.full(num_added, "", dtype=object)])
         values = [*values, *([None] * num_added)]
@@ -160,5 +168,5 @@ def open_run(
     fresh_pairs = opened.random_pairs and settings.recipe != "classic"
     return OpenedRun(
         settings, table, schema, task, values, usable, split, notes, targets.bad, fresh_pairs, alternative,
-        added=len(table) - len(own), unlabelled=without, advice=advice,
+        added=len(table) - len(own), unlabelled=without, advice=advice, second=second,
     )  # fmt: skip

@@ -186,6 +186,7 @@ def _run_report(opened: OpenedRun, usable: np.ndarray, history: History, *, seco
             "fingerprint": table_fingerprint(opened.own_table),
             "split_fingerprint": split_fingerprint(opened.own_split),
             "training_seconds": round(history.seconds, 2), "seconds": round(seconds, 1), "notes": opened.notes,
+            **opened.second,
         },
     }  # fmt: skip
 
