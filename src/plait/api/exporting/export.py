@@ -65,8 +65,8 @@ def export(
         in standard deviations of what was learned.
 
     Raises:
-        ValueError: A part of the model cannot be exported, answers differ by more than the bound (1e-5; mcb 1e-4; more
-            behind a steep isotonic calibrator), or the folder is taken. Then nothing is written.
+        ValueError: A part of the model cannot be exported, answers differ by more than the bound (1e-5, or 1e-4:
+            ``parity.bound_of``), or the folder is taken. Then nothing is written.
         ImportError: Without the extra ``onnx``.
     """
     place = Path(folder)
