@@ -6,6 +6,8 @@ the rows of a table where one is given, as the model does.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +67,8 @@ def export(
         in standard deviations of what was learned.
 
     Raises:
-        ValueError: A part of the model cannot be exported, answers differ by more than the bound (1e-5; mcb 1e-4; more
-            behind a steep isotonic calibrator), or the folder is taken. Then nothing is written.
+        ValueError: A part of the model cannot be exported, answers differ by more than the bound (1e-5, or 1e-4:
+            ``parity.bound_of``), or the folder is taken. Then nothing is written.
         ImportError: Without the extra ``onnx``.
     """
     place = Path(folder)
@@ -74,6 +76,11 @@ def export(
     require_onnx()
     if int8 and check is None:
         raise ValueError("int8=True needs check=TABLE: rows on which its answers and its speed are measured")
+    if check is not None and torch.cuda.is_available():
+        raise ValueError(
+            "check= compares answers in float32, and this process would encode the rows in bfloat16 on its "
+            "accelerator; hide that first (CUDA_VISIBLE_DEVICES= in front of the command), or leave check out"
+        )
     fitted = _fitted(model)
     check_exportable(fitted)
     told: dict[str, Any] = {"output": str(place), "members": members_of(fitted)}
@@ -103,7 +110,8 @@ def export(
         describe(fitted, part, tensors, notes)
         write_readme(fitted, part, told["packages"], _readme_facts(fitted, told))
 
-    write_whole(place, write)
+    with _on_cpu(fitted):
+        write_whole(place, write)
     return told
 
 
@@ -115,7 +123,7 @@ def write_graph(fitted: FittedParts, file: Path) -> dict[str, dict[str, torch.Te
     lengths = {(name, key): lengths_of(by_name[name], key) for name, key in keys_of(inputs)}
     output = OUTPUTS.get(fitted.task.output_kind, "probabilities")
     with evaluation_mode(fitted.answers, inference=False):
-        write_onnx(AnswerGraph(fitted).cpu().eval(), inputs, present_BM, file, output, lengths)
+        write_onnx(AnswerGraph(fitted).eval(), inputs, present_BM, file, output, lengths)
     return inputs
 
 
@@ -171,6 +179,20 @@ def _readme_facts(fitted: FittedParts, told: dict[str, Any]) -> dict[str, Any]:
         "compared": f"{told['random']['rows']} random rows{also}",
         "difference": max(told["random"]["largest_difference"], checked["largest_difference"]),
     }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _on_cpu(fitted: FittedParts) -> Iterator[None]:
+    """The model on the CPU, where it is traced and compared; afterwards where it was."""
+    parts = [fitted.answers, *fitted.inputs.frozen.values()]
+    devices = [next((p.device for p in part.parameters()), torch.device("cpu")) for part in parts]
+    try:
+        for part in parts:
+            part.cpu()
+        yield
+    finally:
+        for part, device in zip(parts, devices, strict=True):
+            part.to(device)
 
 
 def _say(progress: Progress | None, step: int) -> None:

@@ -77,7 +77,8 @@ def add_int8(fitted: FittedParts, part: Path, rows: CheckRows) -> dict[str, Any]
     else:
         quantise(part / GRAPH, part / GRAPH8, reader, [], products, [])
     small = reader_of(part, measured, GRAPH8, threads)
-    speed = rows_a_second(fitted, small, measured) | {"float": rows_a_second(fitted, reader, measured)["onnx"]}
+    speed, plain = rows_a_second(fitted, small, measured), rows_a_second(fitted, reader, measured)
+    speed |= {"float": plain["onnx"], "cpu": {**speed["cpu"], "float": plain["cpu"]["onnx"]}}
     return {
         "graph": GRAPH8, "megabytes": (part / GRAPH8).stat().st_size / 1e6, "scale_rows": len(scaling), "how": how,
         "check": compare_rows(fitted, small, measured)[1], "float": compare_rows(fitted, reader, measured)[1],

@@ -25,6 +25,7 @@ from plait.training.fitted import FittedParts
 
 BOUND = 1e-5
 BOUNDS = {"mcb": 1e-4}  # its Fourier transforms over thousands of buckets lose a digit
+HALF_BOUND = 1e-4  # frozen tokens are kept in half precision: a difference in the 7th digit turns over a rounding
 SHAPES = ((1, 1), (1, 4), (2, 3), (5, 6))  # rows, and the longest length
 Inputs = dict[str, dict[str, Tensor]]
 
@@ -57,11 +58,16 @@ class AnswerGap:
 
 
 def bound_of(fitted: FittedParts) -> float:
-    """The largest difference that is accepted: 1e-5, ten times that for mcb, and more behind a steep calibrator."""
+    """The largest difference that is accepted: 1e-5, and more behind a steep calibrator.
+
+    Ten times that for mcb, and where a fusion reads tokens of frozen encoders.
+    """
     names = [network.config.fusion["name"] for network in networks_of(fitted)]
+    kinds = [MODALITY_KINDS.get(m.kind) for m in fitted.inputs.modalities if m.name in fitted.inputs.frozen]
+    has_halves = fitted.inputs.with_tokens and any(not kind.is_set for kind in kinds)
     calibration = fitted.calibration
     slope = steepest(None if calibration is None else calibration.calibrator)
-    return max([BOUND, *(BOUNDS.get(name, BOUND) for name in names)]) * slope
+    return max([HALF_BOUND if has_halves else BOUND, *(BOUNDS.get(name, BOUND) for name in names)]) * slope
 
 
 def networks_of(fitted: FittedParts) -> list[Any]:
