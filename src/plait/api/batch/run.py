@@ -13,7 +13,7 @@ from typing import Any
 
 from plait import __version__
 from plait.api.batch.folder import BatchFolder
-from plait.api.batch.source import Part, RowSource, open_rows
+from plait.api.batch.source import RowSource, TablePart, open_rows
 from plait.api.batch.work import How, PartFacts, answer_part, load_same, model_sha256
 from plait.api.batch.worker import Worker
 from plait.api.believed import KnownRows
@@ -175,7 +175,7 @@ class _Work:
             self._shared(model, sha256, workers)
         return self.count
 
-    def _missing(self) -> Iterator[tuple[int, Part]]:
+    def _missing(self) -> Iterator[tuple[int, TablePart]]:
         """The parts that are not there, with their numbers; those at the beginning that are there are not read."""
         done = self.made.done
         number = first = 0
@@ -224,13 +224,13 @@ class _Work:
         for text in told:
             warnings.warn(text, UserWarning, stacklevel=5)
 
-    def _take(self, number: int, part: Part, waiting: Path, facts: PartFacts) -> None:
+    def _take(self, number: int, part: TablePart, waiting: Path, facts: PartFacts) -> None:
         self.made.take(number, part.first, len(part.table), waiting, facts)
         if self.progress is not None:
             done = sum(one.taken for one in self.made.done.values())
             self.progress(min(done, self.source.rows), self.source.rows, "predicting")
 
-    def _within(self, part: Part) -> Progress | None:
+    def _within(self, part: TablePart) -> Progress | None:
         """Progress within a part as progress of the whole."""
         outer, total = self.progress, self.source.rows
         if outer is None:

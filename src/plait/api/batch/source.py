@@ -31,7 +31,7 @@ _FOOTER = 8  # bytes at the end of a Parquet file: the length of its footer, and
 
 
 @dataclass(frozen=True)
-class Part:
+class TablePart:
     """Some rows of the table.
 
     Attributes:
@@ -81,7 +81,7 @@ class RowSource:
         """Whether it is read piece by piece."""
         return self.path is not None
 
-    def parts(self, first: int = 0) -> Iterator[Part]:
+    def parts(self, first: int = 0) -> Iterator[TablePart]:
         """The parts in order, from the one that begins after so many rows.
 
         Raises:
@@ -92,7 +92,7 @@ class RowSource:
             return
         for table in self._pieces(self.columns, first):
             table = read_with_mark(table, self.schema, self.decimal, self.marks)
-            yield Part(table.row_number(0), doubt_turned_dates(table, self.schema, self.dates))
+            yield TablePart(table.row_number(0), doubt_turned_dates(table, self.schema, self.dates))
 
     def check_unchanged(self) -> None:
         """Make sure that a file which was read piece by piece is still the one that was opened.
@@ -170,7 +170,7 @@ def open_rows(
     return source.counted()
 
 
-def _slices(table: Table, part_rows: int, first: int) -> Iterator[Part]:
+def _slices(table: Table, part_rows: int, first: int) -> Iterator[TablePart]:
     """Parts of a table in memory; lines that could not be parsed go with the row before which they stand."""
     unparsed = sorted(table.bad_rows, key=lambda bad: bad.row)
     if unparsed and table.row_numbers is not None:
@@ -183,7 +183,7 @@ def _slices(table: Table, part_rows: int, first: int) -> Iterator[Part]:
         here = tuple(one for one in unparsed if one.row >= low and (high is None or one.row < high))
         numbers = tuple(table.row_number(i) for i in range(start, end))
         cut = replace(table, arrow=table.arrow.slice(start, end - start), row_numbers=numbers, bad_rows=here)
-        yield Part(start, cut)
+        yield TablePart(start, cut)
 
 
 def _identity(table: Any, opened: Table | None) -> dict[str, Any]:
