@@ -74,7 +74,7 @@ INSIDE = {
     "a modality", "{} {}",
     "type semi='self_training', or ",
     "column {} cannot be {}: it holds {}{}; expected {}", "mean of single modalities", "nFKC",
-    "; row {} of it holds {}",
+    "; row {} of it holds {}{}", "; if the comma is its decimal mark, type decimal=','",
     "type rows='all', or name the training table itself",
     "{} has no split column and is not the table the model was trained on as it stood then, so rows={} cannot be "
     "chosen: {}",

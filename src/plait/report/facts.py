@@ -89,7 +89,7 @@ def settings(report: dict[str, Any]) -> str:
     """Every setting of the run, by its dotted name and to its last digit."""
     flat = _flat(report.get("settings") or {})
     second = {name: (report.get("facts") or {}).get(name) for name in ("more", "unlabelled")}
-    flat |= {name: f"{one['source']}, {one['rows']:,} rows" for name, one in second.items() if isinstance(one, dict)}
+    flat |= _flat({name: one for name, one in second.items() if isinstance(one, dict)})
     return fill(PARTS, "pairs", facts={k: str(_listed(v)) for k, v in flat.items()}, as_code=True)
 
 
