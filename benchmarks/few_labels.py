@@ -29,11 +29,17 @@ SHARES = (1.0, 5.0, 10.0, 25.0, 100.0)  # per cent of the training rows that kee
 FEWEST = 2  # labelled rows of every class, whatever the share
 TABLES = ("posts", "stamps", "easy-vqa", "houses")
 AUGMENTED = ["augment.views=4"]
-# Settings, and the method by which unlabelled rows teach (None: they are not given). Pretraining on all training rows
-# without their labels has its place here, one more entry of the same form.
+COMM = ["pretrain.objective=comm"]
+QUICK = ["train.baselines=false", "judge.missing_rows=0"]  # what is judged besides the score is not needed here
+# Settings, and the method by which unlabelled rows teach (None: they are not given; "none": pretraining alone).
 OPTIONS: dict[str, tuple[list[str], str | None]] = {
     "supervised": ([], None),
     "augmented": (AUGMENTED, None),
+    "aligned first": (["pretrain.objective=align"], "none"),
+    "comm first": (COMM, "none"),
+    "masked first": (["pretrain.objective=masked"], "none"),
+    "comm first + self_training": (COMM, "self_training"),
+    "augmented + comm first + self_training": ([*AUGMENTED, *COMM], "self_training"),
     "self_training": ([], "self_training"),
     "co_training": ([], "co_training"),
     "propagation": ([], "propagation"),
@@ -63,7 +69,8 @@ def dealt(rows: Table, how: dict[str, Any], seed: int, share: float) -> tuple[Ta
     place = (rng.permutation(groups.max() + 1) / (groups.max() + 1))[groups]
     train, val, test = (np.flatnonzero(w) for w in (place < 0.6, (place >= 0.6) & (place < 0.8), place >= 0.8))
     train = rng.permutation(train)
-    kept = labelled_rows([rows.column(how["target"])[i] for i in train], share, how.get("task") == "regression")
+    targets = [rows.column(how["target"])[i] for i in train]
+    kept = labelled_rows(targets, share, not any(isinstance(t, str) for t in targets))
     own = np.concatenate([train[kept], val, test])
     parts = ["train"] * len(kept) + ["val"] * len(val) + ["test"] * len(test)
     others = np.setdiff1d(train, train[kept])
@@ -95,7 +102,7 @@ def one(rows: Table, how: dict[str, Any], option: str, seed: int, share: float, 
     began = time.monotonic()
     report = plait.fit(
         own, how["target"], split="split", preset=preset, seed=seed, unlabelled=others if method else None,
-        semi=method if others is not None else None, set=[*how.get("set", []), *settings], **given,
+        semi=method if others is not None else None, set=[*how.get("set", []), *QUICK, *settings], **given,
     ).report  # fmt: skip
     name = report["metric"]["name"]
     best = report["history"][report["best_epoch"] - 1]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fixtures.served import Client
+from fixtures.lazy import lazy
+from fixtures.served import Client, client_of
 
 pytest.importorskip("fastapi", reason="extra serve")
+plait = lazy("plait")
 
 
 def as_json(row: dict[str, Any]) -> dict[str, Any]:
@@ -143,3 +147,27 @@ def test_blank_text_is_left_out_and_that_is_told(client: Client, rows: list[dict
     assert client.post("/v1/explain", json={"row": row}).json()["explanation"]["left_out"] == ["text"]
     only = client.post("/v1/predict", files={"text": (None, "   ")})
     assert only.status_code == 422 and only.json()["error"]["code"] == "empty_row"
+
+
+def test_an_explanation_holds_up_no_prediction(fitted: Any, served_model: Path, rows: list[dict[str, Any]]) -> None:
+    beside = plait.load(served_model)
+    with client_of(fitted, beside=beside, deadline=60) as client, ThreadPoolExecutor(1) as pool:
+        begun, go_on, threads = threading.Event(), threading.Event(), client.server.threads
+        assert len(threads) == 2 and set(threads[1]._run) == {"explain", "warm_up"}
+        explain = threads[1]._run["explain"]
+
+        def slow(options: Any, given: Any) -> Any:
+            begun.set()
+            assert go_on.wait(60)
+            return explain(options, given)
+
+        threads[1]._run["explain"] = slow
+        waiting = pool.submit(client.post, "/v1/explain", json={"row": as_json(rows[0])})
+        assert begun.wait(60)
+        answers = client.post("/v1/predict", json={"rows": [as_json(row) for row in rows[:4]]}).json()["predictions"]
+        assert not waiting.done() and client.server.is_busy
+        go_on.set()
+        assert [one["prediction"] for one in answers] == fitted.predict(rows[:4]).column("prediction").to_pylist()
+        told = waiting.result(120).json()["explanation"]
+    with client_of(fitted) as alone:
+        assert told == alone.post("/v1/explain", json={"row": as_json(rows[0])}).json()["explanation"]

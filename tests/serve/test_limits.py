@@ -188,7 +188,7 @@ def test_a_deadline_that_passed(client: Client, limited: Callable[..., None]) ->
         answer = client.post("/v1/predict", json={"rows": [{"text": "a"}]}, headers={"X-Deadline-Seconds": value})
         refused(answer, 422, "bad_deadline")
     limited(deadline=0.2)
-    run = client.server.thread._run
+    run = client.server.threads[0]._run
     slow = dict(run)
     try:
         run["predict"] = lambda options, rows: time.sleep(0.6) or slow["predict"](options, rows)
@@ -203,7 +203,7 @@ def test_a_fault_is_told_without_its_words(client: Client) -> None:
     """An error that nobody foresaw is a 500 with a request id; neither answer nor log holds what was sent."""
     log = io.StringIO()
     client.log(log)
-    run = client.server.thread._run
+    run = client.server.threads[0]._run
     kept = run["predict"]
 
     def broken(options: Any, rows: list[Any]) -> list[Any]:
@@ -226,7 +226,7 @@ def test_a_fault_of_a_route_has_the_same_shape(client: Client, monkeypatch: pyte
     def broken(*given: Any) -> Any:
         raise KeyError("my secret")
 
-    monkeypatch.setattr(client.server.thread, "submit", broken)
+    monkeypatch.setattr(client.server.threads[0], "submit", broken)
     answer = client.post("/v1/predict", json={"rows": [{"text": "a"}]})
     assert refused(answer, 500, "fault") and "secret" not in answer.text + log.getvalue()
     assert [json.loads(line)["event"] for line in log.getvalue().splitlines()] == ["fault", "request"]

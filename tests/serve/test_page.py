@@ -35,8 +35,9 @@ class Running:
 
         import uvicorn
 
-        from plait.serve.app import Server, make_app
+        from plait.serve.app import make_app
         from plait.serve.log import Log
+        from plait.serve.server import Server
         from plait.serve.work import ServedModel
 
         self.log = io.StringIO()
@@ -133,6 +134,30 @@ def test_a_photo_words_and_numbers_are_answered_and_explained(running: Running, 
         page.click("#clear")
         assert page.run("return document.querySelector('[data-name=text]').value") == ""
         assert page.run("return document.querySelectorAll('.shown img').length") == 0
+    finally:
+        page.close()
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+def test_a_photo_is_dropped_and_what_is_no_photo_is_refused(running: Running, photo: Path) -> None:
+    page = Browser((800, 900))
+    try:
+        page.open(running.address)
+        page.wait("document.querySelectorAll('#fields .field').length === 4")
+        page.drop(".drop", photo.read_bytes(), "photo.png", "image/png")
+        page.wait("document.querySelector('.shown img')?.naturalWidth === 32")
+        assert not page.run("return document.querySelector('.drop').classList.contains('over')")
+        page.click("#go")
+        page.wait("document.querySelectorAll('.answer').length === 1")
+        offline = running.server.served.fitted.predict([{"image": photo.read_bytes()}]).to_pylist()[0]
+        assert page.run("return document.querySelector('.answer').textContent") == offline["prediction"]
+        page.click("#clear")
+        page.drop(".drop", b"no picture at all", "notes.txt", "text/plain")
+        page.click("#go")
+        page.wait("document.getElementById('problem').textContent.length > 10")
+        assert "Traceback" not in page.run("return document.body.innerText")
     finally:
         page.close()
 

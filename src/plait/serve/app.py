@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,16 +17,13 @@ from starlette.requests import ClientDisconnect
 
 from plait import __version__
 from plait.serve.bodies import Body, read_body
-from plait.serve.cells import CellReader, is_blank
+from plait.serve.cells import is_blank
 from plait.serve.gate import CLIENT_GONE, ClientGoneError, Gate
-from plait.serve.log import Log
-from plait.serve.metrics import Metrics
-from plait.serve.options import ServeOptions
 from plait.serve.pages import docs_page, model_page, security_of
-from plait.serve.queue import ModelThread
 from plait.serve.refusal import Refusal
 from plait.serve.schema import ApiSchema
-from plait.serve.work import ALONE, ServedModel
+from plait.serve.server import Server
+from plait.serve.work import ServedModel
 
 KINDS = ("predict", "explain", "embed", "caption", "ask", "search")
 SUMMARIES = {
@@ -37,98 +33,16 @@ SUMMARIES = {
 MOST_FILTER = 1000  # characters of a filter
 
 
-class Server:
-    """One served model: its thread, its counts, and whether it is ready.
-
-    Args:
-        served: The model.
-        options: The limits.
-        log: Where lines go.
-        after_batch: Called on the model's thread after each batch.
-    """
-
-    def __init__(
-        self, served: ServedModel, options: ServeOptions, log: Log, after_batch: Callable[[], None] = lambda: None
-    ) -> None:
-        self.served, self.options, self.log, self.metrics = served, options, log, Metrics()
-        self.cells = CellReader(served.columns, options)
-        self.thread = ModelThread(
-            {**served.run, "warm_up": lambda _, rows: [served.warm_up() for _ in rows]}, self.metrics,
-            batch_size=options.batch_size, batch_wait=options.batch_wait_ms / 1000, max_queue=options.max_queue,
-            alone=(*ALONE, "warm_up"), on_fault=lambda kind, error: log.fault(error, kind=kind),
-            after_batch=after_batch,
-        )  # fmt: skip
-        self.is_ready = self.is_stopping = False
-        self.metrics.gauges |= {
-            "ready": ("Whether the model is warm and takes requests.", lambda: float(self.takes_requests)),
-            "queue_rows": ("Rows that wait for the model.", lambda: float(self.thread.waiting)),
-        }
-
-    @property
-    def takes_requests(self) -> bool:
-        """Whether it is warm and was not told to stop."""
-        return self.is_ready and not self.is_stopping
-
-    async def warm_up(self) -> None:
-        """Start the thread and let it answer made-up rows; ready when that is done."""
-        self.thread.start()
-        started = time.monotonic()
-        job = self.thread.submit("warm_up", None, [None], float("inf"))
-        outcome = (await asyncio.wrap_future(job.done))[0]
-        if isinstance(outcome, Refusal):  # a made-up row may be one that this model cannot answer
-            self.log.write("warm_up_failed", code=outcome.code)
-        self.is_ready = True
-        self.log.write("ready", seconds=round(time.monotonic() - started, 2), answers=sorted(self.served.run))
-
-    async def ask(self, request: Request, kind: str, options: Any, rows: list[Any]) -> list[Any]:
-        """Outcomes of rows, one each.
-
-        Raises:
-            Refusal: The queue is full, the deadline passed, or the server is not ready.
-            ClientGoneError: Nobody waits any more.
-        """
-        if not self.is_ready:
-            raise Refusal(503, "not_ready", "the model is being warmed up; try again", retry_after=1)
-        deadline: float = request.scope["plait.deadline"]
-        request.scope["plait.told"] = {"kind": kind, "rows": len(rows)}
-        job = self.thread.submit(kind, options, rows, deadline)
-        done = asyncio.wrap_future(job.done)
-        gone = asyncio.ensure_future(_gone(request))
-        try:
-            await asyncio.wait(
-                {done, gone}, timeout=max(0.0, deadline - time.monotonic()), return_when=asyncio.FIRST_COMPLETED
-            )
-            if done.done():
-                return done.result()
-            if gone.done():
-                raise ClientGoneError
-            raise Refusal(504, "deadline", "the deadline passed before the answer was there", retry_after=1)
-        finally:
-            gone.cancel()
-            if not done.done():
-                self.thread.cancel(job)
-
-    async def drain(self) -> None:
-        """Finish what was taken and end the thread."""
-        self.is_stopping = True
-        finished = await asyncio.to_thread(self.thread.close, self.options.grace)
-        self.log.write("stopped", finished=finished)
-
-
-async def _gone(request: Request) -> None:
-    """Returns when the client has closed the connection; the body was read before."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 def make_app(server: Server) -> Any:
     """The ASGI application of a server."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         warming = asyncio.ensure_future(server.warm_up())
+        sharing = asyncio.ensure_future(server.keep_sharing())
         yield
         await warming
+        sharing.cancel()
         await server.drain()
 
     served, options = server.served, server.options

@@ -1,4 +1,4 @@
-"""The one thread that owns the model, and the bounded queue before it.
+"""A thread that owns a model, and the bounded queue before it.
 
 Work comes as jobs of some rows each. Rows of jobs of one kind are joined up to a largest batch, waiting a few
 milliseconds for more; kinds are never mixed. Before a batch runs, jobs whose deadline has passed or whose client has
@@ -65,15 +65,17 @@ class ModelThread:
         max_queue: Most rows that wait.
         alone: Kinds of which only one row is run at a time.
         on_fault: Told of an error that is no ``ValueError``: a fault of Plait, not of a row.
+        begin: Called once, on this thread, before the first batch.
         after_batch: Called when a batch is done, on this thread.
     """
 
     def __init__(
         self, run: dict[str, Run], metrics: Metrics, *, batch_size: int, batch_wait: float, max_queue: int,
         alone: Sequence[str] = (), on_fault: Callable[[str, BaseException], None] = lambda *_: None,
-        after_batch: Callable[[], None] = lambda: None,
+        begin: Callable[[], None] = lambda: None, after_batch: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        self._run, self._metrics, self._on_fault, self._after_batch = run, metrics, on_fault, after_batch
+        self._run, self._metrics, self._on_fault = run, metrics, on_fault
+        self._begin, self._after_batch = begin, after_batch
         self._batch_size, self._batch_wait, self._max_queue = batch_size, batch_wait, max_queue
         self._alone = frozenset(alone)
         self._jobs: deque[Job] = deque()
@@ -139,6 +141,10 @@ class ModelThread:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
+        try:
+            self._begin()
+        except Exception as error:  # nobody may wait for ever for a thread that never began
+            self._on_fault("begin", error)
         while (batch := self._next_batch()) is not None:
             if batch:
                 self._run_batch(batch)

@@ -10,20 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plait.serve.features import passing_features
+from plait.serve.features import PassingFeatures, passing_features
 from plait.serve.log import Log, LoggedQuietly
 from plait.serve.options import ServeOptions
 
 if TYPE_CHECKING:
-    from plait.serve.app import Server
+    from plait.serve.server import Server
 
 CONNECTIONS_A_REQUEST = 8  # so many times --max-requests are open at once; more are answered 503
+COUNTS = "PLAIT_SERVE_COUNTS"  # tells a worker the folder where all leave their counts
 MOST_RESTARTS = 5  # of one worker within a minute
 INSTALL = "serving needs FastAPI, uvicorn and python-multipart; type: pip install 'plait[serve]'"
 
@@ -56,8 +58,8 @@ def serve(
         return _supervise(options, log, again)
     warnings.showwarning = _quietly(log)
     logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
-    with passing_features() as after_batch:
-        app, server = _application(model, index, options, log, after_batch)
+    with passing_features() as features:
+        app, server = _application(model, index, options, log, features)
         listening = _listen(options) if fd is None else socket.socket(fileno=fd)
         host, port = listening.getsockname()[:2]
         log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
@@ -81,18 +83,22 @@ def require_extra() -> None:
 
 
 def _application(
-    model: str | Path, index: str | Path | None, options: ServeOptions, log: Log, after_batch: Callable[[], None]
-) -> tuple[Any, Server]:
+    model: str | Path, index: str | Path | None, options: ServeOptions, log: Log,
+    features: Callable[[str], PassingFeatures],
+) -> tuple[Any, Server]:  # fmt: skip
     from plait.api import load
     from plait.index import open_index
-    from plait.serve.app import Server, make_app
-    from plait.serve.work import ServedModel
+    from plait.serve.app import make_app
+    from plait.serve.server import Server
+    from plait.serve.work import ALONE, ServedModel
 
     fitted = load(model)
     opened = None if index is None else open_index(index, fitted)
     if opened is not None:
         assert opened.embedder is fitted  # refuses an index of another model
-    server = Server(ServedModel(fitted, opened), options, log, after_batch)
+    served, shared = ServedModel(fitted, opened), os.environ.get(COUNTS)
+    beside = ServedModel(load(model)) if set(ALONE) & set(served.run) else None
+    server = Server(served, options, log, features, beside, None if shared is None else Path(shared))
     return make_app(server), server
 
 
@@ -157,6 +163,7 @@ def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
     host, port = listening.getsockname()[:2]
     log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
     command = [sys.executable, "-m", "plait", *again, str(descriptor)]
+    counts = tempfile.TemporaryDirectory(prefix="plait-counts-")
     stopping = False
 
     def stop(*_: Any) -> None:
@@ -167,7 +174,8 @@ def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
         signal.signal(number, stop)
 
     def start() -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **({} if options.token is None else {"PLAIT_SERVE_TOKEN": options.token})}
+        environment = {**os.environ, COUNTS: counts.name}
+        environment |= {} if options.token is None else {"PLAIT_SERVE_TOKEN": options.token}
         return subprocess.Popen(command, pass_fds=(descriptor,), env=environment, start_new_session=True)
 
     workers = [start() for _ in range(options.workers)]
@@ -196,6 +204,7 @@ def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
             worker.kill()
             codes.append(worker.wait())
     listening.close()
+    counts.cleanup()
     log.write("stopped", workers=len(workers), codes=codes)
     return 0 if not failed and not any(codes) else 1
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.serve.cells import InputColumn
+from plait.serve.queue import Run
 from plait.serve.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -89,18 +90,23 @@ class ServedModel:
         kinds = [m.kind for m in self.fitted.modalities]
         return {kind for kind in ("text", "image") if kinds.count(kind) == 1}
 
-    def warm_up(self) -> None:
-        """Answer one made-up row of every kind of work, so that no request pays for what is loaded at first use."""
+    def warming(self, run: Mapping[str, Run]) -> Callable[[], None]:
+        """What answers a made-up row of some kinds of work: no request pays for what is loaded at first use."""
         row = {c.name: sample_cell(c) for c in self.columns}
-        for kind in self.run:
-            if kind == "search":
-                self.search((1, None, 0.5), [{"text": "a", "image": None} if "text" in self.searched_by() else
-                                             {"text": None, "image": sample_picture()}])  # fmt: skip
-            elif kind == "embed":
-                for modality in self.fitted.modalities:
-                    self.embed(modality.name, [row])
-            else:
-                self.run[kind](None, [row])
+        by_text = "text" in self.searched_by()
+        query = {"text": "a" if by_text else None, "image": None if by_text else sample_picture()}
+
+        def warm_up() -> None:
+            for kind, work in run.items():
+                if kind == "search":
+                    work((1, None, 0.5), [query])
+                elif kind == "embed":
+                    for modality in self.fitted.modalities:
+                        work(modality.name, [row])
+                else:
+                    work(None, [row])
+
+        return warm_up
 
     def predict(self, coverage: float | None, rows: Sequence[Row]) -> list[Any]:
         """Answers, with sets or intervals where ``coverage`` is asked for."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -71,10 +72,18 @@ class VerifyReport:
         return {"num_segments": self.num_segments, "num_items": self.num_items, "problems": problems}
 
 
+_OF_THREAD: ContextVar[Path | None] = ContextVar("feature_store_of_thread", default=None)
+
+
 def default_root() -> Path:
-    """`$PLAIT_FEATURES`, or `$PLAIT_CACHE/features`, or `~/.cache/plait/features`."""
-    named = os.environ.get("PLAIT_FEATURES")
+    """The folder of :func:`keep_in`, else `$PLAIT_FEATURES`, `$PLAIT_CACHE/features` or `~/.cache/plait/features`."""
+    named = _OF_THREAD.get() or os.environ.get("PLAIT_FEATURES")
     return Path(named).expanduser() if named else cache_root() / "features"
+
+
+def keep_in(root: Path) -> None:
+    """Let every store that this thread opens without a folder of its own lie here from now on."""
+    _OF_THREAD.set(root)
 
 
 class FeatureStore:
