@@ -170,9 +170,10 @@ def test_requests_made_from_the_schema(fitted: Any, capsys: pytest.CaptureFixtur
     from schemathesis.checks import not_a_server_error
     from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-    from plait.serve.app import Server, make_app
+    from plait.serve.app import make_app
     from plait.serve.log import Log
     from plait.serve.options import ServeOptions
+    from plait.serve.server import Server
     from plait.serve.work import ServedModel
 
     server = Server(ServedModel(fitted, None), ServeOptions(), Log(io.StringIO()))  # schemathesis starts it and ends it
