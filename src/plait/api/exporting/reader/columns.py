@@ -34,7 +34,8 @@ class ColumnReader:
         """Arrays of the columns, which rows have any of them, and the cells that count as missing all the same."""
         known = {name: [row.get(name) for row in rows] for name in self.columns}
         for name, values in self.processor.categorical.items():
-            known[name] = [as_known(cell, {*values, *self.processor.rare.get(name, [])}) for cell in known[name]]
+            categories = {*values, *self.processor.rare.get(name, [])}
+            known[name] = [as_known(cell, categories) for cell in known[name]]
         arrays = self.processor.arrays(known)
         there_B = np.array([not all(_is_blank(row.get(name)) for name in self.columns) for row in rows], dtype=bool)
         there_B[self.processor.blank] = False
