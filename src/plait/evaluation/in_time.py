@@ -12,8 +12,10 @@ import numpy as np
 
 from plait.evaluation.base import EvaluationInputs
 from plait.evaluation.missing import RESAMPLES, num_answered
+from plait.tasks.row_metrics import resampled
 
 FOR_INTERVALS = 0.5  # share of the time left; the rest is for passes over the rows, and as room for what is slower
+DRAWN = 16  # resamples by which the seconds of one are told, where they are measured at once
 MISSING = "evaluation with modalities missing"
 
 
@@ -35,9 +37,15 @@ def plan_intervals(given: EvaluationInputs, outputs: np.ndarray, num_patterns: i
         outputs: Of the model on all rows [N, C].
         num_patterns: Of an ensemble, which is compared with its best member under each; else 0.
     """
+    at_once = resampled(given.task.metrics, given.target, outputs)
     began = time.monotonic()
-    given.task.metrics(given.target, outputs)
+    names = set(given.task.metrics(given.target, outputs)) - {"notes"}
     each = time.monotonic() - began
+    if at_once is not None:
+        drawn_RN = np.random.default_rng(0).multinomial(len(outputs), np.full(len(outputs), 1 / len(outputs)), DRAWN)
+        began = time.monotonic()
+        at_once(drawn_RN.astype(np.float64), names)
+        each = (time.monotonic() - began) / DRAWN
     most, modalities = num_resamples(outputs), len(given.model.config.modality_names)
     alone = (modalities if modalities > 1 else 0) + 2  # each alone, and the pair that is compared in the verdict
     number = most + min(300, most) * alone + 2 * 100 * num_patterns + RESAMPLES * num_patterns
