@@ -96,7 +96,8 @@ def suggest(
 def next_step(fitted: Any, model: Path, rows: Path) -> str:
     """The command that trains again, with the settings of the model, on its table and the filled rows."""
     data = fitted.settings.data
-    source = data.source if data.source and os.path.exists(data.source) else "TABLE"
+    places = [data.source, str(rows.parent / data.source)] if data.source else []  # a model knows the name alone
+    source = next((place for place in places if os.path.exists(place)), "TABLE")
     words = ["plait", "fit", source, "--target", str(fitted.schema.target)]
     saved = model / "run.yaml"
     words += ["--config", str(saved)] if saved.is_file() else []
