@@ -175,7 +175,8 @@ def test_a_killed_run_goes_on_and_workers_write_the_same_bytes(old: Path, tmp_pa
     child.communicate()
     assert not (out / "manifest.json").exists()
     made = predict_to_folder(*given, out, part_rows=100)
-    assert 3 <= made.went_on < 80 and (made.rows, made.parts) == (8_000, 80)
+    assert 2 <= made.went_on < 80  # a part that had its name and no line yet is made anew
+    assert (made.rows, made.parts) == (8_000, 80)
     predict_to_folder(*given, tmp_path / "whole", part_rows=100)
     assert contents(out) == contents(tmp_path / "whole")
     assert parts_of(out).column("row").to_pylist() == list(range(8_000))
