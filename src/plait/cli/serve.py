@@ -45,6 +45,10 @@ def serve(
         list[str] | None,
         typer.Option(metavar="NAME", help="Without a token, a further name it is reached by; repeat it."),
     ] = None,
+    fetch_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Fetch media by https addresses of this host; repeat it. None by default."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Most rows that the model gets at once.")] = 32,
     batch_wait_ms: Annotated[float, typer.Option(help="Longest wait for more rows, in milliseconds.")] = 4.0,
     max_queue: Annotated[int, typer.Option(help="Most rows that wait; more are answered 429.")] = 256,
@@ -67,6 +71,6 @@ def serve(
         host=host, port=port, workers=workers, batch_size=batch_size, batch_wait_ms=batch_wait_ms, max_queue=max_queue,
         max_requests=max_requests, deadline=deadline, max_body_mb=max_body_mb, max_rows=max_rows, max_pixels=max_pixels,
         max_seconds=max_seconds, max_text=max_text, max_hits=max_hits, grace=grace, token=_token(token_file),
-        allowed_hosts=tuple(allowed_host or ()),
+        allowed_hosts=tuple(allowed_host or ()), fetch_from=tuple(fetch_from or ()),
     )  # fmt: skip
     raise typer.Exit(run(model, index, options, fd=fd, again=[*sys.argv[1:], "--fd"]))

@@ -1,24 +1,29 @@
 """From what a request holds to the cells of a row: every column by its kind, every limit before anything is decoded.
 
-Media come as base64 text or ``data:`` addresses in JSON, as files in a form. Nothing is fetched, and no text is ever
-taken for the name of a file: what is no base64 is refused, so that a cell cannot name a file of the server.
+Media come as base64 text or ``data:`` addresses in JSON, as files in a form, or, where the server was told hosts to
+fetch from, by their https address there. No text is ever taken for the name of a file: what is no base64 is refused, so
+that a cell cannot name a file of the server.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 from plait.data.cell_error import CellError
 from plait.data.picture import open_image
 from plait.data.sound import sound_length
+from plait.serve.fetch import fetch, is_address
 from plait.serve.options import ServeOptions
 from plait.serve.refusal import Refusal
 
@@ -26,6 +31,7 @@ MOST_SHORT = 1000  # characters of a category, a number or a date
 MOST_NUMBERS = 1_000_000  # of one vector or sequence of vectors
 MOST_PICTURES = 32  # of one set
 NAMED = 40  # characters of a column's name that a message repeats
+_UNTIL: ContextVar[float] = ContextVar("until", default=math.inf)
 _DATA = re.compile(r"data:[\w.+-]*/?[\w.+-]*(?:;[\w-]+=[\w.+\"-]*)*;base64,", re.IGNORECASE)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]*={0,2}", re.ASCII)
@@ -78,7 +84,8 @@ class CellReader:
             raise Refusal(
                 422, "too_many_rows", f"{len(given):,} rows; the limit is {self._options.max_rows:,} a request"
             )
-        return [self.row(one, number) for number, one in enumerate(given)]
+        with self._in_time():
+            return [self.row(one, number) for number, one in enumerate(given)]
 
     def row(self, given: Any, number: int = 0) -> dict[str, Any]:
         """One row: a value of every column of the model, None where it is left out.
@@ -91,16 +98,18 @@ class CellReader:
         for name in given:
             if name not in self.columns:
                 raise Refusal(422, "unknown_column", self._unknown(str(name)), row=number)
-        made = {}
-        for name, column in self.columns.items():
-            try:
-                made[name] = self.cell(given.get(name), column)
-            except Refusal as refused:
-                refused.row, refused.column = number, name
-                raise
+        with self._in_time():
+            made = {name: self._of_row(given.get(name), column, number) for name, column in self.columns.items()}
         if all(value is None for value in made.values()):
             raise Refusal(422, "empty_row", f"the row holds none of {', '.join(self.columns)}", row=number)
         return made
+
+    def _of_row(self, value: Any, column: InputColumn, number: int) -> Any:
+        try:
+            return self.cell(value, column)
+        except Refusal as refused:
+            refused.row, refused.column = number, column.name
+            raise
 
     def form_row(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The one row of a form, whose fields are texts and files.
@@ -138,7 +147,11 @@ class CellReader:
         Raises:
             Refusal: 422, no such content, or 413, one that is too large.
         """
-        data = value if isinstance(value, bytes) else _decoded(value, kind)
+        if self._options.fetch_from and is_address(value):
+            with self._in_time():
+                data = fetch(value, self._options.fetch_from, most_bytes=self._options.max_body, until=_UNTIL.get())
+        else:
+            data = value if isinstance(value, bytes) else _decoded(value, kind)
         if not data:
             raise Refusal(422, "empty_file", f"the {_WORD[kind]} holds 0 bytes")
         try:
@@ -146,6 +159,18 @@ class CellReader:
         except CellError as error:
             raise Refusal(422, f"bad_{kind}", str(error)) from error
         return data
+
+    @contextlib.contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """What is fetched for one request is there by its deadline."""
+        if _UNTIL.get() < math.inf:
+            yield
+            return
+        token = _UNTIL.set(time.monotonic() + self._options.deadline)
+        try:
+            yield
+        finally:
+            _UNTIL.reset(token)
 
     def text(self, value: Any, most: int | None = None) -> str:
         """A text of valid Unicode within the limit.
@@ -281,7 +306,7 @@ def _decoded(value: Any, kind: str) -> bytes:
         raise Refusal(
             422, "no_file",
             f"the {word} is no base64: send its bytes (base64, a data: address, or a file in a form); the server reads "
-            "no file by its name and fetches no address",
+            "no file by its name and fetches no address that it was not started for",
         )  # fmt: skip
     packed = packed.replace("-", "+").replace("_", "/").rstrip("=")
     try:

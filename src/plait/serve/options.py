@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, fields
 
 MB = 2**20
+_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+", re.ASCII)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LEAST = {  # the smallest value of each number that makes sense, and the largest
     "port": (0, 65_535), "workers": (1, 64), "batch_size": (1, 4096), "batch_wait_ms": (0, 10_000),
@@ -36,6 +38,7 @@ class ServeOptions:
         max_hits: Most hits of one search.
         grace: Longest wait, in seconds, for what was taken when the server is told to stop.
         token: Bearer token that requests must carry; None: they need none.
+        fetch_from: Names of hosts from which media may be fetched by their https address; none: nothing is fetched.
         allowed_hosts: Names, beside the loopback ones, under which a server without a token is reached.
 
     Raises:
@@ -58,6 +61,7 @@ class ServeOptions:
     max_hits: int = 100
     grace: float = 30.0
     token: str | None = field(default=None, repr=False)
+    fetch_from: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -69,6 +73,11 @@ class ServeOptions:
                     raise ValueError(f"{one.name} is {value}; expected {low:,} to {high:,}")
         if self.token is not None and (len(self.token) < 16 or not self.token.isascii() or " " in self.token):
             raise ValueError("the token must be 16 characters of ASCII or more, without spaces")
+        for host in self.fetch_from:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"fetch_from is {host!r}; expected the name of a host in lower case, as photos.example.org"
+                )
         if not self.host.strip():
             raise ValueError("host is empty; expected an address such as 127.0.0.1")
 

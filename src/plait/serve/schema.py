@@ -22,13 +22,16 @@ def column_schema(column: InputColumn, options: ServeOptions, *, in_form: bool =
             f"at most {options.max_seconds:g} seconds" if column.kind == "audio"
             else f"at most {options.max_pixels:,} pixels"
         )  # fmt: skip
+        sent = "base64 text or a data: address"
+        if options.fetch_from:
+            sent += f", or an https address of {', '.join(options.fetch_from)}"
         one: Schema = (
             {"type": "string", "format": "binary"} if in_form
-            else {"type": "string", "contentEncoding": "base64", "description": "base64 text or a data: address"}
+            else {"type": "string", "contentEncoding": "base64", "description": sent}
         )  # fmt: skip
         if column.kind == "image_set":
             return {"type": "array", "items": one, "description": f"pictures, each {limit}"}
-        return {**one, "description": f"a {word}, {limit}" + ("" if in_form else "; base64 text or a data: address")}
+        return {**one, "description": f"a {word}, {limit}" + ("" if in_form else f"; {sent}")}
     if column.kind == "numeric":
         usual = "" if column.usual is None else f"; {column.usual:.4g} on average in training"
         return {"type": "number", "description": f"a number{usual}"}
