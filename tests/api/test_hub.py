@@ -15,9 +15,9 @@ import torch
 import plait
 from fixtures.lazy import lazy
 from fixtures.small_model import contents, fit, numbers
-from plait.api.places import without_places
 
 AutoConfig, AutoModel = lazy("transformers", "AutoConfig"), lazy("transformers", "AutoModel")
+without_places = lazy("plait.api.places", "without_places")
 
 COMMIT = "ab12" * 10
 ORDERS = """

@@ -52,7 +52,7 @@ def test_search_and_vectors(coloured_model: Path, coloured_photos: Path, tmp_pat
         narrow = client.post("/v1/search", json={"text": "red", "where": "split = 'test'"})
         assert narrow.status_code == 200 and all(h["metadata"]["split"] == "test" for h in narrow.json()["hits"])
         for body, status, code in (
-            ({}, 422, "no_query"), ({"text": "  "}, 422, "not_answered"), ({"text": "a", "k": 0}, 422, "bad_number"),
+            ({}, 422, "no_query"), ({"text": "  "}, 422, "no_query"), ({"text": "a", "k": 0}, 422, "bad_number"),
             ({"text": "a", "k": 21}, 422, "bad_number"), ({"text": "a", "weight": 2}, 422, "bad_number"),
             ({"text": "a", "where": "no such"}, 422, "not_answered"), ({"text": 7}, 422, "no_text"),
             ({"image": "/etc/passwd"}, 422, "bad_image"), ({"text": "a", "source": "x"}, 422, "unknown_field"),
