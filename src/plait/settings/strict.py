@@ -7,6 +7,7 @@ import difflib
 import functools
 import types
 import typing
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 from plait.registry import unknown_name
@@ -43,7 +44,7 @@ def from_dict(kind: type[S], values: dict[str, Any], where: str = "run") -> S:
     """
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be a mapping of settings, got {values!r}")
-    hints = _hints(kind)
+    hints = _hints(typing.cast(Hashable, kind))
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     known = list(fields)
     made: dict[str, Any] = {}
