@@ -66,6 +66,11 @@ def export_lines(found: dict[str, Any]) -> list[str]:
 
 def _compared(check: dict[str, Any]) -> str:
     parts = [f"{check['rows']:,} rows of the table: largest difference {check['largest_difference']:.1e}"]
+    if "rows_above_bound" in check:
+        parts.append(
+            f"{check['rows_above_bound']} of them above 1e-05, as PyTorch moves by a rounding of their inputs (at most "
+            f"{check['accepted']:.0e})"
+        )
     if "same_predictions" in check:
         parts.append(f"same prediction in {check['same_predictions']:.1%}")
     if "metric" in check:

@@ -25,6 +25,8 @@ from plait.training.fitted import FittedParts
 
 BOUND = 1e-5
 BOUNDS = {"mcb": 1e-4}  # its Fourier transforms over thousands of buckets lose a digit
+NUDGES, NUDGE = 4, 2.0**-23  # how often inputs move by a rounding of float32 or less
+FACTOR, MOST = 3.0, 10.0  # a graph may differ by so many times what such a nudge changes, by so many bounds at most
 HALF_BOUND = 1e-4  # frozen tokens are kept in half precision: a difference in the 7th digit turns over a rounding
 SHAPES = ((1, 1), (1, 4), (2, 3), (5, 6))  # rows, and the longest length
 Inputs = dict[str, dict[str, Tensor]]
@@ -38,11 +40,13 @@ class AnswerGap:
         largest: Largest difference of a probability, or of a number in the unit of ``unit_of``.
         bound: Largest that is accepted.
         rows: Rows compared.
+        worst: What to call the row that is farthest beyond what is accepted of it.
     """
 
     largest: float
     bound: float
     rows: int
+    worst: str = ""
 
     def require(self, what: str) -> None:
         """Refuse a graph that answers otherwise.
@@ -52,7 +56,8 @@ class AnswerGap:
         """
         if not self.largest <= self.bound:
             raise ValueError(
-                f"the graph's answers differ from the model's by {self.largest:.1e} on {self.rows:,} {what}; at most "
+                f"the graph's answers differ from the model's by {self.largest:.1e} on {self.rows:,} "
+                f"{what}{self.worst and f' ({self.worst})'}; at most "
                 f"{self.bound:.0e} is accepted, so nothing was written. Please report this model's settings (run.yaml)"
             )
 
@@ -100,6 +105,31 @@ def compare_random(fitted: FittedParts, session: Any) -> AnswerGap:
         expected = plait_outputs(fitted, inputs, present_BM)
         largest, count = max(largest, float(np.abs(found - expected).max()) / unit_of(fitted)), count + rows
     return AnswerGap(largest, bound_of(fitted), count)
+
+
+def accepted_of(fitted: FittedParts, inputs: Inputs, present_BM: Tensor) -> np.ndarray:
+    """The largest difference accepted of each row [B]: more than ``bound_of`` where the model itself is less sure.
+
+    The answers in PyTorch tell it, when every number of the inputs moves by at most a rounding of float32 (2**-23
+    of itself) at random. A picture of one colour is such a row: its channels hardly vary, and a normalisation divides
+    the roundings of a convolution by that.
+    """
+    usual = bound_of(fitted)
+    exact, rng = plait_outputs(fitted, inputs, present_BM), torch.Generator().manual_seed(0)
+    moved_B = np.zeros(len(exact))
+    for _ in range(NUDGES):
+        nudged = {
+            name: {key: _nudged(tensor, rng) for key, tensor in tensors.items()} for name, tensors in inputs.items()
+        }
+        gap_B = np.abs(plait_outputs(fitted, nudged, present_BM) - exact).max(1) / unit_of(fitted)
+        moved_B = np.maximum(moved_B, gap_B)
+    return np.clip(FACTOR * moved_B, usual, MOST * usual)
+
+
+def _nudged(tensor: Tensor, rng: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    return tensor * (1 + NUDGE * (2 * torch.rand(tensor.shape, generator=rng) - 1))
 
 
 def spoil(inputs: Inputs, present_BM: Tensor) -> Inputs:
