@@ -107,7 +107,7 @@ def compare_float(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
         return told
     gap_B = np.abs(model.outputs(rows.cells, batch_size=BATCH) - rows.outputs).max(1) / unit_of(fitted)
     far = np.flatnonzero(~(gap_B <= gap.bound))
-    accepted_B = accepted_of(fitted, *_nested(fitted, model, [rows.cells[i] for i in far]))
+    accepted_B = accepted_of(fitted, *nested_inputs(fitted, model, [rows.cells[i] for i in far]))
     worst = int(np.argmax(np.nan_to_num(gap_B[far], nan=np.inf) / accepted_B))
     named = rows.table.row_name(int(far[worst]))
     AnswerGap(float(gap_B[far[worst]]), float(accepted_B[worst]), gap.rows, named).require("rows of the table")
@@ -134,7 +134,7 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
     began = time.perf_counter()
     feeds = [model.feeds(rows.cells[start : start + BATCH])[0] for start in starts]
     reading = time.perf_counter() - began
-    batches = [_nested(fitted, model, rows.cells[start : start + BATCH]) for start in starts]
+    batches = [nested_inputs(fitted, model, rows.cells[start : start + BATCH]) for start in starts]
 
     def graph() -> None:
         for feed in feeds:
@@ -151,7 +151,8 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
     }  # fmt: skip
 
 
-def _nested(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]) -> tuple[Any, torch.Tensor]:
+def nested_inputs(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]) -> tuple[Any, torch.Tensor]:
+    """Cells as the reader prepares them, as tensors by modality, and what is present."""
     inputs: dict[str, dict[str, torch.Tensor]] = {}
     arrays, present = model.arrays(cells)
     for name, one in arrays.items():

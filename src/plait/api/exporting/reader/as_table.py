@@ -39,10 +39,13 @@ class Columns:
         """The rows with the model's columns only, text as it is to be read.
 
         Raises:
-            ValueError: None of the rows has any of them.
+            ValueError: None of the rows has any of them, or one has fields without a name.
         """
         there = {name for row in rows for name in row}
         self.require_any(there, bool(rows))
+        if None in there:  # where csv.DictReader puts them
+            row = next(i for i, row in enumerate(rows) if None in row)
+            raise ValueError(f"row {row} has more fields than the header; read the table with predict_csv")
         columns = {name: self._judged(name, [row.get(name) for row in rows]) for name in self.kinds if name in there}
         return [{name: cells[i] for name, cells in columns.items()} for i in range(len(rows))]
 

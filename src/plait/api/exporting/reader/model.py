@@ -57,7 +57,7 @@ class Model:
         if threads is not None:
             options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(self.folder / graph), options, providers=list(providers))
-        self.root: Any = MediaFolder(None if root is None else Path(root), allow_outside)
+        self.root: Any = MediaFolder(None if root is None else Path(root).absolute(), allow_outside)
         self.judges = True  # False: the rows come from a table that was judged as a whole
         try:
             self.columns = Columns(self.facts["columns"])
@@ -140,7 +140,7 @@ class Model:
             ValueError: It is no such table, or has none of the model's columns.
         """
         rows = read_csv(file)
-        usual, self.root = self.root, MediaFolder(Path(file).parent, self.root.allow_outside)
+        usual, self.root = self.root, MediaFolder(Path(file).absolute().parent, self.root.allow_outside)
         try:
             found = iter(self.predict([row for row in rows if isinstance(row, dict)], batch_size=batch_size))
         finally:
