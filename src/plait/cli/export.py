@@ -74,8 +74,8 @@ def _compared(check: dict[str, Any]) -> str:
     parts = [f"{check['rows']:,} rows of the table: largest difference {check['largest_difference']:.1e}"]
     if "rows_above_bound" in check:
         parts.append(
-            f"{check['rows_above_bound']} of them above the bound, where PyTorch's own normalisations are as inexact (at "
-            f"most {check['accepted']:.0e} there)"
+            f"{check['rows_above_bound']} of them above the bound, where PyTorch's own normalisations are as inexact "
+            f"(at most {check['accepted']:.0e} there)"
         )
     if "same_predictions" in check:
         parts.append(f"same prediction in {check['same_predictions']:.1%}")
