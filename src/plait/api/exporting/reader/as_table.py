@@ -49,7 +49,7 @@ class Columns:
         columns = {name: self._judged(name, [row.get(name) for row in rows]) for name in self.kinds if name in there}
         return [{name: cells[i] for name, cells in columns.items()} for i in range(len(rows))]
 
-    def require_any(self, there: set[str], has_rows: bool = True) -> None:
+    def require_any(self, there: set[Any], has_rows: bool = True) -> None:
         """Refuse rows with none of the model's columns.
 
         Raises:
@@ -57,7 +57,7 @@ class Columns:
         """
         if not has_rows or there & set(self.kinds):
             return
-        spare = {_folded(name): name for name in sorted(map(str, there))}
+        spare = {_folded(name): name for name in sorted(map(str, there - {None}))}
         wanted = []
         for name in self.kinds:
             near = difflib.get_close_matches(_folded(name), spare, n=1, cutoff=0.8)
@@ -129,6 +129,8 @@ def _parsed(reader: Any, file: str | Path) -> list[dict[str, str] | str]:
         blank = 0
     if not header:
         raise ValueError(f"{file} is empty; expected a header line and rows")
+    if not found:
+        raise ValueError(f"{file} has a header ({', '.join(header)[:200]}) but no rows")
     return found
 
 
