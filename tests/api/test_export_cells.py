@@ -102,7 +102,8 @@ def test_rows_of_a_csv_table(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"x,y,x\n1,2,3\n", r"\['x'\] appear more than once"), (b"x;y\n1;2\n", "expected commas"),
-        (b"", "is empty"), (b"x,y\n\n", "but no rows"), (b"x,y\n1,\xe9\n", "is not UTF-8"), ("x,y\n1,2".encode("utf-16"), "is not UTF-8"),
+        (b"", "is empty"), (b"x,y\n\n", "but no rows"), (b"x,y\n1,\xe9\n", "is not UTF-8"),
+        ("x,y\n1,2".encode("utf-16"), "is not UTF-8"),
         (b'x,y\n1,"2\n3,4\n', "never closed"), (None, "cannot read"),
     ],
 )  # fmt: skip
