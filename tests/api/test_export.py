@@ -24,9 +24,9 @@ pytest.importorskip("onnx", reason="extra onnx")
 pytest.importorskip("onnxruntime", reason="extra onnx")
 pytest.importorskip("onnxscript", reason="extra onnx")
 
-export_file, description, folder_file, parity, rows_file, onnx_file = (
+export_file, description, folder_file, parity, rows_file, onnx_file, check_rows = (
     lazy(f"plait.api.exporting.{name}")
-    for name in ("export", "description", "folder", "parity", "rows", "onnx_file")
+    for name in ("export", "description", "folder", "parity", "rows", "onnx_file", "check_rows")
 )  # fmt: skip
 reader = lazy("plait.api.exporting.reader")
 
@@ -141,6 +141,82 @@ def test_a_changed_file_is_refused(exported: tuple[Path, dict[str, Any]], tmp_pa
         file.write(b" ")
     with pytest.raises(ValueError, match="is not the file that was exported"):
         reader.Model(tmp_path)
+
+
+def test_a_table_is_read_as_plait_reads_it(
+    exported: tuple[Path, dict[str, Any]], fitted: plait.Plait, posts: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "later.csv"
+    Path(tmp_path / "in.png").write_bytes((posts.parent / cells(posts)[0]["image"]).read_bytes())
+    (tmp_path / "link.png").symlink_to(posts.parent / cells(posts)[0]["image"])
+    rows = [("in.png", "3,75"), ("link.png", "1,5"), (str(posts.parent / cells(posts)[0]["image"]), "4,125")]
+    lines = [f'a sunny day,{image},"{size}"\n' for image, size in rows]
+    table.write_text("text,image,size\n" + "".join(lines) + "too,few\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="decimal commas"):
+        expected = fitted.predict(table, on_bad_row="missing").to_pylist()
+    found = reader.Model(exported[0]).predict_csv(table)
+    assert [row["problem"] for row in found[:3]] == [row["problem"] for row in expected[:3]]
+    assert "(4125 or 4.125?)" in found[2]["problem"] and "lies outside" in found[1]["problem"]
+    assert found[3] == {"prediction": None, "problem": "2 fields where the header has 3 (line 5)"}
+    taken = reader.Model(exported[0], allow_outside=True).predict_csv(table)
+    assert "image" not in taken[1]["problem"] and "image" not in taken[2]["problem"]
+    assert taken[0]["probabilities"] == pytest.approx(found[0]["probabilities"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda facts: facts.update(classes=["no"]), "1 classes and .* the graph has 2 outputs"),
+        (lambda facts: facts.update(thresholds=[0.5] * 3), "3 thresholds"),
+        (lambda facts: facts.pop("columns"), "is not what was exported"),
+        (lambda facts: facts["modalities"][0].update(kind="audio"), "is not what was exported"),
+        (lambda facts: facts["sha256"].pop("plait_onnx/model.py"), "no sha256 of 'plait_onnx/model.py'"),
+        (lambda facts: facts["sha256"].pop("model.onnx"), "no sha256 of 'model.onnx'"),
+    ],
+)
+def test_changed_facts_are_refused(
+    exported: tuple[Path, dict[str, Any]], tmp_path: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    shutil.copytree(exported[0], tmp_path, dirs_exist_ok=True)
+    facts = json.loads((tmp_path / "plait.json").read_text("utf-8"))
+    assert {"example.png", "inputs/00/ngrams.json", "plait_onnx/data/values.py"} <= set(facts["sha256"])
+    change(facts)
+    (tmp_path / "plait.json").write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(ValueError, match=message):
+        reader.Model(tmp_path)
+
+
+def test_a_refusal_of_the_example_is_one_line(exported: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("text\n\u00e9".encode("utf-16"))
+    command = [sys.executable, "-c", WITHOUT_PYTORCH, str(exported[0] / "example.py"), str(tmp_path / "t.csv")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, encoding="utf-8")
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1 and "is not UTF-8" in done.stderr
+
+
+def test_a_row_may_differ_by_what_pytorch_is_inexact(
+    exported: tuple[Path, dict[str, Any]], fitted: plait.Plait, posts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    rows = check_rows.open_check_rows(fitted, posts)
+    model = check_rows.reader_of(exported[0], rows, "model.onnx", 1)
+    assert "accepted" not in check_rows.compare_float(fitted, model, rows)
+    rows.outputs[7] += 2e-5
+    with pytest.raises(ValueError, match=r"by 2\.0e-05 on 48 rows of the table \(row 7\)"):
+        check_rows.compare_float(fitted, model, rows)
+    with monkeypatch.context() as patched:
+        patched.setattr("plait.api.exporting.check_rows.accepted_of", lambda *given: np.full(len(given[2]), 3e-5))
+        told = check_rows.compare_float(fitted, model, rows)
+        assert told["rows_above_bound"] == 1 and told["accepted"] == 3e-5
+    flat = [{"image": Image.new("RGB", (30, 20), (40 * i, 255 - 30 * i, 90))} for i in range(6)]
+    inputs, present_BM = check_rows.nested_inputs(fitted, model, flat)
+    before = parity.plait_outputs(fitted, inputs, present_BM)
+    usual = parity.bound_of(fitted)
+    accepted_B = parity.accepted_of(fitted, inputs, present_BM)
+    assert bool(((accepted_B >= usual) & (accepted_B <= 100 * usual)).all())
+    assert np.array_equal(before, parity.plait_outputs(fitted, inputs, present_BM))  # put back as it was
+    monkeypatch.setattr("plait.api.exporting.parity.bound_of", lambda fitted: 1e-12)
+    assert parity.accepted_of(fitted, inputs, present_BM).max() == pytest.approx(1e-10)  # normalisations are there
 
 
 def test_the_verb_says_the_same(

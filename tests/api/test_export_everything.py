@@ -105,7 +105,7 @@ def test_every_kind_of_answer(kind: str, tmp_path: Path) -> None:
         model.ensemble.weights_PK[:] = 1 / model.ensemble.weights_PK.shape[1]
     told = plait.export(model, tmp_path / "out", check=rows, allow_outside=True)
     assert told["random"]["largest_difference"] <= told["random"]["bound"]
-    answers = reader.Model(tmp_path / "out").predict(rows[:9])
+    answers = reader.Model(tmp_path / "out", allow_outside=True).predict(rows[:9])
     expected = model.predict(rows[:9], allow_outside=True).column("prediction").to_pylist()
     found = [answer["prediction"] for answer in answers]
     assert found == expected if kind in ("labels", "calibrated", "classes") else found == pytest.approx(expected, 1e-5)

@@ -186,12 +186,6 @@ def test_the_copied_reader_needs_few_packages(kind: str, tmp_path: Path) -> None
             assert not line.startswith(("from plait.", "import plait", "import torch", "from torch", "import pyarrow"))
 
 
-def test_categories_that_are_numbers_in_text() -> None:
-    columns = lazy("plait.api.exporting.reader.columns")
-    assert columns.as_known("3.0", {"3", "a"}) == 3.0 and columns.as_known("a", {"3", "a"}) == "a"
-    assert columns.as_known("4.0", {"3"}) == "4.0" and columns.as_known(None, {"3"}) is None
-
-
 def test_texts_are_filled_up_alike_on_both_sides() -> None:
     from plait.encoders.text import fill_up
 

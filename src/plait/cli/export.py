@@ -35,6 +35,8 @@ def export(
     """Write the whole model as one ONNX graph with what reads its rows; neither PyTorch nor Plait is needed there."""
     from plait.api import export as export_model
 
+    if not quiet:
+        typer.echo(f"this takes about {_duration(check is not None, int8)}, longer for large encoders", err=True)
     with TerminalProgress(quiet=quiet) as progress:
         found = export_model(folder=onnx, **options.passed_on(context, export_model), progress=progress)
     if as_json:
@@ -42,6 +44,10 @@ def export(
         return
     for line in export_lines(found):
         say(line)
+
+
+def _duration(checks: bool, int8: bool) -> str:
+    return "two minutes" if int8 else "a minute" if checks else "half a minute"
 
 
 def export_lines(found: dict[str, Any]) -> list[str]:
@@ -66,6 +72,11 @@ def export_lines(found: dict[str, Any]) -> list[str]:
 
 def _compared(check: dict[str, Any]) -> str:
     parts = [f"{check['rows']:,} rows of the table: largest difference {check['largest_difference']:.1e}"]
+    if "rows_above_bound" in check:
+        parts.append(
+            f"{check['rows_above_bound']} of them above the bound, where PyTorch's own normalisations are as inexact "
+            f"(at most {check['accepted']:.0e} there)"
+        )
     if "same_predictions" in check:
         parts.append(f"same prediction in {check['same_predictions']:.1%}")
     if "metric" in check:

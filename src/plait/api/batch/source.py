@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from plait.api.decimal_commas import OtherMark, other_marks, read_with_mark, text_columns
+from plait.api.decimal_commas import other_marks, read_with_mark, text_columns
 from plait.api.reading import check_columns, open_table, reading_settings, warn_of_absent_columns
-from plait.api.turned_dates import TurnedDates, doubt_turned_dates, turned_columns
+from plait.api.turned_dates import doubt_turned_dates, turned_columns
+from plait.data.doubts import OtherMark, TurnedDates
 from plait.data.table import Table
 from plait.data.table_pieces import can_be_pieced, head_of, table_pieces
 from plait.files import file_sha256
@@ -124,8 +125,8 @@ class RowSource:
             for table in self._pieces(frozenset(marks) | frozenset(dates)):
                 for name, mark in marks.items():
                     mark.count(table.column(name))
-                for turned in dates.values():
-                    turned.count(table)
+                for name, turned in dates.items():
+                    turned.count(table.column(name), table.row_number)
             for found in (*marks.values(), *dates.values()):
                 found.warn()
         return replace(self, marks=marks if self.decimal is None else other_marks(texts, self.schema), dates=dates)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.api.exporting.parity import AnswerGap, bound_of, plait_outputs, unit_of
+from plait.api.exporting.parity import AnswerGap, accepted_of, bound_of, plait_outputs, unit_of
 from plait.api.exporting.reader import Model
 from plait.api.reading import logits_of, open_table, prepare_rows
 from plait.data.progress import Progress
@@ -77,7 +77,7 @@ def open_check_rows(
 def reader_of(folder: Any, rows: CheckRows, graph: str, threads: int) -> Model:
     """The folder's reader, with the files that the table may name."""
     model = Model(folder, threads=threads, graph=graph)
-    model.root = rows.table.media_folder  # type: ignore[assignment]
+    model.root, model.judges = rows.table.media_folder, False
     return model
 
 
@@ -94,6 +94,24 @@ def compare_rows(fitted: FittedParts, model: Model, rows: CheckRows) -> tuple[An
     if metric[0] is not None:
         told |= {"metric": fitted.task.primary, "plait": metric[0], "onnx": metric[1]}
     return AnswerGap(largest, bound_of(fitted), len(rows.cells)), told
+
+
+def compare_float(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[str, Any]:
+    """What is told of the float graph, whose every row must answer as the model does.
+
+    Raises:
+        ValueError: A row differs by more than ``accepted_of`` it; the message names it.
+    """
+    gap, told = compare_rows(fitted, model, rows)
+    if gap.largest <= gap.bound:
+        return told
+    gap_B = np.abs(model.outputs(rows.cells, batch_size=BATCH) - rows.outputs).max(1) / unit_of(fitted)
+    far = np.flatnonzero(~(gap_B <= gap.bound))
+    accepted_B = accepted_of(fitted, *nested_inputs(fitted, model, [rows.cells[i] for i in far]))
+    worst = int(np.argmax(np.nan_to_num(gap_B[far], nan=np.inf) / accepted_B))
+    named = rows.table.row_name(int(far[worst]))
+    AnswerGap(float(gap_B[far[worst]]), float(accepted_B[worst]), gap.rows, named).require("rows of the table")
+    return told | {"rows_above_bound": len(far), "accepted": float(accepted_B.max())}
 
 
 def metric_of(fitted: FittedParts, outputs: np.ndarray, targets: list[Any]) -> float | None:
@@ -116,7 +134,7 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
     began = time.perf_counter()
     feeds = [model.feeds(rows.cells[start : start + BATCH])[0] for start in starts]
     reading = time.perf_counter() - began
-    batches = [_nested(fitted, model, rows.cells[start : start + BATCH]) for start in starts]
+    batches = [nested_inputs(fitted, model, rows.cells[start : start + BATCH]) for start in starts]
 
     def graph() -> None:
         for feed in feeds:
@@ -133,7 +151,8 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
     }  # fmt: skip
 
 
-def _nested(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]) -> tuple[Any, torch.Tensor]:
+def nested_inputs(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]) -> tuple[Any, torch.Tensor]:
+    """Cells as the reader prepares them, as tensors by modality, and what is present."""
     inputs: dict[str, dict[str, torch.Tensor]] = {}
     arrays, present = model.arrays(cells)
     for name, one in arrays.items():

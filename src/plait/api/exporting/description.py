@@ -16,8 +16,10 @@ import numpy as np
 
 from plait.api.describe import versions
 from plait.api.exporting.onnx_file import input_name, lengths_of
-from plait.api.exporting.reader.model import FACTS, GRAPH, PRESENT
+from plait.api.exporting.reader.model import PRESENT
+from plait.api.exporting.reader.sealed import FACTS, GRAPH, sealed_files
 from plait.data.modality import Modality
+from plait.data.values import ColumnReading
 from plait.files import file_sha256
 from plait.inputs.inputs import Inputs
 from plait.processors import (
@@ -33,7 +35,8 @@ from plait.processors.words import FILE as WORDS
 from plait.training.fitted import FittedParts
 from plait.weights import RECORDS
 
-FORMAT = 1
+FORMAT = 2
+PICTURE = "example.png"
 MISSING = (
     "present[row, modality] is false for what is missing; the other inputs of that modality may hold anything of the "
     "right shape there, NaN too, and change no bit of any answer"
@@ -77,13 +80,25 @@ def describe(fitted: FittedParts, folder: Path, tensors: dict[str, dict[str, Any
         "format": FORMAT, "made_by": versions(), "model": fitted.fingerprint, "graph": GRAPH,
         "task": fitted.task.record, "target": fitted.schema.target, "outputs": fitted.task.output_kind,
         "classes": list(fitted.labels.classes), "thresholds": list(fitted.labels.thresholds),
-        "modalities": modalities, "present": PRESENT, "missing": MISSING, "calibration": calibrator,
-        "encoders": encoders_of(fitted.inputs), **notes,
+        "columns": columns_of(fitted), "modalities": modalities, "present": PRESENT, "missing": MISSING,
+        "calibration": calibrator, "encoders": encoders_of(fitted.inputs), **notes,
     }  # fmt: skip
-    files = sorted(p for p in folder.rglob("*") if p.suffix in (".onnx", ".data", ".json") and p.name != FACTS)
-    facts["sha256"] = {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}
+    names = [*sealed_files(folder), *([PICTURE] if (folder / PICTURE).exists() else [])]
+    facts["sha256"] = {name: file_sha256(folder / name) for name in names}
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / FACTS).write_text(text, encoding="utf-8")
+
+
+def columns_of(fitted: FittedParts) -> dict[str, dict[str, str]]:
+    """Kind of each column that the model reads, and how the training table read it."""
+    found: dict[str, dict[str, str]] = {}
+    kinds = {column.name: column.kind for column in fitted.schema.columns}
+    for modality in fitted.inputs.modalities:
+        for name in modality.columns:
+            how = fitted.schema.readings.get(name, ColumnReading("text"))
+            kind = str(kinds.get(name, modality.kind))
+            found[name] = {"kind": kind, "held": how.held, "mark": how.mark, "order": how.order}
+    return found
 
 
 def encoders_of(inputs: Inputs) -> list[dict[str, str]]:

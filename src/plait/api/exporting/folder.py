@@ -9,21 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from plait.api.exporting.bundle import write_bundle
-from plait.api.exporting.description import example_row, remove
-from plait.api.exporting.reader.model import FACTS, GRAPH
+from plait.api.exporting.description import PICTURE, example_row, remove
+from plait.api.exporting.reader.sealed import FACTS, GRAPH
 from plait.files import temporary_name
 from plait.processors import TextProcessor
 from plait.training.fitted import FittedParts
 
-PICTURE, EXAMPLE = "example.png", "example.py"
+EXAMPLE = "example.py"
 _PIP = {"PIL": "pillow"}
 EXAMPLE_CODE = '''"""Answers rows with PACKAGES only: no PyTorch, no Plait.
 
     pip install PACKAGES
     python example.py                # the row below
-    python example.py rows.csv       # a CSV table, paths in it relative to it
+    python example.py rows.csv       # a CSV table; its files lie in its folder
 """
-import csv
 import json
 import sys
 from pathlib import Path
@@ -32,12 +31,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from plait_onnx import Model
 
-rows, root = [ROW], HERE
-if len(sys.argv) > 1:
-    with open(sys.argv[1], encoding="utf-8-sig", newline="") as file:
-        rows, root = list(csv.DictReader(file)), Path(sys.argv[1]).parent
-model = Model(HERE, root=root)
-for answer in model.predict(rows):
+try:
+    model = Model(HERE, root=HERE)
+    answers = model.predict_csv(sys.argv[1]) if len(sys.argv) > 1 else model.predict([ROW])
+except ValueError as error:
+    sys.exit(str(error))
+for answer in answers:
     print(json.dumps(answer, ensure_ascii=False))
 '''
 README = """# {title}
@@ -50,10 +49,12 @@ python example.py
 ```
 In Python, from this folder: `from plait_onnx import Model; Model(".").predict([{{...}}])`, one dictionary a row,
 column to cell. A column left out or an empty cell is missing; any of them may be. What could not be read is told in
-`problem`.
+`problem`. Rows given together are judged as one table: decimal marks, the order of day and month. Files that cells
+name lie in `Model(root=...)`, by default the current folder; `allow_outside=True` takes others.
 
 * `model.onnx`: inputs and outputs are named in `plait.json`. {missing}
-* `plait.json`: columns ({columns}), classes, processors, versions, sha256 of the files; `inputs/`: tokenizers, words.
+* `plait.json`: columns ({columns}), classes, processors, versions, sha256 of the other files (keep its
+  own beside your copy); `inputs/`: tokenizers, words.
 * `plait_onnx/`: the reader, numpy code copied from Plait (Apache-2.0).
 * Encoders in the graph: {encoders}.
 * Largest difference from the model in PyTorch on {compared}: {difference:.1e}.

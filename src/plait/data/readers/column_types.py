@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from plait.data.read_again import WHOLE, held_again
 from plait.data.readers.parsed import TextReading
 from plait.data.values import (
     MISSING_WORDS,
@@ -29,11 +30,11 @@ from plait.data.values import (
 )
 
 _BEYOND = re.compile(r"-?[0-9]{19,}")
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
 _ENDS_IN_ZERO = re.compile(r"-?[0-9]*\.[0-9]*[1-9]0+")
 _FEW = 20  # different cells, beyond which numbers are measured and no names
 _CODE = re.compile(r"\+.*|-?0[0-9].*")
+_ARROW = {"whole": pa.int64(), "number": pa.float64(), "truth": pa.bool_()}
 
 
 def read_columns(
@@ -70,7 +71,7 @@ def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array,
     """
     filled = [cell for cell in cells if cell != ""]
     values = [bare for cell in filled if (bare := cell.strip()).lower() not in MISSING_WORDS]
-    if values and all(map(_WHOLE.fullmatch, values)):
+    if values and all(map(WHOLE.fullmatch, values)):
         return _numbers(cells, int, pa.int64()), ColumnReading("whole")
     if values and all(map(_NUMBER.fullmatch, values)) and not any(map(_BEYOND.fullmatch, values)):
         return _numbers(cells, float, pa.float64()), ColumnReading("number")
@@ -140,15 +141,8 @@ def _warn_of_grouped(name: str, cells: list[str], mark: str) -> None:
 
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
     """The text of one column as the training table held it; text where a cell cannot be read so."""
-    if reading.held == "truth" and all(map(truth_word, (cell for cell in cells if cell != ""))):
-        return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())
-    if reading.held in ("whole", "number"):
-        values = [cell.strip() for cell in cells if not is_missing_number(cell)]
-        if reading.held == "whole" and all(map(_WHOLE.fullmatch, values)):
-            return _numbers(cells, int, pa.int64())
-        if all(read_number(value, reading.mark) is not None for value in values):
-            return _numbers(cells, lambda cell: read_number(cell, reading.mark), pa.float64())
-    return _text(cells)
+    found = held_again(cells, reading)
+    return _text(cells) if found is None else pa.array(found[1], _ARROW[found[0]])
 
 
 def _mark(values: list[str], decimal: str | None) -> str | None:

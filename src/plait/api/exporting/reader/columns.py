@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from plait.data.values import read_number, spelling
 from plait.processors.tabular import TabularProcessor
 
 Read = tuple[dict[str, np.ndarray], np.ndarray, list[tuple[int, str]]]
@@ -33,22 +32,10 @@ class ColumnReader:
     def read(self, rows: Sequence[Any]) -> Read:
         """Arrays of the columns, which rows have any of them, and the cells that count as missing all the same."""
         known = {name: [row.get(name) for row in rows] for name in self.columns}
-        for name, values in self.processor.categorical.items():
-            categories = {*values, *self.processor.rare.get(name, [])}
-            known[name] = [as_known(cell, categories) for cell in known[name]]
         arrays = self.processor.arrays(known)
         there_B = np.array([not all(_is_blank(row.get(name)) for name in self.columns) for row in rows], dtype=bool)
         there_B[self.processor.blank] = False
         return arrays, there_B, [(fault.row, f"{fault.column}: {fault.reason}") for fault in self.processor.faults]
-
-
-def as_known(cell: Any, known: set[str]) -> Any:
-    """A category as it is; a number in text ("3.0", of a CSV file) as the number, where training knew that ("3")."""
-    if isinstance(cell, str) and spelling(cell) not in known:
-        number = read_number(cell)
-        if number is not None and spelling(number) in known:
-            return number
-    return cell
 
 
 def _is_blank(cell: Any) -> bool:

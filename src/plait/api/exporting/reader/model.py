@@ -1,27 +1,28 @@
 """The graph of an exported folder behind rows of cells: read, run, decided.
 
 In: rows as dictionaries, column to cell, as in a table; a column left out, or an empty cell, is missing. Out: for each
-row its prediction and probabilities, and what could not be read of it. Only numpy and onnxruntime are needed, and
+row its prediction and probabilities, and what could not be read of it. Rows that are given together are judged as the
+columns of one table. Only numpy and onnxruntime are needed, and
 tokenizers and Pillow where the model reads texts and pictures.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from plait.api.exporting.reader.as_table import Columns, Row, read_csv
+from plait.api.exporting.reader.sealed import FACTS, GRAPH, read_facts, require_sealed
+from plait.data.media_folder import MediaFolder
 from plait.tasks.decisions import class_decisions, label_decisions
 
-FACTS, GRAPH, PRESENT = "plait.json", "model.onnx", "present"
+PRESENT = "present"
 READERS = {"text": "texts", "image": "pictures", "image_set": "pictures", "tabular": "columns", "vector": "vectors",
            "audio": "sounds"}  # fmt: skip
-Row = Mapping[str, Any]
 
 
 class Model:
@@ -31,11 +32,12 @@ class Model:
         folder: The exported folder; None: the one in which this package lies.
         threads: Threads of onnxruntime; None: as many as it likes.
         root: Folder against which relative paths of pictures and sounds count; None: the current one.
+        allow_outside: Take files outside that folder too, which cells name.
         graph: Name of the graph in the folder, such as "model.int8.onnx".
         providers: Of onnxruntime, the first that is there counts.
 
     Raises:
-        ValueError: A file of the folder is missing or is not the one that was exported.
+        ValueError: A file of the folder is missing or is not the one that was exported, or ``plait.json`` is broken.
 
     Attributes:
         facts: What ``plait.json`` says: columns, classes, processors, versions.
@@ -44,24 +46,40 @@ class Model:
 
     def __init__(
         self, folder: str | Path | None = None, *, threads: int | None = None, root: str | Path | None = None,
-        graph: str = GRAPH, providers: Sequence[str] = ("CPUExecutionProvider",),
+        graph: str = GRAPH, providers: Sequence[str] = ("CPUExecutionProvider",), allow_outside: bool = False,
     ) -> None:  # fmt: skip
         self.folder = Path(__file__).resolve().parent.parent if folder is None else Path(folder)
-        self.facts = json.loads((self.folder / FACTS).read_text(encoding="utf-8"))
-        self._check_files()
+        self.facts = read_facts(self.folder)
+        require_sealed(self.folder, self.facts, graph)
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         if threads is not None:
             options.intra_op_num_threads = threads
         self.session = onnxruntime.InferenceSession(str(self.folder / graph), options, providers=list(providers))
-        self.root = None if root is None else Path(root)
-        self.classes: list[str] = self.facts["classes"]
+        self.root: Any = MediaFolder(None if root is None else Path(root).absolute(), allow_outside)
+        self.judges = True  # False: the rows come from a table that was judged as a whole
+        try:
+            self.columns = Columns(self.facts["columns"])
+            self.classes: list[str] = self.facts["classes"]
+            self._modalities = [self._reader(facts) for facts in self.facts["modalities"]]
+            self._check_classes()
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.folder / FACTS} is not what was exported ({type(error).__name__}: {error}); export the model "
+                "again"
+            ) from None
         self._wanted = {one.name for one in self.session.get_inputs()}
-        self._modalities = [self._reader(facts) for facts in self.facts["modalities"]]
 
     def feeds(self, rows: Sequence[Row]) -> tuple[dict[str, np.ndarray], list[str | None]]:
-        """Inputs of the graph, by name, for some rows, and what could not be read of each row (None: all could)."""
+        """Inputs of the graph, by name, for some rows, and what could not be read of each row (None: all could).
+
+        Raises:
+            ValueError: The rows have none of the model's columns.
+        """
+        return self._feeds(self._judged(rows))
+
+    def _feeds(self, rows: Sequence[Row]) -> tuple[dict[str, np.ndarray], list[str | None]]:
         made, present_NM, told = self._read(rows)
         feeds = {f"{name}.{key}": array for name, arrays in made.items() for key, array in arrays.items()}
         feeds[PRESENT] = present_NM
@@ -69,7 +87,12 @@ class Model:
 
     def arrays(self, rows: Sequence[Row]) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
         """The same by modality and tensor, those that the graph does not read among them, and what is present."""
-        return self._read(rows)[:2]
+        return self._read(self._judged(rows))[:2]
+
+    def _judged(self, rows: Sequence[Row]) -> Sequence[Row]:
+        if isinstance(rows, Mapping):
+            raise ValueError("expected a list of rows, got one row; write [row]")
+        return self.columns.judged(rows) if self.judges else rows
 
     def _read(self, rows: Sequence[Row]) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray, list[str | None]]:
         made: dict[str, dict[str, np.ndarray]] = {}
@@ -93,15 +116,36 @@ class Model:
         """Answers, in the order of the rows.
 
         Args:
-            rows: Column to cell, each.
+            rows: Column to cell, each; text as in a CSV table. They are judged together: which decimal mark and order
+                of day and month a column has, and whether its codes are numbers, all of its cells say.
             batch_size: Rows at once.
 
         Returns:
             ``prediction``; ``probability`` of it where one class is answered; ``probabilities`` by class or label;
             ``problem``: what could not be read and counts as missing, else None.
+
+        Raises:
+            ValueError: The rows have none of the model's columns.
         """
         outputs, problems = self._run(rows, batch_size)
         return [{**answer, "problem": problem} for answer, problem in zip(self.answers(outputs), problems, strict=True)]
+
+    def predict_csv(self, file: str | Path, *, batch_size: int = 32) -> list[dict[str, Any]]:
+        """Answers to the rows of a CSV table (UTF-8, commas), whose paths count from its folder and stay inside it.
+
+        Returns:
+            As ``predict``; a row that is broken has no ``prediction`` (None), and its ``problem`` says why.
+
+        Raises:
+            ValueError: It is no such table, or has none of the model's columns.
+        """
+        rows = read_csv(file)
+        usual, self.root = self.root, MediaFolder(Path(file).absolute().parent, self.root.allow_outside)
+        try:
+            found = iter(self.predict([row for row in rows if isinstance(row, dict)], batch_size=batch_size))
+        finally:
+            self.root = usual
+        return [next(found) if isinstance(row, dict) else {"prediction": None, "problem": row} for row in rows]
 
     def answers(self, outputs_NC: np.ndarray) -> list[dict[str, Any]]:
         """What the outputs of the graph mean, row by row."""
@@ -121,25 +165,34 @@ class Model:
         ]
 
     def _run(self, rows: Sequence[Row], batch_size: int) -> tuple[np.ndarray, list[str | None]]:
-        if isinstance(rows, Mapping):
-            raise ValueError("expected a list of rows, got one row; write [row]")
+        rows = self._judged(rows)
         made, problems = [np.zeros((0, max(1, len(self.classes))))], []
         for start in range(0, len(rows), batch_size):
-            feeds, told = self.feeds(rows[start : start + batch_size])
+            feeds, told = self._feeds(rows[start : start + batch_size])
             made.append(self.session.run(None, feeds)[0].astype(np.float64))
             problems += told
         return np.concatenate(made), problems
 
     def _reader(self, facts: dict[str, Any]) -> Any:
-        module = importlib.import_module(f"{__package__}.{READERS[facts['kind']]}")
+        try:
+            module = importlib.import_module(f"{__package__}.{READERS[facts['kind']]}")
+        except ModuleNotFoundError as error:
+            if not str(error.name).startswith(f"{__package__}."):
+                raise  # a package that is to be installed
+            raise KeyError(facts["kind"]) from None
         return module.reader(facts, self)
 
-    def _check_files(self) -> None:
-        for name, expected in self.facts["sha256"].items():
-            path = self.folder / name
-            if not path.is_file():
-                raise ValueError(f"{path} is missing; export the model again")
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != expected:
-                raise ValueError(f"{path} is not the file that was exported (sha256 {found[:12]}, not {expected[:12]})")
+    def _check_classes(self) -> None:
+        """Make sure that the graph has an output for each class.
+
+        Raises:
+            ValueError: It has another number of them.
+        """
+        wanted = 1 if self.facts["outputs"] == "number" else len(self.classes)
+        width = self.session.get_outputs()[0].shape[-1]
+        thresholds = len(self.facts["thresholds"])
+        if (isinstance(width, int) and width != wanted) or (thresholds and thresholds != len(self.classes)):
+            raise ValueError(
+                f"{self.folder / FACTS} names {len(self.classes)} classes and {thresholds} thresholds, and the graph "
+                f"has {width} outputs; export the model again"
+            )
