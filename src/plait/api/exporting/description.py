@@ -17,7 +17,7 @@ import numpy as np
 from plait.api.describe import versions
 from plait.api.exporting.onnx_file import input_name, lengths_of
 from plait.api.exporting.reader.model import PRESENT
-from plait.api.exporting.reader.sealed import FACTS, GRAPH, sealed_files
+from plait.api.exporting.reader.sealed import FACTS, GRAPH, read_facts, sealed_files
 from plait.data.modality import Modality
 from plait.data.values import ColumnReading
 from plait.files import file_sha256
@@ -83,8 +83,7 @@ def describe(fitted: FittedParts, folder: Path, tensors: dict[str, dict[str, Any
         "columns": columns_of(fitted), "modalities": modalities, "present": PRESENT, "missing": MISSING,
         "calibration": calibrator, "encoders": encoders_of(fitted.inputs), **notes,
     }  # fmt: skip
-    names = [*sealed_files(folder), *([PICTURE] if (folder / PICTURE).exists() else [])]
-    facts["sha256"] = {name: file_sha256(folder / name) for name in names}
+    facts["sha256"] = _sums(folder)
     text = json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / FACTS).write_text(text, encoding="utf-8")
 
@@ -201,3 +200,14 @@ def example_row(fitted: FittedParts, picture: str) -> dict[str, Any]:
 def remove(folder: Path) -> None:
     """A folder and all in it, if it is there."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def seal(folder: Path) -> None:
+    """Let ``plait.json`` name the files that are there now, so that the reader opens a graph that was just written."""
+    facts = read_facts(folder)
+    (folder / FACTS).write_text(json.dumps({**facts, "sha256": _sums(folder)}, ensure_ascii=False), encoding="utf-8")
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    names = [*sealed_files(folder), *([PICTURE] if (folder / PICTURE).exists() else [])]
+    return {name: file_sha256(folder / name) for name in names}

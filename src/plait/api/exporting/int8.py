@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from plait.api.exporting.check_rows import BATCH, CheckRows, compare_rows, reader_of, rows_a_second
+from plait.api.exporting.description import seal
 from plait.api.exporting.reader import Model
 from plait.api.exporting.reader.model import GRAPH
 from plait.training.fitted import FittedParts
@@ -63,6 +64,7 @@ def add_int8(fitted: FittedParts, part: Path, rows: CheckRows) -> dict[str, Any]
         quantise(part / GRAPH, whole, reader, given, products, convolutions)
         if products:
             quantise(part / GRAPH, part / GRAPH8, reader, given, products, [])
+            seal(part)
             seconds = [_seconds(reader_of(part, measured, one, threads), measured) for one in (GRAPH8, whole.name)]
             saved = 1 - seconds[1] / seconds[0]
             if saved < LEAST_SAVED:
@@ -76,6 +78,7 @@ def add_int8(fitted: FittedParts, part: Path, rows: CheckRows) -> dict[str, Any]
             how += f", {len(convolutions)} convolutions static"
     else:
         quantise(part / GRAPH, part / GRAPH8, reader, [], products, [])
+    seal(part)
     small = reader_of(part, measured, GRAPH8, threads)
     speed, plain = rows_a_second(fitted, small, measured), rows_a_second(fitted, reader, measured)
     speed |= {"float": plain["onnx"], "cpu": {**speed["cpu"], "float": plain["cpu"]["onnx"]}}
