@@ -236,7 +236,7 @@ def test_refused_folders_and_arguments(old: Path, rows: Path, tmp_path: Path) ->
     with pytest.raises(ValueError, match="cannot write to"):
         predict_to_folder(old, rows, rows / "out")
     (tmp_path / "busy").mkdir()
-    with sole_lock(tmp_path / "busy" / ".lock"), pytest.raises(ValueError, match="another process .* is writing"):
+    with sole_lock(tmp_path / "busy" / ".plait-lock"), pytest.raises(ValueError, match="another process .* is writing"):
         predict_to_folder(old, rows, tmp_path / "busy")
     for name, value in (("workers", 0), ("part_rows", True)):
         with pytest.raises(ValueError, match=f"{name} must be a whole number from 1 on"):

@@ -27,14 +27,14 @@ pytest.importorskip("onnxscript", reason="extra onnx")
 onnx_file, members, parity = (lazy(f"plait.api.exporting.{name}") for name in ("onnx_file", "members", "parity"))
 reader = lazy("plait.api.exporting.reader")
 QUICK = ("weighted_sum", "late_stacking")
-NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FUSIONS.names()]
+CASES = [
+    *(pytest.param(name, "mask", marks=() if name in QUICK else pytest.mark.slow) for name in FUSIONS.names()),
+    pytest.param("co_attention", "learned", marks=pytest.mark.slow),  # it stands in front of every fusion alike
+]
 
 
-@pytest.mark.parametrize("absence", ["mask", pytest.param("learned", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "absence"), CASES)
 def test_every_fusion_answers_as_in_pytorch(name: str, absence: str, tmp_path: Path) -> None:
-    if absence == "learned" and name != "co_attention":
-        pytest.skip("stands in front of every fusion alike")
     count = count_for(name)
     network = shake(make_model({}, name, absence=absence)).eval()
     example = make_batch(count, repeat=1)
@@ -118,7 +118,9 @@ def test_real_encoders_and_eight_bits(tmp_path: Path, posts: Path) -> None:
     try:
         model = plait.fit(posts, "label", epochs=2, set=settings)
     except ValueError as error:
-        pytest.skip(str(error))
+        if "weights fetch" not in str(error):
+            raise
+        pytest.skip("pretrained weights are not here; plait weights fetch minilm efficientnet-lite0")
     told = plait.export(model, tmp_path / "out", check=posts, int8=True)
     assert told["check"]["largest_difference"] <= told["random"]["bound"] == 1e-4 and told["check"]["rows"] == 48
     assert told["int8"]["megabytes"] < 0.75 * told["megabytes"] and told["int8"]["scale_rows"] == 12

@@ -168,7 +168,9 @@ def test_tokens_are_those_of_training(tmp_path: Path) -> None:
     try:
         _, processor = load_encoder("minilm", "text", max_length=12)
     except ValueError as error:
-        pytest.skip(str(error))
+        if "weights fetch" not in str(error):
+            raise
+        pytest.skip("pretrained weights are not here; plait weights fetch minilm efficientnet-lite0")
     (tmp_path / "tokenizer.json").write_text(tokenizer_json(processor), encoding="utf-8")
     tokens = texts.Tokens(_text(processor), tmp_path / "tokenizer.json")
     long = [*STRANGE, "many words " * 30]

@@ -126,7 +126,7 @@ def replace_model(
 
 @contextlib.contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Be the only one that writes to a model folder; whoever reads is not held up.
+    """Be the only one that writes to a folder; whoever reads is not held up.
 
     Raises:
         ValueError: Another process writes to it.

@@ -6,9 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-from fastapi import Request
+from typing import TYPE_CHECKING, Any
 
 from plait.serve.cells import CellReader
 from plait.serve.features import PassingFeatures
@@ -19,6 +17,9 @@ from plait.serve.options import ServeOptions
 from plait.serve.queue import ModelThread, Run
 from plait.serve.refusal import Refusal
 from plait.serve.work import ALONE, ServedModel
+
+if TYPE_CHECKING:
+    from fastapi import Request
 
 
 class Server:

@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from plait.api.batch.work import FEATURES, PartFacts
+from plait.api.folder_checks import LOCK
+from plait.api.model_folder import folder_lock
 from plait.files import (
-    HeldLockError,
     check_writable,
     file_sha256,
-    sole_lock,
     sync_folder,
     temporary_name,
     write_text,
 )
 
-RUN, JOURNAL, MANIFEST, LOCK = "run.json", "journal.jsonl", "manifest.json", ".lock"
+RUN, JOURNAL, MANIFEST = "run.json", "journal.jsonl", "manifest.json"
 KIND = "plait predictions"
 FORMAT = 1
 WAITING = ".part-"  # begins the names of parts that have no place yet
@@ -89,14 +89,8 @@ class BatchFolder:
         is_new = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with sole_lock(self.folder / LOCK, leave=False):
+            with folder_lock(self.folder):
                 yield
-        except HeldLockError as error:
-            since = f", since {error.since}" if error.since else ""
-            raise ValueError(
-                f"another process (number {error.holder}{since}) is writing predictions to {self.folder}; wait until "
-                "it is done, or choose another folder"
-            ) from error
         finally:
             if is_new and not any(self.folder.iterdir()):
                 self.folder.rmdir()
