@@ -123,12 +123,15 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
     assert (other.fusion.width, other.fusion.options) == (512, {})
 
 
-@pytest.mark.parametrize(("task", "side", "words", "copies"), [("retrieval", 288, 256, 2), ("matching", 288, 0, 1)])
-def test_two_sides_get_towers(task: str, side: int, words: int, copies: int) -> None:
+@pytest.mark.parametrize(
+    ("task", "side", "words", "options"),
+    [("retrieval", 288, 256, {"copies": 3, "canonical": True}), ("matching", 288, 0, {"copies": 1})],
+)
+def test_two_sides_get_towers(task: str, side: int, words: int, options: dict[str, Any]) -> None:
     facts = Facts(task, ("image", "text"), 7_500, 400)
     done = resolve(RunSettings(), facts)
     assert (done.encoders.image_size, done.encoders.words) == (side, words)
-    assert (done.fusion.width, done.fusion.options) == (512 * copies, {"copies": copies})
+    assert (done.fusion.width, done.fusion.options) == (512 * options["copies"], options)
     assert resolve(done, facts) == done
     assert resolve(RunSettings(), Facts(task, ("image", "audio"), 7_500, 400)).encoders.words == 0
     odd = resolve(RunSettings(fusion=FusionSettings(width=33)), facts).fusion

@@ -99,7 +99,7 @@ def open_run(
     settings = replace(settings, task=as_ordered(settings.task))
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
-    method = semi_method(settings.semi, unlabelled)
+    method = semi_method(settings.semi, unlabelled, settings.task.name)
     settings = replace(settings, semi=replace(settings.semi, method=method))
     opened = source
     if not isinstance(source, Opened):

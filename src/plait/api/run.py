@@ -21,7 +21,7 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
-from plait.api.run_unlabelled import learn_unlabelled, trained_rows
+from plait.api.run_unlabelled import learn_unlabelled, say_transport, trained_rows
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
@@ -31,7 +31,7 @@ from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS
-from plait.settings import RunSettings, merge_values, set_values
+from plait.settings import TRANSPORT, RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.collector import old_objects_set_aside
 from plait.training.deadline import Deadline
@@ -125,6 +125,8 @@ def run_fit(
                 ensemble = prototypes_alone(plan, *trained["fused"], TableFeatures(plan))
         model, history = networks.model, networks.history
         assert model is not None
+        if semi is not None and semi["method"] == TRANSPORT:
+            say_transport(semi, model, opened.notes)
         labels, told = decide(plan, model, networks.baselines, ensemble, chosen.folds)
         labels, means = answer_mean(plan, model, ensemble, chosen.folds, labels)
         told += means

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy as np
 from plait.api.opening import OpenedRun
 from plait.api.preparing import PreparedRun
 from plait.ensemble.features import TableFeatures
-from plait.ensemble.guard import SEMI, guarded
+from plait.ensemble.guard import SEMI, SUPERVISED, guarded
 from plait.ensemble.networks import NetworkFits
 from plait.ensemble.teachers import check_teacher, teacher_of
+from plait.fusion import CosineFusion
+from plait.model import PlaitModel
 from plait.registry import counted
-from plait.settings.unlabelled import NO_METHOD, TEACHERS
+from plait.settings.unlabelled import NO_METHOD, TEACHERS, TRANSPORT
 from plait.training.plan import Plan
 from plait.training.unlabelled.rows import UnlabelledRows
 from plait.training.unlabelled.term import check_strong_view
@@ -42,20 +45,66 @@ def learn_unlabelled(
     if part is None or settings.method == NO_METHOD:  # they were read for pretraining alone
         return plan, None
     rows = _rows(opened, ready, plan)
+    if settings.method == TRANSPORT:
+        check_transport(plan)
+        return replace(plan, unlabelled=rows), _told(opened, rows, {})
     if settings.method in TEACHERS:
         features = features or TableFeatures(plan)
         check_teacher(plan, features, str(settings.method))
         rows.label = teacher_of(plan, features, rows.positions, settings)
     check_strong_view(plan, rows)
     found = guarded(plan, networks, rows, num_folds)
-    own = int((part.positions < len(opened.table) - opened.added).sum())
-    told = {
-        "method": settings.method, "rows": len(rows.positions), "own": own, "second": len(rows.positions) - own,
-        "source": part.source, "left_out": part.left_out, "kept": found.kept, **found.facts,
-    }  # fmt: skip
-    told["sentences"] = sentences_of(told)
+    told = _told(opened, rows, {"kept": found.kept, **found.facts})
     opened.notes.append(f"unlabelled rows ({settings.method}): {found.facts['guard']['sentence']}")
     return found.plan, told
+
+
+def _told(opened: OpenedRun, rows: UnlabelledRows, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the report says of the unlabelled rows."""
+    part = opened.unlabelled
+    assert part is not None
+    own = int((part.positions < len(opened.table) - opened.added).sum())
+    told = {
+        "method": rows.settings.method, "rows": len(rows.positions), "own": own, "second": len(rows.positions) - own,
+        "source": part.source, "left_out": part.left_out, **facts,
+    }  # fmt: skip
+    return {**told, "sentences": sentences_of(told)}
+
+
+def check_transport(plan: Plan) -> None:
+    """Refuse rows without a pair where no canonical towers learn from them.
+
+    Raises:
+        ValueError: More or less than two modalities, an encoder that is trained, or towers of the user's own.
+    """
+    names = [m.name for m in plan.inputs.modalities]
+    trained = [name for name in names if name not in plan.inputs.frozen]
+    if len(names) == 2 and not trained and plan.settings.fusion.options.get("canonical"):
+        return
+    why = (
+        f"there are {len(names)}" if len(names) != 2 else f"{trained[0]!r} is trained" if trained else "there are none"
+    )
+    raise ValueError(
+        "semi='transport' teaches the canonical towers of two modalities with frozen encoders (fusion.options "
+        f"canonical), and {why}; leave unlabelled= and semi= out, or the settings of encoders and fusion"
+    )
+
+
+def say_transport(told: dict[str, Any], model: PlaitModel, notes: list[str]) -> None:
+    """Add to what is told whether sides that stand alone taught: held-out pairs chose."""
+    assert isinstance(model.fusion, CosineFusion) and model.fusion.canonical is not None
+    helps = bool(model.fusion.canonical.alone_helps)
+    told["kept"] = SEMI if helps else SUPERVISED
+    sentence = (
+        "held-out training pairs find each other more often with the sides that stand alone: these teach the canonical "
+        "towers"
+        if helps
+        else "held-out training pairs do not find each other more often with the sides that stand "
+        "alone: these are left out"
+    )
+    told["guard"] = {"kept": told["kept"], "sentence": sentence}
+    told["sentences"] = [*told["sentences"], sentence]
+    notes.append(f"unlabelled rows ({TRANSPORT}): {sentence}")
 
 
 def sentences_of(told: dict[str, Any]) -> list[str]:

@@ -20,7 +20,7 @@ from plait.data.split_time import read_times
 from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import NO_METHOD, DataSettings, UnlabelledSettings
-from plait.settings.unlabelled import CONSISTENCY, TEACHERS
+from plait.settings.unlabelled import CONSISTENCY, TEACHERS, TRANSPORT
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
 from plait.training.splitting import is_empty_cell, parse_targets
@@ -28,7 +28,7 @@ from plait.training.splitting import is_empty_cell, parse_targets
 ARGUMENT = "unlabelled="
 METHODS_OF = {
     "classes": (*TEACHERS, *CONSISTENCY), "labels": ("self_training", "co_training", "mean_teacher"),
-    "number": ("self_training",),
+    "number": ("self_training",), "embeddings": (TRANSPORT,),
 }  # fmt: skip
 SHOWN = 10  # row numbers that are named
 NEITHER = "hold nothing that the model reads"
@@ -70,10 +70,11 @@ class UnlabelledPart:
             self.positions = self.positions[~np.isin(self.positions, gone)]
 
 
-def semi_method(settings: UnlabelledSettings, unlabelled: Any) -> str:
-    """The method that is asked for; self-training where only rows are given."""
+def semi_method(settings: UnlabelledSettings, unlabelled: Any, task: str | None) -> str:
+    """The method that is asked for; transport (retrieval) or self-training where only rows are given."""
     if settings.method is None:
-        return NO_METHOD if unlabelled is None else "self_training"
+        usual = TRANSPORT if task == "retrieval" else "self_training"
+        return NO_METHOD if unlabelled is None else usual
     return settings.method
 
 
@@ -92,21 +93,21 @@ def check_semi(method: str, task: Task) -> None:
             f"{' (or ' + ', '.join(known[1:]) + ')' if known[1:] else ''}, or leave it out"
         )
     raise ValueError(
-        f"unlabelled rows teach classes, label sets and numbers; task {task.name} learns nothing from them: leave "
-        f"{ARGUMENT} and semi= out"
+        f"unlabelled rows teach classes, label sets, numbers and retrieval; task {task.name} learns nothing from them: "
+        f"leave {ARGUMENT} and semi= out"
     )
 
 
 def methods_for(task: Task) -> tuple[str, ...]:
     """Methods that a task can use."""
-    if task.judges_pairs or not task.needs_target:
+    if task.judges_pairs:
         return ()
     return METHODS_OF.get(task.output_kind, ())
 
 
 def advice_on_empty(rows: int, task: Task) -> str:
     """What rows whose target cell is empty may be used for; "" where there are none, or they teach nothing."""
-    if rows == 0 or not methods_for(task):
+    if rows == 0 or not task.needs_target or not methods_for(task):
         return ""
     have = "has" if rows == 1 else "have"
     return (

@@ -76,6 +76,7 @@ class FusionOutput:
         modality_logits_BMC: What each modality alone would answer [B, M, C]; only a late fusion has it. The model
             trains each of them on the task beside the joint answer; rows where a modality is missing do not count.
         copies: In how many equal parts of ``tokens`` separate towers stand, each trained by itself.
+        fixed: How many of these, the last ones, no gradient changes.
         confidence_BM: How far each modality's answer is to be trusted [B, M], where the method says so.
         regulariser: A term of the method's own, a scalar, weighed already; only in training, which adds it to the loss.
     """
@@ -89,6 +90,7 @@ class FusionOutput:
     confidence_BM: Tensor | None = None  # noqa: N815
     regulariser: Tensor | None = None
     copies: int = 1
+    fixed: int = 0
 
 
 def bare_norm(dim: int, normalise: bool) -> nn.Module:

@@ -7,6 +7,7 @@ handed out as ``tokens``, one a modality.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -27,6 +28,17 @@ from plait.fusion.base import (
     present_vectors,
 )
 from plait.fusion.calibration import SeenRows
+from plait.fusion.canonical import (
+    FEWEST_PAIRS,
+    MOST_ALONE,
+    MOST_PAIRS,
+    MOST_RANKED,
+    SHARES,
+    CanonicalTowers,
+    Sides,
+    found_rate,
+    tied_items,
+)
 
 MAX_OBSERVED = 8192
 ROOT_EPS = 1e-4  # the slope of the root at zero is at most 100; features of 0.01 change by half a percent
@@ -48,6 +60,9 @@ class CosineFusion(Fusion):
         dropout: Feature dropout in training, in [0, 1).
         copies: So many towers a modality, each D / copies wide and trained by itself; their unit vectors stand side by
             side, over sqrt(copies), so that the cosine of the whole is the mean of theirs.
+        canonical: Of two modalities, the leading coordinates of each that no training changes: the last of the copies
+            is then a pair of maps in closed form (``canonical.py``), which gradients leave alone; validation rows
+            choose its share of the cosine. None: all copies are trained.
         project: Map each modality to the shared space. False: the encoders live in it already (CLIP, SigLIP), so that
             u_m = x_m / ||x_m||, and there is nothing to learn.
 
@@ -68,7 +83,7 @@ class CosineFusion(Fusion):
 
     def __init__(
         self, dims: list[EncodedDims], width: int, *, normalise: bool = True, dropout: float = 0.0,
-        copies: int = 1, project: bool = True,
+        copies: int = 1, canonical: list[int] | None = None, project: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(dims, width, normalise=normalise, dropout=dropout)
         check_count(copies=copies)
@@ -79,10 +94,20 @@ class CosineFusion(Fusion):
             raise ValueError(
                 f"without projections every modality must be {width} wide, the width of the shared space; got {widths}"
             )
+        if canonical is not None and (copies < 2 or len(dims) != 2 or len(canonical) != 2):
+            raise ValueError(
+                f"canonical towers stand beside trained ones and join two modalities; got copies={copies}, "
+                f"{len(dims)} modalities and canonical={canonical}"
+            )
         self.project, self.copies = project, copies
+        self.trained = copies if canonical is None else copies - 1
         self.towers = nn.ModuleList(nn.Identity() for _ in dims)
         if project:
-            self.towers = nn.ModuleList(t for _ in range(copies) for t in self.projections(width // copies))
+            self.towers = nn.ModuleList(t for _ in range(self.trained) for t in self.projections(width // copies))
+        self.canonical = None
+        if canonical is not None:
+            self.canonical = CanonicalTowers(canonical, width // copies)
+            self.register_buffer("share", torch.tensor(1.0 / copies))
         self.absent_D = nn.Parameter(torch.zeros(width))
         self.register_buffer("rooted_M", None)
 
@@ -101,6 +126,73 @@ class CosineFusion(Fusion):
                 seen_M[m] |= batch.present_BM[:, m].any()
                 rooted_M[m] &= (vector_BD >= 0).all()
         self.rooted_M = rooted_M & seen_M
+        if self.canonical is not None:
+            self.canonical.fit(self._sides(train))
+
+    @torch.no_grad()
+    def observe_alone(self, train: SeenRows, alone: SeenRows) -> None:
+        """Fit the canonical towers anew, to training rows and to rows of which each holds sides that stand alone.
+
+        Args:
+            train: Rows with two sides that belong together.
+            alone: Rows whose sides are taken one by one, whatever stands beside them.
+
+        Raises:
+            ValueError: There are no canonical towers.
+        """
+        if self.canonical is None:
+            raise ValueError("sides that stand alone teach canonical towers, and this fusion has none (canonical=)")
+        self.canonical.fit(self._sides(train), self._sides(alone, alone=True))
+
+    def _sides(self, rows: SeenRows, *, alone: bool = False) -> Sides:
+        """Vectors as ``prepare`` leaves them: of pairs, or of each side once where they stand alone."""
+        assert self.canonical is not None
+        most = MOST_ALONE if alone else MOST_PAIRS
+        chosen = np.linspace(0, len(rows.target) - 1, min(most, len(rows.target))).round().astype(np.int64)
+        found: list[list[np.ndarray]] = [[], []]
+        keys: list[np.ndarray] = []
+        for batch in rows.batches(chosen):
+            assert batch.key_BM is not None
+            there = batch.present_BM if alone else batch.present_BM.all(1, keepdim=True).expand_as(batch.present_BM)
+            key = batch.key_BM.cpu().numpy()
+            keys.append(np.where(there.cpu().numpy(), key, -1))
+            for m, one in enumerate(batch.encoded):
+                found[m].append(one.vector_BD[there[:, m], : self.canonical.dims[m]].double().cpu().numpy())
+        vectors, key_NM = [np.concatenate(part) for part in found], np.concatenate(keys)
+        if not alone:
+            return Sides(vectors[0], vectors[1], tied_items(key_NM[key_NM[:, 0] >= 0]))
+        first = [np.unique(key_NM[key_NM[:, m] >= 0, m], return_index=True)[1] for m in range(2)]
+        return Sides(vectors[0][first[0]], vectors[1][first[1]], np.zeros(0, dtype=np.int64))
+
+    @torch.no_grad()
+    def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
+        """Choose the share of the canonical cosine by how often validation items find each other."""
+        if self.canonical is None or not self.canonical.is_fitted or len(val.target) < 2:
+            return
+        chosen = np.linspace(0, len(val.target) - 1, min(MOST_RANKED, len(val.target))).round().astype(np.int64)
+        units, keys = [], []
+        for batch in val.batches(chosen):
+            assert batch.key_BM is not None
+            there_B = batch.present_BM.all(1)
+            units.append(self._units(batch.encoded, batch.present_BM)[there_B])
+            keys.append(batch.key_BM[there_B].cpu().numpy())
+        unit_NMKD, key_NM = torch.cat(units), np.concatenate(keys)
+        if len(key_NM) < 2:
+            return
+        cosine_KNN = torch.einsum("ikd,jkd->kij", unit_NMKD[:, 0], unit_NMKD[:, 1]).cpu().numpy()
+        group = tied_items(key_NM)
+        right = group[:, None] == group[None]
+        trained = cosine_KNN[:-1].mean(0)
+        rates = {s: found_rate((1 - s) * trained + s * cosine_KNN[-1], right) for s in SHARES}
+        self.share.fill_(max(rates, key=lambda one: rates[one]))
+
+    def notes(self, outputs: Sequence[str]) -> list[str]:
+        """What became of the canonical towers."""
+        if self.canonical is None:
+            return []
+        if not self.canonical.is_fitted:
+            return [f"the training pairs are too few (at least {FEWEST_PAIRS}) or too alike for canonical towers"]
+        return []
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """What was decided comes with the weights; models saved before have decided nothing."""
@@ -124,18 +216,30 @@ class CosineFusion(Fusion):
         return torch.where(self.rooted_M[number], signed_root(vector_BD), vector_BD)
 
     def embed(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
-        """Each modality in the shared space [B, M, D], unit length, zeros where it is missing."""
-        vectors = present_vectors(encoded, present_BM)
-        unit_BMD = torch.stack([self._unit(m, vector) for m, vector in enumerate(vectors)], dim=1)
-        return torch.where(present_BM[..., None], unit_BMD, torch.zeros_like(unit_BMD))
+        """Each modality in the shared space [B, M, D], unit length, zeros where it is missing.
 
-    def _unit(self, number: int, vector_BD: Tensor) -> Tensor:
-        """One modality's unit vectors; those of several copies side by side."""
-        if self.copies == 1:
-            return functional.normalize(self.towers[number](vector_BD), dim=-1)
-        towers = [self.towers[copy * len(self.dims) + number] for copy in range(self.copies)]
-        units = [functional.normalize(tower(vector_BD), dim=-1) for tower in towers]
-        return torch.cat(units, dim=-1) / self.copies**0.5
+        In training all copies weigh alike; otherwise the canonical ones as validation rows chose.
+        """
+        unit_BMKD = self._units(encoded, present_BM)
+        if self.canonical is None:
+            return unit_BMKD.flatten(2) / self.copies**0.5 if self.copies > 1 else unit_BMKD[:, :, 0]
+        share = torch.full_like(self.share, 1.0 / self.copies) if self.training else self.share
+        share = torch.where(self.canonical.is_fitted, share, torch.zeros_like(share))
+        weight_K = torch.cat([((1 - share) / self.trained).expand(self.trained), share[None]])
+        return (unit_BMKD * weight_K.sqrt()[:, None]).flatten(2)
+
+    def _units(self, encoded: list[Encoded], present_BM: Tensor) -> Tensor:
+        """Unit vectors of every copy [B, M, K, D / K], the canonical one last; zeros where a modality is missing."""
+        vectors = present_vectors(encoded, present_BM)
+        modalities = []
+        for m, vector_BD in enumerate(vectors):
+            towers = [self.towers[copy * len(self.dims) + m] for copy in range(self.trained)]
+            units = [functional.normalize(tower(vector_BD), dim=-1) for tower in towers]
+            if self.canonical is not None:
+                units.append(self.canonical(m, vector_BD))
+            modalities.append(torch.stack(units, dim=1))
+        unit_BMKD = torch.stack(modalities, dim=1)
+        return torch.where(present_BM[..., None, None], unit_BMKD, torch.zeros_like(unit_BMKD))
 
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         """Fuse by the product of unit vectors."""
@@ -148,7 +252,7 @@ class CosineFusion(Fusion):
             product_BD = self.width * masked_mean(product_BPD, there_BP)
             fused_BD = torch.where(there_BP.any(1, keepdim=True), product_BD, fused_BD)
         fused_BD = torch.where(present_BM.any(1, keepdim=True), fused_BD, self.absent_D)
-        return FusionOutput(fused_BD, tokens=unit_BMD, copies=self.copies)
+        return FusionOutput(fused_BD, tokens=unit_BMD, copies=self.copies, fixed=self.copies - self.trained)
 
 
 def signed_root(vector_BD: Tensor) -> Tensor:

@@ -22,9 +22,15 @@ def sides(fused: FusionOutput) -> tuple[Tensor, Tensor]:
     return fused.tokens[:, 0], fused.tokens[:, 1]
 
 
-def apart(unit_BMD: Tensor, copies: int) -> Tensor:
-    """Unit vectors of each copy of the towers [B, M, K, D / K], of those that stand side by side."""
-    return unit_BMD.unflatten(-1, (copies, -1)) * copies**0.5
+def apart(unit_BMD: Tensor, copies: int, fixed: int = 0) -> Tensor:
+    """Unit vectors of each trained copy of the towers [B, M, K, D / copies], of those that stand side by side.
+
+    Args:
+        unit_BMD: All copies side by side, each of length 1 / sqrt(copies), as in training.
+        copies: How many stand there.
+        fixed: How many of these, the last ones, are not trained; K is the number of the others.
+    """
+    return unit_BMD.unflatten(-1, (copies, -1))[..., : copies - fixed, :] * copies**0.5
 
 
 def same_items(group_B: Tensor, key_BM: Tensor) -> Tensor:

@@ -193,7 +193,7 @@ class DualEncoderHead(Head):
         """
         assert fused.tokens is not None and group_B is not None and key_BM is not None
         unit_BMD = gather_rows(fused.tokens)
-        unit_BMKD = apart(unit_BMD, fused.copies)
+        unit_BMKD = apart(unit_BMD, fused.copies, fused.fixed)
         present_BM, group_B, key_BM = gather_rows(present_BM), gather_rows(group_B), gather_rows(key_BM)
         terms = []
         for a, b in combinations(range(present_BM.shape[1]), 2):
@@ -202,7 +202,7 @@ class DualEncoderHead(Head):
                 same_BB = same_items(group_B[both_B], key_BM[both_B][:, [a, b]])
                 terms += [
                     self.pair_loss(unit_BMKD[both_B, a, k], unit_BMKD[both_B, b, k], same_BB)
-                    for k in range(fused.copies)
+                    for k in range(unit_BMKD.shape[2])
                 ]
         if not terms:
             return 0.0 * (unit_BMD.sum() + self.log_scale)

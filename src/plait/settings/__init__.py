@@ -26,7 +26,7 @@ from plait.settings.options import COLUMN_LISTS, SINGLE_OPTIONS, DataOptions
 from plait.settings.pretraining import NO_PRETRAINING, PRETRAINING_OBJECTIVES, PretrainSettings
 from plait.settings.run import RunSettings, merge_values, read_settings, set_values, write_settings
 from plait.settings.strict import from_dict, to_dict
-from plait.settings.unlabelled import CONSISTENCY, NO_METHOD, TEACHERS, UnlabelledSettings
+from plait.settings.unlabelled import CONSISTENCY, NO_METHOD, TEACHERS, TRANSPORT, UnlabelledSettings
 
 __all__ = [
     "AugmentSettings",
@@ -54,6 +54,7 @@ __all__ = [
     "SINGLE_OPTIONS",
     "SearchSettings",
     "TEACHERS",
+    "TRANSPORT",
     "TEXT_CLEANINGS",
     "TUNINGS",
     "TaskSettings",

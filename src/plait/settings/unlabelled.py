@@ -9,7 +9,8 @@ from plait.settings.ranges import at_least, below_one, between, choice, up_to_on
 NO_METHOD = "none"
 TEACHERS = ("self_training", "co_training", "propagation", "knn")  # stored features give fixed pseudo-labels
 CONSISTENCY = ("fixmatch", "flexmatch", "mean_teacher")  # the network agrees with itself, step by step
-SEMI_METHODS = (*TEACHERS, *CONSISTENCY, NO_METHOD)
+TRANSPORT = "transport"  # sides that stand alone are joined to pairs in closed form (retrieval)
+SEMI_METHODS = (*TEACHERS, *CONSISTENCY, TRANSPORT, NO_METHOD)
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class UnlabelledSettings:
     """How rows without a target teach; they are in no supervised loss, and judge nothing."""
 
     method: str | None = choice(None, SEMI_METHODS)
-    """self_training, co_training, propagation, knn, fixmatch, flexmatch, mean_teacher or none; None: self_training
-    where there are unlabelled rows, else none.
+    """self_training, co_training, propagation, knn, fixmatch, flexmatch, mean_teacher, transport (retrieval) or
+    none; None: transport (retrieval) or self_training where there are unlabelled rows, else none.
     """
     precision: float = between(0.8, 0.0, 1.0)
     """Share of right pseudo-labels that the threshold must reach on labelled rows which a teacher has not seen."""

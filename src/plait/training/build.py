@@ -87,11 +87,14 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     aids = chosen_objectives(settings.train, pair_head=head == "pair")
     if lonely:
         aids = {name: value for name, value in aids.items() if name == "umt"}  # it is a teacher, with an adapter
+    width = settings.fusion.width
+    if options.get("canonical"):
+        options, width = _canonical(options, width, inputs, names, reads_adapted=bool(aids))
     return PlaitConfig(
         modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs, settings),
         fusion={
             "name": fusion_name,
-            "width": settings.fusion.width,
+            "width": width,
             "dropout": settings.fusion.dropout,
             "options": options,
             "absence": settings.fusion.absence,
@@ -107,6 +110,23 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
         mixup=_mix(settings, inputs, head, alone) or _mixup(settings, head, alone),
         aids=aids,
     )
+
+
+def _canonical(
+    options: dict[str, Any], width: int | None, inputs: Inputs, names: list[str], *, reads_adapted: bool
+) -> tuple[dict[str, Any], int | None]:
+    """Options and width with the coordinates that canonical towers may read, or without such towers.
+
+    They read what no training changes: vectors of frozen encoders of two modalities, without the bag of words beside
+    them and without adapters of objectives behind them. Elsewhere the trained copies stand alone.
+    """
+    if len(names) == 2 and not reads_adapted and all(name in inputs.frozen for name in names):
+        return {**options, "canonical": [inputs.frozen[name].vector_dim for name in names]}, width
+    copies = options.get("copies", 1)
+    kept = {name: value for name, value in options.items() if name not in ("canonical", "copies")}
+    if copies <= 1 or width is None:
+        return kept, width
+    return {**kept, "copies": copies - 1}, width - width // copies
 
 
 def _modalities(modalities: list[Modality], inputs: Inputs, settings: RunSettings) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.scaling import FeatureScaler
-from plait.fusion import Calibrated, Observing, SeenBatch
+from plait.fusion import Calibrated, CosineFusion, Observing, SeenBatch
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 from plait.model import PlaitModel
@@ -20,11 +20,19 @@ from plait.tasks import LabelState
 ROWS_AT_ONCE = 1024
 
 
-def observe(model: PlaitModel, train: RowBatches) -> None:
-    """Let the fusion of a fresh model look at its training rows; fresh adapters change nothing of what it sees."""
+def observe(model: PlaitModel, train: RowBatches, alone: RowBatches | None = None) -> None:
+    """Let the fusion of a fresh model look at its training rows; fresh adapters change nothing of what it sees.
+
+    Args:
+        model: The model.
+        train: Its training rows.
+        alone: Rows whose sides teach one by one, where canonical towers take them; None: there are none.
+    """
     if isinstance(model.fusion, Observing):
         with evaluation_mode(model, inference=False):
             model.fusion.observe(ModelRows(model, train))
+            if alone is not None and isinstance(model.fusion, CosineFusion):
+                model.fusion.observe_alone(ModelRows(model, train), ModelRows(model, alone))
 
 
 def scale_features(model: PlaitModel, train: RowBatches) -> None:

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from plait.data.balance import tells_nothing_alone
 from plait.data.progress import Progress
-from plait.inputs.dataset import RowBatches
+from plait.inputs.dataset import RowBatches, Source
 from plait.model import PlaitModel
+from plait.settings import TRANSPORT
 from plait.training.blending import blending_watch
 from plait.training.build import build_model
 from plait.training.calibration import calibrate, observe, scale_features
@@ -82,7 +84,7 @@ def fit_model(
     )
     shown = rows if plan.views is None else rows.with_views(plan.views, plan.train)  # to the steps of training alone
     scale_features(model, rows)
-    observe(model, rows)
+    observe(model, rows, _standing_alone(plan, sources, index_NM))
     pretrained = pretrain(plan, model, sources, index_NM, progress)
     unimodal = None if model.aids is None else model.aids.teachers
     if unimodal is not None and teachers:
@@ -122,6 +124,15 @@ def fit_model(
     if unimodal is not None:
         unimodal.forget()
     return model, history
+
+
+def _standing_alone(plan: Plan, sources: Mapping[str, Source], index_NM: np.ndarray) -> RowBatches | None:
+    """Rows whose sides teach one by one: those without a pair that were given, and training rows with one side."""
+    if plan.unlabelled is None or plan.unlabelled.settings.method != TRANSPORT:
+        return None
+    lonely = plan.train[(index_NM[plan.train] >= 0).sum(1) == 1]
+    positions = np.concatenate([plan.unlabelled.positions, lonely])
+    return RowBatches(sources, index_NM[positions], plan.target[positions], plan.group_N[positions])
 
 
 def fit_unimodal_baselines(

@@ -10,11 +10,11 @@ WORDS = 256
 
 
 def find_each_other(chosen: Choices, facts: Facts) -> None:
-    """Linear towers, corrected for hubs, on larger pictures, crops of them, and words."""
+    """Linear towers, two trained and one in closed form, corrected for hubs, on larger pictures, crops, and words."""
     see_closely(chosen, facts)
     if "text" in facts.kinds:
         chosen["encoders"]["words"] = WORDS  # beside the vector of the whole text, which blurs them
-    chosen["fusion"] = towers(copies=2, dropout=0.4)
+    chosen["fusion"] = towers(copies=3, dropout=0.4, canonical=True)
     chosen["task"] = {"head": "towers", "loss": "infonce", "positives": "group", "hubs": True}
     chosen["train"] |= {
         **NOTHING_HIDDEN, "epochs": 12, "patience": 0, "hard_negatives": 0,

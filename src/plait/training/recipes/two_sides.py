@@ -20,9 +20,10 @@ def see_closely(chosen: Choices, facts: Facts) -> None:
         chosen["encoders"]["image_crops"] = "diagonal" if facts.num_train <= MOST_WITH_CROPS else "whole"
 
 
-def towers(copies: int, dropout: float) -> dict[str, Any]:
-    """The fusion: so many towers a modality, of which each is trained by itself."""
-    return {"name": "cosine", "width": copies * TOWER, "dropout": dropout, "options": {"copies": copies}}
+def towers(copies: int, dropout: float, *, canonical: bool = False) -> dict[str, Any]:
+    """The fusion: so many towers a modality, of which each is trained by itself, or the last has a closed form."""
+    options = {"copies": copies, **({"canonical": True} if canonical else {})}
+    return {"name": "cosine", "width": copies * TOWER, "dropout": dropout, "options": options}
 
 
 def image_encoders(encoders: EncoderSettings) -> set[str]:
@@ -46,5 +47,7 @@ def keep_to(settings: RunSettings, chosen: Choices) -> None:
         chosen["fusion"] |= {"width": TOWER, "options": {}}
     elif "copies" not in options and width % ours:
         chosen["fusion"].pop("options")
+        if ours > 2 and width % (ours - 1) == 0:
+            chosen["fusion"]["options"] = {"copies": ours - 1}  # the trained ones
     elif isinstance(copies, int) and copies > 0:
         chosen["fusion"]["width"] = copies * TOWER

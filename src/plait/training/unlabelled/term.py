@@ -21,7 +21,7 @@ from torch import Tensor
 from plait.inference.forward import evaluation_mode, to_device
 from plait.inputs.dataset import RowBatches, Source
 from plait.model import PlaitModel
-from plait.settings.unlabelled import CONSISTENCY, TEACHERS
+from plait.settings.unlabelled import CONSISTENCY, TEACHERS, TRANSPORT
 from plait.training.averaging import WeightAverage
 from plait.training.plan import Plan
 from plait.training.unlabelled.curriculum import NONE_YET, flexible_thresholds
@@ -181,8 +181,10 @@ class UnlabelledTerm:
 def unlabelled_term(
     plan: Plan, sources: dict[str, Source], index_NM: np.ndarray, steps: int
 ) -> UnlabelledTerm | None:  # fmt: skip
-    """The term of a network on these modalities; None without unlabelled rows."""
-    return None if plan.unlabelled is None else UnlabelledTerm(plan, sources, index_NM, steps)
+    """The term of a network on these modalities; None without unlabelled rows, or where they teach before training."""
+    if plan.unlabelled is None or plan.unlabelled.settings.method == TRANSPORT:
+        return None
+    return UnlabelledTerm(plan, sources, index_NM, steps)
 
 
 def check_strong_view(plan: Plan, unlabelled: UnlabelledRows) -> None:
