@@ -2,7 +2,9 @@
 
 Parts: the default; a plain linear InfoNCE pair written by hand on features of the same encoders; fewer training photos;
 each loss; hard negatives, hub correction and larger batches. Every setting was chosen on validation photos
-(docs/decisions/0010-retrieval.md); ``--rows val`` prints those instead.
+(docs/decisions/0010-retrieval.md); ``--rows val`` prints those instead, ``--rows both`` the sum on validation photos
+before the rates on test photos. "few pairs" keeps the captions of 100, 150, 375 or 750 training photos, drawn anew by
+seed: trained towers alone, canonical ones too, and the other photos and captions as sides that stand alone.
 """
 
 from __future__ import annotations
@@ -11,9 +13,10 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +46,7 @@ PARTS = {
         "one tower a side": ["fusion.options={copies: 1}"],
         "neither, as until 28 November": ["encoders.words=0", "fusion.options={copies: 1}"],
     },
+    "canonical": {"default": [], "trained towers alone": ["fusion.options={copies: 2}"]},
     "image side": {"images of 224 px": ["encoders.image_size=224"]},
     "crops": {
         "whole photos": ["encoders.image_crops=whole"],
@@ -52,36 +56,55 @@ PARTS = {
 }
 
 
+TRAINED = ["fusion.options={copies: 2}"]
+FEW_PAIRS: list[tuple[str, list[str], bool]] = [
+    ("trained towers alone", TRAINED, False), ("default", [], False), ("the other sides stand alone", [], True),
+]  # fmt: skip
+PAIRS = (100, 150, 375, 750)
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     base = Path(os.environ.get("PLAIT_TEST_DATA", ROOT / ".." / "shared" / "data"))
     parser.add_argument("--data", type=Path, default=base / "flickr8k-2k")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", default="test", choices=("test", "val"))
+    parser.add_argument("--rows", default="test", choices=("test", "val", "both"))
+    parser.add_argument("--pairs", default=",".join(map(str, PAIRS)), help="photos with captions of the part few pairs")
     parser.add_argument(
-        "--parts", default="default,plain,photos,losses,hubs,negatives,batch,words and towers,image side,crops"
+        "--parts",
+        default="default,plain,photos,losses,hubs,negatives,batch,words and towers,image side,crops,canonical,"
+        "few pairs",
     )
     given = parser.parse_args()
     if not given.data.exists():
         sys.exit(f"no data at {given.data}; name its folder with --data")
     whole = read_coco_folder(given.data, task="captions")
     head = [f"run, mean of {given.seeds} seeds (range), {given.rows}"]
-    table([*head, *(f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS), "sum", "processor seconds"], [])
-    for name, run in runs(whole, given.parts.split(","), given.rows):
+    first = ["validation sum"] if given.rows == "both" else []
+    rates = [f"{way} @{k}" for way in ("t2i", "i2t") for k in DEPTHS]
+    table([*head, *first, *rates, "sum", "processor seconds"], [])
+    for name, run in runs(whole, given.parts.split(","), given.rows, given.pairs):
         seeds, began = [], time.process_time()
         for seed in range(given.seeds):
             rates = run(seed)
-            seeds.append([*rates, sum(rates)])
+            seeds.append([*rates, sum(rates[-2 * len(DEPTHS) :])])
         seconds = (time.process_time() - began) / given.seeds
         line([name, *(spread(list(column)) for column in zip(*seeds, strict=True)), f"{seconds:.0f}"])
 
 
-def runs(whole: Table, parts: list[str], rows: str) -> Iterator[tuple[str, Callable[[int], list[float]]]]:
+def runs(whole: Table, parts: list[str], rows: str, pairs: str) -> Iterator[tuple[str, Callable[[int], list[float]]]]:
     """Name and run of every row of the table, a function of the seed."""
     for part in parts:
         if part == "plain":
             yield "plain linear InfoNCE pair, by hand, 224 px", lambda seed: plain_pair(whole, seed, rows)
+        elif part == "few pairs":
+            for count in map(int, pairs.split(",")):
+                for name, options, alone in FEW_PAIRS:
+                    yield (
+                        f"{count:,} photos with captions, {name}",
+                        partial(few_pairs, whole, count, alone, rows, options),
+                    )
         elif part == "photos":
             for photos in (500, 1000):
                 fewer = with_photos(whole, photos)
@@ -91,18 +114,43 @@ def runs(whole: Table, parts: list[str], rows: str) -> Iterator[tuple[str, Calla
                 yield name, partial(default, whole, rows, options)
 
 
-def default(rows: Table, split: str, options: list[str], seed: int) -> list[float]:
-    """Hit rates of Plait's default with some settings changed: captions to images, then images to captions."""
+def default(rows: Table, split: str, options: list[str], seed: int, unlabelled: Table | None = None) -> list[float]:
+    """Hit rates of Plait's default with some settings changed: captions to images, then images to captions.
+
+    Under "both" the sum on validation rows comes first, then the rates on test rows.
+    """
     fitted = plait.fit(
         rows, task="retrieval", image="image", text="caption", group="image_id", split="split", seed=seed, set=options,
-        progress=quiet,
+        unlabelled=unlabelled, progress=quiet,
     )  # fmt: skip
     if split == "test":
-        found = {d["query"]: d["metrics"] for d in fitted.report["evaluation"]["directions"]}
-    else:
-        judged = fitted.evaluate(rows, rows="val")
-        found = {d["query"]: d["metrics"] for d in judged["evaluation"]["directions"]}
+        return rates_of(fitted.report)
+    val = rates_of(fitted.evaluate(rows, rows="val"))
+    return val if split == "val" else [sum(val), *rates_of(fitted.report)]
+
+
+def rates_of(report: Mapping[str, Any]) -> list[float]:
+    """Captions to images, then images to captions."""
+    found = {d["query"]: d["metrics"] for d in report["evaluation"]["directions"]}
     return [found[query][f"hit_rate@{k}"]["value"] for query in ("caption", "image") for k in DEPTHS]
+
+
+def few_pairs(whole: Table, pairs: int, has_alone: bool, split: str, options: list[str], seed: int) -> list[float]:
+    """The captions of few training photos; the other photos and captions stand alone, or are left out."""
+    parts, names = np.array(whole.column("split")), np.array([str(n) for n in whole.column("image_id")])
+    photos = np.unique(names[parts == "train"])
+    kept = np.random.default_rng(seed).permutation(photos)[:pairs]
+    rows = whole.take(np.flatnonzero((parts != "train") | np.isin(names, kept)))
+    if not has_alone:
+        return default(rows, split, options, seed)
+    rest = np.flatnonzero((parts == "train") & ~np.isin(names, kept))
+    first = rest[np.unique(names[rest], return_index=True)[1]]
+    other = whole.take(np.concatenate([first, rest]))  # photos, then captions
+    image, caption, size = other.column("image"), other.column("caption"), len(other)
+    other = other.with_column("image", [*image[: len(first)], *[None] * len(rest)])
+    other = other.with_column("caption", [*[None] * len(first), *caption[len(first) :]])
+    other = other.with_column("split", [""] * size).with_column("image_id", [f"alone {i}" for i in range(size)])
+    return default(rows, split, options, seed, other)
 
 
 def with_photos(whole: Table, photos: int) -> Table:

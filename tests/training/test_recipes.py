@@ -134,8 +134,10 @@ def test_two_sides_get_towers(task: str, side: int, words: int, options: dict[st
     assert (done.fusion.width, done.fusion.options) == (512 * options["copies"], options)
     assert resolve(done, facts) == done
     assert resolve(RunSettings(), Facts(task, ("image", "audio"), 7_500, 400)).encoders.words == 0
-    odd = resolve(RunSettings(fusion=FusionSettings(width=33)), facts).fusion
-    assert (odd.width, odd.options.get("copies", 1)) == (33, 1)
+    odd = resolve(RunSettings(fusion=FusionSettings(width=35)), facts).fusion
+    assert (odd.width, odd.options.get("copies", 1)) == (35, 1)
+    even = resolve(RunSettings(fusion=FusionSettings(width=1024)), facts).fusion
+    assert (even.width, even.options.get("copies", 1)) == (1024, 2 if task == "retrieval" else 1)
     one = resolve(RunSettings(fusion=FusionSettings(options={"copies": 1})), facts).fusion
     assert (one.width, one.options) == (512, {"copies": 1})
     three = resolve(RunSettings(fusion=FusionSettings(options={"copies": 3})), facts).fusion

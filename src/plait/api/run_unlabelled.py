@@ -17,6 +17,7 @@ from plait.fusion import CosineFusion
 from plait.model import PlaitModel
 from plait.registry import counted
 from plait.settings.unlabelled import NO_METHOD, TEACHERS, TRANSPORT
+from plait.training.build import fixed_widths
 from plait.training.plan import Plan
 from plait.training.unlabelled.rows import UnlabelledRows
 from plait.training.unlabelled.term import check_strong_view
@@ -78,7 +79,8 @@ def check_transport(plan: Plan) -> None:
         ValueError: More or less than two modalities, an encoder that is trained, or towers of the user's own.
     """
     names = [m.name for m in plan.inputs.modalities]
-    trained = [name for name in names if name not in plan.inputs.frozen]
+    widths = zip(names, fixed_widths(plan.inputs, names), strict=True)
+    trained = [name for name, width in widths if width is None]
     if len(names) == 2 and not trained and plan.settings.fusion.options.get("canonical"):
         return
     why = (

@@ -120,13 +120,24 @@ def _canonical(
     They read what no training changes: vectors of frozen encoders of two modalities, without the bag of words beside
     them and without adapters of objectives behind them. Elsewhere the trained copies stand alone.
     """
-    if len(names) == 2 and not reads_adapted and all(name in inputs.frozen for name in names):
-        return {**options, "canonical": [inputs.frozen[name].vector_dim for name in names]}, width
+    fixed = fixed_widths(inputs, names)
+    if len(names) == 2 and not reads_adapted and None not in fixed:
+        return {**options, "canonical": fixed}, width
     copies = options.get("copies", 1)
     kept = {name: value for name, value in options.items() if name not in ("canonical", "copies")}
     if copies <= 1 or width is None:
         return kept, width
     return {**kept, "copies": copies - 1}, width - width // copies
+
+
+def fixed_widths(inputs: Inputs, names: list[str]) -> list[int | None]:
+    """Width of the vector of each modality that no training changes; None of one whose encoder is trained."""
+    found: list[int | None] = []
+    for name in names:
+        encoder = inputs.frozen.get(name) or inputs.live.get(name)
+        is_fixed = encoder is not None and (name in inputs.frozen or not list(encoder.parameters()))
+        found.append(encoder.vector_dim if encoder is not None and is_fixed else None)
+    return found
 
 
 def _modalities(modalities: list[Modality], inputs: Inputs, settings: RunSettings) -> list[dict[str, Any]]:

@@ -43,6 +43,8 @@ def keep_to(settings: RunSettings, chosen: Choices) -> None:
     options, width = settings.fusion.options, settings.fusion.width or 0
     ours = chosen["fusion"]["options"]["copies"]
     copies = options.get("copies", ours)
+    if "copies" in options:  # so many, all trained, unless canonical ones are asked for as well
+        chosen["fusion"]["options"].pop("canonical", None)
     if settings.fusion.name not in (None, "cosine") or options.get("project") is False:
         chosen["fusion"] |= {"width": TOWER, "options": {}}
     elif "copies" not in options and width % ours:
