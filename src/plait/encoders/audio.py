@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model, refuse_random
 from plait.encoders.scratch import masked_mean
-from plait.processors.audio import AudioProcessor, WaveformProcessor
+from plait.processors.audio import AudioProcessor
 from plait.processors.logmel import HOP, RATE
+from plait.processors.waveform import WaveformProcessor
 from plait.registry import Registry
 
 AudioFrontEnd = AudioProcessor | WaveformProcessor
