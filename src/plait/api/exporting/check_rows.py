@@ -126,15 +126,14 @@ def metric_of(fitted: FittedParts, outputs: np.ndarray, targets: list[Any]) -> f
 
 
 def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[str, Any]:
-    """Rows a second of graph and PyTorch on the same tensors in batches of 32, the better of two passes each.
+    """Rows a second of graph and PyTorch on the same tensors in batches of 32 (or the graph's largest), the better of two passes each.
 
     Also rows a second of processor time (``cpu``), which other work on the machine does not change.
     """
-    starts = range(0, len(rows.cells), BATCH)
     began = time.perf_counter()
-    feeds = [model.feeds(rows.cells[start : start + BATCH])[0] for start in starts]
+    feeds = [model.feeds(cells)[0] for cells in batches_of(model, rows.cells)]
     reading = time.perf_counter() - began
-    batches = [nested_inputs(fitted, model, rows.cells[start : start + BATCH]) for start in starts]
+    batches = [nested_inputs(fitted, model, cells) for cells in batches_of(model, rows.cells)]
 
     def graph() -> None:
         for feed in feeds:
@@ -146,9 +145,15 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
 
     count, ours, theirs = len(rows.cells), _best(graph), _best(torch_model)
     return {
-        "batch": BATCH, "threads": torch.get_num_threads(), "onnx": count / ours[0], "pytorch": count / theirs[0],
+        "batch": model.largest_batch or BATCH, "threads": torch.get_num_threads(), "onnx": count / ours[0], "pytorch": count / theirs[0],
         "reading": count / reading, "cpu": {"onnx": count / ours[1], "pytorch": count / theirs[1]},
     }  # fmt: skip
+
+
+def batches_of(model: Model, cells: list[dict[str, Any]], most: int = BATCH) -> list[list[dict[str, Any]]]:
+    """Cells in batches of so many rows, or of as many as the graph takes at once."""
+    size = min(most, model.largest_batch or most)
+    return [cells[start : start + size] for start in range(0, len(cells), size)]
 
 
 def nested_inputs(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]) -> tuple[Any, torch.Tensor]:

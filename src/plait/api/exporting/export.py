@@ -63,7 +63,8 @@ def export(
     Returns:
         ``output``; ``megabytes``; ``members``, the models that answer; ``random``: rows, largest difference, bound;
         ``check`` and ``speed`` where a table was given: rows, largest difference, equal predictions, metrics, rows a
-        second; ``int8`` likewise; ``packages`` that the folder needs. A difference is one of probabilities, of numbers
+        second; ``int8`` likewise; ``packages`` that the folder needs, and ``optional_packages`` that some sounds need.
+        A difference is one of probabilities, of numbers
         in standard deviations of what was learned.
 
     Raises:
@@ -92,7 +93,7 @@ def export(
         random = compare_random(fitted, open_session(part / GRAPH))
         random.require("random rows")
         told["random"] = {"rows": random.rows, "largest_difference": random.largest, "bound": random.bound}
-        told["packages"] = write_reader(fitted, part)
+        told["packages"], told["optional_packages"] = write_reader(fitted, part)
         told["megabytes"] = sum(p.stat().st_size for p in part.glob(f"{GRAPH}*")) / 1e6
         notes = {"members": told["members"], "parity": {"random": told["random"]}}
         describe(fitted, part, tensors, notes)
@@ -108,7 +109,7 @@ def export(
         _say(progress, 2)
         notes["parity"] |= {key: told[key] for key in ("check", "speed", "int8") if key in told}
         describe(fitted, part, tensors, notes)
-        write_readme(fitted, part, told["packages"], _readme_facts(fitted, told))
+        write_readme(fitted, part, _readme_facts(fitted, told))
 
     with _on_cpu(fitted):
         write_whole(place, write)
@@ -120,7 +121,8 @@ def write_graph(fitted: FittedParts, file: Path) -> dict[str, dict[str, torch.Te
     inputs, present_BM = random_rows(fitted.inputs, ROWS, LENGTH)
     present_BM[:] = True
     by_name = {modality.name: modality for modality in fitted.inputs.modalities}
-    lengths = {(name, key): lengths_of(by_name[name], key) for name, key in keys_of(inputs)}
+    processors = fitted.inputs.processors
+    lengths = {(name, key): lengths_of(by_name[name], key, processors[name]) for name, key in keys_of(inputs)}
     output = OUTPUTS.get(fitted.task.output_kind, "probabilities")
     with evaluation_mode(fitted.answers, inference=False):
         write_onnx(AnswerGraph(fitted).eval(), inputs, present_BM, file, output, lengths)
@@ -175,6 +177,7 @@ def _readme_facts(fitted: FittedParts, told: dict[str, Any]) -> dict[str, Any]:
     also = f" and {checked['rows']:,} rows of a table" if checked["rows"] else ""
     return {
         "version": __version__, "missing": MISSING, "encoders": encoders_of(fitted.inputs),
+        "packages": told["packages"], "optional_packages": told["optional_packages"],
         "compared": f"{told['random']['rows']} random rows{also}",
         "difference": max(told["random"]["largest_difference"], checked["largest_difference"]),
     }  # fmt: skip

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from plait.api.exporting.bundle import write_bundle
-from plait.api.exporting.description import PICTURE, example_row, remove
+from plait.api.exporting.description import PICTURE, SOUND, example_row, remove
 from plait.api.exporting.reader.sealed import FACTS, GRAPH
 from plait.files import temporary_name
 from plait.processors import TextProcessor
+from plait.processors.logmel import RATE
 from plait.training.fitted import FittedParts
 
 EXAMPLE = "example.py"
@@ -34,7 +38,7 @@ from plait_onnx import Model
 try:
     model = Model(HERE, root=HERE)
     answers = model.predict_csv(sys.argv[1]) if len(sys.argv) > 1 else model.predict([ROW])
-except ValueError as error:
+except (ImportError, ValueError) as error:
     sys.exit(str(error))
 for answer in answers:
     print(json.dumps(answer, ensure_ascii=False))
@@ -42,7 +46,7 @@ for answer in answers:
 README = """# {title}
 
 A model exported by Plait {version}: one ONNX graph from tokens, pixels and numbers to {outputs}, and the code that
-reads rows for it. It needs {packages}, and neither PyTorch nor Plait.
+reads rows for it. It needs {packages}, and neither PyTorch nor Plait.{optional}
 ```
 pip install {packages}
 python example.py
@@ -59,6 +63,12 @@ name lie in `Model(root=...)`, by default the current folder; `allow_outside=Tru
 * Encoders in the graph: {encoders}.
 * Largest difference from the model in PyTorch on {compared}: {difference:.1e}.
 """
+
+
+SOUNDS = (
+    "Sounds: WAV of plain samples (8 to 32 bits, floats) at the model's own rate needs nothing else. Other formats need\n"
+    "`soundfile`, other rates `soxr`; without them such a cell is an error that names its row."
+)
 
 
 def check_place(folder: Path, overwrite: bool) -> None:
@@ -108,21 +118,35 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
         remove(part)
 
 
-def write_reader(fitted: FittedParts, folder: Path) -> list[str]:
-    """Write the reader package, the example and its picture; returns the packages that they need, as pip names them."""
+def write_reader(fitted: FittedParts, folder: Path) -> tuple[list[str], list[str]]:
+    """Write the reader package, the example, its picture and sound.
+
+    Returns:
+        The packages that they need, as pip names them, and those that some cells need.
+    """
     kinds = {m.kind for m in fitted.inputs.modalities}
-    found = write_bundle(folder, kinds)
+    found, optional = write_bundle(folder, kinds)
     has_tokens = any(isinstance(one, TextProcessor) for one in fitted.inputs.processors.values())
     packages = [_PIP.get(name, name) for name in found if name != "tokenizers" or has_tokens]
     if any(kind.startswith("image") for kind in kinds):
         from PIL import Image
 
         Image.new("RGB", (64, 48), (90, 140, 200)).save(folder / PICTURE)
-    row = json.dumps(example_row(fitted, PICTURE), ensure_ascii=False)
+    if "audio" in kinds:
+        _write_tone(folder / SOUND)
+    row = json.dumps(example_row(fitted), ensure_ascii=False)
     listed = " ".join(packages)
     code = EXAMPLE_CODE.replace("PACKAGES", listed).replace("ROW", as_python(row))
     (folder / EXAMPLE).write_text(code, encoding="utf-8")
-    return packages
+    return packages, optional
+
+
+def _write_tone(file: Path) -> None:
+    """A second of 440 Hz, one channel of 16 bits, at the rate that most encoders hear."""
+    time_T = np.arange(RATE) / RATE
+    with wave.open(str(file), "wb") as opened:
+        opened.setparams((1, 2, RATE, 0, "NONE", ""))
+        opened.writeframes((8000 * np.sin(2 * np.pi * 440 * time_T)).astype("<i2").tobytes())
 
 
 def as_python(text: str) -> str:
@@ -130,7 +154,7 @@ def as_python(text: str) -> str:
     return repr(json.loads(text))
 
 
-def write_readme(fitted: FittedParts, folder: Path, packages: list[str], facts: dict[str, Any]) -> None:
+def write_readme(fitted: FittedParts, folder: Path, facts: dict[str, Any]) -> None:
     """Write ``README.md``."""
     columns = ", ".join(f"`{c}`" for m in fitted.inputs.modalities for c in m.columns)
     outputs = "a number" if fitted.task.output_kind == "number" else "probabilities"
@@ -140,7 +164,8 @@ def write_readme(fitted: FittedParts, folder: Path, packages: list[str], facts: 
             title=f"{fitted.task.name} of {fitted.schema.target or 'pairs'}",
             version=facts["version"],
             outputs=outputs,
-            packages=" ".join(packages),
+            packages=" ".join(facts["packages"]),
+            optional=f"\n{SOUNDS}" if facts["optional_packages"] else "",
             missing=f"{facts['missing'][0].upper()}{facts['missing'][1:]}.",
             columns=columns,
             encoders=encoders,

@@ -2,8 +2,8 @@
 
 In: rows as dictionaries, column to cell, as in a table; a column left out, or an empty cell, is missing. Out: for each
 row its prediction and probabilities, and what could not be read of it. Rows that are given together are judged as the
-columns of one table. Only numpy and onnxruntime are needed, and
-tokenizers and Pillow where the model reads texts and pictures.
+columns of one table. Only numpy and onnxruntime are needed, and tokenizers and Pillow where the model reads texts and
+pictures; of sounds, formats other than WAV need soundfile and other rates soxr.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from plait.api.exporting.reader.as_table import Columns, Row, read_csv
+from plait.api.exporting.reader.missing_package import MissingPackageError
 from plait.api.exporting.reader.sealed import FACTS, GRAPH, read_facts, require_sealed
 from plait.data.media_folder import MediaFolder
 from plait.tasks.decisions import class_decisions, label_decisions
@@ -42,6 +43,7 @@ class Model:
     Attributes:
         facts: What ``plait.json`` says: columns, classes, processors, versions.
         session: The onnxruntime session, for inputs that were made elsewhere.
+        largest_batch: Rows that the graph takes at once; None: any number.
     """
 
     def __init__(
@@ -64,6 +66,8 @@ class Model:
             self.classes: list[str] = self.facts["classes"]
             self._modalities = [self._reader(facts) for facts in self.facts["modalities"]]
             self._check_classes()
+            limits = [getattr(one, "largest_batch", None) for one in self._modalities]
+            self.largest_batch = min((limit for limit in limits if limit is not None), default=None)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"{self.folder / FACTS} is not what was exported ({type(error).__name__}: {error}); export the model "
@@ -75,9 +79,14 @@ class Model:
         """Inputs of the graph, by name, for some rows, and what could not be read of each row (None: all could).
 
         Raises:
-            ValueError: The rows have none of the model's columns.
+            ValueError: The rows have none of the model's columns, or are more than the graph takes at once.
         """
-        return self._feeds(self._judged(rows))
+        judged = self._judged(rows)
+        if self.largest_batch is not None and len(judged) > self.largest_batch:
+            raise ValueError(
+                f"this graph takes {self.largest_batch} row at a time (its clips must be equally long), got {len(judged)}"
+            )
+        return self._feeds(judged)
 
     def _feeds(self, rows: Sequence[Row]) -> tuple[dict[str, np.ndarray], list[str | None]]:
         made, present_NM, told = self._read(rows)
@@ -126,6 +135,7 @@ class Model:
 
         Raises:
             ValueError: The rows have none of the model's columns.
+            MissingPackageError: A sound needs soundfile or soxr, which is not installed; an ``ImportError``.
         """
         outputs, problems = self._run(rows, batch_size)
         return [{**answer, "problem": problem} for answer, problem in zip(self.answers(outputs), problems, strict=True)]
@@ -140,9 +150,12 @@ class Model:
             ValueError: It is no such table, or has none of the model's columns.
         """
         rows = read_csv(file)
+        good = [i for i, row in enumerate(rows) if isinstance(row, dict)]
         usual, self.root = self.root, MediaFolder(Path(file).absolute().parent, self.root.allow_outside)
         try:
-            found = iter(self.predict([row for row in rows if isinstance(row, dict)], batch_size=batch_size))
+            found = iter(self.predict([rows[i] for i in good], batch_size=batch_size))  # type: ignore[misc]
+        except MissingPackageError as error:
+            raise error.at(good[error.row]) from error
         finally:
             self.root = usual
         return [next(found) if isinstance(row, dict) else {"prediction": None, "problem": row} for row in rows]
@@ -167,8 +180,12 @@ class Model:
     def _run(self, rows: Sequence[Row], batch_size: int) -> tuple[np.ndarray, list[str | None]]:
         rows = self._judged(rows)
         made, problems = [np.zeros((0, max(1, len(self.classes))))], []
+        batch_size = min(batch_size, self.largest_batch or batch_size)
         for start in range(0, len(rows), batch_size):
-            feeds, told = self._feeds(rows[start : start + batch_size])
+            try:
+                feeds, told = self._feeds(rows[start : start + batch_size])
+            except MissingPackageError as error:
+                raise error.at(start + error.row) from error
             made.append(self.session.run(None, feeds)[0].astype(np.float64))
             problems += told
         return np.concatenate(made), problems
