@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from plait.api.exporting.reader.model import READERS
+from plait.api.exporting.reader.opened import READERS
 
 PACKAGE = "plait_onnx"
 READER = "plait.api.exporting.reader"

@@ -126,7 +126,7 @@ def metric_of(fitted: FittedParts, outputs: np.ndarray, targets: list[Any]) -> f
 
 
 def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[str, Any]:
-    """Rows a second of graph and PyTorch on the same tensors in batches of 32 (or the graph's largest), the better of two passes each.
+    """Rows a second of graph and PyTorch on the same tensors in batches of 32, the better of two passes each.
 
     Also rows a second of processor time (``cpu``), which other work on the machine does not change.
     """
@@ -143,9 +143,10 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
         for inputs, present_BM in batches:
             plait_outputs(fitted, inputs, present_BM)
 
-    count, ours, theirs = len(rows.cells), _best(graph), _best(torch_model)
+    count, ours, theirs = len(rows.cells), best_of_two(graph), best_of_two(torch_model)
     return {
-        "batch": model.largest_batch or BATCH, "threads": torch.get_num_threads(), "onnx": count / ours[0], "pytorch": count / theirs[0],
+        "batch": model.largest_batch or BATCH, "threads": torch.get_num_threads(),
+        "onnx": count / ours[0], "pytorch": count / theirs[0],
         "reading": count / reading, "cpu": {"onnx": count / ours[1], "pytorch": count / theirs[1]},
     }  # fmt: skip
 
@@ -165,7 +166,7 @@ def nested_inputs(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]
     return inputs, torch.from_numpy(present)
 
 
-def _best(work: Callable[[], None]) -> tuple[float, float]:
+def best_of_two(work: Callable[[], None]) -> tuple[float, float]:
     """Seconds, and seconds of processor time, of the better of two passes."""
     seconds, busy = [], []
     for _ in range(2):

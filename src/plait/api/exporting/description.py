@@ -16,7 +16,7 @@ import numpy as np
 
 from plait.api.describe import versions
 from plait.api.exporting.onnx_file import input_name, lengths_of
-from plait.api.exporting.reader.model import PRESENT
+from plait.api.exporting.reader.opened import PRESENT
 from plait.api.exporting.reader.sealed import FACTS, GRAPH, read_facts, sealed_files
 from plait.data.modality import Modality
 from plait.data.values import ColumnReading

@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
+from plait.api.embedding_output import embedding_head
 from plait.api.exporting.check_rows import CheckRows, compare_float, open_check_rows, reader_of, rows_a_second
 from plait.api.exporting.description import check_readable, describe, encoders_of
-from plait.api.exporting.folder import check_place, write_reader, write_readme, write_whole
+from plait.api.exporting.example import write_reader, write_readme
+from plait.api.exporting.folder import check_place, write_whole
 from plait.api.exporting.graph import AnswerGraph
 from plait.api.exporting.onnx_file import (
     LENGTH,
@@ -27,8 +29,9 @@ from plait.api.exporting.onnx_file import (
     write_onnx,
 )
 from plait.api.exporting.parity import compare_random
-from plait.api.exporting.reader.model import GRAPH
+from plait.api.exporting.reader.sealed import GRAPH
 from plait.api.exporting.rows import random_rows
+from plait.api.reading import open_table
 from plait.data.progress import Progress
 from plait.ensemble import Ensemble
 from plait.inference.forward import evaluation_mode
@@ -83,8 +86,35 @@ def export(
             "accelerator; hide that first (CUDA_VISIBLE_DEVICES= in front of the command), or leave check out"
         )
     fitted = _fitted(model)
-    check_exportable(fitted)
+    check_exportable(fitted, int8)
     told: dict[str, Any] = {"output": str(place), "members": members_of(fitted)}
+
+    def write_search(part: Path) -> None:
+        from plait.api.exporting.towers import check_towers, compare_towers, graph_names, write_towers
+
+        _say(progress, 0)
+        tensors = write_towers(fitted, part)
+        _say(progress, 1)
+        random = compare_towers(fitted, part)
+        random.require("random rows")
+        told["random"] = {"rows": random.rows, "largest_difference": random.largest, "bound": random.bound}
+        told["packages"], told["optional_packages"] = write_reader(fitted, part)
+        told["megabytes"] = sum(p.stat().st_size for p in part.glob("*.onnx*")) / 1e6
+        head = embedding_head(fitted)
+        notes = {
+            "graph": graph_names(fitted.inputs.modalities), "dim": head.dim, "plain_dim": head.plain_dim,
+            "scale": float(head.scale.detach()), "bias": float(head.bias.detach()) if head.loss == "siglip" else 0.0,
+            "members": told["members"], "parity": {"random": told["random"]},
+        }  # fmt: skip
+        describe(fitted, part, tensors, notes)
+        if check is not None:
+            told.update(
+                check_towers(fitted, part, open_table(fitted, check, format, encoding, allow_outside), progress)
+            )
+        _say(progress, 2)
+        notes["parity"] |= {key: told[key] for key in ("check", "speed") if key in told}
+        describe(fitted, part, tensors, notes)
+        write_readme(fitted, part, _readme_facts(fitted, told))
 
     def write(part: Path) -> None:
         _say(progress, 0)
@@ -112,7 +142,7 @@ def export(
         write_readme(fitted, part, _readme_facts(fitted, told))
 
     with _on_cpu(fitted):
-        write_whole(place, write)
+        write_whole(place, write_search if fitted.task.family.embeds else write)
     return told
 
 
@@ -129,7 +159,7 @@ def write_graph(fitted: FittedParts, file: Path) -> dict[str, dict[str, torch.Te
     return inputs
 
 
-def check_exportable(fitted: FittedParts) -> None:
+def check_exportable(fitted: FittedParts, int8: bool = False) -> None:
     """Refuse a model that has no answers a graph could give, or cells that no folder could read.
 
     Raises:
@@ -138,8 +168,8 @@ def check_exportable(fitted: FittedParts) -> None:
     family = fitted.task.family
     if family.writes:
         raise ValueError(f"this model {family.does}, token by token, which one graph cannot hold; it is not exported")
-    if fitted.task.output_kind == "embeddings":
-        raise ValueError(f"this model {family.does}; export takes models that answer with classes, labels or a number")
+    if family.embeds and int8:
+        raise ValueError(f"this model {family.does}, and those of eight bits are not measured; leave int8 out")
     check_readable(fitted.inputs)
 
 

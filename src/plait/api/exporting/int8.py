@@ -22,7 +22,7 @@ import torch
 from plait.api.exporting.check_rows import CheckRows, batches_of, compare_rows, reader_of, rows_a_second
 from plait.api.exporting.description import seal
 from plait.api.exporting.reader import Model
-from plait.api.exporting.reader.model import GRAPH
+from plait.api.exporting.reader.sealed import GRAPH
 from plait.training.fitted import FittedParts
 
 GRAPH8 = "model.int8.onnx"
