@@ -17,6 +17,7 @@ import plait
 from fixtures.coloured import COLOURS, SCRATCH
 from fixtures.lazy import lazy
 from fixtures.media import noise_png, sound
+from plait.data.table import read_table
 
 pytest.importorskip("onnx", reason="extra onnx")
 pytest.importorskip("onnxruntime", reason="extra onnx")
@@ -72,7 +73,7 @@ def test_what_is_told_of_the_export(exported: tuple[Path, dict[str, Any]]) -> No
 def test_vectors_equal_the_models(
     exported: tuple[Path, dict[str, Any]], fitted: plait.Plait, coloured_photos: Path, modality: str, batch_size: int
 ) -> None:
-    model = reader.Search(exported[0], root=coloured_photos.parent)
+    model = reader.SearchModel(exported[0], root=coloured_photos.parent)
     found = model.embed(cells(coloured_photos), modality, batch_size=batch_size)
     expected, _ = fitted.embed(coloured_photos, modality)
     assert found.vectors.dtype == np.float32 and np.abs(found.vectors - expected).max() <= 1e-5
@@ -88,12 +89,12 @@ def test_cells_that_hold_nothing_or_nothing_readable(
     (tmp_path / "\u597d.png").write_bytes(noise_png(1, 16))
     rows = [{"image": name} for name in ("\u597d.png", "", "broken.png", "gone.png")]
     expected, bad = fitted.embed(rows, "image")
-    found = reader.Search(exported[0]).embed(rows, "image")
+    found = reader.SearchModel(exported[0]).embed(rows, "image")
     assert np.abs(found.vectors - expected).max() <= 1e-5 and found.vectors.any(1).tolist() == [True] + [False] * 3
     assert found.problems == [None, None, *(f"image: {one.reason.removeprefix('image: ')}" for one in bad)]
-    assert len(reader.Search(exported[0]).embed([], "image").vectors) == 0
+    assert len(reader.SearchModel(exported[0]).embed([], "image").vectors) == 0
     (tmp_path / "t.csv").write_text("image,caption\n\u597d.png,a\ntoo,many,fields\n\u597d.png,b\n", encoding="utf-8")
-    told = reader.Search(exported[0]).embed_csv(tmp_path / "t.csv", "image")
+    told = reader.SearchModel(exported[0]).embed_csv(tmp_path / "t.csv", "image")
     assert "3 fields where the header has 2" in told.problems[1] and told.vectors.any(1).tolist() == [True, False, True]
 
 
@@ -104,7 +105,7 @@ def test_ranks_are_those_of_an_index(
     from plait.index import build_index
 
     index, _ = build_index(fitted, coloured_photos, tmp_path / "index", modality="image")
-    model = reader.Search(exported[0], root=coloured_photos.parent)
+    model = reader.SearchModel(exported[0], root=coloured_photos.parent)
     rows = cells(coloured_photos)
     items = model.embed(rows, "image")
     place = {row["image"]: i for i, row in reversed(list(enumerate(rows)))}
@@ -123,7 +124,7 @@ def test_ranks_are_those_of_an_index(
 
 
 def test_what_has_no_vector_is_not_ranked(exported: tuple[Path, dict[str, Any]]) -> None:
-    model = reader.Search(exported[0])
+    model = reader.SearchModel(exported[0])
     texts = model.embed([{"caption": "red"}, {"caption": ""}, {"caption": "blue"}], "caption")
     hits = model.rank(texts, texts, k=9)
     assert [[hit["row"] for hit in one] for one in hits] == [[0, 2], [], [2, 0]]
@@ -168,7 +169,7 @@ def test_example_searches_without_pytorch_and_plait(
     words = [*command, str(coloured_photos), "a red square"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, encoding="utf-8")
     hits = [json.loads(line) for line in done.stdout.splitlines()]
-    model = reader.Search(exported[0], root=coloured_photos.parent)
+    model = reader.SearchModel(exported[0], root=coloured_photos.parent)
     query = model.embed([{"caption": "a red square"}], "caption")
     expected = model.rank(query, model.embed_csv(coloured_photos, "image"), k=5)[0]
     assert hits == expected
@@ -177,22 +178,22 @@ def test_example_searches_without_pytorch_and_plait(
 def test_folders_of_the_other_kind_and_changed_ones_are_refused(
     exported: tuple[Path, dict[str, Any]], tmp_path: Path, fitted: plait.Plait
 ) -> None:
-    with pytest.raises(ValueError, match="holds a model that searches; open it with plait_onnx.Search, not Model"):
+    with pytest.raises(ValueError, match="holds a model that searches; open it with plait_onnx.SearchModel, not Model"):
         reader.Model(exported[0])
     shutil.copytree(exported[0], tmp_path / "copy")
     with (tmp_path / "copy" / "model.1.text.onnx").open("ab") as file:
         file.write(b" ")
     with pytest.raises(ValueError, match="is not the file that was exported"):
-        reader.Search(tmp_path / "copy")
+        reader.SearchModel(tmp_path / "copy")
     facts = json.loads((exported[0] / "plait.json").read_text("utf-8"))
     (tmp_path / "copy" / "plait.json").write_text(json.dumps({**facts, "outputs": "classes"}), encoding="utf-8")
-    with pytest.raises(ValueError, match="holds a model that answers; open it with plait_onnx.Model, not Search"):
-        reader.Search(tmp_path / "copy")
+    with pytest.raises(ValueError, match="holds a model that answers; open it with plait_onnx.Model, not SearchModel"):
+        reader.SearchModel(tmp_path / "copy")
     for key in ("dim", "graph", "columns"):
         less = {name: value for name, value in facts.items() if name != key}
         (tmp_path / "copy" / "plait.json").write_text(json.dumps(less), encoding="utf-8")
         with pytest.raises(ValueError, match="is not what was exported"):
-            reader.Search(tmp_path / "copy")
+            reader.SearchModel(tmp_path / "copy")
     with pytest.raises(ValueError, match="leave int8 out"):
         plait.export(fitted, tmp_path / "new", check=[{"caption": "a"}], int8=True)
     with pytest.raises(ValueError, match="overwrite=True"):
@@ -216,13 +217,13 @@ def test_three_sides_with_sound(tmp_path: Path) -> None:
     )
     told = plait.export(model, tmp_path / "out", check=table)
     assert told["check"]["largest_difference"] <= 1e-5 and len(told["speed"]["sides"]) == 3
-    found = reader.Search(tmp_path / "out", root=tmp_path)
+    found = reader.SearchModel(tmp_path / "out", root=tmp_path)
     expected, _ = model.embed(table, "\u58f0")
     assert np.abs(found.embed(rows, "\u58f0").vectors - expected).max() <= 1e-5
-    alone = plait.export(model, tmp_path / "out", check=[{"caption": "red"}, {"caption": ""}], overwrite=True)
-    assert alone["check"]["rows"] == 2 and "same_nearest" not in alone["check"]
+    some = towers.check_towers(model, tmp_path / "out", read_table([{"caption": "red"}, {"caption": ""}]), None)
+    assert some["check"]["rows"] == 2 and "same_nearest" not in some["check"]
     with pytest.raises(ValueError, match="none of the columns"):
-        plait.export(model, tmp_path / "no", check=[{"other": 1}])
+        towers.check_towers(model, tmp_path / "out", read_table([{"other": 1}]), None)
 
 
 @pytest.mark.slow
@@ -238,7 +239,7 @@ def test_ready_two_tower_models(kind: str, tmp_path: Path) -> None:
     model = plait.two_tower(f"hf:{tmp_path / 'hf'}")
     rows = ready.rows()
     plait.export(model, tmp_path / "out", check=rows)
-    found = reader.Search(tmp_path / "out")
+    found = reader.SearchModel(tmp_path / "out")
     for modality in ("image", "caption"):
         expected, _ = model.embed(rows, modality)
         assert np.abs(found.embed(rows, modality).vectors - expected).max() <= 1e-5

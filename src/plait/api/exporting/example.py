@@ -52,11 +52,11 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from plait_onnx import Search
+from plait_onnx import SearchModel
 
 row, (table, words) = ROW, [*sys.argv[1:], None, None][:2]
 try:
-    model = Search(HERE, root=HERE)
+    model = SearchModel(HERE, root=HERE)
     items = model.embed([row], GALLERY) if table is None else model.embed_csv(table, GALLERY)
     query = model.embed([row if words is None else {COLUMN: words}], QUERY)
 except (ImportError, ValueError) as error:
@@ -68,10 +68,10 @@ ANSWER_USE = """In Python, from this folder: `from plait_onnx import Model; Mode
 a row, column to cell. A column left out or an empty cell is missing; any of them may be. What could not be read is told
 in `problem`. Rows given together are judged as one table: decimal marks, the order of day and month. Files that cells
 name lie in `Model(root=...)`, by default the current folder; `allow_outside=True` takes others."""
-SEARCH_USE = """In Python, from this folder: `from plait_onnx import Search; model = Search(".")`; then
+SEARCH_USE = """In Python, from this folder: `from plait_onnx import SearchModel; model = SearchModel(".")`; then
 `model.embed([{...}], NAME)`, one dictionary a row, column to cell, gives `vectors` (zeros where nothing can be read)
 and `problems`, and `model.rank(queries, candidates, k=10)` the best rows of each query with their scores. The vectors
-may be kept in any index of inner products. Files that cells name lie in `Search(root=...)`, by default the current
+may be kept in any index of inner products. Files that cells name lie in `SearchModel(root=...)`, by default the current
 folder; `allow_outside=True` takes others."""
 README = """# {title}
 

@@ -30,7 +30,7 @@ from plait.api.exporting.onnx_file import (
     write_onnx,
 )
 from plait.api.exporting.parity import SHAPES, AnswerGap, accepted_by, encoded_by_model, spoil
-from plait.api.exporting.reader import Search
+from plait.api.exporting.reader import SearchModel
 from plait.api.exporting.reader.opened import feeds_of
 from plait.api.exporting.rows import random_rows
 from plait.data.modality import Modality
@@ -168,7 +168,7 @@ def check_towers(fitted: FittedParts, part: Path, table: Table, progress: Progre
         raise ValueError(f"{table.source} has no rows to compare vectors on")
     chosen = np.unique(np.linspace(0, len(table) - 1, min(MOST_ROWS, len(table))).round().astype(np.int64))
     some = table.take(chosen)
-    reader = Search(part, threads=torch.get_num_threads())
+    reader = SearchModel(part, threads=torch.get_num_threads())
     reader.root, reader.judges = some.media_folder, False
     told: dict[str, Any] = {"rows": len(some), "largest_difference": 0.0}
     speed: dict[str, Any] = {"threads": torch.get_num_threads(), "sides": {}}
@@ -200,8 +200,8 @@ def check_towers(fitted: FittedParts, part: Path, table: Table, progress: Progre
 
 
 def _require_accepted(
-    fitted: FittedParts, reader: Search, name: str, cells: list[dict[str, Any]], far: np.ndarray, gap_B: np.ndarray,
-    some: Table,
+    fitted: FittedParts, reader: SearchModel, name: str, cells: list[dict[str, Any]], far: np.ndarray,
+    gap_B: np.ndarray, some: Table,
 ) -> None:  # fmt: skip
     """Let rows differ by what PyTorch itself is inexact in them.
 
@@ -216,13 +216,13 @@ def _require_accepted(
     AnswerGap(float(gap_B[far[worst]]), float(accepted_B[worst]), len(cells), named).require("rows of the table")
 
 
-def _tensors(reader: Search, name: str, cells: list[dict[str, Any]]) -> tuple[Inputs, Tensor]:
+def _tensors(reader: SearchModel, name: str, cells: list[dict[str, Any]]) -> tuple[Inputs, Tensor]:
     arrays, there_B = reader.arrays(cells, name)
     tensors = {key: torch.from_numpy(np.ascontiguousarray(array)) for key, array in arrays.items()}
     return {name: tensors}, torch.from_numpy(there_B)[:, None]
 
 
-def _speed(fitted: FittedParts, reader: Search, name: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
+def _speed(fitted: FittedParts, reader: SearchModel, name: str, cells: list[dict[str, Any]]) -> dict[str, Any]:
     """Rows a second of the graph and of PyTorch on the same tensors, the better of two passes each."""
     size = min(BATCH, reader.largest_batch(name) or BATCH)
     parts = [cells[start : start + size] for start in range(0, len(cells), size)]

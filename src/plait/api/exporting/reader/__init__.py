@@ -8,12 +8,12 @@ Plait beside it that read numbers, dates, texts and pictures, so that cells mean
     for answer in Model("folder").predict([{"text": "a sunny day", "image": "photo.jpg"}]):
         print(answer)
 
-A model that searches is opened by ``Search``, which has ``embed`` and ``rank``.
+A model that searches is opened by ``SearchModel``, which has ``embed`` and ``rank``.
 """
 
 from __future__ import annotations
 
 from plait.api.exporting.reader.model import Model
-from plait.api.exporting.reader.search import Search
+from plait.api.exporting.reader.search import SearchModel
 
-__all__ = ["Model", "Search"]
+__all__ = ["Model", "SearchModel"]

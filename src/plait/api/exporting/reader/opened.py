@@ -49,7 +49,7 @@ class OpenedFolder:
         self.folder = Path(__file__).resolve().parent.parent if folder is None else Path(folder)
         self.facts = read_facts(self.folder)
         if (self.facts.get("outputs") == "embeddings") != self.searches:
-            wanted, does = ("Model", "answers") if self.searches else ("Search", "searches")
+            wanted, does = ("Model", "answers") if self.searches else ("SearchModel", "searches")
             raise ValueError(
                 f"{self.folder} holds a model that {does}; open it with plait_onnx.{wanted}, not {type(self).__name__}"
             )

@@ -16,7 +16,7 @@ import numpy as np
 from plait.api.exporting.reader.as_table import Columns, Row, read_csv
 from plait.api.exporting.reader.missing_package import MissingPackageError
 from plait.api.exporting.reader.opened import OpenedFolder, feeds_of
-from plait.index.space import VectorSpace
+from plait.inference.vector_space import VectorSpace
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Embedded:
     problems: list[str | None]
 
 
-class Search(OpenedFolder):
+class SearchModel(OpenedFolder):
     """An exported model that searches.
 
     Args:
