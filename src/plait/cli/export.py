@@ -69,6 +69,8 @@ def export_lines(found: dict[str, Any]) -> list[str]:
         small = found["int8"]
         lines += [f"eight bits ({small['graph']}): {small['megabytes']:.1f} MB; {small['how']}",
                   f"  {_compared(small['check'])}", f"  {_speed(small['speed'])}"]  # fmt: skip
+    if found["optional_packages"]:
+        lines.append("sounds: WAV needs nothing else; other formats need soundfile, other rates soxr")
     return [*lines, f"run it: pip install {' '.join(found['packages'])}; python {found['output']}/example.py",
             f"output: {found['output']}"]  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from plait.api.exporting.bundle import write_bundle
 from plait.api.exporting.description import PICTURE, SOUND, example_row
-from plait.processors import TextProcessor
+from plait.processors import AudioProcessor, TextProcessor, WaveformProcessor
 from plait.processors.logmel import RATE
 from plait.training.fitted import FittedParts
 
@@ -110,8 +110,9 @@ def write_reader(fitted: FittedParts, folder: Path) -> tuple[list[str], list[str
         from PIL import Image
 
         Image.new("RGB", (64, 48), (90, 140, 200)).save(folder / PICTURE)
-    if "audio" in kinds:
-        _write_tone(folder / SOUND)
+    heard = [p for p in fitted.inputs.processors.values() if isinstance(p, AudioProcessor | WaveformProcessor)]
+    if heard:
+        _write_tone(folder / SOUND, getattr(heard[0], "rate", RATE))
     row = json.dumps(example_row(fitted), ensure_ascii=False)
     filled = {"PACKAGES": " ".join(packages), "ROW": as_python(row)}
     code = ANSWERS
@@ -122,11 +123,11 @@ def write_reader(fitted: FittedParts, folder: Path) -> tuple[list[str], list[str
     return packages, optional
 
 
-def _write_tone(file: Path) -> None:
-    """A second of 440 Hz, one channel of 16 bits, at the rate that most encoders hear."""
-    time_T = np.arange(RATE) / RATE
+def _write_tone(file: Path, rate: int) -> None:
+    """A second of 440 Hz, one channel of 16 bits, at the rate that the encoder hears."""
+    time_T = np.arange(rate) / rate
     with wave.open(str(file), "wb") as opened:
-        opened.setparams((1, 2, RATE, 0, "NONE", ""))
+        opened.setparams((1, 2, rate, 0, "NONE", ""))
         opened.writeframes((8000 * np.sin(2 * np.pi * 440 * time_T)).astype("<i2").tobytes())
 
 

@@ -49,8 +49,9 @@ def export(
     """Export a model to a folder that needs onnxruntime and numpy, and neither PyTorch nor Plait.
 
     Encoders, fusion and head, the members of an ensemble with their weights for every pattern of what is there, and the
-    calibrator become one graph, ``model.onnx``, from tokens, pixels and numbers to probabilities (or a number). Beside
-    it lie what reads rows (``plait_onnx``), the processors with all that they learned, and an example.
+    calibrator become one graph, ``model.onnx``, from tokens, pixels, spectrograms and numbers to probabilities (or a
+    number); a model that searches becomes one graph for each modality, to unit vectors. Beside them lie what reads rows
+    (``plait_onnx``), the processors with all that they learned, and an example.
 
     Args:
         model: A fitted model, or a model folder.
@@ -67,8 +68,8 @@ def export(
         ``output``; ``megabytes``; ``members``, the models that answer; ``random``: rows, largest difference, bound;
         ``check`` and ``speed`` where a table was given: rows, largest difference, equal predictions, metrics, rows a
         second; ``int8`` likewise; ``packages`` that the folder needs, and ``optional_packages`` that some sounds need.
-        A difference is one of probabilities, of numbers
-        in standard deviations of what was learned.
+        A difference is one of probabilities, of numbers in standard deviations of what was learned, of coordinates of
+        vectors. Of a model that searches, ``check`` tells equal nearest items, and ``speed`` has ``sides`` by modality.
 
     Raises:
         ValueError: A part of the model cannot be exported, answers differ by more than the bound (1e-5, or 1e-4:
