@@ -18,15 +18,14 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
-from plait.data.modality import Modality
 
 pytest.importorskip("onnx", reason="extra onnx")
 pytest.importorskip("onnxruntime", reason="extra onnx")
 pytest.importorskip("onnxscript", reason="extra onnx")
 
-export_file, description, folder_file, parity, rows_file, onnx_file, check_rows = (
+export_file, folder_file, parity, rows_file, onnx_file, check_rows = (
     lazy(f"plait.api.exporting.{name}")
-    for name in ("export", "description", "folder", "parity", "rows", "onnx_file", "check_rows")
+    for name in ("export", "folder", "parity", "rows", "onnx_file", "check_rows")
 )  # fmt: skip
 reader = lazy("plait.api.exporting.reader")
 
@@ -247,22 +246,12 @@ def test_a_folder_is_whole_or_not_there(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "old").iterdir()] == ["new.json"]
 
 
-@pytest.mark.parametrize("task", ["captioning", "retrieval"])
+@pytest.mark.parametrize("task", ["captioning", "vqa_open"])
 def test_models_without_such_answers_are_refused(task: str) -> None:
     from plait.tasks import TASKS
 
     with pytest.raises(ValueError, match="export"):
         export_file.check_exportable(SimpleNamespace(task=TASKS.get(task)))
-
-
-def test_cells_that_need_pytorch_are_refused() -> None:
-    from plait.processors import AudioProcessor
-
-    inputs = SimpleNamespace(
-        modalities=(Modality("clip", "audio", ("clip",)),), processors={"clip": AudioProcessor()}
-    )  # fmt: skip
-    with pytest.raises(ValueError, match=r"'clip' are prepared by .*ignore="):
-        description.check_readable(inputs)
 
 
 def test_a_difference_above_the_bound_is_refused() -> None:

@@ -179,10 +179,11 @@ def test_tokens_are_those_of_training(tmp_path: Path) -> None:
     assert all(np.array_equal(expected[key].numpy(), found[key]) for key in ("input_ids", "attention_mask"))
 
 
-@pytest.mark.parametrize("kind", ["text", "image", "image_set", "tabular", "vector"])
+@pytest.mark.parametrize("kind", ["text", "image", "image_set", "tabular", "vector", "audio"])
 def test_the_copied_reader_needs_few_packages(kind: str, tmp_path: Path) -> None:
-    packages = bundle.write_bundle(tmp_path, {kind})
-    assert set(packages) <= {"numpy", "onnxruntime", "tokenizers", "PIL"}
+    packages, optional = bundle.write_bundle(tmp_path, {kind})
+    assert set(packages) <= {"numpy", "onnxruntime", "tokenizers", "PIL"} and ("PIL" in packages) == ("image" in kind)
+    assert optional == (["soundfile", "soxr"] if kind == "audio" else [])
     for path in (tmp_path / "plait_onnx").rglob("*.py"):
         for line in path.read_text("utf-8").splitlines():
             assert not line.startswith(("from plait.", "import plait", "import torch", "from torch", "import pyarrow"))

@@ -12,7 +12,8 @@ from fixtures.encoded import unit
 from plait.encoders.base import Encoded
 from plait.fusion import CosineFusion, EncodedDims, FusionOutput, SeenBatch
 from plait.heads import DualEncoderHead
-from plait.heads.hubs import hub_score, stretch, with_hubs
+from plait.heads.hub_space import stretch
+from plait.heads.hubs import hub_score, with_hubs
 
 
 @pytest.mark.parametrize("sides", [2, 3])

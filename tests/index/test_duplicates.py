@@ -11,8 +11,8 @@ import pytest
 from fixtures.colours import ColourEmbedder
 from plait.index import build_index
 from plait.index.duplicates import DuplicateGroup, near_duplicates
-from plait.index.space import VectorSpace
 from plait.index.storage import CONTENT, View
+from plait.inference.vector_space import VectorSpace
 from plait.metrics.trust import near_pairs
 from plait.metrics.trust.near_pairs import similar_pairs
 

@@ -11,8 +11,8 @@ import pytest
 from fixtures.colours import MODALITIES, ColourEmbedder, paint
 from plait.index import build_index
 from plait.index.knn import knn_leave_one_out, linear_probe, zero_shot
-from plait.index.space import VectorSpace
 from plait.index.storage import CONTENT, View
+from plait.inference.vector_space import VectorSpace
 
 
 def view_of(vectors: np.ndarray, labels: list[object], contents: list[int] | None = None) -> View:

@@ -12,9 +12,10 @@ import torch
 from fixtures.colours import DIM, ColourEmbedder, paint
 from fixtures.encoded import unit
 from plait.data.table import read_table
-from plait.heads.hubs import hub_inside, with_hubs
+from plait.heads.hub_space import hub_inside
+from plait.heads.hubs import with_hubs
 from plait.index import build_index
-from plait.index.space import CORRECTED, COSINE, VectorSpace, weighted
+from plait.inference.vector_space import CORRECTED, COSINE, VectorSpace, weighted
 
 
 @pytest.mark.parametrize("sides", [2, 3, 4])

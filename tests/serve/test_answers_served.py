@@ -100,6 +100,23 @@ def test_explain_says_what_an_answer_rests_on(client: Client, rows: list[dict[st
     }  # fmt: skip
     lacking = client.post("/v1/explain", json={"row": {"text": "sunny"}}).json()["explanation"]
     assert [m.get("skipped") for m in lacking["modalities"]][1:] == ["missing in this row"] * 2
+    assert not any("column" in note for note in [*found["notes"], *lacking["notes"]]), "one row is no table"
+    assert set(lacking["notes"]) - set(found["notes"]) == {
+        "1 of 1 row lacks a modality from the start; there it counts 0"
+    }
+
+
+def test_explain_notes_nothing_of_columns_that_judge_whole_tables(fitted: Any, rows: list[dict[str, Any]]) -> None:
+    from dataclasses import replace
+
+    usual = fitted.settings
+    try:
+        fitted.settings = replace(usual, judge=replace(usual.judge, by=("city",)))
+        with client_of(fitted) as alone:
+            found = alone.post("/v1/explain", json={"row": as_json(rows[0])}).json()["explanation"]
+    finally:
+        fitted.settings = usual
+    assert not any("column" in note for note in found["notes"])
 
 
 def test_facts_health_readiness_and_metrics(client: Client) -> None:

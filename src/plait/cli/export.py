@@ -52,7 +52,7 @@ def _duration(checks: bool, int8: bool) -> str:
 
 def export_lines(found: dict[str, Any]) -> list[str]:
     """What was written and how near its answers are, for the terminal."""
-    random = found["random"]
+    random, sides = found["random"], found.get("speed", {}).get("sides")
     difference = f"{random['largest_difference']:.1e} (at most {random['bound']:.0e})"
     lines = [
         f"exported {', '.join(one['name'] for one in found['members'])}: {found['megabytes']:.1f} MB",
@@ -61,11 +61,16 @@ def export_lines(found: dict[str, Any]) -> list[str]:
     ]
     if "check" in found:
         lines.append(f"  {_compared(found['check'])}")
-        lines.append(f"  {_speed(found['speed'])}")
+        if sides is None:
+            lines.append(f"  {_speed(found['speed'])}")
+        else:
+            lines += [f"  {name}: {_side_speed(one, found['speed'])}" for name, one in sides.items()]
     if "int8" in found:
         small = found["int8"]
         lines += [f"eight bits ({small['graph']}): {small['megabytes']:.1f} MB; {small['how']}",
                   f"  {_compared(small['check'])}", f"  {_speed(small['speed'])}"]  # fmt: skip
+    if found["optional_packages"]:
+        lines.append("sounds: WAV needs nothing else; other formats need soundfile, other rates soxr")
     return [*lines, f"run it: pip install {' '.join(found['packages'])}; python {found['output']}/example.py",
             f"output: {found['output']}"]  # fmt: skip
 
@@ -77,11 +82,20 @@ def _compared(check: dict[str, Any]) -> str:
             f"{check['rows_above_bound']} of them above the bound, where PyTorch's own normalisations are as inexact "
             f"(at most {check['accepted']:.0e} there)"
         )
+    if "same_nearest" in check:
+        parts.append(f"same nearest item for {check['same_nearest']:.1%}")
     if "same_predictions" in check:
         parts.append(f"same prediction in {check['same_predictions']:.1%}")
     if "metric" in check:
         parts.append(f"{check['metric']} {check['plait']:.4f} in PyTorch, {check['onnx']:.4f} exported")
     return ", ".join(parts)
+
+
+def _side_speed(side: dict[str, Any], speed: dict[str, Any]) -> str:
+    return (
+        f"{side['onnx']:,.0f} rows a second, PyTorch {side['pytorch']:,.0f}, from prepared tensors on "
+        f"{speed['threads']} thread(s)"
+    )
 
 
 def _speed(speed: dict[str, Any]) -> str:

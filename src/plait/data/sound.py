@@ -1,9 +1,10 @@
 """Sound files out of table cells: found, hashed and decoded to mono samples, as far as they are wanted.
 
 In: a path, bytes or any other cell of :mod:`plait.data.media`. Out: float32 samples of one channel at the rate of
-the file. WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and CAF go through libsndfile (extra ``audio``). A file is read
-from where it lies, in blocks and only as long as it is wanted, so that an hour of sound costs no more than its first
-half minute. What is wrong with one cell is a :class:`~plait.data.media.CellError`. Nothing is resampled here.
+the file. WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF and CAF go through libsndfile (extra ``audio``); without it WAV of
+plain samples is read all the same, to the same numbers (:mod:`plait.data.wav`). A file is read from where it lies, in
+blocks and only as long as it is wanted, so that an hour of sound costs no more than its first half minute. What is
+wrong with one cell is a :class:`~plait.data.media.CellError`. Nothing is resampled here.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from plait.data.decoder_noise import without_decoder_lines
 from plait.data.media import content_key, read_media
 from plait.data.media_folder import Root, find_file, is_file
 from plait.data.sound_ending import cut_short, with_its_length
+from plait.data.wav import CompressedWavError, WavFile, is_wav
 
 SOUND_FORMATS = ("WAV", "WAVEX", "RF64", "W64", "FLAC", "OGG", "MP3", "AIFF", "CAF", "AU")
 SOUND_SUFFIXES = frozenset(
@@ -196,22 +198,45 @@ def import_soundfile() -> Any:
     try:
         import soundfile
     except ImportError as error:
-        raise ImportError("reading sound needs the package soundfile; type: pip install plait[audio]") from error
+        raise ImportError(
+            "reading sound needs the package soundfile; type: pip install plait[audio]", name="soundfile"
+        ) from error
     return soundfile
+
+
+def _open_file(source: bytes | Path) -> Any:
+    """An open sound, by soundfile where that is installed, else a WAV.
+
+    Raises:
+        ImportError: It is not installed, and this is another format.
+    """
+    mended = with_its_length(source)
+    given: bytes | Path = source if mended is None else mended
+    try:
+        soundfile = import_soundfile()
+    except ImportError:
+        if not looks_like_sound(_head(given)) and not looks_like_sound(source):
+            raise ValueError("no sound of a known format") from None
+        if not is_wav(given):
+            raise
+        try:
+            return WavFile(given)
+        except CompressedWavError as error:
+            raise ImportError(f"reading {error} needs the package soundfile", name="soundfile") from error
+    return soundfile.SoundFile(io.BytesIO(given) if isinstance(given, bytes) else str(given))
 
 
 @contextmanager
 def _opened(source: bytes | Path) -> Iterator[Any]:
     """An open ``soundfile.SoundFile`` of an allowed format; every decoding fault becomes a ``CellError``."""
-    soundfile = import_soundfile()
     try:
-        with without_decoder_lines(), soundfile.SoundFile(_readable(source)) as file:
+        with without_decoder_lines(), _open_file(source) as file:
             if file.format not in SOUND_FORMATS:
                 raise CellError(f"a sound of the format {file.format}; expected one of {', '.join(SOUND_FORMATS)}")
             if not 1 <= file.samplerate <= MAX_RATE:
                 raise CellError(f"the sound has {file.samplerate:,} samples a second; expected 1 to {MAX_RATE:,}")
             yield file
-    except CellError:
+    except (CellError, ImportError):
         raise
     except MemoryError as error:
         raise CellError(
@@ -222,27 +247,23 @@ def _opened(source: bytes | Path) -> Iterator[Any]:
         raise CellError(_not_a_sound(source, error)) from error
 
 
-def _readable(source: bytes | Path) -> Any:
-    """What ``soundfile`` opens: the file, or its content with the length that its header does not tell."""
-    mended = with_its_length(source)
-    if mended is not None:
-        return io.BytesIO(mended)
-    return io.BytesIO(source) if isinstance(source, bytes) else str(source)
-
-
 def _not_a_sound(source: bytes | Path, error: Exception) -> str:
-    head = source[:512] if isinstance(source, bytes) else b""
-    if isinstance(source, Path):
-        try:
-            with open(source, "rb") as file:
-                head = file.read(512)
-        except OSError as fault:
-            return f"cannot read {_name(source)} ({fault.strerror or fault})"
+    try:
+        head = _head(source)
+    except OSError as fault:
+        return f"cannot read {_name(source)} ({fault.strerror or fault})"
     if head[4:8] == b"ftyp":
         return "M4A (AAC) is not decoded here; convert it first: ffmpeg -i FILE.m4a FILE.flac"
     if looks_like_sound(head):
         return f"the sound is broken or cut short ({' '.join(str(error).split())[:160]})"
     return f"not a sound that plait reads ({described(head)}); expected {', '.join(SOUND_FORMATS)}"
+
+
+def _head(source: bytes | Path) -> bytes:
+    if isinstance(source, bytes):
+        return source[:512]
+    with open(source, "rb") as file:
+        return file.read(512)
 
 
 def _name(source: bytes | Path) -> str:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model, refuse_random
 from plait.encoders.scratch import masked_mean
-from plait.processors.audio import AudioProcessor, WaveformProcessor
+from plait.processors.audio import AudioProcessor
 from plait.processors.logmel import HOP, RATE
+from plait.processors.waveform import WaveformProcessor
 from plait.registry import Registry
 
 AudioFrontEnd = AudioProcessor | WaveformProcessor
@@ -134,6 +135,8 @@ def _ast_processor(model: nn.Module, stored: dict[str, Any], max_seconds: float)
 
 def _hear_waveform(model: nn.Module, values: Tensor, mask_BT: Tensor) -> Encoded:
     """Clips of one length together and without padding: a group norm in front would hear it, mask or not."""
+    if torch.compiler.is_exporting():  # a graph has no shapes that hang on values
+        return _hear_one_length(model, values, mask_BT)
     length_B = mask_BT.sum(1)
     heard: dict[int, tuple[Tensor, Tensor]] = {}
     for length in sorted(set(length_B.tolist()) - {0}):
@@ -148,6 +151,16 @@ def _hear_waveform(model: nn.Module, values: Tensor, mask_BT: Tensor) -> Encoded
         padded = nn.functional.pad(tokens, (0, 0, 0, longest - tokens.shape[1]))
         tokens_BTD = tokens_BTD.index_copy(0, rows, padded)
         mask[rows, : tokens.shape[1]] = True
+    return Encoded(masked_mean(tokens_BTD, mask), tokens_BTD, mask)
+
+
+def _hear_one_length(model: nn.Module, values: Tensor, mask_BT: Tensor) -> Encoded:
+    """A batch without padding, for a graph: a clip that is shorter than the others becomes NaN, not something near."""
+    tokens_BTD = model(values).last_hidden_state
+    heard_B = mask_BT.any(1)
+    is_right_B = mask_BT.all(1) | ~heard_B
+    tokens_BTD = torch.where(is_right_B[:, None, None], tokens_BTD, torch.nan)
+    mask = heard_B[:, None].expand(tokens_BTD.shape[:2])
     return Encoded(masked_mean(tokens_BTD, mask), tokens_BTD, mask)
 
 

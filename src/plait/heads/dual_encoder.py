@@ -28,7 +28,8 @@ from plait.heads.contrastive import (
     sigmoid_loss,
 )
 from plait.heads.gather import gather_rows
-from plait.heads.hubs import MAX_COHORT, hub_score, stretch, with_hubs
+from plait.heads.hub_space import stretch
+from plait.heads.hubs import MAX_COHORT, hub_score, with_hubs
 from plait.heads.temperature import inverse_temperature, keep_below_ceiling
 from plait.registry import unknown_name
 from plait.settings import POSITIVES, RETRIEVAL_LOSSES

@@ -15,7 +15,7 @@ from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import BadRow, Table
 from plait.index.manifest import Manifest
-from plait.index.space import VectorSpace
+from plait.inference.vector_space import VectorSpace
 from plait.registry import unknown_name
 
 UNIT_TOLERANCE = 1e-3  # how far the length of a vector may be from 1

@@ -21,7 +21,7 @@ class Hit:
     Attributes:
         rank: 1 for the best.
         score: Cosine of query and content; of a query of another modality, the cosine corrected for hubs
-            (:mod:`plait.index.space`).
+            (:mod:`plait.inference.vector_space`).
         id: The first item that shows it (under a filter: the first that fits).
         aliases: Ids of further items with the same bytes.
         source: Where the item came from.

@@ -27,8 +27,8 @@ from plait.index.lock import write_lock, write_message
 from plait.index.manifest import IndexFolderError, Manifest, read_manifest
 from plait.index.query import as_query, make_query
 from plait.index.source import IndexSource, name_of, read_source
-from plait.index.space import Query
 from plait.index.storage import Change, Found
+from plait.inference.vector_space import Query
 
 if TYPE_CHECKING:
     from plait.index.duplicates import DuplicateGroup

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from plait.data.modality import Modality
 from plait.files import temporary_name, write_text
 from plait.index.ordinary import read_ordinary
-from plait.index.space import VectorSpace
+from plait.inference.vector_space import VectorSpace
 
 FORMAT = 2  # 1 had no checksums of the manifest and of segments
 NAME = "index.json"

@@ -10,7 +10,7 @@ from plait.data.media import CellError, read_media
 from plait.data.picture import decode_image
 from plait.index.duplicates import DuplicateGroup
 from plait.index.hit import Hit, missing_note
-from plait.index.space import CORRECTED, COSINE
+from plait.inference.vector_space import CORRECTED, COSINE
 from plait.registry import counted
 from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.page import document

@@ -17,7 +17,7 @@ from plait.data.media import CellError, read_media
 from plait.data.modality import Modality
 from plait.data.table import read_table
 from plait.index.embedder import Embedder, embed_checked, pick_modality
-from plait.index.space import Query, VectorSpace, weighted
+from plait.inference.vector_space import Query, VectorSpace, weighted
 from plait.registry import unknown_name
 
 SHORTEST = 1e-6  # a sum of two queries shorter than this has no direction

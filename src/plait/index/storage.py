@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.index.manifest import Manifest
-from plait.index.space import VectorSpace
+from plait.inference.vector_space import VectorSpace
 
 ID, KEY, CONTENT, SOURCE, ROW, STATE = "_id", "_key", "_content", "_source", "_row", "_state"
 RESERVED = (ID, KEY, CONTENT, SOURCE, ROW, STATE)

@@ -83,11 +83,11 @@ def embed_side(model: PlaitModel, rows: RowBatches, place: int, *, progress: Pro
     names = model.config.modality_names
     index_NM = np.full((len(rows), len(names)), -1, dtype=np.int64)
     index_NM[:, place] = rows.index_NM[:, 0]
-    filled = {n: rows.sources[n] if n == names[place] else _Absent(model, i) for i, n in enumerate(names)}
+    filled = {n: rows.sources[n] if n == names[place] else AbsentModality(model, i) for i, n in enumerate(names)}
     return embed_rows(model, RowBatches(filled, index_NM), progress=progress)[:, place]
 
 
-class _Absent:
+class AbsentModality:
     """Stands for a modality that no row has: encoded zeros, which the model masks."""
 
     def __init__(self, model: PlaitModel, number: int) -> None:

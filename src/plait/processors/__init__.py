@@ -15,7 +15,7 @@ from typing import Any
 
 from plait.data.picture import decode_image
 from plait.files import require_regular_file
-from plait.processors.audio import AudioProcessor, WaveformProcessor
+from plait.processors.audio import AudioProcessor
 from plait.processors.checks import check_description
 from plait.processors.hashed import HashedTextProcessor
 from plait.processors.image import ImageProcessor
@@ -23,6 +23,7 @@ from plait.processors.library_image import LibraryImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
 from plait.processors.vector import VectorProcessor
+from plait.processors.waveform import WaveformProcessor
 from plait.registry import Registry, first_line
 from plait.settings.json_values import check_same
 

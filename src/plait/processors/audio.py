@@ -1,40 +1,36 @@
-"""Sounds to tensors.
+"""Sounds to log-mel spectrograms.
 
 In: the bytes or the path of one sound an item; None is a missing one. Out: ``values``, padded to the longest clip of
-the batch, and ``mask_BT``, True where a frame (or, for waveforms, a sample) is real.
-
-``AudioProcessor`` gives log-mel spectrograms, for ``scratch:audio`` and Whisper. ``WaveformProcessor`` runs the
-feature extractor of ``transformers`` that belongs to a network: fbank of AST, normalised samples of wav2vec2 and its
-relatives, the spectrogram of CLAP.
+the batch, and ``mask_BT``, True where a frame is real. This is what ``scratch:audio`` and Whisper hear; it needs no
+PyTorch but to hand its arrays over. What other networks hear makes :mod:`plait.processors.waveform`.
 """
 
 from __future__ import annotations
 
-import json
-import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from plait.processors.clip import check_seconds, read_clip
 from plait.processors.description import settings_sha256, write_settings
 from plait.processors.logmel import HOP, RATE, log_mel, num_frames
 
-EXTRACTORS = ("ASTFeatureExtractor", "Wav2Vec2FeatureExtractor", "ClapFeatureExtractor")
-AST_SHIFT, AST_WINDOW = 0.010, 0.025  # seconds, fixed in the extractor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Arrays = dict[str, np.ndarray]
 
 
-def join_clips(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+def join_arrays(parts: list[Arrays]) -> Arrays:
     """One batch of clips that were processed one by one: zeros, and False in the mask, behind the shorter ones."""
     joined = {}
     for name in parts[0]:
-        tensors = [part[name] for part in parts]
-        longest = max(tensor.shape[1] for tensor in tensors)
-        whole = tensors[0].new_zeros((len(tensors), longest, *tensors[0].shape[2:]))
-        for row, tensor in enumerate(tensors):
-            whole[row, : tensor.shape[1]] = tensor[0]
+        arrays = [part[name] for part in parts]
+        longest = max(array.shape[1] for array in arrays)
+        whole = np.zeros((len(arrays), longest, *arrays[0].shape[2:]), dtype=arrays[0].dtype)
+        for row, array in enumerate(arrays):
+            whole[row, : array.shape[1]] = array[0]
         joined[name] = whole
     return joined
 
@@ -72,22 +68,29 @@ class AudioProcessor:
             CellError: A sound is broken, empty or holds NaN.
             ImportError: Without the extra ``audio``.
         """
+        from plait.processors.tensors import as_tensors
+
+        return as_tensors(self.arrays(sources))
+
+    def arrays(self, sources: list[bytes | Path | None]) -> Arrays:
+        """The same as arrays."""
         if not sources:
-            return {"values": torch.zeros(0, 1, self.num_mels), "mask_BT": torch.zeros(0, 1, dtype=torch.bool)}
-        return self.join([self._one(source) for source in sources])
+            return {"values": np.zeros((0, 1, self.num_mels), np.float32), "mask_BT": np.zeros((0, 1), bool)}
+        return join_arrays([self._one(source) for source in sources])
 
     def join(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
         """One batch out of clips processed one by one."""
+        from plait.processors.tensors import join_clips
+
         return join_clips(parts)
 
-    def _one(self, source: bytes | Path | None) -> dict[str, Tensor]:
+    def _one(self, source: bytes | Path | None) -> Arrays:
         if source is None:
             frames = self.pad_frames or 1
-            silence = torch.zeros(1, frames, self.num_mels)
-            return {"values": silence, "mask_BT": torch.zeros(1, frames, dtype=torch.bool)}
-        samples_T = torch.from_numpy(read_clip(source, RATE, self.max_seconds))
+            return {"values": np.zeros((1, frames, self.num_mels), np.float32), "mask_BT": np.zeros((1, frames), bool)}
+        samples_T = read_clip(source, RATE, self.max_seconds)
         values = log_mel(samples_T, self.num_mels, self.pad_frames)
-        real = torch.arange(len(values)) < num_frames(len(samples_T))
+        real = np.arange(len(values)) < num_frames(len(samples_T))
         return {"values": values[None], "mask_BT": real[None]}
 
     def to_json(self) -> dict[str, Any]:
@@ -100,102 +103,6 @@ class AudioProcessor:
     def from_json(cls, description: dict[str, Any]) -> AudioProcessor:
         """Rebuild from ``to_json``."""
         return cls(**{key: value for key, value in description.items() if key != "type"})
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of the settings."""
-        return settings_sha256(self.to_json())
-
-    def save(self, folder: str | Path) -> None:
-        """Write ``processor.json`` into a folder."""
-        write_settings(self.to_json(), folder)
-
-
-class WaveformProcessor:
-    """What a feature extractor of ``transformers`` makes of sounds.
-
-    Args:
-        extractor: Its settings, with its class under ``feature_extractor_type``.
-        max_seconds: Longer clips are cut; never more than the extractor's own length.
-        min_samples: Shorter clips get zeros behind them, so that the network's convolutions fit.
-
-    Raises:
-        ValueError: An extractor that is not known here.
-    """
-
-    kind = "audio"
-
-    def __init__(self, extractor: dict[str, Any], max_seconds: float = 30.0, min_samples: int = 1) -> None:
-        import transformers
-
-        name = extractor.get("feature_extractor_type")
-        if name not in EXTRACTORS:
-            raise ValueError(f"the feature extractor {name!r} is not known; expected one of {', '.join(EXTRACTORS)}")
-        given = {key: value for key, value in extractor.items() if key != "feature_extractor_type"}
-        with warnings.catch_warnings():  # AST's own 128 filters are said to be too many for its spectrum
-            warnings.filterwarnings("ignore", message=".*mel filter has all zero values.*", category=UserWarning)
-            self._extractor = getattr(transformers, name)(**given)
-        self.extractor = {"feature_extractor_type": name, **json.loads(json.dumps(given, sort_keys=True))}
-        self.name = name
-        self.rate = int(self._extractor.sampling_rate)
-        own = {"ASTFeatureExtractor": self._ast_seconds, "ClapFeatureExtractor": self._clap_seconds}.get(name)
-        self.max_seconds = check_seconds(max_seconds if own is None else min(max_seconds, own()))
-        self.min_samples = int(min_samples)
-
-    def process(self, sources: list[bytes | Path | None]) -> dict[str, Tensor]:
-        """Decode sounds.
-
-        Returns:
-            ``values`` float32, [B, T] for waveforms, else as the network wants them, and ``mask_BT`` bool (one True
-            for all of CLAP's spectrogram, which is filled by repetition).
-
-        Raises:
-            CellError: A sound is broken, empty or holds NaN.
-            ImportError: Without the extra ``audio``.
-        """
-        if not sources:
-            one = self._one(None)
-            return {name: tensor[:0] for name, tensor in one.items()}
-        return self.join([self._one(source) for source in sources])
-
-    def join(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-        """One batch out of clips processed one by one."""
-        return join_clips(parts)
-
-    def _one(self, source: bytes | Path | None) -> dict[str, Tensor]:
-        samples = torch.zeros(1).numpy() if source is None else read_clip(source, self.rate, self.max_seconds)
-        num_real = len(samples)
-        least = max(self.min_samples, round(AST_WINDOW * self.rate) if self.name == "ASTFeatureExtractor" else 1)
-        padded = torch.nn.functional.pad(torch.from_numpy(samples), (0, max(0, least - num_real))).numpy()
-        made = self._extractor(padded, sampling_rate=self.rate, return_tensors="pt")
-        if self.name == "ClapFeatureExtractor":
-            values, real = made["input_features"], torch.ones(1, 1, dtype=torch.bool)
-        elif self.name == "ASTFeatureExtractor":
-            values = made["input_values"]
-            shift, window = round(AST_SHIFT * self.rate), round(AST_WINDOW * self.rate)
-            real = (torch.arange(values.shape[1]) < 1 + (len(padded) - window) // shift)[None]
-        else:
-            values = made["input_values"]
-            real = torch.ones(values.shape, dtype=torch.bool)
-        return {"values": values.float(), "mask_BT": real if source is not None else torch.zeros_like(real)}
-
-    def _ast_seconds(self) -> float:
-        return float(AST_WINDOW + (int(self._extractor.max_length) - 1) * AST_SHIFT)
-
-    def _clap_seconds(self) -> float:
-        return float(self._extractor.nb_max_samples / self.rate)
-
-    def to_json(self) -> dict[str, Any]:
-        """The settings."""
-        return {
-            "type": "waveform", "extractor": self.extractor, "max_seconds": self.max_seconds,
-            "min_samples": self.min_samples,
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, description: dict[str, Any]) -> WaveformProcessor:
-        """Rebuild from ``to_json``."""
-        return cls(description["extractor"], description["max_seconds"], description["min_samples"])
 
     @property
     def fingerprint(self) -> str:

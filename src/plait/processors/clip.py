@@ -37,7 +37,10 @@ def resample(samples: np.ndarray[Any, Any], rate: int, wanted: int) -> np.ndarra
     try:
         import soxr
     except ImportError as error:
-        raise ImportError("resampling sound needs the package soxr; type: pip install plait[audio]") from error
+        raise ImportError(
+            f"resampling sound from {rate:,} to {wanted:,} samples a second needs the package soxr; type: pip install "
+            "plait[audio]", name="soxr",
+        ) from error  # fmt: skip
     made = soxr.resample(samples, rate, wanted, quality="HQ").astype(np.float32, copy=False)
     return made if len(made) else samples[:1]
 

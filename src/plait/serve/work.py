@@ -172,7 +172,9 @@ class ServedModel:
         if said["prediction"] is None:
             return Refusal(422, "not_answered", said["problem"] or "the row has no answer")
         target = self.fitted.schema.target
-        table = _table([{**row, str(target): said["prediction"]}])
+        # every column is there, empty ones too: what a table lacks as a whole is noted, and one row lacks no column
+        names = [*(column.name for column in self.columns), *self.fitted.settings.judge.by]
+        table = [{**dict.fromkeys(names), **row, str(target): said["prediction"]}]
         found = self.fitted.explain(
             table, rows=[0], absence="missing", permutations=0, emap_evaluations=0,
             inputs={"grid": GRID, "orders": 1, "cells": "missing"}, on_bad_row="missing",
@@ -189,7 +191,7 @@ class ServedModel:
         return plain({
             "prediction": said["prediction"], "explained": example["explained"],
             "with_nothing": example["with nothing"], "with_everything": example["with everything"],
-            "modalities": modalities, "notes": [note for note in found["notes"] if not note.startswith("a list ")],
+            "modalities": modalities, "notes": found["notes"],
         })  # fmt: skip
 
     def _hit(self, hit: Hit) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 from fixtures.fake_features import FakeText, key_of
 from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.inputs.feature_store.batches import Batch, media_batches, text_batches
-from plait.processors.audio import join_clips
+from plait.processors.tensors import join_clips
 
 UNIT = 4 * 4  # bytes of one frame of four numbers
 

@@ -13,16 +13,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from plait.api.exporting.reader.model import READERS
+from plait.api.exporting.reader.opened import READERS
 
 PACKAGE = "plait_onnx"
 READER = "plait.api.exporting.reader"
 ALLOWED = {"numpy", "onnxruntime", "tokenizers", "PIL", "soundfile", "soxr"}
+OPTIONAL = {"soundfile", "soxr"}  # needed by some cells only, which say so
+SPARED = {"PIL", *OPTIONAL}  # not needed where they are imported inside functions only
 _IMPORT = re.compile(r"^(\s*)(from|import) (plait(?:\.\w+)*)(?= |$)", re.MULTILINE)
 
 
-def write_bundle(folder: Path, kinds: set[str]) -> list[str]:
-    """Copy the reader for these kinds of modalities; returns the packages that it needs.
+def write_bundle(folder: Path, kinds: set[str]) -> tuple[list[str], list[str]]:
+    """Copy the reader for these kinds of modalities; returns the packages that it needs, and that some cells need.
 
     Args:
         folder: The exported folder, in which the package comes to lie.
@@ -39,7 +41,9 @@ def write_bundle(folder: Path, kinds: set[str]) -> list[str]:
         init = folder.joinpath(*parent.split(".")) / "__init__.py"
         if not init.exists():
             init.write_text('"""Part of the reader of an exported model."""\n', encoding="utf-8")
-    return sorted({name for module in modules for name, _ in _packages(module)} & ALLOWED)
+    found = {one for module in modules for one in _packages(module)}
+    needed = {name for name, is_late in found if not (is_late and name in SPARED)} & ALLOWED
+    return sorted(needed), sorted({name for name, _ in found} & OPTIONAL - needed)
 
 
 def needed_modules(kinds: set[str]) -> list[str]:

@@ -130,11 +130,10 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
 
     Also rows a second of processor time (``cpu``), which other work on the machine does not change.
     """
-    starts = range(0, len(rows.cells), BATCH)
     began = time.perf_counter()
-    feeds = [model.feeds(rows.cells[start : start + BATCH])[0] for start in starts]
+    feeds = [model.feeds(cells)[0] for cells in batches_of(model, rows.cells)]
     reading = time.perf_counter() - began
-    batches = [nested_inputs(fitted, model, rows.cells[start : start + BATCH]) for start in starts]
+    batches = [nested_inputs(fitted, model, cells) for cells in batches_of(model, rows.cells)]
 
     def graph() -> None:
         for feed in feeds:
@@ -144,11 +143,18 @@ def rows_a_second(fitted: FittedParts, model: Model, rows: CheckRows) -> dict[st
         for inputs, present_BM in batches:
             plait_outputs(fitted, inputs, present_BM)
 
-    count, ours, theirs = len(rows.cells), _best(graph), _best(torch_model)
+    count, ours, theirs = len(rows.cells), best_of_two(graph), best_of_two(torch_model)
     return {
-        "batch": BATCH, "threads": torch.get_num_threads(), "onnx": count / ours[0], "pytorch": count / theirs[0],
+        "batch": model.largest_batch or BATCH, "threads": torch.get_num_threads(),
+        "onnx": count / ours[0], "pytorch": count / theirs[0],
         "reading": count / reading, "cpu": {"onnx": count / ours[1], "pytorch": count / theirs[1]},
     }  # fmt: skip
+
+
+def batches_of(model: Model, cells: list[dict[str, Any]], most: int = BATCH) -> list[list[dict[str, Any]]]:
+    """Cells in batches of so many rows, or of as many as the graph takes at once."""
+    size = min(most, model.largest_batch or most)
+    return [cells[start : start + size] for start in range(0, len(cells), size)]
 
 
 def nested_inputs(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]) -> tuple[Any, torch.Tensor]:
@@ -160,7 +166,7 @@ def nested_inputs(fitted: FittedParts, model: Model, cells: list[dict[str, Any]]
     return inputs, torch.from_numpy(present)
 
 
-def _best(work: Callable[[], None]) -> tuple[float, float]:
+def best_of_two(work: Callable[[], None]) -> tuple[float, float]:
     """Seconds, and seconds of processor time, of the better of two passes."""
     seconds, busy = [], []
     for _ in range(2):

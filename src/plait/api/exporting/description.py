@@ -16,19 +16,21 @@ import numpy as np
 
 from plait.api.describe import versions
 from plait.api.exporting.onnx_file import input_name, lengths_of
-from plait.api.exporting.reader.model import PRESENT
+from plait.api.exporting.reader.opened import PRESENT
 from plait.api.exporting.reader.sealed import FACTS, GRAPH, read_facts, sealed_files
 from plait.data.modality import Modality
 from plait.data.values import ColumnReading
 from plait.files import file_sha256
 from plait.inputs.inputs import Inputs
 from plait.processors import (
+    AudioProcessor,
     HashedTextProcessor,
     ImageProcessor,
     Processor,
     TabularProcessor,
     TextProcessor,
     VectorProcessor,
+    WaveformProcessor,
 )
 from plait.processors.ngrams import FILE as NGRAMS
 from plait.processors.words import FILE as WORDS
@@ -36,7 +38,7 @@ from plait.training.fitted import FittedParts
 from plait.weights import RECORDS
 
 FORMAT = 2
-PICTURE = "example.png"
+PICTURE, SOUND = "example.png", "example.wav"
 MISSING = (
     "present[row, modality] is false for what is missing; the other inputs of that modality may hold anything of the "
     "right shape there, NaN too, and change no bit of any answer"
@@ -52,7 +54,7 @@ def check_readable(inputs: Inputs) -> None:
     """
     for modality in inputs.modalities:
         processor = inputs.processors[modality.name]
-        if type(processor) not in _DESCRIBED:
+        if _described(processor) is None:
             raise ValueError(
                 f"the cells of {modality.name!r} are prepared by {_library(processor)}, which the exported folder must "
                 f"do without; {_advice(modality)}"
@@ -114,9 +116,11 @@ def _modality(
     place = Path("inputs") / f"{number:02d}"
     facts: dict[str, Any] = {
         "name": name, "kind": modality.kind, "columns": list(modality.columns),
-        "processor": _DESCRIBED[type(processor)](processor),
+        "processor": _described(processor),
         "inputs": {
-            input_name(name, key): {"type": str(tensor.numpy().dtype), "shape": shape_of(modality, key, tensor)}
+            input_name(name, key): {
+                "type": str(tensor.numpy().dtype), "shape": shape_of(modality, key, processor, tensor)
+            }
             for key, tensor in tensors[name].items()
         },
     }  # fmt: skip
@@ -132,9 +136,9 @@ def _modality(
     return facts
 
 
-def shape_of(modality: Modality, key: str, tensor: Any) -> list[int | str]:
+def shape_of(modality: Modality, key: str, processor: Processor, tensor: Any) -> list[int | str]:
     """The shape of an input, with words for what has any length."""
-    free = lengths_of(modality, key)
+    free = lengths_of(modality, key, processor)
     return ["rows", *("length" if side in free else size for side, size in enumerate(tensor.shape[1:], start=1))]
 
 
@@ -159,7 +163,19 @@ def _text(processor: TextProcessor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-_DESCRIBED: dict[type, Callable[[Any], dict[str, Any]]] = {
+def _described(processor: Processor) -> dict[str, Any] | None:
+    """What the reader is to know of a processor; None where it needs a library that the folder does without."""
+    made = _DESCRIBED.get(type(processor))
+    return None if made is None else made(processor)
+
+
+def _samples(processor: WaveformProcessor) -> dict[str, Any] | None:
+    return None if processor.samples is None else processor.samples.to_json()
+
+
+_DESCRIBED: dict[type, Callable[[Any], dict[str, Any] | None]] = {
+    AudioProcessor: AudioProcessor.to_json,
+    WaveformProcessor: _samples,
     TextProcessor: _text,
     HashedTextProcessor: HashedTextProcessor.to_json,
     ImageProcessor: ImageProcessor.to_json,
@@ -170,17 +186,20 @@ _DESCRIBED: dict[type, Callable[[Any], dict[str, Any]]] = {
 
 def _library(processor: Processor) -> str:
     inside = getattr(processor, "settings", {}).get("image_processor_type") or getattr(processor, "name", None)
-    return f"{inside} of transformers" if inside else f"Plait's {type(processor).__name__}, which needs PyTorch"
+    return f"{inside or type(processor).__name__} of transformers"
 
 
 def _advice(modality: Modality) -> str:
     if modality.kind.startswith("image"):
         return "train with set=['encoders.image_size=224'], whose pixels Plait makes by itself"
-    return "leave that column out of the training (ignore=)"
+    return (
+        "train with set=['encoders.audio=whisper-tiny-en'] or another encoder that hears samples or Plait's own "
+        "spectrograms (Whisper, wav2vec 2.0, HuBERT, WavLM, scratch:audio)"
+    )
 
 
-def example_row(fitted: FittedParts, picture: str) -> dict[str, Any]:
-    """A row that shows how cells are written: a text, a picture, middle numbers, first categories."""
+def example_row(fitted: FittedParts) -> dict[str, Any]:
+    """A row that shows how cells are written: a text, a picture, a sound, middle numbers, first categories."""
     row: dict[str, Any] = {}
     for modality in fitted.inputs.modalities:
         processor, column = fitted.inputs.processors[modality.name], modality.columns[0]
@@ -191,7 +210,9 @@ def example_row(fitted: FittedParts, picture: str) -> dict[str, Any]:
         elif isinstance(processor, VectorProcessor):
             row[column] = np.zeros(processor.width).tolist()
         elif isinstance(processor, ImageProcessor):
-            row[column] = [picture] if modality.kind == "image_set" else picture
+            row[column] = [PICTURE] if modality.kind == "image_set" else PICTURE
+        elif isinstance(processor, AudioProcessor | WaveformProcessor):
+            row[column] = SOUND
         else:
             row[column] = "a sunny day"
     return row
@@ -209,5 +230,5 @@ def seal(folder: Path) -> None:
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    names = [*sealed_files(folder), *([PICTURE] if (folder / PICTURE).exists() else [])]
+    names = [*sealed_files(folder), *(name for name in (PICTURE, SOUND) if (folder / name).exists())]
     return {name: file_sha256(folder / name) for name in names}

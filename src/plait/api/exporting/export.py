@@ -13,9 +13,11 @@ from typing import Any
 
 import torch
 
+from plait.api.embedding_output import embedding_head
 from plait.api.exporting.check_rows import CheckRows, compare_float, open_check_rows, reader_of, rows_a_second
 from plait.api.exporting.description import check_readable, describe, encoders_of
-from plait.api.exporting.folder import check_place, write_reader, write_readme, write_whole
+from plait.api.exporting.example import write_reader, write_readme
+from plait.api.exporting.folder import check_place, write_whole
 from plait.api.exporting.graph import AnswerGraph
 from plait.api.exporting.onnx_file import (
     LENGTH,
@@ -27,8 +29,9 @@ from plait.api.exporting.onnx_file import (
     write_onnx,
 )
 from plait.api.exporting.parity import compare_random
-from plait.api.exporting.reader.model import GRAPH
+from plait.api.exporting.reader.sealed import GRAPH
 from plait.api.exporting.rows import random_rows
+from plait.api.reading import open_table
 from plait.data.progress import Progress
 from plait.ensemble import Ensemble
 from plait.inference.forward import evaluation_mode
@@ -46,8 +49,9 @@ def export(
     """Export a model to a folder that needs onnxruntime and numpy, and neither PyTorch nor Plait.
 
     Encoders, fusion and head, the members of an ensemble with their weights for every pattern of what is there, and the
-    calibrator become one graph, ``model.onnx``, from tokens, pixels and numbers to probabilities (or a number). Beside
-    it lie what reads rows (``plait_onnx``), the processors with all that they learned, and an example.
+    calibrator become one graph, ``model.onnx``, from tokens, pixels, spectrograms and numbers to probabilities (or a
+    number); a model that searches becomes one graph for each modality, to unit vectors. Beside them lie what reads rows
+    (``plait_onnx``), the processors with all that they learned, and an example.
 
     Args:
         model: A fitted model, or a model folder.
@@ -63,8 +67,9 @@ def export(
     Returns:
         ``output``; ``megabytes``; ``members``, the models that answer; ``random``: rows, largest difference, bound;
         ``check`` and ``speed`` where a table was given: rows, largest difference, equal predictions, metrics, rows a
-        second; ``int8`` likewise; ``packages`` that the folder needs. A difference is one of probabilities, of numbers
-        in standard deviations of what was learned.
+        second; ``int8`` likewise; ``packages`` that the folder needs, and ``optional_packages`` that some sounds need.
+        A difference is one of probabilities, of numbers in standard deviations of what was learned, of coordinates of
+        vectors. Of a model that searches, ``check`` tells equal nearest items, and ``speed`` has ``sides`` by modality.
 
     Raises:
         ValueError: A part of the model cannot be exported, answers differ by more than the bound (1e-5, or 1e-4:
@@ -82,8 +87,35 @@ def export(
             "accelerator; hide that first (CUDA_VISIBLE_DEVICES= in front of the command), or leave check out"
         )
     fitted = _fitted(model)
-    check_exportable(fitted)
+    check_exportable(fitted, int8)
     told: dict[str, Any] = {"output": str(place), "members": members_of(fitted)}
+
+    def write_search(part: Path) -> None:
+        from plait.api.exporting.towers import check_towers, compare_towers, graph_names, write_towers
+
+        _say(progress, 0)
+        tensors = write_towers(fitted, part)
+        _say(progress, 1)
+        random = compare_towers(fitted, part)
+        random.require("random rows")
+        told["random"] = {"rows": random.rows, "largest_difference": random.largest, "bound": random.bound}
+        told["packages"], told["optional_packages"] = write_reader(fitted, part)
+        told["megabytes"] = sum(p.stat().st_size for p in part.glob("*.onnx*")) / 1e6
+        head = embedding_head(fitted)
+        notes = {
+            "graph": graph_names(fitted.inputs.modalities), "dim": head.dim, "plain_dim": head.plain_dim,
+            "scale": float(head.scale.detach()), "bias": float(head.bias.detach()) if head.loss == "siglip" else 0.0,
+            "members": told["members"], "parity": {"random": told["random"]},
+        }  # fmt: skip
+        describe(fitted, part, tensors, notes)
+        if check is not None:
+            told.update(
+                check_towers(fitted, part, open_table(fitted, check, format, encoding, allow_outside), progress)
+            )
+        _say(progress, 2)
+        notes["parity"] |= {key: told[key] for key in ("check", "speed") if key in told}
+        describe(fitted, part, tensors, notes)
+        write_readme(fitted, part, _readme_facts(fitted, told))
 
     def write(part: Path) -> None:
         _say(progress, 0)
@@ -92,7 +124,7 @@ def export(
         random = compare_random(fitted, open_session(part / GRAPH))
         random.require("random rows")
         told["random"] = {"rows": random.rows, "largest_difference": random.largest, "bound": random.bound}
-        told["packages"] = write_reader(fitted, part)
+        told["packages"], told["optional_packages"] = write_reader(fitted, part)
         told["megabytes"] = sum(p.stat().st_size for p in part.glob(f"{GRAPH}*")) / 1e6
         notes = {"members": told["members"], "parity": {"random": told["random"]}}
         describe(fitted, part, tensors, notes)
@@ -108,10 +140,10 @@ def export(
         _say(progress, 2)
         notes["parity"] |= {key: told[key] for key in ("check", "speed", "int8") if key in told}
         describe(fitted, part, tensors, notes)
-        write_readme(fitted, part, told["packages"], _readme_facts(fitted, told))
+        write_readme(fitted, part, _readme_facts(fitted, told))
 
     with _on_cpu(fitted):
-        write_whole(place, write)
+        write_whole(place, write_search if fitted.task.family.embeds else write)
     return told
 
 
@@ -120,14 +152,15 @@ def write_graph(fitted: FittedParts, file: Path) -> dict[str, dict[str, torch.Te
     inputs, present_BM = random_rows(fitted.inputs, ROWS, LENGTH)
     present_BM[:] = True
     by_name = {modality.name: modality for modality in fitted.inputs.modalities}
-    lengths = {(name, key): lengths_of(by_name[name], key) for name, key in keys_of(inputs)}
+    processors = fitted.inputs.processors
+    lengths = {(name, key): lengths_of(by_name[name], key, processors[name]) for name, key in keys_of(inputs)}
     output = OUTPUTS.get(fitted.task.output_kind, "probabilities")
     with evaluation_mode(fitted.answers, inference=False):
         write_onnx(AnswerGraph(fitted).eval(), inputs, present_BM, file, output, lengths)
     return inputs
 
 
-def check_exportable(fitted: FittedParts) -> None:
+def check_exportable(fitted: FittedParts, int8: bool = False) -> None:
     """Refuse a model that has no answers a graph could give, or cells that no folder could read.
 
     Raises:
@@ -136,8 +169,8 @@ def check_exportable(fitted: FittedParts) -> None:
     family = fitted.task.family
     if family.writes:
         raise ValueError(f"this model {family.does}, token by token, which one graph cannot hold; it is not exported")
-    if fitted.task.output_kind == "embeddings":
-        raise ValueError(f"this model {family.does}; export takes models that answer with classes, labels or a number")
+    if family.embeds and int8:
+        raise ValueError(f"this model {family.does}, and those of eight bits are not measured; leave int8 out")
     check_readable(fitted.inputs)
 
 
@@ -175,6 +208,7 @@ def _readme_facts(fitted: FittedParts, told: dict[str, Any]) -> dict[str, Any]:
     also = f" and {checked['rows']:,} rows of a table" if checked["rows"] else ""
     return {
         "version": __version__, "missing": MISSING, "encoders": encoders_of(fitted.inputs),
+        "packages": told["packages"], "optional_packages": told["optional_packages"],
         "compared": f"{told['random']['rows']} random rows{also}",
         "difference": max(told["random"]["largest_difference"], checked["largest_difference"]),
     }  # fmt: skip

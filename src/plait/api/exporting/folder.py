@@ -1,64 +1,14 @@
-"""The exported folder: graph, reader, processors, an example, written beside its place and swapped in as a whole."""
+"""The exported folder written beside its place and swapped in as a whole."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from plait.api.exporting.bundle import write_bundle
-from plait.api.exporting.description import PICTURE, example_row, remove
-from plait.api.exporting.reader.sealed import FACTS, GRAPH
+from plait.api.exporting.description import remove
+from plait.api.exporting.reader.sealed import FACTS
 from plait.files import temporary_name
-from plait.processors import TextProcessor
-from plait.training.fitted import FittedParts
-
-EXAMPLE = "example.py"
-_PIP = {"PIL": "pillow"}
-EXAMPLE_CODE = '''"""Answers rows with PACKAGES only: no PyTorch, no Plait.
-
-    pip install PACKAGES
-    python example.py                # the row below
-    python example.py rows.csv       # a CSV table; its files lie in its folder
-"""
-import json
-import sys
-from pathlib import Path
-
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-from plait_onnx import Model
-
-try:
-    model = Model(HERE, root=HERE)
-    answers = model.predict_csv(sys.argv[1]) if len(sys.argv) > 1 else model.predict([ROW])
-except ValueError as error:
-    sys.exit(str(error))
-for answer in answers:
-    print(json.dumps(answer, ensure_ascii=False))
-'''
-README = """# {title}
-
-A model exported by Plait {version}: one ONNX graph from tokens, pixels and numbers to {outputs}, and the code that
-reads rows for it. It needs {packages}, and neither PyTorch nor Plait.
-```
-pip install {packages}
-python example.py
-```
-In Python, from this folder: `from plait_onnx import Model; Model(".").predict([{{...}}])`, one dictionary a row,
-column to cell. A column left out or an empty cell is missing; any of them may be. What could not be read is told in
-`problem`. Rows given together are judged as one table: decimal marks, the order of day and month. Files that cells
-name lie in `Model(root=...)`, by default the current folder; `allow_outside=True` takes others.
-
-* `model.onnx`: inputs and outputs are named in `plait.json`. {missing}
-* `plait.json`: columns ({columns}), classes, processors, versions, sha256 of the other files (keep its
-  own beside your copy); `inputs/`: tokenizers, words.
-* `plait_onnx/`: the reader, numpy code copied from Plait (Apache-2.0).
-* Encoders in the graph: {encoders}.
-* Largest difference from the model in PyTorch on {compared}: {difference:.1e}.
-"""
 
 
 def check_place(folder: Path, overwrite: bool) -> None:
@@ -73,7 +23,7 @@ def check_place(folder: Path, overwrite: bool) -> None:
         raise ValueError(f"{folder} is a file; choose a folder for the export")
     if not any(folder.iterdir()):
         return
-    if not (folder / FACTS).is_file() or not (folder / GRAPH).is_file():
+    if not (folder / FACTS).is_file() or not any(folder.glob("model*.onnx")):
         raise ValueError(f"{folder} holds other files; choose a new folder for the export")
     if not overwrite:
         raise ValueError(
@@ -106,46 +56,3 @@ def write_whole(folder: Path, write: Callable[[Path], None]) -> None:
         raise ValueError(f"cannot write the export to {folder}: {error.strerror or error}") from error
     finally:
         remove(part)
-
-
-def write_reader(fitted: FittedParts, folder: Path) -> list[str]:
-    """Write the reader package, the example and its picture; returns the packages that they need, as pip names them."""
-    kinds = {m.kind for m in fitted.inputs.modalities}
-    found = write_bundle(folder, kinds)
-    has_tokens = any(isinstance(one, TextProcessor) for one in fitted.inputs.processors.values())
-    packages = [_PIP.get(name, name) for name in found if name != "tokenizers" or has_tokens]
-    if any(kind.startswith("image") for kind in kinds):
-        from PIL import Image
-
-        Image.new("RGB", (64, 48), (90, 140, 200)).save(folder / PICTURE)
-    row = json.dumps(example_row(fitted, PICTURE), ensure_ascii=False)
-    listed = " ".join(packages)
-    code = EXAMPLE_CODE.replace("PACKAGES", listed).replace("ROW", as_python(row))
-    (folder / EXAMPLE).write_text(code, encoding="utf-8")
-    return packages
-
-
-def as_python(text: str) -> str:
-    """A JSON object as Python writes it."""
-    return repr(json.loads(text))
-
-
-def write_readme(fitted: FittedParts, folder: Path, packages: list[str], facts: dict[str, Any]) -> None:
-    """Write ``README.md``."""
-    columns = ", ".join(f"`{c}`" for m in fitted.inputs.modalities for c in m.columns)
-    outputs = "a number" if fitted.task.output_kind == "number" else "probabilities"
-    encoders = ", ".join(f"{one['reference']} ({one['licence']})" for one in facts["encoders"]) or "none pretrained"
-    (folder / "README.md").write_text(
-        README.format(
-            title=f"{fitted.task.name} of {fitted.schema.target or 'pairs'}",
-            version=facts["version"],
-            outputs=outputs,
-            packages=" ".join(packages),
-            missing=f"{facts['missing'][0].upper()}{facts['missing'][1:]}.",
-            columns=columns,
-            encoders=encoders,
-            compared=facts["compared"],
-            difference=facts["difference"],
-        ),  # fmt: skip
-        encoding="utf-8",
-    )

@@ -17,6 +17,7 @@ from plait.api.exporting.members import member_graph, network_member
 from plait.api.exporting.outputs import FAMILIES, calibrator_graph
 from plait.encoders.sets import MEMBERS, pool_set
 from plait.ensemble import Ensemble
+from plait.inputs.inputs import Inputs as ModelInputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import NOT_ENCODED
 from plait.training.fitted import FittedParts
@@ -29,13 +30,11 @@ class EncodedInputs(nn.Module):
     """Missing contents replaced, and frozen encoders run: the inputs as networks and members take them.
 
     Args:
-        fitted: The model.
-        names: Modalities in the order of what is present; None: all of the model.
+        inputs: Modalities of the model, in the order of what is present.
     """
 
-    def __init__(self, fitted: FittedParts) -> None:
+    def __init__(self, inputs: ModelInputs) -> None:
         super().__init__()
-        inputs = fitted.inputs
         self.names = [m.name for m in inputs.modalities]
         self.sets = {m.name: MODALITY_KINDS.get(m.kind).is_set for m in inputs.modalities}
         self.with_tokens = inputs.with_tokens
@@ -79,7 +78,7 @@ class AnswerGraph(nn.Module):
 
     def __init__(self, fitted: FittedParts) -> None:
         super().__init__()
-        self.encoded = EncodedInputs(fitted)
+        self.encoded = EncodedInputs(fitted.inputs)
         self.answers: nn.Module
         if fitted.ensemble is None:
             self.answers = network_member(fitted.model, fitted.labels)

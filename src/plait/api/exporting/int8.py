@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from plait.api.exporting.check_rows import BATCH, CheckRows, compare_rows, reader_of, rows_a_second
+from plait.api.exporting.check_rows import CheckRows, batches_of, compare_rows, reader_of, rows_a_second
 from plait.api.exporting.description import seal
 from plait.api.exporting.reader import Model
-from plait.api.exporting.reader.model import GRAPH
+from plait.api.exporting.reader.sealed import GRAPH
 from plait.training.fitted import FittedParts
 
 GRAPH8 = "model.int8.onnx"
@@ -91,7 +91,7 @@ def add_int8(fitted: FittedParts, part: Path, rows: CheckRows) -> dict[str, Any]
 
 def _seconds(model: Model, rows: CheckRows) -> float:
     """Processor seconds of the graph for the rows, the better of two passes; other work on the machine costs none."""
-    feeds = [model.feeds(rows.cells[start : start + BATCH])[0] for start in range(0, len(rows.cells), BATCH)]
+    feeds = [model.feeds(cells)[0] for cells in batches_of(model, rows.cells)]
     found = []
     for _ in range(2):
         began = time.process_time()
@@ -160,7 +160,7 @@ class _Feeds:
 
     def __init__(self, reader: Model, cells: list[dict[str, Any]]) -> None:
         self._batches: Iterator[dict[str, np.ndarray]] = (
-            reader.feeds(cells[start : start + SCALE_BATCH])[0] for start in range(0, len(cells), SCALE_BATCH)
+            reader.feeds(batch)[0] for batch in batches_of(reader, cells, SCALE_BATCH)
         )
 
     def get_next(self) -> dict[str, np.ndarray] | None:

@@ -26,14 +26,19 @@ PRESENT = "present"
 LARGE = 1_900_000_000  # bytes of weights: beyond it they lie in a file beside the graph (protobuf ends at 2 GiB)
 # Which sides beside the first have any length, by the last part of a tensor's name.
 LENGTHS: dict[str, tuple[int, ...]] = {
-    "input_ids": (1,), "attention_mask": (1,), "values_BTD": (1,), "mask_BT": (1,), "mask_BK": (1,), "word_BG": (1,),
-    "word_weight_BG": (1,), "ngram_BG": (1,), "ngram_weight_BG": (1,),
+    "input_ids": (1,), "attention_mask": (1,), "values_BTD": (1,), "mask_BT": (1,), "mask_BK": (1,), "values": (1,),
+    "word_BG": (1,), "word_weight_BG": (1,), "ngram_BG": (1,), "ngram_weight_BG": (1,),
 }  # fmt: skip
 NO_ONNX = "exporting needs the packages onnx, onnxscript and onnxruntime; type: pip install plait[onnx]"
 
 
-def lengths_of(modality: Modality, key: str) -> tuple[int, ...]:
-    """Sides of an input beside the first that have any length: of sets the members, of texts and sequences theirs."""
+def lengths_of(modality: Modality, key: str, processor: Any) -> tuple[int, ...]:
+    """Sides of an input beside the first that have any length: of sets the members, of texts and sequences theirs.
+
+    Spectrograms that are all filled up to one length (Whisper's) have none.
+    """
+    if getattr(processor, "pad_frames", None) is not None:
+        return ()
     return (1,) if modality.kind == "image_set" else LENGTHS.get(key, ())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ from plait.api.exporting.outputs import steepest
 from plait.api.exporting.rows import random_rows
 from plait.encoders.sets import MEMBERS, encode_sets
 from plait.inference.forward import evaluation_mode
+from plait.inputs.inputs import Inputs as ModelInputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import NOT_ENCODED
 from plait.tasks.regression import scale_of
@@ -116,11 +117,22 @@ def accepted_of(fitted: FittedParts, inputs: Inputs, present_BM: Tensor) -> np.n
     row: its channels hardly vary, and a normalisation divides the roundings of their means by that, up to 300 times.
     Where that shows in a row (a tenth of the bound), the largest error of these rows counts, for its size is chance.
     """
-    usual = bound_of(fitted)
-    rough = plait_outputs(fitted, inputs, present_BM)
-    with _exact_normalisations([cast(nn.Module, fitted.answers), *fitted.inputs.frozen.values()]):
-        exact = plait_outputs(fitted, inputs, present_BM)
-    own_B = np.abs(rough - exact).max(1) / unit_of(fitted)
+    parts = [cast(nn.Module, fitted.answers), *fitted.inputs.frozen.values()]
+    return accepted_by(lambda: plait_outputs(fitted, inputs, present_BM) / unit_of(fitted), parts, bound_of(fitted))
+
+
+def accepted_by(outputs: Callable[[], np.ndarray], parts: list[nn.Module], usual: float) -> np.ndarray:
+    """The same of any outputs [B, C].
+
+    Args:
+        outputs: Computes them.
+        parts: Where the normalisations stand.
+        usual: The usual bound.
+    """
+    rough = outputs()
+    with _exact_normalisations(parts):
+        exact = outputs()
+    own_B = np.abs(rough - exact).max(1)
     most = float(np.clip(FACTOR * own_B.max(initial=0.0), usual, MOST * usual))
     return np.where(own_B > usual / 10, most, usual)
 
@@ -164,17 +176,17 @@ def plait_outputs(fitted: FittedParts, inputs: Inputs, present_BM: Tensor) -> np
     """What the model says of processor tensors: probabilities or numbers [B, C] float64."""
     answers = cast(Any, fitted.answers)
     with evaluation_mode(answers):
-        encoded = encoded_by_model(fitted, inputs)
+        encoded = encoded_by_model(fitted.inputs, inputs)
         logits = answers(inputs=encoded, present=present_BM)["logits"].float().cpu().numpy()
     return np.asarray(fitted.task.activate(logits, fitted.labels), dtype=np.float64)
 
 
-def encoded_by_model(fitted: FittedParts, inputs: Inputs) -> Inputs:
+def encoded_by_model(known: ModelInputs, inputs: Inputs) -> Inputs:
     """Frozen modalities encoded as for the feature store, tokens in half precision; the others as they are."""
     found: Inputs = {}
-    for modality in fitted.inputs.modalities:
+    for modality in known.modalities:
         name, tensors = modality.name, inputs[modality.name]
-        encoder = fitted.inputs.frozen.get(name)
+        encoder = known.frozen.get(name)
         if encoder is None:
             found[name] = tensors
             continue
@@ -182,7 +194,7 @@ def encoded_by_model(fitted: FittedParts, inputs: Inputs) -> Inputs:
         made = encode_sets(encoder, **own) if MEMBERS in own else encoder(**own)
         found[name] = {key: tensor for key, tensor in tensors.items() if key not in own}
         found[name]["vector_BD"] = made.vector_BD.float()
-        if fitted.inputs.with_tokens and made.tokens_BTD is not None:
+        if known.with_tokens and made.tokens_BTD is not None:
             is_set = MODALITY_KINDS.get(modality.kind).is_set
             found[name]["tokens_BTD"] = made.tokens_BTD if is_set else made.tokens_BTD.half().float()
             found[name]["mask_BT"] = made.mask_BT

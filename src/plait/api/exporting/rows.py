@@ -95,23 +95,16 @@ def drawn(processor: Processor, rows: int, length: int, rng: np.random.Generator
             key: _noise(one, rows, rng) if one.is_floating_point() else one.repeat(rows, *[1] * (one.ndim - 1))
             for key, one in example.items()
         }  # fmt: skip
-    if isinstance(processor, AudioProcessor | WaveformProcessor):
-        example = processor.process([None])
-        return _sounds(example, processor, rows, length, rng)
+    if isinstance(processor, WaveformProcessor):  # a graph takes clips of one length
+        values = torch.zeros(rows, processor.min_samples + 1 + 397 * length)
+        return {"values": _noise(values, rows, rng), "mask_BT": torch.ones(values.shape, dtype=torch.bool)}
+    if isinstance(processor, AudioProcessor):
+        frames = processor.pad_frames or 1 + 37 * (length - 1)
+        count_B = [max(1, frames * n // length) for n in _lengths(rows, length, rng)]
+        real = np.arange(frames)[None] < np.array(count_B)[:, None]
+        values = _noise(torch.zeros(1, frames, processor.num_mels), rows, rng)
+        return {"values": values, "mask_BT": torch.from_numpy(real)}
     raise ValueError(f"items of a {type(processor).__name__} cannot be drawn")
-
-
-def _sounds(example: Tensors, processor: Any, rows: int, length: int, rng: np.random.Generator) -> Tensors:
-    values, mask_BT = example["values"], example["mask_BT"]
-    is_padded = getattr(processor, "pad_frames", None) is not None or mask_BT.shape[1] == 1 or values.shape[1] > 1
-    if not is_padded or (values.ndim == 2 and values.shape[1] <= 400):
-        least = 40 * length if values.ndim == 3 else 400 * length + 800
-        values = values.new_zeros(1, least, *values.shape[2:])
-        mask_BT = torch.zeros(1, least, dtype=torch.bool)
-    made = _noise(values, rows, rng)
-    count_B = [max(1, mask_BT.shape[1] * n // length) for n in _lengths(rows, length, rng)]
-    real = np.arange(mask_BT.shape[1])[None] < np.array(count_B)[:, None]
-    return {"values": made, "mask_BT": torch.from_numpy(real)}
 
 
 def _lengths(rows: int, length: int, rng: np.random.Generator) -> list[int]:

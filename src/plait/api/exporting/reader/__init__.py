@@ -7,10 +7,13 @@ Plait beside it that read numbers, dates, texts and pictures, so that cells mean
 
     for answer in Model("folder").predict([{"text": "a sunny day", "image": "photo.jpg"}]):
         print(answer)
+
+A model that searches is opened by ``SearchModel``, which has ``embed`` and ``rank``.
 """
 
 from __future__ import annotations
 
 from plait.api.exporting.reader.model import Model
+from plait.api.exporting.reader.search import SearchModel
 
-__all__ = ["Model"]
+__all__ = ["Model", "SearchModel"]

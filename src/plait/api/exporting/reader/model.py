@@ -2,31 +2,27 @@
 
 In: rows as dictionaries, column to cell, as in a table; a column left out, or an empty cell, is missing. Out: for each
 row its prediction and probabilities, and what could not be read of it. Rows that are given together are judged as the
-columns of one table. Only numpy and onnxruntime are needed, and
-tokenizers and Pillow where the model reads texts and pictures.
+columns of one table. Only numpy and onnxruntime are needed, and tokenizers and Pillow where the model reads texts and
+pictures; of sounds, formats other than WAV need soundfile and other rates soxr.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from plait.api.exporting.reader.as_table import Columns, Row, read_csv
-from plait.api.exporting.reader.sealed import FACTS, GRAPH, read_facts, require_sealed
-from plait.data.media_folder import MediaFolder
+from plait.api.exporting.reader.missing_package import MissingPackageError
+from plait.api.exporting.reader.opened import Arrays, OpenedFolder, feeds_of
+from plait.api.exporting.reader.sealed import FACTS, GRAPH
 from plait.tasks.decisions import class_decisions, label_decisions
 
-PRESENT = "present"
-READERS = {"text": "texts", "image": "pictures", "image_set": "pictures", "tabular": "columns", "vector": "vectors",
-           "audio": "sounds"}  # fmt: skip
 
-
-class Model:
-    """An exported model.
+class Model(OpenedFolder):
+    """An exported model that answers.
 
     Args:
         folder: The exported folder; None: the one in which this package lies.
@@ -42,60 +38,48 @@ class Model:
     Attributes:
         facts: What ``plait.json`` says: columns, classes, processors, versions.
         session: The onnxruntime session, for inputs that were made elsewhere.
+        largest_batch: Rows that the graph takes at once; None: any number.
     """
 
     def __init__(
         self, folder: str | Path | None = None, *, threads: int | None = None, root: str | Path | None = None,
         graph: str = GRAPH, providers: Sequence[str] = ("CPUExecutionProvider",), allow_outside: bool = False,
     ) -> None:  # fmt: skip
-        self.folder = Path(__file__).resolve().parent.parent if folder is None else Path(folder)
-        self.facts = read_facts(self.folder)
-        require_sealed(self.folder, self.facts, graph)
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        if threads is not None:
-            options.intra_op_num_threads = threads
-        self.session = onnxruntime.InferenceSession(str(self.folder / graph), options, providers=list(providers))
-        self.root: Any = MediaFolder(None if root is None else Path(root).absolute(), allow_outside)
-        self.judges = True  # False: the rows come from a table that was judged as a whole
-        try:
+        super().__init__(folder, threads, root, allow_outside, providers)
+        self.require_sealed(graph)
+        self.session = self.open_graph(graph)
+        with self.as_exported():
             self.columns = Columns(self.facts["columns"])
             self.classes: list[str] = self.facts["classes"]
-            self._modalities = [self._reader(facts) for facts in self.facts["modalities"]]
+            self._modalities = [self.reader_of(facts) for facts in self.facts["modalities"]]
             self._check_classes()
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(
-                f"{self.folder / FACTS} is not what was exported ({type(error).__name__}: {error}); export the model "
-                "again"
-            ) from None
-        self._wanted = {one.name for one in self.session.get_inputs()}
+            limits = [getattr(one, "largest_batch", None) for one in self._modalities]
+            self.largest_batch = min((limit for limit in limits if limit is not None), default=None)
 
     def feeds(self, rows: Sequence[Row]) -> tuple[dict[str, np.ndarray], list[str | None]]:
         """Inputs of the graph, by name, for some rows, and what could not be read of each row (None: all could).
 
         Raises:
-            ValueError: The rows have none of the model's columns.
+            ValueError: The rows have none of the model's columns, or are more than the graph takes at once.
         """
-        return self._feeds(self._judged(rows))
+        judged = self.judged(rows, self.columns)
+        if self.largest_batch is not None and len(judged) > self.largest_batch:
+            raise ValueError(
+                f"this graph takes {self.largest_batch} row at a time (its clips must be equally long), got "
+                f"{len(judged)}"
+            )
+        return self._feeds(judged)
 
     def _feeds(self, rows: Sequence[Row]) -> tuple[dict[str, np.ndarray], list[str | None]]:
         made, present_NM, told = self._read(rows)
-        feeds = {f"{name}.{key}": array for name, arrays in made.items() for key, array in arrays.items()}
-        feeds[PRESENT] = present_NM
-        return {name: feeds[name] for name in self._wanted}, told
+        return feeds_of(self.session, made, present_NM), told
 
-    def arrays(self, rows: Sequence[Row]) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray]:
+    def arrays(self, rows: Sequence[Row]) -> tuple[Arrays, np.ndarray]:
         """The same by modality and tensor, those that the graph does not read among them, and what is present."""
-        return self._read(self._judged(rows))[:2]
+        return self._read(self.judged(rows, self.columns))[:2]
 
-    def _judged(self, rows: Sequence[Row]) -> Sequence[Row]:
-        if isinstance(rows, Mapping):
-            raise ValueError("expected a list of rows, got one row; write [row]")
-        return self.columns.judged(rows) if self.judges else rows
-
-    def _read(self, rows: Sequence[Row]) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray, list[str | None]]:
-        made: dict[str, dict[str, np.ndarray]] = {}
+    def _read(self, rows: Sequence[Row]) -> tuple[Arrays, np.ndarray, list[str | None]]:
+        made: Arrays = {}
         there: list[np.ndarray] = []
         told: list[list[str]] = [[] for _ in rows]
         for facts, reader in zip(self.facts["modalities"], self._modalities, strict=True):
@@ -126,6 +110,7 @@ class Model:
 
         Raises:
             ValueError: The rows have none of the model's columns.
+            MissingPackageError: A sound needs soundfile or soxr, which is not installed; an ``ImportError``.
         """
         outputs, problems = self._run(rows, batch_size)
         return [{**answer, "problem": problem} for answer, problem in zip(self.answers(outputs), problems, strict=True)]
@@ -140,11 +125,12 @@ class Model:
             ValueError: It is no such table, or has none of the model's columns.
         """
         rows = read_csv(file)
-        usual, self.root = self.root, MediaFolder(Path(file).absolute().parent, self.root.allow_outside)
-        try:
-            found = iter(self.predict([row for row in rows if isinstance(row, dict)], batch_size=batch_size))
-        finally:
-            self.root = usual
+        good = [i for i, row in enumerate(rows) if isinstance(row, dict)]
+        with self.beside(file):
+            try:
+                found = iter(self.predict([rows[i] for i in good], batch_size=batch_size))  # type: ignore[misc]
+            except MissingPackageError as error:
+                raise error.at(good[error.row]) from error
         return [next(found) if isinstance(row, dict) else {"prediction": None, "problem": row} for row in rows]
 
     def answers(self, outputs_NC: np.ndarray) -> list[dict[str, Any]]:
@@ -165,22 +151,17 @@ class Model:
         ]
 
     def _run(self, rows: Sequence[Row], batch_size: int) -> tuple[np.ndarray, list[str | None]]:
-        rows = self._judged(rows)
+        rows = self.judged(rows, self.columns)
         made, problems = [np.zeros((0, max(1, len(self.classes))))], []
+        batch_size = min(batch_size, self.largest_batch or batch_size)
         for start in range(0, len(rows), batch_size):
-            feeds, told = self._feeds(rows[start : start + batch_size])
+            try:
+                feeds, told = self._feeds(rows[start : start + batch_size])
+            except MissingPackageError as error:
+                raise error.at(start + error.row) from error
             made.append(self.session.run(None, feeds)[0].astype(np.float64))
             problems += told
         return np.concatenate(made), problems
-
-    def _reader(self, facts: dict[str, Any]) -> Any:
-        try:
-            module = importlib.import_module(f"{__package__}.{READERS[facts['kind']]}")
-        except ModuleNotFoundError as error:
-            if not str(error.name).startswith(f"{__package__}."):
-                raise  # a package that is to be installed
-            raise KeyError(facts["kind"]) from None
-        return module.reader(facts, self)
 
     def _check_classes(self) -> None:
         """Make sure that the graph has an output for each class.

@@ -69,7 +69,9 @@ class VectorSpace:
         """A query among vectors of its own modality; scores are plain cosines."""
         if not self.sides:
             return Query(np.asarray(vector_D, dtype=np.float32))
-        from plait.heads.hubs import stretch  # here: the heads bring what a model is made of, and opening needs none
+        from plait.heads.hub_space import (
+            stretch,  # here: the heads bring what a model is made of, and opening needs none
+        )
 
         made = np.zeros(self.dim)
         made[: self.plain_dim] = self.directions(vector_D[None])[0]
@@ -87,7 +89,7 @@ class VectorSpace:
         """
         if not self.sides:
             return Query(np.asarray(vector_D, dtype=np.float32))
-        from plait.heads.hubs import hub_inside, resting, stretch
+        from plait.heads.hub_space import hub_inside, resting, stretch
 
         length = stretch(self.sides)
         shift = hub_inside(vector_D, self.plain_dim, side) - resting(self.sides)
