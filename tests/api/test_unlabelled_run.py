@@ -200,7 +200,7 @@ def test_tasks_that_learn_nothing_from_them_say_so(posts: Path) -> None:
     with pytest.raises(ValueError, match="semi='knn' does not go with task regression; type semi='self_training'"):
         plait.fit(number, "b", unlabelled={"a": [0.5]}, semi="knn")
     with pytest.raises(ValueError, match="task matching learns nothing from them: leave unlabelled= and semi= out"):
-        plait.fit(posts, "label", task="matching", text="text", image="image", unlabelled=posts)
+        plait.fit(posts, "label", task="matching", text="text", image="image", ignore="size", unlabelled=posts)
 
 
 @pytest.mark.parametrize("preset", ["fast", "best"])

@@ -105,7 +105,6 @@ def say_transport(told: dict[str, Any], model: PlaitModel, notes: list[str]) -> 
         "alone: these are left out"
     )
     told["guard"] = {"kept": told["kept"], "sentence": sentence}
-    told["sentences"] = [*told["sentences"], sentence]
     notes.append(f"unlabelled rows ({TRANSPORT}): {sentence}")
 
 
