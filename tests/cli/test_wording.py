@@ -14,7 +14,7 @@ from plait.cli.wording import as_typed, options
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "plait"
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-OTHER_PROGRAMS = {"data/catalog/wheels.py"}  # types the options of pip and uv
+OTHER_PROGRAMS = {"data/catalog/wheels.py", "api/installation/devices.py"}  # type options of pip, uv, nvidia-smi
 Run = Callable[..., tuple[int, str, str]]
 
 

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchResult", "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place",
     "counted_from", "default_weights", "doctor", "drift", "export", "feature_store", "fetch_weights", "fit",
-    "in_language", "list_fusions", "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
+    "in_language", "list_fusions", "list_weights", "load", "open_checked", "predict_to_folder", "report_values",
+    "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
