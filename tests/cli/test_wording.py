@@ -80,7 +80,8 @@ def test_every_option_is_known() -> None:
 @pytest.mark.parametrize("group", [[], ["weights"], ["index"], ["features"]], ids=" ".join)
 def test_a_group_alone_prints_its_help(group: list[str], run: Run) -> None:
     code, out, err = run(*group)
-    assert code == 0 and err == "" and out.startswith("Usage: ") and "Commands:" in out
+    assert code == 0 and err == "" and out.startswith("Usage: ")
+    assert "Commands:" in out or "Train and use a model:" in out
 
 
 @pytest.mark.parametrize(
