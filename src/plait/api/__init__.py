@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from plait.api.prediction_file import PredictionFile
     from plait.api.predictor import Plait
     from plait.api.suggestion_file import SuggestionFile
+    from plait.api.watching.terminal import TerminalProgress
 
 __all__ = [
-    "BatchResult", "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place",
-    "counted_from", "default_weights", "doctor", "drift", "export", "feature_store", "fetch_weights", "fit",
-    "in_language", "list_fusions", "list_weights", "load", "open_checked", "predict_to_folder", "report_values",
-    "two_tower",
+    "BatchResult", "Plait", "PredictionFile", "SuggestionFile", "TerminalProgress", "augment", "calibrate", "check",
+    "check_report_place", "counted_from", "default_weights", "doctor", "drift", "export", "feature_store",
+    "fetch_weights", "fit", "in_language", "list_fusions", "list_weights", "load", "open_checked",
+    "predict_to_folder", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
@@ -46,6 +47,7 @@ _HOMES = {
     "Plait": "plait.api.predictor",
     "PredictionFile": "plait.api.prediction_file",
     "SuggestionFile": "plait.api.suggestion_file",
+    "TerminalProgress": "plait.api.watching.terminal",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
     "export": "plait.api.exporting.export",
