@@ -1,4 +1,4 @@
-"""Verbs of :class:`plait.Plait` for a model that embeds: ``dim``, ``plain_dim``, ``embed``, ``classify``, ``described``."""
+"""Verbs of :class:`plait.Plait` where it embeds: ``dim``, ``plain_dim``, ``embed``, ``classify``, ``described``."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ class Plait(FittedParts):
             as_frame: Return a pandas DataFrame, with the index of the frame that was given, in place of an Arrow table.
 
         Returns:
-            A table (``pyarrow.Table``) of one row per input row, in order: ``row`` (number in the source), the id column
+            A table (``pyarrow.Table``), one row per input row, in order: ``row`` (number in the source), the id column
             if the model knows one, ``prediction``, for classes ``probability`` and ``probability_<class>``,
             ``uncertainty`` in [0, 1] where the fusion gives it (evidential), under ``coverage`` ``set`` or ``low`` and
             ``high``, under ``abstain_above`` ``risk`` and ``abstained`` (why a row is not answered), and ``problem``,

@@ -17,6 +17,7 @@ EXTRAS = {
     "captions": "METEOR and the PTB tokenizer for captions (with a Java runtime)",
     "lance": "vector indexes in LanceDB",
     "lm": "language models from GGUF files (smollm2-135m)",
+    "notebook": "data frames and plots: report.frame(), report.plot(), predict(as_frame=True)",
     "onnx": "plait export: one ONNX graph",
     "optuna": "search spaces of your own",
     "peft": "LoRA: trains encoders and language models in few parameters",

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from plait.report.shown.report import ShownReport
-from plait.report.shown.view import VIEWS, Bar, View
+from plait.report.shown.view import VIEWS, Bar, ReportView
 
-__all__ = ["VIEWS", "Bar", "ShownReport", "View"]
+__all__ = ["VIEWS", "Bar", "ShownReport", "ReportView"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from plait.report.languages import tr
-from plait.report.shown.view import Bar, Row, View
+from plait.report.shown.view import Bar, ReportView, Row
 from plait.report.words import cut, esc, number, span
 
 COLOURS = {"share": "#3d8fc4", "together": "#3d8fc4", "alone": "#c77d3e", "without": "#8a8f98"}
@@ -20,7 +20,7 @@ SOFT = "opacity:.72"
 RULE = "border-top:1px solid rgba(128,128,128,.35)"
 
 
-def fragment(view: View, report: Row, title: str) -> str:
+def fragment(view: ReportView, report: Row, title: str) -> str:
     """The HTML of a report.
 
     Args:

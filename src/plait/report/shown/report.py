@@ -10,7 +10,7 @@ from plait.report.page import names_of
 from plait.report.plain import plain
 from plait.report.shown.fragment import fragment
 from plait.report.shown.plot import plot_bars
-from plait.report.shown.view import VIEWS, View
+from plait.report.shown.view import VIEWS, ReportView
 from plait.report.words import number, span
 
 
@@ -41,7 +41,7 @@ class ShownReport(dict[str, Any]):
         return self
 
     @property
-    def _view(self) -> View:
+    def _view(self) -> ReportView:
         return VIEWS.get(self.kind)
 
     def __repr__(self) -> str:

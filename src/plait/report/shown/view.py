@@ -29,7 +29,7 @@ class Bar(NamedTuple):
 
 
 @dataclass(frozen=True)
-class View:
+class ReportView:
     """How a kind of report is shown.
 
     Attributes:
@@ -47,7 +47,7 @@ class View:
     rows: Callable[[Row], list[Row]]
 
 
-VIEWS: Registry[View] = Registry("kind of shown report")
+VIEWS: Registry[ReportView] = Registry("kind of shown report")
 
 
 def _verdict(report: Row) -> str:
@@ -193,9 +193,7 @@ def _checked_sentence(report: Row) -> str:
     return "; ".join(wrong)
 
 
-VIEWS.add("evaluation", View("Report", _verdict, _evaluated_number, _evaluated_bars, _evaluated_rows))
-VIEWS.add("explanation", View("Explanation", _verdict, _explained_number, _explained_bars, _explained_rows))
-VIEWS.add("comparison", View("Comparison", _verdict, _compared_number, _compared_bars, _compared_rows))
-VIEWS.add(
-    "check", View("Check", _checked_sentence, lambda _: None, lambda _: [], lambda report: list(report["findings"]))
-)
+VIEWS.add("evaluation", ReportView("Report", _verdict, _evaluated_number, _evaluated_bars, _evaluated_rows))
+VIEWS.add("explanation", ReportView("Explanation", _verdict, _explained_number, _explained_bars, _explained_rows))
+VIEWS.add("comparison", ReportView("Comparison", _verdict, _compared_number, _compared_bars, _compared_rows))
+VIEWS.add("check", ReportView("Check", _checked_sentence, lambda _: None, lambda _: [], lambda r: list(r["findings"])))
