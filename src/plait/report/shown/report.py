@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from plait.report.languages import ENGLISH, spoken, tr
-from plait.report.page import names_of
 from plait.report.plain import plain
 from plait.report.shown.fragment import fragment
 from plait.report.shown.plot import plot_bars
@@ -57,7 +56,7 @@ class ShownReport(dict[str, Any]):
     def html(self, title: str | None = None) -> str:
         """What a notebook shows: HTML in the colours of the page around it, all texts escaped."""
         content = plain(self)
-        with spoken(self.lang, names_of(content)):
+        with spoken(self.lang, self._view.names(content)):
             heading = title or " \u00b7 ".join(
                 str(tr(str(part))) for part in (self._view.name, content.get("task"), content.get("target")) if part
             )

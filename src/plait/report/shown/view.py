@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from plait.registry import Registry
 from plait.report.languages import tr
+from plait.report.page import names_of
 from plait.report.words import estimate, metric_name
 
 Row = dict[str, Any]
@@ -38,6 +39,7 @@ class ReportView:
         number: The number that stands large, with its name; None: there is none.
         bars: What is drawn, as (title, bars) of each group; empty: nothing.
         rows: Rows of the data frame.
+        names: Names of columns and modalities, which stay as they are in every language.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ReportView:
     number: Callable[[Row], Bar | None]
     bars: Callable[[Row], list[tuple[str, list[Bar]]]]
     rows: Callable[[Row], list[Row]]
+    names: Callable[[Row], set[str]] = names_of
 
 
 VIEWS: Registry[ReportView] = Registry("kind of shown report")
@@ -196,4 +199,10 @@ def _checked_sentence(report: Row) -> str:
 VIEWS.add("evaluation", ReportView("Report", _verdict, _evaluated_number, _evaluated_bars, _evaluated_rows))
 VIEWS.add("explanation", ReportView("Explanation", _verdict, _explained_number, _explained_bars, _explained_rows))
 VIEWS.add("comparison", ReportView("Comparison", _verdict, _compared_number, _compared_bars, _compared_rows))
-VIEWS.add("check", ReportView("Check", _checked_sentence, lambda _: None, lambda _: [], lambda r: list(r["findings"])))
+VIEWS.add(
+    "check",
+    ReportView(
+        "Check", _checked_sentence, number=lambda _: None, bars=lambda _: [], rows=lambda r: list(r["findings"]),
+        names=lambda _: set(),
+    ),
+)  # fmt: skip
