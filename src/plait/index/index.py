@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait.api.watching import WatchedBy, watched
-from plait.data.progress import Progress
+from plait.api.watching import Progress, WatchedBy, watched
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage

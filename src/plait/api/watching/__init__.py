@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from plait.api.watching.watched import WatchedBy, watched
+from plait.api.watching.watched import Progress, WatchedBy, watched
 
-__all__ = ["WatchedBy", "watched"]
+__all__ = ["Progress", "WatchedBy", "watched"]
