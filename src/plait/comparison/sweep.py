@@ -225,7 +225,7 @@ def compare(
             "settings": to_dict(opened.settings),
             "versions": versions(),
         }  # fmt: skip
-        comparison = Comparison(report)
+        comparison = Comparison(report, language)
         if output is not None:
             comparison.save(output, language)
     return comparison
