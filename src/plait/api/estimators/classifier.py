@@ -13,6 +13,8 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from plait.api.estimators.fitting import fit_estimator
 from plait.api.estimators.rows import is_pandas, is_records, table_of
 
+UNLIKE_TEXT = ("", "true", "false", "none", "nan", "null", "na", "n/a")
+
 
 class PlaitClassifier(ClassifierMixin, BaseEstimator):
     """A classifier of rows with text, images, sound and numbers, for scikit-learn's tools.
@@ -22,7 +24,7 @@ class PlaitClassifier(ClassifierMixin, BaseEstimator):
         recipe: As for :func:`plait.fit`, like ``preset`` to ``epochs``, ``on_bad_row`` and ``allow_outside``.
         random_state: Seed of everything random, as scikit-learn takes it.
         validation_fraction: Share of each class that trains nothing and chooses the epoch and the members of an
-            ensemble, in [0, 1).
+            ensemble, above 0 and below 1.
         settings: Further settings, ``set=`` of :func:`plait.fit`: a mapping such as ``{"train.batch_size": 16}``.
         progress: As for :func:`plait.fit`; False: no bars.
 
@@ -69,7 +71,7 @@ class PlaitClassifier(ClassifierMixin, BaseEstimator):
         y = _labels(X, y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) == 1:
-            raise ValueError(f"y holds one class, {self.classes_[0]!r}; a classifier needs 2 classes or more")
+            raise ValueError(f"y holds one class, {str(self.classes_[0])!r}; a classifier needs 2 classes or more")
         self._names = _names(self.classes_)
         target = [self._names[number] for number in numbers]
         self.model_ = fit_estimator(self, X, target, task="classification", kind="categorical", strata=numbers)
@@ -115,6 +117,7 @@ def _labels(X: Any, y: Any) -> np.ndarray:
 
 
 def _names(classes: np.ndarray) -> list[str]:
-    """The classes as text, for the report; numbered where two read alike."""
+    """The classes as text, for the report; numbered where two read alike, or one as a truth value or as nothing."""
     names = [str(one) for one in classes]
-    return names if len(set(names)) == len(names) and all(names) else [f"class {i}" for i in range(len(names))]
+    is_plain = [name.strip() == name and name.casefold() not in UNLIKE_TEXT for name in names]
+    return names if len(set(names)) == len(names) and all(is_plain) else [f"class {i}" for i in range(len(names))]

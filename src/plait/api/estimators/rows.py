@@ -76,7 +76,7 @@ def choosing_rows(strata: np.ndarray | None, count: int, share: float, random_st
     Args:
         strata: Class number of each row, of each of which the share is taken; None: of all rows together.
         count: How many rows.
-        share: In [0, 1): below one row of a class none is taken.
+        share: Above 0 and below 1: of a class with too few rows none is taken, but one at least of all together.
         random_state: As scikit-learn takes it.
 
     Raises:
@@ -86,11 +86,15 @@ def choosing_rows(strata: np.ndarray | None, count: int, share: float, random_st
         >>> choosing_rows(np.array([0, 0, 1, 1]), 4, 0.5, 0).count("val")
         2
     """
-    if not 0 <= share < 1:
-        raise ValueError(f"validation_fraction is {share!r}; expected 0 or more and below 1")
+    if not 0 < share < 1:
+        raise ValueError(f"validation_fraction is {share!r}; expected above 0 and below 1")
     chosen, draw = np.array(["train"] * count, dtype=object), check_random_state(random_state)
     for stratum in np.unique(strata) if strata is not None else [None]:
         places = np.arange(count) if stratum is None else np.flatnonzero(strata == stratum)
         taken = min(int(round(share * len(places))), len(places) - 1)
         chosen[draw.permutation(places)[:taken]] = "val"
+    if count > 1 and "val" not in chosen:
+        classes, counts = np.unique(strata if strata is not None else np.zeros(count), return_counts=True)
+        largest = np.arange(count) if strata is None else np.flatnonzero(strata == classes[counts.argmax()])
+        chosen[draw.choice(largest)] = "val"
     return list(chosen)
