@@ -24,7 +24,7 @@ class PlaitClassifier(ClassifierMixin, BaseEstimator):
         recipe: As for :func:`plait.fit`, like ``preset`` to ``epochs``, ``on_bad_row`` and ``allow_outside``.
         random_state: Seed of everything random, as scikit-learn takes it.
         validation_fraction: Share of each class that trains nothing and chooses the epoch and the members of an
-            ensemble, above 0 and below 1.
+            ensemble, above 0 and below 1; ``model_.report`` is of these rows.
         settings: Further settings, ``set=`` of :func:`plait.fit`: a mapping such as ``{"train.batch_size": 16}``.
         progress: As for :func:`plait.fit`; False: no bars.
 

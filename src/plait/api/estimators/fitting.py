@@ -10,6 +10,7 @@ from sklearn.utils import check_random_state
 from plait.api.estimators.rows import SPLIT, TARGET, choosing_rows, names_of_array, table_of
 from plait.api.fit import fit
 from plait.api.predictor import Plait
+from plait.settings import assignments_of
 
 KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "date", "ignore")
 PASSED = (*KINDS, "recipe", "preset", "time_limit", "fusion", "epochs", "on_bad_row", "allow_outside", "progress")
@@ -43,7 +44,8 @@ def fit_estimator(
         given["numeric"] = names_of_array(len(table.column_names))
     given[kind] = [*_listed(given[kind]), TARGET]
     table = table.with_column(TARGET, target).with_column(SPLIT, split)
-    return fit(table, TARGET, task=task, split=SPLIT, seed=seed, set=estimator.settings or (), **given)
+    settings = ["data.test=false", *assignments_of(estimator.settings or ())]
+    return fit(table, TARGET, task=task, split=SPLIT, seed=seed, set=settings, **given)
 
 
 def _listed(columns: Any) -> list[str]:

@@ -21,7 +21,8 @@ class PlaitRegressor(RegressorMixin, BaseEstimator):
         text: As for :class:`plait.PlaitClassifier`, like all others.
         recipe: As for :func:`plait.fit`.
         random_state: Seed of everything random, as scikit-learn takes it.
-        validation_fraction: Share of the rows that trains nothing and chooses the epoch and the members, above 0 and below 1.
+        validation_fraction: Share of the rows, above 0 and below 1, that trains nothing and chooses the epoch and the
+            members of an ensemble; ``model_.report`` is of these rows.
         settings: Further settings, ``set=`` of :func:`plait.fit`: a mapping such as ``{"train.batch_size": 16}``.
         progress: As for :func:`plait.fit`; False: no bars.
 
