@@ -59,7 +59,7 @@ def test_results_are_mappings_that_show_themselves(model: Any, posts: Path) -> N
     assert frame["shapley"].sum() == pytest.approx(full)
     found = plait.check(posts, "label")
     assert found["worst"] == found.worst and json.dumps(found) == json.dumps(found.to_json())
-    assert found.frame()["code"].tolist() == [f.code for f in found.findings] and "P001" in found._repr_html_()
+    assert found.frame()["code"].tolist() == [f.code for f in found.findings] and "ok" in found._repr_html_()
 
 
 def test_answers_as_a_frame(model: Any, posts: Path) -> None:

@@ -103,6 +103,19 @@ def test_every_text_is_escaped(kind: str) -> None:
     assert balanced(made) <= {"div", "b", "span", "table", "tr", "td", "th"}
 
 
+def test_a_check_tells_what_is_wrong_first_and_counts_the_rest() -> None:
+    severities = ("ok", "warning", "n/a", "error", "ok")
+    findings = [
+        {"code": f"P{n}", "severity": one, "title": f"title {n}", "detail": "d", "rows": []}
+        for n, one in enumerate(severities)
+    ]
+    report = ShownReport({"source": "posts.csv", "findings": findings}, "check")
+    made = report._repr_html_()
+    assert "Check \u00b7 posts.csv" in made and "1 error, 1 warning, 2 ok, 1 n/a" in made
+    assert made.index("title 3") < made.index("title 1") and "title 0" not in made
+    assert len(report.frame()) == 5
+
+
 def test_it_takes_its_colours_from_the_page_around_it() -> None:
     """No background of its own and no colour of text: a notebook's theme decides, and no media query tells it."""
     made = ShownReport(evaluated(), "evaluation")._repr_html_()

@@ -17,6 +17,7 @@ TONES = {"error": "#d0523f", "warning": "#c58a1c"}
 MOST_BARS, MOST_ROWS, WIDEST_NAME, WIDEST_CELL = 24, 40, 40, 300
 FRAME = "max-width:760px;font-family:system-ui,sans-serif;font-size:14px;line-height:1.5;color:inherit"
 SOFT = "opacity:.72"
+TABLE = "border-collapse:collapse;color:inherit;font-size:inherit"
 RULE = "border-top:1px solid rgba(128,128,128,.35)"
 
 
@@ -39,7 +40,7 @@ def fragment(view: ReportView, report: Row, title: str) -> str:
     groups = view.bars(report)
     parts += [_bars(name, bars) for name, bars in groups]
     if not groups:
-        parts.append(_table(view.rows(report)))
+        parts.append(_table(view.told(report)))
     return f'<div class="plait" style="{FRAME}">{"".join(parts)}</div>'
 
 
@@ -64,7 +65,7 @@ def _bars(title: str, bars: Sequence[Bar]) -> str:
         )
     head = f'<div style="margin-top:8px;{SOFT}">{esc(title)}</div>'
     more = f'<div style="{SOFT}">\u2026 {len(bars) - MOST_BARS}</div>' if len(bars) > MOST_BARS else ""
-    return f'{head}<table style="border-collapse:collapse;width:100%;color:inherit">{"".join(lines)}</table>{more}'
+    return f'{head}<table style="{TABLE};width:100%">{"".join(lines)}</table>{more}'
 
 
 def _table(rows: Sequence[Row]) -> str:
@@ -81,10 +82,7 @@ def _table(rows: Sequence[Row]) -> str:
         for row in rows[:MOST_ROWS]
     ]
     more = f'<div style="{SOFT}">\u2026 {len(rows) - MOST_ROWS}</div>' if len(rows) > MOST_ROWS else ""
-    return (
-        f'<table style="border-collapse:collapse;color:inherit"><tr style="background:none">{head}</tr>'
-        f"{''.join(lines)}</table>{more}"
-    )
+    return f'<table style="{TABLE}"><tr style="background:none">{head}</tr>{"".join(lines)}</table>{more}'
 
 
 def _cell(name: str, value: object) -> str:

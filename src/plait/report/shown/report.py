@@ -57,9 +57,8 @@ class ShownReport(dict[str, Any]):
         """What a notebook shows: HTML in the colours of the page around it, all texts escaped."""
         content = plain(self)
         with spoken(self.lang, self._view.names(content)):
-            heading = title or " \u00b7 ".join(
-                str(tr(str(part))) for part in (self._view.name, content.get("task"), content.get("target")) if part
-            )
+            about = [self._view.name, *(content.get(key) for key in ("task", "target", "source"))]
+            heading = title or " \u00b7 ".join(str(tr(str(part))) for part in about if part)
             return fragment(self._view, content, heading)
 
     def frame(self) -> Any:

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any, NamedTuple
 
 from plait.registry import Registry
+from plait.report.checks import SEVERITIES
 from plait.report.languages import tr
 from plait.report.page import names_of
 from plait.report.words import estimate, metric_name
@@ -39,6 +40,7 @@ class ReportView:
         number: The number that stands large, with its name; None: there is none.
         bars: What is drawn, as (title, bars) of each group; empty: nothing.
         rows: Rows of the data frame.
+        told: Rows that a notebook shows where nothing is drawn; the data frame has all.
         names: Names of columns and modalities, which stay as they are in every language.
     """
 
@@ -47,6 +49,7 @@ class ReportView:
     number: Callable[[Row], Bar | None]
     bars: Callable[[Row], list[tuple[str, list[Bar]]]]
     rows: Callable[[Row], list[Row]]
+    told: Callable[[Row], list[Row]] = lambda _: []
     names: Callable[[Row], set[str]] = names_of
 
 
@@ -192,8 +195,14 @@ def _compared_rows(report: Row) -> list[Row]:
 
 
 def _checked_sentence(report: Row) -> str:
-    wrong = [f"{f['code']} {f['title']}: {f['detail']}" for f in report["findings"] if f["severity"] == "error"]
-    return "; ".join(wrong)
+    severities = [finding["severity"] for finding in report["findings"]]
+    return ", ".join(f"{severities.count(one)} {one}" for one in SEVERITIES if one in severities)
+
+
+def _checked_told(report: Row) -> list[Row]:
+    """What is wrong or worth knowing, the worst first."""
+    told = [f for f in report["findings"] if f["severity"] not in ("ok", "n/a")]
+    return sorted(told, key=lambda finding: SEVERITIES.index(finding["severity"]))
 
 
 VIEWS.add("evaluation", ReportView("Report", _verdict, _evaluated_number, _evaluated_bars, _evaluated_rows))
@@ -203,6 +212,6 @@ VIEWS.add(
     "check",
     ReportView(
         "Check", _checked_sentence, number=lambda _: None, bars=lambda _: [], rows=lambda r: list(r["findings"]),
-        names=lambda _: set(),
+        told=_checked_told, names=lambda _: set(),
     ),
 )  # fmt: skip
