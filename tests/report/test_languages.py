@@ -54,7 +54,8 @@ ELSEWHERE = {
 }
 # Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
 INSIDE = {
-    "; type n={}", "a class", "kind of shown report", "border-top:1px solid rgba(128,128,128,.35)", "border-collapse:collapse;color:inherit;font-size:inherit", "shapley of loss",
+    "; type n={}", "a class", "kind of shown report", "border-top:1px solid rgba(128,128,128,.35)", "shapley of loss",
+    "border-collapse:collapse;color:inherit;font-size:inherit",
     "standard deviation", "train seconds",
     "report", "plot square", "bars waterfall", "bars rowbars", "mark {}{}", "maybe {}", "pairs many", "dot f", "dot l",
     "dot s", "dot sel", "row has", "rows have", "drawn from", "judging {} alone", "judging without {}",
