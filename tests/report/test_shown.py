@@ -82,6 +82,8 @@ def test_a_report_is_the_mapping_that_it_was() -> None:
 def test_shares_of_modalities_are_worked_by_hand() -> None:
     """v({})=.5, v(t)=.7, v(i)=.6, v(ti)=.9: t adds (.2 + .3) / 2, i adds (.1 + .2) / 2."""
     assert modality_shares(evaluated()) == pytest.approx({"text": 0.25, "image": 0.15})
+    error = {**evaluated(), "metric": {"name": "accuracy", "higher_is_better": False}}
+    assert modality_shares(error) == pytest.approx({"text": -0.25, "image": -0.15})
     incomplete = evaluated()
     incomplete["evaluation"]["missing"]["hidden"].pop()
     assert modality_shares(incomplete) == {} and modality_shares({}) == {}

@@ -56,7 +56,7 @@ def _bars(title: str, bars: Sequence[Bar]) -> str:
         interval = span(bar.low, bar.high)
         shown = f'{esc(number(bar.value))} <span style="{SOFT}">{esc(interval)}</span>'
         lines.append(
-            f'<tr style="background:none"><td style="text-align:right;padding:1px 10px 1px 0;border:0">'
+            f'<tr style="background:none"><td style="width:26%;text-align:right;padding:1px 10px 1px 0;border:0">'
             f"{esc(cut(bar.name, WIDEST_NAME))}</td>"
             '<td style="width:44%;padding:1px 0;border:0"><div style="position:relative;height:12px;'
             f'background:rgba(128,128,128,.18);border-radius:3px"><div style="position:absolute;top:0;height:12px;'

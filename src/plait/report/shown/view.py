@@ -89,7 +89,8 @@ def modality_shares(report: Row) -> dict[str, float]:
         report: Of ``fit`` or ``evaluate``; its part ``missing`` holds the metric of each subset of modalities.
 
     Returns:
-        Value by modality; they add up to the metric less what guessing gets. Empty where a subset was not measured.
+        Value by modality; they add up to the metric less what guessing gets, the other way round where a lower metric is
+        better: above zero helps. Empty where a subset was not measured.
 
     Reference: Shapley 1953, "A value for n-person games".
 
@@ -109,10 +110,11 @@ def modality_shares(report: Row) -> dict[str, float]:
     if not names or any(values.get(subset) is None for subset in subsets):
         return {}
     known = {subset: float(values[subset]) for subset in subsets}  # type: ignore[arg-type]
+    sign = 1.0 if (report.get("metric") or {}).get("higher_is_better", True) else -1.0
     found = dict.fromkeys(names, 0.0)
     for subset in subsets:
         for name in set(names) - subset:
-            weight = 1 / (len(names) * math.comb(len(names) - 1, len(subset)))
+            weight = sign / (len(names) * math.comb(len(names) - 1, len(subset)))
             found[name] += weight * (known[subset | {name}] - known[subset])
     return found
 
