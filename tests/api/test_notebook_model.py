@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,8 @@ def test_answers_as_a_frame(model: Any, posts: Path) -> None:
 
 
 def test_one_row_or_several(model: Any) -> None:
+    pieces = list(model.predict_chunks([{"text": "rain"}] * 3, chunk_rows=2, progress=False))
+    assert [piece.num_rows for piece in pieces] == [2, 1]
     one = model.predict({"text": "a sunny day"})
     assert one.num_rows == 1
     several = model.predict([{"text": "a sunny day"}, {"text": "rain"}])
@@ -121,15 +124,9 @@ def test_devices(model: Any) -> None:
 
 
 def test_every_network_moves(model: Any) -> None:
-    """Onto a device without memory of its own, where every tensor must have gone."""
-    moved = {id(m): [] for m in (model.model, *model.baselines.values(), model.ensemble) if m is not None}
-    real = torch.nn.Module.to
-
-    def watched(module: Any, *where: Any, **how: Any) -> Any:
-        moved.get(id(module), []).append(where)
-        return real(module, *where, **how)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.nn.Module, "to", watched)
-        model.to("cpu")
-    assert all(len(calls) == 1 for calls in moved.values())
+    """Onto the device without memory, where every tensor of a copy must have gone."""
+    copied = pickle.loads(pickle.dumps(model)).to("meta")
+    networks = [copied.model, *copied.baselines.values(), *([copied.ensemble] if copied.ensemble is not None else [])]
+    tensors = [t for network in networks for t in (*network.parameters(), *network.buffers())]
+    assert len(networks) > 1 and {t.device.type for t in tensors} == {"meta"} and copied.device.type == "meta"
+    assert copied.inputs.device == "meta" and model.device.type != "meta"

@@ -133,7 +133,7 @@ class Plait(FittedParts):
         (:class:`plait.api.PredictionFile` does) before asking for the next.
 
         Args:
-            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
+            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on; but there are no bars by default.
             chunk_rows: Rows at once, 1 or more.
 
         Raises:
@@ -143,7 +143,8 @@ class Plait(FittedParts):
         believed.check(self)
         opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
-        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
+        called = progress if callable(progress) else None
+        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows)
 
     @watched
     def predict_proba(

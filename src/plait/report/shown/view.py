@@ -89,8 +89,8 @@ def modality_shares(report: Row) -> dict[str, float]:
         report: Of ``fit`` or ``evaluate``; its part ``missing`` holds the metric of each subset of modalities.
 
     Returns:
-        Value by modality; they add up to the metric less what guessing gets, the other way round where a lower metric is
-        better: above zero helps. Empty where a subset was not measured.
+        Value by modality; they add up to the metric less what guessing gets, the other way round where a lower metric
+        is better: above zero helps. Empty where a subset was not measured.
 
     Reference: Shapley 1953, "A value for n-person games".
 
