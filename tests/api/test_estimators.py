@@ -181,6 +181,7 @@ FAILS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", FAILS)
 def test_check_estimator(name: str) -> None:
