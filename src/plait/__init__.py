@@ -16,7 +16,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plait.api import Plait, augment, calibrate, check, drift, export, fit, load, two_tower
+    from plait.api import (
+        Plait,
+        PlaitClassifier,
+        PlaitRegressor,
+        augment,
+        calibrate,
+        check,
+        drift,
+        export,
+        fit,
+        load,
+        two_tower,
+    )
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
     from plait.index import build_index, open_index
@@ -24,16 +36,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Comparison", "Plait", "__version__", "augment", "build_index", "calibrate", "check", "compare", "drift",
-    "explain_modalities", "export", "fit",
-    "load", "open_index", "two_tower",
+    "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "__version__", "augment", "build_index", "calibrate",
+    "check", "compare", "drift", "explain_modalities", "export", "fit", "load", "open_index", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
     "Comparison": "plait.comparison", "Plait": "plait.api", "augment": "plait.api", "build_index": "plait.index",
     "calibrate": "plait.api", "check": "plait.api", "compare": "plait.comparison", "drift": "plait.api",
     "explain_modalities": "plait.explain", "export": "plait.api", "fit": "plait.api", "load": "plait.api",
-    "open_index": "plait.index", "two_tower": "plait.api",
+    "open_index": "plait.index", "two_tower": "plait.api", "PlaitClassifier": "plait.api",
+    "PlaitRegressor": "plait.api",
 }  # fmt: skip
 
 

@@ -83,7 +83,8 @@ def test_pairs_of_a_second_table_are_taken_apart() -> None:
 
 
 def test_where_nothing_can_be_taught_it_is_refused() -> None:
-    for options in ({"set": ["fusion.options={copies: 1}"]}, {"set": ["fusion.options={copies: 2}"]}):
+    for one in ("fusion.options={copies: 1}", "fusion.options={copies: 2}", "train.auxiliary=0.1"):
+        options = {"set": [one]}
         with pytest.raises(ValueError, match="semi='transport' teaches the canonical towers of two modalities"):
             fit(pairs(), unlabelled=alone(30), **options)
     with pytest.raises(ValueError, match="semi='self_training' does not go with task retrieval; type semi='transport'"):

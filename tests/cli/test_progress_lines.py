@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from plait.cli.progress import TerminalProgress
+from plait.api import TerminalProgress
 
 
 def test_a_count_that_goes_on_under_another_name_is_not_taken_for_speed(

@@ -14,7 +14,7 @@ from plait.cli.wording import as_typed, options
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "plait"
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-OTHER_PROGRAMS = {"data/catalog/wheels.py"}  # types the options of pip and uv
+OTHER_PROGRAMS = {"data/catalog/wheels.py", "api/installation/devices.py"}  # type options of pip, uv, nvidia-smi
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -80,7 +80,8 @@ def test_every_option_is_known() -> None:
 @pytest.mark.parametrize("group", [[], ["weights"], ["index"], ["features"]], ids=" ".join)
 def test_a_group_alone_prints_its_help(group: list[str], run: Run) -> None:
     code, out, err = run(*group)
-    assert code == 0 and err == "" and out.startswith("Usage: ") and "Commands:" in out
+    assert code == 0 and err == "" and out.startswith("Usage: ")
+    assert "Commands:" in out or "Train and use a model:" in out
 
 
 @pytest.mark.parametrize(

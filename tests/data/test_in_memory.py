@@ -189,7 +189,7 @@ def test_whole_samples_are_scaled_by_their_type(kind: type) -> None:
     ({"array": [0.0, 20000.0], "sampling_rate": 8000}, "float samples up to 20000"),
     ({"array": [[0.0], [0.0, 1.0]], "sampling_rate": 8000}, "no array of numbers"),
     ({"array": np.zeros((50, 50)), "sampling_rate": 8000}, "cannot tell which side"),
-    ((np.zeros(9), 8000), "a pair of samples and a rate; write {'array'"),
+    ((np.zeros(9), 8), "a pair of samples and a rate; write {'array'"),
 ])  # fmt: skip
 def test_sounds_that_could_mean_two_things_say_what_to_write(cell: object, message: str) -> None:
     with pytest.raises(ValueError, match=f"column 'audio': row 1 holds .*{message}"):

@@ -28,7 +28,7 @@ REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.js
 TEMPLATES = [*SRC.glob("report/*.jinja"), SRC / "comparison/page.html.jinja", SRC / "index/page.html.jinja"]
 # What writes pages, and below it what composes sentences that stand on them: verdicts, checks, notes, reasons.
 ROOMS = [
-    "report/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py",
+    "report/*.py", "report/shown/*.py", "index/page.py", "index/hit.py", "comparison/page.py", "comparison/figures.py",
     "comparison/judging.py",
     "comparison/result.py", "comparison/sweep.py", "comparison/probe.py", "metrics/*verdict*.py", "metrics/label.py",
     "metrics/ordinal.py", "metrics/vqa.py", "metrics/captioning.py", "evaluation/*.py", "evaluation/trust/*.py",
@@ -54,7 +54,9 @@ ELSEWHERE = {
 }
 # Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
 INSIDE = {
-    "; type n={}", "a class",
+    "; type n={}", "a class", "kind of shown report", "border-top:1px solid rgba(128,128,128,.35)", "shapley of loss",
+    "border-collapse:collapse;color:inherit;font-size:inherit",
+    "standard deviation", "train seconds",
     "report", "plot square", "bars waterfall", "bars rowbars", "mark {}{}", "maybe {}", "pairs many", "dot f", "dot l",
     "dot s", "dot sel", "row has", "rows have", "drawn from", "judging {} alone", "judging without {}",
     "judging members", "judging before calibration", "judging with modalities missing", "best member",

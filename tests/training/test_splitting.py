@@ -107,6 +107,21 @@ def test_rows_marked_train_in_another_table(posts: Path, posts_model: Path) -> N
     assert "marked val" in about_rows(model.evaluate(other, rows="val")["evaluation"]["notes"])
 
 
+def test_without_a_test_val_rows_judge_and_no_training_row_is_set_aside() -> None:
+    from plait.training.known_split import CHOSE_THE_EPOCH
+
+    table = texts(40, split=["train"] * 30 + ["val"] * 10)
+    usual = plait.fit(table, "label", split="split", set=ONE_EPOCH).report["splits"]
+    assert (usual["test"], usual["train"] + usual["val"]) == (10, 30)
+    fitted = plait.fit(table, "label", split="split", set=[*ONE_EPOCH, "data.test=false"])
+    assert {name: fitted.report["splits"][name] for name in ("train", "val", "test")} == {
+        "train": 30,
+        "val": 10,
+        "test": 0,
+    }
+    assert fitted.report["evaluation"]["split"] == "val" and CHOSE_THE_EPOCH in fitted.report["evaluation"]["notes"]
+
+
 def test_a_column_that_marks_train_only_gives_val_and_test() -> None:
     from plait.training.known_split import CHOSE_THE_EPOCH
 

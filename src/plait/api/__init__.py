@@ -26,27 +26,35 @@ if TYPE_CHECKING:
     from plait.api.batch import BatchResult, predict_to_folder
     from plait.api.calibrating import calibrate
     from plait.api.dual_encoder import two_tower
+    from plait.api.estimators import PlaitClassifier, PlaitRegressor
     from plait.api.exporting.export import export
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_report_place
+    from plait.api.installation.doctor import doctor
     from plait.api.prediction_file import PredictionFile
     from plait.api.predictor import Plait
     from plait.api.suggestion_file import SuggestionFile
+    from plait.api.watching.terminal import TerminalProgress
 
 __all__ = [
-    "BatchResult", "Plait", "PredictionFile", "SuggestionFile", "augment", "calibrate", "check", "check_report_place",
-    "counted_from", "default_weights", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language",
-    "list_fusions", "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
+    "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "SuggestionFile",
+    "TerminalProgress", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
+    "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions",
+    "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
     "BatchResult": "plait.api.batch",
     "Plait": "plait.api.predictor",
+    "PlaitClassifier": "plait.api.estimators",
+    "PlaitRegressor": "plait.api.estimators",
     "PredictionFile": "plait.api.prediction_file",
     "SuggestionFile": "plait.api.suggestion_file",
+    "TerminalProgress": "plait.api.watching.terminal",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
     "export": "plait.api.exporting.export",
+    "doctor": "plait.api.installation.doctor",
     "open_checked": "plait.api.first_look",
     "predict_to_folder": "plait.api.batch",
     "two_tower": "plait.api.dual_encoder",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plait.settings import DataOptions, RunSettings
+from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def augment(
     categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
     split: str | None = None, group: str | None = None, format: str | None = None, encoding: str | None = None,
     delimiter: str | None = None, annotations: str | None = None, allow_outside: bool = False, count: int = 8,
-    seed: int | None = None, set: Sequence[str] = (), lang: str | None = None,
+    seed: int | None = None, set: Assignments = (), lang: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a page that shows training rows beside their changed copies.
 
@@ -81,12 +81,12 @@ def augment(
         format=format, encoding=encoding, delimiter=delimiter, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.seed": seed}
-    opened = open_checked(table, given, RunSettings(), list(set), annotations=annotations)
+    opened = open_checked(table, given, RunSettings(), assignments_of(set), annotations=annotations)
     from plait import __version__
     from plait.api.opening import open_run
     from plait.report.views import sheet
 
-    run = open_run(opened, given, RunSettings(), list(set), annotations=annotations)
+    run = open_run(opened, given, RunSettings(), assignments_of(set), annotations=annotations)
     found = plain({**_shown(run, count), "source": run.table.source, "plait": __version__}, "views")
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text(page, sheet(found, "What training sees", lang or "en"))

@@ -10,6 +10,7 @@ from typing import Any
 from plait.api.evaluation import read_labelled
 from plait.api.folder_checks import check_output_free
 from plait.api.reading import absent_columns, prepare_rows
+from plait.api.watching import WatchedBy, watched
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
 from plait.evaluation.inputs import evaluation_inputs
@@ -17,6 +18,7 @@ from plait.evaluation.trust import CALIBRATED_KINDS, fit_calibration
 from plait.files import check_writable
 from plait.inputs.prepare import Prepared
 from plait.registry import counted
+from plait.settings import Assignments
 from plait.tasks import Calibration, LabelState
 from plait.tasks.calibrators import Temperature
 from plait.training.calibration_rows import choose_calibration_rows
@@ -25,10 +27,11 @@ from plait.training.known_split import table_fingerprint
 from plait.training.seen_rows import SeenInputs
 
 
+@watched
 def calibrate(
     model: str | Path, table: Any, *, output: str | Path | None = None, rows: str | None = None,
     on_bad_row: str = "error", format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
-    decimal: str | None = None, set: Sequence[str] = (), overwrite: bool = False, progress: Progress | None = None,
+    decimal: str | None = None, set: Assignments = (), overwrite: bool = False, progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate a model folder on labelled rows that the model has not seen.
 

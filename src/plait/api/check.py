@@ -6,10 +6,58 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from plait.api.other_words import says_our_words
+from plait.report.shown import ShownReport
+
 if TYPE_CHECKING:
-    from plait.data.checks.check import CheckReport
+    from plait.data.checks.check import CheckReport, Finding
 
 
+class CheckedTable(ShownReport):
+    """What was found in a table: a dictionary of its JSON that shows itself and has ``frame()``, one row a finding.
+
+    Args:
+        found: The findings.
+    """
+
+    def __init__(self, found: CheckReport) -> None:
+        super().__init__(found.to_json(), "check")
+        self.found, self.source, self.num_rows, self.schema = found, found.source, found.num_rows, found.schema
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.found,)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """One a check, in the order of their codes."""
+        return self.found.findings
+
+    @property
+    def worst(self) -> str:
+        """The worst severity found."""
+        return self.found.worst
+
+    def finding(self, code: str) -> Finding:
+        """The finding of that code.
+
+        Raises:
+            ValueError: No such code.
+        """
+        return self.found.finding(code)
+
+    def text(self) -> str:
+        """The findings for people: what is wrong first, what is in order in one line at the end."""
+        return self.found.text()
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings as JSON values."""
+        return self.found.to_json()
+
+    def __repr__(self) -> str:
+        return f"CheckedTable({self.found.source}; worst: {self.worst})"
+
+
+@says_our_words
 def check(
     table: Any,
     target: str | None = None,
@@ -24,7 +72,7 @@ def check(
     annotations: str | None = None,
     allow_outside: bool = False,
     interactions: bool = False,
-) -> CheckReport:
+) -> CheckedTable:
     """Examine a table before training; nothing is changed.
 
     Args:
@@ -44,8 +92,8 @@ def check(
             it takes as long as encoding the table.
 
     Returns:
-        The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()`` and
-        ``to_json()``.
+        The coded findings, each an error, a warning, an info, ok or not applicable: ``findings``, ``text()``,
+        ``to_json()`` and ``frame()``; a dictionary with the keys of its JSON.
 
     Raises:
         ValueError: The source cannot be read, or the target is not there.
@@ -73,9 +121,10 @@ def check(
     hints = Hints(decimal, date_order)
     found = check_table(opened.table, target=opened.data.target, hints=hints)
     if not interactions:
-        return found
+        return CheckedTable(found)
     from plait.api.interactions import interactions_finding
     from plait.data.schema import guess_schema
 
     schema = guess_schema(opened.table, target=opened.data.target, hints=hints)
-    return replace(found, findings=(*found.findings, interactions_finding(opened.table, schema, opened.task)))
+    more = interactions_finding(opened.table, schema, opened.task)
+    return CheckedTable(replace(found, findings=(*found.findings, more)))

@@ -7,21 +7,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.api.watching import WatchedBy, watched
 from plait.registry import counted
+from plait.settings import Assignments, assignments_of
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
-    from plait.data.progress import Progress
     from plait.data.rows import Rows
     from plait.data.table import Table
 
 MOST_ROWS = 2000  # of each table; more are sampled, since every row may have to be encoded
 
 
+@watched
 def drift(
     a: Any, b: Any, *, model: Plait | str | Path | None = None, target: str | None = None, ignore: Sequence[str] = (),
-    format: str | None = None, encoding: str | None = None, allow_outside: bool = False, set: Sequence[str] = (),
-    seed: int = 0, progress: Progress | None = None,
+    format: str | None = None, encoding: str | None = None, allow_outside: bool = False, set: Assignments = (),
+    seed: int = 0, progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare two tables: by modality on the features of frozen encoders, by column, and which rows of B are foreign.
 
@@ -99,7 +101,7 @@ def _opened(
         return tables, fitted.inputs, fitted.schema, fitted.model
     given = {"target": target, "ignore": tuple(ignore), "format": how[0], "encoding": how[1], "allow_outside": how[2]}
     base = merge_values(RunSettings(), {f"data.{name}": value for name, value in given.items()})
-    settings = set_values(base, list(assignments))
+    settings = set_values(base, assignments_of(assignments))
     tables = [open_source(source, settings.data).table for source in (a, b)]
     schema = guess_schema(tables[0], target=target, ignore=tuple(ignore))
     absent = [c for c in schema.inputs if c not in tables[1].column_names]

@@ -20,6 +20,7 @@ from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import trust_report
 from plait.inputs.prepare import Prepared
 from plait.registry import counted
+from plait.report.shown import ShownReport
 from plait.training.fitted import FittedParts
 from plait.training.known_split import choose_rows, table_fingerprint
 
@@ -115,7 +116,7 @@ def _calibrated_by_these(
 def evaluation_report(
     fitted: FittedParts, given: EvaluationInputs, progress: Progress | None = None, *, trust: bool = False,
     open_whole: Callable[[], EvaluationInputs] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> ShownReport:  # fmt: skip
     """The report of one evaluation, with the facts of the model around it.
 
     Args:
@@ -138,7 +139,8 @@ def evaluation_report(
         seed = fitted.settings.train.seed
         evaluation.setdefault("trust", {}).update(parts_report(TrustInputs(fitted, given, open_whole, seed, progress)))
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}
-    return {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
+    content = {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
+    return ShownReport(content, "evaluation", fitted.settings.judge.lang)
 
 
 def left_out(given: EvaluationInputs) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from plait.explain.inputs.options import InputOptions
 from plait.explain.subject import check_modalities
 from plait.explain.written import each_input_once
 from plait.registry import counted
+from plait.report.shown import ShownReport
 from plait.training.fitted import FittedParts
 
 SPLITS = ("test", "val", "train", "all")
@@ -104,7 +105,7 @@ def shares_caveats(given: EvaluationInputs, wanted: int | list[int] | None) -> l
 def explanation_report(
     fitted: FittedParts, given: EvaluationInputs, *, wanted: int | list[int] | None = None,
     options: InputOptions | None = None, progress: Progress | None = None, **asked: Any,
-) -> dict[str, Any]:  # fmt: skip
+) -> ShownReport:  # fmt: skip
     """What each modality adds on these rows, what the parts of chosen rows add, and the facts of the model.
 
     Args:
@@ -135,4 +136,4 @@ def explanation_report(
             for modality in row["modalities"]:
                 modality["shapley"] = shares["shapley"].get(modality["name"])
     facts = {k: v for k, v in describe_model(fitted).items() if k not in ("metric", "schema")}
-    return {**facts, **found, **left_out(given)}
+    return ShownReport({**facts, **found, **left_out(given)}, "explanation", fitted.settings.judge.lang)

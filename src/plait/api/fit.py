@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.api.clock import run_began
-from plait.data.progress import Progress
-from plait.settings import DataOptions, RunSettings
+from plait.api.other_words import says_our_words
+from plait.api.watching import WatchedBy, watched
+from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 from plait.settings.durations import seconds_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def load(folder: str | Path) -> Plait:
     return Plait.load(folder)
 
 
+@watched
+@says_our_words
 def fit(
     table: Any,
     target: str | None = None,
@@ -73,10 +76,10 @@ def fit(
     on_bad_row: str | None = None,
     allow_outside: bool = False,
     settings: RunSettings | None = None,
-    set: Sequence[str] = (),
+    set: Assignments = (),
     resume: bool = False,
     overwrite: bool = False,
-    progress: Progress | None = None,
+    progress: WatchedBy = None,
 ) -> Plait:
     """Fit a model to a table.
 
@@ -133,10 +136,10 @@ def fit(
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
-        set: Further settings as "a.b=c".
+        set: Further settings: a mapping such as {"train.epochs": 3} (or nested), or a list of "a.b=c".
         resume: Go on with a run in ``output`` that was stopped.
         overwrite: Replace a model in ``output``.
-        progress: Called with (done, total, what).
+        progress: Called with (done, total, what); None: bars where a person watches; False: none.
 
     Returns:
         The fitted model, evaluated on the held-out rows (``.report``).
@@ -163,7 +166,7 @@ def fit(
         raise ValueError("resume=True goes on with a run and overwrite=True throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
-    base, assignments = settings or RunSettings(), list(set)
+    base, assignments = settings or RunSettings(), assignments_of(set)
     check_output_free(output, resume=resume, overwrite=overwrite)
     if resume and output is not None:
         warn_of_nothing_to_resume(output)

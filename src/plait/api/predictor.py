@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.api import devices, embedding_verbs, writing_verbs
+from plait.api.answer_frame import as_given
 from plait.api.answering import answer_chunks
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.describe import report_title, why_title
-from plait.api.described import DescribedClasses
-from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
 from plait.api.folder_checks import check_report_place
@@ -29,13 +29,14 @@ from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.prediction import predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
+from plait.api.self_portrait import in_a_line, in_a_notebook
 from plait.api.suggesting import suggest_rows
-from plait.api.text_output import decode_options, score_chunks, write_chunks
-from plait.data.progress import Progress
-from plait.data.table import BadRow, read_table
+from plait.api.watching import WatchedBy, watched
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
 from plait.report import write_explanation, write_report
+from plait.report.shown import ShownReport
+from plait.settings import Assignments
 from plait.training.fitted import FittedParts
 
 
@@ -45,21 +46,19 @@ class Plait(FittedParts):
     Its attributes are those of :class:`plait.training.fitted.FittedParts`, such as model, labels, settings and report.
     """
 
-    def __repr__(self) -> str:
-        names = ", ".join(self.model.config.modality_names)
-        what = f"{self.task.name} of {self.schema.target!r} from {names}"
-        if self.task.judges_pairs:
-            what = f"{self.task.name} of {' and '.join(self.model.config.modality_names)}"
-        elif not self.task.needs_target:
-            what = f"{self.task.name} among {names}"
-        return f"Plait({what}; fusion {self.settings.fusion.name})"
+    __repr__ = in_a_line
+    _repr_html_ = in_a_notebook
 
     @classmethod
     def load(cls, folder: str | Path) -> Plait:
         """Read a model folder; see :func:`plait.load`."""
-        return cls(**vars(load_model_folder(Path(folder))))
+        made = cls(**vars(load_model_folder(Path(folder))))
+        made.report = ShownReport(made.report, "evaluation", made.settings.judge.lang)
+        return made
 
     from_pretrained = classmethod(from_pretrained)
+    device = property(devices.device)
+    to = devices.to
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model folder: JSON, YAML and safetensors only.
@@ -75,19 +74,21 @@ class Plait(FittedParts):
         save_model_folder(self, Path(folder), overwrite=overwrite)
         return Path(folder)
 
+    @watched
     def predict(
-        self, table: Any, *, on_bad_row: str = "missing", progress: Progress | None = None, format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None, set: Sequence[str] = (),
+        self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None, set: Assignments = (),
         coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
-    ) -> pa.Table:  # fmt: skip
+        as_frame: bool = False,
+    ) -> Any:  # fmt: skip
         """Predict every row.
 
         Args:
-            table: Anything ``plait.data.table.read_table`` takes. The target is not needed; a column the
-                model was trained with may be absent, its modality then counts as missing.
+            table: Anything ``plait.data.table.read_table`` takes, or one row: a dictionary of single values. The target
+                is not needed; a column the model was trained with may be absent, its modality then counts as missing.
             on_bad_row: "missing" (an unreadable cell counts as missing), "skip" (the row gets no prediction)
                 or "error".
-            progress: Called with (done, total, what).
+            progress: Called with (done, total, what); None: bars where a person watches; False: none.
             format: Format of a file whose name does not tell it, and ``encoding`` of a text file that is not UTF-8.
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
@@ -98,13 +99,14 @@ class Plait(FittedParts):
                 of numbers "quantile" or "split". None: lac; quantile where calibration rows allow it.
             abstain_above: Answer no row whose estimated risk is above this: the probability that the answer is wrong,
                 of label sets the expected share of wrong labels, of numbers the expected absolute error.
+            as_frame: Return a pandas DataFrame, with the index of the frame that was given, in place of an Arrow table.
 
         Returns:
-            One row per input row, in order: ``row`` (number in the source), the id column if the model knows one,
-            ``prediction``, for classes ``probability`` and ``probability_<class>``, ``uncertainty`` in [0, 1] where the
-            fusion gives it (evidential), under ``coverage`` ``set`` or ``low`` and ``high``, under ``abstain_above``
-            ``risk`` and ``abstained`` (why a row is not answered), and ``problem``, which says what could not be read,
-            else null. A model that writes text gives what :meth:`generate` returns.
+            A table (``pyarrow.Table``), one row per input row, in order: ``row`` (number in the source), the id column
+            if the model knows one, ``prediction``, for classes ``probability`` and ``probability_<class>``,
+            ``uncertainty`` in [0, 1] where the fusion gives it (evidential), under ``coverage`` ``set`` or ``low`` and
+            ``high``, under ``abstain_above`` ``risk`` and ``abstained`` (why a row is not answered), and ``problem``,
+            which says what could not be read, else null. A model that writes text gives what :meth:`generate` returns.
 
         Raises:
             ValueError: The table cannot be read, or has bad rows under "error", or no column of the model.
@@ -117,12 +119,12 @@ class Plait(FittedParts):
             table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
             encoding=encoding, decimal=decimal, set=set, coverage=coverage, method=method, abstain_above=abstain_above,
         )  # fmt: skip
-        return pa.concat_tables(chunks)
+        return as_given(pa.concat_tables(chunks), table) if as_frame else pa.concat_tables(chunks)
 
     def predict_chunks(
         self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
-        progress: Progress | None = None, format: str | None = None, encoding: str | None = None,
-        decimal: str | None = None, set: Sequence[str] = (), coverage: float | None = None,
+        progress: WatchedBy = None, format: str | None = None, encoding: str | None = None,
+        decimal: str | None = None, set: Assignments = (), coverage: float | None = None,
         method: str | None = None, abstain_above: float | None = None,
     ) -> Iterator[pa.Table]:  # fmt: skip
         """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
@@ -131,7 +133,7 @@ class Plait(FittedParts):
         (:class:`plait.api.PredictionFile` does) before asking for the next.
 
         Args:
-            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
+            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on; but there are no bars by default.
             chunk_rows: Rows at once, 1 or more.
 
         Raises:
@@ -141,10 +143,12 @@ class Plait(FittedParts):
         believed.check(self)
         opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
-        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=progress, chunk_rows=chunk_rows)
+        called = progress if callable(progress) else None
+        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows)
 
+    @watched
     def predict_proba(
-        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: Progress | None = None
+        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: WatchedBy = None
     ) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
@@ -153,12 +157,13 @@ class Plait(FittedParts):
         """
         return predict_probabilities(self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress)
 
+    @watched
     def evaluate(
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), trust: bool = False, lang: str | None = None, progress: Progress | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
+        set: Assignments = (), trust: bool = False, lang: str | None = None, progress: WatchedBy = None,
+    ) -> ShownReport:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
         Args:
@@ -172,7 +177,8 @@ class Plait(FittedParts):
             lang: Language of the HTML report, "en" or "zh"; None: that of the training.
 
         Returns:
-            The report, with the numbers under "evaluation" and the sentence under "verdict".
+            The report, with the numbers under "evaluation" and the sentence under "verdict": a dictionary that shows
+            itself in a notebook and has ``frame()`` and ``plot()``, like that of :meth:`explain`.
 
         Raises:
             ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
@@ -187,12 +193,13 @@ class Plait(FittedParts):
         result = evaluation_report(self, given, progress, trust=trust, open_whole=whole)
         if report is not None:
             write_report(Path(report), result, title=report_title(self), lang=lang or self.settings.judge.lang)
-        return result
+        return result.in_language(lang)
 
+    @watched
     def calibrate(
         self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None,
+        set: Assignments = (), progress: WatchedBy = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Calibrate the model, in place, on labelled rows that it has not seen; an earlier calibration is replaced.
 
@@ -210,6 +217,7 @@ class Plait(FittedParts):
         opened = {"format": format, "encoding": encoding, "allow_outside": allow_outside, "progress": progress}
         return calibrate_fitted(self, table, rows=rows, on_bad_row=on_bad_row, set=with_decimal(decimal, set), **opened)
 
+    @watched
     def explain(
         self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str | None = None, draws: int = 8, metric: str | None = None,
@@ -217,8 +225,8 @@ class Plait(FittedParts):
         inputs: InputOptions | Mapping[str, Any] | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), lang: str | None = None, progress: Progress | None = None,
-    ) -> dict[str, Any]:  # fmt: skip
+        set: Assignments = (), lang: str | None = None, progress: WatchedBy = None,
+    ) -> ShownReport:  # fmt: skip
         """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
 
         Args:
@@ -259,13 +267,14 @@ class Plait(FittedParts):
         )  # fmt: skip
         if report is not None:
             write_explanation(Path(report), result, title=why_title(self), lang=lang or self.settings.judge.lang)
-        return result
+        return result.in_language(lang)
 
+    @watched
     def suggest(
         self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
-        set: Sequence[str] = (), progress: Progress | None = None, lang: str | None = None,
+        set: Assignments = (), progress: WatchedBy = None, lang: str | None = None,
     ) -> pa.Table:  # fmt: skip
         """What to label next (active learning): the rows of a pool that would teach most, with reasons.
 
@@ -291,48 +300,6 @@ class Plait(FittedParts):
             progress=progress,
         )  # fmt: skip
 
-    def generate(
-        self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
-        temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
-        answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
-        format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
-        progress: Progress | None = None,
-    ) -> pa.Table:  # fmt: skip
-        """Write a text for every row (captioning, open answers).
-
-        Args:
-            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
-            beams: As ``length_penalty`` to ``seed`` in ``language.DecodeOptions``.
-            max_new_tokens: Longest answer; None: as in training.
-            answers: The only answers allowed.
-            tokens: Also give ``tokens`` and ``token_probabilities``.
-
-        Returns:
-            One row per input row, in order: ``row``, the id column, ``prediction``, ``log_probability`` (natural log),
-            ``probability`` (geometric mean over tokens) and ``problem``.
-
-        Raises:
-            ValueError: The model writes no text, an option is out of range, or as :meth:`predict`.
-        """
-        options = decode_options(self, beams, length_penalty, max_new_tokens, temperature, top_p, seed)
-        opened = open_table(self, table, format, encoding, allow_outside)
-        texts = write_chunks(
-            self, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
-        )
-        return pa.concat_tables(texts)
-
-    def score_answers(
-        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", allow_outside: bool = False,
-        progress: Progress | None = None,
-    ) -> pa.Table:  # fmt: skip
-        """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
-
-        Raises:
-            ValueError: The model writes no text, or as :meth:`predict`.
-        """
-        opened = open_table(self, table, allow_outside=allow_outside)
-        return pa.concat_tables(score_chunks(self, opened, answers, on_bad_row=on_bad_row, progress=progress))
-
     def leaderboard(self) -> list[dict[str, Any]]:
         """The models that were tried, the best on validation rows first; then what ended early or was left out.
 
@@ -340,57 +307,10 @@ class Plait(FittedParts):
         """
         return leaderboard(self)
 
-    @property
-    def dim(self) -> int:
-        """Width of the shared space of a model that embeds."""
-        return embedding_head(self).dim
-
-    @property
-    def plain_dim(self) -> int:
-        """Leading coordinates of a vector that, made unit, are the direction without the correction for hubs."""
-        return embedding_head(self).plain_dim
-
-    def embed(
-        self, table: Any, modality: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
-        progress: Progress | None = None,
-    ) -> tuple[np.ndarray, list[BadRow]]:  # fmt: skip
-        """Unit vectors of one modality of every row, to search or to index.
-
-        Args:
-            table: Anything ``read_table`` takes; only the column of this modality is read.
-            modality: Its name.
-            on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
-
-        Returns:
-            Vectors [N, D] float32, zeros where a cell is empty or unreadable; and the unreadable cells by position.
-
-        Raises:
-            ValueError: The model does not embed, no such modality or column, or a bad row under "error".
-        """
-        return embed_modality(self, read_table(table, allow_outside=allow_outside), modality, on_bad_row, progress)
-
-    def classify(
-        self, images: Any, labels: Sequence[str], *, template: str | None = None, image: str | None = None,
-        text: str | None = None, on_bad_row: str = "missing", allow_outside: bool = False,
-        progress: Progress | None = None,
-    ) -> np.ndarray:  # fmt: skip
-        """Zero-shot classification: which of these words tells best what each picture shows, or each sound is.
-
-        Args:
-            images: A table with the model's column of images or sounds.
-            labels: Names of the classes, two or more.
-            template: The sentence a name is put into, at ``{}``; None: "a photo of a {}", or "this is a sound of {}".
-            image: Modality to classify, of images or sounds, and ``text``, which reads the sentences; None: the first.
-            on_bad_row: As for :meth:`embed`, like ``allow_outside``.
-
-        Returns:
-            Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without one.
-
-        Raises:
-            ValueError: No such modality, fewer than two labels, a template without ``{}``, or as ``embed``.
-        """
-        return classify_by_text(self, images, labels, template, image, text, on_bad_row, allow_outside, progress)
-
-    def described(self, labels: Any, *, image: str | None = None, text: str | None = None) -> DescribedClasses:
-        """Zero-shot classes by their sentences (a mapping, or a YAML or JSON file): ``plait.api.described``."""
-        return DescribedClasses(self, labels, shown=image, words=text)
+    generate = writing_verbs.generate
+    score_answers = writing_verbs.score_answers
+    dim = property(embedding_verbs.dim)
+    plain_dim = property(embedding_verbs.plain_dim)
+    embed = embedding_verbs.embed
+    classify = embedding_verbs.classify
+    described = embedding_verbs.described

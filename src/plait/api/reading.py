@@ -26,7 +26,7 @@ from plait.inputs.dataset import RowBatches
 from plait.inputs.feature_store import FeatureStore
 from plait.inputs.prepare import Prepared, prepare
 from plait.registry import unknown_name
-from plait.settings import DataSettings, RunSettings, set_values
+from plait.settings import Assignments, DataSettings, RunSettings, assignments_of, set_values
 from plait.training.fitted import FittedParts
 
 SET_LATER = ("data.max_pixels", "data.decimal", "augment.test_views")
@@ -167,7 +167,7 @@ def uncalibrated_logits_of(
     return predict_logits(fitted.uncalibrated, batches, progress=progress)
 
 
-def with_decimal(decimal: str | None, assignments: Sequence[str]) -> list[str]:
+def with_decimal(decimal: str | None, assignments: Assignments) -> list[str]:
     """Settings of the reading with the decimal mark among them.
 
     Raises:
@@ -175,4 +175,4 @@ def with_decimal(decimal: str | None, assignments: Sequence[str]) -> list[str]:
     """
     if decimal is not None and decimal not in DECIMAL_MARKS:
         raise ValueError(unknown_name("decimal", decimal, list(DECIMAL_MARKS), where="decimal="))
-    return [*assignments, *([] if decimal is None else [f"data.decimal={decimal}"])]
+    return [*assignments_of(assignments), *([] if decimal is None else [f"data.decimal={decimal}"])]

@@ -15,6 +15,7 @@ from plait.ensemble.networks import NetworkFits
 from plait.ensemble.teachers import check_teacher, teacher_of
 from plait.fusion import CosineFusion
 from plait.model import PlaitModel
+from plait.objectives import chosen_objectives
 from plait.registry import counted
 from plait.settings.unlabelled import NO_METHOD, TEACHERS, TRANSPORT
 from plait.training.build import fixed_widths
@@ -81,15 +82,17 @@ def check_transport(plan: Plan) -> None:
     names = [m.name for m in plan.inputs.modalities]
     widths = zip(names, fixed_widths(plan.inputs, names), strict=True)
     trained = [name for name, width in widths if width is None]
-    if len(names) == 2 and not trained and plan.settings.fusion.options.get("canonical"):
-        return
-    why = (
-        f"there are {len(names)}" if len(names) != 2 else f"{trained[0]!r} is trained" if trained else "there are none"
-    )
-    raise ValueError(
-        "semi='transport' teaches the canonical towers of two modalities with frozen encoders (fusion.options "
-        f"canonical), and {why}; leave unlabelled= and semi= out, or the settings of encoders and fusion"
-    )
+    if trained:
+        raise ValueError(
+            f"semi='transport' teaches canonical towers of frozen encoders, and that of {trained[0]!r} is trained; "
+            "leave unlabelled= and semi= out, or the settings of encoders"
+        )
+    aids = chosen_objectives(plan.settings.train, pair_head=False)
+    if len(names) != 2 or aids or not plan.settings.fusion.options.get("canonical"):
+        raise ValueError(
+            "semi='transport' teaches the canonical towers of two modalities (fusion.options canonical, without "
+            "further objectives), which this model has not; leave unlabelled= and semi= out, or the fusion's settings"
+        )
 
 
 def say_transport(told: dict[str, Any], model: PlaitModel, notes: list[str]) -> None:

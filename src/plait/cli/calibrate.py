@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -38,7 +38,7 @@ def calibrate(
     """Make probabilities true, and sets and intervals possible, by labelled rows the model has not seen."""
     from plait.api import calibrate as calibrate_folder
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         found = calibrate_folder(**options.passed_on(context, calibrate_folder), progress=progress)
     if as_json:
         print_json(found)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import NONE_FINISHED, print_json, resumable, say
 from plait.cli.wording import as_typed
 from plait.files import check_writable
@@ -78,7 +78,7 @@ def compare(
     from plait import comparison  # takes seconds to import
 
     given = {**options.passed_on(context, comparison.compare), "table": opened}
-    with resumable(NONE_FINISHED), TerminalProgress(quiet=quiet) as progress:
+    with resumable(NONE_FINISHED), terminal_progress(quiet=quiet) as progress:
         found = comparison.compare(**given, progress=progress)
     report, page = found.report, str(output / "compare.html")
     if as_json:

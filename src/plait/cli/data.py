@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plait.cli.options import Json, Quiet
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, say
 
 
@@ -21,7 +21,7 @@ def data(
     """Fetch a ready data set (uses the network)."""
     from plait.data.catalog.datasets import fetch_dataset
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         path = fetch_dataset(name, output, progress=progress)
     if as_json:
         print_json({"name": name, "table": str(path)})

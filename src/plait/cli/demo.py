@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def demo(
     folder: Annotated[Path, typer.Option(help="Where data, model and report go.")] = Path("demo"),
 ) -> None:
     """Fetch encoders and easy-VQA, train, evaluate, report and answer one question (about 5 minutes)."""
-    with TerminalProgress() as progress:
+    with terminal_progress() as progress:
         for line in run_demo(folder, picture, question, progress):
             say(line)
 

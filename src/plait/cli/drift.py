@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -32,7 +32,7 @@ def drift(
     """Compare two tables: by modality, by column, and which rows of B are foreign. Exit code 1 where they differ."""
     from plait import api
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         found = api.drift(**options.passed_on(context, api.drift), progress=progress)
     if as_json:
         print_json(found)

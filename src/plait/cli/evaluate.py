@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.report import show_report
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
@@ -39,7 +39,7 @@ def evaluate(
     """Evaluate a model on rows with known answers."""
     from plait.api import load
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         fitted = load(model)
         if describe is not None:
             if target is None:

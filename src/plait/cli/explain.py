@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.report import rows_of, terms_of
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
@@ -88,7 +88,7 @@ def explain(
     """Show what each modality adds, whether they work together, and what inside single rows counts."""
     from plait.api import in_language, load, report_values
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         fitted = load(model)
         found = fitted.explain(
             **options.passed_on(context, fitted.explain), **({"examples": row} if row else {}),

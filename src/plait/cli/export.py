@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, say
 
 
@@ -37,7 +37,7 @@ def export(
 
     if not quiet:
         typer.echo(f"this takes about {_duration(check is not None, int8)}, longer for large encoders", err=True)
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         found = export_model(folder=onnx, **options.passed_on(context, export_model), progress=progress)
     if as_json:
         print_json(found)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import STARTED, options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.report import show_report
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
 from plait.settings import TrainSettings
@@ -109,7 +109,7 @@ def fit(
         given["settings"] = read_settings(config)
     with (
         resumable(AGAIN if resume else NOTHING_KEPT),
-        TerminalProgress(quiet=quiet) as progress,
+        terminal_progress(quiet=quiet) as progress,
         api.counted_from(STARTED),
     ):
         fitted = api.fit(**given, progress=progress)

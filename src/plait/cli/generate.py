@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plait.cli.options import AllowOutside, Json, Model, Quiet
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, reasons, say
 from plait.cli.wording import as_typed
 
@@ -44,7 +44,7 @@ def caption(
     fitted = load(model)
     if table is None:
         table = {_column(fitted, "image"): [str(f) for f in files]}
-    with TerminalProgress(quiet=quiet or len(files) == 1) as progress:
+    with terminal_progress(quiet=quiet or len(files) == 1) as progress:
         made = fitted.generate(
             table, beams=_beams(fitted, beams, temperature, top_p), length_penalty=length_penalty,
             max_new_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed,

@@ -24,7 +24,7 @@ from plait.cli.options import (
     one_of,
     source_there,
 )
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import can_write_page, print_json, printable, reasons, resumable, say, write_page
 from plait.registry import counted
 
@@ -76,7 +76,7 @@ def index_build(
     """Embed every item of a source; typed again it goes on after a stop, and takes up what changed."""
     from plait.index import build_index
 
-    with resumable(), TerminalProgress(quiet=quiet) as progress:
+    with resumable(), terminal_progress(quiet=quiet) as progress:
         index, report = build_index(
             model, source, output, modality=modality, backend=backend, uri=uri, check=check, on_bad_row=on_bad_row,
             block=batch_size, progress=progress, **_reading(context),
@@ -107,7 +107,7 @@ def index_add(
     from plait.index import open_index
 
     opened = open_index(index, model)
-    with resumable(), TerminalProgress(quiet=quiet) as progress:
+    with resumable(), terminal_progress(quiet=quiet) as progress:
         report = opened.add(
             source, check=check, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context)
         )
@@ -135,7 +135,7 @@ def index_update(
     from plait.index import open_index
 
     opened = open_index(index, model)
-    with resumable(), TerminalProgress(quiet=quiet) as progress:
+    with resumable(), terminal_progress(quiet=quiet) as progress:
         report = opened.update(
             source, prune=prune, progress=progress, on_bad_row=on_bad_row, block=batch_size, **_reading(context)
         )
@@ -235,7 +235,7 @@ def index_duplicates(
     if html is not None:
         can_write_page(html)
     opened = open_index(index)
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         groups = opened.near_duplicates(threshold, progress=progress)
     if html is not None:
         write_page(html, opened.duplicates_page(groups, threshold, lang or "en"))
@@ -267,7 +267,7 @@ def index_knn(
     """How well do neighbours tell a label? Each item by the others, or a table by the index."""
     from plait.index import open_index
 
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         report = open_index(index, model).knn(label, k=k, table=table, progress=progress)
     _judged(report, as_json)
 

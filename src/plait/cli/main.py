@@ -14,63 +14,26 @@ from typing import Annotated, NoReturn
 import typer
 
 from plait import __version__
-from plait.cli.augment import augment
-from plait.cli.calibrate import calibrate
-from plait.cli.check import check
-from plait.cli.compare import compare
-from plait.cli.data import data
-from plait.cli.demo import demo
-from plait.cli.drift import drift
-from plait.cli.evaluate import evaluate
-from plait.cli.explain import explain
-from plait.cli.export import export
-from plait.cli.features import features_app
-from plait.cli.fit import fit
-from plait.cli.fusions import fusions
-from plait.cli.generate import ask, caption
-from plait.cli.index import index_app
-from plait.cli.predict import predict
-from plait.cli.search import search
-from plait.cli.serve import serve
-from plait.cli.suggest import suggest
 from plait.cli.terminal import STOPPED, say
-from plait.cli.two_tower import two_tower
-from plait.cli.weights import weights_app
+from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
 
 app = typer.Typer(
     name="plait",
+    cls=GroupedHelp,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Train, judge and use models that understand text, images, sound and numbers together.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb, example in (
-    (check, "check posts.csv --target sentiment"),
-    (augment, "augment posts.csv --target sentiment --show sheet.html"),
-    (fit, "fit posts.csv --target sentiment --text text --image image -o model"),
-    (evaluate, "evaluate model posts.csv --report report.html"),
-    (calibrate, "calibrate model labelled.csv -o calibrated"),
-    (drift, "drift posts.csv new-posts.csv --target sentiment"),
-    (explain, "explain model posts.csv --report why.html"),
-    (predict, "predict model new.csv -o predictions.csv"),
-    (suggest, "suggest model pool.csv --labelled posts.csv --n 50 -o to-label.csv --report page.html"),
-    (compare, "compare posts.csv --target sentiment --fusion all --seeds 5 -o comparison"),
-    (fusions, "fusions"),
-    (search, "search photos.index 'two dogs on snow' --html hits.html"),
-    (two_tower, "two-tower hf:openai/clip-vit-base-patch32 -o clip"),
-    (caption, "caption model photos --beams 4 --json"),
-    (ask, "ask model photo.jpg 'what colour is the circle?'"),
-    (data, "data easy-vqa -o easy-vqa"),
-    (serve, "serve model --port 8000"),
-    (export, "export model --onnx exported --check posts.csv"),
-    (demo, "demo --question 'what color is the shape?' picture.png"),
-):
-    app.command(example.split()[0], epilog=f"Example: plait {example}")(verb)
-app.add_typer(weights_app, name="weights")
-app.add_typer(features_app, name="features")
-app.add_typer(index_app, name="index")
+for verbs in GROUPS.values():
+    for verb in verbs:
+        if isinstance(verb.app, typer.Typer):
+            app.add_typer(verb.app, name=verb.example)
+        else:
+            app.command(verb.example.split()[0], epilog=f"Example: plait {verb.example}")(verb.app)
 
 
 def main() -> None:
@@ -135,7 +98,7 @@ def _version(shown: bool) -> None:
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Train, evaluate and use models that understand text, images, sound and numbers together."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import STOPPED, can_write, not_over, print_json, reasons, resumable, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -94,7 +94,7 @@ def predict(
     place = sys.stdout.buffer if to_stdout else Path(output)
     file = PredictionFile(place, escape=escape_formulas, bom=bom, overwrite=overwrite, wording=as_typed)
     try:
-        with TerminalProgress(quiet=quiet) as progress:
+        with terminal_progress(quiet=quiet) as progress:
             fitted = load(model)
             if describe is None:
                 chunks = fitted.predict_chunks(**options.passed_on(context, fitted.predict_chunks), progress=progress)
@@ -120,7 +120,7 @@ def _to_folder(context: typer.Context, model: Path, table: str, folder: Path, *,
     """A folder of parts, which goes on where an earlier command was cut short."""
     from plait.api import predict_to_folder
 
-    with resumable(), TerminalProgress(quiet=quiet) as progress:
+    with resumable(), terminal_progress(quiet=quiet) as progress:
         made = predict_to_folder(
             folder=folder, **options.passed_on(context, predict_to_folder), wording=as_typed, progress=progress
         )

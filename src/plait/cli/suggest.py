@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import can_write, not_over, print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -64,7 +64,7 @@ def suggest(
     not_over(output, pool, labelled)
     if report is not None and report.absolute() == output.absolute():
         raise ValueError(f"{output} is to hold the rows to label and the report; name another file for one of them")
-    with TerminalProgress(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         fitted = load(model)
         file = SuggestionFile(output, pool, fitted.modalities, escape=escape_formulas, bom=bom, overwrite=overwrite)
         found = fitted.suggest(**options.passed_on(context, fitted.suggest), progress=progress)

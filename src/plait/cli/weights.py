@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from plait.cli.options import Json
-from plait.cli.progress import TerminalProgress
+from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, say
 
 weights_app = typer.Typer(help="Pretrained weights on this machine.", no_args_is_help=True, rich_markup_mode=None)
@@ -27,7 +27,7 @@ def weights_fetch(
 
     paths = {}
     for name in names or default_weights():
-        with TerminalProgress() as bar:
+        with terminal_progress() as bar:
             paths[name] = str(fetch_weights(name, progress=lambda text: sys.stderr.write(text + "\n"), bar=bar))
     if as_json:
         print_json(paths)

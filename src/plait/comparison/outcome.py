@@ -9,23 +9,31 @@ from typing import Any
 from plait.comparison.page import render
 from plait.files import write_text
 from plait.report.plain import plain
+from plait.report.shown import ShownReport
 
 KIND_WORDS = {"fusion": "", "late": "late", "single": "baseline", "ensemble": "baseline"}
 
 
-class Comparison:
-    """Fusion methods compared on one table.
+class Comparison(ShownReport):
+    """Fusion methods compared on one table: a dictionary of everything, as in ``compare.json``.
 
-    Attributes:
-        report: Everything, as in ``compare.json``.
+    It shows itself in a notebook and has ``frame()`` (one row a method) and ``plot()``.
     """
 
-    def __init__(self, report: dict[str, Any]) -> None:
-        self.report: dict[str, Any] = plain(report, "comparison")
+    def __init__(self, report: dict[str, Any], lang: str = "en") -> None:
+        super().__init__(plain(report, "comparison"), "comparison", lang)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self), self.lang)
 
     def __repr__(self) -> str:
         ran = [m for m in self.report["methods"] if m["status"] == "ok"]
         return f"Comparison({len(ran)} lines on {self.report['target']!r}; selected {self.selected})"
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Everything, as in ``compare.json``: the comparison itself."""
+        return self
 
     @property
     def verdict(self) -> str:

@@ -21,7 +21,9 @@ import numpy as np
 from plait import __version__
 from plait.api.describe import versions
 from plait.api.opening import OpenedRun, open_run
+from plait.api.other_words import says_our_words
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.watching import WatchedBy, watched
 from plait.comparison.archive import Archive
 from plait.comparison.folder import comparison_folder
 from plait.comparison.judging import CHOSEN_BY, judged_rows
@@ -32,15 +34,16 @@ from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
-from plait.data.progress import Progress
 from plait.data.sources import Opened
 from plait.fusion import FUSIONS
 from plait.report import check_language
-from plait.settings import DataOptions, RunSettings, merge_values, set_values, to_dict
+from plait.settings import Assignments, DataOptions, RunSettings, assignments_of, merge_values, set_values, to_dict
 from plait.training.known_split import table_fingerprint
 from plait.training.splitting import count_splits
 
 
+@watched
+@says_our_words
 def compare(
     table: Any,
     target: str | None = None,
@@ -75,11 +78,11 @@ def compare(
     on_bad_row: str | None = None,
     allow_outside: bool = False,
     settings: RunSettings | None = None,
-    set: Sequence[str] = (),
+    set: Assignments = (),
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: WatchedBy = None,
 ) -> Comparison:
     """Compare fusion methods on a table, all on equal terms.
 
@@ -119,7 +122,7 @@ def compare(
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
-        set: Further settings as "a.b=c"; what is fixed so is fixed for every method.
+        set: Further settings, a mapping or a list of "a.b=c"; what is fixed so is fixed for every method.
         resume: Go on with a comparison in ``output``; methods and seeds may be added to it.
         overwrite: Replace a comparison in ``output``.
         workers: Processes that train at the same time, each on one thread; None: one a CPU core. One where there is
@@ -146,7 +149,7 @@ def compare(
         decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs, "preset": "single"}  # one network a method
-    base, assignments = settings or RunSettings(), list(set)
+    base, assignments = settings or RunSettings(), assignments_of(set)
     asked = set_values(merge_values(base, given), assignments)
     check_asked(asked, objectives)
     language = check_language(lang or asked.judge.lang)
@@ -222,7 +225,7 @@ def compare(
             "settings": to_dict(opened.settings),
             "versions": versions(),
         }  # fmt: skip
-        comparison = Comparison(report)
+        comparison = Comparison(report, language)
         if output is not None:
             comparison.save(output, language)
     return comparison

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from plait.data.objects import as_array, as_files, is_tensor, plain_value
 from plait.data.pixels import is_picture_shape, is_pil_image
+from plait.data.samples import as_decoded_sound
 from plait.data.values import is_unicode
 
 _HELD = (
@@ -124,6 +125,8 @@ def is_row(source: object) -> bool:
 def _is_cell(value: Any) -> bool:
     """Whether a value is no list of others."""
     if isinstance(value, str | bytes | Mapping) or is_pil_image(value) or getattr(value, "ndim", 1) == 0:
+        return True
+    if as_decoded_sound(value) is not None:
         return True
     return not isinstance(value, Iterable) and not hasattr(value, "__array__")
 

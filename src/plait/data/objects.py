@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from plait.data.pixels import is_grey_picture, is_picture_shape, is_pil_image, picture_bytes
-from plait.data.samples import decoded_bytes, is_decoded_sound, is_decoder, sound_bytes
+from plait.data.samples import as_decoded_sound, decoded_bytes, is_decoded_sound, is_decoder, sound_bytes
 
 _PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
 _FILE_KEYS = frozenset({"bytes", "path"})
@@ -53,6 +53,8 @@ def plain_value(value: Any) -> Any:
     array = as_array(value)
     if array is not None:
         return _plain_array(array, channels_first=is_tensor(value))
+    if (decoded := as_decoded_sound(value)) is not None:
+        return _plain_mapping(decoded)
     if isinstance(value, list | tuple):
         return _plain_list(value)
     if isinstance(value, complex):

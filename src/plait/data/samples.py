@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 MOST_CHANNELS = 32
+RATES = (1_000, 1_000_000)  # of a pair: a smaller number beside an array is no rate
 LOUDEST_FLOAT = 64.0  # far above any mix; beyond it the numbers are those of a whole scale
 _PCM, _FLOAT = 1, 3  # format codes of WAV
 
@@ -29,6 +30,25 @@ def is_decoder(value: object) -> bool:
 def is_decoded_sound(cell: Mapping[Any, Any]) -> bool:
     """Whether a dictionary holds decoded samples."""
     return cell.get("array") is not None
+
+
+def as_decoded_sound(value: object) -> dict[str, Any] | None:
+    """The dictionary of a pair of samples and rate, in either order, as librosa, torchaudio, SciPy and Gradio give it.
+
+    Args:
+        value: A pair is a tuple of an array of one or two dimensions and whole samples a second, 1,000 to 1,000,000.
+
+    Example:
+        >>> as_decoded_sound((np.zeros(4), 16000))["sampling_rate"], as_decoded_sound((np.zeros(4), 3))
+        (16000, None)
+    """
+    if not isinstance(value, tuple) or len(value) != 2:
+        return None
+    for samples, rate in (value, value[::-1]):
+        is_rate = isinstance(rate, int | np.integer) and not isinstance(rate, bool) and RATES[0] <= rate <= RATES[1]
+        if is_rate and getattr(samples, "ndim", 0) in (1, 2):
+            return {"array": samples, "sampling_rate": int(rate)}
+    return None
 
 
 def sound_bytes(cell: Mapping[Any, Any]) -> bytes:

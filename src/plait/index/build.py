@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from plait.data.progress import Progress
+from plait.api.watching import WatchedBy, watched
 from plait.index.backends import BACKENDS
 from plait.index.embedder import check_model, load_embedder, pick_modality
 from plait.index.index import Index
@@ -19,6 +19,7 @@ from plait.index.source import read_source
 from plait.index.storage import Change
 
 
+@watched
 def build_index(
     model: Any,
     source: Any,
@@ -30,7 +31,7 @@ def build_index(
     check: bool = False,
     on_bad_row: str = "skip",
     block: int = BLOCK,
-    progress: Progress | None = None,
+    progress: WatchedBy = None,
     **reading: Any,
 ) -> tuple[Index, Intake]:
     """Build an index, go on with a build that was stopped, or take up what changed in its source since.

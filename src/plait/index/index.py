@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from plait.data.progress import Progress
+from plait.api.watching import Progress, WatchedBy, watched
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
@@ -155,7 +155,8 @@ class Index:
             made = [as_query(self.embedder, self.manifest.modality, named, vector) for vector in queries]
         return self.search_queries(made, k=k, where=where, device=device)
 
-    def add(self, source: Any, *, check: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
+    @watched
+    def add(self, source: Any, *, check: bool = False, progress: WatchedBy = None, on_bad_row: str = "skip",
             block: int = BLOCK, prefix: str = "", **reading: Any) -> Intake:  # fmt: skip
         """Add a further source, or take up what changed in one that is there; the rest is passed over.
 
@@ -180,7 +181,8 @@ class Index:
             number = len(self.manifest.sources) if number is None else number
             return self.take_in(made, number, check=check, progress=progress, on_bad_row=on_bad_row, block=block)
 
-    def update(self, source: Any, *, prune: bool = False, progress: Progress | None = None, on_bad_row: str = "skip",
+    @watched
+    def update(self, source: Any, *, prune: bool = False, progress: WatchedBy = None, on_bad_row: str = "skip",
                block: int = BLOCK, **reading: Any) -> Intake:  # fmt: skip
         """Go through a source again: new rows are added, changed contents embedded anew, changed metadata replaced.
 

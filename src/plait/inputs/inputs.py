@@ -43,6 +43,7 @@ class Inputs:
         ngrams: N-grams of text modalities, for members of an ensemble that read them.
         test_views: Views over which answers average the vectors of frozen encoders; 1: off. Not saved.
         words: Words of text modalities whose model has a bag of words; None before ``fit_inputs`` learned them.
+        device: Where frozen encoders work; None: on a GPU where there is one. Not saved.
     """
 
     modalities: tuple[Modality, ...]
@@ -55,6 +56,7 @@ class Inputs:
     ngrams: dict[str, NgramProcessor] = field(default_factory=dict)
     words: dict[str, WordProcessor | None] = field(default_factory=dict)
     test_views: int = 1
+    device: str | None = None
 
     def save(self, folder: Path) -> None:
         """Write processors and references as JSON."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def load_cell(cell: Any, root: Root) -> Any:
 
 def encoded_vector(processor: Any, is_frozen: bool) -> Plain | None:
     """The vector of a frozen encoder; a trained one's is not known before the model is."""
-    return (lambda tensors: tensors["vector_BD"]) if is_frozen else None
+    return itemgetter("vector_BD") if is_frozen else None
 
 
 def live_items(processor: Processor, items: Items, load: Load) -> Source:

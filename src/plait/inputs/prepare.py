@@ -206,7 +206,7 @@ def _encoded(
         load,
         batch_size=batch_size,
         with_tokens=inputs.with_tokens and not MODALITY_KINDS.get(modality.kind).is_set,
-        device="cuda" if torch.cuda.is_available() else None,
+        device=inputs.device or ("cuda" if torch.cuda.is_available() else None),
         progress=progress,
         on_error="collect",
     )

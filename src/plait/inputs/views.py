@@ -260,7 +260,7 @@ def _encoded(
         source, _ = encode_items(
             store or FeatureStore(), inputs.frozen[name], inputs.processors[name], chosen, load,
             with_tokens=inputs.with_tokens and not MODALITY_KINDS.get(modality.kind).is_set,
-            device="cuda" if torch.cuda.is_available() else None, progress=report,
+            device=inputs.device or ("cuda" if torch.cuda.is_available() else None), progress=report,
         )  # fmt: skip
         return source
 

@@ -111,7 +111,7 @@ class ServedModel:
     def predict(self, coverage: float | None, rows: Sequence[Row]) -> list[Any]:
         """Answers, with sets or intervals where ``coverage`` is asked for."""
         how = {} if coverage is None else {"coverage": coverage}
-        made = self.fitted.predict(_table(rows), on_bad_row="skip", **how).to_pylist()
+        made = self.fitted.predict(_table(rows), on_bad_row="skip", progress=False, **how).to_pylist()
         return [self._answer(one) for one in made]
 
     def write(self, options: Any, rows: Sequence[Row]) -> list[Any]:
@@ -119,7 +119,7 @@ class ServedModel:
         if not self.task.family.writes:
             return self.predict(None, rows)
         beams = self.fitted.settings.language.beams or 1
-        made = self.fitted.generate(_table(rows), beams=beams, on_bad_row="skip").to_pylist()
+        made = self.fitted.generate(_table(rows), beams=beams, on_bad_row="skip", progress=False).to_pylist()
         return [self._answer(one) for one in made]
 
     def explain(self, options: Any, rows: Sequence[Row]) -> list[Any]:
@@ -130,7 +130,7 @@ class ServedModel:
         """The unit vector of one modality of each row."""
         columns = next(m.columns for m in self.fitted.modalities if m.name == modality)
         table = _table([{name: row.get(name) for name in columns} for row in rows])
-        vectors, bad = self.fitted.embed(table, modality)
+        vectors, bad = self.fitted.embed(table, modality, progress=False)
         reasons = {fault.row: fault.reason for fault in bad}
         return [
             Refusal(422, "not_answered", reasons.get(i, f"the row holds no {modality}"))
@@ -168,7 +168,7 @@ class ServedModel:
         return answer
 
     def _explained(self, row: Row) -> Any:
-        said = self.fitted.predict(_table([row]), on_bad_row="skip").to_pylist()[0]
+        said = self.fitted.predict(_table([row]), on_bad_row="skip", progress=False).to_pylist()[0]
         if said["prediction"] is None:
             return Refusal(422, "not_answered", said["problem"] or "the row has no answer")
         target = self.fitted.schema.target
@@ -177,7 +177,7 @@ class ServedModel:
         table = [{**dict.fromkeys(names), **row, str(target): said["prediction"]}]
         found = self.fitted.explain(
             table, rows=[0], absence="missing", permutations=0, emap_evaluations=0,
-            inputs={"grid": GRID, "orders": 1, "cells": "missing"}, on_bad_row="missing",
+            inputs={"grid": GRID, "orders": 1, "cells": "missing"}, on_bad_row="missing", progress=False,
         )  # fmt: skip
         example, parts = found["examples"][0], found["inputs"]["rows"][0]["modalities"]
         total = sum(abs(value) for value in example["shapley"].values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plait.settings.assignments import Assignments, assignments_of
 from plait.settings.augmentation import AugmentSettings
 from plait.settings.ensemble import EnsembleSettings, SearchSettings
 from plait.settings.groups import (
@@ -29,6 +30,7 @@ from plait.settings.strict import from_dict, to_dict
 from plait.settings.unlabelled import CONSISTENCY, NO_METHOD, TEACHERS, TRANSPORT, UnlabelledSettings
 
 __all__ = [
+    "Assignments",
     "AugmentSettings",
     "BAD_ROW_POLICIES",
     "COLUMN_LISTS",
@@ -60,6 +62,7 @@ __all__ = [
     "TaskSettings",
     "TrainSettings",
     "UnlabelledSettings",
+    "assignments_of",
     "from_dict",
     "merge_values",
     "read_settings",

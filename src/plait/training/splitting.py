@@ -133,7 +133,7 @@ def _split_without_calibration(
             *tied.sentences(),
         ]
     notes = []
-    if "test" not in present and "val" in present:
+    if "test" not in present and "val" in present and (data is None or data.test):
         split[split == "val"] = "test"
         notes.append("the val rows are judged as the held-out part; validation rows were set aside from train")
     if "val" not in set(split[usable]):

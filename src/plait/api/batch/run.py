@@ -21,6 +21,7 @@ from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
+from plait.api.watching import WatchedBy, watched
 from plait.data.progress import Progress
 from plait.files import room_for
 from plait.registry import unknown_name
@@ -58,13 +59,14 @@ class BatchResult:
     read_whole: bool
 
 
+@watched
 def predict_to_folder(
     model: str | Path, table: Any, folder: str | Path, *, workers: int = 1, part_rows: int = PART_ROWS,
     output_format: str = "parquet", on_bad_row: str = "missing", allow_outside: bool = False,
     format: str | None = None, encoding: str | None = None, decimal: str | None = None, set: Sequence[str] = (),
     coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
     escape_formulas: bool = True, bom: bool = False, overwrite: bool = False,
-    wording: Callable[[str], str] | None = None, progress: Progress | None = None,
+    wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
 ) -> BatchResult:  # fmt: skip
     """Predict a table into a folder of parts; the same call goes on where an earlier one was cut short.
 

@@ -32,6 +32,7 @@ from plait.api.exporting.parity import compare_random
 from plait.api.exporting.reader.sealed import GRAPH
 from plait.api.exporting.rows import random_rows
 from plait.api.reading import open_table
+from plait.api.watching import WatchedBy, watched
 from plait.data.progress import Progress
 from plait.ensemble import Ensemble
 from plait.inference.forward import evaluation_mode
@@ -41,10 +42,11 @@ OUTPUTS = {"number": "numbers"}
 STEPS = ("tracing the model", "comparing answers", "writing the folder")
 
 
+@watched
 def export(
     model: Any, folder: str | Path, *, check: Any = None, int8: bool = False, overwrite: bool = False,
     format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
-    progress: Progress | None = None,
+    progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Export a model to a folder that needs onnxruntime and numpy, and neither PyTorch nor Plait.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -89,16 +90,13 @@ def _report(items: Items, processor: Any, rows: Rows) -> None:
 
 def _plain(processor: Any, is_frozen: bool) -> Plain:
     """Numbers, their gaps, and a place a category; what is missing or unknown has no place."""
-    sizes = list(processor.cardinalities)
+    return partial(_plain_features, sizes=tuple(processor.cardinalities))
 
-    def features(tensors: dict[str, Tensor]) -> Tensor:
-        there = 1.0 - tensors["missing_BF"]
-        places = [
-            functional.one_hot(tensors["categorical_BK"][:, k], size)[:, 1:].float() for k, size in enumerate(sizes)
-        ]
-        return torch.cat([tensors["numeric_BF"] * there, tensors["missing_BF"], *places], dim=1)
 
-    return features
+def _plain_features(tensors: dict[str, Tensor], sizes: tuple[int, ...]) -> Tensor:
+    there = 1.0 - tensors["missing_BF"]
+    places = [functional.one_hot(tensors["categorical_BK"][:, k], size)[:, 1:].float() for k, size in enumerate(sizes)]
+    return torch.cat([tensors["numeric_BF"] * there, tensors["missing_BF"], *places], dim=1)
 
 
 TABULAR = ModalityKind(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from plait.data.media import CellError
 from plait.data.modality import Modality
 from plait.data.table import Table
@@ -34,7 +36,11 @@ def _examine(vector: Any, processor: Any, max_pixels: int) -> None:
 
 
 def _plain(processor: Any, is_frozen: bool) -> Plain:
-    return lambda tensors: masked_mean(tensors["values_BTD"], tensors["mask_BT"])
+    return _mean_features
+
+
+def _mean_features(tensors: dict[str, Tensor]) -> Tensor:
+    return masked_mean(tensors["values_BTD"], tensors["mask_BT"])
 
 
 VECTOR = ModalityKind(own=_own, fit=_fit, examine=_examine, plain=_plain)

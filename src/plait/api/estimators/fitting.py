@@ -1,0 +1,52 @@
+"""What both estimators share: their parameters as arguments of ``plait.fit``, and the call of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from plait.api.estimators.rows import SPLIT, TARGET, choosing_rows, names_of_array, table_of
+from plait.api.fit import fit
+from plait.api.predictor import Plait
+from plait.settings import assignments_of
+
+KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "date", "ignore")
+PASSED = (*KINDS, "recipe", "preset", "time_limit", "fusion", "epochs", "on_bad_row", "allow_outside", "progress")
+
+
+def fit_estimator(
+    estimator: Any, X: Any, target: list[Any], *, task: str, kind: str, strata: np.ndarray | None = None
+) -> Plait:
+    """Fit a model to the rows of ``X`` with ``target`` beside them.
+
+    Args:
+        estimator: Its parameters say how.
+        X: As :func:`plait.api.estimators.rows.table_of` takes it.
+        target: One value a row.
+        task: Of ``plait.fit``.
+        kind: How the target is read: "numeric" or "categorical".
+        strata: Class number of each row, for rows that choose.
+
+    Raises:
+        ValueError: As ``plait.fit``.
+    """
+    table, is_array = table_of(estimator, X, reset=True)
+    for name in (TARGET, SPLIT):
+        if name in table.column_names:
+            raise ValueError(f"X has a column {name!r}, a name that fit() needs for itself; call it otherwise")
+    draw = check_random_state(estimator.random_state)
+    seed = int(draw.randint(2**31 - 1)) if not isinstance(estimator.random_state, int) else estimator.random_state
+    split = choosing_rows(strata, len(table), estimator.validation_fraction, seed)
+    given = {name: getattr(estimator, name) for name in PASSED}
+    if is_array:
+        given["numeric"] = names_of_array(len(table.column_names))
+    given[kind] = [*_listed(given[kind]), TARGET]
+    table = table.with_column(TARGET, target).with_column(SPLIT, split)
+    settings = ["data.test=false", *assignments_of(estimator.settings or ())]
+    return fit(table, TARGET, task=task, split=SPLIT, seed=seed, set=settings, **given)
+
+
+def _listed(columns: Any) -> list[str]:
+    return [columns] if isinstance(columns, str) else list(columns)

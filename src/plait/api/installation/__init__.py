@@ -1,0 +1,3 @@
+"""What is installed, and what is broken: behind ``plait doctor``. Nothing here imports PyTorch."""
+
+from __future__ import annotations

@@ -1,0 +1,99 @@
+"""Words of AutoGluon and scikit-learn in ``plait.fit``: an error that says what to type here."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from plait.registry import unknown_name
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+# Word of another library -> what to type here; {} is the value that was given.
+WORDS = {
+    "label": "target={}, the name of the column to predict",
+    "y": "target=COLUMN, the name of a column of the table; PlaitClassifier().fit(X, y) takes them apart",
+    "X": "plait.fit(TABLE, target=COLUMN); PlaitClassifier().fit(X, y) takes them apart",
+    "train_data": "plait.fit(TABLE, target=COLUMN), the table as the first argument",
+    "data": "plait.fit(TABLE, target=COLUMN), the table as the first argument",
+    "presets": "preset='fast', 'default' or 'best'",
+    "problem_type": "task='classification', 'multilabel' or 'regression'",
+    "eval_metric": "set={{'task.select_by': {}}}, by which epochs are chosen; every metric stands in the report",
+    "metric": "set={{'task.select_by': {}}}, by which epochs are chosen; every metric stands in the report",
+    "tuning_data": "split=COLUMN, the name of a column that says train, val or test in each row",
+    "validation_data": "split=COLUMN, the name of a column that says train, val or test in each row",
+    "groups": "group=COLUMN, the name of the column",
+    "hyperparameters": "set={{'fusion.width': 256, 'train.learning_rate': 0.001}}, the settings by name",
+    "hyperparameter_tune_kwargs": "search=9, the number of configurations to try",
+    "num_trials": "search=9, the number of configurations to try",
+    "excluded_model_types": "preset='single', one network alone",
+    "num_bag_folds": "set={{'ensemble.folds': {}}}",
+    "ag_args_fit": "set={{'train.epochs': 10}}, the settings by name",
+    "column_types": "text=COLUMN, image=COLUMN, numeric=COLUMN, ..., the kind as the word",
+    "path": "output={}, the folder of the model",
+    "save_path": "output={}, the folder of the model",
+    "random_state": "seed={}",
+    "random_seed": "seed={}",
+    "max_iter": "epochs={}",
+    "num_epochs": "epochs={}",
+    "max_epochs": "epochs={}",
+    "batch_size": "set={{'train.batch_size': {}}}",
+    "learning_rate": "set={{'train.learning_rate': {}}}",
+    "lr": "set={{'train.learning_rate': {}}}",
+    "sample_weight": "set={{'task.class_weights': True}}; single rows have no weights",
+    "verbosity": "progress=False for no bars",
+    "verbose": "progress=False for no bars",
+    "lang_code": "lang='zh'",
+}
+PRESETS = {
+    "best_quality": "best", "high_quality": "best", "good_quality": "default", "medium_quality": "fast",
+    "optimize_for_deployment": "single", "extreme_quality": "best",
+}  # fmt: skip
+
+
+def says_our_words(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Let a function that takes a table and ``target=`` answer words of other libraries with what to type.
+
+    The function raises ``TypeError`` for a word that it does not have, and for a target that is a column itself.
+    """
+    known = inspect.signature(function).parameters
+    name = f"plait.{function.__name__}"
+
+    @functools.wraps(function)
+    def checked(*arguments: Given.args, **named: Given.kwargs) -> Made:
+        for word, value in named.items():
+            if word not in known:
+                raise TypeError(f"{name}() has no {word}=. {_instead(word, value, list(known))}")
+        target = named.get("target", arguments[1] if len(arguments) > 1 else None)
+        if target is not None and not isinstance(target, str):
+            raise TypeError(
+                f"target is {_kind(target)}; expected the name of a column of the table. Put it into the table: "
+                f"{name}(X.assign(label=y), target='label'), or type plait.PlaitClassifier().fit(X, y)"
+            )
+        preset = named.get("preset")
+        if isinstance(preset, str) and preset in PRESETS:
+            raise ValueError(f"preset={preset!r} is a word of AutoGluon. Type preset={PRESETS[preset]!r}")
+        return function(*arguments, **named)
+
+    return checked
+
+
+def _instead(word: str, value: object, known: list[str]) -> str:
+    if word == "presets" and isinstance(value, str) and value in PRESETS:
+        return f"Type preset={PRESETS[value]!r}"
+    if word in WORDS:
+        return f"Type {WORDS[word].format(_shown(value))}"
+    return unknown_name("argument", word, known)
+
+
+def _shown(value: object) -> str:
+    return repr(value) if isinstance(value, str | int | float | bool) else "VALUE"
+
+
+def _kind(value: object) -> str:
+    shape = getattr(value, "shape", None)
+    kind = f"a {type(value).__name__}"
+    return f"{kind} of shape {tuple(shape)}" if shape is not None else kind
