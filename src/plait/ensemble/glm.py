@@ -4,7 +4,9 @@
 
 Solved by L-BFGS from the solution of the stronger penalty before, so that a path of penalties costs little more than
 one. Of fewer rows than features the solution lies in the span of the rows (representer theorem; Kimeldorf and Wahba
-1971), and an orthonormal basis of that span is solved in instead, which has the same penalty and takes less. In: features [N, D] (a numpy array or a SciPy CSR matrix) and targets [N, C]. Out: weights [D, C] and bias [C].
+1971), and an orthonormal basis of that span is solved in instead, which has the same penalty and takes less.
+
+In: features [N, D] (a numpy array or a SciPy CSR matrix) and targets [N, C]. Out: weights [D, C] and bias [C].
 """
 
 from __future__ import annotations

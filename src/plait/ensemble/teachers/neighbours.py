@@ -2,8 +2,8 @@
 
     q_u = votes of the k nearest labelled rows by cosine, weighted by exp(cosine / .07)
 
-Each modality is standardised by labelled and unlabelled rows together (inputs alone) and made unit length; a missing one
-is zero.
+Each modality is standardised by labelled and unlabelled rows together (inputs alone) and made unit length; a missing
+one is zero.
 
 Reference: Wu et al. 2018, equation 8.
 """

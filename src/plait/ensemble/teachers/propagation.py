@@ -4,9 +4,9 @@
     Y_i: one-hot of a labelled row, b q_i of another (q: the linear model)          every column divided by its sum
     F = (1 - a) (I - a S)^-1 Y, rows divided by their sum                           g ~ q^(1 - e) F^e
 
-Each modality is standardised by labelled and unlabelled rows together (inputs alone) and made unit length; a missing one
-is zero. In a further round the linear model learns from g too, each unlabelled row weighted by its largest g; the graph
-stays. Of each fold all of this is done without the labels of its held-out rows; the last answer is of all labels.
+Each modality is standardised by labelled and unlabelled rows together (inputs alone) and made unit length; a missing
+one is zero. In a further round the linear model learns from g too, each unlabelled row weighted by its largest g; the
+graph stays. Of each fold all of this is done without the labels of its held-out rows; pseudo-labels come of all labels.
 
 Reference: Zhou, Bousquet, Lal, Weston and Schoelkopf 2004 (learning with local and global consistency), equation 4 and
 its iteration; Zhu, Ghahramani and Lafferty 2003, section 4 (class mass normalisation) and 5 (external classifiers);
