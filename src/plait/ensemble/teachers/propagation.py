@@ -22,7 +22,17 @@ from typing import Any
 import numpy as np
 
 from plait.ensemble.linear import FittedLinear, RowFeatures, fit_linear
-from plait.ensemble.teachers.base import TEACHERS, Lesson, Taught, Teacher, both, most_rows, rows_of, shared_weight
+from plait.ensemble.teachers.base import (
+    FEWEST_TEACHING,
+    TEACHERS,
+    Lesson,
+    Taught,
+    Teacher,
+    both,
+    most_rows,
+    rows_of,
+    shared_weight,
+)
 from plait.ensemble.teachers.neighbours import shares_of, unit_vectors
 from plait.ensemble.teachers.threshold import fitted_temperature
 
@@ -35,6 +45,7 @@ GRAPH_WIDTH = 0.1
 PASSES = math.ceil(math.log(1e-4) / math.log(SPREAD))  # after which less than 1e-4 of Y would still move
 MOST_GRAPH_ROWS = 10_000
 CHUNK = 512
+TEACHING = 4  # unlabelled rows a labelled one (or a thousand in all) of which the linear model inside learns
 SMALLEST = 1e-6  # of a share, in a product
 Part = tuple[np.ndarray, np.ndarray]  # positions of labelled rows that teach, and of those that check
 
@@ -145,12 +156,13 @@ def product(linear_NC: np.ndarray, graph_NC: np.ndarray, share: float) -> np.nda
 
 def _as_rows(lesson: Lesson, answers_UC: np.ndarray) -> RowFeatures:
     """The unlabelled rows with their pseudo-labels, as a linear model learns from them; of many rows a sample."""
-    count, most = len(answers_UC), most_rows(lesson.labelled, lesson.num_outputs)
+    count, own = len(answers_UC), len(lesson.labelled.target)
+    most = min(most_rows(lesson.labelled, lesson.num_outputs), max(FEWEST_TEACHING, TEACHING * own))
     chosen = np.arange(count)
     if count > most:
         chosen = np.sort(np.random.default_rng(lesson.seed).choice(count, most, replace=False))
     rows = rows_of(lesson.unlabelled, chosen, answers_UC[chosen].argmax(1))
-    rows.weight_N = shared_weight(answers_UC[chosen].max(1), len(lesson.labelled.target))
+    rows.weight_N = shared_weight(answers_UC[chosen].max(1), own)
     return rows
 
 
