@@ -82,6 +82,8 @@ def test_rows_that_hold_nothing_get_no_pseudo_label() -> None:
         items.index_N[others[:3]] = -1
     given = teacher_of(plan, TableFeatures(plan), others, settings)(plan.train)
     assert (given.weight_U[:3] == 0).all() and (given.weight_U[3:] > 0).all()
+    none = teacher_of(plan, TableFeatures(plan), others[:3], settings)(plan.train)
+    assert none.weight_U.tolist() == [0.0, 0.0, 0.0], "nothing to spread over is no error"
 
 
 @pytest.mark.parametrize("is_right", [True, False])

@@ -196,7 +196,7 @@ def _fit_others(
 ) -> list[Candidate]:  # fmt: skip
     """Linear models, n-grams and trees, as far as the columns allow."""
     wanted = [one for one in _others(plans, features, members, teaching) if one[1] in members]
-    found = []
+    found: list[Candidate] = []
     for number, (name, kind, fit) in enumerate(wanted):
         if progress is not None:
             progress(number, len(wanted), f"fitting {name}")

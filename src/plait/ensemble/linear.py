@@ -160,7 +160,7 @@ def fit_linear(
         return None
     can_root = tuple(all(_has_roots(t.parts[m][t.present_NM[:, m]]) for t, _ in folds) for m in uses)
     choices = [tuple(False for _ in uses), *([can_root] if any(can_root) else [])]
-    penalties = PENALTIES
+    penalties: tuple[float, ...] = PENALTIES
     if like is not None:
         can_keep = [c for c in choices if any(c) == any(like.members[0].rooted)]
         choices, penalties = can_keep or choices, tuple(like.penalty * factor for factor in STRONGER)

@@ -106,7 +106,7 @@ def shared_weight(sure_U: np.ndarray, labelled: int) -> np.ndarray:
     """Weights of pseudo-labels beside labelled rows of weight one [U]: by how sure each is, all together bounded.
 
     Args:
-        sure_U: How sure each is, in [0, 1].
+        sure_U: How sure each is, in [0, 1] or of mean one.
         labelled: Labelled rows, T.
 
     Example:
@@ -120,5 +120,5 @@ def shared_weight(sure_U: np.ndarray, labelled: int) -> np.ndarray:
 
 def most_rows(features: RowFeatures, num_outputs: int) -> int:
     """Rows of which a linear model is fitted in seconds."""
-    weights = sum(part.shape[1] for part in features.parts.values()) * num_outputs
+    weights = sum(int(part.shape[1]) for part in features.parts.values()) * num_outputs
     return min(MOST_LINEAR_ROWS, max(FEWEST_TEACHING, MOST_WORK // max(1, weights)))

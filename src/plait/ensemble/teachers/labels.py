@@ -103,7 +103,7 @@ def _of_classes(lesson: Lesson, taught: Taught) -> PseudoLabels:
     facts = {**taught.facts, "held_out_accuracy": float(right_T.mean())}
     if TEACHERS.get(str(lesson.settings.method)).all_teach and lesson.settings.threshold is None:
         facts |= {"threshold": None, "held_out_rows": len(known)} | _of_no_use(lesson, known, target)
-        return PseudoLabels(made, np.zeros(len(made)) if "why" in facts else sure_U / sure_U.mean(), facts)
+        return PseudoLabels(made, np.zeros(len(made)) if "why" in facts else sure_U / (sure_U.mean() or 1.0), facts)
     threshold = lesson.settings.threshold or calibrated_threshold(sure_T, right_T, lesson.settings.precision)
     chosen = sure_U >= threshold if threshold is not None else np.zeros(len(there), dtype=bool)
     is_above = sure_T >= threshold if threshold is not None else np.zeros(len(sure_T), dtype=bool)

@@ -25,7 +25,7 @@ def nearest(lesson: Lesson) -> Taught | None:
     """Votes of the nearest labelled rows; how many vote is chosen on held-out rows."""
     vectors = unit_vectors(lesson.labelled, lesson.unlabelled)
     own, others = vectors[: len(lesson.labelled.target)], vectors[len(lesson.labelled.target) :]
-    there_T, there_U = own.any(1), others.any(1)
+    there_T, there_U = np.any(own, axis=1), np.any(others, axis=1)
     best: tuple[float, np.ndarray, int] | None = None
     for k in NEIGHBOURS:
         held_out = np.full((len(own), lesson.num_outputs), np.nan)
@@ -77,7 +77,7 @@ def shares_of(votes_NC: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarray:
     total = votes_NC.sum(1, keepdims=True)
     classes = votes_NC.shape[1]
     shares = np.where(total > 0, votes_NC / np.where(total > 0, total, 1.0), 1.0 / classes)
-    return (1.0 - smoothing) * shares + smoothing / classes
+    return np.asarray((1.0 - smoothing) * shares + smoothing / classes)
 
 
 def _loss(scale: AnswerScale, held_out: np.ndarray, target: np.ndarray) -> float | None:

@@ -73,6 +73,8 @@ def propagation(lesson: Lesson) -> Taught | None:
             break
         answers = [product(linear, spread, share)[own:] for linear, spread in found]
         best = loss, held_out, answers[-1], {"rounds": number, "graph_share": share}
+        if lesson.stops():
+            break
         extra = [_as_rows(narrowed, one) for one in answers]
     if best is None:
         return None
@@ -139,7 +141,7 @@ def _start(lesson: Lesson, inside: np.ndarray, linear_NC: np.ndarray) -> np.ndar
     start_NC = GIVEN * linear_NC
     start_NC[inside] = np.eye(lesson.num_outputs)[lesson.labelled.target[inside].astype(np.int64)]
     start_NC[:, start_NC[inside].sum(0) == 0] = 0.0
-    return start_NC / np.maximum(start_NC.sum(0), SMALLEST)
+    return np.asarray(start_NC / np.maximum(start_NC.sum(0), SMALLEST))
 
 
 def product(linear_NC: np.ndarray, graph_NC: np.ndarray, share: float) -> np.ndarray:
@@ -190,9 +192,9 @@ def _graph(vectors_ND: np.ndarray) -> object:
     return scaled @ weights @ scaled
 
 
-def _spread(graph: object, start_NC: np.ndarray) -> np.ndarray:
+def _spread(graph: Any, start_NC: np.ndarray) -> np.ndarray:
     """F <- a S F + (1 - a) Y from F = Y on [N, C]: the series of (1 - a) (I - a S)^-1 Y."""
     found = start_NC
     for _ in range(PASSES):
-        found = SPREAD * np.asarray(graph @ found) + (1.0 - SPREAD) * start_NC  # type: ignore[operator]
+        found = SPREAD * np.asarray(graph @ found) + (1.0 - SPREAD) * start_NC
     return found
