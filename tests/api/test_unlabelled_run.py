@@ -62,13 +62,13 @@ def state(model: plait.Plait) -> dict[str, Any]:
 
 def test_many_unlabelled_rows_help_few_labelled_ones(supervised: plait.Plait, taught: plait.Plait) -> None:
     found = taught.report["unlabelled"]
-    assert found["method"] == "self_training" and found["kept"] == "with unlabelled rows"
+    assert found["method"] == "propagation" and found["kept"] == "with unlabelled rows"
     assert accuracy(taught) > accuracy(supervised) + 0.02
     assert found["rows"] == 600 and found["second"] == 600 and found["own"] == 0 and found["left_out"] == []
     assert found["precision"] > 0.85 and sum(found["classes"].values()) == found["pseudo_labelled"] > 400
-    assert taught.settings.semi.method == "self_training"
+    assert taught.settings.semi.method == "propagation"
     assert taught.report["splits"] == supervised.report["splits"] == {"train": 16, "val": 60, "test": 300}
-    assert any("unlabelled rows (self_training): the network" in n for n in taught.report["evaluation"]["notes"])
+    assert any("unlabelled rows (propagation): the network" in n for n in taught.report["evaluation"]["notes"])
 
 
 def test_what_the_guard_compares_is_the_run_without_unlabelled_rows(
@@ -214,6 +214,20 @@ def test_ensembles_learn_from_them_too(preset: str, tables: tuple[Columns, Colum
     told = found.report["unlabelled"]
     assert told["guard"]["rows"] == 60 and set(told["guard"]["scores"]) == {"supervised", "with unlabelled rows"}
     assert {m["name"] for m in found.report["evaluation"]["members"]} >= {"fused"}
+
+
+def test_linear_members_learn_from_them_where_the_network_does_not(
+    tables: tuple[Columns, Columns], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.ensemble.guard._is_better", lambda ours, theirs: False)
+    found = fit(tables[0], unlabelled=tables[1], preset="fast", epochs=2)
+    told = found.report["unlabelled"]
+    assert told["kept"] == "supervised" and list(told["members"]) == ["linear of tabular"]
+    ours, theirs = told["members"]["linear of tabular"]
+    assert ours < theirs
+    line = f"linear of tabular learned from unlabelled rows too: log loss {ours:.3f} with them, {theirs:.3f} without"
+    assert any(s.startswith(line) for s in told["sentences"])
+    assert found.seen is not None and found.seen.rows == 676, "what taught a member is known again"
 
 
 def test_without_validation_rows_nothing_is_compared_and_it_is_said() -> None:

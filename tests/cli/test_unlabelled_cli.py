@@ -34,8 +34,8 @@ def test_rows_without_a_target_teach_and_the_terminal_says_what_came_of_it(
     table, more = tables
     code, out, err = run("fit", table, "--target", "label", "--unlabelled", more, "-o", tmp_path / "m", *QUICK)
     assert code == 0, err
-    assert "65 rows without a target could teach, by self_training" in out
-    assert "note: unlabelled rows (self_training): the " in out and "validation row" in out
+    assert "65 rows without a target could teach, by propagation" in out
+    assert "note: unlabelled rows (propagation): the " in out and "validation row" in out
     told = json.loads((tmp_path / "m" / "report.json").read_text("utf-8"))["unlabelled"]
     assert (told["own"], told["second"], Path(told["source"]).name) == (5, 60, "u.csv")
     assert "65 rows without a target could teach" in (tmp_path / "m" / "report.html").read_text("utf-8")

@@ -78,10 +78,13 @@ def test_a_teacher_finds_what_one_modality_says(method: str) -> None:
     given = teacher_of(plan, TableFeatures(plan), others, settings)(plan.train)
     chosen = given.weight_U > 0
     assert chosen.sum() > 0.5 * len(others)
-    least = 0.7 if method in ("propagation", "knn") else 0.9  # neighbours read the modality that says nothing as well
+    least = 0.7 if method == "knn" else 0.9  # neighbours read the modality that says nothing as well
     assert (given.target[chosen] == truth[chosen]).mean() > least
-    assert given.facts["held_out_precision"] >= settings.precision
-    assert ((given.weight_U >= 0) & (given.weight_U <= 1)).all()
+    if method == "propagation":
+        assert chosen.all() and given.weight_U.mean() == pytest.approx(1.0) and given.facts["threshold"] is None
+    else:
+        assert given.facts["held_out_precision"] >= settings.precision
+        assert ((given.weight_U >= 0) & (given.weight_U <= 1)).all()
 
 
 @pytest.mark.parametrize("method", ["self_training", "co_training", "propagation", "knn"])
@@ -103,7 +106,16 @@ def test_a_teacher_that_knows_nothing_teaches_nothing_and_says_why(method: str) 
     noise = np.random.default_rng(1).integers(0, 2, len(plan.target))
     plan = replace(plan, target=noise)
     given = teacher_of(plan, TableFeatures(plan), others, settings)(plan.train)
-    assert not given.weight_U.any() and "no threshold makes 95%" in given.facts["why"]
+    why = "no better than the shares of the classes" if method == "propagation" else "no threshold makes 95%"
+    assert not given.weight_U.any() and why in given.facts["why"]
+
+
+def test_propagation_keeps_to_a_threshold_that_is_asked_for() -> None:
+    for threshold, kept in ((0.5, True), (1.0, False)):  # of two classes one always has a half
+        plan, others, (_, settings) = with_rows("propagation", threshold=threshold)
+        given = teacher_of(plan, TableFeatures(plan), others, settings)(plan.train)
+        assert (given.weight_U > 0).all() == kept and given.weight_U.any() == kept and (given.weight_U <= 1.0).all()
+        assert given.facts["threshold"] == threshold
 
 
 def test_too_few_rows_to_check_a_teacher_are_told() -> None:

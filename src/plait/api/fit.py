@@ -131,8 +131,8 @@ def fit(
         unlabelled: A table of rows without a target to learn from, which judge nothing; rows of ``table`` with an empty
             target join them. A target that a row has all the same trains nothing and says how right pseudo-labels are.
         semi: How they teach: "self_training", "co_training", "propagation", "knn", "fixmatch", "flexmatch",
-            "mean_teacher" or "none"; None: self_training where ``unlabelled`` is given. The supervised network is
-            trained too, and validation rows choose between both.
+            "mean_teacher" or "none"; None: where ``unlabelled`` is given, propagation for classes and self_training for
+            label sets and numbers. The supervised network is trained too, and validation rows choose between both.
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.

@@ -99,8 +99,7 @@ def open_run(
     settings = replace(settings, task=as_ordered(settings.task))
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
-    method = semi_method(settings.semi, unlabelled, settings.task.name)
-    settings = replace(settings, semi=replace(settings.semi, method=method))
+    method = semi_method(settings.semi, unlabelled)
     opened = source
     if not isinstance(source, Opened):
         opened = open_source(
@@ -117,6 +116,8 @@ def open_run(
     is_semi = method != NO_METHOD or (unlabelled is not None and settings.pretrain.objective != NO_PRETRAINING)
     targets = read_run_targets(table, columns.schema, columns.task, settings, may_be_empty=is_semi)
     schema, task = columns.schema, targets.task
+    method = semi_method(settings.semi, unlabelled, task)
+    settings = replace(settings, semi=replace(settings.semi, method=method))
     check_semi(method, task)
     advice = advice_on_empty(len(targets.empty), task) if not is_semi else ""
     targets.leave_out(timeless, columns.data)

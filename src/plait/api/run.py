@@ -21,7 +21,7 @@ from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
 from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
-from plait.api.run_unlabelled import learn_unlabelled, say_transport, trained_rows
+from plait.api.run_unlabelled import learn_unlabelled, say_transport, tell_of_members, trained_rows
 from plait.api.working_folder import forget_run, model_stands, working_folder
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
@@ -112,11 +112,13 @@ def run_fit(
         if transform is not None:
             settings = _with_transform(settings, plan, transform, opened.notes)
         folds = chosen.folds if is_joined else 1
-        plan, semi = learn_unlabelled(opened, ready, plan, networks, features, folds)
+        plan, semi, teaching = learn_unlabelled(opened, ready, plan, networks, features, folds)
         if is_joined and features is not None:
             ensemble = fit_ensemble(
-                plan, networks, members=chosen.members, num_folds=chosen.folds, features=features, progress=progress
-            )
+                plan, networks, members=chosen.members, num_folds=chosen.folds, features=features, progress=progress,
+                teaching=teaching,
+            )  # fmt: skip
+            tell_of_members(semi, ensemble)
         else:
             ensemble = None
             trained = networks(plan, 0, "fused")

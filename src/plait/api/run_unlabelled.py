@@ -9,10 +9,12 @@ import numpy as np
 
 from plait.api.opening import OpenedRun
 from plait.api.preparing import PreparedRun
+from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.guard import SEMI, SUPERVISED, guarded
 from plait.ensemble.networks import NetworkFits
 from plait.ensemble.teachers import check_teacher, teacher_of
+from plait.ensemble.teachers.members import LOSSES, TAUGHT
 from plait.fusion import CosineFusion
 from plait.model import PlaitModel
 from plait.objectives import chosen_objectives
@@ -29,8 +31,11 @@ MUCH_WORSE = 0.1  # share of right pseudo-labels below what was wanted, from whi
 def learn_unlabelled(
     opened: OpenedRun, ready: PreparedRun, plan: Plan, networks: NetworkFits, features: TableFeatures | None,
     num_folds: int,
-) -> tuple[Plan, dict[str, Any] | None]:  # fmt: skip
-    """Train with and without unlabelled rows and keep the better; the plan to go on with, and what is told.
+) -> tuple[Plan, dict[str, Any] | None, UnlabelledRows | None]:  # fmt: skip
+    """Train with and without unlabelled rows and keep the better.
+
+    Returns the plan to go on with, what is told, and the rows that other members may learn from: those of a teacher
+    of classes or label sets (linear members would learn numbers from a linear model, which adds nothing).
 
     Args:
         opened: The run.
@@ -45,11 +50,11 @@ def learn_unlabelled(
     """
     part, settings = opened.unlabelled, plan.settings.semi
     if part is None or settings.method == NO_METHOD:  # they were read for pretraining alone
-        return plan, None
+        return plan, None, None
     rows = _rows(opened, ready, plan)
     if settings.method == TRANSPORT:
         check_transport(plan)
-        return replace(plan, unlabelled=rows), _told(opened, rows, {})
+        return replace(plan, unlabelled=rows), _told(opened, rows, {}), None
     if settings.method in TEACHERS:
         features = features or TableFeatures(plan)
         check_teacher(plan, features, str(settings.method))
@@ -58,7 +63,21 @@ def learn_unlabelled(
     found = guarded(plan, networks, rows, num_folds)
     told = _told(opened, rows, {"kept": found.kept, **found.facts})
     opened.notes.append(f"unlabelled rows ({settings.method}): {found.facts['guard']['sentence']}")
-    return found.plan, told
+    return found.plan, told, rows if rows.label is not None and plan.task.output_kind != "number" else None
+
+
+def tell_of_members(told: dict[str, Any] | None, ensemble: Ensemble | None) -> None:
+    """Add to what is told the linear members that learned from unlabelled rows, with their losses."""
+    if told is None or ensemble is None:
+        return
+    taught = {one.name: one.details[LOSSES] for one in ensemble.facts if TAUGHT in one.details}
+    if taught:
+        told["members"] = taught
+        told["sentences"] += [
+            f"{name} learned from unlabelled rows too: log loss {ours:.3f} with them, {theirs:.3f} without, on "
+            "held-out rows"
+            for name, (ours, theirs) in taught.items()
+        ]
 
 
 def _told(opened: OpenedRun, rows: UnlabelledRows, facts: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +146,11 @@ def sentences_of(told: dict[str, Any]) -> list[str]:
             if told["pseudo_labelled"] == told["rows"]:
                 text = f"{rows} got a pseudo-label, every one: the threshold of {limit:.3f} keeps none out"
         found.append(text)
+    if told.get("threshold") is None and told.get("held_out_accuracy") is not None and "why" not in told:
+        found.append(
+            f"each counts by how sure its pseudo-label is, none is cut off; of {counted(told['held_out_rows'], 'row')} "
+            f"with a label that the teacher had not seen it answered {told['held_out_accuracy']:.0%} right"
+        )
     if told.get("held_out_precision") is not None:
         found.append(
             f"on {counted(told['held_out_rows'], 'labelled row')} above it that the teacher had not seen, "
@@ -137,7 +161,7 @@ def sentences_of(told: dict[str, Any]) -> list[str]:
             f"where the target of a pseudo-labelled row is known, {told['precision']:.0%} are right "
             f"({counted(told['known'], 'row')})"
         )
-        if told["precision"] < told.get("wanted", 0.0) - MUCH_WORSE:
+        if told["precision"] < told.get("wanted", told.get("held_out_accuracy", 0.0)) - MUCH_WORSE:
             found.append(
                 "WARNING: many more pseudo-labels are wrong than labelled rows let expect: the unlabelled rows differ "
                 "from them, or the teacher believes its own mistakes"
@@ -154,8 +178,10 @@ def sentences_of(told: dict[str, Any]) -> list[str]:
 
 
 def trained_rows(ready: PreparedRun, told: dict[str, Any] | None, pretraining: dict[str, Any] | None) -> np.ndarray:
-    """Positions of the unlabelled rows that trained, or pretrained, the network which is kept."""
-    is_kept = (told is not None and told["kept"] == SEMI) or (pretraining is not None and pretraining["kept"])
+    """Positions of the unlabelled rows that trained, or pretrained, what is kept."""
+    is_kept = (told is not None and (told["kept"] == SEMI or "members" in told)) or (
+        pretraining is not None and pretraining["kept"]
+    )
     return ready.unlabelled if is_kept else ready.unlabelled[:0]
 
 

@@ -30,6 +30,8 @@ METHODS_OF = {
     "classes": (*TEACHERS, *CONSISTENCY), "labels": ("self_training", "co_training", "mean_teacher"),
     "number": ("self_training",), "embeddings": (TRANSPORT,),
 }  # fmt: skip
+USUAL = {"classes": "propagation", "embeddings": TRANSPORT}
+OTHERWISE = "self_training"  # where rows are given and no method is asked for
 SHOWN = 10  # row numbers that are named
 NEITHER = "hold nothing that the model reads"
 MARKED = "are marked val, test or calibration in the split column"
@@ -70,11 +72,10 @@ class UnlabelledPart:
             self.positions = self.positions[~np.isin(self.positions, gone)]
 
 
-def semi_method(settings: UnlabelledSettings, unlabelled: Any, task: str | None) -> str:
-    """The method that is asked for; transport (retrieval) or self-training where only rows are given."""
+def semi_method(settings: UnlabelledSettings, unlabelled: Any, task: Task | None = None) -> str:
+    """The method that is asked for; where only rows are given the usual one of the task, which may not be known yet."""
     if settings.method is None:
-        usual = TRANSPORT if task == "retrieval" else "self_training"
-        return NO_METHOD if unlabelled is None else usual
+        return NO_METHOD if unlabelled is None else USUAL.get(task.output_kind if task else "", OTHERWISE)
     return settings.method
 
 

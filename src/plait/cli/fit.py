@@ -86,7 +86,7 @@ def fit(
         typer.Option(
             metavar="METHOD",
             help="How rows without a target teach: one of " + ", ".join(SEMI_METHODS) + ".",
-            show_default="self_training with --unlabelled",
+            show_default="propagation (classes), self_training (others) with --unlabelled",
         ),
     ] = None,
     on_bad_row: options.BadRows = None,

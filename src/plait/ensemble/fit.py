@@ -24,18 +24,20 @@ from plait.ensemble.features import TableFeatures, natural_target
 from plait.ensemble.folds import fold_plans
 from plait.ensemble.glm import Stops
 from plait.ensemble.held_out import HeldOut, held_out
-from plait.ensemble.linear import fit_linear
+from plait.ensemble.linear import RowFeatures, fit_linear
 from plait.ensemble.network import NetworkMember
 from plait.ensemble.networks import STAGES
 from plait.ensemble.ngrams import fit_ngrams
 from plait.ensemble.prototypes import fit_prototypes
 from plait.ensemble.scale import SCALES
 from plait.ensemble.selection import Pattern, patterns_of, weights_of_nothing
+from plait.ensemble.teachers.members import better_taught, teaching_rows
 from plait.ensemble.trees import fit_trees
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.model import PlaitModel
 from plait.training.deadline import Deadline
 from plait.training.plan import Plan
+from plait.training.unlabelled.rows import UnlabelledRows
 
 MOST_WEIGHTS = 20_000_000  # of a linear model
 MOST_WORK = 100_000_000  # rows times inputs times outputs of a linear model that takes seconds; more takes minutes
@@ -49,7 +51,7 @@ Models = tuple[list[Member], dict[str, Any]]  # one a fold, and what was chosen 
 
 def fit_ensemble(
     plan: Plan, networks: Networks, *, members: Sequence[str] = OTHERS, num_folds: int = 1,
-    features: TableFeatures | None = None, progress: Progress | None = None,
+    features: TableFeatures | None = None, progress: Progress | None = None, teaching: UnlabelledRows | None = None,
 ) -> Ensemble | None:  # fmt: skip
     """Fit members and choose among all.
 
@@ -63,6 +65,8 @@ def fit_ensemble(
             answer of the model that has not seen it.
         features: Of the plan's rows, where they are known already.
         progress: Called with (done, total, what).
+        teaching: Unlabelled rows with a teacher, from whose pseudo-labels linear members learn where held-out rows are
+            answered better for it; None: there are none.
 
     Returns:
         The ensemble; None where answers of this task cannot be averaged or no row is left to choose by.
@@ -83,7 +87,7 @@ def fit_ensemble(
                 break
         if stage == STAGES[0]:
             features = features or TableFeatures(plan)
-            others = _fit_others(plans, features, members, progress)
+            others = _fit_others(plans, features, members, progress, teaching)
     whole = {name: ones for name, ones in trained.items() if len(ones) == len(plans)}
     found = [_of_networks(plan, name, ones) for name, ones in whole.items()] + others
     names = [m.name for m in plan.inputs.modalities]
@@ -93,7 +97,8 @@ def fit_ensemble(
     chosen = choose_averages(plan, found, answers, patterns, progress)
     judges, notes = answers.rows, _told_of_work(plan, features, members)
     if len(plans) > 1 and plan.is_val_apart and (worse := worse_apart(plan, found, answers, patterns, chosen)):
-        found, answers = _by_validation_rows_alone(plan, plans, found, features or TableFeatures(plan), rows, patterns)
+        features = features or TableFeatures(plan)
+        found, answers = _by_validation_rows_alone(plan, plans, found, features, rows, patterns, teaching)
         chosen = choose_averages(plan, found, answers, patterns, progress)
         judges, notes = answers.rows, [*notes, worse]
     found = measured(plan, found, answers, patterns[0])
@@ -140,7 +145,7 @@ def _of_nothing(plan: Plan) -> np.ndarray:
 
 def _by_validation_rows_alone(
     plan: Plan, plans: list[Plan], found: list[Candidate], features: TableFeatures, rows: list[np.ndarray],
-    patterns: list[Pattern],
+    patterns: list[Pattern], teaching: UnlabelledRows | None,
 ) -> tuple[list[Candidate], HeldOut]:  # fmt: skip
     """The members with penalties that the validation rows chose, and their answers on those rows.
 
@@ -150,7 +155,7 @@ def _by_validation_rows_alone(
     if plan.deadline.has_room("penalties by validation rows alone", sum(cheap.values())):
         narrowed = [replace(p, val=p.val[np.isin(p.val, plan.val)], deadline=Deadline()) for p in plans]
         kinds = sorted({c.facts.kind for c in found if c.facts.name in cheap})
-        again = {c.facts.name: c for c in _fit_others(narrowed, features, kinds, None)}
+        again = {c.facts.name: c for c in _fit_others(narrowed, features, kinds, None, teaching)}
         found = [again.get(c.facts.name, c) if c.facts.name in cheap else c for c in found]
     own = [r[np.isin(r, plan.val)] for r in rows]
     return found, held_out(plans, [c.members for c in found], own, patterns)
@@ -186,11 +191,12 @@ def _candidate(
 
 
 def _fit_others(
-    plans: list[Plan], features: TableFeatures, members: Sequence[str], progress: Progress | None
-) -> list[Candidate]:
+    plans: list[Plan], features: TableFeatures, members: Sequence[str], progress: Progress | None,
+    teaching: UnlabelledRows | None = None,
+) -> list[Candidate]:  # fmt: skip
     """Linear models, n-grams and trees, as far as the columns allow."""
-    wanted = [one for one in _others(plans, features, members) if one[1] in members]
-    found = []
+    wanted = [one for one in _others(plans, features, members, teaching) if one[1] in members]
+    found: list[Candidate] = []
     for number, (name, kind, fit) in enumerate(wanted):
         if progress is not None:
             progress(number, len(wanted), f"fitting {name}")
@@ -210,7 +216,7 @@ def _fit_others(
 
 
 def _others(
-    plans: list[Plan], features: TableFeatures, members: Sequence[str]
+    plans: list[Plan], features: TableFeatures, members: Sequence[str], teaching: UnlabelledRows | None
 ) -> Iterator[tuple[str, str, Callable[[], Models | None]]]:
     """Name, kind and how it is fitted of each member that the columns allow."""
     modalities = plans[0].inputs.modalities
@@ -218,10 +224,12 @@ def _others(
         yield PROTOTYPES, "prototypes", partial(_prototypes, plans, features)
     if "linear" in members and features.plain:
         folds = [features.of_fold(p) for p in plans]
+        taught = None if teaching is None else teaching_rows(plans, features, teaching)
         for uses in _sets(features):
             name = _linear_name(plans[0], uses)
             if _num_weights(plans[0], features, uses) <= MOST_WEIGHTS and not _takes_minutes(plans[0], features, uses):
-                yield name, "linear", partial(_linear, plans[0], folds, features, uses, plans[0].deadline.stops(name))
+                stops = plans[0].deadline.stops(name)
+                yield name, "linear", partial(_linear, plans[0], folds, features, uses, stops, taught)
     for m, modality in enumerate(modalities):
         kind = MODALITY_KINDS.get(modality.kind)
         if kind.has_words:
@@ -266,12 +274,15 @@ def _told_of_work(plan: Plan, features: TableFeatures | None, members: Sequence[
 
 
 def _linear(
-    plan: Plan, folds: list[Any], features: TableFeatures, uses: tuple[int, ...], stops: Stops
-) -> Models | None:
+    plan: Plan, folds: list[Any], features: TableFeatures, uses: tuple[int, ...], stops: Stops,
+    taught: list[RowFeatures] | None,
+) -> Models | None:  # fmt: skip
     names = tuple(plan.inputs.modalities[m].name for m in uses)
     made = fit_linear(folds, uses, names, plan.labels.num_outputs, SCALES.get(plan.task.output_kind), stops=stops)
     if made is None:
         return None
+    if taught is not None:
+        made = better_taught(made, folds, taught, plan, uses, names)
     for member in made.members:
         member.plain = tuple(features.plain[m] for m in uses)
     return list(made.members), made.details

@@ -153,7 +153,7 @@ def _sentence(
         told += ", which do not tell the two apart"
     if kept == SEMI:
         return f"the network that learned from unlabelled rows is kept: {told}"
-    return f"the supervised network is kept, so the unlabelled rows changed nothing: {told}"
+    return f"the supervised network is kept, so the unlabelled rows changed nothing in it: {told}"
 
 
 def _shown(value: float | None) -> str:

@@ -18,14 +18,17 @@ class UnlabelledSettings:
     """How rows without a target teach; they are in no supervised loss, and judge nothing."""
 
     method: str | None = choice(None, SEMI_METHODS)
-    """self_training, co_training, propagation, knn, fixmatch, flexmatch, mean_teacher, transport (retrieval) or
-    none; None: transport (retrieval) or self_training where there are unlabelled rows, else none.
+    """self_training, co_training, propagation, knn, fixmatch, flexmatch, mean_teacher, transport (retrieval) or none;
+    None: where there are unlabelled rows propagation for classes, self_training for label sets and numbers and
+    transport for retrieval, else none.
     """
     precision: float = between(0.8, 0.0, 1.0)
-    """Share of right pseudo-labels that the threshold must reach on labelled rows which a teacher has not seen."""
+    """Share of right pseudo-labels that the threshold must reach on labelled rows which a teacher has not seen.
+    propagation has no threshold: every row counts by how sure its pseudo-label is.
+    """
     threshold: float | None = up_to_one(None)
-    """Confidence from which a pseudo-label counts, in (0, 1]; None: calibrated (teachers), 0.95 (fixmatch,
-    flexmatch).
+    """Confidence from which a pseudo-label counts, in (0, 1]; None: calibrated (teachers), none (propagation),
+    0.95 (fixmatch, flexmatch).
     """
     weight: float = up_to_one(1.0)
     """Weight of the unlabelled term beside the supervised loss, in (0, 1]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.ensemble.teachers import linear, neighbours
+from plait.ensemble.teachers import linear, neighbours, propagation
 from plait.ensemble.teachers.labels import check_teacher, teacher_of
 
-__all__ = ["check_teacher", "linear", "neighbours", "teacher_of"]
+__all__ = ["check_teacher", "linear", "neighbours", "propagation", "teacher_of"]

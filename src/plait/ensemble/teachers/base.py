@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.ensemble.features import MOST_LINEAR_ROWS
 from plait.ensemble.glm import Stops, never
 from plait.ensemble.linear import RowFeatures
 from plait.ensemble.scale import AnswerScale
@@ -66,11 +67,18 @@ class Teacher:
     Attributes:
         teach: From a lesson to answers; None where it cannot learn from these rows.
         modalities: Modalities with plain features that it needs.
+        all_teach: Whether every unlabelled row teaches by how sure its answer is, so that no threshold cuts any off.
     """
 
     teach: Callable[[Lesson], Taught | None]
     modalities: int = 1
+    all_teach: bool = False
 
+
+FEWEST_TEACHING = 1000  # rows that teach, however wide their features are
+MOST_WORK = 100_000_000  # rows times weights of a teacher
+MOST_OF_A_ROW = 0.25  # weight of a sure pseudo-label beside that of a label
+MOST_OF_ALL = 2.0  # weight of all pseudo-labels together, in labelled rows
 
 TEACHERS: Registry[Teacher] = Registry("teacher of unlabelled rows")
 
@@ -78,12 +86,39 @@ TEACHERS: Registry[Teacher] = Registry("teacher of unlabelled rows")
 def rows_of(features: RowFeatures, chosen: np.ndarray, target: np.ndarray | None = None) -> RowFeatures:
     """Some rows, with targets of their own or those of the pseudo-labels."""
     parts = {m: part[chosen] for m, part in features.parts.items()}
-    return RowFeatures(parts, features.present_NM[chosen], features.target[chosen] if target is None else target)
+    weight_N = None if features.weight_N is None else features.weight_N[chosen]
+    return RowFeatures(
+        parts, features.present_NM[chosen], features.target[chosen] if target is None else target, weight_N
+    )
 
 
 def both(first: RowFeatures, second: RowFeatures) -> RowFeatures:
     """The rows of two, one behind the other."""
+    weights = [np.ones(len(r.target)) if r.weight_N is None else r.weight_N for r in (first, second)]
     return RowFeatures(
         {m: np.concatenate([first.parts[m], second.parts[m]]) for m in first.parts},
         np.concatenate([first.present_NM, second.present_NM]), np.concatenate([first.target, second.target]),
+        None if first.weight_N is None and second.weight_N is None else np.concatenate(weights),
     )  # fmt: skip
+
+
+def shared_weight(sure_U: np.ndarray, labelled: int) -> np.ndarray:
+    """Weights of pseudo-labels beside labelled rows of weight one [U]: by how sure each is, all together bounded.
+
+    Args:
+        sure_U: How sure each is, in [0, 1] or of mean one.
+        labelled: Labelled rows, T.
+
+    Example:
+        >>> shared_weight(np.array([1.0, 0.5]), 10).tolist(), shared_weight(np.full(1000, 0.5), 10).sum().round(6)
+        ([0.25, 0.125], 20.0)
+    """
+    total = MOST_OF_A_ROW * float(sure_U.sum())
+    most = MOST_OF_ALL * labelled
+    return MOST_OF_A_ROW * sure_U * (min(1.0, most / total) if total > 0 else 1.0)
+
+
+def most_rows(features: RowFeatures, num_outputs: int) -> int:
+    """Rows of which a linear model is fitted in seconds."""
+    weights = sum(int(part.shape[1]) for part in features.parts.values()) * num_outputs
+    return min(MOST_LINEAR_ROWS, max(FEWEST_TEACHING, MOST_WORK // max(1, weights)))

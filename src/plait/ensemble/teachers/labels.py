@@ -7,19 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from plait.ensemble.features import MOST_LINEAR_ROWS, TableFeatures
+from plait.ensemble.features import TableFeatures
 from plait.ensemble.folds import fold_plans
 from plait.ensemble.linear import RowFeatures
 from plait.ensemble.scale import SCALES
-from plait.ensemble.teachers.base import TEACHERS, Lesson, Taught
+from plait.ensemble.teachers.base import TEACHERS, Lesson, Taught, most_rows
 from plait.ensemble.teachers.threshold import calibrated_threshold, confidence, fitted_temperature, rightness
 from plait.settings import UnlabelledSettings
 from plait.training.plan import Plan
 from plait.training.unlabelled.rows import Label, PseudoLabels
 
 FOLDS, FOLDS_OF_MANY, MANY = 5, 3, 3000
-FEWEST_TEACHING = 1000  # labelled rows that teach, however wide their features are
-MOST_WORK = 100_000_000  # labelled rows times weights of a teacher
 
 
 def check_teacher(plan: Plan, features: TableFeatures, method: str) -> None:
@@ -67,8 +65,7 @@ def _lesson(
 ) -> Lesson | None:
     """What the teacher may look at; None where the rows cannot be dealt into folds."""
     seed = plan.settings.train.seed
-    weights = sum(part.shape[1] for part in features.parts.values()) * plan.labels.num_outputs
-    most = min(MOST_LINEAR_ROWS, max(FEWEST_TEACHING, MOST_WORK // max(1, weights)))
+    most = most_rows(_rows(features, train, features.target[train]), plan.labels.num_outputs)
     if len(train) > most:
         train = np.sort(np.random.default_rng(seed).choice(train, most, replace=False))
     own = replace(plan, train=train, val=train[:0])
@@ -92,7 +89,7 @@ def _rows(features: TableFeatures, rows: np.ndarray, target: np.ndarray) -> RowF
 
 
 def _of_classes(lesson: Lesson, taught: Taught) -> PseudoLabels:
-    """Answers that are sure enough, weighted by how sure they are."""
+    """Answers that are sure enough, or all of them, weighted by how sure they are."""
     seen = ~np.isnan(taught.held_out_TC).any(1)
     there = ~np.isnan(taught.outputs_UC).any(1)
     known, target = taught.held_out_TC[seen], lesson.labelled.target[seen]
@@ -100,24 +97,35 @@ def _of_classes(lesson: Lesson, taught: Taught) -> PseudoLabels:
     known = lesson.scale.temper(known, np.full((len(known), 1), temperature))
     outputs = np.where(there[:, None], taught.outputs_UC, 1.0 / lesson.num_outputs)
     outputs = lesson.scale.temper(outputs, np.full((len(outputs), 1), temperature))
+    made = outputs.argmax(1) if lesson.one_class else (outputs > 0.5).astype(np.float32)
     sure_T, right_T = confidence(known, lesson.one_class), rightness(known, target, lesson.one_class)
+    sure_U = np.where(there, confidence(outputs, lesson.one_class), 0.0)
+    facts = {**taught.facts, "held_out_accuracy": float(right_T.mean())}
+    if TEACHERS.get(str(lesson.settings.method)).all_teach and lesson.settings.threshold is None:
+        facts |= {"threshold": None, "held_out_rows": len(known)} | _of_no_use(lesson, known, target)
+        return PseudoLabels(made, np.zeros(len(made)) if "why" in facts else sure_U / (sure_U.mean() or 1.0), facts)
     threshold = lesson.settings.threshold or calibrated_threshold(sure_T, right_T, lesson.settings.precision)
-    sure_U = confidence(outputs, lesson.one_class)
-    chosen = there & (sure_U >= threshold) if threshold is not None else np.zeros(len(there), dtype=bool)
+    chosen = sure_U >= threshold if threshold is not None else np.zeros(len(there), dtype=bool)
     is_above = sure_T >= threshold if threshold is not None else np.zeros(len(sure_T), dtype=bool)
-    facts: dict[str, Any] = {
-        **taught.facts, "threshold": threshold, "wanted": lesson.settings.precision,
-        "held_out_rows": int(is_above.sum()),
+    facts |= {
+        "threshold": threshold, "wanted": lesson.settings.precision, "held_out_rows": int(is_above.sum()),
         "held_out_precision": float(right_T[is_above].mean()) if is_above.any() else None,
-        "held_out_accuracy": float(right_T.mean()),
     }  # fmt: skip
     if threshold is None:
         facts["why"] = (
             f"no threshold makes {lesson.settings.precision:.0%} of the pseudo-labels right on labelled rows that the "
             f"teacher had not seen ({right_T.mean():.0%} of all are)"
         )
-    made = outputs.argmax(1) if lesson.one_class else (outputs > 0.5).astype(np.float32)
     return PseudoLabels(made, np.where(chosen, sure_U, 0.0), facts)
+
+
+def _of_no_use(lesson: Lesson, known: np.ndarray, target: np.ndarray) -> dict[str, str]:
+    """Why a teacher teaches nothing: its log loss on rows it had not seen is not surely below that of the shares."""
+    shares = lesson.scale.constant(target, np.ones(len(target)), lesson.num_outputs)
+    gap = lesson.scale.loss(np.tile(shares, (len(target), 1)), target) - lesson.scale.loss(known, target)
+    if len(gap) and gap.mean() > gap.std() / np.sqrt(len(gap)):
+        return {}
+    return {"why": "the teacher is no better than the shares of the classes on labelled rows that it had not seen"}
 
 
 def _of_numbers(plan: Plan, lesson: Lesson, taught: Taught) -> PseudoLabels:

@@ -17,7 +17,8 @@ class PseudoLabels:
 
     Attributes:
         target: Encoded as ``Plan.target``, [U] or [U, C].
-        weight_U: Weight of each in (0, 1], 0 where it was not sure enough.
+        weight_U: Weight of each in (0, 1], 0 where it was not sure enough; where no threshold cuts any off, by how sure
+            each is, of mean one, so that unlabelled rows together weigh as much as labelled ones.
         facts: What is told: threshold, temperature, precision on labelled rows that the teacher had not seen.
     """
 
