@@ -6,7 +6,9 @@ import time
 
 import pytest
 
-from plait.api import TerminalProgress
+from fixtures.lazy import lazy
+
+TerminalProgress = lazy("plait.api", "TerminalProgress")
 
 
 def test_a_count_that_goes_on_under_another_name_is_not_taken_for_speed(

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix
 from test_teachers import TableFeatures, teacher_of, with_rows
 
 from fixtures.lazy import lazy
@@ -28,6 +27,8 @@ def test_a_weight_counts_like_so_many_rows() -> None:
     times = rng.integers(1, 4, 30)
     ((_, weight, bias),) = linear_path(features, target, "softmax", [0.1], weight_N=times.astype(float))
     again = np.repeat(np.arange(30), times)
+    from scipy.sparse import csr_matrix
+
     ((_, other, other_bias),) = linear_path(features[again], target[again], "softmax", [0.1])
     assert weight == pytest.approx(other, abs=1e-3) and bias == pytest.approx(other_bias, abs=1e-3)
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.cross_decomposition import CCA
 
 from fixtures.encoded import dims as make_dims
 from fixtures.encoded import make_encoded
@@ -49,6 +48,8 @@ def rate(towers: CanonicalTowers, x: np.ndarray, y: np.ndarray) -> float:
 
 
 def test_directions_and_correlations_are_those_of_another_library() -> None:
+    from sklearn.cross_decomposition import CCA
+
     x, y = planted(400, 0)
     x, y = x - x.mean(0), y - y.mean(0)
     a, b = canonical_maps(Moments.of(x, y), 1e-9, 10)

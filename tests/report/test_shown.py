@@ -165,7 +165,7 @@ def test_frames() -> None:
 
 
 def test_plots() -> None:
-    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib = pytest.importorskip("matplotlib", reason="extra notebook")
     matplotlib.use("Agg")
     figure = ShownReport(evaluated(), "evaluation").plot()
     shares, metric = figure.axes

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -121,6 +119,9 @@ def tied_items(key_NM: np.ndarray) -> np.ndarray:
     Args:
         key_NM: Item numbers of the two sides, 0 or more.
     """
+    from scipy.sparse import coo_matrix  # heavy, and only training needs them
+    from scipy.sparse.csgraph import connected_components
+
     left, right = (np.unique(key_NM[:, m], return_inverse=True)[1] for m in range(2))
     size = int(left.max()) + 1
     edges = coo_matrix((np.ones(len(left)), (left, size + right)), shape=(size + int(right.max()) + 1,) * 2)
