@@ -27,8 +27,6 @@ def test_a_weight_counts_like_so_many_rows() -> None:
     times = rng.integers(1, 4, 30)
     ((_, weight, bias),) = linear_path(features, target, "softmax", [0.1], weight_N=times.astype(float))
     again = np.repeat(np.arange(30), times)
-    from scipy.sparse import csr_matrix
-
     ((_, other, other_bias),) = linear_path(features[again], target[again], "softmax", [0.1])
     assert weight == pytest.approx(other, abs=1e-3) and bias == pytest.approx(other_bias, abs=1e-3)
 
@@ -39,6 +37,8 @@ def test_fewer_rows_than_features_have_the_same_solution_in_their_span(link: str
     features = rng.normal(size=(20, 50))
     target = np.eye(3)[rng.integers(0, 3, 20)] if link == "softmax" else rng.normal(size=(20, 1))
     ((_, weight, bias),) = linear_path(features, target, link, [0.3])
+    from scipy.sparse import csr_matrix
+
     ((_, other, other_bias),) = linear_path(csr_matrix(features), target, link, [0.3])  # sparse: solved as it is
     assert weight == pytest.approx(other, abs=1e-3) and bias == pytest.approx(other_bias, abs=1e-3)
 
