@@ -171,6 +171,15 @@ def test_scikit_learn_is_imported_on_first_use() -> None:
     assert done.stdout.split() == ["False", "True"]
 
 
+def test_numbers_that_count_the_rows_are_kept() -> None:
+    """``plait.fit`` takes them for row numbers; whoever gives X means its numbers."""
+    x = np.random.default_rng(0).permutation(60)
+    X = pd.DataFrame({"x": x, "z": np.random.default_rng(1).normal(size=60)})
+    made = plait.PlaitRegressor(preset="single", epochs=3, settings={"train.threads": 1, "train.baselines": False})
+    made.fit(X, 2.0 * x)
+    assert sorted(c for m in made.model_.modalities for c in m.columns) == ["x", "z"]
+
+
 QUICK = {"train.threads": 1, "train.baselines": False}
 FAILS = {
     "PlaitClassifier": {},

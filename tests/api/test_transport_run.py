@@ -97,3 +97,41 @@ def test_where_nothing_can_be_taught_it_is_refused() -> None:
 def test_the_same_seed_gives_the_same_model(taught: plait.Predictor) -> None:
     again = fit(pairs(), unlabelled=alone())
     np.testing.assert_array_equal(again.embed(pairs(), "x")[0], taught.embed(pairs(), "x")[0])
+
+
+def test_lone_sides_that_are_left_out_change_nothing() -> None:
+    """Noise of another kind helps no held-out pair: the model is the one without these rows, bit for bit."""
+    draw = np.random.default_rng(9)
+    noise = {
+        "x": [*draw.normal(size=(60, 40)).round(3).tolist(), *[None] * 60],
+        "y": [*[None] * 60, *draw.normal(size=(60, 30)).round(3).tolist()],
+    }
+    left_out, plain = fit(pairs(), unlabelled=noise), fit(pairs())
+    told = left_out.report["unlabelled"]
+    assert told["kept"] == "supervised" and "are left out" in told["guard"]["sentence"]
+    for side in ("x", "y"):
+        np.testing.assert_array_equal(left_out.embed(pairs(), side)[0], plain.embed(pairs(), side)[0])
+
+
+@pytest.mark.parametrize(
+    ("table", "others", "said"),
+    [
+        (
+            pairs(),
+            {"x": sides(40, 1)[0], "y": [None] * 40},
+            "40 sides of one kind and 0 sides of the other teach nothing",
+        ),
+        (pairs(), {"x": [sides(1, 1)[0][0], None], "y": [None, sides(1, 2)[1][0]]}, "20 of each are needed"),
+        (pairs(12, 12), alone(30), "no canonical towers to teach"),
+    ],
+)
+def test_what_was_not_tried_is_not_said_to_have_failed(table: Any, others: Any, said: str) -> None:
+    told = fit(table, unlabelled=others).report["unlabelled"]
+    assert told["kept"] == "supervised" and said in told["guard"]["sentence"]
+
+
+def test_canonical_is_true_or_false() -> None:
+    with pytest.raises(ValueError, match="fusion.options canonical is 'no'; type true"):
+        fit(pairs(), set=["fusion.options={canonical: 'no'}"])
+    made = fit(pairs(), set=["fusion.options={canonical: false}", "fusion.width=32"])
+    assert made.model.fusion.canonical is None

@@ -156,6 +156,22 @@ def test_what_is_stored_and_what_is_not(cache: Path, run: Run) -> None:
     assert caches[0]["path"] == str(cache / "weights") and caches[0]["bytes"] == 2_500_002 and caches[0]["writable"]
 
 
+def test_damaged_weights_and_a_cache_that_is_a_file(cache: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = cache / "weights" / "efficientnet-lite0"
+    folder.mkdir(parents=True)
+    receipt = {"files": {"model.safetensors": "0" * 64}}
+    (folder / "plait-source.json").write_text(json.dumps(receipt))
+    header = json.dumps({"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+    whole = len(header).to_bytes(8, "little") + header + bytes(16)
+    for content, code in ((whole, 0), (whole[:-1], 1), (b"", 1)):
+        (folder / "model.safetensors").write_bytes(content)
+        found = run("doctor")
+        assert found[0] == code and ("plait weights fetch efficientnet-lite0" in found[1]) == (code == 1)
+    (cache / "file").write_text("x")
+    monkeypatch.setenv("PLAIT_CACHE", str(cache / "file"))
+    assert "cannot be written to; name another folder with PLAIT_CACHE=FOLDER" in run("doctor")[1]
+
+
 @pytest.mark.slow
 def test_loading_names_the_versions() -> None:
     loaded = devices.load()

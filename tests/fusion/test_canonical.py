@@ -249,6 +249,16 @@ def test_repeated_and_missing_sides_are_sorted_out() -> None:
     assert len(made._sides(train).left) == len(made._sides(train).right) == 59
 
 
+def test_of_right_and_wrong_pairs_the_right_ones_are_looked_at_and_the_share_stays() -> None:
+    made, train, val = fusion(), seen(*planted(60, 0)), seen(*planted(80, 1))
+    train.target[::2] = val.target[::2] = 1
+    assert len(made._sides(train).left) == 30
+    made.observe(train)
+    made.eval()
+    made.calibrate_from(train, val)
+    assert bool(made.canonical.is_fitted) and made.share.item() == pytest.approx(1 / 3)  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("options", [{"copies": 1}, {"copies": 2, "canonical": [12]}])
 def test_towers_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="canonical towers stand beside trained ones and join two modalities"):

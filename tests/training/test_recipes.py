@@ -125,7 +125,7 @@ def test_matching_gets_the_pair_head_and_its_fusion() -> None:
 
 @pytest.mark.parametrize(
     ("task", "side", "words", "options"),
-    [("retrieval", 288, 256, {"copies": 3, "canonical": True}), ("matching", 288, 0, {"copies": 1})],
+    [("retrieval", 288, 256, {"copies": 3, "canonical": True}), ("matching", 288, 0, {"copies": 2, "canonical": True})],
 )
 def test_two_sides_get_towers(task: str, side: int, words: int, options: dict[str, Any]) -> None:
     facts = Facts(task, ("image", "text"), 7_500, 400)
@@ -137,9 +137,14 @@ def test_two_sides_get_towers(task: str, side: int, words: int, options: dict[st
     odd = resolve(RunSettings(fusion=FusionSettings(width=35)), facts).fusion
     assert (odd.width, odd.options.get("copies", 1)) == (35, 1)
     even = resolve(RunSettings(fusion=FusionSettings(width=1024)), facts).fusion
-    assert (even.width, even.options.get("copies", 1)) == (1024, 2 if task == "retrieval" else 1)
+    assert (even.width, even.options.get("copies", 1)) == (1024, 2)
     one = resolve(RunSettings(fusion=FusionSettings(options={"copies": 1})), facts).fusion
     assert (one.width, one.options) == (512, {"copies": 1})
+    none, trained = (
+        resolve(RunSettings(fusion=FusionSettings(options={"canonical": False})), facts).fusion,
+        options["copies"] - 1,
+    )
+    assert (none.width, none.options) == (512 * trained, {"copies": trained, "canonical": False})
     three = resolve(RunSettings(fusion=FusionSettings(options={"copies": 3})), facts).fusion
     assert (three.width, three.options) == (1536, {"copies": 3})
     other = resolve(RunSettings(encoders=EncoderSettings(image="timm:resnet18", words=0)), facts).encoders

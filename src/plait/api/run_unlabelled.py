@@ -16,6 +16,7 @@ from plait.ensemble.networks import NetworkFits
 from plait.ensemble.teachers import check_teacher, teacher_of
 from plait.ensemble.teachers.members import LOSSES, TAUGHT
 from plait.fusion import CosineFusion
+from plait.fusion.canonical import FEWEST_ALONE
 from plait.model import PlaitModel
 from plait.objectives import chosen_objectives
 from plait.registry import counted
@@ -63,7 +64,8 @@ def learn_unlabelled(
     found = guarded(plan, networks, rows, num_folds)
     told = _told(opened, rows, {"kept": found.kept, **found.facts})
     opened.notes.append(f"unlabelled rows ({settings.method}): {found.facts['guard']['sentence']}")
-    return found.plan, told, rows if rows.label is not None and plan.task.output_kind != "number" else None
+    teaches = rows.label is not None and plan.task.output_kind != "number" and "collapsed" not in told
+    return found.plan, told, rows if teaches else None
 
 
 def tell_of_members(told: dict[str, Any] | None, ensemble: Ensemble | None) -> None:
@@ -117,15 +119,25 @@ def check_transport(plan: Plan) -> None:
 def say_transport(told: dict[str, Any], model: PlaitModel, notes: list[str]) -> None:
     """Add to what is told whether sides that stand alone taught: held-out pairs chose."""
     assert isinstance(model.fusion, CosineFusion) and model.fusion.canonical is not None
-    helps = bool(model.fusion.canonical.alone_helps)
-    told["kept"] = SEMI if helps else SUPERVISED
-    sentence = (
-        "held-out training pairs find each other more often with the sides that stand alone: these teach the canonical "
-        "towers"
-        if helps
-        else "held-out training pairs do not find each other more often with the sides that stand "
-        "alone: these are left out"
-    )
+    towers = model.fusion.canonical
+    told["kept"] = SEMI if towers.alone_helps else SUPERVISED
+    left, right = (counted(int(n), "side") for n in towers.alone_N)
+    if not towers.is_fitted:
+        sentence = "there are no canonical towers to teach, as the training pairs are too few or too alike"
+    elif int(towers.alone_N.min()) < FEWEST_ALONE:
+        sentence = (
+            f"{left} of one kind and {right} of the other teach nothing: at least {FEWEST_ALONE} of each are needed"
+        )
+    elif towers.alone_helps:
+        sentence = (
+            "held-out training pairs find each other more often with the sides that stand alone: these teach the "
+            "canonical towers"
+        )
+    else:
+        sentence = (
+            "held-out training pairs do not find each other more often with the sides that stand alone: these are "
+            "left out"
+        )
     told["guard"] = {"kept": told["kept"], "sentence": sentence}
     notes.append(f"unlabelled rows ({TRANSPORT}): {sentence}")
 

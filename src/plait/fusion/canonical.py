@@ -27,6 +27,7 @@ RIDGES = (0.3, 1.0, 3.0, 10.0)  # times the mean variance of a coordinate
 MOST_COORDINATES = 400  # principal coordinates of a side
 FOLDS = 4
 FEWEST_PAIRS = 16
+FEWEST_ALONE = 20  # sides that stand alone, of each
 MOST_PAIRS = 16_384  # pairs that are looked at
 MOST_ALONE = 8_192  # sides that stand alone, of each
 MOST_RANKED = 2_048  # held-out pairs, or validation rows, that are ranked
@@ -140,6 +141,7 @@ class CanonicalTowers(nn.Module):
     is_fitted: Tensor
     ridge: Tensor
     alone_helps: Tensor
+    alone_N: Tensor  # noqa: N815  shape letters
 
     def __init__(self, dims: list[int], width: int) -> None:
         super().__init__()
@@ -150,6 +152,7 @@ class CanonicalTowers(nn.Module):
         self.register_buffer("is_fitted", torch.zeros((), dtype=torch.bool))
         self.register_buffer("ridge", torch.zeros(()))
         self.register_buffer("alone_helps", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("alone_N", torch.zeros(2, dtype=torch.int64))
 
     def forward(self, side: int, vector_BD: Tensor) -> Tensor:
         """Unit vectors of one side [B, width]; zeros where nothing was fitted."""
@@ -163,29 +166,30 @@ class CanonicalTowers(nn.Module):
         Args:
             pairs: Vectors of both sides, row by row, and what tells repeated items; fewer than 16 are too few, and
                 nothing is fitted.
-            alone: Vectors of sides that stand alone, of unequal number; None: there are none.
+            alone: Vectors of sides that stand alone, of unequal number; fewer than 20 of a side teach nothing. None:
+                there are none. They help where the mean gain over four folds of the pairs is more than its standard
+                error; else nothing of them is in the maps.
         """
         if len(pairs.left) < FEWEST_PAIRS or len(np.unique(pairs.group)) < 2 * FOLDS:
             return
-        both = [pairs.left, pairs.right]
-        others = [None, None] if alone is None else [alone.left, alone.right]
-        means = [side.mean(0) for side in both]
-        roots = [
-            _principal(side if other is None else np.concatenate([side, other]), mean)
-            for side, other, mean in zip(both, others, means, strict=True)
-        ]
-        x, y = ((side - mean) @ root for side, mean, root in zip(both, means, roots, strict=True))
-        more = None
-        if alone is not None and len(alone.left) and len(alone.right):
-            more = tuple((o - m) @ root for o, m, root in zip(others, means, roots, strict=True))  # type: ignore[operator]
-        ridge, helps = _chosen(x, y, pairs.group, more, self.width)
-        maps = _fitted(Moments.of(x, y), ridge, self.width, more if helps else None)
-        for side, (mean, root, made) in enumerate(zip(means, roots, maps, strict=True)):
+        known = _spaces(pairs, None)
+        chosen = _ridge(known, pairs.group, self.width)
+        helps = False
+        if alone is not None:
+            self.alone_N.copy_(torch.tensor([len(alone.left), len(alone.right)]))
+        if alone is not None and min(len(alone.left), len(alone.right)) >= FEWEST_ALONE:
+            wider = _spaces(pairs, alone)
+            other = _ridge(wider, pairs.group, self.width)
+            gain = other.rates - chosen.rates
+            helps = bool(gain.mean() > gain.std(ddof=1) / FOLDS**0.5)
+            known, chosen = (wider, other) if helps else (known, chosen)
+        maps = _fitted(Moments.of(*known.pairs), chosen.ridge, self.width, known.alone)
+        for side, (mean, root, made) in enumerate(zip(known.means, known.roots, maps, strict=True)):
             whole = np.zeros((self.dims[side], self.width), dtype=np.float32)
             whole[:, : made.shape[1]] = root @ made
             getattr(self, f"mean_{side}_D").copy_(torch.from_numpy(mean.astype(np.float32)))
             getattr(self, f"map_{side}_DK").copy_(torch.from_numpy(whole))
-        self.ridge.fill_(ridge)
+        self.ridge.fill_(chosen.ridge)
         self.alone_helps.fill_(helps)
         self.is_fitted.fill_(True)
 
@@ -203,6 +207,31 @@ class Sides:
     left: np.ndarray
     right: np.ndarray
     group: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Spaces:
+    """Both sides in principal coordinates around the mean of their pairs: the pairs, and what stands alone, if any."""
+
+    means: list[np.ndarray]
+    roots: list[np.ndarray]
+    pairs: tuple[np.ndarray, ...]
+    alone: tuple[np.ndarray, ...] | None
+
+
+def _spaces(pairs: Sides, alone: Sides | None) -> _Spaces:
+    both = [pairs.left, pairs.right]
+    others = [None, None] if alone is None else [alone.left, alone.right]
+    means = [side.mean(0) for side in both]
+    roots = [
+        _principal(side if other is None else np.concatenate([side, other]), mean)
+        for side, other, mean in zip(both, others, means, strict=True)
+    ]
+
+    def placed(one: Sides) -> tuple[np.ndarray, ...]:
+        return tuple((s - m) @ r for s, m, r in zip((one.left, one.right), means, roots, strict=True))
+
+    return _Spaces(means, roots, placed(pairs), None if alone is None else placed(alone))
 
 
 def _principal(rows_ND: np.ndarray, mean_D: np.ndarray) -> np.ndarray:  # noqa: N803
@@ -229,13 +258,17 @@ def _fitted(
     return maps
 
 
-def _chosen(
-    x: np.ndarray, y: np.ndarray, group: np.ndarray, alone: tuple[np.ndarray, ...] | None, width: int
-) -> tuple[float, bool]:
-    """The ridge, and whether sides that stand alone help, by the rate at which held-out pairs find each other.
+@dataclass(frozen=True)
+class _Choice:
+    """A ridge, and the rates at which the pairs of each fold find each other under it."""
 
-    They help where the mean gain over the folds is more than its standard error.
-    """
+    ridge: float
+    rates: np.ndarray
+
+
+def _ridge(known: _Spaces, group: np.ndarray, width: int) -> _Choice:
+    """The ridge under which held-out pairs find each other most often; with what stands alone at that ridge."""
+    x, y = known.pairs
     names, number = np.unique(group, return_inverse=True)
     fold = np.random.default_rng(0).permutation(len(names))[number] % FOLDS
     whole = Moments.of(x, y)
@@ -250,12 +283,9 @@ def _chosen(
             found.append(found_rate(_unit(x[held] @ maps[0]) @ _unit(y[held] @ maps[1]).T, right))
         return np.array(found)
 
-    known = {ridge: rates(ridge, None) for ridge in RIDGES}
-    ridge = max(known, key=lambda one: known[one].mean())
-    if alone is None:
-        return ridge, False
-    gain = rates(ridge, alone) - known[ridge]
-    return ridge, bool(gain.mean() > gain.std(ddof=1) / FOLDS**0.5)
+    tried = {ridge: rates(ridge, None) for ridge in RIDGES}
+    ridge = max(tried, key=lambda one: tried[one].mean())
+    return _Choice(ridge, tried[ridge] if known.alone is None else rates(ridge, known.alone))
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

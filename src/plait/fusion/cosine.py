@@ -148,7 +148,10 @@ class CosineFusion(Fusion):
         """Vectors as ``prepare`` leaves them: of pairs, or of each side once where they stand alone."""
         assert self.canonical is not None
         most = MOST_ALONE if alone else MOST_PAIRS
-        chosen = np.linspace(0, len(rows.target) - 1, min(most, len(rows.target))).round().astype(np.int64)
+        chosen = np.arange(len(rows.target))
+        if not alone and (rows.target == 1).any():
+            chosen = np.flatnonzero(rows.target == 1)  # of right and wrong pairs the right ones
+        chosen = chosen[np.linspace(0, len(chosen) - 1, min(most, len(chosen))).round().astype(np.int64)]
         found: list[list[np.ndarray]] = [[], []]
         keys: list[np.ndarray] = []
         for batch in rows.batches(chosen):
@@ -166,8 +169,13 @@ class CosineFusion(Fusion):
 
     @torch.no_grad()
     def calibrate_from(self, train: SeenRows, val: SeenRows) -> None:
-        """Choose the share of the canonical cosine by how often validation items find each other."""
+        """Choose the share of the canonical cosine by how often validation items find each other.
+
+        Where rows are right and wrong pairs (matching) it stays that of any copy.
+        """
         if self.canonical is None or not self.canonical.is_fitted or len(val.target) < 2:
+            return
+        if (train.target == 1).any():  # a head that learns to judge pairs learns with the share as it is
             return
         chosen = np.linspace(0, len(val.target) - 1, min(MOST_RANKED, len(val.target))).round().astype(np.int64)
         units, keys = [], []

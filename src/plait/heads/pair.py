@@ -175,8 +175,8 @@ class PairHead(Head):
         chosen_B = present_BM.all(1) & right_B
         if int(chosen_B.sum()) < 2:
             return None
-        left_BKD, right_BKD = (apart(side[chosen_B], fused.copies) for side in sides(fused))
+        left_BKD, right_BKD = (apart(side[chosen_B], fused.copies, fused.fixed) for side in sides(fused))
         same_BB = same_items(group_B[chosen_B], key_BM[chosen_B])
         scale = inverse_temperature(self.log_temperature)
-        terms = [contrastive_loss(left_BKD[:, k], right_BKD[:, k], same_BB, scale) for k in range(fused.copies)]
+        terms = [contrastive_loss(left_BKD[:, k], right_BKD[:, k], same_BB, scale) for k in range(left_BKD.shape[1])]
         return torch.stack(terms).mean()

@@ -88,7 +88,7 @@ def _config(settings: RunSettings, task: Task, inputs: Inputs, names: list[str],
     if lonely:
         aids = {name: value for name, value in aids.items() if name == "umt"}  # it is a teacher, with an adapter
     width = settings.fusion.width
-    if options.get("canonical"):
+    if "canonical" in options:
         options, width = _canonical(options, width, inputs, names, reads_adapted=bool(aids))
     return PlaitConfig(
         modalities=_modalities([m for m in inputs.modalities if m.name in names], inputs, settings),
@@ -120,11 +120,19 @@ def _canonical(
     They read what no training changes: vectors of frozen encoders of two modalities, without the bag of words beside
     them and without adapters of objectives behind them. Elsewhere the trained copies stand alone.
     """
+    if not isinstance(options["canonical"], bool):
+        raise ValueError(
+            f"fusion.options canonical is {options['canonical']!r}; type true, for towers in closed form beside the "
+            "trained ones, or false"
+        )
+    kept = {name: value for name, value in options.items() if name != "canonical"}
+    if not options["canonical"]:
+        return kept, width
     fixed = fixed_widths(inputs, names)
     if len(names) == 2 and not reads_adapted and None not in fixed:
         return {**options, "canonical": fixed}, width
     copies = options.get("copies", 1)
-    kept = {name: value for name, value in options.items() if name not in ("canonical", "copies")}
+    kept.pop("copies", None)
     if copies <= 1 or width is None:
         return kept, width
     return {**kept, "copies": copies - 1}, width - width // copies

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from sklearn.utils import check_random_state
 
 from plait.api.estimators.rows import SPLIT, TARGET, choosing_rows, names_of_array, table_of
 from plait.api.fit import fit
 from plait.api.predictor import Plait
+from plait.data.column_kind import Hints
+from plait.data.guess import guess_column
+from plait.data.table import Table
 from plait.settings import assignments_of
 
 KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "date", "ignore")
@@ -42,10 +46,21 @@ def fit_estimator(
     given = {name: getattr(estimator, name) for name in PASSED}
     if is_array:
         given["numeric"] = names_of_array(len(table.column_names))
+    given["numeric"] = [*_listed(given["numeric"]), *_counting(table, given)]
     given[kind] = [*_listed(given[kind]), TARGET]
     table = table.with_column(TARGET, target).with_column(SPLIT, split)
     settings = ["data.test=false", *assignments_of(estimator.settings or ())]
     return fit(table, TARGET, task=task, split=SPLIT, seed=seed, set=settings, **given)
+
+
+def _counting(table: Table, given: dict[str, Any]) -> list[str]:
+    """Columns of whole numbers that ``plait.fit`` would leave out as row numbers: whoever gives X means its numbers."""
+    named = {name for kind in KINDS for name in _listed(given[kind])}
+    return [
+        name for name in table.column_names
+        if name not in named and pa.types.is_integer(table.arrow.schema.field(name).type)
+        and guess_column(table, name, Hints())[0] is None
+    ]  # fmt: skip
 
 
 def _listed(columns: Any) -> list[str]:

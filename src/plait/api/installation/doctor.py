@@ -113,6 +113,12 @@ def _device(facts: dict[str, Any]) -> Finding:
 
 def _weights(facts: dict[str, Any]) -> Finding:
     here = [row for row in facts["weights"] if row["bytes"] is not None]
+    broken = [
+        f"{row['name']}: {', '.join(row['damaged'])}; type plait weights fetch {row['name']}"
+        for row in here if row["damaged"]
+    ]  # fmt: skip
+    if broken:
+        return Finding("D007", "error", "pretrained weights", f"damaged: {'; '.join(broken)}", [])
     if here:
         return Finding("D007", "ok", "pretrained weights", counted(len(here), "set") + " here", [])
     detail = "none here; type plait weights fetch (the two of plait fit)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -25,7 +26,11 @@ def folder_size(folder: Path) -> int:
 
 
 def weights() -> list[dict[str, Any]]:
-    """Weights that lie in the cache (``name``, ``bytes``), then named ones that do not (``bytes`` None)."""
+    """Weights that lie in the cache (``name``, ``bytes``, ``damaged`` files), then named ones that do not (None).
+
+    Damaged is what the receipt names and is not there, or a file of tensors that is shorter or longer than its header
+    says; contents are compared when the weights are loaded.
+    """
     from plait.weights import list_weights
 
     folder = cache_root() / "weights"
@@ -33,10 +38,37 @@ def weights() -> list[dict[str, Any]]:
         folder.is_dir()
     ) else []  # fmt: skip
     rows: list[dict[str, Any]] = [
-        {"name": p.name.replace("--", ":", 1).replace("--", "/"), "bytes": folder_size(p)} for p in here
+        {"name": p.name.replace("--", ":", 1).replace("--", "/"), "bytes": folder_size(p), "damaged": damaged_files(p)}
+        for p in here
     ]
     absent = [entry["name"] for entry in list_weights() if not entry["present"]]
-    return rows + [{"name": name, "bytes": None} for name in absent]
+    return rows + [{"name": name, "bytes": None, "damaged": []} for name in absent]
+
+
+def damaged_files(folder: Path) -> list[str]:
+    """Files that a receipt names and that are not there or not whole."""
+    try:
+        named = json.loads((folder / "plait-source.json").read_text("utf-8")).get("files", {})
+    except (OSError, ValueError, AttributeError):
+        return ["plait-source.json"]
+    return sorted(name for name in named if not _is_whole(folder / name))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is there and, where it holds tensors, as long as its header says."""
+    if path.suffix != ".safetensors":
+        return path.is_file()
+    try:
+        with path.open("rb") as file:
+            header = int.from_bytes(file.read(8), "little")
+            size = path.stat().st_size
+            if not 0 < header <= size - 8:
+                return False
+            entries = json.loads(file.read(header))
+        ends = [one["data_offsets"][1] for name, one in entries.items() if name != "__metadata__"]
+        return bool(size == 8 + header + max(ends, default=0))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def caches() -> list[dict[str, Any]]:
@@ -65,4 +97,4 @@ def _room(path: Path) -> dict[str, Any]:
         free = shutil.disk_usage(there).free
     except OSError:
         free = None
-    return {"free": free, "writable": os.access(there, os.W_OK)}
+    return {"free": free, "writable": there.is_dir() and os.access(there, os.W_OK)}

@@ -68,7 +68,7 @@ def _questions(chosen: Choices, facts: Facts) -> None:
 
 def _pairs(chosen: Choices, facts: Facts) -> None:
     see_closely(chosen, facts)
-    chosen["fusion"] = towers(copies=1, dropout=0.6)
+    chosen["fusion"] = towers(copies=2, dropout=0.6, canonical=True)
     chosen["task"]["head"] = "pair"
     chosen["train"] |= {
         "alignment": 5.0, **NOTHING_HIDDEN, "epochs": 20, "patience": 20,

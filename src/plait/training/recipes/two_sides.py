@@ -42,6 +42,9 @@ def keep_to(settings: RunSettings, chosen: Choices) -> None:
         chosen["encoders"]["image_crops"] = "whole"
     options, width = settings.fusion.options, settings.fusion.width or 0
     ours = chosen["fusion"]["options"]["copies"]
+    if options.get("canonical") is False and "copies" not in options:
+        ours -= 1  # the trained ones
+        chosen["fusion"]["options"]["copies"] = ours
     copies = options.get("copies", ours)
     if "copies" in options:  # so many, all trained, unless canonical ones are asked for as well
         chosen["fusion"]["options"].pop("canonical", None)
