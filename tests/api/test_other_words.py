@@ -19,6 +19,8 @@ ROWS = {"text": ["a b", "c d"] * 4, "label": ["x", "y"] * 4}
         ({"presets": "odd"}, "Type preset='fast', 'default' or 'best'"),
         ({"problem_type": "binary"}, "Type task='classification'"),
         ({"eval_metric": "f1_macro"}, r"Type set=\{'task.select_by': 'f1_macro'\}"),
+        ({"eval_metric": "f1"}, r"Type set=\{'task.select_by': 'f1_macro'\}"),
+        ({"eval_metric": "log"}, r"Type set=\{'task.select_by': METRIC\}; it is one of accuracy, balanced_accuracy"),
         ({"y": [1]}, r"PlaitClassifier\(\).fit\(X, y\)"),
         ({"random_state": 3}, "Type seed=3"),
         ({"lr": 0.1}, r"Type set=\{'train.learning_rate': 0.1\}"),

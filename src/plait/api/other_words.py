@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 from plait.registry import unknown_name
+from plait.settings import SELECTORS
 
 Given = ParamSpec("Given")
 Made = TypeVar("Made")
@@ -53,6 +54,11 @@ PRESETS = {
     "optimize_for_deployment": "single", "extreme_quality": "best",
 }  # fmt: skip
 
+METRICS = {
+    "f1": "f1_macro", "roc_auc": "auroc", "root_mean_squared_error": "rmse", "mean_absolute_error": "mae",
+    "nll": "log_loss", "pearsonr": "pearson", "acc": "accuracy",
+}  # fmt: skip
+
 
 def says_our_words(function: Callable[Given, Made]) -> Callable[Given, Made]:
     """Let a function that takes a table and ``target=`` answer words of other libraries with what to type.
@@ -84,6 +90,10 @@ def says_our_words(function: Callable[Given, Made]) -> Callable[Given, Made]:
 def _instead(word: str, value: object, known: list[str]) -> str:
     if word == "presets" and isinstance(value, str) and value in PRESETS:
         return f"Type preset={PRESETS[value]!r}"
+    if word in ("eval_metric", "metric"):
+        value = METRICS.get(str(value), value)
+        if value not in SELECTORS:
+            return f"Type set={{'task.select_by': METRIC}}; it is one of {', '.join(SELECTORS)}"
     if word in WORDS:
         return f"Type {WORDS[word].format(_shown(value))}"
     return unknown_name("argument", word, known)
