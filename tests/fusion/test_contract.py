@@ -19,6 +19,7 @@ BESIDE = {("prefix", "num_queries"): {"projector": "query"}, ("prefix", "heads")
 SHARED_OPTIONS = {"normalise": False, "dropout": 0.5}
 GUARDS = {("tensor", "max_size")}  # refuses, and changes nothing else
 GUARDS |= {("cosine", "project")}  # off, it takes modalities of one width only: test_cosine.py
+GUARDS |= {("cosine", "canonical")}  # maps that training rows fill: test_canonical.py
 # Options of what is learned, not of the output: test_late.py shows each in the gradient or the loss.
 LEARNING = {(name, "joint") for name in NAMES if FUSIONS.get(name).is_late}
 LEARNING |= {
