@@ -215,6 +215,19 @@ def test_gradients_leave_it_alone_and_train_the_others() -> None:
     assert all(torch.equal(value, before[name]) for name, value in made.canonical.state_dict().items())
 
 
+def test_too_few_pairs_leave_the_loss_of_the_trained_copies_as_it_is() -> None:
+    made, train = fusion(), seen(*planted(10, 0))
+    made.observe(train)
+    apart = CosineFusion(made.dims, 16, copies=2)
+    apart.towers, apart.rooted_M = made.towers, made.rooted_M
+    rows = (train.present_BM, torch.zeros(10), torch.arange(10), train.key_BM)
+    losses = [
+        DualEncoderHead(made.dims, width, 1).batch_loss(one.eval()(train.encoded, train.present_BM), *rows)
+        for one, width in ((made, 24), (apart, 16))
+    ]
+    torch.testing.assert_close(*losses)
+
+
 def test_what_was_fitted_is_saved_with_the_weights() -> None:
     made, train, val = fusion(), seen(*planted(60, 0)), seen(*planted(80, 1))
     made.observe(train)

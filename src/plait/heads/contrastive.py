@@ -26,11 +26,14 @@ def apart(unit_BMD: Tensor, copies: int, fixed: int = 0) -> Tensor:
     """Unit vectors of each trained copy of the towers [B, M, K, D / copies], of those that stand side by side.
 
     Args:
-        unit_BMD: All copies side by side, each of length 1 / sqrt(copies), as in training.
-        copies: How many stand there.
+        unit_BMD: All copies side by side, of length 1 together.
+        copies: How many stand there, all of one length unless some are fixed.
         fixed: How many of these, the last ones, are not trained; K is the number of the others.
     """
-    return unit_BMD.unflatten(-1, (copies, -1))[..., : copies - fixed, :] * copies**0.5
+    apart_BMKD = unit_BMD.unflatten(-1, (copies, -1))
+    if fixed:  # whose share of the length may be another
+        return functional.normalize(apart_BMKD[..., : copies - fixed, :], dim=-1)
+    return apart_BMKD * copies**0.5
 
 
 def same_items(group_B: Tensor, key_BM: Tensor) -> Tensor:
