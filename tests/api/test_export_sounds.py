@@ -60,7 +60,7 @@ MODELS: dict[str, tuple[str, list[str]]] = {
     "wavlm, tokens": ("wavlm", ["preset=single", "fusion.name=co_attention"]),
     "data2vec": ("data2vec", ["preset=single"]),
 }
-QUICK = ("scratch, ensemble", "wav2vec2")
+QUICK = ("scratch, ensemble",)
 
 
 @dataclass

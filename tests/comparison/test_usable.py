@@ -78,7 +78,8 @@ def test_a_fit_resolves_to_the_settings_of_the_run(name: str, recipe: str) -> No
     got = resolve(set_values(from_dict(RunSettings, start), options["set"]), facts)
     wanted = plan.run_settings(resolved, method, chosen(), 0)
     assert got.task == wanted.task
-    plain = {k: v for k, v in got.fusion.options.items() if v != {"raw": False, "normalise": True, "copies": 1}[k]}
+    usual = {"raw": False, "normalise": True, "copies": 1, "canonical": None}
+    plain = {k: v for k, v in got.fusion.options.items() if v != usual[k]}
     assert not plain and (got.fusion.name, got.fusion.width, got.fusion.dropout) == (method.fusion, 24, 0.5)
     differing = {k for k, v in to_dict(got)["train"].items() if v != to_dict(wanted)["train"][k]}
     assert differing <= {"baselines"}

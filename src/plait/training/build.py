@@ -120,7 +120,7 @@ def _canonical(
     They read what no training changes: vectors of frozen encoders of two modalities, without the bag of words beside
     them and without adapters of objectives behind them. Elsewhere the trained copies stand alone.
     """
-    if not isinstance(options["canonical"], bool):
+    if not isinstance(options["canonical"], bool | None):
         raise ValueError(
             f"fusion.options canonical is {options['canonical']!r}; type true, for towers in closed form beside the "
             "trained ones, or false"
