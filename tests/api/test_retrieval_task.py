@@ -180,6 +180,13 @@ def test_two_texts_find_each_other_and_numbers_stand_aside() -> None:
     assert any("not searched by" in n and "n" in n for n in fitted.report["evaluation"]["notes"])
 
 
+@pytest.mark.parametrize(("width", "copies"), [(None, 2), (48, 2), (33, 1)])
+def test_where_encoders_are_trained_the_trained_towers_have_the_whole_width(width: int | None, copies: int) -> None:
+    asked = [one for one in TEXTS if "width" not in one] + ([] if width is None else [f"fusion.width={width}"])
+    fusion = plait.fit(rows(), task="retrieval", text=["title", "body"], epochs=1, set=asked).model.fusion
+    assert (fusion.copies, fusion.width, fusion.canonical) == (copies, width or 1024, None)
+
+
 @pytest.mark.parametrize(
     ("table", "options", "message"),
     [

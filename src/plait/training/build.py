@@ -20,6 +20,7 @@ from plait.settings import RunSettings
 from plait.tasks import LabelState, Task
 from plait.training.plan import Plan
 from plait.training.pretraining import check_pretraining
+from plait.training.recipes.two_sides import TOWER
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
@@ -135,7 +136,9 @@ def _canonical(
     kept.pop("copies", None)
     if copies <= 1 or width is None:
         return kept, width
-    return {**kept, "copies": copies - 1}, width - width // copies
+    if width == copies * TOWER:  # the recipe's, of which the canonical towers were to have a part
+        return {**kept, "copies": copies - 1}, width - TOWER
+    return {**kept, "copies": copies - 1 if width % (copies - 1) == 0 else 1}, width  # the user's
 
 
 def fixed_widths(inputs: Inputs, names: list[str]) -> list[int | None]:
