@@ -18,6 +18,7 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
+from fixtures.without_pytorch import WITHOUT_PYTORCH
 
 pytest.importorskip("onnx", reason="extra onnx")
 pytest.importorskip("onnxruntime", reason="extra onnx")
@@ -28,17 +29,6 @@ export_file, folder_file, parity, rows_file, onnx_file, check_rows = (
     for name in ("export", "folder", "parity", "rows", "onnx_file", "check_rows")
 )  # fmt: skip
 reader = lazy("plait.api.exporting.reader")
-
-WITHOUT_PYTORCH = """
-import runpy, sys
-class Refused:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "transformers", "timm", "plait", "pyarrow", "sklearn", "scipy"}:
-            raise ImportError(f"{name} is not there")
-sys.meta_path.insert(0, Refused())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 @pytest.fixture(scope="module")

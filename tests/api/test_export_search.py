@@ -17,6 +17,7 @@ import plait
 from fixtures.coloured import COLOURS, SCRATCH
 from fixtures.lazy import lazy
 from fixtures.media import noise_png, sound
+from fixtures.without_pytorch import WITHOUT_PYTORCH
 from plait.data.table import read_table
 
 pytest.importorskip("onnx", reason="extra onnx")
@@ -25,17 +26,6 @@ pytest.importorskip("onnxscript", reason="extra onnx")
 
 towers, parity, onnx_file = (lazy(f"plait.api.exporting.{name}") for name in ("towers", "parity", "onnx_file"))
 reader = lazy("plait.api.exporting.reader")
-
-WITHOUT_PYTORCH = """
-import runpy, sys
-class Refused:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "transformers", "timm", "plait", "pyarrow", "sklearn", "scipy"}:
-            raise ImportError(f"{name} is not there")
-sys.meta_path.insert(0, Refused())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 @pytest.fixture(scope="module")

@@ -283,4 +283,4 @@ def test_towers_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
 def test_without_canonical_towers_sides_that_stand_alone_are_refused() -> None:
     rows = Rows(make_encoded(2, 4), torch.ones(4, 2, dtype=torch.bool), torch.arange(4)[:, None].expand(-1, 2))
     with pytest.raises(ValueError, match="this fusion has none"):
-        CosineFusion(make_dims(2), 8).observe_alone(rows, rows)
+        CosineFusion(make_dims(2), 8).observe(rows, rows)

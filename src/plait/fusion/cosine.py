@@ -112,8 +112,19 @@ class CosineFusion(Fusion):
         self.register_buffer("rooted_M", None)
 
     @torch.no_grad()
-    def observe(self, train: SeenRows) -> None:
-        """Decide the root of each modality by training rows, of more than 8,192 so many at even distances."""
+    def observe(self, train: SeenRows, alone: SeenRows | None = None) -> None:
+        """Decide the root of each modality by training rows, of more than 8,192 so many at even distances; fit the
+        canonical towers.
+
+        Args:
+            train: Rows with sides that belong together.
+            alone: Rows whose sides are taken one by one, whatever stands beside them; None: there are none.
+
+        Raises:
+            ValueError: Rows whose sides stand alone, and no canonical towers that they could teach.
+        """
+        if alone is not None and self.canonical is None:
+            raise ValueError("sides that stand alone teach canonical towers, and this fusion has none (canonical=)")
         if not self.project:
             return
         device = self.absent_D.device
@@ -127,22 +138,7 @@ class CosineFusion(Fusion):
                 rooted_M[m] &= (vector_BD >= 0).all()
         self.rooted_M = rooted_M & seen_M
         if self.canonical is not None:
-            self.canonical.fit(self._sides(train))
-
-    @torch.no_grad()
-    def observe_alone(self, train: SeenRows, alone: SeenRows) -> None:
-        """Fit the canonical towers anew, to training rows and to rows of which each holds sides that stand alone.
-
-        Args:
-            train: Rows with two sides that belong together.
-            alone: Rows whose sides are taken one by one, whatever stands beside them.
-
-        Raises:
-            ValueError: There are no canonical towers.
-        """
-        if self.canonical is None:
-            raise ValueError("sides that stand alone teach canonical towers, and this fusion has none (canonical=)")
-        self.canonical.fit(self._sides(train), self._sides(alone, alone=True))
+            self.canonical.fit(self._sides(train), None if alone is None else self._sides(alone, alone=True))
 
     def _sides(self, rows: SeenRows, *, alone: bool = False) -> Sides:
         """Vectors as ``prepare`` leaves them: of pairs, or of each side once where they stand alone."""

@@ -30,9 +30,10 @@ def observe(model: PlaitModel, train: RowBatches, alone: RowBatches | None = Non
     """
     if isinstance(model.fusion, Observing):
         with evaluation_mode(model, inference=False):
-            model.fusion.observe(ModelRows(model, train))
             if alone is not None and isinstance(model.fusion, CosineFusion):
-                model.fusion.observe_alone(ModelRows(model, train), ModelRows(model, alone))
+                model.fusion.observe(ModelRows(model, train), ModelRows(model, alone))
+            else:
+                model.fusion.observe(ModelRows(model, train))
 
 
 def scale_features(model: PlaitModel, train: RowBatches) -> None:
