@@ -59,6 +59,24 @@ def test_a_limit_that_is_too_short_still_gives_a_model_and_says_what_was_left_ou
     assert board["fused"]["status"] == "used" and board["fused"]["reason"] is None
 
 
+def test_the_network_leaves_time_to_members_that_take_seconds_and_the_cheapest_come_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from plait.training.deadline import Deadline
+
+    left: list[float] = []
+    leaving = Deadline.leaving
+    monkeypatch.setattr(Deadline, "leaving", lambda self, share: (left.append(share), leaving(self, share))[1])
+    made = fitted(time_limit=600, preset="fast")
+    tried = [one["what"] for one in made.report["budget"]["tried"]]
+    assert left == [0.4] and [t for t in tried if t.startswith(("trees", "n-grams"))] == [
+        "trees of tabular",
+        "n-grams of text",
+    ]
+    fitted(time_limit=600, preset="single")
+    assert left == [0.4, 0.0]
+
+
 def test_tries_of_a_search_answer_together_with_the_network(tmp_path: Path) -> None:
     made = fitted(search=3, output=tmp_path / "m")
     tries = made.report["budget"]["search"]

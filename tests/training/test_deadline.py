@@ -32,6 +32,19 @@ def test_a_share_is_kept_for_evaluation() -> None:
     assert deadline.passed
 
 
+def test_a_step_can_leave_a_share_of_the_time_to_those_that_follow() -> None:
+    clock = Clock()
+    deadline = limits.Deadline(100, clock=clock)
+    clock.now = 20.0  # 50 of 70 seconds are left
+    with deadline.leaving(0.4):
+        assert deadline.left == pytest.approx(30)
+        clock.now = 51.0
+        assert deadline.passed
+    assert deadline.left == pytest.approx(19)
+    with limits.Deadline().leaving(0.4):
+        assert not limits.Deadline().passed
+
+
 def test_what_does_not_fit_is_written_down() -> None:
     clock = Clock()
     deadline = limits.Deadline(100, clock=clock)

@@ -27,7 +27,7 @@ from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.fit import can_average, fit_ensemble, prototypes_alone
-from plait.ensemble.networks import MORE_SEEDS, NetworkFits
+from plait.ensemble.networks import FOR_MEMBERS, MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS
@@ -101,6 +101,7 @@ def run_fit(
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
             asked=set_values(merge_values(base, given), assignments) if settings.search.tries else None,
             num_judged=int((opened.split[ready.usable] == _evaluated_split(opened, ready)).sum()),
+            leaves=FOR_MEMBERS if is_joined and chosen.members else 0.0,
         )
         features, transform = TableFeatures(plan) if can_average(plan) else None, None
         if features is not None and settings.task.transform == "auto":

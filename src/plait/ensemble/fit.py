@@ -41,6 +41,7 @@ from plait.training.unlabelled.rows import UnlabelledRows
 
 MOST_WEIGHTS = 20_000_000  # of a linear model
 MOST_WORK = 100_000_000  # rows times inputs times outputs of a linear model that takes seconds; more takes minutes
+A_TREE_COLUMN = 100  # work of a column of boosted trees, in weights of a linear model
 
 OTHERS = ("linear", "ngrams", "trees")
 PROTOTYPES = "prototypes of everything"
@@ -194,13 +195,16 @@ def _fit_others(
     plans: list[Plan], features: TableFeatures, members: Sequence[str], progress: Progress | None,
     teaching: UnlabelledRows | None = None,
 ) -> list[Candidate]:  # fmt: skip
-    """Linear models, n-grams and trees, as far as the columns allow."""
+    """Linear models, n-grams and trees as far as columns allow; under a time limit what takes least comes first."""
+    deadline = plans[0].deadline
     wanted = [one for one in _others(plans, features, members, teaching) if one[1] in members]
+    names = [one[0] for one in wanted]
+    if deadline.limit is not None:
+        wanted.sort(key=lambda one: one[2])
     found: list[Candidate] = []
-    for number, (name, kind, fit) in enumerate(wanted):
+    for number, (name, kind, _, fit) in enumerate(wanted):
         if progress is not None:
             progress(number, len(wanted), f"fitting {name}")
-        deadline = plans[0].deadline
         took = max((one.facts.seconds for one in found if one.facts.kind == kind), default=0.0)
         if not deadline.has_room(name, took):
             continue
@@ -212,32 +216,35 @@ def _fit_others(
             found.append(_candidate(plans[0], name, kind, made[0], seconds, made[1]))
     if progress is not None and wanted:
         progress(len(wanted), len(wanted), "fitting members")
-    return found
+    return sorted(found, key=lambda one: names.index(one.facts.name))
 
 
 def _others(
     plans: list[Plan], features: TableFeatures, members: Sequence[str], teaching: UnlabelledRows | None
-) -> Iterator[tuple[str, str, Callable[[], Models | None]]]:
-    """Name, kind and how it is fitted of each member that the columns allow."""
-    modalities = plans[0].inputs.modalities
+) -> Iterator[tuple[str, str, float, Callable[[], Models | None]]]:
+    """Name, kind, work (only its order means something) and how it is fitted of each member that the columns allow."""
+    modalities, outputs = plans[0].inputs.modalities, plans[0].labels.num_outputs
     if "prototypes" in members and features.plain and plans[0].task.family.one_class:
-        yield PROTOTYPES, "prototypes", partial(_prototypes, plans, features)
+        yield PROTOTYPES, "prototypes", 0, partial(_prototypes, plans, features)
     if "linear" in members and features.plain:
         folds = [features.of_fold(p) for p in plans]
         taught = None if teaching is None else teaching_rows(plans, features, teaching)
         for uses in _sets(features):
-            name = _linear_name(plans[0], uses)
-            if _num_weights(plans[0], features, uses) <= MOST_WEIGHTS and not _takes_minutes(plans[0], features, uses):
+            name, weights = _linear_name(plans[0], uses), _num_weights(plans[0], features, uses)
+            if weights <= MOST_WEIGHTS and not _takes_minutes(plans[0], features, uses):
                 stops = plans[0].deadline.stops(name)
-                yield name, "linear", partial(_linear, plans[0], folds, features, uses, stops, taught)
+                yield name, "linear", weights, partial(_linear, plans[0], folds, features, uses, stops, taught)
     for m, modality in enumerate(modalities):
         kind = MODALITY_KINDS.get(modality.kind)
         if kind.has_words:
             name = f"n-grams of {modality.name}"
-            yield name, "ngrams", partial(_ngrams, plans, features, m, plans[0].deadline.stops(name))
+            yield name, "ngrams", MOST_WEIGHTS, partial(_ngrams, plans, features, m, plans[0].deadline.stops(name))
         if kind.has_columns:
-            name = f"trees of {modality.name}"
-            yield name, "trees", partial(_trees, plans, features, m, plans[0].deadline.stops(name))
+            name, columns = f"trees of {modality.name}", len(modality.columns)
+            yield (
+                name, "trees", columns * outputs * A_TREE_COLUMN,
+                partial(_trees, plans, features, m, plans[0].deadline.stops(name)),
+            )  # fmt: skip
 
 
 def _sets(features: TableFeatures) -> list[tuple[int, ...]]:

@@ -24,6 +24,7 @@ from plait.training.search import best_tries, search, tried_settings
 FUSED = "fused"
 SEED_STEP = 1000  # seeds of folds follow one another
 MORE_SEEDS = 2
+FOR_MEMBERS = 0.4  # share of the time left that the first network leaves to members that take seconds
 PROBED, MOST_PASSES = 256, 16  # rows that are answered once to see what judging will take; patterns that are judged
 STAGES = (
     "fused",
@@ -46,6 +47,7 @@ class NetworkFits:
         alone: Whether one network a modality alone is trained too.
         seeds: How many fused networks of other seeds are trained too.
         num_judged: Rows that are evaluated at the end; time for them is kept under a time limit.
+        leaves: Share of the time left that the first network leaves to members that take seconds.
         asked: Settings as the user gave them, which a search leaves as they are; None: no search.
 
     Attributes:
@@ -63,6 +65,7 @@ class NetworkFits:
     alone: bool = True
     seeds: int = 0
     num_judged: int = 0
+    leaves: float = 0.0
     asked: RunSettings | None = None
     model: PlaitModel | None = None
     history: History = field(default_factory=History)
@@ -163,10 +166,11 @@ class NetworkFits:
             return {FUSED: (self.model, self.history.seconds)}
         if plan.settings.train.umt:  # networks of a modality alone are its teachers
             self._taught[fold] = self._fit_alone(plan, place)
-        model, history = fit_model(
-            plan, _names(plan), place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
-            progress=self.progress, teachers=self._teachers(fold),
-        )  # fmt: skip
+        with plan.deadline.leaving(self.leaves if fold == 0 else 0.0):
+            model, history = fit_model(
+                plan, _names(plan), place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
+                progress=self.progress, teachers=self._teachers(fold),
+            )  # fmt: skip
         if fold == 0:
             self.model, self.history = model, history
             self._keep_time_for_judging(plan)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from plait.data.progress import Progress
@@ -56,7 +57,7 @@ class Deadline:
         self.left_out: list[dict[str, Any]] = []
         self.cut: list[str] = []
         self.thinned = 1.0
-        self._for_evaluation = 0.0
+        self._for_evaluation = self._for_later = 0.0
 
     @property
     def left(self) -> float:
@@ -64,7 +65,7 @@ class Deadline:
         if self.limit is None:
             return math.inf
         kept = min(MOST_RESERVED, max(RESERVED, FOR_SAVING + self._for_evaluation / self.limit))
-        return self.started + self.limit * (1 - kept) - self.clock()
+        return self.started + self.limit * (1 - kept) - self._for_later - self.clock()
 
     @property
     def passed(self) -> bool:
@@ -82,6 +83,15 @@ class Deadline:
         if self.limit is None:
             return math.inf
         return self.started + self.limit * (1 - FOR_SAVING) - self.clock()
+
+    @contextmanager
+    def leaving(self, share: float) -> Iterator[None]:
+        """Within, a share of what is left now is kept for the steps that follow."""
+        before, self._for_later = self._for_later, 0.0 if self.limit is None else max(0.0, self.left) * share
+        try:
+            yield
+        finally:
+            self._for_later = before
 
     def reserve(self, seconds: float) -> None:
         """Keep so many seconds for evaluation, where they are more than the share that is kept anyway."""
