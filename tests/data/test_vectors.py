@@ -9,10 +9,12 @@ import pytest
 
 from plait.data.checks.check import check_table
 from plait.data.imageset import looks_like_image_set, read_image_set
+from plait.data.items import read_rows
 from plait.data.media import CellError
+from plait.data.modality import Modality
 from plait.data.schema import guess_schema
 from plait.data.table import read_table
-from plait.data.vectors import read_vector
+from plait.data.vectors import far_vectors, read_vector
 
 
 def test_vectors_of_every_form_are_equal(tmp_path: Path) -> None:
@@ -95,3 +97,25 @@ def test_published_features_are_tables(shared_data: Path) -> None:
     with pytest.warns(UserWarning, match="mrna_featname"):
         rosmap = read_table(shared_data / "published" / "rosmap_mogonet.npz")
     assert len(rosmap) == 351 and len(rosmap.column("mirna")[0]) == 200
+
+
+def test_a_vector_far_from_the_others_is_named_and_ones_that_only_vary_are_not() -> None:
+    rng = np.random.default_rng(0)
+    vectors = [rng.standard_t(2, size=4) for _ in range(200)]  # heavy tails
+    assert far_vectors(vectors) == []
+    vectors[17] = np.array([0.0, 0.0, 9e4, 0.0])
+    vectors[40] = np.stack([vectors[40], vectors[17]])  # in one place of a sequence
+    assert far_vectors(vectors) == [17, 40]
+    assert far_vectors(vectors[10:20]) == []  # too few to tell
+    assert far_vectors([np.zeros(2)] * 30 + [np.ones(2)]) == []  # most are the same
+
+
+def test_the_doctor_and_the_rows_name_a_far_vector() -> None:
+    rng = np.random.default_rng(0)
+    cells = [rng.normal(size=4).tolist() for _ in range(40)]
+    cells[23] = [0.0, 5e3, 0.0, 0.0]
+    table = read_table({"v": cells, "y": ["a", "b"] * 20})
+    finding = check_table(table, target="y").finding("P045")
+    assert (finding.severity, finding.rows) == ("warning", [23])
+    rows = read_rows(table, [Modality("v", "vector", ("v",))])
+    assert len(rows.doubts) == 1 and "(row 23)" in rows.doubts[0] and "100 times as far" in rows.doubts[0]

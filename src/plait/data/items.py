@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.checks.finding import name_rows
 from plait.data.column_kind import kind_of
 from plait.data.media import CellError, is_empty
 from plait.data.modality import Modality
@@ -97,3 +98,16 @@ def once(hash_of: Callable[[Any], str]) -> Callable[[Any], str]:
         return found
 
     return hash_once
+
+
+def note_doubts(items: Items, doubts: dict[str, str], rows: Rows) -> None:
+    """Tell of the rows that show items of which there is a doubt, by the keys of the items."""
+    by_doubt: dict[str, list[int]] = {}
+    name = items.modality.name
+    for position, item in enumerate(items.index_N.tolist()):
+        if item >= 0 and items.keys[item] in doubts:
+            doubt = doubts[items.keys[item]]
+            rows.set_aside(position, items.modality.columns[0], doubt)
+            by_doubt.setdefault(doubt, []).append(rows.table.row_number(position))
+    for doubt, numbers in by_doubt.items():
+        rows.doubts.append(f"{name}: {len(numbers):,} of {len(rows):,} rows ({name_rows(numbers)}): {doubt}")

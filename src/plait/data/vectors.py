@@ -13,7 +13,7 @@ import json
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ from plait.data.media_folder import Root, find_file
 from plait.data.npy_header import claimed_bytes, claimed_in_archive
 
 ARRAY_SUFFIXES = (".npy", ".npz")
+FAR = 100.0  # times the usual distance from the median; one such vector among 10,000 doubles the variance
+FEWEST, MOST = 20, 2000  # vectors that tell what is usual, and of how many the median is taken
 _SAMPLE = 100
 
 
@@ -61,6 +63,31 @@ def usual_width(cells: Iterable[object], root: Root = None) -> int:
         if widths.total() == _SAMPLE:
             break
     return widths.most_common(1)[0][0] if widths else 1
+
+
+def far_vectors(vectors: Sequence[np.ndarray[Any, Any]]) -> list[int]:
+    """Vectors so far from the others that mean and standard deviation would be theirs alone.
+
+    Args:
+        vectors: [D] or [T, D] each, of one width; a sequence counts by the vector in it that is farthest.
+
+    Returns:
+        Positions of those more than ``FAR`` times as far from the median as half of the vectors are. None below
+        ``FEWEST`` vectors, and where half of them are the same.
+
+    Example:
+        >>> far_vectors([np.array([float(i % 7)]) for i in range(30)] + [np.array([1e6])])
+        [30]
+    """
+    if len(vectors) < FEWEST:
+        return []
+    every = max(1, len(vectors) // MOST)
+    middle_D = np.median([v.reshape(-1, v.shape[-1]).mean(axis=0) for v in vectors[::every] if v.size], axis=0)
+    distance_N = np.array([np.sqrt(((v - middle_D) ** 2).mean(axis=-1)).max(initial=0.0) for v in vectors])
+    usual = float(np.median(distance_N))
+    if usual == 0:
+        return []
+    return [int(i) for i in np.flatnonzero(distance_N > FAR * usual)]
 
 
 def looks_like_vector(text: str) -> bool:

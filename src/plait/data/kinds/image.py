@@ -7,10 +7,9 @@ from typing import Any
 import pyarrow as pa
 
 from plait.data.arrow_types import is_media, is_text, item_type, list_depth
-from plait.data.checks.finding import name_rows
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.imageset import read_like_image_sets
-from plait.data.items import media_items
+from plait.data.items import media_items, note_doubts
 from plait.data.media import IMAGE_SUFFIXES, content_key, looks_like_image, read_media
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
@@ -49,19 +48,6 @@ def image_key(cell: Any, table: Table, doubts: dict[str, str]) -> str:
     if (doubt := doubtful_depth(data)) is not None:
         doubts[key] = doubt
     return key
-
-
-def note_doubts(items: Items, doubts: dict[str, str], rows: Rows) -> None:
-    """Tell of the rows that show items of which there is a doubt, by the keys of the items."""
-    by_doubt: dict[str, list[int]] = {}
-    name = items.modality.name
-    for position, item in enumerate(items.index_N.tolist()):
-        if item >= 0 and items.keys[item] in doubts:
-            doubt = doubts[items.keys[item]]
-            rows.set_aside(position, items.modality.columns[0], doubt)
-            by_doubt.setdefault(doubt, []).append(rows.table.row_number(position))
-    for doubt, numbers in by_doubt.items():
-        rows.doubts.append(f"{name}: {len(numbers):,} of {len(rows):,} rows ({name_rows(numbers)}): {doubt}")
 
 
 def _claim(sample: Sample) -> str | None:

@@ -11,8 +11,8 @@ import pyarrow as pa
 from plait.data.arrow_types import is_list, is_media, is_text, item_type
 from plait.data.column_kind import ColumnKind, Sample
 from plait.data.imageset import read_image_set, read_like_image_sets
-from plait.data.items import Found, column_items, once
-from plait.data.kinds.image import IMAGE, examine_image, image_key, note_doubts, picture
+from plait.data.items import Found, column_items, note_doubts, once
+from plait.data.kinds.image import IMAGE, examine_image, image_key, picture
 from plait.data.media import CellError, MissingFileError, content_key, looks_like_image, read_media
 from plait.data.media_folder import Root
 from plait.data.modality import Modality

@@ -10,16 +10,22 @@ import pyarrow as pa
 
 from plait.data.arrow_types import is_number, is_text, item_type
 from plait.data.column_kind import CellChecks, ColumnKind, Sample
-from plait.data.items import Found, column_items
+from plait.data.items import Found, column_items, note_doubts
 from plait.data.media import content_key
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
-from plait.data.vectors import looks_like_vector, read_vector
+from plait.data.vectors import FAR, far_vectors, looks_like_vector, read_vector
 
 if TYPE_CHECKING:
     from plait.data.checks.contents import Contents
+
+_FAR = (
+    f"the vector is more than {FAR:g} times as far from the median of the column as most are; where a model learns "
+    "from it, mean and standard deviation are its own and other rows look alike. Mend it (another unit?) or empty the "
+    "cell"
+)
 
 
 def _is_vector(kind: pa.DataType) -> bool:
@@ -46,7 +52,11 @@ def _read(table: Table, modality: Modality, rows: Rows) -> Items:
         vector = read_vector(cell, table.media_folder)
         return None if vector is None else (_key(vector), vector)
 
-    return column_items(table, modality, item_of, rows)
+    items = column_items(table, modality, item_of, rows)
+    widths = {v.shape[-1] for v in items.cells}
+    if len(widths) == 1:
+        note_doubts(items, {items.keys[i]: _FAR for i in far_vectors(items.cells)}, rows)
+    return items
 
 
 def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
@@ -58,6 +68,15 @@ def _examine(cell: Any, root: Root) -> str:
     vector = read_vector(cell, root)
     assert vector is not None
     return _key(vector)
+
+
+def _compare(table: Table, name: str, contents: Contents) -> None:
+    """What only shows beside the other vectors of the column: another width, and a distance of its own."""
+    _compare_widths(table, name, contents)
+    rows = [row for row, key in enumerate(contents.keys[name]) if key is not None]
+    cells = table.column(name)
+    vectors = [v for row in rows if (v := read_vector(cells[row], table.media_folder)) is not None]
+    contents.doubtful.extend((rows[i], name, _FAR) for i in far_vectors(vectors))
 
 
 def _compare_widths(table: Table, name: str, contents: Contents) -> None:
@@ -83,6 +102,7 @@ VECTOR = ColumnKind(
     claim=_claim,
     checks=CellChecks(
         ("P038", "rows without a vector"), "no column of vectors", _examine,
-        broken=("P037", "unusable vectors", "every vector has its numbers"), compare=_compare_widths,
+        broken=("P037", "unusable vectors", "every vector has its numbers"), compare=_compare,
+        doubtful=("P045", "vectors far from the others", "no vector is far from the others"),
     ),
 )  # fmt: skip
