@@ -36,6 +36,11 @@ def cache_root() -> Path:
     return Path(os.environ.get("PLAIT_CACHE") or Path.home() / ".cache" / "plait").expanduser()
 
 
+def features_variable() -> str:
+    """The variable that says where the feature store lies: PLAIT_FEATURES where it is set, else PLAIT_CACHE."""
+    return "PLAIT_FEATURES" if os.environ.get("PLAIT_FEATURES") else "PLAIT_CACHE"
+
+
 @contextlib.contextmanager
 def whole_file(path: Path, *, lasting: bool = False, part_name: str | None = None) -> Iterator[Path]:
     """The place to write a file to; it takes the place of ``path`` when the block ends well, and goes when it does not.

@@ -87,6 +87,7 @@ def test_a_group_alone_prints_its_help(group: list[str], run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "near"),
     [
+        (["train"], "type plait fit."), (["Version"], "type plait --version."),
         (["ft"], "Did you mean 'fit'"), (["weights", "fetchh"], "Did you mean 'fetch'"),
         (["fit", "T", "-o", "m", "--target", "lable"], "Did you mean 'label'"),
         (["fit", "T", "-o", "m", "--target", "label", "--text", "txt"], "Did you mean 'text'"),

@@ -90,8 +90,21 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
 }  # fmt: skip
 
 
+OTHER_WORDS = {  # what is typed for a verb elsewhere, and what to type here
+    "help": "plait --help", "version": "plait --version", "train": "plait fit", "infer": "plait predict",
+    "inference": "plait predict", "eval": "plait evaluate", "test": "plait evaluate", "score": "plait evaluate",
+    "validate": "plait check", "info": "plait doctor", "report": "plait evaluate",
+}  # fmt: skip
+
+
 class GroupedHelp(TyperGroup):
     """``plait --help``: the verbs under the titles of their groups, in order, one whole line each."""
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> Any:
+        """Find the verb; for a word of other tools the error says what to type here."""
+        if args and args[0] not in self.commands and args[0].lower() in OTHER_WORDS:
+            ctx.fail(f"No such command '{args[0]}'; type {OTHER_WORDS[args[0].lower()]}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the sections."""

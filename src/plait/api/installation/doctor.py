@@ -129,7 +129,7 @@ def _caches(facts: dict[str, Any]) -> Finding:
     title, wrong = "disk and memory", []
     for cache in facts["caches"]:
         if not cache["writable"]:
-            wrong.append(f"{cache['path']} cannot be written to; name another folder with PLAIT_CACHE=FOLDER")
+            wrong.append(f"{cache['path']} cannot be written to; name another folder with {cache['variable']}=FOLDER")
         elif cache["free"] is not None and cache["free"] < SPARE:
             wrong.append(
                 f"{cache['free'] / 1e9:.1f} GB are free at {cache['path']}; make room, or type plait features gc"

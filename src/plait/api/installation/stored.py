@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from plait.files import cache_root
+from plait.files import cache_root, features_variable
 
 
 def folder_size(folder: Path) -> int:
@@ -72,7 +72,9 @@ def _is_whole(path: Path) -> bool:
 
 
 def caches() -> list[dict[str, Any]]:
-    """Folders that Plait and the hub write to: ``name``, ``path``, ``bytes``, ``free`` bytes there, ``writable``."""
+    """Folders that Plait and the hub write to: ``name``, ``path``, the ``variable`` that names it, ``bytes``, ``free``
+    bytes there, ``writable``.
+    """
     root = cache_root()
     named = os.environ.get("PLAIT_FEATURES")
     hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or "~/.cache/huggingface", "hub")
@@ -82,10 +84,14 @@ def caches() -> list[dict[str, Any]]:
         "downloaded wheels": root / "wheels",
         "Hugging Face hub": Path(hub).expanduser(),
     }
+    variables = {"feature store": features_variable(), "Hugging Face hub": "HF_HOME"}
     return [
-        {"name": name, "path": str(path), "bytes": folder_size(path) if path.is_dir() else 0, **_room(path)}
+        {
+            "name": name, "path": str(path), "variable": variables.get(name, "PLAIT_CACHE"),
+            "bytes": folder_size(path) if path.is_dir() else 0, **_room(path),
+        }
         for name, path in places.items()
-    ]
+    ]  # fmt: skip
 
 
 def _room(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plait.files import temporary_name, write_text
+from plait.files import features_variable, temporary_name, write_text
 from plait.inputs.feature_store.feature_set import RAM_LIMIT, FeatureSet
 from plait.inputs.feature_store.segment import (
     DamagedSegmentError,
@@ -52,10 +52,11 @@ def key_bytes(key: str) -> bytes:
 def write_error(folder: Path, error: OSError) -> FeatureStoreError:
     """The message for a folder that cannot be written."""
     reason = error.strerror or str(error)
+    variable = features_variable()
     return FeatureStoreError(
         f"cannot write features to {folder}: {reason}. Free space with `plait features gc`, or choose a "
-        "writable folder with room: export PLAIT_CACHE=/path/to/folder (features go to its "
-        "'features' folder)"
+        f"writable folder with room: export {variable}=/path/to/folder"
+        + (" (features go to its 'features' folder)" if variable == "PLAIT_CACHE" else "")
     )
 
 
@@ -114,7 +115,7 @@ class Space:
         except OSError as error:
             raise FeatureStoreError(
                 f"cannot read features from {self.folder}: {error.strerror}. Choose another folder: "
-                "export PLAIT_CACHE=/path/to/folder"
+                f"export {features_variable()}=/path/to/folder"
             ) from error
 
     def _open(self, name: str) -> None:
