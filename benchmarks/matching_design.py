@@ -27,6 +27,10 @@ CHANGES = {
     "words": ["encoders.words=256"],
     "words, 8 epochs": ["encoders.words=256", "train.epochs=8"],
     "words, two towers a side": ["encoders.words=256", "fusion.options={copies: 2}"],
+    "three towers a side": ["fusion.options={copies: 3, canonical: true}", "fusion.width=1536"],
+    "words, three towers a side": [
+        "encoders.words=256", "fusion.options={copies: 3, canonical: true}", "fusion.width=1536",
+    ],
     "no alignment term": ["train.alignment=0"],
 }
 

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plait.metrics.intervals import Bounds, Floats, Groups, Ints, check_draws, drawn_counts, percentiles, units_of_rows
+from plait.metrics.resampled import RankedColumns
 
 MetricOfCounts = Callable[[Floats], Floats]
 
@@ -123,31 +124,10 @@ def mean_average_precision_of_rows(truth_NC: ArrayLike, scores_NC: ArrayLike) ->
 
     Rows are sorted once a label, so that a draw costs two running sums and no sort.
     """
-    truth, scores = np.asarray(truth_NC, dtype=np.float64), np.asarray(scores_NC, dtype=np.float64)
-    labels = []
-    for c in range(scores.shape[1]):
-        order = np.argsort(-scores[:, c], kind="stable")
-        at_P = np.flatnonzero(truth[order, c])
-        ends = np.flatnonzero(np.append(np.diff(scores[order, c]) != 0, True))  # tied scores are one step
-        end_P = ends[np.searchsorted(ends, at_P)]
-        last_E = np.flatnonzero(np.append(np.diff(end_P) != 0, True)) if len(at_P) else at_P
-        labels.append((order, order[at_P], end_P[last_E], last_E))
+    ranked = RankedColumns(np.asarray(truth_NC) > 0, np.asarray(scores_NC, dtype=np.float64))
 
     def measure(counts_RN: Floats) -> Floats:
-        parts = [few(np.ascontiguousarray(counts_RN[i : i + _DRAWS].T)) for i in range(0, len(counts_RN), _DRAWS)]
-        return np.concatenate(parts)
-
-    def few(counts_NR: Floats) -> Floats:
-        total_R, defined_R = np.zeros(counts_NR.shape[1]), np.zeros(counts_NR.shape[1])
-        for order, positive, end_E, last_E in labels:
-            if len(positive) == 0:
-                continue
-            seen_ER = np.cumsum(counts_NR[order], axis=0)[end_E]
-            hits_ER = np.cumsum(counts_NR[positive], axis=0)[last_E]
-            steps_ER = np.diff(hits_ER, axis=0, prepend=0.0)
-            total_R += (hits_ER / np.maximum(seen_ER, 1.0) * steps_ER).sum(axis=0) / np.maximum(hits_ER[-1], 1.0)
-            defined_R += hits_ER[-1] > 0
-        return np.where(defined_R > 0, total_R / np.maximum(defined_R, 1.0), np.nan)
+        return np.concatenate([ranked(counts_RN[i : i + _DRAWS])[1] for i in range(0, len(counts_RN), _DRAWS)])
 
     return measure
 

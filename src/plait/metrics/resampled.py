@@ -39,7 +39,7 @@ def classification_resampled(y_true: ArrayLike, proba: ArrayLike, guess: ArrayLi
     is_right_N = (truth_N == guess_N).astype(np.float64)
     loss_N = -np.log(np.clip(scores_NC[np.arange(len(truth_N)), truth_N], EPS, 1.0))
     columns = [1] if num_classes == 2 else list(range(num_classes))
-    ranks: list[_Ranks] = []
+    ranked = RankedColumns(truth_N[:, None] == np.array(columns), scores_NC[:, columns])
 
     def measure(counts_RN: Floats, names: Collection[str]) -> dict[str, Floats]:
         rows_R = counts_RN.sum(axis=1)
@@ -57,10 +57,8 @@ def classification_resampled(y_true: ArrayLike, proba: ArrayLike, guess: ArrayLi
             "f1_weighted": (f1_RK * truths_RK).sum(axis=1) / rows_R,
         }
         if RANKED & set(names):
-            if not ranks:
-                ranks.extend(_Ranks(scores_NC[:, c], truth_N == c) for c in columns)
             has_two_R = true_RK.sum(axis=1) > 1
-            for name, mean_R in zip(("auroc", "average_precision"), _mean_ranked(ranks, counts_RN), strict=True):
+            for name, mean_R in zip(("auroc", "average_precision"), ranked(counts_RN), strict=True):
                 found[name] = np.where(has_two_R, mean_R, np.nan)
         return found
 
@@ -87,7 +85,7 @@ def multilabel_resampled(y: ArrayLike, proba: ArrayLike, *, threshold: ArrayLike
         "exact_match": (truth_NC == guess_NC).all(axis=1).astype(np.float64),
         "hamming": (truth_NC != guess_NC).mean(axis=1), "log_loss": loss_NC.mean(axis=1),
     }  # fmt: skip
-    ranks: list[_Ranks] = []
+    ranked = RankedColumns(truth_NC, scores_NC)
 
     def measure(counts_RN: Floats, names: Collection[str]) -> dict[str, Floats]:
         rows_R = counts_RN.sum(axis=1)
@@ -96,9 +94,7 @@ def multilabel_resampled(y: ArrayLike, proba: ArrayLike, *, threshold: ArrayLike
         found["f1_micro"] = _over(2.0 * hits_RC.sum(axis=1), sizes_RC.sum(axis=1))
         found["f1_macro"] = _over((2.0 * hits_RC / np.maximum(sizes_RC, 1.0)).sum(axis=1), (sizes_RC > 0).sum(axis=1))
         if RANKED & set(names):
-            if not ranks:
-                ranks.extend(_Ranks(scores_NC[:, c], truth_NC[:, c]) for c in range(truth_NC.shape[1]))
-            found["auroc_macro"], found["mAP"] = _mean_ranked(ranks, counts_RN)
+            found["auroc_macro"], found["mAP"] = ranked(counts_RN)
         return found
 
     return measure
@@ -184,16 +180,31 @@ class _Ranks:
         return area_R, _over((precision_RS * hits_RS).sum(axis=1), positive_R)
 
 
-def _mean_ranked(ranks: list[_Ranks], counts_RN: Floats) -> tuple[Floats, Floats]:
-    """Means over the columns on which each is defined [R], NaN where it is on none."""
-    total_2R, defined_2R = np.zeros((2, len(counts_RN))), np.zeros((2, len(counts_RN)))
-    for column in ranks:
-        found_2R = np.stack(column.measure(counts_RN))
-        known_2R = np.isfinite(found_2R)
-        total_2R += np.where(known_2R, found_2R, 0.0)
-        defined_2R += known_2R
-    area_R, precision_R = _over(total_2R, defined_2R)
-    return area_R, precision_R
+class RankedColumns:
+    """Area under the ROC curve and average precision of columns of scores, as means over the columns.
+
+    Args:
+        truth_NC: Which rows are positive, one column a label.
+        scores_NC: Their scores.
+    """
+
+    def __init__(self, truth_NC: NDArray[np.bool_], scores_NC: Floats) -> None:  # noqa: N803  shape letters
+        self.truth_NC, self.scores_NC = truth_NC, scores_NC
+        self._ranks: list[_Ranks] = []
+
+    def __call__(self, counts_RN: Floats) -> tuple[Floats, Floats]:
+        """Means over the columns on which each is defined [R], NaN where it is on none; columns are sorted once."""
+        if not self._ranks:
+            pairs = zip(self.scores_NC.T, self.truth_NC.T, strict=True)
+            self._ranks = [_Ranks(scores_N, truth_N) for scores_N, truth_N in pairs]
+        total_2R, defined_2R = np.zeros((2, len(counts_RN))), np.zeros((2, len(counts_RN)))
+        for column in self._ranks:
+            found_2R = np.stack(column.measure(counts_RN))
+            known_2R = np.isfinite(found_2R)
+            total_2R += np.where(known_2R, found_2R, 0.0)
+            defined_2R += known_2R
+        area_R, precision_R = _over(total_2R, defined_2R)
+        return area_R, precision_R
 
 
 def _over(top: Floats, bottom: Floats) -> Floats:
