@@ -172,9 +172,12 @@ def fit(
         warn_of_nothing_to_resume(output)
     opened = open_checked(table, given, base, assignments, annotations=annotations)
     from plait.api.run import run_fit  # the trainer takes seconds to import
+    from plait.training.processes import joined
 
-    return run_fit(
-        opened, given, base, assignments, output=output, annotations=annotations,
-        resume=resume, overwrite=overwrite, progress=progress, started=started, more=more,
-        unlabelled=unlabelled,
-    )  # fmt: skip
+    with joined() as processes:
+        writes = processes is None or processes.is_first
+        return run_fit(
+            opened, given, base, assignments, output=output if writes else None, annotations=annotations,
+            resume=resume, overwrite=overwrite, progress=progress if writes else None, started=started, more=more,
+            unlabelled=unlabelled,
+        )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from plait.training.collector import old_objects_set_aside
 from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
+from plait.training.processes import check_together, current
 from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import count_splits
 from plait.training.tuning_notes import tuning_notes
@@ -75,7 +77,11 @@ def run_fit(
     with old_objects_set_aside(), working_folder(output, settings, opened.table, resume, overwrite) as folder:
         deadline = Deadline(settings.time_limit, started)
         watched = deadline.watch_encoding(progress)
-        ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=watched)
+        processes = current()
+        if processes is not None:
+            check_together(settings, resume)
+        prepare = partial(prepare_run, opened, with_tokens=needs_tokens(settings), progress=watched)
+        ready = prepare() if processes is None else processes.in_turn(prepare)
         deadline.took("reading and encoding", deadline.seconds)
         plan = ready.plan = replace(ready.plan, deadline=deadline, can_go_on=output is not None)
         if settings.train.precision != "float32" and not _trains_large_parts(plan):

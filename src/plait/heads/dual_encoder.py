@@ -27,7 +27,6 @@ from plait.heads.contrastive import (
     same_items,
     sigmoid_loss,
 )
-from plait.heads.gather import gather_rows
 from plait.heads.hub_space import stretch
 from plait.heads.hubs import MAX_COHORT, hub_score, with_hubs
 from plait.heads.temperature import inverse_temperature, keep_below_ceiling
@@ -183,7 +182,7 @@ class DualEncoderHead(Head):
     def batch_loss(
         self, fused: FusionOutput, present_BM: Tensor, target: Tensor, group_B: Tensor | None, key_BM: Tensor | None
     ) -> Tensor:
-        """The loss over the rows of all processes, a scalar; 0 where no two complete rows are there.
+        """The loss over the rows, a scalar; 0 where no two complete rows are there.
 
         Args:
             fused: The batch, fused.
@@ -193,9 +192,7 @@ class DualEncoderHead(Head):
             key_BM: Item number of each side; an item that occurs twice is never its own negative.
         """
         assert fused.tokens is not None and group_B is not None and key_BM is not None
-        unit_BMD = gather_rows(fused.tokens)
-        unit_BMKD = apart(unit_BMD, fused.copies, fused.fixed)
-        present_BM, group_B, key_BM = gather_rows(present_BM), gather_rows(group_B), gather_rows(key_BM)
+        unit_BMKD = apart(fused.tokens, fused.copies, fused.fixed)
         terms = []
         for a, b in combinations(range(present_BM.shape[1]), 2):
             both_B = present_BM[:, a] & present_BM[:, b]
@@ -206,7 +203,7 @@ class DualEncoderHead(Head):
                     for k in range(unit_BMKD.shape[2])
                 ]
         if not terms:
-            return 0.0 * (unit_BMD.sum() + self.log_scale)
+            return 0.0 * (fused.tokens.sum() + self.log_scale)
         return torch.stack(terms).mean()
 
     def pair_loss(self, left_BD: Tensor, right_BD: Tensor, same_BB: Tensor) -> Tensor:

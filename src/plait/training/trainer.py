@@ -34,6 +34,7 @@ from plait.training.deadline import Deadline
 from plait.training.history import History, open_tensorboard
 from plait.training.optimizer import make_optimizer
 from plait.training.pace import epoch_time
+from plait.training.processes import Processes, current
 from plait.training.unlabelled.term import UnlabelledTerm
 
 logger = logging.getLogger(__name__)
@@ -87,9 +88,11 @@ def train_model(
     assert settings.warmup is not None and settings.schedule is not None
     started = time.monotonic()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    processes = current()
     checkpoint = last_checkpoint(folder) if resume else None
     if checkpoint is None and folder.exists():
         shutil.rmtree(folder)
+    checkpoint = checkpoint if processes is None else processes.agree(checkpoint)
     judge = _Judge(model, rows, score, higher_is_better, settings.patience or 0, progress, what)
     judge.average = WeightAverage(model, settings.ema) if settings.ema else None
     judge.unlabelled = unlabelled
@@ -132,14 +135,14 @@ def train_model(
         callbacks=[judge],
     )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
-    judge.deadline = deadline
-    trainer.unlabelled = unlabelled
+    judge.deadline, judge.processes = deadline, processes
+    trainer.unlabelled, trainer.processes = unlabelled, processes
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
     model.train_in(getattr(torch, settings.precision))
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
-        with _room_for_checkpoints(folder, model):
+        with _room_for_checkpoints(folder, model), model.spread_over(processes):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     judge.history.seconds = time.monotonic() - started
@@ -194,6 +197,19 @@ class _WatchedTrainer(Trainer):
     epoch_loss = 0.0
     epoch_steps = 0
     unlabelled: UnlabelledTerm | None = None
+    processes: Processes | None = None
+
+    def training_step(self, model: Any, *arguments: Any, **kwargs: Any) -> Any:
+        """A pass there and back; where processes train together the gradients of encoders are summed over them."""
+        if self.processes is None:
+            return super().training_step(model, *arguments, **kwargs)
+        weights = [weight for weight in model.encoders.parameters() if weight.requires_grad]
+        before = [weight.grad for weight in weights]
+        for weight in weights:
+            weight.grad = None
+        loss = super().training_step(model, *arguments, **kwargs)
+        self.processes.sum_gradients(weights, before)
+        return loss
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """The model's own loss, and what unlabelled rows add to it."""
@@ -241,10 +257,13 @@ class _Judge(TrainerCallback):
         self.average: WeightAverage | None = None
         self.unlabelled: UnlabelledTerm | None = None
         self.deadline: Deadline | None = None
+        self.processes: Processes | None = None
         self.first_step: tuple[float, int] | None = None
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Tell the rows and the model's modality dropout which epoch it is."""
+        if self.processes is not None:
+            self.processes.align(self.model)
         self.rows.set_epoch(epoch := len(self.history.epochs))
         if self.unlabelled is not None:
             self.unlabelled.epoch = epoch
@@ -299,6 +318,7 @@ class _Judge(TrainerCallback):
     def _judged(self, epoch: int, record: dict[str, float]) -> None:
         """Score the model as it stands, and keep its weights where it is the best so far."""
         numbers = self.score(self.model) if self.score is not None else {}
+        numbers = numbers if self.processes is None else self.processes.agree(numbers)
         record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
         value = numbers.get("score")
         best = self.history.best_score
