@@ -82,3 +82,19 @@ def test_one_process_joins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
     with together.joined() as processes:
         assert processes is None and together.current() is None and os.environ["WORLD_SIZE"] == "1"
+
+
+@pytest.mark.parametrize(("told", "first"), [
+    ({}, True), ({"WORLD_SIZE": "1", "RANK": "3"}, True), ({"WORLD_SIZE": "2", "RANK": "0"}, True),
+    ({"WORLD_SIZE": "2", "RANK": "1"}, False),
+])  # fmt: skip
+def test_the_first_process_writes_and_speaks(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], first: bool
+) -> None:
+    from plait.api.first_process import is_first
+
+    for name in ("WORLD_SIZE", "RANK"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert is_first() is first

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.api.clock import run_began
+from plait.api.first_process import is_first
 from plait.api.other_words import says_our_words
 from plait.api.watching import WatchedBy, watched
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
@@ -167,6 +168,8 @@ def fit(
     if resume and output is None:
         raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
     base, assignments = settings or RunSettings(), assignments_of(set)
+    if not is_first():  # the first process writes
+        output, resume, progress = None, resume and output is not None, None
     check_output_free(output, resume=resume, overwrite=overwrite)
     if resume and output is not None:
         warn_of_nothing_to_resume(output)
@@ -174,10 +177,9 @@ def fit(
     from plait.api.run import run_fit  # the trainer takes seconds to import
     from plait.training.processes import joined
 
-    with joined() as processes:
-        writes = processes is None or processes.is_first
+    with joined():
         return run_fit(
-            opened, given, base, assignments, output=output if writes else None, annotations=annotations,
-            resume=resume, overwrite=overwrite, progress=progress if writes else None, started=started, more=more,
+            opened, given, base, assignments, output=output, annotations=annotations,
+            resume=resume, overwrite=overwrite, progress=progress, started=started, more=more,
             unlabelled=unlabelled,
         )  # fmt: skip
