@@ -31,6 +31,7 @@ from plait.ensemble.networks import MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS
+from plait.registry import load_plugins
 from plait.settings import TRANSPORT, RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.collector import old_objects_set_aside
@@ -67,6 +68,7 @@ def run_fit(
         started: ``time.monotonic()`` when the run began, from which its time limit is counted; None: now.
     """
     started = time.monotonic() if started is None else started
+    load_plugins()  # metrics that they add belong to every evaluation
     with model_stands(output, overwrite):
         opened = open_run(source, given, base, assignments, annotations=annotations, more=more, unlabelled=unlabelled)
     if opened.settings.train.tensorboard and output is None:

@@ -259,10 +259,9 @@ def _decided(plan: Plan) -> Plan:
 
 
 def _is_better(plan: Plan, ours: History, theirs: History) -> bool:
-    sign = 1 if plan.task.higher_is_better else -1
     if ours.best_score is None or theirs.best_score is None:
         return False
-    return sign * ours.best_score > sign * theirs.best_score
+    return ours.best_score > theirs.best_score
 
 
 def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, History], is_second: bool) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from plait.settings.added_metrics import ADDED_METRICS
 from plait.settings.names import IMAGE_CROPS, PAGE_LANGUAGES
 from plait.settings.ranges import (
     above_zero,
@@ -199,8 +200,8 @@ class TaskSettings:
     """What is answered of a number that was learned as its logarithm or quantile: mean (squared errors) or median
     (absolute errors); None: mean.
     """
-    select_by: str | None = choice(None, SELECTORS)
-    """Metric that chooses the epoch on validation rows, such as log_loss, or None: the task's own."""
+    select_by: str | None = choice(None, SELECTORS, ADDED_METRICS)
+    """Metric that chooses the epoch on validation rows, such as log_loss or one of a plug-in, or None: the task's own."""
     label_smoothing: float = below_one(0.0, 0.0)
     """Share of the truth that is spread over all classes in training, in [0, 1); 0: none (Szegedy et al. 2016)."""
     focal: float = between(0.0, 0.0, 10.0)

@@ -110,7 +110,6 @@ def fit_model(
         folder,
         score=score if len(plan.val) else None,
         watch=blending_watch(plan, model, sources, index_NM),
-        higher_is_better=plan.task.higher_is_better,
         resume=resume,
         checkpoints=checkpoints and plan.can_go_on,
         logs=logs,
