@@ -91,7 +91,7 @@ def _check_name(what: str, name: str | None, where: str) -> None:
 
 
 def _table_of_others(module: str, registry: str) -> Registry[Any] | None:
-    """A registry in which others may have put names of theirs; None: nobody can have, and importing it takes seconds."""
+    """A registry that may hold names of others; None: it cannot, and importing it takes seconds."""
     if module not in sys.modules and not has_plugins():
         return None
     found: Registry[Any] = getattr(importlib.import_module(module), registry)

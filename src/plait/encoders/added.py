@@ -1,4 +1,4 @@
-"""Encoders that plug-ins bring: how they are asked for weights, what they must give, and weights kept in a model folder.
+"""Encoders that plug-ins bring: how they are loaded, what they must give, and weights kept in a model folder.
 
 Plait's own encoders are named by reference, because anybody can fetch the same weights again. One that is made by a
 plug-in is ``stored`` unless its author says that its weights are the same on every machine: a model folder then holds
@@ -67,7 +67,9 @@ class AddedEncoder:
         return encoder, processor
 
     def _refuse(self, how: str, given: Any = None) -> None:
-        raise ValueError(f"load of the encoder {self.name!r} {how}" + ("" if given is None else f"; got {given!r:.200}"))
+        raise ValueError(
+            f"load of the encoder {self.name!r} {how}" + ("" if given is None else f"; got {given!r:.200}")
+        )
 
 
 def is_added(loader: object) -> bool:
@@ -93,6 +95,6 @@ def load_stored(description: dict[str, Any], folder: Path) -> Encoder:
         encoder.load_state_dict(load_file(folder / FILE))
     except RuntimeError as error:
         raise ValueError(
-            f"the stored weights of the encoder {description.get('type')!r} do not fit what its code builds now: {error}"
+            f"the stored weights of the encoder {description.get('type')!r} do not fit what its code builds: {error}"
         ) from error
     return encoder

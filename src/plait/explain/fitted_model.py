@@ -22,8 +22,8 @@ from plait.inputs.dataset import RowBatches
 from plait.model import PlaitConfig
 from plait.registry import counted
 from plait.settings.names import ABSENCE_NAMES
-from plait.tasks.added_metrics import WithAdded
 from plait.tasks import Task
+from plait.tasks.added_metrics import WithAdded
 from plait.tasks.decisions import class_decisions
 
 

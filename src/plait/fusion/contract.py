@@ -72,8 +72,8 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
 
     Looked at: what the class declares; shapes and finite numbers in every pattern of what is there, nothing included;
     that the content of a missing modality changes no bit of any output; that gradients reach every parameter and every
-    modality that is there, and none that is missing; that rows do not see each other; that padded tokens change nothing;
-    that weights are shares of what is there; that a rebuilt fusion with the saved parameters answers bit-equal.
+    modality that is there, and none that is missing; that rows do not see each other; that padded tokens change
+    nothing; that weights are shares of what is there; that a rebuilt fusion with the saved parameters answers bit-equal.
 
     Args:
         fusion: The class, or a registered name.
@@ -99,7 +99,9 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
             try:
                 faults += check(build, count)
             except Exception as error:  # an author's code may fail in any way, and says here where
-                faults.append(f"{check.__doc__}: {type(error).__name__}: {first_line(error)}")
+                faults.append(
+                    f"{str(check.__doc__).rstrip('.')}: failed with {type(error).__name__}: {first_line(error)}"
+                )
     if faults:
         name = getattr(getattr(kind, "info", None), "name", kind.__name__)
         raise ValueError(f"the fusion {name!r} breaks the contract of fusions:\n- " + "\n- ".join(faults))
@@ -137,7 +139,7 @@ def _building(kind: type[Fusion], count: int, options: dict[str, Any]) -> Build:
 
 
 def _shapes(build: Build, count: int) -> Iterator[str]:
-    """shapes"""
+    """Finite outputs of the right shape."""
     present_BM = contract_patterns(count)
     output = build()(contract_inputs(count, len(present_BM)), present_BM)
     if not isinstance(output, FusionOutput):
@@ -150,7 +152,7 @@ def _shapes(build: Build, count: int) -> Iterator[str]:
 
 
 def _missing(build: Build, count: int) -> Iterator[str]:
-    """the content of what is missing"""
+    """What a missing modality holds changes no bit."""
     fusion, present_BM = build(), contract_patterns(count)
     clean = contract_inputs(count, len(present_BM))
     before = tensors_of(fusion(clean, present_BM))
@@ -175,7 +177,7 @@ def _missing(build: Build, count: int) -> Iterator[str]:
 
 
 def _gradients(build: Build, count: int) -> Iterator[str]:
-    """gradients"""
+    """Gradients reach what is there, and nothing else."""
     fusion, present_BM = build(), contract_patterns(count)
     encoded = contract_inputs(count, len(present_BM))
     for m, item in enumerate(encoded):
@@ -202,7 +204,7 @@ def _gradients(build: Build, count: int) -> Iterator[str]:
 
 
 def _rows(build: Build, count: int) -> Iterator[str]:
-    """rows by themselves"""
+    """Rows do not see each other."""
     fusion, present_BM = build(torch.float64), contract_patterns(count)
     encoded = contract_inputs(count, len(present_BM), dtype=torch.float64)
     whole_BD = fusion(encoded, present_BM).fused_BD
@@ -214,7 +216,7 @@ def _rows(build: Build, count: int) -> Iterator[str]:
 
 
 def _padding(build: Build, count: int) -> Iterator[str]:
-    """padded tokens"""
+    """Padded tokens change nothing."""
     fusion, present_BM = build(torch.float64), contract_patterns(count)
     encoded = contract_inputs(count, len(present_BM), dtype=torch.float64)
     padded = []
@@ -230,7 +232,7 @@ def _padding(build: Build, count: int) -> Iterator[str]:
 
 
 def _weights(build: Build, count: int) -> Iterator[str]:
-    """weights"""
+    """Weights are shares of what is there."""
     fusion, present_BM = build(torch.float64), contract_patterns(count)
     weights_BM = fusion(contract_inputs(count, len(present_BM), dtype=torch.float64), present_BM).weights_BM
     if weights_BM is None:
@@ -246,7 +248,7 @@ def _weights(build: Build, count: int) -> Iterator[str]:
 
 
 def _rebuilt(build: Build, count: int) -> Iterator[str]:
-    """saving and loading"""
+    """Parameters and buffers are all that it needs."""
     fusion, present_BM = build(), contract_patterns(count)
     again = build()
     with torch.no_grad():
@@ -261,7 +263,7 @@ def _rebuilt(build: Build, count: int) -> Iterator[str]:
 
 
 def _alone(build: Build, count: int) -> Iterator[str]:
-    """one modality"""
+    """One modality is enough."""
     fused_BD = build(num_modalities=1)(contract_inputs(1, 2), torch.ones(2, 1, dtype=torch.bool)).fused_BD
     if list(fused_BD.shape) != [2, WIDTH]:
         yield f"with one modality fused_BD has shape {list(fused_BD.shape)}; expected [2, {WIDTH}]"

@@ -201,7 +201,7 @@ class TaskSettings:
     (absolute errors); None: mean.
     """
     select_by: str | None = choice(None, SELECTORS, ADDED_METRICS)
-    """Metric that chooses the epoch on validation rows, such as log_loss or one of a plug-in, or None: the task's own."""
+    """Metric that chooses the epoch on validation rows, such as log_loss or a plug-in's, or None: the task's own."""
     label_smoothing: float = below_one(0.0, 0.0)
     """Share of the truth that is spread over all classes in training, in [0, 1); 0: none (Szegedy et al. 2016)."""
     focal: float = between(0.0, 0.0, 10.0)

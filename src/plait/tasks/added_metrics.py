@@ -90,7 +90,9 @@ class WithAdded:
             return {"target": np.asarray(target).reshape(-1), "outputs": numbers_N, "predictions": numbers_N}
         decide = class_decisions if self.kind == "classes" else label_decisions
         decided = decide(outputs, self.thresholds)
-        if self.kind == "classes" and (target < 0).any():  # a class that training did not have: one more, never answered
+        if (
+            self.kind == "classes" and (target < 0).any()
+        ):  # a class that training did not have: one more, never answered
             target = np.where(target < 0, outputs.shape[1], target)
             outputs = np.hstack([outputs, np.zeros((len(outputs), 1))])
         return {"target": target, "outputs": outputs, "predictions": decided.astype(np.int64)}

@@ -27,8 +27,8 @@ def doctor(*, load: bool = False) -> dict[str, Any]:
 
     Returns:
         ``plait`` (version, folder), ``machine``, ``devices``, ``torch`` (build), ``loaded`` (None: not asked),
-        ``dependencies``, ``extras``, ``weights``, ``caches``, ``plugins``, ``findings``: ``code`` (D001 to D010), ``severity``
-        (error, warning, info, ok, n/a), ``title``, ``detail`` with what to type.
+        ``dependencies``, ``extras``, ``weights``, ``caches``, ``plugins``, and ``findings``: ``code`` (D001 to D010),
+        ``severity`` (error, warning, info, ok, n/a), ``title``, ``detail`` with what to type.
     """
     facts: dict[str, Any] = {
         "plait": {"version": __version__, "folder": str(Path(__file__).resolve().parents[2])},

@@ -165,8 +165,8 @@ def register_metric(
     """Register a metric; it is measured with an interval in every evaluation of these tasks from then on.
 
     It stands in the table of metrics of a report, ``task.select_by=name`` chooses epochs by it, ``explain`` shares it
-    out (where higher is better). An interval calls it about 1,000 times. Where it raises or gives no finite number it is
-    left empty and a note says why.
+    out (where higher is better). An interval calls it about 1,000 times. Where it raises or gives no finite number it
+    is left empty and a note says why.
 
     Args:
         name: As it stands in reports and settings.
