@@ -28,6 +28,7 @@ from plait.settings.names import (
     TASKS_WITHOUT_TARGET,
 )
 from plait.settings.options import argument_of
+from plait.settings.trackers import check_trackers_there
 from plait.weights.library import check_encoder_there
 from plait.weights.records import RECORDS
 
@@ -73,6 +74,7 @@ def open_checked(
     ):  # fmt: skip
         _check_name(what, name, argument_of(path, given))
     _check_encoders(settings.encoders)
+    check_trackers_there(settings.train.log_to)
     task = SPELLED_OUT.get(settings.task.name or "", settings.task.name)
     opened = open_source(source, settings.data, task=task, annotations=annotations, seed=settings.train.seed)
     _check_columns(opened.table, settings, given)

@@ -19,6 +19,7 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.run_facts import run_facts
 from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
 from plait.api.run_unlabelled import learn_unlabelled, say_transport, tell_of_members, trained_rows
@@ -40,6 +41,7 @@ from plait.training.history import History
 from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
 from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import count_splits
+from plait.training.tracking import open_tracking
 from plait.training.tuning_notes import tuning_notes
 
 TRANSFORM_WORDS = {"log": "its logarithm", "quantile": "its normal quantiles"}
@@ -71,10 +73,12 @@ def run_fit(
     load_plugins()  # metrics that they add belong to every evaluation
     with model_stands(output, overwrite):
         opened = open_run(source, given, base, assignments, annotations=annotations, more=more, unlabelled=unlabelled)
-    if opened.settings.train.tensorboard and output is None:
-        raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
     settings = opened.settings
-    with old_objects_set_aside(), working_folder(output, settings, opened.table, resume, overwrite) as folder:
+    with (
+        old_objects_set_aside(),
+        working_folder(output, settings, opened.table, resume, overwrite) as folder,
+        open_tracking(settings.train.log_to, run_facts(settings, output)) as tracking,
+    ):
         deadline = Deadline(settings.time_limit, started)
         watched = deadline.watch_encoding(progress)
         ready = prepare_run(opened, with_tokens=needs_tokens(settings), progress=watched)
@@ -97,7 +101,7 @@ def run_fit(
         networks = NetworkFits(
             checkpoints,
             resume,
-            folder / "logs",
+            tracking if tracking.names else None,
             progress,
             alone="alone" in chosen.members or not is_joined,
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
@@ -155,6 +159,9 @@ def run_fit(
             go_on = "make room, then do the same with resume=True to go on"
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
+        tracking.finish(fitted.report)
+        if tracking.names:
+            fitted.report["logged"] = tracking.places()
     return fitted
 
 

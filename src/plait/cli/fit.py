@@ -14,6 +14,7 @@ from plait.cli.report import show_report
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
 from plait.settings import TrainSettings
 from plait.settings.names import TASK_NAMES
+from plait.settings.trackers import TRACKER_NAMES
 from plait.settings.unlabelled import SEMI_METHODS
 
 
@@ -89,6 +90,10 @@ def fit(
             show_default="propagation (classes), self_training (others) with --unlabelled",
         ),
     ] = None,
+    log_to: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Log the training to " + ", ".join(TRACKER_NAMES) + ", offline by default."),
+    ] = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     set: options.Settings = None,
@@ -114,6 +119,8 @@ def fit(
     ):
         fitted = api.fit(**given, progress=progress)
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
+    told = [place.partition(": ") for place in fitted.report.get("logged", [])]
+    extra |= {f"logged to {tracker}": place for tracker, _, place in told}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
     show_report(fitted.report, as_json, extra, lang)

@@ -265,7 +265,7 @@ def run_settings(
         task=replace(base.task, head=method.head),
         train=replace(
             base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,
-            tensorboard=False, **{"alignment": alignment, **objective_settings(method)},
+            log_to=(), **{"alignment": alignment, **objective_settings(method)},
         ),
     )  # fmt: skip
 

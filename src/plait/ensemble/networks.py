@@ -20,6 +20,7 @@ from plait.training.history import History
 from plait.training.plan import Plan
 from plait.training.scores import validation_loss
 from plait.training.search import best_tries, search, tried_settings
+from plait.training.tracking import Tracking
 
 FUSED = "fused"
 SEED_STEP = 1000  # seeds of folds follow one another
@@ -41,7 +42,7 @@ class NetworkFits:
     Args:
         folder: Where checkpoints live.
         resume: Go on from them.
-        logs: Where TensorBoard logs go, if the settings ask for them.
+        tracking: Trackers that are told of the epochs of the fused network of the first fold.
         progress: Called with (done, total, what).
         alone: Whether one network a modality alone is trained too.
         seeds: How many fused networks of other seeds are trained too.
@@ -58,7 +59,7 @@ class NetworkFits:
 
     folder: Path
     resume: bool = False
-    logs: Path | None = None
+    tracking: Tracking | None = None
     progress: Progress | None = None
     alone: bool = True
     seeds: int = 0
@@ -164,7 +165,7 @@ class NetworkFits:
         if plan.settings.train.umt:  # networks of a modality alone are its teachers
             self._taught[fold] = self._fit_alone(plan, place)
         model, history = fit_model(
-            plan, _names(plan), place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
+            plan, _names(plan), place / FUSED, resume=self.resume, tracking=self.tracking if fold == 0 else None,
             progress=self.progress, teachers=self._teachers(fold),
         )  # fmt: skip
         if fold == 0:

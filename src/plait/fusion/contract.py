@@ -73,7 +73,7 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
     Looked at: what the class declares; shapes and finite numbers in every pattern of what is there, nothing included;
     that the content of a missing modality changes no bit of any output; that gradients reach every parameter and every
     modality that is there, and none that is missing; that rows do not see each other; that padded tokens change
-    nothing; that weights are shares of what is there; that a rebuilt fusion with the saved parameters answers bit-equal.
+    nothing; that weights are shares of what is there; that a rebuilt fusion with the saved state answers bit-equal.
 
     Args:
         fusion: The class, or a registered name.

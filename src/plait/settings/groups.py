@@ -17,6 +17,7 @@ from plait.settings.ranges import (
     below_one,
     between,
     choice,
+    choices,
     inside_or,
     named_choices,
     one_character,
@@ -24,6 +25,7 @@ from plait.settings.ranges import (
     up_to_one,
     weight,
 )
+from plait.settings.trackers import TRACKER_NAMES
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
@@ -339,8 +341,8 @@ class TrainSettings:
     """Seed of everything random."""
     baselines: bool = True
     """Also train each modality alone, for the comparison in the report."""
-    tensorboard: bool = False
-    """Write TensorBoard logs (extra tensorboard) beside the CSV."""
+    log_to: tuple[str, ...] = choices((), TRACKER_NAMES)
+    """Trackers that log the training of the fused network: mlflow, tensorboard, trackio, wandb; offline by default."""
     threads: int | None = at_least(None, 1)
     """CPU threads, or None: those this process may use."""
 

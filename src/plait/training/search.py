@@ -170,7 +170,7 @@ def _train(plan: Plan, record: dict[str, Any], epochs: int, folder: Path) -> Non
     """Train a try with so many epochs, or take up what is known of it; the record is completed in place."""
     try:
         settings = tried_settings(plan.settings, record["settings"])
-        settings = replace(settings, train=replace(settings.train, epochs=epochs, tensorboard=False))
+        settings = replace(settings, train=replace(settings.train, epochs=epochs, log_to=()))
         path = folder / f"try-{record['number']:03d}-{epochs:03d}.json"
         key = hashlib.sha256(json.dumps(to_dict(settings), sort_keys=True).encode()).hexdigest()[:24]
         found = _known(path, key)

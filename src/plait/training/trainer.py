@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import transformers
@@ -31,9 +31,11 @@ from plait.model import PlaitModel
 from plait.settings import TrainSettings
 from plait.training.averaging import AVERAGE_FILE, WeightAverage
 from plait.training.deadline import Deadline
-from plait.training.history import History, open_tensorboard
+from plait.training.history import History
 from plait.training.optimizer import make_optimizer
 from plait.training.pace import epoch_time
+from plait.training.tracking import Tracking
+from plait.training.tracking.base import PROJECT
 from plait.training.unlabelled.term import UnlabelledTerm
 
 logger = logging.getLogger(__name__)
@@ -56,7 +58,7 @@ def train_model(
     higher_is_better: bool = True,
     resume: bool = False,
     checkpoints: bool = True,
-    logs: Path | None = None,
+    tracking: Tracking | None = None,
     progress: Progress | None = None,
     what: str = "training",
     deadline: Deadline | None = None,
@@ -74,7 +76,7 @@ def train_model(
         higher_is_better: Direction of "score".
         resume: Go on from the last whole checkpoint in ``folder``, if there is one.
         checkpoints: Write one each epoch; without them a stopped run begins anew.
-        logs: Where TensorBoard logs go, if the settings ask for them.
+        tracking: Trackers that are told of each epoch; None: none.
         progress: Called with steps done, steps in all and a line of text.
         what: What to call the work in that line.
         deadline: Asked after each step; once it has passed, training ends with the best state so far.
@@ -108,7 +110,9 @@ def train_model(
         save_strategy="epoch" if checkpoints else "no",
         save_total_limit=KEPT - 1,
         logging_strategy="epoch",
-        report_to=[],
+        report_to=list(tracking.names) if tracking is not None else [],
+        run_name=tracking.facts.name if tracking is not None else None,
+        project=PROJECT,
         remove_unused_columns=False,
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
@@ -123,23 +127,27 @@ def train_model(
         num_warmup_steps=round(settings.warmup * steps),
         num_training_steps=steps,
     )
-    trainer = _WatchedTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        data_collator=cast(Any, whole_batch),
-        optimizers=(optimizer, schedule),
-        callbacks=[judge],
-    )
+    arguments.reported = {} if tracking is None else dict(tracking.facts.parameters)
+    held = contextlib.nullcontext() if tracking is None else tracking.training()
+    with held:  # callbacks of trackers read their variables when they are made
+        trainer = _WatchedTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,
+            data_collator=cast(Any, whole_batch),
+            optimizers=(optimizer, schedule),
+            callbacks=[judge],
+        )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline = deadline
     trainer.unlabelled = unlabelled
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
-    judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
+    judge.is_tracked = tracking is not None and bool(tracking.names)
     model.train_in(getattr(torch, settings.precision))
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
-        with _room_for_checkpoints(folder, model):
+        again = contextlib.nullcontext() if tracking is None else tracking.training()
+        with _room_for_checkpoints(folder, model), again:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     judge.history.seconds = time.monotonic() - started
@@ -181,6 +189,12 @@ class _OneDeviceArguments(TrainingArguments):
     multiplies the batch; batches here are dictionaries of dictionaries, and the schedule counts single batches. Under
     torchrun (one process a device) the number is 1 anyway.
     """
+
+    reported: ClassVar[dict[str, Any]] = {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What trackers take as parameters: Plait's settings where there are trackers."""
+        return dict(self.reported) if self.reported else super().to_dict()
 
     @property
     def n_gpu(self) -> int:
@@ -236,7 +250,7 @@ class _Judge(TrainerCallback):
         self.best: dict[str, torch.Tensor] = {}
         self.trainer: _WatchedTrainer | None = None
         self.watch: Watch | None = None
-        self.tensorboard: Any = None
+        self.is_tracked = False
         self.dropout_schedule = "constant"
         self.average: WeightAverage | None = None
         self.unlabelled: UnlabelledTerm | None = None
@@ -287,10 +301,9 @@ class _Judge(TrainerCallback):
         with self.average.in_place() if self.average is not None else contextlib.nullcontext():
             self._judged(epoch, record)
         self.history.epochs.append(record)
-        if self.tensorboard is not None:
-            for name, number in record.items():
-                self.tensorboard.add_scalar(name, number, epoch)
-            self.tensorboard.flush()
+        if self.is_tracked:  # in the Trainer's words: "loss" of training rows, "eval_" of validation rows
+            words = {"train_loss": "loss"} | {k: k.replace("val_", "eval_", 1) for k in record if k.startswith("val_")}
+            trainer.log({words.get(k, k): v for k, v in record.items()})
         if self.patience and epoch - self.history.best_epoch >= self.patience:
             control.should_training_stop = True
         if self.progress is not None:
@@ -345,8 +358,6 @@ class _Judge(TrainerCallback):
 
     def finish(self) -> None:
         """Give the model its best weights."""
-        if self.tensorboard is not None:
-            self.tensorboard.close()
         if self.best:
             self.model.load_state_dict(self.best)
         self.model.fusion.progress = 1.0
