@@ -14,9 +14,9 @@ import pytest
 import plait
 from fixtures.open_tables import open_tables, play_plugins
 from fixtures.settings import SCRATCH
-from plait.api.plugins import parts
 
 __all__ = ["open_tables"]
+NAME = "plugins.json"
 ROWS = [{"a": float(i % 10), "b": float(i % 3), "y": "even" if i % 2 else "odd"} for i in range(60)]
 
 
@@ -45,9 +45,9 @@ def changed(folder: Path, tmp_path: Path) -> Any:
 
     def change(**values: Any) -> Path:
         place = Path(shutil.copytree(folder, tmp_path / "changed"))
-        facts = json.loads((place / parts.NAME).read_text("utf-8"))
+        facts = json.loads((place / NAME).read_text("utf-8"))
         facts["parts"][0] |= values
-        (place / parts.NAME).write_text(json.dumps(facts), encoding="utf-8")
+        (place / NAME).write_text(json.dumps(facts), encoding="utf-8")
         (place / "manifest.json").unlink()
         write_manifest(place)
         return place
@@ -57,11 +57,11 @@ def changed(folder: Path, tmp_path: Path) -> Any:
 
 def test_a_model_of_plaits_own_parts_has_no_such_file(tmp_path: Path) -> None:
     plait.fit(ROWS, "y", fusion="concat", epochs=1, set=SCRATCH, output=tmp_path / "model", progress=False)
-    assert not (tmp_path / "model" / parts.NAME).exists()
+    assert not (tmp_path / "model" / NAME).exists()
 
 
 def test_what_a_program_registered_is_named_with_its_module(folder: Path, open_tables: dict[str, Any]) -> None:
-    (part,) = json.loads((folder / parts.NAME).read_text("utf-8"))["parts"]
+    (part,) = json.loads((folder / NAME).read_text("utf-8"))["parts"]
     assert part == {"kind": "fusion", "name": "mine", "package": "", "version": "", "module": "mine_played"}
     with pytest.raises(ValueError, match=r"the fusion 'mine', which a program registered itself.*'mine_played'"):
         plait.load(folder)

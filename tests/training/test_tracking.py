@@ -76,9 +76,9 @@ def test_tensorboard_has_settings_epochs_evaluation_and_verdict(
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
     monkeypatch.chdir(tmp_path)
     model = fit(log_to="tensorboard", **({"output": "model"} if has_folder else {}))
-    (place,) = model.report["logged"]
+    (told,) = model.report["logged"]
     folder = tmp_path / ("model/logs" if has_folder else "runs")
-    assert place.startswith(f"TensorBoard: {folder}") and "tensorboard --logdir" in place
+    assert told["tracker"] == "tensorboard" and Path(told["place"]).is_relative_to(folder)
     assert "TENSORBOARD_LOGGING_DIR" not in os.environ
     found = scalars(folder)
     steps = [step for step, _ in found["train/loss"]]
@@ -107,7 +107,7 @@ class PlayedRun:
     def __init__(self, facts: Any) -> None:
         if self.breaks == "open":
             raise OSError("no answer from the server\nat all")
-        self.facts, self.place, self.ended = facts, "Played: here", ""
+        self.facts, self.name, self.place, self.ended = facts, facts.name, "here", ""
         PlayedRun.made.append(self)
 
     def finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:

@@ -119,8 +119,20 @@ def fit(
     ):
         fitted = api.fit(**given, progress=progress)
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
-    told = [place.partition(": ") for place in fitted.report.get("logged", [])]
-    extra |= {f"logged to {tracker}": place for tracker, _, place in told}
+    extra |= {f"logged to {one['tracker']}": _where(one) for one in fitted.report.get("logged", [])}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
     show_report(fitted.report, as_json, extra, lang)
+
+
+LOOK = {  # what to type to see a run that lies on this machine
+    "mlflow": 'mlflow ui --backend-store-uri "{place}"', "tensorboard": 'tensorboard --logdir "{place}"',
+    "trackio": "trackio show --project plait", "wandb": 'wandb sync "{place}" sends it',
+}  # fmt: skip
+
+
+def _where(run: dict[str, str]) -> str:
+    """Where a tracker's run went, and how to look at it."""
+    elsewhere = "://" in run["place"] and not run["place"].startswith("sqlite:")
+    look = "" if elsewhere else "; " + LOOK[run["tracker"]].format(place=run["place"])
+    return f"run {run['run']} in {run['place']}{look}"

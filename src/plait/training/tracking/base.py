@@ -19,10 +19,12 @@ class TrackedRun(Protocol):
     """What each tracker's file gives.
 
     Attributes:
-        place: Where it went, and what to type to look at it.
+        name: Of the run.
+        place: Where it went: a folder, or an address that the tracker takes.
         environment: Variables that hold while the Trainer's callback works, where the user has not set them.
     """
 
+    name: str
     place: str
     environment: Mapping[str, str]
 
@@ -77,9 +79,12 @@ class Tracking:
             for key in mine:
                 os.environ.pop(key, None)
 
-    def places(self) -> list[str]:
-        """Where it went, a line a tracker."""
-        return [run.place for run in self.runs]
+    def places(self) -> list[dict[str, str]]:
+        """Where it went: ``tracker``, ``run`` and ``place`` of each."""
+        return [
+            {"tracker": name, "run": run.name, "place": run.place}
+            for name, run in zip(self.names, self.runs, strict=True)
+        ]
 
     def finish(self, report: Mapping[str, Any]) -> None:
         """Log what the evaluation found. The model is saved by then: what fails here is a warning."""

@@ -42,10 +42,7 @@ class MLflowRun:
             mlflow.log_params(parameters)
         else:  # of several fits in one run the parameters differ, and a parameter is written once
             mlflow.set_tags({f"plait.{key}": value for key, value in parameters.items()})
-        uri = mlflow.get_tracking_uri()
-        shown = f"run {active.info.run_name} in {uri}"
-        local = uri.startswith("sqlite:") or "://" not in uri
-        self.place = f"MLflow: {shown}" + (f'; look at it with: mlflow ui --backend-store-uri "{uri}"' if local else "")
+        self.name, self.place = str(active.info.run_name), mlflow.get_tracking_uri()
 
     def finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:
         """Log the numbers as metrics and the sentences as tags, and end the run."""

@@ -21,7 +21,7 @@ class TensorBoardRun:
         usual = Path("runs") / facts.name if facts.folder is None else facts.folder / "logs"
         self.folder = Path(named).expanduser() if named else usual.absolute()
         self.environment: Mapping[str, str] = {"TENSORBOARD_LOGGING_DIR": str(self.folder)}
-        self.place = f"TensorBoard: {self.folder}; look at it with: tensorboard --logdir {self.folder}"
+        self.name, self.place = facts.name, str(self.folder)
 
     def finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:
         """Write the numbers and sentences."""

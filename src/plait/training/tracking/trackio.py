@@ -20,7 +20,7 @@ class TrackioRun:
     def __init__(self, facts: RunFacts) -> None:
         os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
         self.name, self.parameters = facts.name, dict(facts.parameters)
-        self.place = f"Trackio: run {facts.name}; look at it with: trackio show --project {PROJECT}"
+        self.place = os.environ.get("TRACKIO_DIR", "~/.cache/huggingface/trackio")
 
     def finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:
         """Log the numbers and sentences, and end the run."""

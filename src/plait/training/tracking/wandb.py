@@ -29,9 +29,8 @@ class WandbRun:
         )
         if not self.is_ours:
             self.run.config.update(dict(facts.parameters), allow_val_change=True)
-        folder = os.path.dirname(self.run.dir)
-        sent = f"; send it with: wandb sync {folder}" if mode == "offline" else ""
-        self.place = f"Weights & Biases: run {self.run.name} in {folder}{sent}"
+        self.name = str(self.run.name)
+        self.place = os.path.dirname(self.run.dir) if mode == "offline" else str(self.run.url)
 
     def finish(self, numbers: Mapping[str, float], texts: Mapping[str, str]) -> None:
         """Put numbers and sentences into the summary, and end the run."""
