@@ -149,7 +149,7 @@ def test_metrics_are_measured_with_intervals_and_choose_epochs(tmp_path: Path) -
     assert 0 < missed["low"] <= missed["value"] <= missed["high"] < 1
     assert set(evaluation["alone"]["text"]) >= {"share_right", "mean_miss"}
     assert evaluation["metrics"]["fails"] == {"value": None, "low": None, "high": None}
-    assert any("fails is undefined: KeyError" in note for note in evaluation["notes"])
+    assert any("fails is undefined: it raised KeyError" in note for note in evaluation["notes"])
     epochs = [record["val_mean_miss"] for record in model.report["history"]]
     assert model.report["best_epoch"] == int(np.argmin(epochs)) + 1, "lower is better"
     page = model.evaluate(posts(), report=tmp_path / "page.html")

@@ -51,7 +51,7 @@ class WithAdded:
                 found[name] = _number(metric.function(given["target"], given[metric.of]))
                 why = "it gave no finite number"
             except Exception as error:  # a stranger's function may fail in any way
-                found[name], why = None, f"{type(error).__name__}: {first_line(error)}"
+                found[name], why = None, f"it raised {type(error).__name__}: {first_line(error)}"
             if found[name] is None:
                 notes.append(f"{name} is undefined: {why}")
         return {**found, "notes": notes}
