@@ -29,7 +29,9 @@ CHANGES = {
     "words, two towers a side": ["encoders.words=256", "fusion.options={copies: 2}"],
     "three towers a side": ["fusion.options={copies: 3, canonical: true}", "fusion.width=1536"],
     "words, three towers a side": [
-        "encoders.words=256", "fusion.options={copies: 3, canonical: true}", "fusion.width=1536",
+        "encoders.words=256",
+        "fusion.options={copies: 3, canonical: true}",
+        "fusion.width=1536",
     ],
     "no alignment term": ["train.alignment=0"],
 }

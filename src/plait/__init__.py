@@ -27,17 +27,23 @@ if TYPE_CHECKING:
         export,
         fit,
         load,
+        register_encoder,
+        register_fusion,
+        register_metric,
+        register_task,
         two_tower,
     )
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
+    from plait.fusion import check_fusion
     from plait.index import build_index, open_index
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "__version__", "augment", "build_index", "calibrate",
-    "check", "compare", "drift", "explain_modalities", "export", "fit", "load", "open_index", "two_tower",
+    "check", "check_fusion", "compare", "drift", "explain_modalities", "export", "fit", "load", "open_index",
+    "register_encoder", "register_fusion", "register_metric", "register_task", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {
@@ -45,7 +51,8 @@ _HOMES = {
     "calibrate": "plait.api", "check": "plait.api", "compare": "plait.comparison", "drift": "plait.api",
     "explain_modalities": "plait.explain", "export": "plait.api", "fit": "plait.api", "load": "plait.api",
     "open_index": "plait.index", "two_tower": "plait.api", "PlaitClassifier": "plait.api",
-    "PlaitRegressor": "plait.api",
+    "PlaitRegressor": "plait.api", "check_fusion": "plait.fusion", "register_encoder": "plait.api",
+    "register_fusion": "plait.api", "register_metric": "plait.api", "register_task": "plait.api",
 }  # fmt: skip
 
 

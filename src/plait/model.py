@@ -7,8 +7,7 @@ model. ``__init__`` builds from the config alone and reads no weights.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -107,6 +106,7 @@ class PlaitModel(PreTrainedModel):
     base_model_prefix = "plait"
     main_input_name = "inputs"
     accepts_loss_kwargs = False
+    spread: Callable[..., Encoded] | None = None  # while several processes train: how encoders share a batch
 
     def __init__(self, config: PlaitConfig) -> None:
         super().__init__(config)
@@ -164,7 +164,6 @@ class PlaitModel(PreTrainedModel):
                 if scaled and m["encoder"] is None and not m.get("shares")
             }
         )
-        self._spread: Callable[..., Encoded] | None = None
         self.dropout_share = 1.0  # of the rates of modality dropout; training sets it epoch by epoch
         self.post_init()
 
@@ -247,18 +246,9 @@ class PlaitModel(PreTrainedModel):
         device = next(iter(tensors.values())).device
         encode: Callable[..., Encoded] = partial(encode_sets if MEMBERS in tensors else encode_by_bytes, encoder)
         with lower_precision(self, device, exact=bool(cast(Any, encoder).is_exact)):
-            made = encode(**tensors) if self._spread is None else self._spread(encode, encoder, tensors)
+            made = encode(**tensors) if self.spread is None else self.spread(encode, encoder, tensors)
         tokens_BTD = None if made.tokens_BTD is None else made.tokens_BTD.float()
         return Encoded(made.vector_BD.float(), tokens_BTD, made.mask_BT)
-
-    @contextlib.contextmanager
-    def spread_over(self, processes: Any) -> Iterator[None]:
-        """Within, encoders in the model work for several processes (``plait.training.processes``); None: for one."""
-        self._spread = None if processes is None else processes.spread
-        try:
-            yield
-        finally:
-            self._spread = None
 
     def train_in(self, dtype: torch.dtype) -> None:
         """Choose what encoders and language model multiply in while training, ``torch.float32`` or ``bfloat16``."""

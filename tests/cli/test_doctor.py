@@ -60,7 +60,7 @@ def test_doctor_in_words_and_as_json(run: Run) -> None:
     code, out, _ = run("doctor", "--json")
     found = only_json(out)
     assert code == 0 and found["plait"]["version"] == __version__ and found["machine"]["cores"] >= 1
-    assert [f["code"] for f in found["findings"]] == [f"D{n:03}" for n in range(1, 10)]
+    assert [f["code"] for f in found["findings"]] == [f"D{n:03}" for n in range(1, 11)]
     by_name = {row["name"]: row for row in found["dependencies"]}
     assert by_name["torch"]["fits"] and by_name["torch"]["installed"] == packages.installed_version("torch")
 

@@ -70,7 +70,7 @@ def test_frozen_encoders_read_a_word_that_decides() -> None:
 def test_tensorboard_logs_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorboard", reason="extra tensorboard")
     monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
-    fit("train.tensorboard=true", epochs=2, output=tmp_path / "model")
+    fit("train.log_to=[tensorboard]", epochs=2, output=tmp_path / "model")
     files = [p for p in tmp_path.rglob("events.out.tfevents*") if os.path.getsize(p) > 0]
     assert files, sorted(p.name for p in tmp_path.rglob("*"))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

@@ -11,7 +11,7 @@ from plait.tasks import TASKS
 from plait.tasks import row_metrics as module
 from plait.tasks.row_metrics import RowMetrics, resampled
 
-TOLD = [name for name in TASKS if isinstance(TASKS.get(name).metrics, RowMetrics)]
+TOLD = [name for name in TASKS if isinstance(getattr(TASKS.get(name).metrics, "own", None), RowMetrics)]
 
 
 def rows_of(name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from plait.api.machine import (
     list_weights,
     report_values,
 )
+from plait.api.plugins import list_plugins, register_encoder, register_fusion, register_metric, register_task
 
 if TYPE_CHECKING:
     from plait.api.batch import BatchResult, predict_to_folder
@@ -40,7 +41,8 @@ __all__ = [
     "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "SuggestionFile",
     "TerminalProgress", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
     "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "list_fusions",
-    "list_weights", "load", "open_checked", "predict_to_folder", "report_values", "two_tower",
+    "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder", "register_encoder", "register_fusion",
+    "register_metric", "register_task", "report_values", "two_tower",
 ]  # fmt: skip
 
 _HOMES = {

@@ -6,6 +6,7 @@ follows reads the table that was opened here. It may not import what imports tor
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from plait.data.sources import Opened, open_source
 from plait.data.split import read_split
 from plait.data.split_time import read_times
 from plait.data.table import Table
-from plait.registry import unknown_name
+from plait.registry import Registry, has_plugins, unknown_name
 from plait.settings import COLUMN_LISTS, EncoderSettings, RunSettings, merge_values, set_values
 from plait.settings.names import (
     ENCODER_SOURCES,
@@ -27,6 +28,7 @@ from plait.settings.names import (
     TASKS_WITHOUT_TARGET,
 )
 from plait.settings.options import argument_of
+from plait.settings.trackers import check_trackers_there
 from plait.weights.library import check_encoder_there
 from plait.weights.records import RECORDS
 
@@ -72,6 +74,7 @@ def open_checked(
     ):  # fmt: skip
         _check_name(what, name, argument_of(path, given))
     _check_encoders(settings.encoders)
+    check_trackers_there(settings.train.log_to)
     task = SPELLED_OUT.get(settings.task.name or "", settings.task.name)
     opened = open_source(source, settings.data, task=task, annotations=annotations, seed=settings.train.seed)
     _check_columns(opened.table, settings, given)
@@ -84,21 +87,32 @@ def _check_name(what: str, name: str | None, where: str) -> None:
     module, registry, usual = REGISTRIES[what]
     if name is None or name in usual:
         return
-    known = getattr(sys.modules[module], registry).names() if module in sys.modules else list(usual)
-    if name not in known:
-        raise ValueError(unknown_name(what, name, known, where=where))
+    table = _table_of_others(module, registry)
+    if table is None or name not in table:
+        raise ValueError(unknown_name(what, name, list(usual) if table is None else table.names(), where=where))
+
+
+def _table_of_others(module: str, registry: str) -> Registry[Any] | None:
+    """A registry that may hold names of others; None: it cannot, and importing it takes seconds."""
+    if module not in sys.modules and not has_plugins():
+        return None
+    found: Registry[Any] = getattr(importlib.import_module(module), registry)
+    return found
 
 
 def _check_encoders(settings: EncoderSettings) -> None:
     """Refuse references that name no encoder; whether its weights are here is seen when it is loaded."""
-    loaders = sys.modules.get("plait.encoders.load")
-    sources = ENCODER_SOURCES if loaders is None else tuple(loaders.LOADERS)
     for reference in (settings.text, settings.image, settings.audio, *settings.columns.values()):
         if not isinstance(reference, str) or reference in RECORDS:
             continue
         prefix, colon, rest = reference.partition(":")
-        if not colon or not rest or prefix not in sources:
-            raise ValueError(unknown_name("encoder", reference, [*RECORDS.names(), *(f"{s}:NAME" for s in sources)]))
+        if prefix in ENCODER_SOURCES and rest:
+            continue
+        table = None if prefix in ENCODER_SOURCES else _table_of_others("plait.encoders.load", "LOADERS")
+        if table is None or prefix not in table or (colon and not rest):
+            others = [] if table is None else [name for name in table if name not in ENCODER_SOURCES]
+            known = [*RECORDS.names(), *(f"{s}:NAME" for s in ENCODER_SOURCES), *others]
+            raise ValueError(unknown_name("encoder", reference, known))
 
 
 def _check_columns(table: Table, settings: RunSettings, given: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from plait.api.other_words import says_our_words
 from plait.api.watching import WatchedBy, watched
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 from plait.settings.durations import seconds_of
+from plait.settings.trackers import tracker_names
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
@@ -74,6 +75,7 @@ def fit(
     more: Any = None,
     unlabelled: Any = None,
     semi: str | None = None,
+    log_to: str | Sequence[str] | None = None,
     on_bad_row: str | None = None,
     allow_outside: bool = False,
     settings: RunSettings | None = None,
@@ -134,6 +136,9 @@ def fit(
         semi: How they teach: "self_training", "co_training", "propagation", "knn", "fixmatch", "flexmatch",
             "mean_teacher" or "none"; None: where ``unlabelled`` is given, propagation for classes and self_training for
             label sets and numbers. The supervised network is trained too, and validation rows choose between both.
+        log_to: Experiment trackers, "mlflow", "tensorboard", "trackio" or "wandb", a list of them or names between
+            commas: settings, epochs and the numbers of the evaluation, on this machine unless their own variables say
+            otherwise. Where they went is said in ``report["logged"]``.
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
         settings: A full set of settings to start from.
@@ -159,6 +164,7 @@ def fit(
         "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
         **data.given(), "data.calibration": calibration, "task.name": task, "fusion.name": fusion,
         "train.epochs": epochs, "train.seed": seed, "judge.lang": lang, "semi.method": semi,
+        "train.log_to": tracker_names(log_to),
     }  # fmt: skip
     from plait.api.first_look import open_checked
     from plait.api.folder_checks import check_output_free, warn_of_nothing_to_resume

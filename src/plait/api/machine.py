@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.registry import load_plugins
+
 if TYPE_CHECKING:
     from plait.inputs.feature_store import FeatureStore
 
@@ -43,13 +45,18 @@ def feature_store() -> FeatureStore:
 
 
 def list_fusions() -> list[dict[str, Any]]:
-    """Every fusion method: what it can express, whether it joins answers or reads tokens, its equation and paper."""
+    """Every fusion method: what it can express, whether it joins answers or reads tokens, its equation and paper.
+
+    Under ``package`` stands the plug-in that brings it; None: Plait itself.
+    """
+    from plait.api.plugins.listing import shown_origin
     from plait.fusion import FUSIONS
 
+    load_plugins()
     return [
         {
             "name": name, "interaction": kind.interaction, "late": kind.is_late, "tokens": kind.info.needs_tokens,
-            "equation": kind.info.equation, "paper": kind.info.paper,
+            "equation": kind.info.equation, "paper": kind.info.paper, "package": shown_origin(FUSIONS.origin(name)),
         }
         for name, kind in ((name, FUSIONS.get(name)) for name in FUSIONS)
     ]  # fmt: skip

@@ -104,6 +104,7 @@ def check_inputs(values: Any) -> None:
         encoder.need("image_size", or_none(is_count), "a whole number above 0, or null")
         encoder.need("max_length", is_count, "a whole number above 0")
         encoder.may("audio_seconds", is_positive, "a number above 0")
+        encoder.may("stored", is_mapping, "the settings of an encoder")
 
 
 def check_labels(values: Any) -> None:
@@ -190,7 +191,8 @@ def check_processors(model: PlaitModel, inputs: Inputs) -> None:
         for key in ("num_buckets", "num_mels"):
             if key in makes and key in takes:
                 _same(file, key, makes[key], "its encoder", takes[key])
-        if {"max_length", "num_buckets"} <= {*makes, *takes} and makes["max_length"] > takes["max_length"]:
+        sized = "num_buckets" in makes and "max_length" in makes and "max_length" in takes
+        if sized and makes["max_length"] > takes["max_length"]:
             _same(file, "max_length", makes["max_length"], "its encoder", takes["max_length"])
         if isinstance(processor, VectorProcessor) and isinstance(encoder, VectorEncoder):
             _same(file, "width", processor.width, "its encoder", takes["width"])

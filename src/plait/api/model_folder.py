@@ -32,12 +32,14 @@ from plait.api.model_checks import (
 from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
 from plait.api.places import name_of, without_places
+from plait.api.plugins import parts
 from plait.data.schema import Schema
 from plait.ensemble import Ensemble, load_ensemble, save_ensemble
 from plait.ensemble.files import FACTS as ENSEMBLE_FACTS
 from plait.ensemble.files import FOLDER as ENSEMBLE
 from plait.files import DiskFullError, HeldLockError, require_regular_file, room_for, sole_lock
 from plait.inputs.inputs import Inputs
+from plait.registry import load_plugins
 from plait.report import card, write_report
 from plait.settings import read_settings, write_settings
 from plait.settings.json_values import check_same
@@ -61,6 +63,7 @@ MODEL_FILES = (
     "report.html",
     "report.json",
     card.NAME,
+    parts.NAME,
     model_manifest.NAME,
 )
 TRIES = 5
@@ -170,6 +173,7 @@ def _write(fitted: FittedParts, folder: Path) -> None:
     if fitted.report:
         report = {**without_places(fitted.report, source), "facts": told}
         write_report(folder, report, title=report_title(fitted), lang=fitted.settings.judge.lang)
+    parts.write_parts(folder, fitted.settings.task.select_by)
 
 
 def _write_card(fitted: FittedParts, part: Path, folder: Path) -> None:
@@ -233,6 +237,11 @@ def _state(folder: Path) -> list[tuple[int, int] | None]:
 
 def _load(folder: Path) -> FittedParts:
     names = _checked_names(folder)
+    load_plugins()  # metrics that they add belong to every evaluation
+    if parts.NAME in names:
+        with reading(folder / parts.NAME):
+            needed = parts.read_parts(folder)
+        parts.check_parts(folder, needed)
     values = {name: read_json(folder / f"{name}.json") for name in ("inputs", "labels", "schema")}
     report = _read_report(folder / "report.json") if "report.json" in names else {}
     with reading(folder / "inputs.json"):

@@ -69,7 +69,7 @@ def read_config(folder: Path) -> PlaitConfig:
     if values["task"] not in TASKS:
         raise ValueError(
             f"{path}: {unknown_name('task', values['task'], TASKS.names())}. A task of your own is registered "
-            "(plait.tasks.TASKS.add) before its model is loaded: import the file that does so first"
+            "(plait.register_task) before its model is loaded: import the file that does so first"
         )
     _bring_up_to_date(values)
     with reading(path):  # what transformers adds to the file says nothing of the network

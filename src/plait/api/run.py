@@ -20,6 +20,7 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.run_facts import run_facts
 from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
 from plait.api.run_unlabelled import learn_unlabelled, say_transport, tell_of_members, trained_rows
@@ -32,6 +33,7 @@ from plait.ensemble.networks import FOR_MEMBERS, MORE_SEEDS, NetworkFits
 from plait.ensemble.transform import choose_transform
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS
+from plait.registry import load_plugins
 from plait.settings import TRANSPORT, RunSettings, merge_values, set_values
 from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.collector import old_objects_set_aside
@@ -41,6 +43,7 @@ from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table
 from plait.training.processes import check_together, current
 from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import count_splits
+from plait.training.tracking import open_tracking
 from plait.training.tuning_notes import tuning_notes
 
 TRANSFORM_WORDS = {"log": "its logarithm", "quantile": "its normal quantiles"}
@@ -69,17 +72,20 @@ def run_fit(
         started: ``time.monotonic()`` when the run began, from which its time limit is counted; None: now.
     """
     started = time.monotonic() if started is None else started
+    load_plugins()  # metrics that they add belong to every evaluation
     with model_stands(output, overwrite):
         opened = open_run(source, given, base, assignments, annotations=annotations, more=more, unlabelled=unlabelled)
-    if opened.settings.train.tensorboard and output is None:
-        raise ValueError("TensorBoard logs go into the model's folder: name one with output=FOLDER")
-    settings = opened.settings
-    with old_objects_set_aside(), working_folder(output, settings, opened.table, resume, overwrite) as folder:
+    settings, processes = opened.settings, current()
+    if processes is not None:
+        check_together(settings, resume)
+    trackers = settings.train.log_to if processes is None or processes.is_first else ()
+    with (
+        old_objects_set_aside(),
+        working_folder(output, settings, opened.table, resume, overwrite) as folder,
+        open_tracking(trackers, run_facts(settings, output)) as tracking,
+    ):
         deadline = Deadline(settings.time_limit, started)
         watched = deadline.watch_encoding(progress)
-        processes = current()
-        if processes is not None:
-            check_together(settings, resume)
         prepare = partial(prepare_run, opened, with_tokens=needs_tokens(settings), progress=watched)
         ready = prepare() if processes is None else processes.in_turn(prepare)
         deadline.took("reading and encoding", deadline.seconds)
@@ -101,7 +107,7 @@ def run_fit(
         networks = NetworkFits(
             checkpoints,
             resume,
-            folder / "logs",
+            tracking if tracking.names else None,
             progress,
             alone="alone" in chosen.members or not is_joined,
             seeds=MORE_SEEDS if is_joined and "seeds" in chosen.members else 0,
@@ -160,6 +166,9 @@ def run_fit(
             go_on = "make room, then do the same with resume=True to go on"
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
+        tracking.finish(fitted.report)
+        if tracking.names:
+            fitted.report["logged"] = tracking.places()
     return fitted
 
 

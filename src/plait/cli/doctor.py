@@ -15,11 +15,11 @@ from plait.cli.wording import as_typed
 
 def doctor(
     load: Annotated[
-        bool, typer.Option("--load", help="Also import PyTorch and torchvision and ask for devices (seconds).")
+        bool, typer.Option("--load", help="Also import PyTorch, torchvision and plug-ins (seconds).")
     ] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Look at this installation: versions, devices, extras, weights, caches, and what is broken.
+    """Look at this installation: versions, devices, extras, weights, caches, plug-ins, and what is broken.
 
     Exit code 1 when an error is found.
     """
@@ -60,6 +60,12 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         free = "" if cache["free"] is None else f"{cache['free'] / 1e9:.0f} GB free"
         yield f"  {cache['name']:18} {_size(cache['bytes']):>9}  {free:>12}  {_short(cache['path'])}"
     yield ""
+    if found["plugins"]:
+        yield "plug-ins"
+        for one in found["plugins"]:
+            brings = "; ".join(f"{kind} {', '.join(names)}" for kind, names in one.get("brings", {}).items())
+            yield f"  {one['package']} {one['version']}  {brings or one['target']}"
+        yield ""
     wrong = [f for f in found["findings"] if f["severity"] not in ("ok", "n/a")]
     for finding in wrong:
         yield f"{finding['severity']:<7} {finding['code']} {finding['title']}: {finding['detail']}"

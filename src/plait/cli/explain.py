@@ -14,6 +14,7 @@ from plait.cli.report import rows_of, terms_of
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
+from plait.settings.added_metrics import ADDED_METRICS
 from plait.settings.names import ABSENCE_NAMES, INPUT_METHOD_NAMES, METRIC_NAMES
 
 MOST_NAMED = 3
@@ -62,7 +63,7 @@ def explain(
         str | None,
         typer.Option(
             help="Another metric of the task, such as auroc.",
-            callback=options.one_of("word after --metric", METRIC_NAMES),
+            callback=options.one_of("word after --metric", METRIC_NAMES, added=ADDED_METRICS),
         ),
     ] = None,
     method: Annotated[

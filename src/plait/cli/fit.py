@@ -14,6 +14,7 @@ from plait.cli.report import show_report
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
 from plait.settings import TrainSettings
 from plait.settings.names import TASK_NAMES
+from plait.settings.trackers import TRACKER_NAMES
 from plait.settings.unlabelled import SEMI_METHODS
 
 
@@ -89,6 +90,10 @@ def fit(
             show_default="propagation (classes), self_training (others) with --unlabelled",
         ),
     ] = None,
+    log_to: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Log the training to " + ", ".join(TRACKER_NAMES) + ", offline by default."),
+    ] = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     set: options.Settings = None,
@@ -114,6 +119,20 @@ def fit(
     ):
         fitted = api.fit(**given, progress=progress)
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
+    extra |= {f"logged to {one['tracker']}": _where(one) for one in fitted.report.get("logged", [])}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
     show_report(fitted.report, as_json, extra, lang)
+
+
+LOOK = {  # what to type to see a run that lies on this machine
+    "mlflow": 'mlflow ui --backend-store-uri "{place}"', "tensorboard": 'tensorboard --logdir "{place}"',
+    "trackio": "trackio show --project plait", "wandb": 'wandb sync "{place}" sends it',
+}  # fmt: skip
+
+
+def _where(run: dict[str, str]) -> str:
+    """Where a tracker's run went, and how to look at it."""
+    elsewhere = "://" in run["place"] and not run["place"].startswith("sqlite:")
+    look = "" if elsewhere else "; " + LOOK[run["tracker"]].format(place=run["place"])
+    return f"run {run['run']} in {run['place']}{look}"

@@ -16,4 +16,5 @@ def fusions(as_json: Json = False) -> None:
         return
     for record in found:
         kinds = record["interaction"] + ", late" * record["late"] + ", reads tokens" * record["tokens"]
-        say(f"{record['name']:20} {kinds}\n    {record['equation']}\n    {record['paper']}")
+        whose = f"\n    of the plug-in {record['package']}" if record["package"] else ""
+        say(f"{record['name']:20} {kinds}\n    {record['equation']}\n    {record['paper']}{whose}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.registry import unknown_name
+from plait.registry import Registry, unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.settings.names import PAGE_LANGUAGES
 
@@ -60,12 +60,15 @@ def _known_encoding(name: str | None) -> str | None:
     return name
 
 
-def one_of(what: str, names: Sequence[str], where: str = "") -> Callable[[str | None], str | None]:
-    """Refuse a mistyped word at once, before a model is loaded, which takes seconds."""
+def one_of(
+    what: str, names: Sequence[str], where: str = "", added: Registry[Any] | None = None
+) -> Callable[[str | None], str | None]:  # fmt: skip
+    """Refuse a mistyped word at once, before a model is loaded, which takes seconds; plug-ins may have ``added`` it."""
 
     def checked(word: str | None) -> str | None:
-        if word is not None and word not in names:
-            raise ValueError(unknown_name(what, word, list(names), where=where))
+        if word is not None and word not in names and (added is None or word not in added):
+            others = [] if added is None else added.names()
+            raise ValueError(unknown_name(what, word, [*names, *others], where=where))
         return word
 
     return checked

@@ -23,6 +23,7 @@ from plait.cli.fit import fit
 from plait.cli.fusions import fusions
 from plait.cli.generate import ask, caption
 from plait.cli.index import index_app
+from plait.cli.plugins import plugins
 from plait.cli.predict import predict
 from plait.cli.search import search
 from plait.cli.serve import serve
@@ -86,6 +87,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb(weights_app, "Download and list pretrained weights.", "weights"),
         Verb(features_app, "List, verify and clear the feature store.", "features"),
         Verb(fusions, "List the fusion methods, with equations and papers.", "fusions"),
+        Verb(plugins, "List installed plug-ins and what they bring.", "plugins"),
     ),
 }  # fmt: skip
 

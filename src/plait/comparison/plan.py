@@ -14,7 +14,7 @@ from typing import Any
 
 from plait.fusion import FUSIONS
 from plait.objectives import OBJECTIVES
-from plait.registry import unknown_name
+from plait.registry import load_plugins, unknown_name
 from plait.settings import NO_METHOD, RunSettings
 from plait.tasks import TASKS
 
@@ -87,6 +87,7 @@ def choose_methods(
         ValueError: An unknown or no name, or fewer than two modalities; one is enough where text is written, since
             fusions hand the writer the tokens of one differently too.
     """
+    load_plugins()
     record = TASKS.get(task)
     if len(modalities) < (1 if record.family.writes else 2):
         raise ValueError(
@@ -264,7 +265,7 @@ def run_settings(
         task=replace(base.task, head=method.head),
         train=replace(
             base.train, learning_rate=configuration.learning_rate, seed=seed, patience=0, baselines=False,
-            tensorboard=False, **{"alignment": alignment, **objective_settings(method)},
+            log_to=(), **{"alignment": alignment, **objective_settings(method)},
         ),
     )  # fmt: skip
 

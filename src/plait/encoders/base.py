@@ -102,7 +102,7 @@ class Encoder(nn.Module):
         return self
 
 
-ENCODERS: Registry[Callable[[dict[str, Any]], Encoder]] = Registry("encoder type")
+ENCODERS: Registry[Callable[[dict[str, Any]], Encoder]] = Registry("encoder type", is_open=True)
 
 
 def _rest_frozen(module: nn.Module) -> bool:

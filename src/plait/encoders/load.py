@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plait.encoders.added import is_added
 from plait.encoders.audio import audio_processor, load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
 from plait.encoders.dual_encoder import load_dual_encoder
@@ -60,7 +61,7 @@ class Reading:
 
 
 Loader = Callable[[str, str, str, Reading], tuple[Encoder, Processor]]
-LOADERS: Registry[Loader] = Registry("encoder source")
+LOADERS: Registry[Loader] = Registry("encoder source", is_open=True)
 
 
 def load_encoder(
@@ -101,8 +102,9 @@ def load_encoder(
         prefix, rest = ("timm", record.architecture) if kind == "image" else ("hf", reference)
     else:
         prefix, colon, rest = reference.partition(":")
-        if not colon or not rest or prefix not in LOADERS:
-            known = [*RECORDS.names(), *(f"{name}:NAME" for name in LOADERS)]
+        if prefix not in LOADERS or (not rest and (colon or not is_added(LOADERS.get(prefix)))):
+            known = [*RECORDS.names(), *(f"{n}:NAME" for n in LOADERS.own_names())]
+            known += [name for name in LOADERS if LOADERS.origin(name) is not None]
             raise ValueError(unknown_name("encoder", reference, known))
     reading = Reading(image_size, max_length, audio_seconds, spec_augment)
     encoder, processor = LOADERS.get(prefix)(reference, rest, kind, reading)

@@ -20,6 +20,7 @@ from plait.training.history import History
 from plait.training.plan import Plan
 from plait.training.scores import validation_loss
 from plait.training.search import best_tries, search, tried_settings
+from plait.training.tracking import Tracking
 
 FUSED = "fused"
 SEED_STEP = 1000  # seeds of folds follow one another
@@ -42,7 +43,7 @@ class NetworkFits:
     Args:
         folder: Where checkpoints live.
         resume: Go on from them.
-        logs: Where TensorBoard logs go, if the settings ask for them.
+        tracking: Trackers that are told of the epochs of the fused network of the first fold.
         progress: Called with (done, total, what).
         alone: Whether one network a modality alone is trained too.
         seeds: How many fused networks of other seeds are trained too.
@@ -60,7 +61,7 @@ class NetworkFits:
 
     folder: Path
     resume: bool = False
-    logs: Path | None = None
+    tracking: Tracking | None = None
     progress: Progress | None = None
     alone: bool = True
     seeds: int = 0
@@ -168,7 +169,7 @@ class NetworkFits:
             self._taught[fold] = self._fit_alone(plan, place)
         with plan.deadline.leaving(self.leaves if fold == 0 else 0.0):
             model, history = fit_model(
-                plan, _names(plan), place / FUSED, resume=self.resume, logs=self.logs if fold == 0 else None,
+                plan, _names(plan), place / FUSED, resume=self.resume, tracking=self.tracking if fold == 0 else None,
                 progress=self.progress, teachers=self._teachers(fold),
             )  # fmt: skip
         if fold == 0:
@@ -263,10 +264,9 @@ def _decided(plan: Plan) -> Plan:
 
 
 def _is_better(plan: Plan, ours: History, theirs: History) -> bool:
-    sign = 1 if plan.task.higher_is_better else -1
     if ours.best_score is None or theirs.best_score is None:
         return False
-    return sign * ours.best_score > sign * theirs.best_score
+    return ours.best_score > theirs.best_score
 
 
 def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, History], is_second: bool) -> str:

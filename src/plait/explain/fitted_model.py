@@ -23,6 +23,7 @@ from plait.model import PlaitConfig
 from plait.registry import counted
 from plait.settings.names import ABSENCE_NAMES
 from plait.tasks import Task
+from plait.tasks.added_metrics import WithAdded
 from plait.tasks.decisions import class_decisions
 
 
@@ -134,6 +135,8 @@ def measure_of(task: Task, thresholds: tuple[float, ...] = ()) -> Measure:
     of_family = MEASURES.get(task.output_kind)
     if task.family.writes:  # its own metrics are of texts, not of numbers of a row
         return of_family
+    if isinstance(task.metrics, WithAdded) and task.metrics.added():  # they can be asked for by name
+        of_family = replace(of_family, metrics=task.metrics)
     if thresholds:
         decide = partial(class_decisions, thresholds=thresholds) if of_family.exclusive else of_family.decide
         metric_of = metric_named(task.metrics, of_family.metric)

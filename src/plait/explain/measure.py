@@ -16,11 +16,11 @@ from plait.explain.target import read_classes, read_labels, read_numbers
 from plait.metrics.chance import chance_level
 from plait.metrics.label import classification_metrics, multilabel_metrics, regression_metrics
 from plait.registry import Registry, unknown_name
+from plait.settings.added_metrics import is_lower_better
 
 EPS = float(np.finfo(np.float64).eps)
 POINTS = ("accuracy", "balanced_accuracy", "f1_macro", "f1_weighted", "f1_micro", "mAP", "exact_match",
           "auroc", "auroc_macro", "average_precision")  # fmt: skip
-LOWER_IS_BETTER = ("log_loss", "hamming", "mae", "rmse")
 
 
 def likeliest(outputs: np.ndarray) -> np.ndarray:
@@ -217,8 +217,8 @@ def with_metric(own: Measure, metric: Metric = None) -> Measure:
     if callable(metric):
         name = str(getattr(metric, "__name__", "metric"))
         return replace(own, metric=name, metric_of=lambda t, o: float(metric(t, o)), metric_per_row=None)
-    names = [n for n, v in own.metrics(*_sample(own)).items() if n != "notes" and n not in LOWER_IS_BETTER]
-    if metric in LOWER_IS_BETTER:
+    names = [n for n, v in own.metrics(*_sample(own)).items() if n != "notes" and not is_lower_better(n)]
+    if is_lower_better(metric):
         raise ValueError(
             f"of metric={metric!r} lower is better; the loss is measured anyway, choose {', '.join(names)}"
         )

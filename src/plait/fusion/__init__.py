@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from plait.fusion.base import FUSIONS, EncodedDims, Fusion, FusionInfo, FusionOutput, OutputSpec
+from plait.fusion.base import (
+    FUSIONS,
+    EncodedDims,
+    Fusion,
+    FusionInfo,
+    FusionOutput,
+    OutputSpec,
+    masked_mean,
+    masked_softmax,
+    present_vectors,
+)
 from plait.fusion.bottleneck import BottleneckFusion
 from plait.fusion.calibration import Calibrated, Observing, SeenBatch, SeenRows
 from plait.fusion.co_attention import CoAttentionFusion
 from plait.fusion.concat import ConcatFusion
+from plait.fusion.contract import check_fusion
 from plait.fusion.cosine import CosineFusion
 from plait.fusion.cross_attention import CrossAttentionFusion
 from plait.fusion.dbf import DBFFusion
@@ -77,4 +88,8 @@ __all__ = [
     "SelfAttentionFusion",
     "TensorFusion",
     "WeightedSumFusion",
+    "check_fusion",
+    "masked_mean",
+    "masked_softmax",
+    "present_vectors",
 ]

@@ -259,4 +259,4 @@ def check_heads(width: int, heads: int) -> None:
         raise ValueError(f"width must be a multiple of heads, got width={width} and heads={heads}")
 
 
-FUSIONS: Registry[type[Fusion]] = Registry("fusion")
+FUSIONS: Registry[type[Fusion]] = Registry("fusion", is_open=True)

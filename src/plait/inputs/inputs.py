@@ -12,8 +12,9 @@ from typing import Any
 
 from plait.data.modality import Modality
 from plait.data.table import Table
+from plait.encoders.added import AddedEncoder, load_stored, save_weights
 from plait.encoders.base import Encoder
-from plait.encoders.load import load_encoder
+from plait.encoders.load import LOADERS, load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.processors import Processor, load_processor
@@ -37,7 +38,7 @@ class Inputs:
         frozen: Frozen encoders, which run outside the model through the feature store.
         live: Encoders that are trained; the model owns them once it is built.
         references: What to load for each frozen encoder again: reference, kind, image_size, max_length,
-            fingerprint.
+            fingerprint; of one whose weights the model holds itself its description, under ``stored``.
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
         ngrams: N-grams of text modalities, for members of an ensemble that read them.
@@ -69,6 +70,8 @@ class Inputs:
             known = self.words.get(modality.name)
             if known is not None:
                 known.save(place)
+            if "stored" in self.references.get(modality.name, {}):
+                save_weights(self.frozen[modality.name], place)
         facts = {
             "format": FORMAT,
             "modalities": [
@@ -118,13 +121,7 @@ class Inputs:
                 continue
             key = json.dumps(reference, sort_keys=True)
             if key not in loaded:
-                encoder, _ = load_encoder(
-                    reference["reference"],
-                    reference["kind"],
-                    reference["image_size"],
-                    reference["max_length"],
-                    reference.get("audio_seconds", 30.0),
-                )
+                encoder = _frozen_again(reference, folder / "processors" / f"{number:02d}")
                 if encoder.fingerprint != reference["fingerprint"]:
                     raise ValueError(
                         f"the encoder {reference['reference']!r} on this machine has other weights than the "
@@ -209,7 +206,29 @@ def load_inputs(
                 "audio_seconds": settings.audio_seconds,
                 "fingerprint": encoder.fingerprint,
             }
+            if _is_stored(reference):
+                inputs.references[modality.name]["stored"] = dict(encoder.description)
     return inputs
+
+
+def _is_stored(reference: str) -> bool:
+    """Whether a model holds the weights of this encoder itself: it comes from a plug-in that cannot promise them."""
+    prefix = reference.partition(":")[0]
+    loader = LOADERS.get(prefix) if prefix in LOADERS else None
+    return isinstance(loader, AddedEncoder) and loader.stored
+
+
+def _frozen_again(reference: dict[str, Any], place: Path) -> Encoder:
+    """The frozen encoder that a model names, or whose weights it holds in ``place``."""
+    if "stored" in reference:
+        encoder = load_stored(reference["stored"], place)
+        set_tuning(encoder, "frozen")
+        encoder.reference = reference["reference"]
+        return encoder.eval()
+    return load_encoder(
+        reference["reference"], reference["kind"], reference["image_size"], reference["max_length"],
+        reference.get("audio_seconds", 30.0),
+    )[0]  # fmt: skip
 
 
 def _tuning_of(column: str, reference: str, settings: EncoderSettings) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from plait.settings.added_metrics import ADDED_METRICS
 from plait.settings.names import IMAGE_CROPS, PAGE_LANGUAGES
 from plait.settings.ranges import (
     above_zero,
@@ -16,6 +17,7 @@ from plait.settings.ranges import (
     below_one,
     between,
     choice,
+    choices,
     inside_or,
     named_choices,
     one_character,
@@ -23,6 +25,7 @@ from plait.settings.ranges import (
     up_to_one,
     weight,
 )
+from plait.settings.trackers import TRACKER_NAMES
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
 TUNINGS = ("frozen", "last_n", "lora", "full")
@@ -199,8 +202,8 @@ class TaskSettings:
     """What is answered of a number that was learned as its logarithm or quantile: mean (squared errors) or median
     (absolute errors); None: mean.
     """
-    select_by: str | None = choice(None, SELECTORS)
-    """Metric that chooses the epoch on validation rows, such as log_loss, or None: the task's own."""
+    select_by: str | None = choice(None, SELECTORS, ADDED_METRICS)
+    """Metric that chooses the epoch on validation rows, such as log_loss or a plug-in's, or None: the task's own."""
     label_smoothing: float = below_one(0.0, 0.0)
     """Share of the truth that is spread over all classes in training, in [0, 1); 0: none (Szegedy et al. 2016)."""
     focal: float = between(0.0, 0.0, 10.0)
@@ -338,8 +341,8 @@ class TrainSettings:
     """Seed of everything random."""
     baselines: bool = True
     """Also train each modality alone, for the comparison in the report."""
-    tensorboard: bool = False
-    """Write TensorBoard logs (extra tensorboard) beside the CSV."""
+    log_to: tuple[str, ...] = choices((), TRACKER_NAMES)
+    """Trackers that log the training of the fused network: mlflow, tensorboard, trackio, wandb; offline by default."""
     threads: int | None = at_least(None, 1)
     """CPU threads, or None: those this process may use."""
 

@@ -52,7 +52,7 @@ ARGUMENTS = {
     **{f"data.{field.name}": field.name for field in fields(DataOptions)},
     "data.calibration": "calibration", "recipe": "recipe", "preset": "preset", "task.name": "task",
     "fusion.name": "fusion", "judge.lang": "lang", "train.epochs": "epochs", "train.seed": "seed",
-    "semi.method": "semi",
+    "semi.method": "semi", "train.log_to": "log_to",
 }  # fmt: skip
 
 

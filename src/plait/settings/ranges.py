@@ -12,18 +12,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from plait.registry import unknown_name
+from plait.registry import Registry, unknown_name
 
 RANGE, USUAL = "range", "usual"
 
 
-def choice(default: str | None, allowed: tuple[str, ...]) -> Any:
-    """A field that holds one of some words."""
+def choice(default: str | None, allowed: tuple[str, ...], added: Registry[Any] | None = None) -> Any:
+    """A field that holds one of some words, or a name of an open registry, which is asked where it is none of them."""
 
     def check(name: str, value: str) -> None:
-        if value not in allowed:
-            what = name.rpartition(".")[2].replace("_", " ")
-            raise ValueError(unknown_name(what, value, list(allowed), where=name))
+        if value not in allowed and (added is None or value not in added):
+            what, others = name.rpartition(".")[2].replace("_", " "), [] if added is None else added.names()
+            raise ValueError(unknown_name(what, value, [*allowed, *others], where=name))
 
     return _field(default, check)
 

@@ -141,4 +141,6 @@ def read_settings(path: Path) -> RunSettings:
     if not isinstance(values, dict) or not values:
         raise ValueError(f"{path} must hold a mapping of settings, got {type(values).__name__}")
     values.pop("facts", None)
+    if isinstance(train := values.get("train"), dict) and (old := train.pop("tensorboard", None)) is not None:
+        train["log_to"] = ["tensorboard"] if old is True else []  # as versions before 0.1 wrote it
     return from_dict(RunSettings, values)

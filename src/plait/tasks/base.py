@@ -1,15 +1,13 @@
 """One frozen record a task: how a target is read, the loss, how outputs are decoded, what is measured.
 
-A task of your own is one such record: ``TASKS.add(name, Task(...))``, in a file of yours that is imported before
-``plait.fit`` and ``plait.load``. Wishes to the recipes go to ``plait.training.recipes.TASK_CHOICES``, and what a COCO
-folder holds for it to ``plait.data.coco.views.COCO_VIEWS``.
+A task of your own is one such record: ``plait.register_task(Task(...))``, in an installed plug-in or in a file of yours
+that runs before ``plait.fit`` and ``plait.load``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,10 @@ from torch import Tensor
 
 from plait.registry import Registry
 from plait.settings import RunSettings, TaskSettings
+from plait.settings.added_metrics import is_lower_better
+from plait.tasks.added_metrics import KINDS, WithAdded
 from plait.tasks.families import FAMILIES, OutputFamily
 from plait.tasks.labels import LabelState
-from plait.tasks.row_metrics import RowMetrics
-
-LOWER_IS_BETTER = ("log_loss", "mae", "rmse", "hamming")
 
 
 def _as_encoded(target: np.ndarray, state: LabelState) -> np.ndarray:
@@ -113,6 +110,13 @@ class Task:
     loss_with: Callable[..., Tensor] | None = None
     balance: Callable[[np.ndarray, int, float], list[float]] | None = None
 
+    def __post_init__(self) -> None:
+        """Let the metrics hold what others add to the task."""
+        if self.output_kind in KINDS:
+            own = self.metrics.own if isinstance(self.metrics, WithAdded) else self.metrics
+            limits = self.metrics.thresholds if isinstance(self.metrics, WithAdded) else ()
+            object.__setattr__(self, "metrics", WithAdded(own, self.name, self.output_kind, limits))
+
     @property
     def record(self) -> str:
         """The name it is registered under."""
@@ -127,9 +131,7 @@ class Task:
         """The task whose metrics decide at these thresholds; itself where there are none."""
         if not thresholds or self.metrics_at is None:
             return self
-        if isinstance(self.metrics_at, RowMetrics):
-            return replace(self, metrics=self.metrics_at.deciding(thresholds))
-        return replace(self, metrics=partial(self.metrics_at, thresholds=thresholds))
+        return replace(self, metrics=WithAdded(self.metrics_at, self.name, self.output_kind).deciding(thresholds))
 
     def selecting(self, metrics: Mapping[str, Any]) -> float | None:
         """The number that selects the epoch, of metrics on validation rows: the larger the better, whatever the metric.
@@ -138,7 +140,8 @@ class Task:
         """
         name = self.selects or self.primary
         value = metrics.get(name)
-        return None if value is None else -float(value) if name in LOWER_IS_BETTER else float(value)
+        falls = not self.higher_is_better if name == self.primary else is_lower_better(name)
+        return None if value is None else -float(value) if falls else float(value)
 
     def labels_of(self, values: list[Any], settings: RunSettings) -> LabelState:
         """The label state of training rows, under resolved settings."""
@@ -156,4 +159,4 @@ class Task:
         return self.encode([filler if value is None else value for value in values], state)
 
 
-TASKS: Registry[Task] = Registry("task")
+TASKS: Registry[Task] = Registry("task", is_open=True)

@@ -43,6 +43,5 @@ def resampled(metrics: Callable[..., dict[str, Any]], target: np.ndarray, output
         target: Encoded targets, as they are given to the metrics [N] or [N, C].
         outputs: Activated outputs [N, C].
     """
-    if not isinstance(metrics, RowMetrics) or outputs.size > MOST_CELLS:
-        return None
-    return metrics.on_resamples(target, outputs)
+    measure: Callable[[np.ndarray, np.ndarray], Resampled | None] | None = getattr(metrics, "on_resamples", None)
+    return None if measure is None or outputs.size > MOST_CELLS else measure(target, outputs)

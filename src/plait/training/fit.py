@@ -30,6 +30,7 @@ from plait.training.plan import Plan
 from plait.training.pretraining import pretrain
 from plait.training.scores import EPOCH_SCORES
 from plait.training.teaching import taught_vectors
+from plait.training.tracking import Tracking
 from plait.training.trainer import steps_of, train_model
 from plait.training.unlabelled.term import unlabelled_term
 
@@ -41,7 +42,7 @@ def fit_model(
     *,
     resume: bool = False,
     checkpoints: bool = True,
-    logs: Path | None = None,
+    tracking: Tracking | None = None,
     progress: Progress | None = None,
     teachers: Mapping[str, PlaitModel] | None = None,
 ) -> tuple[PlaitModel, History]:
@@ -53,7 +54,7 @@ def fit_model(
         folder: Where checkpoints lie.
         resume: Go on from them.
         checkpoints: Write them, where the plan says that the run can go on.
-        logs: Where TensorBoard logs go, if the settings ask for them.
+        tracking: Trackers that are told of each epoch.
         progress: Called with (done, total, what).
         teachers: Under ``train.umt``, networks of one modality each that are trained already; those that are not given
             are trained first, and their time counts.
@@ -110,10 +111,9 @@ def fit_model(
         folder,
         score=score if len(plan.val) else None,
         watch=blending_watch(plan, model, sources, index_NM),
-        higher_is_better=plan.task.higher_is_better,
         resume=resume,
         checkpoints=checkpoints and plan.can_go_on,
-        logs=logs,
+        tracking=tracking,
         progress=progress,
         deadline=plan.deadline,
         unlabelled=unlabelled_term(plan, sources, index_NM, steps_of(len(rows), train)),

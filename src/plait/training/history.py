@@ -1,4 +1,4 @@
-"""What happened in training, epoch by epoch: kept, written as CSV, and shown in TensorBoard while it happens."""
+"""What happened in training, epoch by epoch: kept, and written as CSV."""
 
 from __future__ import annotations
 
@@ -60,16 +60,3 @@ class History:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self.epochs)
-
-
-def open_tensorboard(folder: Path) -> Any:
-    """A writer of TensorBoard logs (extra ``tensorboard``): one scalar per number and epoch.
-
-    Raises:
-        ImportError: The extra is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError("TensorBoard logs need the extra: pip install 'plait[tensorboard]'") from error
-    return SummaryWriter(str(folder))

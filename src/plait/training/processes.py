@@ -139,6 +139,16 @@ def joined() -> Iterator[Processes | None]:
         _current = None
 
 
+@contextlib.contextmanager
+def spreading(model: Any, processes: Processes | None) -> Iterator[None]:
+    """Within, encoders inside the model work for all processes; with None nothing changes."""
+    model.spread = None if processes is None else processes.spread
+    try:
+        yield
+    finally:
+        model.spread = None
+
+
 def check_together(settings: RunSettings, resume: bool) -> None:
     """Refuse what several processes would not do alike.
 

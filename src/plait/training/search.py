@@ -89,7 +89,7 @@ def _fusions(plan: Plan) -> list[str]:
                 f"{plan.settings.fusion.name}; choose one that needs them with fusion={needy[0]}, or leave them out"
             )
         return named
-    suited = [n for n in FUSIONS.names() if not FUSIONS.get(n).info.needs_tokens and not FUSIONS.get(n).is_late]
+    suited = [n for n in FUSIONS.own_names() if not FUSIONS.get(n).info.needs_tokens and not FUSIONS.get(n).is_late]
     return sorted({*suited, str(plan.settings.fusion.name)})
 
 
@@ -133,7 +133,6 @@ def search(
     ]
     last = int(math.log(len(records)) / math.log(eta) + 1e-9)
     going: list[dict[str, Any]] = records
-    sign = 1 if plan.task.higher_is_better else -1
     for rung in range(last + 1):
         length = max(1, math.ceil(epochs / eta ** (last - rung)))
         fits = plan.deadline.room_for(f"tries of rung {rung + 1}", seconds_an_epoch * length, len(going), share=0.5)
@@ -146,9 +145,7 @@ def search(
             _train(plan, record, length, folder)
             if plan.deadline.limit is not None and record["rungs"]:
                 seconds_an_epoch = max(seconds_an_epoch, record["rungs"][-1]["seconds"] / length)
-        ranked = sorted(
-            (r for r in begun if len(r["rungs"]) == rung + 1), key=lambda r: -sign * r["rungs"][-1]["validation"]
-        )
+        ranked = sorted((r for r in begun if len(r["rungs"]) == rung + 1), key=lambda r: -r["rungs"][-1]["validation"])
         kept = ranked[: max(1, len(going) // eta)] if rung < last else ranked
         for record in records:
             if record["cut"] is None and not any(record is k for k in kept):
@@ -164,9 +161,8 @@ def best_tries(plan: Plan, records: list[dict[str, Any]]) -> list[dict[str, Any]
 
     The first is left out, as it is the network of the given settings, which is trained anyway.
     """
-    sign = 1 if plan.task.higher_is_better else -1
     known = [r for r in records if r["validation"] is not None and r["number"] > 0]
-    known.sort(key=lambda r: (-len(r["rungs"]), -sign * r["validation"], r["number"]))
+    known.sort(key=lambda r: (-len(r["rungs"]), -r["validation"], r["number"]))
     return known[: plan.settings.search.keep]
 
 
@@ -174,7 +170,7 @@ def _train(plan: Plan, record: dict[str, Any], epochs: int, folder: Path) -> Non
     """Train a try with so many epochs, or take up what is known of it; the record is completed in place."""
     try:
         settings = tried_settings(plan.settings, record["settings"])
-        settings = replace(settings, train=replace(settings.train, epochs=epochs, tensorboard=False))
+        settings = replace(settings, train=replace(settings.train, epochs=epochs, log_to=()))
         path = folder / f"try-{record['number']:03d}-{epochs:03d}.json"
         key = hashlib.sha256(json.dumps(to_dict(settings), sort_keys=True).encode()).hexdigest()[:24]
         found = _known(path, key)

@@ -14,9 +14,9 @@ import logging
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 import transformers
@@ -24,26 +24,27 @@ from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from plait.data.progress import Progress
-from plait.files import DiskFullError, room_for, write_text
+from plait.files import write_text
 from plait.fusion.modality_dropout import share_of_rate
 from plait.inputs.dataset import RowBatches, whole_batch
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
 from plait.training.averaging import AVERAGE_FILE, WeightAverage
+from plait.training.checkpoints import KEPT, STATE_FILE, last_checkpoint, room_for_checkpoints
 from plait.training.deadline import Deadline
-from plait.training.history import History, open_tensorboard
+from plait.training.history import History
 from plait.training.optimizer import make_optimizer
 from plait.training.pace import epoch_time
-from plait.training.processes import Processes, current
+from plait.training.processes import Processes, current, spreading
+from plait.training.tracking import Tracking
+from plait.training.tracking.base import PROJECT
 from plait.training.unlabelled.term import UnlabelledTerm
 
 logger = logging.getLogger(__name__)
 Score = Callable[[PlaitModel], dict[str, float]]
 Watch = Callable[[PlaitModel], dict[str, float]]
 BEST_FILE = "best.safetensors"
-STATE_FILE = "plait_state.json"
 UNLABELLED_FILE = "unlabelled.safetensors"
-KEPT = 3  # checkpoints on the disk at once: two, and the one being written
 
 
 def train_model(
@@ -57,7 +58,7 @@ def train_model(
     higher_is_better: bool = True,
     resume: bool = False,
     checkpoints: bool = True,
-    logs: Path | None = None,
+    tracking: Tracking | None = None,
     progress: Progress | None = None,
     what: str = "training",
     deadline: Deadline | None = None,
@@ -75,7 +76,7 @@ def train_model(
         higher_is_better: Direction of "score".
         resume: Go on from the last whole checkpoint in ``folder``, if there is one.
         checkpoints: Write one each epoch; without them a stopped run begins anew.
-        logs: Where TensorBoard logs go, if the settings ask for them.
+        tracking: Trackers that are told of each epoch; None: none.
         progress: Called with steps done, steps in all and a line of text.
         what: What to call the work in that line.
         deadline: Asked after each step; once it has passed, training ends with the best state so far.
@@ -111,7 +112,9 @@ def train_model(
         save_strategy="epoch" if checkpoints else "no",
         save_total_limit=KEPT - 1,
         logging_strategy="epoch",
-        report_to=[],
+        report_to=list(tracking.names) if tracking is not None else [],
+        run_name=tracking.facts.name if tracking is not None else None,
+        project=PROJECT,
         remove_unused_columns=False,
         disable_tqdm=True,
         use_cpu=not torch.cuda.is_available(),
@@ -126,23 +129,27 @@ def train_model(
         num_warmup_steps=round(settings.warmup * steps),
         num_training_steps=steps,
     )
-    trainer = _WatchedTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=rows,
-        data_collator=cast(Any, whole_batch),
-        optimizers=(optimizer, schedule),
-        callbacks=[judge],
-    )
+    arguments.reported = {} if tracking is None else dict(tracking.facts.parameters)
+    held = contextlib.nullcontext() if tracking is None else tracking.training()
+    with held:  # callbacks of trackers read their variables when they are made
+        trainer = _WatchedTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,
+            data_collator=cast(Any, whole_batch),
+            optimizers=(optimizer, schedule),
+            callbacks=[judge],
+        )
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline, judge.processes = deadline, processes
     trainer.unlabelled, trainer.processes = unlabelled, processes
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
-    judge.tensorboard = open_tensorboard(logs) if logs is not None and settings.tensorboard else None
+    judge.is_tracked = tracking is not None and bool(tracking.names)
     model.train_in(getattr(torch, settings.precision))
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
-        with _room_for_checkpoints(folder, model), model.spread_over(processes):
+        again = contextlib.nullcontext() if tracking is None else tracking.training()
+        with room_for_checkpoints(folder, model), again, spreading(model, processes):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     judge.history.seconds = time.monotonic() - started
@@ -155,28 +162,6 @@ def steps_of(rows: int, settings: TrainSettings) -> int:
     return math.ceil(math.ceil(rows / settings.batch_size) / settings.accumulate) * settings.epochs
 
 
-@contextlib.contextmanager
-def _room_for_checkpoints(folder: Path, model: PlaitModel) -> Iterator[None]:
-    """Say it when the disk is full, and take half a checkpoint away so that the next one finds more room."""
-    held = sum(p.numel() * p.element_size() for p in model.parameters())
-    trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
-    size = KEPT * (2 * held + 2 * trained)  # weights, the best weights, two moments of each trained one
-    try:
-        with room_for(folder, "checkpoints", size, "make room, then do the same again"):
-            yield
-    except DiskFullError:
-        for path in folder.glob("checkpoint-*"):
-            if not (path / STATE_FILE).is_file():
-                shutil.rmtree(path, ignore_errors=True)
-        raise
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that was written whole; our state file is written last and so marks it."""
-    whole = [p for p in folder.glob("checkpoint-*") if (p / STATE_FILE).is_file()]
-    return max(whole, key=lambda p: int(p.name.split("-")[1]), default=None)
-
-
 class _OneDeviceArguments(TrainingArguments):
     """One device a process, however many the machine shows.
 
@@ -184,6 +169,12 @@ class _OneDeviceArguments(TrainingArguments):
     multiplies the batch; batches here are dictionaries of dictionaries, and the schedule counts single batches. Under
     torchrun (one process a device) the number is 1 anyway.
     """
+
+    reported: ClassVar[dict[str, Any]] = {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """What trackers take as parameters: Plait's settings where there are trackers."""
+        return dict(self.reported) if self.reported else super().to_dict()
 
     @property
     def n_gpu(self) -> int:
@@ -252,7 +243,7 @@ class _Judge(TrainerCallback):
         self.best: dict[str, torch.Tensor] = {}
         self.trainer: _WatchedTrainer | None = None
         self.watch: Watch | None = None
-        self.tensorboard: Any = None
+        self.is_tracked = False
         self.dropout_schedule = "constant"
         self.average: WeightAverage | None = None
         self.unlabelled: UnlabelledTerm | None = None
@@ -306,10 +297,9 @@ class _Judge(TrainerCallback):
         with self.average.in_place() if self.average is not None else contextlib.nullcontext():
             self._judged(epoch, record)
         self.history.epochs.append(record)
-        if self.tensorboard is not None:
-            for name, number in record.items():
-                self.tensorboard.add_scalar(name, number, epoch)
-            self.tensorboard.flush()
+        if self.is_tracked:  # in the Trainer's words: "loss" of training rows, "eval_" of validation rows
+            words = {"train_loss": "loss"} | {k: k.replace("val_", "eval_", 1) for k in record if k.startswith("val_")}
+            trainer.log({words.get(k, k): v for k, v in record.items()})
         if self.patience and epoch - self.history.best_epoch >= self.patience:
             control.should_training_stop = True
         if self.progress is not None:
@@ -365,8 +355,6 @@ class _Judge(TrainerCallback):
 
     def finish(self) -> None:
         """Give the model its best weights."""
-        if self.tensorboard is not None:
-            self.tensorboard.close()
         if self.best:
             self.model.load_state_dict(self.best)
         self.model.fusion.progress = 1.0

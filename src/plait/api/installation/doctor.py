@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from plait import __version__
-from plait.api.installation import devices, packages, stored
+from plait.api.installation import devices, packages, plugins, stored
 from plait.data.checks.finding import Finding
 from plait.registry import counted, first_line
 
@@ -23,12 +23,12 @@ def doctor(*, load: bool = False) -> dict[str, Any]:
     """Look at this installation.
 
     Args:
-        load: Also import PyTorch and torchvision, in a process of their own, which takes some seconds.
+        load: Also import PyTorch, torchvision and plug-ins, in processes of their own, which takes some seconds.
 
     Returns:
         ``plait`` (version, folder), ``machine``, ``devices``, ``torch`` (build), ``loaded`` (None: not asked),
-        ``dependencies``, ``extras``, ``weights``, ``caches``, and ``findings``: ``code`` (D001 to D009), ``severity``
-        (error, warning, info, ok, n/a), ``title``, ``detail`` with what to type.
+        ``dependencies``, ``extras``, ``weights``, ``caches``, ``plugins``, and ``findings``: ``code`` (D001 to D010),
+        ``severity`` (error, warning, info, ok, n/a), ``title``, ``detail`` with what to type.
     """
     facts: dict[str, Any] = {
         "plait": {"version": __version__, "folder": str(Path(__file__).resolve().parents[2])},
@@ -37,7 +37,7 @@ def doctor(*, load: bool = False) -> dict[str, Any]:
     }  # fmt: skip
     readers = {
         "dependencies": packages.dependencies, "extras": packages.extras,
-        "weights": stored.weights, "caches": stored.caches,
+        "weights": stored.weights, "caches": stored.caches, "plugins": plugins.loaded if load else plugins.plugins,
     }  # fmt: skip
     unread = {}
     for name, read in readers.items():
@@ -47,6 +47,7 @@ def doctor(*, load: bool = False) -> dict[str, Any]:
             facts[name], unread[name] = [], first_line(error)
     found = [_python(), _itself(), _required(), _together(), _loads(facts), _device(facts)]
     found += [_weights(facts), _caches(facts), _unread(unread)]
+    found.append(plugins.finding(facts["plugins"]))
     keys = ("code", "severity", "title", "detail")
     return {**facts, "findings": [{key: getattr(f, key) for key in keys} for f in found]}
 
