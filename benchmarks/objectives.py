@@ -22,7 +22,7 @@ def difference(report: dict[str, Any], name: str, against: str) -> str:
         if {found["a"], found["b"]} == {name, against}:
             sign = 1 if found["a"] == name else -1
             low, high = sorted((sign * found["low"], sign * found["high"]))
-            return f"{sign * found['value']:+.3f} [{low:+.3f}, {high:+.3f}]"
+            return f"{sign * found['difference']:+.3f} [{low:+.3f}, {high:+.3f}]"
     return ""
 
 

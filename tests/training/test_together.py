@@ -91,10 +91,10 @@ def test_one_process_joins_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_first_process_writes_and_speaks(
     monkeypatch: pytest.MonkeyPatch, told: dict[str, str], first: bool
 ) -> None:
-    from plait.api.first_process import is_first
+    from plait.api import is_first_process
 
     for name in ("WORLD_SIZE", "RANK"):
         monkeypatch.delenv(name, raising=False)
     for name, value in told.items():
         monkeypatch.setenv(name, value)
-    assert is_first() is first
+    assert is_first_process() is first

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.api.clock import run_began
-from plait.api.first_process import is_first
+from plait.api.machine import is_first_process
 from plait.api.other_words import says_our_words
 from plait.api.watching import WatchedBy, watched
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
@@ -174,7 +174,7 @@ def fit(
     if resume and output is None:
         raise ValueError("resume=True needs output=FOLDER, that of the run that was stopped")
     base, assignments = settings or RunSettings(), assignments_of(set)
-    if not is_first():  # the first process writes
+    if not is_first_process():  # the first process writes
         output, resume, progress = None, resume and output is not None, None
     check_output_free(output, resume=resume, overwrite=overwrite)
     if resume and output is not None:

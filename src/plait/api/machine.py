@@ -5,6 +5,7 @@ Thin doors to the rooms below, for the command line; each room is imported when 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,3 +77,8 @@ def in_language(lang: str | None, text: str) -> str:
     from plait.report import tr_in
 
     return tr_in(str(lang), text)
+
+
+def is_first_process() -> bool:
+    """Whether this process writes and speaks: the first of those that ``torchrun`` started, or one started alone."""
+    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
