@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "SuggestionFile",
     "TerminalProgress", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
-    "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "is_first_process", "list_fusions",
+    "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "is_first_process",
+    "list_fusions",
     "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder", "register_encoder", "register_fusion",
     "register_metric", "register_task", "report_values", "two_tower",
 ]  # fmt: skip
