@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Plait,
         PlaitClassifier,
         PlaitRegressor,
+        VisionLanguageModel,
         augment,
         calibrate,
         check,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         fit,
         load,
         two_tower,
+        vlm,
     )
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
@@ -36,8 +38,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "__version__", "augment", "build_index", "calibrate",
-    "check", "compare", "drift", "explain_modalities", "export", "fit", "load", "open_index", "two_tower",
+    "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "VisionLanguageModel", "__version__", "augment",
+    "build_index", "calibrate", "check", "compare", "drift", "explain_modalities", "export", "fit", "load",
+    "open_index", "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {
@@ -45,7 +48,7 @@ _HOMES = {
     "calibrate": "plait.api", "check": "plait.api", "compare": "plait.comparison", "drift": "plait.api",
     "explain_modalities": "plait.explain", "export": "plait.api", "fit": "plait.api", "load": "plait.api",
     "open_index": "plait.index", "two_tower": "plait.api", "PlaitClassifier": "plait.api",
-    "PlaitRegressor": "plait.api",
+    "PlaitRegressor": "plait.api", "VisionLanguageModel": "plait.api", "vlm": "plait.api",
 }  # fmt: skip
 
 
