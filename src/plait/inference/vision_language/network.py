@@ -97,7 +97,10 @@ class VisionLanguageNetwork:
         self, requests: Sequence[Request], place: list[int], progress: Progress | None, what: str
     ) -> Iterator[dict[str, Any]]:
         """Model inputs of the different requests, some at a time."""
-        first = list({number: i for i, number in reversed(list(enumerate(place)))}.values())[::-1]
+        known: dict[int, int] = {}
+        for i, number in enumerate(place):
+            known.setdefault(number, i)
+        first = list(known.values())
         for start in range(0, len(first), AT_ONCE):
             part = [requests[i] for i in first[start : start + AT_ONCE]]
             inputs = self.prompter.batch([one.open() for one in part], [one.text for one in part])
