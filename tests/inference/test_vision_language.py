@@ -87,6 +87,8 @@ def test_what_is_no_vision_language_model_is_refused(tmp_path: Path) -> None:
         load_vision_language(f"hf:{tmp_path / 'bert'}")
     with pytest.raises(ValueError, match="is named hf:ID or hf:FOLDER"):
         load_vision_language("minilm")
+    with pytest.raises(ValueError, match="type hf:"):
+        load_vision_language(str(tmp_path))
     folder = save_tiny("llava", tmp_path / "llava")
     before = checkpoint_fingerprint(f"hf:{folder}")
     with pytest.raises(ValueError, match="dtype is 'int8'"):

@@ -41,7 +41,8 @@ def load_vision_language(reference: str, dtype: str = "auto") -> Loaded:
         >>> model, processor = load_vision_language("hf:./smolvlm")  # doctest: +SKIP
     """
     if not reference.startswith("hf:"):
-        raise ValueError(f"a vision-language model is named hf:ID or hf:FOLDER, got {reference!r}")
+        advice = f"; type hf:{reference}" if Path(reference).expanduser().is_dir() else ""
+        raise ValueError(f"a vision-language model is named hf:ID or hf:FOLDER, got {reference!r}{advice}")
     if dtype not in DTYPES:
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
     folder = locate(reference)
