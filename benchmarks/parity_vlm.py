@@ -1,8 +1,8 @@
 """How far vision-language models are from their own library: a table of tiny random models, made without a download.
 
 Three pictures of different sizes, each with a question of another length, are asked by ``processor`` and ``model`` of
-``transformers`` one at a time, and by Plait in one batch and one at a time. Differences are of natural log-probabilities:
-of the tokens that greedy search writes, and of given labels (summed and as a mean a token).
+``transformers`` one at a time, and by Plait in one batch and one at a time. Differences are of natural
+log-probabilities: of the tokens that greedy search writes, and of given labels (summed and as a mean a token).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "inference")]
 
-from fixtures.tiny_vlm import TINY, save_tiny  # noqa: E402
 from library_vlm import measure_vlm  # noqa: E402
 
+from fixtures.tiny_vlm import TINY, save_tiny  # noqa: E402
 from measure import line, table  # noqa: E402
 from plait.weights.quiet import quiet_transformers  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Does a model look at the picture? Planted models that do, that do not, and that only read, told apart by the proof."""
+"""Does a model look at the picture? Planted models that do, and that only read, are told apart by the proof."""
 
 from __future__ import annotations
 
