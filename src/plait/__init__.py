@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Plait,
         PlaitClassifier,
         PlaitRegressor,
+        VisionLanguageModel,
         augment,
         calibrate,
         check,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         register_metric,
         register_task,
         two_tower,
+        vlm,
     )
     from plait.comparison import Comparison, compare
     from plait.explain import explain_modalities
@@ -41,9 +43,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "__version__", "augment", "build_index", "calibrate",
-    "check", "check_fusion", "compare", "drift", "explain_modalities", "export", "fit", "load", "open_index",
-    "register_encoder", "register_fusion", "register_metric", "register_task", "two_tower",
+    "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "VisionLanguageModel", "__version__", "augment",
+    "build_index", "calibrate", "check", "check_fusion", "compare", "drift", "explain_modalities", "export", "fit",
+    "load", "open_index", "register_encoder", "register_fusion", "register_metric", "register_task", "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {
@@ -51,8 +53,9 @@ _HOMES = {
     "calibrate": "plait.api", "check": "plait.api", "compare": "plait.comparison", "drift": "plait.api",
     "explain_modalities": "plait.explain", "export": "plait.api", "fit": "plait.api", "load": "plait.api",
     "open_index": "plait.index", "two_tower": "plait.api", "PlaitClassifier": "plait.api",
-    "PlaitRegressor": "plait.api", "check_fusion": "plait.fusion", "register_encoder": "plait.api",
-    "register_fusion": "plait.api", "register_metric": "plait.api", "register_task": "plait.api",
+    "PlaitRegressor": "plait.api", "VisionLanguageModel": "plait.api", "check_fusion": "plait.fusion",
+    "register_encoder": "plait.api", "register_fusion": "plait.api", "register_metric": "plait.api",
+    "register_task": "plait.api", "vlm": "plait.api",
 }  # fmt: skip
 
 

@@ -36,15 +36,15 @@ if TYPE_CHECKING:
     from plait.api.prediction_file import PredictionFile
     from plait.api.predictor import Plait
     from plait.api.suggestion_file import SuggestionFile
+    from plait.api.vision_language import VisionLanguageModel, vlm
     from plait.api.watching.terminal import TerminalProgress
 
 __all__ = [
-    "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "SuggestionFile",
-    "TerminalProgress", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
+    "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "SuggestionFile", "TerminalProgress",
+    "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
     "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "is_first_process",
-    "list_fusions",
-    "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder", "register_encoder", "register_fusion",
-    "register_metric", "register_task", "report_values", "two_tower",
+    "list_fusions", "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder", "register_encoder",
+    "register_fusion", "register_metric", "register_task", "report_values", "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {
@@ -62,6 +62,8 @@ _HOMES = {
     "open_checked": "plait.api.first_look",
     "predict_to_folder": "plait.api.batch",
     "two_tower": "plait.api.dual_encoder",
+    "VisionLanguageModel": "plait.api.vision_language",
+    "vlm": "plait.api.vision_language",
 }
 
 

@@ -21,15 +21,26 @@ if TYPE_CHECKING:
     from plait.api.predictor import Plait
 
 
-def load(folder: str | Path) -> Plait:
+def load(folder: str | Path) -> Any:
     """Load a model folder. Nothing in it is ever unpickled or run.
+
+    Args:
+        folder: The folder; or a ready vision-language model (:func:`plait.vlm`): its folder, that of its checkpoint, or
+            ``hf:ID``.
+
+    Returns:
+        A :class:`plait.Plait`; of a vision-language model a :class:`plait.VisionLanguageModel`.
 
     Raises:
         FileNotFoundError: No such folder.
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
-    from plait.api.folder_checks import check_model_there
+    from plait.api.folder_checks import check_model_there, is_vision_language
 
+    if is_vision_language(folder):
+        from plait.api.vision_language import VisionLanguageModel
+
+        return VisionLanguageModel.load(folder)
     check_model_there(Path(folder))  # before seconds of imports
     from plait.api.predictor import Plait
 

@@ -13,6 +13,7 @@ from plait.files import check_writable
 from plait.weights.library import check_encoder_there
 
 FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
+VLM_FILE = "vlm.json"
 RECORD = "resume.json"
 LOCK = ".plait-lock"
 REPORT_FILES = ("report.html", "report.json")
@@ -22,6 +23,20 @@ WORKING_FILES = ("checkpoints", "logs", RECORD, LOCK, *OWN_NAMES)
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a model, be it damaged."""
     return (current(folder) / "inputs.json").exists()
+
+
+def is_vision_language(name: str | Path) -> bool:
+    """Whether this names a ready vision-language model: a folder of :func:`plait.vlm`, or a checkpoint that is no
+    model of Plait's (``hf:ID_or_folder``, or its folder).
+    """
+    folder = Path(name)
+    if str(name).startswith("hf:") or (folder / VLM_FILE).exists():
+        return True
+    if is_model(folder):
+        return False
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "plait") != "plait"
+    return False
 
 
 def others_in(folder: Path) -> list[str]:
@@ -41,6 +56,11 @@ def check_model_there(folder: Path) -> None:
     if not folder.is_dir():
         raise FileNotFoundError(
             f"no model folder at {folder}; plait.fit(TABLE, target=COLUMN, output={str(folder)!r}) makes one"
+        )
+    if (folder / VLM_FILE).exists():
+        raise ValueError(
+            f"{folder} is a ready vision-language model; plait.load opens it for generate, score_answers, predict and "
+            "evaluate, and nothing else takes it"
         )
     lacking = [name for name in FOLDER_FILES if not (current(folder) / name).exists()]
     if len(lacking) > 1:  # a single one is damage, which the manifest names

@@ -48,7 +48,7 @@ def evaluate(
             _show(classes.evaluate(**options.passed_on(context, classes.evaluate), progress=progress), as_json)
             return
         found = fitted.evaluate(**options.passed_on(context, fitted.evaluate), progress=progress)
-    show_report(found, as_json, {"report": str(report)} if report else {}, lang or fitted.settings.judge.lang)
+    show_report(found, as_json, {"report": str(report)} if report else {}, lang or fitted.lang)
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:

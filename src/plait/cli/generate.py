@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plait.cli.options import AllowOutside, Json, Model, Quiet
+from plait.cli.options import AllowOutside, Json, Quiet, WritingModel
 from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, reasons, say
 from plait.cli.wording import as_typed
 
 if TYPE_CHECKING:
-    from plait.api import Plait
+    from plait.api import Plait, VisionLanguageModel
 
 ANSWERS_QUESTIONS = ("vqa", "vqa_open")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -25,7 +25,7 @@ Seed = Annotated[int | None, typer.Option(help="Seed of sampling.")]
 
 
 def caption(
-    model: Model,
+    model: WritingModel,
     source: Annotated[Path, typer.Argument(metavar="IMG|FOLDER|TABLE", help="A picture, a folder, or a table.")],
     beams: Beams = None,
     length_penalty: Annotated[float, typer.Option(help="With beams; above 0 favours long texts.")] = 1.0,
@@ -68,7 +68,7 @@ def caption(
 
 
 def ask(
-    model: Model,
+    model: WritingModel,
     image: Annotated[Path, typer.Argument(metavar="IMG", help="A picture.")],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="What to ask about it.")],
     beams: Beams = None,
@@ -79,14 +79,16 @@ def ask(
     as_json: Json = False,
 ) -> None:
     """Ask a question about a picture."""
-    from plait.api import load
+    from plait.api import VisionLanguageModel, load
 
     if not question.strip():
         raise ValueError("the question is empty; type one, such as 'what colour is the circle?'")
     if not image.is_file():
         raise ValueError(f"no picture at {image}")
     fitted = load(model)
-    if fitted.task.name not in ANSWERS_QUESTIONS:
+    if isinstance(fitted, VisionLanguageModel):
+        fitted.check_asks()
+    elif fitted.task.name not in ANSWERS_QUESTIONS:
         reads = ", ".join(column for m in fitted.inputs.modalities for column in m.columns)
         raise ValueError(
             f"this model's task is {fitted.task.name}, which answers no questions; put what it reads ({reads}) into a "
@@ -126,11 +128,11 @@ def _pictures(source: Path) -> tuple[list[Path], Any]:
     return ([source], None) if source.suffix.lower() in PICTURES else ([], str(source))
 
 
-def _column(fitted: Plait, kind: str) -> str:
+def _column(fitted: Plait | VisionLanguageModel, kind: str) -> str:
     """The model's only input column of a kind."""
-    names = [m.name for m in fitted.inputs.modalities if m.kind == kind]
+    names = [m.name for m in fitted.modalities if m.kind == kind]
     if len(names) != 1:
-        has = ", ".join(f"{m.name} ({m.kind})" for m in fitted.inputs.modalities)
+        has = ", ".join(f"{m.name} ({m.kind})" for m in fitted.modalities)
         raise ValueError(
             f"this takes a model with one {kind} column, but this one reads {has}; put its columns into a table and "
             "type plait predict"
@@ -138,7 +140,9 @@ def _column(fitted: Plait, kind: str) -> str:
     return names[0]
 
 
-def _beams(fitted: Plait, beams: int | None, temperature: float | None, top_p: float | None) -> int:
+def _beams(
+    fitted: Plait | VisionLanguageModel, beams: int | None, temperature: float | None, top_p: float | None
+) -> int:
     if beams is not None:
         return beams
-    return 1 if temperature is not None or top_p is not None else fitted.settings.language.beams or 1
+    return 1 if temperature is not None or top_p is not None else fitted.beams

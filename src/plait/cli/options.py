@@ -78,6 +78,9 @@ Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face
 LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=there)]
 PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
+WritingModel = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model folder; or hf:ID, hf:FOLDER of a vision-language model.")
+]
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="An index folder.", callback=index_there)]
 
 Target = Annotated[str | None, typer.Option(metavar="COL", help="Column to predict.")]

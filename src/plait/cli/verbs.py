@@ -29,6 +29,7 @@ from plait.cli.search import search
 from plait.cli.serve import serve
 from plait.cli.suggest import suggest
 from plait.cli.two_tower import two_tower
+from plait.cli.vlm import vlm
 from plait.cli.weights import weights_app
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
     "Captions and questions": (
         Verb(caption, "Describe images in words.", "caption model photos --beams 4 --json"),
         Verb(ask, "Ask a question about an image.", "ask model photo.jpg 'what colour is the circle?'"),
+        Verb(vlm, "Use a ready vision-language model, such as SmolVLM.", "vlm hf:./smolvlm -o vlm"),
     ),
     "Deploy": (
         Verb(serve, "Serve a model over HTTP, with a web page.", "serve model --port 8000"),

@@ -87,11 +87,13 @@ def _application(
     features: Callable[[str], PassingFeatures],
 ) -> tuple[Any, Server]:  # fmt: skip
     from plait.api import load
+    from plait.api.folder_checks import check_model_there
     from plait.index import open_index
     from plait.serve.app import make_app
     from plait.serve.server import Server
     from plait.serve.work import ALONE, ServedModel
 
+    check_model_there(Path(model))
     fitted = load(model)
     opened = None if index is None else open_index(index, fitted)
     if opened is not None:

@@ -53,6 +53,16 @@ class FittedParts:
         return self.inputs.modalities
 
     @property
+    def lang(self) -> str:
+        """Language of the model's pages."""
+        return self.settings.judge.lang
+
+    @property
+    def beams(self) -> int:
+        """Beams that a model which writes is judged with."""
+        return self.settings.language.beams or 1
+
+    @property
     def fingerprint(self) -> str:
         """sha256 over everything that decides a vector: weights, frozen encoders, processors."""
         return embedding_fingerprint(self.model, self.inputs)

@@ -19,7 +19,7 @@ from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, read_tensor_file, st
 
 Say = Callable[[str], None]
 MODULE_FILES = ("config.json", "model.safetensors")  # of what a sentence-transformers folder puts behind its network
-SMALL_FILES = ("*.json", "*.txt", "*.model")
+SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 
 
 def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str, Any]:

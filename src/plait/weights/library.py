@@ -27,7 +27,7 @@ from plait.weights.torchvision_names import check_torchvision
 logger = logging.getLogger(__name__)
 
 FREE_PREFIXES = ("hf", "timm", "torchvision")
-HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model"]
+HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
 MODULE_WEIGHTS = ["[0-9]*_Dense/model.safetensors"]
 HUB_IGNORED = ["*/*.safetensors", "onnx/*", "openvino/*"]
 

@@ -111,7 +111,7 @@ def write_answers(
         max_new_tokens=options.max_new_tokens, num_beams=options.beams, do_sample=options.samples, use_cache=True,
         pad_token_id=pad, eos_token_id=end, bos_token_id=None, **search, **(sampling if options.samples else {}),
     )  # fmt: skip
-    with _seeded(options.seed if options.samples else None), torch.no_grad():
+    with seeded(options.seed if options.samples else None), torch.no_grad():
         made: Tensor = _any(model).generate(
             inputs_embeds=prefix_BPH, attention_mask=mask_BP.long(), generation_config=config,
             prefix_allowed_tokens_fn=allowed, logits_processor=LogitsProcessorList([seen] if seen is not None else []),
@@ -148,7 +148,7 @@ def _any(model: nn.Module) -> Any:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int | None) -> Iterator[None]:
+def seeded(seed: int | None) -> Iterator[None]:
     """Draw from this seed, and leave the generator as it was."""
     if seed is None:
         yield

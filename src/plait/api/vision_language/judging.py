@@ -1,0 +1,173 @@
+"""The report of a ready vision-language model: rows with known answers, its metrics, and whether it looks."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from plait import __version__
+from plait.api.describe import versions
+from plait.api.vision_language.answers import label_scores, probabilities
+from plait.api.vision_language.folder import Chosen
+from plait.api.vision_language.rows import AskedRows, ask_rows
+from plait.data.progress import Progress
+from plait.data.table import BadRow, Table
+from plait.evaluation.looking import Answered, Intervals, Judged, evaluate_looking
+from plait.evaluation.task_intervals import task_intervals
+from plait.evaluation.texts import READABLE, measured
+from plait.heads.language import DecodeOptions
+from plait.inference.vision_language import Request, VisionLanguageNetwork
+from plait.inputs.prepare import Prepared
+from plait.metrics.breakdown import confusion
+from plait.metrics.chance import chance_level
+from plait.registry import counted, unknown_name
+from plait.report.shown import ShownReport
+from plait.tasks import TASKS, LabelState, Task
+from plait.training.text_scores import merged_references
+
+RESAMPLES = 500
+
+
+def evaluation_report(
+    network: VisionLanguageNetwork, chosen: Chosen, table: Table, *, target: str | None, options: DecodeOptions,
+    on_bad_row: str, seed: int, progress: Progress | None,
+) -> ShownReport:  # fmt: skip
+    """Ask the rows, measure, replace inputs, and say what was found.
+
+    Raises:
+        ValueError: No column of answers, none that can be read, or bad rows under "error".
+    """
+    asking = chosen.asking
+    task = TASKS.get(asking.task_of(table.column_names))
+    name = target or asking.target_of(table.column_names)
+    if name not in table.column_names:
+        raise ValueError(
+            f"{table.source}: {unknown_name('column of true answers', name, table.column_names)}; name yours with "
+            "target=COLUMN"
+        )
+    asked = ask_rows(asking, table, on_bad_row, network.prompter)
+    values = [task.parse(cell) for cell in table.column(name)]
+    known = [place for place, position in enumerate(asked.keep.tolist()) if values[position] is not None]
+    if not known:
+        raise ValueError(f"{table.source}: no row has a readable picture and an answer in {name!r}; nothing to judge")
+    bad = [*asked.rows.bad, *(BadRow(int(i), name, "no answer to judge by") for i in asked.keep if values[i] is None)]
+    positions, requests = asked.keep[known], [asked.requests[place] for place in known]
+    truths = [values[int(i)] for i in positions]
+    judge = _judged_classes if asking.classes else _judged_texts
+    given, more = judge(network, chosen, asked, positions, requests, truths, task, options, seed, progress)
+    evaluation, verdict = evaluate_looking(given)
+    evaluation |= more(given)
+    evaluation["bad_rows"] = [
+        {"row": table.row_number(b.row), "column": b.column, "reason": b.reason, "outcome": "left out"} for b in bad
+    ] + [{"row": b.row, "column": b.column, "reason": b.reason, "outcome": "left out"} for b in table.bad_rows]
+    evaluation["counts"] = dict(asked.rows.notes)
+    content = {**_facts(network, chosen, asked, name, task), "verdict": verdict, "evaluation": evaluation}
+    return ShownReport(content, "evaluation", "en")
+
+
+def title_of(report: dict[str, Any]) -> str:
+    """Heading of a report."""
+    return f"Plait: {report['task']} of {report['target']}"
+
+
+def _unasked(asked: AskedRows, requests: Sequence[Request]) -> list[Request] | None:
+    """The requests without their questions; None where there are none."""
+    if asked.question is None:
+        return None
+    return [Request(one.key, one.open, asked.asking.text("")) for one in requests]
+
+
+def _judged_texts(
+    network: VisionLanguageNetwork, chosen: Chosen, asked: AskedRows, positions: np.ndarray, requests: list[Request],
+    truths: list[Any], task: Task, options: DecodeOptions, seed: int, progress: Progress | None,
+) -> tuple[Judged, Any]:  # fmt: skip
+    """Written answers; rows that ask the same are judged once, with all references."""
+    first, references = merged_references(asked.rows.index_NM[positions], truths)
+    kept = [requests[int(i)] for i in first]
+    prepared, places = Prepared(asked.rows), positions[first]
+    group = asked.rows.index_NM[places][:, 0]
+
+    def answer(wanted: Sequence[Request], what: str) -> Answered:
+        texts = [a.text for a in network.write(wanted, options, progress=progress, what=what)]
+        return texts, texts
+
+    def measure(texts: list[str]) -> tuple[Intervals, dict[str, np.ndarray], list[str]]:
+        return measured(task.primary, texts, references, seed, group)
+
+    def more(_: Judged) -> dict[str, Any]:
+        return {}
+
+    readable = READABLE.get(task.primary, task.primary)
+    unasked = _unasked(asked, kept)
+    given = Judged(prepared, places, kept, unasked, references, answer, measure, task.primary, readable, seed)
+    if len(first) < len(positions):
+        shown = counted(len(first), "input", "different inputs")
+        note = f"{counted(len(positions), 'row')} show {shown}; each was judged once, with all answers"
+        given.notes.append(note)
+    return given, more
+
+
+def _judged_classes(
+    network: VisionLanguageNetwork, chosen: Chosen, asked: AskedRows, positions: np.ndarray, requests: list[Request],
+    truths: list[Any], task: Task, options: DecodeOptions, seed: int, progress: Progress | None,
+) -> tuple[Judged, Any]:  # fmt: skip
+    """Classes chosen by their scores; a true class that is not among them is always wrong."""
+    classes = chosen.asking.classes
+    state = LabelState(classes=classes)
+    target = task.encode(truths, state)
+    if (target < 0).all():
+        raise ValueError(
+            f"none of the true answers is one of the classes ({', '.join(classes)}); the first is {truths[0]!r}"
+        )
+    prepared = Prepared(asked.rows)
+    group = asked.rows.index_NM[positions][:, 0]
+
+    def answer(wanted: Sequence[Request], what: str) -> Answered:
+        outputs = probabilities(label_scores(network, chosen.asking, wanted, classes, progress, what))
+        return [classes[i] for i in outputs.argmax(1)], outputs
+
+    def measure(outputs: np.ndarray) -> tuple[Intervals, dict[str, np.ndarray], list[str]]:
+        found = task_intervals(task, target, outputs, groups=group, resamples=RESAMPLES, seed=seed)
+        return found, {task.primary: (outputs.argmax(1) == target).astype(np.float64)}, []
+
+    def more(given: Judged) -> dict[str, Any]:
+        known = target >= 0
+        guess = np.array([classes.index(name) for name in given.answers])
+        matrix = confusion(target[known], guess[known], len(classes))
+        return {
+            "chance": chance_level(task.primary, target),
+            "confusion": {"labels": list(classes), "matrix": matrix.tolist()},
+        }
+
+    unasked, words = _unasked(asked, requests), [[name] for name in truths]
+    given = Judged(prepared, positions, requests, unasked, words, answer, measure, task.primary, task.primary, seed)
+    if (target < 0).any():
+        given.notes.append(
+            f"{counted(int((target < 0).sum()), 'row')} of a class that is not among the {len(classes)} given: "
+            "always wrong"
+        )
+    return given, more
+
+
+def _facts(
+    network: VisionLanguageNetwork, chosen: Chosen, asked: AskedRows, target: str, task: Task
+) -> dict[str, Any]:  # fmt: skip
+    total = sum(p.numel() for p in network.model.parameters())
+    kinds = {asked.asking.image: "image", asked.question: "text"}
+    columns = [{"name": n, "kind": kinds[n], "role": "input", "reason": "named by the user"} for n in asked.names]
+    asking = {**chosen.asking.to_json(), "dtype": chosen.dtype}
+    return {
+        "plait": __version__,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "task": task.name, "target": target, "terms": {},
+        "metric": {"name": task.primary, "higher_is_better": task.higher_is_better},
+        "schema": [*columns, {"name": target, "kind": None, "role": "target", "reason": "named by the user"}],
+        "model": {
+            "encoders": [], "head": type(network.model).__name__,
+            "parameters": {"total": total, "trained": 0},
+        },
+        "settings": {"reference": chosen.reference, **asking}, "versions": versions(),
+    }  # fmt: skip
