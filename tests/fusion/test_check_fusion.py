@@ -46,6 +46,14 @@ class SeesTheBatch(Plain):
         return FusionOutput(fused_BD - fused_BD.mean(0))
 
 
+class Multiplies(Plain):
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        terms_BMD = self.terms(present_vectors(encoded, present_BM))
+        return FusionOutput(
+            torch.where(present_BM[..., None], terms_BMD, 1.0).prod(1) * present_BM.any(1, keepdim=True)
+        )
+
+
 class NothingIsNaN(Plain):
     def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
         terms_BMD = self.terms(present_vectors(encoded, present_BM)) * present_BM[..., None]
@@ -118,6 +126,7 @@ def test_the_plain_one_passes() -> None:
     [
         (TimesZero, "fused_BD changes when a missing modality holds"),
         (SeesTheBatch, "rows must not see each other"),
+        (Multiplies, "the fused vector is no sum of one term a modality"),
         (NothingIsNaN, "not finite where this is there: \\[\\[False, False, False\\]\\]"),
         (ReadsPadding, "tokens whose mask is False change the answer"),
         (SumsToTwo, "does not sum to 1"),

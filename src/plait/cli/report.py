@@ -136,9 +136,13 @@ def _budget(budget: dict[str, Any]) -> list[str]:
     if budget.get("limit"):
         lines.append(f"{budget['seconds']:.0f} of {budget['limit']:.0f} s used")
     tries = budget.get("search") or []
-    full = sum(t["cut"] is None and t["validation"] is not None for t in tries)
-    if tries:
-        lines.append(f"search: {counted(len(tries), 'configuration')} tried, {full} of them in full")
+    full, begun = (
+        sum(t["cut"] is None and t["validation"] is not None for t in tries),
+        sum(bool(t["rungs"]) for t in tries),
+    )
+    if begun:
+        drawn = f"{begun} of {len(tries)} configurations" if begun < len(tries) else counted(begun, "configuration")
+        lines.append(f"search: {drawn} tried, {full} of them in full")
     return lines
 
 

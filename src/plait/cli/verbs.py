@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from typer.core import TyperGroup
 
@@ -95,7 +96,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
 
 
 OTHER_WORDS = {  # what is typed for a verb elsewhere, and what to type here
-    "help": "plait --help", "version": "plait --version", "train": "plait fit", "infer": "plait predict",
+    "version": "plait --version", "train": "plait fit", "infer": "plait predict",
     "inference": "plait predict", "eval": "plait evaluate", "test": "plait evaluate", "score": "plait evaluate",
     "validate": "plait check", "info": "plait doctor", "report": "plait evaluate",
 }  # fmt: skip
@@ -106,9 +107,15 @@ class GroupedHelp(TyperGroup):
 
     def resolve_command(self, ctx: Context, args: list[str]) -> Any:
         """Find the verb; for a word of other tools the error says what to type here."""
+        if args and args[0] == "help":  # plait help, plait help fit
+            return super().resolve_command(ctx, [*args[1:2], "--help"]) if args[1:] else self._show_help(ctx)
         if args and args[0] not in self.commands and args[0].lower() in OTHER_WORDS:
             ctx.fail(f"No such command '{args[0]}'; type {OTHER_WORDS[args[0].lower()]}.")
         return super().resolve_command(ctx, args)
+
+    def _show_help(self, ctx: Context) -> NoReturn:
+        sys.stdout.write(ctx.get_help() + "\n")
+        ctx.exit(0)
 
     def format_commands(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Write the sections."""

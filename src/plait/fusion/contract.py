@@ -21,6 +21,7 @@ from plait.registry import first_line
 WIDTH = 8
 FILLINGS = (0.0, 1e30, float("nan"), float("inf"))  # what a missing modality may hold
 INTERACTIONS = ("additive", "multiplicative", "attention", "nonlinear")
+ADDITIVE_WITHIN = 1e-9  # of the size of what is summed
 Build = Callable[..., Fusion]
 
 
@@ -73,7 +74,8 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
     Looked at: what the class declares; shapes and finite numbers in every pattern of what is there, nothing included;
     that the content of a missing modality changes no bit of any output; that gradients reach every parameter and every
     modality that is there, and none that is missing; that rows do not see each other; that padded tokens change
-    nothing; that weights are shares of what is there; that a rebuilt fusion with the saved state answers bit-equal.
+    nothing; that weights are shares of what is there; that what says it is additive is (late fusions aside, whose terms
+    are answers); that a rebuilt fusion with the saved state answers bit-equal.
 
     Args:
         fusion: The class, or a registered name.
@@ -94,7 +96,7 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
     count = min(num_modalities, kind.max_modalities or num_modalities)
     if not faults:
         build = _building(kind, count, options)
-        checks = (_shapes, _missing, _gradients, _rows, _padding, _weights, _rebuilt, _alone)
+        checks = (_shapes, _missing, _gradients, _rows, _padding, _weights, _additive, _rebuilt, _alone)
         for check in checks:
             try:
                 faults += check(build, count)
@@ -245,6 +247,23 @@ def _weights(build: Build, count: int) -> Iterator[str]:
     sums_B = weights_BM.sum(1)[present_BM.any(1)]
     if not torch.allclose(sums_B, torch.ones_like(sums_B), atol=1e-6):
         yield "weights_BM does not sum to 1 over what is there; give shares, or None where the method has none"
+
+
+def _additive(build: Build, count: int) -> Iterator[str]:
+    """A sum of terms."""
+    fusion = build(torch.float64)
+    if fusion.interaction != "additive" or fusion.is_late or count < 2:
+        return
+    x, y = (contract_inputs(count, 6, seed=seed, dtype=torch.float64) for seed in (0, 1))
+    present_BM = torch.ones(6, count, dtype=torch.bool)
+    both = fusion(x, present_BM).fused_BD + fusion(y, present_BM).fused_BD
+    crossed = fusion([x[0], *y[1:]], present_BM).fused_BD + fusion([y[0], *x[1:]], present_BM).fused_BD
+    apart = float((both - crossed).detach().abs().max())
+    if apart > ADDITIVE_WITHIN * max(1.0, float(both.detach().abs().max())):
+        yield (
+            "interaction is 'additive', and the fused vector is no sum of one term a modality (exchanging one modality "
+            f"between two rows changes their sum by {apart:.2g}); say 'multiplicative', 'attention' or 'nonlinear'"
+        )
 
 
 def _rebuilt(build: Build, count: int) -> Iterator[str]:

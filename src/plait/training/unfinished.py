@@ -18,7 +18,12 @@ def unfinished(budget: Mapping[str, Any]) -> list[dict[str, Any]]:
     cut = [one for one in budget.get("search") or [] if one["cut"] is not None or one.get("reason")]
     cut.sort(key=lambda one: (-len(one["rungs"]), one["number"]))
     lines = [
-        _line(f"try {one['number']}", "search", "cut", one.get("reason") or f"others were better in rung {one['cut']}")
+        _line(
+            f"try {one['number']}",
+            "search",
+            "cut" if one["rungs"] else "left out",
+            one.get("reason") or f"others were better in rung {one['cut']}",
+        )
         | {"validation": one["validation"], "seconds": one["seconds"], "details": one["settings"]}
         for one in cut
     ]

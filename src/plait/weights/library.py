@@ -105,6 +105,9 @@ def check_encoder_there(reference: str) -> None:
 
 
 def _not_here(name: str, folder: Path) -> str:
+    path = name.removeprefix("hf:")
+    if path.startswith(("./", "../", "/", "~")):
+        return f"there is no folder {path} (which {name!r} names; seen from {Path.cwd()})"
     tried = ", then ".join(text for text, _ in _sources(name))
     return (
         f"the weights {name!r} are not on this machine (looked in {folder}). "
