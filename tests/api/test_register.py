@@ -161,6 +161,24 @@ def test_metrics_are_measured_with_intervals_and_choose_epochs(tmp_path: Path) -
         model.explain(posts(), metric="mean_miss")
 
 
+def test_a_metric_that_works_in_place_changes_no_other() -> None:
+    from plait.tasks import TASKS
+    from plait.tasks.added_metrics import WithAdded
+
+    def sorting(target: np.ndarray, outputs: np.ndarray) -> float:
+        target.sort()
+        outputs.sort()
+        return float(abs(target - outputs).mean())
+
+    plait.register_metric("sorted_mae", sorting, tasks=["regression"], higher_is_better=False)
+    plait.register_metric("range_seen", lambda target, outputs: float(target[0]), tasks=["regression"])
+    target, outputs = np.array([3.0, 1.0, 2.0]), np.array([[1.0], [3.0], [2.0]])
+    own = TASKS.get("regression").metrics
+    found = WithAdded(getattr(own, "own", own), "regression", "number")(target, outputs)
+    assert found["sorted_mae"] == 0.0 and found["range_seen"] == 3.0
+    assert found["mae"] == pytest.approx(4 / 3) and target.tolist() == [3.0, 1.0, 2.0]
+
+
 def test_resamples_of_an_added_metric_are_those_of_the_rows() -> None:
     from plait.tasks import TASKS
     from plait.tasks.row_metrics import resampled

@@ -108,6 +108,12 @@ def test_a_vector_far_from_the_others_is_named_and_ones_that_only_vary_are_not()
     assert far_vectors(vectors) == [17, 40]
     assert far_vectors(vectors[10:20]) == []  # too few to tell
     assert far_vectors([np.zeros(2)] * 30 + [np.ones(2)]) == []  # most are the same
+    quiet = [
+        rng.normal(scale=1e-3 if i % 5 else 1.0, size=4) for i in range(200)
+    ]  # a fifth of them a thousand times as far
+    money = [np.round(rng.pareto(1.1, size=1) + 1) for _ in range(3000)]
+    assert far_vectors(quiet) == far_vectors(money) == []
+    assert far_vectors([*money, np.array([3e38], np.float32)]) == [3000]
 
 
 def test_the_doctor_and_the_rows_name_a_far_vector() -> None:
@@ -118,4 +124,4 @@ def test_the_doctor_and_the_rows_name_a_far_vector() -> None:
     finding = check_table(table, target="y").finding("P045")
     assert (finding.severity, finding.rows) == ("warning", [23])
     rows = read_rows(table, [Modality("v", "vector", ("v",))])
-    assert len(rows.doubts) == 1 and "(row 23)" in rows.doubts[0] and "100 times as far" in rows.doubts[0]
+    assert len(rows.doubts) == 1 and "(row 23)" in rows.doubts[0] and "outweighs all others" in rows.doubts[0]

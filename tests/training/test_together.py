@@ -41,7 +41,8 @@ def check_alike(folder: Path, tasks: tuple[str, ...]) -> None:
     program(folder=alone, tasks=tasks)
     program("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", folder=two, tasks=tasks)
     files = {f"{t}-{r}.{ending}" for t in tasks for r in (0, 1) for ending in ("json", "safetensors")}
-    assert {path.name for path in two.iterdir()} == set(tasks) | files
+    refused = {"taken", "taken-0.txt", "taken-1.txt"}  # a fit before them, that found its folder taken
+    assert {path.name for path in two.iterdir()} == set(tasks) | files | refused
     for task in tasks:
         expected = json.loads((alone / f"{task}-0.json").read_text())
         ours = load_file(alone / f"{task}-0.safetensors")
@@ -54,6 +55,7 @@ def check_alike(folder: Path, tasks: tuple[str, ...]) -> None:
             for name, weight in ours.items():
                 apart = float((weight.double() - theirs[name].double()).abs().max()) if weight.numel() else 0.0
                 assert apart < (1e-4 if "cohort" in name else 1e-5), f"{task}: {name}"  # cohort: vectors, not weights
+        assert [(place / f"taken-{r}.txt").exists() for place, r in ((alone, 0), (two, 0), (two, 1))] == [True] * 3
         assert plait.load(two / task).report["task"] and not (two / task / "resume.json").exists()
 
 
@@ -64,6 +66,19 @@ def test_two_processes_end_where_one_does(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_end_where_one_does_in_every_task(tmp_path: Path) -> None:
     check_alike(tmp_path, OTHERS)
+
+
+def test_noise_of_a_process_goes_on_and_is_its_own() -> None:
+    import torch
+
+    torch.manual_seed(3)
+    outside = torch.get_rng_state()
+    drawn = []
+    for process in (together.Processes(0, 2), together.Processes(1, 2)):
+        for _ in range(3):
+            with process._own_noise():
+                drawn.append(tuple(torch.rand(4).tolist()))
+    assert len(set(drawn)) == 6 and torch.equal(torch.get_rng_state(), outside)
 
 
 @pytest.mark.parametrize(("given", "words"), [

@@ -6,11 +6,12 @@ What computes is imported when one of them is called, so that the door of this r
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.api.clock import run_began
-from plait.api.machine import is_first_process
+from plait.api.machine import is_first_process, runs_alone
 from plait.api.other_words import says_our_words
 from plait.api.watching import WatchedBy, watched
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
@@ -187,14 +188,18 @@ def fit(
     base, assignments = settings or RunSettings(), assignments_of(set)
     if not is_first_process():  # the first process writes
         output, resume, progress = None, resume and output is not None, None
-    check_output_free(output, resume=resume, overwrite=overwrite)
+    free = partial(check_output_free, output, resume=resume, overwrite=overwrite)
+    if runs_alone():
+        free()
     if resume and output is not None:
         warn_of_nothing_to_resume(output)
     opened = open_checked(table, given, base, assignments, annotations=annotations)
     from plait.api.run import run_fit  # the trainer takes seconds to import
     from plait.training.processes import joined
 
-    with joined():
+    with joined() as processes:
+        if processes is not None:
+            processes.in_turn(free)  # what stops the first stops all
         return run_fit(
             opened, given, base, assignments, output=output, annotations=annotations,
             resume=resume, overwrite=overwrite, progress=progress, started=started, more=more,

@@ -79,6 +79,11 @@ def in_language(lang: str | None, text: str) -> str:
     return tr_in(str(lang), text)
 
 
+def runs_alone() -> bool:
+    """Whether this process was started alone, and not by ``torchrun`` with others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) < 2
+
+
 def is_first_process() -> bool:
     """Whether this process writes and speaks: the first of those that ``torchrun`` started, or one started alone."""
-    return int(os.environ.get("WORLD_SIZE", "1")) < 2 or os.environ.get("RANK", "0") == "0"
+    return runs_alone() or os.environ.get("RANK", "0") == "0"

@@ -23,7 +23,7 @@ from plait.data.media_folder import Root, find_file
 from plait.data.npy_header import claimed_bytes, claimed_in_archive
 
 ARRAY_SUFFIXES = (".npy", ".npz")
-FAR = 100.0  # times the usual distance from the median; one such vector among 10,000 doubles the variance
+OUTWEIGHS = 400.0  # times what all others together add to the variance
 FEWEST, MOST = 20, 2000  # vectors that tell what is usual, and of how many the median is taken
 _SAMPLE = 100
 
@@ -72,8 +72,9 @@ def far_vectors(vectors: Sequence[np.ndarray[Any, Any]]) -> list[int]:
         vectors: [D] or [T, D] each, of one width; a sequence counts by the vector in it that is farthest.
 
     Returns:
-        Positions of those more than ``FAR`` times as far from the median as half of the vectors are. None below
-        ``FEWEST`` vectors, and where half of them are the same.
+        Positions of the fewest, one in a hundred at most, whose squared distances from the median are together more
+        than ``OUTWEIGHS`` times those of all others together. None below ``FEWEST`` vectors, and where half of them are
+        the same.
 
     Example:
         >>> far_vectors([np.array([float(i % 7)]) for i in range(30)] + [np.array([1e6])])
@@ -82,12 +83,16 @@ def far_vectors(vectors: Sequence[np.ndarray[Any, Any]]) -> list[int]:
     if len(vectors) < FEWEST:
         return []
     every = max(1, len(vectors) // MOST)
-    middle_D = np.median([v.reshape(-1, v.shape[-1]).mean(axis=0) for v in vectors[::every] if v.size], axis=0)
-    distance_N = np.array([np.sqrt(((v - middle_D) ** 2).mean(axis=-1)).max(initial=0.0) for v in vectors])
-    usual = float(np.median(distance_N))
-    if usual == 0:
+    sample = [v.reshape(-1, v.shape[-1]).mean(axis=0, dtype=np.float64) for v in vectors[::every] if v.size]
+    middle_D = np.median(sample, axis=0)
+    square_N = np.array([((v.astype(np.float64) - middle_D) ** 2).mean(axis=-1).max(initial=0.0) for v in vectors])
+    if np.median(square_N) == 0:
         return []
-    return [int(i) for i in np.flatnonzero(distance_N > FAR * usual)]
+    order_N = np.argsort(-square_N, kind="stable")
+    far_K = np.cumsum(square_N[order_N])[: max(1, len(vectors) // 100)]
+    rest_K = np.cumsum(square_N[order_N][::-1])[::-1][1 : len(far_K) + 1]
+    enough = np.flatnonzero(far_K > OUTWEIGHS * rest_K)
+    return sorted(order_N[: enough[0] + 1].tolist()) if len(enough) else []
 
 
 def looks_like_vector(text: str) -> bool:

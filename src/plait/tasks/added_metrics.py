@@ -48,7 +48,7 @@ class WithAdded:
         given, notes = self._given(target, outputs), list(found.get("notes", []))
         for name, metric in added.items():
             try:
-                found[name] = _number(metric.function(given["target"], given[metric.of]))
+                found[name] = _number(metric.function(given["target"].copy(), given[metric.of].copy()))
                 why = "it gave no finite number"
             except Exception as error:  # a stranger's function may fail in any way
                 found[name], why = None, f"it raised {type(error).__name__}: {first_line(error)}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -32,17 +32,20 @@ TOLD = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "GROUP_RANK")  #
 PATIENCE = timedelta(days=7)  # the others wait while the first process reads and encodes
 
 
-@dataclass(frozen=True)
+@dataclass
 class Processes:
     """The processes that train together, of which this is one.
 
     Attributes:
         rank: Its number, from 0.
         number: How many there are.
+        failed_together: Whether the error that ends the work was raised in all of them.
     """
 
     rank: int
     number: int
+    failed_together: bool = False
+    _noise: list[Tensor] = field(default_factory=list)  # state of the random numbers of its own encoders
 
     @property
     def is_first(self) -> bool:
@@ -56,12 +59,23 @@ class Processes:
         return box[0]
 
     def in_turn(self, work: Callable[[], T]) -> T:
-        """Do something in the first process, and then in the others, which find on the disk what it has stored."""
+        """Do something in the first process, and then in the others, which find on the disk what it has stored.
+
+        Raises:
+            ValueError: In the others, with the words of what the first process raised.
+        """
         if not self.is_first:
-            dist.barrier()
-        made = work()
-        if self.is_first:
-            dist.barrier()
+            if (reason := self.agree("")) != "":
+                self.failed_together = True
+                raise ValueError(f"the first process failed: {reason}")
+            return work()
+        try:
+            made = work()
+        except BaseException as error:
+            self.failed_together = True
+            self.agree(str(error) or type(error).__name__)
+            raise
+        self.agree("")
         return made
 
     @torch.no_grad()
@@ -80,7 +94,14 @@ class Processes:
             weights: The same in every process, in one order.
             before: Their gradients before the pass, taken off them; they are added again.
         """
-        for weight, earlier in zip(weights, before, strict=True):
+        reached = torch.tensor([weight.grad is not None for weight in weights], dtype=torch.uint8)
+        if weights:
+            reached = reached.to(weights[0].device)
+            dist.all_reduce(reached, op=dist.ReduceOp.MAX)  # what no process has stays without, as in one process
+        for weight, earlier, is_reached in zip(weights, before, reached.tolist(), strict=True):
+            if not is_reached:
+                weight.grad = earlier
+                continue
             new = torch.zeros_like(weight) if weight.grad is None else weight.grad
             dist.all_reduce(new)
             weight.grad = new if earlier is None else new + earlier
@@ -100,12 +121,27 @@ class Processes:
             return _each(encode(**tensors), lambda tensor: _Divided.apply(tensor, self.number))
         edges = [rows * process // self.number for process in range(self.number + 1)]
         start, end = edges[self.rank], edges[self.rank + 1]
-        with _own_noise(self.rank):
+        with self._own_noise():
             own = encode(**{name: tensor[start:end] for name, tensor in tensors.items()})
         return _each(own, lambda tensor: _gathered(tensor, edges, self.rank))
 
+    @contextlib.contextmanager
+    def _own_noise(self) -> Iterator[None]:
+        """Dropout of this process's own within, which goes on from call to call; outside all processes draw alike."""
+        has_cuda = torch.cuda.is_available()
+        with torch.random.fork_rng():
+            if self._noise:
+                torch.set_rng_state(self._noise[0])
+                if has_cuda:
+                    torch.cuda.set_rng_state(self._noise[1])
+            else:
+                torch.manual_seed(torch.initial_seed() + 1_000_003 * (self.rank + 1))
+            yield
+            self._noise = [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if has_cuda else [])]
+
 
 _current: Processes | None = None
+_broken = False  # whether a fit ended in this process alone
 
 
 def current() -> Processes | None:
@@ -119,12 +155,16 @@ def joined() -> Iterator[Processes | None]:
 
     The variables by which ``torchrun`` says so are hidden meanwhile: the trainer would cut batches by itself.
     """
-    global _current
+    global _current, _broken
     told = {name: os.environ[name] for name in TOLD if name in os.environ}
     number = int(told.get("WORLD_SIZE", "1"))
     if number < 2 or _current is not None:
         yield _current
         return
+    if _broken:
+        raise RuntimeError(
+            "an earlier fit of these processes failed in one of them, and they no longer go step by step: start anew"
+        )
     _see_one_device(int(told.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():  # it stays: a second fit joins the same processes
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -132,8 +172,14 @@ def joined() -> Iterator[Processes | None]:
     _current = Processes(dist.get_rank(), number)
     for name in told:
         del os.environ[name]
+    together = _current
     try:
-        yield _current
+        yield together
+    except BaseException:
+        if not together.failed_together:  # the others may wait where this one never comes
+            _broken = True
+            dist.destroy_process_group()
+        raise
     finally:
         os.environ.update(told)
         _current = None
@@ -179,18 +225,12 @@ def _mixes_rows(encoder: nn.Module) -> bool:
     return any(isinstance(module, kinds) and module.training for module in encoder.modules())
 
 
-@contextlib.contextmanager
-def _own_noise(rank: int) -> Iterator[None]:
-    """Dropout of this process's own within; outside, the random numbers go on alike in all processes."""
-    seed = int(torch.get_rng_state().to(torch.int64).sum()) + rank
-    with torch.random.fork_rng():
-        if rank:
-            torch.manual_seed(seed)
-        yield
+def _each(encoded: Encoded, change_whole: Callable[[Tensor], Tensor]) -> Encoded:
+    """The same with every tensor changed, in float32: a share without a member of a set is float32 in any precision."""
 
+    def change(tensor: Tensor) -> Tensor:
+        return change_whole(tensor.float() if tensor.is_floating_point() else tensor)
 
-def _each(encoded: Encoded, change: Callable[[Tensor], Tensor]) -> Encoded:
-    """The same with every tensor changed."""
     tokens_BTD, mask_BT = encoded.tokens_BTD, encoded.mask_BT
     return Encoded(
         change(encoded.vector_BD),

@@ -16,13 +16,13 @@ from plait.data.media_folder import Root
 from plait.data.modality import Modality
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
-from plait.data.vectors import FAR, far_vectors, looks_like_vector, read_vector
+from plait.data.vectors import far_vectors, looks_like_vector, read_vector
 
 if TYPE_CHECKING:
     from plait.data.checks.contents import Contents
 
 _FAR = (
-    f"the vector is more than {FAR:g} times as far from the median of the column as most are; where a model learns "
+    "the vector is so far from the median of the column that it outweighs all others together; where a model learns "
     "from it, mean and standard deviation are its own and other rows look alike. Mend it (another unit?) or empty the "
     "cell"
 )
