@@ -35,7 +35,10 @@ def test_one_question_mark_does_not_cost_the_column(tmp_path: Path) -> None:
     assert model.schema.column("size").kind == "numeric"
     assert any("'?' in row 50" in note for note in model.report["evaluation"]["notes"])
     assert model.report["evaluation"]["metrics"]["accuracy"]["value"] > 0.8
-    mark, nothing, number = model.predict_proba({"size": ["?", None, "0.37"]})
+    alone = (
+        model.predict_proba({"size": [cell]})[0] for cell in ("?", None, "0.37")
+    )  # rows of a batch may round apart
+    mark, nothing, number = alone
     assert np.array_equal(mark, nothing) and not np.array_equal(mark, number)
     assert model.predict({"size": ["?"]}).column("problem").to_pylist() == ["nothing to read in this row"]
 

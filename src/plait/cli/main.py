@@ -14,7 +14,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from plait import __version__
-from plait.api import is_first_process
 from plait.cli.terminal import STOPPED, say
 from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
@@ -45,9 +44,12 @@ def main() -> None:
     2 an error, 130 stopped by Ctrl-C.
     """
     warnings.showwarning = _warn
-    if not is_first_process():  # of several processes the first speaks
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open for as long as the process lives
-        warnings.simplefilter("ignore")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # of several processes the first speaks
+        from plait import api
+
+        if not api.is_first_process():
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115  open for as long as the process lives
+            warnings.simplefilter("ignore")
     try:
         code = app(standalone_mode=False)
     except KeyboardInterrupt:
