@@ -132,3 +132,13 @@ def test_control_tokens_of_a_question_are_seen(folder: Path) -> None:
     prompter = VisionLanguageNetwork(f"hf:{folder}").prompter
     assert prompter.control_token(f"what is {prompter.image_token}?") == prompter.image_token
     assert prompter.control_token("what is it?") is None
+    with pytest.raises(ValueError, match="a control token of this model; name another answer"):
+        prompter.answer_ids(f"yes{prompter.image_token}")
+
+
+def test_probabilities_that_are_no_numbers_are_no_answer() -> None:
+    from plait.inference.vision_language.scoring import checked_scores
+
+    assert checked_scores([[-1.0], [-float("inf"), -2.0]]) == [[-1.0], [-float("inf"), -2.0]]
+    with pytest.raises(ValueError, match="no numbers .NaN."):
+        checked_scores([[-1.0], [float("nan")]])

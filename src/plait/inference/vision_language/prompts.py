@@ -58,14 +58,20 @@ class Prompter:
 
     def control_token(self, text: str) -> str | None:
         """The first control token of the model that stands in a text, which would count as one; None: it is plain."""
-        return next((token for token in self.tokenizer.all_special_tokens if token in text), None)
+        added = self.tokenizer.added_tokens_decoder.values()  # those of pictures are special, and not always listed so
+        known = {*self.tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
+        return next((token for token in sorted(known, key=len, reverse=True) if token and token in text), None)
 
     def answer_ids(self, answer: str) -> list[int]:
         """Tokens of an answer as it follows a request, without an end.
 
         Raises:
-            ValueError: It has none.
+            ValueError: It has none, or holds a control token of the model.
         """
+        if (token := self.control_token(answer)) is not None:
+            raise ValueError(
+                f"the answer {answer!r} holds {token!r}, a control token of this model; name another answer"
+            )
         ids = self.tokenizer(self.opening + answer, add_special_tokens=False)["input_ids"]
         if not answer.strip() or not ids:
             raise ValueError(f"the answer {answer!r} is empty; give a text")

@@ -57,7 +57,21 @@ def token_scores(model: Any, inputs: dict[str, Any], ids: Sequence[Sequence[int]
     output = model(**_longer(inputs, answer_BL, real_BL, kind), use_cache=False, **kept)
     log_BLV = torch.log_softmax(output.logits[:, -longest - 1 : -1].float(), dim=2)
     chosen_BL = log_BLV.gather(2, answer_BL[..., None])[..., 0]
-    return [logs[: len(row)] for logs, row in zip(chosen_BL.tolist(), ids, strict=True)]
+    return checked_scores([logs[: len(row)] for logs, row in zip(chosen_BL.tolist(), ids, strict=True)])
+
+
+def checked_scores(scores: list[list[float]]) -> list[list[float]]:
+    """The same log-probabilities.
+
+    Raises:
+        ValueError: One is no number, as of weights that are none.
+    """
+    if any(math.isnan(score) for row in scores for score in row):
+        raise ValueError(
+            "the model gives probabilities that are no numbers (NaN): its weights are damaged, or too large for its "
+            "type (dtype='float32' holds more)"
+        )
+    return scores
 
 
 def _longer(inputs: dict[str, Any], answer_BL: Tensor, real_BL: Tensor, kind: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from plait.heads.language import DecodeOptions, Trie
 from plait.heads.language.decoding import seeded
 from plait.inference.generation import Answer
 from plait.inference.vision_language.prompts import Prompter
-from plait.inference.vision_language.scoring import token_scores
+from plait.inference.vision_language.scoring import checked_scores, token_scores
 
 
 def write_answers(
@@ -54,7 +54,7 @@ def write_answers(
             .tolist()
             for number, logits_BV in enumerate(made.logits)
         ]
-        logs = [[logs_LB[place][row] for place in range(len(ids))] for row, ids in enumerate(rows)]
+        logs = checked_scores([[logs_LB[place][row] for place in range(len(ids))] for row, ids in enumerate(rows)])
     else:
         logs = token_scores(model, inputs, rows)
     tokenizer = prompter.tokenizer
