@@ -163,13 +163,13 @@ def run_fit(
         deadline.took("evaluation", time.monotonic() - evaluated)
         if deadline.limit is not None or networks.tries:
             fitted.report["budget"] = {**(deadline.to_json() or {}), "search": networks.tries}
-        if tracking.names:
-            fitted.report["logged"] = tracking.places()
         if output is not None:
             go_on = "make room, then do the same with resume=True to go on"
             replace_model(fitted, folder, history=True, how_to_go_on=go_on)
             forget_run(folder)
         tracking.finish(fitted.report)
+        if tracking.names:
+            fitted.report["logged"] = tracking.places()
     return fitted
 
 
