@@ -71,6 +71,25 @@ def _draws_from(options: DecodeOptions, start: int) -> DecodeOptions:
     return options if options.seed is None else replace(options, seed=options.seed + start // AT_ONCE)
 
 
+def written_columns(found: Sequence[Answer | None], tokens: bool) -> dict[str, pa.Array]:
+    """What was written, one answer a row or None: text, its log-probability (natural) and geometric mean a token.
+
+    Args:
+        found: By row.
+        tokens: Also the tokens and their probabilities.
+    """
+    columns = {
+        "prediction": pa.array([a and a.text for a in found], pa.string()),
+        "log_probability": pa.array([a and a.log_probability for a in found], pa.float64()),
+        "probability": pa.array([a and a.mean_probability for a in found], pa.float64()),
+    }
+    if tokens:
+        columns["tokens"] = pa.array([a and a.pieces for a in found], pa.list_(pa.string()))
+        shares = [a and [float(np.exp(p)) for p in a.log_probabilities] for a in found]
+        columns["token_probabilities"] = pa.array(shares, pa.list_(pa.float64()))
+    return columns
+
+
 def _written(
     fitted: FittedParts, chunk: Chunk, options: DecodeOptions, answers: Sequence[str] | None, tokens: bool
 ) -> pa.Table:
@@ -80,13 +99,7 @@ def _written(
     by_row: dict[int, Answer] = dict(zip(keep.tolist(), made, strict=True))
     found = [by_row.get(i) for i in range(len(chunk.table))]
     columns = named_rows(chunk.table, fitted.schema)
-    columns["prediction"] = pa.array([a and a.text for a in found], pa.string())
-    columns["log_probability"] = pa.array([a and a.log_probability for a in found], pa.float64())
-    columns["probability"] = pa.array([a and a.mean_probability for a in found], pa.float64())
-    if tokens:
-        columns["tokens"] = pa.array([a and a.pieces for a in found], pa.list_(pa.string()))
-        shares = [a and [float(np.exp(p)) for p in a.log_probabilities] for a in found]
-        columns["token_probabilities"] = pa.array(shares, pa.list_(pa.float64()))
+    columns |= written_columns(found, tokens)
     columns["problem"] = pa.array(problems_of(prepared, not fitted.task.needs_target), pa.string())
     return with_unparsed(pa.table(columns), chunk.unparsed)
 

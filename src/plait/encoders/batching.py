@@ -68,7 +68,7 @@ def encode_by_bytes(encoder: Encoder, **inputs: Tensor) -> Encoded:
     is_small = size <= budget * (LEARNING_FACTOR if learns else 1) or len(example) == 1
     if is_small or encoder.is_exact:  # an exact one needs little
         return encoder(**inputs)  # type: ignore[no-any-return]
-    if learns and _mixes_items(encoder):
+    if learns and mixes_items(encoder):
         _say_once(encoder, size, budget)
         return encoder(**inputs)  # type: ignore[no-any-return]
     at_once = max(1, len(example) * budget // size)
@@ -102,7 +102,8 @@ def _join_padded(parts: list[Tensor]) -> Tensor:
     return joined
 
 
-def _mixes_items(encoder: nn.Module) -> bool:
+def mixes_items(encoder: nn.Module) -> bool:
+    """Whether batch normalisation that learns lets items of a batch see each other."""
     kinds = (nn.modules.batchnorm._BatchNorm,)
     return any(isinstance(module, kinds) and module.training for module in encoder.modules())
 

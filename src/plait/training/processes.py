@@ -25,6 +25,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded
+from plait.encoders.batching import mixes_items
 from plait.settings import RunSettings
 
 T = TypeVar("T")
@@ -117,7 +118,7 @@ class Processes:
             tensors: Processor tensors of the batch [B, ...].
         """
         rows = len(next(iter(tensors.values())))
-        if rows < self.number or _mixes_rows(encoder):
+        if rows < self.number or mixes_items(encoder):
             return _each(encode(**tensors), lambda tensor: _Divided.apply(tensor, self.number))
         edges = [rows * process // self.number for process in range(self.number + 1)]
         start, end = edges[self.rank], edges[self.rank + 1]
@@ -218,11 +219,6 @@ def _see_one_device(number: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = seen[number] if number < len(seen) and seen[number] else str(number)
     elif torch.cuda.device_count() > 1:
         raise RuntimeError("an accelerator was used before plait.fit joined the other processes; fit first")
-
-
-def _mixes_rows(encoder: nn.Module) -> bool:
-    kinds = (nn.modules.batchnorm._BatchNorm,)
-    return any(isinstance(module, kinds) and module.training for module in encoder.modules())
 
 
 def _each(encoded: Encoded, change_whole: Callable[[Tensor], Tensor]) -> Encoded:

@@ -8,7 +8,7 @@ padding token. No network, no remote code, nothing unpickled.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from plait.registry import first_line
 from plait.weights.library import locate
@@ -38,6 +38,7 @@ def load_language_model(reference: str, dtype: str = "float32") -> tuple[PreTrai
         >>> model, tokenizer = load_language_model("smollm2-135m")  # doctest: +SKIP
     """
     import torch
+    from transformers import AutoModelForCausalLM
 
     names = [name for name in RECORDS if RECORDS.get(name).kind == "language"]
     if reference not in names and not reference.startswith("hf:"):
@@ -48,15 +49,25 @@ def load_language_model(reference: str, dtype: str = "float32") -> tuple[PreTrai
     if dtype not in types:
         raise ValueError(f"dtype is {dtype!r}; expected one of {', '.join(types)}")
     folder = locate(reference)
-    return _read_model(folder, getattr(torch, dtype)), _read_tokenizer(folder)
+    model = read_whole(AutoModelForCausalLM, folder, getattr(torch, dtype), "language model")
+    return model, _read_tokenizer(folder)
 
 
-def _read_model(folder: Path, dtype: object) -> PreTrainedModel:
-    from transformers import AutoModelForCausalLM
+def read_whole(kind: Any, folder: Path, dtype: object, what: str) -> PreTrainedModel:
+    """A model of a checkpoint with all of its weights, in evaluation mode; no network, no code of the folder.
 
+    Args:
+        kind: One of transformers' classes such as ``AutoModelForCausalLM``.
+        folder: The checkpoint.
+        dtype: Of the weights in memory.
+        what: What it is, for messages ("language model").
+
+    Raises:
+        ValueError: It cannot be loaded, or weights are missing or of another shape.
+    """
     with quiet_transformers():
         try:
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = kind.from_pretrained(
                 str(folder),
                 local_files_only=True,
                 trust_remote_code=False,
@@ -65,14 +76,15 @@ def _read_model(folder: Path, dtype: object) -> PreTrainedModel:
                 dtype=dtype,
             )
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            raise ValueError(f"no language model could be loaded from {str(folder)!r}: {first_line(error)}") from error
+            raise ValueError(f"no {what} could be loaded from {str(folder)!r}: {first_line(error)}") from error
     faults = [*sorted(report["missing_keys"]), *(str(key) for key in report["mismatched_keys"])]
     if faults:
         raise ValueError(
             f"the file in {str(folder)!r} does not hold all weights of {type(model).__name__}: "
             f"{len(faults)} missing or of another shape ({', '.join(faults[:3])})"
         )
-    return model.eval()
+    whole: PreTrainedModel = model.eval()
+    return whole
 
 
 def _read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

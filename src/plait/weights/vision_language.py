@@ -14,6 +14,7 @@ from typing import Any
 
 from plait.files import file_sha256
 from plait.registry import first_line
+from plait.weights.language import read_whole
 from plait.weights.library import locate
 from plait.weights.quiet import quiet_transformers
 
@@ -86,32 +87,13 @@ def checkpoint_fingerprint(reference: str) -> str:
 def _read_model(folder: Path, dtype: str) -> Any:
     from transformers import AutoModelForImageTextToText
 
-    with quiet_transformers():
-        try:
-            model, report = AutoModelForImageTextToText.from_pretrained(
-                str(folder),
-                local_files_only=True,
-                trust_remote_code=False,
-                use_safetensors=True,
-                output_loading_info=True,
-                dtype=dtype,
-            )
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-            raise ValueError(
-                f"no vision-language model could be loaded from {str(folder)!r}: {first_line(error)}"
-            ) from error
-    faults = [*sorted(report["missing_keys"]), *(str(key) for key in report["mismatched_keys"])]
-    if faults:
-        raise ValueError(
-            f"the file in {str(folder)!r} does not hold all weights of {type(model).__name__}: "
-            f"{len(faults)} missing or of another shape ({', '.join(faults[:3])})"
-        )
+    model = read_whole(AutoModelForImageTextToText, folder, dtype, "vision-language model")
     if model.config.is_encoder_decoder:
         raise ValueError(
             f"{str(folder)!r} holds {type(model).__name__}, an encoder and a decoder; Plait asks models that write on "
             f"behind picture and text, such as {EXAMPLES}"
         )
-    return model.eval()
+    return model
 
 
 def _read_processor(folder: Path) -> Any:

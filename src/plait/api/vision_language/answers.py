@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.api.prediction_rows import with_unparsed
+from plait.api.text_output import written_columns
 from plait.api.vision_language.asking import Asking
 from plait.api.vision_language.rows import AskedRows, ask_rows
 from plait.data.progress import Progress
@@ -28,13 +29,7 @@ def written(
     by_row = dict(zip(asked.keep.tolist(), made, strict=True))
     found = [by_row.get(i) for i in range(len(asked.rows))]
     columns = _numbers(asked)
-    columns["prediction"] = pa.array([a and a.text for a in found], pa.string())
-    columns["log_probability"] = pa.array([a and a.log_probability for a in found], pa.float64())
-    columns["probability"] = pa.array([a and a.mean_probability for a in found], pa.float64())
-    if tokens:
-        columns["tokens"] = pa.array([a and a.pieces for a in found], pa.list_(pa.string()))
-        shares = [a and [float(np.exp(p)) for p in a.log_probabilities] for a in found]
-        columns["token_probabilities"] = pa.array(shares, pa.list_(pa.float64()))
+    columns |= written_columns(found, tokens)
     return _finished(asked, columns)
 
 
