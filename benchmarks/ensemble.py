@@ -209,12 +209,12 @@ def main() -> None:
     """Run and print."""
     given = arguments(
         __doc__ or "", data=".", seeds=5,
-        options={"--only": ",".join(TABLES), "--presets": ",".join(PRESETS), "--kept": ""},
+        options={"--only": ",".join(TABLES), "--presets": ",".join(PRESETS), "--kept": "", "--first": "0"},
     )  # fmt: skip
     for name in given.only.split(","):
         source, how = TABLES[name](given.data)
         found: dict[str, list[dict[str, Any]]] = {preset: [] for preset in given.presets.split(",")}
-        for seed in range(given.seeds):
+        for seed in range(int(given.first), given.seeds):
             for preset, runs in found.items():
                 run = {"table": name, "preset": preset, "seed": seed}
                 runs.append(kept_or_made(given.kept, run, partial(one, source, how, preset, seed)))
