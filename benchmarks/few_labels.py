@@ -31,11 +31,15 @@ TABLES = ("posts", "stamps", "easy-vqa", "houses")
 AUGMENTED = ["augment.views=4"]
 COMM = ["pretrain.objective=comm"]
 QUICK = ["train.baselines=false", "judge.missing_rows=0"]  # what is judged besides the score is not needed here
+ALIGNED = ["pretrain.objective=align"]
+USUAL = "usual"  # what Plait takes where unlabelled rows are given and no method is named
 # Settings, and the method by which unlabelled rows teach (None: they are not given; "none": pretraining alone).
 OPTIONS: dict[str, tuple[list[str], str | None]] = {
     "supervised": ([], None),
     "augmented": (AUGMENTED, None),
-    "aligned first": (["pretrain.objective=align"], "none"),
+    "aligned first": (ALIGNED, "none"),
+    "unlabelled": ([], USUAL),
+    "all": ([*AUGMENTED, *ALIGNED], USUAL),
     "comm first": (COMM, "none"),
     "masked first": (["pretrain.objective=masked"], "none"),
     "comm first + self_training": (COMM, "self_training"),
@@ -47,10 +51,12 @@ OPTIONS: dict[str, tuple[list[str], str | None]] = {
     "fixmatch": ([], "fixmatch"),
     "flexmatch": ([], "flexmatch"),
     "mean_teacher": ([], "mean_teacher"),
+    "noisy_student": ([], "noisy_student"),
+    "augmented + noisy_student": (AUGMENTED, "noisy_student"),
     "augmented + self_training": (AUGMENTED, "self_training"),
     "augmented + fixmatch": (AUGMENTED, "fixmatch"),
 }
-FIRST = "supervised,augmented,self_training,fixmatch"
+FIRST = "supervised,augmented,unlabelled,aligned first,all"
 
 
 def learning_rows(name: str, folder: Path) -> tuple[Table, dict[str, Any]]:
@@ -98,11 +104,12 @@ def one(rows: Table, how: dict[str, Any], option: str, seed: int, share: float, 
     """One run: the score on rows that chose nothing, and what became of the unlabelled rows."""
     settings, method = OPTIONS[option]
     own, others = dealt(rows, how, seed, share)
+    semi = method if others is not None and method != USUAL else None
     given = {k: v for k, v in how.items() if k not in ("target", "set", "transform")}
     began = time.monotonic()
     report = plait.fit(
         own, how["target"], split="split", preset=preset, seed=seed, unlabelled=others if method else None,
-        semi=method if others is not None else None, set=[*how.get("set", []), *QUICK, *settings], **given,
+        semi=semi, set=[*how.get("set", []), *QUICK, *settings], **given,
     ).report  # fmt: skip
     name = report["metric"]["name"]
     best = report["history"][report["best_epoch"] - 1]

@@ -76,7 +76,7 @@ def test_trained_encoders_learn_from_unlabelled_pictures(method: str, tmp_path: 
     assert found.report["unlabelled"]["rows"] == 12 and len(found.report["unlabelled"]["epochs"]) == 2
     with pytest.raises(ValueError, match=rf"semi='{method}' compares a row with a changed copy.*augment.views=2"):
         plait.fit(table, "label", **options, set=QUICK)
-    with pytest.raises(ValueError, match="there are none; type semi='fixmatch'"):
+    with pytest.raises(ValueError, match="there are none; type semi='noisy_student'"):
         plait.fit(table, "label", **{**options, "semi": "self_training"}, set=QUICK)
 
 

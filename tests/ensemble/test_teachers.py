@@ -143,7 +143,7 @@ def test_co_training_needs_two_modalities_with_features() -> None:
     with pytest.raises(ValueError, match="semi='co_training' teaches from stored features of 2 modalities.*there is 1"):
         check_teacher(plan, features, "co_training")
     features.plain.pop(0)
-    with pytest.raises(ValueError, match="a modality at least.*there are none; type semi='fixmatch'"):
+    with pytest.raises(ValueError, match="a modality at least.*there are none; type semi='noisy_student'"):
         check_teacher(plan, features, "self_training")
 
 

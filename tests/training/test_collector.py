@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+import weakref
+from pathlib import Path
 
 import pytest
 
 from fixtures.lazy import lazy
+from fixtures.planted_plan import left_only, planted_plan
 
 old_objects_set_aside = lazy("plait.training.collector", "old_objects_set_aside")
 
@@ -40,3 +43,20 @@ def test_what_somebody_else_froze_stays_frozen(thawed: None) -> None:
     finally:
         gc.unfreeze()
     assert any(one is theirs for one in gc.get_objects())
+
+
+def test_a_training_lets_go_of_its_rows_at_once(thawed: None, tmp_path: Path) -> None:
+    """Rows map files of the feature store; a cycle would hold these open until the next full collection."""
+    from plait.training.fit import fit_model
+
+    plan, _ = planted_plan(left_only, epochs=2)
+    rows = weakref.ref(plan.prepared.sources["left"])
+    gc.collect()
+    gc.disable()
+    try:
+        model, _ = fit_model(plan, ["left", "right"], tmp_path)
+        del plan
+        assert rows() is None, "somebody still holds the rows"
+        assert model is not None
+    finally:
+        gc.enable()

@@ -145,9 +145,9 @@ def fit(
             judge nothing, and rows without a target are left behind.
         unlabelled: A table of rows without a target to learn from, which judge nothing; rows of ``table`` with an empty
             target join them. A target that a row has all the same trains nothing and says how right pseudo-labels are.
-        semi: How they teach: "self_training", "co_training", "propagation", "knn", "fixmatch", "flexmatch",
-            "mean_teacher" or "none"; None: where ``unlabelled`` is given, propagation for classes and self_training for
-            label sets and numbers. The supervised network is trained too, and validation rows choose between both.
+        semi: How they teach: "self_training", "co_training", "propagation", "knn", "noisy_student", "fixmatch",
+            "flexmatch", "mean_teacher" or "none"; None: where ``unlabelled`` is given, propagation for classes and
+            self_training for label sets and numbers. The supervised network is trained too, and validation rows choose.
         log_to: Experiment trackers, "mlflow", "tensorboard", "trackio" or "wandb", a list of them or names between
             commas: settings, epochs and the numbers of the evaluation, on this machine unless their own variables say
             otherwise. Where they went is said in ``report["logged"]``.

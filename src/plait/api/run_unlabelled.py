@@ -13,7 +13,7 @@ from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.guard import SEMI, SUPERVISED, guarded
 from plait.ensemble.networks import NetworkFits
-from plait.ensemble.teachers import check_teacher, teacher_of
+from plait.ensemble.teachers import StudentFits, check_teacher, teacher_of
 from plait.ensemble.teachers.members import LOSSES, TAUGHT
 from plait.fusion import CosineFusion
 from plait.fusion.canonical import FEWEST_ALONE
@@ -59,7 +59,8 @@ def learn_unlabelled(
     if settings.method in TEACHERS:
         features = features or TableFeatures(plan)
         check_teacher(plan, features, str(settings.method))
-        rows.label = teacher_of(plan, features, rows.positions, settings)
+        fits = StudentFits(plan, rows, networks.folder / "teachers", networks.progress)
+        rows.label = teacher_of(plan, features, rows.positions, settings, fits)
     check_strong_view(plan, rows)
     found = guarded(plan, networks, rows, num_folds)
     told = _told(opened, rows, {"kept": found.kept, **found.facts})

@@ -20,15 +20,15 @@ from plait.data.split_time import read_times
 from plait.data.table import Table
 from plait.registry import counted
 from plait.settings import NO_METHOD, DataSettings, UnlabelledSettings
-from plait.settings.unlabelled import CONSISTENCY, TEACHERS, TRANSPORT
+from plait.settings.unlabelled import CONSISTENCY, STUDENT, TEACHERS, TRANSPORT
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
 from plait.training.splitting import is_empty_cell, parse_targets
 
 ARGUMENT = "unlabelled="
 METHODS_OF = {
-    "classes": (*TEACHERS, *CONSISTENCY), "labels": ("self_training", "co_training", "mean_teacher"),
-    "number": ("self_training",), "embeddings": (TRANSPORT,),
+    "classes": (*TEACHERS, *CONSISTENCY), "labels": ("self_training", "co_training", STUDENT, "mean_teacher"),
+    "number": ("self_training", STUDENT), "embeddings": (TRANSPORT,),
 }  # fmt: skip
 USUAL = {"classes": "propagation", "embeddings": TRANSPORT}
 OTHERWISE = "self_training"  # where rows are given and no method is asked for

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from plait.settings.ranges import at_least, below_one, between, choice, up_to_one
 
 NO_METHOD = "none"
-TEACHERS = ("self_training", "co_training", "propagation", "knn")  # stored features give fixed pseudo-labels
+STUDENT = "noisy_student"  # networks like the one that is trained give pseudo-labels, and then learn from them
+TEACHERS = ("self_training", "co_training", "propagation", "knn", STUDENT)  # give fixed pseudo-labels
 CONSISTENCY = ("fixmatch", "flexmatch", "mean_teacher")  # the network agrees with itself, step by step
 TRANSPORT = "transport"  # sides that stand alone are joined to pairs in closed form (retrieval)
 SEMI_METHODS = (*TEACHERS, *CONSISTENCY, TRANSPORT, NO_METHOD)
@@ -18,22 +19,23 @@ class UnlabelledSettings:
     """How rows without a target teach; they are in no supervised loss, and judge nothing."""
 
     method: str | None = choice(None, SEMI_METHODS)
-    """self_training, co_training, propagation, knn, fixmatch, flexmatch, mean_teacher, transport (retrieval) or none;
+    """self_training, co_training, propagation, knn, noisy_student, fixmatch, flexmatch, mean_teacher, transport
+    (retrieval) or none;
     None: where there are unlabelled rows propagation for classes, self_training for label sets and numbers and
     transport for retrieval, else none.
     """
     precision: float = between(0.8, 0.0, 1.0)
     """Share of right pseudo-labels that the threshold must reach on labelled rows which a teacher has not seen.
-    propagation has no threshold: every row counts by how sure its pseudo-label is.
+    propagation and noisy_student have no threshold: every row counts by how sure its pseudo-label is.
     """
     threshold: float | None = up_to_one(None)
-    """Confidence from which a pseudo-label counts, in (0, 1]; None: calibrated (teachers), none (propagation),
-    0.95 (fixmatch, flexmatch).
+    """Confidence from which a pseudo-label counts, in (0, 1]; None: calibrated (teachers), none (propagation,
+    noisy_student), 0.95 (fixmatch, flexmatch).
     """
     weight: float = up_to_one(1.0)
     """Weight of the unlabelled term beside the supervised loss, in (0, 1]."""
     rounds: int = at_least(2, 0)
-    """Rounds after the first in which linear teachers learn from their own, or from each other's, pseudo-labels."""
+    """Rounds after the first in which teachers learn from their own, or from each other's, pseudo-labels."""
     ratio: int = at_least(3, 1)
     """Unlabelled rows in a step, in multiples of its labelled rows."""
     noise: float = between(0.3, 0.0, 10.0)

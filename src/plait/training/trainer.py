@@ -152,6 +152,7 @@ def train_model(
         with room_for_checkpoints(folder, model), again, spreading(model, processes):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
+    judge.trainer = None  # each holds the other: what the rows map would stay open until a full collection
     judge.history.seconds = time.monotonic() - started
     return judge.history
 

@@ -184,6 +184,20 @@ def test_verify_catches_a_flipped_byte_and_gc_never_blesses_it(tmp_path: Path, n
     assert store.verify().is_sound and check_all_right(planted_space(tmp_path)) == 10
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
+def test_many_small_segments_keep_no_file_open_and_large_ones_are_mapped(tmp_path: Path) -> None:
+    for first in range(0, 20, 2):
+        put(planted_space(tmp_path), range(first, first + 2))
+    before, keys = len(os.listdir("/proc/self/fd")), [key_of(str(number)) for number in range(64)]
+    small = planted_space(tmp_path).gather(keys[:20])
+    assert len(os.listdir("/proc/self/fd")) == before
+    wide = FeatureStore(tmp_path).space("wide", {"encoder": "wide"})
+    wide.put(keys, np.ones((64, 1024), dtype=np.float32))
+    large = wide.gather(keys)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert len(small) == 20 and len(large) == 64
+
+
 def test_meta_that_lies_is_skipped(tmp_path: Path) -> None:
     keys = put(planted_space(tmp_path), range(4))
     path = only_segment(planted_space(tmp_path)) / "meta.json"

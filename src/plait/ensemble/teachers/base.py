@@ -14,6 +14,10 @@ from plait.ensemble.linear import RowFeatures
 from plait.ensemble.scale import AnswerScale
 from plait.registry import Registry
 from plait.settings import UnlabelledSettings
+from plait.training.unlabelled.rows import PseudoLabels
+
+Network = Callable[[np.ndarray, np.ndarray, "Taught | None", int], tuple[np.ndarray, np.ndarray] | None]
+Fits = Callable[[np.ndarray, np.ndarray, PseudoLabels | None, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,9 @@ class Lesson:
         one_class: Whether one of several classes is right.
         settings: How unlabelled rows teach.
         seed: Of the run.
+        network: Trains a network like that of the run: from places among the T rows that teach, those that it shall
+            answer [A], what teaches the unlabelled rows (None: nothing does) and its number, the answers to these
+            [A, C] and to the unlabelled rows [U, C], or None where what teaches them is of no use.
         stops: Asked between steps of a fit; True: the time is over.
     """
 
@@ -42,6 +49,7 @@ class Lesson:
     one_class: bool
     settings: UnlabelledSettings
     seed: int
+    network: Network | None = None
     stops: Stops = never
 
 
@@ -66,7 +74,7 @@ class Teacher:
 
     Attributes:
         teach: From a lesson to answers; None where it cannot learn from these rows.
-        modalities: Modalities with plain features that it needs.
+        modalities: Modalities with plain features that it needs; 0: it reads what the network reads.
         all_teach: Whether every unlabelled row teaches by how sure its answer is, so that no threshold cuts any off.
     """
 

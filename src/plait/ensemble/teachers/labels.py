@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from plait.ensemble.features import TableFeatures
 from plait.ensemble.folds import fold_plans
 from plait.ensemble.linear import RowFeatures
 from plait.ensemble.scale import SCALES
-from plait.ensemble.teachers.base import TEACHERS, Lesson, Taught, most_rows
+from plait.ensemble.teachers.base import TEACHERS, Fits, Lesson, Taught, most_rows
 from plait.ensemble.teachers.threshold import calibrated_threshold, confidence, fitted_temperature, rightness
 from plait.settings import UnlabelledSettings
 from plait.training.plan import Plan
@@ -34,11 +35,14 @@ def check_teacher(plan: Plan, features: TableFeatures, method: str) -> None:
     raise ValueError(
         f"semi={method!r} teaches from stored features of {need} at least (frozen encoders, numbers and categories), "
         f"and there {'is' if len(features.plain) == 1 else 'are'} {len(features.plain) or 'none'}; {other}"
-        "type semi='fixmatch', which needs no features before training"
+        "type semi='noisy_student', which needs no features before training"
     )
 
 
-def teacher_of(plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings) -> Label:
+def teacher_of(
+    plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings,
+    fits: Fits | None = None,
+) -> Label:  # fmt: skip
     """A teacher: from training rows, the only labels that it sees, to pseudo-labels of the unlabelled rows.
 
     Args:
@@ -46,26 +50,34 @@ def teacher_of(plan: Plan, features: TableFeatures, positions: np.ndarray, setti
         features: Of all rows of its table.
         positions: Of the unlabelled rows.
         settings: Which teacher, and how sure it must be.
+        fits: Trains networks for a teacher that is made of them; None: there is no need of any.
     """
 
     def label(train: np.ndarray) -> PseudoLabels:
-        lesson = _lesson(plan, features, positions, settings, train)
+        lesson = _lesson(plan, features, positions, settings, train, fits)
         taught = None if lesson is None else TEACHERS.get(str(settings.method)).teach(lesson)
         if lesson is None or taught is None:
             target = plan.target[positions]
             why = f"{len(train)} training rows are too few for a teacher that is checked on rows it has not seen"
             return PseudoLabels(target, np.zeros(len(positions)), {"why": why, "threshold": None})
-        return _of_numbers(plan, lesson, taught) if lesson.scale.link == "identity" else _of_classes(lesson, taught)
+        return _pseudo_labels(plan, lesson, taught)
 
     return label
 
 
+def _pseudo_labels(plan: Plan, lesson: Lesson, taught: Taught) -> PseudoLabels:
+    return _of_numbers(plan, lesson, taught) if lesson.scale.link == "identity" else _of_classes(lesson, taught)
+
+
 def _lesson(
-    plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings, train: np.ndarray
-) -> Lesson | None:
+    plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings, train: np.ndarray,
+    fits: Fits | None,
+) -> Lesson | None:  # fmt: skip
     """What the teacher may look at; None where the rows cannot be dealt into folds."""
     seed = plan.settings.train.seed
-    most = most_rows(_rows(features, train, features.target[train]), plan.labels.num_outputs)
+    is_linear = TEACHERS.get(str(settings.method)).modalities > 0
+    rows_of = partial(_rows if is_linear else _rows_alone, features)
+    most = most_rows(rows_of(train, features.target[train]), plan.labels.num_outputs)
     if len(train) > most:
         train = np.sort(np.random.default_rng(seed).choice(train, most, replace=False))
     own = replace(plan, train=train, val=train[:0])
@@ -74,18 +86,33 @@ def _lesson(
         return None
     place = {int(row): i for i, row in enumerate(train)}
     folds = [tuple(np.array([place[int(r)] for r in rows]) for rows in (p.train, p.val)) for p in plans]
-    return Lesson(
-        _rows(features, train, features.target[train]),
-        _rows(features, positions, np.zeros_like(features.target[positions])),
+    lesson = Lesson(
+        rows_of(train, features.target[train]), rows_of(positions, np.zeros_like(features.target[positions])),
         [(inside, outside) for inside, outside in folds],
         {m: plan.inputs.modalities[m].name for m in features.plain}, plan.labels.num_outputs,
         SCALES.get(plan.task.output_kind), plan.task.family.one_class, settings, seed,
-        plan.deadline.stops("teacher of unlabelled rows"),
+        stops=plan.deadline.stops("teacher of unlabelled rows"),
     )  # fmt: skip
+
+    def network(
+        inside: np.ndarray, asked: np.ndarray, taught: Taught | None, number: int
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        assert fits is not None
+        given = None if taught is None else _pseudo_labels(plan, lesson, taught)
+        if given is not None and not given.weight_U.any():
+            return None
+        return fits(train[inside], train[asked], given, number)
+
+    return replace(lesson, network=network)
 
 
 def _rows(features: TableFeatures, rows: np.ndarray, target: np.ndarray) -> RowFeatures:
     return RowFeatures({m: part[rows] for m, part in features.parts.items()}, features.present_NM[rows], target)
+
+
+def _rows_alone(features: TableFeatures, rows: np.ndarray, target: np.ndarray) -> RowFeatures:
+    """Without features, which a network has no use for."""
+    return RowFeatures({}, features.present_NM[rows], target)
 
 
 def _of_classes(lesson: Lesson, taught: Taught) -> PseudoLabels:

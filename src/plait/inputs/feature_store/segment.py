@@ -4,7 +4,8 @@ A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's c
 D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and `offsets.npy` (int64 [N + 1]), beside `meta.json`
 (counts, a checksum of each item, size and sha256 of each file). It is built in a `tmp-<pid>-<host>-<uuid>/` folder,
 flushed to the disk and then renamed, so that a process killed at any moment leaves a temporary folder at worst.
-Reading maps the large files into memory.
+Reading maps the large files into memory; those that are small are read, for each file that is mapped stays open, and
+systems allow a process a thousand or so.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from plait.files import sync_folder, temporary_name
 from plait.inputs.feature_store.checksum import LARGE_FILES, META_KEY, from_meta, is_sound_file, row_checksums, to_text
 
 SEGMENT_VERSION = 1
+MAPPED_FROM = 256 * 1024  # bytes of a file
 
 
 class FeatureStoreError(RuntimeError):
@@ -267,6 +269,8 @@ def open_segment(path: Path) -> Segment:
 
 def _load(path: Path, sha256: str) -> np.ndarray:
     if path.name in LARGE_FILES:
+        if path.stat().st_size < MAPPED_FROM:
+            return np.load(path, allow_pickle=False)
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except ValueError:  # some numpy versions cannot map an empty array
