@@ -9,7 +9,7 @@ import pytest
 from test_teachers import TableFeatures, teacher_of, with_rows
 
 from fixtures.lazy import lazy
-from plait.ensemble.glm import linear_path
+from plait.ensemble.glm import _basis_of_span, linear_path
 from plait.ensemble.linear import RowFeatures, fit_linear
 from plait.ensemble.scale import SCALES
 from plait.ensemble.teachers.base import both, shared_weight
@@ -40,6 +40,19 @@ def test_fewer_rows_than_features_have_the_same_solution_in_their_span(link: str
     from scipy.sparse import csr_matrix
 
     ((_, other, other_bias),) = linear_path(csr_matrix(features), target, link, [0.3])  # sparse: solved as it is
+    assert weight == pytest.approx(other, abs=1e-3) and bias == pytest.approx(other_bias, abs=1e-3)
+
+
+def test_rows_that_repeat_have_the_same_solution_in_their_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many questions about each of few pictures: more rows than features, and fewer directions than either (15 + 5 - 1)."""
+    rng = np.random.default_rng(1)
+    pictures, questions = rng.normal(size=(15, 40)), rng.normal(size=(5, 20))
+    features = np.concatenate([pictures[rng.integers(0, 15, 90)], questions[rng.integers(0, 5, 90)]], axis=1)
+    target = np.eye(3)[rng.integers(0, 3, 90)]
+    ((_, other, other_bias),) = linear_path(features, target, "softmax", [0.3])
+    monkeypatch.setattr("plait.ensemble.glm.WIDE", 50)
+    assert _basis_of_span(features).shape == (60, 19) and _basis_of_span(rng.normal(size=(90, 60))) is None
+    ((_, weight, bias),) = linear_path(features, target, "softmax", [0.3])
     assert weight == pytest.approx(other, abs=1e-3) and bias == pytest.approx(other_bias, abs=1e-3)
 
 
