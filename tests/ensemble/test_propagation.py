@@ -44,7 +44,7 @@ def test_fewer_rows_than_features_have_the_same_solution_in_their_span(link: str
 
 
 def test_rows_that_repeat_have_the_same_solution_in_their_span(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many questions about each of few pictures: more rows than features, and fewer directions than either (15 + 5 - 1)."""
+    """Many questions about each of few pictures: 15 + 5 - 1 directions, fewer than rows and features."""
     rng = np.random.default_rng(1)
     pictures, questions = rng.normal(size=(15, 40)), rng.normal(size=(5, 20))
     features = np.concatenate([pictures[rng.integers(0, 15, 90)], questions[rng.integers(0, 5, 90)]], axis=1)
