@@ -40,7 +40,7 @@ def comparison_verdict(
         estimates: Value, low and high of every method and baseline.
         differences: Pairs among them.
         selected: The fusing method that validation rows choose.
-        single: The best single modality by validation, or None.
+        single: The single modality that validation rows prefer, or None.
         ensemble: The best late ensemble by validation, or None.
         joint: The method chosen by validation among those that are no late ensemble, or None.
         chance: What guessing gets.
@@ -108,7 +108,7 @@ def _against_single(
     gap, low, high = _gap(gaps, selected, single)
     against = (
         f"{selected}, chosen on validation rows, gets {_number(estimates[selected][0])} against "
-        f"{_number(estimates[single][0])} of the best single modality, {single} "
+        f"{_number(estimates[single][0])} of {single}, the single modality that validation rows prefer "
         f"(difference {_number(gap, signed=True)}{_span(low, high)})"
     )
     direction = _direction(gap, low, high, higher)
