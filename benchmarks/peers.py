@@ -127,7 +127,9 @@ def linear_features(rows: Rows, learned: np.ndarray) -> Any:
     wide = int(rows.is_place.sum()) > 1000
     dense = rows.plain[:, ~rows.is_place] if wide else rows.plain
     made = StandardScaler().fit(dense[learned]).transform(dense).astype(np.float64)
-    return sparse.hstack([made, rows.plain[:, rows.is_place]], format="csr") if wide else made
+    if not wide:
+        return made
+    return sparse.hstack([sparse.csr_matrix(made), sparse.csr_matrix(rows.plain[:, rows.is_place])], format="csr")
 
 
 def fit_linear(rows: Rows, features: Any, learned: np.ndarray, penalty: float, is_log: bool) -> Fitted:
