@@ -81,6 +81,8 @@ def test_declarations_are_checked() -> None:
         plait.register_metric("mine", share_right, tasks="captioning")
     with pytest.raises(ValueError, match="unknown task 'clasification'.*Did you mean 'classification'"):
         plait.register_metric("mine", share_right, tasks="clasification")
+    with pytest.raises(ValueError, match="tasks= names no task, so nothing would be measured"):
+        plait.register_metric("mine", share_right, tasks=[])
     with pytest.raises(ValueError, match="unknown kind of values 'logits'"):
         plait.register_metric("mine", share_right, tasks="classification", of="logits")
     with pytest.raises(ValueError, match="a task is a plait.tasks.Task"):
@@ -88,9 +90,10 @@ def test_declarations_are_checked() -> None:
 
 
 def test_a_package_brings_and_a_broken_one_takes_nothing_down(
-    monkeypatch: pytest.MonkeyPatch, open_tables: dict[str, Any]
+    monkeypatch: pytest.MonkeyPatch, open_tables: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def half() -> None:
+        print("half is here")
         plait.register_fusion("half", another("half"))
         raise RuntimeError("no such device\nand more")
 
@@ -103,6 +106,7 @@ def test_a_package_brings_and_a_broken_one_takes_nothing_down(
     )  # fmt: skip
     with pytest.warns(UserWarning) as warned:
         assert "good" in open_tables["fusion"]
+    assert capsys.readouterr() == ("", "half is here\n"), "an answer such as --json holds nothing that a package prints"
     said = sorted(str(w.message) for w in warned)
     assert len(said) == 3
     assert "package half-one 1.0 could not be loaded (RuntimeError: no such device), so what it brings is" in said[0]

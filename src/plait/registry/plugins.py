@@ -9,6 +9,8 @@ What is loaded is what is installed: no file of a model ever names code to impor
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -124,9 +126,10 @@ def forget_with(undo: Callable[[], None]) -> None:
 
 def _load(plugin: Plugin) -> None:
     try:
-        brought = plugin.entry_point.load()
-        if callable(brought):
-            brought()
+        with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of an answer such as --json
+            brought = plugin.entry_point.load()
+            if callable(brought):
+                brought()
     except (Exception, SystemExit) as error:  # whatever a stranger's module does, Plait itself goes on
         for undo in reversed(_undo):
             undo()

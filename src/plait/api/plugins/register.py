@@ -198,6 +198,8 @@ def register_metric(
         raise ValueError(unknown_name("kind of values", of, list(OF), where="of="))
     named = (tasks,) if isinstance(tasks, str) else tuple(tasks)
     fitting = [t for t in TASKS if TASKS.get(t).output_kind in KINDS]
+    if not named:
+        raise ValueError(f"tasks= names no task, so nothing would be measured; name some of {', '.join(fitting)}")
     for task in named:
         if task not in TASKS:
             raise ValueError(unknown_name("task", task, fitting, where="tasks="))
