@@ -87,7 +87,12 @@ def test_the_page_loads_nothing_and_has_all_sections(made: tuple[plait.Compariso
     assert "default-src 'none'" in page and "prefers-color-scheme:dark" in page
     for anchor in ("ranks", "cost", "pairs", "costs", "search", "use", "absent", "how", "settings", "versions"):
         assert f'<section id="{anchor}" ' in page
-    for words in (made[0].verdict.split(";")[0][:40], "single modality chosen on validation rows: ", "late ensemble chosen on validation rows: ", "max-T"):
+    for words in (
+        made[0].verdict.split(";")[0][:40],
+        "single modality chosen on validation rows: ",
+        "late ensemble chosen on validation rows: ",
+        "max-T",
+    ):
         assert words in page
     assert page.count("<svg") == 4
 

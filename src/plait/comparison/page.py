@@ -125,7 +125,10 @@ def _headline(report: dict[str, Any], ran: list[dict[str, Any]]) -> str:
 
 def _references(report: dict[str, Any], ran: list[dict[str, Any]]) -> list[tuple[str, float]]:
     found = []
-    for role, name in (("single modality chosen on validation rows", "single"), ("late ensemble chosen on validation rows", "ensemble")):
+    for role, name in (
+        ("single modality chosen on validation rows", "single"),
+        ("late ensemble chosen on validation rows", "ensemble"),
+    ):
         line = next((m for m in ran if m["name"] == report["baselines"][name]), None)
         if line is not None and line["metric"]["value"] is not None:
             found.append((tr(f"{role}: {line['name']}"), line["metric"]["value"]))
