@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static check docs bench clean
+.PHONY: help setup demo test static check docs site bench clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -49,6 +49,9 @@ check: static test docs  ## everything that CI asks: ruff, mypy, pytest, docs
 
 docs: setup  ## run the code in README and docs, follow their links
 	@$(BIN)/python -m pytest -q tests/test_docs.py
+
+site: setup  ## the documentation as a site in build/site, with the reference of every public name
+	@PATH="$(CURDIR)/$(BIN):$$PATH" zensical build --config-file mkdocs.yml --clean
 
 bench: setup  ## run every script in benchmarks/ (long; needs the data named in docs/benchmarks.md)
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -1,0 +1,57 @@
+"""The documentation as a site: every page is in its contents, every public name in its reference, and it builds."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import plait
+
+ROOT = Path(__file__).resolve().parent.parent
+SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+
+
+def pages(entry: object) -> list[str]:
+    """Pages of a part of the contents."""
+    if isinstance(entry, str):
+        return [entry]
+    parts = entry.values() if isinstance(entry, dict) else entry
+    return [page for part in parts for page in pages(part)]  # type: ignore[attr-defined]
+
+
+def test_every_page_is_in_the_contents() -> None:
+    written = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    listed = pages(SITE["nav"])
+    assert sorted(listed) == sorted(written)
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    text = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
+    shown = {line.rsplit(".", 1)[1] for line in re.findall(r"^::: (\S+)$", text, flags=re.MULTILINE)}
+    assert set(plait.__all__) - {"__version__"} <= shown
+
+
+def test_the_site_builds_and_asks_no_other_host(tmp_path: Path) -> None:
+    zensical = Path(sys.executable).with_name("zensical")
+    if not zensical.exists():
+        pytest.skip("zensical is not installed (extra docs)")
+    shutil.copy(ROOT / "mkdocs.yml", tmp_path)
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    made = subprocess.run(
+        [zensical, "build", "--config-file", "mkdocs.yml"], cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    site = tmp_path / "build" / "site"
+    reference = (site / "reference" / "fitting.html").read_text("utf-8")
+    for words in ("A file, folder, data frame", "time_limit", "PlaitClassifier", "predict_proba"):
+        assert words in reference
+    for page in site.rglob("*.html"):
+        outside = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"']?https?://", page.read_text("utf-8"))
+        assert not outside, f"{page.name} asks another host"
