@@ -40,7 +40,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_the_site_builds_and_asks_no_other_host(tmp_path: Path) -> None:
     zensical = Path(sys.executable).with_name("zensical")
     if not zensical.exists():
-        pytest.skip("zensical is not installed (extra docs)")
+        pytest.skip("zensical is not installed (extra dev)")
     shutil.copy(ROOT / "mkdocs.yml", tmp_path)
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     (tmp_path / "src").symlink_to(ROOT / "src")
