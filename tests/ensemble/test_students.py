@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ TableFeatures = lazy("plait.ensemble.features", "TableFeatures")
 teacher_of, check_teacher = lazy("plait.ensemble.teachers", "teacher_of", "check_teacher")
 StudentFits = lazy("plait.ensemble.teachers", "StudentFits")
 fold_plans = lazy("plait.ensemble.folds", "fold_plans")
+guarded = lazy("plait.ensemble.guard", "guarded")
+NetworkFits = lazy("plait.ensemble.networks", "NetworkFits")
+Deadline = lazy("plait.training.deadline", "Deadline")
 
 
 def planted(rule: Any = left_only, labelled: int = 40, task: str = "classification", **settings: Any) -> Any:
@@ -37,7 +41,8 @@ def test_the_first_generation_has_a_network_a_fold_and_further_ones_learn_from_t
     plan, rows, truth = planted(rounds=2)
     asked: list[tuple[Any, ...]] = []
 
-    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int, count: int) -> tuple[Any, Any]:
+        assert count == 11
         asked.append((train, held, taught, number))
         sure = 0.6 + 0.01 * number
         answer = np.where(truth[:, None] == np.arange(2), sure, 1 - sure)
@@ -59,7 +64,7 @@ def test_a_generation_that_knows_nothing_teaches_nothing() -> None:
     plan, rows, truth = planted(rounds=2)
     made = []
 
-    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int, count: int) -> tuple[Any, Any]:
         made.append(number)
         return np.full((len(held), 2), 0.5), np.full((len(truth), 2), 0.5)
 
@@ -72,7 +77,7 @@ def test_time_that_is_over_leaves_the_generation_before() -> None:
     plan, rows, truth = planted(rounds=3)
     made = []
 
-    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int) -> tuple[np.ndarray, np.ndarray]:
+    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int, count: int) -> tuple[Any, Any]:
         made.append(number)
         answer = np.where(truth[:, None] == np.arange(2), 0.9, 0.1)
         own = plan.target[held]
@@ -117,14 +122,67 @@ def test_no_label_that_is_held_out_teaches_or_chooses_an_epoch(tmp_path: Path) -
     judged = np.setdiff1d(np.arange(len(elsewhere)), np.concatenate([plan.train, plan.val]))
     elsewhere[judged] = 1 - elsewhere[judged]
     other = StudentFits(replace(plan, target=elsewhere), rows, tmp_path)
-    for ours, theirs in zip(fits(plan.train, judged, None, 0), other(plan.train, judged, None, 0), strict=True):
+    for ours, theirs in zip(fits(plan.train, judged, None, 0, 5), other(plan.train, judged, None, 0, 5), strict=True):
         assert np.array_equal(ours, theirs)
     part = fold_plans(plan, 3)[0]
     changed = plan.target.copy()
     changed[part.val] = 1 - changed[part.val]
     folded = StudentFits(replace(plan, target=changed), rows, tmp_path)
-    for ours, theirs in zip(fits(part.train, part.val, None, 0), folded(part.train, part.val, None, 0), strict=True):
+    for ours, theirs in zip(
+        fits(part.train, part.val, None, 0, 5), folded(part.train, part.val, None, 0, 5), strict=True
+    ):
         assert np.array_equal(ours, theirs)
+
+
+def test_time_that_is_over_before_the_first_generation_is_said_to_be_the_cause() -> None:
+    plan, rows, _ = planted()
+
+    class Over:
+        def stops(self, name: str) -> Any:
+            return lambda: True
+
+    given = teacher_of(replace(plan, deadline=Over()), TableFeatures(plan), rows.positions, rows.settings)(plan.train)
+    assert not given.weight_U.any() and given.facts["why"] == "the time was over before the teachers were done"
+
+
+def test_under_a_time_limit_the_network_of_labelled_rows_comes_first(tmp_path: Path) -> None:
+    plan, rows, _ = planted()
+    clock = [0.0]
+    plan = replace(plan, deadline=Deadline(1000.0, 0.0, clock=lambda: clock[0]))
+    networks = NetworkFits(tmp_path)
+
+    def supervised(own: Any) -> Any:
+        clock[0] += 100.0
+        return None, SimpleNamespace(seconds=100.0)
+
+    networks.supervised = supervised
+    rows.label = lambda train: pytest.fail("a teacher was begun")
+    found = guarded(plan, networks, rows, 1)
+    assert (
+        found.kept == "supervised"
+        and "no time was left for the networks that teach" in found.facts["guard"]["sentence"]
+    )
+    assert plan.deadline.left_out
+
+
+def test_labelled_rows_of_one_group_train_without_a_choice_of_epochs(tmp_path: Path) -> None:
+    """Where an ensemble deals validation rows into folds, of a group that stands alone nothing can be set apart."""
+    plan, rows, _ = planted(rounds=0)
+    own = np.sort(np.concatenate([plan.train[:8], plan.val[:2]]))
+    alone = replace(plan, group_N=np.where(np.isin(np.arange(len(plan.group_N)), own), 0, plan.group_N + 1))
+    answers, _ = StudentFits(alone, rows, tmp_path)(own, plan.train[8:12], None, 0, 5)
+    assert np.isfinite(answers).all() and len(answers) == 4
+
+
+def test_a_threshold_that_no_row_reaches_is_said() -> None:
+    plan, rows, truth = planted(rounds=2, threshold=0.99)
+
+    def fits(train: np.ndarray, held: np.ndarray, taught: Any, number: int, count: int) -> tuple[Any, Any]:
+        right = plan.target[held][:, None] == np.arange(2)
+        return np.where(right, 0.8, 0.2), np.full((len(truth), 2), 0.5)
+
+    given = teacher_of(plan, TableFeatures(plan), rows.positions, rows.settings, fits)(plan.train)
+    assert not given.weight_U.any() and "unlabelled rows is answered as surely as 0.990" in given.facts["why"]
 
 
 def test_columns_without_stored_features_have_this_teacher() -> None:

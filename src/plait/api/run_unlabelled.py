@@ -164,6 +164,10 @@ def sentences_of(told: dict[str, Any]) -> list[str]:
             f"each counts by how sure its pseudo-label is, none is cut off; of {counted(told['held_out_rows'], 'row')} "
             f"with a label that the teacher had not seen it answered {told['held_out_accuracy']:.0%} right"
         )
+    if told.get("held_out_r2") is not None and "why" not in told:
+        found.append(
+            f"each counts {told['held_out_r2']:.3f} of a label, the R2 of the teacher on labelled rows it had not seen"
+        )
     if told.get("held_out_precision") is not None:
         found.append(
             f"on {counted(told['held_out_rows'], 'labelled row')} above it that the teacher had not seen, "
@@ -208,7 +212,8 @@ def _rows(opened: OpenedRun, ready: PreparedRun, plan: Plan) -> UnlabelledRows:
     if plan.task.family.one_class and (foreign := known & (encoded < 0)).any():
         known &= ~foreign
         opened.notes.append(
-            f"{counted(int(foreign.sum()), 'unlabelled row')} have a target that is no class of the training rows; "
+            f"{counted(int(foreign.sum()), 'unlabelled row')} {'has' if foreign.sum() == 1 else 'have'} a target that "
+            "is no class of the training rows; "
             "pseudo-labels are not compared with it"
         )
     return UnlabelledRows(ready.unlabelled, plan.settings.semi, encoded, known)

@@ -13,6 +13,7 @@ import numpy as np
 
 from plait.ensemble.networks import NetworkFits
 from plait.ensemble.scale import SCALES
+from plait.ensemble.teachers.labels import trainings_of
 from plait.ensemble.teachers.threshold import confidence, fitted_temperature, rightness
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -59,6 +60,12 @@ def guarded(plan: Plan, networks: NetworkFits, rows: UnlabelledRows, num_folds: 
             are trained anew, each with pseudo-labels that know nothing of its held-out rows.
     """
     with_rows = replace(plan, unlabelled=rows)
+    trainings = trainings_of(rows.settings.method, rows.settings.rounds)
+    if trainings and plan.deadline.limit is not None and len(plan.val):  # the network of labelled rows comes first
+        needed = _supervised(plan, networks, num_folds)[1].seconds * (trainings * max(1, num_folds) + 1)
+        if not plan.deadline.has_room("networks that teach unlabelled rows", needed):
+            why = "no time was left for the networks that teach: the supervised network is kept"
+            return Guarded(plan, SUPERVISED, {"guard": _decision(SUPERVISED, why)})
     facts = _pseudo_facts(with_rows, rows)
     if len(plan.val) == 0:
         why = (

@@ -18,12 +18,14 @@ def section(report: dict[str, Any]) -> str:
         return ""
     classes = sorted((part.get("classes") or {}).items(), key=lambda entry: (-entry[1], entry[0]))
     total = part.get("pseudo_labelled") or 0
-    rows = [(name, count, count / total if total else None) for name, count in classes[:MOST_CLASSES]]
-    more = f"{len(classes) - MOST_CLASSES:,} more classes have fewer." if len(classes) > MOST_CLASSES else ""
-    sentence = str((part.get("guard") or {}).get("sentence") or "")
+    rows = [(name, count, count / total) for name, count in classes[:MOST_CLASSES]] if total else []
+    more = f"{len(classes) - MOST_CLASSES:,} more classes have fewer." if total and len(classes) > MOST_CLASSES else ""
+    guard = part.get("guard") or {}
+    sentence = str(guard.get("sentence") or "")
     return fill(
         TEMPLATE, "section", lead=f"{sentence[:1].upper()}{sentence[1:]}.", sentences=part.get("sentences") or [],
         rows=rows, more=more, epochs=_watched(part.get("epochs") or []),
+        compared="scores" in guard,
     )  # fmt: skip
 
 

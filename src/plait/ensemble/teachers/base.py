@@ -16,8 +16,8 @@ from plait.registry import Registry
 from plait.settings import UnlabelledSettings
 from plait.training.unlabelled.rows import PseudoLabels
 
-Network = Callable[[np.ndarray, np.ndarray, "Taught | None", int], tuple[np.ndarray, np.ndarray] | None]
-Fits = Callable[[np.ndarray, np.ndarray, PseudoLabels | None, int], tuple[np.ndarray, np.ndarray]]
+Network = Callable[[np.ndarray, np.ndarray, "Taught | None", int, int], tuple[np.ndarray, np.ndarray] | None]
+Fits = Callable[[np.ndarray, np.ndarray, PseudoLabels | None, int, int], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Lesson:
         settings: How unlabelled rows teach.
         seed: Of the run.
         network: Trains a network like that of the run: from places among the T rows that teach, those that it shall
-            answer [A], what teaches the unlabelled rows (None: nothing does) and its number, the answers to these
+            answer [A], what teaches the unlabelled rows (None: nothing does), its number and how many there are in all,
+            the answers to these
             [A, C] and to the unlabelled rows [U, C], or None where what teaches them is of no use.
         stops: Asked between steps of a fit; True: the time is over.
     """
@@ -75,12 +76,14 @@ class Teacher:
     Attributes:
         teach: From a lesson to answers; None where it cannot learn from these rows.
         modalities: Modalities with plain features that it needs; 0: it reads what the network reads.
+        networks: From folds and rounds to what it takes, in trainings of the network of the run; None: seconds.
         all_teach: Whether every unlabelled row teaches by how sure its answer is, so that no threshold cuts any off.
     """
 
     teach: Callable[[Lesson], Taught | None]
     modalities: int = 1
     all_teach: bool = False
+    networks: Callable[[int, int], float] | None = None
 
 
 FEWEST_TEACHING = 1000  # rows that teach, however wide their features are

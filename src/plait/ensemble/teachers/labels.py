@@ -39,6 +39,12 @@ def check_teacher(plan: Plan, features: TableFeatures, method: str) -> None:
     )
 
 
+def trainings_of(method: str | None, rounds: int) -> float:
+    """What a teacher takes, in trainings of the network of the run; 0 for one that takes seconds, and without one."""
+    networks = TEACHERS.get(method).networks if method in TEACHERS else None
+    return 0.0 if networks is None else networks(FOLDS, rounds)
+
+
 def teacher_of(
     plan: Plan, features: TableFeatures, positions: np.ndarray, settings: UnlabelledSettings,
     fits: Fits | None = None,
@@ -59,6 +65,8 @@ def teacher_of(
         if lesson is None or taught is None:
             target = plan.target[positions]
             why = f"{len(train)} training rows are too few for a teacher that is checked on rows it has not seen"
+            if lesson is not None and lesson.stops():
+                why = "the time was over before the teachers were done"
             return PseudoLabels(target, np.zeros(len(positions)), {"why": why, "threshold": None})
         return _pseudo_labels(plan, lesson, taught)
 
@@ -95,13 +103,13 @@ def _lesson(
     )  # fmt: skip
 
     def network(
-        inside: np.ndarray, asked: np.ndarray, taught: Taught | None, number: int
+        inside: np.ndarray, asked: np.ndarray, taught: Taught | None, number: int, count: int
     ) -> tuple[np.ndarray, np.ndarray] | None:
         assert fits is not None
         given = None if taught is None else _pseudo_labels(plan, lesson, taught)
         if given is not None and not given.weight_U.any():
             return None
-        return fits(train[inside], train[asked], given, number)
+        return fits(train[inside], train[asked], given, number, count)
 
     return replace(lesson, network=network)
 
@@ -138,6 +146,8 @@ def _of_classes(lesson: Lesson, taught: Taught) -> PseudoLabels:
         "threshold": threshold, "wanted": lesson.settings.precision, "held_out_rows": int(is_above.sum()),
         "held_out_precision": float(right_T[is_above].mean()) if is_above.any() else None,
     }  # fmt: skip
+    if threshold is not None and not chosen.any():
+        facts["why"] = f"none of the {len(there):,} unlabelled rows is answered as surely as {threshold:.3f}"
     if threshold is None:
         facts["why"] = (
             f"no threshold makes {lesson.settings.precision:.0%} of the pseudo-labels right on labelled rows that the "
