@@ -212,8 +212,7 @@ def _rows(opened: OpenedRun, ready: PreparedRun, plan: Plan) -> UnlabelledRows:
     if plan.task.family.one_class and (foreign := known & (encoded < 0)).any():
         known &= ~foreign
         opened.notes.append(
-            f"{counted(int(foreign.sum()), 'unlabelled row')} {'has' if foreign.sum() == 1 else 'have'} a target that "
-            "is no class of the training rows; "
-            "pseudo-labels are not compared with it"
+            f"targets of {counted(int(foreign.sum()), 'unlabelled row')} are no class of the training rows; "
+            "pseudo-labels are not compared with them"
         )
     return UnlabelledRows(ready.unlabelled, plan.settings.semi, encoded, known)
