@@ -42,13 +42,22 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_objects_of_buckets_are_fetched_once(bucket: Any, cache: Path) -> None:
     bucket.pipe("/b/a.png", noise_png(1))
     bucket.pipe("/b/none.png", b"")
-    cells = ["s3://b/a.png", "gs://b/a.png", "hf://b/a.png", "s3://b/gone.png", "s3://b", "s3://b/none.png"]
+    cells = [
+        "s3://b/a.png",
+        "gs://b/a.png",
+        "hf://b/a.png",
+        "s3://b/gone.png",
+        "s3://b",
+        "s3://b/none.png",
+        "gs://key:hush@b/a.png",
+    ]
     table, rows = read(cells)
-    assert [bad.row for bad in rows.bad] == [3, 4, 5]
-    for bad, said in zip(rows.bad, ("there is no such object", "it is a folder", "it is empty"), strict=True):
+    assert [bad.row for bad in rows.bad] == [3, 4, 5, 6]
+    for bad, said in zip(rows.bad[:3], ("there is no such object", "it is a folder", "it is empty"), strict=True):
         assert f"{cells[bad.row]!r} cannot be fetched: {said}" in bad.reason
     assert rows.items["image"].keys == [content_key(noise_png(1))]
-    assert table.remote is not None and table.remote.counts == {"fetched": 3, "failed": 3}
+    assert table.remote is not None and table.remote.counts == {"fetched": 3, "failed": 4}
+    assert "holds a name or a password" in rows.bad[3].reason and "hush" not in rows.bad[3].reason
     again, _ = read(cells[:3])
     assert again.remote is not None and again.remote.counts == {"unchanged": 3}
     bucket.pipe("/b/a.png", noise_png(2))
