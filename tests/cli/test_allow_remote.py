@@ -13,8 +13,10 @@ import plait
 from fixtures.media import red_or_blue
 from fixtures.remote_site import Site, site
 from fixtures.settings import SCRATCH
+from plait.api.opening import open_run
 from plait.cli import check, compare, evaluate, explain, fit, generate, index, predict
 from plait.index import build_index
+from plait.settings import RunSettings
 
 __all__ = ["site"]
 VERBS: list[Any] = [
@@ -32,7 +34,7 @@ def test_every_verb_that_reads_a_table_has_the_flag() -> None:
 
 @pytest.mark.filterwarnings("default:objects of https:UserWarning")
 def test_a_model_learns_from_addresses_and_does_not_remember_them(
-    site: Site, cache: Path, tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, cache: Path, tmp_path: Path, run: Any
 ) -> None:
     site.files |= {f"/{n}.png": red_or_blue(n % 2 == 0, n) for n in range(24)}
     rows = [f"{site.address(f'/{n}.png')}?sig=hush,{'ab'[n % 2]}" for n in range(24)]
@@ -47,6 +49,10 @@ def test_a_model_learns_from_addresses_and_does_not_remember_them(
     kept = b"".join(p.read_bytes() for p in (tmp_path / "m").rglob("*") if p.is_file())
     for text in (out + err, kept.decode("latin-1")):
         assert "hush" not in text and str(cache) not in text
+    steps: list[tuple[int, int, str]] = []
+    given = {"data.target": "label", "data.allow_remote": True}
+    open_run(table, given, RunSettings(), SCRATCH, annotations=None, progress=lambda *step: steps.append(step))
+    assert steps == [(n, 24, "fetching") for n in range(1, 25)] and site.fetched() == 24
     site.is_down = True  # everything is cached
     table.write_text("photo\n" + "\n".join(row.rpartition(",")[0] for row in rows[:3]) + "\nhttps://x.org/none.png\n")
     code, out, err = run("predict", tmp_path / "m", table, "-o", tmp_path / "p.csv", "--allow-remote", "--quiet")

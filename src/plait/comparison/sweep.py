@@ -156,7 +156,7 @@ def compare(
     asked = set_values(merge_values(base, given), assignments)
     check_asked(asked, objectives)
     language = check_language(lang or asked.judge.lang)
-    opened = open_run(table, given, base, assignments, annotations=annotations)
+    opened = open_run(table, given, base, assignments, annotations=annotations, progress=progress)
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
     if not opened.task.needs_target:

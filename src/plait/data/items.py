@@ -33,7 +33,7 @@ def read_rows(table: Table, modalities: Sequence[Modality], progress: Progress |
     A column that the table lacks makes that modality missing in every row (and is noted). Objects that cells name by
     their address are brought first; ``progress`` counts them.
     """
-    bring_columns(table, [column for modality in modalities for column in modality.columns], progress)
+    bring_columns(table, [c for m in modalities if kind_of(m).names_files for c in m.columns], progress)
     rows = Rows(table, {})
     for modality in modalities:
         absent = [c for c in modality.columns if c not in table.column_names]

@@ -229,6 +229,13 @@ def test_sets_of_addresses(site: Site, cache: Path) -> None:
     assert site.fetched() == 3
 
 
+def test_texts_that_are_addresses_are_texts(site: Site, cache: Path) -> None:
+    cells = [f"{site.address('/page')} is a page about thing {i}" for i in range(20)]
+    table = read_table({"text": cells}, allow_remote=True)
+    rows = read_rows(table, [Modality("text", "text", ("text",))])
+    assert rows.items["text"].cells == cells and not rows.bad and not site.asked
+
+
 def test_nothing_is_resolved_twice(site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name server that answers otherwise the second time changes nothing: the connection goes where was looked."""
     made: list[tuple[Any, ...]] = []

@@ -51,7 +51,8 @@ def read_contents(table: Table, schema: Schema, progress: Callable[[int, int], N
     contents = Contents()
     checked = {c.name: COLUMN_KINDS.get(c.kind).checks for c in schema.columns if c.role == "input" and c.kind}
     slow = [(name, checks) for name, checks in checked.items() if checks is not None and checks.broken is not None]
-    bring_columns(table, [name for name, _ in slow], progress and (lambda done, of, what: progress(done, of)))
+    media = [c.name for c in schema.columns if c.role == "input" and c.kind and COLUMN_KINDS.get(c.kind).names_files]
+    bring_columns(table, media, None if progress is None else lambda done, total, what: progress(done, total))
     for number, (name, checks) in enumerate(slow):
         _read_cells(table, name, checks, contents, progress, number * len(table), len(slow) * len(table))
     for name, checks in slow:

@@ -57,5 +57,6 @@ AUDIO = ColumnKind(
         leak=("P044", "same sound in two splits"),
     ),
     watched="sounds",
+    names_files=True,
     suffixes=frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aiff"}),
 )  # fmt: skip
