@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import plait
@@ -53,6 +55,14 @@ def test_a_model_learns_from_addresses_and_does_not_remember_them(
     given = {"data.target": "label", "data.allow_remote": True}
     open_run(table, given, RunSettings(), SCRATCH, annotations=None, progress=lambda *step: steps.append(step))
     assert steps == [(n, 24, "fetching") for n in range(1, 25)] and site.fetched() == 24
+    cells = [row.rpartition(",")[0] for row in rows[:6]]
+    pq.write_table(pa.table({"photo": cells}), tmp_path / "six.parquet")
+    for flags, problems in ((["--allow-remote"], 0), ([], 6)):
+        where = tmp_path / f"parts{problems}"
+        code, out, err = run("predict", tmp_path / "m", tmp_path / "six.parquet", "-o", f"{where}/", "--quiet", *flags)
+        answers = pq.read_table(next(where.rglob("*.parquet"))).column("problem").to_pylist()
+        assert code == 0 and sum(one is not None for one in answers) == problems, err
+    assert site.fetched() == 24
     site.is_down = True  # everything is cached
     table.write_text("photo\n" + "\n".join(row.rpartition(",")[0] for row in rows[:3]) + "\nhttps://x.org/none.png\n")
     code, out, err = run("predict", tmp_path / "m", table, "-o", tmp_path / "p.csv", "--allow-remote", "--quiet")
