@@ -119,7 +119,7 @@ def test_targets_of_unknown_classes_are_not_compared(tables: tuple[Columns, Colu
     own, others = tables
     model = fit(own, unlabelled={**others, "label": ["zzz"] * 600}, epochs=1)
     assert "precision" not in model.report["unlabelled"]
-    assert any("600 unlabelled rows have a target that is no class" in n for n in model.report["facts"]["notes"])
+    assert any("targets of 600 unlabelled rows are no class" in n for n in model.report["facts"]["notes"])
 
 
 def test_none_is_the_run_without_unlabelled_rows(tables: tuple[Columns, Columns], supervised: plait.Plait) -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from fixtures.media import red_or_blue
 from fixtures.served import Client, client_of
-from plait.serve import fetch as module
-from plait.serve.fetch import fetch, is_public
+from plait.data.remote import web as module
+from plait.data.remote.web import is_public
+from plait.serve.fetch import fetch
 from plait.serve.options import ServeOptions
 from plait.serve.refusal import Refusal
 

@@ -28,7 +28,8 @@ def augment(
     image_set: Sequence[str] | str = (), vector: Sequence[str] | str = (), numeric: Sequence[str] | str = (),
     categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
     split: str | None = None, group: str | None = None, format: str | None = None, encoding: str | None = None,
-    delimiter: str | None = None, annotations: str | None = None, allow_outside: bool = False, count: int = 8,
+    delimiter: str | None = None, annotations: str | None = None, allow_outside: bool = False,
+    allow_remote: bool = False, count: int = 8,
     seed: int | None = None, set: Assignments = (), lang: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Write a page that shows training rows beside their changed copies.
@@ -54,6 +55,7 @@ def augment(
         delimiter: One character between the fields of a CSV file.
         annotations: Folder of COCO annotations.
         allow_outside: Let cells name files outside the table's folder.
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         count: How many training rows are shown, drawn with the seed.
         seed: Of the rows and of their views.
         set: Further settings, such as "augment.image=flip".
@@ -79,6 +81,7 @@ def augment(
     data = DataOptions(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split, group=group,
         format=format, encoding=encoding, delimiter=delimiter, allow_outside=allow_outside or None,
+        allow_remote=allow_remote or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.seed": seed}
     opened = open_checked(table, given, RunSettings(), assignments_of(set), annotations=annotations)

@@ -31,6 +31,7 @@ from plait.training.seen_rows import SeenInputs
 def calibrate(
     model: str | Path, table: Any, *, output: str | Path | None = None, rows: str | None = None,
     on_bad_row: str = "error", format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+    allow_remote: bool = False,
     decimal: str | None = None, set: Assignments = (), overwrite: bool = False, progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate a model folder on labelled rows that the model has not seen.
@@ -57,6 +58,7 @@ def calibrate(
         check_writable(Path(model))
     found = fitted.calibrate(
         table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding, allow_outside=allow_outside,
+        allow_remote=allow_remote,
         decimal=decimal, set=set, progress=progress,
     )  # fmt: skip
     place = Path(model if output is None else output)
@@ -66,12 +68,19 @@ def calibrate(
 
 def calibrate_fitted(
     fitted: FittedParts, table: Any, *, rows: str | None, on_bad_row: str, format: str | None, encoding: str | None,
-    allow_outside: bool, set: Sequence[str], progress: Progress | None,
+    allow_outside: bool, allow_remote: bool, set: Sequence[str], progress: Progress | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate a model in memory; see ``Plait.calibrate``."""
     check_calibratable(fitted)
     read = read_labelled(
-        fitted, table, format=format, encoding=encoding, allow_outside=allow_outside, set=set, annotations=None
+        fitted,
+        table,
+        format=format,
+        encoding=encoding,
+        allow_outside=allow_outside,
+        allow_remote=allow_remote,
+        set=set,
+        annotations=None,
     )
     chosen, name, notes = choose_calibration_rows(
         read, rows, schema=fitted.schema, task=fitted.task, seed=fitted.settings.train.seed,

@@ -71,6 +71,7 @@ def check(
     task: str | None = None,
     annotations: str | None = None,
     allow_outside: bool = False,
+    allow_remote: bool = False,
     interactions: bool = False,
 ) -> CheckedTable:
     """Examine a table before training; nothing is changed.
@@ -87,6 +88,7 @@ def check(
         task: For a COCO folder: matching, multilabel, captioning or retrieval.
         annotations: Folder of COCO annotations other than ``annotations``.
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         interactions: Also say what each pair of modalities tells about the target alone, both alike and only together,
             from features of the frozen encoders that a fit would take (finding P060);
             it takes as long as encoding the table.
@@ -112,7 +114,7 @@ def check(
 
     given = {
         "format": format, "encoding": encoding, "delimiter": delimiter, "decimal": decimal, "date_order": date_order,
-        "target": target, "columns": list(columns), "allow_outside": allow_outside,
+        "target": target, "columns": list(columns), "allow_outside": allow_outside, "allow_remote": allow_remote,
     }  # fmt: skip
     data = merge_values(RunSettings(), {f"data.{name}": value for name, value in given.items()}).data
     if task is not None and task not in TASK_NAMES:

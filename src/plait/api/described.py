@@ -81,7 +81,8 @@ class DescribedClasses:
         return logits_NC, problems | {b.row: f"{b.column}: {b.reason}" for b in bad}
 
     def predict(
-        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, format: str | None = None,
+        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False,
+        allow_remote: bool = False, format: str | None = None,
         encoding: str | None = None, progress: Progress | None = None,
     ) -> pa.Table:  # fmt: skip
         """The nearest class of each row: ``row``, the id column, ``prediction``, ``probability``, one for each class,
@@ -91,6 +92,7 @@ class DescribedClasses:
             table: Anything ``read_table`` takes, with the column of the shown modality.
             on_bad_row: "missing", "skip" (both: no answer) or "error".
             allow_outside: Let cells name files outside the table's folder.
+            allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
             format: Format of a file whose name does not tell it.
             encoding: Encoding of a text file that is not UTF-8.
             progress: Called with (done, total, what).
@@ -98,7 +100,9 @@ class DescribedClasses:
         Raises:
             ValueError: No such column, or a bad row under "error".
         """
-        opened = read_table(table, format=format, encoding=encoding, allow_outside=allow_outside)
+        opened = read_table(
+            table, format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote
+        )
         parts = []
         for start in range(0, len(opened), CHUNK_ROWS):
             part = opened.take(np.arange(start, min(start + CHUNK_ROWS, len(opened))))
@@ -171,10 +175,13 @@ class DescribedClasses:
 
     def _labelled(
         self, table: Any, target: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
+        allow_remote: bool = False,
         format: str | None = None, encoding: str | None = None, progress: Progress | None = None,
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:  # fmt: skip
         """Logits and class numbers of the rows that can be judged, and notes on the others."""
-        opened = read_table(table, format=format, encoding=encoding, allow_outside=allow_outside)
+        opened = read_table(
+            table, format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote
+        )
         if target not in opened.column_names:
             raise ValueError(f"{opened.source}: {unknown_name('column', target, opened.column_names, where='target=')}")
         place = {class_name(c) or c: i for i, c in enumerate(self.classes)}

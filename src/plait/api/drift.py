@@ -22,7 +22,8 @@ MOST_ROWS = 2000  # of each table; more are sampled, since every row may have to
 @watched
 def drift(
     a: Any, b: Any, *, model: Plait | str | Path | None = None, target: str | None = None, ignore: Sequence[str] = (),
-    format: str | None = None, encoding: str | None = None, allow_outside: bool = False, set: Assignments = (),
+    format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+    allow_remote: bool = False, set: Assignments = (),
     seed: int = 0, progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Compare two tables: by modality on the features of frozen encoders, by column, and which rows of B are foreign.
@@ -37,6 +38,7 @@ def drift(
         format: Format of both sources where their names do not tell it.
         encoding: Encoding of text files that are not UTF-8.
         allow_outside: Let cells name files outside the tables' folders.
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         set: Other settings without a model, such as "encoders.image=...".
         seed: Of samples, halves and shuffles.
         progress: Called with (done, total, what).
@@ -62,7 +64,8 @@ def drift(
     if model is not None and (target is not None or ignore or set):
         raise ValueError("target=, ignore= and set= do not go with model=, which says which columns are read, and how")
     notes: list[str] = []
-    opened, inputs, schema, network = _opened(a, b, model, target, ignore, (format, encoding, allow_outside), set)
+    how = (format, encoding, allow_outside, allow_remote)
+    opened, inputs, schema, network = _opened(a, b, model, target, ignore, how, set)
     tables = [_sampled(table, name, seed, notes) for table, name in zip(opened, "AB", strict=True)]
     prepared = [prepare(table, inputs, progress=progress) for table in tables]
     if model is None:
@@ -84,7 +87,8 @@ def drift(
 
 
 def _opened(
-    a: Any, b: Any, model: Any, target: str | None, ignore: Sequence[str], how: tuple[str | None, str | None, bool],
+    a: Any, b: Any, model: Any, target: str | None, ignore: Sequence[str],
+    how: tuple[str | None, str | None, bool, bool],
     assignments: Sequence[str],
 ) -> tuple[list[Table], Any, Any, Any]:  # fmt: skip
     """Both tables, what reads them, the columns, and the network of the model if there is one."""
@@ -99,7 +103,8 @@ def _opened(
         fitted = load(model) if isinstance(model, str | Path) else model
         tables = [open_table(fitted, source, *how) for source in (a, b)]
         return tables, fitted.inputs, fitted.schema, fitted.model
-    given = {"target": target, "ignore": tuple(ignore), "format": how[0], "encoding": how[1], "allow_outside": how[2]}
+    given = {"target": target, "ignore": tuple(ignore), "format": how[0], "encoding": how[1]}
+    given |= {"allow_outside": how[2], "allow_remote": how[3]}
     base = merge_values(RunSettings(), {f"data.{name}": value for name, value in given.items()})
     settings = set_values(base, assignments_of(assignments))
     tables = [open_source(source, settings.data).table for source in (a, b)]

@@ -75,7 +75,7 @@ def embed_modality(
 
 def classify_by_text(
     fitted: FittedParts, images: Any, labels: Sequence[str], template: str | None, image: str | None, text: str | None,
-    on_bad_row: str, allow_outside: bool = False, progress: Progress | None = None,
+    on_bad_row: str, allow_outside: bool = False, allow_remote: bool = False, progress: Progress | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Probabilities [N, C] of labels that are put into a sentence; see ``Plait.classify``."""
     head = embedding_head(fitted)
@@ -88,7 +88,7 @@ def classify_by_text(
         raise ValueError(
             f"the template needs {{}} once, where the label goes, such as 'a photo of a {{}}'; got {template!r}"
         )
-    pictures = read_table(images, allow_outside=allow_outside)
+    pictures = read_table(images, allow_outside=allow_outside, allow_remote=allow_remote)
     shown_ND, bad = embed_modality(fitted, pictures, picture.name, on_bad_row, progress)
     warn_of_bad_rows(bad, pictures)
     prompts = read_table([{words.columns[0]: template.replace("{}", name)} for name in names])

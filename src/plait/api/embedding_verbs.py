@@ -27,6 +27,7 @@ def plain_dim(fitted: FittedParts) -> int:
 @watched
 def embed(
     fitted: FittedParts, table: Any, modality: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
+    allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> tuple[np.ndarray, list[BadRow]]:  # fmt: skip
     """Unit vectors of one modality of every row, to search or to index.
@@ -42,13 +43,19 @@ def embed(
     Raises:
         ValueError: The model does not embed, no such modality or column, or a bad row under "error".
     """
-    return embed_modality(fitted, read_table(table, allow_outside=allow_outside), modality, on_bad_row, progress)
+    return embed_modality(
+        fitted,
+        read_table(table, allow_outside=allow_outside, allow_remote=allow_remote),
+        modality,
+        on_bad_row,
+        progress,
+    )
 
 
 @watched
 def classify(
     fitted: FittedParts, images: Any, labels: Sequence[str], *, template: str | None = None, image: str | None = None,
-    text: str | None = None, on_bad_row: str = "missing", allow_outside: bool = False,
+    text: str | None = None, on_bad_row: str = "missing", allow_outside: bool = False, allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> np.ndarray:  # fmt: skip
     """Zero-shot classification: which of these words tells best what each picture shows, or each sound is.
@@ -58,7 +65,7 @@ def classify(
         labels: Names of the classes, two or more.
         template: The sentence a name is put into, at ``{}``; None: "a photo of a {}", or "this is a sound of {}".
         image: Modality to classify, of images or sounds, and ``text``, which reads the sentences; None: the first.
-        on_bad_row: As for :meth:`embed`, like ``allow_outside``.
+        on_bad_row: As for :meth:`embed`, like ``allow_outside`` and ``allow_remote``.
 
     Returns:
         Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without one.
@@ -66,7 +73,9 @@ def classify(
     Raises:
         ValueError: No such modality, fewer than two labels, a template without ``{}``, or as ``embed``.
     """
-    return classify_by_text(fitted, images, labels, template, image, text, on_bad_row, allow_outside, progress)
+    return classify_by_text(
+        fitted, images, labels, template, image, text, on_bad_row, allow_outside, allow_remote, progress
+    )
 
 
 def described(

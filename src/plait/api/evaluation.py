@@ -28,7 +28,8 @@ from plait.training.known_split import choose_rows, table_fingerprint
 def open_evaluation(
     fitted: FittedParts, table: Any, *, rows: str | None = None, on_bad_row: str = "error",
     annotations: str | None = None, format: str | None = None, encoding: str | None = None,
-    progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False, set: Sequence[str] = (),
+    progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False,
+    allow_remote: bool = False, set: Sequence[str] = (),
 ) -> EvaluationInputs:  # fmt: skip
     """Open rows with known targets and prepare them; see ``Plait.evaluate`` for the arguments.
 
@@ -37,7 +38,14 @@ def open_evaluation(
     """
     settings, task = fitted.settings, fitted.task
     read = read_labelled(
-        fitted, table, format=format, encoding=encoding, allow_outside=allow_outside, set=set, annotations=annotations
+        fitted,
+        table,
+        format=format,
+        encoding=encoding,
+        allow_outside=allow_outside,
+        allow_remote=allow_remote,
+        set=set,
+        annotations=annotations,
     )
     chosen, split, notes = choose_rows(
         read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
@@ -53,6 +61,7 @@ def open_evaluation(
 
 def read_labelled(
     fitted: FittedParts, table: Any, *, format: str | None, encoding: str | None, allow_outside: bool,
+    allow_remote: bool,
     set: Sequence[str], annotations: str | None,
 ) -> Table:  # fmt: skip
     """A table with known targets, read as in training.
@@ -63,7 +72,7 @@ def read_labelled(
     settings, task = fitted.settings, fitted.task
     if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
         format = settings.data.format
-    data = reading_settings(fitted, table, format, encoding, allow_outside, set)
+    data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
     readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(
         table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=readings

@@ -90,6 +90,7 @@ def fit(
     log_to: str | Sequence[str] | None = None,
     on_bad_row: str | None = None,
     allow_outside: bool = False,
+    allow_remote: bool = False,
     settings: RunSettings | None = None,
     set: Assignments = (),
     resume: bool = False,
@@ -153,6 +154,7 @@ def fit(
             otherwise. Where they went is said in ``report["logged"]``.
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         settings: A full set of settings to start from.
         set: Further settings: a mapping such as {"train.epochs": 3} (or nested), or a list of "a.b=c".
         resume: Go on with a run in ``output`` that was stopped.
@@ -170,6 +172,7 @@ def fit(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, id=id, format=format, encoding=encoding, delimiter=delimiter,
         decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
+        allow_remote=allow_remote or None,
     )  # fmt: skip
     given = {
         "recipe": recipe, "preset": preset, "search.tries": search,

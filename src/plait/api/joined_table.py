@@ -15,6 +15,7 @@ from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.column_kind import kind_of
 from plait.data.kinds.text import text_key
+from plait.data.remote.address import is_remote
 from plait.data.rows import Items, Rows
 from plait.data.schema import Schema
 from plait.data.shared_content import most_shared, same_as
@@ -170,7 +171,7 @@ def _check_folders(table: Table, opened: Table, schema: Schema, argument: str) -
         if kind_of(modality).watched is None:
             continue
         for column in (c for c in modality.columns if c in opened.column_names):
-            if any(isinstance(cell, str) for cell in opened.column(column)):
+            if any(isinstance(cell, str) and not is_remote(cell) for cell in opened.column(column)):
                 raise ValueError(
                     f"cells of column {column!r} name files, in {opened.source} ({argument}) from {there} and in "
                     f"{table.source} from {here}; move the file there"

@@ -14,6 +14,9 @@ from plait.api.run_columns import tell_columns
 from plait.api.run_targets import read_run_targets
 from plait.api.unlabelled_rows import UnlabelledPart, advice_on_empty, check_semi, find_unlabelled, semi_method
 from plait.data.bad_rows import bad_rows_message
+from plait.data.column_kind import kind_of
+from plait.data.progress import Progress
+from plait.data.remote.columns import bring_columns
 from plait.data.schema import Schema
 from plait.data.sources import Opened, open_source
 from plait.data.table import BadRow, Table
@@ -79,7 +82,7 @@ class OpenedRun:
 
 def open_run(
     source: Any, given: dict[str, Any], base: RunSettings, assignments: list[str], *, annotations: str | None,
-    more: Any = None, unlabelled: Any = None,
+    more: Any = None, unlabelled: Any = None, progress: Progress | None = None,
 ) -> OpenedRun:  # fmt: skip
     """Open the table, tell its columns and task, split its rows and resolve every setting.
 
@@ -91,6 +94,7 @@ def open_run(
         annotations: Folder of COCO annotations other than ``annotations``.
         more: A second table of labelled rows that only train; None: there is none.
         unlabelled: A table of rows without a target that teach; None: there is none.
+        progress: Counts the objects that are fetched, where cells are addresses and that is allowed.
 
     Raises:
         ValueError: Something about the table or the settings; the message says what to type.
@@ -110,6 +114,8 @@ def open_run(
         if name not in table.column_names:
             raise ValueError(unknown_name("column in judge.by", name, table.column_names))
     columns = tell_columns(opened, settings.task)
+    media = [c for m in columns.schema.modalities if kind_of(m).names_files for c in m.columns]
+    bring_columns(table, media, progress)
     further = None if more is None else with_more_rows(table, more, columns.schema, columns.task, columns.data)
     timeless = rows_without_time(table, columns.data)
     own, table = table, table if further is None else further.table

@@ -57,7 +57,13 @@ def predict_chunks(
 
 
 def predict_probabilities(
-    fitted: FittedParts, table: Any, *, on_bad_row: str, allow_outside: bool, progress: Progress | None
+    fitted: FittedParts,
+    table: Any,
+    *,
+    on_bad_row: str,
+    allow_outside: bool,
+    allow_remote: bool,
+    progress: Progress | None,
 ) -> np.ndarray:
     """Probabilities [N, C] in row order; NaN for rows left out.
 
@@ -66,7 +72,7 @@ def predict_probabilities(
     """
     if not fitted.labels.classes:
         raise ValueError(f"this model {fitted.task.family.does}, which has no probabilities; use predict()")
-    opened = open_table(fitted, table, allow_outside=allow_outside)
+    opened = open_table(fitted, table, allow_outside=allow_outside, allow_remote=allow_remote)
     proba = np.full((len(opened), len(fitted.labels.classes)), np.nan)
     for chunk in prepared_chunks(fitted, opened, on_bad_row, progress):
         logits = logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)

@@ -77,7 +77,8 @@ class Plait(FittedParts):
     @watched
     def predict(
         self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None, set: Assignments = (),
+        encoding: str | None = None, allow_outside: bool = False,
+        allow_remote: bool = False, decimal: str | None = None, set: Assignments = (),
         coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
         as_frame: bool = False,
     ) -> Any:  # fmt: skip
@@ -91,6 +92,7 @@ class Plait(FittedParts):
             progress: Called with (done, total, what); None: bars where a person watches; False: none.
             format: Format of a file whose name does not tell it, and ``encoding`` of a text file that is not UTF-8.
             allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+            allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
             decimal: Decimal mark, "." or ",", of the columns of numbers, where it is not that of the training table.
             set: "data.max_pixels=N" for pictures larger than those of the training (it holds for later calls too).
             coverage: Probability, such as 0.9, with which a set of classes (or of all labels of the row) or an interval
@@ -116,13 +118,15 @@ class Plait(FittedParts):
                 missing in every row.
         """
         chunks = self.predict_chunks(
-            table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress, format=format,
+            table, on_bad_row=on_bad_row, allow_outside=allow_outside,
+            allow_remote=allow_remote, progress=progress, format=format,
             encoding=encoding, decimal=decimal, set=set, coverage=coverage, method=method, abstain_above=abstain_above,
         )  # fmt: skip
         return as_given(pa.concat_tables(chunks), table) if as_frame else pa.concat_tables(chunks)
 
     def predict_chunks(
         self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
+        allow_remote: bool = False,
         progress: WatchedBy = None, format: str | None = None, encoding: str | None = None,
         decimal: str | None = None, set: Assignments = (), coverage: float | None = None,
         method: str | None = None, abstain_above: float | None = None,
@@ -141,27 +145,41 @@ class Plait(FittedParts):
         """
         believed = Believed(coverage, method, abstain_above)
         believed.check(self)
-        opened = open_table(self, table, format, encoding, allow_outside, with_decimal(decimal, set))
+        opened = open_table(self, table, format, encoding, allow_outside, allow_remote, with_decimal(decimal, set))
         warn_of_absent_columns(self, opened, table)
         called = progress if callable(progress) else None
         return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows)
 
     @watched
     def predict_proba(
-        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, progress: WatchedBy = None
+        self,
+        table: Any,
+        *,
+        on_bad_row: str = "missing",
+        allow_outside: bool = False,
+        allow_remote: bool = False,
+        progress: WatchedBy = None,
     ) -> np.ndarray:
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Raises:
             ValueError: The task has no classes, or as :meth:`predict`.
         """
-        return predict_probabilities(self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, progress=progress)
+        return predict_probabilities(
+            self,
+            table,
+            on_bad_row=on_bad_row,
+            allow_outside=allow_outside,
+            allow_remote=allow_remote,
+            progress=progress,
+        )
 
     @watched
     def evaluate(
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False,
+        allow_remote: bool = False, decimal: str | None = None,
         set: Assignments = (), trust: bool = False, lang: str | None = None, progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Evaluate the model on rows with known targets.
@@ -186,6 +204,7 @@ class Plait(FittedParts):
         check_report_place(report, lang)
         opened: dict[str, Any] = {
             "annotations": annotations, "format": format, "encoding": encoding, "allow_outside": allow_outside,
+            "allow_remote": allow_remote,
             "set": with_decimal(decimal, set), "progress": progress,
         }  # fmt: skip
         given = open_evaluation(self, table, rows=rows, on_bad_row=on_bad_row, **opened)
@@ -198,7 +217,8 @@ class Plait(FittedParts):
     @watched
     def calibrate(
         self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False,
+        allow_remote: bool = False, decimal: str | None = None,
         set: Assignments = (), progress: WatchedBy = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Calibrate the model, in place, on labelled rows that it has not seen; an earlier calibration is replaced.
@@ -214,7 +234,13 @@ class Plait(FittedParts):
         Raises:
             ValueError: The model has no probabilities or numbers, rows trained it, or as :meth:`evaluate`.
         """
-        opened = {"format": format, "encoding": encoding, "allow_outside": allow_outside, "progress": progress}
+        opened = {
+            "format": format,
+            "encoding": encoding,
+            "allow_outside": allow_outside,
+            "allow_remote": allow_remote,
+            "progress": progress,
+        }
         return calibrate_fitted(self, table, rows=rows, on_bad_row=on_bad_row, set=with_decimal(decimal, set), **opened)
 
     @watched
@@ -224,7 +250,8 @@ class Plait(FittedParts):
         examples: int | Sequence[int] = 8, permutations: int = 20, emap_evaluations: int = 100_000,
         inputs: InputOptions | Mapping[str, Any] | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False,
+        allow_remote: bool = False, decimal: str | None = None,
         set: Assignments = (), lang: str | None = None, progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
@@ -259,7 +286,8 @@ class Plait(FittedParts):
         check_report_place(report, lang)
         given = open_explained(
             self, table, split, wanted, on_bad_row=on_bad_row, annotations=annotations, format=format,
-            encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set), progress=progress,
+            encoding=encoding, allow_outside=allow_outside,
+            allow_remote=allow_remote, set=with_decimal(decimal, set), progress=progress,
         )  # fmt: skip
         result = explanation_report(
             self, given, wanted=wanted, options=options, absence=absence, draws=draws, metric=metric,
@@ -273,7 +301,8 @@ class Plait(FittedParts):
     def suggest(
         self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False, decimal: str | None = None,
+        encoding: str | None = None, allow_outside: bool = False,
+        allow_remote: bool = False, decimal: str | None = None,
         set: Assignments = (), progress: WatchedBy = None, lang: str | None = None,
     ) -> pa.Table:  # fmt: skip
         """What to label next (active learning): the rows of a pool that would teach most, with reasons.
@@ -296,7 +325,8 @@ class Plait(FittedParts):
         """
         return suggest_rows(
             self, pool, n, strategy, labelled=labelled, seed=seed, report=report, lang=lang, on_bad_row=on_bad_row,
-            format=format, encoding=encoding, allow_outside=allow_outside, set=with_decimal(decimal, set),
+            format=format, encoding=encoding, allow_outside=allow_outside,
+            allow_remote=allow_remote, set=with_decimal(decimal, set),
             progress=progress,
         )  # fmt: skip
 

@@ -34,14 +34,14 @@ SET_LATER = ("data.max_pixels", "data.decimal", "augment.test_views")
 
 def open_table(
     fitted: FittedParts, table: Any, format: str | None = None, encoding: str | None = None,
-    allow_outside: bool = False, set: Sequence[str] = (),
+    allow_outside: bool = False, allow_remote: bool = False, set: Sequence[str] = (),
 ) -> Table:  # fmt: skip
     """The table, which holds one of the model's columns at least; a dictionary of single values is a table of one row.
 
     Raises:
         ValueError: It cannot be read, or has none of them.
     """
-    data = reading_settings(fitted, table, format, encoding, allow_outside, set)
+    data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
     table = [table] if is_row(table) else table
     readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(table, data, task=fitted.task.name, readings=readings).table
@@ -95,7 +95,7 @@ def warn_of_absent_columns(fitted: FittedParts, table: Table, source: Any) -> No
 
 
 def reading_settings(
-    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, allow_outside: bool,
+    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, allow_outside: bool, allow_remote: bool,
     set: Sequence[str] = (),
 ) -> DataSettings:  # fmt: skip
     """How to read a table; a file without a header line has the columns of the training table.
@@ -106,6 +106,7 @@ def reading_settings(
         format: Its format.
         encoding: Its encoding.
         allow_outside: Whether cells may name files outside the table's folder.
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         set: Of "data.max_pixels=N", "data.decimal=MARK" and "augment.test_views=K".
 
     Raises:
@@ -127,7 +128,7 @@ def reading_settings(
     columns = fitted.settings.data.columns if delimited or format in ("csv", "tsv") else ()
     return DataSettings(
         format=format, encoding=encoding, delimiter=fitted.settings.data.delimiter, columns=columns,
-        allow_outside=allow_outside, decimal=later.decimal,
+        allow_outside=allow_outside, allow_remote=allow_remote, decimal=later.decimal,
     )  # fmt: skip
 
 

@@ -74,7 +74,10 @@ def run_fit(
     started = time.monotonic() if started is None else started
     load_plugins()  # metrics that they add belong to every evaluation
     with model_stands(output, overwrite):
-        opened = open_run(source, given, base, assignments, annotations=annotations, more=more, unlabelled=unlabelled)
+        opened = open_run(
+            source, given, base, assignments, annotations=annotations, more=more, unlabelled=unlabelled,
+            progress=progress,
+        )  # fmt: skip
     settings, processes = opened.settings, current()
     if processes is not None:
         check_together(settings, resume)

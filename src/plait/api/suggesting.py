@@ -55,13 +55,14 @@ class _Left:
 def suggest_rows(
     fitted: FittedParts, pool: Any, n: int, strategy: str, *, labelled: Any = None, seed: int = 0,
     report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
-    encoding: str | None = None, allow_outside: bool = False, set: list[str] | tuple[str, ...] = (),
+    encoding: str | None = None, allow_outside: bool = False,
+    allow_remote: bool = False, set: list[str] | tuple[str, ...] = (),
     progress: Progress | None = None, lang: str | None = None,
 ) -> pa.Table:  # fmt: skip
     """The rows to label next; see ``Plait.suggest``."""
     check_report_place(report)
     _check(fitted, n, strategy)
-    table = open_table(fitted, pool, format, encoding, allow_outside, set)
+    table = open_table(fitted, pool, format, encoding, allow_outside, allow_remote, set)
     notes = absent_columns(fitted, table)
     whole, table = table, _at_most(table, fitted, seed)
     if len(table) < len(whole):
@@ -78,7 +79,7 @@ def suggest_rows(
         left.leave(np.flatnonzero(fitted.seen.found_in(prepared.rows)[0]), "trained the model or chose its epoch")
     seen = frozenset(keys[i] for i in answered)
     if labelled is not None:
-        known = _labelled_rows(fitted, labelled, format, encoding, allow_outside, set, progress)
+        known = _labelled_rows(fitted, labelled, format, encoding, allow_outside, allow_remote, set, progress)
         seen |= frozenset(content_keys(known))
     elif len(answered) == 0 and not is_told:
         notes.append(
@@ -163,12 +164,20 @@ def _labelled_vectors(
 
 
 def _labelled_rows(
-    fitted: FittedParts, labelled: Any, format: str | None, encoding: str | None, allow_outside: bool, set: Any,
+    fitted: FittedParts, labelled: Any, format: str | None, encoding: str | None, allow_outside: bool,
+    allow_remote: bool, set: Any,
     progress: Progress | None,
 ) -> Prepared:  # fmt: skip
     """The rows of a table that have a target."""
     table = read_labelled(
-        fitted, labelled, format=format, encoding=encoding, allow_outside=allow_outside, set=set, annotations=None
+        fitted,
+        labelled,
+        format=format,
+        encoding=encoding,
+        allow_outside=allow_outside,
+        allow_remote=allow_remote,
+        set=set,
+        annotations=None,
     )
     prepared, _ = prepare_rows(fitted, table.take(_answered(fitted, table)), "missing", progress)
     return prepared

@@ -18,7 +18,7 @@ def generate(
     fitted: FittedParts, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
     temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
     answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
-    format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+    format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> pa.Table:  # fmt: skip
     """Write a text for every row (captioning, open answers).
@@ -38,7 +38,7 @@ def generate(
         ValueError: The model writes no text, an option is out of range, or as :meth:`plait.Plait.predict`.
     """
     options = decode_options(fitted, beams, length_penalty, max_new_tokens, temperature, top_p, seed)
-    opened = open_table(fitted, table, format, encoding, allow_outside)
+    opened = open_table(fitted, table, format, encoding, allow_outside, allow_remote)
     texts = write_chunks(
         fitted, opened, options, answers=answers, tokens=tokens, on_bad_row=on_bad_row, progress=progress
     )
@@ -48,12 +48,12 @@ def generate(
 @watched
 def score_answers(
     fitted: FittedParts, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing",
-    allow_outside: bool = False, progress: WatchedBy = None,
+    allow_outside: bool = False, allow_remote: bool = False, progress: WatchedBy = None,
 ) -> pa.Table:  # fmt: skip
     """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).
 
     Raises:
         ValueError: The model writes no text, or as :meth:`plait.Plait.predict`.
     """
-    opened = open_table(fitted, table, allow_outside=allow_outside)
+    opened = open_table(fitted, table, allow_outside=allow_outside, allow_remote=allow_remote)
     return pa.concat_tables(score_chunks(fitted, opened, answers, on_bad_row=on_bad_row, progress=progress))

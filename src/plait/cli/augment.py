@@ -35,6 +35,7 @@ def augment(
     delimiter: options.Delimiter = None,
     annotations: options.Annotations = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     count: Annotated[int, typer.Option(metavar="N", help="How many training rows are shown.")] = 8,
     seed: Annotated[
         int | None, typer.Option(help="Seed of the rows and of their views.", show_default=str(TrainSettings().seed))

@@ -31,6 +31,7 @@ def calibrate(
     set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model in NEW.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

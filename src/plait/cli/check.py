@@ -24,6 +24,7 @@ def check(
     task: Annotated[str | None, typer.Option(help="For COCO: matching, multilabel, captioning, retrieval.")] = None,
     annotations: options.Annotations = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     interactions: Annotated[
         bool, typer.Option("--interactions", help="Also: what pairs of inputs tell alone, alike and only together.")
     ] = False,

@@ -56,6 +56,7 @@ def compare(
     annotations: options.Annotations = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     set: options.Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a comparison that was stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the comparison in DIR.")] = False,

@@ -26,6 +26,7 @@ def drift(
     set: options.Settings = None,
     seed: Annotated[int | None, typer.Option(help="Seed of samples and shuffles.", show_default="0")] = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

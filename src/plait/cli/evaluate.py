@@ -28,6 +28,7 @@ def evaluate(
     set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     describe: options.Describe = None,
     target: options.Target = None,
     trust: Annotated[

@@ -83,6 +83,7 @@ def explain(
     set: options.SetLater = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

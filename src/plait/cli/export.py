@@ -28,6 +28,7 @@ def export(
     format: options.Format = None,
     encoding: options.Encoding = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an export in DIR.")] = False,
     quiet: options.Quiet = False,
     as_json: options.Json = False,

@@ -96,6 +96,7 @@ def fit(
     ] = None,
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     set: options.Settings = None,
     config: Annotated[Path | None, typer.Option(help="A run.yaml to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plait.cli.options import AllowOutside, Json, Quiet, WritingModel
+from plait.cli.options import AllowOutside, AllowRemote, Json, Quiet, WritingModel
 from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, reasons, say
 from plait.cli.wording import as_typed
@@ -34,6 +34,7 @@ def caption(
     top_p: TopP = None,
     seed: Seed = None,
     allow_outside: AllowOutside = False,
+    allow_remote: AllowRemote = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -48,7 +49,7 @@ def caption(
         made = fitted.generate(
             table, beams=_beams(fitted, beams, temperature, top_p), length_penalty=length_penalty,
             max_new_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed,
-            allow_outside=allow_outside or bool(files), progress=progress,
+            allow_outside=allow_outside or bool(files), allow_remote=allow_remote, progress=progress,
         )  # fmt: skip
     rows = [
         {**({"image": str(files[i])} if files else {"row": row["row"]}), "caption": row["prediction"],

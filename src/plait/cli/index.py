@@ -13,6 +13,7 @@ import typer
 
 from plait.cli.options import (
     AllowOutside,
+    AllowRemote,
     Annotations,
     Encoding,
     Format,
@@ -46,7 +47,7 @@ Column = Annotated[str | None, typer.Option(metavar="COL", help="Column of the s
 Prefix = Annotated[str, typer.Option(help="Text in front of every id, to tell sources apart.")]
 Check = Annotated[bool, typer.Option("--check", help="Hash every file, not only those of another size or date.")]
 Label = Annotated[str, typer.Option(metavar="COL", help="Metadata column with the labels.")]
-READING = ("id", "column", "prefix", "format", "encoding", "annotations", "allow_outside")
+READING = ("id", "column", "prefix", "format", "encoding", "annotations", "allow_outside", "allow_remote")
 
 
 @index_app.command("build", epilog="Example: plait index build model photos -o photos.index")
@@ -69,6 +70,7 @@ def index_build(
     check: Check = False,
     on_bad_row: BadRows = "skip",
     allow_outside: AllowOutside = False,
+    allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -99,6 +101,7 @@ def index_add(
     check: Check = False,
     on_bad_row: BadRows = "skip",
     allow_outside: AllowOutside = False,
+    allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -127,6 +130,7 @@ def index_update(
     annotations: Annotations = None,
     on_bad_row: BadRows = "skip",
     allow_outside: AllowOutside = False,
+    allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
     quiet: Quiet = False,
     as_json: Json = False,

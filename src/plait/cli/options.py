@@ -143,6 +143,12 @@ Rows = Annotated[
 AllowOutside = Annotated[
     bool, typer.Option("--allow-outside", help="Let cells name files outside the table's folder, if you trust it.")
 ]
+AllowRemote = Annotated[
+    bool,
+    typer.Option(
+        "--allow-remote", help="Fetch cells that are addresses (s3://, gs://, hf://, https://), if you trust the table."
+    ),
+]
 Settings = Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help="Any other setting.")]
 SetLater = Annotated[
     list[str] | None,

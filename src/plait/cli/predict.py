@@ -57,6 +57,7 @@ def predict(
     target: options.Target = None,
     on_bad_row: options.BadRowsMissing = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     escape_formulas: Annotated[
         bool, typer.Option(help="In CSV, an apostrophe before text that a spreadsheet would run, such as =1+1.")
     ] = True,

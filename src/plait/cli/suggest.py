@@ -49,6 +49,7 @@ def suggest(
     set: options.SetLater = None,
     on_bad_row: options.BadRowsMissing = None,
     allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
     escape_formulas: Annotated[
         bool, typer.Option("--escape-formulas", help="In CSV, an apostrophe before text that a spreadsheet would run.")
     ] = False,

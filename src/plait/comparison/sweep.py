@@ -77,6 +77,7 @@ def compare(
     annotations: str | None = None,
     on_bad_row: str | None = None,
     allow_outside: bool = False,
+    allow_remote: bool = False,
     settings: RunSettings | None = None,
     set: Assignments = (),
     resume: bool = False,
@@ -121,6 +122,7 @@ def compare(
         annotations: Folder of COCO annotations other than ``annotations``.
         on_bad_row: "error", "missing" or "skip".
         allow_outside: Let cells name files outside the table's folder (of a table in memory: the current folder).
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         settings: A full set of settings to start from.
         set: Further settings, a mapping or a list of "a.b=c"; what is fixed so is fixed for every method.
         resume: Go on with a comparison in ``output``; methods and seeds may be added to it.
@@ -147,13 +149,14 @@ def compare(
         target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
         split_by_time=split_by_time, group=group, format=format, encoding=encoding, delimiter=delimiter,
         decimal=decimal, date_order=date_order, on_bad_row=on_bad_row, allow_outside=allow_outside or None,
+        allow_remote=allow_remote or None,
     )  # fmt: skip
     given = {**data.given(), "task.name": task, "train.epochs": epochs, "preset": "single"}  # one network a method
     base, assignments = settings or RunSettings(), assignments_of(set)
     asked = set_values(merge_values(base, given), assignments)
     check_asked(asked, objectives)
     language = check_language(lang or asked.judge.lang)
-    opened = open_run(table, given, base, assignments, annotations=annotations)
+    opened = open_run(table, given, base, assignments, annotations=annotations, progress=progress)
     opened.settings = shared_budget(opened.settings, asked)
     _check_rows(opened)
     if not opened.task.needs_target:

@@ -65,7 +65,8 @@ def how_to_fit(asked: Asked, method: Method, configuration: Configuration | None
     options["ignore"] = [*options["ignore"], *others]
     if options["on_bad_row"] == RunSettings().data.on_bad_row:
         options["on_bad_row"] = None
-    options["allow_outside"] = options["allow_outside"] or None
+    for allowed in ("allow_outside", "allow_remote"):
+        options[allowed] = options[allowed] or None
     options["target"] = options["target"] or asked.target
     options |= {
         "annotations": asked.annotations, "task": asked.task,

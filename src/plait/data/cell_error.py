@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plait.data.remote.address import without_secrets
+
 _KINDS = (
     (b"%PDF", "a PDF"), (b"PK\x03\x04", "a ZIP archive"), (b"\x1f\x8b", "a gzip archive"), (b"<!DOCTYPE", "a web page"),
     (b"<html", "a web page"), (b"<svg", "an SVG drawing"), (b"<?xml", "XML"), (b"\x7fELF", "a program"),
@@ -50,14 +52,14 @@ def described(data: bytes) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in quotes, cut where it is long."""
-    text = repr(value)
+    """A value in quotes, cut where it is long; addresses in it without what may be secret."""
+    text = repr(without_secrets(value)) if isinstance(value, str) else without_secrets(repr(value))
     return text if len(text) <= 120 else f"{text[:100]}... ({len(text):,} characters)"
 
 
 def short(error: BaseException) -> str:
     """An error in one short line."""
-    return f"{type(error).__name__}: {str(error)[:160]}"
+    return f"{type(error).__name__}: {without_secrets(str(error))[:160]}"
 
 
 _CONTROLS = {chr(number) for number in range(32)} - set("\t\n\r\f")

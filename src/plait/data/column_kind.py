@@ -111,6 +111,7 @@ class ColumnKind:
             that stands in two splits is leakage. None: an item says nothing about its rows.
         pictures: From a cell and the table's folder to the pictures in it.
         suffixes: How files of this kind end; empty where a folder of files says nothing.
+        names_files: Whether its cells may name files, or objects by their address.
     """
 
     fits: Callable[[pa.DataType], bool]
@@ -126,6 +127,7 @@ class ColumnKind:
     watched: str | None = None
     pictures: Callable[[Any, Root], list[Any]] | None = None
     suffixes: frozenset[str] = frozenset()
+    names_files: bool = False
 
 
 COLUMN_KINDS: Registry[ColumnKind] = Registry("kind")

@@ -1,7 +1,8 @@
 """The rules by which a column's kind is guessed: from its type, its name and a sample of its values.
 
 Each kind is asked whether the column is one of its own; what none claims is text, a number or a category by the rules
-for plain values here. Each gives its reason in words, for the user to agree or to overrule. None reads a file.
+for plain values here. Each gives its reason in words, for the user to agree or to overrule. None reads a file; of
+addresses without an ending, where they may be fetched, a few are.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from plait.data.moments import is_compact_date
 from plait.data.nearly_numeric import common_unit, has_codes
 from plait.data.partly_media import media_advice, partly_media
 from plait.data.reads_like import reads_like, unit_advice
+from plait.data.remote.columns import named_by_content
 from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
 from plait.registry import counted
@@ -90,7 +92,8 @@ def guess_column(table: Table, name: str, hints: Hints) -> Guess:
     kind = column.type
     if column.null_count == len(table):
         return None, "every value is missing"
-    sample = Sample(kind, sample_values(table, name))
+    values = sample_values(table, name)
+    sample = Sample(kind, named_by_content(table, values) if is_text(kind) else values)
     for known in COLUMN_KINDS:
         claim = COLUMN_KINDS.get(known).claim
         reason = claim(sample) if claim is not None else None

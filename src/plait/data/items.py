@@ -17,19 +17,23 @@ from plait.data.checks.finding import name_rows
 from plait.data.column_kind import kind_of
 from plait.data.media import CellError, is_empty
 from plait.data.modality import Modality
+from plait.data.progress import Progress
+from plait.data.remote.columns import bring_columns
 from plait.data.rows import Items, Rows
 from plait.data.table import Table
 
 Found = tuple[str, Any] | None  # content hash of a cell and what is kept of it; None where it is empty
 
 
-def read_rows(table: Table, modalities: Sequence[Modality]) -> Rows:
+def read_rows(table: Table, modalities: Sequence[Modality], progress: Progress | None = None) -> Rows:
     """Read the cells of every modality and find their unique items.
 
     Files of images and sounds are read once here for their content hash; they are decoded later, when an item is
     encoded.
-    A column that the table lacks makes that modality missing in every row (and is noted).
+    A column that the table lacks makes that modality missing in every row (and is noted). Objects that cells name by
+    their address are brought first; ``progress`` counts them.
     """
+    bring_columns(table, [c for m in modalities if kind_of(m).names_files for c in m.columns], progress)
     rows = Rows(table, {})
     for modality in modalities:
         absent = [c for c in modality.columns if c not in table.column_names]

@@ -2,8 +2,8 @@
 
 A cell may hold a path, a ``file://`` address, bytes, base64 text (bare or as a ``data:`` address) or the
 dictionary ``{"bytes": ..., "path": ...}`` that Hugging Face datasets write. What is wrong with one cell is a
-:class:`CellError` whose text fits a report line; the caller knows the row. Nothing is downloaded
-and nothing is repaired. Which files a cell may name is said by a :class:`~plait.data.media_folder.MediaFolder`.
+:class:`CellError` whose text fits a report line; the caller knows the row. Nothing is repaired. Which files a cell may
+name, and whether the address of an object is fetched, is said by a :class:`~plait.data.media_folder.MediaFolder`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from plait.data.cell_error import CellError, MissingFileError, short, shown
 from plait.data.media_folder import Root, find_file, is_file
 from plait.data.pixels import is_pil_image, picture_bytes
+from plait.data.remote.address import path_of_address
 from plait.data.samples import is_decoded_sound, sound_bytes
 
 __all__ = ["CellError", "MissingFileError", "content_key", "is_empty", "read_media"]
@@ -50,8 +51,9 @@ def read_media(cell: object, root: Root, *, max_bytes: int = MAX_BYTES) -> bytes
     """The bytes behind one cell.
 
     Args:
-        cell: A path, a ``file://`` address, bytes, base64 text, a ``data:`` address, ``{"bytes", "path"}``, pixels (an
-            array or a PIL image) or decoded samples (``{"array", "sampling_rate"}``).
+        cell: A path, an address (``file://``, or ``s3://`` and such where ``root`` allows them), bytes, base64 text, a
+            ``data:`` address, ``{"bytes", "path"}``, pixels (an array or a PIL image) or decoded samples
+            (``{"array", "sampling_rate"}``).
         root: The folder against which relative paths count (None: the current one), files of all folders taken; or a
             ``MediaFolder``, which takes those inside it only.
         max_bytes: The largest content that is read.
@@ -97,7 +99,7 @@ def looks_like_image_path(text: str) -> bool:
     if not text or len(text) > 4096 or "\n" in text:
         return False
     if _SCHEME.match(text):
-        text = _address_path(text)
+        text = path_of_address(text)
     return os.path.splitext(text)[1].lower() in IMAGE_SUFFIXES
 
 
@@ -126,14 +128,6 @@ def looks_like_image(cell: object) -> bool:
 def has_image_magic(head: bytes) -> bool:
     """Whether the first bytes are those of an allowed image format."""
     return head.startswith(_IMAGE_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-
-
-def _address_path(text: str) -> str:
-    """The path of an address, without its query; the text itself when it is no well-formed address."""
-    try:
-        return urlsplit(text).path
-    except ValueError:
-        return text
 
 
 def _read_mapping(cell: Mapping[object, object], root: Root, max_bytes: int) -> bytes:
@@ -167,10 +161,7 @@ def _read_text(text: str, root: Root, max_bytes: int) -> bytes:
             raise CellError(f"{shown(text)} names the host {parts[0]!r}; write file:///path or a plain path")
         return _read_file(Path(unquote(parts[1])), root, max_bytes, named=text)
     if scheme:
-        raise CellError(
-            f"{shown(text)} is a {scheme.group(1).lower()} address and plait does not download; "
-            "fetch the file first and write its path into the table"
-        )
+        return _read_place(find_file(text.strip(), root, max_bytes), max_bytes, text)
     if len(text) < _SURE_BASE64 and is_file(text, root):
         return _read_file(Path(text), root, max_bytes, named=text)
     decoded = _as_base64(text, max_bytes)
@@ -193,7 +184,10 @@ def _split_address(text: str) -> tuple[str, str]:
 
 
 def _read_file(path: Path, root: Root, max_bytes: int, named: str) -> bytes:
-    place = find_file(path, root, max_bytes, named=named)
+    return _read_place(find_file(path, root, max_bytes, named=named), max_bytes, named)
+
+
+def _read_place(place: Path, max_bytes: int, named: str) -> bytes:
     try:
         with open(place, "rb") as file:
             return _sized(file.read(max_bytes + 1), max_bytes)

@@ -14,8 +14,13 @@ import stat
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plait.data.cell_error import CellError, short, shown
+from plait.data.remote.address import FETCHED, is_remote, scheme_of
+
+if TYPE_CHECKING:
+    from plait.data.remote.objects import RemoteObjects
 
 _ZERO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 
@@ -27,10 +32,12 @@ class MediaFolder:
     Attributes:
         path: The folder against which relative paths count; None: the current folder.
         allow_outside: Whether files outside it are taken.
+        remote: What brings objects by their address; None: an address is refused.
     """
 
     path: Path | None
     allow_outside: bool = False
+    remote: RemoteObjects | None = None
 
 
 Root = MediaFolder | Path | None  # a path or None: relative paths count from there, and files may lie anywhere
@@ -44,7 +51,12 @@ def resolve(path: str | Path, root: Root) -> Path:
 
 
 def is_file(path: str | Path, root: Root = None) -> bool:
-    """Whether a path names an ordinary file that may be read; False for names that no file system takes."""
+    """Whether a path names an ordinary file that may be read; False for names that no file system takes.
+
+    Addresses of objects are none, whether they may be fetched or not.
+    """
+    if scheme_of(path) is not None:
+        return False
     place = resolve(path, root)
     try:
         return _is_inside(place, root) and stat.S_ISREG(os.stat(place).st_mode)
@@ -53,18 +65,21 @@ def is_file(path: str | Path, root: Root = None) -> bool:
 
 
 def find_file(path: str | Path, root: Root, max_bytes: int, *, named: str | None = None) -> Path:
-    """The ordinary file that a path names.
+    """The ordinary file that a path names, or the copy on this machine of the object that an address names.
 
     Args:
-        path: The path.
+        path: The path or address.
         root: Where relative paths count from, and which files are taken.
         max_bytes: The largest file that is taken.
         named: What to call it in messages, if not by the path.
 
     Raises:
-        CellError: It lies outside, is not there, is no ordinary file, is empty or too large.
+        CellError: It lies outside, is not there, is no ordinary file, is empty or too large; or an address that is not
+            allowed or whose object cannot be had.
     """
     name = str(path) if named is None else named
+    if scheme_of(path) is not None:
+        return _found_object(str(path), root, max_bytes)
     place = resolve(path, root)
     try:
         _require_inside(place, root, name)
@@ -88,6 +103,19 @@ def find_file(path: str | Path, root: Root, max_bytes: int, *, named: str | None
     if found.st_size > max_bytes:
         raise CellError(f"{shown(name)} has {found.st_size:,} bytes; the limit is {max_bytes:,}")
     return place
+
+
+def _found_object(address: str, root: Root, max_bytes: int) -> Path:
+    """The place of an object, where the addresses of objects are allowed."""
+    if not is_remote(address):
+        kinds = ", ".join(f"{scheme}://" for scheme in FETCHED)
+        raise CellError(f"{shown(address)} is an address that is never fetched; expected a path, or one of {kinds}")
+    if not isinstance(root, MediaFolder) or root.remote is None:
+        raise CellError(
+            f"{shown(address)} is an address, and nothing is fetched unless you ask; if you trust this table, type "
+            "allow_remote=True"
+        )
+    return root.remote.find(address, max_bytes)
 
 
 def same_name(name: str) -> str:

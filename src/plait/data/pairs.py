@@ -97,7 +97,7 @@ def make_pairs(
     if split_column is not None:
         out["split"] = split_column
     return Table(arrow=pa.table(out), root=table.root, source=table.source, bad_rows=table.bad_rows,
-                 allow_outside=table.allow_outside)  # fmt: skip
+                 allow_outside=table.allow_outside, remote=table.remote)  # fmt: skip
 
 
 def derange(photos: Ints, texts: Ints, rng: np.random.Generator, where: str = "the table") -> Ints:

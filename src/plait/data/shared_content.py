@@ -14,6 +14,7 @@ import numpy as np
 
 from plait.data.column_kind import COLUMN_KINDS, kind_of
 from plait.data.modality import Modality
+from plait.data.remote.columns import bring_columns
 from plait.data.rows import Rows
 from plait.data.schema import Schema
 from plait.data.table import Table
@@ -120,6 +121,7 @@ def one_and_many(plural: str) -> tuple[str, str]:
 def _content_keys(table: Table, modality: Modality) -> Keys:
     if not any(column in table.column_names for column in modality.columns):
         return [None] * len(table)
+    bring_columns(table, modality.columns)
     items = kind_of(modality).read(table, modality, Rows(table, {}))
     return [items.keys[i] if i >= 0 else None for i in items.index_N.tolist()]
 

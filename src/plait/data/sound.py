@@ -25,8 +25,9 @@ import numpy as np
 
 from plait.data.cell_error import NO_FAULT, CellError, described
 from plait.data.decoder_noise import without_decoder_lines
-from plait.data.media import content_key, read_media
+from plait.data.media import MAX_BYTES, content_key, read_media
 from plait.data.media_folder import Root, find_file, is_file
+from plait.data.remote.address import is_remote, path_of_address
 from plait.data.sound_ending import cut_short, with_its_length
 from plait.data.wav import CompressedWavError, WavFile, is_wav
 
@@ -71,6 +72,8 @@ def find_sound(cell: object, root: Root) -> bytes | Path:
     if isinstance(cell, Mapping) and cell.get("bytes") is None:
         given = cell.get("path")
     if isinstance(given, str | Path) and given and len(str(given)) < 4096:
+        if is_remote(given):
+            return find_file(given, root, MAX_BYTES)
         is_path = isinstance(given, Path) or is_file(given, root) or looks_like_sound(given)
         if is_path and not _ADDRESS.match(str(given)):
             return find_file(given, root, MAX_FILE_BYTES)
@@ -186,6 +189,7 @@ def looks_like_sound(cell: object) -> bool:
     text = str(cell)
     if text[:11].lower() == "data:audio/":
         return True
+    text = path_of_address(text) if is_remote(text) else text
     return len(text) < 4096 and "\n" not in text and os.path.splitext(text)[1].lower() in SOUND_SUFFIXES
 
 

@@ -83,6 +83,7 @@ def open_source(
                     usual=data.delimiter,
                 ),  # fmt: skip
                 allow_outside=data.allow_outside,
+                allow_remote=data.allow_remote,
             ),
             replace(data, source=_shown(source)),
             task,
@@ -96,7 +97,7 @@ def open_source(
         raise ValueError(f"a COCO folder can be opened for the tasks {', '.join(COCO_VIEWS)}; got {task!r}")
     view = COCO_VIEWS.get(task)
     read = read_coco_folder(Path(source), annotations=annotations, task=view.rows, seed=seed)
-    read = replace(read, allow_outside=data.allow_outside)
+    read = read.opened_up(data.allow_outside, data.allow_remote)
     table, notes = hold_out(read, seed)
     if view.in_pairs:
         table = replace(make_pairs(table, seed=seed), root=table.root, source=table.source)
@@ -113,7 +114,7 @@ def _open_vqa(source: Any, data: DataSettings, task: str | None, seed: int) -> O
         raise ValueError("format='vqa' needs a folder with v2_OpenEnded_mscoco_<subset>_questions.json in it")
     if task not in (None, *VQA_TASKS):
         raise ValueError(f"a VQA folder can be opened for the task vqa, got {task!r}")
-    table, notes = hold_out(replace(read_vqa_folder(source), allow_outside=data.allow_outside), seed)
+    table, notes = hold_out(read_vqa_folder(source).opened_up(data.allow_outside, data.allow_remote), seed)
     known = replace(
         data, source=_shown(source), format="vqa", split="split", group="image_id", id="question_id",
         image=("image",), text=("question",), target=data.target or "answers",

@@ -29,6 +29,7 @@ from plait.data.readers.budget import MAX_CELL_BYTES, Budget, TableTooLargeError
 from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
 from plait.data.readers.parts import join_splits
+from plait.data.remote.objects import RemoteObjects
 from plait.data.unpacked_size import longest_value, unpacked_bytes
 from plait.data.values import ColumnReading
 from plait.registry import unknown_name
@@ -50,6 +51,7 @@ class Table:
         row_numbers: For each row its number in the source; None means 0, 1, 2, ...
         readings: By column, how the text of a delimited file was read; empty for sources that hold types of their own.
         allow_outside: Whether cells may name files outside ``root`` (for tables in memory: the current folder).
+        remote: What brings the objects whose addresses cells hold; None: addresses are refused.
         appended: Rows of further sources at the end, in order: the first of their numbers, the source, and their
             numbers in it.
 
@@ -66,6 +68,7 @@ class Table:
     row_numbers: tuple[int, ...] | None = None
     readings: Mapping[str, ColumnReading] = field(default_factory=dict)
     allow_outside: bool = False
+    remote: RemoteObjects | None = field(default=None, compare=False, repr=False)
     appended: tuple[tuple[int, str, tuple[int, ...]], ...] = ()
 
     def __post_init__(self) -> None:
@@ -98,7 +101,14 @@ class Table:
     @property
     def media_folder(self) -> MediaFolder:
         """Where the files lie that its cells may name."""
-        return MediaFolder(self.root, self.allow_outside)
+        return MediaFolder(self.root, self.allow_outside, self.remote)
+
+    def opened_up(self, allow_outside: bool = False, allow_remote: bool = False) -> Table:
+        """The table whose cells may name files elsewhere, or objects by their address; what is allowed stays so."""
+        if not (allow_outside or allow_remote):
+            return self
+        remote = RemoteObjects() if allow_remote and self.remote is None else self.remote
+        return replace(self, allow_outside=allow_outside or self.allow_outside, remote=remote)
 
     def reading(self, name: str) -> ColumnReading | None:
         """What the cells of a column are: as the text of a file was read, else by the type of the column."""
@@ -171,6 +181,7 @@ def read_table(
     columns: Sequence[str] = (),
     text: TextReading | None = None,
     allow_outside: bool = False,
+    allow_remote: bool = False,
 ) -> Table:
     """Read a table from a file, a folder, a data frame or Python values.
 
@@ -184,6 +195,7 @@ def read_table(
         text: How a delimited file is cut and read: its delimiter, its decimal mark, and how the training table was.
         allow_outside: Whether cells may name files outside the table's folder; of tables in memory, outside the
             current folder.
+        allow_remote: Whether cells that are addresses of objects are fetched.
 
     Raises:
         ValueError: Nothing to read, no row, or a source that is broken as a whole.
@@ -191,17 +203,18 @@ def read_table(
         TypeError: A source of another type.
     """
     if isinstance(source, Table):
-        return replace(source, allow_outside=True) if allow_outside else source
+        return source.opened_up(allow_outside, allow_remote)
     if isinstance(source, str | Path):
         if isinstance(source, str) and not source.strip():
             raise ValueError("the table path is empty; expected a file such as data.csv")
         path = Path(source)
         parsed = read_path(path, format=format, encoding=encoding, columns=columns, text=text or TextReading())
         root = (path if path.is_dir() else path.parent).absolute()
-        return finished(parsed, root, str(source), allow_outside)
+        return finished(parsed, root, str(source), allow_outside).opened_up(allow_remote=allow_remote)
     if format is not None or encoding is not None or columns:
         raise ValueError(f"format=, encoding= and columns= are for files; the source is a {type(source).__name__}")
-    return finished(Parsed(_from_memory(source)), None, f"a {type(source).__name__}", allow_outside)
+    table = finished(Parsed(_from_memory(source)), None, f"a {type(source).__name__}", allow_outside)
+    return table.opened_up(allow_remote=allow_remote)
 
 
 def _from_memory(source: object) -> pa.Table:

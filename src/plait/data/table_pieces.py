@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from plait.data.readers.formats import format_of, readable
 from plait.data.readers.parquet import parquet_pieces
 from plait.data.readers.parsed import Parsed
+from plait.data.remote.objects import RemoteObjects
 from plait.data.table import Table, finished
 from plait.files import require_regular_file
 
@@ -54,7 +55,7 @@ def head_of(path: Path) -> tuple[pa.Schema, int]:
 
 def table_pieces(
     path: Path, *, source: str, columns: Collection[str], rows: int, most_bytes: int, first: int = 0,
-    allow_outside: bool = False,
+    allow_outside: bool = False, remote: RemoteObjects | None = None,
 ) -> Iterator[Table]:  # fmt: skip
     """The rows of a Parquet file in order, as tables that keep their row numbers.
 
@@ -66,6 +67,7 @@ def table_pieces(
         most_bytes: Bytes after which a piece ends before it has so many.
         first: The row to begin at.
         allow_outside: Whether cells may name files outside the file's folder.
+        remote: What brings the objects whose addresses cells hold; None: addresses are refused.
 
     Raises:
         ValueError: The file is broken, or a piece of it has values that cannot be read.
@@ -79,4 +81,4 @@ def table_pieces(
                 if start == 0:
                     raise
                 raise ValueError(f"rows {start} to {end - 1}, numbered from 0 here: {error}") from error
-            yield replace(table, row_numbers=tuple(range(start, end)))
+            yield replace(table, row_numbers=tuple(range(start, end)), remote=remote)

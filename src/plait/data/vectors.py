@@ -21,6 +21,7 @@ import numpy as np
 from plait.data.media import MAX_BYTES, CellError, read_media
 from plait.data.media_folder import Root, find_file
 from plait.data.npy_header import claimed_bytes, claimed_in_archive
+from plait.data.remote.address import is_remote, path_of_address, without_secrets
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 OUTWEIGHS = 400.0  # times what all others together add to the variance
@@ -98,7 +99,7 @@ def far_vectors(vectors: Sequence[np.ndarray[Any, Any]]) -> list[int]:
 def looks_like_vector(text: str) -> bool:
     """Whether a text reads like a JSON list of numbers, or like the path of a numpy file."""
     text = text.strip()
-    if text.lower().endswith(ARRAY_SUFFIXES):
+    if (path_of_address(text) if is_remote(text) else text).lower().endswith(ARRAY_SUFFIXES):
         return True
     if not (text.startswith("[") and text.endswith("]")):
         return False
@@ -115,9 +116,9 @@ def _from_text(text: str, root: Root) -> Any:
             return json.loads(stripped)
         except (ValueError, RecursionError) as error:
             raise CellError(f"broken JSON ({str(error)[:120]}); expected a list of numbers") from error
-    if not stripped.lower().endswith(ARRAY_SUFFIXES):
+    if not is_remote(stripped) and not stripped.lower().endswith(ARRAY_SUFFIXES):
         raise CellError(f"expected a JSON list of numbers or the path of a .npy or .npz file, got {text[:40]!r}")
-    return load_array(read_media(find_file(stripped, root, MAX_BYTES), None), stripped)
+    return load_array(read_media(find_file(stripped, root, MAX_BYTES), None), without_secrets(stripped))
 
 
 def load_array(data: bytes, name: str) -> np.ndarray[Any, Any]:

@@ -47,7 +47,7 @@ def build_index(
         on_bad_row: "skip" (left out, listed, counted) or "error".
         block: Rows a commit.
         progress: Called with (done, total, what).
-        reading: id, column, prefix, format, encoding, annotations, allow_outside; see
+        reading: id, column, prefix, format, encoding, annotations, allow_outside, allow_remote; see
             :func:`plait.index.source.read_source`.
 
     Returns:

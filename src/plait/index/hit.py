@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.data.media_folder import resolve
+from plait.data.remote.address import is_remote
 from plait.index.manifest import Manifest
 from plait.index.storage import ID, RESERVED, ROW, SOURCE, Found
 
@@ -90,7 +91,8 @@ def missing_note(hits: Sequence[Hit], index: str | Path) -> str | None:
 
 
 def _is_path(cell: Any) -> bool:
-    return isinstance(cell, str) and len(cell) < 4096 and not cell[:5].lower() == "data:"
+    is_short = isinstance(cell, str) and len(cell) < 4096
+    return is_short and cell[:5].lower() != "data:" and not is_remote(cell)
 
 
 def _plain(value: Any) -> Any:

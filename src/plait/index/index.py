@@ -192,7 +192,7 @@ class Index:
             progress: Called with (done, total, what).
             on_bad_row: "skip" or "error"; an item whose row cannot be read now stays as it was.
             block: Rows a commit.
-            reading: As in :func:`build_index`: id, format, encoding, annotations, allow_outside.
+            reading: As in :func:`build_index`: id, format, encoding, annotations, allow_outside, allow_remote.
 
         Raises:
             ValueError: The index was not built from that source.

@@ -16,12 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from plait.data.arrow_types import is_text
 from plait.data.coco.coco_json import image_names, load_document
 from plait.data.coco.folder import read_coco_captions, read_coco_folder, read_karpathy
 from plait.data.coco.photos import IMAGES, first_folder, missing_photos, most_found
 from plait.data.column_kind import kind_of
 from plait.data.modality import Modality
 from plait.data.readers.formats import parse_json
+from plait.data.remote.address import without_secrets
 from plait.data.table import BadRow, Table, read_table
 from plait.data.values import is_unicode
 from plait.index.ids import ids_of, spelt_ids
@@ -61,7 +63,8 @@ class IndexSource:
 
     def metadata(self, modality: Modality) -> pa.Table:
         """The columns to keep with the items: all but raw contents."""
-        return self.table.arrow.select([n for n in self.table.column_names if not _is_raw(self.table, n)])
+        kept = self.table.arrow.select([n for n in self.table.column_names if not _is_raw(self.table, n)])
+        return kept if self.table.remote is None else _without_secrets(kept)
 
 
 def read_source(
@@ -75,6 +78,7 @@ def read_source(
     encoding: str | None = None,
     annotations: str | None = None,
     allow_outside: bool = False,
+    allow_remote: bool = False,
 ) -> IndexSource:
     """Read what is to be indexed.
 
@@ -88,6 +92,7 @@ def read_source(
         encoding: Encoding of a text table that is not UTF-8.
         annotations: Folder of COCO annotations other than ``annotations``.
         allow_outside: Let cells name files outside the table's folder.
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
 
     Raises:
         ValueError: Nothing to index there, no such column, ids that repeat or are missing.
@@ -95,7 +100,7 @@ def read_source(
     """
     shown = name_of(source)
     table, notes = _open(source, modality, format, encoding, annotations)
-    table = replace(table, allow_outside=allow_outside or table.allow_outside)
+    table = table.opened_up(allow_outside, allow_remote)
     if column is None and len(modality.columns) == 1 and modality.columns[0] not in table.column_names:
         column = _coco_column(table, modality)
     if column is not None:
@@ -112,7 +117,8 @@ def read_source(
     raw = [name for name in table.column_names if _is_raw(table, name)]
     if raw:
         notes = (*notes, f"raw contents of {', '.join(raw)} are not kept in the index")
-    names, more = ids_of(table, modality, id, spelt_ids(source, table, id or "id", format, encoding))
+    named = table if table.remote is None else replace(table, arrow=_without_secrets(table.arrow))
+    names, more = ids_of(named, modality, id, spelt_ids(source, table, id or "id", format, encoding))
     return IndexSource(table, [prefix + name for name in names], shown, column, prefix, id, (*notes, *more))
 
 
@@ -257,6 +263,15 @@ def _renamed(table: Table, column: str, modality: Modality) -> Table:
     if name != column and name in table.column_names:
         raise ValueError(f"{table.source} has {name!r} and {column!r}, and the model reads {name!r}; drop one of them")
     return replace(table, arrow=table.arrow.rename_columns([name if n == column else n for n in table.column_names]))
+
+
+def _without_secrets(columns: pa.Table) -> pa.Table:
+    """The columns whose texts that are addresses have lost what may be secret in them."""
+    for place, name in enumerate(columns.column_names):
+        if is_text(columns.schema.field(name).type):
+            cells = [one if one is None else without_secrets(one) for one in columns.column(name).to_pylist()]
+            columns = columns.set_column(place, name, pa.array(cells, columns.schema.field(name).type))
+    return columns
 
 
 def _is_raw(table: Table, name: str) -> bool:

@@ -45,7 +45,7 @@ def prepare(
 
     A modality whose processor is not fitted yet is left to ``fit_inputs``.
     """
-    prepared = Prepared(read_rows(table, inputs.modalities))
+    prepared = Prepared(read_rows(table, inputs.modalities, progress))
     for modality in inputs.modalities:
         if modality.name in inputs.processors:
             _add_source(prepared, modality, inputs, store, progress, batch_size)
@@ -55,7 +55,7 @@ def prepare(
 
 def examined(table: Table, inputs: Inputs, schema: Schema, progress: Progress | None = None) -> list[BadRow]:
     """Every cell that cannot be read, by row; cells are decoded and nothing is encoded."""
-    prepared = Prepared(read_rows(table, inputs.modalities))
+    prepared = Prepared(read_rows(table, inputs.modalities, progress))
     for modality in inputs.modalities:
         if modality.name in inputs.processors:
             items = prepared.rows.items[modality.name]

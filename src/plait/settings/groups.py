@@ -98,6 +98,8 @@ class DataSettings:
     """Largest image accepted, in pixels."""
     allow_outside: bool = False
     """Let cells name files outside the table's folder; for tables that can be trusted."""
+    allow_remote: bool = False
+    """Fetch cells that are addresses of objects (s3://, gs://, hf://, https://); for tables that can be trusted."""
     test: bool = True
     """Judge on rows that chose nothing; false: where the split column marks train and val alone, val rows judge too."""
 

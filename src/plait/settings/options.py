@@ -38,6 +38,7 @@ class DataOptions:
     date_order: str | None = None
     on_bad_row: str | None = None
     allow_outside: bool | None = None
+    allow_remote: bool | None = None
 
     def given(self) -> dict[str, Any]:
         """The settings they stand for: "data.text" -> ["caption"]; a name alone becomes a list of one."""

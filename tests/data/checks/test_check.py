@@ -144,7 +144,7 @@ def test_missing_files_and_addresses_are_named_by_row(tmp_path: Path) -> None:
     assert report.finding("P001").rows == [2]
     missing = report.finding("P030")
     assert missing.rows == [10, 13] and "row 10, 'image': no such file: '9.png'" in missing.detail
-    assert "does not download" in missing.detail and report.worst == "error"
+    assert "never fetched" in missing.detail and report.worst == "error"
 
 
 def test_duplicates_and_contradictions() -> None:

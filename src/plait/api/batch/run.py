@@ -63,6 +63,7 @@ class BatchResult:
 def predict_to_folder(
     model: str | Path, table: Any, folder: str | Path, *, workers: int = 1, part_rows: int = PART_ROWS,
     output_format: str = "parquet", on_bad_row: str = "missing", allow_outside: bool = False,
+    allow_remote: bool = False,
     format: str | None = None, encoding: str | None = None, decimal: str | None = None, set: Sequence[str] = (),
     coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
     escape_formulas: bool = True, bom: bool = False, overwrite: bool = False,
@@ -81,8 +82,9 @@ def predict_to_folder(
         workers: Processes that answer, each with the model in memory and on one core; 1: this process.
         part_rows: Most rows of a part, 1 or more; a part ends before it has so many where their cells take 128 MB.
         output_format: "parquet", "csv" or "jsonl".
-        on_bad_row: As for :meth:`plait.Plait.predict`, like ``allow_outside`` to ``abstain_above``; under "error" the
-            run ends with the first part that has bad rows, and those before it stand.
+        on_bad_row: As for :meth:`plait.Plait.predict`, like ``allow_outside``, ``allow_remote`` to
+            ``abstain_above``; under "error" the run ends with the first part that has bad rows, and those before it
+            stand.
         escape_formulas: In CSV, an apostrophe before text that a spreadsheet would run.
         bom: Begin each CSV file with a byte order mark.
         overwrite: Replace the predictions that are in the folder, finished or not.
@@ -110,12 +112,14 @@ def predict_to_folder(
     options = {
         "part_rows": part_rows, "output_format": output_format, "on_bad_row": on_bad_row, "coverage": coverage,
         "method": method, "abstain_above": abstain_above, "set": list(how.set), "escape_formulas": escape_formulas,
-        "bom": bom, "allow_outside": allow_outside, "format": format, "encoding": encoding,
+        "bom": bom, "allow_outside": allow_outside,
+        "allow_remote": allow_remote, "format": format, "encoding": encoding,
     }  # fmt: skip
     made = BatchFolder(Path(folder), {}, output_format)
     with made.held():
         source = open_rows(
-            fitted, table, format=format, encoding=encoding, allow_outside=allow_outside, set=list(how.set),
+            fitted, table, format=format, encoding=encoding, allow_outside=allow_outside,
+            allow_remote=allow_remote, set=list(how.set),
             part_rows=part_rows,
         )  # fmt: skip
         made.identity |= {

@@ -22,6 +22,7 @@ from plait.api.decimal_commas import other_marks, read_with_mark, text_columns
 from plait.api.reading import check_columns, open_table, reading_settings, warn_of_absent_columns
 from plait.api.turned_dates import doubt_turned_dates, turned_columns
 from plait.data.doubts import OtherMark, TurnedDates
+from plait.data.remote.objects import RemoteObjects
 from plait.data.table import Table
 from plait.data.table_pieces import can_be_pieced, head_of, table_pieces
 from plait.files import file_sha256
@@ -57,6 +58,7 @@ class RowSource:
         path: The file, where it is read piece by piece.
         columns: Columns that are read of it.
         allow_outside: Whether its cells may name files outside its folder.
+        remote: What brings the objects whose addresses its cells hold; None: addresses are refused.
         part_rows: Most rows of a part.
         decimal: Decimal mark of its numbers, where one is given.
         schema: Columns of the training table.
@@ -72,6 +74,7 @@ class RowSource:
     path: Path | None = None
     columns: frozenset[str] = frozenset()
     allow_outside: bool = False
+    remote: RemoteObjects | None = None
     decimal: str | None = None
     schema: Any = None
     marks: dict[str, OtherMark] | None = None
@@ -111,7 +114,7 @@ class RowSource:
         assert self.path is not None
         return table_pieces(
             self.path, source=self.name, columns=columns, rows=self.part_rows, most_bytes=PART_BYTES, first=first,
-            allow_outside=self.allow_outside,
+            allow_outside=self.allow_outside, remote=self.remote,
         )  # fmt: skip
 
     def counted(self) -> RowSource:
@@ -134,6 +137,7 @@ class RowSource:
 
 def open_rows(
     fitted: FittedParts, table: Any, *, format: str | None, encoding: str | None, allow_outside: bool,
+    allow_remote: bool,
     set: list[str], part_rows: int,
 ) -> RowSource:  # fmt: skip
     """Open a table for its parts.
@@ -144,6 +148,7 @@ def open_rows(
         format: Format of a file.
         encoding: Encoding of a text file.
         allow_outside: Whether cells may name files outside the table's folder.
+        allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         set: As for :meth:`plait.Plait.predict`, with the decimal mark among them.
         part_rows: Most rows of a part.
 
@@ -154,10 +159,10 @@ def open_rows(
         UserWarning: Of what :meth:`plait.Plait.predict` warns of, columns that are absent among them.
     """
     if not can_be_pieced(table, format) or encoding is not None:
-        opened = open_table(fitted, table, format, encoding, allow_outside, set)
+        opened = open_table(fitted, table, format, encoding, allow_outside, allow_remote, set)
         warn_of_absent_columns(fitted, opened, table)
         return RowSource(opened.source, len(opened), _identity(table, opened), part_rows, whole=opened)
-    data = reading_settings(fitted, table, format, encoding, allow_outside, set)
+    data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
     path = Path(table)
     schema, rows = head_of(path)
     head = Table(schema.empty_table(), path.parent.absolute(), str(table))
@@ -166,7 +171,8 @@ def open_rows(
     wanted = {c for m in fitted.inputs.modalities for c in m.columns} | {fitted.schema.id}
     source = RowSource(
         str(table), rows, _identity(table, None), part_rows, path=path, columns=frozenset(wanted & {*schema.names}),
-        allow_outside=allow_outside, decimal=data.decimal, schema=fitted.schema,
+        allow_outside=allow_outside, remote=RemoteObjects() if allow_remote else None,
+        decimal=data.decimal, schema=fitted.schema,
     )  # fmt: skip
     return source.counted()
 

@@ -69,7 +69,8 @@ class Worker:
         """
         head = {
             "place": str(place.absolute()), "root": None if table.root is None else str(table.root),
-            "source": table.source, "allow_outside": table.allow_outside, "numbers": table.row_numbers,
+            "source": table.source, "allow_outside": table.allow_outside,
+            "allow_remote": table.remote is not None, "numbers": table.row_numbers,
             "bad_rows": [[one.row, one.column, one.reason] for one in table.bad_rows],
             "readings": {name: asdict(reading) for name, reading in table.readings.items()},
         }  # fmt: skip
@@ -145,7 +146,8 @@ def _table_of(head: dict[str, Any], payload: bytes) -> Table:
     }
     bad = tuple(BadRow(*one) for one in head["bad_rows"])
     root = None if head["root"] is None else Path(head["root"])
-    return Table(arrow, root, head["source"], bad, tuple(head["numbers"]), readings, head["allow_outside"])
+    table = Table(arrow, root, head["source"], bad, tuple(head["numbers"]), readings, head["allow_outside"])
+    return table.opened_up(allow_remote=head["allow_remote"])
 
 
 def _system_number(error: BaseException) -> int | None:

@@ -21,7 +21,7 @@ class PlaitClassifier(ClassifierMixin, BaseEstimator):
 
     Args:
         text: Columns of ``X`` to read as text, like ``image`` to ``ignore``; columns that are not named are guessed.
-        recipe: As for :func:`plait.fit`, like ``preset`` to ``epochs``, ``on_bad_row`` and ``allow_outside``.
+        recipe: As for :func:`plait.fit`, like ``preset`` to ``epochs``, ``on_bad_row`` to ``allow_remote``.
         random_state: Seed of everything random, as scikit-learn takes it.
         validation_fraction: Share of each class that trains nothing and chooses the epoch and the members of an
             ensemble, above 0 and below 1; ``model_.report`` is of these rows.
@@ -48,15 +48,15 @@ class PlaitClassifier(ClassifierMixin, BaseEstimator):
         categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
         recipe: str = "default", preset: str | None = None, time_limit: str | float | None = None,
         fusion: str | None = None, epochs: int | None = None, random_state: Any = 0, validation_fraction: float = 0.1,
-        on_bad_row: str | None = None, allow_outside: bool = False, settings: Mapping[str, Any] | None = None,
-        progress: Any = None,
+        on_bad_row: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
+        settings: Mapping[str, Any] | None = None, progress: Any = None,
     ) -> None:  # fmt: skip
         self.text, self.image, self.audio, self.image_set, self.vector = text, image, audio, image_set, vector
         self.numeric, self.categorical, self.date, self.ignore = numeric, categorical, date, ignore
         self.recipe, self.preset, self.time_limit, self.fusion, self.epochs = recipe, preset, time_limit, fusion, epochs
         self.random_state, self.validation_fraction = random_state, validation_fraction
-        self.on_bad_row, self.allow_outside, self.settings = on_bad_row, allow_outside, settings
-        self.progress = progress
+        self.on_bad_row, self.allow_outside, self.allow_remote = on_bad_row, allow_outside, allow_remote
+        self.settings, self.progress = settings, progress
 
     def fit(self, X: Any, y: Any) -> PlaitClassifier:
         """Fit the model.

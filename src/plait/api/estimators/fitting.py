@@ -17,7 +17,10 @@ from plait.data.table import Table
 from plait.settings import assignments_of
 
 KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "date", "ignore")
-PASSED = (*KINDS, "recipe", "preset", "time_limit", "fusion", "epochs", "on_bad_row", "allow_outside", "progress")
+PASSED = (
+    *KINDS, "recipe", "preset", "time_limit", "fusion", "epochs", "on_bad_row", "allow_outside", "allow_remote",
+    "progress",
+)  # fmt: skip
 
 
 def fit_estimator(

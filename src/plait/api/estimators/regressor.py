@@ -45,15 +45,15 @@ class PlaitRegressor(RegressorMixin, BaseEstimator):
         categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
         recipe: str = "default", preset: str | None = None, time_limit: str | float | None = None,
         fusion: str | None = None, epochs: int | None = None, random_state: Any = 0, validation_fraction: float = 0.1,
-        on_bad_row: str | None = None, allow_outside: bool = False, settings: Mapping[str, Any] | None = None,
-        progress: Any = None,
+        on_bad_row: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
+        settings: Mapping[str, Any] | None = None, progress: Any = None,
     ) -> None:  # fmt: skip
         self.text, self.image, self.audio, self.image_set, self.vector = text, image, audio, image_set, vector
         self.numeric, self.categorical, self.date, self.ignore = numeric, categorical, date, ignore
         self.recipe, self.preset, self.time_limit, self.fusion, self.epochs = recipe, preset, time_limit, fusion, epochs
         self.random_state, self.validation_fraction = random_state, validation_fraction
-        self.on_bad_row, self.allow_outside, self.settings = on_bad_row, allow_outside, settings
-        self.progress = progress
+        self.on_bad_row, self.allow_outside, self.allow_remote = on_bad_row, allow_outside, allow_remote
+        self.settings, self.progress = settings, progress
 
     def fit(self, X: Any, y: Any) -> PlaitRegressor:
         """Fit the model.

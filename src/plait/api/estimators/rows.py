@@ -37,10 +37,10 @@ def table_of(estimator: Any, X: Any, *, reset: bool) -> tuple[Table, bool]:
             raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is required.")
         if not all(isinstance(name, str) for name in names):
             X = X.set_axis(names_of_array(len(names)), axis=1)
-        return read_table(X, allow_outside=estimator.allow_outside), False
+        return read_table(X, allow_outside=estimator.allow_outside, allow_remote=estimator.allow_remote), False
     is_table = isinstance(X, Mapping | Table) or hasattr(X, "__arrow_c_stream__") or is_records(X)
     if is_table and not issparse(X):  # some sparse matrices are dictionaries
-        table = read_table(X, allow_outside=estimator.allow_outside)
+        table = read_table(X, allow_outside=estimator.allow_outside, allow_remote=estimator.allow_remote)
         if reset:
             estimator.n_features_in_ = len(table.column_names)
             estimator.feature_names_in_ = np.array(table.column_names, dtype=object)

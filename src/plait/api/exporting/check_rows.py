@@ -51,14 +51,14 @@ class CheckRows:
 
 def open_check_rows(
     fitted: FittedParts, table: Any, *, format: str | None = None, encoding: str | None = None,
-    allow_outside: bool = False, progress: Progress | None = None,
+    allow_outside: bool = False, allow_remote: bool = False, progress: Progress | None = None,
 ) -> CheckRows:  # fmt: skip
     """Read the rows and answer them with the model.
 
     Raises:
         ValueError: The table cannot be read, or has no row.
     """
-    opened = open_table(fitted, table, format, encoding, allow_outside)
+    opened = open_table(fitted, table, format, encoding, allow_outside, allow_remote)
     if len(opened) == 0:
         raise ValueError(f"{opened.source} has no rows to compare answers on")
     chosen = np.unique(np.linspace(0, len(opened) - 1, min(MOST_ROWS, len(opened))).round().astype(np.int64))

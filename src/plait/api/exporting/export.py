@@ -45,7 +45,7 @@ STEPS = ("tracing the model", "comparing answers", "writing the folder")
 @watched
 def export(
     model: Any, folder: str | Path, *, check: Any = None, int8: bool = False, overwrite: bool = False,
-    format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+    format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Export a model to a folder that needs onnxruntime and numpy, and neither PyTorch nor Plait.
@@ -63,7 +63,7 @@ def export(
         int8: Also write ``model.int8.onnx``, whose encoders compute in eight bits; needs ``check``, on whose rows its
             answers and speed are measured, and by whose pictures convolutions are scaled.
         overwrite: Replace an export that is there.
-        format: Of the table, like ``encoding`` and ``allow_outside``, as for ``predict``.
+        format: Of the table, like ``encoding`` to ``allow_remote``, as for ``predict``.
         progress: Called with (done, total, what).
 
     Returns:
@@ -111,9 +111,8 @@ def export(
         }  # fmt: skip
         describe(fitted, part, tensors, notes)
         if check is not None:
-            told.update(
-                check_towers(fitted, part, open_table(fitted, check, format, encoding, allow_outside), progress)
-            )
+            opened = open_table(fitted, check, format, encoding, allow_outside, allow_remote)
+            told.update(check_towers(fitted, part, opened, progress))
         _say(progress, 2)
         notes["parity"] |= {key: told[key] for key in ("check", "speed") if key in told}
         describe(fitted, part, tensors, notes)
@@ -132,7 +131,13 @@ def export(
         describe(fitted, part, tensors, notes)
         if check is not None:
             rows = open_check_rows(
-                fitted, check, format=format, encoding=encoding, allow_outside=allow_outside, progress=progress
+                fitted,
+                check,
+                format=format,
+                encoding=encoding,
+                allow_outside=allow_outside,
+                allow_remote=allow_remote,
+                progress=progress,
             )
             _check(fitted, part, rows, told)
             if int8:

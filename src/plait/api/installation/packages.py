@@ -21,6 +21,7 @@ EXTRAS = {
     "onnx": "plait export: one ONNX graph",
     "optuna": "search spaces of your own",
     "peft": "LoRA: trains encoders and language models in few parameters",
+    "remote": "cells that are addresses: s3://, gs://, hf:// (allow_remote=True)",
     "serve": "plait serve: HTTP, OpenAPI, a page",
     "tensorboard": "training curves in TensorBoard",
 }

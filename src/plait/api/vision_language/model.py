@@ -165,7 +165,7 @@ class VisionLanguageModel:
         self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
         answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
-        format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+        format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
         progress: WatchedBy = None,
     ) -> pa.Table:  # fmt: skip
         """Write a text for every row; arguments and result as :meth:`plait.Plait.generate`.
@@ -179,13 +179,16 @@ class VisionLanguageModel:
             raise ValueError("answers must be a list of at least one text, such as ['yes', 'no']")
         most = self.asking.max_tokens if max_new_tokens is None else max_new_tokens
         options = DecodeOptions(beams, length_penalty, most, temperature, top_p, seed)
-        opened = open_asked(self.asking, table, format=format, encoding=encoding, allow_outside=allow_outside)
+        opened = open_asked(
+            self.asking, table, format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote
+        )
         asked = ask_rows(self.asking, opened, on_bad_row, self.network.prompter)
         return written(self.network, asked, options, answers, tokens, progress)
 
     @watched
     def score_answers(
         self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", allow_outside: bool = False,
+        allow_remote: bool = False,
         progress: WatchedBy = None,
     ) -> pa.Table:  # fmt: skip
         """Natural log-probability of each given answer in each row: ``prediction``, ``answers``, ``log_probabilities``.
@@ -195,14 +198,14 @@ class VisionLanguageModel:
         """
         if isinstance(answers, str) or not len(answers):
             raise ValueError("answers must be a list of at least one text, such as ['yes', 'no']")
-        opened = open_asked(self.asking, table, allow_outside=allow_outside)
+        opened = open_asked(self.asking, table, allow_outside=allow_outside, allow_remote=allow_remote)
         asked = ask_rows(self.asking, opened, on_bad_row, self.network.prompter)
         return scored(self.network, asked, list(answers), progress)
 
     @watched
     def predict(
         self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
-        encoding: str | None = None, allow_outside: bool = False,
+        encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
     ) -> pa.Table:  # fmt: skip
         """Predict every row: with classes ``prediction``, ``probability`` and ``probability_<class>``, the softmax of
         the scores; else what :meth:`generate` returns.
@@ -210,19 +213,21 @@ class VisionLanguageModel:
         return pa.concat_tables(
             self.predict_chunks(
                 table, on_bad_row=on_bad_row, progress=progress, format=format, encoding=encoding,
-                allow_outside=allow_outside,
+                allow_outside=allow_outside, allow_remote=allow_remote,
             )
         )  # fmt: skip
 
     def predict_chunks(
         self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", progress: WatchedBy = None,
-        format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+        format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
         coverage: float | None = None, abstain_above: float | None = None, decimal: str | None = None,
         set: Assignments = (),
     ) -> Iterator[pa.Table]:  # fmt: skip
         """Predict a table piece by piece: what :meth:`predict` returns, ``chunk_rows`` rows at a time."""
         _refuse(coverage=coverage, abstain_above=abstain_above, decimal=decimal, set=set)
-        opened = open_asked(self.asking, table, format=format, encoding=encoding, allow_outside=allow_outside)
+        opened = open_asked(
+            self.asking, table, format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote
+        )
         called = progress if callable(progress) else None
         return predicted(self.network, self.asking, opened, on_bad_row, chunk_rows, called)
 
@@ -230,7 +235,8 @@ class VisionLanguageModel:
     def evaluate(
         self, table: Any, *, target: str | None = None, report: str | Path | None = None, on_bad_row: str = "error",
         annotations: str | None = None, format: str | None = None, encoding: str | None = None,
-        allow_outside: bool = False, beams: int = 1, seed: int = 0, rows: str | None = None, trust: bool = False,
+        allow_outside: bool = False,
+        allow_remote: bool = False, beams: int = 1, seed: int = 0, rows: str | None = None, trust: bool = False,
         decimal: str | None = None, set: Assignments = (), lang: str | None = None, progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Evaluate the model on rows with known answers, and prove whether it looks at the picture.
@@ -239,7 +245,7 @@ class VisionLanguageModel:
         question (where there is one).
 
         Args:
-            table: The rows, as for :meth:`predict`, like ``on_bad_row`` to ``allow_outside``; or a COCO or VQA folder.
+            table: The rows, as for :meth:`predict`, like ``on_bad_row`` to ``allow_remote``; or a COCO or VQA folder.
             target: Column of true answers (one, or a list of them); None: that of :func:`plait.vlm`.
             report: Path of an HTML report to write (its JSON lies beside it).
             annotations: Folder of COCO annotations other than ``annotations``.
@@ -257,7 +263,13 @@ class VisionLanguageModel:
         _refuse(trust=trust, decimal=decimal, set=set, rows=None if rows == "all" else rows)
         check_report_place(report, lang)
         opened = open_asked(
-            self.asking, table, format=format, encoding=encoding, allow_outside=allow_outside, annotations=annotations
+            self.asking,
+            table,
+            format=format,
+            encoding=encoding,
+            allow_outside=allow_outside,
+            allow_remote=allow_remote,
+            annotations=annotations,
         )
         options = DecodeOptions(beams=beams, max_new_tokens=self.asking.max_tokens)
         result = evaluation_report(

@@ -65,6 +65,7 @@ class AskedRows:
 
 def open_asked(
     asking: Asking, table: Any, *, format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
+    allow_remote: bool = False,
     annotations: str | None = None,
 ) -> Table:  # fmt: skip
     """The table, which holds the columns that are read; a dictionary of single values is a table of one row.
@@ -72,7 +73,7 @@ def open_asked(
     Raises:
         ValueError: It cannot be read, or lacks one of them.
     """
-    data = DataSettings(format=format, encoding=encoding, allow_outside=allow_outside)
+    data = DataSettings(format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote)
     source = [table] if is_row(table) else table
     is_coco = is_folder(table) and not is_vqa_folder(table)
     opened = open_source(source, data, task="captioning" if is_coco else None, annotations=annotations).table

@@ -16,6 +16,7 @@ from typing import Any
 from plait.data.column_kind import COLUMN_KINDS, CellChecks
 from plait.data.media import CellError, MissingFileError, is_empty
 from plait.data.media_folder import Root
+from plait.data.remote.columns import bring_columns
 from plait.data.schema import Schema
 from plait.data.table import Table
 
@@ -50,6 +51,8 @@ def read_contents(table: Table, schema: Schema, progress: Callable[[int, int], N
     contents = Contents()
     checked = {c.name: COLUMN_KINDS.get(c.kind).checks for c in schema.columns if c.role == "input" and c.kind}
     slow = [(name, checks) for name, checks in checked.items() if checks is not None and checks.broken is not None]
+    media = [c.name for c in schema.columns if c.role == "input" and c.kind and COLUMN_KINDS.get(c.kind).names_files]
+    bring_columns(table, media, None if progress is None else lambda done, total, what: progress(done, total))
     for number, (name, checks) in enumerate(slow):
         _read_cells(table, name, checks, contents, progress, number * len(table), len(slow) * len(table))
     for name, checks in slow:

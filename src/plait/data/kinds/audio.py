@@ -9,6 +9,7 @@ from plait.data.column_kind import CellChecks, ColumnKind, Sample
 from plait.data.items import media_items
 from plait.data.media_folder import Root
 from plait.data.modality import Modality
+from plait.data.remote.address import is_remote, path_of_address
 from plait.data.rows import Items, Rows
 from plait.data.sound import decode_sound, find_sound, looks_like_sound, sound_key, sound_length
 from plait.data.table import Table
@@ -34,6 +35,7 @@ def _show(cell: Any, items: Items, table: Table) -> list[dict[str, Any]]:
     except ValueError:
         length = "cannot be read"
     path = cell.get("path") if isinstance(cell, dict) else cell
+    path = path_of_address(path) if isinstance(path, str) and is_remote(path) else path
     file = path.replace("\\", "/").rpartition("/")[2] if isinstance(path, str) and len(path) < 4096 else "sound"
     return [{"text": f"{file} ({length})"}]
 
@@ -55,5 +57,6 @@ AUDIO = ColumnKind(
         leak=("P044", "same sound in two splits"),
     ),
     watched="sounds",
+    names_files=True,
     suffixes=frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".aiff"}),
 )  # fmt: skip

@@ -81,4 +81,5 @@ IMAGE = ColumnKind(
     watched="pictures",
     pictures=lambda cell, root: [cell],
     suffixes=IMAGE_SUFFIXES,
+    names_files=True,
 )  # fmt: skip

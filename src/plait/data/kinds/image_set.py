@@ -110,4 +110,5 @@ IMAGE_SET = ColumnKind(
     checks=replace(IMAGE.checks, load=read_image_set, examine=_examine, doubt=_doubt),
     watched="sets of pictures",
     pictures=read_image_set,
+    names_files=True,
 )

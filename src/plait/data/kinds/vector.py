@@ -100,6 +100,7 @@ VECTOR = ColumnKind(
     read=_read,
     show=_show,
     claim=_claim,
+    names_files=True,
     checks=CellChecks(
         ("P038", "rows without a vector"), "no column of vectors", _examine,
         broken=("P037", "unusable vectors", "every vector has its numbers"), compare=_compare,
