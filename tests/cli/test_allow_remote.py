@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from fixtures.media import red_or_blue
 from fixtures.remote_site import Site, site
 from fixtures.settings import SCRATCH
-from plait.api.opening import open_run
 from plait.cli import check, compare, evaluate, explain, fit, generate, index, predict
 from plait.index import build_index
 from plait.settings import RunSettings
+
+open_run = lazy("plait.api.opening", "open_run")
 
 __all__ = ["site"]
 VERBS: list[Any] = [

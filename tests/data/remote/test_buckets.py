@@ -93,10 +93,10 @@ def test_a_missing_library_names_the_extra(cache: Path, monkeypatch: pytest.Monk
 
 
 def test_a_real_s3_server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("s3fs")
+    pytest.importorskip("s3fs", reason="extra remote")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        server_module = pytest.importorskip("moto.server")
+        server_module = pytest.importorskip("moto.server", reason="extra dev")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
