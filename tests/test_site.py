@@ -52,6 +52,12 @@ def test_the_site_builds_and_asks_no_other_host(tmp_path: Path) -> None:
     reference = (site / "reference" / "fitting.html").read_text("utf-8")
     for words in ("A file, folder, data frame", "time_limit", "PlaitClassifier", "predict_proba"):
         assert words in reference
+    for source in (ROOT / "docs").glob("*.md"):
+        text = re.sub(r"^```.*?^```", "", source.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        shown = (site / f"{source.stem}.html").read_text("utf-8")
+        assert len(re.findall(r"^## ", text, flags=re.MULTILINE)) == shown.count("<h2 id="), (
+            f"headings of {source.name}"
+        )
     for page in site.rglob("*.html"):
         outside = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"']?https?://", page.read_text("utf-8"))
         assert not outside, f"{page.name} asks another host"

@@ -101,6 +101,21 @@ def test_a_second_run_fetches_nothing_and_a_change_is_fetched(site: Site, cache:
     assert third.remote is not None and third.remote.counts == {"unchanged": 2, "fetched": 1}
 
 
+def test_a_host_that_never_answers_is_given_up(site: Site, cache: Path) -> None:
+    site.is_down = True
+    remote = RemoteObjects()
+    addresses = [site.address(f"/{number}.jpg") for number in range(60)]
+    remote.bring(addresses, 1000)
+    reasons = []
+    for address in addresses:
+        with pytest.raises(CellError) as raised:
+            remote.find(address, 1000)
+        reasons.append(str(raised.value))
+    tried = sum("tried 3 times" in reason for reason in reasons)
+    assert 3 <= tried <= 3 + 8 and len(reasons) - tried == sum("it was not asked again" in one for one in reasons)
+    assert remote.counts == {"failed": 60}
+
+
 def test_offline_what_was_fetched_is_used_and_that_is_said(site: Site, cache: Path) -> None:
     site.files |= {"/a.png": PHOTO, "/b.png": noise_png(2)}
     cells = [site.address("/a.png"), site.address("/b.png")]

@@ -26,6 +26,7 @@ from plait.data.remote.web import fetch_web
 AT_ONCE = 8
 SECONDS = 120.0  # an object, each try
 TRIES = 3
+GIVEN_UP_AFTER = 3  # objects of a host that never answered; the others are not waited for
 FIRST_WAIT = 0.5  # seconds before the second try; each further wait is twice as long
 NOT_ASKED, FAILED = "not asked", "failed"
 
@@ -45,6 +46,8 @@ class RemoteObjects:
         self._found: dict[str, Path | str] = {}
         self._systems: dict[str, Any] = {}
         self._silent: set[str] = set()  # hosts that could not be reached
+        self._unanswered: Counter[str] = Counter()  # objects of a host that none of the tries brought
+        self._answering: set[str] = set()
         self._is_told = False
 
     def find(self, address: str, max_bytes: int) -> Path:
@@ -119,21 +122,27 @@ class RemoteObjects:
         host = _host(address)
         if known is not None and host in self._silent:
             return known.path, NOT_ASKED
+        if self._unanswered[host] >= GIVEN_UP_AFTER and host not in self._answering:
+            return f"its host did not answer for {GIVEN_UP_AFTER} other objects, so it was not asked again", FAILED
         for number in range(TRIES):
             try:
                 place = store.write(address, self._fetcher(address, max_bytes, known.facts if known else None, is_over))
             except EmptyObjectError:
+                self._answering.add(host)
                 return "it is empty (0 bytes)", FAILED
             except NotFetchedError as error:
                 if not error.is_passing or is_over():
+                    self._answering.add(host)
                     return str(error), FAILED
                 if known is not None:
                     self._silent.add(host)
                     return known.path, NOT_ASKED
                 if number + 1 == TRIES:
+                    self._unanswered[host] += 1
                     return f"{error} (tried {TRIES} times)", FAILED
                 time.sleep(FIRST_WAIT * 2**number)
                 continue
+            self._answering.add(host)
             if place is None:
                 assert known is not None
                 return known.path, "unchanged"
