@@ -34,10 +34,10 @@ class Lesson:
         one_class: Whether one of several classes is right.
         settings: How unlabelled rows teach.
         seed: Of the run.
-        network: Trains a network like that of the run: from places among the T rows that teach, those that it shall
-            answer [A], what teaches the unlabelled rows (None: nothing does), its number and how many there are in all,
-            the answers to these
-            [A, C] and to the unlabelled rows [U, C], or None where what teaches them is of no use.
+        network: Trains a network like that of the run. It takes places among the T rows that teach, those that it shall
+            answer [A], what teaches the unlabelled rows (None: nothing does), its number, and how many there are in
+            all; it gives the answers to these [A, C] and to the unlabelled rows [U, C], or None where what teaches
+            them is of no use. None: there is none, and no teacher asks for it.
         stops: Asked between steps of a fit; True: the time is over.
     """
 
