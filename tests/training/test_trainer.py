@@ -114,11 +114,28 @@ def test_best_epoch_is_restored(tmp_path: Path) -> None:
     assert [e["val_accuracy"] for e in history.epochs] == [0.1, 0.7, 0.3, 0.7, 0.2]
 
 
-def test_lower_can_be_better(tmp_path: Path) -> None:
-    model, judge = make_model(), Judge([3.0, 1.0, 2.0, 0.5, 0.9])
-    history = train_model(model, make_rows(), SETTINGS, tmp_path / "r", score=judge, higher_is_better=False)
-    assert (history.best_epoch, history.best_score) == (4, 0.5)
-    assert all(torch.equal(v, judge.seen[3][k]) for k, v in model.state_dict().items())
+def test_of_epochs_with_equal_scores_the_smaller_loss_wins_and_a_resumed_run_agrees(tmp_path: Path) -> None:
+    scores, losses = [0.5, 1.0, 1.0, 1.0, 0.9], [0.9, 0.7, 0.2, 0.4, 0.1]
+    model, judge = make_model(), Judge(scores, losses=losses)
+    history = train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=judge)
+    assert (history.best_epoch, history.best_score, history.best_loss) == (3, 1.0, 0.2)
+    assert all(torch.equal(v, judge.seen[2][k]) for k, v in model.state_dict().items())
+    assert [e["val_loss"] for e in history.epochs] == losses
+    with pytest.raises(PowerCutError):
+        train_model(make_model(), make_rows(), SETTINGS, tmp_path / "cut", score=Judge(scores, 4, losses=losses))
+    resumed = make_model(seed=9)
+    rest = Judge(scores, start=3, losses=losses)
+    after = train_model(resumed, make_rows(), SETTINGS, tmp_path / "cut", score=rest, resume=True)
+    assert after.resumed_from == 3 and after.best_epoch == 3
+    assert largest_difference(model, resumed) == 0.0
+
+
+def test_a_smaller_loss_starts_patience_anew_among_equal_scores(tmp_path: Path) -> None:
+    losses = [0.9, 0.8, 0.7, 0.6, 0.65, 0.5, 0.7, 0.7, 0.7, 0.1]
+    settings = replace(SETTINGS, epochs=10, patience=3)
+    judge = Judge([1.0] * 10, losses=losses)
+    history = train_model(make_model(), make_rows(), settings, tmp_path / "run", score=judge)
+    assert (history.best_epoch, len(history.epochs)) == (6, 9)
 
 
 def test_without_a_score_the_last_epoch_stays(tmp_path: Path) -> None:

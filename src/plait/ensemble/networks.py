@@ -94,8 +94,8 @@ class NetworkFits:
     def choose_fusion(self, plan: Plan, alternative: RunSettings | None) -> tuple[Plan, list[str]]:
         """The plan with the fusion that answers validation rows better, and sentences that say so.
 
-        Both are trained, the given one first; the winner is the fused network of the first fold. Equal scores leave the
-        given one.
+        Both are trained, the given one first; the winner is the fused network of the first fold. Equal scores take the
+        one with the smaller loss on these rows.
 
         Args:
             plan: Of the given fusion.
@@ -112,7 +112,7 @@ class NetworkFits:
         model, history = fit_model(
             other, _names(plan), self.folder / "alternative", resume=self.resume, progress=self.progress
         )
-        is_better = _is_better(plan, history, given)
+        is_better = _is_better(history, given)
         plan.deadline.took(f"fusion {names[not is_better]}", (given if is_better else history).seconds)
         if is_better:
             self.model, self.history = model, history
@@ -263,10 +263,10 @@ def _decided(plan: Plan) -> Plan:
     return replace(plan, settings=replace(plan.settings, fusion=fusion))
 
 
-def _is_better(plan: Plan, ours: History, theirs: History) -> bool:
+def _is_better(ours: History, theirs: History) -> bool:
     if ours.best_score is None or theirs.best_score is None:
         return False
-    return ours.best_score > theirs.best_score
+    return theirs.is_passed_by(ours.best_score, ours.best_loss)
 
 
 def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, History], is_second: bool) -> str:
@@ -274,10 +274,13 @@ def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, 
     metric = plan.task.selects or plan.task.primary
     scores = [h.epochs[h.best_epoch - 1].get(f"val_{metric}", math.nan) for h in histories]
     kept, left = (1, 0) if is_second else (0, 1)
-    return (
-        f"fusions {names[0]} and {names[1]} were both trained; {names[kept]} is kept, which answers validation rows "
-        f"{'better' if scores[0] != scores[1] else 'as well'} ({metric} {scores[kept]:.3f} against {scores[left]:.3f})"
-    )
+    if scores[0] != scores[1]:
+        how = f"better ({metric} {scores[kept]:.3f} against {scores[left]:.3f})"
+    else:
+        losses = [math.nan if h.best_loss is None else h.best_loss for h in histories]
+        how = f"as well ({metric} {scores[kept]:.3f}) with loss {losses[kept]:.4g} against {losses[left]:.4g}"
+    trained = f"fusions {names[0]} and {names[1]} were both trained"
+    return f"{trained}; {names[kept]} is kept, which answers validation rows {how}"
 
 
 def _names(plan: Plan) -> list[str]:

@@ -53,6 +53,27 @@ class History:
     seconds: float = 0.0
     pretraining: Pretraining | None = None
 
+    @property
+    def best_loss(self) -> float | None:
+        """The mean loss of validation rows at the best epoch, or None where it was not measured."""
+        return self.epochs[self.best_epoch - 1].get("val_loss") if 0 < self.best_epoch <= len(self.epochs) else None
+
+    def is_passed_by(self, score: float | None, loss: float | None) -> bool:
+        """Whether these numbers of validation rows are better; of equal scores the smaller loss is.
+
+        Until there is a score whatever comes without one is better, and what has none never replaces what has one. Few
+        rows often score alike under a metric that counts answers, while a loss still tells how sure they are.
+
+        Args:
+            score: The selecting score, the larger the better; None: it could not be measured.
+            loss: Mean loss of the rows; None: not measured.
+        """
+        if self.best_score is None or score is None:
+            return self.best_score is None
+        if score != self.best_score:
+            return score > self.best_score
+        return loss is not None and self.best_loss is not None and loss < self.best_loss
+
     def write(self, path: Path) -> None:
         """Write the epochs as CSV."""
         names = list(dict.fromkeys(name for epoch in self.epochs for name in epoch))

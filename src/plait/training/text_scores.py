@@ -16,7 +16,6 @@ from plait.training.plan import Plan
 from plait.training.scores import EPOCH_SCORES
 
 MOST_ROWS = 256
-TIE_BREAK = 1e-3  # of epochs with the same answers the one that is surer of the true ones
 FEWEST_CAPTIONED = 10  # CIDEr-D counts in how many images a phrase occurs; on fewer the loss chooses
 
 
@@ -62,7 +61,7 @@ def text_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, floa
         numbers = {k: float(found[k]) for k in ("cider_d", "bleu_4", "rouge_l")}
     else:
         numbers = {"accuracy": float(exact_match(guesses, truths).mean())}
-    return {**numbers, "loss": loss, "score": numbers[plan.task.primary] - TIE_BREAK * loss}
+    return {**numbers, "loss": loss, "score": numbers[plan.task.primary]}
 
 
 def read_back(target_RL: np.ndarray, tokens: Any) -> tuple[str, ...]:

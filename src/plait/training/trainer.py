@@ -55,7 +55,6 @@ def train_model(
     *,
     score: Score | None = None,
     watch: Watch | None = None,
-    higher_is_better: bool = True,
     resume: bool = False,
     checkpoints: bool = True,
     tracking: Tracking | None = None,
@@ -71,9 +70,9 @@ def train_model(
         rows: Training rows.
         settings: Resolved settings (nothing None but ``threads``).
         folder: Where checkpoints live while the run lasts.
-        score: Called after each epoch; returns named validation numbers, the selecting one under "score".
+        score: Called after each epoch; returns named validation numbers, under "score" the selecting one, the
+            larger the better, under "loss" their mean loss, which decides between equal scores.
         watch: Called before the first epoch and after each, ahead of ``score``; returns numbers for the history.
-        higher_is_better: Direction of "score".
         resume: Go on from the last whole checkpoint in ``folder``, if there is one.
         checkpoints: Write one each epoch; without them a stopped run begins anew.
         tracking: Trackers that are told of each epoch; None: none.
@@ -94,7 +93,7 @@ def train_model(
     if checkpoint is None and folder.exists():
         shutil.rmtree(folder)
     checkpoint = checkpoint if processes is None else processes.agree(checkpoint)
-    judge = _Judge(model, rows, score, higher_is_better, settings.patience or 0, progress, what)
+    judge = _Judge(model, rows, score, settings.patience or 0, progress, what)
     judge.average = WeightAverage(model, settings.ema) if settings.ema else None
     judge.unlabelled = unlabelled
     if unlabelled is not None:
@@ -232,13 +231,11 @@ class _Judge(TrainerCallback):
         model: PlaitModel,
         rows: RowBatches,
         score: Score | None,
-        higher_is_better: bool,
         patience: int,
         progress: Progress | None,
         what: str,
     ) -> None:
         self.model, self.rows, self.score, self.patience = model, rows, score, patience
-        self.sign = 1.0 if higher_is_better else -1.0
         self.progress, self.what = progress, what
         self.history = History()
         self.best: dict[str, torch.Tensor] = {}
@@ -312,9 +309,7 @@ class _Judge(TrainerCallback):
         numbers = numbers if self.processes is None else self.processes.agree(numbers)
         record |= {f"val_{k}": v for k, v in numbers.items() if k != "score"}
         value = numbers.get("score")
-        best = self.history.best_score
-        # Until an epoch has a score the latest stands in; one without a score never replaces one that has it.
-        if best is None if value is None else best is None or self.sign * value > self.sign * best:
+        if self.history.is_passed_by(value, numbers.get("loss")):
             self.history.best_epoch, self.history.best_score = epoch, value
             self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
 
