@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from tests.fixtures.lazy import lazy
+from fixtures.lazy import lazy
 
 counted_from, run_began = lazy("plait.api.clock", "counted_from", "run_began")
 

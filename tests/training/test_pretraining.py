@@ -73,9 +73,11 @@ def right(plan: Plan, folder: Path) -> float:
 
 
 def test_contrast_on_many_rows_helps_few_labels(many: Plan, tmp_path: Path) -> None:
-    plain = right(many, tmp_path / "plain")
-    pretrained = right(under(many, objective="comm", epochs=25), tmp_path / "comm")
-    assert pretrained > plain + 0.08, (plain, pretrained)
+    gains = []
+    for number, plan in enumerate((many, plan_of(planted(600, 2)))):
+        plain = right(plan, tmp_path / f"plain-{number}")
+        gains.append(right(under(plan, objective="comm", epochs=25), tmp_path / f"comm-{number}") - plain)
+    assert min(gains) > 0 and sum(gains) / 2 > 0.05, gains
 
 
 def weights(plan: Plan) -> tuple[dict[str, torch.Tensor], Any]:

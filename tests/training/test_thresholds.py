@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.fixtures.lazy import lazy
+
+from fixtures.lazy import lazy
 
 tune_thresholds, threshold_metric = lazy("plait.training.thresholds", "tune_thresholds", "threshold_metric")
 counts_of, score_of = lazy("plait.training.decision_scores", "counts_of", "score_of")

@@ -274,13 +274,17 @@ def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, 
     metric = plan.task.selects or plan.task.primary
     scores = [h.epochs[h.best_epoch - 1].get(f"val_{metric}", math.nan) for h in histories]
     kept, left = (1, 0) if is_second else (0, 1)
-    if scores[0] != scores[1]:
-        how = f"better ({metric} {scores[kept]:.3f} against {scores[left]:.3f})"
-    else:
-        losses = [math.nan if h.best_loss is None else h.best_loss for h in histories]
-        how = f"as well ({metric} {scores[kept]:.3f}) with loss {losses[kept]:.4g} against {losses[left]:.4g}"
-    trained = f"fusions {names[0]} and {names[1]} were both trained"
-    return f"{trained}; {names[kept]} is kept, which answers validation rows {how}"
+    x, y = scores[kept], scores[left]
+    if x != y:
+        return (
+            f"fusions {names[0]} and {names[1]} were both trained; {names[kept]} is kept, which answers validation rows "
+            f"better ({metric} {x:.3f} against {y:.3f})"
+        )
+    smaller, larger = (math.nan if histories[i].best_loss is None else histories[i].best_loss for i in (kept, left))
+    return (
+        f"fusions {names[0]} and {names[1]} were both trained; {names[kept]} is kept, which answers validation rows "
+        f"as well ({metric} {x:.3f}), with loss {smaller:.4g} against {larger:.4g}"
+    )
 
 
 def _names(plan: Plan) -> list[str]:
