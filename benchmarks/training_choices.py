@@ -2,8 +2,8 @@
 
 Test rows are never touched. The training and validation rows of each table are dealt anew for every seed, groups whole:
 60 % train, 20 % choose the epoch, and the last 20 % are what the numbers below are of; with ``--labels 60`` so many
-rows, drawn from those of the seed, train and choose, three to one. Differences are paired by seed (same rows, same initial
-weights); the interval is that of Student's t over the seeds.
+rows, drawn from those of the seed, train and choose, three to one. Differences are paired by seed (same rows, same
+initial weights); the interval is that of Student's t over the seeds.
 """
 
 from __future__ import annotations

@@ -277,8 +277,8 @@ def _on_validation_rows(plan: Plan, names: list[str], histories: tuple[History, 
     x, y = scores[kept], scores[left]
     if x != y:
         return (
-            f"fusions {names[0]} and {names[1]} were both trained; {names[kept]} is kept, which answers validation rows "
-            f"better ({metric} {x:.3f} against {y:.3f})"
+            f"fusions {names[0]} and {names[1]} were both trained; {names[kept]} is kept, which answers validation "
+            f"rows better ({metric} {x:.3f} against {y:.3f})"
         )
     smaller, larger = (math.nan if histories[i].best_loss is None else histories[i].best_loss for i in (kept, left))
     return (
