@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         export,
         fit,
         load,
+        profile,
         register_encoder,
         register_fusion,
         register_metric,
@@ -45,7 +46,8 @@ __version__ = "0.1.0"
 __all__ = [
     "Comparison", "Plait", "PlaitClassifier", "PlaitRegressor", "VisionLanguageModel", "__version__", "augment",
     "build_index", "calibrate", "check", "check_fusion", "compare", "drift", "explain_modalities", "export", "fit",
-    "load", "open_index", "register_encoder", "register_fusion", "register_metric", "register_task", "two_tower", "vlm",
+    "load", "open_index", "profile", "register_encoder", "register_fusion", "register_metric", "register_task",
+    "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {
@@ -55,7 +57,7 @@ _HOMES = {
     "open_index": "plait.index", "two_tower": "plait.api", "PlaitClassifier": "plait.api",
     "PlaitRegressor": "plait.api", "VisionLanguageModel": "plait.api", "check_fusion": "plait.fusion",
     "register_encoder": "plait.api", "register_fusion": "plait.api", "register_metric": "plait.api",
-    "register_task": "plait.api", "vlm": "plait.api",
+    "profile": "plait.api", "register_task": "plait.api", "vlm": "plait.api",
 }  # fmt: skip
 
 

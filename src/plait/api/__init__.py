@@ -35,16 +35,18 @@ if TYPE_CHECKING:
     from plait.api.installation.doctor import doctor
     from plait.api.prediction_file import PredictionFile
     from plait.api.predictor import Plait
+    from plait.api.profiling import Profile, profile
     from plait.api.suggestion_file import SuggestionFile
     from plait.api.vision_language import VisionLanguageModel, vlm
     from plait.api.watching.terminal import TerminalProgress
 
 __all__ = [
-    "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "SuggestionFile", "TerminalProgress",
-    "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place", "counted_from", "default_weights",
-    "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language", "is_first_process",
-    "list_fusions", "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder", "register_encoder",
-    "register_fusion", "register_metric", "register_task", "report_values", "two_tower", "vlm",
+    "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "Profile", "SuggestionFile",
+    "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place", "counted_from",
+    "default_weights", "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language",
+    "is_first_process", "list_fusions", "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder",
+    "profile", "register_encoder", "register_fusion", "register_metric", "register_task", "report_values", "two_tower",
+    "vlm",
 ]  # fmt: skip
 
 _HOMES = {
@@ -53,6 +55,7 @@ _HOMES = {
     "PlaitClassifier": "plait.api.estimators",
     "PlaitRegressor": "plait.api.estimators",
     "PredictionFile": "plait.api.prediction_file",
+    "Profile": "plait.api.profiling",
     "SuggestionFile": "plait.api.suggestion_file",
     "TerminalProgress": "plait.api.watching.terminal",
     "calibrate": "plait.api.calibrating",
@@ -61,6 +64,7 @@ _HOMES = {
     "doctor": "plait.api.installation.doctor",
     "open_checked": "plait.api.first_look",
     "predict_to_folder": "plait.api.batch",
+    "profile": "plait.api.profiling",
     "two_tower": "plait.api.dual_encoder",
     "VisionLanguageModel": "plait.api.vision_language",
     "vlm": "plait.api.vision_language",

@@ -33,7 +33,11 @@ for verbs in GROUPS.values():
         if isinstance(verb.app, typer.Typer):
             app.add_typer(verb.app, name=verb.example)
         else:
-            app.command(verb.example.split()[0], epilog=f"Example: plait {verb.example}")(verb.app)
+            app.command(
+                verb.example.split()[0], epilog=f"Example: plait {verb.example}",
+                context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True}
+                if verb.passes_on else None,
+            )(verb.app)  # fmt: skip
 
 
 def main() -> None:

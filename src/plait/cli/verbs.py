@@ -26,6 +26,7 @@ from plait.cli.generate import ask, caption
 from plait.cli.index import index_app
 from plait.cli.plugins import plugins
 from plait.cli.predict import predict
+from plait.cli.profile import profile
 from plait.cli.search import search
 from plait.cli.serve import serve
 from plait.cli.suggest import suggest
@@ -43,6 +44,7 @@ class Verb(NamedTuple):
     app: Callable[..., Any]
     line: str
     example: str
+    passes_on: bool = False  # what follows its own options is another verb's
 
 
 GROUPS: dict[str, tuple[Verb, ...]] = {
@@ -85,6 +87,8 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
     ),
     "This installation": (
         Verb(doctor, "Say what is installed, and what is broken.", "doctor"),
+        Verb(profile, "Run a verb and say where its time went.",
+             "profile fit posts.csv --target sentiment -o model", passes_on=True),
         Verb(demo, "Try all of it on a small data set (5 minutes).",
              "demo --question 'what color is the shape?' picture.png"),
         Verb(weights_app, "Download and list pretrained weights.", "weights"),

@@ -1,0 +1,69 @@
+"""A clock for nested work: each second belongs to the innermost phase that is running."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass
+class Spent:
+    """What a phase took.
+
+    Attributes:
+        seconds: On the thread that is profiled, without the phases inside it.
+        in_threads: On other threads, which run beside it.
+        calls: How often it began.
+        amount: How much was done, in the unit of the phase.
+        flops: Floating point operations, where they are counted.
+    """
+
+    seconds: float = 0.0
+    in_threads: float = 0.0
+    calls: int = 0
+    amount: float = 0.0
+    flops: float = 0.0
+
+
+class Clock:
+    """Seconds by phase; the thread that makes it is the one that is profiled."""
+
+    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
+        self.now, self.spent = now, dict[str, Spent]()
+        self._own, self._lock, self._local = threading.get_ident(), threading.Lock(), threading.local()
+
+    @contextlib.contextmanager
+    def span(self, phase: str) -> Iterator[None]:
+        """The time inside belongs to a phase, but for the spans inside it."""
+        if not hasattr(self._local, "open"):
+            self._local.open = []
+        stack: list[list[float]] = self._local.open
+        began = self.now()
+        stack.append([0.0])
+        try:
+            yield
+        finally:
+            took = self.now() - began
+            inside = stack.pop()[0]
+            if stack:
+                stack[-1][0] += took
+            self._add(phase, took - inside)
+
+    def count(self, phase: str, amount: float, flops: float = 0.0) -> None:
+        """More was done in a phase."""
+        with self._lock:
+            spent = self.spent.setdefault(phase, Spent())
+            spent.amount += amount
+            spent.flops += flops
+
+    def _add(self, phase: str, seconds: float) -> None:
+        with self._lock:
+            spent = self.spent.setdefault(phase, Spent())
+            spent.calls += 1
+            if threading.get_ident() == self._own:
+                spent.seconds += seconds
+            else:
+                spent.in_threads += seconds

@@ -1,0 +1,42 @@
+"""``plait profile VERB ...``: any verb as it is, and then where its time went."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from plait.cli.terminal import can_write
+from plait.files import write_text
+
+
+def profile(
+    command: Annotated[list[str], typer.Argument(metavar="VERB ...", help="A verb of plait, with its options.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the numbers as JSON; before VERB."),
+    ] = None,
+) -> None:
+    """Run a verb and say on stderr where its time went, beside what this machine can do at best.
+
+    Options of the verb stand behind it; what it prints on stdout stays as it is.
+    """
+    from plait import api
+    from plait.cli.main import app
+
+    if command[0] == "profile":
+        raise typer.BadParameter("profile cannot time itself; name another verb, such as fit", param_hint="VERB")
+    if output is not None:
+        can_write(output)
+    code = None
+    with api.profile(since_start=True) as found:
+        code = app(command, standalone_mode=False)
+    sys.stdout.flush()
+    sys.stderr.write(f"\n{found.table()}\n")
+    if output is not None:
+        write_text(output, json.dumps(found.to_json(), indent=1))
+        sys.stderr.write(f"numbers: {output}\n")
+    raise typer.Exit(code if isinstance(code, int) else 0)

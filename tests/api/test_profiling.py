@@ -1,0 +1,155 @@
+"""Where the time goes: nested seconds add up, answers stay, everything is put back, any verb can be profiled."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plait
+from fixtures.lazy import lazy
+from plait.api.profiling.spans import Clock
+
+timed_function = lazy("plait.api.profiling.points", "_timed_function")
+QUICK = ["fusion.width=8", "train.threads=1", "train.baselines=false", "judge.missing_rows=0"]
+
+
+def rows(count: int = 60) -> dict[str, list[Any]]:
+    rng = np.random.default_rng(3)
+    left = rng.normal(size=(count, 4))
+    return {
+        "left": left.tolist(), "number": rng.normal(size=count).tolist(),
+        "label": ["up" if v > 0 else "down" for v in left[:, 0]],
+    }  # fmt: skip
+
+
+def fitted(**options: Any) -> Any:
+    return plait.fit(rows(), "label", vector="left", preset="single", epochs=3, set=QUICK, seed=1, **options)
+
+
+class Watch:
+    """A clock that is put forward by hand."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def __call__(self) -> float:
+        return self.time
+
+
+def test_a_second_belongs_to_the_innermost_phase_and_other_threads_are_apart() -> None:
+    watch = Watch()
+    clock = Clock(watch)
+    with clock.span("outer"):
+        watch.time += 2.0
+        with clock.span("inner"):
+            watch.time += 5.0
+            with clock.span("outer"):
+                watch.time += 1.0
+        watch.time += 1.5
+
+    def beside() -> None:
+        with clock.span("inner"):
+            watch.time += 7.0
+
+    thread = threading.Thread(target=beside)
+    thread.start()
+    thread.join()
+    assert clock.spent["outer"].seconds == pytest.approx(4.5) and clock.spent["outer"].calls == 2
+    assert clock.spent["inner"].seconds == pytest.approx(5.0)
+    assert clock.spent["inner"].in_threads == pytest.approx(7.0)
+
+
+def test_a_span_that_fails_is_closed() -> None:
+    watch = Watch()
+    clock = Clock(watch)
+    with clock.span("outer"):
+        with pytest.raises(ValueError, match="no"), clock.span("inner"):
+            watch.time += 3.0
+            raise ValueError("no")
+        watch.time += 1.0
+    assert (clock.spent["inner"].seconds, clock.spent["outer"].seconds) == (3.0, 1.0)
+
+
+def test_every_point_names_a_function_that_is_there() -> None:
+    from plait.api.profiling.points import POINTS
+
+    for point in POINTS:
+        module, _, path = point.place.partition(":")
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+        assert callable(found), point
+
+
+def test_operations_are_those_of_the_product() -> None:
+    import torch
+
+    from plait.api.profiling.points import POINTS
+
+    point = next(p for p in POINTS if p.phase == "encode: forward pass")
+    clock, weight = Clock(), torch.ones(8, 4)
+    product = timed_function(lambda run, inputs, number: inputs @ weight, point, clock, True)
+    product(None, torch.ones(3, 8), 3)
+    spent = clock.spent["encode: forward pass"]
+    assert (spent.flops, spent.amount, spent.calls) == (2 * 3 * 8 * 4, 3.0, 1)
+
+
+def test_a_profiled_fit_answers_the_same_and_its_phases_add_up() -> None:
+    from plait.training import trainer
+
+    plain, before, importer = fitted(), trainer.train_model, builtins.__import__
+    with plait.profile() as found:
+        made = fitted()
+    assert trainer.train_model is before and builtins.__import__ is importer
+    np.testing.assert_array_equal(made.predict_proba(rows()), plain.predict_proba(rows()))
+    assert sum(s.seconds for s in found.phases.values()) == pytest.approx(found.seconds, rel=1e-6)
+    steps = found.phases["train: forward and backward"]
+    assert steps.amount == steps.calls == found.phases["train: optimizer"].calls > 0
+    assert found.phases["train: validation rows"].calls == len(made.report["history"])
+    assert {"read and check the table", "evaluate", "train: around the steps"} <= set(found.phases)
+    assert found.limits is not None and found.limits.gflops > 0 and found.limits.copy_gb > 0
+    shown = str(found)
+    assert shown.splitlines()[1].split()[:3] == ["phase", "seconds", "share"]
+    assert "GFLOP/s" in shown and "train: forward and backward" in shown
+    json.dumps(found.to_json(), allow_nan=False)
+
+
+def test_an_error_inside_is_passed_on_and_everything_is_put_back() -> None:
+    from plait.training import trainer
+
+    before, importer = trainer.train_model, builtins.__import__
+    with pytest.raises(ValueError, match="unknown column"), plait.profile() as found:
+        plait.fit(rows(), "nowhere")
+    assert trainer.train_model is before and builtins.__import__ is importer
+    assert found.seconds > 0 and found.phases
+    with plait.profile(), pytest.raises(RuntimeError, match="running already"), plait.profile():
+        pass
+
+
+def typed(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "plait", *words]
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)  # noqa: S603
+
+
+def test_any_verb_is_profiled_with_its_own_options_output_and_exit_code(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("text,label\n" + "\n".join(f"row {i},{'ab'[i % 2]}" for i in range(30)) + "\n", encoding="utf-8")
+    plain = typed("check", "t.csv", "--target", "label", "--json", where=tmp_path)
+    profiled = typed("profile", "-o", "p.json", "check", "t.csv", "--target", "label", "--json", where=tmp_path)
+    assert (profiled.returncode, profiled.stdout) == (plain.returncode, plain.stdout)
+    assert "read and check the table" in profiled.stderr and "numbers: p.json" in profiled.stderr
+    found = json.loads((tmp_path / "p.json").read_text("utf-8"))
+    total = sum(p["seconds"] for p in found["phases"])
+    assert found["seconds"] == pytest.approx(total, rel=1e-6) and found["processor_seconds"] > 0
+    missing = typed("profile", "check", "none.csv", "--target", "label", where=tmp_path)
+    assert missing.returncode == 2 and "none.csv" in missing.stderr and "Traceback" not in missing.stderr
+    assert "cannot time itself" in typed("profile", "profile", "check", where=tmp_path).stderr
