@@ -109,10 +109,17 @@ def target(page: Path, link: str) -> str:
 
 def test_every_guide_has_a_chinese_page_in_the_contents_in_the_same_order() -> None:
     parts = {name: pages for part in SITE["nav"] for name, pages in part.items()}
-    english = [parts["Start"], *(page for part in ("Guides", "Running it") for entry in parts[part] for page in entry.values())]
+    english = [
+        parts["Start"],
+        *(page for part in ("Guides", "Running it") for entry in parts[part] for page in entry.values()),
+    ]
     translated = [page for page in english if page not in ENGLISH_ONLY and page.split("/")[0] not in ENGLISH_FOLDERS]
     groups = [value for entry in parts["中文"] for value in entry.values()]
-    chinese = [page for group in groups for page in ([group] if isinstance(group, str) else [p for e in group for p in e.values()])]
+    chinese = [
+        page
+        for group in groups
+        for page in ([group] if isinstance(group, str) else [p for e in group for p in e.values()])
+    ]
     assert chinese == [page.replace(".md", ZH) for page in translated]
     assert len(PAIRS) == len(chinese)
 
@@ -167,12 +174,22 @@ def test_items_of_lists_of_every_section(english: Path, chinese: Path) -> None:
 
 @pytest.mark.parametrize(("english", "chinese"), PAIRS, ids=NAMES)
 def test_links(english: Path, chinese: Path) -> None:
-    found = [{target(page, link) for link in LINK.findall(prose(page.read_text("utf-8")))} for page in (english, chinese)]
+    found = [
+        {target(page, link) for link in LINK.findall(prose(page.read_text("utf-8")))} for page in (english, chinese)
+    ]
     assert found[0] == found[1]
-    for link in LINK.findall(prose(chinese.read_text("utf-8"))):  # a Chinese page leads to Chinese pages where there are any
+    for link in LINK.findall(
+        prose(chinese.read_text("utf-8"))
+    ):  # a Chinese page leads to Chinese pages where there are any
         path = link.partition("#")[0]
         if path.endswith(".md") and not path.endswith(ZH) and path != english.name:
             assert not (chinese.parent / path.replace(".md", ZH)).exists(), f"{chinese.name} leads to {link}"
+
+
+def test_the_search_of_the_site_finds_words_inside_chinese_sentences() -> None:
+    """It finds what a word begins with, so every character must begin one."""
+    search = next(plugin["search"] for plugin in SITE["plugins"] if isinstance(plugin, dict) and "search" in plugin)
+    assert re.split(search["separator"], "何时弃答：Plait 0.5、fit") == ["何", "时", "弃", "答", "Plait", "0.5", "fit"]
 
 
 def test_readme_leads_to_chinese_pages() -> None:
@@ -184,7 +201,9 @@ def test_readme_leads_to_chinese_pages() -> None:
             assert anchor in anchors(ROOT / path), f"README.zh-CN.md: {link} leads to no heading"
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.zh-CN.md", *(chinese for _, chinese in PAIRS)], ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.zh-CN.md", *(chinese for _, chinese in PAIRS)], ids=lambda page: page.name
+)
 def test_one_term_and_full_width_marks(page: Path) -> None:
     text = re.sub(r"\]\([^)]*\)", "]", SPAN.sub("", prose(page.read_text("utf-8"))))
     other = [(word, instead) for instead, words in TERMS.items() for word in words if word in text]
