@@ -94,10 +94,11 @@ def test_no_two_classes_of_one_name() -> None:
 
 
 def test_the_order_of_rooms_is_told_alike_everywhere() -> None:
-    """The list above, both README trees and docs/index.md name the same rooms in the same order."""
-    index = (ROOT / "docs" / "index.md").read_text("utf-8")
-    listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", index, flags=re.MULTILINE)
-    assert listed == ORDER, f"docs/index.md lists {listed}"
+    """The list above, both README trees and both start pages of docs name the same rooms in the same order."""
+    for page in ("index.md", "index.zh-CN.md"):
+        text = (ROOT / "docs" / page).read_text("utf-8")
+        listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", text, flags=re.MULTILINE)
+        assert listed == ORDER, f"docs/{page} lists {listed}"
     for readme in ("README.md", "README.zh-CN.md"):
         named = [entry.rstrip("/").removesuffix(".py") for entry in readme_tree(ROOT / readme)]
         assert [entry for entry in named if not entry.startswith("__")] == ORDER, readme

@@ -58,6 +58,7 @@ def test_the_site_builds_and_asks_no_other_host(tmp_path: Path) -> None:
         assert len(re.findall(r"^## ", text, flags=re.MULTILINE)) == shown.count("<h2 id="), (
             f"headings of {source.name}"
         )
+        assert not re.findall(r'<h\d id="(?:_\d+)?"', shown), f"{source.name}: headings whose anchors have no words"
     for page in site.rglob("*.html"):
         outside = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"']?https?://", page.read_text("utf-8"))
         assert not outside, f"{page.name} asks another host"
