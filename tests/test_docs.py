@@ -132,6 +132,8 @@ def read_command(node: Any, line: str) -> None:
                 value = words.pop(0)
                 choices = getattr(getattr(option, "type", None), "choices", None)
                 assert not choices or value in choices, f"{flag} does not take {value!r} in: {line}"
+        elif (getattr(node, "context_settings", None) or {}).get("allow_interspersed_args") is False:
+            return read_command(command_tree(), shlex.join(["plait", word, *words]))  # the rest is another verb's
         else:
             given += 1
     assert given <= len(positions) or any(p.nargs == -1 for p in positions), f"too many arguments in: {line}"
@@ -141,6 +143,7 @@ def read_command(node: Any, line: str) -> None:
         missing = [p.opts[0] for p in named if p.required]
         absent = [flag for flag in missing if not set(_spellings(node, flag)) & set(shlex.split(line))]
         assert not absent, f"{line}: lacks {absent}"
+    return None
 
 
 def _spellings(node: Any, flag: str) -> list[str]:

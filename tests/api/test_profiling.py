@@ -16,8 +16,8 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
-from plait.api.profiling.spans import Clock
 
+Clock = lazy("plait.api.profiling.spans", "Clock")
 timed_function = lazy("plait.api.profiling.points", "_timed_function")
 QUICK = ["fusion.width=8", "train.threads=1", "train.baselines=false", "judge.missing_rows=0"]
 

@@ -24,7 +24,7 @@ from plait.cli.main import app
 VERBS = [
     ["fit"], ["compare"], ["evaluate"], ["predict"], ["check"], ["data"], ["demo"], ["explain"], ["fusions"],
     ["two-tower"], ["caption"], ["ask"], ["calibrate"], ["drift"], ["suggest"], ["augment"], ["serve"], ["export"],
-    ["doctor"], ["plugins"], ["vlm"],
+    ["doctor"], ["plugins"], ["vlm"], ["profile"],
     ["weights", "fetch"], ["weights", "ls"],
     ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
