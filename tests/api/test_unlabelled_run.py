@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import pytest
 import yaml
 
 import plait
+from fixtures.lazy import lazy
 
+tell_of_members = lazy("plait.api.run_unlabelled", "tell_of_members")
 ONE = ["train.threads=1"]
 DIM = 20
 Columns = dict[str, list[Any]]
@@ -214,6 +217,23 @@ def test_ensembles_learn_from_them_too(preset: str, tables: tuple[Columns, Colum
     told = found.report["unlabelled"]
     assert told["guard"]["rows"] == 60 and set(told["guard"]["scores"]) == {"supervised", "with unlabelled rows"}
     assert {m["name"] for m in found.report["evaluation"]["members"]} >= {"fused"}
+    if told["kept"] == "with unlabelled rows":
+        weighs = sum(m["weight"] for m in found.leaderboard() if m["name"].startswith("fused"))
+        assert told["weight"] == pytest.approx(weighs, abs=1e-3)
+        said = f"weighs {told['weight']:.0%}" if told["weight"] else "has no weight"
+        assert any(said in s for s in told["sentences"])
+
+
+@pytest.mark.parametrize(("weight", "said"), [(0.4, "weighs 40%"), (0.0, "has no weight in the answer")])
+def test_what_the_taught_network_weighs_is_said(weight: float, said: str) -> None:
+    facts = [SimpleNamespace(name=n, details={}) for n in ("linear of text", "fused", "fused, seed 2")]
+    ensemble = SimpleNamespace(facts=facts, weights_PK=np.array([[1.0 - weight, weight, 0.0], [0.0, 1.0, 0.0]]))
+    told = {"kept": "with unlabelled rows", "sentences": []}
+    tell_of_members(told, ensemble)
+    assert told["weight"] == weight and said in told["sentences"][-1]
+    other = {"kept": "supervised", "sentences": []}
+    tell_of_members(other, ensemble)
+    assert other["sentences"] == []
 
 
 def test_linear_members_learn_from_them_where_the_network_does_not(

@@ -12,7 +12,7 @@ from plait.api.preparing import PreparedRun
 from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.guard import SEMI, SUPERVISED, guarded
-from plait.ensemble.networks import NetworkFits
+from plait.ensemble.networks import FUSED, NetworkFits
 from plait.ensemble.teachers import StudentFits, check_teacher, teacher_of
 from plait.ensemble.teachers.members import LOSSES, TAUGHT
 from plait.fusion import CosineFusion
@@ -70,7 +70,7 @@ def learn_unlabelled(
 
 
 def tell_of_members(told: dict[str, Any] | None, ensemble: Ensemble | None) -> None:
-    """Add to what is told the linear members that learned from unlabelled rows, with their losses."""
+    """Add to what is told who else learned from unlabelled rows, and what the network that did weighs in the answer."""
     if told is None or ensemble is None:
         return
     taught = {one.name: one.details[LOSSES] for one in ensemble.facts if TAUGHT in one.details}
@@ -81,6 +81,15 @@ def tell_of_members(told: dict[str, Any] | None, ensemble: Ensemble | None) -> N
             "held-out rows"
             for name, (ours, theirs) in taught.items()
         ]
+    if told["kept"] == SEMI:
+        networks = [k for k, one in enumerate(ensemble.facts) if one.name.startswith(FUSED)]
+        told["weight"] = round(float(ensemble.weights_PK[0, networks].sum()), 4)
+        told["sentences"].append(
+            f"in the answer to rows that have every modality the network that they taught weighs {told['weight']:.0%}"
+            if told["weight"]
+            else "the network that they taught has no weight in the answer to rows that have every modality: other "
+            "members answer validation rows better without it"
+        )
 
 
 def _told(opened: OpenedRun, rows: UnlabelledRows, facts: dict[str, Any]) -> dict[str, Any]:
