@@ -1,9 +1,9 @@
 """What an accelerator gives: encoding, heads and full fine-tuning in float32 and bfloat16, beside its own peak.
 
 Everything is drawn here, so that nothing but the weights of MiniLM and EfficientNet-Lite0 is needed
-(``plait weights fetch minilm efficientnet-lite0``). About five minutes on one accelerator; ``--quick yes`` is a few rows of
-everything, to see on a processor that it runs. Rates are the median of ``--repeats`` turns, with the range; "of the
-peak" divides operations that are counted by those of a matrix product in the same precision, measured just before.
+(``plait weights fetch minilm efficientnet-lite0``). About five minutes on one accelerator; ``--quick yes`` is a few
+rows of everything, to see on a processor that it runs. Rates are the median of ``--repeats`` turns, with the range; "of
+the peak" divides operations that are counted by those of a matrix product in the same precision, measured just before.
 
 Run: python benchmarks/gpu.py [--repeats 3] [--out gpu.json]
 """
