@@ -219,7 +219,7 @@ class VisionLanguageModel:
         check_report_place(None, lang)
         given = {
             "data.split": split, "data.group": group, "train.epochs": epochs, "train.seed": seed,
-            "time_limit": None if time_limit is None else seconds_of(time_limit),
+            "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
         }  # fmt: skip
         settings = tuning_settings(given, set)
         place = None if output is None else Path(output)
