@@ -16,15 +16,20 @@ from plait.settings import TrainSettings
 from plait.weights.quiet import quiet_transformers
 
 hf, torch = lazy("transformers"), lazy("torch")
-Adapter, Request, VisionLanguageNetwork = lazy(
-    "plait.inference.vision_language", "Adapter", "Request", "VisionLanguageNetwork"
+LoraShape, Request, VisionLanguageNetwork = lazy(
+    "plait.inference.vision_language", "LoraShape", "Request", "VisionLanguageNetwork"
 )
 token_scores, linear_maps, adapter_tensors = lazy("plait.inference.vision_language.scoring", "token_scores"), *lazy(
     "plait.inference.vision_language.adapter", "linear_maps", "adapter_tensors"
 )  # fmt: skip
 end_tokens = lazy("plait.inference.vision_language.writing", "end_tokens")
-AnswerBatches, Example, mean_loss, request_lengths, train_adapter = lazy(
-    "plait.training.vision_language", "AnswerBatches", "Example", "mean_loss", "request_lengths", "train_adapter"
+AnswerBatches, AnsweredRequest, mean_loss, request_lengths, train_adapter = lazy(
+    "plait.training.vision_language",
+    "AnswerBatches",
+    "AnsweredRequest",
+    "mean_loss",
+    "request_lengths",
+    "train_adapter",
 )
 SETTINGS = TrainSettings(
     epochs=2, batch_size=4, learning_rate=3e-3, weight_decay=0.0, warmup=0.0, schedule="constant", patience=0
@@ -44,12 +49,12 @@ def examples(network: Any, count: int, first: int = 0) -> list[Any]:
     for number in range(first, first + count):
         name = names[number % 3]
         request = Request(str(number), partial(coloured, name, number), QUESTION)
-        made.append(Example(request, ((*network.prompter.answer_ids(name), *ending),), len(name)))
+        made.append(AnsweredRequest(request, ((*network.prompter.answer_ids(name), *ending),), len(name)))
     return made
 
 
 def tuned(network: Any, parts: tuple[str, ...] = ("language",)) -> None:
-    network.add_adapter(Adapter(4, linear_maps(network.model, parts)), seed=0)
+    network.add_adapter(LoraShape(4, linear_maps(network.model, parts)), seed=0)
 
 
 def test_additions_change_nothing_at_first_and_nothing_when_off_and_learning_lowers_the_loss(
@@ -128,7 +133,7 @@ def test_batches_hold_rows_of_like_length_each_once_an_epoch(tmp_path: Path) -> 
     network = VisionLanguageNetwork(f"hf:{save_tiny('llava', tmp_path)}")
     rng = np.random.default_rng(0)
     made = [
-        Example(Request(str(i), partial(coloured, "red", i), "x"), ((5, 6),), int(n))
+        AnsweredRequest(Request(str(i), partial(coloured, "red", i), "x"), ((5, 6),), int(n))
         for i, n in enumerate(rng.integers(10, 500, 203))
     ]
     rows = AnswerBatches(network.prompter, made, 8, seed=3)
@@ -153,7 +158,7 @@ def test_batches_hold_rows_of_like_length_each_once_an_epoch(tmp_path: Path) -> 
 
 def test_of_several_answers_one_is_shown_an_epoch_and_the_most_frequent_judges(tmp_path: Path) -> None:
     network = VisionLanguageNetwork(f"hf:{save_tiny('llava', tmp_path)}")
-    one = Example(Request("a", partial(coloured, "red", 0), "x"), ((5,), (6,), (6,)), 1)
+    one = AnsweredRequest(Request("a", partial(coloured, "red", 0), "x"), ((5,), (6,), (6,)), 1)
     rows = AnswerBatches(network.prompter, [one], 1, seed=0)
     seen = []
     for epoch in range(40):
@@ -184,7 +189,7 @@ def test_pictures_are_not_kept_and_checkpoints_hold_additions_alone(tmp_path: Pa
         return coloured("red", 0)
 
     ids = tuple(network.prompter.answer_ids("red"))
-    made = [Example(Request(str(i), partial(opening, str(i)), "x"), (ids,), 1) for i in range(8)]
+    made = [AnsweredRequest(Request(str(i), partial(opening, str(i)), "x"), (ids,), 1) for i in range(8)]
     rows = AnswerBatches(network.prompter, made, 4, seed=0)
     sizes: list[int] = []
 

@@ -64,8 +64,8 @@ def check_model_there(folder: Path) -> None:
         )
     if has_vlm(folder):
         raise ValueError(
-            f"{folder} is a ready vision-language model; plait.load opens it for generate, score_answers, predict and "
-            "evaluate, and nothing else takes it"
+            f"{folder} is a ready vision-language model; plait.load opens it for fit, generate, score_answers, predict "
+            "and evaluate, and nothing else takes it"
         )
     lacking = [name for name in FOLDER_FILES if not (current(folder) / name).exists()]
     if len(lacking) > 1:  # a single one is damage, which the manifest names

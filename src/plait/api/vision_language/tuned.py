@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from plait.data.schema import Schema
 from plait.files import file_sha256
-from plait.inference.vision_language import Adapter, StoredAdapter
+from plait.inference.vision_language import LoraShape, LoraWeights
 from plait.inference.vision_language.adapter import lora_config
 from plait.settings.json_values import JsonObject
 from plait.training.seen_rows import FILE as SEEN_FILE
@@ -38,7 +38,7 @@ class Tuning:
         seen: Hashes of the rows that trained it or chose its epoch.
     """
 
-    stored: StoredAdapter
+    stored: LoraWeights
     schema: Schema
     seed: int
     facts: dict[str, Any]
@@ -88,5 +88,5 @@ class Tuning:
         except SafetensorError as error:
             raise ValueError(f"{folder / WEIGHTS_FILE} is no safetensors file: {error}") from error
         schema = Schema.from_json(of.need("schema", lambda v: isinstance(v, dict), "columns of the training table"))
-        stored = StoredAdapter(Adapter(rank, tuple(names)), tensors)
+        stored = LoraWeights(LoraShape(rank, tuple(names)), tensors)
         return cls(stored, schema, seed, json.loads(json.dumps(facts)), SeenInputs.load(folder / SEEN_FILE))

@@ -27,7 +27,7 @@ from plait.api.working_folder import forget_run, run_folder
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.heads.language import DecodeOptions
-from plait.inference.vision_language import Adapter, StoredAdapter, VisionLanguageNetwork
+from plait.inference.vision_language import LoraShape, LoraWeights, VisionLanguageNetwork
 from plait.inference.vision_language.adapter import adapter_tensors, linear_maps
 from plait.registry import counted
 from plait.report.shown import ShownReport
@@ -77,7 +77,7 @@ def tune(
     Raises:
         ValueError: Rows, settings or the folder do not allow it.
     """
-    shape = Adapter(settings.language.lora_rank, linear_maps(network.model, parts_of(settings)))
+    shape = LoraShape(settings.language.lora_rank, linear_maps(network.model, parts_of(settings)))
     deadline = Deadline(settings.time_limit, started)
     decides = {
         **{k: v for k, v in to_dict(settings).items() if k != "time_limit"}, "asking": chosen.asking.to_json(),
@@ -128,13 +128,13 @@ def _folder(
 
 
 def _learned(
-    network: VisionLanguageNetwork, chosen: Chosen, table: Table, run: TuningRows, shape: Adapter, seed: int
+    network: VisionLanguageNetwork, chosen: Chosen, table: Table, run: TuningRows, shape: LoraShape, seed: int
 ) -> Chosen:
     facts = {
         "rows": len(table), "fingerprint": table_fingerprint(table), "split_fingerprint": split_fingerprint(run.split),
     }  # fmt: skip
     seen = SeenInputs.of(run.asked.rows, run.positions("train", "val"))
-    stored = StoredAdapter(shape, adapter_tensors(network.model))
+    stored = LoraWeights(shape, adapter_tensors(network.model))
     return replace(chosen, tuning=Tuning(stored, run.schema, seed, facts, seen))
 
 
@@ -156,7 +156,7 @@ def _report(
         about.append(f"there was time to judge {fitting:,} of {counted(len(positions), 'row')}, at even distances")
         positions = positions[np.linspace(0, len(positions) - 1, fitting).round().astype(np.int64)]
     if deadline.cut:
-        about.append(f"the time limit of {deadline.limit:g} s stopped training early; the best epoch stands")
+        about.append(f"time_limit={deadline.limit:g}s stopped early: {', '.join(deadline.cut)}; the best epoch stands")
     options = DecodeOptions(max_new_tokens=learned.asking.max_tokens)
     report = judged_report(
         network, learned, run.asked, positions, run.values, run.target, run.task, options=options, seed=seed,

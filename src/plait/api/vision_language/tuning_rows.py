@@ -19,7 +19,7 @@ from plait.settings import RunSettings
 from plait.tasks import TASKS, Task
 from plait.training.splitting import leakage_notes, make_split
 from plait.training.text_scores import MOST_ROWS
-from plait.training.vision_language import AnswerBatches, Example, request_lengths
+from plait.training.vision_language import AnswerBatches, AnsweredRequest, request_lengths
 
 JUDGED_AT_ONCE = 8  # requests of a batch where only a loss is measured
 OTHER = "not asked for"
@@ -107,7 +107,7 @@ def answers_of(run: TuningRows, position: int) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def examples_of(network: VisionLanguageNetwork, run: TuningRows, positions: np.ndarray) -> list[Example]:
+def examples_of(network: VisionLanguageNetwork, run: TuningRows, positions: np.ndarray) -> list[AnsweredRequest]:
     """Requests and answers as tokens; what cannot be learned is left out and said.
 
     Raises:
@@ -128,7 +128,7 @@ def examples_of(network: VisionLanguageNetwork, run: TuningRows, positions: np.n
         ids = [(*prompter.answer_ids(text), *ending) for text in known]
         cut += sum(len(one) > most for one in ids)
         if ids:
-            made.append(Example(request, tuple(one[:most] for one in ids), length))
+            made.append(AnsweredRequest(request, tuple(one[:most] for one in ids), length))
     if cut:
         run.notes.append(f"{counted(cut, 'answer')} cut to {most} tokens; a larger max_tokens= keeps more")
     if strange:

@@ -23,7 +23,7 @@ FOR_TORCH_ALONE = "NonDynamicallyQuantizableLinear"  # torch's own attention rea
 
 
 @dataclass(frozen=True)
-class Adapter:
+class LoraShape:
     """The shape of additions.
 
     Attributes:
@@ -36,10 +36,10 @@ class Adapter:
 
 
 @dataclass(frozen=True)
-class StoredAdapter:
+class LoraWeights:
     """Additions as they are stored: their shape, and tensors under the names of ``peft``."""
 
-    shape: Adapter
+    shape: LoraShape
     tensors: Mapping[str, Tensor]
 
 
@@ -78,7 +78,7 @@ def _part(model: Any, part: str) -> nn.Module | None:
     return found if isinstance(found, nn.Module) and found is not model else None
 
 
-def lora_config(shape: Adapter, reference: str | None = None) -> Any:
+def lora_config(shape: LoraShape, reference: str | None = None) -> Any:
     """The same shape as ``peft`` writes it.
 
     Raises:
@@ -94,7 +94,7 @@ def lora_config(shape: Adapter, reference: str | None = None) -> Any:
     )  # fmt: skip
 
 
-def add_adapter(model: Any, shape: Adapter, seed: int = 0) -> None:
+def add_adapter(model: Any, shape: LoraShape, seed: int = 0) -> None:
     """Put additions beside linear maps, which change nothing yet; they learn, all else is frozen.
 
     Args:

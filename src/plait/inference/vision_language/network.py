@@ -14,8 +14,8 @@ from plait.data.progress import Progress
 from plait.heads.language import DecodeOptions
 from plait.inference.generation import Answer
 from plait.inference.vision_language.adapter import (
-    Adapter,
-    StoredAdapter,
+    LoraShape,
+    LoraWeights,
     add_adapter,
     remove_adapter,
     set_adapter_tensors,
@@ -62,18 +62,18 @@ class VisionLanguageNetwork:
         ValueError: As ``load_vision_language``, or the additions do not fit the checkpoint.
     """
 
-    def __init__(self, reference: str, dtype: str = "auto", adapter: StoredAdapter | None = None) -> None:
+    def __init__(self, reference: str, dtype: str = "auto", adapter: LoraWeights | None = None) -> None:
         self.model, processor = load_vision_language(reference, dtype)
         self.model.requires_grad_(False)  # torch may choose other kernels by it: with additions off all bits are these
         self.prompter = Prompter(processor)
-        self.adapter: Adapter | None = None
+        self.adapter: LoraShape | None = None
         if torch.cuda.is_available():
             self.model.to("cuda")
         if adapter is not None:
             self.add_adapter(adapter.shape)
             set_adapter_tensors(self.model, adapter.tensors)
 
-    def add_adapter(self, shape: Adapter, seed: int = 0) -> None:
+    def add_adapter(self, shape: LoraShape, seed: int = 0) -> None:
         """Give the network additions that change nothing yet."""
         add_adapter(self.model, shape, seed)
         self.adapter = shape

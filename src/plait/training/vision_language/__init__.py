@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.training.vision_language.batches import AnswerBatches, Example, request_lengths
+from plait.training.vision_language.batches import AnswerBatches, AnsweredRequest, request_lengths
 from plait.training.vision_language.learner import mean_loss, train_adapter
 
-__all__ = ["AnswerBatches", "Example", "mean_loss", "request_lengths", "train_adapter"]
+__all__ = ["AnswerBatches", "AnsweredRequest", "mean_loss", "request_lengths", "train_adapter"]

@@ -25,7 +25,7 @@ Ids = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Example:
+class AnsweredRequest:
     """A request and the answers to it.
 
     Attributes:
@@ -73,7 +73,7 @@ class AnswerBatches(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, prompter: Prompter, examples: Sequence[Example], batch_size: int, seed: int | None = None
+        self, prompter: Prompter, examples: Sequence[AnsweredRequest], batch_size: int, seed: int | None = None
     ) -> None:
         self.prompter, self.examples, self.batch_size, self.seed = prompter, examples, batch_size, seed
         self.batches: list[list[tuple[Request, Ids]]] = []
