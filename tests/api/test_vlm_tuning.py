@@ -103,6 +103,28 @@ def test_peft_itself_reads_the_folder(fitted: Any, place: Path) -> None:
     assert (ours - plain).abs().max() > 0.1
 
 
+def test_a_report_does_not_replace_a_file_of_the_model(fitted: Any, place: Path) -> None:
+    for name in ("vlm.html", "adapter_config.html"):
+        with pytest.raises(ValueError, match="is there already and belongs to no report"):
+            fitted.evaluate(rows(), report=place / "tuned" / name)
+
+
+def test_in_half_precision_additions_are_whole_and_off_means_off(place: Path, tmp_path: Path) -> None:
+    given, asked = [*colour_rows(16, split="train"), *colour_rows(4, first=96, split="val")], colour_rows(4, first=111)
+    base = plait.vlm(f"hf:{place / 'llava'}", max_tokens=6, dtype="bfloat16").generate(asked, tokens=True)
+    half = {**FAST, "train.precision": "bfloat16"}
+    made = plait.vlm(f"hf:{place / 'llava'}", max_tokens=6, dtype="bfloat16").fit(
+        given, epochs=2, set=half, output=tmp_path / "m"
+    )
+    assert {tensor.dtype for tensor in made.chosen.tuning.stored.tensors.values()} == {torch.float32}
+    assert made.network.model.dtype == torch.bfloat16
+    losses = [epoch["val_loss"] for epoch in made.report["history"]]
+    assert losses[-1] < made.report["guard"]["untuned"]["loss"]
+    with made.network.untuned():
+        assert made.generate(asked, tokens=True).equals(base)
+    assert plait.load(tmp_path / "m").generate(asked, tokens=True).equals(made.generate(asked, tokens=True))
+
+
 def test_rows_that_trained_it_are_told(fitted: Any) -> None:
     found = fitted.evaluate(rows())["evaluation"]
     assert found["split"] == "test" and found["rows"] == 45
