@@ -208,7 +208,7 @@ def test_places_and_columns_that_do_not_fit_are_named(llava: Path, tmp_path: Pat
         made.evaluate([{"image": rows()[0]["image"], "q": "x"}])
     with pytest.raises(ValueError, match="coverage=0.9 is for models that plait.fit trained"):
         made.predict_chunks(rows(), coverage=0.9)
-    with pytest.raises(ValueError, match="takes generate, score_answers, predict and evaluate only"):
+    with pytest.raises(ValueError, match="takes fit, generate, score_answers, predict and evaluate only"):
         made.explain(rows())
     with pytest.raises(ValueError, match="is a ready vision-language model; plait.load opens it"):
         plait.Plait.load(tmp_path / "m")

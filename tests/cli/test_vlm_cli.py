@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from fixtures.planted_pictures import colour_rows
 from fixtures.tiny_vlm import pictures, save_tiny
 
 Run = Callable[..., tuple[int, str, str]]
@@ -78,3 +79,41 @@ def test_what_is_no_vision_language_model_is_told(place: Path, run: Run) -> None
     assert code == 2 and "holds a model of type 'gpt2', which writes no text about pictures; expected one of" in err
     code, _, err = run("vlm", "hf:nobody/nothing-of-this-name", "-o", place / "x")
     assert code == 2 and "plait weights fetch hf:nobody/nothing-of-this-name" in err
+
+
+def test_a_table_tunes_it_and_the_report_stands_beside_what_it_was(place: Path, run: Run) -> None:
+    pytest.importorskip("peft", reason="extra peft")
+    for number, row in enumerate(colour_rows(40)):
+        (place / "photos" / f"c{number}.png").write_bytes(row["image"])
+    names = [row["label"] for row in colour_rows(40)]
+    lines = [f"photos/c{i}.png,what colour?,{name},{'train' if i < 24 else 'test'}" for i, name in enumerate(names)]
+    (place / "c.csv").write_text("\n".join(["image,question,colour,part", *lines]) + "\n")
+    model, given = place / "tuned", ["--fit", place / "c.csv", "--target", "colour", "--split", "part", "--quiet"]
+    fast = ["--set", "train.learning_rate=0.003", "--epochs", 2, "--max-tokens", 4]
+    code, out, err = run("vlm", f"hf:{place / 'llava'}", "-o", model, *given, *fast)
+    assert code == 0 and "before tuning        accuracy 0.000" in out and f"report: {model / 'report.html'}" in out, err
+    assert "one tenth of the training rows was set aside" in out
+    code, out, err = run("evaluate", model, place / "c.csv", "--target", "colour", "--json", "--rows", "test")
+    found = json.loads(out)["evaluation"]
+    assert code == 0 and found["rows"] == 16 and found["untuned"]["metrics"]["accuracy"]["value"] == 0.0, err
+    code, out, err = run("ask", model, place / "photos" / "c0.png", "what colour?")
+    assert code == 0 and out.strip(), err
+    code, _, err = run("vlm", f"hf:{place / 'llava'}", "-o", model, *given, *fast)
+    assert code == 2 and "holds a model already; type --overwrite" in err
+    code, out, err = run(
+        "vlm", f"hf:{place / 'llava'}", "-o", place / "kinds", *given, *fast, "--task", "classification",
+        "--prompt", "Which colour?", "--json",
+    )  # fmt: skip
+    assert code == 0 and json.loads(out)["task"] == "classification", err
+
+
+def test_options_of_tuning_want_a_table_and_settings_of_other_models_are_named(place: Path, run: Run) -> None:
+    code, _, err = run("vlm", f"hf:{place / 'llava'}", "-o", place / "z", "--epochs", 2, "--seed", 1)
+    assert code == 2 and "--epochs, --seed goes with a table to learn from; name it: --fit TABLE" in err
+    code, _, err = run("vlm", f"hf:{place / 'llava'}", "-o", place / "z", "--fit", place / "gone.csv")
+    assert code == 2 and "no such table" in err
+    code, _, err = run(
+        "vlm", f"hf:{place / 'llava'}", "-o", place / "z", "--fit", place / "t.csv", "--set", "fusion.name=gated"
+    )
+    assert code == 2 and "'fusion.name' is for models that plait fit trains" in err.replace("plait.fit", "plait fit")
+    assert not (place / "z").exists()

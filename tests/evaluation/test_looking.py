@@ -25,6 +25,7 @@ from plait.evaluation.looking import (
 from plait.evaluation.texts import measured
 from plait.inference.vision_language import Request
 from plait.inputs.prepare import Prepared
+from plait.metrics.tuning_verdict import tuning_verdict
 
 ROWS = 40
 
@@ -123,3 +124,29 @@ def test_a_grey_picture_keeps_the_size() -> None:
 
     made = grey_like(Image.new("RGB", (7, 3), "red"))
     assert made.size == (7, 3) and made.getcolors() == [(21, GREY)]
+
+
+def test_a_tuned_model_stands_beside_what_it_was() -> None:
+    """Before tuning it read the question, which is right in three of four rows; now it looks at the picture."""
+    given, before = judged(by_the_picture), judged(by_the_question)
+    given.untuned = before.answer
+    evaluation, verdict = evaluate_looking(given)
+    untuned = evaluation["untuned"]
+    assert untuned["metrics"]["accuracy"]["value"] == 0.75 and untuned["difference"]["value"] == 0.25
+    assert untuned["changed"] == 0.25 and untuned["difference"]["low"] > 0
+    assert verdict.startswith("Tuning paid: accuracy 1.000, before tuning 0.750, a difference of +0.250 (+0.")
+    assert "untuned" not in evaluate_looking(judged(by_the_picture))[0]
+
+
+@pytest.mark.parametrize(
+    ("difference", "begins"),
+    [
+        ((0.2, 0.1, 0.3), "Tuning paid: accuracy 0.600, before tuning 0.400, a difference of +0.200 (+0.1"),
+        ((-0.2, -0.3, -0.1), "Tuning did harm: "),
+        ((0.2, -0.1, 0.3), "Tuning did not measurably pay: "),
+        ((0.2, 0.0, 0.3), "Tuning did not measurably pay: "),
+        ((0.2, None, None), "There are too few rows to say whether tuning paid: "),
+    ],
+)  # fmt: skip
+def test_whether_tuning_paid(difference: tuple[float, float | None, float | None], begins: str) -> None:
+    assert tuning_verdict("accuracy", 0.6, 0.4, difference).startswith(begins)

@@ -38,7 +38,9 @@ ROOMS = [
     "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_means.py", "api/run_thresholds.py",
     "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
     "api/suggesting.py", "api/augmenting.py", "api/more_rows.py", "api/run_unlabelled.py", "api/unlabelled_rows.py",
-    "api/joined_table.py", "api/vision_language/judging.py", "ensemble/guard.py", "ensemble/teachers/labels.py",
+    "api/joined_table.py", "api/vision_language/judging.py",
+    "api/vision_language/tuning.py", "api/vision_language/tuning_guard.py", "api/vision_language/tuning_rows.py",
+    "ensemble/guard.py", "ensemble/teachers/labels.py",
     "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
 ]  # fmt: skip
 ELSEWHERE = {
@@ -59,7 +61,8 @@ INSIDE = {
     "standard deviation", "train seconds",
     "report", "plot square", "bars waterfall", "bars rowbars", "mark {}{}", "maybe {}", "pairs many", "dot f", "dot l",
     "dot s", "dot sel", "row has", "rows have", "drawn from", "judging {} alone", "judging without {}",
-    "judging with {}", "judging members", "judging before calibration", "judging with modalities missing",
+    "judging with {}", "judging {}", "judging what was learned", "the untuned model", "not asked for",
+    "judging members", "judging before calibration", "judging with modalities missing",
     "best member",
     "best member metrics", "part of the trust report", "output kind", "output kind that can be explained",
     "kind of modality that has parts", "judge of output kind", "output kind with views of its answers", "{} score {}",

@@ -12,6 +12,7 @@ from plait.api.describe import describe_model
 from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.progress import Progress
+from plait.data.rows import Rows
 from plait.data.sources import is_folder, open_source
 from plait.data.table import Table
 from plait.evaluation import EVALUATORS, EvaluationInputs
@@ -23,6 +24,7 @@ from plait.registry import counted
 from plait.report.shown import ShownReport
 from plait.training.fitted import FittedParts
 from plait.training.known_split import choose_rows, table_fingerprint
+from plait.training.seen_rows import SeenInputs
 
 
 def open_evaluation(
@@ -54,7 +56,7 @@ def open_evaluation(
     )  # fmt: skip
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
     notes = [*notes, *_calibrated_by_these(fitted, chosen, prepared, keep, notes)]
-    notes = [*notes, *_seen_before(fitted, prepared, keep, split, notes)]
+    notes = [*notes, *seen_before(fitted.seen, prepared.rows, keep, split, notes)]
     notes = [*notes, *absent_columns(fitted, chosen), *prepared.rows.doubts]
     return evaluation_inputs(fitted, prepared, keep, split, notes, unseen=unseen)
 
@@ -86,14 +88,19 @@ def read_labelled(
     return doubt_turned_dates(read_with_mark(opened.table, fitted.schema, data.decimal), fitted.schema)
 
 
-def _seen_before(
-    fitted: FittedParts, prepared: Prepared, keep: np.ndarray, split: str, notes: Sequence[str]
-) -> list[str]:
-    """A note where judged rows, known again by their contents, trained the model and nothing has said so yet."""
-    seen = fitted.seen
+def seen_before(seen: SeenInputs | None, rows: Rows, keep: np.ndarray, split: str, notes: Sequence[str]) -> list[str]:
+    """A note where judged rows, known again by their contents, trained the model and nothing has said so yet.
+
+    Args:
+        seen: Rows that trained the model or chose its epoch; None: not known.
+        rows: The rows.
+        keep: Positions of those that are judged.
+        split: What they are called.
+        notes: What was said of them.
+    """
     if seen is None or not seen.tells or split not in ("all", "test") or any("SEEN IN" in note for note in notes):
         return []
-    number = int(seen.found_in(prepared.rows)[0][keep].sum())
+    number = int(seen.found_in(rows)[0][keep].sum())
     if number == 0:
         return []
     return [

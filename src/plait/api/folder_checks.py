@@ -25,12 +25,17 @@ def is_model(folder: Path) -> bool:
     return (current(folder) / "inputs.json").exists()
 
 
+def has_vlm(folder: Path) -> bool:
+    """Whether a folder is one of :func:`plait.vlm`, be it damaged."""
+    return (current(folder) / VLM_FILE).exists()
+
+
 def is_vision_language(name: str | Path) -> bool:
     """Whether this names a ready vision-language model: a folder of :func:`plait.vlm`, or a checkpoint that is no
     model of Plait's (``hf:ID_or_folder``, or its folder).
     """
     folder = Path(name)
-    if str(name).startswith("hf:") or (folder / VLM_FILE).exists():
+    if str(name).startswith("hf:") or has_vlm(folder):
         return True
     if is_model(folder):
         return False
@@ -57,10 +62,10 @@ def check_model_there(folder: Path) -> None:
         raise FileNotFoundError(
             f"no model folder at {folder}; plait.fit(TABLE, target=COLUMN, output={str(folder)!r}) makes one"
         )
-    if (folder / VLM_FILE).exists():
+    if has_vlm(folder):
         raise ValueError(
-            f"{folder} is a ready vision-language model; plait.load opens it for generate, score_answers, predict and "
-            "evaluate, and nothing else takes it"
+            f"{folder} is a ready vision-language model; plait.load opens it for fit, generate, score_answers, predict "
+            "and evaluate, and nothing else takes it"
         )
     lacking = [name for name in FOLDER_FILES if not (current(folder) / name).exists()]
     if len(lacking) > 1:  # a single one is damage, which the manifest names

@@ -37,6 +37,25 @@ def working_folder(
         return
     folder = Path(output)
     check_output_free(folder, resume=resume, overwrite=overwrite)
+    decides = {k: v for k, v in to_dict(settings).items() if k != "time_limit"}  # it begins anew
+    with run_folder(folder, decides, table, resume=resume, overwrite=overwrite, has_model=is_model(folder)):
+        yield folder
+
+
+@contextlib.contextmanager
+def run_folder(
+    folder: Path, decides: dict[str, Any], table: Table, *, resume: bool, overwrite: bool, has_model: bool
+) -> Iterator[None]:  # fmt: skip
+    """Work in a folder that is free for it: under its lock, resumable, and without a trace where nothing can go on.
+
+    Args:
+        folder: The folder, which need not exist.
+        decides: What must not differ when the run goes on; plain values.
+        table: The rows, which must not either.
+        resume: Go on with the run that is there.
+        overwrite: Throw away what is there.
+        has_model: Whether a finished model is there.
+    """
     is_new = not folder.exists()
     with contextlib.ExitStack() as held:
         try:
@@ -44,14 +63,12 @@ def working_folder(
             if is_new:
                 held.callback(_remove_empty, folder)
             held.enter_context(folder_lock(folder))
-            decides = {k: v for k, v in to_dict(settings).items() if k != "time_limit"}  # it begins anew
             stamp = {"settings": decides, "table": table_fingerprint(table)}
-            _begin(folder, json.loads(json.dumps(stamp)), resume, overwrite)
+            _begin(folder, json.loads(json.dumps(stamp)), overwrite=overwrite, has_model=has_model)
         except OSError as error:
             raise ValueError(f"cannot write to {folder}: {error.strerror or error}") from error
-        has_model = is_model(folder)
         try:
-            yield folder
+            yield
         except BaseException as error:
             can_go_on = any((folder / "checkpoints").rglob("checkpoint-*")) or any(
                 (folder / "checkpoints").rglob("try-*.json")
@@ -63,10 +80,10 @@ def working_folder(
             raise
 
 
-def _begin(folder: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
+def _begin(folder: Path, stamp: dict[str, Any], *, overwrite: bool, has_model: bool) -> None:
     """Refuse what is not asked for, and write down what the run is."""
     record = folder / RECORD
-    if (is_model(folder) or record.exists()) and not overwrite:
+    if (has_model or record.exists()) and not overwrite:
         _check_unfinished(folder, stamp)
     logs = []
     if overwrite:  # the unfinished run that was there is thrown away; the model stays until there is a new one

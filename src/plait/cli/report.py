@@ -23,6 +23,7 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], la
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
     together = "together" if evaluation.get("members") else "fused"
     rows = [(together if joined else "overall", evaluation["metrics"])]
+    rows += [("before tuning", evaluation["untuned"]["metrics"])] if "untuned" in evaluation else []
     rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
     for name, metrics in rows:
         entry = metrics[metric]

@@ -1,8 +1,8 @@
 """Judging a vision-language model: its metrics with intervals, and the proof that it looks at the picture.
 
 The same rows are asked again with a grey picture in place of each picture, with another row's picture, and without the
-question; a model that answers as well does not look, or does not read. What is learned from nothing is measured on all
-rows that are given.
+question; a model that answers as well does not look, or does not read. A model that was tuned stands beside itself as
+it was before. What is learned from nothing is measured on all rows that are given.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from plait.inference.vision_language import Request
 from plait.inputs.prepare import Prepared
 from plait.metrics.intervals import paired_metric_difference
 from plait.metrics.looking_verdict import Replaced, looking_notes, looking_verdict
+from plait.metrics.tuning_verdict import tuning_verdict
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Intervals = dict[str, dict[str, Any]]
 Answered = tuple[list[str], Any]  # the answers, and what a measure takes of them
 RESAMPLES, NUM_EXAMPLES, GREY = 500, 12, (128, 128, 128)
+UNTUNED = "the untuned model"
 ANOTHER, NO_PICTURE, NO_QUESTION = "another row's picture", "a grey picture", "no question"
 
 
@@ -44,6 +46,8 @@ class Judged:
         readable: Its name in sentences.
         seed: Of resamples and of which row gets which picture.
         notes: What else must be said of the rows.
+        split: Which rows of their table these are.
+        untuned: As ``answer``, of the model before it was tuned; None: it was not.
         answers: The answers, once they are there.
     """
 
@@ -58,6 +62,8 @@ class Judged:
     readable: str
     seed: int = 0
     notes: list[str] = field(default_factory=list)
+    split: str = "all"
+    untuned: Callable[[Sequence[Request], str], Answered] | None = None
     answers: list[str] = field(default_factory=list)
 
     @property
@@ -85,12 +91,14 @@ def evaluate_looking(given: Judged) -> tuple[dict[str, Any], str]:
         gap = _difference(given, scores, own[given.primary])
         changed = float(np.mean([a != b for a, b in zip(answers, others, strict=True)]))
         replaced[by] = Replaced(kind, by, float(found), gap, changed)
+    before, paid = _untuned(given, answers, scores, value)
     if NO_PICTURE in replaced and ANOTHER not in replaced:
         notes = [*notes, "all rows show one picture, so none could get another row's"]
     without = {name: measured[by] for name, by in _left_out(given) if by in measured}
     evaluation: dict[str, Any] = {
-        "rows": len(scores), "split": "all", "metrics": metrics, "chance": None, "confusion": None, "scatter": None,
-        "notes": [*notes, *looking_notes(given.readable, replaced)], "slices": [], "alone": {}, "without": without,
+        "rows": len(scores), "split": given.split, "metrics": metrics, "chance": None, "confusion": None,
+        "scatter": None, "notes": [*notes, *looking_notes(given.readable, replaced)], "slices": [], "alone": {},
+        "without": without,
         "replaced": {
             by: {
                 "input": one.kind, "metrics": measured[by], "changed": one.changed,
@@ -100,11 +108,31 @@ def evaluate_looking(given: Judged) -> tuple[dict[str, Any], str]:
         },
         "examples": _examples(given, answers, scores),
     }  # fmt: skip
+    if before is not None:
+        evaluation["untuned"] = before
     if value is None:
         return evaluation, f"{given.readable} cannot be measured on these rows; see the notes."
     telling = [replaced[by] for by in (ANOTHER, NO_PICTURE) if by in replaced][:1]
     telling += [replaced[NO_QUESTION]] if NO_QUESTION in replaced else []
-    return evaluation, " ".join(looking_verdict(given.readable, float(value), one) for one in telling)
+    return evaluation, " ".join([*paid, *(looking_verdict(given.readable, float(value), one) for one in telling)])
+
+
+def _untuned(
+    given: Judged, answers: list[str], scores: np.ndarray, value: float | None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The same rows answered by the model as it was published, and whether tuning paid; nothing where it has none."""
+    if given.untuned is None:
+        return None, []
+    others, outputs = given.untuned(given.requests, f"judging with {UNTUNED}")
+    metrics, own, _ = given.measure(outputs)
+    found = metrics[given.primary]["value"]
+    if found is None or value is None:
+        return {"metrics": metrics}, []
+    gap = _difference(given, scores, own[given.primary])
+    changed = float(np.mean([a != b for a, b in zip(answers, others, strict=True)]))
+    difference = dict(zip(("value", "low", "high"), gap, strict=True))
+    told = {"metrics": metrics, "changed": changed, "difference": difference}
+    return told, [tuning_verdict(given.readable, float(value), float(found), gap)]
 
 
 def _left_out(given: Judged) -> list[tuple[str, str]]:

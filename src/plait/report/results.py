@@ -68,6 +68,9 @@ def modalities(report: dict[str, Any]) -> str:
             value, low, high = estimate((metrics or {}).get(name))
             if value is not None:
                 rows.append((tr(f"{prefix}{modality}"), value, low, high, part))
+    value, low, high = estimate(((evaluation.get("untuned") or {}).get("metrics") or {}).get(name))
+    if value is not None:
+        rows.insert(0, (tr("before tuning"), value, low, high, "alone"))
     if not rows:
         return ""
     fused, low, high = estimate((evaluation.get("metrics") or {}).get(name))

@@ -18,7 +18,7 @@ KEPT = 3  # checkpoints on the disk at once: two, and the one being written
 @contextlib.contextmanager
 def room_for_checkpoints(folder: Path, model: nn.Module) -> Iterator[None]:
     """Say it when the disk is full, and take half a checkpoint away so that the next one finds more room."""
-    held = sum(p.numel() * p.element_size() for p in model.parameters())
+    held = sum(t.numel() * t.element_size() for t in model.state_dict().values())  # what a checkpoint writes
     trained = sum(p.numel() * p.element_size() for p in model.parameters() if p.requires_grad)
     size = KEPT * (2 * held + 2 * trained)  # weights, the best weights, two moments of each trained one
     try:

@@ -204,8 +204,9 @@ class _WatchedTrainer(Trainer):
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **kwargs: Any) -> Any:  # type: ignore[override]
         """The model's own loss, and what unlabelled rows add to it."""
-        rows = len(inputs["present"])
-        term = None if self.unlabelled is None else self.unlabelled(model, rows)  # first: it may exchange the weights
+        term = None
+        if self.unlabelled is not None:  # first: it may exchange the weights
+            term = self.unlabelled(model, len(inputs["present"]))
         output = model(**inputs)
         loss = output["loss"] if term is None else output["loss"] + term
         value = float(loss.detach())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from plait import __version__
 from plait.api.describe import versions
+from plait.api.evaluation import seen_before
 from plait.api.vision_language.answers import label_scores, probabilities
+from plait.api.vision_language.asking import Asking
 from plait.api.vision_language.folder import Chosen
 from plait.api.vision_language.rows import AskedRows, ask_rows
 from plait.data.progress import Progress
@@ -26,6 +29,7 @@ from plait.metrics.chance import chance_level
 from plait.registry import counted, unknown_name
 from plait.report.shown import ShownReport
 from plait.tasks import TASKS, LabelState, Task
+from plait.training.known_split import choose_rows
 from plait.training.text_scores import merged_references
 
 RESAMPLES = 500
@@ -33,31 +37,114 @@ RESAMPLES = 500
 
 def evaluation_report(
     network: VisionLanguageNetwork, chosen: Chosen, table: Table, *, target: str | None, options: DecodeOptions,
-    on_bad_row: str, seed: int, progress: Progress | None,
+    on_bad_row: str, seed: int, rows: str | None, progress: Progress | None,
 ) -> ShownReport:  # fmt: skip
-    """Ask the rows, measure, replace inputs, and say what was found.
+    """Ask the rows, measure, replace inputs, and say what was found; of a tuned model also what it was before.
+
+    Args:
+        network: The model.
+        chosen: Its checkpoint, and what it is asked.
+        table: The rows.
+        target: Column of true answers; None: the usual one.
+        options: How to write.
+        on_bad_row: What becomes of rows that cannot be read.
+        seed: Of resamples, and of which row gets which picture.
+        rows: Which split, as of :func:`plait.training.known_split.choose_rows`; all where nothing was tuned.
+        progress: Called with requests done, requests in all and what is done.
 
     Raises:
         ValueError: No column of answers, none that can be read, or bad rows under "error".
     """
-    asking = chosen.asking
+    asking, tuning = chosen.asking, chosen.tuning
     task = TASKS.get(asking.task_of(table.column_names))
+    name = answer_column(asking, table, target)
+    split, notes = "all", []
+    if tuning is not None:
+        table, split, notes = choose_rows(
+            table, rows, schema=tuning.schema, task=task, seed=tuning.seed, facts=tuning.facts, seen=tuning.seen,
+            modalities=tuning.schema.modalities,
+        )  # fmt: skip
+    asked = ask_rows(asking, table, on_bad_row, network.prompter)
+    values = [task.parse(cell) for cell in table.column(name)]
+    positions = np.array([i for i in asked.keep.tolist() if values[i] is not None], dtype=np.int64)
+    if tuning is not None:
+        notes += seen_before(tuning.seen, asked.rows, positions, split, notes)
+    return judged_report(
+        network, chosen, asked, positions, values, name, task, options=options, seed=seed, split=split, notes=notes,
+        progress=progress,
+    )  # fmt: skip
+
+
+def answer_column(asking: Asking, table: Table, target: str | None) -> str:
+    """The column of true answers.
+
+    Raises:
+        ValueError: The table has none of that name.
+    """
     name = target or asking.target_of(table.column_names)
     if name not in table.column_names:
         raise ValueError(
             f"{table.source}: {unknown_name('column of true answers', name, table.column_names)}; name yours with "
             "target=COLUMN"
         )
-    asked = ask_rows(asking, table, on_bad_row, network.prompter)
-    values = [task.parse(cell) for cell in table.column(name)]
-    known = [place for place, position in enumerate(asked.keep.tolist()) if values[position] is not None]
-    if not known:
+    return name
+
+
+def with_classes_of(asking: Asking, table: Table, target: str | None) -> Asking:
+    """The same asking, with the classes that a column of labels holds, in their order.
+
+    Raises:
+        ValueError: The table has no such column, or fewer than two classes.
+    """
+    task = TASKS.get("classification")
+    name = (
+        target or asking.target or ("label" if "label" in table.column_names else asking.target_of(table.column_names))
+    )
+    found = {task.parse(cell) for cell in table.column(answer_column(asking, table, name))}
+    classes = tuple(sorted(str(value) for value in found if value is not None))
+    if len(classes) < 2:
+        raise ValueError(
+            f"{table.source}: column {name!r} holds {counted(len(classes), 'class', 'classes')}; expected two"
+        )
+    return replace(asking, classes=classes)
+
+
+def judged_report(
+    network: VisionLanguageNetwork, chosen: Chosen, asked: AskedRows, positions: np.ndarray, values: list[Any],
+    name: str, task: Task, *, options: DecodeOptions, seed: int, split: str, notes: Sequence[str],
+    progress: Progress | None,
+) -> ShownReport:  # fmt: skip
+    """The report on rows that were read.
+
+    Args:
+        network: The model.
+        chosen: Its checkpoint, and what it is asked.
+        asked: The rows of the table.
+        positions: Positions of those that are judged; each can be asked and has an answer.
+        values: The true answer of every row of the table, None where it has none.
+        name: Column of true answers.
+        task: What it is asked for.
+        options: How to write.
+        seed: Of resamples, and of which row gets which picture.
+        split: What the judged rows are called.
+        notes: What else must be said of them.
+        progress: Called with requests done, requests in all and what is done.
+
+    Raises:
+        ValueError: There is no such row.
+    """
+    table = asked.rows.table
+    if len(positions) == 0:
         raise ValueError(f"{table.source}: no row has a readable picture and an answer in {name!r}; nothing to judge")
     bad = [*asked.rows.bad, *(BadRow(int(i), name, "no answer to judge by") for i in asked.keep if values[i] is None)]
-    positions, requests = asked.keep[known], [asked.requests[place] for place in known]
+    place = {position: number for number, position in enumerate(asked.keep.tolist())}
+    requests = [asked.requests[place[int(i)]] for i in positions]
     truths = [values[int(i)] for i in positions]
-    judge = _judged_classes if asking.classes else _judged_texts
+    judge = _judged_classes if chosen.asking.classes else _judged_texts
     given, more = judge(network, chosen, asked, positions, requests, truths, task, options, seed, progress)
+    given.split, given.notes = split, [*notes, *given.notes]
+    if network.adapter is not None:
+        given.untuned = _untuned(network, given)
     evaluation, verdict = evaluate_looking(given)
     evaluation |= more(given)
     evaluation["bad_rows"] = [
@@ -68,9 +155,14 @@ def evaluation_report(
     return ShownReport(content, "evaluation", "en")
 
 
-def title_of(report: dict[str, Any]) -> str:
-    """Heading of a report."""
-    return f"Plait: {report['task']} of {report['target']}"
+def _untuned(network: VisionLanguageNetwork, given: Judged) -> Callable[[Sequence[Request], str], Answered]:
+    """What answers as the model did before it was tuned."""
+
+    def answer(wanted: Sequence[Request], what: str) -> Answered:
+        with network.untuned():
+            return given.answer(wanted, what)
+
+    return answer
 
 
 def _unasked(asked: AskedRows, requests: Sequence[Request]) -> list[Request] | None:
@@ -156,9 +248,12 @@ def _facts(
     network: VisionLanguageNetwork, chosen: Chosen, asked: AskedRows, target: str, task: Task
 ) -> dict[str, Any]:  # fmt: skip
     total = sum(p.numel() for p in network.model.parameters())
+    trained = 0 if chosen.tuning is None else sum(t.numel() for t in chosen.tuning.stored.tensors.values())
     kinds = {asked.asking.image: "image", asked.question: "text"}
     columns = [{"name": n, "kind": kinds[n], "role": "input", "reason": "named by the user"} for n in asked.names]
     asking = {**chosen.asking.to_json(), "dtype": chosen.dtype}
+    if chosen.tuning is not None:
+        asking["lora_rank"] = chosen.tuning.stored.shape.rank
     return {
         "plait": __version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -167,7 +262,7 @@ def _facts(
         "schema": [*columns, {"name": target, "kind": None, "role": "target", "reason": "named by the user"}],
         "model": {
             "encoders": [], "head": type(network.model).__name__,
-            "parameters": {"total": total, "trained": 0},
+            "parameters": {"total": total, "trained": trained},
         },
         "settings": {"reference": chosen.reference, **asking}, "versions": versions(),
     }  # fmt: skip

@@ -1,7 +1,7 @@
-"""The user's object of a ready vision-language model: it writes, chooses by scores, and is judged.
+"""The user's object of a ready vision-language model: it writes, chooses by scores, is judged, and learns by LoRA.
 
 Made by :func:`plait.vlm`, or by ``plait.load`` of its folder or of the checkpoint itself. Its verbs are those of
-:class:`plait.Plait` of the same names; nothing is trained.
+:class:`plait.Plait` of the same names; nothing is trained but by :meth:`VisionLanguageModel.fit`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
+from plait.api.clock import run_began
 from plait.api.folder_checks import check_report_place
 from plait.api.vision_language.answers import predicted, scored, written
 from plait.api.vision_language.asking import QUESTION, Asking
-from plait.api.vision_language.folder import Chosen, check_free, read_folder, write_folder
-from plait.api.vision_language.judging import evaluation_report, title_of
+from plait.api.vision_language.folder import Chosen, check_free, read_folder, title_of, write_folder
+from plait.api.vision_language.judging import answer_column, evaluation_report, with_classes_of
 from plait.api.vision_language.rows import ask_rows, open_asked
+from plait.api.vision_language.tuning_settings import tuning_settings
 from plait.api.watching import WatchedBy, watched
 from plait.data.modality import Modality
 from plait.heads.language import DecodeOptions
@@ -26,6 +28,7 @@ from plait.inference.vision_language import VisionLanguageNetwork
 from plait.report import write_report
 from plait.report.shown import ShownReport
 from plait.settings import Assignments
+from plait.settings.durations import seconds_of
 from plait.tasks import TASKS, Task
 from plait.weights.vision_language import checkpoint_fingerprint
 
@@ -82,14 +85,17 @@ class VisionLanguageModel:
     """
 
     def __init__(self, chosen: Chosen) -> None:
-        self.network = VisionLanguageNetwork(chosen.reference, chosen.dtype)
+        stored = None if chosen.tuning is None else chosen.tuning.stored
+        self.network = VisionLanguageNetwork(chosen.reference, chosen.dtype, stored)
         self.chosen = chosen
+        self.report: ShownReport | None = None
         for name in self.asking.classes:
             self.network.prompter.answer_ids(name)
 
     def __repr__(self) -> str:
         does = f"one of {len(self.asking.classes)} classes" if self.asking.classes else "text"
-        return f"VisionLanguageModel: {self.chosen.reference}, answers {does}"
+        tuned = "" if self.chosen.tuning is None else ", tuned with LoRA"
+        return f"VisionLanguageModel: {self.chosen.reference}{tuned}, answers {does}"
 
     @classmethod
     def load(cls, folder: str | Path) -> VisionLanguageModel:
@@ -97,7 +103,8 @@ class VisionLanguageModel:
         return cls(read_folder(folder))
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
-        """Write ``vlm.json``: the checkpoint's name and fingerprint and what is asked; the weights stay where they are.
+        """Write ``vlm.json``: the checkpoint's name and fingerprint and what is asked, and LoRA weights where there are
+        some; the weights of the checkpoint stay where they are.
 
         Raises:
             ValueError: The folder holds a model and ``overwrite`` is not set, or something else.
@@ -158,6 +165,83 @@ class VisionLanguageModel:
     def to(self, device: Any) -> VisionLanguageModel:
         """Move the network, in place."""
         self.network.model.to(device)
+        return self
+
+    @watched
+    def fit(
+        self, table: Any, *, target: str | None = None, task: str | None = None, split: str | None = None,
+        group: str | None = None, epochs: int | None = None, seed: int | None = None,
+        time_limit: str | float | None = None, set: Assignments = (), output: str | Path | None = None,
+        resume: bool = False, overwrite: bool = False, on_bad_row: str = "error", annotations: str | None = None,
+        format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
+        lang: str | None = None, progress: WatchedBy = None,
+    ) -> VisionLanguageModel:  # fmt: skip
+        """Learn from a table with LoRA: small additions to the checkpoint, which itself stays as it is.
+
+        Rows are split as by :func:`plait.fit`. The loss is that of the answers alone, validation rows choose the epoch
+        and whether what was learned is kept, and test rows judge the model beside what it was before.
+
+        Args:
+            table: Rows with pictures, questions where it is asked any, and answers; or a COCO or VQA folder.
+            target: Column of true answers (one, or a list of them); None: that of :func:`plait.vlm`.
+            task: "classification": the classes are those of the column, where :func:`plait.vlm` was given none.
+            split: Column that says train, val or test; None looks for one, else rows are split at random.
+            group: Column whose equal values stay on one side of the split.
+            epochs: Passes over the training rows; None: 3, more where those are fewer than 100 steps.
+            seed: Seed of everything random.
+            time_limit: How long all of it may take: "10m", "2h" or seconds.
+            set: Other settings: ``language.lora_rank`` (8), ``encoders.tuning=lora`` (what sees the picture learns
+                too), ``train.learning_rate`` (0.0002), ``train.batch_size`` (8), ``train.accumulate``.
+            output: Folder to save the model and its report in.
+            resume: Go on with a run that was stopped.
+            overwrite: Replace a model that is there.
+            on_bad_row: A row that cannot be read: "error", "missing" or "skip" (the row is left out).
+            annotations: Folder of COCO annotations other than ``annotations``.
+            format: As for :func:`plait.fit`, like ``encoding`` to ``allow_remote``.
+            lang: Language of the page, "en" or "zh".
+
+        Returns:
+            This model, with what it learned and its ``report``.
+
+        Raises:
+            ValueError: It has been tuned already, or the table, a setting or the folder does not allow it.
+            ImportError: Without the extra ``peft``.
+        """
+        from plait.api.vision_language.tuning import tune
+
+        if self.chosen.tuning is not None:
+            raise ValueError(
+                "this model has been tuned already; fit the checkpoint itself: plait.vlm"
+                f"({self.chosen.reference!r}), with all rows that it shall learn from"
+            )
+        if task not in (None, "classification"):
+            raise ValueError(f"task is {task!r}; expected 'classification', or nothing: then the model writes")
+        check_report_place(None, lang)
+        given = {
+            "data.split": split, "data.group": group, "train.epochs": epochs, "train.seed": seed,
+            "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
+        }  # fmt: skip
+        settings = tuning_settings(given, set)
+        place = None if output is None else Path(output)
+        if place is not None:
+            check_free(place, overwrite=overwrite, resume=resume)
+        opened = open_asked(
+            self.asking, table, format=format, encoding=encoding, allow_outside=allow_outside,
+            allow_remote=allow_remote, annotations=annotations,
+        )  # fmt: skip
+        asking = self.asking
+        if task is not None and not asking.classes:
+            asking = with_classes_of(asking, opened, target)
+        for name in asking.classes:
+            self.network.prompter.answer_ids(name)
+        chosen = replace(self.chosen, asking=asking, fingerprint=self.fingerprint)
+        called = progress if callable(progress) else None
+        learned = tune(
+            self.network, chosen, opened, settings, target=answer_column(asking, opened, target),
+            on_bad_row=on_bad_row, output=place, resume=resume, overwrite=overwrite, lang=lang or self.lang,
+            started=run_began(), progress=called,
+        )  # fmt: skip
+        self.chosen, self.report = learned.chosen, learned.report
         return self
 
     @watched
@@ -242,7 +326,7 @@ class VisionLanguageModel:
         """Evaluate the model on rows with known answers, and prove whether it looks at the picture.
 
         The rows are asked four times: as they are, with another row's picture, with a grey picture, and without their
-        question (where there is one).
+        question (where there is one); of a tuned model a fifth time, as it was before.
 
         Args:
             table: The rows, as for :meth:`predict`, like ``on_bad_row`` to ``allow_remote``; or a COCO or VQA folder.
@@ -251,7 +335,8 @@ class VisionLanguageModel:
             annotations: Folder of COCO annotations other than ``annotations``.
             beams: Beams to write with.
             seed: Of resamples, and of which row gets which picture.
-            rows: None or "all": nothing was trained, so every row is judged.
+            rows: "test", "val", "train" or "all", where the model was tuned; None: test if there is one, else val, else
+                all. Where nothing was trained every row is judged.
             lang: Language of the HTML report, "en" or "zh".
 
         Returns:
@@ -260,7 +345,8 @@ class VisionLanguageModel:
         Raises:
             ValueError: No column of answers, no readable row, or bad rows under "error".
         """
-        _refuse(trust=trust, decimal=decimal, set=set, rows=None if rows == "all" else rows)
+        chosen_rows = rows if self.chosen.tuning is not None else None
+        _refuse(trust=trust, decimal=decimal, set=set, rows=None if rows in ("all", chosen_rows) else rows)
         check_report_place(report, lang)
         opened = open_asked(
             self.asking,
@@ -274,7 +360,7 @@ class VisionLanguageModel:
         options = DecodeOptions(beams=beams, max_new_tokens=self.asking.max_tokens)
         result = evaluation_report(
             self.network, self.chosen, opened, target=target, options=options, on_bad_row=on_bad_row, seed=seed,
-            progress=progress,
+            rows=chosen_rows, progress=progress,
         )  # fmt: skip
         if report is not None:
             write_report(Path(report), result, title=title_of(result), lang=lang or self.lang)
@@ -282,7 +368,7 @@ class VisionLanguageModel:
 
     def _not_for_these(self, *_: Any, **__: Any) -> NoReturn:
         raise ValueError(
-            "a ready vision-language model takes generate, score_answers, predict and evaluate only; a model that "
+            "a ready vision-language model takes fit, generate, score_answers, predict and evaluate only; a model that "
             "plait.fit trained takes the rest"
         )
 

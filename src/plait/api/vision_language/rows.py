@@ -38,6 +38,7 @@ class AskedRows:
         requests: Of each of these, what is asked.
         asking: How.
         question: Column of questions; None: there is none.
+        sizes: Width and height of each picture that is asked about, by the key of its request.
     """
 
     rows: Rows
@@ -45,6 +46,7 @@ class AskedRows:
     requests: list[Request]
     asking: Asking
     question: str | None
+    sizes: dict[str, tuple[int, int]]
 
     @property
     def names(self) -> list[str]:
@@ -102,9 +104,10 @@ def ask_rows(asking: Asking, table: Table, on_bad_row: str, prompter: Prompter) 
     rows = read_rows(table, modalities)
     pictures = rows.items[asking.image]
     failures: dict[int, str] = {}
+    sizes: dict[str, tuple[int, int]] = {}
     for number, cell in enumerate(pictures.cells):
         try:
-            decoded(cell, table)
+            sizes[pictures.keys[number]] = decoded(cell, table).size
         except CellError as error:
             failures[number] = str(error)
     for row, reason in pictures.drop(failures):
@@ -122,7 +125,8 @@ def ask_rows(asking: Asking, table: Table, on_bad_row: str, prompter: Prompter) 
     rows.bad.sort(key=lambda b: (b.row, b.column or ""))
     keep = apply_policy(rows, on_bad_row)
     keep = keep[rows.present_NM[keep].all(1)]
-    return AskedRows(rows, keep, [request_of(asking, rows, question, int(i)) for i in keep], asking, question)
+    requests = [request_of(asking, rows, question, int(i)) for i in keep]
+    return AskedRows(rows, keep, requests, asking, question, sizes)
 
 
 def request_of(asking: Asking, rows: Rows, question: str | None, position: int) -> Request:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from plait.inference.vision_language.adapter import LoraShape, LoraWeights
 from plait.inference.vision_language.network import Request, VisionLanguageNetwork
 from plait.inference.vision_language.prompts import Prompter
 from plait.inference.vision_language.scoring import answer_scores, token_scores
 from plait.inference.vision_language.writing import write_answers
 
-__all__ = ["Prompter", "Request", "VisionLanguageNetwork", "answer_scores", "token_scores", "write_answers"]
+__all__ = [
+    "LoraShape", "Prompter", "Request", "LoraWeights", "VisionLanguageNetwork", "answer_scores", "token_scores",
+    "write_answers",
+]  # fmt: skip

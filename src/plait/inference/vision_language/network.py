@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,14 @@ import torch
 from plait.data.progress import Progress
 from plait.heads.language import DecodeOptions
 from plait.inference.generation import Answer
+from plait.inference.vision_language.adapter import (
+    LoraShape,
+    LoraWeights,
+    add_adapter,
+    remove_adapter,
+    set_adapter_tensors,
+    untuned,
+)
 from plait.inference.vision_language.prompts import Prompter
 from plait.inference.vision_language.scoring import answer_scores
 from plait.inference.vision_language.writing import write_answers
@@ -44,16 +53,41 @@ class VisionLanguageNetwork:
     Args:
         reference: ``hf:ID_or_folder``.
         dtype: As ``load_vision_language``.
+        adapter: Trained additions to it; None: it is as it was published.
+
+    Attributes:
+        adapter: Shape of the additions that it has now; None: it has none.
 
     Raises:
-        ValueError: As ``load_vision_language``.
+        ValueError: As ``load_vision_language``, or the additions do not fit the checkpoint.
     """
 
-    def __init__(self, reference: str, dtype: str = "auto") -> None:
+    def __init__(self, reference: str, dtype: str = "auto", adapter: LoraWeights | None = None) -> None:
         self.model, processor = load_vision_language(reference, dtype)
+        self.model.requires_grad_(False)  # torch may choose other kernels by it: with additions off all bits are these
         self.prompter = Prompter(processor)
+        self.adapter: LoraShape | None = None
         if torch.cuda.is_available():
             self.model.to("cuda")
+        if adapter is not None:
+            self.add_adapter(adapter.shape)
+            set_adapter_tensors(self.model, adapter.tensors)
+
+    def add_adapter(self, shape: LoraShape, seed: int = 0) -> None:
+        """Give the network additions that change nothing yet."""
+        add_adapter(self.model, shape, seed)
+        self.adapter = shape
+
+    def remove_adapter(self) -> None:
+        """Take the additions away: the network is the published one again."""
+        remove_adapter(self.model)
+        self.adapter = None
+
+    @contextlib.contextmanager
+    def untuned(self) -> Iterator[None]:
+        """Within, the network answers as it was published."""
+        with untuned(self.model):
+            yield
 
     @property
     def device(self) -> torch.device:
@@ -104,11 +138,11 @@ class VisionLanguageNetwork:
         for start in range(0, len(first), AT_ONCE):
             part = [requests[i] for i in first[start : start + AT_ONCE]]
             inputs = self.prompter.batch([one.open() for one in part], [one.text for one in part])
-            yield {name: self._moved(value) for name, value in inputs.items()}
+            yield {name: self.moved(value) for name, value in inputs.items()}
             if progress is not None:
                 progress(start + len(part), len(first), what)
 
-    def _moved(self, value: Any) -> Any:
+    def moved(self, value: Any) -> Any:
         """A tensor on the network's device; pixels in its number type."""
         if not isinstance(value, torch.Tensor):
             return value

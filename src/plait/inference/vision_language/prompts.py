@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Prompter:
                 f"{type(processor).__name__} has neither a chat template that takes pictures nor an image token; copy "
                 "the checkpoint's chat_template.jinja beside its weights"
             )
-        self.opening = self._opening()
+        self.opening, self.ending = self._around()
 
     def batch(self, pictures: Sequence[Image.Image], texts: Sequence[str]) -> dict[str, Any]:
         """Model inputs of some requests, padded on the left: ``input_ids`` [B, S], pixels and what else there is."""
@@ -77,16 +77,27 @@ class Prompter:
             raise ValueError(f"the answer {answer!r} is empty; give a text")
         return [int(number) for number in ids]
 
-    def _opening(self) -> str:
-        """What the template puts between a request and its answer, such as a space."""
+    def ending_ids(self, ends: Collection[int]) -> list[int]:
+        """Tokens that close an answer: what the template puts behind it up to the first end token, else the first end.
+
+        Args:
+            ends: End tokens of the model, one at least.
+        """
+        ids = [int(number) for number in self.tokenizer(self.ending, add_special_tokens=False)["input_ids"]]
+        place = next((place for place, number in enumerate(ids) if number in ends), None)
+        return [next(iter(ends))] if place is None else ids[: place + 1]
+
+    def _around(self) -> tuple[str, str]:
+        """What the template puts between a request and its answer, such as a space, and behind the answer."""
         if self.template is None:
-            return ""
+            return "", ""
         asked = [_asked("x")]
         before = self._rendered(asked, add_generation_prompt=True)
         answered = [*asked, {"role": "assistant", "content": [{"type": "text", "text": ANSWER}]}]
         after = self._rendered(answered, add_generation_prompt=False)
         behind = after[len(before) :] if after.startswith(before) else ""
-        return behind[: behind.index(ANSWER)] if ANSWER in behind else ""
+        opening, answer, ending = behind.partition(ANSWER)
+        return (opening, ending) if answer else ("", "")
 
     def _rendered(self, messages: list[dict[str, Any]], *, add_generation_prompt: bool) -> str:
         return _rendered(self.processor, self.template, messages, add_generation_prompt)

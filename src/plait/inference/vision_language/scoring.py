@@ -48,16 +48,31 @@ def token_scores(model: Any, inputs: dict[str, Any], ids: Sequence[Sequence[int]
         inputs: What ``Prompter.batch`` gave, on the model's device.
         ids: Token ids of each row, one at least.
     """
+    answer_BL, real_BL = padded_answers(ids)
+    chosen_BL = token_logs(model, inputs, answer_BL, real_BL)
+    return checked_scores([logs[: len(row)] for logs, row in zip(chosen_BL.tolist(), ids, strict=True)])
+
+
+def padded_answers(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Answers of different lengths as one block [B, L], each padded with its last token, and 1 where it is real."""
     longest = max(len(row) for row in ids)
-    device = inputs["input_ids"].device
-    answer_BL = torch.tensor([[*row, *[row[-1]] * (longest - len(row))] for row in ids], device=device)
-    real_BL = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids], device=device)
+    answer_BL = torch.tensor([[*row, *[row[-1]] * (longest - len(row))] for row in ids])
+    return answer_BL, torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])
+
+
+def token_logs(model: Any, inputs: dict[str, Any], answer_BL: Tensor, real_BL: Tensor) -> Tensor:
+    """Natural log-probability of each token of an answer, [B, L], from one pass; those of padding mean nothing.
+
+    Gradients flow where the caller lets them. Only the answer's logits are made: those of the request, whose vocabulary
+    is by far the largest tensor, are left out where the model can.
+    """
+    device, longest = inputs["input_ids"].device, answer_BL.shape[1]
+    answer_BL, real_BL = answer_BL.to(device), real_BL.to(device)
     kept = {"logits_to_keep": longest + 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
     kind = ANSWER_KIND.get(model.config.model_type, 0)
     output = model(**_longer(inputs, answer_BL, real_BL, kind), use_cache=False, **kept)
     log_BLV = torch.log_softmax(output.logits[:, -longest - 1 : -1].float(), dim=2)
-    chosen_BL = log_BLV.gather(2, answer_BL[..., None])[..., 0]
-    return checked_scores([logs[: len(row)] for logs, row in zip(chosen_BL.tolist(), ids, strict=True)])
+    return log_BLV.gather(2, answer_BL[..., None])[..., 0]
 
 
 def checked_scores(scores: list[list[float]]) -> list[list[float]]:

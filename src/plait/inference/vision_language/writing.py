@@ -35,7 +35,7 @@ def write_answers(
     Raises:
         ValueError: An allowed answer is empty.
     """
-    ends = _ends(model, prompter)
+    ends = end_tokens(model, prompter)
     start = inputs["input_ids"].shape[1]
     config, allowed = _search(model, prompter, options), None
     if answers is not None:
@@ -84,8 +84,8 @@ def _search(model: Any, prompter: Prompter, options: DecodeOptions) -> Any:
     return config
 
 
-def _ends(model: Any, prompter: Prompter) -> dict[int, None]:
-    """End tokens, in their order.
+def end_tokens(model: Any, prompter: Prompter) -> dict[int, None]:
+    """End tokens of a model, in their order.
 
     Raises:
         ValueError: The checkpoint names none.

@@ -74,6 +74,9 @@ def _evaluated_number(report: Row) -> Bar | None:
 def _evaluated_bars(report: Row) -> list[tuple[str, list[Bar]]]:
     evaluation, metric = report.get("evaluation") or {}, (report.get("metric") or {}).get("name")
     found = [_bar(tr("all modalities"), (evaluation.get("metrics") or {}).get(metric), "together")]
+    found.append(
+        _bar(tr("before tuning"), ((evaluation.get("untuned") or {}).get("metrics") or {}).get(metric), "alone")
+    )
     for part, prefix in (("alone", "only "), ("without", "without ")):
         for modality, metrics in (evaluation.get(part) or {}).items():
             found.append(_bar(tr(f"{prefix}{modality}"), (metrics or {}).get(metric), part))
@@ -131,6 +134,7 @@ def _metric_rows(answered_by: str, metrics: Row) -> list[Row]:
 def _evaluated_rows(report: Row) -> list[Row]:
     evaluation = report.get("evaluation") or {}
     rows = _metric_rows("all modalities", evaluation.get("metrics") or {})
+    rows += _metric_rows("before tuning", (evaluation.get("untuned") or {}).get("metrics") or {})
     for part, prefix in (("alone", "only "), ("without", "without ")):
         for modality, metrics in (evaluation.get(part) or {}).items():
             rows += _metric_rows(f"{prefix}{modality}", metrics or {})
