@@ -91,13 +91,14 @@ class Architecture:
                     weight.normal_(0, (weight.numel() / len(weight)) ** -0.5)
         model.save_pretrained(folder)
         if self.tokenizer is not None:
-            _tokenizer(self.tokenizer).save_pretrained(folder)
+            byte_pairs(self.tokenizer).save_pretrained(folder)
         if self.file is not None:
             (folder / "preprocessor_config.json").write_text(json.dumps(self.file))
         return folder
 
 
-def _tokenizer(style: str) -> Any:
+def byte_pairs(style: str) -> Any:
+    """A tokenizer of byte pairs, learned from a few sentences, that frames texts as the style does."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
     core = Tokenizer(models.BPE())
