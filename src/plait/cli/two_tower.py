@@ -42,6 +42,5 @@ def two_tower(
         print_json(facts)
     else:
         say(f"{reference}: {made.dim} wide, columns {', '.join(names[:-1])} and {names[-1]} -> {output}")
-        say(
-            f"try it: plait index build {output} {'PHOTOS' if made.modalities[0].kind == 'image' else 'SOUNDS'} -o index"
-        )
+        source = "PHOTOS" if made.modalities[0].kind == "image" else "SOUNDS"
+        say(f"try it: plait index build {output} {source} -o index")

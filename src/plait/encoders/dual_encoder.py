@@ -34,8 +34,8 @@ class DualEncoder(Encoder):
 
     Args:
         model: The model, whole; other sides are dropped.
-        description: JSON config with ``hf``, ``kind`` and, for text, ``pad``, the id that fills texts up; where the folder
-            is one of sentence-transformers, ``modules``: what stands behind the projection.
+        description: JSON config with ``hf``, ``kind`` and, for text, ``pad``, the id that fills texts up; with
+            ``modules`` where a folder of sentence-transformers puts something behind the projection.
 
     Raises:
         ValueError: The model has no such side.

@@ -130,10 +130,10 @@ def _routed(folder: Path, kind: str) -> list[tuple[str, Path]] | None:
         found = given.get("default_route")
         if found is None and given.get("allow_empty_key", True):
             found = next(iter(structure), None)
-        if found is not None and _asks_other(folder / structure[found][0], types[structure[found][0]], kind):
+        if found not in structure or _asks_other(folder / structure[found][0], types[structure[found][0]], kind):
             return None
-    if found is None:
-        return None
+    if found not in structure:
+        raise ValueError(f"the Router in {str(folder)!r} sends {kind} to {found!r}, which it does not hold")
     return [(str(types[name]), folder / name) for name in structure[found]]
 
 

@@ -233,6 +233,9 @@ def _read(folder: Path, kind: str) -> Any:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer is not None:
         tokenizer.padding_side = "right"
+        for name in ("max_length", "pad_to_multiple_of"):  # None, where its file names a padding: sounds would take it
+            if tokenizer.init_kwargs.get(name, 0) is None:
+                del tokenizer.init_kwargs[name]
     return found
 
 
@@ -245,7 +248,8 @@ def _sha256(library: Any, tokenizer: Any) -> str:
         for part in (*parts, alone)
         if part is not None
     ]
-    numbers = {key: value for key, value in vars(library).items() if isinstance(value, int | str | bool)}
+    own = {} if library is tokenizer else vars(library)
+    numbers = {key: value for key, value in own.items() if isinstance(value, int | str | bool)}
     template = getattr(library, "chat_template", None) or getattr(tokenizer, "chat_template", None)
     return settings_sha256(
         {

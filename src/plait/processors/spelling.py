@@ -1,7 +1,7 @@
 """What the library of a model does to a text before its tokenizer: spaces, small letters, punctuation left out.
 
 Not a setting of ours: the folder of the model says it (``open_clip``), and words are spelt so in training and search
-alike. In comes a text, out comes a text. Characters that were decoded wrongly are not repaired, which ``open_clip`` does
+alike. In comes a text, out comes a text. Characters that were decoded wrongly are not repaired; ``open_clip`` does that
 by the package ftfy.
 """
 

@@ -40,8 +40,8 @@ def not_a_model(folder: Path) -> str:
         return f"the folder {str(folder)!r} is not a saved model: expected config.json and *.safetensors in it"
     name = OPEN_CLIP_WEIGHTS[0] if (folder / OPEN_CLIP_CONFIG).is_file() else "model.safetensors"
     return (
-        f"the folder {str(folder)!r} holds its weights as {pickled[0].name} only, which is never unpickled here. Convert "
-        'it once where you trust it: python -c "import sys, torch; from safetensors.torch import save_file; '
+        f"the folder {str(folder)!r} holds its weights as {pickled[0].name} only, which is never unpickled here. "
+        'Convert it once where you trust it: python -c "import sys, torch; from safetensors.torch import save_file; '
         "t = torch.load(sys.argv[1], weights_only=True, map_location='cpu'); t = t.get('state_dict', t); "
         f"save_file({{k.removeprefix('module.'): v.contiguous().clone() for k, v in t.items()}}, '{name}')\" "
         f"{pickled[0].name}"

@@ -1,8 +1,8 @@
 """A folder of open_clip as one of transformers: CLIP with a vision transformer, and SigLIP.
 
 In: ``open_clip_config.json``, ``open_clip_model.safetensors`` and the tokenizer's files. Out: a folder with
-``config.json``, ``model.safetensors`` under the names of transformers, the tokenizer, and ``plait_processors.json``, which
-says how open_clip makes pixels of pictures and spells texts. It is made once and kept in the cache (decision 0009).
+``config.json``, ``model.safetensors`` under the names of transformers, the tokenizer, and ``plait_processors.json``:
+how open_clip makes pixels of pictures and spells texts. It is made once and kept in the cache (decision 0009).
 Architectures that transformers has under no name are refused by what they have.
 
 Reference: Radford et al. 2021 (CLIP); Zhai et al. 2023 (SigLIP); Ilharco et al. 2021 (OpenCLIP).
@@ -144,7 +144,8 @@ def _check(
             "a text projection with a bias": text["proj_bias"] or text["proj_type"] != "linear",
             f"a vision tower pooled by {vision['pool_type']!r}": vision["pool_type"] != "tok",
             "no norm in front of its vision transformer": vision["no_ln_pre"],
-            "pictures that are not square": isinstance(vision["image_size"], list) and len(set(vision["image_size"])) > 1,
+            "pictures that are not square": isinstance(vision["image_size"], list)
+            and len(set(vision["image_size"])) > 1,
         }
     found = next((what for what, is_there in problems.items() if is_there), None)
     if found is not None:
@@ -153,9 +154,9 @@ def _check(
 
 def _refusal(folder: Path, what: str) -> ValueError:
     return ValueError(
-        f"the open_clip model in {str(folder)!r} cannot be read: {what}. CLIP with a vision transformer and SigLIP can. "
-        "Take the same model in the layout of transformers (config.json beside its weights) where there is one, or make "
-        "vectors with open_clip and give them as a vector column"
+        f"the open_clip model in {str(folder)!r} cannot be read: {what}. CLIP with a vision transformer and SigLIP "
+        "can. Take the same model in the layout of transformers (config.json beside its weights) where there is one, "
+        "or make vectors with open_clip and give them as a vector column"
     )
 
 
@@ -300,9 +301,13 @@ def _side(size: Any) -> int:
 def _copy_tokenizer(folder: Path, text: dict[str, Any], out: Path) -> None:
     there = [folder / name for name in TOKENIZER_FILES if (folder / name).is_file()]
     names = {path.name for path in there}
-    if not names & {"tokenizer.json", "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model"} and not (
-        {"vocab.json", "merges.txt"} <= names
-    ):
+    if not names & {
+        "tokenizer.json",
+        "vocab.txt",
+        "spiece.model",
+        "sentencepiece.bpe.model",
+        "tokenizer.model",
+    } and not ({"vocab.json", "merges.txt"} <= names):
         wanted = text["hf_tokenizer_name"] or "openai/clip-vit-base-patch32"
         raise ValueError(
             f"the open_clip folder {str(folder)!r} holds no tokenizer; put tokenizer.json and tokenizer_config.json of "
