@@ -16,8 +16,8 @@ TESTS = Path(__file__).resolve().parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "encoders")]
 
 from authors import items_of  # noqa: E402
-from fixtures.tiny_joint import JOINT, far  # noqa: E402
 
+from fixtures.tiny_joint import JOINT, far  # noqa: E402
 from measure import line, table  # noqa: E402
 from plait.weights.quiet import quiet_transformers  # noqa: E402
 
