@@ -26,7 +26,7 @@ from plait.encoders.image import (
     torchvision_settings,
 )
 from plait.encoders.joint import load_joint
-from plait.encoders.probe import probed_widths
+from plait.encoders.probe import probed_widths, refuse_neighbours
 from plait.encoders.routes import route_of
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.scratch_audio import ScratchAudioEncoder
@@ -152,6 +152,14 @@ def _hf_image(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, 
 
 def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
     return load_hf_audio(folder, reference, reading.audio_seconds)
+
+
+def _load_joint_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
+    encoder, processor = _load_side(reference, rest, kind, reading)
+    if kind == "text":
+        made: Any = processor
+        refuse_neighbours(encoder, *(made.process(texts) for texts in (["a"], ["a", "a b c d e f g h"])))
+    return encoder, processor
 
 
 def _load_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
@@ -285,7 +293,7 @@ SCRATCH_LOADERS: dict[str, Callable[[Reading], tuple[Encoder, Processor]]] = {
     "text": _scratch_text, "image": _scratch_image, "audio": _scratch_audio,
 }  # fmt: skip
 LOADERS.add("hf", _load_hf)
-LOADERS.add("two-tower", _load_side)
+LOADERS.add("two-tower", _load_joint_side)
 LOADERS.add("timm", _load_timm)
 LOADERS.add("torchvision", _load_torchvision)
 LOADERS.add("scratch", _load_scratch)
