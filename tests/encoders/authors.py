@@ -123,7 +123,9 @@ def _num_frames(item: bytes, hop: int) -> int:
 def _num_prefix(config: Any, name: str) -> int:
     if name == "ast":
         return 2
-    if name in ("siglip", "siglip2", "swin", "align") or not isinstance(getattr(config, "patch_size", None), int):
+    if name in ("siglip", "siglip2", "swin", "align", "groupvit") or not isinstance(
+        getattr(config, "patch_size", None), int
+    ):
         return 0
     if config.model_type in ("mobilevit", "pvt_v2", "whisper", "clap_audio_model"):
         return 0

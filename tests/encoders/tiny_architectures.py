@@ -91,13 +91,14 @@ class Architecture:
                     weight.normal_(0, (weight.numel() / len(weight)) ** -0.5)
         model.save_pretrained(folder)
         if self.tokenizer is not None:
-            _tokenizer(self.tokenizer).save_pretrained(folder)
+            byte_pairs(self.tokenizer).save_pretrained(folder)
         if self.file is not None:
             (folder / "preprocessor_config.json").write_text(json.dumps(self.file))
         return folder
 
 
-def _tokenizer(style: str) -> Any:
+def byte_pairs(style: str) -> Any:
+    """A tokenizer of byte pairs, learned from a few sentences, that frames texts as the style does."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
     core = Tokenizer(models.BPE())
@@ -217,6 +218,13 @@ PAIRS = {
     "align": _pair("AlignConfig", "bert", "EfficientNetImageProcessor", WORDS, SMALL_NET, projection_dim=256),
     "chinese-clip": _pair("ChineseCLIPConfig", "bert", "ChineseCLIPImageProcessor", WORDS, PATCHES, first=True,
                           file={**SQUASH, "do_center_crop": False}, projection_dim=24),
+    "metaclip2": _pair("MetaClip2Config", "clip", "CLIPImageProcessor", CLIP_TEXT, PATCHES, file=CUT,
+                       projection_dim=24),
+    "altclip": _pair("AltCLIPConfig", "roberta", "CLIPImageProcessor", {**OFFSET, "project_dim": 32}, PATCHES, file=CUT,
+                     projection_dim=24),
+    "groupvit": _pair("GroupViTConfig", "clip", "CLIPImageProcessor", CLIP_TEXT,
+                      {**PATCHES, "depths": [1, 1, 1], "num_group_tokens": [8, 4, 0], "num_output_groups": [8, 4, 4]},
+                      file=CUT, projection_dim=24, projection_intermediate_dim=16),
     "clap": Architecture("ClapConfig", {"text_config": CLAP_TEXT, "audio_config": CLAP_SOUND, "projection_dim": 24},
                          {"text": "pooled", "audio": "pooled"}, "roberta", CLAP_FILE),
 }  # fmt: skip

@@ -73,7 +73,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb(index_app, "Build and change a vector index.", "index"),
         Verb(search, "Search an index by text, by image or by both.",
              "search photos.index 'two dogs on snow' --html hits.html"),
-        Verb(two_tower, "Make a search model of a ready CLIP, SigLIP or CLAP.",
+        Verb(two_tower, "Make a search model of a ready CLIP or other joint model.",
              "two-tower hf:openai/clip-vit-base-patch32 -o clip"),
     ),
     "Captions and questions": (

@@ -81,8 +81,10 @@ def load_hf_audio(folder: Path, reference: str, max_seconds: float) -> tuple[HFA
 
 def audio_processor(folder: Path, tower: Any, max_seconds: float) -> AudioFrontEnd:
     """What feeds an audio network, by the folder's settings where it has them."""
-    path = folder / "preprocessor_config.json"
+    path, whole = folder / "preprocessor_config.json", folder / "processor_config.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not stored and whole.is_file():  # one file for all parts of a processor
+        stored = json.loads(whole.read_text(encoding="utf-8")).get("feature_extractor") or {}
     return FAMILIES.get(tower.config.model_type).processor(tower, stored, max_seconds)
 
 

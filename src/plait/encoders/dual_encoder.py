@@ -6,7 +6,7 @@ to train something on; this gives what the model itself would search by, in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, read_hf_model, refuse_random
 from plait.encoders.crops import mean_of_crops
 from plait.encoders.probe import probed_widths
+from plait.encoders.sentence import build_behind, fill_behind
 from plait.encoders.text import PADS_TO_FULL_LENGTH, PROBE, fill_up, full_length, pad_settings
 from plait.encoders.vision import probe_pixels, stretch
 
@@ -33,7 +34,8 @@ class DualEncoder(Encoder):
 
     Args:
         model: The model, whole; other sides are dropped.
-        description: JSON config with ``hf``, ``kind`` and, for text, ``pad``, the id that fills texts up.
+        description: JSON config with ``hf``, ``kind`` and, for text, ``pad``, the id that fills texts up; with
+            ``modules`` where a folder of sentence-transformers puts something behind the projection.
 
     Raises:
         ValueError: The model has no such side.
@@ -57,8 +59,13 @@ class DualEncoder(Encoder):
             else None
         )
         self.token_dim = None
+        steps = description.get("modules", [])
+        if steps:
+            self.behind = build_behind(steps)
         if self.kind == "audio":
-            self.vector_dim = shared_width(config)
+            self.vector_dim = next(
+                (s["dense"]["num_out"] for s in reversed(steps) if "dense" in s), shared_width(config)
+            )
         else:
             inputs = PROBE if self.kind == "text" else probe_pixels(config.vision_config)
             self.vector_dim, _ = probed_widths(self, **inputs)
@@ -68,8 +75,9 @@ class DualEncoder(Encoder):
         """Encode pixels (or patches), ``input_ids`` with ``attention_mask`` [B, T], or ``values`` of sounds."""
         if self.kind == "audio":  # clips are cut to what the network hears, so none is longer
             values = inputs["values"]
-            never_longer = torch.zeros(len(values), 1, dtype=torch.bool, device=values.device)
-            inputs = {"input_features": values, "is_longer": never_longer}
+            inputs = {"input_features": values}
+            if "is_longer" in inspect.signature(self.model.get_audio_features).parameters:
+                inputs["is_longer"] = torch.zeros(len(values), 1, dtype=torch.bool, device=values.device)
         if self.full_length is not None:
             full_BT = fill_up(inputs["input_ids"], inputs["attention_mask"], self.full_length, self.description)
             inputs = {"input_ids": full_BT}
@@ -77,6 +85,8 @@ class DualEncoder(Encoder):
             inputs |= stretch(self.model.config.vision_config, inputs, self.model.get_image_features)
         found = getattr(self.model, FEATURES[self.kind])(**inputs)
         vector_BD = found if isinstance(found, Tensor) else found.pooler_output
+        if hasattr(self, "behind"):
+            vector_BD = self.behind(vector_BD)
         return Encoded(vector_BD, None, None)
 
 
@@ -88,8 +98,18 @@ def shared_width(config: Any) -> int:
     return int(width)
 
 
-def load_dual_encoder(folder: Path, reference: str, kind: str) -> DualEncoder:
+def load_dual_encoder(
+    folder: Path, reference: str, kind: str, steps: list[dict[str, Any]] | None = None,
+    weights: dict[str, Tensor] | None = None,
+) -> DualEncoder:  # fmt: skip
     """Load one side from a folder on this machine.
+
+    Args:
+        folder: With the network's configuration and weights.
+        reference: What the user typed.
+        kind: "text", "image" or "audio".
+        steps: What stands behind the projection, and the weights of it.
+        weights: See ``steps``.
 
     Raises:
         ValueError: The model has no such side, or weights that it uses are missing.
@@ -100,43 +120,11 @@ def load_dual_encoder(folder: Path, reference: str, kind: str) -> DualEncoder:
     if config["model_type"] not in PADS_TO_FULL_LENGTH:
         pad.pop("pad_side", None)
     description = {"type": "two-tower", "reference": reference, "hf": config, "kind": kind, **pad}
-    encoder = DualEncoder(model, description)
+    encoder = DualEncoder(model, description | ({"modules": steps} if steps else {}))
+    if steps:
+        fill_behind(encoder.behind, weights or {}, folder)
     refuse_random(encoder, folder)
     return encoder
-
-
-@dataclass(frozen=True)
-class Pair:
-    """What the two sides of a model have in common.
-
-    Attributes:
-        other: The kind of the side beside text: "image" or "audio".
-        scale: One over the temperature that the model was trained with. CLAP has two; this is the one by which a sound
-            asks for texts.
-        bias: Of a model with the sigmoid loss, or None.
-    """
-
-    other: str
-    scale: float
-    bias: float | None
-
-
-def read_pair(folder: Path) -> Pair:
-    """Read what kind of pair a folder's model is.
-
-    Raises:
-        ValueError: It is no two-tower model of text and something else.
-    """
-    model, _ = read_hf_model(folder)
-    other = next((kind for kind in ("image", "audio") if hasattr(model, FEATURES[kind])), None)
-    scale = next((s for s in (getattr(model, n, None) for n in SCALES[:2]) if isinstance(s, Tensor)), None)
-    if other is None or scale is None or not hasattr(model, FEATURES["text"]):
-        raise ValueError(
-            f"the model in {str(folder)!r} has no logit_scale or no two sides, so it is no CLIP-like two-tower model"
-        )
-    bias = getattr(model, "logit_bias", None)
-    with torch.no_grad():
-        return Pair(other, float(scale.exp()), None if bias is None else float(bias))
 
 
 def _check_side(model: nn.Module, kind: str, reference: str) -> None:
@@ -150,7 +138,7 @@ def _check_side(model: nn.Module, kind: str, reference: str) -> None:
 
 def build_dual_encoder(config: dict[str, Any]) -> DualEncoder:
     """Rebuild from ``config()``, without weights."""
-    keys = ("type", "reference", "hf", "kind", "pad", "pad_side")
+    keys = ("type", "reference", "hf", "kind", "pad", "pad_side", "modules")
     description = {key: config[key] for key in keys if key in config}
     return DualEncoder(new_hf_model(config["hf"]), description)
 

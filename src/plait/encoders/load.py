@@ -9,6 +9,7 @@ brings them).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +25,27 @@ from plait.encoders.image import (
     timm_settings,
     torchvision_settings,
 )
-from plait.encoders.probe import probed_widths
+from plait.encoders.joint import load_joint
+from plait.encoders.probe import probed_widths, refuse_neighbours
+from plait.encoders.routes import route_of
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.encoders.scratch_audio import ScratchAudioEncoder
-from plait.encoders.sentence import declared_prefix, network_folder
+from plait.encoders.sentence import declared_prefix, follow, listed_modules, network_folder
 from plait.encoders.text import load_hf_text, position_limit
 from plait.encoders.tuning import set_tuning
 from plait.encoders.vision import load_hf_image, takes_patches
-from plait.processors import AudioProcessor, HashedTextProcessor, ImageProcessor, Processor, TextProcessor
+from plait.processors import (
+    AudioProcessor,
+    HashedTextProcessor,
+    ImageProcessor,
+    PillowImageProcessor,
+    Processor,
+    TextProcessor,
+)
 from plait.processors.library_image import read_library_processor
 from plait.registry import Registry, unknown_name
 from plait.weights import RECORDS, WEIGHT_FILE, as_safetensors, locate
+from plait.weights.converters.from_open_clip import PROCESSORS_FILE
 from plait.weights.torchvision_names import check_torchvision
 
 KINDS = ("text", "image", "audio")
@@ -143,16 +154,49 @@ def _hf_audio(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, 
     return load_hf_audio(folder, reference, reading.audio_seconds)
 
 
+def _load_joint_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
+    encoder, processor = _load_side(reference, rest, kind, reading)
+    if kind == "text":
+        made: Any = processor
+        refuse_neighbours(encoder, *(made.process(texts) for texts in (["a"], ["a", "a b c d e f g h"])))
+    return encoder, processor
+
+
 def _load_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     folder = locate(f"hf:{rest}")
+    route = route_of(folder, kind)
+    if route is None:
+        if listed_modules(folder):
+            raise ValueError(f"{reference} makes no vectors of {kind}: its modules.json names nothing for it")
+        tower, network = load_dual_encoder(folder, reference, kind), folder
+    elif not route.is_projected:
+        return load_joint(
+            folder, route, reference, kind, prompt=declared_prefix(folder), max_length=reading.max_length,
+            max_seconds=reading.audio_seconds,
+        )  # fmt: skip
+    else:
+        _, steps, weights = follow(folder, list(route.behind), None)
+        tower, network = load_dual_encoder(route.network, reference, kind, steps, weights), route.network
+    declared = _declared_processors(network)
     if kind == "text":
-        tower = load_dual_encoder(folder, reference, kind)
         limit = int(tower.model.config.text_config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
-        return tower, TextProcessor(folder, min(reading.max_length, limit))
-    tower = load_dual_encoder(folder, reference, kind)
+        spelling = declared.get("text", {}).get("spelling", "none")
+        prefix = declared_prefix(folder)
+        return tower, TextProcessor(network, min(reading.max_length, limit), prefix, spelling=spelling)
     if kind == "audio":
-        return tower, audio_processor(folder, tower.model.audio_model, reading.audio_seconds)  # type: ignore[arg-type]
-    return tower, _hf_image_processor(folder, tower, reading)
+        return tower, audio_processor(network, tower.model.audio_model, reading.audio_seconds)  # type: ignore[arg-type]
+    if "image" in declared:
+        own = PillowImageProcessor.from_json(declared["image"])
+        if reading.image_size in (None, own.side):
+            return tower, own
+        return tower, ImageProcessor(reading.image_size, mode="squash", **own.statistics)  # type: ignore[arg-type]
+    return tower, _hf_image_processor(network, tower, reading)
+
+
+def _declared_processors(folder: Path) -> dict[str, Any]:
+    """What a converted folder says about its inputs."""
+    path = folder / PROCESSORS_FILE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _load_timm(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
@@ -249,7 +293,7 @@ SCRATCH_LOADERS: dict[str, Callable[[Reading], tuple[Encoder, Processor]]] = {
     "text": _scratch_text, "image": _scratch_image, "audio": _scratch_audio,
 }  # fmt: skip
 LOADERS.add("hf", _load_hf)
-LOADERS.add("two-tower", _load_side)
+LOADERS.add("two-tower", _load_joint_side)
 LOADERS.add("timm", _load_timm)
 LOADERS.add("torchvision", _load_torchvision)
 LOADERS.add("scratch", _load_scratch)

@@ -105,6 +105,18 @@ def build_behind(steps: list[dict[str, Any]]) -> nn.Sequential:
     )
 
 
+def fill_behind(behind: nn.Sequential, weights: dict[str, Tensor], folder: Path) -> None:
+    """Give the modules behind the pooling their weights.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    try:
+        behind.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"a dense layer in {str(folder)!r} does not fit its weights: {error}") from error
+
+
 def network_folder(folder: Path) -> Path:
     """Where the network of a folder lies: in itself, or in the one that ``modules.json`` names first."""
     listed = _listed(folder)
@@ -126,37 +138,76 @@ def declared_pooling(folder: Path) -> tuple[str, list[dict[str, Any]], dict[str,
     listed = _listed(folder)
     if not listed:
         return _pooling(folder, folder / "1_Pooling"), [], {}
-    pooling, steps, weights = "mean", [], {}
-    for place, entry in enumerate(listed[1:], 1):
-        kind, path = str(entry.get("type", "")).rpartition(".")[2], folder / str(entry.get("path", ""))
-        if kind == "Pooling" and place == 1:
-            pooling = _pooling(folder, path)
-        elif kind == "Normalize" and place > 1:
-            steps.append({"unit_length": True})
-        elif kind == "Dense" and place > 1:
-            settings, found = _dense(path)
-            weights |= {f"{len(steps)}.{name}": tensor for name, tensor in found.items()}
-            steps.append({"dense": settings})
-        elif kind != "Dropout":
-            raise ValueError(
-                f"module {place} of {str(folder / MODULES)!r} is {entry.get('type')!r}, which Plait does not follow; "
-                "expected Transformer, Pooling, then Dense or Normalize. Leave modules.json out for a plain mean"
-            )
+    behind = [(str(e.get("type", "")), folder / str(e.get("path", ""))) for e in listed[1:]]
+    pooling, steps, weights = follow(folder, behind, "mean")
+    assert pooling is not None
     if steps == [{"unit_length": True}] and pooling in CLOSED_BEFORE:
         steps = []
     return pooling, steps, weights
 
 
-def _listed(folder: Path) -> list[dict[str, Any]]:
+def follow(
+    folder: Path, behind: list[tuple[str, Path]], pooling: str | None
+) -> tuple[str | None, list[dict[str, Any]], dict[str, Tensor]]:
+    """What stands behind a network.
+
+    Args:
+        folder: The folder of the model.
+        behind: Type and place of each module, in order.
+        pooling: What is done where none is declared; None: the network gives one vector already.
+
+    Returns:
+        The pooling, the modules behind it, and their weights.
+
+    Raises:
+        ValueError: A module, a pooling or a setting that is not known here.
+    """
+    steps: list[dict[str, Any]] = []
+    weights: dict[str, Tensor] = {}
+    for place, (named, path) in enumerate(behind):
+        kind, is_later = named.rpartition(".")[2], place > 0 or pooling is None
+        if kind == "Pooling" and not is_later:
+            pooling = _pooling(folder, path)
+        elif kind == "Normalize" and is_later:
+            steps.append({"unit_length": True})
+        elif kind == "Dense" and is_later:
+            settings, found = _dense(path)
+            weights |= {f"{len(steps)}.{name}": tensor for name, tensor in found.items()}
+            steps.append({"dense": settings})
+        elif kind != "Dropout":
+            raise ValueError(
+                f"module {place + 1} of {str(folder / MODULES)!r} is {named!r}, which Plait does not follow; "
+                "expected Transformer, Pooling, then Dense or Normalize. Leave modules.json out for a plain mean"
+            )
+    return pooling, steps, weights
+
+
+def listed_modules(folder: Path) -> list[dict[str, Any]]:
+    """The modules of a folder in order, an empty list where it declares none.
+
+    Raises:
+        ValueError: ``modules.json`` is no list, or names places outside the folder.
+    """
     path = folder / MODULES
     listed = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     entries = listed if isinstance(listed, list) else [None]
-    inside = all(isinstance(e, dict) and ".." not in Path(str(e.get("path", ""))).parts for e in entries)
-    if not inside or any(Path(str(entry.get("path", ""))).is_absolute() for entry in entries):
+    inside = all(isinstance(e, dict) and is_inside(str(e.get("path", ""))) for e in entries)
+    if not inside:
         raise ValueError(f"{str(path)!r} is no list of modules; get the complete folder of this model")
+    return entries
+
+
+def is_inside(path: str) -> bool:
+    """Whether a relative path stays in its folder."""
+    return ".." not in Path(path).parts and not Path(path).is_absolute()
+
+
+def _listed(folder: Path) -> list[dict[str, Any]]:
+    listed = listed_modules(folder)
     if listed and str(listed[0].get("type", "")).rpartition(".")[2] != "Transformer":
         raise ValueError(
-            f"{str(path)!r} begins with {listed[0].get('type')!r}; Plait reads folders that begin with a Transformer"
+            f"{str(folder / MODULES)!r} begins with {listed[0].get('type')!r}; Plait reads folders that begin with a "
+            "Transformer"
         )
     return listed
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from plait.encoders.base import ENCODERS, Encoded, Encoder
 from plait.encoders.checkpoint import new_hf_model, one_tower, read_hf_model, refuse_random, takes
 from plait.encoders.probe import probed_widths
-from plait.encoders.sentence import build_behind, declared_pooling, network_folder, pool
+from plait.encoders.sentence import build_behind, declared_pooling, fill_behind, network_folder, pool
 from plait.processors.text import padding_of
 
 OFFSET_POSITIONS = (
@@ -129,10 +129,7 @@ def load_hf_text(folder: Path, reference: str) -> HFTextEncoder:
         description |= pad_settings(network_folder(folder))
     encoder = HFTextEncoder(model, description | ({"modules": steps} if steps else {}))
     if steps:
-        try:
-            encoder.behind.load_state_dict(weights)
-        except RuntimeError as error:
-            raise ValueError(f"a dense layer in {str(folder)!r} does not fit its weights: {error}") from error
+        fill_behind(encoder.behind, weights, folder)
     refuse_random(encoder, folder)
     return encoder
 

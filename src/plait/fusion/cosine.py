@@ -64,11 +64,13 @@ class CosineFusion(Fusion):
             is then a pair of maps in closed form (``canonical.py``), which gradients leave alone; validation rows
             choose its share of the cosine. None: all copies are trained.
         project: Map each modality to the shared space. False: the encoders live in it already (CLIP, SigLIP), so that
-            u_m = x_m / ||x_m||, and there is nothing to learn.
+            u_m = x_m / ||x_m||, and there is nothing to learn. Vectors that are wider than ``width`` lose what comes
+            behind it, before they become unit vectors, as models allow that were trained so.
 
     When to use: matching and everything else that asks whether two modalities agree.
     Relatives: ``product`` (tanh instead of unit length, and a residual); two-tower retrieval models.
-    Reference: Radford et al. 2021 (CLIP), the two towers; Perronnin, Sanchez, Mensink 2010 for the root.
+    Reference: Radford et al. 2021 (CLIP), the two towers; Perronnin, Sanchez, Mensink 2010 for the root; Kusupati et
+        al. 2022 (Matryoshka representation learning) for leading coordinates.
     """
 
     info = FusionInfo(
@@ -90,9 +92,10 @@ class CosineFusion(Fusion):
         if width % copies or (copies > 1 and not project):
             raise ValueError(f"copies must divide fusion.width={width}, and be 1 without projections; got {copies}")
         widths = [d.vector_dim for d in dims]
-        if not project and set(widths) != {width}:
+        if not project and (len(set(widths)) > 1 or widths[0] < width):
             raise ValueError(
-                f"without projections every modality must be {width} wide, the width of the shared space; got {widths}"
+                f"without projections all modalities must be of one width, and {width} wide or more, the width of the "
+                f"shared space; got {widths}"
             )
         if canonical is not None and (copies < 2 or len(dims) != 2 or len(canonical) != 2):
             raise ValueError(
@@ -237,6 +240,8 @@ class CosineFusion(Fusion):
         vectors = present_vectors(encoded, present_BM)
         modalities = []
         for m, vector_BD in enumerate(vectors):
+            if not self.project:
+                vector_BD = vector_BD[:, : self.width]
             towers = [self.towers[copy * len(self.dims) + m] for copy in range(self.trained)]
             units = [functional.normalize(tower(vector_BD), dim=-1) for tower in towers]
             if self.canonical is not None:

@@ -19,7 +19,9 @@ from plait.processors.audio import AudioProcessor
 from plait.processors.checks import check_description
 from plait.processors.hashed import HashedTextProcessor
 from plait.processors.image import ImageProcessor
+from plait.processors.joint import JointProcessor
 from plait.processors.library_image import LibraryImageProcessor
+from plait.processors.pillow_image import PillowImageProcessor
 from plait.processors.tabular import TabularProcessor
 from plait.processors.text import TextProcessor
 from plait.processors.vector import VectorProcessor
@@ -32,6 +34,8 @@ Processor = (
     | HashedTextProcessor
     | ImageProcessor
     | LibraryImageProcessor
+    | JointProcessor
+    | PillowImageProcessor
     | AudioProcessor
     | WaveformProcessor
     | VectorProcessor
@@ -43,6 +47,8 @@ PROCESSORS.add("text", TextProcessor)
 PROCESSORS.add("hashed-text", HashedTextProcessor)
 PROCESSORS.add("image", ImageProcessor)
 PROCESSORS.add("library-image", LibraryImageProcessor)
+PROCESSORS.add("pillow-image", PillowImageProcessor)
+PROCESSORS.add("joint", JointProcessor)
 PROCESSORS.add("audio", AudioProcessor)
 PROCESSORS.add("waveform", WaveformProcessor)
 PROCESSORS.add("vector", VectorProcessor)
@@ -54,14 +60,14 @@ def processor_from_json(description: dict[str, Any], folder: str | Path | None =
 
     Args:
         description: What ``to_json`` returned.
-        folder: The folder that ``save`` wrote; only a text processor with a tokenizer needs it.
+        folder: The folder that ``save`` wrote; only a processor with files of its own (a tokenizer) needs it.
 
     Raises:
         ValueError: Unknown type, or the tokenizer's files are missing or others than those described.
     """
     kind = PROCESSORS.get(str(description.get("type")))
-    if kind is TextProcessor:
-        return TextProcessor.from_json(description, folder)
+    if kind in (TextProcessor, JointProcessor):
+        return kind.from_json(description, folder)  # type: ignore[call-arg]
     return kind.from_json(description)  # type: ignore[call-arg]
 
 
@@ -93,7 +99,9 @@ __all__ = [
     "AudioProcessor",
     "HashedTextProcessor",
     "ImageProcessor",
+    "JointProcessor",
     "LibraryImageProcessor",
+    "PillowImageProcessor",
     "Processor",
     "TabularProcessor",
     "TextProcessor",

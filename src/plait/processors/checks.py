@@ -45,6 +45,14 @@ NEEDED: dict[str, dict[str, tuple[Test, str]]] = {
         "max_pixels": SIZE,
     },
     "library-image": {"settings": SETTINGS, "max_pixels": SIZE},
+    "pillow-image": {
+        "height": COUNT, "width": COUNT, "mean": PIXELS, "std": PIXELS, "interpolation": NAME, "mode": NAME,
+        "max_pixels": SIZE,
+    },
+    "joint": {
+        "kind": NAME, "prompt": (lambda v: isinstance(v, str), "text"), "options": SETTINGS, "max_length": COUNT,
+        "max_seconds": POSITIVE, "max_pixels": SIZE, "library_sha256": NAME,
+    },
     "audio": {
         "num_mels": COUNT, "max_seconds": POSITIVE,
         "pad_frames": (or_none(is_count), "a whole number above 0, or null"),

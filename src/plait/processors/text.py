@@ -18,6 +18,7 @@ from torch import Tensor
 
 from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
+from plait.processors.spelling import SPELLINGS
 from plait.registry import first_line
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class TextProcessor:
         max_length: Most tokens of a text, special tokens included; lowered to the tokenizer's own limit.
         prefix: Put before every text, where the encoder was trained so ("passage: "); its tokens count.
         cleaning: What is done to a text first: a name of `plait.processors.cleaning.CLEANINGS`.
+        spelling: What the model's own library does to a text: a name of `plait.processors.spelling.SPELLINGS`.
 
     Attributes:
         num_truncated: How many texts were cut since the processor was made.
@@ -39,7 +41,10 @@ class TextProcessor:
 
     kind = "text"
 
-    def __init__(self, folder: str | Path, max_length: int = 128, prefix: str = "", cleaning: str = "none") -> None:
+    def __init__(
+        self, folder: str | Path, max_length: int = 128, prefix: str = "", cleaning: str = "none",
+        spelling: str = "none",
+    ) -> None:  # fmt: skip
         if max_length < 4:
             raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")
         self.tokenizer = _read_tokenizer(Path(folder))
@@ -48,9 +53,10 @@ class TextProcessor:
             logger.warning("max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit)
         self.max_length = limit
         self.prefix = prefix
-        self.cleaning = cleaning
+        self.cleaning, self.spelling = cleaning, spelling
+        self.spell = SPELLINGS.get(spelling)
         self.num_truncated = 0
-        self.tokenizer_sha256 = _tokenizer_sha256(self.tokenizer)
+        self.tokenizer_sha256 = tokenizer_sha256(self.tokenizer)
 
     def process(self, texts: list[str]) -> dict[str, Tensor]:
         """Tokenize texts.
@@ -70,7 +76,7 @@ class TextProcessor:
             empty = torch.zeros((0, 1), dtype=torch.int64)
             return {"input_ids": empty, "attention_mask": empty.clone()}
         # Lone surrogates break tokenizers.
-        clean = [self.prefix + text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        clean = [self.prefix + self.spell(text).encode("utf-8", "replace").decode("utf-8") for text in texts]
         encoded = self.tokenizer(
             clean,
             truncation=True,
@@ -98,6 +104,7 @@ class TextProcessor:
         """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
         description = {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
         description |= {"prefix": self.prefix} if self.prefix else {}
+        description |= {} if self.spelling == "none" else {"spelling": self.spelling}
         return description | ({} if self.cleaning == "none" else {"cleaning": self.cleaning})
 
     @property
@@ -121,7 +128,8 @@ class TextProcessor:
             raise ValueError("a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote")
         prefix = str(description.get("prefix", ""))
         length = int(description["max_length"])
-        processor = cls(Path(folder) / TOKENIZER_FOLDER, length, prefix, cleaning_of(description))
+        spelling = str(description.get("spelling", "none"))
+        processor = cls(Path(folder) / TOKENIZER_FOLDER, length, prefix, cleaning_of(description), spelling)
         if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
             raise ValueError(
                 f"the tokenizer in {str(folder)!r} is not the one this model was made with "
@@ -159,7 +167,8 @@ def _read_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _tokenizer_sha256(tokenizer: Any) -> str:
+def tokenizer_sha256(tokenizer: Any) -> str:
+    """Hash of everything in a tokenizer that changes its ids; cutting and filling up are switched off in it."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is not None:
         backend.no_truncation()

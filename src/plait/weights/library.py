@@ -20,6 +20,7 @@ from plait.data.progress import Progress
 from plait.files import cache_root, file_sha256
 from plait.registry import unknown_name
 from plait.weights.accept import Say, accept
+from plait.weights.folders import is_model_folder, is_open_clip, not_a_model
 from plait.weights.records import RECORDS, WeightRecord
 from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, install, scratch_folder
 from plait.weights.torchvision_names import check_torchvision
@@ -64,22 +65,24 @@ def locate(name: str) -> Path:
 
     Returns:
         A folder that holds ``model.safetensors``, checked against its hash where one is known (a folder of
-        the user's own and the hub's cache are taken as they are).
+        the user's own and the hub's cache are taken as they are; one of open_clip is converted once).
 
     Raises:
         ValueError: Not here, or damaged; the message names the command to type and the sources it will try.
     """
     _check_name(name)
-    own = _own_folder(name)
-    if own is not None:
-        return own
-    folder = _stored_folder(name)
-    if (folder / RECEIPT).is_file():
-        return _verified(name, folder)
-    cached = _hub_cache(name)
-    if cached is not None:
-        return cached
-    raise ValueError(_not_here(name, folder))
+    found = _own_folder(name)
+    if found is None and (_stored_folder(name) / RECEIPT).is_file():
+        found = _verified(name, _stored_folder(name))
+    if found is None:
+        found = _hub_cache(name)
+    if found is None:
+        raise ValueError(_not_here(name, _stored_folder(name)))
+    if is_open_clip(found):
+        from plait.weights.converters.from_open_clip import as_transformers
+
+        return as_transformers(found)
+    return found
 
 
 def check_encoder_there(reference: str) -> None:
@@ -191,10 +194,8 @@ def _own_folder(name: str) -> Path | None:
     folder = Path(rest).expanduser()
     if prefix != "hf" or not rest or not folder.is_dir():
         return None
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        raise ValueError(
-            f"the folder {str(folder)!r} is not a saved model: expected config.json and *.safetensors in it"
-        )
+    if not is_model_folder(folder):
+        raise ValueError(not_a_model(folder))
     return folder
 
 
@@ -227,7 +228,7 @@ def _hub_cache(name: str) -> Path | None:
         folder = Path(snapshot_download(hub_id, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError):
         return None
-    return folder if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) else None
+    return folder if is_model_folder(folder) else None
 
 
 def _verified(name: str, folder: Path) -> Path:

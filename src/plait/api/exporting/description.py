@@ -26,6 +26,7 @@ from plait.processors import (
     AudioProcessor,
     HashedTextProcessor,
     ImageProcessor,
+    PillowImageProcessor,
     Processor,
     TabularProcessor,
     TextProcessor,
@@ -185,6 +186,8 @@ _DESCRIBED: dict[type, Callable[[Any], dict[str, Any] | None]] = {
 
 
 def _library(processor: Processor) -> str:
+    if isinstance(processor, PillowImageProcessor):
+        return "Pillow as open_clip does"
     inside = getattr(processor, "settings", {}).get("image_processor_type") or getattr(processor, "name", None)
     return f"{inside or type(processor).__name__} of transformers"
 

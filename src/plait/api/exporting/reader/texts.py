@@ -13,6 +13,7 @@ import numpy as np
 from plait.data.values import spelling
 from plait.processors.cleaning import clean_texts
 from plait.processors.hashed import HashedTextProcessor
+from plait.processors.spelling import SPELLINGS
 from plait.processors.words import WordProcessor
 
 Read = tuple[dict[str, np.ndarray], np.ndarray, list[tuple[int, str]]]
@@ -63,7 +64,7 @@ class Tokens:
     """Token ids by a ``tokenizer.json``.
 
     Args:
-        described: The text processor: ``max_length``, ``prefix``, ``pad``, ``truncation_side``.
+        described: The text processor: ``max_length``, ``prefix``, ``spelling``, ``pad``, ``truncation_side``.
         file: The tokenizer.
     """
 
@@ -74,10 +75,11 @@ class Tokens:
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(int(described["max_length"]), direction=described["truncation_side"])
         self.pad, self.prefix = int(described["pad"]), described.get("prefix", "")
+        self.spell = SPELLINGS.get(described.get("spelling", "none"))
 
     def arrays(self, texts: list[str]) -> dict[str, np.ndarray]:
         """``input_ids`` and ``attention_mask`` int64 [B, T], padded on the right to the longest text."""
-        found = [one.ids for one in self.tokenizer.encode_batch([self.prefix + text for text in texts])]
+        found = [one.ids for one in self.tokenizer.encode_batch([self.prefix + self.spell(text) for text in texts])]
         width = max(1, max(map(len, found), default=1))
         ids = np.full((len(found), width), self.pad, dtype=np.int64)
         mask = np.zeros((len(found), width), dtype=np.int64)
