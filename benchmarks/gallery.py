@@ -34,10 +34,10 @@ class Shot:
 
 SHOTS = (
     Shot("report", "sentiment/model/report.html"),
-    Shot("explained", "sentiment/why.html"),
-    Shot("regions", "sentiment/why20.html", start="#inputs"),
-    Shot("hits", "photo-search/hits.html", height=560),
-    Shot("compared", "own-fusion/comparison/compare.html"),
+    Shot("shares", "house-prices/why.html", start="#shares", height=760),
+    Shot("inside", "visual-questions/why.html", start="#inputs"),
+    Shot("hits", "photo-search/hits.html", height=660),
+    Shot("suggested", "few-labels/page.html", height=680),
 )
 
 
@@ -58,17 +58,18 @@ def render(runs: Path) -> None:
             browser.open(page.resolve().as_uri())
             top = 0
             if shot.start is not None:
-                top = browser.run(f"return document.querySelector('{shot.start}').getBoundingClientRect().top + scrollY")
+                place = f"document.querySelector('{shot.start}').getBoundingClientRect()"
+                top = browser.run(f"return {place}.top + scrollY")
             with tempfile.TemporaryDirectory() as folder:
                 whole = Image.open(browser.picture(Path(folder) / "whole.png")).convert("RGB")
         finally:
             browser.close()
         cut = whole.crop((0, int(top), whole.width, min(whole.height, int(top) + shot.height)))
-        place = PICTURES / f"{shot.name}.png"
-        cut.quantize(64, dither=Image.Dither.NONE).save(place, optimize=True)
-        size = place.stat().st_size
-        print(f"{place.relative_to(ROOT)}: {cut.width} x {cut.height}, {size / 1000:.0f} KB")
-        assert size < MOST, f"{place.name} takes {size} bytes"
+        made = PICTURES / f"{shot.name}.png"
+        cut.quantize(64, dither=Image.Dither.NONE).save(made, optimize=True)
+        size = made.stat().st_size
+        print(f"{made.relative_to(ROOT)}: {cut.width} x {cut.height}, {size / 1000:.0f} KB")
+        assert size < MOST, f"{made.name} takes {size} bytes"
 
 
 if __name__ == "__main__":

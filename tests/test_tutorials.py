@@ -16,8 +16,8 @@ PAGES = tutorials.pages()
 
 def test_there_is_a_tutorial_for_each_task() -> None:
     assert [page.stem for page in PAGES] == [
-        "captions", "few-labels", "house-prices", "matching", "missing-modalities", "own-fusion", "photo-search", "sentiment",
-        "serving", "sound", "visual-questions",
+        "captions", "few-labels", "house-prices", "matching", "missing-modalities", "own-fusion", "photo-search",
+        "sentiment", "serving", "sound", "visual-questions",
     ]  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_it_runs_as_it_is_printed(page: Path, tmp_path: Path, monkeypatch: pytes
     outputs = tutorials.run_page(page, tmp_path / "run", seconds=280)
     for step, made in zip(tutorials.steps(text), outputs, strict=True):
         lacks = tutorials.not_seen(step, made["output"])
-        assert not lacks, f"{page.name}:{step.line} shows what is not printed (python benchmarks/tutorials.py)\n" + lacks[0]
+        assert not lacks, f"{page.name}:{step.line} shows what is not printed (benchmarks/tutorials.py)\n{lacks[0]}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -50,7 +50,8 @@ def test_it_says_what_you_have_what_you_get_and_where_to_go(page: Path) -> None:
 
 
 def test_a_line_that_was_not_printed_is_found() -> None:
-    step = tutorials.steps("```bash step\nplait x\n```\n```text seen\n  together 0.93  [0.8, 1.0]\nall is well\na long ...\n```\n")[0]
+    shows = "  together 0.93  [0.8, 1.0]\nall is well\na long ..."
+    step = tutorials.steps(f"```bash step\nplait x\n```\n```text seen\n{shows}\n```\n")[0]
     assert tutorials.not_seen(step, "together  0.5 [0.1, 0.75]\na long line") == ["all is well"]
 
 
