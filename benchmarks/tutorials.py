@@ -1,12 +1,12 @@
 """Run the tutorials of docs/tutorials as tests do; write what they print into the pages, render the gallery's pictures.
 
-    python benchmarks/tutorials.py                       # run all; say what pages show and runs do not print
-    python benchmarks/tutorials.py sentiment --write     # fill the blocks `text seen` of one page with what it printed
-    python benchmarks/tutorials.py --pictures            # the pictures of docs/gallery.md (needs Chromium and its driver)
-    python benchmarks/tutorials.py --notebook            # run first-steps.ipynb; write it and first-steps.md
+    python benchmarks/tutorials.py                     # run all; say what is shown and not printed
+    python benchmarks/tutorials.py sentiment --write   # fill the blocks `text seen` of a page with its output
+    python benchmarks/tutorials.py --pictures          # the pictures of docs/gallery.md (Chromium and its driver)
+    python benchmarks/tutorials.py --notebook          # run first-steps.ipynb; write it and first-steps.md
 
-A block `text seen` that holds the one line `*` is filled with the whole output; lines of any other block are replaced by
-the first lines of the output that equal them but for their numbers. Folders of the runs stay in build/tutorials.
+A block `text seen` that holds the one line `*` is filled with the whole output; lines of any other block are replaced
+by the first lines of the output that equal them but for their numbers. Folders of the runs stay in build/tutorials.
 """
 
 from __future__ import annotations
