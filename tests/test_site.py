@@ -31,6 +31,13 @@ def test_every_page_is_in_the_contents() -> None:
     assert sorted(listed) == sorted(written)
 
 
+def test_tutorials_come_first_and_the_notebook_is_their_first() -> None:
+    written = {f"tutorials/{page.name}" for page in (ROOT / "docs" / "tutorials").glob("*.md")}
+    part = next(entry["Tutorials"] for entry in SITE["nav"][1:2] if "Tutorials" in entry)
+    assert pages(part)[0] == "tutorials/first-steps.md"
+    assert len(written) == 12 and written <= set(pages(part))
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     text = "".join(page.read_text("utf-8") for page in (ROOT / "docs" / "reference").glob("*.md"))
     shown = {line.rsplit(".", 1)[1] for line in re.findall(r"^::: (\S+)$", text, flags=re.MULTILINE)}
@@ -52,13 +59,16 @@ def test_the_site_builds_and_asks_no_other_host(tmp_path: Path) -> None:
     reference = (site / "reference" / "fitting.html").read_text("utf-8")
     for words in ("A file, folder, data frame", "time_limit", "PlaitClassifier", "predict_proba"):
         assert words in reference
-    for source in (ROOT / "docs").glob("*.md"):
+    for source in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "tutorials").glob("*.md")]:
         text = re.sub(r"^```.*?^```", "", source.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-        shown = (site / f"{source.stem}.html").read_text("utf-8")
+        shown = (site / source.relative_to(ROOT / "docs").with_suffix(".html")).read_text("utf-8")
         assert len(re.findall(r"^## ", text, flags=re.MULTILINE)) == shown.count("<h2 id="), (
             f"headings of {source.name}"
         )
         assert not re.findall(r'<h\d id="(?:_\d+)?"', shown), f"{source.name}: headings whose anchors have no words"
+    assert (site / "tutorials" / "first-steps.ipynb").is_file()
+    for picture in (ROOT / "docs").rglob("*.png"):
+        assert (site / picture.relative_to(ROOT / "docs")).is_file() and picture.stat().st_size < 150_000
     for page in site.rglob("*.html"):
         outside = re.findall(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"']?https?://", page.read_text("utf-8"))
         assert not outside, f"{page.name} asks another host"

@@ -66,6 +66,14 @@ def test_one_network_chooses_its_transform_too() -> None:
     assert model.settings.task.transform in ("none", "log", "quantile")
 
 
+def test_a_chosen_transform_keeps_the_training_mean() -> None:
+    columns = {**table(), "y": np.exp(2 * np.array(table()["x"])).tolist()}
+    model = plait.fit(columns, "y", split="split", epochs=1, preset="single", set=["task.transform=auto"])
+    train = [y for y, split in zip(columns["y"], columns["split"], strict=True) if split == "train"]
+    assert model.labels.scale is not None  # one was chosen
+    assert model.labels.prior == pytest.approx((sum(train) / len(train),))  # from which explanations start
+
+
 @pytest.mark.parametrize("numbers", ["piecewise", "periodic"])
 def test_numbers_are_read_back_bit_by_bit(tmp_path: Path, numbers: str) -> None:
     model = fitted(f"encoders.numbers={numbers}", output=tmp_path / "m")

@@ -16,6 +16,10 @@ ROWS = {"text": ["a b", "c d"] * 4, "label": ["x", "y"] * 4}
     [
         ({"label": "label"}, r"plait.fit\(\) has no label=. Type target='label', the name of the column"),
         ({"presets": "best_quality"}, r"no presets=. Type preset='best'$"),
+        ({"presets": "high_quality_hpo"}, r"Type preset='best', search=9$"),
+        ({"holdout_frac": 0.2}, "Type split=COLUMN"),
+        ({"query": "text"}, "task='matching' or 'retrieval'"),
+        ({"use_ensemble": True}, "Type preset='best'"),
         ({"presets": "odd"}, "Type preset='fast', 'default' or 'best'"),
         ({"problem_type": "binary"}, "Type task='classification'"),
         ({"eval_metric": "f1_macro"}, r"Type set=\{'task.select_by': 'f1_macro'\}"),

@@ -26,11 +26,15 @@ WORDS = {
     "metric": "set={{'task.select_by': {}}}, by which epochs are chosen; every metric stands in the report",
     "tuning_data": "split=COLUMN, the name of a column that says train, val or test in each row",
     "validation_data": "split=COLUMN, the name of a column that says train, val or test in each row",
+    "holdout_frac": "split=COLUMN, the name of a column that says train, val or test in each row; a tenth is held out",
     "groups": "group=COLUMN, the name of the column",
+    "query": "text=COLUMN and image=COLUMN, with task='matching' or 'retrieval'",
+    "response": "text=COLUMN and image=COLUMN, with task='matching' or 'retrieval'",
     "hyperparameters": "set={{'fusion.width': 256, 'train.learning_rate': 0.001}}, the settings by name",
     "hyperparameter_tune_kwargs": "search=9, the number of configurations to try",
     "num_trials": "search=9, the number of configurations to try",
     "excluded_model_types": "preset='single', one network alone",
+    "use_ensemble": "preset='best', all models answer together; 'single' is one network",
     "num_bag_folds": "set={{'ensemble.folds': {}}}",
     "ag_args_fit": "set={{'train.epochs': 10}}, the settings by name",
     "column_types": "text=COLUMN, image=COLUMN, numeric=COLUMN, ..., the kind as the word",
@@ -45,6 +49,7 @@ WORDS = {
     "learning_rate": "set={{'train.learning_rate': {}}}",
     "lr": "set={{'train.learning_rate': {}}}",
     "sample_weight": "set={{'task.class_weights': True}}; single rows have no weights",
+    "enable_progress_bar": "progress=False for no bars",
     "verbosity": "progress=False for no bars",
     "verbose": "progress=False for no bars",
     "lang_code": "lang='zh'",
@@ -80,16 +85,16 @@ def says_our_words(function: Callable[Given, Made]) -> Callable[Given, Made]:
                 f"{name}(X.assign(label=y), target='label'), or type plait.PlaitClassifier().fit(X, y)"
             )
         preset = named.get("preset")
-        if isinstance(preset, str) and preset in PRESETS:
-            raise ValueError(f"preset={preset!r} is a word of AutoGluon. Type preset={PRESETS[preset]!r}")
+        if isinstance(preset, str) and (ours := _preset(preset)):
+            raise ValueError(f"preset={preset!r} is a word of AutoGluon. Type {ours}")
         return function(*arguments, **named)
 
     return checked
 
 
 def _instead(word: str, value: object, known: list[str]) -> str:
-    if word == "presets" and isinstance(value, str) and value in PRESETS:
-        return f"Type preset={PRESETS[value]!r}"
+    if word == "presets" and isinstance(value, str) and (ours := _preset(value)):
+        return f"Type {ours}"
     if word in ("eval_metric", "metric"):
         value = METRICS.get(str(value), value)
         if value not in SELECTORS:
@@ -97,6 +102,12 @@ def _instead(word: str, value: object, known: list[str]) -> str:
     if word in WORDS:
         return f"Type {WORDS[word].format(_shown(value))}"
     return unknown_name("argument", word, known)
+
+
+def _preset(name: str) -> str | None:
+    """What to type for a preset of AutoGluon, None for no such; ``_hpo`` behind a name is its search."""
+    ours = PRESETS.get(name.removesuffix("_hpo"))
+    return None if ours is None else f"preset={ours!r}" + (", search=9" if name.endswith("_hpo") else "")
 
 
 def _shown(value: object) -> str:

@@ -49,5 +49,6 @@ def choose_transform(plan: Plan, num_folds: int, features: TableFeatures) -> tup
 def with_transform(plan: Plan, transform: str) -> Plan:
     """The plan with its target learned so."""
     target = natural_target(plan).reshape(-1)
-    labels = number_state(TargetScale.fit(target[plan.train], transform))
+    scaled = number_state(TargetScale.fit(target[plan.train], transform))
+    labels = replace(scaled, prior=plan.labels.prior)  # the mean of the training rows, in their unit
     return replace(plan, labels=labels, target=plan.task.encode(list(target), labels))
