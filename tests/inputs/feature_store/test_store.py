@@ -185,17 +185,31 @@ def test_verify_catches_a_flipped_byte_and_gc_never_blesses_it(tmp_path: Path, n
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted on Linux")
-def test_many_small_segments_keep_no_file_open_and_large_ones_are_mapped(tmp_path: Path) -> None:
+def test_segments_keep_no_file_open_and_large_ones_are_mapped(tmp_path: Path) -> None:
     for first in range(0, 20, 2):
         put(planted_space(tmp_path), range(first, first + 2))
     before, keys = len(os.listdir("/proc/self/fd")), [key_of(str(number)) for number in range(64)]
     small = planted_space(tmp_path).gather(keys[:20])
     assert len(os.listdir("/proc/self/fd")) == before
     wide = FeatureStore(tmp_path).space("wide", {"encoder": "wide"})
-    wide.put(keys, np.ones((64, 1024), dtype=np.float32))
-    large = wide.gather(keys)
-    assert len(os.listdir("/proc/self/fd")) == before + 1
+    wide.put(keys, np.arange(64 * 1024, dtype=np.float32).reshape(64, 1024))
+    again = FeatureStore(tmp_path, ram_limit=0).space("wide", {"encoder": "wide"})
+    large = again.gather(keys)
+    assert len(os.listdir("/proc/self/fd")) == before
+    (file,) = (wide.folder / name for name in os.listdir(wide.folder) if name.startswith("seg-"))
+    assert str(file / "vectors.npy") in Path("/proc/self/maps").read_text("utf-8")
     assert len(small) == 20 and len(large) == 64
+    np.testing.assert_array_equal(large.take(np.array([63]))["vector_BD"][0].numpy(), np.arange(63 * 1024.0, 64 * 1024))
+
+
+def test_a_large_file_cut_short_is_damaged_and_not_read_beyond_its_end(tmp_path: Path) -> None:
+    keys = [key_of(str(number)) for number in range(64)]
+    space = FeatureStore(tmp_path).space("wide", {"encoder": "wide"})
+    space.put(keys, np.ones((64, 1024), dtype=np.float32))
+    (segment,) = (space.folder / name for name in os.listdir(space.folder) if name.startswith("seg-"))
+    file = segment / "vectors.npy"
+    os.truncate(file, file.stat().st_size - 1)
+    assert FeatureStore(tmp_path).space("wide", {"encoder": "wide"}).missing(keys) == list(range(64))
 
 
 def test_meta_that_lies_is_skipped(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ A segment `seg-<uuid>/` holds `keys.npy` (uint8 [N, 32], sha256 of each item's c
 D]), and with tokens `tokens.npy` (float16 [sum of T, Dt]) and `offsets.npy` (int64 [N + 1]), beside `meta.json`
 (counts, a checksum of each item, size and sha256 of each file). It is built in a `tmp-<pid>-<host>-<uuid>/` folder,
 flushed to the disk and then renamed, so that a process killed at any moment leaves a temporary folder at worst.
-Reading maps the large files into memory; those that are small are read, for each file that is mapped stays open, and
-systems allow a process a thousand or so.
+Reading maps the large files into memory, those that are small are read. A mapped file is closed at once (numpy and
+``mmap`` would keep it open, and systems allow a process a thousand open files or so, where a space has a segment for
+every time something was encoded).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 import stat
@@ -23,12 +25,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 
 from plait.files import sync_folder, temporary_name
 from plait.inputs.feature_store.checksum import LARGE_FILES, META_KEY, from_meta, is_sound_file, row_checksums, to_text
 
 SEGMENT_VERSION = 1
-MAPPED_FROM = 256 * 1024  # bytes of a file
+MAPPED_FROM = 256 * 1024  # bytes of a file; below it a mapping saves nothing
 
 
 class FeatureStoreError(RuntimeError):
@@ -271,14 +274,26 @@ def _load(path: Path, sha256: str) -> np.ndarray:
     if path.name in LARGE_FILES:
         if path.stat().st_size < MAPPED_FROM:
             return np.load(path, allow_pickle=False)
-        try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError:  # some numpy versions cannot map an empty array
-            return np.load(path, allow_pickle=False)
+        return _mapped(path)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:
         raise DamagedSegmentError(f"{path.name} does not match its checksum")
     return np.load(io.BytesIO(data), allow_pickle=False)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """A .npy file mapped into memory, read-only, without a file that stays open."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, is_by_columns, dtype = read(file)
+        start, size = file.tell(), os.fstat(file.fileno()).st_size
+    if dtype.hasobject or is_by_columns or start + math.prod(shape) * dtype.itemsize > size:
+        raise DamagedSegmentError(f"{path.name} holds no whole array")
+    bytes_S = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8).numpy()
+    array = bytes_S[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+    array.flags.writeable = False
+    return array
 
 
 def check_segment(path: Path) -> None:
