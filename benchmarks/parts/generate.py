@@ -1,0 +1,29 @@
+"""Writing beside ``transformers.generate`` on the same language model: greedy, from the same embeddings."""
+
+from __future__ import annotations
+
+from generation_speed import ways_to_write
+from parts.part import Asked, Measured
+from plait.weights import locate
+from turns import in_turns
+
+
+def generate(asked: Asked) -> list[Measured]:
+    """One line: all that the head does, with the probabilities of what it wrote."""
+    try:
+        locate("smollm2-135m")
+        model, notes = "scratch" if asked.quick else "smollm2-135m", list[str]()
+    except ValueError:
+        model, notes = "scratch", ["smollm2-135m is not fetched: a decoder from scratch"]
+    batch, prefix, tokens = (4, 8, 4) if asked.quick else (4, 16, 12)
+    ways = ways_to_write(model, batch, prefix, tokens)
+    peer, _, own = ways
+    turns = in_turns({own: ways[own], peer: ways[peer]}, asked.repeats)
+    pairs = [
+        (a, b)
+        for mine, theirs in zip(turns.results[own], turns.results[peer], strict=True)
+        for a, b in zip(mine, theirs, strict=True)
+    ]
+    same = {"same tokens": sum(a == b for a, b in pairs) / len(pairs)}
+    setting = f"{model}, {batch} rows, {prefix} prefix tokens, {tokens} written, {asked.threads} threads"
+    return [Measured("generate", own, peer, "random prefixes", setting, turns, same, notes=notes)]
