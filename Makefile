@@ -21,7 +21,7 @@ FIND_UV = if uv --version >/dev/null 2>&1; then UV="uv"; \
 	fi
 
 help:  ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 setup: $(STAMP)  ## make .venv with everything in it (does nothing when it is up to date)
 
