@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="parts, between commas: encode, fit, compare, search, ...")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds; a third of them of fit and compare")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds; half of them of fit and compare, 2 at least")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, two rounds: does it run?")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -95,6 +95,9 @@ def measure(given: argparse.Namespace, names: list[str]) -> dict[str, Any]:
                     parts[one.name] = one.to_json()
                     same = ", ".join(f"{key} {value:.6g}" for key, value in one.same.items())
                     print(f"{one.name}: {one.data}; {one.setting}; {same}; {'; '.join(one.notes)}", flush=True)
+            except KeyboardInterrupt:
+                failed[name] = "interrupted"
+                break
             except Exception as error:
                 traceback.print_exc()
                 failed[name] = f"{type(error).__name__}: {error}"

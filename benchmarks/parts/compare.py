@@ -33,7 +33,8 @@ def compare(asked: Asked) -> list[Measured]:
         return found
 
     own, peer = "Plait compare", "loop of plait.fit"
-    turns = in_turns({own: ours, peer: loop}, 1 if asked.quick else max(2, asked.repeats // 2))
+    plait.fit(source, "label", preset="single", **how)  # encodes; both sides then find all features
+    turns = in_turns({own: ours, peer: loop}, 1 if asked.quick else max(2, asked.repeats // 2), warm=False)
     gaps = [abs(turns.results[own][fusion] - turns.results[peer][fusion]) for fusion in FUSIONS]
     setting = f"{len(FUSIONS)} fusions, {seeds} seeds, 3 epochs, {asked.threads} threads"
     note = "each fit of the loop makes a whole report, compare makes one"

@@ -36,7 +36,7 @@ def encode(asked: Asked) -> list[Measured]:
 def encode_texts(asked: Asked) -> list[Measured]:
     from sentence_transformers import SentenceTransformer
 
-    sentences, data = texts(asked, 32 if asked.quick else 128)
+    sentences, data = texts(asked, 32 if asked.quick else 96)
     encoder, processor = load_encoder("minilm", "text")
     other = SentenceTransformer(str(locate("minilm")), device="cpu")
     keep = partial(stored, encoder, processor, sentences, sentences.__getitem__, _text_key)
@@ -47,7 +47,7 @@ def encode_texts(asked: Asked) -> list[Measured]:
 
 
 def encode_photos(asked: Asked) -> list[Measured]:
-    places, data = photos(asked, 16 if asked.quick else 64)
+    places, data = photos(asked, 16 if asked.quick else 32)
     encoder, processor = load_encoder("efficientnet-lite0", "image")
     keep = partial(stored, encoder, processor, places, lambda i: Path(places[i]).read_bytes(), _file_key)
     sides = {"Plait": keep, "timm, DataLoader of 2 workers": lambda: timm_loop(encoder.model, processor, places, 2)}

@@ -45,8 +45,9 @@ def fit(asked: Asked) -> list[Measured]:
     ours()
     first = time.perf_counter() - began
     sides = {"Plait fit + report": ours, "scikit-learn on stored features": lambda: logistic(source, how)}
-    turns = in_turns(sides, 1 if asked.quick else max(2, asked.repeats // 2))
     own, peer = sides
+    sides[peer]()  # imports
+    turns = in_turns(sides, 1 if asked.quick else max(2, asked.repeats // 2), warm=False)
     accuracies = {f"accuracy, {side}": turns.results[side] for side in sides}
     notes = [f"the fit before, which encodes what the store lacks, took {first:.0f} s"]
     return [Measured("fit", own, peer, data, f"{asked.threads} threads", turns, accuracies, goal, notes)]
