@@ -54,7 +54,7 @@ site: setup  ## the documentation as a site in build/site, with the reference of
 	@PATH="$(CURDIR)/$(BIN):$$PATH" zensical build --config-file mkdocs.yml --clean
 
 bench: setup  ## speed beside peers in one run, kept in benchmarks/results, what got slower (minutes)
-	@$(BIN)/plait weights fetch minilm efficientnet-lite0 smollm2-135m
+	@$(BIN)/plait weights fetch minilm efficientnet-lite0
 	@$(BIN)/python benchmarks/bench.py
 
 bench-all: setup  ## run every other script in benchmarks/ (hours; needs the data named in docs/benchmarks.md)

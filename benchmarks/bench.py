@@ -115,7 +115,7 @@ def measure(given: argparse.Namespace, names: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-NAMES = ("encode", "fit", "compare", "search", "generate", "serve")
+NAMES = ("encode-text", "encode-images", "fit", "compare", "search", "generate", "serve")
 
 
 def main() -> int:
@@ -129,8 +129,9 @@ def main() -> int:
     if given.table:
         lines = show(runs)
         return int(given.check and any(line.verdict == history.REGRESSION for line in lines))
-    names = [name for name in given.only.split(",") if name] or list(NAMES)
-    unknown = sorted(set(names) - set(NAMES))
+    asked = [name for name in given.only.split(",") if name] or list(NAMES)
+    names = [name for name in NAMES if any(name == one or name.startswith(f"{one}-") for one in asked)]
+    unknown = sorted(one for one in asked if not any(n == one or n.startswith(f"{one}-") for n in NAMES))
     if unknown:
         print(f"there is no part {', '.join(unknown)}; parts are {', '.join(NAMES)}", file=sys.stderr)
         return 2

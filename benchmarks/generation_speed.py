@@ -39,6 +39,7 @@ def head_of(reference: str) -> GenerateHead:
     if reference != "scratch":
         head.lm.load_state_dict(model.state_dict())
     head.language["end"] = None  # nothing ends early: all write the same number of tokens
+    head.lm.generation_config.eos_token_id = None  # which generate takes where it is given none
     return head.eval()
 
 

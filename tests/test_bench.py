@@ -134,7 +134,7 @@ def test_a_damaged_file_is_named(tmp_path: Path, text: str, reason: str) -> None
 
 def test_a_part_that_does_not_exist_is_named_before_anything_runs(tmp_path: Path) -> None:
     shown = command("--only", "search,sing", "--results", str(tmp_path))
-    assert shown.returncode == 2 and "there is no part sing; parts are encode, fit" in shown.stderr
+    assert shown.returncode == 2 and "there is no part sing; parts are encode-text, encode-images, fit" in shown.stderr
 
 
 def test_turns_alternate_and_ratios_are_taken_round_by_round(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,16 @@ from collections.abc import Callable
 from parts.part import Asked, Measured
 
 
-def _encode(asked: Asked) -> list[Measured]:
-    from parts.encode import encode
+def _encode_texts(asked: Asked) -> list[Measured]:
+    from parts.encode import encode_texts
 
-    return encode(asked)
+    return encode_texts(asked)
+
+
+def _encode_photos(asked: Asked) -> list[Measured]:
+    from parts.encode import encode_photos
+
+    return encode_photos(asked)
 
 
 def _fit(asked: Asked) -> list[Measured]:
@@ -44,5 +50,6 @@ def _serve(asked: Asked) -> list[Measured]:
 
 
 PARTS: dict[str, Callable[[Asked], list[Measured]]] = {
-    "encode": _encode, "fit": _fit, "compare": _compare, "search": _search, "generate": _generate, "serve": _serve,
+    "encode-text": _encode_texts, "encode-images": _encode_photos, "fit": _fit, "compare": _compare,
+    "search": _search, "generate": _generate, "serve": _serve,
 }  # fmt: skip

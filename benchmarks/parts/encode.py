@@ -28,15 +28,11 @@ from turns import in_turns
 OVERHEAD = Goal("ratio", "pipeline at most 10 % over the raw forward", at_least=1 / 1.1)
 
 
-def encode(asked: Asked) -> list[Measured]:
-    """Texts, then pictures; each with the overhead over the raw forward."""
-    return [*encode_texts(asked), *encode_photos(asked)]
-
-
 def encode_texts(asked: Asked) -> list[Measured]:
+    """Two lines: beside sentence-transformers, and beside the raw forward."""
     from sentence_transformers import SentenceTransformer
 
-    sentences, data = texts(asked, 32 if asked.quick else 96)
+    sentences, data = texts(asked, 32 if asked.quick else 256)
     encoder, processor = load_encoder("minilm", "text")
     other = SentenceTransformer(str(locate("minilm")), device="cpu")
     keep = partial(stored, encoder, processor, sentences, sentences.__getitem__, _text_key)
@@ -47,6 +43,7 @@ def encode_texts(asked: Asked) -> list[Measured]:
 
 
 def encode_photos(asked: Asked) -> list[Measured]:
+    """Two lines: beside a timm loop, and beside the raw forward."""
     places, data = photos(asked, 16 if asked.quick else 32)
     encoder, processor = load_encoder("efficientnet-lite0", "image")
     keep = partial(stored, encoder, processor, places, lambda i: Path(places[i]).read_bytes(), _file_key)
