@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test static check docs site bench clean
+.PHONY: help setup demo test static check docs site bench bench-all clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +21,7 @@ FIND_UV = if uv --version >/dev/null 2>&1; then UV="uv"; \
 	fi
 
 help:  ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 setup: $(STAMP)  ## make .venv with everything in it (does nothing when it is up to date)
 
@@ -53,8 +53,14 @@ docs: setup  ## run the code in README and docs, follow their links
 site: setup  ## the documentation as a site in build/site, with the reference of every public name
 	@PATH="$(CURDIR)/$(BIN):$$PATH" zensical build --config-file mkdocs.yml --clean
 
-bench: setup  ## run every script in benchmarks/ (long; needs the data named in docs/benchmarks.md)
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: setup  ## speed beside peers in one run, kept in benchmarks/results, what got slower (minutes)
+	@$(BIN)/plait weights fetch minilm efficientnet-lite0
+	@$(BIN)/python benchmarks/bench.py
+
+bench-all: setup  ## run every other script in benchmarks/ (hours; needs the data named in docs/benchmarks.md)
+	@for script in $(filter-out benchmarks/bench.py,$(wildcard benchmarks/*.py)); do \
+	  echo "== $$script"; $(BIN)/python "$$script"; \
+	done
 
 clean:  ## remove what was built; .venv, caches of weights and features stay
 	@rm -rf build dist demo .pytest_cache .mypy_cache .ruff_cache

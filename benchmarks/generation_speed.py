@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from transformers import GenerationConfig
@@ -21,6 +21,7 @@ from plait.heads.generate import GenerateHead
 from plait.heads.language import DecodeOptions, describe_language_model, fit_tokens, write_answers
 from plait.heads.language.network import load_pretrained, scratch_config
 from plait.heads.language.tokens import pretrained_tokens
+from turns import in_turns
 
 WIDTH = 256
 
@@ -38,7 +39,36 @@ def head_of(reference: str) -> GenerateHead:
     if reference != "scratch":
         head.lm.load_state_dict(model.state_dict())
     head.language["end"] = None  # nothing ends early: all write the same number of tokens
+    head.lm.generation_config.eos_token_id = None  # which generate takes where it is given none
     return head.eval()
+
+
+def ways_to_write(model: str, batch: int, prefix: int, tokens: int) -> dict[str, Callable[[], Any]]:
+    """The language model's own ``generate``, Plait's search, and all that the head does; each writes the same tokens.
+
+    Args:
+        model: As for ``head_of``.
+        batch: Rows.
+        prefix: Fused tokens a row.
+        tokens: Tokens to write.
+    """
+    head = head_of(model)
+    fused = FusionOutput(torch.zeros(batch, WIDTH), tokens=torch.randn(batch, prefix, WIDTH))
+    options = DecodeOptions(max_new_tokens=tokens)
+    config = GenerationConfig(max_new_tokens=tokens, do_sample=False, use_cache=True, pad_token_id=0)
+    with torch.no_grad():
+        prefix_BPH, mask_BP = head.prefix(fused)
+
+    def theirs() -> list[list[int]]:
+        with torch.no_grad():
+            made = head.lm.generate(inputs_embeds=prefix_BPH, attention_mask=mask_BP.long(), generation_config=config)
+        return made.tolist()
+
+    return {
+        "transformers.generate": theirs,
+        "Plait, search alone": lambda: write_answers(head.lm, prefix_BPH, mask_BP, options, pad=0, end=None)[0],
+        "Plait, embeddings + search + probabilities": lambda: head.write(fused, options).ids,
+    }
 
 
 def main() -> None:
@@ -50,39 +80,16 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=32, help="tokens to write")
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
-    head = head_of(given.model)
-    fused = FusionOutput(torch.zeros(given.batch, WIDTH), tokens=torch.randn(given.batch, given.prefix, WIDTH))
-    options = DecodeOptions(max_new_tokens=given.tokens)
-    config = GenerationConfig(max_new_tokens=given.tokens, do_sample=False, use_cache=True, pad_token_id=0)
-    with torch.no_grad():
-        prefix_BPH, mask_BP = head.prefix(fused)
-
-    def theirs() -> None:
-        with torch.no_grad():
-            head.lm.generate(inputs_embeds=prefix_BPH, attention_mask=mask_BP.long(), generation_config=config)
-
-    def search() -> None:
-        write_answers(head.lm, prefix_BPH, mask_BP, options, pad=0, end=None)
-
-    ways: dict[str, Callable[[], object]] = {
-        "transformers.generate": theirs,
-        "Plait, search alone": search,
-        "Plait, embeddings + search + probabilities": lambda: head.write(fused, options),
-    }
-    clock = time.perf_counter if torch.cuda.is_available() else time.process_time
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(given.turns + 1):
-        for name, way in ways.items():
-            started = clock()
-            way()
-            if turn:  # the first turn warms up
-                seconds[name].append(clock() - started)
+    ways = ways_to_write(given.model, given.batch, given.prefix, given.tokens)
+    turns = in_turns(ways, given.turns)
+    on_clock = torch.cuda.is_available()
+    seconds = turns.seconds if on_clock else turns.cpu
     written = given.batch * given.tokens
     rate = {name: written / statistics.median(s) for name, s in seconds.items()}
     base = rate["transformers.generate"]
     print(
         f"{given.model}: {given.batch} rows, {given.prefix} prefix tokens, {given.tokens} written, "
-        f"{given.turns} turns, {'CPU time' if clock is time.process_time else 'wall time'}\n"
+        f"{given.turns} turns, {'wall time' if on_clock else 'CPU time'}\n"
     )
     table(["way", "tokens a second, median", "times transformers.generate"],
           [[name, f"{r:.0f}", f"{r / base:.2f}"] for name, r in rate.items()])  # fmt: skip

@@ -15,11 +15,12 @@ import contextlib
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from measure import ROOT, table
+from turns import in_turns
 
 
 def main() -> None:
@@ -55,21 +56,12 @@ def main() -> None:
 
 def compared(sides: dict[str, Callable[[], object]], items: int, rounds: int) -> list[list[str]]:
     """Every side in turns; the first one is Plait."""
-    spent: dict[str, list[float]] = {name: [] for name in sides}
-    worked: dict[str, list[float]] = {name: [] for name in sides}  # CPU seconds, its workers' with them
-    for turn in range(rounds):
-        for name in list(sides) if turn % 2 == 0 else list(reversed(sides)):
-            started, before = time.perf_counter(), os.times()
-            sides[name]()
-            spent[name].append(time.perf_counter() - started)
-            worked[name].append(sum(os.times()[:4]) - sum(before[:4]))
-    plait_s = spent[next(iter(sides))]
+    turns, own = in_turns(sides, rounds, warm=False), next(iter(sides))
     made = []
-    for name, seconds in spent.items():
+    for name, seconds in turns.seconds.items():
         middle = statistics.median(seconds)
-        ratio = statistics.median([other / own for other, own in zip(seconds, plait_s, strict=True)])
         shown = f"{middle:.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
-        cpu_s = statistics.median(worked[name])
+        cpu_s, ratio = statistics.median(turns.cpu[name]), turns.ratio(name, own)["median"]
         made.append([name, shown, f"{cpu_s:.2f}", f"{items / middle:.1f}", f"{ratio:.2f}"])
     return made
 
@@ -90,22 +82,26 @@ def empty_cache() -> Iterator[Path]:
             os.environ.update({} if before is None else {"PLAIT_CACHE": before})
 
 
-def photo_sides(model: Path, places: list[str]) -> dict[str, Callable[[], object]]:
-    """Plait's index build, and the naive loop with 0 and 2 workers."""
+def timm_loop(network: Any, processor: Any, places: list[str], workers: int) -> Any:
+    """What a notebook does: torchvision's transforms, a DataLoader, the network; vectors [N, D].
+
+    Args:
+        network: The timm network.
+        processor: Plait's, whose size, crop, interpolation, mean and deviation the transforms repeat.
+        places: Files of pictures.
+        workers: Processes of the DataLoader.
+    """
     import torch
     from PIL import Image
     from torchvision import transforms
 
-    import plait
-    from plait.encoders.load import load_encoder
-
-    fitted = plait.load(model)
-    size = fitted.inputs.references["image"]["image_size"]
-    network = load_encoder("efficientnet-lite0", "image", size)[0].model  # the timm network itself
-    network.train(False)
-    resize = transforms.Resize(size, interpolation=transforms.InterpolationMode.BICUBIC)
-    scaling = transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    steps = transforms.Compose([resize, transforms.CenterCrop(size), transforms.ToTensor(), scaling])
+    short = int(processor.size / processor.crop_pct + 1e-6)
+    wanted = short if processor.mode == "crop" else (processor.size, processor.size)
+    steps = transforms.Compose([
+        transforms.Resize(wanted, interpolation=transforms.InterpolationMode(processor.interpolation)),
+        transforms.CenterCrop(processor.size), transforms.ToTensor(),
+        transforms.Normalize(processor.mean, processor.std),
+    ])  # fmt: skip
 
     class Photos(torch.utils.data.Dataset):  # type: ignore[type-arg]
         def __len__(self) -> int:
@@ -114,10 +110,19 @@ def photo_sides(model: Path, places: list[str]) -> dict[str, Callable[[], object
         def __getitem__(self, number: int) -> torch.Tensor:
             return steps(Image.open(places[number]).convert("RGB"))
 
-    def naive(workers: int) -> object:
-        loader = torch.utils.data.DataLoader(Photos(), batch_size=32, num_workers=workers)
-        with torch.inference_mode():
-            return torch.cat([network(batch) for batch in loader])
+    loader = torch.utils.data.DataLoader(Photos(), batch_size=32, num_workers=workers)
+    with torch.inference_mode():
+        return torch.cat([network(batch) for batch in loader])
+
+
+def photo_sides(model: Path, places: list[str]) -> dict[str, Callable[[], object]]:
+    """Plait's index build, and the naive loop with 0 and 2 workers."""
+    import plait
+    from plait.encoders.load import load_encoder
+
+    fitted = plait.load(model)
+    size = fitted.inputs.references["image"]["image_size"]
+    encoder, processor = load_encoder("efficientnet-lite0", "image", size)
 
     def build() -> object:
         with empty_cache() as folder:
@@ -125,8 +130,8 @@ def photo_sides(model: Path, places: list[str]) -> dict[str, Callable[[], object
 
     return {
         f"photos, {size} px: plait index build": build,
-        "photos: timm, DataLoader, 0 workers": lambda: naive(0),
-        "photos: timm, DataLoader, 2 workers": lambda: naive(2),
+        "photos: timm, DataLoader, 0 workers": lambda: timm_loop(encoder.model, processor, places, 0),
+        "photos: timm, DataLoader, 2 workers": lambda: timm_loop(encoder.model, processor, places, 2),
     }
 
 

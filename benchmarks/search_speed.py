@@ -12,11 +12,45 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
 from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from turns import in_turns
+
+if TYPE_CHECKING:
+    import numpy as np
 
 K = 10
 NUMPY_BLOCK = 131_072  # rows a product; smaller and larger ones were not faster
+
+
+def unit_vectors(size: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random unit vectors [size, dim], and 64 queries [64, dim]."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    vectors = np.empty((size, dim), dtype=np.float32)
+    for low in range(0, size, 65_536):  # in parts: float64 of all would be 3 GB
+        part = rng.standard_normal((min(65_536, size - low), dim), dtype=np.float32)
+        vectors[low : low + len(part)] = part / np.linalg.norm(part, axis=1, keepdims=True)
+    queries = rng.standard_normal((64, dim)).astype(np.float32)
+    return vectors, queries / np.linalg.norm(queries, axis=1, keepdims=True)
+
+
+def by_numpy(vectors: np.ndarray, asked: np.ndarray, k: int) -> np.ndarray:
+    """Positions [Q, k] of the largest inner products, block by block."""
+    import numpy as np
+
+    scores, places = [], []
+    for low in range(0, len(vectors), NUMPY_BLOCK):
+        part = asked @ vectors[low : low + NUMPY_BLOCK].T
+        count = min(k, part.shape[1])
+        best = np.argpartition(part, part.shape[1] - count, axis=1)[:, -count:]
+        scores.append(np.take_along_axis(part, best, axis=1))
+        places.append(best + low)
+    every, place = np.concatenate(scores, axis=1), np.concatenate(places, axis=1)
+    return np.take_along_axis(place, np.argsort(-every, axis=1, kind="stable")[:, :k], axis=1)
 
 
 def main() -> None:
@@ -39,30 +73,13 @@ def main() -> None:
 
     torch.set_num_threads(given.threads)
     faiss.omp_set_num_threads(given.threads)
-    rng = np.random.default_rng(given.seed)
-    vectors = np.empty((given.size, given.dim), dtype=np.float32)
-    for low in range(0, given.size, 65_536):  # in parts: float64 of all would be 3 GB
-        part = rng.standard_normal((min(65_536, given.size - low), given.dim), dtype=np.float32)
-        vectors[low : low + len(part)] = part / np.linalg.norm(part, axis=1, keepdims=True)
-    queries = rng.standard_normal((64, given.dim)).astype(np.float32)
-    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    vectors, queries = unit_vectors(given.size, given.dim, given.seed)
     flat = faiss.IndexFlatIP(given.dim)
     flat.add(vectors)  # faiss keeps a copy: about 2 x 1.5 GB in all
 
-    def by_numpy(asked: np.ndarray) -> np.ndarray:
-        scores, places = [], []
-        for low in range(0, given.size, NUMPY_BLOCK):
-            part = asked @ vectors[low : low + NUMPY_BLOCK].T
-            k = min(K, part.shape[1])
-            best = np.argpartition(part, part.shape[1] - k, axis=1)[:, -k:]
-            scores.append(np.take_along_axis(part, best, axis=1))
-            places.append(best + low)
-        every, place = np.concatenate(scores, axis=1), np.concatenate(places, axis=1)
-        return np.take_along_axis(place, np.argsort(-every, axis=1, kind="stable")[:, :K], axis=1)
-
     methods: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "Plait": lambda asked: top_k([vectors], asked, K).positions_QK,
-        "NumPy": by_numpy,
+        "NumPy": lambda asked: by_numpy(vectors, asked, K),
         "faiss-flat": lambda asked: flat.search(asked, K)[1],
     }
     if given.device != "cpu":
@@ -77,17 +94,11 @@ def main() -> None:
         asked = queries[:batch]
         found = {name: run(asked) for name, run in methods.items()}  # also warms every method up
         same = {name: float((places == found["Plait"]).mean()) for name, places in found.items()}
-        times: dict[str, list[float]] = {name: [] for name in methods}
-        for turn in range(given.rounds):
-            order = list(methods) if turn % 2 == 0 else list(reversed(methods))
-            for name in order:
-                started = time.perf_counter()
-                methods[name](asked)
-                times[name].append((time.perf_counter() - started) * 1000 / batch)
-        for name, spent in times.items():
-            median = statistics.median(spent)
-            ratio = statistics.median([own / base for own, base in zip(spent, times["Plait"], strict=True)])
-            shown = f"{median:.2f} ({min(spent):.2f} to {max(spent):.2f})"
+        turns = in_turns({name: partial(run, asked) for name, run in methods.items()}, given.rounds, warm=False)
+        for name, seconds in turns.seconds.items():
+            spent = [1000 * one / batch for one in seconds]
+            shown = f"{statistics.median(spent):.2f} ({min(spent):.2f} to {max(spent):.2f})"
+            ratio = turns.ratio(name, "Plait")["median"]
             body.append([str(batch), name, shown, f"{ratio:.2f}", f"{same[name]:.3f}"])
     table(["batch", "method", "ms a query, median (lowest to highest)", "times Plait", "same neighbours"], body)
 

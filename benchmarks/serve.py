@@ -12,7 +12,6 @@ Run: python benchmarks/serve.py [--requests 160] [--encoders minilm,efficientnet
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import subprocess
@@ -25,9 +24,9 @@ from typing import Any
 
 import httpx
 import numpy as np
-from PIL import Image, ImageDraw
 
 import plait
+from parts.drawn import jpeg
 
 WORDS = "red green blue sky road house river stone light cloud bird tree old new warm cold".split()
 WAYS = {"joined": [], "one by one": ["--batch-size", "1"]}
@@ -37,15 +36,8 @@ CLIENTS = (1, 8, 32)
 def made_row(number: int) -> dict[str, Any]:
     """A text of 10 words, a photo-sized JPEG and a number, which only this row has."""
     draw = np.random.default_rng(number)
-    picture = Image.new("RGB", (320, 240), tuple(int(v) for v in draw.integers(0, 256, 3)))
-    pen = ImageDraw.Draw(picture)
-    for _ in range(12):
-        (x, y), size = draw.integers(0, 240, 2), int(draw.integers(10, 90))
-        pen.ellipse((x, y, x + size, y + size), fill=tuple(int(v) for v in draw.integers(0, 256, 3)))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=85)
     text = " ".join([*draw.choice(WORDS, 9), str(number)])
-    return {"text": text, "photo": out.getvalue(), "size": float(round(draw.normal(), 4))}
+    return {"text": text, "photo": jpeg(number), "size": float(round(draw.normal(), 4))}
 
 
 def labelled(row: dict[str, Any]) -> dict[str, Any]:

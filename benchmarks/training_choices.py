@@ -92,6 +92,12 @@ TABLES = {**MIXED, "houses-numbers": houses_numbers, "planted": planted}
 def prepared(name: str, folder: Path, categories: str | None = None) -> PreparedRun:
     """A table, encoded once."""
     source, how = TABLES[name](folder)
+    return prepared_table(source, how, categories)
+
+
+def prepared_table(source: Any, how: dict[str, Any], categories: str | None = None) -> PreparedRun:
+    """Any table with its options as for ``plait.fit``, encoded once."""
+    how = dict(how)
     task = how.pop("task", None)
     transform = how.pop("transform", None)
     settings = how.pop("set", [])

@@ -34,6 +34,16 @@ def test_ids_mask_and_counted_truncation(tmp_path: Path) -> None:
         processor.process("red")  # type: ignore[arg-type]
 
 
+def test_tokens_are_counted_as_process_makes_them_and_nothing_as_truncated(tmp_path: Path) -> None:
+    processor = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=6)
+    texts = ["red cars", "", "red red red red red red", "a\ud800b"]
+    counted = processor.count_tokens(texts)
+    assert processor.num_truncated == 0
+    assert counted == processor.process(texts)["attention_mask"].sum(1).tolist()
+    assert counted[:3] == [5, 2, 6]
+    assert processor.count_tokens([]) == []
+
+
 def test_saved_folder_moves_and_is_checked(tmp_path: Path) -> None:
     processor = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=16)
     processor.process(["red " * 40])  # use must not change the hash

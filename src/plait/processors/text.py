@@ -23,6 +23,7 @@ from plait.registry import first_line
 
 logger = logging.getLogger(__name__)
 TOKENIZER_FOLDER = "tokenizer"
+COUNTED_AT_ONCE = 1024  # texts, so that a large table is not held twice as ids
 
 
 class TextProcessor:
@@ -75,22 +76,13 @@ class TextProcessor:
         if not texts:
             empty = torch.zeros((0, 1), dtype=torch.int64)
             return {"input_ids": empty, "attention_mask": empty.clone()}
-        # Lone surrogates break tokenizers.
-        clean = [self.prefix + self.spell(text).encode("utf-8", "replace").decode("utf-8") for text in texts]
-        encoded = self.tokenizer(
-            clean,
-            truncation=True,
-            max_length=self.max_length,
-            padding=False,
-            return_token_type_ids=False,
-            return_attention_mask=False,
-        )
+        encoded = self._encode(texts)
         rows: list[list[int]] = encoded["input_ids"]
         if encoded.encodings is not None:
             self.num_truncated += sum(bool(encoding.overflowing) for encoding in encoded.encodings)
         else:
             self.num_truncated += sum(
-                len(self.tokenizer(text, verbose=False)["input_ids"]) > self.max_length for text in clean
+                len(self.tokenizer(text, verbose=False)["input_ids"]) > self.max_length for text in self._clean(texts)
             )
         width = max(1, max(len(row) for row in rows))
         ids = torch.full((len(rows), width), int(self.tokenizer.pad_token_id), dtype=torch.int64)
@@ -100,12 +92,35 @@ class TextProcessor:
             mask[index, : len(row)] = 1
         return {"input_ids": ids, "attention_mask": mask}
 
+    def count_tokens(self, texts: list[str]) -> list[int]:
+        """Tokens of each text as ``process`` makes them; texts that are cut there are not counted as truncated."""
+        counts: list[int] = []
+        for start in range(0, len(texts), COUNTED_AT_ONCE):
+            encoded = self._encode(clean_texts(texts[start : start + COUNTED_AT_ONCE], self.cleaning)[0])
+            counts += [len(row) for row in encoded["input_ids"]]
+        return counts
+
     def to_json(self) -> dict[str, Any]:
         """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
         description = {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}
         description |= {"prefix": self.prefix} if self.prefix else {}
         description |= {} if self.spelling == "none" else {"spelling": self.spelling}
         return description | ({} if self.cleaning == "none" else {"cleaning": self.cleaning})
+
+    def _encode(self, texts: list[str]) -> Any:
+        """Ids of cleaned texts, cut at the most tokens, not filled up."""
+        return self.tokenizer(
+            self._clean(texts),
+            truncation=True,
+            max_length=self.max_length,
+            padding=False,
+            return_token_type_ids=False,
+            return_attention_mask=False,
+        )
+
+    def _clean(self, texts: list[str]) -> list[str]:
+        """With the prefix, without lone surrogates, which break tokenizers."""
+        return [self.prefix + self.spell(text).encode("utf-8", "replace").decode("utf-8") for text in texts]
 
     @property
     def fingerprint(self) -> str:

@@ -234,3 +234,17 @@ def test_bfloat16_features_are_close_and_kept_apart(tmp_path: Path) -> None:
         features, _ = encode_items(store, FakeEncoder(), FakeText(), KEYS, TEXTS.__getitem__, device=device)
         assert np.allclose(features.take(np.arange(6))["vector_BD"], sums(TEXTS), rtol=0.01)
     assert sorted(info.description["precision"] for info in store.ls()) == ["bfloat16", "float32"]
+
+
+def test_texts_share_a_batch_with_texts_of_as_many_tokens_where_the_processor_counts_them(tmp_path: Path) -> None:
+    """A text of few letters may have many tokens: an address beside a long word."""
+
+    class Counting(FakeText):
+        def count_tokens(self, texts: list[str]) -> list[int]:
+            return [1 + text.count("/") for text in texts]
+
+    processor, texts = Counting(), ["a/b/c", "photography", "d/e/f/g", "walks"]
+    keys = [key_of(text) for text in texts]
+    features, _ = encode_items(FeatureStore(tmp_path), FakeEncoder(), processor, keys, texts.__getitem__, batch_size=2)
+    assert processor.batches == [["d/e/f/g", "a/b/c"], ["photography", "walks"]]
+    assert features.take(np.arange(4))["vector_BD"].tolist() == sums(texts)

@@ -171,8 +171,12 @@ def _joined(processor: Any, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
-def readable_texts(missing: list[int], load: Load) -> tuple[dict[int, str], dict[int, str]]:
-    """Texts, longest first, so that a batch pads little and a lack of memory shows at once; and reasons."""
+def readable_texts(missing: list[int], load: Load, processor: Any) -> tuple[dict[int, str], dict[int, str]]:
+    """Texts, longest first, so that a batch pads little and a lack of memory shows at once; and reasons.
+
+    Long is what has many tokens, where the processor counts them (``count_tokens``), else many letters: addresses and
+    tags have several times the tokens of words with as many letters.
+    """
     texts: dict[int, str] = {}
     failures: dict[int, str] = {}
     for index in missing:
@@ -183,7 +187,9 @@ def readable_texts(missing: list[int], load: Load) -> tuple[dict[int, str], dict
             texts[index] = text
         except Exception as error:  # whatever the loader raises; the reason is handed on
             failures[index] = reason_of(error)
-    order = sorted(texts, key=lambda index: (-len(texts[index]), index))
+    count = getattr(processor, "count_tokens", lambda every: [len(text) for text in every])
+    lengths = dict(zip(texts, count(list(texts.values())), strict=True))
+    order = sorted(texts, key=lambda index: (-lengths[index], -len(texts[index]), index))
     return {index: texts[index] for index in order}, failures
 
 

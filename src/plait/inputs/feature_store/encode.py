@@ -227,7 +227,7 @@ class _Work:
         total, failures, rounds, wait = len(missing), {}, 0, 0.1
         tell(0, total, f"encoding {kind}s")
         if kind == "text":
-            self.texts, failures = readable_texts(missing, self.load)
+            self.texts, failures = readable_texts(missing, self.load, self.processor)
             missing = list(self.texts)
             _note({}, failures, on_error)
         with Claims(self.space) as claims:

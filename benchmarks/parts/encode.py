@@ -1,0 +1,115 @@
+"""Encoding into an empty feature store, beside sentence-transformers and a timm loop, and beside the bare forward.
+
+The side of Plait is what fit, predict and an index run on cells: hashing, reading, preparing, batching, encoding,
+storing. The bare forward is the same encoder on the very tensors that Plait fed it, so that the ratio says what
+everything else takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from index_speed import timm_loop
+from parts.drawn import photos, texts
+from parts.part import Asked, Goal, Measured
+from plait.encoders.load import load_encoder
+from plait.inputs.feature_store import FeatureStore, encode_items
+from plait.weights import locate
+from turns import in_turns
+
+OVERHEAD = Goal("ratio", "pipeline at most 10 % over the raw forward", at_least=1 / 1.1)
+
+
+def encode_texts(asked: Asked) -> list[Measured]:
+    """Two lines: beside sentence-transformers, and beside the raw forward."""
+    from sentence_transformers import SentenceTransformer
+
+    sentences, data = texts(asked, 32 if asked.quick else 256)
+    encoder, processor = load_encoder("minilm", "text")
+    other = SentenceTransformer(str(locate("minilm")), device="cpu")
+    keep = partial(stored, encoder, processor, sentences, sentences.__getitem__, _text_key)
+    sides = {"Plait": keep, "sentence-transformers encode": lambda: other.encode(sentences)}
+    goal = Goal("ratio", "at least 1.3 times sentence-transformers", at_least=1.3)
+    setting = f"{len(sentences)} texts, minilm, {asked.threads} threads"
+    return both("text", sides, encoder, asked, data, setting, goal)
+
+
+def encode_photos(asked: Asked) -> list[Measured]:
+    """Two lines: beside a timm loop, and beside the raw forward."""
+    places, data = photos(asked, 16 if asked.quick else 32)
+    encoder, processor = load_encoder("efficientnet-lite0", "image")
+    keep = partial(stored, encoder, processor, places, lambda i: Path(places[i]).read_bytes(), _file_key)
+    sides = {"Plait": keep, "timm, DataLoader of 2 workers": lambda: timm_loop(encoder.model, processor, places, 2)}
+    goal = Goal("ratio", "at least 2 times a timm loop over a DataLoader", at_least=2.0)
+    setting = f"{len(places)} pictures at {processor.size} px, efficientnet-lite0, {asked.threads} threads"
+    return both("images", sides, encoder, asked, data, setting, goal)
+
+
+def stored(
+    encoder: Any, processor: Any, cells: list[str], load: Callable[[int], Any], key: Callable[[str], str]
+) -> np.ndarray:
+    """Vectors [N, D] of cells, encoded into a store that was empty."""
+    with tempfile.TemporaryDirectory() as folder:
+        features, _ = encode_items(FeatureStore(folder), encoder, processor, [key(cell) for cell in cells], load)
+        return np.array(features.take(np.arange(len(cells)))["vector_BD"])
+
+
+def both(
+    kind: str, sides: dict[str, Callable[[], Any]], encoder: Any, asked: Asked, data: str, setting: str, goal: Goal
+) -> list[Measured]:
+    """The peer's line and the overhead's."""
+    own, peer = sides
+    fed = tensors_fed(encoder, sides[own])
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for inputs in fed:
+                encoder(**inputs)
+
+    turns = in_turns({**sides, "raw forward": forward}, asked.repeats)
+    cosine = lowest_cosine(turns.results[own], np.asarray(turns.results[peer]))
+    same = {"lowest cosine": cosine}
+    notes = [] if cosine > 0.9999 else ["the vectors are not equal: the ratio does not count"]
+    fed_text = f"{setting}, {len(fed)} batches"
+    return [
+        Measured(f"encode-{kind}", own, peer, data, setting, turns, same, goal, notes),
+        Measured(f"overhead-{kind}", own, "raw forward", data, fed_text, turns, {"same tensors": 1.0}, OVERHEAD),
+    ]
+
+
+def tensors_fed(encoder: Any, run: Callable[[], Any]) -> list[dict[str, Any]]:
+    """What the encoder was given while something ran."""
+    fed: list[dict[str, Any]] = []
+
+    def note(_: Any, __: Any, named: dict[str, Any]) -> None:
+        fed.append(dict(named))
+
+    hook = encoder.register_forward_pre_hook(note, with_kwargs=True)
+    try:
+        run()
+    finally:
+        hook.remove()
+    return fed
+
+
+def lowest_cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """Of the vectors [N, D] of two sides, item by item."""
+    one, other = one.astype(np.float64), other.astype(np.float64)
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return float(((one * other).sum(1) / norms).min())
+
+
+def _text_key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _file_key(place: str) -> str:
+    return hashlib.sha256(Path(place).read_bytes()).hexdigest()
