@@ -61,7 +61,7 @@ def two_tower(
     named = f"two-tower:{reference.removeprefix('hf:')}"
     other = {"image": image, "audio": audio}[pair.other]
     modalities = (Modality(other, pair.other, (other,)), Modality(text, "text", (text,)))
-    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens=False, max_pixels=64_000_000)
+    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens=False, max_pixels=64_000_000, engine="auto")
     for modality in modalities:
         encoder, processor = load_encoder(named, modality.kind, None, LONGEST_TEXT)
         inputs.frozen[modality.name], inputs.processors[modality.name] = encoder, processor
