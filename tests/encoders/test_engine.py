@@ -13,13 +13,9 @@ import pytest
 import torch
 from tiny_architectures import ARCHITECTURES
 
-from fixtures.lazy import lazy
 from fixtures.media import noise_png
-from plait.encoders import Encoder, load_encoder
+from plait.encoders import Encoder, engine, image, load_encoder
 from plait.weights.quiet import quiet_transformers
-
-engine = lazy("plait.encoders.engine")
-image = lazy("plait.encoders.image")
 
 pytest.importorskip("openvino", reason="extra openvino")
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*")
@@ -65,7 +61,7 @@ def test_texts_of_all_lengths(name: str, tmp_path: Path) -> None:
             assert off(encoder, processor.process(texts(count)), forward, with_tokens) < 1e-5
         for length in range(1, 11):
             assert off(encoder, processor.process([" ".join(WORDS[:length])]), forward, with_tokens) < 1e-5
-        assert len(engine._compiled) == 1 + with_tokens  # one network for every number and length
+        assert len(engine.compiled_networks) == 1 + with_tokens  # one network for every number and length
 
 
 @pytest.mark.parametrize("name", ["vit", "resnet", "convnext", "swin", "dinov2"])
@@ -77,17 +73,32 @@ def test_pictures(name: str, tmp_path: Path) -> None:
         assert off(encoder, inputs, forward, True) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["timm:resnet18", "timm:vit_tiny_patch16_224", "torchvision:mobilenet_v3_small"])
-def test_pictures_of_two_sizes_and_with_crops(name: str) -> None:
+def named(name: str, resizes: bool = False) -> Encoder:
     torch.manual_seed(0)
     kind, _, network = name.partition(":")
-    described = {"type": kind, "reference": name, "name": network} | ({"resizes": True} if kind == "timm" else {})
-    made = image.TimmEncoder if kind == "timm" else image.TorchvisionEncoder
-    encoder = made(described).eval()
+    described = {"type": kind, "reference": name, "name": network}
+    if kind == "timm":
+        return image.TimmEncoder({**described, "resizes": resizes}).eval()
+    return image.TorchvisionEncoder(described).eval()
+
+
+@pytest.mark.parametrize("name", ["timm:resnet18", "torchvision:mobilenet_v3_small"])
+def test_pictures_of_two_sizes_and_with_crops(name: str) -> None:
+    encoder = named(name)
     forward = engine.OpenVinoForward(encoder, False)
     for shape in ((2, 3, 64, 64), (5, 3, 96, 96), (3, 2, 3, 64, 64)):
         assert off(encoder, {"pixel_values": torch.randn(shape)}, forward, False) < 1e-5
-    assert len(engine._compiled) == 3
+    assert len(engine.compiled_networks) == 3
+
+
+def test_a_transformer_at_its_own_size_and_refused_where_its_positions_are_resized() -> None:
+    """OpenVINO spreads positions over another grid a little otherwise: 2e-4 of a vector's length."""
+    encoder = named("timm:vit_tiny_patch16_224")
+    pictures = {"pixel_values": torch.randn(2, 3, 224, 224)}
+    assert off(encoder, pictures, engine.OpenVinoForward(encoder, True), True) < 1e-5
+    encoder = named("timm:vit_tiny_patch16_224", resizes=True)
+    with pytest.raises(engine.EngineError, match="1e-04 is allowed"):
+        engine.OpenVinoForward(encoder, False)({"pixel_values": torch.randn(2, 3, 64, 64)})
 
 
 def test_the_same_twice_and_after_the_encoder_is_gone(tmp_path: Path) -> None:
@@ -97,7 +108,7 @@ def test_the_same_twice_and_after_the_encoder_is_gone(tmp_path: Path) -> None:
     with torch.inference_mode():
         first, wanted = forward(inputs).vector_BD, encoder(**inputs).vector_BD
         assert torch.equal(first, forward(inputs).vector_BD)
-        compiled = next(iter(engine._compiled.values()))
+        compiled = next(iter(engine.compiled_networks.values()))
         del encoder, forward
         gc.collect()
         torch.full((500_000,), 7.0)  # what is free is written over
@@ -112,12 +123,12 @@ def test_threads_of_pytorch_are_those_of_openvino(tmp_path: Path) -> None:
         for threads in (1, 2):
             torch.set_num_threads(threads)
             engine.OpenVinoForward(encoder, False)(inputs)
-            compiled = next(reversed(engine._compiled.values()))
+            compiled = next(reversed(engine.compiled_networks.values()))
             assert compiled.get_property("INFERENCE_NUM_THREADS") == threads
             assert compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
     finally:
         torch.set_num_threads(before)
-    assert len(engine._compiled) == 2
+    assert len(engine.compiled_networks) == 2
 
 
 def test_changed_weights_are_compiled_anew(tmp_path: Path) -> None:
@@ -127,7 +138,7 @@ def test_changed_weights_are_compiled_anew(tmp_path: Path) -> None:
     with torch.no_grad():
         encoder.model.embeddings.word_embeddings.weight.mul_(3)
     assert off(encoder, inputs, engine.OpenVinoForward(encoder, False), False) < 1e-5
-    assert len(engine._compiled) == 2
+    assert len(engine.compiled_networks) == 2
 
 
 def test_another_answer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

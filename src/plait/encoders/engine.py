@@ -34,7 +34,7 @@ NOT_HERE = 'the package openvino is not installed; type pip install "plait[openv
 Compiled = Any
 
 logger = logging.getLogger(__name__)
-_compiled: OrderedDict[tuple[Any, ...], Compiled] = OrderedDict()
+compiled_networks: OrderedDict[tuple[Any, ...], Compiled] = OrderedDict()
 _refused: dict[tuple[str, bool], str] = {}
 _said: set[str] = set()
 _lock = threading.RLock()
@@ -77,15 +77,14 @@ class OpenVinoForward:
 
     def _opened(self, kind: tuple[Any, ...], inputs: dict[str, Tensor]) -> Compiled:
         key = (self.encoder.fingerprint, self.with_tokens, torch.get_num_threads(), kind)
-        if key in _compiled:
-            _compiled.move_to_end(key)
-            return _compiled[key]
+        if key in compiled_networks:
+            compiled_networks.move_to_end(key)
+            return compiled_networks[key]
         try:
             made = _convert(self.encoder, inputs, self.with_tokens)
-        except EngineError:
-            raise
         except Exception as error:  # the tracer and the converter may raise anything
-            raise self._refuse(f"it cannot be converted: {_last_line(error)}") from error
+            inner = error.__cause__ or error.__context__ or error  # the tracer's own words are a page of advice
+            raise self._refuse(f"it cannot be converted: {_last_line(inner)}") from error
         for name, variant in made_up(inputs):
             try:
                 expected = self._by_torch(variant)
@@ -96,9 +95,9 @@ class OpenVinoForward:
             except RuntimeError as error:
                 raise self._refuse(f"{name}: {_last_line(error)}") from error
             self._compare(answer, expected, name)
-        _compiled[key] = made
-        while len(_compiled) > MOST_COMPILED:
-            _compiled.popitem(last=False)
+        compiled_networks[key] = made
+        while len(compiled_networks) > MOST_COMPILED:
+            compiled_networks.popitem(last=False)
         return made
 
     def _by_torch(self, inputs: dict[str, Tensor]) -> Encoded:
@@ -159,7 +158,7 @@ def say_once(encoder: Encoder, reason: str) -> None:
 
 def forget() -> None:
     """Give back what was compiled, and forget what was refused and said."""
-    _compiled.clear()
+    compiled_networks.clear()
     _refused.clear()
     _said.clear()
 
@@ -278,7 +277,7 @@ def _infer(compiled: Compiled, inputs: dict[str, Tensor], with_tokens: bool) -> 
     return Encoded(found[0], found[1], found[2]) if with_tokens else Encoded(found[0], None, None)
 
 
-def _last_line(error: Exception) -> str:
+def _last_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1].strip()[:200] if lines else type(error).__name__
 

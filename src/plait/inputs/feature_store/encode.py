@@ -260,7 +260,8 @@ class _Work:
         """Encode until everything is stored, by this process or by others; returns the reasons of what cannot be."""
         kind = getattr(self.processor, "kind", "text")
         total, failures, rounds, wait = len(missing), {}, 0, 0.1
-        tell(0, total, f"encoding {kind}s")
+        # The start of an engine takes seconds, which would spoil what is reckoned from the time of the first items.
+        tell(0, total, f"encoding {kind}s" if self.run.engine is None else f"making OpenVINO ready for {kind}s")
         if kind == "text":
             self.texts, failures = readable_texts(missing, self.load)
             missing = list(self.texts)
