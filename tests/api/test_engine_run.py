@@ -1,4 +1,4 @@
-"""A whole run with OpenVINO: chosen, written down, the same answers as PyTorch's, and without it the model still works."""
+"""A whole run with OpenVINO: chosen, written down, answers as PyTorch's; without it the model still works."""
 
 from __future__ import annotations
 
@@ -70,9 +70,7 @@ def engines(folder: Path) -> list[Any]:
     return [one["frozen"]["engine"] for one in facts["modalities"]]
 
 
-def test_chosen_written_down_and_equal(
-    bert: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_chosen_written_down_and_equal(bert: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     by_torch = fit(bert, "encoders.engine=torch")
     assert engines(by_torch.save(tmp_path / "torch")) == ["torch"]
     few = fit(bert)  # few items: PyTorch, though OpenVINO is here

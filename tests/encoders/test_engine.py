@@ -186,7 +186,8 @@ def test_a_forked_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     encoder, processor = tiny("bert", "text", tmp_path)
     engine.OpenVinoForward(encoder, False)(processor.process(texts(3)))
     assert engine.refusal(encoder, False) is None
-    monkeypatch.setattr("plait.encoders.engine.os.getpid", lambda pid=os.getpid(): pid + 1)
+    parent = os.getpid()
+    monkeypatch.setattr("plait.encoders.engine.os.getpid", lambda: parent + 1)
     assert "forked" in engine.refusal(encoder, False)
 
 

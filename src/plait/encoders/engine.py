@@ -29,7 +29,17 @@ TOLERANCE = 1e-4  # length of the difference over the length of PyTorch's vector
 COSINE = 0.99999
 MOST_COMPILED = 4  # each holds its weights once more
 PROVEN_IMAGES = ("timm", "torchvision", "hf-image")
-PROVEN_TEXTS = ("bert", "roberta", "xlm-roberta", "distilbert", "mpnet", "electra", "albert", "modernbert", "deberta-v2")
+PROVEN_TEXTS = (
+    "bert",
+    "roberta",
+    "xlm-roberta",
+    "distilbert",
+    "mpnet",
+    "electra",
+    "albert",
+    "modernbert",
+    "deberta-v2",
+)
 NOT_HERE = 'the package openvino is not installed; type pip install "plait[openvino]"'
 Compiled = Any
 
@@ -298,7 +308,7 @@ def _kind_of(inputs: dict[str, Tensor]) -> tuple[Any, ...]:
 
 @contextlib.contextmanager
 def _without_cache(encoder: Encoder) -> Iterator[None]:
-    """Without the cache of a model that could generate: nothing here reads it, and a trace of it cannot be converted."""
+    """Without the cache of a model that could generate: nothing reads it here, and no trace of it can be converted."""
     config = getattr(encoder.model, "config", None)
     if not getattr(config, "use_cache", False):
         yield

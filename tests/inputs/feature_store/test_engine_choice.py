@@ -145,7 +145,9 @@ def test_what_openvino_cannot_pytorch_encodes_and_it_is_said_once(
     assert found[0].take(np.arange(4))["vector_BD"][1].tolist() == [122.0, 1.0, 1.0]
     said = [record.getMessage() for record in caplog.records if "OpenVINO" in record.getMessage()]
     assert said == ["FakeEncoder is encoded by PyTorch, not by OpenVINO: " + twice.reason]
-    with pytest.raises(ValueError, match=r"cannot be encoded by OpenVINO: the first batch: vectors differ.*engine=auto"):
+    with pytest.raises(
+        ValueError, match=r"cannot be encoded by OpenVINO: the first batch: vectors differ.*engine=auto"
+    ):
         encode(tmp_path / "named", encoder, "openvino", engine_required=True)
 
 
