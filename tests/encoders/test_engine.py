@@ -156,6 +156,20 @@ def test_another_answer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "differ" in engine.refusal(encoder, False) and engine.refusal(encoder, True) is None
 
 
+def test_a_later_batch_that_fails_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, processor = tiny("bert", "text", tmp_path)
+    forward = engine.OpenVinoForward(encoder, False)
+    forward(processor.process(texts(3)))
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("Exception from src/inference\nno memory for this shape")
+
+    monkeypatch.setattr("plait.encoders.engine._infer", fails)
+    with pytest.raises(engine.EngineError, match="^a batch could not be encoded: no memory for this shape$"):
+        forward(processor.process(texts(5)))
+    assert "no memory" in engine.refusal(encoder, False)
+
+
 class Branching(torch.nn.Module):
     """Goes another way for long texts, which a trace cannot."""
 

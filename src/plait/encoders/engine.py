@@ -78,18 +78,22 @@ class OpenVinoForward:
         """
         kind = _kind_of(inputs)
         with _lock:
-            if kind in self.own:
+            if kind not in self.own:
+                key = (self.encoder.fingerprint, self.with_tokens, torch.get_num_threads(), kind)
+                if key not in compiled_networks:
+                    made = self._opened(inputs)
+                    self._compare(_infer(made, inputs, self.with_tokens), self._by_torch(inputs), "the first batch")
+                    compiled_networks[key] = made
+                    while len(compiled_networks) > MOST_COMPILED:
+                        compiled_networks.popitem(last=False)
+                compiled_networks.move_to_end(key)
+                self.own[kind] = compiled_networks[key]
+            try:
                 return _infer(self.own[kind], inputs, self.with_tokens)
-            self.own[kind] = self._opened(kind, inputs)
-            answer = _infer(self.own[kind], inputs, self.with_tokens)
-        self._check(answer, inputs, "the first batch")
-        return answer
+            except RuntimeError as error:
+                raise self._refuse(f"a batch could not be encoded: {_last_line(error)}") from error
 
-    def _opened(self, kind: tuple[Any, ...], inputs: dict[str, Tensor]) -> Compiled:
-        key = (self.encoder.fingerprint, self.with_tokens, torch.get_num_threads(), kind)
-        if key in compiled_networks:
-            compiled_networks.move_to_end(key)
-            return compiled_networks[key]
+    def _opened(self, inputs: dict[str, Tensor]) -> Compiled:
         try:
             made = _convert(self.encoder, inputs, self.with_tokens)
         except Exception as error:  # the tracer and the converter may raise anything
@@ -105,17 +109,11 @@ class OpenVinoForward:
             except RuntimeError as error:
                 raise self._refuse(f"{name}: {_last_line(error)}") from error
             self._compare(answer, expected, name)
-        compiled_networks[key] = made
-        while len(compiled_networks) > MOST_COMPILED:
-            compiled_networks.popitem(last=False)
         return made
 
     def _by_torch(self, inputs: dict[str, Tensor]) -> Encoded:
         with torch.inference_mode():
             return self.encoder(**inputs)  # type: ignore[no-any-return]
-
-    def _check(self, answer: Encoded, inputs: dict[str, Tensor], what: str) -> None:
-        self._compare(answer, self._by_torch(inputs), what)
 
     def _compare(self, answer: Encoded, expected: Encoded, what: str) -> None:
         problem = difference(answer, expected, self.with_tokens)

@@ -9,6 +9,7 @@ items share the work (`claims`); whoever has nothing left to do waits for what t
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import time
@@ -104,6 +105,7 @@ def encode_items(
     use_bf16 = target.type == "cuda" and torch.cuda.is_bf16_supported()
     precision = "bfloat16" if use_bf16 else "float32"
 
+    @functools.cache
     def space_of(engine: str) -> Space:
         description = {
             "kind": kind,
