@@ -307,7 +307,7 @@ def _kind_of(inputs: dict[str, Tensor]) -> tuple[Any, ...]:
 @contextlib.contextmanager
 def _without_cache(encoder: Encoder) -> Iterator[None]:
     """Without the cache of a model that could generate: nothing reads it here, and no trace of it can be converted."""
-    config = getattr(encoder.model, "config", None)
+    config = getattr(getattr(encoder, "model", None), "config", None)
     if not getattr(config, "use_cache", False):
         yield
         return
