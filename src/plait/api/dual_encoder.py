@@ -67,7 +67,7 @@ def two_tower(
         _refuse_shared(columns_of, (space.kinds,))
     named = f"two-tower:{reference.removeprefix('hf:')}"
     modalities = tuple(Modality(columns_of[k], k, (columns_of[k],)) for k in (*space.kinds, "text"))
-    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens=False, max_pixels=64_000_000)
+    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens=False, max_pixels=64_000_000, engine="auto")
     for modality in modalities:
         encoder, processor = load_encoder(named, modality.kind, None, LONGEST_TEXT)
         inputs.frozen[modality.name], inputs.processors[modality.name] = encoder, processor

@@ -105,6 +105,7 @@ def check_inputs(values: Any) -> None:
         encoder.need("max_length", is_count, "a whole number above 0")
         encoder.may("audio_seconds", is_positive, "a number above 0")
         encoder.may("stored", is_mapping, "the settings of an encoder")
+        encoder.may("engine", is_name, "text")
 
 
 def check_labels(values: Any) -> None:

@@ -270,6 +270,7 @@ def _load(folder: Path) -> FittedParts:
         check_processors(model, inputs)
     for encoder in (*model.encoders.values(), *inputs.frozen.values()):
         encoder.batch_mb = settings.encoders.batch_mb
+    inputs.engine = settings.encoders.engine
     known = {".": model, **{f"companions/{i:02d}": b for i, b in enumerate(baselines.values())}}
     ensemble = None
     if f"{ENSEMBLE}/{ENSEMBLE_FACTS}" in names:

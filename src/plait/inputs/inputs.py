@@ -38,13 +38,16 @@ class Inputs:
         frozen: Frozen encoders, which run outside the model through the feature store.
         live: Encoders that are trained; the model owns them once it is built.
         references: What to load for each frozen encoder again: reference, kind, image_size, max_length,
-            fingerprint; of one whose weights the model holds itself its description, under ``stored``.
+            fingerprint, engine; of one whose weights the model holds itself its description, under ``stored``.
         with_tokens: Whether features keep their tokens beside the vector.
         max_pixels: Largest image accepted.
         ngrams: N-grams of text modalities, for members of an ensemble that read them.
         test_views: Views over which answers average the vectors of frozen encoders; 1: off. Not saved.
         words: Words of text modalities whose model has a bag of words; None before ``fit_inputs`` learned them.
         device: Where frozen encoders work; None: on a GPU where there is one. Not saved.
+        engine: What runs frozen encoders on a CPU: auto, torch or openvino. Not saved here: a setting of the run.
+        is_new: Whether these are inputs of a model that is being trained: the engine that encodes first is noted in
+            ``references``, and one asked for by name must work. Not saved.
     """
 
     modalities: tuple[Modality, ...]
@@ -58,6 +61,8 @@ class Inputs:
     words: dict[str, WordProcessor | None] = field(default_factory=dict)
     test_views: int = 1
     device: str | None = None
+    engine: str = "torch"
+    is_new: bool = False
 
     def save(self, folder: Path) -> None:
         """Write processors and references as JSON."""
@@ -119,7 +124,7 @@ class Inputs:
             reference = entry["frozen"]
             if reference is None:
                 continue
-            key = json.dumps(reference, sort_keys=True)
+            key = json.dumps({k: v for k, v in reference.items() if k != "engine"}, sort_keys=True)
             if key not in loaded:
                 encoder = _frozen_again(reference, folder / "processors" / f"{number:02d}")
                 if encoder.fingerprint != reference["fingerprint"]:
@@ -159,7 +164,7 @@ def load_inputs(
         ValueError: ``encoders.columns`` or ``encoders.tuning_of`` names a column that no encoder reads, a reference is
             wrong, or an encoder from scratch is to stay as it begins.
     """
-    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels)
+    inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens, max_pixels, engine=settings.engine, is_new=True)
     shared: dict[tuple[str, str, str], tuple[Encoder, Processor]] = {}
     _check_columns(settings, modalities)
     for modality in modalities:

@@ -198,7 +198,7 @@ def _encoded(
     progress: Progress | None,
 ) -> tuple[Source, dict[int, str]]:  # fmt: skip
     """Features of a frozen encoder, and the reasons of items that have none."""
-    return encode_items(
+    features, failures = encode_items(
         store or FeatureStore(),
         inputs.frozen[modality.name],
         inputs.processors[modality.name],
@@ -209,7 +209,12 @@ def _encoded(
         device=inputs.device or ("cuda" if torch.cuda.is_available() else None),
         progress=progress,
         on_error="collect",
+        engine=inputs.engine,
+        engine_required=inputs.is_new,
     )
+    if inputs.is_new and modality.name in inputs.references:
+        inputs.references[modality.name].setdefault("engine", features.engine)
+    return features, failures
 
 
 def _faults(items: Items, inputs: Inputs, load: Load, progress: Progress | None) -> dict[int, str]:

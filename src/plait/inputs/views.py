@@ -261,6 +261,7 @@ def _encoded(
             store or FeatureStore(), inputs.frozen[name], inputs.processors[name], chosen, load,
             with_tokens=inputs.with_tokens and not MODALITY_KINDS.get(modality.kind).is_set,
             device=inputs.device or ("cuda" if torch.cuda.is_available() else None), progress=report,
+            engine=inputs.references[name].get("engine", inputs.engine) if inputs.is_new else inputs.engine,
         )  # fmt: skip
         return source
 

@@ -28,6 +28,7 @@ from plait.settings.ranges import (
 from plait.settings.trackers import TRACKER_NAMES
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
+ENGINES = ("auto", "torch", "openvino")
 TUNINGS = ("frozen", "last_n", "lora", "full")
 LANGUAGE_TUNINGS = ("frozen", "lora", "full")
 RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
@@ -152,6 +153,10 @@ class EncoderSettings:
     """How many last blocks are trained under last_n."""
     batch_mb: float = between(8.0, 0.01, 1e6)
     """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
+    engine: str = choice("auto", ENGINES)
+    """What runs frozen encoders on a CPU: auto (OpenVINO where it is installed and many items are to be encoded), torch
+    or openvino (always; it must work).
+    """
 
 
 @dataclass(frozen=True)

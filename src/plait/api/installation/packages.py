@@ -19,6 +19,7 @@ EXTRAS = {
     "lm": "language models from GGUF files (smollm2-135m)",
     "notebook": "data frames and plots: report.frame(), report.plot(), predict(as_frame=True)",
     "onnx": "plait export: one ONNX graph",
+    "openvino": "encodes pictures and texts faster on CPUs (encoders.engine)",
     "optuna": "search spaces of your own",
     "peft": "LoRA: trains encoders and language models in few parameters",
     "remote": "cells that are addresses: s3://, gs://, hf:// (allow_remote=True)",

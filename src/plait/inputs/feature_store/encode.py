@@ -9,11 +9,12 @@ items share the work (`claims`); whoever has nothing left to do waits for what t
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import time
 from collections import deque
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +23,13 @@ import torch
 from torch import Tensor
 
 from plait.data.progress import Progress
+from plait.encoders.base import Encoded
 from plait.encoders.batching import most_bytes
+from plait.encoders.engine import EngineError, OpenVinoForward, say_once
 from plait.inputs.feature_store.batches import Batch, Load, media_batches, readable_texts, text_batches
 from plait.inputs.feature_store.buffer import FLUSH_ITEMS, Buffer
 from plait.inputs.feature_store.claims import Claims
+from plait.inputs.feature_store.engine_choice import chosen_engine
 from plait.inputs.feature_store.feature_set import FeatureSet
 from plait.inputs.feature_store.segment import SEGMENT_VERSION
 from plait.inputs.feature_store.space import Space
@@ -36,9 +40,12 @@ CLAIMS_A_RUN = 64  # so many claims share out a large table
 MOST_WAIT = 1.0
 
 
-def space_fingerprint(encoder: Any, processor: Any, with_tokens: bool, precision: str = "float32") -> str:
-    """sha256 hex over everything the stored values depend on."""
+def space_fingerprint(
+    encoder: Any, processor: Any, with_tokens: bool, precision: str = "float32", engine: str = "torch"
+) -> str:
+    """sha256 hex over everything the stored values depend on; what PyTorch encodes has the same as ever."""
     parts = [SEGMENT_VERSION, encoder.fingerprint, processor.fingerprint, with_tokens, precision]
+    parts += [] if engine == "torch" else [engine]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -55,6 +62,8 @@ def encode_items(
     progress: Progress | None = None,
     on_error: str = "raise",
     workers: int = 2,
+    engine: str = "torch",
+    engine_required: bool = False,
 ) -> tuple[FeatureSet, dict[int, str]]:
     """Features of all items, encoding those the store lacks.
 
@@ -73,12 +82,16 @@ def encode_items(
         progress: called with (items done, items to encode, what), also while another process encodes the rest.
         on_error: "raise" stops at the first item that cannot be read; "collect" leaves it absent.
         workers: threads that decode images.
+        engine: "torch", "openvino" or "auto": what runs the forward on a CPU. OpenVINO's features, within
+            `plait.encoders.engine.TOLERANCE` of PyTorch's, are kept apart from them.
+        engine_required: an engine named that cannot be used is an error; else PyTorch encodes, which is said once.
 
     Returns:
-        The features in the order of `keys`, and index -> reason for every item that could not be read.
+        The features in the order of `keys`, whose `engine` says what encoded them, and index -> reason for every
+        item that could not be read.
 
     Raises:
-        ValueError: an item cannot be read (with "raise"), or an argument is wrong.
+        ValueError: an item cannot be read (with "raise"), an argument is wrong, or the engine cannot be used.
         FeatureStoreError: the store's folder cannot be written.
     """
     if on_error not in ("raise", "collect"):
@@ -91,34 +104,57 @@ def encode_items(
     target = _device_of(encoder) if device is None else torch.device(device)
     use_bf16 = target.type == "cuda" and torch.cuda.is_bf16_supported()
     precision = "bfloat16" if use_bf16 else "float32"
-    space = store.space(
-        space_fingerprint(encoder, processor, with_tokens, precision),
-        {
+
+    @functools.cache
+    def space_of(engine: str) -> Space:
+        description = {
             "kind": kind,
             "encoder": _describe(encoder),
             "encoder_fingerprint": encoder.fingerprint,
             "processor_fingerprint": processor.fingerprint,
             "with_tokens": with_tokens,
             "precision": precision,
-        },
-    )
-    missing = space.missing(keys)
-    failures: dict[int, str] = {}
-    if missing:
-        space.prepare()  # a folder that cannot be written shows before the work, not after
-        run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens))
-        work = _Work(space, run, processor, keys, load, batch_size, workers, most_bytes(encoder, target))
-        was_training = encoder.training
-        encoder.eval()
-        try:
-            failures = work.encode(missing, on_error, progress or (lambda *_: None))
-        finally:
-            encoder.train(was_training)
-    if failures:
-        reasons = {keys[i]: reason for i, reason in failures.items()}
-        failures = {i: reasons[key] for i, key in enumerate(keys) if key is not None and key in reasons}
-    dims = (getattr(encoder, "vector_dim", 0), getattr(encoder, "token_dim", None) if with_tokens else None)
-    return space.gather(keys, allow_missing=bool(failures), empty_dims=dims), failures
+        } | ({} if engine == "torch" else {"engine": engine})
+        return store.space(space_fingerprint(encoder, processor, with_tokens, precision, engine), description)
+
+    def fill(engine: str) -> tuple[FeatureSet, dict[int, str]]:
+        space = space_of(engine)
+        missing = space.missing(keys)
+        failures: dict[int, str] = {}
+        if missing:
+            space.prepare()  # a folder that cannot be written shows before the work, not after
+            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens)
+            run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward)
+            work = _Work(space, run, processor, keys, load, batch_size, workers, most_bytes(encoder, target))
+            was_training = encoder.training
+            encoder.eval()
+            try:
+                failures = work.encode(missing, on_error, progress or (lambda *_: None))
+            finally:
+                encoder.train(was_training)
+        if failures:
+            reasons = {keys[i]: reason for i, reason in failures.items()}
+            failures = {i: reasons[key] for i, key in enumerate(keys) if key is not None and key in reasons}
+        dims = (getattr(encoder, "vector_dim", 0), getattr(encoder, "token_dim", None) if with_tokens else None)
+        features = space.gather(keys, allow_missing=bool(failures), empty_dims=dims)
+        features.engine = engine
+        return features, failures
+
+    try:
+        return fill(
+            chosen_engine(
+                engine, kind, encoder, target, with_tokens, lambda name: len(space_of(name).missing(keys)),
+                required=engine_required,
+            )
+        )  # fmt: skip
+    except EngineError as error:
+        if engine == "openvino" and engine_required:
+            raise ValueError(
+                f"{getattr(encoder, 'reference', kind)} cannot be encoded by OpenVINO: {error}. With "
+                "encoders.engine=auto PyTorch encodes what OpenVINO cannot"
+            ) from error
+        say_once(encoder, str(error))
+    return fill("torch")
 
 
 def _note(failures: dict[int, str], found: Mapping[int, str], on_error: str) -> None:
@@ -153,6 +189,7 @@ class _Run:
     use_bf16: bool
     with_tokens: bool
     buffer: Buffer
+    engine: Callable[[dict[str, Tensor]], Encoded] | None = None
 
     def forward(self, inputs: dict[str, Tensor], items: list[tuple[int, str]]) -> dict[int, str]:
         """Encode a batch into the buffer; returns the items whose features are not finite."""
@@ -174,7 +211,7 @@ class _Run:
         moved = {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
         autocast = torch.autocast("cuda", dtype=torch.bfloat16) if self.use_bf16 else contextlib.nullcontext()
         with torch.inference_mode(), autocast:
-            encoded = self.encoder(**moved)
+            encoded = self.encoder(**moved) if self.engine is None else self.engine(moved)
         vectors = encoded.vector_BD.float().cpu().numpy()
         if vectors.ndim != 2 or len(vectors) != num_items:
             raise ValueError(f"the encoder gave vectors of shape {vectors.shape} for {num_items} items")
@@ -225,7 +262,8 @@ class _Work:
         """Encode until everything is stored, by this process or by others; returns the reasons of what cannot be."""
         kind = getattr(self.processor, "kind", "text")
         total, failures, rounds, wait = len(missing), {}, 0, 0.1
-        tell(0, total, f"encoding {kind}s")
+        # The start of an engine takes seconds, which would spoil what is reckoned from the time of the first items.
+        tell(0, total, f"encoding {kind}s" if self.run.engine is None else f"making OpenVINO ready for {kind}s")
         if kind == "text":
             self.texts, failures = readable_texts(missing, self.load, self.processor)
             missing = list(self.texts)

@@ -34,6 +34,8 @@ class FeatureSet:
         [[3.0, 4.0], [0.0, 0.0]]
     """
 
+    engine = "torch"  # what encoded it, as encode_items says
+
     def __init__(
         self,
         segments: Sequence[Segment],
