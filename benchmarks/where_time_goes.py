@@ -26,7 +26,7 @@ LEAST = 0.01  # share of the whole below which a phase is not printed
 def profiled(words: list[str], place: Path, store: Path) -> dict[str, Any]:
     """The profile of a verb, as its JSON file says it."""
     numbers = place / "profile.json"
-    command = [sys.executable, "-m", "plait", "profile", "-o", str(numbers), *words]
+    command = [sys.executable, "-m", "plait", "profile", "--overwrite", "-o", str(numbers), *words]
     environment = {**os.environ, "PLAIT_FEATURES": str(store), "OMP_NUM_THREADS": "1"}
     subprocess.run(command, env=environment, check=True, capture_output=True)  # noqa: S603
     return json.loads(numbers.read_text("utf-8"))

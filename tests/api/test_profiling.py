@@ -135,6 +135,29 @@ def test_an_error_inside_is_passed_on_and_everything_is_put_back() -> None:
         pass
 
 
+def test_what_another_tool_put_there_meanwhile_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    from plait.training import trainer
+
+    before, importer = trainer.train_model, builtins.__import__
+    with plait.profile() as found:
+        held, theirs = trainer.train_model, builtins.__import__
+
+        def importing(*given: Any, **named: Any) -> Any:
+            return theirs(*given, **named)
+
+        monkeypatch.setattr(builtins, "__import__", importing)
+        monkeypatch.setattr(trainer, "train_model", "another tool's")
+    assert builtins.__import__ is importing and trainer.train_model == "another tool's"
+    counted = {name: spent.calls for name, spent in found.phases.items()}
+    import colorsys  # noqa: F401  by our importer behind theirs, which only passes on
+
+    with pytest.raises(TypeError):
+        held()
+    assert {name: spent.calls for name, spent in found.phases.items()} == counted
+    monkeypatch.setattr(builtins, "__import__", importer)
+    monkeypatch.setattr(trainer, "train_model", before)
+
+
 def typed(*words: str, where: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "plait", *words]
     return subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)  # noqa: S603
@@ -152,4 +175,9 @@ def test_any_verb_is_profiled_with_its_own_options_output_and_exit_code(tmp_path
     assert found["seconds"] == pytest.approx(total, rel=1e-6) and found["processor_seconds"] > 0
     missing = typed("profile", "check", "none.csv", "--target", "label", where=tmp_path)
     assert missing.returncode == 2 and "none.csv" in missing.stderr and "Traceback" not in missing.stderr
+    assert "everything else" in missing.stderr, "a verb that fails is told of too"
+    again = typed("profile", "-o", "p.json", "check", "t.csv", where=tmp_path)
+    assert again.returncode == 2 and "type --overwrite before the verb" in again.stderr
+    shown = typed("profile", "check", "--help", where=tmp_path)
+    assert shown.returncode == 0 and "Example: plait check" in shown.stdout and "share" not in shown.stderr
     assert "cannot time itself" in typed("profile", "profile", "check", where=tmp_path).stderr

@@ -233,6 +233,62 @@ def test_architectures_of_open_clip_that_cannot_be_mapped_are_refused(
         plait.two_tower(f"hf:{place}")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda v: v["model_cfg"]["vision_cfg"].update(layers=1),
+            "weights hold 'visual.transformer.resblocks.1.*lacks",
+        ),
+        (lambda v: v["model_cfg"]["text_cfg"].update(layers=0), "it has .*layers"),
+        (lambda v: v["model_cfg"]["vision_cfg"].update(layers=9), r"do not fit together \(KeyError"),
+        (lambda v: v["model_cfg"]["vision_cfg"].update(head_width=0), r"do not fit together \(ZeroDivisionError"),
+        (lambda v: v["model_cfg"].pop("embed_dim"), "do not fit together"),
+        (lambda v: v["preprocess_cfg"].update(interpolation="random"), "resizes pictures by 'random'"),
+        (lambda v: v["preprocess_cfg"].update(size=100_000), "pictures of 100000 x 100000"),
+        (lambda v: v["preprocess_cfg"].update(mean=[float("nan")] * 3), "mean or std of its pixels is no number"),
+    ],
+)
+def test_an_open_clip_folder_whose_parts_do_not_agree_is_refused(
+    change: Any, words: str, folders: Folders, tmp_path: Path
+) -> None:
+    place = edited(folders, tmp_path, "clip of open_clip", "open_clip_config.json", change)
+    with pytest.raises(ValueError, match=words):
+        plait.two_tower(f"hf:{place}")
+
+
+def test_damaged_files_are_named(folders: Folders, tmp_path: Path) -> None:
+    place = edited(folders, tmp_path, "router of bert and vit", "modules.json", lambda v: None)
+    (place / "router_config.json").write_text("{", encoding="utf-8")
+    with pytest.raises(ValueError, match="a JSON file of '.*' is damaged"):
+        plait.two_tower(f"hf:{place}")
+    (place / "router_config.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match="the files of '.*' cannot be followed"):
+        plait.two_tower(f"hf:{place}")
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.5, True, "8"])
+def test_a_width_that_is_none_is_refused(value: Any, tmp_path: Path) -> None:
+    from plait.encoders.space import _truncated
+
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"truncate_dim": value}))
+    with pytest.raises(ValueError, match="truncate_dim in .* expected a whole number of 1 or more"):
+        _truncated(tmp_path)
+
+
+def test_the_middle_of_a_line_of_pixels_costs_no_gigabytes() -> None:
+    from PIL import Image
+
+    from plait.processors import PillowImageProcessor
+
+    own = PillowImageProcessor(224, 224, (0.5,) * 3, (0.5,) * 3)
+    levels = np.arange(60_000, dtype=np.uint32)[:, None, None] % 256
+    line = Image.fromarray(np.repeat(levels, 3, axis=2).astype(np.uint8))
+    middle = line.crop((0, 29_984, 1, 30_016))
+    assert own.fit(line).size == (224, 224)
+    np.testing.assert_array_equal(np.asarray(own.fit(line)), np.asarray(own.fit(middle)))
+
+
 def test_pickled_weights_are_refused_with_the_way_out(folders: Folders, tmp_path: Path) -> None:
     from safetensors.torch import load_file
 

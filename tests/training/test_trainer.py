@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,22 @@ def test_of_epochs_with_equal_scores_the_smaller_loss_wins_and_a_resumed_run_agr
     after = train_model(resumed, make_rows(), SETTINGS, tmp_path / "cut", score=rest, resume=True)
     assert after.resumed_from == 3 and after.best_epoch == 3
     assert largest_difference(model, resumed) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("scores", "losses", "best"),
+    [
+        ([math.nan, 0.9, 0.5], [0.1, 0.5, 0.1], 2),
+        ([0.5, math.nan, 0.5], [0.5, 0.1, 0.6], 1),
+        ([0.5, 0.5, 0.5], [math.nan, 0.4, math.nan], 2),
+    ],
+)
+def test_what_is_not_a_number_is_not_measured(
+    scores: list[float], losses: list[float], best: int, tmp_path: Path
+) -> None:
+    judge = Judge(scores, losses=losses)
+    history = train_model(make_model(), make_rows(), replace(SETTINGS, epochs=3), tmp_path / "run", score=judge)
+    assert history.best_epoch == best
 
 
 def test_a_smaller_loss_starts_patience_anew_among_equal_scores(tmp_path: Path) -> None:

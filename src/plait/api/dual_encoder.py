@@ -19,7 +19,7 @@ from plait.api.predictor import Plait
 from plait.data.modality import Modality
 from plait.data.schema import Column, Schema
 from plait.encoders.load import load_encoder
-from plait.encoders.space import read_space
+from plait.encoders.space import files_of, read_space
 from plait.heads.dual_encoder import DualEncoderHead
 from plait.heads.temperature import MAX_LOG_SCALE
 from plait.inputs.inputs import Inputs
@@ -62,14 +62,16 @@ def two_tower(
     _refuse_shared(columns_of, (("image", "text"), ("audio", "text")))
     check_output_free(output, resume=False, overwrite=overwrite)
     folder = locate(reference)
-    space = read_space(folder)
+    with files_of(folder):
+        space = read_space(folder)
     if len(space.kinds) > 1:
         _refuse_shared(columns_of, (space.kinds,))
     named = f"two-tower:{reference.removeprefix('hf:')}"
     modalities = tuple(Modality(columns_of[k], k, (columns_of[k],)) for k in (*space.kinds, "text"))
     inputs = Inputs(modalities, {}, {}, {}, {}, with_tokens=False, max_pixels=64_000_000, engine="auto")
     for modality in modalities:
-        encoder, processor = load_encoder(named, modality.kind, None, LONGEST_TEXT)
+        with files_of(folder):
+            encoder, processor = load_encoder(named, modality.kind, None, LONGEST_TEXT)
         inputs.frozen[modality.name], inputs.processors[modality.name] = encoder, processor
         inputs.references[modality.name] = {
             "reference": named, "kind": modality.kind, "image_size": None, "max_length": LONGEST_TEXT,

@@ -24,6 +24,7 @@ WORDS = {
     "problem_type": "task='classification', 'multilabel' or 'regression'",
     "eval_metric": "set={{'task.select_by': {}}}, by which epochs are chosen; every metric stands in the report",
     "metric": "set={{'task.select_by': {}}}, by which epochs are chosen; every metric stands in the report",
+    "validation_metric": "set={{'task.select_by': {}}}, by which epochs are chosen; every metric stands in the report",
     "tuning_data": "split=COLUMN, the name of a column that says train, val or test in each row",
     "validation_data": "split=COLUMN, the name of a column that says train, val or test in each row",
     "holdout_frac": "split=COLUMN, the name of a column that says train, val or test in each row; a tenth is held out",
@@ -34,7 +35,7 @@ WORDS = {
     "hyperparameter_tune_kwargs": "search=9, the number of configurations to try",
     "num_trials": "search=9, the number of configurations to try",
     "excluded_model_types": "preset='single', one network alone",
-    "use_ensemble": "preset='best', all models answer together; 'single' is one network",
+    "use_ensemble": "nothing: members answer together by default; preset='best' tries more, 'single' is one network",
     "num_bag_folds": "set={{'ensemble.folds': {}}}",
     "ag_args_fit": "set={{'train.epochs': 10}}, the settings by name",
     "column_types": "text=COLUMN, image=COLUMN, numeric=COLUMN, ..., the kind as the word",
@@ -57,6 +58,14 @@ WORDS = {
 PRESETS = {
     "best_quality": "best", "high_quality": "best", "good_quality": "default", "medium_quality": "fast",
     "optimize_for_deployment": "single", "extreme_quality": "best",
+}  # fmt: skip
+
+PROBLEMS = {
+    "few_shot_classification": "preset='prototypes' (docs/few-labels.md)",
+    "image_text_similarity": "task='matching', where a label says which pairs belong together, or task='retrieval'",
+    "text_similarity": "task='matching', where a label says which pairs belong together, or task='retrieval'",
+    "image_similarity": "task='matching', where a label says which pairs belong together, or task='retrieval'",
+    "zero_shot_image_classification": "plait.two_tower(...).described('labels.yaml') (docs/few-labels.md)",
 }  # fmt: skip
 
 METRICS = {
@@ -95,7 +104,9 @@ def says_our_words(function: Callable[Given, Made]) -> Callable[Given, Made]:
 def _instead(word: str, value: object, known: list[str]) -> str:
     if word == "presets" and isinstance(value, str) and (ours := _preset(value)):
         return f"Type {ours}"
-    if word in ("eval_metric", "metric"):
+    if word == "problem_type" and str(value) in PROBLEMS:
+        return f"Type {PROBLEMS[str(value)]}"
+    if word in ("eval_metric", "metric", "validation_metric"):
         value = METRICS.get(str(value), value)
         if value not in SELECTORS:
             return f"Type set={{'task.select_by': METRIC}}; it is one of {', '.join(SELECTORS)}"

@@ -6,7 +6,9 @@ sentence-transformers that makes vectors of texts and of something else.
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,4 +100,27 @@ def _truncated(folder: Path) -> int | None:
     path = folder / "config_sentence_transformers.json"
     declared = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     given = declared.get("truncate_dim")
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 1):
+        raise ValueError(f"truncate_dim in {path} is {given!r}; expected a whole number of 1 or more")
     return None if given is None else int(given)
+
+
+@contextlib.contextmanager
+def files_of(folder: Path) -> Iterator[None]:
+    """What goes wrong inside is said of a folder whose files cannot be followed.
+
+    Raises:
+        ValueError: For errors that come of damaged files, which name none by themselves.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ValueError(
+            f"the files of {str(folder)!r} cannot be followed ({type(error).__name__}: {error})"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"a JSON file of {str(folder)!r} is damaged: {error}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("safetensors", "safetensors_rust", "huggingface_hub"):
+            raise
+        raise ValueError(f"a file of {str(folder)!r} is damaged: {error}") from error

@@ -24,6 +24,7 @@ from plait.processors.description import settings_sha256, write_settings
 from plait.processors.image import INTERPOLATIONS, NUM_THREADS
 
 MODES = ("shortest", "longest", "squash")
+MOST_ASPECT = 32  # of a picture of which the middle is kept; beyond it the ends are left out before it is resized
 
 
 class PillowImageProcessor:
@@ -98,6 +99,9 @@ class PillowImageProcessor:
         filter_kind = INTERPOLATIONS[self.interpolation]
         if self.mode == "squash":
             return image.resize((self.width, self.height), filter_kind)
+        if self.mode == "shortest":  # a line of pixels would become a picture of gigabytes
+            longest = MOST_ASPECT * min(image.size) * max(self.width, self.height) // min(self.width, self.height)
+            image = _middle(image, min(image.width, longest), min(image.height, longest))
         if self.mode == "shortest" and self.width == self.height:  # the long side is rounded down
             short, long = sorted(image.size)
             sides = {short: self.width, long: int(self.width * long / short)}
@@ -140,8 +144,7 @@ class PillowImageProcessor:
         return ImageOps.expand(image, border, (self.fill,) * 3)
 
     def _cut(self, image: Image.Image) -> Image.Image:
-        left, top = round((image.width - self.width) / 2), round((image.height - self.height) / 2)
-        return image.crop((left, top, left + self.width, top + self.height))
+        return _middle(image, self.width, self.height)
 
     def _numbered(self, pair: tuple[int, bytes]) -> np.ndarray:
         position, data = pair
@@ -154,6 +157,13 @@ class PillowImageProcessor:
         except CellError as error:
             error.add_note(f"image {position} of the batch")
             raise
+
+
+def _middle(image: Image.Image, width: int, height: int) -> Image.Image:
+    if (width, height) == image.size:
+        return image
+    left, top = round((image.width - width) / 2), round((image.height - height) / 2)
+    return image.crop((left, top, left + width, top + height))
 
 
 def _channels(values: tuple[float, ...]) -> Tensor:

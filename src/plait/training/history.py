@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,13 +67,15 @@ class History:
 
         Args:
             score: The selecting score, the larger the better; None: it could not be measured.
-            loss: Mean loss of the rows; None: not measured.
+            loss: Mean loss of the rows; None or not a number: not measured.
         """
-        if self.best_score is None or score is None:
-            return self.best_score is None
-        if score != self.best_score:
-            return score > self.best_score
-        return loss is not None and self.best_loss is not None and loss < self.best_loss
+        best, best_loss = _number(self.best_score), _number(self.best_loss)
+        score, loss = _number(score), _number(loss)
+        if best is None or score is None:
+            return best is None
+        if score != best:
+            return score > best
+        return loss is not None and self.best_loss is not None and (best_loss is None or loss < best_loss)
 
     def write(self, path: Path) -> None:
         """Write the epochs as CSV."""
@@ -81,3 +84,8 @@ class History:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self.epochs)
+
+
+def _number(value: float | None) -> float | None:
+    """The value, or None where it is not a number."""
+    return None if value is None or math.isnan(value) else value

@@ -85,6 +85,10 @@ POINTS = (
     Point("plait.ensemble.fit:fit_ensemble", "other members"),
     Point("plait.ensemble.transform:choose_transform", "other members"),
     Point("plait.inference.generation:write_rows", "write texts"),
+    Point("plait.inference.vision_language.network:VisionLanguageNetwork.write", "write texts"),
+    Point("plait.inference.vision_language.network:VisionLanguageNetwork.score", "score answers"),
+    Point("plait.api.vision_language.judging:judged_report", "evaluate"),
+    Point("plait.api.vision_language.tuning_rows:read_tuning", "read and check the table"),
     Point("plait.inference.forward:predict_logits", "answers of the network"),
     Point("plait.api.evaluation:evaluation_report", "evaluate"),
     Point("plait.api.calibrating:learn_calibration", "calibrate"),
@@ -116,7 +120,7 @@ def timed(clock: Clock, flops: bool) -> Iterator[None]:
 
     @functools.wraps(original)
     def importing(name: str, *arguments: Any, **kwargs: Any) -> Any:
-        if not waiting and name in sys.modules:
+        if not clock.is_running or (not waiting and name in sys.modules):
             return original(name, *arguments, **kwargs)
         known = len(sys.modules)
         with clock.span(IMPORTS):
@@ -130,7 +134,9 @@ def timed(clock: Clock, flops: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        builtins.__import__ = original
+        clock.is_running = False
+        if builtins.__import__ is importing:  # who replaced it meanwhile keeps theirs, and ours passes on
+            builtins.__import__ = original
         for one in reversed(undo):
             one()
 
@@ -149,7 +155,8 @@ def _wrapped(module: ModuleType, point: Point, clock: Clock, flops: bool) -> Cal
     made = _timed_function(original, point, clock, flops and point.phase == ENCODE)
 
     def replace(before: Any, after: Any) -> None:
-        setattr(holder, name, after)
+        if getattr(holder, name) is before:
+            setattr(holder, name, after)
         if holder is module:  # others, some of them imported since, hold the function itself
             for other in _own_modules():
                 if vars(other).get(name) is before:
@@ -166,6 +173,8 @@ def _own_modules() -> list[ModuleType]:
 def _timed_function(original: Any, point: Point, clock: Clock, flops: bool) -> Any:
     @functools.wraps(original)
     def timed_one(*arguments: Any, **kwargs: Any) -> Any:
+        if not clock.is_running:
+            return original(*arguments, **kwargs)
         with clock.span(point.phase):
             if flops:
                 from torch.utils.flop_counter import FlopCounterMode

@@ -33,6 +33,7 @@ class Clock:
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self.now, self.spent = now, dict[str, Spent]()
+        self.is_running = True  # what was timed and is still held elsewhere no longer is
         self._own, self._lock, self._local = threading.get_ident(), threading.Lock(), threading.local()
 
     @contextlib.contextmanager

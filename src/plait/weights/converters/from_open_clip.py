@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PROCESSORS_FILE = "plait_processors.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json",
                    "vocab.txt", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")  # fmt: skip
+MOST_PIXELS = 4096  # of a side that an encoder sees
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # open_clip's defaults
 VISION = {
     "layers": 12, "width": 768, "head_width": 64, "mlp_ratio": 4.0, "patch_size": 16, "image_size": 224,
@@ -80,7 +82,11 @@ def as_transformers(folder: Path) -> Path:
     with scratch_folder() as scratch:
         out = scratch / "out"
         out.mkdir()
-        receipt = {"name": folder.name, **_convert(folder, weights, out)}
+        try:
+            receipt = {"name": folder.name, **_convert(folder, weights, out)}
+        except (KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            what = f"its files do not fit together ({type(error).__name__}: {error})"
+            raise _refusal(folder, what) from error
         (out / RECEIPT).write_text(json.dumps(receipt), encoding="utf-8")
         install(out, ready)
     return ready
@@ -94,15 +100,35 @@ def _convert(folder: Path, weights: Path, out: Path) -> dict[str, Any]:
     vision, text = _filled(folder, model, "vision_cfg", VISION), _filled(folder, model, "text_cfg", TEXT)
     is_siglip = vision["timm_model_name"] is not None
     _check(folder, model, vision, text, is_siglip)
-    given = {name.removeprefix("text."): tensor.float() for name, tensor in load_file(weights).items()}
+    given = _Taken({name.removeprefix("text."): tensor.float() for name, tensor in load_file(weights).items()})
     _copy_tokenizer(folder, text, out)
     if is_siglip:
         config, tensors = _siglip(folder, vision, text, given)
     else:
         config, tensors = _clip(model, vision, text, given)
+    left = sorted(name for name in given.keys() - given.taken if not name.endswith("attn_mask"))  # a buffer of old
+    if left:
+        raise _refusal(folder, f"its weights hold {left[0]!r} ({len(left)} in all), which its configuration lacks")
     write_json(config, out / "config.json")
-    write_json(_processors(whole.get("preprocess_cfg") or {}, vision, text), out / PROCESSORS_FILE)
+    write_json(_processors(folder, whole.get("preprocess_cfg") or {}, vision, text), out / PROCESSORS_FILE)
     return store_tensors(tensors, out)
+
+
+class _Taken(dict[str, "Tensor"]):
+    """Tensors by name, and the names that were asked for."""
+
+    def __init__(self, tensors: dict[str, Tensor]) -> None:
+        super().__init__(tensors)
+        self.taken: set[str] = set()
+
+    def __getitem__(self, name: str) -> Tensor:
+        found = super().__getitem__(name)
+        self.taken.add(name)
+        return found
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """The tensor, or what stands in for it."""
+        return self[name] if name in self else otherwise
 
 
 def _filled(folder: Path, model: dict[str, Any], key: str, defaults: dict[str, Any]) -> dict[str, Any]:
@@ -118,8 +144,11 @@ def _check(
 ) -> None:  # fmt: skip
     """Refuse whatever the two architectures of transformers do not have."""
     tokens = text["tokenizer_kwargs"] or {}
+    is_resnet = isinstance(vision["layers"], list)
+    counted = [text["layers"]] if is_resnet or is_siglip else [vision["layers"], text["layers"]]
     problems = {
-        "a ResNet as its vision tower": isinstance(vision["layers"], list),
+        f"{counted} layers": any(not isinstance(n, int) or n < 1 for n in counted),
+        "a ResNet as its vision tower": is_resnet,
         f"the text tower {text['hf_model_name']} of another library": text["hf_model_name"] is not None,
         "a second text decoder (CoCa)": model.get("multimodal_cfg") is not None or text["embed_cls"],
         "pooling by attention": vision["attentional_pool"],
@@ -317,19 +346,29 @@ def _copy_tokenizer(folder: Path, text: dict[str, Any], out: Path) -> None:
         shutil.copyfile(path, out / path.name)
 
 
-def _processors(pixels: dict[str, Any], vision: dict[str, Any], text: dict[str, Any]) -> dict[str, Any]:
+def _processors(
+    folder: Path, pixels: dict[str, Any], vision: dict[str, Any], text: dict[str, Any]
+) -> dict[str, Any]:  # fmt: skip
     """What open_clip does to pictures and texts."""
     size = pixels.get("size") or vision["image_size"]
     height, width = size if isinstance(size, list) else (size, size)
     default = "lower" if text["hf_tokenizer_name"] is None else "whitespace"
-    given = {key: pixels.get(key) or usual for key, usual in (("mean", MEAN), ("std", STD))}
+    values = {key: pixels.get(key) or usual for key, usual in (("mean", MEAN), ("std", STD))}
+    given = {k: [float(x) for x in (v if isinstance(v, list | tuple) else [v] * 3)] for k, v in values.items()}
     filter_kind = pixels.get("interpolation") or "bicubic"
+    if filter_kind not in ("bicubic", "bilinear"):
+        raise _refusal(folder, f"it resizes pictures by {filter_kind!r}")
+    if not all(0 < int(side) <= MOST_PIXELS for side in (height, width)):
+        raise _refusal(folder, f"it takes pictures of {height} x {width} pixels")
+    if not all(
+        math.isfinite(v) for value in given.values() for v in (value if isinstance(value, list | tuple) else [value])
+    ):
+        raise _refusal(folder, "mean or std of its pixels is no number")
     return {
         "image": {
             "type": "pillow-image", "height": int(height), "width": int(width),
-            **{key: [float(v) for v in (value if isinstance(value, list | tuple) else [value] * 3)]
-               for key, value in given.items()},
-            "interpolation": "bilinear" if filter_kind == "bilinear" else "bicubic",
+            **given,
+            "interpolation": filter_kind,
             "mode": pixels.get("resize_mode") or "shortest", "fill": int(pixels.get("fill_color") or 0),
         },
         "text": {"spelling": (text["tokenizer_kwargs"] or {}).get("clean", default)},
