@@ -128,6 +128,16 @@ def test_a_template_of_texts_alone_counts_as_none(tmp_path: Path) -> None:
     assert text.endswith("<image>red") and text.count("<image>") == 16
 
 
+def test_a_question_longer_than_the_model_is_refused(folder: Path) -> None:
+    network = VisionLanguageNetwork(f"hf:{folder}")
+    most = network.model.config.get_text_config().max_position_embeddings
+    assert network.prompter.most_tokens == most
+    assert network.prompter.refusal("what is it?") is None
+    told = network.prompter.refusal("what is it? " * 10_000)
+    assert told is not None and f"this model takes {most:,} with its picture" in told
+    assert network.prompter.refusal("\U0001f600" * (most // 16)) is None
+
+
 def test_control_tokens_of_a_question_are_seen(folder: Path) -> None:
     prompter = VisionLanguageNetwork(f"hf:{folder}").prompter
     assert prompter.control_token(f"what is {prompter.image_token}?") == prompter.image_token

@@ -92,7 +92,8 @@ def open_asked(
 def ask_rows(asking: Asking, table: Table, on_bad_row: str, prompter: Prompter) -> AskedRows:
     """The rows of a table as requests; every picture is decoded once here to know that it can be.
 
-    A question that writes one of the model's control tokens, such as its image token, cannot be asked.
+    A question that writes one of the model's control tokens, such as its image token, cannot be asked, nor one of more
+    tokens than the model has positions.
 
     Raises:
         ValueError: Rows that cannot be read under "error".
@@ -114,13 +115,8 @@ def ask_rows(asking: Asking, table: Table, on_bad_row: str, prompter: Prompter) 
         rows.report(row, asking.image, reason)
     if question is not None:
         texts = rows.items[question]
-        held = {number: prompter.control_token(_plain(cell)) for number, cell in enumerate(texts.cells)}
-        foreign = {
-            number: f"holds {token!r}, a control token of this model, so it cannot be asked"
-            for number, token in held.items()
-            if token is not None
-        }
-        for row, reason in texts.drop(foreign):
+        found = {number: prompter.refusal(_plain(cell)) for number, cell in enumerate(texts.cells)}
+        for row, reason in texts.drop({number: reason for number, reason in found.items() if reason is not None}):
             rows.report(row, question, reason)
     rows.bad.sort(key=lambda b: (b.row, b.column or ""))
     keep = apply_policy(rows, on_bad_row)

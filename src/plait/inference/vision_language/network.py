@@ -65,7 +65,8 @@ class VisionLanguageNetwork:
     def __init__(self, reference: str, dtype: str = "auto", adapter: LoraWeights | None = None) -> None:
         self.model, processor = load_vision_language(reference, dtype)
         self.model.requires_grad_(False)  # torch may choose other kernels by it: with additions off all bits are these
-        self.prompter = Prompter(processor)
+        most = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        self.prompter = Prompter(processor, most if isinstance(most, int) else None)
         self.adapter: LoraShape | None = None
         if torch.cuda.is_available():
             self.model.to("cuda")

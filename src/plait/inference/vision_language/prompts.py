@@ -23,13 +23,14 @@ class Prompter:
 
     Args:
         processor: Its processor, which pads on the left.
+        most_tokens: Positions that the language model has; None: no limit is known.
 
     Raises:
         ValueError: It has neither a chat template that takes pictures nor an image token.
     """
 
-    def __init__(self, processor: Any) -> None:
-        self.processor, self.tokenizer = processor, processor.tokenizer
+    def __init__(self, processor: Any, most_tokens: int | None = None) -> None:
+        self.processor, self.tokenizer, self.most_tokens = processor, processor.tokenizer, most_tokens
         self.template = _template(processor)
         self.image_token = getattr(processor, "image_token", None) or getattr(self.tokenizer, "image_token", None)
         if self.template is None and not self.image_token:
@@ -61,6 +62,18 @@ class Prompter:
         added = self.tokenizer.added_tokens_decoder.values()  # those of pictures are special, and not always listed so
         known = {*self.tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
         return next((token for token in sorted(known, key=len, reverse=True) if token and token in text), None)
+
+    def refusal(self, text: str) -> str | None:
+        """Why a text cannot be asked: it holds a control token, or has more tokens than the model has positions."""
+        if (token := self.control_token(text)) is not None:
+            return f"holds {token!r}, a control token of this model, so it cannot be asked"
+        if self.most_tokens is None or len(text.encode("utf-8", "replace")) < self.most_tokens:  # a token has a byte
+            return None
+        count = len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        if count < self.most_tokens:
+            return None
+        most = f"{self.most_tokens:,}"
+        return f"has {count:,} tokens, and this model takes {most} with its picture, so it cannot be asked"
 
     def answer_ids(self, answer: str) -> list[int]:
         """Tokens of an answer as it follows a request, without an end.
