@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,19 @@ def test_tokens_are_counted_as_process_makes_them_and_nothing_as_truncated(tmp_p
     assert counted == processor.process(texts)["attention_mask"].sum(1).tolist()
     assert counted[:3] == [5, 2, 6]
     assert processor.count_tokens([]) == []
+
+
+def test_the_share_of_tokens_that_a_vocabulary_lacks(tmp_path: Path) -> None:
+    processor = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=16)
+    assert processor.unknown_share(["red cars", "blue"]) == 0.0
+    assert processor.unknown_share(["red \u5ba2\u670d", ""]) == pytest.approx(2 / 3)  # each Chinese letter is a word
+    assert processor.unknown_share([]) == 0.0
+
+
+def test_it_goes_to_another_process(tmp_path: Path) -> None:
+    processor = TextProcessor(make_tokenizer(tmp_path / "t"), max_length=16)
+    again = pickle.loads(pickle.dumps(processor))
+    assert again.process(["red cars"])["input_ids"].tolist() == processor.process(["red cars"])["input_ids"].tolist()
 
 
 def test_saved_folder_moves_and_is_checked(tmp_path: Path) -> None:

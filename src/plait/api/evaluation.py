@@ -53,6 +53,7 @@ def open_evaluation(
         read, rows, schema=fitted.schema, task=task, seed=settings.train.seed,
         facts=fitted.report.get("facts", {}), data=settings.data, seen=fitted.seen,
         calibrated=fitted.calibration_rows, modalities=fitted.inputs.modalities,
+        has_folds=fitted.ensemble is not None and fitted.ensemble.has_folds,
     )  # fmt: skip
     prepared, keep = prepare_rows(fitted, chosen, on_bad_row, progress)
     notes = [*notes, *_calibrated_by_these(fitted, chosen, prepared, keep, notes)]

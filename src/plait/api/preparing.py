@@ -14,14 +14,18 @@ from plait.api.run_thresholds import check_threshold
 from plait.api.unlabelled_rows import NEITHER
 from plait.data.bad_rows import apply_policy, bad_rows_message
 from plait.data.progress import Progress
-from plait.inputs.inputs import load_inputs
-from plait.inputs.prepare import Prepared, examined, fit_inputs, prepare, report_unreadable
+from plait.inputs.inputs import Inputs, load_inputs
+from plait.inputs.prepare import Prepared, examined, fit_inputs, prepare, report_unreadable, texts_of
 from plait.inputs.views import add_views
+from plait.processors import TextProcessor
 from plait.settings import NO_PRETRAINING
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.pretraining import check_rows
 from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
+
+MUCH_UNKNOWN = 0.1  # share of unknown tokens of a text column from which it is warned
+MOST_LOOKED_AT = 500  # texts
 
 
 @dataclass
@@ -82,6 +86,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     how = settings.encoders
     fit_inputs(inputs, prepared, train, schema, how.numbers or "linear", how.categories or "full")
     opened.notes += prepared.rows.doubts
+    opened.notes += foreign_script_notes(inputs, prepared)
     opened.notes += leakage_notes(prepared, opened.split, usable, schema.split)
     if not task.needs_target:
         check_pairs(prepared, evaluation_units(prepared, schema), train, table.source)
@@ -106,6 +111,26 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     if settings.pretrain.objective != NO_PRETRAINING:
         plan = replace(plan, pretraining_rows=without_target)
     return PreparedRun(plan, usable, known_N, without_target)
+
+
+def foreign_script_notes(inputs: Inputs, prepared: Prepared) -> list[str]:
+    """Warnings of text columns of which an encoder lacks many tokens, so that texts that differ look alike to it."""
+    found = []
+    for modality in inputs.modalities:
+        processor = inputs.processors.get(modality.name)
+        if not isinstance(processor, TextProcessor):
+            continue
+        texts = texts_of(inputs, prepared, modality)
+        evenly = np.linspace(0, len(texts) - 1, min(len(texts), MOST_LOOKED_AT)).astype(np.int64)
+        share = processor.unknown_share([texts[i] for i in evenly])
+        if share >= MUCH_UNKNOWN:
+            reference = inputs.references.get(modality.name, {}).get("reference", "its encoder")
+            found.append(
+                f"WARNING: {reference} does not know {share:.0%} of the words and letters of column {modality.name!r}, "
+                "so texts that differ look alike to it; type set=['encoders.text=e5-small-multilingual'] (it reads "
+                "about a hundred languages), or encoders.text=scratch:text"
+            )
+    return found
 
 
 def unlabelled_positions(opened: OpenedRun, prepared: Prepared, kept: set[int]) -> set[int]:

@@ -39,7 +39,7 @@ from plait.training import Plan, calibration_notes, needs_tokens
 from plait.training.collector import old_objects_set_aside
 from plait.training.deadline import Deadline
 from plait.training.history import History
-from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
+from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint, trained_in_folds
 from plait.training.processes import check_together, current
 from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import count_splits
@@ -242,6 +242,9 @@ def _evaluate(fitted: Plait, opened: OpenedRun, ready: PreparedRun, progress: Pr
         "train": ["there are no held-out rows: the numbers are of the training rows and say little"],
         "val": [CHOSE_THE_EPOCH],
     }.get(evaluated, [])
+    if evaluated == "val" and fitted.ensemble is not None and fitted.ensemble.has_folds:
+        count = int((split[usable] == evaluated).sum())
+        about = [trained_in_folds(count, count)]
     notes += calibration_notes(fitted.model, fitted.labels)
     given = evaluation_inputs(fitted, ready.plan.prepared, usable[split[usable] == evaluated], evaluated)
     given = replace(given, deadline=ready.plan.deadline, notes=[*about, *given.notes])

@@ -113,6 +113,11 @@ class Ensemble(nn.Module):
             self._row_of_code[code] = 0 if not there.any() else int(np.argmin(lacking * 100 + unused))
         return self._row_of_code[code]
 
+    @property
+    def has_folds(self) -> bool:
+        """Whether members are a model a fold, so that the validation rows of the run trained most of these models."""
+        return any(int(one.details.get("folds", 1)) > 1 for one in self.facts)
+
     def reads(self, present_NM: np.ndarray) -> tuple[str, ...]:
         """Names of the modalities that any of the members read which answer these rows."""
         rows = np.unique(self.rows_of(present_NM))

@@ -139,8 +139,11 @@ def measure_of(task: Task, thresholds: tuple[float, ...] = ()) -> Measure:
         of_family = replace(of_family, metrics=task.metrics)
     if thresholds:
         decide = partial(class_decisions, thresholds=thresholds) if of_family.exclusive else of_family.decide
-        metric_of = metric_named(task.metrics, of_family.metric)
-        of_family = replace(of_family, metrics=task.metrics, metric_of=metric_of, metric_per_row=None, decide=decide)
+        metric_of, plain = metric_named(task.metrics, of_family.metric), task.metrics_at
+        of_family = replace(
+            of_family, metrics=task.metrics, metric_of=metric_of, metric_per_row=None, decide=decide,
+            metrics_of_guess=None if plain is None else WithAdded(plain, task.name, task.output_kind),
+        )  # fmt: skip
     if task.primary == of_family.metric or not task.higher_is_better:
         return of_family
     metric_of = metric_named(task.metrics, task.primary)

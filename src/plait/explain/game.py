@@ -77,7 +77,9 @@ def _metric_game(subject: Subject, outputs: list[np.ndarray]) -> Callable[[np.nd
         return lambda rows: hits_NS[rows].mean(axis=0)
 
     def by_rows(rows: np.ndarray) -> np.ndarray:
-        values = [measure.metric_of(subject.target[rows], o[rows]) for o in outputs]
+        target = subject.target[rows]
+        first = measure.metric_of if subject.prior is None else measure.metric_of_guess  # of what stands for nothing
+        values = [(first if s == 0 else measure.metric_of)(target, o[rows]) for s, o in enumerate(outputs)]
         return np.array([np.nan if v is None else v for v in values])
 
     return by_rows

@@ -50,6 +50,8 @@ class Measure:
         explained: What the one number of a row is, in words.
         unit: Unit of the metric, where it has another name than that.
         meaning: What the metric is, where its name does not say it.
+        metrics_of_guess: ``metrics`` without the model's thresholds, for answers that are the same for every row: a
+            threshold that was tuned for a rare class would turn them to that class; None: ``metrics``.
     """
 
     metric: str
@@ -68,6 +70,7 @@ class Measure:
     explained: str = "predicted number"
     unit: str | None = None
     meaning: str | None = None
+    metrics_of_guess: Callable[[np.ndarray, np.ndarray], Mapping[str, Any]] | None = None
 
     @property
     def in_points(self) -> bool:
@@ -82,6 +85,13 @@ class Measure:
     def chance(self, target: np.ndarray) -> float | None:
         """What guessing gets; see :func:`plait.metrics.chance.chance_level`."""
         return chance_level(self.metric, target)
+
+    def metric_of_guess(self, target: np.ndarray, outputs: np.ndarray) -> float | None:
+        """The metric of answers that are the same for every row, decided without the model's thresholds."""
+        if self.metrics_of_guess is None:
+            return self.metric_of(target, outputs)
+        value = self.metrics_of_guess(target, outputs)[self.metric]
+        return None if value is None else float(value)
 
     def centred(self, scores: np.ndarray) -> np.ndarray:
         """Scores without what no output depends on: the mean over classes of each row."""
@@ -216,7 +226,9 @@ def with_metric(own: Measure, metric: Metric = None) -> Measure:
         return own
     if callable(metric):
         name = str(getattr(metric, "__name__", "metric"))
-        return replace(own, metric=name, metric_of=lambda t, o: float(metric(t, o)), metric_per_row=None)
+        return replace(
+            own, metric=name, metric_of=lambda t, o: float(metric(t, o)), metric_per_row=None, metrics_of_guess=None
+        )
     names = [n for n, v in own.metrics(*_sample(own)).items() if n != "notes" and not is_lower_better(n)]
     if is_lower_better(metric):
         raise ValueError(
@@ -231,4 +243,6 @@ def _sample(measure: Measure) -> tuple[np.ndarray, np.ndarray]:
     """Two targets and outputs of them, from which the names of the metrics are read."""
     if measure.is_number:
         return np.array([0, 1]), np.array([[0.0], [1.0]])
-    return (np.array([0, 1]) if measure.exclusive else np.eye(2)), np.eye(2)
+    limits = getattr(measure.metrics, "thresholds", ())
+    count = max(2, len(limits)) if measure.exclusive else len(limits) or 2  # two classes have one threshold
+    return (np.arange(count) if measure.exclusive else np.eye(count)), np.eye(count)

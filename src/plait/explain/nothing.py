@@ -8,8 +8,11 @@ training, or the mean of a number. (The base value of Lundberg and Lee 2017 is a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from plait.explain.measure import likeliest
 from plait.explain.subject import Subject
 
 
@@ -49,15 +52,21 @@ def told_nothing(subject: Subject, own_NC: np.ndarray, given_NC: np.ndarray) -> 
     if subject.prior is None:
         return {**own, "by": "the model"}
     metric = subject.measure.metric_of(subject.target, subject.measure.activate(own_NC))
-    return {**_mean_answer(subject, given_NC), "by": "the training prior", "model": {**own, "metric": metric}}
+    return {
+        **_mean_answer(subject, given_NC, likeliest),
+        "by": "the training prior",
+        "model": {**own, "metric": metric},
+    }
 
 
-def _mean_answer(subject: Subject, scores_NC: np.ndarray) -> dict[str, object]:
+def _mean_answer(
+    subject: Subject, scores_NC: np.ndarray, decide: Callable[[np.ndarray], np.ndarray] | None = None
+) -> dict[str, object]:  # fmt: skip
     mean = subject.measure.activate(scores_NC).mean(axis=0)
     if not subject.classes:
         named = {} if subject.measure.meaning is None else {"is": subject.measure.explained}
         return {"answer": float(mean[0]), "outputs": None, **named}
     return {
-        "answer": subject.classes[int(subject.measure.decide(mean[None])[0])],
+        "answer": subject.classes[int((decide or subject.measure.decide)(mean[None])[0])],
         "outputs": {name: float(v) for name, v in zip(subject.classes, mean, strict=True)},
     }

@@ -18,6 +18,11 @@ SPELLINGS: Registry[Spelling] = Registry("spelling of texts")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
+def as_it_is(text: str) -> str:
+    """The text itself."""
+    return text
+
+
 def whitespace(text: str) -> str:
     """Entities of HTML as characters, one space between words.
 
@@ -43,7 +48,7 @@ def canonicalize(text: str) -> str:
     return " ".join(html.unescape(html.unescape(text)).replace("_", " ").translate(_NO_PUNCTUATION).lower().split())
 
 
-SPELLINGS.add("none", lambda text: text)
+SPELLINGS.add("none", as_it_is)
 SPELLINGS.add("whitespace", whitespace)
 SPELLINGS.add("lower", lower)
 SPELLINGS.add("canonicalize", canonicalize)

@@ -100,6 +100,16 @@ class TextProcessor:
             counts += [len(row) for row in encoded["input_ids"]]
         return counts
 
+    def unknown_share(self, texts: list[str]) -> float:
+        """Share of the tokens of some texts that the vocabulary lacks, in [0, 1]; 0 where it can spell everything."""
+        unknown = self.tokenizer.unk_token_id
+        if unknown is None or not texts:
+            return 0.0
+        rows = self._encode(clean_texts(texts, self.cleaning)[0])["input_ids"]
+        around = set(self.tokenizer.all_special_ids) - {unknown}
+        counted = [token for row in rows for token in row if token not in around]
+        return sum(token == unknown for token in counted) / max(1, len(counted))
+
     def to_json(self) -> dict[str, Any]:
         """The settings; the tokenizer itself is named by its hash and lies in the saved folder."""
         description = {"type": "text", "max_length": self.max_length, "tokenizer_sha256": self.tokenizer_sha256}

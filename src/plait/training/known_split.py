@@ -26,6 +26,14 @@ _INSTEAD = "type rows='all', or name the training table itself"
 CHOSE_THE_EPOCH = "the judged rows are the validation rows, which also chose the epoch: the numbers are optimistic"
 
 
+def trained_in_folds(count: int, total: int) -> str:
+    """The note on judged validation rows of a model whose members are a model a fold."""
+    return (
+        f"SEEN IN TRAINING: {count} of {total} judged rows are validation rows, which trained members of the ensemble, "
+        "each in all folds but one: the numbers flatter it"
+    )
+
+
 def table_fingerprint(table: Table) -> str:
     """sha256 over column names and cells."""
     digest = hashlib.sha256()
@@ -53,6 +61,7 @@ def choose_rows(
     seen: SeenInputs | None = None,
     calibrated: SeenInputs | None = None,
     modalities: Sequence[Modality] = (),
+    has_folds: bool = False,
 ) -> tuple[Table, str, list[str]]:
     """The rows to evaluate a finished model on, what to call them, and what must be reported about them.
 
@@ -72,6 +81,7 @@ def choose_rows(
         seen: Hashes of the rows that trained the model or chose its epoch; None: not known.
         calibrated: Hashes of the rows that calibrated it; None: there were none, or they are not known.
         modalities: What the model reads.
+        has_folds: Whether validation rows trained members of its ensemble.
 
     Raises:
         ValueError: There are no such rows, or nothing to tell them by.
@@ -91,7 +101,7 @@ def choose_rows(
     chosen = np.arange(len(table)) if rows == "all" else np.flatnonzero(split == rows)
     without = read_targets(table, schema.target, task)[1] if schema.target in table.column_names else set()
     judged = np.array([i for i in chosen.tolist() if i not in without], dtype=np.int64)
-    notes += _seen_notes(split[judged], None if known.is_split_known else column, "test" in present)
+    notes += _seen_notes(split[judged], None if known.is_split_known else column, "test" in present, has_folds)
     return table if rows == "all" else table.take(chosen), rows, notes
 
 
@@ -207,7 +217,7 @@ def seen_in(notes: Sequence[str]) -> tuple[str, str] | None:
     return next(((one[1], one[2]) for one in found if one is not None), None)
 
 
-def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[str]:
+def _seen_notes(split: np.ndarray, column: str | None, has_test: bool, has_folds: bool) -> list[str]:
     """Warnings about evaluated rows that trained the model or chose its epoch; ``column`` only marks them as such."""
     notes = []
     count = {s: int((split == s).sum()) for s in ("train", "val", CALIBRATION)}
@@ -219,7 +229,9 @@ def _seen_notes(split: np.ndarray, column: str | None, has_test: bool) -> list[s
             f"SEEN IN TRAINING: {count['train']} of {len(split)} judged rows {marked if column else known} the numbers "
             f"flatter it{advice}"
         )
-    if count["val"]:
+    if count["val"] and has_folds and not column:
+        notes.append(trained_in_folds(count["val"], len(split)) + advice)
+    elif count["val"]:
         all_of_them = count["val"] == len(split)
         known = CHOSE_THE_EPOCH if all_of_them else (
             f"{count['val']} of {len(split)} judged rows are validation rows, which also chose the epoch: the numbers "
