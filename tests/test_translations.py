@@ -20,9 +20,18 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
 ZH = ".zh-CN.md"
-ENGLISH_ONLY = ("benchmarks.md", "LOG.md", "reference/", "decisions/", "autogluon.md", "gallery.md", "tutorials/")
+ENGLISH_ONLY = (
+    "benchmarks.md",
+    "LOG.md",
+    "new-users.md",
+    "reference/",
+    "decisions/",
+    "autogluon.md",
+    "gallery.md",
+    "tutorials/",
+)
 # Of these no more than their mention may be missing: an item of a list, or a link, that leads to one of them.
-UNMENTIONED = ("autogluon.md", "gallery.md", "tutorials/")
+UNMENTIONED = ("autogluon.md", "gallery.md", "tutorials/", "new-users.md")
 PAIRS = [(page.with_name(page.name.replace(ZH, ".md")), page) for page in sorted(DOCS.rglob(f"*{ZH}"))]
 NAMES = [english.relative_to(DOCS).as_posix() for english, _ in PAIRS]
 
