@@ -26,6 +26,7 @@ from typing import Any
 
 import history
 from measure import table
+from parts import PARTS, measured
 
 
 def arguments() -> argparse.Namespace:
@@ -77,7 +78,6 @@ def measure(given: argparse.Namespace, names: list[str]) -> dict[str, Any]:
     import torch
 
     import plait
-    from parts import PARTS
     from parts.part import Asked
 
     torch.set_num_threads(given.threads)
@@ -91,7 +91,7 @@ def measure(given: argparse.Namespace, names: list[str]) -> dict[str, Any]:
             asked = Asked(repeats, given.quick, given.seed, given.threads, Path(room), Path(data) if data else None)
             try:
                 torch.manual_seed(given.seed)
-                for one in PARTS[name](asked):
+                for one in measured(name, asked):
                     parts[one.name] = one.to_json()
                     same = ", ".join(f"{key} {value:.6g}" for key, value in one.same.items())
                     print(f"{one.name}: {one.data}; {one.setting}; {same}; {'; '.join(one.notes)}", flush=True)
@@ -115,9 +115,6 @@ def measure(given: argparse.Namespace, names: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-NAMES = ("encode-text", "encode-images", "fit", "compare", "search", "generate", "serve")
-
-
 def main() -> int:
     """Measure and add to the history, or show it."""
     given = arguments()
@@ -129,11 +126,11 @@ def main() -> int:
     if given.table:
         lines = show(runs)
         return int(given.check and any(line.verdict == history.REGRESSION for line in lines))
-    asked = [name for name in given.only.split(",") if name] or list(NAMES)
-    names = [name for name in NAMES if any(name == one or name.startswith(f"{one}-") for one in asked)]
-    unknown = sorted(one for one in asked if not any(n == one or n.startswith(f"{one}-") for n in NAMES))
+    asked = [name for name in given.only.split(",") if name] or list(PARTS)
+    names = [name for name in PARTS if any(name == one or name.startswith(f"{one}-") for one in asked)]
+    unknown = sorted(one for one in asked if not any(n == one or n.startswith(f"{one}-") for n in PARTS))
     if unknown:
-        print(f"there is no part {', '.join(unknown)}; parts are {', '.join(NAMES)}", file=sys.stderr)
+        print(f"there is no part {', '.join(unknown)}; parts are {', '.join(PARTS)}", file=sys.stderr)
         return 2
     run = measure(given, names)
     if not given.no_save and run["parts"]:

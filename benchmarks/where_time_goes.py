@@ -1,14 +1,15 @@
-"""Where the time goes: ``plait profile`` of a fit with an empty and a warm feature store, of ten answers, of a search.
+"""Where the time goes: ``plait profile`` of a fit with an empty and a warm feature store, and of ten answers.
 
 Each verb runs in a process of its own with one thread, on the posts of ``--data`` (or a table of texts and photos with
-columns ``text``, ``image``, ``sentiment`` and ``split``). Printed are the phases that take at least a hundredth, of the
-fastest of ``--repeats`` runs, and processor seconds of each run.
+columns ``text``, ``image``, ``sentiment`` and ``split``). Printed are the phases that take at least a hundredth, of
+the one of ``--repeats`` runs with the least processor time, and processor seconds of each.
 
 Run: python benchmarks/where_time_goes.py [--repeats 2] [--rows 300]     (minutes)
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -78,8 +79,6 @@ def main() -> None:
 
 
 def _write(rows: Any, path: Path) -> None:
-    import csv
-
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(rows.column_names)

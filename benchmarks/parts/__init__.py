@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
 
 from parts.part import Asked, Measured
 
-
-def _encode_texts(asked: Asked) -> list[Measured]:
-    from parts.encode import encode_texts
-
-    return encode_texts(asked)
-
-
-def _encode_photos(asked: Asked) -> list[Measured]:
-    from parts.encode import encode_photos
-
-    return encode_photos(asked)
-
-
-def _fit(asked: Asked) -> list[Measured]:
-    from parts.fit import fit
-
-    return fit(asked)
-
-
-def _compare(asked: Asked) -> list[Measured]:
-    from parts.compare import compare
-
-    return compare(asked)
-
-
-def _search(asked: Asked) -> list[Measured]:
-    from parts.search import search
-
-    return search(asked)
-
-
-def _generate(asked: Asked) -> list[Measured]:
-    from parts.generate import generate
-
-    return generate(asked)
-
-
-def _serve(asked: Asked) -> list[Measured]:
-    from parts.serving import serve
-
-    return serve(asked)
-
-
-PARTS: dict[str, Callable[[Asked], list[Measured]]] = {
-    "encode-text": _encode_texts, "encode-images": _encode_photos, "fit": _fit, "compare": _compare,
-    "search": _search, "generate": _generate, "serve": _serve,
+PARTS = {  # where each is; imported when it is asked for
+    "encode-text": "encode:encode_texts", "encode-images": "encode:encode_photos", "fit": "fit:fit",
+    "compare": "compare:compare", "search": "search:search", "generate": "generate:generate", "serve": "serving:serve",
 }  # fmt: skip
+
+
+def measured(name: str, asked: Asked) -> list[Measured]:
+    """What a part measures.
+
+    Args:
+        name: One of ``PARTS``.
+        asked: How often, how large, where.
+    """
+    module, _, function = PARTS[name].partition(":")
+    found: list[Measured] = getattr(import_module(f"parts.{module}"), function)(asked)
+    return found

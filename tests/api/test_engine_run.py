@@ -9,20 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import plait
-from fixtures.lazy import lazy
+from fixtures.tiny_bert import tiny_bert
 from plait.encoders import engine
 from plait.inputs.feature_store import FeatureStore, engine_choice
 from plait.inputs.feature_store.engine_choice import Gain
-from plait.weights.quiet import quiet_transformers
-
-hf = lazy("transformers")
 
 pytest.importorskip("openvino", reason="extra openvino")
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "sea", "fast", "wet"]
 SETS = [
     "encoders.max_length=8", "train.threads=1", "train.baselines=false", "judge.missing_rows=0", "train.min_steps=0",
     "fusion.width=8", "fusion.name=concat",
@@ -38,17 +33,7 @@ def fresh() -> Iterator[None]:
 
 @pytest.fixture
 def bert(tmp_path: Path) -> str:
-    place = tmp_path / "bert"
-    place.mkdir()
-    (place / "vocab.txt").write_text("\n".join(WORDS))
-    hf.BertTokenizerFast(vocab=str(place / "vocab.txt")).save_pretrained(place)
-    torch.manual_seed(0)
-    config = hf.BertConfig(
-        vocab_size=len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
-    )
-    with quiet_transformers():
-        hf.BertModel(config).save_pretrained(place)
-    return f"hf:{place}"
+    return tiny_bert(tmp_path / "bert")
 
 
 def rows() -> dict[str, list[str]]:

@@ -10,14 +10,13 @@ import pytest
 
 import plait
 from fixtures.lazy import lazy
+from fixtures.tiny_bert import tiny_bert
 from plait.data.modality import Modality
 from plait.settings import EncoderSettings, RunSettings, set_values
 
-hf, torch = lazy("transformers"), lazy("torch")
-quiet_transformers = lazy("plait.encoders.checkpoint", "quiet_transformers")
+torch = lazy("torch")
 load_inputs = lazy("plait.inputs.inputs", "load_inputs")
 LAYERS = 3
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "red", "car", "blue", "sea", "fast", "wet"]
 SETS = [
     "encoders.max_length=8", "train.threads=1", "train.baselines=false", "judge.missing_rows=0", "train.min_steps=0",
     "fusion.width=8", "fusion.name=concat",
@@ -27,17 +26,7 @@ SETS = [
 @pytest.fixture
 def bert(tmp_path: Path) -> str:
     """A BERT of three layers, as a reference."""
-    place = tmp_path / "bert"
-    place.mkdir()
-    (place / "vocab.txt").write_text("\n".join(WORDS))
-    hf.BertTokenizerFast(vocab=str(place / "vocab.txt")).save_pretrained(place)
-    torch.manual_seed(0)
-    config = hf.BertConfig(
-        vocab_size=len(WORDS), hidden_size=16, intermediate_size=32, num_hidden_layers=LAYERS, num_attention_heads=2
-    )
-    with quiet_transformers():
-        hf.BertModel(config).save_pretrained(place)
-    return f"hf:{place}"
+    return tiny_bert(tmp_path / "bert", LAYERS)
 
 
 def rows() -> dict[str, list[str]]:

@@ -48,7 +48,7 @@ UNITS = {  # of phases that count what was done
     "encode: tokenise": "texts", "encode: resize and normalise": "pictures", "encode: log-mel": "sounds",
     "numbers and categories": "columns", ENCODE: "items", DECODE_PICTURES: "megapixels",
     "encode: decode sounds": "sounds", "train: forward and backward": "steps", "train: optimizer": "steps",
-    "train: collate": "batches",
+    "train: collate": "batches", "encode: prepare for a joint model": "items",
 }  # fmt: skip
 _PROCESSORS = "plait.processors"
 POINTS = (
@@ -67,6 +67,8 @@ POINTS = (
     Point(f"{_PROCESSORS}.ngrams:NgramProcessor.process", "encode: tokenise", _items),
     Point(f"{_PROCESSORS}.image:ImageProcessor.process", "encode: resize and normalise", _items),
     Point(f"{_PROCESSORS}.library_image:LibraryImageProcessor.process", "encode: resize and normalise", _items),
+    Point(f"{_PROCESSORS}.pillow_image:PillowImageProcessor.process", "encode: resize and normalise", _items),
+    Point(f"{_PROCESSORS}.joint:JointProcessor.process", "encode: prepare for a joint model", _items),
     Point(f"{_PROCESSORS}.audio:AudioProcessor.process", "encode: log-mel", _items),
     Point(f"{_PROCESSORS}.waveform:WaveformProcessor.process", "encode: log-mel", _items),
     Point(f"{_PROCESSORS}.tabular:TabularProcessor.process", "numbers and categories", _items),
