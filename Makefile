@@ -38,7 +38,8 @@ demo: setup  ## fetch encoders and easy-VQA, train, evaluate, report and predict
 
 test: setup  ## the test suite, with real pretrained encoders, without slow and gpu
 	@$(BIN)/plait weights fetch $(WEIGHTS)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile -m "not slow and not gpu"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder \
+	  -m "not slow and not gpu"
 
 static: setup  ## ruff (lint and format) and mypy
 	@$(BIN)/ruff check src tests benchmarks

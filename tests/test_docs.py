@@ -10,13 +10,13 @@ import ast
 import os
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from fixtures import warm
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -76,8 +76,7 @@ def test_block_runs(place: str, body: str, tmp_path: Path) -> None:
     }
     script = tmp_path / "block.py"
     script.write_text(body, encoding="utf-8")
-    command = [sys.executable, str(script)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=110)
+    done = warm.run_script(script, folder=tmp_path, environment=environment, seconds=110)
     assert done.returncode == 0, f"{place}\n{done.stderr[-3000:]}"
 
 
