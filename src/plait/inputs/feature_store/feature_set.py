@@ -89,6 +89,13 @@ class FeatureSet:
         index = np.arange(len(self)) if index_B is None else self._check(index_B)
         return self._slots(index) >= 0
 
+    @property
+    def token_counts(self) -> np.ndarray:
+        """Tokens of each item, int64 [N]; 0 for an absent one, and for all where there are none."""
+        if not len(self._lengths) or not self.has_tokens:
+            return np.zeros(len(self), dtype=np.int64)
+        return np.where(self._slot >= 0, self._lengths[self._slot], 0)
+
     def select(self, has_tokens: bool) -> FeatureSet:
         """The same items with or without their tokens.
 
