@@ -149,7 +149,7 @@ class FeatureSet:
         steps_T = np.arange(max(1, int(length_B.max(initial=0))))
         mask_BT = torch.from_numpy(steps_T[None, :] < length_B[:, None])
         where_BT = torch.from_numpy(start_B[:, None] + steps_T[None, :])
-        if bool(mask_BT.all()):
+        if len(slots) and bool(mask_BT.all()):
             tokens_BTD = tokens.index_select(0, where_BT.reshape(-1)).float().view(*mask_BT.shape, -1)
         else:
             tokens_BTD = torch.zeros(*mask_BT.shape, self.token_dim)
