@@ -33,6 +33,7 @@ from plait.training.averaging import AVERAGE_FILE, WeightAverage
 from plait.training.checkpoints import KEPT, STATE_FILE, last_checkpoint, room_for_checkpoints
 from plait.training.deadline import Deadline
 from plait.training.history import History
+from plait.training.length_groups import GroupedBatches
 from plait.training.optimizer import make_optimizer
 from plait.training.pace import epoch_time
 from plait.training.processes import Processes, current, spreading
@@ -49,7 +50,7 @@ UNLABELLED_FILE = "unlabelled.safetensors"
 
 def train_model(
     model: PlaitModel,
-    rows: RowBatches,
+    rows: RowBatches | GroupedBatches,
     settings: TrainSettings,
     folder: Path,
     *,
@@ -67,7 +68,7 @@ def train_model(
 
     Args:
         model: The model, on any device.
-        rows: Training rows.
+        rows: Training rows; where an item is a batch, ``settings.batch_size`` is 1.
         settings: Resolved settings (nothing None but ``threads``).
         folder: Where checkpoints live while the run lasts.
         score: Called after each epoch; returns named validation numbers, under "score" the selecting one, the
@@ -142,6 +143,7 @@ def train_model(
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline, judge.processes = deadline, processes
     trainer.unlabelled, trainer.processes = unlabelled, processes
+    trainer.weight = getattr(rows, "weight", None)
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.is_tracked = tracking is not None and bool(tracking.names)
     model.train_in(getattr(torch, settings.precision))
@@ -189,6 +191,7 @@ class _WatchedTrainer(Trainer):
     epoch_steps = 0
     unlabelled: UnlabelledTerm | None = None
     processes: Processes | None = None
+    weight: Callable[[dict[str, Any]], float] | None = None  # what the loss of a batch counts, where batches differ
 
     def training_step(self, model: Any, *arguments: Any, **kwargs: Any) -> Any:
         """A pass there and back; where processes train together the gradients of encoders are summed over them."""
@@ -208,7 +211,8 @@ class _WatchedTrainer(Trainer):
         if self.unlabelled is not None:  # first: it may exchange the weights
             term = self.unlabelled(model, len(inputs["present"]))
         output = model(**inputs)
-        loss = output["loss"] if term is None else output["loss"] + term
+        loss = output["loss"] if self.weight is None else output["loss"] * self.weight(inputs)
+        loss = loss if term is None else loss + term
         value = float(loss.detach())
         if not math.isfinite(value):
             raise RuntimeError(
@@ -230,7 +234,7 @@ class _Judge(TrainerCallback):
     def __init__(
         self,
         model: PlaitModel,
-        rows: RowBatches,
+        rows: RowBatches | GroupedBatches,
         score: Score | None,
         patience: int,
         progress: Progress | None,

@@ -89,6 +89,13 @@ class FeatureSet:
         index = np.arange(len(self)) if index_B is None else self._check(index_B)
         return self._slots(index) >= 0
 
+    @property
+    def token_counts(self) -> np.ndarray:
+        """Tokens of each item, int64 [N]; 0 for an absent one, and for all where there are none."""
+        if not len(self._lengths) or not self.has_tokens:
+            return np.zeros(len(self), dtype=np.int64)
+        return np.where(self._slot >= 0, self._lengths[self._slot], 0)
+
     def select(self, has_tokens: bool) -> FeatureSet:
         """The same items with or without their tokens.
 
@@ -115,34 +122,37 @@ class FeatureSet:
         """
         slots = self._slots(self._check(index_B))
         present = np.flatnonzero(slots >= 0)
-        unique, inverse = np.unique(slots[present], return_inverse=True)
-        vector_BD = torch.zeros(len(slots), self.vector_dim)
-        if not self.has_tokens:
-            vectors, _ = (self._vectors, None) if self.is_in_memory else self._read(unique)
-            rows = slots[present] if self.is_in_memory else inverse
+        if self.is_in_memory:
+            vectors, tokens, rows = self._vectors, self._tokens, slots[present]
+        else:
+            unique, rows = np.unique(slots[present], return_inverse=True)
+            vectors, tokens = self._read(unique)
+        if len(present) == len(slots) > 0:  # as nearly always: one gather, nothing to fill
+            vector_BD = vectors.index_select(0, torch.from_numpy(rows))
+        else:
+            vector_BD = torch.zeros(len(slots), self.vector_dim)
             if len(present):
                 vector_BD[torch.from_numpy(present)] = vectors[torch.from_numpy(rows)]
+        if not self.has_tokens:
             return {"vector_BD": vector_BD, "mask_BT": torch.from_numpy(slots >= 0)[:, None]}
         if self.is_in_memory:
-            vectors, tokens, rows, starts = self._vectors, self._tokens, slots[present], self._starts
-            lengths = self._lengths
+            lengths, starts = self._lengths, self._starts
         else:
-            vectors, tokens = self._read(unique)
-            rows, lengths = inverse.reshape(-1), self._lengths[unique]
+            lengths = self._lengths[unique]
             starts = np.cumsum(lengths) - lengths
+        assert tokens is not None
         length_B = np.zeros(len(slots), dtype=np.int64)
         start_B = np.zeros(len(slots), dtype=np.int64)
         if len(present):
-            vector_BD[torch.from_numpy(present)] = vectors[torch.from_numpy(rows)]
             length_B[present], start_B[present] = lengths[rows], starts[rows]
         # at least one step wide, for attention cannot work on none
         steps_T = np.arange(max(1, int(length_B.max(initial=0))))
         mask_BT = torch.from_numpy(steps_T[None, :] < length_B[:, None])
         where_BT = torch.from_numpy(start_B[:, None] + steps_T[None, :])
-        tokens_BTD = torch.zeros(*mask_BT.shape, self.token_dim)
-        if bool(mask_BT.all()):
-            tokens_BTD.copy_(tokens.index_select(0, where_BT.reshape(-1)).view_as(tokens_BTD))
-        elif len(tokens):
+        if len(slots) and bool(mask_BT.all()):
+            tokens_BTD = tokens.index_select(0, where_BT.reshape(-1)).float().view(*mask_BT.shape, -1)
+        else:
+            tokens_BTD = torch.zeros(*mask_BT.shape, self.token_dim)
             tokens_BTD[mask_BT] = tokens.index_select(0, where_BT[mask_BT]).float()
         return {"vector_BD": vector_BD, "tokens_BTD": tokens_BTD, "mask_BT": mask_BT}
 

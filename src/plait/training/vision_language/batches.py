@@ -18,8 +18,8 @@ from torch.utils.data import Dataset
 
 from plait.inference.vision_language import Prompter, Request
 from plait.inference.vision_language.scoring import padded_answers
+from plait.training.length_groups import POOL, sorted_in_pools
 
-POOL = 16  # batches that are mixed before their rows are sorted by length
 SIZE_STEP, MOST_SIZES = 32, 64  # pixels by which sizes of pictures are told apart; sizes that are looked at
 Ids = tuple[int, ...]
 
@@ -92,13 +92,9 @@ class AnswerBatches(Dataset[dict[str, Any]]):
             order, pool = rng.permutation(count), POOL * self.batch_size
             shown = [one.answers[int(rng.integers(len(one.answers)))] for one in self.examples]
         length = np.array([one.length + len(ids) for one, ids in zip(self.examples, shown, strict=True)])
-        self.batches = []
-        for start in range(0, count, pool):
-            part = order[start : start + pool]
-            part = part[np.argsort(length[part], kind="stable")]
-            for place in range(0, len(part), self.batch_size):
-                rows = part[place : place + self.batch_size].tolist()
-                self.batches.append([(self.examples[i].request, shown[i]) for i in rows])
+        order = sorted_in_pools(order, length, pool)
+        parts = [order[start : start + self.batch_size].tolist() for start in range(0, count, self.batch_size)]
+        self.batches = [[(self.examples[i].request, shown[i]) for i in rows] for rows in parts]
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         """Model inputs of the requests, the answers [B, L] behind them and which of their tokens are real [B, L]."""
