@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,10 @@ from typing import Any
 
 from plait import __version__
 from plait.api.batch.folder import BatchFolder
-from plait.api.batch.source import RowSource, TablePart, open_rows
+from plait.api.batch.on_ray import answered_parts, check_ray
+from plait.api.batch.source import RowSource, TablePart, missing_parts, open_rows, whole_until
 from plait.api.batch.work import How, PartFacts, answer_part, load_same, model_sha256
-from plait.api.batch.worker import Worker
+from plait.api.batch.worker import Worker, facts_of
 from plait.api.believed import KnownRows
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
@@ -61,13 +63,13 @@ class BatchResult:
 
 @watched
 def predict_to_folder(
-    model: str | Path, table: Any, folder: str | Path, *, workers: int = 1, part_rows: int = PART_ROWS,
+    model: str | Path, table: Any, folder: str | Path, *, workers: int | None = None, part_rows: int = PART_ROWS,
     output_format: str = "parquet", on_bad_row: str = "missing", allow_outside: bool = False,
     allow_remote: bool = False,
     format: str | None = None, encoding: str | None = None, decimal: str | None = None, set: Sequence[str] = (),
     coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
     escape_formulas: bool = True, bom: bool = False, overwrite: bool = False,
-    wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
+    ray: str | None = None, wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
 ) -> BatchResult:  # fmt: skip
     """Predict a table into a folder of parts; the same call goes on where an earlier one was cut short.
 
@@ -79,7 +81,8 @@ def predict_to_folder(
         table: Anything ``plait.data.table.read_table`` takes.
         folder: Where the parts go, ``part-00000.parquet`` and so on, and ``manifest.json`` last. New, empty, or that
             of the same run.
-        workers: Processes that answer, each with the model in memory and on one core; 1: this process.
+        workers: Processes that answer, each with the model in memory and on one core; 1: this process. None: 1, or
+            with ``ray`` as many as the cluster has cores.
         part_rows: Most rows of a part, 1 or more; a part ends before it has so many where their cells take 128 MB.
         output_format: "parquet", "csv" or "jsonl".
         on_bad_row: As for :meth:`plait.Plait.predict`, like ``allow_outside``, ``allow_remote`` to
@@ -88,6 +91,10 @@ def predict_to_folder(
         escape_formulas: In CSV, an apostrophe before text that a spreadsheet would run.
         bom: Begin each CSV file with a byte order mark.
         overwrite: Replace the predictions that are in the folder, finished or not.
+        ray: Let workers of Ray answer (extra ``ray``): "local" for some of this machine, "auto" for the cluster of
+            which it is a part, or the address of that cluster. The folder is the same as without it, and a run may go
+            on with or without it. Machines need the same Plait, and the model and the files that cells name under the
+            same paths; table and folder are those of the asking machine alone.
         wording: A function of a module, which turns each problem into the words of whoever reads it.
         progress: Called with (done, total, what).
 
@@ -98,9 +105,12 @@ def predict_to_folder(
         ValueError: An argument is out of range, the table cannot be read, or the folder belongs to another run, to
             another process or to something else; or as :meth:`plait.Plait.predict`.
         DiskFullError: The disk is full; the parts that are whole stand.
-        WorkerDiedError: A worker was killed; likewise.
+        WorkerDiedError: A worker was killed; likewise. One of Ray is started again, three times for one part.
+        ImportError: With ``ray``, which is not installed.
     """
     _check(workers, part_rows, output_format, on_bad_row, bom)
+    if ray is not None:
+        check_ray(ray)
     check_model_there(Path(model))
     sha256 = model_sha256(Path(model))
     fitted = load_same(Path(model), sha256)
@@ -131,7 +141,7 @@ def predict_to_folder(
             work = _Work(fitted, source, made, how, wording, progress)
             size = 2 * max((part.bytes for part in made.done.values()), default=10_000_000)
             with room_for(Path(folder), "the next part", size, GO_ON):
-                count = work.run(Path(model), sha256, workers)
+                count = work.run(Path(model), sha256, workers, ray)
                 source.check_unchanged()
                 finished = made.finish(count)
             _warn_of_known(fitted, how, made)
@@ -144,8 +154,10 @@ def predict_to_folder(
     )  # fmt: skip
 
 
-def _check(workers: int, part_rows: int, output_format: str, on_bad_row: str, bom: bool) -> None:
+def _check(workers: int | None, part_rows: int, output_format: str, on_bad_row: str, bom: bool) -> None:
     for name, number in (("workers", workers), ("part_rows", part_rows)):
+        if name == "workers" and number is None:
+            continue
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}")
     known = [suffix.lstrip(".") for suffix in WRITERS]
@@ -167,36 +179,49 @@ class _Work:
     how: How
     wording: Callable[[str], str] | None
     progress: Progress | None
-    count: int = 0
 
-    def run(self, model: Path, sha256: str, workers: int) -> int:
+    def run(self, model: Path, sha256: str, workers: int | None, ray: str | None) -> int:
         """Make them; returns how many parts there are in all."""
-        if workers == 1:
+        if ray is not None:
+            self._on_ray(ray, model, sha256, workers)
+        elif workers in (None, 1):
             for number, part in self._missing():
                 waiting = self.made.waiting_place(number)
                 inner = self._within(part)
                 facts = answer_part(self.fitted, part.table, waiting, self.how, wording=self.wording, progress=inner)
-                self._take(number, part, waiting, facts)
+                self._take(number, part.first, len(part.table), waiting, facts)
         else:
             self._shared(model, sha256, workers)
-        return self.count
+        count, rows = whole_until(self._there())
+        if rows != self.source.rows:
+            raise RuntimeError(f"the parts have {rows} of {self.source.rows} rows; type the same again")
+        return count
+
+    def _there(self) -> dict[int, tuple[int, int]]:
+        return {number: (part.first, part.taken) for number, part in self.made.done.items()}
 
     def _missing(self) -> Iterator[tuple[int, TablePart]]:
-        """The parts that are not there, with their numbers; those at the beginning that are there are not read."""
-        done = self.made.done
-        number = first = 0
-        while number in done and done[number].first == first:
-            first += done[number].taken
-            number += 1
-        self.count = number
-        if first >= self.source.rows:
-            return
-        for part in self.source.parts(first):
-            known = done.get(number)
-            if known is None or (known.first, known.taken) != (part.first, len(part.table)):
-                yield number, part
-            number += 1
-            self.count = number
+        return missing_parts(self.source, self._there())
+
+    def _on_ray(self, address: str, model: Path, sha256: str, workers: int | None) -> None:
+        """Let workers of Ray make them; a part that comes a second time is left where it is."""
+        told: dict[str, None] = {}
+        there = self._there()
+        parts = answered_parts(
+            address, workers, model, sha256, self.how, self.wording, self.source, there
+        )  # fmt: skip
+        with contextlib.closing(parts):
+            for part in parts:
+                facts = facts_of(part.answer, told)
+                place = (part.first, part.taken)
+                if there.get(part.number) == place:
+                    continue
+                waiting = self.made.waiting_place(part.number)
+                waiting.write_bytes(part.data)
+                self._take(part.number, *place, waiting, facts)
+                there[part.number] = place
+        for text in told:
+            warnings.warn(text, UserWarning, stacklevel=5)
 
     def _shared(self, model: Path, sha256: str, workers: int) -> None:
         """Let several processes make them; one that fails ends all."""
@@ -213,7 +238,7 @@ class _Work:
                 waiting = self.made.waiting_place(number)
                 facts = worker.answer(part.table, waiting, told)
                 with turn:
-                    self._take(number, part, waiting, facts)
+                    self._take(number, part.first, len(part.table), waiting, facts)
 
         with ExitStack() as stack:
             threads = stack.enter_context(ThreadPoolExecutor(workers))
@@ -230,8 +255,8 @@ class _Work:
         for text in told:
             warnings.warn(text, UserWarning, stacklevel=5)
 
-    def _take(self, number: int, part: TablePart, waiting: Path, facts: PartFacts) -> None:
-        self.made.take(number, part.first, len(part.table), waiting, facts)
+    def _take(self, number: int, first: int, taken: int, waiting: Path, facts: PartFacts) -> None:
+        self.made.take(number, first, taken, waiting, facts)
         if self.progress is not None:
             done = sum(one.taken for one in self.made.done.values())
             self.progress(min(done, self.source.rows), self.source.rows, "predicting")
