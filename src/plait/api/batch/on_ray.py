@@ -34,9 +34,8 @@ from plait.api.batch.work import How
 from plait.api.batch.worker import SOURCE, Answering, WorkerDiedError, as_answer, as_message, what_to_hold
 
 LOCAL, AUTO = "local", "auto"
-DEATHS = 3  # of workers over one part, after which it is the part's fault
+MOST_STARTS = 4  # of one part, after which the death of its workers is taken to be its own fault
 LEAST_STORE, MOST_STORE = 80_000_000, 1_000_000_000  # bytes of Ray's object store on one machine
-_RETRIED = {"max_restarts": -1, "max_task_retries": DEATHS}
 
 
 @dataclass(frozen=True)
@@ -75,6 +74,7 @@ def check_ray(address: str) -> None:
             "same there (ray job submit -- plait ...) with 'auto'"
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it writes of its own workings on the terminal
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
@@ -103,7 +103,7 @@ def answered_parts(
     Raises:
         ImportError: Ray is not installed.
         ValueError: No cluster answers.
-        WorkerDiedError: Workers died over one part again and again.
+        WorkerDiedError: A worker was lost and could not be started again.
         RuntimeError: Ray failed otherwise.
     """
     with _connected(address, workers) as cores:
@@ -113,41 +113,39 @@ def answered_parts(
         context = DataContext.get_current().copy()
         context.enable_progress_bars = False
         context.target_max_block_size = 1  # bytes, so that each part is a block of its own
+        starts = ray.remote(num_cpus=0)(_Starts).remote()
         asked = {"plait": __version__, "hold": what_to_hold(model, sha256, how, wording)}
         pool = ActorPoolStrategy(size=workers or cores, max_tasks_in_flight_per_actor=2)
         with DataContext.current(context), _quiet():
-            read = partial(_read_parts, ray.put(source), dict(there))
+            read = partial(_read_put, ray.put(source), dict(there))
             rows = ray.data.read_datasource(_datasource(read), num_cpus=0, override_num_blocks=1)
             answered = rows.map_batches(
-                _PartAnswerer, fn_constructor_args=(asked,), batch_size=1, batch_format="pyarrow", compute=pool,
-                num_cpus=1, ray_remote_args_fn=_RETRIED.copy,
+                PartAnswerer, fn_constructor_args=(asked, partial(_count, starts)), batch_size=1,
+                batch_format="pyarrow", compute=pool, num_cpus=1,
             )  # fmt: skip
             try:
                 for block in answered.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-                    yield from _answers_in(block)
+                    yield from answers_in(block)
             except ray.exceptions.RayError as error:
                 raise _in_words(error) from error
 
 
-def _answers_in(block: pa.Table) -> Iterator[RayAnswer]:
+def answers_in(block: pa.Table) -> Iterator[RayAnswer]:
+    """The answers that rows of :class:`PartAnswerer` hold."""
     for i in range(block.num_rows):
         number, first, taken = (block.column(name)[i].as_py() for name in ("number", "first", "taken"))
         data = memoryview(block.column("data")[i].as_buffer())
         yield RayAnswer(number, first, taken, json.loads(block.column("answer")[i].as_py()), data)
 
 
-def _in_words(error: Exception) -> Exception:
+def _in_words(error: Exception) -> RuntimeError:
     """What Ray raises when it cannot go on, as an error of ours."""
     from ray import exceptions as known
 
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    words = f"Ray could not go on: {lines[-1] if lines else type(error).__name__}"
     gone = (known.RayActorError, known.WorkerCrashedError, known.OutOfMemoryError, known.NodeDiedError)
-    if isinstance(error, gone) or isinstance(getattr(error, "cause", None), gone):
-        return WorkerDiedError(
-            f"workers of Ray ended {DEATHS + 1} times over the same part; if memory ran out, ask for fewer workers or "
-            "fewer part_rows"
-        )
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return RuntimeError(f"Ray could not go on: {lines[-1].strip() if lines else type(error).__name__}")
+    return WorkerDiedError(words) if isinstance(error, gone) else RuntimeError(words)
 
 
 def _datasource(read: Callable[[], Iterator[pa.Table]]) -> Any:
@@ -168,11 +166,16 @@ def _datasource(read: Callable[[], Iterator[pa.Table]]) -> Any:
     return Parts()
 
 
-def _read_parts(source: Any, there: dict[int, tuple[int, int]]) -> Iterator[pa.Table]:
-    """The parts that are missing, each a table of one row; what goes wrong is the last of them."""
+def _read_put(source: Any, there: dict[int, tuple[int, int]]) -> Iterator[pa.Table]:
+    """The same for a table that lies in Ray's object store."""
     import ray
 
-    parts = missing_parts(ray.get(source), there)
+    return read_parts(ray.get(source), there)
+
+
+def read_parts(source: RowSource, there: Mapping[int, tuple[int, int]]) -> Iterator[pa.Table]:
+    """The parts that are missing, each a table of one row; what goes wrong is the last of them."""
+    parts = missing_parts(source, there)
     while True:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -201,29 +204,67 @@ def _row(number: int, first: int, taken: int, **more: Any) -> pa.Table:
     })  # fmt: skip
 
 
-class _PartAnswerer:
-    """An actor of the pool: holds the model, gets the row of a part, gives the row of its answer."""
+class _Starts:
+    """An actor that counts how often each part was begun."""
 
-    def __init__(self, asked: dict[str, Any]) -> None:
-        self._plait, self._answering = asked["plait"], Answering(asked["hold"])
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+
+    def count(self, number: int) -> int:
+        """One more; gives how many there are."""
+        self._counts[number] = self._counts.get(number, 0) + 1
+        return self._counts[number]
+
+
+def _count(starts: Any, number: int) -> int:
+    import ray
+
+    return ray.get(starts.count.remote(number))
+
+
+class PartAnswerer:
+    """An actor of the pool: holds the model, gets the row of a part, gives the row of its answer.
+
+    Args:
+        asked: Version of Plait, and what a worker is told.
+        begun: Counts the start of a part of this number; gives how many there were.
+    """
+
+    def __init__(self, asked: dict[str, Any], begun: Callable[[int], int]) -> None:
+        self._plait, self._answering, self._begun = asked["plait"], Answering(asked["hold"]), begun
         self._format = asked["hold"]["how"]["format"]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
+        """Answer the part of the one row of a batch."""
+        number, first, taken = (batch.column(name)[0].as_py() for name in ("number", "first", "taken"))
         head = json.loads(batch.column("head")[0].as_py())
-        data = b""
+        answer, data = head, b""
+        if "error" not in head:
+            refused = self._refused(number, first, taken)
+            if refused is None:
+                answer, data = self._answer(head, batch.column("rows")[0].as_buffer())
+            else:
+                answer = as_answer(refused) | {"warnings": []}
+        return _row(number, first, taken, answer=json.dumps(answer), data=data)
+
+    def _refused(self, number: int, first: int, taken: int) -> Exception | None:
+        """Why this actor should not answer a part."""
         if self._plait != __version__:
             words = f"a machine of the cluster has Plait {__version__}, and the asking one {self._plait}; install one"
-            answer = as_answer(ValueError(words)) | {"warnings": []}
-        elif "error" in head:
-            answer = head
-        else:
-            with tempfile.TemporaryDirectory(prefix="plait-part-") as folder:
-                place = Path(folder) / f"part.{self._format}"
-                answer = self._answering.answer({**head, "place": str(place)}, batch.column("rows")[0].as_buffer())
-                answer["warnings"] = [*head["warnings"], *answer["warnings"]]
-                data = place.read_bytes() if "facts" in answer else b""
-        place_of = (batch.column(name)[0].as_py() for name in ("number", "first", "taken"))
-        return _row(*place_of, answer=json.dumps(answer), data=data)
+            return ValueError(words)
+        if self._begun(number) > MOST_STARTS:
+            return RuntimeError(
+                f"{MOST_STARTS} workers of Ray ended while they answered rows {first} to {first + taken - 1}; if "
+                "memory ran out, ask for fewer workers or fewer part_rows"
+            )
+        return None
+
+    def _answer(self, head: dict[str, Any], rows: Any) -> tuple[dict[str, Any], bytes]:
+        with tempfile.TemporaryDirectory(prefix="plait-part-") as folder:
+            place = Path(folder) / f"part.{self._format}"
+            answer = self._answering.answer({**head, "place": str(place)}, rows)
+            answer["warnings"] = [*head["warnings"], *answer["warnings"]]
+            return answer, place.read_bytes() if "facts" in answer else b""
 
 
 @contextlib.contextmanager

@@ -105,7 +105,8 @@ def predict_to_folder(
         ValueError: An argument is out of range, the table cannot be read, or the folder belongs to another run, to
             another process or to something else; or as :meth:`plait.Plait.predict`.
         DiskFullError: The disk is full; the parts that are whole stand.
-        WorkerDiedError: A worker was killed; likewise. One of Ray is started again, three times for one part.
+        WorkerDiedError: A worker was killed; likewise.
+        RuntimeError: Four workers of Ray, which are started again, died over one part; likewise.
         ImportError: With ``ray``, which is not installed.
     """
     _check(workers, part_rows, output_format, on_bad_row, bom)

@@ -1,0 +1,217 @@
+"""Parts answered by workers of Ray: the bytes of a single machine, whatever dies or comes twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import plait
+from fixtures.lazy import lazy
+from fixtures.small_model import contents, fit, numbers
+
+predict_to_folder = lazy("plait.api.batch", "predict_to_folder")
+on_ray = lazy("plait.api.batch.on_ray")
+PART = 100
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "model"
+    fit(folder)
+    return folder
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Path:
+    """Forty parts of a hundred rows."""
+    pq.write_table(pa.table(numbers(4_000)), tmp_path / "rows.parquet", row_group_size=900)
+    return tmp_path / "rows.parquet"
+
+
+@pytest.fixture
+def whole(model: Path, rows: Path, tmp_path: Path) -> dict[str, bytes]:
+    """What a single process writes."""
+    predict_to_folder(model, rows, tmp_path / "whole", part_rows=PART)
+    return contents(tmp_path / "whole")
+
+
+def answered_here(*given: Any, begun: int = 1, version: str | None = None) -> Iterator[Any]:
+    """What a cluster would answer, by this process: the last part first, and every part twice."""
+    from plait.api.batch.worker import what_to_hold
+
+    _, _, model, sha256, how, wording, source, there = given
+    asked = {"plait": version or plait.__version__, "hold": what_to_hold(model, sha256, how, wording)}
+    answerer = on_ray.PartAnswerer(asked, lambda _: begun)
+    for row in reversed(list(on_ray.read_parts(source, there))):
+        for _ in range(2):
+            yield from on_ray.answers_in(answerer(row))
+
+
+@pytest.fixture
+def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray is neither imported nor started: this process answers."""
+    monkeypatch.setattr("plait.api.batch.run.check_ray", lambda address: None)
+    monkeypatch.setattr("plait.api.batch.run.answered_parts", answered_here)
+
+
+def rows_in(folder: Path) -> list[int]:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    return [r for part in manifest["parts"] for r in pq.read_table(folder / part["name"])["row"].to_pylist()]
+
+
+def workers_of(pid: int) -> list[int]:
+    """The processes below one that answer parts for Ray."""
+    parents, named = {}, set()
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(place.name)] = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+            if "PartAnswerer" in (place / "cmdline").read_text():
+                named.add(int(place.name))
+        except (OSError, ValueError):
+            continue
+    found = []
+    for one in named:
+        above = one
+        while above in parents and above != pid:
+            above = parents[above]
+        if above == pid:
+            found.append(one)
+    return found
+
+
+def test_parts_in_any_order_and_twice_are_taken_once(
+    model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path, no_cluster: None
+) -> None:
+    out = tmp_path / "out"
+    made = predict_to_folder(model, rows, out, part_rows=PART, ray="local")
+    assert (made.rows, made.parts, made.went_on) == (4_000, 40, 0)
+    assert contents(out) == whole and rows_in(out) == list(range(4_000))
+
+
+def test_a_run_goes_on_with_ray_and_without(
+    model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path, no_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped under Ray after seven parts, of which only one that was lost is made again."""
+    answered: list[int] = []
+    last = 33
+
+    def some(*given: Any) -> Iterator[Any]:
+        for answer in answered_here(*given):
+            answered.append(answer.number)
+            yield answer
+            if answered.count(last) == 2:
+                raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr("plait.api.batch.run.answered_parts", some)
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_folder(model, rows, out, part_rows=PART, ray="local")
+        assert sorted(set(answered)) == list(range(33, 40)) and not (out / "manifest.json").exists()
+        answered.clear()
+        (out / "part-00036.parquet").unlink()
+        last = 31
+        with pytest.raises(KeyboardInterrupt):
+            predict_to_folder(model, rows, out, part_rows=PART, ray="local")
+    assert set(answered) == {36, 32, 31}
+    made = predict_to_folder(model, rows, out, part_rows=PART)
+    assert made.went_on == 9 and contents(out) == whole
+
+
+def test_what_goes_wrong_is_told(
+    model: Path, rows: Path, tmp_path: Path, no_cluster: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    for more, said in (
+        ({"begun": 5}, r"4 workers of Ray ended while they answered rows 3900 to 3999; if memory ran out"),
+        ({"version": "0.0.9"}, r"has Plait .*, and the asking one 0\.0\.9; install one"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr("plait.api.batch.run.answered_parts", partial(answered_here, **more))
+            with pytest.raises((RuntimeError, ValueError), match=said):
+                predict_to_folder(model, rows, out, part_rows=PART, ray="local")
+    odd = pq.read_table(rows).set_column(0, "size", pa.array(["x" if i == 3_999 else str(i) for i in range(4_000)]))
+    pq.write_table(odd, rows)
+    with pytest.raises(ValueError, match=r"row 3999, column 'size': 'x' is no number"):
+        predict_to_folder(model, rows, out, part_rows=PART, ray="local", on_bad_row="error", overwrite=True)
+    assert not list(out.glob("part-*"))
+
+
+def test_addresses_and_a_missing_package(
+    model: Path, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address, said in ((" ", "must be 'local', 'auto' or the address"), ("ray://head:10001", "ray job submit")):
+        with pytest.raises(ValueError, match=said):
+            predict_to_folder(model, rows, tmp_path / "out", ray=address)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.setitem(sys.modules, "ray.data", None)
+    with pytest.raises(ImportError, match=r"type pip install 'plait\[ray\]'"):
+        predict_to_folder(model, rows, tmp_path / "out", ray="local")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
+    model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Two real workers of a real cluster of this machine; one gets SIGKILL after five parts."""
+    pytest.importorskip("ray.data", reason="the extra ray is not installed")
+    killed: list[int] = []
+    seen: list[int] = []
+
+    def kill(done: int, *_: Any) -> None:
+        seen.append(done)
+        workers = workers_of(os.getpid())
+        if done >= 5 * PART and not killed and len(workers) == 2:
+            killed.append(workers[0])
+            os.kill(workers[0], signal.SIGKILL)
+
+    out = tmp_path / "out"
+    made = predict_to_folder(model, rows, out, part_rows=PART, workers=2, ray="local", progress=kill)
+    assert len(killed) == 1 and killed[0] not in workers_of(os.getpid())
+    assert (made.rows, made.parts, made.went_on) == (4_000, 40, 0)
+    assert contents(out) == whole and rows_in(out) == list(range(4_000))
+    assert seen == list(range(PART, 4_001, PART))
+
+
+ON_RAY = (
+    "import sys; from plait.api import predict_to_folder; "
+    "predict_to_folder(sys.argv[1], sys.argv[2], sys.argv[3], part_rows=100, workers=2, ray='local')"
+)
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_process_and_goes_on(
+    model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    pytest.importorskip("ray.data", reason="the extra ray is not installed")
+    out = tmp_path / "out"
+    child = subprocess.Popen([sys.executable, "-c", ON_RAY, *map(str, (model, rows, out))], stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 280
+    while len(list(out.glob("part-*"))) < 3:
+        assert child.poll() is None and time.monotonic() < deadline, child.stderr
+        time.sleep(0.005)
+    workers = workers_of(child.pid)
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert not (out / "manifest.json").exists()
+    stamps = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    made = predict_to_folder(model, rows, out, part_rows=PART)
+    assert 2 <= made.went_on < 40 and contents(out) == whole
+    kept = [name for name, stamp in stamps.items() if (out / name).stat().st_mtime_ns == stamp]
+    assert len(kept) == made.went_on
+    while any(Path(f"/proc/{one}").exists() for one in workers):
+        assert time.monotonic() < deadline, "workers of the killed run are still there"
+        time.sleep(0.2)
