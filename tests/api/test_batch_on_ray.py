@@ -17,12 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import plait
 from fixtures.lazy import lazy
+from fixtures.on_ray import answered_here
 from fixtures.small_model import contents, fit, numbers
 
 predict_to_folder = lazy("plait.api.batch", "predict_to_folder")
-on_ray = lazy("plait.api.batch.on_ray")
 PART = 100
 
 
@@ -47,23 +46,11 @@ def whole(model: Path, rows: Path, tmp_path: Path) -> dict[str, bytes]:
     return contents(tmp_path / "whole")
 
 
-def answered_here(*given: Any, begun: int = 1, version: str | None = None) -> Iterator[Any]:
-    """What a cluster would answer, by this process: the last part first, and every part twice."""
-    from plait.api.batch.worker import what_to_hold
-
-    _, _, model, sha256, how, wording, source, there = given
-    asked = {"plait": version or plait.__version__, "hold": what_to_hold(model, sha256, how, wording)}
-    answerer = on_ray.PartAnswerer(asked, lambda _: begun)
-    for row in reversed(list(on_ray.read_parts(source, there))):
-        for _ in range(2):
-            yield from on_ray.answers_in(answerer(row))
-
-
 @pytest.fixture
 def no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ray is neither imported nor started: this process answers."""
     monkeypatch.setattr("plait.api.batch.run.check_ray", lambda address: None)
-    monkeypatch.setattr("plait.api.batch.run.answered_parts", answered_here)
+    monkeypatch.setattr("plait.api.batch.part_work.answered_parts", answered_here)
 
 
 def rows_in(folder: Path) -> list[int]:
@@ -116,7 +103,7 @@ def test_a_run_goes_on_with_ray_and_without(
 
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("plait.api.batch.run.answered_parts", some)
+        patch.setattr("plait.api.batch.part_work.answered_parts", some)
         with pytest.raises(KeyboardInterrupt):
             predict_to_folder(model, rows, out, part_rows=PART, ray="local")
         assert sorted(set(answered)) == list(range(33, 40)) and not (out / "manifest.json").exists()
@@ -139,7 +126,7 @@ def test_what_goes_wrong_is_told(
         ({"version": "0.0.9"}, r"has Plait .*, and the asking one 0\.0\.9; install one"),
     ):
         with monkeypatch.context() as patch:
-            patch.setattr("plait.api.batch.run.answered_parts", partial(answered_here, **more))
+            patch.setattr("plait.api.batch.part_work.answered_parts", partial(answered_here, **more))
             with pytest.raises((RuntimeError, ValueError), match=said):
                 predict_to_folder(model, rows, out, part_rows=PART, ray="local")
     odd = pq.read_table(rows).set_column(0, "size", pa.array(["x" if i == 3_999 else str(i) for i in range(4_000)]))

@@ -264,7 +264,7 @@ class PartAnswerer:
             place = Path(folder) / f"part.{self._format}"
             answer = self._answering.answer({**head, "place": str(place)}, rows)
             answer["warnings"] = [*head["warnings"], *answer["warnings"]]
-            return answer, place.read_bytes() if "facts" in answer else b""
+            return answer, place.read_bytes() if place.exists() else b""
 
 
 @contextlib.contextmanager

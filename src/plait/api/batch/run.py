@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plait import __version__
 from plait.api.batch.folder import BatchFolder
-from plait.api.batch.on_ray import answered_parts, check_ray
-from plait.api.batch.source import RowSource, TablePart, missing_parts, open_rows, whole_until
-from plait.api.batch.work import How, PartFacts, answer_part, load_same, model_sha256
-from plait.api.batch.worker import Worker, facts_of
+from plait.api.batch.on_ray import check_ray
+from plait.api.batch.part_work import PartWork
+from plait.api.batch.source import open_rows
+from plait.api.batch.work import How, load_same, model_sha256
 from plait.api.believed import KnownRows
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.api.watching import WatchedBy, watched
-from plait.data.progress import Progress
 from plait.files import room_for
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
@@ -109,7 +103,8 @@ def predict_to_folder(
         RuntimeError: Four workers of Ray, which are started again, died over one part; likewise.
         ImportError: With ``ray``, which is not installed.
     """
-    _check(workers, part_rows, output_format, on_bad_row, bom)
+    check_counts(workers, part_rows)
+    _check(output_format, on_bad_row, bom)
     if ray is not None:
         check_ray(ray)
     check_model_there(Path(model))
@@ -139,7 +134,7 @@ def predict_to_folder(
         finished = made.begin(overwrite=overwrite)
         went_on = len(made.done)
         if finished is None:
-            work = _Work(fitted, source, made, how, wording, progress)
+            work = PartWork(fitted, source, made, how, wording, progress)
             size = 2 * max((part.bytes for part in made.done.values()), default=10_000_000)
             with room_for(Path(folder), "the next part", size, GO_ON):
                 count = work.run(Path(model), sha256, workers, ray)
@@ -155,12 +150,18 @@ def predict_to_folder(
     )  # fmt: skip
 
 
-def _check(workers: int | None, part_rows: int, output_format: str, on_bad_row: str, bom: bool) -> None:
-    for name, number in (("workers", workers), ("part_rows", part_rows)):
-        if name == "workers" and number is None:
-            continue
+def check_counts(workers: int | None, part_rows: int) -> None:
+    """Make sure that numbers of workers and of rows can be such.
+
+    Raises:
+        ValueError: One cannot.
+    """
+    for name, number in (("workers", 1 if workers is None else workers), ("part_rows", part_rows)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}")
+
+
+def _check(output_format: str, on_bad_row: str, bom: bool) -> None:
     known = [suffix.lstrip(".") for suffix in WRITERS]
     if output_format not in known:
         raise ValueError(unknown_name("output format", output_format, known, where="output_format="))
@@ -168,110 +169,6 @@ def _check(workers: int | None, part_rows: int, output_format: str, on_bad_row: 
         raise ValueError(f"a byte order mark goes with output_format='csv', got {output_format!r}")
     if on_bad_row not in BAD_ROW_POLICIES:
         raise ValueError(unknown_name("on_bad_row", on_bad_row, list(BAD_ROW_POLICIES)))
-
-
-@dataclass
-class _Work:
-    """The parts of a run that are not there yet, and all that makes them."""
-
-    fitted: FittedParts
-    source: RowSource
-    made: BatchFolder
-    how: How
-    wording: Callable[[str], str] | None
-    progress: Progress | None
-
-    def run(self, model: Path, sha256: str, workers: int | None, ray: str | None) -> int:
-        """Make them; returns how many parts there are in all."""
-        if ray is not None:
-            self._on_ray(ray, model, sha256, workers)
-        elif workers in (None, 1):
-            for number, part in self._missing():
-                waiting = self.made.waiting_place(number)
-                inner = self._within(part)
-                facts = answer_part(self.fitted, part.table, waiting, self.how, wording=self.wording, progress=inner)
-                self._take(number, part.first, len(part.table), waiting, facts)
-        else:
-            self._shared(model, sha256, workers)
-        count, rows = whole_until(self._there())
-        if rows != self.source.rows:
-            raise RuntimeError(f"the parts have {rows} of {self.source.rows} rows; type the same again")
-        return count
-
-    def _there(self) -> dict[int, tuple[int, int]]:
-        return {number: (part.first, part.taken) for number, part in self.made.done.items()}
-
-    def _missing(self) -> Iterator[tuple[int, TablePart]]:
-        return missing_parts(self.source, self._there())
-
-    def _on_ray(self, address: str, model: Path, sha256: str, workers: int | None) -> None:
-        """Let workers of Ray make them; a part that comes a second time is left where it is."""
-        told: dict[str, None] = {}
-        there = self._there()
-        parts = answered_parts(
-            address, workers, model, sha256, self.how, self.wording, self.source, there
-        )  # fmt: skip
-        with contextlib.closing(parts):
-            for part in parts:
-                facts = facts_of(part.answer, told)
-                place = (part.first, part.taken)
-                if there.get(part.number) == place:
-                    continue
-                waiting = self.made.waiting_place(part.number)
-                waiting.write_bytes(part.data)
-                self._take(part.number, *place, waiting, facts)
-                there[part.number] = place
-        for text in told:
-            warnings.warn(text, UserWarning, stacklevel=5)
-
-    def _shared(self, model: Path, sha256: str, workers: int) -> None:
-        """Let several processes make them; one that fails ends all."""
-        missing, turn, stopped = self._missing(), threading.Lock(), threading.Event()
-        told: dict[str, None] = {}
-
-        def work(worker: Worker) -> None:
-            while not stopped.is_set():
-                with turn:
-                    following = next(missing, None)
-                if following is None:
-                    return
-                number, part = following
-                waiting = self.made.waiting_place(number)
-                facts = worker.answer(part.table, waiting, told)
-                with turn:
-                    self._take(number, part.first, len(part.table), waiting, facts)
-
-        with ExitStack() as stack:
-            threads = stack.enter_context(ThreadPoolExecutor(workers))
-            stack.callback(stopped.set)
-            started = []
-            for _ in range(workers):
-                started.append(Worker(model, sha256, self.how, self.wording))
-                stack.callback(started[-1].stop)
-            futures = [threads.submit(work, worker) for worker in started]
-            for future in futures:
-                future.add_done_callback(lambda done: done.exception() and stopped.set())
-            for future in futures:
-                future.result()
-        for text in told:
-            warnings.warn(text, UserWarning, stacklevel=5)
-
-    def _take(self, number: int, first: int, taken: int, waiting: Path, facts: PartFacts) -> None:
-        self.made.take(number, first, taken, waiting, facts)
-        if self.progress is not None:
-            done = sum(one.taken for one in self.made.done.values())
-            self.progress(min(done, self.source.rows), self.source.rows, "predicting")
-
-    def _within(self, part: TablePart) -> Progress | None:
-        """Progress within a part as progress of the whole."""
-        outer, total = self.progress, self.source.rows
-        if outer is None:
-            return None
-
-        def inner(done: int, steps: int, what: str) -> None:
-            outer(part.first + (done if what == "predicting" else 0), total, "predicting")
-
-        return inner
 
 
 def _warn_of_known(fitted: FittedParts, how: How, made: BatchFolder) -> None:

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from plait.api.batch.work import How, PartFacts, answer_part, load_same
+from plait.api.batch.work import How, PartFacts, answer_part, load_same, one_thread
 from plait.data.table import BadRow, Table
 from plait.data.values import ColumnReading
 from plait.training.fitted import FittedParts
@@ -216,7 +216,8 @@ class Answering:
             try:
                 fitted = self._model()
                 table, place = _table_of(head, payload), Path(head["place"])
-                facts = answer_part(fitted, table, place, self._how, wording=self._wording)
+                with one_thread():
+                    facts = answer_part(fitted, table, place, self._how, wording=self._wording)
                 told["facts"] = facts.to_json()
             except Exception as error:  # whoever asked hears of it, whatever it is
                 told |= as_answer(error)
