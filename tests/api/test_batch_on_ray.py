@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -149,56 +150,64 @@ def test_addresses_and_a_missing_package(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
-def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
-    model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path
-) -> None:
-    """Two real workers of a real cluster of this machine; one gets SIGKILL after five parts."""
-    pytest.importorskip("ray.data", reason="the extra ray is not installed")
-    killed: list[int] = []
-    seen: list[int] = []
-
-    def kill(done: int, *_: Any) -> None:
-        seen.append(done)
-        workers = workers_of(os.getpid())
-        if done >= 5 * PART and not killed and len(workers) == 2:
-            killed.append(workers[0])
-            os.kill(workers[0], signal.SIGKILL)
-
-    out = tmp_path / "out"
-    made = predict_to_folder(model, rows, out, part_rows=PART, workers=2, ray="local", progress=kill)
-    assert len(killed) == 1 and killed[0] not in workers_of(os.getpid())
-    assert (made.rows, made.parts, made.went_on) == (4_000, 40, 0)
-    assert contents(out) == whole and rows_in(out) == list(range(4_000))
-    assert seen == list(range(PART, 4_001, PART))
-
-
 ON_RAY = (
     "import sys; from plait.api import predict_to_folder; "
     "predict_to_folder(sys.argv[1], sys.argv[2], sys.argv[3], part_rows=100, workers=2, ray='local')"
 )
 
 
+@contextlib.contextmanager
+def running(*given: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that lets two workers of a cluster of this machine answer; killed at the end, if it is still there."""
+    pytest.importorskip("ray.data", reason="the extra ray is not installed")
+    child = subprocess.Popen([sys.executable, "-c", ON_RAY, *map(str, given)])
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def wait_for_parts(count: int, out: Path, child: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 250
+    while len(list(out.glob("part-*"))) < count:
+        assert child.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
+    model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path
+) -> None:
+    """Two real workers, one of which gets SIGKILL after three parts of forty."""
+    out = tmp_path / "out"
+    with running(model, rows, out) as child:
+        wait_for_parts(3, out, child)
+        workers = workers_of(child.pid)
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGKILL)
+        in_the_middle = len(list(out.glob("part-*")))
+        assert child.wait(250) == 0
+    assert in_the_middle < 40
+    assert contents(out) == whole and rows_in(out) == list(range(4_000))
+
+
 @pytest.mark.slow
 def test_a_killed_run_leaves_no_process_and_goes_on(
     model: Path, rows: Path, whole: dict[str, bytes], tmp_path: Path
 ) -> None:
-    pytest.importorskip("ray.data", reason="the extra ray is not installed")
     out = tmp_path / "out"
-    child = subprocess.Popen([sys.executable, "-c", ON_RAY, *map(str, (model, rows, out))], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 280
-    while len(list(out.glob("part-*"))) < 3:
-        assert child.poll() is None and time.monotonic() < deadline, child.stderr
-        time.sleep(0.005)
-    workers = workers_of(child.pid)
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
-    assert not (out / "manifest.json").exists()
+    with running(model, rows, out) as child:
+        wait_for_parts(3, out, child)
+        workers = workers_of(child.pid)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert workers and not (out / "manifest.json").exists()
     stamps = {path.name: path.stat().st_mtime_ns for path in out.glob("part-*")}
     made = predict_to_folder(model, rows, out, part_rows=PART)
     assert 2 <= made.went_on < 40 and contents(out) == whole
-    kept = [name for name, stamp in stamps.items() if (out / name).stat().st_mtime_ns == stamp]
-    assert len(kept) == made.went_on
+    assert sum((out / name).stat().st_mtime_ns == stamp for name, stamp in stamps.items()) == made.went_on
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{one}").exists() for one in workers):
         assert time.monotonic() < deadline, "workers of the killed run are still there"
         time.sleep(0.2)

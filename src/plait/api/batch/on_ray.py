@@ -113,14 +113,13 @@ def answered_parts(
         context = DataContext.get_current().copy()
         context.enable_progress_bars = False
         context.target_max_block_size = 1  # bytes, so that each part is a block of its own
-        starts = ray.remote(num_cpus=0)(_Starts).remote()
         asked = {"plait": __version__, "hold": what_to_hold(model, sha256, how, wording)}
         pool = ActorPoolStrategy(size=workers or cores, max_tasks_in_flight_per_actor=2)
         with DataContext.current(context), _quiet():
             read = partial(_read_put, ray.put(source), dict(there))
             rows = ray.data.read_datasource(_datasource(read), num_cpus=0, override_num_blocks=1)
             answered = rows.map_batches(
-                PartAnswerer, fn_constructor_args=(asked, partial(_count, starts)), batch_size=1,
+                PartAnswerer, fn_constructor_args=(asked, partial(_count, _starts())), batch_size=1,
                 batch_format="pyarrow", compute=pool, num_cpus=1,
             )  # fmt: skip
             try:
@@ -204,16 +203,19 @@ def _row(number: int, first: int, taken: int, **more: Any) -> pa.Table:
     })  # fmt: skip
 
 
-class _Starts:
-    """An actor that counts how often each part was begun."""
+def _starts() -> Any:
+    """An actor that counts how often each part was begun; by value, so that it need not import Plait."""
+    import ray
 
-    def __init__(self) -> None:
-        self._counts: dict[int, int] = {}
+    class Starts:
+        def __init__(self) -> None:
+            self.counts: dict[int, int] = {}
 
-    def count(self, number: int) -> int:
-        """One more; gives how many there are."""
-        self._counts[number] = self._counts.get(number, 0) + 1
-        return self._counts[number]
+        def count(self, number: int) -> int:
+            self.counts[number] = self.counts.get(number, 0) + 1
+            return self.counts[number]
+
+    return ray.remote(num_cpus=0)(Starts).remote()
 
 
 def _count(starts: Any, number: int) -> int:
@@ -322,6 +324,7 @@ def _own_code() -> Iterator[None]:
     wanted = {
         "PYTHONPATH": os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0"),  # 15 by default: behind all others here
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
