@@ -84,7 +84,6 @@ def encode_to_store(
     before = sum(space.num_items for space in store.ls())
     work = PartWork(fitted, source, made, How(encodes=True), None, progress, what="encoding")
     count = work.run(Path(model), sha256, workers, ray)
-    source.check_unchanged()
     facts = [made.done[number].facts for number in range(count)]
     first = [(row, problem) for one in facts for row, problem in one.first_problems][:5]
     items = sum(space.num_items for space in store.ls()) - before
