@@ -290,9 +290,10 @@ def _connected(address: str, workers: int | None) -> Iterator[int]:
             try:
                 ray.init(address=address, log_to_driver=False, logging_level="error")
             except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
+                words = (str(error).splitlines() or [type(error).__name__])[0]
                 raise ValueError(
-                    f"no Ray cluster answers at {address!r} ({str(error).splitlines()[0]}); start one with ray start "
-                    "--head, or use 'local' for processes of this machine"
+                    f"no Ray cluster answers at {address!r} ({words}); start one (see ray start), or type ray=local for "
+                    "processes of this machine"
                 ) from error
         yield _cores(ray)
     finally:
