@@ -292,8 +292,8 @@ def _connected(address: str, workers: int | None) -> Iterator[int]:
             except (ConnectionError, TimeoutError, RuntimeError, ValueError) as error:
                 words = (str(error).splitlines() or [type(error).__name__])[0]
                 raise ValueError(
-                    f"no Ray cluster answers at {address!r} ({words}); start one (see ray start), or type ray=local for "
-                    "processes of this machine"
+                    f"no Ray cluster answers at {address!r} ({words}); start one (see ray start), or type ray=local "
+                    "for processes of this machine"
                 ) from error
         yield _cores(ray)
     finally:
