@@ -23,6 +23,7 @@ from fixtures.on_ray import answered_here
 from fixtures.small_model import contents, fit, numbers
 
 predict_to_folder = lazy("plait.api.batch", "predict_to_folder")
+in_words = lazy("plait.api.batch.on_ray", "_in_words")
 PART = 100
 
 
@@ -148,6 +149,16 @@ def test_addresses_and_a_missing_package(
     with pytest.raises(ImportError, match=r"type pip install 'plait\[ray\]'"):
         predict_to_folder(model, rows, tmp_path / "out", ray="local")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_ray_wraps_is_named() -> None:
+    known = pytest.importorskip("ray.exceptions", reason="the extra ray is not installed")
+    outer = known.RaySystemError("UDF failed\nTo change retry attempts, configure")
+    outer.cause = known.OutOfMemoryError("6 worker(s) were killed as the node is low on memory\nmore")
+    made = in_words(outer)
+    assert type(made).__name__ == "WorkerDiedError"
+    assert "OutOfMemoryError: 6 worker(s) were killed as the node is low on memory); if memory ran out" in str(made)
+    assert str(in_words(known.RaySystemError("no\nyes"))).startswith("Ray could not go on (RaySystemError")
 
 
 ON_RAY = (

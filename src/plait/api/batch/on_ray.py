@@ -36,6 +36,10 @@ from plait.api.batch.worker import SOURCE, Answering, WorkerDiedError, as_answer
 LOCAL, AUTO = "local", "auto"
 MOST_STARTS = 4  # of one part, after which the death of its workers is taken to be its own fault
 LEAST_STORE, MOST_STORE = 80_000_000, 1_000_000_000  # bytes of Ray's object store on one machine
+_QUIET = {  # else Ray writes of its own workings on the terminal
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def check_ray(address: str) -> None:
             "same there (ray job submit -- plait ...) with 'auto'"
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else it writes of its own workings on the terminal
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import ray.data  # noqa: F401
     except ImportError as error:
@@ -138,13 +143,21 @@ def answers_in(block: pa.Table) -> Iterator[RayAnswer]:
 
 
 def _in_words(error: Exception) -> RuntimeError:
-    """What Ray raises when it cannot go on, as an error of ours."""
+    """What Ray raises when it cannot go on, as an error of ours; Ray wraps what happened in errors of its own."""
     from ray import exceptions as known
 
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    words = f"Ray could not go on: {lines[-1] if lines else type(error).__name__}"
     gone = (known.RayActorError, known.WorkerCrashedError, known.OutOfMemoryError, known.NodeDiedError)
-    return WorkerDiedError(words) if isinstance(error, gone) else RuntimeError(words)
+    inner: BaseException = error
+    while not isinstance(inner, gone):
+        following = getattr(inner, "cause", None) or inner.__cause__
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+    lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
+    words = f"{type(inner).__name__}: {lines[0] if lines else ''}"
+    if isinstance(inner, gone):
+        return WorkerDiedError(f"Ray lost workers ({words}); if memory ran out, ask for fewer workers or part_rows")
+    return RuntimeError(f"Ray could not go on ({words})")
 
 
 def _datasource(read: Callable[[], Iterator[pa.Table]]) -> Any:
@@ -326,6 +339,8 @@ def _own_code() -> Iterator[None]:
         "PYTHONPATH": os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]),
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_worker_niceness": os.environ.get("RAY_worker_niceness", "0"),  # 15 by default: behind all others here
+        # by default it ends workers when others have filled the memory of the machine
+        "RAY_memory_monitor_refresh_ms": os.environ.get("RAY_memory_monitor_refresh_ms", "0"),
     }
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -344,7 +359,7 @@ def _quiet() -> Iterator[None]:
     """Keep Ray Data from telling of its plans on the terminal."""
     logger = logging.getLogger("ray.data")
     before = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)  # what ends the run is raised
     try:
         yield
     finally:
