@@ -140,8 +140,9 @@ def main() -> None:
             made = len(list(outs[-1].glob("part-*"))) - kept
             print(f"the run got SIGKILL after {listed} parts; typed again, {after}: ended with {code}, "
                   f"{kept} parts kept, {made} made")  # fmt: skip
-        same = [hashes(out) == hashes(outs[0]) for out in outs]
-        print(f"the same bytes in all {len(outs)} folders of {len(hashes(outs[0]))} files: {all(same)}")
+        first = hashes(outs[0])
+        others = [out.name for out in outs if hashes(out) != first]
+        print(f"the same bytes in all {len(outs)} folders of {len(first)} files: {not others} {others or ''}")
 
 
 if __name__ == "__main__":
