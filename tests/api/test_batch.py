@@ -139,7 +139,7 @@ def test_stopped_runs_go_on_with_the_same_bytes(
     predict_to_folder(old, rows, tmp_path / "whole", part_rows=7)
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("plait.api.batch.run.answer_part", stopping_after(3, KeyboardInterrupt()))
+        patch.setattr("plait.api.batch.part_work.answer_part", stopping_after(3, KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             predict_to_folder(old, rows, out, part_rows=7)
     assert sorted(p.name for p in out.iterdir()) == ["journal.jsonl", *(f"part-0000{i}.parquet" for i in range(3)),
@@ -215,7 +215,7 @@ def test_what_is_exchanged_meanwhile_is_noticed(
         return answer_part(*given, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr("plait.api.batch.run.answer_part", changing)
+        patch.setattr("plait.api.batch.part_work.answer_part", changing)
         with pytest.raises(ValueError, match="was changed while it was read, .* overwrite=True"):
             predict_to_folder(old, rows, tmp_path / "out")
     assert not (tmp_path / "out" / "manifest.json").exists()
@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_whole_parts(
     out = tmp_path / "out"
     with monkeypatch.context() as patch:
         if where == "part":
-            patch.setattr("plait.api.batch.run.answer_part", stopping_after(2, full))
+            patch.setattr("plait.api.batch.part_work.answer_part", stopping_after(2, full))
         else:
             take, left = BatchFolder.take, [2]
 

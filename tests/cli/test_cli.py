@@ -26,7 +26,7 @@ VERBS = [
     ["two-tower"], ["caption"], ["ask"], ["calibrate"], ["drift"], ["suggest"], ["augment"], ["serve"], ["export"],
     ["doctor"], ["plugins"], ["vlm"], ["profile"],
     ["weights", "fetch"], ["weights", "ls"],
-    ["features", "ls"], ["features", "verify"], ["features", "gc"],
+    ["features", "add"], ["features", "ls"], ["features", "verify"], ["features", "gc"],
     ["search"], ["index", "build"], ["index", "add"], ["index", "update"], ["index", "delete"], ["index", "info"],
     ["index", "move"], ["index", "compact"], ["index", "duplicates"], ["index", "knn"], ["index", "zero-shot"],
     ["index", "probe"], ["index", "ann"],

@@ -130,7 +130,7 @@ def test_a_folder_of_parts(posts: Path, posts_model: Path, tmp_path: Path, run: 
 
 
 def test_options_of_a_folder_need_one(posts: Path, posts_model: Path, tmp_path: Path, run: Run) -> None:
-    for flag, value in (("--workers", 2), ("--part-rows", 9), ("--output-format", "csv")):
+    for flag, value in (("--workers", 2), ("--ray", "local"), ("--part-rows", 9), ("--output-format", "csv")):
         code, _, err = run("predict", posts_model, posts, "-o", tmp_path / "a.csv", flag, value)
         assert code == 2 and f"{flag} goes with a folder of parts: type -o {tmp_path}/a.csv/" in err
     code, _, err = run("predict", posts_model, posts, "-o", f"{tmp_path}/", "--describe", posts)

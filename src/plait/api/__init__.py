@@ -25,7 +25,7 @@ from plait.api.machine import (
 from plait.api.plugins import list_plugins, register_encoder, register_fusion, register_metric, register_task
 
 if TYPE_CHECKING:
-    from plait.api.batch import BatchResult, predict_to_folder
+    from plait.api.batch import BatchResult, EncodeResult, encode_to_store, predict_to_folder
     from plait.api.calibrating import calibrate
     from plait.api.dual_encoder import two_tower
     from plait.api.estimators import PlaitClassifier, PlaitRegressor
@@ -41,16 +41,17 @@ if TYPE_CHECKING:
     from plait.api.watching.terminal import TerminalProgress
 
 __all__ = [
-    "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "Profile", "SuggestionFile",
-    "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place", "counted_from",
-    "default_weights", "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language",
-    "is_first_process", "list_fusions", "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder",
-    "profile", "register_encoder", "register_fusion", "register_metric", "register_task", "report_values", "two_tower",
-    "vlm",
+    "BatchResult", "EncodeResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "Profile",
+    "SuggestionFile", "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check",
+    "check_report_place", "counted_from", "default_weights", "doctor", "drift", "encode_to_store", "export",
+    "feature_store", "fetch_weights", "fit", "in_language", "is_first_process", "list_fusions", "list_plugins",
+    "list_weights", "load", "open_checked", "predict_to_folder", "profile", "register_encoder", "register_fusion",
+    "register_metric", "register_task", "report_values", "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {
     "BatchResult": "plait.api.batch",
+    "EncodeResult": "plait.api.batch",
     "Plait": "plait.api.predictor",
     "PlaitClassifier": "plait.api.estimators",
     "PlaitRegressor": "plait.api.estimators",
@@ -60,6 +61,7 @@ _HOMES = {
     "TerminalProgress": "plait.api.watching.terminal",
     "calibrate": "plait.api.calibrating",
     "check_report_place": "plait.api.folder_checks",
+    "encode_to_store": "plait.api.batch",
     "export": "plait.api.exporting.export",
     "doctor": "plait.api.installation.doctor",
     "open_checked": "plait.api.first_look",

@@ -1,4 +1,4 @@
-"""``plait features``: list, verify and clean the feature store."""
+"""``plait features``: fill, list, verify and clean the feature store."""
 
 from __future__ import annotations
 
@@ -7,11 +7,48 @@ from typing import Annotated
 
 import typer
 
+from plait.cli import options
 from plait.cli.options import Json
-from plait.cli.terminal import print_json, say
+from plait.cli.progress import terminal_progress
+from plait.cli.terminal import print_json, reasons, resumable, say
 from plait.registry import counted
 
 features_app = typer.Typer(help="The feature store on this machine.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@features_app.command("add", epilog="Example: plait features add model posts.parquet --workers 4")
+def features_add(
+    context: typer.Context,
+    model: options.Model,
+    table: options.PlainTable,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Processes, each on one core.", show_default="1")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="WHERE", help="Workers of Ray: local, auto or HOST:PORT of a cluster.")
+    ] = None,
+    part_rows: Annotated[
+        int | None, typer.Option(metavar="N", help="Most rows that a worker gets at once.", show_default="4096")
+    ] = None,
+    format: options.Format = None,
+    encoding: options.Encoding = None,
+    allow_outside: options.AllowOutside = False,
+    allow_remote: options.AllowRemote = False,
+    quiet: options.Quiet = False,
+    as_json: options.Json = False,
+) -> None:
+    """Encode a table ahead with the frozen encoders of a model; goes on where it was stopped."""
+    from plait.api import encode_to_store
+
+    with resumable("the same command goes on: what is encoded is kept"), terminal_progress(quiet=quiet) as progress:
+        made = encode_to_store(**options.passed_on(context, encode_to_store), progress=progress)
+    if as_json:
+        print_json({"rows": made.rows, "items": made.items, "problems": made.problems, "store": str(made.store)})
+        return
+    more = f"; {made.problems:,} with a problem" if made.problems else ""
+    say(f"{counted(made.rows, 'row')} encoded{more}: {counted(made.items, 'new item')} in {made.store}")
+    for row, problem in made.first_problems:
+        say(f"  row {row}: {reasons(problem)}")
 
 
 @features_app.command("ls", epilog="Example: plait features ls")

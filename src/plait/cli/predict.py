@@ -65,6 +65,10 @@ def predict(
     workers: Annotated[
         int | None, typer.Option(metavar="N", help="With OUT/: processes, each on one core.", show_default="1")
     ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="WHERE", help="With OUT/: workers of Ray: local, auto or HOST:PORT of a cluster."),
+    ] = None,
     part_rows: Annotated[
         int | None, typer.Option(metavar="N", help="With OUT/: most rows of a part.", show_default="65536")
     ] = None,
@@ -80,8 +84,8 @@ def predict(
         if describe is not None:
             raise ValueError("--describe writes one file: name it with -o, such as -o answers.parquet")
         return _to_folder(context, model, table, Path(output), quiet=quiet, as_json=as_json)
-    only = [flag for flag, value in (("--workers", workers), ("--part-rows", part_rows),
-                                     ("--output-format", output_format)) if value is not None]  # fmt: skip
+    of_folder = {"--workers": workers, "--ray": ray, "--part-rows": part_rows, "--output-format": output_format}
+    only = [flag for flag, value in of_folder.items() if value is not None]
     if only:
         raise ValueError(f"{only[0]} goes with a folder of parts: type -o {shlex.quote(output + '/')}")
     from plait.api import PredictionFile, load

@@ -92,7 +92,7 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
         Verb(demo, "Try all of it on a small data set (5 minutes).",
              "demo --question 'what color is the shape?' picture.png"),
         Verb(weights_app, "Download and list pretrained weights.", "weights"),
-        Verb(features_app, "List, verify and clear the feature store.", "features"),
+        Verb(features_app, "Fill, list, verify and clear the feature store.", "features"),
         Verb(fusions, "List the fusion methods, with equations and papers.", "fusions"),
         Verb(plugins, "List installed plug-ins and what they bring.", "plugins"),
     ),

@@ -6,6 +6,7 @@ In: a model folder, a table (a Parquet file is read piece by piece). Out: ``part
 
 from __future__ import annotations
 
+from plait.api.batch.encode import EncodeResult, encode_to_store
 from plait.api.batch.run import BatchResult, predict_to_folder
 
-__all__ = ["BatchResult", "predict_to_folder"]
+__all__ = ["BatchResult", "EncodeResult", "encode_to_store", "predict_to_folder"]

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plait import __version__
 from plait.api.batch.folder import BatchFolder
-from plait.api.batch.source import RowSource, TablePart, open_rows
-from plait.api.batch.work import How, PartFacts, answer_part, load_same, model_sha256
-from plait.api.batch.worker import Worker
+from plait.api.batch.on_ray import check_ray
+from plait.api.batch.part_work import PartWork
+from plait.api.batch.source import open_rows
+from plait.api.batch.work import How, load_same, model_sha256
 from plait.api.believed import KnownRows
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.api.watching import WatchedBy, watched
-from plait.data.progress import Progress
 from plait.files import room_for
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
@@ -61,13 +57,13 @@ class BatchResult:
 
 @watched
 def predict_to_folder(
-    model: str | Path, table: Any, folder: str | Path, *, workers: int = 1, part_rows: int = PART_ROWS,
+    model: str | Path, table: Any, folder: str | Path, *, workers: int | None = None, part_rows: int = PART_ROWS,
     output_format: str = "parquet", on_bad_row: str = "missing", allow_outside: bool = False,
     allow_remote: bool = False,
     format: str | None = None, encoding: str | None = None, decimal: str | None = None, set: Sequence[str] = (),
     coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
     escape_formulas: bool = True, bom: bool = False, overwrite: bool = False,
-    wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
+    ray: str | None = None, wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
 ) -> BatchResult:  # fmt: skip
     """Predict a table into a folder of parts; the same call goes on where an earlier one was cut short.
 
@@ -79,7 +75,8 @@ def predict_to_folder(
         table: Anything ``plait.data.table.read_table`` takes.
         folder: Where the parts go, ``part-00000.parquet`` and so on, and ``manifest.json`` last. New, empty, or that
             of the same run.
-        workers: Processes that answer, each with the model in memory and on one core; 1: this process.
+        workers: Processes that answer, each with the model in memory and on one core; 1: this process. None: 1, or
+            with ``ray`` as many as the cluster has cores.
         part_rows: Most rows of a part, 1 or more; a part ends before it has so many where their cells take 128 MB.
         output_format: "parquet", "csv" or "jsonl".
         on_bad_row: As for :meth:`plait.Plait.predict`, like ``allow_outside``, ``allow_remote`` to
@@ -88,6 +85,10 @@ def predict_to_folder(
         escape_formulas: In CSV, an apostrophe before text that a spreadsheet would run.
         bom: Begin each CSV file with a byte order mark.
         overwrite: Replace the predictions that are in the folder, finished or not.
+        ray: Let workers of Ray answer (extra ``ray``): "local" for some of this machine, "auto" for the cluster of
+            which it is a part, or the address of that cluster. The folder is the same as without it, and a run may go
+            on with or without it. Machines need the same Plait, and the model and the files that cells name under the
+            same paths; table and folder are those of the asking machine alone.
         wording: A function of a module, which turns each problem into the words of whoever reads it.
         progress: Called with (done, total, what).
 
@@ -99,8 +100,13 @@ def predict_to_folder(
             another process or to something else; or as :meth:`plait.Plait.predict`.
         DiskFullError: The disk is full; the parts that are whole stand.
         WorkerDiedError: A worker was killed; likewise.
+        RuntimeError: Four workers of Ray, which are started again, died over one part; likewise.
+        ImportError: With ``ray``, which is not installed.
     """
-    _check(workers, part_rows, output_format, on_bad_row, bom)
+    check_counts(workers, part_rows)
+    _check(output_format, on_bad_row, bom)
+    if ray is not None:
+        check_ray(ray)
     check_model_there(Path(model))
     sha256 = model_sha256(Path(model))
     fitted = load_same(Path(model), sha256)
@@ -128,10 +134,10 @@ def predict_to_folder(
         finished = made.begin(overwrite=overwrite)
         went_on = len(made.done)
         if finished is None:
-            work = _Work(fitted, source, made, how, wording, progress)
+            work = PartWork(fitted, source, made, how, wording, progress)
             size = 2 * max((part.bytes for part in made.done.values()), default=10_000_000)
             with room_for(Path(folder), "the next part", size, GO_ON):
-                count = work.run(Path(model), sha256, workers)
+                count = work.run(Path(model), sha256, workers, ray)
                 source.check_unchanged()
                 finished = made.finish(count)
             _warn_of_known(fitted, how, made)
@@ -144,10 +150,18 @@ def predict_to_folder(
     )  # fmt: skip
 
 
-def _check(workers: int, part_rows: int, output_format: str, on_bad_row: str, bom: bool) -> None:
-    for name, number in (("workers", workers), ("part_rows", part_rows)):
+def check_counts(workers: int | None, part_rows: int) -> None:
+    """Make sure that numbers of workers and of rows can be such.
+
+    Raises:
+        ValueError: One cannot.
+    """
+    for name, number in (("workers", 1 if workers is None else workers), ("part_rows", part_rows)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} must be a whole number from 1 on, got {number!r}")
+
+
+def _check(output_format: str, on_bad_row: str, bom: bool) -> None:
     known = [suffix.lstrip(".") for suffix in WRITERS]
     if output_format not in known:
         raise ValueError(unknown_name("output format", output_format, known, where="output_format="))
@@ -155,97 +169,6 @@ def _check(workers: int, part_rows: int, output_format: str, on_bad_row: str, bo
         raise ValueError(f"a byte order mark goes with output_format='csv', got {output_format!r}")
     if on_bad_row not in BAD_ROW_POLICIES:
         raise ValueError(unknown_name("on_bad_row", on_bad_row, list(BAD_ROW_POLICIES)))
-
-
-@dataclass
-class _Work:
-    """The parts of a run that are not there yet, and all that makes them."""
-
-    fitted: FittedParts
-    source: RowSource
-    made: BatchFolder
-    how: How
-    wording: Callable[[str], str] | None
-    progress: Progress | None
-    count: int = 0
-
-    def run(self, model: Path, sha256: str, workers: int) -> int:
-        """Make them; returns how many parts there are in all."""
-        if workers == 1:
-            for number, part in self._missing():
-                waiting = self.made.waiting_place(number)
-                inner = self._within(part)
-                facts = answer_part(self.fitted, part.table, waiting, self.how, wording=self.wording, progress=inner)
-                self._take(number, part, waiting, facts)
-        else:
-            self._shared(model, sha256, workers)
-        return self.count
-
-    def _missing(self) -> Iterator[tuple[int, TablePart]]:
-        """The parts that are not there, with their numbers; those at the beginning that are there are not read."""
-        done = self.made.done
-        number = first = 0
-        while number in done and done[number].first == first:
-            first += done[number].taken
-            number += 1
-        self.count = number
-        if first >= self.source.rows:
-            return
-        for part in self.source.parts(first):
-            known = done.get(number)
-            if known is None or (known.first, known.taken) != (part.first, len(part.table)):
-                yield number, part
-            number += 1
-            self.count = number
-
-    def _shared(self, model: Path, sha256: str, workers: int) -> None:
-        """Let several processes make them; one that fails ends all."""
-        missing, turn, stopped = self._missing(), threading.Lock(), threading.Event()
-        told: dict[str, None] = {}
-
-        def work(worker: Worker) -> None:
-            while not stopped.is_set():
-                with turn:
-                    following = next(missing, None)
-                if following is None:
-                    return
-                number, part = following
-                waiting = self.made.waiting_place(number)
-                facts = worker.answer(part.table, waiting, told)
-                with turn:
-                    self._take(number, part, waiting, facts)
-
-        with ExitStack() as stack:
-            threads = stack.enter_context(ThreadPoolExecutor(workers))
-            stack.callback(stopped.set)
-            started = []
-            for _ in range(workers):
-                started.append(Worker(model, sha256, self.how, self.wording))
-                stack.callback(started[-1].stop)
-            futures = [threads.submit(work, worker) for worker in started]
-            for future in futures:
-                future.add_done_callback(lambda done: done.exception() and stopped.set())
-            for future in futures:
-                future.result()
-        for text in told:
-            warnings.warn(text, UserWarning, stacklevel=5)
-
-    def _take(self, number: int, part: TablePart, waiting: Path, facts: PartFacts) -> None:
-        self.made.take(number, part.first, len(part.table), waiting, facts)
-        if self.progress is not None:
-            done = sum(one.taken for one in self.made.done.values())
-            self.progress(min(done, self.source.rows), self.source.rows, "predicting")
-
-    def _within(self, part: TablePart) -> Progress | None:
-        """Progress within a part as progress of the whole."""
-        outer, total = self.progress, self.source.rows
-        if outer is None:
-            return None
-
-        def inner(done: int, steps: int, what: str) -> None:
-            outer(part.first + (done if what == "predicting" else 0), total, "predicting")
-
-        return inner
 
 
 def _warn_of_known(fitted: FittedParts, how: How, made: BatchFolder) -> None:

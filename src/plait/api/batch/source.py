@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,31 @@ class RowSource:
             for found in (*marks.values(), *dates.values()):
                 found.warn()
         return replace(self, marks=marks if self.decimal is None else other_marks(texts, self.schema), dates=dates)
+
+
+def missing_parts(source: RowSource, there: Mapping[int, tuple[int, int]]) -> Iterator[tuple[int, TablePart]]:
+    """The parts that are not there yet, with their numbers; those at the beginning that are there are not read.
+
+    Args:
+        source: The table.
+        there: Of each part that is whole, by its number: how many rows stand before it, and how many are in it.
+    """
+    number, first = whole_until(there)
+    if first >= source.rows:
+        return
+    for part in source.parts(first):
+        if there.get(number) != (part.first, len(part.table)):
+            yield number, part
+        number += 1
+
+
+def whole_until(there: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """How many parts from the first one on follow each other without a gap, and how many rows they have."""
+    number = first = 0
+    while number in there and there[number][0] == first:
+        first += there[number][1]
+        number += 1
+    return number, first
 
 
 def open_rows(

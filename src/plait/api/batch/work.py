@@ -27,6 +27,7 @@ from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.files import file_sha256
 from plait.inputs.feature_store import FeatureStore
+from plait.inputs.prepare import prepare
 from plait.training.fitted import FittedParts
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class How:
         coverage: As ``method`` and ``abstain_above`` of :meth:`plait.Plait.predict`.
         set: As of :meth:`plait.Plait.predict`.
         escape: As ``bom`` of :class:`plait.api.PredictionFile`.
+        encodes: Put the features of the rows into the feature store, and answer nothing.
     """
 
     on_bad_row: str = "missing"
@@ -55,6 +57,7 @@ class How:
     set: tuple[str, ...] = ()
     escape: bool = True
     bom: bool = False
+    encodes: bool = False
 
     @property
     def believed(self) -> Believed:
@@ -127,7 +130,7 @@ def answer_part(
     Args:
         fitted: The model.
         table: The rows.
-        place: The file, which takes its place when it is whole.
+        place: The file, which takes its place when it is whole; none is written where ``how`` only encodes.
         how: How.
         wording: Turns each problem into the words of whoever reads it.
         progress: Called with (done, total, what).
@@ -135,6 +138,8 @@ def answer_part(
     Raises:
         ValueError: Bad rows under "error", or the file cannot be written.
     """
+    if how.encodes:
+        return encode_part(fitted, table, progress)
     file = PredictionFile(place, escape=how.escape, bom=how.bom, overwrite=True, wording=wording)
     store = partial(_features_beside, place.parent)
     known = how.believed.known_rows(fitted)
@@ -145,6 +150,22 @@ def answer_part(
         file.write(chunks)
     first = [[row, problem] for row, problem in file.first_problems]
     return PartFacts(file.rows, file.problems, first, file.abstained, file.escaped, known.counts)
+
+
+def encode_part(fitted: FittedParts, table: Table, progress: Progress | None = None) -> PartFacts:
+    """Put what frozen encoders make of the rows of a part into the feature store, if it is not there.
+
+    Args:
+        fitted: The model.
+        table: The rows.
+        progress: Called with (done, total, what).
+
+    Raises:
+        FeatureStoreError: The store cannot be written.
+    """
+    bad = prepare(table, fitted.inputs, store=FeatureStore(), progress=progress).rows.bad
+    first = [[one.row, f"{one.column}: {one.reason}" if one.column else one.reason] for one in bad]
+    return PartFacts(len(table), len({one.row for one in bad}), first[:5], 0, 0, {})
 
 
 @contextlib.contextmanager

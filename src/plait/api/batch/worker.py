@@ -22,13 +22,14 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from plait.api.batch.work import How, PartFacts, answer_part, load_same
+from plait.api.batch.work import How, PartFacts, answer_part, load_same, one_thread
 from plait.data.table import BadRow, Table
 from plait.data.values import ColumnReading
+from plait.training.fitted import FittedParts
 
 _LENGTH = struct.Struct(">Q")
 _START = "from plait.api.batch.worker import main; main()"
-_SOURCE = Path(__file__).resolve().parents[3]
+SOURCE = Path(__file__).resolve().parents[3]
 
 
 class WorkerDiedError(RuntimeError):
@@ -46,14 +47,13 @@ class Worker:
     """
 
     def __init__(self, model: Path, sha256: str, how: How, wording: Callable[[str], str] | None = None) -> None:
-        paths = [str(_SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # Ctrl-C reaches whoever asked, who alone explains how to go on
         )  # fmt: skip
-        words = None if wording is None else [wording.__module__, wording.__qualname__]
-        self._send({"model": str(model.absolute()), "sha256": sha256, "how": asdict(how), "wording": words})
+        self._send(what_to_hold(model, sha256, how, wording))
 
     def answer(self, table: Table, place: Path, told: dict[str, None]) -> PartFacts:
         """Have a part answered and written to a file.
@@ -67,14 +67,8 @@ class Worker:
             ValueError: What :func:`plait.api.batch.work.answer_part` raises.
             WorkerDiedError: The process is gone.
         """
-        head = {
-            "place": str(place.absolute()), "root": None if table.root is None else str(table.root),
-            "source": table.source, "allow_outside": table.allow_outside,
-            "allow_remote": table.remote is not None, "numbers": table.row_numbers,
-            "bad_rows": [[one.row, one.column, one.reason] for one in table.bad_rows],
-            "readings": {name: asdict(reading) for name, reading in table.readings.items()},
-        }  # fmt: skip
-        self._send(head, _as_stream(table.arrow))
+        head, rows = as_message(table)
+        self._send({**head, "place": str(place.absolute())}, rows)
         found = _received(self.process.stdout)
         if found is None:
             code = self.process.wait()
@@ -82,14 +76,7 @@ class Worker:
                 f"a worker ended ({code}) while it answered rows {table.row_number(0)} to "
                 f"{table.row_number(len(table) - 1)}; if memory ran out, ask for fewer workers"
             )
-        answer = found[0]
-        told |= dict.fromkeys(answer["warnings"])
-        if "error" in answer:
-            error = ValueError(answer["error"]) if answer["is_value"] else RuntimeError(answer["error"])
-            if answer["number"] is not None:
-                raise error from OSError(answer["number"], os.strerror(answer["number"]))
-            raise error
-        return PartFacts(**answer["facts"])
+        return facts_of(found[0], told)
 
     def stop(self) -> None:
         """End the process."""
@@ -106,11 +93,51 @@ class Worker:
             _send(self.process.stdin, head, payload)
 
 
-def _as_stream(table: pa.Table) -> bytes:
+def what_to_hold(
+    model: Path, sha256: str, how: How, wording: Callable[[str], str] | None
+) -> dict[str, Any]:  # fmt: skip
+    """What a worker is told once, as JSON values: which model it holds, and how it answers."""
+    words = None if wording is None else [wording.__module__, wording.__qualname__]
+    return {"model": str(model.absolute()), "sha256": sha256, "how": asdict(how), "wording": words}
+
+
+def as_message(table: Table) -> tuple[dict[str, Any], bytes]:
+    """Rows as JSON values and an Arrow stream, of which :class:`Answering` makes the table again."""
+    head = {
+        "root": None if table.root is None else str(table.root), "source": table.source,
+        "allow_outside": table.allow_outside, "allow_remote": table.remote is not None, "numbers": table.row_numbers,
+        "bad_rows": [[one.row, one.column, one.reason] for one in table.bad_rows],
+        "readings": {name: asdict(reading) for name, reading in table.readings.items()},
+    }  # fmt: skip
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    return bytes(sink.getvalue())
+    with pa.ipc.new_stream(sink, table.arrow.schema) as stream:
+        stream.write_table(table.arrow)
+    return head, bytes(sink.getvalue())
+
+
+def facts_of(answer: dict[str, Any], told: dict[str, None]) -> PartFacts:
+    """What a worker learned of a part, from its answer.
+
+    Args:
+        answer: The answer.
+        told: Gets its warnings, each once.
+
+    Raises:
+        ValueError: What :func:`plait.api.batch.work.answer_part` raised there.
+    """
+    told |= dict.fromkeys(answer["warnings"])
+    if "error" in answer:
+        error = ValueError(answer["error"]) if answer["is_value"] else RuntimeError(answer["error"])
+        if answer["number"] is not None:
+            raise error from OSError(answer["number"], os.strerror(answer["number"]))
+        raise error
+    return PartFacts(**answer["facts"])
+
+
+def as_answer(error: Exception) -> dict[str, Any]:
+    """An error as JSON values, which :func:`facts_of` raises again."""
+    words = str(error) or type(error).__name__
+    return {"error": words, "is_value": isinstance(error, ValueError), "number": _system_number(error)}
 
 
 def _send(stream: IO[bytes], head: dict[str, Any], payload: bytes = b"") -> None:
@@ -137,7 +164,7 @@ def _block(stream: IO[bytes]) -> bytes | None:
     return data if len(data) == length else None
 
 
-def _table_of(head: dict[str, Any], payload: bytes) -> Table:
+def _table_of(head: dict[str, Any], payload: Any) -> Table:
     with pa.ipc.open_stream(payload) as stream:
         arrow = stream.read_all()
     readings = {
@@ -160,6 +187,54 @@ def _system_number(error: BaseException) -> int | None:
     return None
 
 
+class Answering:
+    """A model in memory, and parts answered with it: what a worker does, whoever started it.
+
+    Args:
+        asked: What it is told once (:func:`what_to_hold`). The model is loaded for the first part.
+    """
+
+    def __init__(self, asked: dict[str, Any]) -> None:
+        self._asked = asked
+        self._how = How(**{**asked["how"], "set": tuple(asked["how"]["set"])})
+        self._fitted: FittedParts | None = None
+        self._wording: Callable[[str], str] | None = None
+
+    def answer(self, head: dict[str, Any], payload: Any) -> dict[str, Any]:
+        """Answer a part and write it to the file ``head["place"]``; what goes wrong is said in what it returns.
+
+        Args:
+            head: Of :func:`as_message`, with the place.
+            payload: The rows, bytes or a buffer.
+
+        Returns:
+            For :func:`facts_of`.
+        """
+        told: dict[str, Any] = {}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                fitted = self._model()
+                table, place = _table_of(head, payload), Path(head["place"])
+                with one_thread():
+                    facts = answer_part(fitted, table, place, self._how, wording=self._wording)
+                told["facts"] = facts.to_json()
+            except Exception as error:  # whoever asked hears of it, whatever it is
+                told |= as_answer(error)
+        told["warnings"] = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+        return told
+
+    def _model(self) -> FittedParts:
+        if self._fitted is None:
+            fitted = load_same(Path(self._asked["model"]), self._asked["sha256"])
+            self._how.apply_to(fitted)
+            if self._asked["wording"] is not None:
+                module, name = self._asked["wording"]
+                self._wording = getattr(importlib.import_module(module), name)
+            self._fitted = fitted
+        return self._fitted
+
+
 def main() -> None:
     """Answer parts until the input ends."""
     answers = os.fdopen(os.dup(1), "wb")
@@ -168,24 +243,8 @@ def main() -> None:
     first = _received(questions)
     if first is None:
         return
-    fitted, wording = None, None
-    how = How(**{**first[0]["how"], "set": tuple(first[0]["how"]["set"])})
+    answering = Answering(first[0])
     while (message := _received(questions)) is not None:
-        told: dict[str, Any] = {}
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                if fitted is None:
-                    fitted = load_same(Path(first[0]["model"]), first[0]["sha256"])
-                    how.apply_to(fitted)
-                    if first[0]["wording"] is not None:
-                        module, name = first[0]["wording"]
-                        wording = getattr(importlib.import_module(module), name)
-                table = _table_of(*message)
-                told["facts"] = answer_part(fitted, table, Path(message[0]["place"]), how, wording=wording).to_json()
-            except Exception as error:  # whoever asked hears of it, whatever it is
-                told |= {"error": str(error) or type(error).__name__, "is_value": isinstance(error, ValueError)}
-                told["number"] = _system_number(error)
-        told["warnings"] = [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+        told = answering.answer(*message)
         with contextlib.suppress(BrokenPipeError):
             _send(answers, told)

@@ -22,6 +22,7 @@ EXTRAS = {
     "openvino": "encodes pictures and texts faster on CPUs (encoders.engine)",
     "optuna": "search spaces of your own",
     "peft": "LoRA: trains encoders and language models in few parameters",
+    "ray": "workers on many machines, for predictions and features (ray=auto)",
     "remote": "cells that are addresses: s3://, gs://, hf:// (allow_remote=True)",
     "serve": "plait serve: HTTP, OpenAPI, a page",
     "tensorboard": "training curves in TensorBoard",

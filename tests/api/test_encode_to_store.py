@@ -1,0 +1,83 @@
+"""A table encoded ahead: the features are those that a fit would make, each once, whoever makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import plait
+from fixtures.lazy import lazy
+from fixtures.on_ray import answered_here
+from fixtures.small_model import fit
+from fixtures.tiny_bert import WORDS, tiny_bert
+
+encode_to_store = lazy("plait.api", "encode_to_store")
+open_store = lazy("plait.inputs.feature_store", "FeatureStore")
+
+
+def texts(count: int) -> pa.Table:
+    """Texts of three words, every one of them in two rows, and one cell that is empty."""
+    made = [" ".join(WORDS[5 + (i // 2 // 6**k) % 6] for k in range(3)) for i in range(count)]
+    return pa.table({"text": [None, *made[1:]], "label": ["yes" if i % 4 < 2 else "no" for i in range(count)]})
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A frozen BERT of sixteen channels, fitted on few of the rows, with a cache of its own."""
+    place = tmp_path_factory.mktemp("encode")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLAIT_CACHE", str(place / "cache"))
+        settings = [f"encoders.text={tiny_bert(place / 'bert')}", "train.epochs=1", "train.baselines=false"]
+        plait.fit(texts(24), "label", text="text", output=place / "model", set=settings)
+    return place / "model"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    pq.write_table(texts(120), tmp_path / "rows.parquet")
+    return tmp_path / "rows.parquet"
+
+
+def stored() -> int:
+    return sum(space.num_items for space in open_store().ls())
+
+
+@pytest.mark.parametrize("ray", [None, "local"])
+def test_every_item_is_encoded_once(
+    ray: str | None, model: Path, table: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plait.api.batch.encode.check_ray", lambda address: None)
+    monkeypatch.setattr("plait.api.batch.part_work.answered_parts", answered_here)
+    seen: list[tuple[int, int, str]] = []
+    made = encode_to_store(model, table, ray=ray, part_rows=50, progress=lambda *step: seen.append(step))
+    distinct = len(set(texts(120)["text"].to_pylist()) - {None})
+    assert (made.rows, made.parts, made.items, made.problems) == (120, 3, distinct, 0) and stored() == distinct
+    assert seen[-1] == (120, 120, "encoding") and made.store == cache / "features"
+    again = encode_to_store(model, table, ray=ray, part_rows=7)
+    assert (again.parts, again.items) == (18, 0)
+    plait.load(model).predict(table)
+    assert stored() == distinct  # what answers need was there
+
+
+def test_refused(model: Path, table: Path, tmp_path: Path, cache: Path) -> None:
+    fit(tmp_path / "numbers")
+    with pytest.raises(ValueError, match="no encoder of .*numbers is frozen"):
+        encode_to_store(tmp_path / "numbers", table)
+    with pytest.raises(ValueError, match="part_rows must be a whole number from 1 on"):
+        encode_to_store(model, table, part_rows=0)
+    with pytest.raises(ValueError, match="'auto' or the address of a cluster"):
+        encode_to_store(model, table, ray="")
+
+
+def test_on_the_command_line(model: Path, tmp_path: Path, cache: Path, run: Callable[..., Any]) -> None:
+    odd = texts(12).append_column("more", pa.array(range(12)))
+    pq.write_table(odd, tmp_path / "rows.parquet")
+    code, out, err = run("features", "add", model, tmp_path / "rows.parquet")
+    assert code == 0, err
+    assert "12 rows encoded: 6 new items in " in out
+    assert "0 new items" in run("features", "add", model, tmp_path / "rows.parquet")[1]
