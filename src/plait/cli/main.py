@@ -6,6 +6,7 @@ heavy is imported before a verb runs.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import warnings
@@ -17,6 +18,8 @@ from plait import __version__
 from plait.cli.terminal import STOPPED, say
 from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
+
+ENDS_AT_ONCE = ("serve", "search", "predict")
 
 app = typer.Typer(
     name="plait",
@@ -71,6 +74,23 @@ def main() -> None:
         message = message if hasattr(error, "format_message") else with_flag(message, sys.argv[1:])
         _fail("\n".join([message, *map(as_typed, getattr(error, "__notes__", ()))]), 2)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def start() -> None:
+    """What a process runs: :func:`main`, and for verbs that only read a model the end of the process at once.
+
+    Python takes apart thousands of imported modules, one by one, before it ends: seconds of a busy machine in which a
+    server has stopped and a search was printed already.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if sys.argv[1:2] and sys.argv[1] in ENDS_AT_ONCE and isinstance(end.code, int | None):
+            atexit._run_exitfuncs()  # what packages registered to tidy up
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise
 
 
 def _message(error: Exception) -> str | None:

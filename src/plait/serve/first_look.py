@@ -12,6 +12,7 @@ from pathlib import Path
 from plait.serve.options import ServeOptions
 
 INSTALL = "serving needs FastAPI, uvicorn and python-multipart; type: pip install 'plait[serve]'"
+INDEX = "index.json"
 NEEDS = ("fastapi", "uvicorn", "python_multipart")
 ANSWERING = ("classification", "multilabel", "regression", "matching", "captioning", "vqa", "vqa_open")  # no embedding
 
@@ -26,19 +27,30 @@ def require_extra() -> None:
         raise ImportError(INSTALL)
 
 
-def check_folders(model: Path, index: Path | None) -> None:
-    """Refuse what is no model, or an index beside a model that cannot search, by the names in the folders alone.
+def check_names(model: Path, index: Path | None) -> None:
+    """Refuse folders that are not there or swapped, by the names in them alone: nothing is imported for it.
 
     Raises:
         FileNotFoundError: No such folder.
         ValueError: It is something else; the message says what to type.
     """
-    from plait.api.folder_checks import check_model_there, is_model
-
-    if (model / "index.json").exists() and not is_model(model):
+    if not model.is_dir():
+        what = "is a file, and a model is a folder" if model.exists() else "does not exist"
+        raise FileNotFoundError(f"{model} {what}; plait.fit(TABLE, target=COLUMN, output={str(model)!r}) makes a model")
+    if (model / INDEX).exists() and not (model / "inputs.json").exists():
         raise ValueError(f"{model} is an index, and a model is served: type plait serve MODEL {model}")
-    if index is not None and is_model(index) and not (index / "index.json").exists():
+    if index is not None and not (index / INDEX).exists() and (index / "inputs.json").exists():
         raise ValueError(f"{index} is a model, and an index was expected; make one with plait index build")
+
+
+def check_model(model: Path, index: Path | None) -> None:
+    """Refuse what is no finished model, or one that cannot search beside an index, before it is read.
+
+    Raises:
+        ValueError: As :func:`plait.load`, or the model embeds nothing.
+    """
+    from plait.api.folder_checks import check_model_there
+
     check_model_there(model)
     task = _task_of(model)
     if index is not None and task in ANSWERING:

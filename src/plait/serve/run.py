@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.serve.features import PassingFeatures, passing_features
-from plait.serve.first_look import address_of, bind, check_folders, listen, require_extra
+from plait.serve.first_look import address_of, bind, check_model, check_names, listen, require_extra
 from plait.serve.log import Log, LoggedQuietly
 from plait.serve.options import ServeOptions
 
@@ -54,14 +54,16 @@ def serve(
         OSError: The address cannot be had.
     """
     started = time.monotonic() if started is None else started
+    folder, of_index = Path(model), None if index is None else Path(index)
     require_extra()
-    check_folders(Path(model), None if index is None else Path(index))
+    check_names(folder, of_index)
     bound = bind(options) if fd is None else socket.socket(fileno=fd)
     log = Log()
     if fd is None:
         if not options.is_local and options.token is None:
             log.write("warning", what="anyone who reaches this address may use the model; set a token")
-        log.write("loading", model=Path(model).name, **({} if index is None else {"index": Path(index).name}))
+        log.write("loading", model=folder.absolute().name, **_named(of_index))
+        check_model(folder, of_index)
         if options.workers > 1:
             return _supervise(bound, options, log, again)
     warnings.showwarning = _quietly(log)
@@ -73,6 +75,10 @@ def serve(
             listen(bound, options)
         _say_listening(bound, options, log)
         return _run(app, server, bound, options, leave_with=os.getppid() if fd is not None else None)
+
+
+def _named(index: Path | None) -> dict[str, str]:
+    return {} if index is None else {"index": index.absolute().name}
 
 
 def _say_listening(bound: socket.socket, options: ServeOptions, log: Log) -> None:
