@@ -50,7 +50,9 @@ def test_the_clients_of_the_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("photo.jpg").write_bytes(rows[0]["image"])
-    (code,) = [c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if c.startswith(client)]
+    (code,) = [
+        c for c in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL) if c.startswith(client)
+    ]
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(compile(code.replace("http://127.0.0.1:8000", address), "page", "exec"), {})

@@ -45,11 +45,11 @@ def standing(report: Mapping[str, Any]) -> dict[str, Any]:
             **({"directions": directions} if directions else {}),
         }  # fmt: skip
         if not directions and not _beats((value, low, high), chance, higher):
-            between = f" ({span(low, high)})" if span(low, high) else ""
-            caution = (
-                f"This model cannot be told from guessing: {_inside(metric_name(name))} {number(value)}{between}, "
-                f"guessing {number(chance)}."
-            )
+            named, measured, guessing = _inside(metric_name(name)), number(value), number(chance)
+            said = f"{named} {measured}, guessing {guessing}"
+            if low is not None and high is not None:
+                said = f"{named} {measured} ({span(low, high)}), guessing {guessing}"
+            caution = f"This model cannot be told from guessing: {said}."
     if directions:
         caution = _of_search(directions)
     return {"verdict": str(report.get("verdict") or "") or None, "caution": caution, "judged": judged}
@@ -86,8 +86,10 @@ def search_note(report: Mapping[str, Any], queried: Collection[str], modality: s
             below = not _beats((one["value"], one["low"], one["high"]), one["guessing"], True)
             if one["value"] >= 0.5 and not below:
                 continue
-            weak = ", which is not clearly better than chance" if below else ""
-            return f"{_told(one)}{weak}; see the report of the model before you trust its hits"
+            told = _told(one)
+            if below:
+                return f"{told}, not clearly better than chance; see the report of the model before you trust its hits"
+            return f"{told}; see the report of the model before you trust its hits"
     return None
 
 
@@ -105,10 +107,12 @@ def _inside(name: str) -> str:
 
 
 def _told(one: Mapping[str, Any]) -> str:
-    between = "" if one["low"] is None else f" [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
+    rate = f"{one['value']:.1%}"
+    if one["low"] is not None:
+        rate = f"{rate} [{100 * one['low']:.1f}, {100 * one['high']:.1f}]"
     return (
-        f"by {one['query']} the first {one['gallery']} is right for {one['value']:.1%}{between} of {one['queries']:,} "
-        f"queries among {one['items']:,} (chance {one['guessing']:.1%})"
+        f"by {one['query']} the first {one['gallery']} is right for {rate} of {one['queries']:,} queries among "
+        f"{one['items']:,} (chance {one['guessing']:.1%})"
     )
 
 

@@ -276,7 +276,9 @@ def _add_errors(app: FastAPI, server: Server) -> None:
     app.add_exception_handler(HTTPException, of_routing)
 
 
-def _answered(request: Request, named: dict[str, list[Any]], more: Mapping[str, Any] = MappingProxyType({})) -> Response:
+def _answered(
+    request: Request, named: dict[str, list[Any]], more: Mapping[str, Any] = MappingProxyType({})
+) -> Response:
     """One entry a row; where no row at all could be answered, its first reason as the status."""
     (name, outcomes), *_ = named.items()
     for number, one in enumerate(outcomes):

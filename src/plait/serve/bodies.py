@@ -90,7 +90,9 @@ def _read_encoded(data: bytes) -> dict[str, Any]:
         Refusal: 400, 413, or 422 for a field that came twice.
     """
     if len(data) > MOST_ENCODED:
-        raise Refusal(413, "body_too_large", f"a form of this type is larger than {MOST_ENCODED // 2**20} MiB; send JSON")
+        raise Refusal(
+            413, "body_too_large", f"a form of this type is larger than {MOST_ENCODED // 2**20} MiB; send JSON"
+        )
     try:
         pairs = parse_qsl(
             data.decode("ascii"), keep_blank_values=True, strict_parsing=bool(data), errors="strict",

@@ -30,7 +30,7 @@ class Log:
         self._for_people = (sys.stderr if file is None else file).isatty() if for_people is None else for_people
 
     def write(self, event: str, **facts: Any) -> None:
-        """One line: the time (UTC; on a terminal that of the place), what happened, and facts that are no user's own."""
+        """One line: the time (UTC; on a terminal the local one), what happened, and facts that are no user's own."""
         now = time.time()
         if self._for_people:
             line = time.strftime("%H:%M:%S", time.localtime(now)) + " " + _in_words(event, facts)

@@ -112,7 +112,9 @@ class ApiSchema:
         """The requestBody of one kind of work."""
         row_or_form = {FORM: {"schema": _ref("FormRow")}}
         files = ("image", "audio", "image_set")
-        plain = {c.name: column_schema(c, self._options, in_form=True) for c in self._served.columns if c.kind not in files}
+        plain = {
+            c.name: column_schema(c, self._options, in_form=True) for c in self._served.columns if c.kind not in files
+        }
         if plain:
             row_or_form[ENCODED] = {"schema": _object(plain)}
         coverage = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
