@@ -99,7 +99,7 @@ def _message(error: Exception) -> str | None:
         given = getattr(error, "ctx", None)
         return f"{error.format_message()} (see {given.command_path if given else 'plait'} --help)"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{error.filename}: {error.strerror}" if error.filename else as_typed(error.strerror)
     if isinstance(error, MemoryError):
         if type(error) is MemoryError and error.args:  # Plait's own: what was too large, and what to do
             return as_typed(str(error))

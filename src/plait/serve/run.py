@@ -57,24 +57,24 @@ def serve(
     folder, of_index = Path(model), None if index is None else Path(index)
     require_extra()
     check_names(folder, of_index)
-    bound = bind(options) if fd is None else socket.socket(fileno=fd)
     log = Log()
-    if fd is None:
-        if not options.is_local and options.token is None:
-            log.write("warning", what="anyone who reaches this address may use the model; set a token")
-        log.write("loading", model=folder.absolute().name, **_named(of_index))
-        check_model(folder, of_index)
-        if options.workers > 1:
-            return _supervise(bound, options, log, again)
-    warnings.showwarning = _quietly(log)
-    logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
-    with passing_features() as features:
-        app, server = _application(model, index, options, log, features)
-        server.started, server.address = started, address_of(bound, options)
+    with bind(options) if fd is None else socket.socket(fileno=fd) as bound:
         if fd is None:
-            listen(bound, options)
-        _say_listening(bound, options, log)
-        return _run(app, server, bound, options, leave_with=os.getppid() if fd is not None else None)
+            if not options.is_local and options.token is None:
+                log.write("warning", what="anyone who reaches this address may use the model; set a token")
+            log.write("loading", model=folder.absolute().name, **_named(of_index))
+            check_model(folder, of_index)
+            if options.workers > 1:
+                return _supervise(bound, options, log, again)
+        warnings.showwarning = _quietly(log)
+        logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
+        with passing_features() as features:
+            app, server = _application(model, index, options, log, features)
+            server.started, server.address = started, address_of(bound, options)
+            if fd is None:
+                listen(bound, options)
+            _say_listening(bound, options, log)
+            return _run(app, server, bound, options, leave_with=os.getppid() if fd is not None else None)
 
 
 def _named(index: Path | None) -> dict[str, str]:
