@@ -43,9 +43,7 @@ def test_hits_of_a_weak_model_come_with_a_note(
         report = {"metric": {"name": "mean_hit_rate"}, "evaluation": evaluation}
         monkeypatch.setattr(ColourEmbedder, "report", report, raising=False)
         out = run("search", place, "red")[1]
-        told = (
-            "note: by caption the first image is right for 16.7% [5.0, 95.0] of 30 queries among 30 (chance 3.3%); see"
-        )
+        told = "note: by caption the first image is right for 16.7% [5.0, 95.0] of 30 queries among 30 (chance 3.3%);"
         assert (told in out) == is_told and ("note: by" in out) == is_told
         assert (only_json(run("search", place, "red", "--json")[1])["note"] is not None) == is_told
         same = run("search", place, "--image", photos / "cold" / "green.png")[1]

@@ -58,6 +58,7 @@ def test_a_search_model_is_spoken_of_by_direction() -> None:
     found = standing(report)
     told = "by text the first image is right for 6.7% [0.0, 20.0] of 30 queries among 30 (chance 3.3%)"
     assert found["caution"] == f"What this model finds cannot be told from chance: {told}."
+    assert standing(report, "image")["caution"] == found["caution"] and standing(report, "text")["caution"] is None
     chinese = in_languages(found, ["text", "image"])["zh"]["caution"]
     assert chinese == (
         "该模型的检索结果与随机水平无法区分：以 text 查询 30 次，6.7% [0.0, 20.0] 的查询在 30 项中首个 image 正确"

@@ -15,11 +15,13 @@ from plait.report.words import estimate, metric_name, number, span
 FIRST = "hit_rate@1"
 
 
-def standing(report: Mapping[str, Any]) -> dict[str, Any]:
+def standing(report: Mapping[str, Any], gallery: str | None = None) -> dict[str, Any]:
     """The verdict of a report and what it rests on.
 
     Args:
         report: Of a fit or an evaluation, as ``plait.load`` has it.
+        gallery: Of a retrieval model the modality that is searched, of whose directions alone a caution speaks; None:
+            every one.
 
     Returns:
         ``verdict`` (a sentence, or None where the model was not judged); ``caution`` (a sentence where the rows do not
@@ -51,7 +53,7 @@ def standing(report: Mapping[str, Any]) -> dict[str, Any]:
                 said = f"{named} {measured} ({span(low, high)}), guessing {guessing}"
             caution = f"This model cannot be told from guessing: {said}."
     if directions:
-        caution = _of_search(directions)
+        caution = _of_search([one for one in directions if gallery in (None, one["gallery"])])
     return {"verdict": str(report.get("verdict") or "") or None, "caution": caution, "judged": judged}
 
 

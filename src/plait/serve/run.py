@@ -70,6 +70,8 @@ def serve(
         logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
         with passing_features() as features:
             app, server = _application(model, index, options, log, features)
+            if server.served.standing["caution"] is not None:
+                log.write("caution", what=server.served.standing["caution"])
             server.started, server.address = started, address_of(bound, options)
             if fd is None:
                 listen(bound, options)

@@ -41,7 +41,7 @@ class ServedModel:
         self.fitted, self.index = fitted, index
         self.columns = input_columns(fitted)
         self.task = fitted.task
-        self.standing = standing(fitted.report)
+        self.standing = standing(fitted.report, None if index is None else index.manifest.modality.name)
         self.run = {
             kind: work
             for kind, can, work in (
