@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plait.cli import main
+from plait.cli import start
 
 if __name__ == "__main__":
-    main()
+    start()

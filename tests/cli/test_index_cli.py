@@ -30,6 +30,26 @@ def _models_of_colours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("plait.api.load", load)
 
 
+def test_hits_of_a_weak_model_come_with_a_note(
+    photos: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "i"
+    assert run("index", "build", tmp_path / "model", photos, "-o", place)[0] == 0
+    assert "note: by" not in run("search", place, "red")[1]  # a model without a report is not spoken of
+    one = {"query": "caption", "gallery": "image", "queries": 30, "items": 30, "chance": {"hit_rate@1": 1 / 30}}
+    for value, low, is_told in ((0.167, 0.05, True), (0.9, 0.8, False)):
+        metrics = {"hit_rate@1": {"value": value, "low": low, "high": 0.95}}
+        evaluation = {"metrics": {"mean_hit_rate": value}, "directions": [{**one, "metrics": metrics}]}
+        report = {"metric": {"name": "mean_hit_rate"}, "evaluation": evaluation}
+        monkeypatch.setattr(ColourEmbedder, "report", report, raising=False)
+        out = run("search", place, "red")[1]
+        told = "note: by caption the first image is right for 16.7% [5.0, 95.0] of 30 queries among 30 (chance 3.3%);"
+        assert (told in out) == is_told and ("note: by" in out) == is_told
+        assert (only_json(run("search", place, "red", "--json")[1])["note"] is not None) == is_told
+        same = run("search", place, "--image", photos / "cold" / "green.png")[1]
+        assert "note: by" not in same  # pictures among pictures were not judged
+
+
 def test_from_building_to_judging(photos: Path, tmp_path: Path, run: Run) -> None:
     place = tmp_path / "photos.index"
     code, out, err = run("index", "build", tmp_path / "model", photos, "-o", place)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -142,7 +143,9 @@ def test_openapi_speaks_of_this_model(client: Client) -> None:
         "yes",
     }
     body = spec["paths"]["/v1/predict"]["post"]["requestBody"]["content"]
-    assert set(body) == {"application/json", "multipart/form-data"}
+    plain_form = "application/x-www-form-urlencoded"
+    assert set(body) == {"application/json", "multipart/form-data", plain_form}
+    assert set(body[plain_form]["schema"]["properties"]) == {"text", "size", "grade"}  # no file goes into one
     assert {"200", "401", "413", "422", "429", "504"} <= set(spec["paths"]["/v1/predict"]["post"]["responses"])
     named = json.dumps(spec).split('"#/components/schemas/')[1:]
     assert {ref.split('"')[0] for ref in named} <= set(spec["components"]["schemas"])
@@ -188,3 +191,24 @@ def test_blank_text_is_left_out_and_that_is_told(client: Client, rows: list[dict
     assert client.post("/v1/explain", json={"row": row}).json()["explanation"]["left_out"] == ["text"]
     only = client.post("/v1/predict", files={"text": (None, "   ")})
     assert only.status_code == 422 and only.json()["error"]["code"] == "empty_row"
+
+
+def test_what_the_model_is_worth_goes_with_its_answers(
+    client: Client, fitted: Any, rows: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from plait.serve.work import ServedModel
+
+    facts = client.get("/v1/model").json()
+    measured = fitted.report["evaluation"]["metrics"]["accuracy"]
+    assert facts["verdict"] == fitted.report["verdict"] and facts["judged"]["metric"] == "accuracy"
+    assert [facts["judged"][k] for k in ("value", "low", "high")] == [measured[k] for k in ("value", "low", "high")]
+    assert facts["judged"]["guessing"] == fitted.report["evaluation"]["chance"]
+    assert re.search("[\u4e00-\u9fff]", facts["translations"]["zh"]["verdict"])
+    weak = measured["low"] <= facts["judged"]["guessing"]
+    answer = client.post("/v1/predict", json={"rows": [as_json(rows[0])]}).json()
+    assert (facts["caution"] is not None) == weak and answer.get("caution") == facts["caution"]
+    for value, low, is_weak in ((0.9, 0.8, False), (0.5, 0.4, True)):  # the same model, had it been judged so
+        report = {**fitted.report, "evaluation": {**fitted.report["evaluation"], "chance": 0.5, "metrics": {
+            "accuracy": {"value": value, "low": low, "high": 0.95}}}}  # fmt: skip
+        monkeypatch.setattr(fitted, "report", report)
+        assert (ServedModel(fitted).facts()["caution"] is not None) == is_weak

@@ -17,6 +17,9 @@ from fixtures.served import Client
 pytest.importorskip("fastapi", reason="extra serve")
 
 
+ENCODED = "application/x-www-form-urlencoded"
+
+
 def b64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
@@ -67,8 +70,12 @@ BAD_ROWS = [
 
 @pytest.mark.parametrize(("row", "status", "code"), BAD_ROWS, ids=lambda value: str(value)[:40])
 def test_rows_that_are_refused(client: Client, row: Any, status: int, code: str) -> None:
-    message = refused(client.post("/v1/predict", json={"rows": [{"text": "fine"}, row]}), status, code)
+    message = refused(client.post("/v1/predict", json={"rows": [row]}), status, code)
     assert "root:" not in message and "/etc" not in message
+    answer = client.post("/v1/predict", json={"rows": [{"text": "fine"}, row, {"text": "fine too"}]})
+    good, bad, also = answer.json()["predictions"]  # a bad row among several costs no other row its answer
+    assert answer.status_code == 200 and {good["prediction"], also["prediction"]} <= {"yes", "no"}
+    assert (bad["error"]["code"], bad["error"]["row"], bad["error"]["message"]) == (code, 1, message)
     if isinstance(row, dict) and row and code not in ("empty_row", "unknown_column"):
         assert client.post("/v1/predict", json={"rows": [row]}).json()["error"]["column"] in row
 
@@ -122,7 +129,13 @@ def test_forms_that_are_refused(client: Client, limited: Callable[..., None]) ->
         ({"files": {"nope": ("a.png", png)}}, 422, "unknown_column"),
         ({"content": b"no form", "headers": {"content-type": "multipart/form-data"}}, 400, "bad_form"),
         ({"content": b"no form", "headers": {"content-type": "multipart/form-data; boundary=x"}}, 400, "bad_form"),
-        ({"content": b"a=1", "headers": {"content-type": "application/x-www-form-urlencoded"}}, 415, "unknown_type"),
+        ({"content": b"a=1", "headers": {"content-type": ENCODED}}, 422, "unknown_column"),
+        ({"content": b"text=a&text=b", "headers": {"content-type": ENCODED}}, 422, "twice"),
+        ({"content": b"text=%ff", "headers": {"content-type": ENCODED}}, 400, "bad_form"),
+        ({"content": b"no form", "headers": {"content-type": ENCODED}}, 400, "bad_form"),
+        ({"content": b"image=a", "headers": {"content-type": ENCODED}}, 422, "no_file"),
+        ({"content": b"text=a" + b"&a=" * 2001, "headers": {"content-type": ENCODED}}, 400, "bad_form"),
+        ({"content": b"text=" + b"a" * 2**22, "headers": {"content-type": ENCODED}}, 413, "body_too_large"),
         ({"content": b"{}", "headers": {"content-type": "text/plain"}}, 415, "unknown_type"),
         ({"content": b"{}"}, 415, "unknown_type"),
         ({"data": {f"field{i}": "1" for i in range(2001)}, "files": {"image": ("a", png)}}, 400, "bad_form"),
@@ -138,6 +151,62 @@ def test_forms_that_are_refused(client: Client, limited: Callable[..., None]) ->
         client.post("/v1/predict", content=twice, headers={"content-type": "multipart/form-data; boundary=x"}),
         422, "twice",
     )  # fmt: skip
+
+
+def test_a_form_without_files_may_be_of_the_plain_kind(client: Client) -> None:
+    answer = client.post("/v1/predict", data={"text": "这是好天气 sunny & dry", "size": "12.5"})
+    assert answer.request.headers["content-type"] == ENCODED and answer.status_code == 200
+    same = client.post("/v1/predict", json={"rows": [{"text": "这是好天气 sunny & dry", "size": 12.5}]})
+    assert answer.json()["predictions"] == same.json()["predictions"]
+
+
+def test_what_is_left_of_a_refused_body_is_read_within_bounds(limited: Callable[..., None], client: Client) -> None:
+    """The answer is sent first; then so much is read that a client which sends all before it reads gets it."""
+    import asyncio
+
+    from plait.serve import gate
+
+    limited(max_body_mb=0.01)
+    piece, sent = b"a" * 1000, []
+
+    async def ask(pieces: int, header: tuple[bytes, bytes], *, stall: bool = False) -> int:
+        given = iter([{"type": "http.request", "body": piece, "more_body": i < pieces - 1} for i in range(pieces)])
+        read = 0
+
+        async def receive() -> Any:
+            nonlocal read
+            if stall:
+                await asyncio.sleep(60)
+            read += 1
+            return next(given)
+
+        async def send(message: Any) -> None:
+            sent.append((read, message))
+
+        head = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json"), header]
+        scope = {"type": "http", "method": "POST", "path": "/v1/predict", "raw_path": b"/v1/predict", "headers": head,
+                 "query_string": b"", "http_version": "1.1", "scheme": "http", "root_path": ""}  # fmt: skip
+        sent.clear()
+        await client.gate(scope, receive, send)
+        return read
+
+    declared = (b"content-length", b"20000")
+    assert asyncio.run(ask(20, declared)) == 20  # all of it: twice the limit
+    first = sent[0][1]
+    assert first["status"] == 413 and (b"connection", b"close") in first["headers"] and sent[1][0] == 0
+    assert json.loads(sent[1][1]["body"])["error"]["code"] == "body_too_large" and sent[1][1]["more_body"]
+    assert sent[-1] == (20, {"type": "http.response.body", "body": b""})
+    most = gate.DRAINED_BODIES * client.server.options.max_body // 1000
+    assert asyncio.run(ask(1000, declared)) == most + 1  # and no more than that
+    assert most < asyncio.run(ask(1000, (b"transfer-encoding", b"chunked"))) <= most + 12
+    limited(max_body_mb=0.01, deadline=0.2)
+    began = time.monotonic()
+    assert asyncio.run(ask(20, declared, stall=True)) == 0 and 0.1 < time.monotonic() - began < 5
+    client.gate.draining = gate.DRAINED_AT_ONCE
+    try:
+        assert asyncio.run(ask(20, declared)) == 0 and sent[0][1]["status"] == 413
+    finally:
+        client.gate.draining = 0
 
 
 def test_forms_that_are_cut_short_or_not_utf8_are_not_answered_in_part(client: Client) -> None:

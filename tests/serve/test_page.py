@@ -141,6 +141,38 @@ def test_a_photo_words_and_numbers_are_answered_and_explained(running: Running, 
 @needs_chromium
 @pytest.mark.slow
 @pytest.mark.timeout(200)
+def test_what_the_model_is_worth_stands_beside_its_answer(fitted: Any) -> None:
+    """One at chance has a warning and no large blue answer; of another the verdict stands below the answer."""
+    served = Running(fitted)
+    weak = {"verdict": "The model cannot be told from chance.", "caution": "Not told from guessing.", "judged": None}
+    page = Browser((1200, 900))
+    try:
+        for standing, is_weak in ((weak, True), ({**weak, "verdict": "It is good.", "caution": None}, False)):
+            served.server.served.standing = standing
+            page.open(served.address)
+            page.wait("document.querySelectorAll('#fields .field').length === 4")
+            assert page.run("return document.querySelectorAll('.doubt').length") == int(is_weak)
+            page.type("[data-name=text]", "it was sunny on day 100")
+            page.click("#go")
+            page.wait("document.querySelector('.answer')")
+            said = page.run("return document.getElementById('result').innerText")
+            size = page.run("return parseFloat(getComputedStyle(document.querySelector('.answer')).fontSize)")
+            assert ("Do not rely on these answers" in said) == is_weak and (size < 22) == is_weak
+            assert standing["verdict"] in said and ("How good the model is: It is good." in said) != is_weak
+            assert not page.complaints()
+        served.server.served.standing = weak
+        page.click("#lang")
+        page.open(served.address)
+        page.wait("document.querySelector('.doubt')")
+        assert "请勿依赖这些回答" in page.run("return document.getElementById('result').innerText")
+    finally:
+        page.close()
+        served.stop()
+
+
+@needs_chromium
+@pytest.mark.slow
+@pytest.mark.timeout(200)
 def test_a_photo_is_dropped_and_what_is_no_photo_is_refused(running: Running, photo: Path) -> None:
     page = Browser((800, 900))
     try:

@@ -1,4 +1,4 @@
-"""The command line: one file a verb; ``main`` is what ``plait`` starts. It reaches the API and nothing under it."""
+"""The command line: one file a verb; ``start`` is what ``plait`` runs. It reaches the API and nothing under it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ import time
 
 STARTED = time.monotonic()  # before all that takes time to import, which a time limit counts too
 
-from plait.cli.main import main  # noqa: E402
+from plait.cli.main import main, start  # noqa: E402
 
-__all__ = ["STARTED", "main"]
+__all__ = ["STARTED", "main", "start"]

@@ -6,6 +6,7 @@ heavy is imported before a verb runs.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import warnings
@@ -17,6 +18,8 @@ from plait import __version__
 from plait.cli.terminal import STOPPED, say
 from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
+
+ENDS_AT_ONCE = ("serve", "search", "predict")
 
 app = typer.Typer(
     name="plait",
@@ -73,13 +76,30 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def start() -> None:
+    """What a process runs: :func:`main`, and for verbs that only read a model the end of the process at once.
+
+    Python takes apart thousands of imported modules, one by one, before it ends: seconds of a busy machine in which a
+    server has stopped and a search was printed already.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if sys.argv[1:2] and sys.argv[1] in ENDS_AT_ONCE and isinstance(end.code, int | None):
+            atexit._run_exitfuncs()  # what packages registered to tidy up
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code or 0)
+        raise
+
+
 def _message(error: Exception) -> str | None:
     """The sentence for an error that is the user's to mend; None for a fault of Plait."""
     if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
         given = getattr(error, "ctx", None)
         return f"{error.format_message()} (see {given.command_path if given else 'plait'} --help)"
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        return f"{error.filename}: {error.strerror}" if error.filename else as_typed(error.strerror)
     if isinstance(error, MemoryError):
         if type(error) is MemoryError and error.args:  # Plait's own: what was too large, and what to do
             return as_typed(str(error))

@@ -51,7 +51,7 @@ def search(
         raise ValueError("the query text is empty; type what you look for, in quotes")
     if html is not None:
         can_write_page(html)
-    from plait.index import missing_note, open_index  # takes seconds to import
+    from plait.index import accuracy_note, missing_note, open_index  # takes seconds to import
 
     opened = open_index(index, model)
     opened.tune(nprobes=nprobes, refine=refine)
@@ -60,10 +60,13 @@ def search(
     if html is not None:
         page = opened.hits_page(hits, query, text=text, image=image, where=where, weight=weight, lang=lang or "en")
         write_page(html, page)
+    kinds = {kind for kind, given in (("text", text), ("image", image)) if given is not None}
+    accuracy = accuracy_note(opened.embedder, opened.manifest.modality, kinds)
     if as_json:
         asked = {"text": text, "image": str(image) if image else None, "where": where, "k": k}
         found: dict[str, Any] = {"index": str(index), "items": len(opened), "query": asked, "score": query.measure}
         found["hits"] = [hit.to_json() for hit in hits]
+        found["note"] = accuracy
         found["missing"] = sum(hit.is_missing for hit in hits)
         print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
@@ -76,6 +79,8 @@ def search(
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
     missing = missing_note(hits, index)
+    if accuracy is not None:
+        say(f"note: {printable(accuracy)}")
     if missing is not None:
         say(f"note: {printable(missing)}")
     if not hits:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from plait.cli import STARTED
 from plait.cli.options import Model, index_there
 
 TOKEN = "PLAIT_SERVE_TOKEN"
@@ -73,4 +74,4 @@ def serve(
         max_seconds=max_seconds, max_text=max_text, max_hits=max_hits, grace=grace, token=_token(token_file),
         allowed_hosts=tuple(allowed_host or ()), fetch_from=tuple(fetch_from or ()),
     )  # fmt: skip
-    raise typer.Exit(run(model, index, options, fd=fd, again=[*sys.argv[1:], "--fd"]))
+    raise typer.Exit(run(model, index, options, fd=fd, again=[*sys.argv[1:], "--fd"], started=STARTED))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from plait.index.build import build_index
 from plait.index.embedder import Embedder
 from plait.index.exact import TopK, top_k
-from plait.index.hit import Hit, missing_note
+from plait.index.hit import Hit, accuracy_note, missing_note
 from plait.index.index import Index, open_index
 from plait.index.intake_report import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
@@ -18,6 +18,7 @@ __all__ = [
     "IndexFolderError",
     "Intake",
     "TopK",
+    "accuracy_note",
     "build_index",
     "missing_note",
     "open_index",

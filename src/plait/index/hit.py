@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from plait.data.media_folder import resolve
+from plait.data.modality import Modality
 from plait.data.remote.address import is_remote
 from plait.index.manifest import Manifest
 from plait.index.storage import ID, RESERVED, ROW, SOURCE, Found
+from plait.report.standing import search_note
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,22 @@ def missing_note(hits: Sequence[Hit], index: str | Path) -> str | None:
         f"{len(gone)} of {len(hits)} files are no longer there, {gone[0]} for one; where their folder moved, type: "
         f"plait index move {shlex.quote(str(index))} OLD NEW"
     )
+
+
+def accuracy_note(embedder: Any, indexed: Modality, kinds: Collection[str]) -> str | None:
+    """How seldom the first hit was right when the model was judged, to stand below hits.
+
+    Args:
+        embedder: The model of the index; one without a report is not spoken of.
+        indexed: The modality of the index.
+        kinds: Kinds of what was searched by: "text", "image".
+
+    Returns:
+        None where the first hit is right more often than not, or the model was not judged.
+    """
+    report = getattr(embedder, "report", None)
+    names = [m.name for m in embedder.modalities if m.kind in kinds and m.name != indexed.name]
+    return search_note(report, names, indexed.name) if isinstance(report, Mapping) else None
 
 
 def _is_path(cell: Any) -> bool:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -126,6 +127,14 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         """Cells are decoded and their headers read off the loop."""
         return await asyncio.to_thread(function, *given)
 
+    async def of_good(request: Request, kind: str, how: Any, rows: list[Any]) -> list[Any]:
+        """Outcomes of the rows that could be read; the others keep why they could not."""
+        good = [row for row in rows if not isinstance(row, Refusal)]
+        answered = iter(await server.ask(request, kind, how, good) if good else [])
+        return [row if isinstance(row, Refusal) else next(answered) for row in rows]
+
+    caution = {} if served.standing["caution"] is None else {"caution": served.standing["caution"]}
+
     async def predict(request: Request) -> Response:
         body = await read_body(request, options)
         asked = Body(dict(request.query_params), True)
@@ -144,9 +153,9 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
                 else ("needs calibration rows, which this model has not: plait calibrate gives it some")
             )
             raise Refusal(422, "bad_coverage", f"coverage {why}")
-        outcomes = await server.ask(request, "predict", coverage, rows)
+        outcomes = await of_good(request, "predict", coverage, rows)
         said = [_with_blank(one, cells.blank(row)) for one, row in zip(outcomes, given, strict=True)]
-        return _answered(request, "predictions", said)
+        return _answered(request, {"predictions": said}, caution)
 
     async def explain(request: Request) -> Response:
         body = await read_body(request, options)
@@ -155,7 +164,7 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         given = body.values if body.is_form else body.values.get("row")
         row = await parsed(cells.form_row if body.is_form else cells.row, given)
         outcome = _with_blank((await server.ask(request, "explain", None, [row]))[0], cells.blank(given))
-        return _single(request, {"explanation": outcome}, outcome)
+        return _single(request, {"explanation": outcome, **caution}, outcome)
 
     async def embed(request: Request) -> Response:
         body = await read_body(request, options)
@@ -164,7 +173,7 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         if body.values.get("modality") not in names:
             raise Refusal(422, "unknown_modality", f"modality must be one of {', '.join(names)}")
         rows = await parsed(cells.rows, body.values.get("rows"))
-        return _answered(request, "vectors", await server.ask(request, "embed", body.values["modality"], rows))
+        return _answered(request, {"vectors": await of_good(request, "embed", body.values["modality"], rows)})
 
     async def write(request: Request, kind: str) -> Response:
         body = await read_body(request, options)
@@ -206,7 +215,7 @@ def _handlers(server: Server) -> dict[str, Callable[..., Any]]:
         if "image" in given:
             row["image"] = await parsed(cells.media, given["image"], "image")
         outcome = (await server.ask(request, "search", (int(k), where, weight), [row]))[0]
-        return _single(request, outcome, outcome)
+        return _single(request, outcome if isinstance(outcome, Refusal) else {**outcome, **caution}, outcome)
 
     return {"predict": predict, "explain": explain, "embed": embed, "caption": caption, "ask": ask, "search": search}
 
@@ -267,17 +276,18 @@ def _add_errors(app: FastAPI, server: Server) -> None:
     app.add_exception_handler(HTTPException, of_routing)
 
 
-def _answered(request: Request, name: str, outcomes: list[Any]) -> Response:
+def _answered(
+    request: Request, named: dict[str, list[Any]], more: Mapping[str, Any] = MappingProxyType({})
+) -> Response:
     """One entry a row; where no row at all could be answered, its first reason as the status."""
-    if all(isinstance(one, Refusal) for one in outcomes):
-        first: Refusal = outcomes[0]
-        first.row = 0
-        raise first
+    (name, outcomes), *_ = named.items()
     for number, one in enumerate(outcomes):
         if isinstance(one, Refusal):
             one.row = number
+    if all(isinstance(one, Refusal) for one in outcomes):
+        raise outcomes[0]
     rows = [{"error": one.to_json("")["error"]} if isinstance(one, Refusal) else one for one in outcomes]
-    return _json({name: rows, "request_id": request.scope["plait.request_id"]})
+    return _json({name: rows, **more, "request_id": request.scope["plait.request_id"]})
 
 
 def _with_blank(outcome: Any, names: list[str]) -> Any:

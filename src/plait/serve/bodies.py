@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
@@ -14,6 +15,7 @@ from plait.serve.refusal import Refusal
 
 AT_ONCE = 64 * 1024  # bytes of JSON that are read on the loop; more goes to a thread
 MOST_FIELDS = 2000
+MOST_ENCODED = 4 * 2**20  # bytes of a form without files, whose texts are written out by percent signs
 
 
 class Body:
@@ -73,7 +75,37 @@ async def read_body(request: Request, options: ServeOptions) -> Body:
         return Body(found, False)
     if kind == "multipart/form-data":
         return Body(await _read_form(request, options), True)
-    raise Refusal(415, "unknown_type", "send application/json or multipart/form-data")
+    if kind == "application/x-www-form-urlencoded":
+        return Body(await asyncio.to_thread(_read_encoded, await request.body()), True)
+    raise Refusal(
+        415, "unknown_type",
+        "send application/json, multipart/form-data, or without files application/x-www-form-urlencoded",
+    )  # fmt: skip
+
+
+def _read_encoded(data: bytes) -> dict[str, Any]:
+    """A form without files.
+
+    Raises:
+        Refusal: 400, 413, or 422 for a field that came twice.
+    """
+    if len(data) > MOST_ENCODED:
+        raise Refusal(
+            413, "body_too_large", f"a form of this type is larger than {MOST_ENCODED // 2**20} MiB; send JSON"
+        )
+    try:
+        pairs = parse_qsl(
+            data.decode("ascii"), keep_blank_values=True, strict_parsing=bool(data), errors="strict",
+            max_num_fields=MOST_FIELDS,
+        )  # fmt: skip
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise Refusal(400, "bad_form", "the form is broken, not UTF-8, or has too many fields") from error
+    values: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in values:
+            raise Refusal(422, "twice", f"the field {name[:40]!r} came more than once")
+        values[name] = value
+    return values
 
 
 def _check_whole(request: Request, data: bytes) -> None:

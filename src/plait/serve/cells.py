@@ -72,11 +72,11 @@ class CellReader:
             "vector": self._vector, "numeric": self._number, "categorical": self._category, "date": self._date,
         }  # fmt: skip
 
-    def rows(self, given: Any) -> list[dict[str, Any]]:
-        """The rows of a JSON request.
+    def rows(self, given: Any) -> list[dict[str, Any] | Refusal]:
+        """The rows of a JSON request; in the place of a row that cannot be read, why, with its row and column.
 
         Raises:
-            Refusal: 422; the message names row and column.
+            Refusal: 422; this is no list of rows, or one of too many.
         """
         if not isinstance(given, list) or not given:
             raise Refusal(422, "no_rows", 'expected "rows": a list of at least one object, one a row')
@@ -85,7 +85,13 @@ class CellReader:
                 422, "too_many_rows", f"{len(given):,} rows; the limit is {self._options.max_rows:,} a request"
             )
         with self._in_time():
-            return [self.row(one, number) for number, one in enumerate(given)]
+            return [self._row_or_why(one, number) for number, one in enumerate(given)]
+
+    def _row_or_why(self, given: Any, number: int) -> dict[str, Any] | Refusal:
+        try:
+            return self.row(given, number)
+        except Refusal as refused:
+            return refused
 
     def row(self, given: Any, number: int = 0) -> dict[str, Any]:
         """One row: a value of every column of the model, None where it is left out.
@@ -101,7 +107,11 @@ class CellReader:
         with self._in_time():
             made = {name: self._of_row(given.get(name), column, number) for name, column in self.columns.items()}
         if all(value is None for value in made.values()):
-            raise Refusal(422, "empty_row", f"the row holds none of {', '.join(self.columns)}", row=number)
+            raise Refusal(
+                422, "empty_row",
+                f"the row holds none of {', '.join(self.columns)}; a server answers no row without a value "
+                "(plait predict does, with what it knows of rows that lack everything)", row=number,
+            )  # fmt: skip
         return made
 
     def _of_row(self, value: Any, column: InputColumn, number: int) -> Any:
@@ -127,9 +137,10 @@ class CellReader:
                     raise
         return self.row(made)
 
-    def blank(self, given: Mapping[str, Any]) -> list[str]:
-        """The columns for which a row that was read holds text, but nothing but blanks: they count as left out."""
-        return [name for name in self.columns if is_blank(given.get(name)) and given[name] != ""]
+    def blank(self, given: Any) -> list[str]:
+        """The columns for which a row holds text, but nothing but blanks: they count as left out."""
+        held = given if isinstance(given, Mapping) else {}
+        return [name for name in self.columns if is_blank(held.get(name)) and held[name] != ""]
 
     def cell(self, value: Any, column: InputColumn) -> Any:
         """One cell; None where it is empty or blank, as in a table.

@@ -26,6 +26,9 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 OPEN_PATHS = ("/", "/docs", "/health", "/ready")  # hold nothing of the model
 HELD_BODIES = 8  # as many of the largest size are held at once
+DRAINED_BODIES = 4  # of the largest size: so much of a body that is refused is read and thrown away, ...
+DRAINED_SECONDS = 10.0  # ... for so long, ...
+DRAINED_AT_ONCE = 16  # ... of so many requests at once
 CLIENT_GONE = 499  # of the log: nobody was there to be answered
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _HEADERS = (
@@ -52,7 +55,7 @@ class Gate:
         self._app, self._options, self._metrics, self._log = app, options, metrics, log
         self._doorkeeper = Doorkeeper(options)
         self._most_held = HELD_BODIES * options.max_body
-        self.requests = self.held = 0
+        self.requests = self.held = self.draining = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let one request through, or answer it."""
@@ -149,8 +152,38 @@ class _Passage:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             more = [(b"x-request-id", self.request_id.encode("ascii")), *_HEADERS]
+            if self._is_sending:
+                more.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", []), *more]}
+        elif not message.get("more_body", False) and self._is_sending:
+            # A client that sends its whole body before it reads gets the answer, and no broken pipe.
+            await self._send({**message, "more_body": True})
+            await self._drain()
+            message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+    @property
+    def _is_sending(self) -> bool:
+        """Whether some of the body may still be on its way."""
+        has_body = self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
+        return has_body and not self.is_read
+
+    async def _drain(self) -> None:
+        """Read what is left of a body that was refused, within bounds, and keep nothing of it."""
+        gate, left = self.gate, DRAINED_BODIES * self.gate._options.max_body
+        if gate.draining >= DRAINED_AT_ONCE:
+            return
+        gate.draining += 1
+        until = time.monotonic() + min(DRAINED_SECONDS, gate._options.deadline)
+        try:
+            while left > 0 and not self.is_read:
+                message = await asyncio.wait_for(self._receive(), max(until - time.monotonic(), 0.001))
+                left -= len(message.get("body", b""))
+                self.is_read = message["type"] != "http.request" or not message.get("more_body", False)
+        except TimeoutError:
+            pass
+        finally:
+            gate.draining -= 1
 
     async def _refuse(self, refused: Refusal) -> None:
         if self.status is not None:  # an answer has begun
@@ -160,8 +193,6 @@ class _Passage:
         headers += [(k.lower().encode(), v.encode()) for k, v in refused.headers.items()]
         if refused.status == 401:
             headers.append((b"www-authenticate", b"Bearer"))
-        if not self.is_read and self.scope["method"] == "POST":
-            headers.append((b"connection", b"close"))  # what is left of the body is not read
         self.gate._metrics.count("refused_total", reason=refused.code)
         await self.send({"type": "http.response.start", "status": refused.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})

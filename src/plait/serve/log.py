@@ -1,6 +1,6 @@
-"""Lines of JSON on stderr that say what happened and never what a request held.
+"""Lines on stderr that say what happened and never what a request held: JSON for machines, words on a terminal.
 
-No text, no path, no query and no message of an error is written.
+No text, no path of a request, no query and no message of an error is written.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -21,16 +22,21 @@ class Log:
 
     Args:
         file: Where to; None: stderr.
+        for_people: Whether they are words instead of JSON; None: where the file is a terminal.
     """
 
-    def __init__(self, file: TextIO | None = None) -> None:
+    def __init__(self, file: TextIO | None = None, *, for_people: bool | None = None) -> None:
         self._file = file
+        self._for_people = (sys.stderr if file is None else file).isatty() if for_people is None else for_people
 
     def write(self, event: str, **facts: Any) -> None:
-        """One line: the time (UTC), what happened, and facts that are no user's own."""
+        """One line: the time (UTC; on a terminal the local one), what happened, and facts that are no user's own."""
         now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
-        line = json.dumps({"time": stamp, "event": event, **facts}, ensure_ascii=True, default=str)
+        if self._for_people:
+            line = time.strftime("%H:%M:%S", time.localtime(now)) + " " + _in_words(event, facts)
+        else:
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
+            line = json.dumps({"time": stamp, "event": event, **facts}, ensure_ascii=True, default=str)
         print_to = sys.stderr if self._file is None else self._file
         print_to.write(line + "\n")
         print_to.flush()
@@ -58,3 +64,30 @@ class LoggedQuietly(logging.Handler):
         self._log.write(
             "logged", logger=record.name, level=record.levelname, place=f"{record.filename}:{record.lineno}"
         )
+
+
+def _in_words(event: str, facts: Mapping[str, Any]) -> str:
+    """The line of an event as a person reads it; of an event without words of its own its facts."""
+    words = _WORDS.get(event)
+    return f"{event} " + " ".join(f"{k}={v}" for k, v in facts.items()) if words is None else words(facts)
+
+
+def _ready(facts: Mapping[str, Any]) -> str:
+    seconds = f"ready after {facts['seconds']:g} s; Ctrl-C stops it"
+    return f"open {facts['open']}  ({seconds})" if facts.get("open") else seconds
+
+
+def _request(facts: Mapping[str, Any]) -> str:
+    rows = f", {facts['rows']} row{'' if facts['rows'] == 1 else 's'}" if "rows" in facts else ""
+    return f"{facts['method']} {facts['route']} {facts['status']} in {facts['ms']:g} ms{rows}"
+
+
+_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "loading": lambda facts: f"loading {facts['model']} ...",
+    "listening": lambda facts: "loaded; answering made-up rows to warm up ...",
+    "ready": _ready,
+    "warning": lambda facts: f"warning: {facts['what']}",
+    "caution": lambda facts: f"note: {facts['what']}",
+    "stopped": lambda facts: "stopped" if facts.get("finished", True) else "stopped; work was left unfinished",
+    "request": _request,
+}

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.serve.features import PassingFeatures, passing_features
+from plait.serve.first_look import address_of, bind, check_model, check_names, listen, require_extra
 from plait.serve.log import Log, LoggedQuietly
 from plait.serve.options import ServeOptions
 
@@ -27,12 +28,11 @@ if TYPE_CHECKING:
 CONNECTIONS_A_REQUEST = 8  # so many times --max-requests are open at once; more are answered 503
 COUNTS = "PLAIT_SERVE_COUNTS"  # tells a worker the folder where all leave their counts
 MOST_RESTARTS = 5  # of one worker within a minute
-INSTALL = "serving needs FastAPI, uvicorn and python-multipart; type: pip install 'plait[serve]'"
 
 
 def serve(
     model: str | Path, index: str | Path | None, options: ServeOptions, *, fd: int | None = None,
-    again: Sequence[str] = (),
+    again: Sequence[str] = (), started: float | None = None,
 ) -> int:  # fmt: skip
     """Serve a model until told to stop (SIGTERM, Ctrl-C); what was taken by then is finished first.
 
@@ -43,6 +43,7 @@ def serve(
         fd: A socket that listens already, of a worker; None: open one.
         again: The command line of one worker up to the number of its socket, without the interpreter; needed for more
             than one.
+        started: When the process began, on the monotonic clock, from which the seconds to "ready" count; None: now.
 
     Returns:
         The exit code: 0, or 1 where work was left unfinished or a worker kept dying.
@@ -52,34 +53,39 @@ def serve(
         ValueError: The folder holds no model, or no index of this model.
         OSError: The address cannot be had.
     """
+    started = time.monotonic() if started is None else started
+    folder, of_index = Path(model), None if index is None else Path(index)
     require_extra()
+    check_names(folder, of_index)
     log = Log()
-    if fd is None and options.workers > 1:
-        return _supervise(options, log, again)
-    warnings.showwarning = _quietly(log)
-    logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
-    with passing_features() as features:
-        app, server = _application(model, index, options, log, features)
-        listening = _listen(options) if fd is None else socket.socket(fileno=fd)
-        host, port = listening.getsockname()[:2]
-        log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
-        if not options.is_local and options.token is None:
-            log.write("warning", what="anyone who reaches this address may use the model; set a token")
-        return _run(app, server, listening, options, leave_with=os.getppid() if fd is not None else None)
+    with bind(options) if fd is None else socket.socket(fileno=fd) as bound:
+        if fd is None:
+            if not options.is_local and options.token is None:
+                log.write("warning", what="anyone who reaches this address may use the model; set a token")
+            log.write("loading", model=folder.absolute().name, **_named(of_index))
+            check_model(folder, of_index)
+            if options.workers > 1:
+                return _supervise(bound, options, log, again)
+        warnings.showwarning = _quietly(log)
+        logging.basicConfig(handlers=[LoggedQuietly(log)], level=logging.WARNING, force=True)
+        with passing_features() as features:
+            app, server = _application(model, index, options, log, features)
+            if server.served.standing["caution"] is not None:
+                log.write("caution", what=server.served.standing["caution"])
+            server.started, server.address = started, address_of(bound, options)
+            if fd is None:
+                listen(bound, options)
+            _say_listening(bound, options, log)
+            return _run(app, server, bound, options, leave_with=os.getppid() if fd is not None else None)
 
 
-def require_extra() -> None:
-    """Refuse to serve without what serves.
+def _named(index: Path | None) -> dict[str, str]:
+    return {} if index is None else {"index": index.absolute().name}
 
-    Raises:
-        ImportError: The message names the extra.
-    """
-    try:
-        import fastapi  # noqa: F401
-        import python_multipart  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise ImportError(INSTALL) from error
+
+def _say_listening(bound: socket.socket, options: ServeOptions, log: Log) -> None:
+    host, port = bound.getsockname()[:2]
+    log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
 
 
 def _application(
@@ -87,35 +93,20 @@ def _application(
     features: Callable[[str], PassingFeatures],
 ) -> tuple[Any, Server]:  # fmt: skip
     from plait.api import load
-    from plait.api.folder_checks import check_model_there
-    from plait.index import open_index
     from plait.serve.app import make_app
     from plait.serve.server import Server
     from plait.serve.work import ALONE, ServedModel
 
-    check_model_there(Path(model))
-    fitted = load(model)
-    opened = None if index is None else open_index(index, fitted)
-    if opened is not None:
+    fitted, opened = load(model), None
+    if index is not None:
+        from plait.index import open_index
+
+        opened = open_index(index, fitted)
         assert opened.embedder is fitted  # refuses an index of another model
     served, shared = ServedModel(fitted, opened), os.environ.get(COUNTS)
     beside = ServedModel(load(model)) if set(ALONE) & set(served.run) else None
     server = Server(served, options, log, features, beside, None if shared is None else Path(shared))
     return make_app(server), server
-
-
-def _listen(options: ServeOptions) -> socket.socket:
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((options.host, options.port))
-    except OSError as error:
-        listening.close()
-        raise OSError(error.errno, f"cannot listen on {options.host} port {options.port}: {error.strerror}") from error
-    listening.listen(1024)
-    listening.set_inheritable(True)
-    return listening
 
 
 def _run(app: Any, server: Server, listening: socket.socket, options: ServeOptions, *, leave_with: int | None) -> int:
@@ -156,14 +147,13 @@ def _run(app: Any, server: Server, listening: socket.socket, options: ServeOptio
     return 0 if served.started and not served.force_exit else 1
 
 
-def _supervise(options: ServeOptions, log: Log, again: Sequence[str]) -> int:
+def _supervise(listening: socket.socket, options: ServeOptions, log: Log, again: Sequence[str]) -> int:
     """Several workers over one socket, each a process of its own; one that dies is started again."""
     if os.name == "nt":
         raise ValueError("workers share a socket, which Windows does not allow; leave workers=N out")
-    listening = _listen(options)
+    listen(listening, options)
     descriptor = listening.fileno()
-    host, port = listening.getsockname()[:2]
-    log.write("listening", host=host, port=port, workers=options.workers, token=options.token is not None)
+    _say_listening(listening, options, log)
     command = [sys.executable, "-m", "plait", *again, str(descriptor)]
     counts = tempfile.TemporaryDirectory(prefix="plait-counts-")
     stopping = False

@@ -10,6 +10,7 @@ from plait.serve.work import ServedModel
 
 JSON = "application/json"
 FORM = "multipart/form-data"
+ENCODED = "application/x-www-form-urlencoded"
 MOST_LISTED = 100  # categories that a description lists
 Schema = dict[str, Any]
 
@@ -69,7 +70,8 @@ class ApiSchema:
         cells = {c.name: _nullable(column_schema(c, self._options)) for c in columns}
         return {
             "Row": {"type": "object", "properties": cells, "additionalProperties": False, "minProperties": 1,
-                    "description": "Any column may be left out; one at least must hold something."},
+                    "description": "Any column may be left out; one at least must hold something. A row that cannot be "
+                    "answered has an error in its place while others are answered."},
             "FormRow": {"type": "object", "additionalProperties": False,
                         "properties": {c.name: column_schema(c, self._options, in_form=True) for c in columns}},
             "Rows": {"type": "array", "items": _ref("Row"), "minItems": 1, "maxItems": self._options.max_rows},
@@ -109,6 +111,12 @@ class ApiSchema:
     def body(self, kind: str) -> Schema:
         """The requestBody of one kind of work."""
         row_or_form = {FORM: {"schema": _ref("FormRow")}}
+        files = ("image", "audio", "image_set")
+        plain = {
+            c.name: column_schema(c, self._options, in_form=True) for c in self._served.columns if c.kind not in files
+        }
+        if plain:
+            row_or_form[ENCODED] = {"schema": _object(plain)}
         coverage = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1,
                     "description": "adds a set or an interval that holds the truth this often"}  # fmt: skip
         picture = {"type": "string", "contentEncoding": "base64"}
@@ -155,14 +163,15 @@ class ApiSchema:
             "embed": {"vectors": vectors}, "caption": {"answer": text}, "ask": {"answer": text},
             "search": {"score": {"type": "string"}, "hits": {"type": "array", "items": _ref("Hit")}},
         }[kind]  # fmt: skip
-        answer = _object({**found, "request_id": {"type": "string"}}, *found, "request_id")
+        caution = {"type": "string", "description": "only where the model was not shown to beat guessing"}
+        answer = _object({**found, "caution": caution, "request_id": {"type": "string"}}, *found, "request_id")
         answer["additionalProperties"] = True
         failure = {"content": {JSON: {"schema": _ref("Failure")}}}
         wait = {"headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}}
         said = {
             400: "no JSON, or no form", 401: "no token, or a wrong one", 403: "from another site",
             408: "the body came too slowly", 413: "larger than a limit", 415: "neither JSON nor a form",
-            422: "a row that cannot be answered", 429: "full; try again after Retry-After",
+            422: "no table of rows, or no row that can be answered", 429: "full; try again after Retry-After",
             503: "not ready yet, or stopping", 504: "the deadline passed",
         }  # fmt: skip
         made: dict[int, Any] = {200: {"description": "the answer", "content": {JSON: {"schema": answer}}}}

@@ -49,6 +49,7 @@ class Server:
             self.threads.append(self._thread("beside", apart, features))
             self._thread_of |= dict.fromkeys(apart, self.threads[1])
         self.is_ready = self.is_stopping = False
+        self.started, self.address = time.monotonic(), ""  # when the process began; what to type into a browser
         self.metrics.gauges |= {
             "ready": ("Whether the model is warm and takes requests.", lambda: float(self.takes_requests)),
             "queue_rows": ("Rows that wait for the model.", lambda: float(sum(t.waiting for t in self.threads))),
@@ -79,7 +80,6 @@ class Server:
 
     async def warm_up(self) -> None:
         """Start the threads and let each answer made-up rows; ready when that is done."""
-        started = time.monotonic()
         for thread in self.threads:  # one after the other: what both load first is then loaded once
             thread.start()
             job = thread.submit("warm_up", None, [None], float("inf"))
@@ -87,7 +87,8 @@ class Server:
             if isinstance(outcome, Refusal):  # a made-up row may be one that this model cannot answer
                 self.log.write("warm_up_failed", code=outcome.code)
         self.is_ready = True
-        self.log.write("ready", seconds=round(time.monotonic() - started, 2), answers=sorted(self.served.run))
+        seconds = round(time.monotonic() - self.started, 2)
+        self.log.write("ready", seconds=seconds, open=self.address, answers=sorted(self.served.run))
 
     async def ask(self, request: Request, kind: str, options: Any, rows: list[Any]) -> list[Any]:
         """Outcomes of rows, one each.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.report.standing import in_languages, standing
 from plait.serve.cells import InputColumn
 from plait.serve.queue import Run
 from plait.serve.refusal import Refusal
@@ -40,6 +41,7 @@ class ServedModel:
         self.fitted, self.index = fitted, index
         self.columns = input_columns(fitted)
         self.task = fitted.task
+        self.standing = standing(fitted.report, None if index is None else index.manifest.modality.name)
         self.run = {
             kind: work
             for kind, can, work in (
@@ -68,7 +70,8 @@ class ServedModel:
         """What a client may know of the model."""
         return {
             "task": self.task.name, "target": self.fitted.schema.target, "answers": sorted(self.run),
-            "classes": self.classes, "calibrated": self.is_calibrated,
+            "classes": self.classes, "calibrated": self.is_calibrated, **self.standing,
+            "translations": in_languages(self.standing, [c.name for c in self.fitted.schema.columns]),
             "inputs": [
                 {
                     "name": c.name, "kind": c.kind, **({"known": list(c.known[:200])} if c.known else {}),
@@ -82,6 +85,7 @@ class ServedModel:
             "question": self._question() if "ask" in self.run else None,
             "index": None if self.index is None else {
                 "items": len(self.index), "kind": self.index.manifest.modality.kind, "by": sorted(self.searched_by()),
+                "modality": self.index.manifest.modality.name,
             },
         }  # fmt: skip
 
