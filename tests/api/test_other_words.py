@@ -121,7 +121,8 @@ def test_a_model() -> None:
 
     model = Plait.__new__(Plait)
     for name, typed in [
-        ("fit_summary", "model.leaderboard"), ("feature_importance", "model.explain"), ("class_labels", "labels.classes"),
+        ("fit_summary", "model.leaderboard"),
+        ("feature_importance", "model.explain"), ("class_labels", "labels.classes"),
         ("extract_embedding", r"model.embed\("),
     ]:  # fmt: skip
         with pytest.raises(AttributeError, match=rf"has no attribute '{name}'. Type .*{typed}"):

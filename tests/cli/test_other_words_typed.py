@@ -47,7 +47,8 @@ def test_what_cannot_be_pasted_is_told_for_each(run: Run) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("leaderboard model", "type plait evaluate MODEL TABLE"), ("fit-summary model", "type plait evaluate MODEL TABLE"),
+        ("leaderboard model", "type plait evaluate MODEL TABLE"),
+        ("fit-summary model", "type plait evaluate MODEL TABLE"),
         ("train posts.csv", "type plait fit"), ("feature-importance model", "type plait explain MODEL TABLE"),
         ("evaluate model t.csv --metrics f1", "--metrics: nothing: every metric of the task"),
         ("fit t.csv --odd 3", "No such option: --odd (Possible options:"),

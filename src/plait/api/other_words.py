@@ -1,4 +1,4 @@
-"""Words of AutoGluon and scikit-learn get an error that says what to type; the table: ``plait.settings.other_words``."""
+"""Words of AutoGluon and scikit-learn get an error that says what to type (``plait.settings.other_words``)."""
 
 from __future__ import annotations
 

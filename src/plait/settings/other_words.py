@@ -1,6 +1,6 @@
 """Words of AutoGluon and scikit-learn and what to type for them here: the one table, and how it is worded.
 
-``plait.fit`` and the other functions, the estimators, a fitted model, the package and the command line all answer from it.
+``plait.fit`` and the other functions, the estimators, a fitted model, the package and the command line answer from it.
 An entry of ARGUMENTS holds what to type, where it can be pasted (``name={}`` an argument with the value that was given,
 ``group.name={}`` a setting), and a sentence, or what to do where nothing can be pasted.
 """
@@ -52,7 +52,7 @@ ARGUMENTS: dict[str, tuple[str, str]] = {
     "sample_weight": ("task.class_weights=True", "single rows have no weights"),
     "class_weight": ("task.class_weights=True", ""),
     "enable_progress_bar": QUIET, "verbosity": QUIET, "verbose": QUIET,
-    "lang_code": ("lang='zh'", ""), "standalone": ("", "nothing: plait weights fetch keeps encoders once, for all models"),
+    "lang_code": ("lang='zh'", ""), "standalone": ("", "nothing: plait weights fetch keeps encoders for all models"),
 }  # fmt: skip
 OF_VERB: dict[str, dict[str, tuple[str, str]]] = {  # where a word means something else than in fit
     "evaluate": {
@@ -73,7 +73,8 @@ GRID = ("", f"GridSearchCV(estimator, {IN_A_GRID})")
 OF_ESTIMATOR: dict[str, tuple[str, str]] = {
     "label": UNFIT, "target": UNFIT, "y": UNFIT, "X": UNFIT, "train_data": UNFIT, "data": UNFIT, "df": UNFIT,
     "holdout_frac": ("validation_fraction={}", "the share of the rows that chooses"), "tuning_data": HELD,
-    "validation_data": HELD, "split": HELD, "test_size": ("validation_fraction={}", "the share of the rows that chooses"),
+    "validation_data": HELD, "split": HELD,
+    "test_size": ("validation_fraction={}", "the share of the rows that chooses"),
     "test_data": HELD, "hyperparameter_tune_kwargs": GRID, "num_trials": GRID, "n_iter": GRID, "search": GRID,
     "seed": ("random_state={}", ""), "random_seed": ("random_state={}", ""),
     "path": ("", "fit(X, y).model_.save(FOLDER)"), "save_path": ("", "fit(X, y).model_.save(FOLDER)"),
@@ -114,7 +115,7 @@ NAMES: dict[str, tuple[str, str]] = {
         "model.leaderboard(), after model.evaluate(TABLE) with its numbers",
         "plait evaluate MODEL TABLE, which lists the models that were tried",
     ),
-    "fit_summary": ("model.leaderboard() and model.report", "plait evaluate MODEL TABLE; MODEL/report.html has all of it"),
+    "fit_summary": ("model.leaderboard() and model.report", "plait evaluate MODEL TABLE; all is in MODEL/report.html"),
     "feature_importance": ("model.explain(TABLE)", "plait explain MODEL TABLE --report why.html"),
     "feature_importances_": ("model.explain(TABLE)", "plait explain MODEL TABLE --report why.html"),
     "permutation_importance": ("model.explain(TABLE)", "plait explain MODEL TABLE --report why.html"),
