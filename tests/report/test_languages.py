@@ -42,9 +42,10 @@ ROOMS = [
     "api/vision_language/tuning.py", "api/vision_language/tuning_guard.py", "api/vision_language/tuning_rows.py",
     "ensemble/guard.py", "ensemble/teachers/labels.py",
     "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
+    "data/checks/*.py", "comparison/outcome.py", "api/known_letters.py", "cli/report.py", "cli/explain.py",
+    "cli/compare.py",
 ]  # fmt: skip
 ELSEWHERE = {
-    "card.py",  # the model card is in English, whatever the pages are in
     "__init__.py",
     "style.py",
     "shape.py",
@@ -56,6 +57,8 @@ ELSEWHERE = {
 }
 # Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
 INSIDE = {
+    "CheckReport", "Finding", "row{} {}{}", "Comparison({} lines on {}; selected {})", "README.md", "rows of ",
+    "`plait predict FOLDER rows.csv -o answers.csv`", "{} on choosing rows, on these rows{}",
     "; type n={}", "a class", "kind of shown report", "border-top:1px solid rgba(128,128,128,.35)", "shapley of loss",
     "border-collapse:collapse;color:inherit;font-size:inherit",
     "standard deviation", "train seconds",

@@ -72,7 +72,7 @@ class SetsOurWords:
         if wrong := {word: value for word, value in params.items() if word not in known}:
             name = f"plait.{type(self).__name__}"
             said = refusal(name, wrong, {}, list(known), OF_ESTIMATOR, settings="settings")
-            raise ValueError(f"{said}\nIn a grid: {IN_A_GRID}")
+            raise ValueError(f"Invalid parameter: {said}\nIn a grid: {IN_A_GRID}")
         return super().set_params(**params)  # type: ignore[misc]
 
 

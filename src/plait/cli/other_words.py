@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from plait.cli.wording import as_typed
 from plait.registry import unknown_name
-from plait.settings.other_words import NAMES, OF_VERB, TABLE, can_be_pasted, in_shell, instead_of, typed_in_shell
+from plait.settings.other_words import NAMES, OF_VERB, TABLE, can_be_pasted, instead_of
+
+FLAGS = {"progress=False": "--quiet", "as_frame={}": "", "lang='zh'": "--lang zh"}
 
 
 def verb_instead(word: str) -> str | None:
@@ -19,7 +22,7 @@ def verb_instead(word: str) -> str | None:
     """
     word = word.replace("-", "_")
     found = NAMES.get(word) or NAMES.get(word.lower())
-    return None if found is None else found[1]
+    return None if found is None else as_typed(found[1])
 
 
 def options_instead(command: Any, path: str, words: Sequence[str]) -> str | None:
@@ -106,3 +109,25 @@ def _tables(known: dict[str, Any], kept: Sequence[str]) -> list[str]:
         found.append(kept[at])
         at += 1
     return found
+
+
+def typed_in_shell(typed: str, value: str) -> list[str]:
+    """The words of a command line for an entry of the table.
+
+    Example:
+        >>> typed_in_shell("target={}", "price"), typed_in_shell("task.select_by='f1_macro'", "f1")
+        (['--target', 'price'], ['--set', 'task.select_by=f1_macro'])
+    """
+    if typed in FLAGS:
+        return FLAGS[typed].split()
+    words: list[str] = []
+    for one in typed.split(", "):
+        name, _, given = one.partition("=")
+        given = value if given == "{}" else given.strip("'")
+        words += ["--set", f"{name}={given}"] if "." in name else [f"--{name.replace('_', '-')}", given]
+    return words
+
+
+def in_shell(words: Iterable[str]) -> str:
+    """Words of a command line as they are typed, quoted where they must be."""
+    return " ".join(shlex.quote(word) for word in words)

@@ -7,7 +7,6 @@ An entry of ARGUMENTS holds what to type, where it can be pasted (``name={}`` an
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -108,7 +107,7 @@ METRICS = {
     "nll": "log_loss", "pearsonr": "pearson", "acc": "accuracy",
 }  # fmt: skip
 
-# What is asked of a model or of the package -> what to type in Python, and on the command line.
+# What is asked of a model or of the package -> what to type in Python, and what as_typed turns into a command line.
 CLASSIFIED = ("model.labels.classes", "plait predict MODEL TABLE, which has a column for each class")
 NAMES: dict[str, tuple[str, str]] = {
     "leaderboard": (
@@ -116,12 +115,12 @@ NAMES: dict[str, tuple[str, str]] = {
         "plait evaluate MODEL TABLE, which lists the models that were tried",
     ),
     "fit_summary": ("model.leaderboard() and model.report", "plait evaluate MODEL TABLE; all is in MODEL/report.html"),
-    "feature_importance": ("model.explain(TABLE)", "plait explain MODEL TABLE --report why.html"),
-    "feature_importances_": ("model.explain(TABLE)", "plait explain MODEL TABLE --report why.html"),
-    "permutation_importance": ("model.explain(TABLE)", "plait explain MODEL TABLE --report why.html"),
+    "feature_importance": ("model.explain(TABLE)", "plait.explain(MODEL, TABLE, report='why.html')"),
+    "feature_importances_": ("model.explain(TABLE)", "plait.explain(MODEL, TABLE, report='why.html')"),
+    "permutation_importance": ("model.explain(TABLE)", "plait.explain(MODEL, TABLE, report='why.html')"),
     "extract_embedding": (
         "model.embed(TABLE, MODALITY), which a model of task='retrieval' or of plait.two_tower has",
-        "plait index build MODEL TABLE -o INDEX, of a model of --task retrieval",
+        "plait.build_index(MODEL, TABLE, output=INDEX), of a model of task='retrieval'",
     ),
     "class_labels": CLASSIFIED, "classes_": CLASSIFIED, "positive_class": CLASSIFIED,
     "problem_type": ("model.task.name", "plait evaluate MODEL TABLE"),
@@ -130,9 +129,9 @@ NAMES: dict[str, tuple[str, str]] = {
     "info": ("model, or model.report", "plait doctor"),
     "score": ("model.evaluate(TABLE)['evaluation']['metrics']", "plait evaluate MODEL TABLE"),
     "evaluate_predictions": ("model.evaluate(TABLE)", "plait evaluate MODEL TABLE"),
-    "fit": ("plait.fit(TABLE, target=COLUMN), which makes another model", "plait fit TABLE --target COLUMN -o MODEL"),
-    "export_onnx": ("plait.export(model, FOLDER)", "plait export MODEL --onnx FOLDER"),
-    "calibrate_decision_threshold": ("model.calibrate(TABLE)", "plait calibrate MODEL TABLE -o CALIBRATED"),
+    "fit": ("plait.fit(TABLE, target=COLUMN), another model", "plait.fit(TABLE, target=COLUMN, output=MODEL)"),
+    "export_onnx": ("plait.export(model, FOLDER)", "plait.export(MODEL, onnx=FOLDER)"),
+    "calibrate_decision_threshold": ("model.calibrate(TABLE)", "plait.calibrate(MODEL, TABLE, output=CALIBRATED)"),
     "set_num_gpus": ("model.to(DEVICE)", "CUDA_VISIBLE_DEVICES"),
     "predict_proba": ("model.predict_proba(TABLE)", "plait predict MODEL TABLE, which has a column for each class"),
     "MultiModalPredictor": ("plait.fit(TABLE, target=COLUMN); plait.load(FOLDER) for a saved model", "plait fit"),
@@ -143,14 +142,13 @@ NAMES: dict[str, tuple[str, str]] = {
     "predict": ("plait.load(FOLDER).predict(TABLE)", "plait predict"),
     "evaluate": ("plait.load(FOLDER).evaluate(TABLE)", "plait evaluate"),
     "explain": ("plait.load(FOLDER).explain(TABLE)", "plait explain"),
-    "version": ("plait.__version__", "plait --version"),
+    "version": ("plait.__version__", "plait version=True"),
     "infer": ("model.predict(TABLE)", "plait predict"), "inference": ("model.predict(TABLE)", "plait predict"),
     "eval": ("model.evaluate(TABLE)", "plait evaluate"), "test": ("model.evaluate(TABLE)", "plait evaluate"),
-    "report": ("model.report", "plait evaluate MODEL TABLE --report report.html"),
-    "validate": ("plait.check(TABLE)", "plait check"), "save": ("model.save(FOLDER)", "plait fit TABLE -o MODEL"),
+    "report": ("model.report", "plait.evaluate(MODEL, TABLE, report='report.html')"),
+    "validate": ("plait.check(TABLE)", "plait check"), "save": ("model.save(FOLDER)", "plait.fit(TABLE, output=MODEL)"),
     "load": ("plait.load(FOLDER)", "plait predict MODEL TABLE, which loads it"),
 }  # fmt: skip
-FLAGS = {"progress=False": "--quiet", "as_frame={}": "", "lang='zh'": "--lang zh"}
 
 
 def instead_of(word: str, value: object, own: Mapping[str, tuple[str, str]]) -> tuple[str, str] | None:
@@ -215,23 +213,6 @@ def pasted(typed: str, value: object, settings: str = "set") -> str:
     return f"{settings}={{{name!r}: {given}}}" if "." in name else f"{name}={given}"
 
 
-def typed_in_shell(typed: str, value: str) -> list[str]:
-    """The words of a command line for an entry of the table.
-
-    Example:
-        >>> typed_in_shell("target={}", "price"), typed_in_shell("task.select_by='f1_macro'", "f1")
-        (['--target', 'price'], ['--set', 'task.select_by=f1_macro'])
-    """
-    if typed in FLAGS:
-        return FLAGS[typed].split()
-    words: list[str] = []
-    for one in typed.split(", "):
-        name, _, given = one.partition("=")
-        given = value if given == "{}" else given.strip("'")
-        words += ["--set", f"{name}={given}"] if "." in name else [f"--{name.replace('_', '-')}", given]
-    return words
-
-
 def refusal(
     function: str, wrong: Mapping[str, object], right: Mapping[str, object], known: Iterable[str],
     own: Mapping[str, tuple[str, str]] | None = None, *, settings: str = "set", table: str = "",
@@ -289,8 +270,3 @@ def _call(
     words = [*([table] if table else []), *(f"{name}={text}" for name, text in named.items())]
     words += [f"{settings}={{{', '.join(f'{n!r}: {v}' for n, v in chosen.items())}}}"] if chosen else []
     return f"{function}({', '.join(words)})"
-
-
-def in_shell(words: Iterable[str]) -> str:
-    """Words of a command line as they are typed, quoted where they must be."""
-    return " ".join(shlex.quote(word) for word in words)
