@@ -1,4 +1,4 @@
-"""The shares that a fusion gives the modalities (``weights_BM``, such as the gates of a gated one), over judged rows."""
+"""The shares that a fusion gives the modalities (``weights_BM``, the gates of a gated one), over judged rows."""
 
 from __future__ import annotations
 

@@ -117,3 +117,22 @@ def _what_to_do(parts: list[dict[str, Any]]) -> str:
         f"{told} of the package {named}, which is not installed here; install it from whoever gave you the model: what "
         f"an index offers under that name (pip install {package}) may be another's"
     )
+
+
+def _named(folder: Path, select_by: str | None) -> set[tuple[str, str]]:
+    """(kind, name) of every part that the written files name."""
+    found = set() if select_by is None else {("metric", select_by)}
+    for path in folder.rglob("config.json"):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.get("model_type") != "plait":  # of a tokenizer
+            continue
+        found |= {("fusion", str(values["fusion"]["name"])), ("task", str(values["task"]))}
+        inside = [m["encoder"] for m in values["modalities"] if m["encoder"] is not None]
+        found |= {("encoder", str(one.get("type"))) for one in inside}
+    inputs = json.loads((folder / "inputs.json").read_text(encoding="utf-8"))
+    frozen = [m["frozen"] for m in inputs["modalities"] if m["frozen"] is not None]
+    return found | {("encoder", str(one["reference"]).partition(":")[0]) for one in frozen}
+
+
+def _is(pattern: re.Pattern[str], value: object) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
