@@ -25,6 +25,8 @@ TABLE = {
 @pytest.mark.parametrize("fusion", ["gated", "concat"])
 def test_weights_stand_in_the_report(fusion: str, tmp_path: Path) -> None:
     model = plait.fit(TABLE, "label", text="text", numeric="size", fusion=fusion, epochs=1, set=QUICK)
+    notes = model.report["evaluation"]["notes"]
+    assert sum(f"fusion='{fusion}' answers alone" in note and "preset='fast'" in note for note in notes) == 1
     found = model.report["evaluation"].get("fusion_weights")
     page = write_report(tmp_path / "p.html", model.report, title="T", lang="zh")[0].read_text("utf-8")
     if fusion == "concat":
