@@ -64,6 +64,11 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
+    if not name.startswith("_"):
+        from plait.settings.other_words import NAMES  # words of other libraries
+
+        if name in NAMES:
+            raise AttributeError(f"module 'plait' has no attribute {name!r}. Type {NAMES[name][0]}")
     raise AttributeError(f"module 'plait' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

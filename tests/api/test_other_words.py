@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
 import plait
 from plait.settings import RunSettings, assignments_of, set_values
+from plait.settings.other_words import ARGUMENTS, OF_ESTIMATOR, preset_of
 
 ROWS = {"text": ["a b", "c d"] * 4, "label": ["x", "y"] * 4}
+TRIED = {
+    "task.select_by": "f1_macro", "ensemble.folds": "3", "train.batch_size": "8", "train.learning_rate": "0.1",
+    "task.class_weights": "true", "judge.lang": "zh",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -72,3 +79,87 @@ def test_settings_of_another_type(wrong: object) -> None:
 def test_an_unknown_setting_of_a_mapping_is_named() -> None:
     with pytest.raises(ValueError, match="unknown setting in train 'epoch'. Did you mean 'epochs'"):
         plait.fit(ROWS, target="label", set={"train": {"epoch": 3}})
+
+
+def test_all_wrong_words_at_once_with_the_call_to_type() -> None:
+    with pytest.raises(TypeError) as refused:
+        plait.fit(ROWS, label="label", presets="medium_quality", time_limit=120, eval_metric="f1", set={"a.b": 3})  # type: ignore[call-arg]
+    first, *lines = str(refused.value).splitlines()
+    assert first == (
+        "plait.fit() has no label=, presets=, eval_metric=. Type plait.fit(TABLE, time_limit=120, target='label', "
+        "preset='fast', set={'a.b': 3, 'task.select_by': 'f1_macro'})"
+    )
+    assert [line.split("=")[0].strip() for line in lines] == ["label", "presets", "eval_metric"]
+
+
+@pytest.mark.parametrize("name", ["MultiModalPredictor", "TabularPredictor"])
+def test_a_class_of_autogluon(name: str) -> None:
+    with pytest.raises(AttributeError, match=r"Type plait.fit\(TABLE, target=COLUMN\)"):
+        getattr(plait, name)
+
+
+@pytest.mark.parametrize(
+    ("given", "typed"),
+    [
+        ({"label": "s"}, r"no label=. Type fit\(X, y\)"),
+        (
+            {"seed": 3, "lr": 0.1},
+            r"Type plait.PlaitClassifier\(random_state=3, settings=\{'train.learning_rate': 0.1\}",
+        ),
+        ({"presets": "best_quality", "max_iter": 5}, r"Type plait.PlaitClassifier\(preset='best', epochs=5\)"),
+    ],
+)
+def test_an_estimator(given: dict[str, object], typed: str) -> None:
+    with pytest.raises(TypeError, match=typed):
+        plait.PlaitClassifier(**given)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"In a grid: \{'settings': \["):
+        plait.PlaitRegressor().set_params(learning_rate=0.1)
+
+
+def test_a_model() -> None:
+    from plait.api.predictor import Plait
+
+    model = Plait.__new__(Plait)
+    for name, typed in [
+        ("fit_summary", "model.leaderboard"),
+        ("feature_importance", "model.explain"), ("class_labels", "labels.classes"),
+        ("extract_embedding", r"model.embed\("),
+    ]:  # fmt: skip
+        with pytest.raises(AttributeError, match=rf"has no attribute '{name}'. Type .*{typed}"):
+            getattr(model, name)
+    with pytest.raises(AttributeError, match="'Plait' object has no attribute 'odd'$"):
+        _ = model.odd
+    with pytest.raises(TypeError, match=r"model.leaderboard\(\) takes .*Type model.leaderboard\(\), after model.evalu"):
+        model.leaderboard(ROWS)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"model.evaluate\(\) has no metrics=. Type nothing: every metric"):
+        model.evaluate(ROWS, metrics=["f1"])  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"model.predict_proba\(\) has no as_pandas=. Type as_frame=True"):
+        model.predict_proba(ROWS, as_pandas=True)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"model.save\(\) needs folder. Type model.save\(FOLDER\)"):
+        model.save()  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("medium_quality_faster_train", "preset='fast'"), ("best_quality_v150", "preset='best'"),
+        ("high_quality_fast_inference_only_refit", "preset='best'"), ("good_quality", "preset='default'"),
+        ("odd", None), ("fast", None),
+    ],
+)  # fmt: skip
+def test_presets_of_autogluon(name: str, ours: str | None) -> None:
+    assert preset_of(name) == ours
+
+
+def test_what_is_to_be_typed_is_there() -> None:
+    """Every argument and setting that the table names exists, in fit or in the estimators."""
+    settings = RunSettings()
+    for table, function in [(ARGUMENTS, plait.fit), (OF_ESTIMATOR, plait.PlaitClassifier)]:
+        known = inspect.signature(function).parameters
+        for word, (typed, _) in table.items():
+            name, _, value = typed.partition("=")
+            assert word not in known or table is OF_ESTIMATOR, word
+            if "." in name:
+                set_values(settings, [f"{name}={TRIED.get(name, value)}"])
+            else:
+                assert not name or name in known, (word, name)

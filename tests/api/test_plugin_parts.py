@@ -74,7 +74,7 @@ def test_a_package_that_is_here_and_broken_or_older_is_said(
 ) -> None:
     place = changed(package="good-one", version="2.0")
     with pytest.raises(
-        ValueError, match="package good-one 2.0, which is not installed here; if you trust it, type pip"
+        ValueError, match="package good-one 2.0, which is not installed here; install it from whoever gave"
     ):
         plait.load(place)
     play_plugins(monkeypatch, good_one=lambda: None)

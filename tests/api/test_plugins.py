@@ -71,7 +71,8 @@ def test_the_package_of_the_page_is_used_by_other_processes(target: Path, tmp_pa
     assert done.returncode == 2
     assert (
         "it was trained with the encoder 'bag', the fusion 'mean_max' of the package plait-mean-max 1.0, which is not "
-        "installed here; if you trust it, type pip install plait-mean-max"
+        "installed here; install it from whoever gave you the model: what an index offers under that name (pip install "
+        "plait-mean-max"
     ) in done.stderr
 
 

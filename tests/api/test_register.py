@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,23 @@ def test_resamples_of_an_added_metric_are_those_of_the_rows() -> None:
     found = measure(counts_RN, ["accuracy", "share_right"])
     assert found["share_right"] == pytest.approx(found["accuracy"])
     assert "share_right" not in measure(counts_RN, ["accuracy"])
+
+
+def test_a_warning_of_a_metric_is_shown_once_for_all_resamples() -> None:
+    from plait.tasks import TASKS
+    from plait.tasks.row_metrics import resampled
+
+    def doubtful(target: np.ndarray, outputs: np.ndarray) -> float:
+        warnings.warn("a class has no row", UserWarning, stacklevel=1)
+        return float(len(target))
+
+    plait.register_metric("doubtful", doubtful, tasks="classification", of="predictions")
+    target, outputs = np.array([0, 1, 1]), np.eye(2)[[0, 1, 0]]
+    measure = resampled(TASKS.get("classification").metrics, target, outputs)
+    assert measure is not None
+    with pytest.warns(UserWarning, match="a class has no row") as shown:
+        found = measure(np.ones((50, 3)), ["doubtful"])
+    assert len(shown) == 1 and found["doubtful"].tolist() == [3.0] * 50
 
 
 def test_a_task_whose_lower_metric_heads_the_report_keeps_its_best_epoch() -> None:

@@ -24,11 +24,13 @@ def table(tmp_path: Path) -> str:
 
 
 def test_a_model_fitted_in_chinese_writes_chinese_pages(tmp_path: Path, table: str, run: Run) -> None:
-    sets = [a for s in [*QUICK, "train.epochs=1"] for a in ("--set", s)]
+    sets = [a for s in [*QUICK, "train.epochs=1", "task.select_by=f1_macro"] for a in ("--set", s)]
     model, page = str(tmp_path / "m"), tmp_path / "r.html"
     code, out, err = run("fit", table, "--target", "label", "-o", model, "--lang", "zh", "--quiet", *sets)
     assert code == 0, err
-    assert out.startswith("只评估了 ") and "。模型" in out.splitlines()[0] and "judged on" in out
+    assert out.startswith("只评估了 ") and "。模型" in out.splitlines()[0] and "评估于" in out
+    assert "按选择轮次所用的指标宏平均 F1" in out.splitlines()[0] and "; 宏平均 F1 " in out
+    assert "## 使用方法" in (tmp_path / "m" / "README.md").read_text("utf-8")
     assert '<html lang="zh">' in (tmp_path / "m" / "report.html").read_text("utf-8")
     code, out, err = run("evaluate", model, table, "--report", str(page), "--quiet")
     assert code == 0 and out.startswith("只评估了 "), err

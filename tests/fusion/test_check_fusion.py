@@ -117,8 +117,43 @@ class NoWidth(Plain):
 
 
 def test_the_plain_one_passes() -> None:
-    check_fusion(Plain)
-    check_fusion(Plain, num_modalities=2, normalise=False)
+    found = check_fusion(Plain)
+    assert found and len(found.tested) == 10 and "what a missing modality holds changes no bit" in found.tested
+    told = repr(check_fusion(Plain, num_modalities=2, normalise=False))
+    assert told.startswith("the fusion 'plain' with normalise=False keeps the contract: 2 modalities in 4 patterns")
+
+
+class ZeroProduct(Plain):
+    interaction = "multiplicative"
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        terms_BMD = self.terms(present_vectors(encoded, present_BM)) * present_BM[..., None]
+        return FusionOutput(terms_BMD.prod(1))
+
+
+class Gated(TimesZero):
+    """NaN runs through a gate: weights, gradients and the answer."""
+
+    interaction = "nonlinear"
+
+    def forward(self, encoded: list[Encoded], present_BM: Tensor) -> FusionOutput:
+        fused_BD = super().forward(encoded, present_BM).fused_BD
+        return FusionOutput(fused_BD * fused_BD.sigmoid())
+
+
+def test_a_failure_stops_at_its_root() -> None:
+    with pytest.raises(ValueError) as refused:
+        check_fusion(Gated)
+    assert len(str(refused.value).splitlines()) == 2 and "NaN" not in str(refused.value).splitlines()[0]
+    assert "gradient" not in str(refused.value)
+    with pytest.raises(ValueError) as refused:
+        check_fusion(Plain, normalize=False)
+    assert len(str(refused.value).splitlines()) == 2 and "'normalize'" in str(refused.value)
+
+
+def test_a_product_that_is_zero_says_why() -> None:
+    with pytest.raises(ValueError, match="a product with a zero in the place of what is missing is zero"):
+        check_fusion(ZeroProduct)
 
 
 @pytest.mark.parametrize(

@@ -35,16 +35,18 @@ ROOMS = [
     "explain/*.py", "explain/inputs/*.py", "tasks/families.py", "tasks/calibrator_choice.py", "tasks/closed_vqa.py",
     "training/known_split.py", "training/splitting.py", "training/tuning_notes.py", "training/unfinished.py",
     "training/calibration_rows.py", "ensemble/fit.py", "ensemble/apart.py", "ensemble/networks.py", "api/describe.py",
-    "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_means.py", "api/run_thresholds.py",
+    "api/evaluation.py", "api/preparing.py", "api/run.py", "api/run_alone.py", "api/run_means.py",
+    "api/run_thresholds.py",
     "api/run_columns.py", "api/calibrating.py", "heads/pair.py", "heads/dual_encoder.py", "fusion/late_stacking.py",
     "api/suggesting.py", "api/augmenting.py", "api/more_rows.py", "api/run_unlabelled.py", "api/unlabelled_rows.py",
     "api/joined_table.py", "api/vision_language/judging.py",
     "api/vision_language/tuning.py", "api/vision_language/tuning_guard.py", "api/vision_language/tuning_rows.py",
     "ensemble/guard.py", "ensemble/teachers/labels.py",
     "evaluation/active/words.py", "data/guess.py", "data/schema.py", "data/shared_content.py",
+    "data/checks/*.py", "comparison/outcome.py", "api/known_letters.py", "cli/report.py", "cli/explain.py",
+    "cli/compare.py",
 ]  # fmt: skip
 ELSEWHERE = {
-    "card.py",  # the model card is in English, whatever the pages are in
     "__init__.py",
     "style.py",
     "shape.py",
@@ -56,6 +58,8 @@ ELSEWHERE = {
 }
 # Names that a reader of the code needs: rules of style, progress, keys, errors that are raised by a name, equations.
 INSIDE = {
+    "CheckReport", "Finding", "row{} {}{}", "Comparison({} lines on {}; selected {})", "README.md", "rows of ",
+    "`plait predict FOLDER rows.csv -o answers.csv`", "{} on choosing rows, on these rows{}",
     "; type n={}", "a class", "kind of shown report", "border-top:1px solid rgba(128,128,128,.35)", "shapley of loss",
     "border-collapse:collapse;color:inherit;font-size:inherit",
     "standard deviation", "train seconds",

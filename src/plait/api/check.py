@@ -18,14 +18,15 @@ class CheckedTable(ShownReport):
 
     Args:
         found: The findings.
+        lang: Language in which it shows itself, "en" or "zh".
     """
 
-    def __init__(self, found: CheckReport) -> None:
-        super().__init__(found.to_json(), "check")
+    def __init__(self, found: CheckReport, lang: str = "en") -> None:
+        super().__init__(found.to_json(), "check", lang)
         self.found, self.source, self.num_rows, self.schema = found, found.source, found.num_rows, found.schema
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.found,)
+        return type(self), (self.found, self.lang)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -45,9 +46,9 @@ class CheckedTable(ShownReport):
         """
         return self.found.finding(code)
 
-    def text(self) -> str:
-        """The findings for people: what is wrong first, what is in order in one line at the end."""
-        return self.found.text()
+    def text(self, lang: str | None = None) -> str:
+        """The findings for people, in "en" or "zh": what is wrong first, what is in order in one line at the end."""
+        return self.found.text(lang or self.lang)
 
     def to_json(self) -> dict[str, Any]:
         """The findings as JSON values."""
@@ -62,6 +63,19 @@ def check(
     table: Any,
     target: str | None = None,
     *,
+    text: Sequence[str] | str = (),
+    image: Sequence[str] | str = (),
+    audio: Sequence[str] | str = (),
+    image_set: Sequence[str] | str = (),
+    vector: Sequence[str] | str = (),
+    numeric: Sequence[str] | str = (),
+    categorical: Sequence[str] | str = (),
+    date: Sequence[str] | str = (),
+    ignore: Sequence[str] | str = (),
+    split: str | None = None,
+    group: str | None = None,
+    id: str | None = None,
+    lang: str | None = None,
     format: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -79,6 +93,9 @@ def check(
     Args:
         table: Anything ``plait.fit`` takes.
         target: Column to predict.
+        text: Columns to read as text, like ``image`` to ``ignore``, ``split``, ``group`` and ``id`` as for
+            :func:`plait.fit`, so that both see the same table.
+        lang: Language of the findings, "en" or "zh"; None: English.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
         delimiter: One character between the fields of a CSV file; None: found in its first rows.
@@ -105,28 +122,34 @@ def check(
         >>> plait.check({"text": ["a b c d", "e f g h"], "y": ["u", "u"]}, "y").finding("P002").severity
         'error'
     """
+    from plait.api.known_letters import known_letters_finding
     from plait.data.checks.check import check_table
     from plait.data.column_kind import Hints
+    from plait.data.schema import guess_schema
     from plait.data.sources import open_source
     from plait.registry import unknown_name
-    from plait.settings import RunSettings, merge_values
-    from plait.settings.names import TASK_NAMES
+    from plait.settings import COLUMN_LISTS, DataOptions, RunSettings, merge_values
+    from plait.settings.names import PAGE_LANGUAGES, TASK_NAMES
 
-    given = {
-        "format": format, "encoding": encoding, "delimiter": delimiter, "decimal": decimal, "date_order": date_order,
-        "target": target, "columns": list(columns), "allow_outside": allow_outside, "allow_remote": allow_remote,
-    }  # fmt: skip
-    data = merge_values(RunSettings(), {f"data.{name}": value for name, value in given.items()}).data
+    named = DataOptions(
+        target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split, group=group,
+        id=id, format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, date_order=date_order,
+        allow_outside=allow_outside or None, allow_remote=allow_remote or None,
+    )  # fmt: skip
+    data = merge_values(RunSettings(), {**named.given(), "data.columns": list(columns)}).data
+    if lang is not None and lang not in PAGE_LANGUAGES:
+        raise ValueError(unknown_name("language", lang, list(PAGE_LANGUAGES), where="lang="))
     if task is not None and task not in TASK_NAMES:
         raise ValueError(unknown_name("task", task, list(TASK_NAMES), where="task="))
     opened = open_source(table, data, task=task, annotations=annotations)
     hints = Hints(decimal, date_order)
-    found = check_table(opened.table, target=opened.data.target, hints=hints)
-    if not interactions:
-        return CheckedTable(found)
-    from plait.api.interactions import interactions_finding
-    from plait.data.schema import guess_schema
+    kinds = {name: getattr(opened.data, name) for name in COLUMN_LISTS}
+    roles = {name: getattr(opened.data, name) for name in ("target", "split", "group", "id")}
+    schema = guess_schema(opened.table, **kinds, **roles, hints=hints)
+    found = check_table(opened.table, schema, hints=hints)
+    more = [known_letters_finding(opened.table, schema)]
+    if interactions:
+        from plait.api.interactions import interactions_finding
 
-    schema = guess_schema(opened.table, target=opened.data.target, hints=hints)
-    more = interactions_finding(opened.table, schema, opened.task)
-    return CheckedTable(replace(found, findings=(*found.findings, more)))
+        more.insert(0, interactions_finding(opened.table, schema, opened.task))
+    return CheckedTable(replace(found, findings=(*found.findings, *more)), lang or "en")

@@ -74,6 +74,7 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
         "task": fitted.task.name,
         "target": fitted.schema.target,
         "metric": {"name": fitted.task.primary, "higher_is_better": fitted.task.higher_is_better},
+        **({"chosen_metric": chosen} if (chosen := chosen_metric(fitted)) is not None else {}),
         "terms": explained_terms(inputs.modalities),
         "schema": [
             {"name": c.name, "kind": c.kind, "role": c.role, "reason": c.reason}
@@ -93,6 +94,12 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
         "settings": to_dict(fitted.settings),
         "versions": versions(),
     }  # fmt: skip
+
+
+def chosen_metric(fitted: FittedParts) -> str | None:
+    """The metric that the user chose epochs by, where it is not the primary one."""
+    chosen = fitted.settings.task.select_by
+    return None if chosen == fitted.task.primary else chosen
 
 
 def explained_terms(modalities: Sequence[Modality]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from plait.api.decimal_commas import read_with_mark, readings_with
-from plait.api.describe import describe_model
+from plait.api.describe import chosen_metric, describe_model
 from plait.api.reading import absent_columns, prepare_rows, reading_settings
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.progress import Progress
@@ -156,8 +156,18 @@ def evaluation_report(
         seed = fitted.settings.train.seed
         evaluation.setdefault("trust", {}).update(parts_report(TrustInputs(fitted, given, open_whole, seed, progress)))
     base = {k: v for k, v in fitted.report.items() if k not in ("evaluation", "verdict")}
-    content = {**describe_model(fitted), **base, "verdict": evaluated.verdict, "evaluation": evaluation}
+    verdict = evaluated.verdict + told_of_chosen(chosen_metric(fitted), evaluation["metrics"])
+    content = {**describe_model(fitted), **base, "verdict": verdict, "evaluation": evaluation}
     return ShownReport(content, "evaluation", fitted.settings.judge.lang)
+
+
+def told_of_chosen(name: str | None, metrics: dict[str, Any]) -> str:
+    """A sentence on the metric that the user chose epochs by, with its interval; "" where it is the primary one."""
+    entry = metrics.get(name) if name is not None else None
+    if not entry or entry["value"] is None:
+        return ""
+    span = "" if entry["low"] is None else f" (95% interval {entry['low']:.3f} to {entry['high']:.3f})"
+    return f" By the metric that chose the epoch, {name}: {entry['value']:.3f}{span}."
 
 
 def left_out(given: EvaluationInputs) -> dict[str, Any]:

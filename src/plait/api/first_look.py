@@ -39,6 +39,7 @@ REGISTRIES = {
     "preset": ("plait.training.recipes.presets", "PRESETS", PRESET_NAMES),
 }
 ENCODED_AS = {"image_set": "image"}
+PLUGGED = ". One of a plug-in: install its package here, or call plait.register_fusion in the program (docs/plugins.md)"
 SPELLED_OUT = {"ordinal": "classification"}  # task names that stand for another task and a setting
 
 
@@ -89,7 +90,8 @@ def _check_name(what: str, name: str | None, where: str) -> None:
         return
     table = _table_of_others(module, registry)
     if table is None or name not in table:
-        raise ValueError(unknown_name(what, name, list(usual) if table is None else table.names(), where=where))
+        said = unknown_name(what, name, list(usual) if table is None else table.names(), where=where)
+        raise ValueError(said + (PLUGGED if what == "fusion" else ""))
 
 
 def _table_of_others(module: str, registry: str) -> Registry[Any] | None:

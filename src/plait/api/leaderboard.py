@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from plait.api.describe import chosen_metric
 from plait.ensemble import Ensemble
 from plait.training.fitted import FittedParts
 from plait.training.unfinished import unfinished
@@ -15,7 +16,8 @@ def leaderboard(fitted: FittedParts) -> list[dict[str, Any]]:
     Returns:
         Of each: ``name``, ``kind``, ``uses`` (modalities), ``weight`` in the answers where everything is there,
         ``validation`` (primary metric on rows that it had not seen), ``seconds``, ``megabytes`` and ``details``;
-        ``metrics`` of evaluated rows, once the model was evaluated; ``status``: "used" (has a weight under some pattern
+        ``metrics`` of evaluated rows, once the model was evaluated, and ``chosen_metric``, the one of them that epochs
+        were chosen by (name and value; None: the primary one); ``status``: "used" (has a weight under some pattern
         of what is there), "not chosen", "cut" (a try of a search that did not go on) or "left out" (no time), and
         ``reason``, None for the first two. A model that was left out has no numbers (None).
     """
@@ -30,4 +32,9 @@ def _members(fitted: FittedParts) -> list[dict[str, Any]]:
     found = cast(Ensemble, fitted.ensemble).leaderboard()
     sign = -1 if fitted.task.higher_is_better else 1
     found.sort(key=lambda m: (m["validation"] is None, sign * (m["validation"] or 0.0)))
-    return [{**m, "metrics": measured.get(m["name"], {}), "reason": None} for m in found]
+    chosen = chosen_metric(fitted)
+    return [
+        {**m, "metrics": known, "chosen_metric": {"name": chosen, "value": known[chosen]} if chosen in known else None,
+         "reason": None}
+        for m in found for known in [measured.get(m["name"], {})]
+    ]  # fmt: skip

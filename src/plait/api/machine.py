@@ -6,7 +6,7 @@ Thin doors to the rooms below, for the command line; each room is imported when 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,13 +70,22 @@ def report_values(report: dict[str, Any]) -> dict[str, Any]:
     return without_pictures(plain(report))
 
 
-def in_language(lang: str | None, text: str) -> str:
-    """A sentence of a report in a language of pages; None: as it is, in English."""
+def in_language(lang: str | None, text: str, names: Collection[str] = (), kind: str = "") -> str:
+    """A line of ours in a language of pages, with the space around it; None: as it is, in English.
+
+    Args:
+        lang: The language.
+        text: The line.
+        names: Names of the data, which stay as they are.
+        kind: Of a word that data could hold too, such as "metric".
+    """
     if lang in (None, "en"):
         return text
-    from plait.report import tr_in
+    from plait.report.languages import spoken, tr
 
-    return tr_in(str(lang), text)
+    bare = text.strip()
+    with spoken(str(lang), names):
+        return text.replace(bare, str(tr(bare, kind)), 1) if bare else text
 
 
 def runs_alone() -> bool:

@@ -183,7 +183,7 @@ def _write_card(fitted: FittedParts, part: Path, folder: Path) -> None:
         shutil.copyfile(old, part / card.NAME)
     elif fitted.report:
         licences = {name: RECORDS.get(name).licence for name in RECORDS.names()}
-        text = card.model_card(fitted.report, report_title(fitted), licences)
+        text = card.model_card(fitted.report, report_title(fitted), licences, fitted.lang)
         (part / card.NAME).write_text(text, encoding="utf-8")
 
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from plait.api import devices, embedding_verbs, writing_verbs
@@ -27,6 +26,7 @@ from plait.api.folder_checks import check_report_place
 from plait.api.hub import from_pretrained
 from plait.api.leaderboard import leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
+from plait.api.other_words import AnswersOtherWords, says_our_words
 from plait.api.prediction import predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
@@ -40,7 +40,7 @@ from plait.settings import Assignments
 from plait.training.fitted import FittedParts
 
 
-class Plait(FittedParts):
+class Plait(AnswersOtherWords, FittedParts):
     """A fitted model, made by :func:`plait.fit` or :func:`plait.load`.
 
     Its attributes are those of :class:`plait.training.fitted.FittedParts`, such as model, labels, settings and report.
@@ -60,6 +60,7 @@ class Plait(FittedParts):
     device = property(devices.device)
     to = devices.to
 
+    @says_our_words
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the model folder: JSON, YAML and safetensors only.
 
@@ -75,6 +76,7 @@ class Plait(FittedParts):
         return Path(folder)
 
     @watched
+    @says_our_words
     def predict(
         self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
@@ -151,30 +153,29 @@ class Plait(FittedParts):
         return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows)
 
     @watched
+    @says_our_words
     def predict_proba(
-        self,
-        table: Any,
-        *,
-        on_bad_row: str = "missing",
-        allow_outside: bool = False,
-        allow_remote: bool = False,
-        progress: WatchedBy = None,
-    ) -> np.ndarray:
+        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, allow_remote: bool = False,
+        as_frame: bool = False, progress: WatchedBy = None,
+    ) -> Any:  # fmt: skip
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
+
+        Args:
+            table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on.
+            as_frame: Return a pandas DataFrame, a column for each class, in place of an array; with the index of the
+                frame that was given.
 
         Raises:
             ValueError: The task has no classes, or as :meth:`predict`.
         """
-        return predict_probabilities(
-            self,
-            table,
-            on_bad_row=on_bad_row,
-            allow_outside=allow_outside,
-            allow_remote=allow_remote,
+        found = predict_probabilities(
+            self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, allow_remote=allow_remote,
             progress=progress,
-        )
+        )  # fmt: skip
+        return as_given(pa.table(list(found.T), names=list(self.labels.classes)), table) if as_frame else found
 
     @watched
+    @says_our_words
     def evaluate(
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
@@ -215,6 +216,7 @@ class Plait(FittedParts):
         return result.in_language(lang)
 
     @watched
+    @says_our_words
     def calibrate(
         self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
@@ -244,6 +246,7 @@ class Plait(FittedParts):
         return calibrate_fitted(self, table, rows=rows, on_bad_row=on_bad_row, set=with_decimal(decimal, set), **opened)
 
     @watched
+    @says_our_words
     def explain(
         self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str | None = None, draws: int = 8, metric: str | None = None,
@@ -330,6 +333,7 @@ class Plait(FittedParts):
             progress=progress,
         )  # fmt: skip
 
+    @says_our_words
     def leaderboard(self) -> list[dict[str, Any]]:
         """The models that were tried, the best on validation rows first; then what ended early or was left out.
 

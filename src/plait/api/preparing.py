@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from plait.api.known_letters import MOST_LOOKED_AT, MUCH_UNKNOWN
 from plait.api.opening import OpenedRun
 from plait.api.run_means import check_predicted
 from plait.api.run_thresholds import check_threshold
@@ -23,9 +24,6 @@ from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.pretraining import check_rows
 from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
-
-MUCH_UNKNOWN = 0.1  # share of unknown tokens of a text column from which it is warned
-MOST_LOOKED_AT = 500  # texts
 
 
 @dataclass

@@ -20,6 +20,7 @@ from plait.api.network_file import check_finite
 from plait.api.opening import OpenedRun, open_run
 from plait.api.predictor import Plait
 from plait.api.preparing import PreparedRun, prepare_run
+from plait.api.run_alone import alone_notes
 from plait.api.run_facts import run_facts
 from plait.api.run_means import answer_mean
 from plait.api.run_thresholds import decide
@@ -79,6 +80,7 @@ def run_fit(
             progress=progress,
         )  # fmt: skip
     settings, processes = opened.settings, current()
+    opened.notes += alone_notes(set_values(merge_values(base, given), list(assignments)), settings, opened.task)
     if processes is not None:
         check_together(settings, resume)
         opened.notes.append(f"{processes.number} processes of torchrun trained this model together")

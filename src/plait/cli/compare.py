@@ -9,6 +9,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import terminal_progress
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import NONE_FINISHED, print_json, resumable, say
 from plait.cli.wording import as_typed
 from plait.files import check_writable
@@ -85,11 +86,12 @@ def compare(
     if as_json:
         print_json({**report, "page": page})
         return
-    say(f"{api.in_language(lang, found.verdict)}\n\n{found.table()}\n")
+    tr = Speaker(lang, report)
+    say(f"{tr(found.verdict)}\n\n{found.table(lang or 'en')}\n")
     for note in report["notes"]:
-        say(f"note: {as_typed(note)}")
+        say(f"{tr('note')}: {as_typed(tr(note))}")
     if report["selected_fit"] is not None:
-        say(f"\nto train {found.selected} for use:\n{report['selected_fit']['command']}\n")
+        say(f"\n{tr(f'to train {found.selected} for use:')}\n{report['selected_fit']['command']}\n")
     runs = report["runs"]
     processes = counted(runs["workers"], "process", "processes")
-    say(f"{counted(runs['trained'], 'run')} trained on {processes}, {runs['seconds']:,.0f} s; page: {page}")
+    say(tr(f"{counted(runs['trained'], 'run')} trained on {processes}, {runs['seconds']:,.0f} s; page: {page}"))

@@ -11,6 +11,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import terminal_progress
 from plait.cli.report import rows_of, terms_of
+from plait.cli.speaking import Speaker, padded, wide
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -88,7 +89,7 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Show what each modality adds, whether they work together, and what inside single rows counts."""
-    from plait.api import in_language, load, report_values
+    from plait.api import load, report_values
 
     with terminal_progress(quiet=quiet) as progress:
         fitted = load(model)
@@ -99,15 +100,15 @@ def explain(
     if as_json:
         print_json({**report_values(found), **({"report": str(report)} if report else {})})
         return
-    language = lang or fitted.settings.judge.lang
-    for line in lines({**found, "verdict": in_language(language, found["verdict"])}, bool(row)):
+    for line in lines(found, bool(row), lang or fitted.lang):
         say(line)
     if report is not None:
         say(f"report: {report}")
 
 
-def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
-    """An explanation as lines for the terminal."""
+def lines(found: dict[str, Any], with_rows: bool, lang: str | None = None) -> list[str]:
+    """An explanation as lines for the terminal, in a language."""
+    tr = Speaker(lang, found)
     points = bool(found["metric"]["in_points"])
     unit = "points" if points else found["metric"].get("unit") or found["metric"]["name"]
 
@@ -122,38 +123,47 @@ def lines(found: dict[str, Any], with_rows: bool) -> list[str]:
 
     names = found["modalities"]
     shown_subsets, left = _subsets(found)
-    width = max(12, *(len(s["name"]) for s in shown_subsets))
+    called = {s["name"]: _subset(s, tr) for s in shown_subsets}
+    width = max(12, *map(wide, called.values()))
     made = [
-        found["verdict"],
-        *terms_of(found),
-        *([f"score: {found['metric']['meaning']}"] if found["metric"].get("meaning") else []),
+        tr(found["verdict"]),
+        *terms_of(found, tr),
+        *([tr(f"score: {found['metric']['meaning']}")] if found["metric"].get("meaning") else []),
         "",
-        f"{found['metric']['name']} of every subset ({found['absence']['name']}):",
+        tr(f"{found['metric']['name']} of every subset ({found['absence']['name']}):"),
     ]
-    made += [f"  {s['name']:{width}} {shown(s['metric'], sign='')}" for s in shown_subsets]
-    made += [f"  and {left} more subsets; --json or --report shows all"] if left else []
-    made += ["", f"Shapley value ({unit}; less {found['loss']['name']} than {_base(found)}; share of the whole):"]
+    made += [f"  {padded(called[s['name']], width)} {shown(s['metric'], sign='')}" for s in shown_subsets]
+    made += [tr(f"  and {left} more subsets; --json or --report shows all")] if left else []
+    made += ["", tr(f"Shapley value ({unit}; less {found['loss']['name']} than {_base(found)}; share of the whole):")]
     for name in names:
         metric, loss = found["shapley"]["metric"][name], found["shapley"]["loss"][name]
         share = "" if metric["share"] is None else f"{100 * metric['share']:4.0f}%"
-        made.append(f"  {name:{width}} {shown(metric):28} {shown(loss, in_points=False):34} {share}".rstrip())
+        made.append(
+            f"  {padded(tr.named(name), width)} {shown(metric):28} {shown(loss, in_points=False):34} {share}".rstrip()
+        )
     if found["interaction"]["metric"]:
-        made += ["", f"interaction ({unit}; above 0 they need each other, below 0 one stands in for the other):"]
-        made += [f"  {' and '.join(p['pair']):{width}} {shown(p)}" for p in found["interaction"]["metric"]]
+        told = (
+            f"Shapley interaction index ({unit}; above 0 they need each other, below 0 they stand in for each other):"
+        )
+        made += ["", tr(told)]
+        for p in found["interaction"]["metric"]:
+            made.append(f"  {padded(' + '.join(map(tr.named, p['pair'])), width)} {shown(p)}")
     if found["emap"]:
-        made += ["", f"EMAP: lost without interaction ({unit}):", f"  {'gap':{width}} {shown(found['emap']['gap'])}"]
+        made += ["", tr(f"EMAP: lost in the best additive model ({unit}):")]
+        made.append(f"  {padded(tr('gap'), width)} {shown(found['emap']['gap'])}")
     if found.get("emap_not_applicable") and len(names) > 1:
-        made += ["", f"EMAP: not applicable: {found['emap_not_applicable']}"]
+        made += ["", tr(f"EMAP: not applicable: {found['emap_not_applicable']}")]
     if found["perceptual"]:
-        made += ["", f"perceptual score: lost when shuffled ({unit}):"]
-        made += [f"  {n:{width}} {shown(p['raw'])}" for n, p in found["perceptual"]["modalities"].items()]
-    made += _parts(found.get("inputs"))
-    for shown in found["examples"] if with_rows and not found.get("inputs") else []:
-        parts = ", ".join(f"{n} {v:+.3f}" for n, v in shown["shapley"].items())
-        made += ["", f"row {shown['row']}: truth {shown['truth']}, prediction {shown['prediction']}"]
-        made.append(f"  {shown['explained']} {shown['with nothing']:.3f} -> {shown['with everything']:.3f}: {parts}")
-    made += ["", f"explained on {rows_of(found)}; {counted(len(found['bad_rows']), 'cell')} unreadable"]
-    made += [f"  note: {as_typed(note)}" for note in found["notes"]]
+        made += ["", tr(f"perceptual score: lost when shuffled ({unit}):")]
+        for n, p in found["perceptual"]["modalities"].items():
+            made.append(f"  {padded(tr.named(n), width)} {shown(p['raw'])}")
+    made += _parts(found.get("inputs"), tr)
+    for one in found["examples"] if with_rows and not found.get("inputs") else []:
+        parts = ", ".join(f"{tr.named(n)} {v:+.3f}" for n, v in one["shapley"].items())
+        made += ["", tr(f"row {one['row']}: truth {one['truth']}, prediction {one['prediction']}")]
+        made.append(f"  {one['explained']} {one['with nothing']:.3f} -> {one['with everything']:.3f}: {parts}")
+    made += ["", tr(f"explained on {rows_of(found)}; {counted(len(found['bad_rows']), 'cell')} unreadable")]
+    made += [f"  {tr('note')}: {as_typed(tr(note))}" for note in found["notes"]]
     return made
 
 
@@ -162,49 +172,56 @@ def _base(found: dict[str, Any]) -> str:
     return "nothing" if found["empty"]["by"] == "the model" else str(found["empty"]["by"]).removeprefix("the ")
 
 
-def _parts(inputs: dict[str, Any] | None) -> list[str]:
+def _subset(subset: dict[str, Any], tr: Speaker) -> str:
+    """The name of a subset: nothing, or its modalities."""
+    return " + ".join(map(tr.named, subset["modalities"])) if subset["modalities"] else tr(subset["name"])
+
+
+def _parts(inputs: dict[str, Any] | None, tr: Speaker) -> list[str]:
     """The strongest parts of each explained row, and which explanations are not to be trusted."""
     made: list[str] = []
     for number, row in enumerate((inputs or {}).get("rows", [])):
         level = "" if row["probability"] is None else f" ({100 * row['probability']:.0f}%)"
         made += [
             "",
-            f"row {row['row']}: truth {row['truth']}, prediction {row['prediction']}; {row['explained']}{level}",
+            tr(f"row {row['row']}: truth {row['truth']}, prediction {row['prediction']}; {row['explained']}{level}"),
         ]
         if row.get("written"):
             said = ", ".join(f"{w['word']} {100 * exp(w['log_probability']):.0f}%" for w in row["written"])
-            made.append(f"  written: {said}")
+            made.append(tr(f"  written: {said}"))
         if number == 0 and not row.get("written"):
-            made.append(SIGNS)
+            made.append(tr(SIGNS))
         for side in row["modalities"]:
             if side.get("skipped"):
-                made.append(f"  {side['name']}: {side['skipped']}")
+                made.append(f"  {tr.named(side['name'])}: {tr(side['skipped'])}")
                 continue
             strong = sorted(side["parts"], key=lambda p: -abs(p["value"]))[:MOST_NAMED]
             named = ", ".join(
-                f"{_part(p)} {'+' if p['value'] >= 0 else ''}{_number(p['value'], False)}" for p in strong
+                f"{_part(p, tr)} {'+' if p['value'] >= 0 else ''}{_number(p['value'], False)}" for p in strong
             )
-            doubt = f"  NOT TO BE TRUSTED: {'; '.join(side['failed'])}" if side["failed"] else ""
-            made.append(f"  {side['name']}: {named}{doubt}")
-            made += _words(side, row.get("written") or [])
+            failed = f"  {tr('NOT TO BE TRUSTED')}: {'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
+            made.append(f"  {tr.named(side['name'])}: {named}{failed}")
+            made += _words(side, row.get("written") or [], tr)
     return made
 
 
-def _words(side: dict[str, Any], written: list[dict[str, Any]]) -> list[str]:
+def _words(side: dict[str, Any], written: list[dict[str, Any]], tr: Speaker) -> list[str]:
     """Of each written word that something in an input moves, what moves it most."""
     made = []
     for w, entry in enumerate(written):
         parts = [(p["words"][w], p) for p in side["parts"] if "words" in p]
         value, part = max(parts, key=lambda pair: abs(pair[0]), default=(0.0, {}))
         if abs(value) >= LEAST_SHOWN:
-            made.append(f"    {entry['word']}: {_part(part)} {'+' if value >= 0 else ''}{_number(value, False)}")
+            made.append(f"    {entry['word']}: {_part(part, tr)} {'+' if value >= 0 else ''}{_number(value, False)}")
     return made
 
 
-def _part(part: dict[str, Any]) -> str:
+def _part(part: dict[str, Any], tr: Speaker) -> str:
     if "from" in part:
         return f"{part['from']:.2f}-{part['to']:.2f} s"
-    return str(part.get("text") or part.get("place") or part.get("column") or f"picture {part.get('member')}")
+    if part.get("place"):
+        return tr(str(part["place"]))
+    return str(part.get("text") or part.get("column") or tr(f"picture {part.get('member')}"))
 
 
 def _number(value: float, in_points: bool) -> str:

@@ -123,7 +123,7 @@ def fit(
     extra |= {f"logged to {one['tracker']}": _where(one) for one in fitted.report.get("logged", [])}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
-    show_report(fitted.report, as_json, extra, lang)
+    show_report(fitted.report, as_json, extra, lang or fitted.lang)
 
 
 LOOK = {  # what to type to see a run that lies on this machine

@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from plait import __version__
+from plait.cli.other_words import options_instead
 from plait.cli.terminal import STOPPED, say
 from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
@@ -97,7 +98,10 @@ def _message(error: Exception) -> str | None:
     """The sentence for an error that is the user's to mend; None for a fault of Plait."""
     if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing argument
         given = getattr(error, "ctx", None)
-        return f"{error.format_message()} (see {given.command_path if given else 'plait'} --help)"
+        path = given.command_path if given else "plait"
+        if hasattr(error, "option_name") and (told := options_instead(given.command, path, _behind(path))):
+            return told
+        return f"{error.format_message()} (see {path} --help)"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else as_typed(error.strerror)
     if isinstance(error, MemoryError):
@@ -108,6 +112,11 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, ValueError | TypeError | ImportError | RuntimeError | OSError) or theirs:
         return as_typed(str(error)) or None
     return None
+
+
+def _behind(path: str) -> list[str]:
+    """What was typed behind the verb."""
+    return sys.argv[len(path.split()) :]
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:

@@ -160,7 +160,7 @@ Report = Annotated[
 Lang = Annotated[
     str | None,
     typer.Option(
-        help="Language of pages and of the verdict: " + " or ".join(PAGE_LANGUAGES) + "; all else is English.",
+        help="Language of pages and of what is printed: " + " or ".join(PAGE_LANGUAGES) + ".",
         show_default="that of plait fit, en", callback=one_of("language", PAGE_LANGUAGES, "--lang"),
     ),
 ]  # fmt: skip

@@ -4,72 +4,84 @@ from __future__ import annotations
 
 from typing import Any
 
+from plait.cli.speaking import Speaker, padded
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
 
 def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], lang: str | None = None) -> None:
-    """Print a report, its verdict in a language, and under it ``extra``, such as where its page lies."""
-    from plait.api import in_language, report_values
+    """Print a report in a language, and under it ``extra``, such as where its page lies."""
+    from plait.api import report_values
 
     if as_json:
         print_json({**report_values(report), **extra})
         return
+    tr = Speaker(lang, report)
     evaluation, metric = report["evaluation"], report["metric"]["name"]
-    say(in_language(lang, report["verdict"]))
-    for line in terms_of(report):
+    say(tr(report["verdict"]))
+    for line in terms_of(report, tr):
         say(line)
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
     together = "together" if evaluation.get("members") else "fused"
-    rows = [(together if joined else "overall", evaluation["metrics"])]
-    rows += [("before tuning", evaluation["untuned"]["metrics"])] if "untuned" in evaluation else []
-    rows += [(f"{n} alone", m) for n, m in evaluation["alone"].items()]
+    rows = [(tr(together if joined else "overall", "row"), evaluation["metrics"])]
+    rows += [(tr("before tuning"), evaluation["untuned"]["metrics"])] if "untuned" in evaluation else []
+    rows += [(tr.alone(n), m) for n, m in evaluation["alone"].items()]
+    chosen = report.get("chosen_metric")
     for name, metrics in rows:
-        entry = metrics[metric]
-        if entry["value"] is not None:
-            span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
-            say(f"  {name:20} {metric} {entry['value']:.3f}{span}")
-    for member in _best_members(report):
+        shown = [_shown(m, metrics[m], tr) for m in (metric, chosen) if (metrics.get(m) or {}).get("value") is not None]
+        if shown:
+            say(f"  {padded(name, 20)} {'; '.join(shown)}")
+    for member in _best_members(report, tr):
         say(member)
     for line in (report.get("unlabelled") or {}).get("sentences") or []:
-        say(f"  {as_typed(line)}")
+        say(f"  {as_typed(tr(line))}")
     for line in _budget(report.get("budget") or {}):
-        say(line)
-    say(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable")
+        say(tr(line))
+    say(tr(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable"))
     if (evaluation.get("missing") or {}).get("sentence"):
-        say(f"with modalities missing: {evaluation['missing']['sentence']}")
+        say(tr(f"with modalities missing: {evaluation['missing']['sentence']}"))
     trust = evaluation.get("trust") or {}
-    for line in [*trust_lines(trust), *_trust(trust)]:
-        say(line)
+    for line in [*map(tr, trust_lines(trust)), *_trust(trust, tr)]:
+        say(as_typed(line))
     for note in evaluation["notes"]:
-        say(f"  note: {as_typed(note)}")
+        say(f"  {tr('note')}: {as_typed(tr(note))}")
     for name, value in extra.items():
-        say(f"{name}: {value}")
+        say(f"{tr(name, 'extra')}: {value}")
 
 
-def _trust(parts: dict[str, Any]) -> list[str]:
+def _shown(metric: str, entry: dict[str, float | None], tr: Speaker) -> str:
+    """A metric with its interval."""
+    span = "" if entry["low"] is None else f"  [{entry['low']:.3f}, {entry['high']:.3f}]"
+    return f"{tr(metric, 'metric')} {entry['value']:.3f}{span}"
+
+
+def _trust(parts: dict[str, Any], tr: Speaker) -> list[str]:
     """One line for each part of the trust report that says a sentence, or why it does not apply."""
     shown = [part for part in parts.values() if "title" in part]
     return [
-        as_typed(f"{p['title']}: {p['sentence'] if p['applicable'] else 'not applicable: ' + p['why']}") for p in shown
+        f"{tr(p['title'])}: {tr(p['sentence']) if p['applicable'] else tr('not applicable') + ': ' + tr(p['why'])}"
+        for p in shown
     ]
 
 
-def _best_members(report: dict[str, Any], most: int = 6) -> list[str]:
+def _best_members(report: dict[str, Any], tr: Speaker, most: int = 6) -> list[str]:
     """Lines on the members of an ensemble, those with the largest weight first."""
     evaluation, metric = report["evaluation"], report["metric"]["name"]
     members = sorted(evaluation.get("members") or [], key=lambda m: -m["weight"])
     used = [m for m in members if m["weight"] > 0]
     if not used:
         return []
-    lines = [f"{len(members)} models tried, {len(used)} answer together ({metric} on choosing rows, on these rows):"]
+    also = [name for name in (report.get("chosen_metric"),) if name is not None and name in used[0]["metrics"]]
+    told = f"{metric} on choosing rows, on these rows" + "".join(f"; {name} on these rows" for name in also)
+    lines = [tr(f"{len(members)} models tried, {len(used)} answer together ({told}):")]
     for m in used[:most]:
-        values = [m["validation"], m["metrics"][metric]]
-        shown = ", ".join("undefined" if v is None else f"{v:.3f}" for v in values)
-        lines.append(f"  {m['weight']:5.0%} {m['name']:28} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
-    lines += [f"  and {len(used) - most} more in the report"] if len(used) > most else []
-    return lines + _best_alone(evaluation["patterns"], report["metric"])
+        values = [m["validation"], m["metrics"][metric], *(m["metrics"][name] for name in also)]
+        shown = ", ".join(tr("undefined") if v is None else f"{v:.3f}" for v in values)
+        name = padded(tr(m["name"]), 28)
+        lines.append(f"  {m['weight']:5.0%} {name} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
+    lines += [tr(f"  and {len(used) - most} more in the report")] if len(used) > most else []
+    return lines + [tr(line) for line in _best_alone(evaluation["patterns"], report["metric"])]
 
 
 def _best_alone(patterns: list[dict[str, Any]], metric: dict[str, Any]) -> list[str]:
@@ -106,7 +118,7 @@ def trust_lines(trust: dict[str, Any]) -> list[str]:
         if level["coverage"] == 0.9 and level is next(v for v in part["levels"] if v["coverage"] == 0.9):
             lines.append(_coverage_line(level, part["kind"]))
     if part.get("applicable") is False and trust.get("calibration", {}).get("applicable"):
-        lines.append(f"sets and intervals: {as_typed(part['why'])}")
+        lines.append(f"sets and intervals: {part['why']}")
     part = trust.get("selective") or {}
     if part.get("applicable"):
         half = part["at_coverage"][0]
@@ -126,9 +138,9 @@ def _coverage_line(level: dict[str, Any], kind: str) -> str:
     return f"coverage 90% promised, {covered['value']:.3f}{span} covered, by {what} {size:.3g} ({level['method']})"
 
 
-def terms_of(found: dict[str, Any]) -> list[str]:
+def terms_of(found: dict[str, Any], tr: Speaker) -> list[str]:
     """A line for every name of a modality that is the name of no column."""
-    return [f"  {name}: {meaning}" for name, meaning in (found.get("terms") or {}).items()]
+    return [f"  {tr.named(name)}: {tr(meaning)}" for name, meaning in (found.get("terms") or {}).items()]
 
 
 def _budget(budget: dict[str, Any]) -> list[str]:

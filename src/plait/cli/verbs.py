@@ -24,6 +24,7 @@ from plait.cli.fit import fit
 from plait.cli.fusions import fusions
 from plait.cli.generate import ask, caption
 from plait.cli.index import index_app
+from plait.cli.other_words import verb_instead
 from plait.cli.plugins import plugins
 from plait.cli.predict import predict
 from plait.cli.profile import profile
@@ -99,13 +100,6 @@ GROUPS: dict[str, tuple[Verb, ...]] = {
 }  # fmt: skip
 
 
-OTHER_WORDS = {  # what is typed for a verb elsewhere, and what to type here
-    "version": "plait --version", "train": "plait fit", "infer": "plait predict",
-    "inference": "plait predict", "eval": "plait evaluate", "test": "plait evaluate", "score": "plait evaluate",
-    "validate": "plait check", "info": "plait doctor", "report": "plait evaluate",
-}  # fmt: skip
-
-
 class GroupedHelp(TyperGroup):
     """``plait --help``: the verbs under the titles of their groups, in order, one whole line each."""
 
@@ -113,8 +107,8 @@ class GroupedHelp(TyperGroup):
         """Find the verb; for a word of other tools the error says what to type here."""
         if args and args[0] == "help":  # plait help, plait help fit
             return super().resolve_command(ctx, [*args[1:2], "--help"]) if args[1:] else self._show_help(ctx)
-        if args and args[0] not in self.commands and args[0].lower() in OTHER_WORDS:
-            ctx.fail(f"No such command '{args[0]}'; type {OTHER_WORDS[args[0].lower()]}.")
+        if args and args[0] not in self.commands and (typed := verb_instead(args[0])):
+            ctx.fail(f"No such command '{args[0]}'; type {typed}.")
         return super().resolve_command(ctx, args)
 
     def _show_help(self, ctx: Context) -> NoReturn:

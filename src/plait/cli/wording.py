@@ -28,9 +28,9 @@ def as_typed(message: str) -> str:
         >>> as_typed("plait.fit(TABLE, task='retrieval', set=['train.epochs=3']) makes one")
         'plait fit TABLE --task retrieval --set train.epochs=3 makes one'
     """
-    message = re.sub(r"\bplait\.(\w+)\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)", _command, message)
+    message = re.sub(r"(?<![A-Za-z0-9_])plait\.(\w+)\(((?:[^()'\"]|'[^']*'|\"[^\"]*\")*)\)", _command, message)
     names = "|".join(sorted(options(), key=len, reverse=True))
-    return re.sub(rf"(?<![\w.'\"=-])(?P<name>{names})=(?P<value>{VALUE})?(?![='\"])", _option, message)
+    return re.sub(rf"(?<![A-Za-z0-9_.'\"=-])(?P<name>{names})=(?P<value>{VALUE})?(?![='\"])", _option, message)
 
 
 def with_flag(message: str, typed: Sequence[str]) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from plait.comparison.page import render
 from plait.files import write_text
+from plait.report.languages import spoken, tr
 from plait.report.plain import plain
 from plait.report.shown import ShownReport
+from plait.report.words import columns
 
 KIND_WORDS = {"fusion": "", "late": "late", "single": "baseline", "ensemble": "baseline"}
 
@@ -59,11 +61,16 @@ class Comparison(ShownReport):
         known = ", ".join(m["name"] for m in self.report["methods"])
         raise ValueError(f"no method {name!r} was compared; there are {known}")
 
-    def table(self) -> str:
-        """The ranks as lines of text, then what could not be ranked."""
-        metric = self.report["metric"]["name"]
-        head = ["method", "", metric, "95% interval", "spread", "rank", "val", "parameters", "train s", "MB", "ms/1k"]
-        rows = [head]
+    def table(self, lang: str = "en") -> str:
+        """The ranks as lines of text, in "en" or "zh", then what could not be ranked."""
+        with spoken(lang, [str(n) for m in self.report["methods"] for n in m.get("modalities") or ()]):
+            return self._table()
+
+    def _table(self) -> str:
+        metric = tr(self.report["metric"]["name"], "metric")
+        told = ("method", "95% interval", "spread", "rank", "val", "parameters", "train s")
+        method, interval, spread, rank_, val, parameters, seconds = (tr(word, "column") for word in told)
+        rows = [[method, "", metric, interval, spread, rank_, val, parameters, seconds, "MB", "ms/1k"]]
         for m in self.report["methods"]:
             if m["status"] != "ok":
                 continue
@@ -71,22 +78,23 @@ class Comparison(ShownReport):
             word = "selected" if m["name"] == self.selected else KIND_WORDS[m["kind"]]
             rows.append(
                 [
-                    m["name"], word, _number(score["value"]), _span(score, 3), _number(score["spread"]),
-                    f"{rank['value']:g}{_places(rank)}", _number(m["validation"]["value"]),
+                    tr(m["name"]), tr(word, "column"), _number(score["value"]), _span(score, 3),
+                    _number(score["spread"]), f"{rank['value']:g}{_places(rank)}", _number(m["validation"]["value"]),
                     f"{cost['parameters']:,}", _number(cost["train_seconds"], 1),
                     _number(cost["memory_bytes"] / 1e6, 1), _number(cost["inference_ms_per_1000"], 1),
                 ]
             )  # fmt: skip
-        widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+        widths = [max(columns(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = [
-            "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+            "  ".join(_filled(c, w, left=i < 2) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
             for row in rows
         ]
         absent = [m for m in self.report["methods"] if m["status"] != "ok"]
-        lines += [f"{m['name']}: {m['status']}: {m['reason']}" for m in absent]
+        lines += [f"{tr(m['name'])}: {tr(m['status'], 'column')}: {tr(m['reason'])}" for m in absent]
         for m in self.report["methods"]:
             if m["status"] == "ok" and m["failures"]:
-                lines.append(f"{m['name']}: {len(m['failures'])} run(s) failed: {m['failures'][0]['reason']}")
+                failed = tr(f"{len(m['failures'])} run(s) failed")
+                lines.append(f"{tr(m['name'])}: {failed}: {tr(m['failures'][0]['reason'])}")
         return "\n".join(line.rstrip() for line in lines)
 
     def save(self, folder: str | Path, lang: str = "en") -> Path:
@@ -99,13 +107,19 @@ class Comparison(ShownReport):
         return place
 
 
+def _filled(text: str, width: int, *, left: bool) -> str:
+    """A text in a column of a width, a Chinese character counting two."""
+    space = " " * (width - columns(text))
+    return text + space if left else space + text
+
+
 def _number(value: float | None, digits: int = 3) -> str:
     return "-" if value is None else f"{value:,.{digits}f}"
 
 
 def _span(score: dict[str, Any], digits: int) -> str:
     low, high = score["low"], score["high"]
-    return "" if low is None or high is None else f"{low:.{digits}f} to {high:.{digits}f}"
+    return "" if low is None or high is None else str(tr(f"{low:.{digits}f} to {high:.{digits}f}"))
 
 
 def _places(rank: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.evaluation.caveats import caveats
+from plait.evaluation.fusion_weights import fusion_weights
 from plait.evaluation.in_time import has_time_for_missing, num_resamples, plan_intervals, resamples_alone
 from plait.evaluation.members import answer_patterns, blindness_notes, evaluate_members
 from plait.evaluation.missing import evaluate_missing
@@ -112,6 +113,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         else evaluate_missing(given, fused, alone, known, progress=progress, seed=seed),
         **({} if shown is None else evaluate_members(given, shown, seed=seed)),
         **({"thresholds": _thresholds(given)} if given.labels.thresholds else {}),
+        **({"fusion_weights": shares} if (shares := fusion_weights(given, seed)) is not None else {}),
         "examples": _examples(given, fused, views.ranked(given, fused)),
     }
     verdict = _verdict(given, metrics, alone_metrics, alone, fused, seed, balanced)

@@ -112,15 +112,16 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
     group = None if given.group is None else given.group[answers.rows_S]
     present_SM = given.prepared.rows.present_NM[given.positions[answers.rows_S]]
 
-    def measured(outputs: np.ndarray, own: np.ndarray) -> float | None:
-        value = given.task.metrics(own, outputs).get(primary)
+    def measured(outputs: np.ndarray, own: np.ndarray, metric: str = primary) -> float | None:
+        value = given.task.metrics(own, outputs).get(metric)
         return None if value is None else float(value)
 
     def of(k: int, pattern: Pattern) -> np.ndarray:
         return answers.members[k, seen(ensemble.listed[k].uses, pattern)]
 
+    names = dict.fromkeys([primary, given.task.selects or primary])
     members = [
-        {**facts, "metrics": {primary: measured(of(k, answers.patterns[0]), target)}}
+        {**facts, "metrics": {name: measured(of(k, answers.patterns[0]), target, name) for name in names}}
         for k, facts in enumerate(ensemble.leaderboard())
     ]
     listed = []

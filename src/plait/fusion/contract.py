@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -68,8 +69,33 @@ def random_fusion(
     return fusion
 
 
-def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **options: Any) -> None:
-    """Check that a fusion keeps the contract; returns nothing where it does. For tests of plug-ins.
+@dataclass(frozen=True)
+class CheckedFusion:
+    """A fusion that keeps the contract, and what was looked at; it is true.
+
+    Attributes:
+        name: Of the fusion.
+        options: It was built with them.
+        num_modalities: How many it was tried with, beside one.
+        tested: What was looked at, one sentence each.
+    """
+
+    name: str
+    options: dict[str, Any]
+    num_modalities: int
+    tested: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        given = f" with {', '.join(f'{k}={v!r}' for k, v in self.options.items())}" if self.options else ""
+        patterns = f"{self.num_modalities} modalities in {2**self.num_modalities} patterns of what is there"
+        return f"the fusion {self.name!r}{given} keeps the contract: {patterns}; tested: {'; '.join(self.tested)}"
+
+
+def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **options: Any) -> CheckedFusion:
+    """Check that a fusion keeps the contract, and say what was tested. For tests of plug-ins.
 
     Looked at: what the class declares; shapes and finite numbers in every pattern of what is there, nothing included;
     that the content of a missing modality changes no bit of any output; that gradients reach every parameter and every
@@ -82,12 +108,16 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
         num_modalities: How many modalities to try; fewer where the class takes fewer. One is tried too.
         options: Options of the fusion, as in ``fusion.options``.
 
+    Returns:
+        What was tested; it is true, and prints itself as a sentence.
+
     Raises:
-        ValueError: It breaks the contract; every broken point is in the message, one a line.
+        ValueError: It breaks the contract; every broken point is in the message, one a line. Where it cannot be built,
+            or NaN runs through it, that alone: other points would be its echoes.
 
     Example:
         >>> import plait
-        >>> plait.check_fusion("gated")
+        >>> assert plait.check_fusion("gated")
     """
     kind = FUSIONS.get(fusion) if isinstance(fusion, str) else fusion
     if not (inspect.isclass(kind) and issubclass(kind, Fusion)):
@@ -96,17 +126,17 @@ def check_fusion(fusion: type[Fusion] | str, *, num_modalities: int = 3, **optio
     count = min(num_modalities, kind.max_modalities or num_modalities)
     if not faults:
         build = _building(kind, count, options)
-        checks = (_shapes, _missing, _gradients, _rows, _padding, _weights, _additive, _rebuilt, _alone)
-        for check in checks:
+        for check in CHECKS:
             try:
                 faults += check(build, count)
             except Exception as error:  # an author's code may fail in any way, and says here where
-                faults.append(
-                    f"{str(check.__doc__).rstrip('.')}: failed with {type(error).__name__}: {first_line(error)}"
-                )
-    if faults:
-        name = getattr(getattr(kind, "info", None), "name", kind.__name__)
-        raise ValueError(f"the fusion {name!r} breaks the contract of fusions:\n- " + "\n- ".join(faults))
+                faults.append(f"{_titled(check)}: failed with {type(error).__name__}: {first_line(error)}")
+            if faults and check in ROOTS:
+                break
+    name = getattr(getattr(kind, "info", None), "name", kind.__name__)
+    if not faults:
+        return CheckedFusion(name, dict(options), count, tuple(map(_titled, CHECKS)))
+    raise ValueError(f"the fusion {name!r} breaks the contract of fusions:\n- " + "\n- ".join(faults))
 
 
 def declaration_faults(kind: type[Fusion], name: str | None = None) -> Iterator[str]:
@@ -138,6 +168,12 @@ def _building(kind: type[Fusion], count: int, options: dict[str, Any]) -> Build:
         return random_fusion(kind, num_modalities, dtype, **options)
 
     return build
+
+
+def _built(build: Build, count: int) -> Iterator[str]:
+    """It can be built with these options."""
+    build()
+    yield from ()
 
 
 def _shapes(build: Build, count: int) -> Iterator[str]:
@@ -199,10 +235,22 @@ def _gradients(build: Build, count: int) -> Iterator[str]:
     for m, item in enumerate(encoded):
         grads = [t.grad.reshape(len(present_BM), -1) for t in (item.vector_BD, item.tokens_BTD) if t.grad is not None]
         reached_B = sum((g.abs().sum(1) for g in grads), torch.zeros(len(present_BM)))
-        if not bool((reached_B[present_BM[:, m]] > 0).all()):
-            yield f"modality {m} is there in rows where no gradient reaches it: it does not count"
+        deaf_B = present_BM[:, m] & ~(reached_B > 0)
+        if bool(deaf_B.any()):
+            why = _why(deaf_B, present_BM)
+            yield f"modality {m} is there in rows where no gradient reaches it: it does not count{why}"
         if not bool((reached_B[~present_BM[:, m]] == 0).all()):
             yield f"a gradient reaches modality {m} in rows where it is missing"
+
+
+def _why(deaf_B: Tensor, present_BM: Tensor) -> str:
+    """Why a modality that is there does not count, where the rows tell it."""
+    if bool((deaf_B & present_BM.all(1)).any()):
+        return ""
+    return (
+        ". It counts where everything is there and not where another is missing: a product with a zero in the place "
+        "of what is missing is zero. Put 1 or a learned vector there, or add 1 to each factor"
+    )
 
 
 def _rows(build: Build, count: int) -> Iterator[str]:
@@ -286,6 +334,16 @@ def _alone(build: Build, count: int) -> Iterator[str]:
     fused_BD = build(num_modalities=1)(contract_inputs(1, 2), torch.ones(2, 1, dtype=torch.bool)).fused_BD
     if list(fused_BD.shape) != [2, WIDTH]:
         yield f"with one modality fused_BD has shape {list(fused_BD.shape)}; expected [2, {WIDTH}]"
+
+
+CHECKS = (_built, _shapes, _missing, _gradients, _rows, _padding, _weights, _additive, _rebuilt, _alone)
+ROOTS = (_built, _shapes, _missing)  # what fails in these fails again in others
+
+
+def _titled(check: Callable[[Build, int], Iterator[str]]) -> str:
+    """What a check looks at, as part of a sentence."""
+    said = str(check.__doc__).rstrip(".")
+    return said[0].lower() + said[1:]
 
 
 def tensors_of(output: FusionOutput) -> dict[str, Tensor]:

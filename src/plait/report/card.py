@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from plait.report.checks import findings
-from plait.report.languages import ENGLISH, spoken
+from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.words import estimate, flat, metric_name, number, span
 
 NAME = "README.md"
@@ -26,34 +26,45 @@ SPECIAL = re.compile(r"([\\`*_\[\]<>|#~$])")
 MOST_NOTES = 12
 NO_LIMITS = ("task ", "rows of ")  # notes that say how the table was read
 TUNINGS = {"full": "trained", "last_n": "its last blocks trained", "lora": "trained by LoRA"}
-USE = """## How to use it
-
-```python
+USE = """```python
 import plait
 
-model = plait.load("FOLDER")  # the folder of this file
-answers = model.predict("rows.csv")  # or rows in memory
-```
-
-On the command line: `plait predict FOLDER rows.csv -o answers.csv`. Any input of a row may be missing."""
+model = plait.load("FOLDER")  # {place}
+answers = model.predict("rows.csv")  # {memory}
+```"""
 
 
-def model_card(report: Mapping[str, Any], title: str, licences: Mapping[str, str]) -> str:
+def model_card(report: Mapping[str, Any], title: str, licences: Mapping[str, str], lang: str = ENGLISH) -> str:
     """The card of a model.
 
     Args:
         report: As ``report.json`` holds it.
         title: Heading, such as "Plait: classification of sentiment".
         licences: Licences of named weights, by the reference of the encoder.
+        lang: "en" or "zh"; the YAML in front, which hubs read, has the same words in each.
 
     Returns:
         Markdown text that ends with a line break.
     """
     with spoken(ENGLISH):
-        parts = [_front(report, title), MARK, f"# {plain(title)}", plain(str(report.get("verdict") or "")), USE]
+        front = _front(report, title)
+    with spoken(lang, [str(c["name"]) for c in report.get("schema") or []]):
+        parts = [front, MARK, f"# {plain(tr(title))}", plain(tr(str(report.get("verdict") or ""))), _use()]
         parts += [_columns(report), _data(report), _results(report), _alone(report), _missing(report), _limits(report)]
         parts.append(_inside(report, licences))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _use() -> str:
+    code = USE.format(place=tr("the folder of this file"), memory=tr("or rows in memory"))
+    typed = "`plait predict FOLDER rows.csv -o answers.csv`"
+    return f"{_heading('How to use it')}\n\n{code}\n\n" + tr(
+        f"On the command line: {typed}. Any input of a row may be missing."
+    )
+
+
+def _heading(words: str) -> str:
+    return f"## {tr(words)}"
 
 
 def plain(text: str) -> str:
@@ -98,22 +109,25 @@ def _front(report: Mapping[str, Any], title: str) -> str:
 
 
 def _columns(report: Mapping[str, Any]) -> str:
-    rows = [(_code(c["name"]), c.get("kind") or "", c.get("role") or "") for c in report.get("schema") or []]
-    return _table("## Columns", ("Column", "Kind", "Role"), rows)
+    rows = [
+        (_code(c["name"]), tr(c.get("kind") or "", "kind"), tr(c.get("role") or "", "role"))
+        for c in report.get("schema") or []
+    ]
+    return _table(_heading("Columns"), (tr("Column"), tr("Kind"), tr("Role")), rows)
 
 
 def _data(report: Mapping[str, Any]) -> str:
     facts = report.get("facts") or {}
-    parts = [f"{number(n)} {name}" for name, n in (report.get("splits") or {}).items()]
+    parts = [f"{number(n)} {tr(name, 'split')}" for name, n in (report.get("splits") or {}).items()]
     print_ = str(facts.get("fingerprint") or "")
-    lines = [f"Trained on {plain(_source(report))}: {number(facts.get('rows'))} rows ({', '.join(parts)})."]
+    lines = [tr(f"Trained on {plain(_source(report))}: {number(facts.get('rows'))} rows ({', '.join(parts)}).")]
     taught = report.get("unlabelled") or {}
     if taught.get("rows"):
         kept = "learned from" if taught.get("kept") != "supervised" else "were tried and not kept"
         without = f"{number(taught['rows'])} rows without a target"
-        lines.append(f"{without} {kept}." if kept.startswith("were") else f"It also {kept} {without}.")
-    lines += [f"sha256 of the data: `{print_}`."] if print_ else []
-    return "## Data\n\n" + " ".join(lines)
+        lines.append(tr(f"{without} {kept}." if kept.startswith("were") else f"It also {kept} {without}."))
+    lines += [tr(f"sha256 of the data: `{print_}`.")] if print_ else []
+    return f"{_heading('Data')}\n\n" + " ".join(lines)
 
 
 def _results(report: Mapping[str, Any]) -> str:
@@ -122,8 +136,9 @@ def _results(report: Mapping[str, Any]) -> str:
         for name, value, low, high in _measured(report)
     ]
     judged = (report.get("evaluation") or {}).get("rows")
-    heading = f"## Results\n\nOn {number(judged)} rows of the {_split(report)} split, with 95% bootstrap intervals."
-    return _table(heading, ("Metric", "Value", "95% interval"), rows)
+    told = tr(f"On {number(judged)} rows of the {_split(report)} split, with 95% bootstrap intervals.")
+    heading = f"{_heading('Results')}\n\n{told}"
+    return _table(heading, (tr("Metric"), tr("Value"), tr("95% interval")), rows)
 
 
 def _alone(report: Mapping[str, Any]) -> str:
@@ -136,37 +151,36 @@ def _alone(report: Mapping[str, Any]) -> str:
             if value is not None:
                 rows.append(
                     (
-                        f"{plain(name)} alone" if how == "alone" else f"all but {plain(name)}",
+                        tr(f"{plain(name)} alone" if how == "alone" else f"all but {plain(name)}"),
                         number(value),
                         span(low, high),
                     )
                 )
-    heading = (
-        "## What each modality is worth\n\nThe same metric where a modality answers alone, and where it is left out."
-    )
-    return _table(heading, ("Inputs", metric_name(main), "95% interval"), rows)
+    told = tr("The same metric where a modality answers alone, and where it is left out.")
+    heading = f"{_heading('What each modality is worth')}\n\n{told}"
+    return _table(heading, (tr("Inputs"), metric_name(main), tr("95% interval")), rows)
 
 
 def _missing(report: Mapping[str, Any]) -> str:
     sentence = ((report.get("evaluation") or {}).get("missing") or {}).get("sentence")
-    return f"With modalities missing: {plain(sentence)}." if sentence else ""
+    return tr(f"With modalities missing: {plain(sentence)}.") if sentence else ""
 
 
 def _limits(report: Mapping[str, Any]) -> str:
     found = report.get("evaluation") or {}
     told = [*(report.get("facts") or {}).get("notes", []), *(found.get("notes") or [])]
     notes = [note for note in dict.fromkeys(told) if not note.startswith(NO_LIMITS)]
-    lines = [f"- {plain(note)}" for note in notes[:MOST_NOTES]]
-    lines += [f"- and {len(notes) - MOST_NOTES} more, in report.html"] if len(notes) > MOST_NOTES else []
+    lines = [f"- {plain(tr(note))}" for note in notes[:MOST_NOTES]]
+    lines += [f"- {tr(f'and {len(notes) - MOST_NOTES} more, in report.html')}"] if len(notes) > MOST_NOTES else []
     lines += [
-        f"- {c['code']} {plain(c['title'])}: {plain(c['sentence'])}"
+        f"- {c['code']} {plain(tr(c['title']))}: {plain(tr(c['sentence']))}"
         for c in findings(report) if c["severity"] in ("warning", "error")
     ]  # fmt: skip
-    lines.append(
-        "- The numbers above are of rows like those it was trained on. For rows from elsewhere they are no promise: "
+    lines.append("- " + tr(
+        "The numbers above are of rows like those it was trained on. For rows from elsewhere they are no promise: "
         "`plait drift` tells two tables apart, and `plait evaluate` has a report on how far a model can be trusted."
-    )
-    return "## Limits\n\n" + "\n".join(lines)
+    ))  # fmt: skip
+    return f"{_heading('Limits')}\n\n" + "\n".join(lines)
 
 
 def _inside(report: Mapping[str, Any], licences: Mapping[str, str]) -> str:
@@ -174,26 +188,26 @@ def _inside(report: Mapping[str, Any], licences: Mapping[str, str]) -> str:
     lines = []
     for e in model.get("encoders") or []:
         known = licences.get(str(e.get("name")))
-        licence = f", weights under {known}" if known else ""
-        tuning = TUNINGS.get(str(e["tuning"]), str(e["tuning"]))
+        licence = tr(f", weights under {known}") if known else ""
+        tuning = tr(TUNINGS.get(str(e["tuning"]), str(e["tuning"])), "tuning")
         lines.append(f"- {plain(e['modality'])}: {_encoder(str(e['name']))}, {plain(tuning)}{licence}")
     fusion = model.get("fusion") or {}
     if fusion.get("name"):
         paper = f" ({plain(fusion['paper'])})" if fusion.get("paper") else ""
         head = plain(model.get("head") or "")
-        lines.append(f"- the network of all modalities: fusion {plain(fusion['name'])}{paper}, head {head}")
+        told = tr(f"the network of all modalities: fusion {plain(fusion['name'])}{paper}, head {head}")
+        lines.append(f"- {told}")
     members = [m for m in (report.get("evaluation") or {}).get("members") or [] if m.get("weight")]
     if members:
-        told = ", ".join(f"{plain(m['name'])} {number(m['weight'])}" for m in members)
-        lines.append(f"- models that answer together where everything is there: {told}")
+        listed = ", ".join(f"{plain(tr(m['name']))} {number(m['weight'])}" for m in members)
+        lines.append(f"- {tr('models that answer together where everything is there')}: {listed}")
     parameters = model.get("parameters") or {}
     if parameters.get("total") is not None:
-        lines.append(
-            f"- {number(parameters['total'])} parameters, {number(parameters['trained'])} of them trained here"
-        )
+        told = tr(f"{number(parameters['total'])} parameters, {number(parameters['trained'])} of them trained here")
+        lines.append(f"- {told}")
     versions = ", ".join(f"{name} {v}" for name, v in (report.get("versions") or {}).items())
-    lines += [f"- versions: {plain(versions)}"] if versions else []
-    return "## What is inside\n\n" + "\n".join(lines) if lines else ""
+    lines += [f"- {tr('versions')}: {plain(versions)}"] if versions else []
+    return f"{_heading('What is inside')}\n\n" + "\n".join(lines) if lines else ""
 
 
 def _encoder(reference: str) -> str:

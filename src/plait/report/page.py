@@ -10,6 +10,7 @@ from plait.report import (
     checks,
     classes,
     facts,
+    fusion_weights,
     members,
     missing,
     results,
@@ -47,6 +48,7 @@ SECTIONS: Sections = (
     ("left-out", "Rows left out and counts", facts.left_out),
     ("data", "Data", facts.data),
     ("model", "Model", facts.model),
+    ("fusion-weights", "Weights of the fusion", fusion_weights.section),
     ("settings", "Settings", facts.settings),
     ("versions", "Versions", facts.versions),
 )

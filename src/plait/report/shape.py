@@ -191,6 +191,24 @@ class Missing(TypedDict, total=False):
     sentence: str | None
 
 
+class FusionWeight(TypedDict, total=False):
+    """Of one modality: rows in which it is there, mean and spread over rows, 5 % and 95 % quantiles of its weight."""
+
+    modality: str
+    rows: int
+    mean: float | None
+    standard_deviation: float | None
+    low: float | None
+    high: float | None
+
+
+class FusionWeights(TypedDict):
+    """Shares that a fusion gives the modalities."""
+
+    rows: int
+    modalities: list[FusionWeight]
+
+
 class Evaluation(TypedDict, total=False):
     """What was measured, on which rows. ``chance`` is what guessing gets on the primary metric."""
 
@@ -207,6 +225,7 @@ class Evaluation(TypedDict, total=False):
     alone: dict[str, dict[str, Interval]]
     without: dict[str, dict[str, Interval]]
     missing: Missing | None
+    fusion_weights: FusionWeights
     trust: dict[str, Any]
     examples: list[Example]
     directions: list[DirectionEntry]

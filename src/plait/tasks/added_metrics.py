@@ -7,6 +7,7 @@ not end on a metric.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,9 @@ from plait.tasks.decisions import class_decisions, label_decisions
 from plait.tasks.row_metrics import RowMetrics, resampled
 
 KINDS = ("classes", "labels", "number")  # of outputs whose metrics others can add to
+
+
+WARNED: set[tuple[int, type[Warning], str]] = set()  # what metrics of others have warned of in this process
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class WithAdded:
         given, notes = self._given(target, outputs), list(found.get("notes", []))
         for name, metric in added.items():
             try:
-                found[name] = _number(metric.function(given["target"].copy(), given[metric.of].copy()))
+                found[name] = _number(_asked(metric, given["target"].copy(), given[metric.of].copy()))
                 why = "it gave no finite number"
             except Exception as error:  # a stranger's function may fail in any way
                 found[name], why = None, f"it raised {type(error).__name__}: {first_line(error)}"
@@ -101,10 +105,23 @@ class WithAdded:
 def _of_draw(metric: AddedMetric, given: Mapping[str, np.ndarray], counts_N: Sequence[float] | np.ndarray) -> float:
     rows = np.repeat(np.arange(len(given["target"])), np.asarray(counts_N).astype(np.int64))
     try:
-        value = _number(metric.function(given["target"][rows], given[metric.of][rows]))
+        value = _number(_asked(metric, given["target"][rows], given[metric.of][rows]))
     except Exception:  # undefined on this draw, such as one of a single class
         value = None
     return math.nan if value is None else value
+
+
+def _asked(metric: AddedMetric, target: np.ndarray, answers: np.ndarray) -> Any:
+    """What the function gives; a warning of it is shown once, not for each of a thousand resamples."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        value = metric.function(target, answers)
+    for one in caught:
+        said = (id(metric.function), one.category, str(one.message))
+        if said not in WARNED:
+            WARNED.add(said)
+            warnings.warn(str(one.message), one.category, stacklevel=2)
+    return value
 
 
 def _number(value: Any) -> float | None:

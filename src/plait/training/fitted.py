@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,8 +91,9 @@ class FittedParts:
 
     @property
     def task(self) -> Task:
-        """What was learned; its metrics decide as the answers do."""
-        return self.model.task.deciding(self.labels.thresholds)
+        """What was learned; its metrics decide as the answers do, and the user's chose the epoch."""
+        task = self.model.task.deciding(self.labels.thresholds)
+        return replace(task, selects=self.settings.task.select_by or task.selects)
 
 
 def calibrated(answers: nn.Module, calibration: Calibration | None) -> nn.Module:

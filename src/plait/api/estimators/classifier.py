@@ -12,11 +12,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from plait.api.estimators.fitting import fit_estimator
 from plait.api.estimators.rows import is_pandas, is_records, table_of
+from plait.api.other_words import SetsOurWords, says_our_words
 
 UNLIKE_TEXT = ("", "true", "false", "none", "nan", "null", "na", "n/a")
 
 
-class PlaitClassifier(ClassifierMixin, BaseEstimator):
+class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
     """A classifier of rows with text, images, sound and numbers, for scikit-learn's tools.
 
     Args:
@@ -42,6 +43,7 @@ class PlaitClassifier(ClassifierMixin, BaseEstimator):
         (3, 2)
     """
 
+    @says_our_words
     def __init__(
         self, *, text: Sequence[str] | str = (), image: Sequence[str] | str = (), audio: Sequence[str] | str = (),
         image_set: Sequence[str] | str = (), vector: Sequence[str] | str = (), numeric: Sequence[str] | str = (),

@@ -12,9 +12,10 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from plait.api.estimators.fitting import fit_estimator
 from plait.api.estimators.rows import is_pandas, is_records, table_of
+from plait.api.other_words import SetsOurWords, says_our_words
 
 
-class PlaitRegressor(RegressorMixin, BaseEstimator):
+class PlaitRegressor(SetsOurWords, RegressorMixin, BaseEstimator):
     """A regressor of rows with text, images, sound and numbers, for scikit-learn's tools.
 
     Args:
@@ -39,6 +40,7 @@ class PlaitRegressor(RegressorMixin, BaseEstimator):
         (3,)
     """
 
+    @says_our_words
     def __init__(
         self, *, text: Sequence[str] | str = (), image: Sequence[str] | str = (), audio: Sequence[str] | str = (),
         image_set: Sequence[str] | str = (), vector: Sequence[str] | str = (), numeric: Sequence[str] | str = (),

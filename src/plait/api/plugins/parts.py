@@ -113,7 +113,10 @@ def _what_to_do(parts: list[dict[str, Any]]) -> str:
         return f"{told} of the package {named}, which is installed here and could not be loaded ({broken})"
     if mine:
         return f"{told} of the package {named}; the version here has none: type pip install -U {package}"
-    return f"{told} of the package {named}, which is not installed here; if you trust it, type pip install {package}"
+    return (
+        f"{told} of the package {named}, which is not installed here; install it from whoever gave you the model: what "
+        f"an index offers under that name (pip install {package}) may be another's"
+    )
 
 
 def _named(folder: Path, select_by: str | None) -> set[tuple[str, str]]:

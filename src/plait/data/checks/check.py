@@ -74,7 +74,8 @@ def check_table(
         *missing_checks(read, schema, contents),
     ]
     findings.sort(key=lambda finding: finding.code)
-    return CheckReport(table.source, len(table), tuple(findings), schema.describe())
+    columns = tuple((c.name, c.role, c.kind or "-", c.reason) for c in schema.columns)
+    return CheckReport(table.source, len(table), tuple(findings), schema.describe(), columns)
 
 
 def _check_schema(table: Table, schema: Schema, target: str | None, hints: Hints | None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,12 +44,14 @@ class CheckReport:
         num_rows: The rows that parsed.
         findings: One a check, in the order of their codes.
         schema: The columns as understood, one line a column.
+        columns: The same apart: name, role, kind and reason of each.
     """
 
     source: str
     num_rows: int
     findings: tuple[Finding, ...]
     schema: str
+    columns: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
     def worst(self) -> str:
@@ -81,17 +83,34 @@ class CheckReport:
             "schema": self.schema.splitlines(),
         }
 
-    def text(self) -> str:
-        """The report for people: what is wrong first, what is in order in one line at the end."""
-        lines = [f"{self.source}: {counted(self.num_rows, 'row')}", "", self.schema, ""]
+    def text(self, lang: str = "en") -> str:
+        """The report for people: what is wrong first, what is in order in one line at the end.
+
+        Args:
+            lang: "en" or "zh".
+        """
+        from plait.report.languages import spoken
+
+        with spoken(lang, [name for name, *_ in self.columns]):
+            return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        from plait.report.languages import tr
+
+        yield from (f"{self.source}: {tr(counted(self.num_rows, 'row'))}", "")
+        width = max((len(name) for name, *_ in self.columns), default=0)
+        for name, role, kind, reason in self.columns:
+            yield f"{name:<{width}}  {tr(role, 'role'):<7}  {tr(kind, 'kind'):<11}  {tr(reason)}"
+        yield from () if self.columns else (self.schema,)
+        yield ""
         for finding in sorted(self.findings, key=lambda f: SEVERITIES.index(f.severity)):
             if finding.severity not in ("ok", "n/a"):
-                lines.append(f"{finding.severity:<7} {finding.code} {finding.title}: {finding.detail}")
+                severity = f"{tr(finding.severity, 'severity'):<7}"
+                yield f"{severity} {finding.code} {tr(finding.title)}: {tr(finding.detail)}"
         for severity, word in (("ok", "in order"), ("n/a", "does not apply")):
-            codes = [f"{f.code} {f.title}" for f in self.findings if f.severity == severity]
+            codes = [f"{f.code} {tr(f.title)}" for f in self.findings if f.severity == severity]
             if codes:
-                lines.append(f"{word}: {', '.join(codes)}")
-        return "\n".join(lines)
+                yield f"{tr(word)}: {', '.join(codes)}"
 
 
 def name_rows(rows: Iterable[int]) -> str:

@@ -107,25 +107,36 @@ def _balance(counts: Counter[Any], several: bool, num_rows: int) -> Finding:
 
 
 def _coverage(table: Table, schema: Schema, labels: list[tuple[Any, ...]]) -> Finding:
+    """Classes that a split lacks: of train the model never learns them, of val and test nothing judges them."""
     title = _TITLES["P013"]
     if schema.split is None:
         return Finding("P013", "n/a", title, "no split column", [])
     splits = [SPLIT_NAMES.get(str(v).strip().lower()) for v in table.column(schema.split)]
-    learned = {label for name, row in zip(splits, labels, strict=True) if name == "train" for label in row}
-    if not learned:
-        return Finding("P013", "n/a", title, "no train rows", [])
-    unseen: dict[Any, list[int]] = {}
+    rows_of: dict[Any, dict[str, list[int]]] = {}
+    there = set()
     for i, (name, row) in enumerate(zip(splits, labels, strict=True)):
-        for label in row:
-            if name in ("val", "test") and label not in learned:
-                unseen.setdefault(label, []).append(table.row_number(i))
-    if not unseen:
-        return Finding("P013", "ok", title, "train has every class of val and test", [])
-    detail = "; ".join(f"{label!r} in {name_rows(rows)}" for label, rows in list(unseen.items())[:5])
+        for label in row if name in ("train", "val", "test") else ():
+            rows_of.setdefault(label, {}).setdefault(str(name), []).append(table.row_number(i))
+            there.add(name)
+    if "train" not in there:
+        return Finding("P013", "n/a", title, "no train rows", [])
+    unseen = {
+        label: sorted(row for rows in found.values() for row in rows)
+        for label, found in rows_of.items() if "train" not in found
+    }  # fmt: skip
+    told = []
+    if unseen:
+        detail = "; ".join(f"{label!r} in {name_rows(rows)}" for label, rows in list(unseen.items())[:5])
+        told.append(f"{counted(len(unseen), 'class is', 'classes are')} not in train: {detail}")
+    for part in [name for name in ("val", "test") if name in there]:
+        lacking = [label for label, found in rows_of.items() if part not in found and label not in unseen]
+        if lacking:
+            names = ", ".join(map(repr, lacking[:5])) + (" ..." if len(lacking) > 5 else "")
+            told.append(f"{counted(len(lacking), 'class is', 'classes are')} not in {part}: {names}")
+    if not told:
+        return Finding("P013", "ok", title, "train, val and test have every class", [])
     rows = sorted({r for found in unseen.values() for r in found})
-    return Finding(
-        "P013", "warning", title, f"{counted(len(unseen), 'class is', 'classes are')} not in train: {detail}", rows
-    )
+    return Finding("P013", "warning", title, "; ".join(told), rows)
 
 
 def _contradictions(table: Table, schema: Schema, contents: Contents, target: list[Any]) -> Finding:

@@ -1,0 +1,51 @@
+"""The language of what a verb prints: lines of ours in it, names of the data as they are, columns aligned."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+
+class Speaker:
+    """Says lines of ours in the language of pages.
+
+    Args:
+        lang: The language; None: English.
+        report: What is shown: the names of its data stay as they are.
+    """
+
+    def __init__(self, lang: str | None, report: dict[str, Any] | None = None) -> None:
+        found = report or {}
+        self.lang, self.terms = lang, frozenset(found.get("terms") or {})
+        columns = [column["name"] for column in found.get("schema") or [] if isinstance(column, dict)]
+        alone = (found.get("evaluation") or {}).get("alone") or {}
+        self.names = frozenset(map(str, (*columns, *alone, *found.get("modalities", ())))) - self.terms
+
+    def __call__(self, text: str, kind: str = "") -> str:
+        """A line, or a word of a kind such as "metric"."""
+        from plait.api import in_language
+
+        return in_language(self.lang, text, self.names, kind)
+
+    def named(self, name: str) -> str:
+        """A modality: the name of its column, or what stands for several columns."""
+        return self(name, "modality") if name in self.terms else name
+
+    def alone(self, name: str) -> str:
+        """A modality that answers alone."""
+        return self(f"{self.named(name)} alone")
+
+
+def padded(text: str, width: int) -> str:
+    """Text filled up with spaces to a width, a Chinese character counting two.
+
+    Example:
+        >>> padded("ab", 4) + "|", padded("\u56fe", 4) + "|"
+        ('ab  |', '\u56fe  |')
+    """
+    return text + " " * max(0, width - wide(text))
+
+
+def wide(text: str) -> int:
+    """How many columns of a terminal a text takes, a Chinese character two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -1,0 +1,75 @@
+"""What verbs print is in the language of the pages: reports of real runs leave no English on the terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import plait
+from fixtures.lazy import lazy
+from plait.cli.explain import lines
+from plait.cli.report import show_report
+
+Comparison = lazy("plait.comparison", "Comparison")
+Run = Callable[..., tuple[int, str, str]]
+REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.json"))
+# Cells and names of the saved reports, options, a unit, a setting.
+DATA = re.compile(
+    r"rain today|(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|ms/1k|"
+    r"warm bright sun|white soft snow|cold dark rain|"
+    r"(text|photo|size|town|when)(, (text|photo|size|town|when))+|text: \w+|(today|number) [+-][\d.]+, |"
+    r"--absence \w+|--rows test|scratch:\w+|train\.\w+=\S+"
+)
+GOODS = ("客服热情", "质量可靠", "客服冷淡", "质量很差", "物流太慢", "包装精美")
+
+
+@pytest.mark.parametrize("path", REPORTS, ids=lambda p: p.stem)
+def test_no_english_is_left_on_the_terminal(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads(path.read_text("utf-8"))
+    if "baselines" in report:
+        said = Comparison(report).table("zh")
+    elif "subsets" in report:
+        said = "\n".join(lines(report, True, "zh"))
+    else:
+        show_report(report, False, {"model": "m", "report": "r"}, "zh")
+        said = capsys.readouterr().out
+    left = [line for line in said.splitlines() if re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", DATA.sub("", line))]
+    assert said and left == []
+
+
+def test_numbers_on_the_terminal_are_the_same_in_both(capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads(next(p for p in REPORTS if p.stem == "ensemble").read_text("utf-8"))
+    told = []
+    for lang in ("en", "zh"):
+        show_report(report, False, {}, lang)
+        told.append(sorted(re.findall(r"\d\.\d{3}", capsys.readouterr().out)))
+    assert told[0] == told[1] and len(told[0]) > 10
+
+
+def test_check_speaks_chinese_and_takes_the_columns_of_a_fit(tmp_path: Path, run: Run) -> None:
+    rows = [
+        f"{GOODS[i % 6]}第{i}件,{i % 7},{'好' if i % 2 else '差'},{'val' if i in (1, 3) else 'train'}"
+        for i in range(60)
+    ]
+    (tmp_path / "goods.csv").write_text("\n".join(["评价,价格,结论,split", *rows]) + "\n", "utf-8")
+    given = [tmp_path / "goods.csv", "--target", "结论", "--text", "评价", "--categorical", "价格"]
+    code, out, err = run("check", *given, "--lang", "zh")
+    assert code == 0, err
+    assert re.search(r"^评价 +输入 +文本 ", out, re.MULTILINE) and re.search(r"^价格 +输入 +类别 ", out, re.MULTILINE)
+    assert "警告      P013 各划分中的类别: 1 个类别不在验证行中：'差'" in out
+    assert not re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", re.sub(r"--set \S+|train, val", "", out))
+    code, out, _ = run("check", *given)
+    assert "P013 classes in every split: 1 class is not in val: '差'" in out
+
+
+@pytest.mark.real
+def test_check_warns_of_texts_that_the_encoder_cannot_read() -> None:
+    table = {"text": list(GOODS) * 5, "size": list(range(30)), "label": ["a", "b"] * 15}
+    found = plait.check(table, "label", text="text").finding("P061")
+    assert found.severity == "warning" and "minilm does not know" in found.detail
+    english = {**table, "text": ["the sky is blue today", "a grey cloud over the hill"] * 15}
+    assert plait.check(english, "label", text="text").finding("P061").severity == "ok"
