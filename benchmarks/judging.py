@@ -84,8 +84,8 @@ def measure(
         writer.writeheader()
         writer.writerows(rows)
     fitted = plait.fit(
-        str(path), "answer", split="split", group="image_id", preset="single", fusion="co_attention", epochs=given.epochs,
-        allow_outside=True, progress=quiet, set=["train.threads=1", "judge.missing_rows=0", f"judge.share={given.share}"],
+        str(path), "answer", split="split", group="image_id", preset="single", fusion="co_attention",
+        epochs=given.epochs, allow_outside=True, progress=quiet, set=["train.threads=1", "judge.missing_rows=0"],
     )  # fmt: skip
     trained = fitted.report["facts"]["training_seconds"]
     opened = open_evaluation(fitted, str(path), rows="test", allow_outside=True)

@@ -13,7 +13,6 @@ from math import ceil
 
 from plait.evaluation.base import EvaluationInputs
 from plait.evaluation.missing import RESAMPLES, USUAL_ROWS, Effort, num_answered
-from plait.settings.durations import spoken
 
 ALWAYS = 10.0  # seconds that judging with modalities missing may take however short training was
 FEWEST_ROWS = 250
@@ -72,7 +71,7 @@ def plan_effort(given: EvaluationInputs, measured: Passes) -> Effort | None:
     if needed <= allowed:
         return full
     chosen = next((e for e in _lesser(full) if needed_seconds(given, e, measured) <= allowed), None)
-    why = f"judging so takes {spoken(ceil(needed))}, and judge.share={share:g} allows {spoken(ceil(allowed))}"
+    why = f"judging so takes about {needed:,.0f} s, and judge.share={share:g} allows {allowed:,.0f} s"
     if chosen is None:
         given.notes.append(f"modalities were not hidden on purpose: {why}; judge.missing_rows=N judges N rows anyway")
         return None
