@@ -1,8 +1,8 @@
 """A network that transformers saves and reads, and that does not import ``transformers.PreTrainedModel`` to answer.
 
-The module of that class takes longer to import than all that answering ten rows takes (decision 31). So a network of
-ours is a plain module, and ``pretrained_class`` makes the class that is a ``PreTrainedModel`` too where a network is
-trained, saved or read in the library's own way.
+The module of that class takes longer to import than all that answering ten rows takes (docs/performance.md). So a
+network of ours is a plain module, and ``pretrained_class`` makes the class that is a ``PreTrainedModel`` too where a
+network is trained, saved or read in the library's own way.
 """
 
 from __future__ import annotations
