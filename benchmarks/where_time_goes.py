@@ -61,8 +61,8 @@ def main() -> None:
         images = [str((given.data.parent / str(c)).resolve()) for c in rows.column("image")]
         rows = rows.with_column("image", images)
         few = rows.take(list(range(10)))
-        _write(rows, place / "posts.csv")
-        _write(few, place / "ten.csv")
+        write(rows, place / "posts.csv")
+        write(few, place / "ten.csv")
         found: dict[str, list[dict[str, Any]]] = {}
         outside = ["--allow-outside"]
         fit = ["fit", str(place / "posts.csv"), "--target", "sentiment", "--preset", "fast", *outside, "--quiet"]
@@ -78,7 +78,8 @@ def main() -> None:
             shown(name, runs)
 
 
-def _write(rows: Any, path: Path) -> None:
+def write(rows: Any, path: Path) -> None:
+    """Write the rows of a table as CSV."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(rows.column_names)

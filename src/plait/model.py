@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers.configuration_utils import PreTrainedConfig
 from transformers.utils import logging as hf_logging
 
 from plait.encoders.base import Encoded, Encoder
@@ -33,6 +33,7 @@ from plait.heads.language.network import ADAPTER
 from plait.heads.members import one_by_one
 from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
+from plait.weights.saved_network import SavedNetwork, named_class
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 NOT_ENCODED = ("ngram_", "word_")  # begin the names of tensors beside an encoder's, which it does not read
@@ -91,8 +92,10 @@ class PlaitConfig(PreTrainedConfig):
         return [m["name"] for m in self.modalities]
 
 
-class PlaitModel(PreTrainedModel):
+class PlaitModel(SavedNetwork):
     """Encoders, fusion and head in one trainable, savable module.
+
+    One that is trained, or that ``from_pretrained`` reads, is a ``transformers.PreTrainedModel`` as well.
 
     Example:
         >>> config = PlaitConfig(modalities=[{"name": "text", "kind": "text", "vector_dim": 8, "token_dim": None,
@@ -109,7 +112,7 @@ class PlaitModel(PreTrainedModel):
     spread: Callable[..., Encoded] | None = None  # while several processes train: how encoders share a batch
 
     def __init__(self, config: PlaitConfig) -> None:
-        super().__init__(config)
+        self._begin(config)
         dims = [EncodedDims(m["vector_dim"], m["token_dim"], m.get("order")) for m in config.modalities]
         fusion = config.fusion
         self.encoders = nn.ModuleDict(
@@ -165,7 +168,7 @@ class PlaitModel(PreTrainedModel):
             }
         )
         self.dropout_share = 1.0  # of the rates of modality dropout; training sets it epoch by epoch
-        self.post_init()
+        self._complete()
 
     @classmethod
     def from_encoders(cls, config: PlaitConfig, encoders: dict[str, Encoder]) -> PlaitModel:
@@ -176,13 +179,6 @@ class PlaitModel(PreTrainedModel):
                 model.encoders[str(i)].load_state_dict(encoders[name].state_dict())
                 model.encoders[str(i)].batch_mb = encoders[name].batch_mb
         return model
-
-    @classmethod
-    def from_pretrained(cls, *arguments: Any, **options: Any) -> Any:
-        """Load a network as transformers does, and the weights that it names by reference."""
-        made = super().from_pretrained(*arguments, **options)
-        (made[0] if isinstance(made, tuple) else made).read_outside_weights()
-        return made
 
     def read_outside_weights(self) -> None:
         """Read the weights that the model names by reference instead of holding them, if there are any.
@@ -393,3 +389,7 @@ class PlaitModel(PreTrainedModel):
     def sees_interactions(self) -> bool:
         """False for an additive fusion under a linear head: its output is a sum of one term per modality."""
         return self.fusion.interaction != "additive" or isinstance(self.head, PairHead | GenerateHead | MembersHead)
+
+
+def __getattr__(name: str) -> Any:
+    return named_class(__name__, name)

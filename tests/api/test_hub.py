@@ -31,7 +31,9 @@ assert "plait.model" not in sys.modules
 config = AutoConfig.from_pretrained(sys.argv[2])
 from plait.model import PlaitConfig, PlaitModel
 assert type(config) is PlaitConfig and config.modality_names == ["tabular"], config
-assert type(AutoModel.from_pretrained(sys.argv[2])) is PlaitModel
+from transformers import PreTrainedModel
+made = AutoModel.from_pretrained(sys.argv[2])
+assert isinstance(made, PlaitModel) and isinstance(made, PreTrainedModel)
 assert type(AutoConfig.for_model("plait")) is PlaitConfig
 """
 
@@ -47,7 +49,7 @@ def test_auto_model_is_the_network_of_the_folder(posts_model: Path) -> None:
     from plait.model import PlaitModel
 
     ours, theirs = plait.load(posts_model).model, AutoModel.from_pretrained(posts_model)
-    assert type(theirs) is PlaitModel and not theirs.training and theirs.config.to_dict()["model_type"] == "plait"
+    assert isinstance(theirs, PlaitModel) and not theirs.training and theirs.config.to_dict()["model_type"] == "plait"
     here, there = ours.state_dict(), theirs.state_dict()
     assert list(here) == list(there) and all(torch.equal(here[name].cpu(), there[name].cpu()) for name in here)
 

@@ -61,11 +61,11 @@ def describe_model(fitted: FittedParts) -> dict[str, Any]:
                 "tuning": "frozen" if own is None else encoder.tuning["mode"],
                 **({"shared with": entry["shares"]} if entry.get("shares") else {}),
                 "vector_dim": encoder.vector_dim,
-                "parameters": sum(p.numel() for p in encoder.parameters()),
+                "parameters": encoder.num_parameters,
             }
         )
     info = model.fusion.info
-    frozen = {id(e): sum(p.numel() for p in e.parameters()) for e in inputs.frozen.values()}
+    frozen = {id(e): e.num_parameters for e in inputs.frozen.values()}
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     inside_total = sum(p.numel() for p in model.parameters())
     return {

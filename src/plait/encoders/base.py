@@ -91,6 +91,11 @@ class Encoder(nn.Module):
             self._fingerprint = (seal, _weights_sha256(self.description, state))
         return self._fingerprint[1]
 
+    @property
+    def num_parameters(self) -> int:
+        """How many weights it has."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
     def train(self, mode: bool = True) -> Encoder:
         """Switch to training mode, but leave what is frozen in evaluation mode.
 

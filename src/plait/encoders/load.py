@@ -49,6 +49,7 @@ from plait.weights.converters.from_open_clip import PROCESSORS_FILE
 from plait.weights.torchvision_names import check_torchvision
 
 KINDS = ("text", "image", "audio")
+FROM_FILES = ("hf", "two-tower", "timm", "torchvision")
 SCRATCH_SIZE = 64
 USUAL_SIZE = 224
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # of folders without a processor file
@@ -131,6 +132,23 @@ def build_encoder(config: dict[str, Any]) -> Encoder:
     options = {key: value for key, value in tuning.items() if key != "mode"}
     set_tuning(encoder, tuning["mode"], **options)
     return encoder.eval()
+
+
+def files_of(reference: str) -> list[Path] | None:
+    """Files and folders that an encoder of ours is read from; None: nobody can say (plug-ins), or there are none.
+
+    Raises:
+        ValueError: They are not on this machine.
+    """
+    if reference in RECORDS:
+        return [locate(reference)]
+    prefix, _, rest = reference.partition(":")
+    if prefix not in FROM_FILES or LOADERS.origin(prefix) is not None:
+        return None
+    file = rest.partition("@")[2] if prefix in ("timm", "torchvision") else ""
+    if file:
+        return [Path(file).expanduser()]
+    return [locate(f"hf:{rest}" if prefix == "two-tower" else reference)]
 
 
 def _load_hf(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:

@@ -53,6 +53,7 @@ class EvaluationInputs:
         beams: Beams to write text with.
         ensemble: What answers in the fused network's place; None: the network answers.
         calibration: What calibration rows taught; None: there were none.
+        training_seconds: What training the model took, to which judging is held (``judge.share``); None: not known.
         deadline: Of the run; intervals have fewer resamples where little time is left.
     """
 
@@ -73,6 +74,7 @@ class EvaluationInputs:
     ensemble: nn.Module | None = None
     deadline: Deadline = field(default_factory=Deadline)
     calibration: Calibration | None = None
+    training_seconds: float | None = None
 
     @property
     def uncalibrated(self) -> nn.Module:

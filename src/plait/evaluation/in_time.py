@@ -11,7 +11,8 @@ import time
 import numpy as np
 
 from plait.evaluation.base import EvaluationInputs
-from plait.evaluation.missing import RESAMPLES, num_answered
+from plait.evaluation.effort import Passes, needed_seconds
+from plait.evaluation.missing import RESAMPLES, Effort
 from plait.tasks.row_metrics import resampled
 
 FOR_INTERVALS = 0.5  # share of the time left; the rest is for passes over the rows, and as room for what is slower
@@ -56,20 +57,14 @@ def plan_intervals(given: EvaluationInputs, outputs: np.ndarray, num_patterns: i
     return each
 
 
-def has_time_for_missing(given: EvaluationInputs, num_known: int, a_pass: float, each: float) -> bool:
+def has_time_for_missing(given: EvaluationInputs, effort: Effort, measured: Passes) -> bool:
     """Whether hiding modalities still fits into the time limit; if not, it is among what was left out.
 
     Args:
         given: What is evaluated.
-        num_known: Patterns whose answers are there already.
-        a_pass: Seconds of one pass of the model over all rows.
-        each: Seconds of measuring all rows once.
+        effort: How much would be judged.
+        measured: What a pass and a measurement take.
     """
-    modalities = len(given.model.config.modality_names)
-    if given.deadline.limit is None or modalities < 2 or given.judge.missing_rows == 0:
+    if given.deadline.limit is None or len(given.model.config.modality_names) < 2 or effort.rows == 0:
         return True
-    share = min(1.0, given.judge.missing_rows / max(1, len(given.positions)))
-    patterns, drawn = num_answered(modalities), given.judge.missing_draws / given.judge.missing_step
-    passes = max(0, patterns - num_known) if patterns == 2**modalities - 1 else patterns + drawn
-    measured = 2 * drawn + given.deadline.resamples(RESAMPLES) * patterns
-    return given.deadline.can_evaluate(MISSING, share * (passes * a_pass + measured * each))
+    return given.deadline.can_evaluate(MISSING, needed_seconds(given, effort, measured))

@@ -49,7 +49,7 @@ def evaluation_inputs(
         unit_N if len(np.unique(unit_N)) < len(unit_N) else None,
         [c for c in dict.fromkeys(sliced) if c in rows.table.column_names], split, list(notes),
         fitted.settings.judge, fitted.settings.language.beams or 1, fitted.ensemble,
-        calibration=fitted.calibration,
+        calibration=fitted.calibration, training_seconds=fitted.report.get("facts", {}).get("training_seconds"),
     )  # fmt: skip
 
 

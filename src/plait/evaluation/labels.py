@@ -19,12 +19,13 @@ from plait.data.shown import shown_text
 from plait.evaluation.answers import ANSWER_VIEWS, Hits, Ranked
 from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
 from plait.evaluation.caveats import caveats
+from plait.evaluation.effort import Passes, plan_effort
 from plait.evaluation.fusion_weights import fusion_weights
 from plait.evaluation.in_time import has_time_for_missing, num_resamples, plan_intervals, resamples_alone
-from plait.evaluation.members import answer_patterns, blindness_notes, evaluate_members
+from plait.evaluation.members import MOST_CELLS, answer_patterns, blindness_notes, evaluate_members
 from plait.evaluation.missing import evaluate_missing
 from plait.evaluation.task_intervals import task_difference, task_intervals
-from plait.inference.forward import predict_logits
+from plait.inference.forward import predict_logits, predict_present, refuse_not_finite
 from plait.inputs.dataset import RowBatches
 from plait.metrics.breakdown import slices
 from plait.metrics.chance import chance_level
@@ -52,15 +53,17 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         return given.task.activate(logits, given.labels)
 
     shown = None if given.ensemble is None else answer_patterns(given, progress=progress, seed=seed)
-    known = {} if shown is None else shown.of_all_rows
+    known: dict[tuple[bool, ...], np.ndarray] = {} if shown is None else shown.of_all_rows
 
     def hiding(what: str, hide: tuple[int, ...] = ()) -> np.ndarray:
         pattern = tuple(m not in hide for m in range(len(names)))
         return known[pattern] if pattern in known else outputs_of(given.answers, batches, what, hide)
 
     began = time.monotonic()
+    if shown is None:
+        known = _leaving_one_out(given, batches, progress)
     fused = hiding("judging")
-    a_pass = time.monotonic() - began if shown is None else shown.seconds / len(shown.patterns)
+    a_pass = (time.monotonic() - began) / max(1, len(known)) if shown is None else shown.seconds / len(shown.patterns)
     each = plan_intervals(given, fused, 0 if shown is None else len(shown.patterns))
     metrics = task_intervals(
         given.task, given.target, fused, groups=given.group,
@@ -90,6 +93,8 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     alone_metrics = {name: interval(given.task_alone(name), outputs) for name, outputs in alone.items()}
     balanced = given.task.judges_pairs and not alone and tells_nothing_alone(index_NM, given.target == 1)
     views = ANSWER_VIEWS.get(given.task.output_kind)
+    measured = Passes(len(known), a_pass, each)
+    effort = plan_effort(given, measured)
     evaluation: dict[str, Any] = {
         "rows": len(fused),
         "split": given.split,
@@ -109,8 +114,8 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "alone": alone_metrics,
         "without": without,
         "missing": None
-        if not has_time_for_missing(given, len(known), a_pass, each)
-        else evaluate_missing(given, fused, alone, known, progress=progress, seed=seed),
+        if effort is None or not has_time_for_missing(given, effort, measured)
+        else evaluate_missing(given, effort, fused, alone, known, progress=progress, seed=seed),
         **({} if shown is None else evaluate_members(given, shown, seed=seed)),
         **({"thresholds": _thresholds(given)} if given.labels.thresholds else {}),
         **({"fusion_weights": shares} if (shares := fusion_weights(given, seed)) is not None else {}),
@@ -119,6 +124,27 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
     verdict = _verdict(given, metrics, alone_metrics, alone, fused, seed, balanced)
     decoded = given.task.decode(fused, given.labels)
     return Evaluated(fused, evaluation, " ".join([*caveats(given, list(map(shown_text, decoded))), verdict]))
+
+
+def _leaving_one_out(
+    given: EvaluationInputs, batches: RowBatches, progress: Progress | None
+) -> dict[tuple[bool, ...], np.ndarray]:
+    """Outputs of the network with everything, and without each modality; rows are read and encoded once for all.
+
+    Nothing for one modality, or where that would take too much memory.
+
+    Raises:
+        ValueError: An output is NaN or infinite.
+    """
+    num = len(given.model.config.modality_names)
+    if num < 2 or (num + 1) * len(batches) * given.labels.num_outputs > MOST_CELLS:
+        return {}
+    patterns = [tuple(m != gone for m in range(num)) for gone in (None, *range(num))]
+    present_PNM = np.broadcast_to(np.array(patterns)[:, None], (len(patterns), len(batches), num))
+    logits_PNC = predict_present(given.answers, batches, present_PNM, progress=progress, what="judging")
+    for logits_NC in logits_PNC:
+        refuse_not_finite(given.answers, logits_NC)
+    return {p: given.task.activate(logits, given.labels) for p, logits in zip(patterns, logits_PNC, strict=True)}
 
 
 def _thresholds(given: EvaluationInputs) -> dict[str, float]:
@@ -160,8 +186,8 @@ def _verdict(
     value = primary["value"]
     if value is None:
         return f"{name} cannot be measured on {counted(len(fused), 'row')}; see the notes."
-    measured = {m: v[name]["value"] for m, v in alone_metrics.items()}
-    points = {m: v for m, v in measured.items() if v is not None}
+    values = {m: v[name]["value"] for m, v in alone_metrics.items()}
+    points = {m: v for m, v in values.items() if v is not None}
     difference = None
     if points:
         best = max(points, key=lambda m: points[m] if higher else -points[m])

@@ -1,15 +1,16 @@
 """Evaluating without modalities: hidden on purpose pattern by pattern, and hidden at random more and more.
 
 In: a given, the fused model's outputs on its rows, and those of the single-modality baselines. Out: the ``missing``
-part of the evaluation. Rows are encoded once and only fusion and head run again, on at most ``judge.missing_rows``
-rows, sampled with the seed and reported. Nothing here trains or selects.
+part of the evaluation. Rows are encoded once and only fusion and head run again, on as many rows, levels and draws as
+the effort says (``effort.py``), sampled with the seed and reported. Nothing here trains or selects.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from math import comb
+from math import ceil, comb
 from types import MappingProxyType
 from typing import Any
 
@@ -32,15 +33,40 @@ from plait.tasks.row_metrics import resampled
 
 ALL_PATTERNS_UP_TO = 5  # modalities; with more, patterns are chosen
 ALL_SHOWN_UP_TO = 4
+MOST_CELLS = 50_000_000  # outputs of all levels of the curve kept at once
 SUBSETS_OF_A_SIZE = 6
 RESAMPLES = 200
+USUAL_ROWS = 2000  # where judge.missing_rows names no number
 MISSING_NOTE = "each modality of each row is hidden by itself; a row that would lose all keeps one, drawn evenly"
 Pattern = tuple[bool, ...]
 Outputs = Callable[[np.ndarray], np.ndarray]
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How much is judged with modalities missing.
+
+    Attributes:
+        rows: Rows on which modalities are hidden; 0: none.
+        step: Between levels of what is missing at random.
+        draws: At each level.
+        budget: What was allowed and needed, where time cut it; for the report.
+    """
+
+    rows: int
+    step: float
+    draws: int
+    budget: Mapping[str, float] | None = None
+
+    @property
+    def levels(self) -> int:
+        """Levels of the curve, that of nothing missing among them."""
+        return ceil(round(1 / self.step, 6))
+
+
 def evaluate_missing(
     given: EvaluationInputs,
+    effort: Effort,
     fused: np.ndarray,
     alone: dict[str, np.ndarray],
     known: Mapping[Pattern, np.ndarray] = MappingProxyType({}),
@@ -52,6 +78,7 @@ def evaluate_missing(
 
     Args:
         given: The given.
+        effort: On how many rows, at which levels, in how many draws.
         fused: Activated outputs of the fused model on its rows [N, C].
         alone: The same of each baseline, by modality; effective robustness needs all of them.
         known: Outputs of the model on its rows under patterns that were asked already.
@@ -61,13 +88,14 @@ def evaluate_missing(
     Returns:
         ``metric``, ``chance``, ``rows`` (evaluated here) of ``of``; ``occurring``: patterns as they are, on all rows;
         ``hidden``: patterns made on purpose; ``counts``: by how many are missing; ``curve``: levels, scores, those of
-        late fusion, relative and effective robustness, of accuracy with its interval; ``notes`` and one ``sentence``.
+        late fusion, relative and effective robustness, of accuracy with its interval; ``budget``: what was allowed and
+        would have been needed, where time cut the effort; ``notes`` and one ``sentence``.
     """
     names = given.model.config.modality_names
-    if len(names) < 2 or given.judge.missing_rows == 0:
+    if len(names) < 2 or effort.rows == 0:
         return None
     rng = np.random.default_rng([seed, len(fused)])
-    total, most = len(fused), given.judge.missing_rows
+    total, most = len(fused), effort.rows
     rows_S = np.sort(rng.choice(total, most, replace=False)) if total > most else np.arange(total)
     judged = _Rows(given, rows_S, progress, seed)
     kinds = [m["kind"] for m in given.model.config.modalities]
@@ -78,7 +106,7 @@ def evaluate_missing(
         answers |= dict(zip(asked, judged.outputs(np.stack([judged.all_rows(p) for p in asked])), strict=True))
     shown = [p for p in patterns if len(names) <= ALL_SHOWN_UP_TO or sum(p) in (1, len(names) - 1)]
     notes = [f"{most:,} of {total:,} judged rows, sampled with seed {seed}"] if total > most else []
-    curve = judged.curve(names, answers, alone)
+    curve = judged.curve(effort, names, answers, alone)
     notes += curve.pop("notes")
     primary = given.task.primary
     present_NM = given.prepared.rows.present_NM[given.positions]
@@ -114,6 +142,7 @@ def evaluate_missing(
             for size, chosen in sizes
         ],
         "curve": curve,
+        "budget": None if effort.budget is None else dict(effort.budget),
         "notes": notes,
         "sentence": _sentence(primary, curve),
     }
@@ -177,19 +206,25 @@ class _Rows:
         )[primary]  # fmt: skip
 
     def curve(
-        self, names: list[str], answers: dict[Pattern, np.ndarray], alone: dict[str, np.ndarray]
+        self, effort: Effort, names: list[str], answers: dict[Pattern, np.ndarray], alone: dict[str, np.ndarray]
     ) -> dict[str, Any]:
         """Scores of the model and of late fusion as more and more is missing completely at random."""
-        step, draws = self.given.judge.missing_step, self.given.judge.missing_draws
-        levels = [round(i * step, 6) for i in range(int(np.ceil(round(1 / step, 6))))]
+        draws = effort.draws
+        levels = [round(i * effort.step, 6) for i in range(effort.levels)]
         rng = np.random.default_rng([self.seed, len(names), draws])
         drawn = [[hide_at_level(self.present_SM, level, rng) for _ in range(draws if level else 1)] for level in levels]
         late_MSC = np.stack([alone[n][self.rows_S] for n in names]) if set(names) <= set(alone) else None
         scores: list[Any] = []
         late: list[Any] = []
         right: list[tuple[np.ndarray, np.ndarray]] = []
+        num_patterns, cells = sum(map(len, drawn)), next(iter(answers.values())).size
+        at_once: list[np.ndarray] = []
+        if len(answers) < 2 ** len(names) - 1 and num_patterns * cells <= MOST_CELLS:
+            # rows are encoded once for all levels, and what two draws leave of a row is answered once
+            at_once = list(self.outputs(np.stack([kept_SM for kept_DSM in drawn for kept_SM in kept_DSM])))
         for kept_DSM in drawn:
-            outputs = self._looked_up(kept_DSM, answers) or list(self.outputs(np.stack(kept_DSM)))
+            outputs, at_once = at_once[: len(kept_DSM)], at_once[len(kept_DSM) :]
+            outputs = outputs or self._looked_up(kept_DSM, answers) or list(self.outputs(np.stack(kept_DSM)))
             scores.append(_mean([self.score(o) for o in outputs]))
             if late_MSC is not None:
                 of_late = [mean_of_present(late_MSC, kept_SM) for kept_SM in kept_DSM]

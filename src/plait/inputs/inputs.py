@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from plait.data.modality import Modality
 from plait.data.table import Table
 from plait.encoders.added import AddedEncoder, load_stored, save_weights
 from plait.encoders.base import Encoder
-from plait.encoders.load import LOADERS, load_encoder
+from plait.encoders.deferred import deferred_encoder
+from plait.encoders.load import LOADERS, files_of, load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.inputs.modality_kinds import MODALITY_KINDS
 from plait.processors import Processor, load_processor
@@ -230,10 +232,16 @@ def _frozen_again(reference: dict[str, Any], place: Path) -> Encoder:
         set_tuning(encoder, "frozen")
         encoder.reference = reference["reference"]
         return encoder.eval()
-    return load_encoder(
-        reference["reference"], reference["kind"], reference["image_size"], reference["max_length"],
-        reference.get("audio_seconds", 30.0),
-    )[0]  # fmt: skip
+    how = (reference["reference"], reference["kind"], reference["image_size"], reference["max_length"])
+    read = partial(_read_encoder, *how, reference.get("audio_seconds", 30.0))
+    places = files_of(reference["reference"])
+    if places is None:
+        return read()
+    return deferred_encoder(json.dumps(read.args), places, reference["fingerprint"], read)
+
+
+def _read_encoder(*how: Any) -> Encoder:
+    return load_encoder(*how)[0]
 
 
 def _tuning_of(column: str, reference: str, settings: EncoderSettings) -> str:

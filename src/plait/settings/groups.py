@@ -372,8 +372,10 @@ class EvaluationSettings:
     """Language of the pages: en or zh; the JSON beside them is the same in each."""
     by: tuple[str, ...] = ()
     """Columns, inputs or not, by whose values results are distinguished, beside categories and VQA's answer_type."""
-    missing_rows: int = at_least(2000, 0)
-    """Evaluated rows on which modalities are hidden on purpose; more are sampled down to so many, 0 leaves it out."""
+    share: float | None = above_zero(0.5)
+    """Share of the seconds of training (10 s at least) for judging with modalities missing, or null: no limit."""
+    missing_rows: int | None = at_least(None, 0)
+    """Evaluated rows on which modalities are hidden, whatever they take; 0: none; None: 2,000, fewer by the share."""
     missing_step: float = below_one(0.1, 0.01)
     """Step between the levels at which modalities are hidden at random: 0, 0.1, 0.2 and so on, below 1."""
     corrupted_rows: int = at_least(60, 0)

@@ -21,6 +21,7 @@ from plait.tasks import LabelState, Task
 from plait.training.plan import Plan
 from plait.training.pretraining import check_pretraining
 from plait.training.recipes.two_sides import TOWER
+from plait.weights.saved_network import pretrained_class
 
 
 def build_model(plan: Plan, names: list[str]) -> PlaitModel:
@@ -28,7 +29,7 @@ def build_model(plan: Plan, names: list[str]) -> PlaitModel:
     inputs = plan.inputs
     config = _config(plan.settings, plan.task, inputs, names, plan.labels)
     config.class_weights = _class_weights(plan)
-    model = PlaitModel.from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
+    model = pretrained_class(PlaitModel).from_encoders(config, {n: inputs.live[n] for n in names if n in inputs.live})
     if isinstance(model.head, GenerateHead):
         model.head.start_from_pretrained()
     model.fusion.start_from(plan.target[plan.train], config.class_weights)

@@ -25,6 +25,7 @@ from torch import Tensor
 from plait.data.progress import Progress
 from plait.encoders.base import Encoded
 from plait.encoders.batching import most_bytes
+from plait.encoders.deferred import DeferredEncoder
 from plait.encoders.engine import EngineError, OpenVinoForward, say_once
 from plait.inputs.feature_store.batches import Batch, Load, media_batches, readable_texts, text_batches
 from plait.inputs.feature_store.buffer import FLUSH_ITEMS, Buffer
@@ -122,6 +123,8 @@ def encode_items(
         missing = space.missing(keys)
         failures: dict[int, str] = {}
         if missing:
+            if isinstance(encoder, DeferredEncoder):
+                encoder.become()
             space.prepare()  # a folder that cannot be written shows before the work, not after
             forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens)
             run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward)
@@ -165,6 +168,8 @@ def _note(failures: dict[int, str], found: Mapping[int, str], on_error: str) -> 
 
 
 def _device_of(encoder: torch.nn.Module) -> torch.device:
+    if isinstance(encoder, DeferredEncoder):  # asking its weights would read them
+        return torch.device("cpu")
     first = next(encoder.parameters(), None)
     return torch.device("cpu") if first is None else first.device
 

@@ -1,0 +1,172 @@
+"""A frozen encoder of a model that is opened, read when it must encode and not before.
+
+Rows whose features are stored ask an encoder only for its widths and its fingerprint. The first time an encoder of a
+model is read whole, both are noted in the cache, beside the sha256 of every file that it was read from and the versions
+of the libraries that built it. From then on those files are hashed again when the model is opened, and where all are
+the same, so is the fingerprint: nothing is built. Any other file, version or record, and the encoder is read as ever
+and its weights are compared. One that is read later must have the fingerprint that was noted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from plait.encoders.base import Encoded, Encoder
+from plait.files import cache_root, file_sha256, write_text
+
+FORMAT = 1
+LIBRARIES = ("plait", "torch", "transformers", "timm", "torchvision", "safetensors")
+FACTS = ("vector_dim", "token_dim", "order", "description", "tuning", "reference", "num_parameters", "fingerprint")
+
+
+class DeferredEncoder(Encoder):
+    """Stands where an encoder will; asked for anything but what is known of it, it reads and becomes that encoder.
+
+    Args:
+        known: ``FACTS`` of the encoder.
+        read: Reads it.
+    """
+
+    def __init__(self, known: dict[str, Any], read: Callable[[], Encoder]) -> None:
+        nn.Module.__init__(self)
+        self.known, self.read, self.moves = known, read, []
+        self.vector_dim, self.token_dim, self.order = known["vector_dim"], known["token_dim"], known["order"]
+        self.description, self.tuning = dict(known["description"]), dict(known["tuning"])
+        self.reference = str(known["reference"])
+        self.training = False
+
+    @property
+    def fingerprint(self) -> str:
+        """As it was noted when the encoder was read whole."""
+        return str(self.known["fingerprint"])
+
+    @property
+    def num_parameters(self) -> int:
+        """Weights, as noted."""
+        return int(self.known["num_parameters"])
+
+    def become(self) -> Encoder:
+        """Read the encoder and be it.
+
+        Raises:
+            ValueError: It cannot be read, or is another one by now.
+        """
+        made, moves, batch_mb = self.read(), self.moves, self.batch_mb
+        if made.fingerprint != self.fingerprint:
+            raise ValueError(
+                f"the weights of {self.reference!r} changed after the model was opened (fingerprint "
+                f"{made.fingerprint[:12]}, expected {self.fingerprint[:12]}); open the model again"
+            )
+        vars(self).clear()
+        vars(self).update(vars(made))
+        self.__class__ = type(made)  # type: ignore[assignment]  # whoever holds this object holds the encoder
+        self.batch_mb = batch_mb
+        for arguments, options in moves:
+            self.to(*arguments, **options)
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "known" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.become(), name)
+
+    def forward(self, **inputs: Tensor) -> Encoded:
+        """Encode a batch of what the processor gave."""
+        return self.become().forward(**inputs)
+
+    def to(self, *arguments: Any, **options: Any) -> Any:
+        """Move it, once it is there."""
+        self.moves.append((arguments, options))
+        return self
+
+    def train(self, mode: bool = True) -> Encoder:
+        """Switch to training mode; it stands in evaluation mode."""
+        return self.become().train(mode) if mode else self
+
+    def _apply(self, *arguments: Any, **options: Any) -> Any:
+        return self.become()._apply(*arguments, **options)
+
+    def state_dict(self, *arguments: Any, **options: Any) -> Any:
+        """Its weights by name."""
+        return self.become().state_dict(*arguments, **options)
+
+    def load_state_dict(self, *arguments: Any, **options: Any) -> Any:
+        """Take other weights."""
+        return self.become().load_state_dict(*arguments, **options)
+
+    def named_children(self) -> Iterator[tuple[str, nn.Module]]:
+        """Its parts by name."""
+        return self.become().named_children()
+
+    def named_modules(self, *arguments: Any, **options: Any) -> Any:
+        """Itself and all parts by name."""
+        return self.become().named_modules(*arguments, **options)
+
+    def _named_members(self, *arguments: Any, **options: Any) -> Any:
+        return self.become()._named_members(*arguments, **options)
+
+
+def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Callable[[], Encoder]) -> Encoder:
+    """An encoder that a model names: a deferred one where its files are those it was read from before, else itself.
+
+    Args:
+        key: What tells how it is read: reference, kind and lengths.
+        places: Files and folders that it is read from.
+        fingerprint: The one the model was trained with; a record of another is not used.
+        read: Reads the encoder.
+
+    Raises:
+        ValueError: Of ``read``.
+    """
+    record = cache_root() / "encoders" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    seen = {"format": FORMAT, "key": key, "versions": _versions()}
+    known = _read_record(record)
+    if known is not None and all(known.get(name) == value for name, value in seen.items()):
+        facts = known.get("facts")
+        if isinstance(facts, dict) and set(facts) == set(FACTS) and facts["fingerprint"] == fingerprint:
+            if known.get("files") == _hashes(places):
+                return DeferredEncoder(facts, read)
+    files = _hashes(places)
+    encoder = read()
+    if encoder.fingerprint == fingerprint:
+        facts = {name: getattr(encoder, name) for name in FACTS}
+        try:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            write_text(record, json.dumps({**seen, "files": files, "facts": facts}, indent=1))
+        except (OSError, TypeError):
+            pass  # a cache that cannot be written, or a description that is no JSON: read whole next time too
+    return encoder
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _hashes(places: list[Path]) -> dict[str, str]:
+    """sha256 of every file by its path."""
+    files = [f for place in places for f in (sorted(place.rglob("*")) if place.is_dir() else [place]) if f.is_file()]
+    return {str(file.absolute()): file_sha256(file) for file in files}
+
+
+@cache
+def _versions() -> dict[str, str | None]:
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

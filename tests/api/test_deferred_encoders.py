@@ -1,0 +1,102 @@
+"""An encoder of an opened model is read when it must encode: nothing is imported for rows that are stored."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plait
+from fixtures.lazy import lazy
+from fixtures.tiny_bert import tiny_bert
+from plait.files import cache_root
+
+deferred = lazy("plait.encoders.deferred")
+safe = lazy("safetensors.torch")
+
+ROWS = [{"text": f"w{i % 5} w{i % 3}", "label": "ab"[i % 2]} for i in range(24)]
+ASKED = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import plait
+found = plait.load(sys.argv[1]).predict([{"text": f"w{i % 5} w{i % 3}"} for i in range(3)])
+libraries = {"transformers.modeling_utils", "transformers.trainer", "sklearn", "torch._dynamo"}
+ours = {"plait.training.trainer", "plait.api.run"}
+print(sorted((libraries | ours) & set(sys.modules)), found.num_rows)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A model on the vectors of a tiny BERT, and the folder of that."""
+    place = tmp_path_factory.mktemp("deferred")
+    bert = tiny_bert(place / "bert")
+    plait.fit(
+        ROWS, "label", text="text", epochs=1, preset="single", output=place / "model",
+        set=[f"encoders.text={bert}", "encoders.max_length=8", "fusion.width=8", "train.threads=1",
+             "train.baselines=false", "judge.missing_rows=0"],
+    )  # fmt: skip
+    return place / "model", Path(bert.removeprefix("hf:"))
+
+
+def opened(model: Path) -> Any:
+    """The frozen encoder of the model, opened again."""
+    return plait.load(model).inputs.frozen["text"]
+
+
+def test_stored_rows_are_answered_without_the_encoder(folder: tuple[Path, Path]) -> None:
+    model, _ = folder
+    first = plait.load(model)
+    assert not isinstance(first.inputs.frozen["text"], deferred.DeferredEncoder)
+    again = plait.load(model)
+    assert isinstance(again.inputs.frozen["text"], deferred.DeferredEncoder)
+    assert np.array_equal(first.predict_proba(ROWS), again.predict_proba(ROWS))
+    assert isinstance(again.inputs.frozen["text"], deferred.DeferredEncoder) and again.fingerprint == first.fingerprint
+    new = [{"text": "w1 w4 w4 w2"}]
+    assert np.array_equal(first.predict_proba(new), again.predict_proba(new))
+    environment = {**os.environ, "PLAIT_CACHE": str(cache_root())}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, str(model)], capture_output=True, text=True, env=environment, timeout=250
+    )
+    assert done.stdout.strip() == "[] 3", done.stdout + done.stderr
+
+
+def test_asked_for_its_weights_it_becomes_the_encoder(folder: tuple[Path, Path]) -> None:
+    model, _ = folder
+    whole = opened(model)
+    if isinstance(whole, deferred.DeferredEncoder):
+        whole.become()
+    waiting = opened(model)
+    assert isinstance(waiting, deferred.DeferredEncoder) and waiting.eval() is waiting and not waiting.training
+    for name in deferred.FACTS:
+        assert getattr(waiting, name) == getattr(whole, name), name
+    assert isinstance(waiting, deferred.DeferredEncoder), "nothing above needs the weights"
+    assert [n for n, _ in waiting.named_parameters()] == [n for n, _ in whole.named_parameters()]
+    assert type(waiting) is type(whole) and waiting.fingerprint == whole.fingerprint
+
+
+def test_other_weights_are_noticed_before_and_after_opening(folder: tuple[Path, Path]) -> None:
+    model, bert = folder
+    opened(model)
+    waiting, file = opened(model), bert / "model.safetensors"
+    assert isinstance(waiting, deferred.DeferredEncoder)
+    right = file.read_bytes()
+    try:
+        tensors = safe.load_file(file)
+        name = sorted(tensors)[0]
+        safe.save_file({**tensors, name: tensors[name] + 1}, file, metadata={"format": "pt"})
+        with pytest.raises(ValueError, match="other weights than the one this model was trained with"):
+            opened(model)
+        with pytest.raises(ValueError, match="changed after the model was opened"):
+            waiting.state_dict()
+        file.unlink()
+        with pytest.raises(ValueError):  # noqa: PT011  said by whoever looks for weights, in one of several ways
+            opened(model)
+    finally:
+        file.write_bytes(right)
+    assert isinstance(opened(model), deferred.DeferredEncoder)
