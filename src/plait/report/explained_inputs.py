@@ -14,6 +14,7 @@ from plait.report import explanation_charts, part_charts
 from plait.report.languages import tr
 from plait.report.template import fill
 from plait.report.words import cut, number
+from plait.report.words import modality as modality_name
 
 TEMPLATE = "report/explained_inputs.html.jinja"
 MOST_NAMED = 3
@@ -58,9 +59,11 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     written = row.get("written") or []
     shares = [abs(m["shapley"]) for m in row["modalities"] if m.get("shapley") is not None]
     total = sum(shares)
+    told = "" if chance is None else f"{100 * chance:.1f}%"
     named = row["explained"].removeprefix("log-odds of ")
+    level = tr(told if named == row["prediction"] else f"{told} {named}", "level")
     return {
-        **row, "level": "" if chance is None else f"{100 * chance:.1f}% {named}",
+        **row, "level": f"{told} {named}" if told and level == told else told and level,
         "sides": [_side(m, total, is_number, written) for m in row["modalities"]], "said": _said(written),
     }  # fmt: skip
 
@@ -109,7 +112,7 @@ def _side(
     if shapley is not None and total > 0:
         value = _signed(shapley) if is_number else _signed(100 * shapley, 1) + " points"
         share = f"{value}, {100 * abs(shapley) / total:.0f}% of the row"
-    base = {"name": modality["name"], "share": share}
+    base = {"name": modality_name(modality["name"]), "share": share}
     if modality.get("skipped"):
         return {**base, "skipped": modality["skipped"]}
     by_word, left = _by_word(modality, written)

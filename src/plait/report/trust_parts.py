@@ -7,7 +7,7 @@ from typing import Any
 
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import number, signed, with_span
+from plait.report.words import modality, number, signed, with_span
 
 TEMPLATE = "report/trust_parts.html.jinja"
 _MOST = 20
@@ -34,7 +34,7 @@ def section(report: dict[str, Any]) -> str:
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"),
+        [modality(c["modality"]), tr(str(c["corruption"]).replace("_", " "), "damage"),
          *_with_intervals(c["scores"], c.get("intervals")),
          _change((c.get("changes") or [None])[-1]),
          *(_with_intervals([c[area]], [c.get(f"{area}_interval")])[0] for area in ("relative", "effective"))]
@@ -63,7 +63,7 @@ def _change(entry: dict[str, Any] | None) -> str:
 def _mismatch(part: dict[str, Any]) -> Lines:
     head = ["Taken from another row", "With its own", "With another's", "Answers changed", "AUROC of confidence"]
     keys = ("own", "other", "changed", "auroc")
-    return head, [[m["modality"], *(number(m[k]) for k in keys)] for m in part.get("modalities") or []]
+    return head, [[modality(m["modality"]), *(number(m[k]) for k in keys)] for m in part.get("modalities") or []]
 
 
 def _ood(part: dict[str, Any]) -> Lines:
@@ -101,7 +101,7 @@ def _slices(part: dict[str, Any]) -> Lines:
 def _duplicates(part: dict[str, Any]) -> Lines:
     lines = [
         [
-            p["modality"],
+            modality(p["modality"]),
             ", ".join(str(r) for r in p["rows"]),
             ", ".join(tr(s, "split") for s in p["splits"]),
             number(p["alike"]),

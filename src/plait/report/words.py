@@ -70,6 +70,13 @@ def metric_name(name: str) -> str:
     return english if there == name else str(there)
 
 
+def modality(name: Any) -> str:
+    """The name of a modality, or of several that are there together, for people: a column's own, or what the joined
+    columns of the table are called in the language that is spoken.
+    """
+    return " + ".join(str(tr(one, "modality")) for one in str(name).split(" + "))
+
+
 def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:
     """Value, low and high of a metric entry, which may be a bare number."""
     if isinstance(entry, dict):
