@@ -13,7 +13,7 @@ from typing import Any
 from plait.report import explanation_charts, part_charts
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import cut, number
+from plait.report.words import cut, listed, number
 from plait.report.words import modality as modality_name
 
 TEMPLATE = "report/explained_inputs.html.jinja"
@@ -207,8 +207,9 @@ def _strongest(modality: dict[str, Any]) -> list[str]:
     lines = []
     for word, sign in (("for", 1), ("against", -1)):
         ordered = sorted((p for p in modality["parts"] if sign * p["value"] > 0), key=lambda p: -abs(p["value"]))
-        named = [f"{_name(p)} {_signed(p['value'])}{_drop(p)}" for p in ordered[:MOST_NAMED]]
-        lines += [f"{word}: {', '.join(named)}"] if named else []
+        told = [(f"{_name(p)} {_signed(p['value'])}", _drop(p)) for p in ordered[:MOST_NAMED]]
+        named = [f"{tr(part, 'part')}{tr(drop)}" for part, drop in told]
+        lines += [f"{tr(word)}{tr(': ', 'stop')}{listed(named)}"] if named else []
     return lines or ["nothing in it moves the answer"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import modality, number, signed, with_span
+from plait.report.words import bracketed, listed, modality, number, signed, with_span
 
 TEMPLATE = "report/trust_parts.html.jinja"
 _MOST = 20
@@ -55,9 +55,7 @@ def _change(entry: dict[str, Any] | None) -> str:
     if entry is None or entry.get("value") is None:
         return ""
     low, high = entry.get("low"), entry.get("high")
-    return signed(entry["value"]) + (
-        "" if low is None or high is None else f" ({tr(f'{signed(low)} to {signed(high)}')})"
-    )
+    return signed(entry["value"]) + ("" if low is None or high is None else bracketed(signed(low), signed(high)))
 
 
 def _mismatch(part: dict[str, Any]) -> Lines:
@@ -102,8 +100,8 @@ def _duplicates(part: dict[str, Any]) -> Lines:
     lines = [
         [
             modality(p["modality"]),
-            ", ".join(str(r) for r in p["rows"]),
-            ", ".join(tr(s, "split") for s in p["splits"]),
+            listed(str(r) for r in p["rows"]),
+            listed(tr(s, "split") for s in p["splits"]),
             number(p["alike"]),
         ]
         for p in part.get("pairs") or []

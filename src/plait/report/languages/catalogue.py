@@ -61,6 +61,7 @@ class Catalogue:
 
     def __init__(self, messages: Mapping[str, str]) -> None:
         self.exact = {k: v for k, v in messages.items() if not HOLE.search(k)}
+        self.ours = {v for k, v in self.exact.items() if k.startswith("modality|")}  # said in the language already
         words: dict[str, list[str]] = {}
         for kind, bar, word in (k.partition("|") for k in self.exact):
             if bar:
@@ -193,8 +194,8 @@ class Catalogue:
     def _of_data(self, value: str) -> Said:
         """A value of the data, and the same in quotes; the name of the joined modality is ours, and needs none."""
         ours, quoted, counted = self.exact.get(f"modality|{value}"), _REPR.fullmatch(value), _COUNTED.fullmatch(value)
-        if ours is not None:
-            return ours, ours
+        if ours is not None or value in self.ours:
+            return (ours or value), (ours or value)
         if quoted is not None:
             return value, f"\u201c{quoted[1] or quoted[2] or ''}\u201d"
         if counted is not None:
@@ -209,7 +210,7 @@ class Catalogue:
     def _listed(self, value: str, names: Names) -> Said:
         """Names one after the other; those of methods that are made of a modality are words of ours."""
         found = None if value in names else self._found(value, names)
-        if found is not None:
+        if found is not None and found != value:
             return found, found
         match = None if value in names else _LAST.fullmatch(value)
         first, word, last = match.groups() if match is not None else value.rpartition(", ")
