@@ -1,12 +1,13 @@
 """Run the tutorials of docs/tutorials as tests do; write what they print into the pages, render the gallery's pictures.
 
     python benchmarks/tutorials.py                     # run all; say what is shown and not printed
-    python benchmarks/tutorials.py sentiment --write   # fill the blocks `text seen` of a page with its output
+    python benchmarks/tutorials.py sentiment --write   # fill the blocks `text seen` of a page, in both languages
     python benchmarks/tutorials.py --pictures          # the pictures of docs/gallery.md (Chromium and its driver)
-    python benchmarks/tutorials.py --notebook          # run first-steps.ipynb; write it and first-steps.md
+    python benchmarks/tutorials.py --notebook          # run first-steps.ipynb; write it and its page, in both languages
 
 A block `text seen` that holds the one line `*` is filled with the whole output; lines of any other block are replaced
-by the first lines of the output that equal them but for their numbers. Folders of the runs stay in build/tutorials.
+by the first lines of the output that equal them but for their numbers. The Chinese page of each takes the same blocks:
+nothing runs twice. Folders of the runs stay in build/tutorials.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def run(page: Path, folder: Path, *, write: bool) -> None:
         text = text[: step.span[0]] + again(step.seen, made["output"]) + text[step.span[1] :]
     if write:
         page.write_text(text, encoding="utf-8")
+        chinese = tutorials.twin(page)
+        chinese.write_text(tutorials.with_outputs_of(chinese.read_text("utf-8"), text), encoding="utf-8")
 
 
 def again(seen: str, output: str) -> str:

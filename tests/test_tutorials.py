@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -56,13 +57,37 @@ def test_a_line_that_was_not_printed_is_found() -> None:
 
 
 def test_the_first_tutorial_is_a_notebook_whose_page_is_its_own() -> None:
-    notebook = notebook_page.read()
-    page, pictures = notebook_page.page_of(notebook)
-    assert notebook_page.PAGE.read_text("utf-8") == page, "python benchmarks/tutorials.py --notebook"
-    for name, data in pictures.items():
-        assert (notebook_page.PICTURES / name).read_bytes() == data
-    assert notebook_page.NOTEBOOK.stat().st_size < 300_000
-    assert all(cell.outputs for cell in notebook.cells if cell.cell_type == "code"), "it is kept with its outputs"
+    for path in (notebook_page.NOTEBOOK, notebook_page.CHINESE):
+        notebook = notebook_page.read(path)
+        page, pictures = notebook_page.page_of(notebook, path)
+        assert notebook_page.page(path).read_text("utf-8") == page, "python benchmarks/tutorials.py --notebook"
+        for name, data in pictures.items():
+            assert (notebook_page.PICTURES / name).read_bytes() == data
+        assert path.stat().st_size < 300_000
+        assert all(cell.outputs for cell in notebook.cells if cell.cell_type == "code"), "it is kept with its outputs"
+
+
+def test_the_chinese_notebook_has_the_code_and_the_outputs_of_the_other() -> None:
+    ours, theirs = (notebook_page.read(path) for path in (notebook_page.CHINESE, notebook_page.NOTEBOOK))
+    for one, other in zip(ours.cells, theirs.cells, strict=True):
+        assert one.cell_type == other.cell_type
+        if one.cell_type == "code":
+            assert ast.dump(ast.parse(one.source)) == ast.dump(ast.parse(other.source))
+            assert one.outputs == other.outputs, "python benchmarks/tutorials.py --notebook"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_chinese_page_shows_the_same_outputs(page: Path) -> None:
+    chinese = tutorials.twin(page).read_text("utf-8")
+    assert tutorials.with_outputs_of(chinese, page.read_text("utf-8")) == chinese, "benchmarks/tutorials.py --write"
+
+
+def test_outputs_of_the_other_page_are_taken() -> None:
+    english = "```bash step\nls\n```\n```text seen\n3 rows\n2 more\n```\nand\n```python step\n1\n```\n"
+    chinese = "```bash step\nls\n```\n```text seen\n2 rows\n```\n以及\n```python step\n1\n```\n"
+    assert tutorials.with_outputs_of(chinese, english) == english.replace("and", "以及")
+    with pytest.raises(ValueError, match="argument"):
+        tutorials.with_outputs_of("", english)
 
 
 @pytest.mark.timeout(290)

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures.drawn import REPORTS, Words, drawn
 from fixtures.lazy import lazy
 from fixtures.messages import HOLE, SRC, reasons_of, shape, texts_of, translated_in
-from plait.report import write_explanation, write_report, write_suggestions
+from plait.report import write_report, write_suggestions
 from plait.report.languages import LANGUAGES, spoken, tr, tr_in
 from plait.report.languages.catalogue import HOLE as PLACEHOLDER
 from plait.report.views import sheet
 from plait.settings.names import PAGE_LANGUAGES
 
-render_comparison = lazy("plait.comparison.page", "render")
 duplicates_page, hits_page = lazy("plait.index.page", "duplicates_page", "hits_page")
 CATALOGUE: dict[str, str] = json.loads((SRC / "report/languages/zh.json").read_text("utf-8"))
-REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.json"))
 TEMPLATES = [*SRC.glob("report/*.jinja"), SRC / "comparison/page.html.jinja", SRC / "index/page.html.jinja"]
 # What writes pages, and below it what composes sentences that stand on them: verdicts, checks, notes, reasons.
 ROOMS = [
@@ -134,7 +132,7 @@ def test_a_rare_reason_of_an_unreadable_cell_is_said_in_chinese() -> None:
         assert tr("image 2 of the set: the cell is empty") == "集合的第 2 张图像：单元格为空"
         assert tr("the sound has 900,000 samples a second; expected 1 to 768,000").startswith("声音每秒有 900,000")
         assert tr("3 fields where the header has 4 (line 9)") == "3 个字段，而表头有 4 个（第 9 行）"
-        assert tr("'v.npy' holds 2 arrays (a, b); expected one") == "'v.npy' 含有 2 个数组（a, b）；应为一个"
+        assert tr("'v.npy' holds 2 arrays (a, b); expected one") == "“v.npy”含有 2 个数组（a、b）；应为一个"
 
 
 def test_every_text_of_a_template_is_in_the_catalogue() -> None:
@@ -159,29 +157,6 @@ def test_placeholders_are_the_same_in_both_languages() -> None:
         assert other or english in ("s were", "was"), english
 
 
-class Words(HTMLParser):
-    """What a reader sees or hears of a page, without commands, equations and settings."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.said: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.said += [value for name, value in attrs if name in ("aria-label", "alt", "title") and value]
-        if tag not in ("meta", "img", "br"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        while self.open and self.open.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if not {"style", "code", "pre"} & set(self.open) and data.strip():
-            self.said.append(" ".join(data.split()))
-
-
 # Data of the reports (classes, texts, columns, methods that go together), equations, papers, settings of a search.
 ALLOWED = re.compile(
     r"rain today|(cold dark rain|warm bright sun|white soft snow)( today)?( number)?|big, (rain|sun|snow)|"
@@ -194,16 +169,6 @@ ALLOWED = re.compile(
 def left_over(page: str) -> list[str]:
     """Two words of English or more in a row, that are neither data nor names."""
     return [text for text in Words(page).said if re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", ALLOWED.sub("", text))]
-
-
-def drawn(path: Path, folder: Path, lang: str) -> str:
-    """The page of a saved report."""
-    content = json.loads(path.read_text("utf-8"))
-    if "baselines" in content:
-        return str(render_comparison(content, lang))
-    write = write_explanation if "subsets" in content else write_report
-    page, _ = write(folder / "page.html", content, title=f"Plait: {content['task']} of {content['target']}", lang=lang)
-    return page.read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", REPORTS, ids=lambda p: p.stem)
@@ -232,7 +197,8 @@ def test_rows_to_label_are_said_with_their_reasons(tmp_path: Path) -> None:
     }  # fmt: skip
     page, _ = write_suggestions(tmp_path / "page.html", found, lang="zh")
     assert left_over(page.read_text("utf-8")) == []
-    assert "在 'rain' (41%) 与 'sun'（38%）之间拿不准" in page.read_text("utf-8").replace("&#39;", "'")
+    said = page.read_text("utf-8")
+    assert "在“rain”（41%）与“sun”（38%）之间拿不准" in said and "拿不准是“rain”（51%）、“sun”（47%）中的哪一个" in said
 
 
 def test_the_contact_sheet_is_said_in_chinese() -> None:
@@ -246,7 +212,7 @@ def test_the_contact_sheet_is_said_in_chinese() -> None:
                   "views": [{"view": 0, "cells": cells}, {"view": 1, "cells": cells}]}],
     }  # fmt: skip
     page = sheet(found, "What training sees", "zh")
-    assert left_over(page) == [] and "12 张从不镜像翻转" in page and "photo 不镜像翻转且保持原色" in page
+    assert left_over(page) == [] and "12 张从不镜像翻转" in page and "“photo”不镜像翻转且保持原色" in page
 
 
 def test_the_saved_reports_hold_every_kind_of_page() -> None:
@@ -273,7 +239,7 @@ def test_a_verdict_is_taken_apart_and_put_together_again() -> None:
     )
     assert tr_in("zh", english) == (
         "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），"
-        "text 为 0.800，相差 +0.100（+0.070 至 +0.130），"
+        "仅用“text”为 0.800，相差 +0.100（+0.070 至 +0.130），"
         "随机猜测为 0.500。"
     )
 
@@ -295,7 +261,7 @@ def test_a_cell_of_the_data_is_never_translated(name: str, tmp_path: Path) -> No
     page = write_report(tmp_path, report, title="T", lang="zh")[0].read_text("utf-8")
     said = Words(page).said
     assert said.count(name) >= 7  # of the matrix, the slice, the class and the example
-    assert f"仅 {name}" in said and "数值" in said
+    assert f"仅用“{name}”" in said and "数值" in said
 
 
 def test_text_that_is_unknown_stays_english_and_its_neighbours_do_not() -> None:

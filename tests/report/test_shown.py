@@ -141,7 +141,7 @@ def test_bars_stand_from_zero_with_their_numbers() -> None:
 
 def test_chinese() -> None:
     made = ShownReport(evaluated(), "evaluation", "zh")._repr_html_()
-    assert "\u4ec5 text" in made and "95% \u7f6e\u4fe1\u533a\u95f4" in made and "only" not in made
+    assert "\u4ec5\u7528\u201ctext\u201d" in made and "95% \u7f6e\u4fe1\u533a\u95f4" in made and "only" not in made
     assert ShownReport(evaluated(), "evaluation").in_language("zh")._repr_html_() == made
 
 

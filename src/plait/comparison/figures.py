@@ -11,7 +11,7 @@ from typing import Any
 
 from plait.report.charts import ticks
 from plait.report.languages import tr
-from plait.report.words import columns, cut, esc, number, span
+from plait.report.words import bracketed, columns, cut, esc, flat, number
 
 Box = tuple[float, float, float, float]
 _LETTER = 6.9  # width of a letter of the page's font at 12.5 px, on the safe side
@@ -60,7 +60,11 @@ def forest(lines: Sequence[dict[str, Any]], references: Sequence[tuple[str, floa
                 parts.append(f'<line class="seed" x1="{x:.1f}" x2="{x:.1f}" y1="{y - 7}" y2="{y - 3.5}"/>')
         css = f"mark {m['kind']}" + (" selected" if m.get("selected") else "")
         parts.append(f'<circle class="{css}" cx="{x_of(score["value"]):.1f}" cy="{y}" r="5.5"/>')
-        spread = "" if score["low"] is None else f" ({span(score['low'], score['high'])})"
+        spread = (
+            ""
+            if score["low"] is None
+            else bracketed(*(number(flat(score[end], score["low"], score["high"])) for end in ("low", "high")))
+        )
         rank = m["rank"]
         places = "" if rank["low"] is None else f" ({round(rank['low'], 1):g}\u2013{round(rank['high'], 1):g})"
         parts.append(

@@ -32,6 +32,7 @@ _ID_NAME = re.compile(r"(row_?)?(id|uid|uuid|guid|idx|index|key)|(row|sample|rec
 _GROUP_NAME = re.compile(r"(image|photo|img|patient|subject|person|user|group|scene|video)_?id|groups?")
 _CODE_NAME = re.compile(r"(.*_)?(zip|zip_?code|post_?code|postal_?code|code)")
 _WIDE = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")  # scripts without spaces
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")  # the same without Hangul, which has some
 
 Guess = tuple[str | None, str]
 
@@ -218,8 +219,11 @@ def _guess_text(table: Table, name: str, values: list[str], hints: Hints) -> Gue
 
 def _guess_words(table: Table, name: str, values: list[str]) -> Guess:
     words = float(np.mean([_count_words(v) for v in values])) if values else 0.0
+    unspaced = float(np.mean([len(_UNSPACED.findall(v)) for v in values])) if values else 0.0
     distinct, present = count_distinct(table, name), len(table) - table.arrow.column(name).null_count
     if words >= 3.5:
+        if unspaced >= words:  # what a word is cannot be seen
+            return "text", f"{np.mean([len(''.join(v.split())) for v in values]):.0f} characters a value on average"
         return "text", f"{words:.0f} words a value on average"
     if distinct == present and words >= 2:
         return "text", "short texts, each different"

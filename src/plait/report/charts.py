@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from plait.report.languages import tr
-from plait.report.words import columns, cut, esc, flat, number, svg
+from plait.report.words import bracketed, columns, cut, esc, flat, number, svg
 
 Bar = tuple[str, float, float | None, float | None, str]
 
@@ -47,7 +47,7 @@ def bars(rows: Sequence[Bar], *, chance: float | None = None, label: str, say: C
         told, interval = say(flat(value, value_low, value_high)), ""
         if value_low is not None and value_high is not None:
             ends = [say(flat(end, value_low, value_high)) for end in (value_low, value_high)]
-            interval = f" ({tr(f'{ends[0]} to {ends[1]}')})"
+            interval = bracketed(*ends)
         parts.append(
             f'<text class="name" x="{left}%" y="{y + 13}">{esc(cut(name, 40))}</text>'
             f'<text class="value" x="98%" y="{y + 13}" text-anchor="end">{told}'

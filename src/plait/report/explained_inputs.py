@@ -13,7 +13,8 @@ from typing import Any
 from plait.report import explanation_charts, part_charts
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import cut, number
+from plait.report.words import cut, listed, number
+from plait.report.words import modality as modality_name
 
 TEMPLATE = "report/explained_inputs.html.jinja"
 MOST_NAMED = 3
@@ -58,9 +59,11 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     written = row.get("written") or []
     shares = [abs(m["shapley"]) for m in row["modalities"] if m.get("shapley") is not None]
     total = sum(shares)
+    told = "" if chance is None else f"{100 * chance:.1f}%"
     named = row["explained"].removeprefix("log-odds of ")
+    level = tr(told if named == row["prediction"] else f"{told} {named}", "level")
     return {
-        **row, "level": "" if chance is None else f"{100 * chance:.1f}% {named}",
+        **row, "level": f"{told} {named}" if told and level == told else told and level,
         "sides": [_side(m, total, is_number, written) for m in row["modalities"]], "said": _said(written),
     }  # fmt: skip
 
@@ -109,7 +112,7 @@ def _side(
     if shapley is not None and total > 0:
         value = _signed(shapley) if is_number else _signed(100 * shapley, 1) + " points"
         share = f"{value}, {100 * abs(shapley) / total:.0f}% of the row"
-    base = {"name": modality["name"], "share": share}
+    base = {"name": modality_name(modality["name"]), "share": share}
     if modality.get("skipped"):
         return {**base, "skipped": modality["skipped"]}
     by_word, left = _by_word(modality, written)
@@ -204,8 +207,9 @@ def _strongest(modality: dict[str, Any]) -> list[str]:
     lines = []
     for word, sign in (("for", 1), ("against", -1)):
         ordered = sorted((p for p in modality["parts"] if sign * p["value"] > 0), key=lambda p: -abs(p["value"]))
-        named = [f"{_name(p)} {_signed(p['value'])}{_drop(p)}" for p in ordered[:MOST_NAMED]]
-        lines += [f"{word}: {', '.join(named)}"] if named else []
+        told = [(f"{_name(p)} {_signed(p['value'])}", _drop(p)) for p in ordered[:MOST_NAMED]]
+        named = [f"{tr(part, 'part')}{tr(drop)}" for part, drop in told]
+        lines += [f"{tr(word)}{tr(': ', 'stop')}{listed(named)}"] if named else []
     return lines or ["nothing in it moves the answer"]
 
 

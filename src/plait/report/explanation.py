@@ -11,7 +11,7 @@ from typing import Any
 from plait.report import charts, explained_inputs, explanation_charts, facts
 from plait.report.languages import tr
 from plait.report.template import PARTS, fill
-from plait.report.words import cut, estimate, metric_name, number
+from plait.report.words import cut, estimate, metric_name, modality, number
 
 TEMPLATE = "report/explanation.html.jinja"
 MAX_ROWS = 24
@@ -48,7 +48,7 @@ def shares(report: dict[str, Any]) -> str:
     level, change, unit = _words(report)
     order = sorted(values, key=lambda n: -values[n]["value"])
     chart = explanation_charts.waterfall(
-        empty, [(n, values[n]["value"], values[n]["low"], values[n]["high"]) for n in order], full,
+        empty, [(modality(n), values[n]["value"], values[n]["low"], values[n]["high"]) for n in order], full,
         level=level, change=change, label=tr("Shapley value of each modality, from nothing to everything"),
     )  # fmt: skip
     nothing = _said_of_nothing(report["empty"]) if report.get("empty") else ""
@@ -91,7 +91,7 @@ def _numbers(report: dict[str, Any], order: list[str]) -> list[tuple[str, str, l
         drop = (shuffled.get(name) or {}).get("raw")
         share = "\u2013" if metric["share"] is None else f"{100 * metric['share']:.0f}%"
         cells = [(metric, change), (last[name], change), (on_loss, _signed_number), (drop, change)]
-        rows.append((name, share, [_cell(entry, say) for entry, say in cells]))
+        rows.append((modality(name), share, [_cell(entry, say) for entry, say in cells]))
     return rows
 
 
@@ -112,7 +112,7 @@ def subsets(report: dict[str, Any]) -> str:
         if value is not None:
             size = len(entry["modalities"])
             css = "fused" if size == count else "alone" if size == 1 else "without"
-            rows.append((entry["name"] if size else tr("nothing at all"), value, low, high, css))
+            rows.append((modality(entry["name"]) if size else tr("nothing at all"), value, low, high, css))
     if not rows:
         return ""
     absence = report.get("absence") or {}
@@ -138,7 +138,7 @@ def interaction(report: dict[str, Any]) -> str:
         clear[a][b] = clear[b][a] = p["low"] is not None and not p["low"] <= 0 <= p["high"]
     own = [report["shapley"]["metric"][n]["value"] for n in names]
     chart = explanation_charts.pair_matrix(
-        names, own, table, clear, change=change, label=tr("interaction of modalities")
+        [modality(n) for n in names], own, table, clear, change=change, label=tr("interaction of modalities")
     )
     listed = [
         f"{p['pair'][0]} and {p['pair'][1]}: {change(p['value'])}"
@@ -190,7 +190,7 @@ def shuffled(report: dict[str, Any]) -> str:
     notes = []
     for name, entry in sorted(modalities.items(), key=lambda item: -item[1]["raw"]["value"]):
         raw = entry["raw"]
-        rows.append((name, raw["value"], raw["low"], raw["high"], "alone"))
+        rows.append((modality(name), raw["value"], raw["low"], raw["high"], "alone"))
         part = entry["normalised"]["value"]
         if part is not None:
             notes.append(f"{name}: {_percent(part)} of {found['normaliser']}")
@@ -229,7 +229,7 @@ def _card(row: dict[str, Any], are_shares: bool, largest: float) -> dict[str, An
         return f"{100 * value:.1f}%" if are_shares else number(value)
 
     there = set(row.get("present") or row["shapley"])
-    bars = [(n, v if n in there else None) for n, v in row["shapley"].items()]
+    bars = [(modality(n), v if n in there else None) for n, v in row["shapley"].items()]
     chart = explanation_charts.row_bars(bars, change=say, largest=largest, label=tr("Shapley values of the row"))
     pairs = sorted(row.get("interaction") or [], key=lambda p: -abs(p["value"]))[:1]
     right = row.get("truth") is not None and row.get("truth") == row.get("prediction")

@@ -119,7 +119,7 @@ def pair_matrix(
                 f'<rect class="cell" x="{x + 2}" y="{y + 2}" width="{cell_w - 4}" height="{cell_h - 4}" rx="6"/>'
                 f'<rect class="{css}" x="{x + 2}" y="{y + 2}" width="{cell_w - 4}" height="{cell_h - 4}" rx="6"'
                 f' fill-opacity="{0 if a == b else 0.06 + 0.94 * strength:.2f}">'
-                f"<title>{esc(tip)}: {change(value)}</title></rect>"
+                f"<title>{esc(tip)}{tr(': ', 'stop')}{change(value)}</title></rect>"
                 f'<text class="count {text}" x="{x + cell_w / 2:.0f}" y="{y + cell_h / 2 + (0 if a == b else 5):.0f}"'
                 f' text-anchor="middle">{change(value)}</text>'
             )

@@ -6,7 +6,7 @@ from typing import Any
 
 from plait.report.languages import tr
 from plait.report.template import PARTS, fill
-from plait.report.words import number, size
+from plait.report.words import modality, number, size
 
 TEMPLATE = "report/facts.html.jinja"
 _MAX_BAD_ROWS = 100
@@ -64,6 +64,7 @@ def model(report: dict[str, Any]) -> str:
     facts |= {k.replace("_", " "): v for k, v in _flat(given).items()}
     shown = _shown({k: v for k, v in facts.items() if v is not None})
     rows = encoders if isinstance(encoders, list) else []
+    rows = [row | ({"modality": modality(row["modality"])} if "modality" in row else {}) for row in rows]
     names = list(dict.fromkeys(k for row in rows for k in row))
     counted = {i for i, k in enumerate(names) if all(isinstance(row.get(k), int | float) for row in rows)}
     titles = [k.replace("_", " ").capitalize() for k in names]

@@ -6,7 +6,7 @@ from typing import Any
 
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import metric_name, number, span
+from plait.report.words import listed, metric_name, number, span
 
 TEMPLATE = "report/members.html.jinja"
 
@@ -52,4 +52,4 @@ def _details(details: dict[str, Any]) -> str:
                 parts.append(f"{tr(name, 'detail')} {span(known[0], known[-1])}")
         else:
             parts.append(f"{tr(name, 'detail')} {tr(value, 'detail') if isinstance(value, str) else number(value)}")
-    return ", ".join(parts)
+    return listed(parts)

@@ -8,7 +8,7 @@ from plait.registry import counted
 from plait.report import charts
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import cut, metric_name, number
+from plait.report.words import cut, metric_name, modality, number
 
 TEMPLATE = "report/missing.html.jinja"
 _MAX_OCCURRING = 12
@@ -43,7 +43,7 @@ def _lines(missing: dict[str, Any]) -> list[tuple[str, str, Any]]:
     for part in missing.get("hidden") or []:
         nothing = part.get("rows_with_nothing") or 0
         remark = f"({counted(nothing, 'row has', 'rows have')} nothing left)" if nothing else ""
-        lines.append((cut(tr(_name(part)), 60), remark, part.get("metrics")))
+        lines.append((cut(modality(tr(_name(part))), 60), remark, part.get("metrics")))
     for part in missing.get("counts") or []:
         kind, ways, of = str(part.get("kind")), part.get("subsets"), part.get("of_subsets")
         over = f"(mean of {number(ways)}{'' if ways == of else f' of {number(of)}'} ways)" if (of or 0) > 1 else ""

@@ -22,6 +22,7 @@ from plait.report import (
 from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.style import CSS
 from plait.report.template import fill
+from plait.report.words import modality
 
 Maker = Callable[[dict[str, Any]], str]
 Sections = tuple[tuple[str, str, Maker], ...]
@@ -91,7 +92,7 @@ def _render(report: dict[str, Any], title: str, sections: Sections, headline: Ma
         tr(report.get("task"), "task"),
         tr(f"target: {report['target']}") if report.get("target") else None,
         str(report["created"])[:19].replace("T", " ") if report.get("created") else None,
-        *(f"{name}{tr(': ', 'stop')}{tr(meaning)}" for name, meaning in (report.get("terms") or {}).items()),
+        *(f"{modality(name)}{tr(': ', 'stop')}{tr(meaning)}" for name, meaning in (report.get("terms") or {}).items()),
     ]
     made = [(anchor, name, maker(report)) for anchor, name, maker in sections]
     version = f" {report['plait']}" if report.get("plait") else ""

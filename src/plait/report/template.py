@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from plait.report.languages import language, tr
 from plait.report.thumbnail import LARGE_SIDE, checked
-from plait.report.words import cut, estimate, flat, metric_name, number, span, visible
+from plait.report.words import cut, estimate, flat, metric_name, modality, number, span, visible
 
 PARTS = "report/parts.html.jinja"
 
@@ -43,7 +43,7 @@ def _environment() -> Environment:
         undefined=ChainableUndefined, finalize=_written,
     )  # fmt: skip
     environment.filters |= {
-        "cut": lambda value, width: cut(str(value), width), "jpeg": checked,
+        "cut": lambda value, width: cut(str(value), width), "jpeg": checked, "modality": modality,
         "large_jpeg": lambda text: checked(text, LARGE_SIDE),
         "metric_name": metric_name, "number": _number, "span": _span, "tr": _tr, "value": _value,
     }  # fmt: skip

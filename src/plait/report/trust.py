@@ -7,7 +7,7 @@ from typing import Any
 from plait.report import trust_charts
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import estimate, metric_name, number, span, with_span
+from plait.report.words import estimate, metric_name, modality, number, span, with_span
 
 TEMPLATE = "report/trust.html.jinja"
 
@@ -63,8 +63,8 @@ def _conformal(part: dict[str, Any]) -> dict[str, Any]:
         for entry, name in [(level, "all rows"), *((p, p["present"]) for p in level.get("patterns") or [])]:
             value, low, high = estimate(entry.get("covered"))
             covered = with_span(value, low, high)
-            rows.append((number(level["coverage"]), level["method"], tr(name, "rows"), number(entry["rows"]), covered,
-                         number(entry.get("size"))))  # fmt: skip
+            there, counts = modality(tr(name, "rows")), (number(entry["rows"]), covered, number(entry.get("size")))
+            rows.append((number(level["coverage"]), level["method"], there, *counts))
     few = [p for p in part.get("patterns") or [] if not p.get("is_own")]
     told = [
         f"{number(part.get('rows'))} calibration rows, {number(part.get('scoring_rows'))} of which score sets.",

@@ -7,7 +7,7 @@ from typing import Any
 
 from plait.report.languages import tr
 from plait.report.template import fill
-from plait.report.words import number, signed, with_span
+from plait.report.words import bracketed, listed, modality, number, signed, with_span
 
 TEMPLATE = "report/trust_parts.html.jinja"
 _MOST = 20
@@ -34,7 +34,7 @@ def section(report: dict[str, Any]) -> str:
 def _robustness(part: dict[str, Any]) -> Lines:
     levels = [f"severity {s}" for s in part.get("severities") or []]
     lines = [
-        [c["modality"], tr(str(c["corruption"]).replace("_", " "), "damage"),
+        [modality(c["modality"]), tr(str(c["corruption"]).replace("_", " "), "damage"),
          *_with_intervals(c["scores"], c.get("intervals")),
          _change((c.get("changes") or [None])[-1]),
          *(_with_intervals([c[area]], [c.get(f"{area}_interval")])[0] for area in ("relative", "effective"))]
@@ -55,15 +55,13 @@ def _change(entry: dict[str, Any] | None) -> str:
     if entry is None or entry.get("value") is None:
         return ""
     low, high = entry.get("low"), entry.get("high")
-    return signed(entry["value"]) + (
-        "" if low is None or high is None else f" ({tr(f'{signed(low)} to {signed(high)}')})"
-    )
+    return signed(entry["value"]) + ("" if low is None or high is None else bracketed(signed(low), signed(high)))
 
 
 def _mismatch(part: dict[str, Any]) -> Lines:
     head = ["Taken from another row", "With its own", "With another's", "Answers changed", "AUROC of confidence"]
     keys = ("own", "other", "changed", "auroc")
-    return head, [[m["modality"], *(number(m[k]) for k in keys)] for m in part.get("modalities") or []]
+    return head, [[modality(m["modality"]), *(number(m[k]) for k in keys)] for m in part.get("modalities") or []]
 
 
 def _ood(part: dict[str, Any]) -> Lines:
@@ -101,9 +99,9 @@ def _slices(part: dict[str, Any]) -> Lines:
 def _duplicates(part: dict[str, Any]) -> Lines:
     lines = [
         [
-            p["modality"],
-            ", ".join(str(r) for r in p["rows"]),
-            ", ".join(tr(s, "split") for s in p["splits"]),
+            modality(p["modality"]),
+            listed(str(r) for r in p["rows"]),
+            listed(tr(s, "split") for s in p["splits"]),
             number(p["alike"]),
         ]
         for p in part.get("pairs") or []

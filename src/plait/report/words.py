@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 from plait.report.languages import tr
@@ -70,6 +71,13 @@ def metric_name(name: str) -> str:
     return english if there == name else str(there)
 
 
+def modality(name: Any) -> str:
+    """The name of a modality, or of several that are there together, for people: a column's own, or what the joined
+    columns of the table are called in the language that is spoken.
+    """
+    return " + ".join(str(tr(one, "modality")) for one in str(name).split(" + "))
+
+
 def estimate(entry: Any) -> tuple[float | None, float | None, float | None]:
     """Value, low and high of a metric entry, which may be a bare number."""
     if isinstance(entry, dict):
@@ -82,6 +90,28 @@ def span(low: float | None, high: float | None) -> str:
     if low is None or high is None:
         return ""
     return str(tr(f"{number(flat(low, low, high))} to {number(flat(high, low, high))}"))
+
+
+def listed(items: Iterable[str]) -> str:
+    """Items one after the other, with the comma of the language.
+
+    Example:
+        >>> listed(["train", "test"])
+        'train, test'
+    """
+    comma = str(tr(",", "list"))
+    return (", " if comma == "," else comma).join(items)
+
+
+def bracketed(low: str, high: str) -> str:
+    """An interval behind a number, in the brackets of the language.
+
+    Example:
+        >>> bracketed("0.8", "1.0")
+        ' (0.8 to 1.0)'
+    """
+    said = str(tr(f"({low} to {high})"))
+    return said if said.startswith("\uff08") else f" {said}"
 
 
 def with_span(value: float | None, low: float | None, high: float | None) -> str:

@@ -10,6 +10,10 @@ A placeholder says what stands in its place, for a finished text is taken apart 
     {names:&}    names between commas and "and" or "or"
     {s:-}        grammar that the other language may leave out ("s", "is", "are")
 
+Where a message of the other language puts quotes around a placeholder, \u201c{name}\u201d, they stand around each value
+of the data, and not around words of ours. A value that the English message quotes is quoted there too, but behind "=",
+where it belongs to a command. ``modality|tabular`` names the one modality that is no column.
+
 A text is held against whole messages, those with the most letters first; then piece by piece. A match counts at once
 only where all that should be ours is, and nothing of the data looks like the end of a sentence; a looser one is taken
 where there is no better. So a wrong guess costs word order at most: every value of the data stands in the result.
@@ -27,10 +31,14 @@ NUMBER = r"[+\u2212-]?\d+(?:[.,]\d+)*(?:e[+\u2212-]?\d+)?\s?%?|[\u2013-]|undefin
 INSIDE = {"n": NUMBER, "-": "[^\\W\\d]*", "t": ".*?", "": ".*?"}
 _CUT = re.compile(r"(?<=[.?!;])\s+(?=\S)|(?=[,;:] | \()")  # where a message may end and another begin
 _SENTENCE = re.compile(r"[.?!;]\s*$")
-_STOP = re.compile(r"[.?!]\s+[A-Z]|[;:] ")
+_STOP = re.compile(r"[.?!]\s+[A-Z]|[;:] |;$")
 _WORD = re.compile(r"[a-z]{2}")  # AUROC and mAP are the same in every language
 _LAST = re.compile(r"(.+?),? (and|or) ([^,]+)", re.DOTALL)
+_MINUS = re.compile(r"(?<![\w.])-(?=[\d.])")
+_REPR = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_COUNTED = re.compile(r"(\S.*) \((\d[\d,.]*%?)\)")  # 'rain' (41%)
 Names = frozenset[str]
+Said = tuple[str, str]  # what stands in a placeholder, and what stands there between quotes
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class Catalogue:
 
     def __init__(self, messages: Mapping[str, str]) -> None:
         self.exact = {k: v for k, v in messages.items() if not HOLE.search(k)}
+        self.ours = {v for k, v in self.exact.items() if k.startswith("modality|")}  # said in the language already
         words: dict[str, list[str]] = {}
         for kind, bar, word in (k.partition("|") for k in self.exact):
             if bar:
@@ -76,7 +85,7 @@ class Catalogue:
         """The text, and whether all of it is of the other language."""
         bare = text.strip()
         if not re.search("[A-Za-z]", bare):
-            return self.exact.get(bare, text), True
+            return self.exact.get(bare) or (self.exact.get("stop|.", text) if bare == "." else minus(text)), True
         found = self._found(bare, names)
         if found is not None:
             return found, True
@@ -136,7 +145,7 @@ class Catalogue:
             match = message.pattern.fullmatch(text)
             if match is None:
                 continue
-            values: dict[str, str] = {}
+            values: dict[str, Said] = {}
             for kind, run in message.runs:
                 made, is_ours = self._values(match[run[0]], kind, run, names)
                 if strict and not is_ours:
@@ -146,7 +155,7 @@ class Catalogue:
                 return message.letters, _filled(message.other, values)
         return None
 
-    def _values(self, value: str, kind: str, run: tuple[str, ...], names: Names) -> tuple[list[str], bool]:
+    def _values(self, value: str, kind: str, run: tuple[str, ...], names: Names) -> tuple[list[Said], bool]:
         """What stands in one placeholder, or in several texts of ours one after the other."""
         if len(run) == 1:
             made, is_ours = self._value(value, kind, names)
@@ -154,40 +163,73 @@ class Catalogue:
         cuts = [*(m.end() for m in _CUT.finditer(value) if m.end()), len(value)] if value.strip() else []
         for cut in cuts:
             head = value[:cut].strip()
-            first = self._found(head, names) if _WORD.search(head) else head
+            first = self._found(head, names) if _WORD.search(head) else minus(head)
             if first is not None:
                 rest, is_ours = self._values(value[cut:], kind, run[1:], names)
                 if is_ours:
-                    return [first, *rest], True
+                    return [(first, first), *rest], True
         rest, is_ours = self._values(value, kind, run[1:], names)
-        return ["", *rest], is_ours
+        return [("", ""), *rest], is_ours
 
-    def _value(self, value: str, kind: str, names: Names) -> tuple[str, bool]:
+    def _value(self, value: str, kind: str, names: Names) -> tuple[Said, bool]:
         """What stands in a placeholder, in the other language, and whether it is what its kind promises."""
         if kind in ("n", "-"):
-            return self.exact.get(value, value) if value == "undefined" else value, True
+            made = self.exact.get(value, value) if value == "undefined" else minus(value)
+            return (made, made), True
         if kind == "t":
-            return self._kept(value, names)
+            made, is_ours = self._kept(value, names)
+            return (made, made), is_ours
         if kind == "?":
             made, is_ours = (value, True) if value in names else self._kept(value, names)
-            return made, is_ours or _STOP.search(value) is None
+            return self._of_data(value) if made == value else (made, made), is_ours or _STOP.search(value) is None
         if kind == "&":
             return self._listed(value, names), _STOP.search(value) is None
         if kind:
             spellings = (value, value.replace(" ", "_"), value.lower())
             known = next((k for w in spellings if (k := self.exact.get(f"{kind}|{w}"))), self.exact.get(value))
-            return known or value, known is not None or (not value.isascii() and not _WORD.search(value))
-        return value, _STOP.search(value) is None and (", " not in value or value in names)
+            made = known or value
+            return (made, made), known is not None or (not value.isascii() and not _WORD.search(value))
+        return self._of_data(value), _STOP.search(value) is None and (", " not in value or value in names)
 
-    def _listed(self, value: str, names: Names) -> str:
-        if value in names:
-            return value
-        found = self._found(value, names)
-        match = _LAST.fullmatch(value)
-        if found is not None or match is None:
-            return found or value
-        first = match[1].replace(", ", self.exact.get("list|,", ", "))
-        return f"{first}{self.exact.get(f'list|{match[2]}', match[2])}{match[3]}"
+    def _of_data(self, value: str) -> Said:
+        """A value of the data, and the same in quotes; the name of the joined modality is ours, and needs none."""
+        ours, quoted, counted = self.exact.get(f"modality|{value}"), _REPR.fullmatch(value), _COUNTED.fullmatch(value)
+        if ours is not None or value in self.ours:
+            return (ours or value), (ours or value)
+        if quoted is not None:
+            return value, f"\u201c{quoted[1] or quoted[2] or ''}\u201d"
+        if counted is not None:
+            plain, marked = self._of_data(counted[1])
+            return f"{plain}\uff08{counted[2]}\uff09", f"{marked}\uff08{counted[2]}\uff09"
+        parts = value.split(" + ")  # modalities that are there together
+        if len(parts) > 1 and any(f"modality|{part}" in self.exact for part in parts):
+            said = [self._of_data(part) for part in parts]
+            return " + ".join(one[0] for one in said), " + ".join(one[1] for one in said)
+        return value, f"\u201c{value}\u201d"
+
+    def _listed(self, value: str, names: Names) -> Said:
+        """Names one after the other; those of methods that are made of a modality are words of ours."""
+        found = None if value in names else self._found(value, names)
+        if found is not None and found != value:
+            return found, found
+        match = None if value in names else _LAST.fullmatch(value)
+        first, word, last = match.groups() if match is not None else value.rpartition(", ")
+        if value in names or not first:
+            return self._item(value, names)
+        said = [self._item(one, names) for one in (*first.split(", "), last)]
+        comma = self.exact.get("list|,", ", ")
+        word = comma if match is None else self.exact.get(f"list|{word}", word)
+        plain, marked = ([one[i] for one in said] for i in (0, 1))
+        return _ended(comma.join(plain[:-1]), word, plain[-1]), _ended(comma.join(marked[:-1]), word, marked[-1])
+
+    def _item(self, value: str, names: Names) -> Said:
+        made = value if value in names else self.translated(value, "line", names)
+        return self._of_data(value) if made == value else (made, made)
+
+
+def minus(text: str) -> str:
+    """Numbers with the sign of arithmetic in place of the hyphen."""
+    return _MINUS.sub("\u2212", text)
 
 
 def _message(english: str, other: str, inside: Mapping[str, str]) -> Message:
@@ -211,13 +253,19 @@ def _message(english: str, other: str, inside: Mapping[str, str]) -> Message:
     return Message(whole, max(pieces, key=len), sum(map(len, pieces)), tuple(runs), other)
 
 
-def _filled(message: str, values: Mapping[str, str]) -> str:
+def _filled(message: str, values: Mapping[str, Said]) -> str:
     made, now = "", 0
     for hole in HOLE.finditer(message):
-        made = _joined(made, message[now : hole.start()])
-        made = _joined(made, values[hole[1]])
-        now = hole.end()
+        before, value = message[hole.start() - 1 : hole.start()], values[hole[1]]
+        marks = before == "\u201c" and message[hole.end() :][:1] == "\u201d"
+        made = _joined(made, message[now : hole.start() - marks])
+        made = _joined(made, value[marks or (before != "=" and _REPR.fullmatch(value[0]) is not None)])
+        now = hole.end() + marks
     return _joined(made, message[now:])
+
+
+def _ended(first: str, word: str, last: str) -> str:
+    return _joined(_joined(first, word), last)
 
 
 def _joined(left: str, right: str) -> str:

@@ -16,6 +16,7 @@ from plait.report.checks import SEVERITIES
 from plait.report.languages import tr
 from plait.report.page import names_of
 from plait.report.words import estimate, metric_name
+from plait.report.words import modality as modality_name
 
 Row = dict[str, Any]
 
@@ -80,7 +81,7 @@ def _evaluated_bars(report: Row) -> list[tuple[str, list[Bar]]]:
     for part, prefix in (("alone", "only "), ("without", "without ")):
         for modality, metrics in (evaluation.get(part) or {}).items():
             found.append(_bar(tr(f"{prefix}{modality}"), (metrics or {}).get(metric), part))
-    shares = [Bar(name, value, part="share") for name, value in modality_shares(report).items()]
+    shares = [Bar(modality_name(name), value, part="share") for name, value in modality_shares(report).items()]
     groups = [(tr("What each modality adds"), shares), (metric_name(metric or ""), [b for b in found if b is not None])]
     return [(title, bars) for title, bars in groups if len(bars) > 1]
 
@@ -148,7 +149,7 @@ def _shapley(report: Row) -> Row:
 
 
 def _explained_bars(report: Row) -> list[tuple[str, list[Bar]]]:
-    bars = [_bar(name, entry, "share") for name, entry in _shapley(report).items()]
+    bars = [_bar(modality_name(name), entry, "share") for name, entry in _shapley(report).items()]
     there = [b for b in bars if b is not None]
     return [(tr("What each modality adds"), there)] if there else []
 
