@@ -32,6 +32,7 @@ from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
 from plait.api.suggesting import suggest_rows
 from plait.api.watching import WatchedBy, watched
+from plait.data.table_like import TableLike
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
 from plait.report import write_explanation, write_report
@@ -76,7 +77,7 @@ class Plait(FittedParts):
 
     @watched
     def predict(
-        self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
+        self, table: TableLike, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None, set: Assignments = (),
         coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
@@ -125,7 +126,8 @@ class Plait(FittedParts):
         return as_given(pa.concat_tables(chunks), table) if as_frame else pa.concat_tables(chunks)
 
     def predict_chunks(
-        self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
+        self, table: TableLike, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing",
+        allow_outside: bool = False,
         allow_remote: bool = False,
         progress: WatchedBy = None, format: str | None = None, encoding: str | None = None,
         decimal: str | None = None, set: Assignments = (), coverage: float | None = None,
@@ -153,7 +155,7 @@ class Plait(FittedParts):
     @watched
     def predict_proba(
         self,
-        table: Any,
+        table: TableLike,
         *,
         on_bad_row: str = "missing",
         allow_outside: bool = False,
@@ -176,7 +178,7 @@ class Plait(FittedParts):
 
     @watched
     def evaluate(
-        self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
+        self, table: TableLike, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
@@ -216,7 +218,7 @@ class Plait(FittedParts):
 
     @watched
     def calibrate(
-        self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
+        self, table: TableLike, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
         set: Assignments = (), progress: WatchedBy = None,
@@ -245,7 +247,7 @@ class Plait(FittedParts):
 
     @watched
     def explain(
-        self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
+        self, table: TableLike, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str | None = None, draws: int = 8, metric: str | None = None,
         examples: int | Sequence[int] = 8, permutations: int = 20, emap_evaluations: int = 100_000,
         inputs: InputOptions | Mapping[str, Any] | None = None,
@@ -299,7 +301,8 @@ class Plait(FittedParts):
 
     @watched
     def suggest(
-        self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
+        self, pool: TableLike, n: int = 50, *, strategy: str = "mixed", labelled: TableLike | None = None,
+        seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,

@@ -56,7 +56,7 @@ def accept(name: str, path: Path, out: Path, say: Say | None = None, root: Path 
     root = path.parent if root is None else root
     shards = [path] if path.name == WEIGHT_FILE and path.parent == root else sorted(root.glob("*.safetensors"))
     small = [file for pattern in SMALL_FILES for file in root.glob(pattern) if file.name != RECEIPT]
-    for folder in module_folders(root):  # of sentence-transformers: networks, poolings and layers in folders of their own
+    for folder in module_folders(root):  # of sentence-transformers: networks, poolings, layers
         shards += sorted((root / folder).glob("*.safetensors"))
         small += [file for pattern in SMALL_FILES for file in (root / folder).glob(pattern)]
     for file in [*shards, *small]:
