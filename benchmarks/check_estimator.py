@@ -28,10 +28,10 @@ NAMES = ("PlaitClassifier", "PlaitRegressor")
 def main() -> None:
     """Print a line an estimator, then one for each check that did not pass."""
     import sklearn
-    from api.test_estimators import FAILS
     from sklearn.utils.estimator_checks import check_estimator
 
     import plait
+    from api.test_estimators import FAILS
 
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)

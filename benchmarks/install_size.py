@@ -3,7 +3,8 @@
 Seconds are user and system time of fresh interpreters, in turns with the packages that a user would import instead, so
 that a ratio compares neighbours in time; bytecode is compiled and files are in the system's cache after a first turn.
 The wheel is built by the build backend of pyproject.toml. Megabytes are the files that each installed package recorded,
-over the requirements of Plait and theirs, read from the metadata of this environment: nothing is installed or fetched.
+with their bytecode where it is there, over the requirements of Plait and theirs, read from the metadata of this
+environment: nothing is installed or fetched.
 
 Run: python benchmarks/install_size.py [--repeats 5] [--extras all]     (a minute; needs the extra dev)
 """
@@ -19,11 +20,13 @@ import tempfile
 import zipfile
 from collections import defaultdict
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
-from measure import ROOT, line, table
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from measure import ROOT, line, table
 
 MB = 1e6
 ASKED = {
@@ -107,7 +110,7 @@ def closure(wanted: list[Requirement]) -> tuple[dict[str, float], list[str]]:
             missing.append(name)
             continue
         if name != "plait":
-            found[name] = sum(_bytes(file.locate()) for file in package.files or ()) / MB
+            found[name] = sum(map(_bytes, {Path(str(file.locate())) for file in package.files or ()})) / MB
         for text in package.requires or ():
             needed = Requirement(text)
             if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras | {""}):
@@ -115,9 +118,12 @@ def closure(wanted: list[Requirement]) -> tuple[dict[str, float], list[str]]:
     return found, missing
 
 
-def _bytes(path: object) -> int:
-    place = Path(str(path))
-    return place.stat().st_size if place.is_file() else 0
+def _bytes(place: Path) -> int:
+    """Of a file, and of the bytecode that was compiled of it."""
+    if not place.is_file() or place.suffix == ".pyc":
+        return 0
+    compiled = Path(cache_from_source(str(place))) if place.suffix == ".py" else place
+    return place.stat().st_size + (compiled.stat().st_size if compiled != place and compiled.is_file() else 0)
 
 
 def print_closure(extras: str) -> None:
@@ -131,7 +137,7 @@ def print_closure(extras: str) -> None:
                                                           for s in starts)), "everything else")  # fmt: skip
             groups[group] += size
         cuda = sum(groups[g] for g in (GROUPS[0][0], "triton"))
-        print(f"\n`{name}`: {len(sizes)} packages, {sum(sizes.values()):,.0f} MB with compiled bytecode where recorded; "
+        print(f"\n`{name}`: {len(sizes)} packages, {sum(sizes.values()):,.0f} MB with bytecode; "
               f"{cuda:,.0f} MB of them CUDA libraries and Triton")  # fmt: skip
         if gone:
             print(f"not installed here, so not counted: {', '.join(sorted(gone))}")

@@ -30,10 +30,11 @@ def public() -> Iterator[tuple[str, Callable[..., Any], str]]:
         if inspect.isclass(found):
             if name != "Plait":  # made by plait.fit and plait.load alone
                 yield name, found.__init__, inspect.getdoc(found) or ""
-            for method in sorted(vars(found)):
+            for method in dir(found):
                 function = inspect.getattr_static(found, method)
                 function = getattr(function, "__func__", function)
-                if not method.startswith("_") and inspect.isfunction(function):
+                is_ours = inspect.isfunction(function) and function.__module__.startswith("plait.")
+                if is_ours and not method.startswith("_"):
                     yield f"{name}.{method}", function, inspect.getdoc(getattr(found, method)) or ""
         elif callable(found):
             yield name, found, inspect.getdoc(found) or ""

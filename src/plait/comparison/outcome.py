@@ -97,7 +97,7 @@ class Comparison(ShownReport):
         return "\n".join(line.rstrip() for line in lines)
 
     def save(self, folder: str | Path, lang: str = "en") -> Path:
-        """Write ``compare.json`` and ``compare.html`` (in the language ``lang``, "en" or "zh"), each as a whole."""
+        """Write ``compare.json`` and ``compare.html`` (``lang``: "en" or "zh") into ``folder``, each as a whole."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
