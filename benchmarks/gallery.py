@@ -2,6 +2,7 @@
 
     python benchmarks/tutorials.py sentiment house-prices photo-search own-fusion   # the runs, in build/tutorials
     python benchmarks/tutorials.py --pictures                                       # then the pictures
+    make site; python benchmarks/gallery.py --widths                # the same pages on a desk, a tablet and a phone
 
 Needs Chromium, its driver and httpx (extra dev). Colours are cut to 64, so that a picture stays below 150 KB.
 """
@@ -40,6 +41,48 @@ SHOTS = (
     Shot("suggested", "few-labels/page.html", height=680),
 )
 
+WIDTHS = (1400, 820, 390)  # pixels: a desk, a tablet, a phone
+PAGES = {  # by picture: a page, and where it begins (a selector; None: the top)
+    "widths-start": ("site/index.html", None),
+    "widths-guide": ("site/kinds-of-columns.html", None),
+    "widths-notebook": ("site/tutorials/first-steps.html", "#fit"),
+    "widths-report": ("tutorials/sentiment/model/report.html", None),
+}
+HIGH, GAP, SHOWN = 1000, 40, 0.55  # pixels of a page, between two, and the share at which they are kept
+
+
+def render_widths(built: Path) -> None:
+    """Render pages at three widths, side by side."""
+    from fixtures.browser import Browser
+
+    for name, (page, start) in PAGES.items():
+        place = built / page
+        if not place.exists():
+            print(f"{name}: no {place}; make it first")
+            continue
+        whole = Image.new("RGB", (sum(WIDTHS) + GAP * (len(WIDTHS) - 1), HIGH), "#d0d0d8")
+        left = 0
+        for width in WIDTHS:
+            browser = Browser((width, HIGH))
+            try:
+                browser.open(place.resolve().as_uri())
+                over = browser.run("return document.documentElement.scrollWidth - innerWidth")
+                top = 0
+                if start is not None:
+                    top = browser.run(f"return document.querySelector('{start}').getBoundingClientRect().top + scrollY")
+                with tempfile.TemporaryDirectory() as folder:
+                    shot = Image.open(browser.picture(Path(folder) / "page.png")).convert("RGB")
+            finally:
+                browser.close()
+            assert over <= 0, f"{page} is {over} pixels wider than a screen of {width}"
+            whole.paste(shot.crop((0, int(top), width, int(top) + HIGH)), (left, 0))
+            left += width + GAP
+        made = PICTURES / f"{name}.webp"
+        whole.resize((int(whole.width * SHOWN), int(HIGH * SHOWN)), Image.Resampling.LANCZOS).save(made, quality=70)
+        size = made.stat().st_size
+        print(f"{made.relative_to(ROOT)}: {size / 1000:.0f} KB; nothing runs out of a page")
+        assert size < MOST, f"{made.name} takes {size} bytes"
+
 
 def render(runs: Path) -> None:
     """Render every picture whose page was made."""
@@ -73,4 +116,7 @@ def render(runs: Path) -> None:
 
 
 if __name__ == "__main__":
-    render(ROOT / "build" / "tutorials")
+    if "--widths" in sys.argv:
+        render_widths(ROOT / "build")
+    else:
+        render(ROOT / "build" / "tutorials")

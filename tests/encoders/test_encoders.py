@@ -195,3 +195,19 @@ def test_real_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     image, processor = load_encoder("efficientnet-lite0", "image", image_size=96)
     assert processor.mode == "squash" and image.vector_dim == 1280
     assert image(**processor.process([buffer.getvalue()])).tokens_BTD.shape == (1, 9, 1280)
+
+
+@pytest.mark.parametrize(("name", "mode", "share"), [
+    ("vit_base_patch16_siglip_224", "crop", 0.9),  # timm's own settings of SigLIP, and of its square cousins
+    ("vit_so400m_patch14_siglip_378.webli", None, None), ("convnext_base.fb_in22k_ft_in1k_384", "squash", 1.0),
+    ("dm_nfnet_f0.dm_in1k", "squash_crop", 0.9), ("resnet18.a1_in1k", "crop", 0.95),
+])  # fmt: skip
+def test_pictures_of_timm_networks_are_cut_as_timm_cuts_them(name: str, mode: str | None, share: float | None) -> None:
+    import timm
+
+    from plait.encoders.image import timm_settings
+
+    made, own = timm_settings(name), timm.get_pretrained_cfg(name)
+    assert (made["mean"], made["std"], made["crop_pct"]) == (own.mean, own.std, own.crop_pct)
+    assert (made.get("mode", "crop") == "crop") == (own.crop_mode == "center")
+    assert mode is None or (made.get("mode", "crop"), made["crop_pct"]) == (mode, share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from authors import items_of
+from PIL import Image
 
 import plait
 from fixtures.json_output import only_json
@@ -74,6 +76,26 @@ def test_vectors_are_those_of_its_own_library(name: str, kind: str, folders: Fol
     with quiet_transformers():
         to_library, alone = far(name, folders[name], kind, given(name, kind))
     assert max(to_library, alone) <= TOLERANCE, (to_library, alone)
+
+
+def test_pictures_too_thin_for_the_network_are_bad_rows(folders: Folders) -> None:
+    sizes = [(1, 1), (1, 2000), (2000, 1), (40, 30)]
+    rows = [{"image": striped(*size)} for size in sizes]
+    with quiet_transformers():
+        fitted = plait.two_tower(f"hf:{folders[EMBEDDING_GEMMA] / 'st'}")
+        made, bad = fitted.embed(rows, "image")
+        alone, _ = fitted.embed(rows[3:], "image")
+    assert [one.row for one in bad] == [1, 2]
+    assert "1 x 2000 pixels is too thin for the encoder" in bad[0].reason and "64 places" in bad[0].reason
+    assert np.isfinite(made).all() and np.allclose(made[3], alone[0], atol=TOLERANCE)
+
+
+def striped(width: int, height: int) -> bytes:
+    """A picture of stripes."""
+    stripes = np.arange(width * height * 3, dtype=np.uint32).reshape(height, width, 3) * 37 % 256
+    file = io.BytesIO()
+    Image.fromarray(stripes.astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: Any) -> None:

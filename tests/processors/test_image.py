@@ -111,14 +111,19 @@ def test_fuzzed_files_raise_nothing_but_cell_errors(capfd: pytest.CaptureFixture
     assert capfd.readouterr().err == ""
 
 
-def test_pixels_equal_timms_transform() -> None:
+@pytest.mark.parametrize(("mode", "theirs", "share"), [
+    ("crop", "center", 0.875), ("squash", "squash", 1.0), ("squash_crop", "squash", 0.9),
+])  # fmt: skip
+def test_pixels_equal_timms_transform(mode: str, theirs: str, share: float) -> None:
     from timm.data import create_transform
 
     for size in ((100, 70), (50, 133)):
         image = noise(*size)
-        theirs = create_transform((3, 32, 32), interpolation="bicubic", crop_pct=0.875, mean=(0.5,) * 3, std=(0.5,) * 3)
-        ours = ImageProcessor(32, crop_pct=0.875).process([encoded(image)])["pixel_values"][0]
-        assert torch.allclose(ours, theirs(image), atol=1e-6)
+        transform = create_transform(
+            (3, 32, 32), interpolation="bicubic", crop_pct=share, crop_mode=theirs, mean=(0.5,) * 3, std=(0.5,) * 3
+        )
+        ours = ImageProcessor(32, crop_pct=share, mode=mode).process([encoded(image)])["pixel_values"][0]
+        assert torch.allclose(ours, transform(image), atol=1e-6)
 
 
 def test_modes_extremes_draft_and_threads() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import zipfile
 from dataclasses import replace
@@ -12,8 +13,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fixtures.hub_site import Hub, hub
 from plait import weights
 from plait.weights.accept import accept
+
+__all__ = ["hub"]
 
 
 @pytest.fixture
@@ -144,9 +148,11 @@ def test_torchvision_networks_that_cannot_be_used_are_not_downloaded(
 
 def test_a_sentence_folder_is_laid_down_with_what_stands_behind_its_network(tmp_path: Path) -> None:
     source = tmp_path / "source"
+    listed = [{"path": name} for name in ("", "1_Pooling", "2_Dense", "../outside", "/outside")]
     for name in ("", "1_Pooling", "2_Dense", "onnx"):
         (source / name).mkdir(parents=True, exist_ok=True)
         (source / name / "config.json").write_text("{}")
+    (source / "modules.json").write_text(json.dumps(listed))
     for name in ("model.safetensors", "2_Dense/model.safetensors"):
         save_file({"weight": torch.ones(2)}, source / name)
     receipt = accept("hf:some/folder", source / "model.safetensors", tmp_path / "out")
@@ -154,3 +160,37 @@ def test_a_sentence_folder_is_laid_down_with_what_stands_behind_its_network(tmp_
     assert {"1_Pooling/config.json", "2_Dense/config.json", "2_Dense/model.safetensors"} <= laid
     assert not any(name.startswith("onnx") for name in laid)
     assert set(receipt["files"]) == {"model.safetensors", "2_Dense/model.safetensors"}
+
+
+LAYOUTS = {
+    "a network in a folder below": ["0_Transformer", "1_Pooling"],
+    "a router at the top": ["", "1_Normalize"],
+    "a router below": ["0_Router", "1_Normalize"],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_weights_in_folders_below_are_fetched_from_a_hub(layout: str, hub: Hub, cache: Path, tmp_path: Path) -> None:
+    folders = LAYOUTS[layout]
+    networks = [folders[0]]
+    files = {"modules.json": json.dumps([{"path": name} for name in folders]).encode()}
+    if "router" in layout:
+        start = f"{folders[0]}/" if folders[0] else ""
+        networks = [start + name for name in ("text_0_Transformer", "image_0_Transformer")]
+        types = {name.removeprefix(start): "Transformer" for name in networks}
+        files[f"{start}router_config.json"] = json.dumps({"types": types, "structure": {}}).encode()
+    for network in networks:
+        save_file({"weight": torch.ones(2)}, tmp_path / "w.safetensors")
+        files |= {f"{network}/model.safetensors": (tmp_path / "w.safetensors").read_bytes()}
+        files |= {f"{network}/config.json": b"{}", f"{network}/tokenizer.json": b"{}"}
+    unwanted = {"onnx/model.safetensors": b"x", "pytorch_model.bin": b"x", f"{networks[0]}/pytorch_model.bin": b"x"}
+    hub.files["me/joint"] = {**files, **unwanted}
+    folder = weights.fetch("hf:me/joint")
+    laid = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
+    assert laid == {*files, "plait-source.json"}
+    assert not laid & set(unwanted) and not {path for _, path in hub.asked} & set(unwanted)
+    assert weights.locate("hf:me/joint") == folder
+    damaged = folder / networks[-1] / "model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"!")
+    with pytest.raises(ValueError, match="damaged"):
+        weights.locate("hf:me/joint")

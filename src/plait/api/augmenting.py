@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.data.table_like import TableLike
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ SHOWN_VIEWS = 4  # where augment.views is 1, which is off
 
 
 def augment(
-    table: Any, target: str | None = None, *, show: str | Path, task: str | None = None,
+    table: TableLike, target: str | None = None, *, show: str | Path, task: str | None = None,
     text: Sequence[str] | str = (), image: Sequence[str] | str = (), audio: Sequence[str] | str = (),
     image_set: Sequence[str] | str = (), vector: Sequence[str] | str = (), numeric: Sequence[str] | str = (),
     categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),

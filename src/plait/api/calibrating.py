@@ -13,6 +13,7 @@ from plait.api.reading import absent_columns, prepare_rows
 from plait.api.watching import WatchedBy, watched
 from plait.data.progress import Progress
 from plait.data.split import CALIBRATION
+from plait.data.table_like import TableLike
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS, fit_calibration
 from plait.files import check_writable
@@ -29,7 +30,7 @@ from plait.training.seen_rows import SeenInputs
 
 @watched
 def calibrate(
-    model: str | Path, table: Any, *, output: str | Path | None = None, rows: str | None = None,
+    model: str | Path, table: TableLike, *, output: str | Path | None = None, rows: str | None = None,
     on_bad_row: str = "error", format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
     allow_remote: bool = False,
     decimal: str | None = None, set: Assignments = (), overwrite: bool = False, progress: WatchedBy = None,
@@ -67,7 +68,8 @@ def calibrate(
 
 
 def calibrate_fitted(
-    fitted: FittedParts, table: Any, *, rows: str | None, on_bad_row: str, format: str | None, encoding: str | None,
+    fitted: FittedParts, table: TableLike, *, rows: str | None, on_bad_row: str, format: str | None,
+    encoding: str | None,
     allow_outside: bool, allow_remote: bool, set: Sequence[str], progress: Progress | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Calibrate a model in memory; see ``Plait.calibrate``."""

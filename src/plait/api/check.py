@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plait.api.other_words import says_our_words
+from plait.data.table_like import TableLike
 from plait.report.shown import ShownReport
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class CheckedTable(ShownReport):
 
 @says_our_words
 def check(
-    table: Any,
+    table: TableLike,
     target: str | None = None,
     *,
     text: Sequence[str] | str = (),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.api.watching import WatchedBy, watched
+from plait.data.table_like import TableLike
 from plait.registry import counted
 from plait.settings import Assignments, assignments_of
 
@@ -21,7 +22,8 @@ MOST_ROWS = 2000  # of each table; more are sampled, since every row may have to
 
 @watched
 def drift(
-    a: Any, b: Any, *, model: Plait | str | Path | None = None, target: str | None = None, ignore: Sequence[str] = (),
+    a: TableLike, b: TableLike, *, model: Plait | str | Path | None = None, target: str | None = None,
+    ignore: Sequence[str] = (),
     format: str | None = None, encoding: str | None = None, allow_outside: bool = False,
     allow_remote: bool = False, set: Assignments = (),
     seed: int = 0, progress: WatchedBy = None,
@@ -87,7 +89,7 @@ def drift(
 
 
 def _opened(
-    a: Any, b: Any, model: Any, target: str | None, ignore: Sequence[str],
+    a: TableLike, b: TableLike, model: Any, target: str | None, ignore: Sequence[str],
     how: tuple[str | None, str | None, bool, bool],
     assignments: Sequence[str],
 ) -> tuple[list[Table], Any, Any, Any]:  # fmt: skip

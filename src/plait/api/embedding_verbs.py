@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from plait.api.described import DescribedClasses
 from plait.api.embedding_output import classify_by_text, embed_modality, embedding_head
 from plait.api.watching import WatchedBy, watched
 from plait.data.table import BadRow, read_table
+from plait.data.table_like import TableLike
 from plait.training.fitted import FittedParts
 
 
@@ -26,7 +27,7 @@ def plain_dim(fitted: FittedParts) -> int:
 
 @watched
 def embed(
-    fitted: FittedParts, table: Any, modality: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
+    fitted: FittedParts, table: TableLike, modality: str, *, on_bad_row: str = "missing", allow_outside: bool = False,
     allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> tuple[np.ndarray, list[BadRow]]:  # fmt: skip
@@ -36,6 +37,7 @@ def embed(
         table: Anything ``read_table`` takes; only the column of this modality is read.
         modality: Its name.
         on_bad_row: "missing" and "skip" (zeros where the cell cannot be read) or "error".
+        allow_outside: As for :meth:`plait.Plait.predict`, like ``allow_remote`` and ``progress``.
 
     Returns:
         Vectors [N, D] float32, zeros where a cell is empty or unreadable; and the unreadable cells by position.
@@ -54,7 +56,8 @@ def embed(
 
 @watched
 def classify(
-    fitted: FittedParts, images: Any, labels: Sequence[str], *, template: str | None = None, image: str | None = None,
+    fitted: FittedParts, images: TableLike, labels: Sequence[str], *, template: str | None = None,
+    image: str | None = None,
     text: str | None = None, on_bad_row: str = "missing", allow_outside: bool = False, allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> np.ndarray:  # fmt: skip
@@ -65,7 +68,7 @@ def classify(
         labels: Names of the classes, two or more.
         template: The sentence a name is put into, at ``{}``; None: "a photo of a {}", or "this is a sound of {}".
         image: Modality to classify, of images or sounds, and ``text``, which reads the sentences; None: the first.
-        on_bad_row: As for :meth:`embed`, like ``allow_outside`` and ``allow_remote``.
+        on_bad_row: As for :meth:`embed`, like the arguments from here on.
 
     Returns:
         Probabilities [N, C]: softmax over the (corrected) cosines times the model's scale; NaN without one.
@@ -79,7 +82,17 @@ def classify(
 
 
 def described(
-    fitted: FittedParts, labels: Any, *, image: str | None = None, text: str | None = None
+    fitted: FittedParts,
+    labels: Mapping[str, str | Sequence[str]] | str | Path,
+    *,
+    image: str | None = None,
+    text: str | None = None,
 ) -> DescribedClasses:
-    """Zero-shot classes by their sentences (a mapping, or a YAML or JSON file): ``plait.api.described``."""
+    """Zero-shot classes by their sentences: ``plait.api.described``.
+
+    Args:
+        labels: A mapping from class to a sentence or several, or the path of such a one as YAML or JSON.
+        image: Modality to classify, of images or sounds; None: the first.
+        text: Modality that reads the sentences; None: the first.
+    """
     return DescribedClasses(fitted, labels, shown=image, words=text)

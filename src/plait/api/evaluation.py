@@ -15,6 +15,7 @@ from plait.data.progress import Progress
 from plait.data.rows import Rows
 from plait.data.sources import is_folder, open_source
 from plait.data.table import Table
+from plait.data.table_like import TableLike
 from plait.evaluation import EVALUATORS, EvaluationInputs
 from plait.evaluation.cleaned_texts import cleaned_texts
 from plait.evaluation.inputs import evaluation_inputs
@@ -28,7 +29,7 @@ from plait.training.seen_rows import SeenInputs
 
 
 def open_evaluation(
-    fitted: FittedParts, table: Any, *, rows: str | None = None, on_bad_row: str = "error",
+    fitted: FittedParts, table: TableLike, *, rows: str | None = None, on_bad_row: str = "error",
     annotations: str | None = None, format: str | None = None, encoding: str | None = None,
     progress: Progress | None = None, unseen: str = "wrong", allow_outside: bool = False,
     allow_remote: bool = False, set: Sequence[str] = (),
@@ -63,7 +64,7 @@ def open_evaluation(
 
 
 def read_labelled(
-    fitted: FittedParts, table: Any, *, format: str | None, encoding: str | None, allow_outside: bool,
+    fitted: FittedParts, table: TableLike, *, format: str | None, encoding: str | None, allow_outside: bool,
     allow_remote: bool,
     set: Sequence[str], annotations: str | None,
 ) -> Table:  # fmt: skip

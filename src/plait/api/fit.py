@@ -8,21 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from plait.api.clock import run_began
 from plait.api.machine import is_first_process, runs_alone
 from plait.api.other_words import says_our_words
 from plait.api.watching import WatchedBy, watched
+from plait.data.table_like import TableLike
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 from plait.settings.durations import seconds_of
 from plait.settings.trackers import tracker_names
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
+    from plait.api.vision_language import VisionLanguageModel
 
 
-def load(folder: str | Path) -> Any:
+def load(folder: str | Path) -> Plait | VisionLanguageModel:
     """Load a model folder. Nothing in it is ever unpickled or run.
 
     Args:
@@ -51,7 +53,7 @@ def load(folder: str | Path) -> Any:
 @watched
 @says_our_words
 def fit(
-    table: Any,
+    table: TableLike,
     target: str | None = None,
     *,
     task: str | None = None,
@@ -84,8 +86,8 @@ def fit(
     decimal: str | None = None,
     date_order: str | None = None,
     annotations: str | None = None,
-    more: Any = None,
-    unlabelled: Any = None,
+    more: TableLike | None = None,
+    unlabelled: TableLike | None = None,
     semi: str | None = None,
     log_to: str | Sequence[str] | None = None,
     on_bad_row: str | None = None,

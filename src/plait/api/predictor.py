@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from plait.api import devices, embedding_verbs, writing_verbs
@@ -32,12 +33,16 @@ from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
 from plait.api.suggesting import suggest_rows
 from plait.api.watching import WatchedBy, watched
+from plait.data.table_like import TableLike
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
 from plait.report import write_explanation, write_report
 from plait.report.shown import ShownReport
 from plait.settings import Assignments
 from plait.training.fitted import FittedParts
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Plait(AnswersOtherWords, FittedParts):
@@ -78,7 +83,7 @@ class Plait(AnswersOtherWords, FittedParts):
     @watched
     @says_our_words
     def predict(
-        self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
+        self, table: TableLike, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None, set: Assignments = (),
         coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
@@ -127,7 +132,8 @@ class Plait(AnswersOtherWords, FittedParts):
         return as_given(pa.concat_tables(chunks), table) if as_frame else pa.concat_tables(chunks)
 
     def predict_chunks(
-        self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", allow_outside: bool = False,
+        self, table: TableLike, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing",
+        allow_outside: bool = False,
         allow_remote: bool = False,
         progress: WatchedBy = None, format: str | None = None, encoding: str | None = None,
         decimal: str | None = None, set: Assignments = (), coverage: float | None = None,
@@ -155,9 +161,9 @@ class Plait(AnswersOtherWords, FittedParts):
     @watched
     @says_our_words
     def predict_proba(
-        self, table: Any, *, on_bad_row: str = "missing", allow_outside: bool = False, allow_remote: bool = False,
+        self, table: TableLike, *, on_bad_row: str = "missing", allow_outside: bool = False, allow_remote: bool = False,
         as_frame: bool = False, progress: WatchedBy = None,
-    ) -> Any:  # fmt: skip
+    ) -> np.ndarray | pandas.DataFrame:  # fmt: skip
         """Probabilities [N, C] in row order, classes as in ``labels.classes``; NaN for rows left out.
 
         Args:
@@ -177,7 +183,7 @@ class Plait(AnswersOtherWords, FittedParts):
     @watched
     @says_our_words
     def evaluate(
-        self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
+        self, table: TableLike, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
@@ -218,7 +224,7 @@ class Plait(AnswersOtherWords, FittedParts):
     @watched
     @says_our_words
     def calibrate(
-        self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
+        self, table: TableLike, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
         set: Assignments = (), progress: WatchedBy = None,
@@ -248,7 +254,7 @@ class Plait(AnswersOtherWords, FittedParts):
     @watched
     @says_our_words
     def explain(
-        self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
+        self, table: TableLike, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str | None = None, draws: int = 8, metric: str | None = None,
         examples: int | Sequence[int] = 8, permutations: int = 20, emap_evaluations: int = 100_000,
         inputs: InputOptions | Mapping[str, Any] | None = None,
@@ -302,7 +308,8 @@ class Plait(AnswersOtherWords, FittedParts):
 
     @watched
     def suggest(
-        self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
+        self, pool: TableLike, n: int = 50, *, strategy: str = "mixed", labelled: TableLike | None = None,
+        seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,

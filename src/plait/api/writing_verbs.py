@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pyarrow as pa
 
 from plait.api.reading import open_table
 from plait.api.text_output import decode_options, score_chunks, write_chunks
 from plait.api.watching import WatchedBy, watched
+from plait.data.table_like import TableLike
 from plait.training.fitted import FittedParts
 
 
 @watched
 def generate(
-    fitted: FittedParts, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+    fitted: FittedParts, table: TableLike, *, beams: int = 1, length_penalty: float = 1.0,
+    max_new_tokens: int | None = None,
     temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
     answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
     format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
@@ -25,7 +26,7 @@ def generate(
 
     Args:
         table: As for :meth:`plait.Plait.predict`, like the arguments from ``on_bad_row`` on.
-        beams: As ``length_penalty`` to ``seed`` in ``language.DecodeOptions``.
+        beams: As ``length_penalty``, ``temperature``, ``top_p`` and ``seed`` in ``language.DecodeOptions``.
         max_new_tokens: Longest answer; None: as in training.
         answers: The only answers allowed.
         tokens: Also give ``tokens`` and ``token_probabilities``.
@@ -47,7 +48,7 @@ def generate(
 
 @watched
 def score_answers(
-    fitted: FittedParts, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing",
+    fitted: FittedParts, table: TableLike, answers: Sequence[str], *, on_bad_row: str = "missing",
     allow_outside: bool = False, allow_remote: bool = False, progress: WatchedBy = None,
 ) -> pa.Table:  # fmt: skip
     """Natural log-probability of each given answer for each row (``answers``, ``log_probabilities``).

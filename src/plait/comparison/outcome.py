@@ -20,6 +20,10 @@ class Comparison(ShownReport):
     """Fusion methods compared on one table: a dictionary of everything, as in ``compare.json``.
 
     It shows itself in a notebook and has ``frame()`` (one row a method) and ``plot()``.
+
+    Args:
+        report: The dictionary, as :func:`plait.compare` makes it.
+        lang: Language in which it shows itself, "en" or "zh".
     """
 
     def __init__(self, report: dict[str, Any], lang: str = "en") -> None:
@@ -50,6 +54,9 @@ class Comparison(ShownReport):
 
     def method(self, name: str) -> dict[str, Any]:
         """The part of the report about one method.
+
+        Args:
+            name: Of the method, as in ``report["methods"]``.
 
         Raises:
             ValueError: No such method was compared.
@@ -98,7 +105,7 @@ class Comparison(ShownReport):
         return "\n".join(line.rstrip() for line in lines)
 
     def save(self, folder: str | Path, lang: str = "en") -> Path:
-        """Write ``compare.json`` and ``compare.html`` (in "en" or "zh") into the folder, each as a whole."""
+        """Write ``compare.json`` and ``compare.html`` (``lang``: "en" or "zh") into ``folder``, each as a whole."""
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"

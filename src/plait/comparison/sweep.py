@@ -35,6 +35,7 @@ from plait.comparison.runner import Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
 from plait.data.sources import Opened
+from plait.data.table_like import TableLike
 from plait.fusion import FUSIONS
 from plait.report import check_language
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of, merge_values, set_values, to_dict
@@ -45,7 +46,7 @@ from plait.training.splitting import count_splits
 @watched
 @says_our_words
 def compare(
-    table: Any,
+    table: TableLike,
     target: str | None = None,
     *,
     fusion: str | Sequence[str] = "all",

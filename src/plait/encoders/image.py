@@ -93,16 +93,28 @@ def load_torchvision(name: str, reference: str, file: Path) -> TorchvisionEncode
 
 
 def timm_settings(name: str) -> dict[str, Any]:
-    """Size, mean, std, interpolation and crop of a timm network."""
+    """Size, mean, std, interpolation, crop and mode of a timm network.
+
+    Raises:
+        ValueError: It was trained on pictures with a border around them.
+    """
     import timm
 
     config = timm.data.resolve_data_config({}, model=None, pretrained_cfg=timm.get_pretrained_cfg(name).to_dict())
+    modes = {"center": "crop", "squash": "squash" if config["crop_pct"] == 1 else "squash_crop"}
+    mode = modes.get(config["crop_mode"])
+    if mode is None:
+        raise ValueError(
+            f"timm:{name} wants pictures prepared by {config['crop_mode']!r}, which Plait does not follow; expected "
+            f"{' or '.join(modes)}: choose another network (timm.list_pretrained())"
+        )
     return {
         "size": int(config["input_size"][1]),
         "mean": tuple(config["mean"]),
         "std": tuple(config["std"]),
         "interpolation": config["interpolation"],
         "crop_pct": float(config["crop_pct"]),
+        **({} if mode == "crop" else {"mode": mode}),
     }
 
 

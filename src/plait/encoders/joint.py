@@ -97,11 +97,12 @@ def load_joint(
         ValueError: Weights that are used are missing, or modules that are not followed.
     """
     pooling, steps, weights = follow(folder, list(route.behind), None if route.gives_vector else "mean")
+    model, config = read_hf_model(route.network)
+    places = (config.get("vision_config") or {}).get("position_embedding_size")
     processor = JointProcessor(
         route.network, kind, message=route.message, prompt=prompt, options=route.options, max_length=max_length,
-        max_seconds=max_seconds,
+        max_seconds=max_seconds, most_places=places if kind == "image" else None,
     )  # fmt: skip
-    model, config = read_hf_model(route.network)
     description = {
         "type": "joint", "reference": reference, "hf": config, "kind": kind, "method": route.method,
         "output": list(route.output), "pooling": pooling, "modules": steps,

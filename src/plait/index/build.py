@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from plait.api.watching import WatchedBy, watched
+from plait.data.table_like import TableLike
 from plait.index.backends import BACKENDS
-from plait.index.embedder import check_model, load_embedder, pick_modality
+from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.index import Index
 from plait.index.intake import BLOCK
 from plait.index.intake_report import Intake
@@ -21,8 +22,8 @@ from plait.index.storage import Change
 
 @watched
 def build_index(
-    model: Any,
-    source: Any,
+    model: Embedder | str | Path,
+    source: TableLike,
     output: str | Path,
     *,
     modality: str | None = None,

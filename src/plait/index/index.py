@@ -386,7 +386,7 @@ class Index:
             yield
 
 
-def open_index(folder: str | Path, model: Any = None) -> Index:
+def open_index(folder: str | Path, model: Embedder | str | Path | None = None) -> Index:
     """Open an index for searching and changing.
 
     Args:

@@ -25,7 +25,7 @@ from plait.processors.description import settings_sha256, write_settings
 if TYPE_CHECKING:
     from torch import Tensor
 
-MODES = ("crop", "squash")
+MODES = ("crop", "squash", "squash_crop")
 CROP_SHARE = 0.7  # of each side, of a corner crop
 TOP_LEFT, TOP_RIGHT, BOTTOM_LEFT, BOTTOM_RIGHT = (0, 0), (1, 0), (0, 1), (1, 1)
 CROPS: dict[str, tuple[tuple[int, int], ...]] = {  # corners beside the whole picture, as (right, bottom)
@@ -53,8 +53,9 @@ class ImageProcessor:
         mean: Mean of each channel, of values between 0 and 1.
         std: Standard deviation of each channel.
         interpolation: "bicubic", "bilinear", "lanczos" or "nearest".
-        crop_pct: In mode "crop" the short side becomes ``size / crop_pct`` and the middle is kept.
-        mode: "crop", or "squash" (the whole picture, its sides stretched to the square).
+        crop_pct: In mode "crop" the short side becomes ``size / crop_pct`` and the middle is kept; in "squash_crop"
+            both sides do.
+        mode: "crop", "squash" (the whole picture, its sides stretched to the square) or "squash_crop".
         max_pixels: Larger images are refused.
         flip_channels: Blue first, as some networks were trained; mean and std are those of the flipped channels.
         crops: "whole" (the picture alone), "diagonal" (and its top left and bottom right corners), "corners" (and its
@@ -137,6 +138,11 @@ class ImageProcessor:
         filter_kind = INTERPOLATIONS[self.interpolation]
         if self.mode == "squash":
             return image.resize((self.size, self.size), filter_kind)
+        if self.mode == "squash_crop":
+            side = self._short_side()
+            start = round((side - self.size) / 2)
+            square = image.resize((side, side), filter_kind)
+            return square.crop((start, start, start + self.size, start + self.size))
         width, height = image.size
         short = min(width, height)
         longest = LONGEST_ASPECT * short

@@ -44,6 +44,7 @@ class JointProcessor:
         max_length: Most tokens of a text, special tokens included.
         max_seconds: Longer sounds are cut.
         max_pixels: Larger pictures are refused.
+        most_places: Rows and columns of patches that the network knows places for; thinner pictures are refused.
 
     Attributes:
         num_truncated: How many texts were cut since the processor was made.
@@ -55,7 +56,7 @@ class JointProcessor:
     def __init__(
         self, folder: str | Path, kind: str, *, message: str | None = None, prompt: str = "",
         options: dict[str, Any] | None = None, max_length: int = 512, max_seconds: float = 30.0,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int = MAX_PIXELS, most_places: int | None = None,
     ) -> None:  # fmt: skip
         if kind not in ARGUMENTS or message not in (None, *MESSAGES):
             raise ValueError(
@@ -68,6 +69,7 @@ class JointProcessor:
         limit = getattr(self.tokenizer, "model_max_length", None)
         self.max_length = max_length if limit is None else min(int(max_length), int(limit))
         self.max_seconds, self.max_pixels = check_seconds(max_seconds), int(max_pixels)
+        self.most_places = most_places
         self.num_truncated = 0
         self._end: Tensor | None = None
         extractor = getattr(self.library, "feature_extractor", self.library)
@@ -116,12 +118,14 @@ class JointProcessor:
             "type": "joint", "kind": self.kind, "message": self.message, "prompt": self.prompt,
             "options": self.options, "max_length": self.max_length, "max_seconds": self.max_seconds,
             "max_pixels": self.max_pixels, "library_sha256": self.library_sha256,
+            **({} if self.most_places is None else {"most_places": self.most_places}),
         }  # fmt: skip
 
     @property
     def fingerprint(self) -> str:
-        """Hash of everything that changes what the network is fed (the size limit changes nothing)."""
-        return settings_sha256({key: value for key, value in self.to_json().items() if key != "max_pixels"})
+        """Hash of everything that changes what the network is fed (limits change nothing)."""
+        limits = ("max_pixels", "most_places")
+        return settings_sha256({key: value for key, value in self.to_json().items() if key not in limits})
 
     def save(self, folder: str | Path) -> None:
         """Write ``processor.json`` and the processor's files into a folder."""
@@ -168,6 +172,13 @@ class JointProcessor:
             except (ValueError, RuntimeError, TypeError) as error:
                 raise CellError(f"refused by the processor of the encoder ({first_line(error)[:120]})") from error
         rows = {name: value for name, value in made.items() if isinstance(value, Tensor)}
+        if self.kind == "image" and self.most_places is not None:
+            farthest = max((int(t.max()) for name, t in rows.items() if name.endswith(PLACES)), default=0)
+            if farthest >= self.most_places:
+                raise CellError(
+                    f"a picture of {item.width} x {item.height} pixels is too thin for the encoder: it becomes "
+                    f"{farthest + 1:,} patches in a line, and the encoder knows {self.most_places:,} places"
+                )
         return {name: t[None] if name in PACKED and t.ndim == 2 else t for name, t in rows.items()}
 
     def _ask(self, item: Any, **text: Any) -> Any:

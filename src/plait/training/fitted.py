@@ -84,7 +84,7 @@ class FittedParts:
         return calibrated(self.uncalibrated, self.calibration)
 
     def calibrate_logits(self, logits_NC: np.ndarray) -> np.ndarray:
-        """Logits of ``uncalibrated`` as ``answers`` gives them [N, C] float32."""
+        """``logits_NC`` [N, C] of ``uncalibrated`` as ``answers`` gives them, float32."""
         if self.calibration is None or self.calibration.calibrator is None:
             return logits_NC
         return self.calibration.calibrator.logits(logits_NC).astype(np.float32)

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from plait.files import file_sha256
+from plait.weights.folders import module_folders
 from plait.weights.records import RECORDS
 from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, read_tensor_file, store_tensors
 
 Say = Callable[[str], None]
-MODULE_FILES = ("config.json", "model.safetensors")  # of what a sentence-transformers folder puts behind its network
 SMALL_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 
 
-def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str, Any]:
+def accept(name: str, path: Path, out: Path, say: Say | None = None, root: Path | None = None) -> dict[str, Any]:
     """Check a weight file and lay it, with the small files beside it, into a new folder.
 
     Args:
@@ -30,6 +30,7 @@ def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str
         path: The file.
         out: The folder to make.
         say: Called with one line when the file has to be converted.
+        root: The folder that it belongs to, where it lies in one below; None: the one it lies in.
 
     Returns:
         The receipt: ``sha256`` of the published file and ``files``, the hash of each stored file that matters.
@@ -52,14 +53,15 @@ def accept(name: str, path: Path, out: Path, say: Say | None = None) -> dict[str
         return {"sha256": digest, "files": {file.relative_to(out).as_posix(): file_sha256(file) for file in stored}}
     if path.suffix != ".safetensors":
         return {"sha256": digest, **store_tensors(read_tensor_file(path), out)}
-    shards = [path] if path.name == WEIGHT_FILE else sorted(path.parent.glob("*.safetensors"))
-    small = [file for pattern in SMALL_FILES for file in path.parent.glob(pattern) if file.name != RECEIPT]
+    root = path.parent if root is None else root
+    shards = [path] if path.name == WEIGHT_FILE and path.parent == root else sorted(root.glob("*.safetensors"))
+    small = [file for pattern in SMALL_FILES for file in root.glob(pattern) if file.name != RECEIPT]
+    for folder in module_folders(root):  # of sentence-transformers: networks, poolings, layers
+        shards += sorted((root / folder).glob("*.safetensors"))
+        small += [file for pattern in SMALL_FILES for file in (root / folder).glob(pattern)]
     for file in [*shards, *small]:
-        shutil.copyfile(file, out / file.name)
-    behind = [file for name in MODULE_FILES for file in sorted(path.parent.glob(f"[0-9]*_*/{name}"))]
-    for file in behind:
-        (out / file.parent.name).mkdir(exist_ok=True)
-        shutil.copyfile(file, out / file.parent.name / file.name)
-    kept = [file.name for file in shards]
-    kept += [f"{file.parent.name}/{file.name}" for file in behind if file.suffix == ".safetensors"]
+        place = out / file.relative_to(root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, place)
+    kept = [file.relative_to(root).as_posix() for file in shards]
     return {"sha256": digest, "files": {name: file_sha256(out / name) for name in kept}}

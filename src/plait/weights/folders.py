@@ -6,7 +6,9 @@ in it or below it) and open_clip (``open_clip_config.json`` and ``open_clip_mode
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 OPEN_CLIP_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "model.safetensors")
@@ -20,6 +22,27 @@ def is_model_folder(folder: Path) -> bool:
     if (folder / "modules.json").is_file() and any(folder.glob("*/*.safetensors")):
         return True
     return is_open_clip(folder)
+
+
+def module_folders(folder: Path) -> list[str]:
+    """The folders below a sentence-transformers folder in which its modules lie, a Router's too, as relative paths."""
+    found = []
+    for entry in _listed(folder / "modules.json", list):
+        name = str(entry.get("path", "")) if isinstance(entry, dict) else ""
+        routed = _listed(folder / name / "router_config.json", dict) or _listed(folder / name / "config.json", dict)
+        routes = routed.get("types") if isinstance(routed.get("types"), dict) else {}
+        found += [name, *(f"{name}/{one}".lstrip("/") for one in routes)]
+    inside = [name for name in found if name and not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return list(dict.fromkeys(name.strip("/") for name in inside if "\\" not in name))
+
+
+def _listed(path: Path, kind: type) -> Any:
+    """What a JSON file holds, or nothing where it holds no such thing."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return kind()
+    return found if isinstance(found, kind) else kind()
 
 
 def is_open_clip(folder: Path) -> bool:

@@ -20,7 +20,7 @@ from plait.data.progress import Progress
 from plait.files import cache_root, file_sha256
 from plait.registry import unknown_name
 from plait.weights.accept import Say, accept
-from plait.weights.folders import is_model_folder, is_open_clip, not_a_model
+from plait.weights.folders import is_model_folder, is_open_clip, module_folders, not_a_model
 from plait.weights.records import RECORDS, WeightRecord
 from plait.weights.tensor_file import RECEIPT, WEIGHT_FILE, install, scratch_folder
 from plait.weights.torchvision_names import check_torchvision
@@ -29,7 +29,6 @@ logger = logging.getLogger(__name__)
 
 FREE_PREFIXES = ("hf", "timm", "torchvision")
 HUB_PATTERNS = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
-MODULE_WEIGHTS = ["[0-9]*_Dense/model.safetensors"]
 HUB_IGNORED = ["*/*.safetensors", "onnx/*", "openvino/*"]
 
 
@@ -285,6 +284,9 @@ def _from_folder(name: str, folder: Path, out: Path, say: Say) -> dict[str, Any]
         for pattern in wanted:
             for path in sorted(place.glob(pattern)):
                 return accept(name, path, out, say)
+    below = [] if name in RECORDS else _weight_files(places[0])
+    if below:
+        return accept(name, below[0], out, say, root=places[0])
     raise ValueError(f"found no {wanted[0]} in {' or '.join(str(p) for p in places)}")
 
 
@@ -317,12 +319,18 @@ def _from_hub(name: str, hub_id: str, scratch: Path, out: Path) -> dict[str, Any
             ignore_patterns=HUB_IGNORED,
         )
     )
-    if (folder / "modules.json").is_file():  # sentence-transformers: dense layers behind the network
-        snapshot_download(hub_id, local_dir=scratch, allow_patterns=MODULE_WEIGHTS)
-    files = sorted(folder.glob("*.safetensors"))
+    below = module_folders(folder)  # sentence-transformers: networks and layers in folders of their own
+    if below:
+        snapshot_download(hub_id, local_dir=scratch, allow_patterns=[f"{name}/*.safetensors" for name in below])
+    files = _weight_files(folder)
     if not files:
         raise ValueError("it holds no safetensors file, and Plait reads no other")
-    return accept(name, files[0], out)
+    return accept(name, files[0], out, root=folder)
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The safetensors of a folder, those beside its configuration first, then those of its modules."""
+    return [path for place in ("", *module_folders(folder)) for path in sorted((folder / place).glob("*.safetensors"))]
 
 
 def _from_torchvision(name: str, scratch: Path, out: Path) -> dict[str, Any]:

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from plait.api.estimators.fitting import fit_estimator
-from plait.api.estimators.rows import is_pandas, is_records, table_of
+from plait.api.estimators.rows import MatrixLike, is_pandas, is_records, table_of
 from plait.api.other_words import SetsOurWords, says_our_words
+from plait.api.watching import WatchedBy
 
 UNLIKE_TEXT = ("", "true", "false", "none", "nan", "null", "na", "n/a")
 
@@ -49,9 +51,10 @@ class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
         image_set: Sequence[str] | str = (), vector: Sequence[str] | str = (), numeric: Sequence[str] | str = (),
         categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
         recipe: str = "default", preset: str | None = None, time_limit: str | float | None = None,
-        fusion: str | None = None, epochs: int | None = None, random_state: Any = 0, validation_fraction: float = 0.1,
+        fusion: str | None = None, epochs: int | None = None,
+        random_state: int | np.random.RandomState | None = 0, validation_fraction: float = 0.1,
         on_bad_row: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
-        settings: Mapping[str, Any] | None = None, progress: Any = None,
+        settings: Mapping[str, Any] | None = None, progress: WatchedBy = None,
     ) -> None:  # fmt: skip
         self.text, self.image, self.audio, self.image_set, self.vector = text, image, audio, image_set, vector
         self.numeric, self.categorical, self.date, self.ignore = numeric, categorical, date, ignore
@@ -60,7 +63,7 @@ class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
         self.on_bad_row, self.allow_outside, self.allow_remote = on_bad_row, allow_outside, allow_remote
         self.settings, self.progress = settings, progress
 
-    def fit(self, X: Any, y: Any) -> PlaitClassifier:
+    def fit(self, X: MatrixLike, y: ArrayLike) -> PlaitClassifier:
         """Fit the model.
 
         Args:
@@ -79,7 +82,7 @@ class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
         self.model_ = fit_estimator(self, X, target, task="classification", kind="categorical", strata=numbers)
         return self
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: MatrixLike) -> np.ndarray:
         """Probabilities [N, C], columns as in ``classes_``.
 
         Raises:
@@ -93,7 +96,7 @@ class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
             made[:, self._names.index(name)] = values
         return made
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """The most probable class of each row [N].
 
         Raises:
@@ -108,7 +111,7 @@ class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
         return tags
 
 
-def _labels(X: Any, y: Any) -> np.ndarray:
+def _labels(X: MatrixLike, y: ArrayLike) -> np.ndarray:
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
     labels = column_or_1d(y, warn=True)

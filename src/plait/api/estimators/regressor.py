@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from plait.api.estimators.fitting import fit_estimator
-from plait.api.estimators.rows import is_pandas, is_records, table_of
+from plait.api.estimators.rows import MatrixLike, is_pandas, is_records, table_of
 from plait.api.other_words import SetsOurWords, says_our_words
+from plait.api.watching import WatchedBy
 
 
 class PlaitRegressor(SetsOurWords, RegressorMixin, BaseEstimator):
@@ -46,9 +48,10 @@ class PlaitRegressor(SetsOurWords, RegressorMixin, BaseEstimator):
         image_set: Sequence[str] | str = (), vector: Sequence[str] | str = (), numeric: Sequence[str] | str = (),
         categorical: Sequence[str] | str = (), date: Sequence[str] | str = (), ignore: Sequence[str] | str = (),
         recipe: str = "default", preset: str | None = None, time_limit: str | float | None = None,
-        fusion: str | None = None, epochs: int | None = None, random_state: Any = 0, validation_fraction: float = 0.1,
+        fusion: str | None = None, epochs: int | None = None,
+        random_state: int | np.random.RandomState | None = 0, validation_fraction: float = 0.1,
         on_bad_row: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
-        settings: Mapping[str, Any] | None = None, progress: Any = None,
+        settings: Mapping[str, Any] | None = None, progress: WatchedBy = None,
     ) -> None:  # fmt: skip
         self.text, self.image, self.audio, self.image_set, self.vector = text, image, audio, image_set, vector
         self.numeric, self.categorical, self.date, self.ignore = numeric, categorical, date, ignore
@@ -57,7 +60,7 @@ class PlaitRegressor(SetsOurWords, RegressorMixin, BaseEstimator):
         self.on_bad_row, self.allow_outside, self.allow_remote = on_bad_row, allow_outside, allow_remote
         self.settings, self.progress = settings, progress
 
-    def fit(self, X: Any, y: Any) -> PlaitRegressor:
+    def fit(self, X: MatrixLike, y: ArrayLike) -> PlaitRegressor:
         """Fit the model.
 
         Args:
@@ -75,7 +78,7 @@ class PlaitRegressor(SetsOurWords, RegressorMixin, BaseEstimator):
         self.model_ = fit_estimator(self, X, [float(n) for n in numbers], task="regression", kind="numeric")
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: MatrixLike) -> np.ndarray:
         """The number of each row [N].
 
         Raises:

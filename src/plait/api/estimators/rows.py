@@ -15,6 +15,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
 from plait.data.table import Table, read_table
+from plait.data.table_like import TableLike
+
+MatrixLike = TableLike | np.ndarray
+"""What ``X`` may be: a table, or an array of numbers [N, D]."""
 
 TARGET, SPLIT = "target of fit", "split of fit"
 

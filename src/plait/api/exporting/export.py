@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -34,9 +34,13 @@ from plait.api.exporting.rows import random_rows
 from plait.api.reading import open_table
 from plait.api.watching import WatchedBy, watched
 from plait.data.progress import Progress
+from plait.data.table_like import TableLike
 from plait.ensemble import Ensemble
 from plait.inference.forward import evaluation_mode
 from plait.training.fitted import FittedParts
+
+if TYPE_CHECKING:
+    from plait.api.predictor import Plait
 
 OUTPUTS = {"number": "numbers"}
 STEPS = ("tracing the model", "comparing answers", "writing the folder")
@@ -44,7 +48,8 @@ STEPS = ("tracing the model", "comparing answers", "writing the folder")
 
 @watched
 def export(
-    model: Any, folder: str | Path, *, check: Any = None, int8: bool = False, overwrite: bool = False,
+    model: Plait | str | Path, folder: str | Path, *, check: TableLike | None = None, int8: bool = False,
+    overwrite: bool = False,
     format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
     progress: WatchedBy = None,
 ) -> dict[str, Any]:  # fmt: skip

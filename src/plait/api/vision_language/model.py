@@ -23,6 +23,7 @@ from plait.api.vision_language.rows import ask_rows, open_asked
 from plait.api.vision_language.tuning_settings import tuning_settings
 from plait.api.watching import WatchedBy, watched
 from plait.data.modality import Modality
+from plait.data.table_like import TableLike
 from plait.heads.language import DecodeOptions
 from plait.inference.vision_language import VisionLanguageNetwork
 from plait.report import write_report
@@ -162,14 +163,14 @@ class VisionLanguageModel:
         """Where the network works; at first on a GPU if there is one."""
         return self.network.device
 
-    def to(self, device: Any) -> VisionLanguageModel:
-        """Move the network, in place."""
+    def to(self, device: str) -> VisionLanguageModel:
+        """Move the network to a ``device`` such as "cuda", in place."""
         self.network.model.to(device)
         return self
 
     @watched
     def fit(
-        self, table: Any, *, target: str | None = None, task: str | None = None, split: str | None = None,
+        self, table: TableLike, *, target: str | None = None, task: str | None = None, split: str | None = None,
         group: str | None = None, epochs: int | None = None, seed: int | None = None,
         time_limit: str | float | None = None, set: Assignments = (), output: str | Path | None = None,
         resume: bool = False, overwrite: bool = False, on_bad_row: str = "error", annotations: str | None = None,
@@ -246,7 +247,7 @@ class VisionLanguageModel:
 
     @watched
     def generate(
-        self, table: Any, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
+        self, table: TableLike, *, beams: int = 1, length_penalty: float = 1.0, max_new_tokens: int | None = None,
         temperature: float | None = None, top_p: float | None = None, seed: int | None = None,
         answers: Sequence[str] | None = None, tokens: bool = False, on_bad_row: str = "missing",
         format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
@@ -271,14 +272,14 @@ class VisionLanguageModel:
 
     @watched
     def score_answers(
-        self, table: Any, answers: Sequence[str], *, on_bad_row: str = "missing", allow_outside: bool = False,
+        self, table: TableLike, answers: Sequence[str], *, on_bad_row: str = "missing", allow_outside: bool = False,
         allow_remote: bool = False,
         progress: WatchedBy = None,
     ) -> pa.Table:  # fmt: skip
         """Natural log-probability of each given answer in each row: ``prediction``, ``answers``, ``log_probabilities``.
 
         Each is the mean over the answer's tokens, or their sum, as ``score`` of :func:`plait.vlm` says; the end of an
-        answer is not counted.
+        answer is not counted. Other arguments as for :meth:`plait.Plait.predict`.
         """
         if isinstance(answers, str) or not len(answers):
             raise ValueError("answers must be a list of at least one text, such as ['yes', 'no']")
@@ -288,7 +289,7 @@ class VisionLanguageModel:
 
     @watched
     def predict(
-        self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
+        self, table: TableLike, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
     ) -> pa.Table:  # fmt: skip
         """Predict every row: with classes ``prediction``, ``probability`` and ``probability_<class>``, the softmax of
@@ -302,7 +303,8 @@ class VisionLanguageModel:
         )  # fmt: skip
 
     def predict_chunks(
-        self, table: Any, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing", progress: WatchedBy = None,
+        self, table: TableLike, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing",
+        progress: WatchedBy = None,
         format: str | None = None, encoding: str | None = None, allow_outside: bool = False, allow_remote: bool = False,
         coverage: float | None = None, abstain_above: float | None = None, decimal: str | None = None,
         set: Assignments = (),
@@ -317,7 +319,8 @@ class VisionLanguageModel:
 
     @watched
     def evaluate(
-        self, table: Any, *, target: str | None = None, report: str | Path | None = None, on_bad_row: str = "error",
+        self, table: TableLike, *, target: str | None = None, report: str | Path | None = None,
+        on_bad_row: str = "error",
         annotations: str | None = None, format: str | None = None, encoding: str | None = None,
         allow_outside: bool = False,
         allow_remote: bool = False, beams: int = 1, seed: int = 0, rows: str | None = None, trust: bool = False,
@@ -337,6 +340,7 @@ class VisionLanguageModel:
             seed: Of resamples, and of which row gets which picture.
             rows: "test", "val", "train" or "all", where the model was tuned; None: test if there is one, else val, else
                 all. Where nothing was trained every row is judged.
+            trust: As ``decimal`` and ``set`` an argument of :meth:`plait.Plait.evaluate` that such a model refuses.
             lang: Language of the HTML report, "en" or "zh".
 
         Returns:

@@ -7,6 +7,7 @@ Endpoint, region and credentials are those of the library's own configuration (`
 from __future__ import annotations
 
 import errno
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,12 +31,28 @@ def file_system(scheme: str) -> Any:
     try:
         import fsspec
 
-        return fsspec.filesystem(scheme, skip_instance_cache=True)
+        return _google_storage(fsspec) if scheme == "gs" else fsspec.filesystem(scheme, skip_instance_cache=True)
     except ImportError as error:
         raise ImportError(
             f"cells with {scheme}:// addresses need fsspec and {PACKAGES[scheme]}; type pip install 'plait[remote]'",
             name=PACKAGES[scheme],
         ) from error
+
+
+def _google_storage(fsspec: Any) -> Any:
+    """That of Google, of which gcsfs has two.
+
+    Its usual class asks Google over gRPC what kind of bucket it is. Without credentials it does so in vain, anew for
+    every object, logging each time, and where ``STORAGE_EMULATOR_HOST`` names another server too. The plain class asks
+    the JSON API alone.
+    """
+    if not os.environ.get("STORAGE_EMULATOR_HOST"):
+        system = fsspec.filesystem("gs", skip_instance_cache=True)
+        if getattr(getattr(system, "credentials", None), "credentials", None) is not None:
+            return system
+    from gcsfs.core import GCSFileSystem
+
+    return GCSFileSystem(token="anon", skip_instance_cache=True)
 
 
 def fetch_from_bucket(
@@ -111,6 +128,8 @@ def _asked(ask: Callable[[], Any]) -> Any:
         raise NotFetchedError("not_fetched", "there is no such object") from error
     except Exception as error:  # libraries raise errors of their own, with whole requests in some of them
         name = type(error).__name__
+        if "NotFound" in name:
+            raise NotFetchedError("not_fetched", "there is no such object") from None
         if isinstance(error, PermissionError) or "Credential" in name or "Forbidden" in name:
             why = f"it may not be read ({name}); credentials are those of the library's own configuration"
             raise NotFetchedError("not_fetched", why) from None

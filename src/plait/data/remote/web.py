@@ -27,6 +27,10 @@ NOT_CHANGED = 304
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # IPv4 inside IPv6: what it leads to is not seen
 _HEADERS = {"Accept": "image/*, audio/*, */*;q=0.5", "Accept-Encoding": "identity", "User-Agent": "plait"}
+_UNTRUSTED = (
+    "the host of the address shows a certificate that is not trusted here (unknown authority, another name, or out of "
+    "date); SSL_CERT_FILE names a file of authorities of one's own"
+)
 _LATE = "the host of the address did not answer in time"
 
 
@@ -65,6 +69,9 @@ def fetch_web(
         except TimeoutError as error:
             connection.close()
             raise NotFetchedError("too_slow", _LATE, is_passing=True) from error
+        except ssl.SSLCertVerificationError as error:
+            connection.close()
+            raise NotFetchedError("not_fetched", _UNTRUSTED) from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             why = "the host of the address cannot be reached over https"

@@ -35,7 +35,7 @@ class ShownReport(dict[str, Any]):
         return type(self), (dict(self), self.kind, self.lang)
 
     def in_language(self, lang: str | None) -> ShownReport:
-        """The report, which shows itself in another language from here on; None changes nothing."""
+        """The report, which shows itself in ``lang`` ("en", "zh") from here on; None changes nothing."""
         self.lang = lang or self.lang
         return self
 
@@ -54,7 +54,7 @@ class ShownReport(dict[str, Any]):
         return self.html()
 
     def html(self, title: str | None = None) -> str:
-        """What a notebook shows: HTML in the colours of the page around it, all texts escaped."""
+        """What a notebook shows, under ``title``: HTML in the colours of the page around it, all texts escaped."""
         content = plain(self)
         with spoken(self.lang, self._view.names(content)):
             about = [self._view.name, *(content.get(key) for key in ("task", "target", "source"))]
