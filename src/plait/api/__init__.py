@@ -23,6 +23,7 @@ from plait.api.machine import (
     report_values,
 )
 from plait.api.plugins import list_plugins, register_encoder, register_fusion, register_metric, register_task
+from plait.data.memory import memory_bound
 
 if TYPE_CHECKING:
     from plait.api.batch import BatchResult, predict_to_folder
@@ -44,8 +45,8 @@ __all__ = [
     "BatchResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "Profile", "SuggestionFile",
     "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place", "counted_from",
     "default_weights", "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language",
-    "is_first_process", "list_fusions", "list_plugins", "list_weights", "load", "open_checked", "predict_to_folder",
-    "profile", "register_encoder", "register_fusion", "register_metric", "register_task", "report_values", "two_tower",
+    "is_first_process", "list_fusions", "list_plugins", "list_weights", "load", "memory_bound", "open_checked",
+    "predict_to_folder", "profile", "register_encoder", "register_fusion", "register_metric", "register_task", "report_values", "two_tower",
     "vlm",
 ]  # fmt: skip
 

@@ -32,6 +32,7 @@ from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
 from plait.api.suggesting import suggest_rows
 from plait.api.watching import WatchedBy, watched
+from plait.data.memory import bounded
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
 from plait.report import write_explanation, write_report
@@ -75,12 +76,13 @@ class Plait(FittedParts):
         return Path(folder)
 
     @watched
+    @bounded
     def predict(
         self, table: Any, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None, set: Assignments = (),
         coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
-        as_frame: bool = False,
+        as_frame: bool = False, memory: str | int | None = None,
     ) -> Any:  # fmt: skip
         """Predict every row.
 
@@ -102,6 +104,7 @@ class Plait(FittedParts):
             abstain_above: Answer no row whose estimated risk is above this: the probability that the answer is wrong,
                 of label sets the expected share of wrong labels, of numbers the expected absolute error.
             as_frame: Return a pandas DataFrame, with the index of the frame that was given, in place of an Arrow table.
+            memory: Most memory that this process may hold, such as "4GB"; None: four fifths of what is free.
 
         Returns:
             A table (``pyarrow.Table``), one row per input row, in order: ``row`` (number in the source), the id column
@@ -129,7 +132,7 @@ class Plait(FittedParts):
         allow_remote: bool = False,
         progress: WatchedBy = None, format: str | None = None, encoding: str | None = None,
         decimal: str | None = None, set: Assignments = (), coverage: float | None = None,
-        method: str | None = None, abstain_above: float | None = None,
+        method: str | None = None, abstain_above: float | None = None, memory: str | int | None = None,
     ) -> Iterator[pa.Table]:  # fmt: skip
         """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
 
@@ -175,12 +178,14 @@ class Plait(FittedParts):
         )
 
     @watched
+    @bounded
     def evaluate(
         self, table: Any, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), trust: bool = False, lang: str | None = None, progress: WatchedBy = None,
+        set: Assignments = (), trust: bool = False, lang: str | None = None, memory: str | int | None = None,
+        progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
@@ -189,7 +194,7 @@ class Plait(FittedParts):
             rows: Which split to evaluate: "test", "val", "train" or "all", by the model's split column, or,
                 on the table the model was trained on, as in training. None: test if there is one, else val, else all.
             report: Path of an HTML report to write (its JSON lies beside it).
-            on_bad_row: As for :meth:`predict`, like ``format`` to ``set`` and ``progress``.
+            on_bad_row: As for :meth:`predict`, like ``format`` to ``set``, ``memory`` and ``progress``.
             annotations: Folder of COCO annotations other than ``annotations``.
             trust: Also make the trust report ("evaluation", "trust"): each part, or why it does not apply.
             lang: Language of the HTML report, "en" or "zh"; None: that of the training.
@@ -215,11 +220,12 @@ class Plait(FittedParts):
         return result.in_language(lang)
 
     @watched
+    @bounded
     def calibrate(
         self, table: Any, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), progress: WatchedBy = None,
+        set: Assignments = (), memory: str | int | None = None, progress: WatchedBy = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Calibrate the model, in place, on labelled rows that it has not seen; an earlier calibration is replaced.
 
@@ -244,6 +250,7 @@ class Plait(FittedParts):
         return calibrate_fitted(self, table, rows=rows, on_bad_row=on_bad_row, set=with_decimal(decimal, set), **opened)
 
     @watched
+    @bounded
     def explain(
         self, table: Any, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str | None = None, draws: int = 8, metric: str | None = None,
@@ -252,7 +259,8 @@ class Plait(FittedParts):
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), lang: str | None = None, progress: WatchedBy = None,
+        set: Assignments = (), lang: str | None = None, memory: str | int | None = None,
+        progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
 
@@ -298,12 +306,14 @@ class Plait(FittedParts):
         return result.in_language(lang)
 
     @watched
+    @bounded
     def suggest(
         self, pool: Any, n: int = 50, *, strategy: str = "mixed", labelled: Any = None, seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), progress: WatchedBy = None, lang: str | None = None,
+        set: Assignments = (), memory: str | int | None = None, progress: WatchedBy = None,
+        lang: str | None = None,
     ) -> pa.Table:  # fmt: skip
         """What to label next (active learning): the rows of a pool that would teach most, with reasons.
 

@@ -72,6 +72,7 @@ def predict(
         str | None, typer.Option(help="With OUT/: parquet, csv or jsonl.", show_default="parquet")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    memory: options.Memory = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

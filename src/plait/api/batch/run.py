@@ -22,6 +22,7 @@ from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.api.watching import WatchedBy, watched
+from plait.data.memory import bounded
 from plait.data.progress import Progress
 from plait.files import room_for
 from plait.registry import unknown_name
@@ -60,6 +61,7 @@ class BatchResult:
 
 
 @watched
+@bounded
 def predict_to_folder(
     model: str | Path, table: Any, folder: str | Path, *, workers: int = 1, part_rows: int = PART_ROWS,
     output_format: str = "parquet", on_bad_row: str = "missing", allow_outside: bool = False,
@@ -67,7 +69,7 @@ def predict_to_folder(
     format: str | None = None, encoding: str | None = None, decimal: str | None = None, set: Sequence[str] = (),
     coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
     escape_formulas: bool = True, bom: bool = False, overwrite: bool = False,
-    wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
+    wording: Callable[[str], str] | None = None, memory: str | int | None = None, progress: WatchedBy = None,
 ) -> BatchResult:  # fmt: skip
     """Predict a table into a folder of parts; the same call goes on where an earlier one was cut short.
 
@@ -89,6 +91,7 @@ def predict_to_folder(
         bom: Begin each CSV file with a byte order mark.
         overwrite: Replace the predictions that are in the folder, finished or not.
         wording: A function of a module, which turns each problem into the words of whoever reads it.
+        memory: Most memory that this process and its workers may hold together, such as "4GB".
         progress: Called with (done, total, what).
 
     Returns:
