@@ -46,8 +46,8 @@ __all__ = [
     "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place", "counted_from",
     "default_weights", "doctor", "drift", "export", "feature_store", "fetch_weights", "fit", "in_language",
     "is_first_process", "list_fusions", "list_plugins", "list_weights", "load", "memory_bound", "open_checked",
-    "predict_to_folder", "profile", "register_encoder", "register_fusion", "register_metric", "register_task", "report_values", "two_tower",
-    "vlm",
+    "predict_to_folder", "profile", "register_encoder", "register_fusion", "register_metric", "register_task",
+    "report_values", "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {

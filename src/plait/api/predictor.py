@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from plait.api import devices, embedding_verbs, writing_verbs
 from plait.api.answer_frame import as_given
-from plait.api.answering import answer_chunks
+from plait.api.answering import answer_chunks, answer_rows
+from plait.api.batch.source import open_rows, rows_of_a_part
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
@@ -32,7 +33,7 @@ from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
 from plait.api.suggesting import suggest_rows
 from plait.api.watching import WatchedBy, watched
-from plait.data.memory import bounded
+from plait.data.memory import bounded, within_bound
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
 from plait.report import write_explanation, write_report
@@ -141,6 +142,7 @@ class Plait(FittedParts):
 
         Args:
             table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on; but there are no bars by default.
+                A Parquet file and a large CSV file are read piece by piece (not under "error").
             chunk_rows: Rows at once, 1 or more.
 
         Raises:
@@ -148,10 +150,23 @@ class Plait(FittedParts):
         """
         believed = Believed(coverage, method, abstain_above)
         believed.check(self)
-        opened = open_table(self, table, format, encoding, allow_outside, allow_remote, with_decimal(decimal, set))
-        warn_of_absent_columns(self, opened, table)
-        called = progress if callable(progress) else None
-        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows)
+        called, chosen = progress if callable(progress) else None, with_decimal(decimal, set)
+        how: dict[str, Any] = {"on_bad_row": on_bad_row, "progress": called, "chunk_rows": chunk_rows}
+
+        def answered() -> Iterator[pa.Table]:
+            if on_bad_row == "error":  # bad rows are counted over the whole table
+                opened = open_table(self, table, format, encoding, allow_outside, allow_remote, chosen)
+                warn_of_absent_columns(self, opened, table)
+                return answer_chunks(
+                    self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows
+                )
+            source = open_rows(
+                self, table, format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote,
+                set=chosen, part_rows=rows_of_a_part(chunk_rows), is_known_again=False,
+            )  # fmt: skip
+            return answer_rows(self, source, believed, **how)
+
+        return within_bound(memory, answered)
 
     @watched
     def predict_proba(

@@ -1,10 +1,10 @@
 """The memory that this process may hold, and what of it is left.
 
 A bound is given (``memory="4GB"``, ``PLAIT_MEMORY=4GB``), or it is what the process holds when work begins and four
-fifths of what is free then: of the machine, of its container and of the process's own limit. It is kept by asking before
-memory is taken: tables, batches, pictures that are decoded, activations that are kept and features that are copied all
-take shares of :func:`available_memory`; what cannot be kept under it is refused in words (:func:`require`). Memory of an
-accelerator is not counted. The bound is one of the process, whichever of its threads asks.
+fifths of what is free then: of the machine, of its container and of the process's own limit. It is kept by asking
+before memory is taken: tables, batches, pictures that are decoded, activations that are kept and features that are
+copied all take shares of :func:`available_memory`; what cannot be kept under it is refused in words (:func:`require`).
+Memory of an accelerator is not counted. The bound is one of the process, whichever of its threads asks.
 """
 
 from __future__ import annotations
@@ -190,13 +190,23 @@ def within_bound(given: str | int | None, work: Callable[[], Iterator[Made]]) ->
     """What an iterator yields, made under a bound, which holds while the next thing is made and not in between."""
     with memory_bound(given):
         made = work()
-    while True:
-        with memory_bound(given):
-            try:
-                one = next(made)
-            except StopIteration:
-                return
-        yield one
+
+    def kept() -> Iterator[Made]:
+        while True:
+            with memory_bound(given):
+                try:
+                    one = next(made)
+                except StopIteration:
+                    return
+            yield one
+
+    return kept()
+
+
+def share_of_bound(parts: int) -> int | None:
+    """What each of several further processes may hold of a bound that was given; None where none was."""
+    holds = bound()
+    return None if holds is None or not holds.is_given else max(LEAST, (holds.most - resident()) // parts)
 
 
 def available_memory() -> int:

@@ -13,23 +13,21 @@ from typing import Any
 
 from plait import __version__
 from plait.api.batch.folder import BatchFolder
-from plait.api.batch.source import RowSource, TablePart, open_rows
+from plait.api.batch.source import PART_ROWS, RowSource, TablePart, open_rows
 from plait.api.batch.work import How, PartFacts, answer_part, load_same, model_sha256
 from plait.api.batch.worker import Worker
 from plait.api.believed import KnownRows
-from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.api.watching import WatchedBy, watched
-from plait.data.memory import bounded
+from plait.data.memory import bounded, share_of_bound
 from plait.data.progress import Progress
 from plait.files import room_for
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.training.fitted import FittedParts
 
-PART_ROWS = 16 * CHUNK_ROWS
 GO_ON = "make room and type the same again: it goes on after the parts that are whole"
 
 
@@ -73,7 +71,8 @@ def predict_to_folder(
 ) -> BatchResult:  # fmt: skip
     """Predict a table into a folder of parts; the same call goes on where an earlier one was cut short.
 
-    A Parquet file is read piece by piece, so memory does not grow with its rows; other tables are read whole first.
+    A Parquet file and a large CSV file are read piece by piece, so memory does not grow with their rows; other tables
+    are read whole first.
     Answers are those of :meth:`plait.Plait.predict`, and the same bytes for any number of workers.
 
     Args:
@@ -221,9 +220,9 @@ class _Work:
         with ExitStack() as stack:
             threads = stack.enter_context(ThreadPoolExecutor(workers))
             stack.callback(stopped.set)
-            started = []
+            started, share = [], share_of_bound(workers)
             for _ in range(workers):
-                started.append(Worker(model, sha256, self.how, self.wording))
+                started.append(Worker(model, sha256, self.how, self.wording, share))
                 stack.callback(started[-1].stop)
             futures = [threads.submit(work, worker) for worker in started]
             for future in futures:
