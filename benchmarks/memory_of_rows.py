@@ -60,8 +60,8 @@ def main() -> None:
         folder = Path(place)
         write_rows(folder / "train.csv", 2000)
         watched([
-            *plait, "fit", str(folder / "train.csv"), "--target", "label", "--text", "text", "--epochs", "1", "--preset",
-            "single", "--set", "encoders.text=scratch:text", "--quiet", "-o", str(folder / "model"),
+            *plait, "fit", str(folder / "train.csv"), "--target", "label", "--text", "text", "--epochs", "1",
+            "--preset", "single", "--set", "encoders.text=scratch:text", "--quiet", "-o", str(folder / "model"),
         ])  # fmt: skip
         bound = ["--memory", given.memory] if given.memory else []
         print("| rows | table MB | peak MB | ratio | resident at the middle | at the end | s of CPU |", flush=True)
@@ -84,10 +84,8 @@ def main() -> None:
             first = first or peak
             middle, end = (seen[len(seen) // 2], seen[-1]) if seen else (0.0, 0.0)
             size = table.stat().st_size / 1e6
-            print(
-                f"| {rows:,} | {size:.1f} | {peak:,.0f} | {peak / first:.2f} | {middle:,.0f} | {end:,.0f} | {seconds:.0f} |",
-                flush=True,
-            )
+            held = f"{peak:,.0f} | {peak / first:.2f} | {middle:,.0f} | {end:,.0f}"
+            print(f"| {rows:,} | {size:.1f} | {held} | {seconds:.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -212,9 +212,13 @@ def share_of_bound(parts: int) -> int | None:
 def available_memory() -> int:
     """Bytes that this process can still take: of the machine, its container, its own limit and the bound."""
     holds = bound()
-    left = None if holds is None else max(0, holds.most - resident())
-    found = [_of_machine(), _of_container(), _of_process(), left]
-    return max(LEAST, min((size for size in found if size is not None), default=_UNKNOWN_MEMORY))
+    left = _left_of_system()
+    return max(LEAST, left if holds is None else min(left, holds.most - resident()))
+
+
+def _left_of_system() -> int:
+    found = [_of_machine(), _of_container(), _of_process()]
+    return min((size for size in found if size is not None), default=_UNKNOWN_MEMORY)
 
 
 def most_forward_bytes(wanted: int) -> int:
@@ -242,19 +246,31 @@ def require(parts: Mapping[str, int], advice: str) -> None:
     """
     here, holds = resident(), bound()
     needed = here + sum(parts.values())
-    free = here + available_memory()
-    most = holds.most if holds is not None and holds.is_given else free
+    is_given = holds is not None and holds.is_given
+    most = holds.most if holds is not None and is_given else here + _left_of_system()
     if needed <= most:
         return
     listed = ", ".join(f"{in_words(size)} for {what}" for what, size in parts.items() if size)
-    allowed = (
-        f"memory={in_words(most).replace(' ', '')} allows no more" if most != free else f"{in_words(free)} are free"
-    )
-    larger = f"give memory={-(-11 * needed // 10**10)}GB, or " if most != free else ""
+    allowed = f"the bound is {in_words(most)}" if is_given else f"there are {in_words(most)}"
+    larger = f"give memory={-(-11 * needed // 10**10)}GB, or " if is_given else ""
     raise ValueError(
         f"this needs about {in_words(needed)} of memory: {in_words(here)} that the process holds already, {listed}; "
         f"{allowed}. To go on, {larger}{advice}"
     )
+
+
+def require_weights(files: Iterable[Path], what: str) -> None:
+    """Make sure that weights fit before they are read.
+
+    Args:
+        files: Those that hold them; what is not there counts nothing.
+        what: Whose they are, for the message.
+
+    Raises:
+        ValueError: They do not fit.
+    """
+    size = sum(path.stat().st_size for path in files if path.suffix == ".safetensors" and path.is_file())
+    require({f"the weights of {what}": size}, "take a smaller model")
 
 
 class _Reservations:
