@@ -3,15 +3,18 @@
 Each line is one way to make the work larger by doubling it; its exponent is the slope of log(seconds) over log(size),
 1 where time is in proportion. Fixed costs (evaluation's bootstrap, opening a model) make it smaller, what looks at
 pairs makes it larger: so the last doubling stands beside it. Ranges are over repeats, which go through all sizes in
-turn. Needs the weights ``minilm``; training and predicting use encoders from scratch. The first repeat warms up and is
-not counted.
+turn; each verb works once before it is measured. Needs the weights ``minilm``; training and predicting use encoders
+from scratch. ``--kept`` names a file of what was measured, which a later run goes on with.
 
-Run: python benchmarks/growth.py [--repeats 2] [--only encode,fit,predict] [--picture docs/pictures/growth.png]
+Run: python benchmarks/growth.py [--repeats 2] [--only encode,fit,predict] [--kept FILE]
+    [--picture docs/pictures/growth.png]     (minutes)
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import json
 import math
 import os
 import random
@@ -78,6 +81,7 @@ def fit(count: int = 500, modalities: int = 2, tokens: int = 12) -> float:
 
 
 MODELS: dict[int, Any] = {}
+WARM: set[str] = set()
 
 
 def predict(count: int = 2000, modalities: int = 2, tokens: int = 12) -> float:
@@ -135,19 +139,32 @@ def drawn(found: dict[tuple[str, str], list[list[float]]], sizes: dict[tuple[str
 
 
 def main() -> None:
-    """Measure, print a table, draw."""
+    """Measure, print a table, draw; Ctrl-C ends measuring and shows what is there."""
     given = arguments(
-        __doc__ or "", data=None, options={"--repeats": "2", "--only": "encode,fit,predict", "--picture": ""}
-    )
+        __doc__ or "", data=None,
+        options={"--repeats": "2", "--only": "encode,fit,predict", "--picture": "", "--kept": ""},
+    )  # fmt: skip
     warnings.simplefilter("ignore")
     measured = lines(given.only.split(","))
-    found: dict[tuple[str, str], list[list[float]]] = {name: [] for name in measured}
-    for turn in range(-1, int(given.repeats)):
-        for name, (sizes, work) in measured.items():
-            seconds = [work(size) for size in (sizes if turn >= 0 else sizes[:1])]
-            if turn >= 0:
+    kept = Path(given.kept) if given.kept else None
+    known = [json.loads(one) for one in kept.read_text().splitlines()] if kept and kept.exists() else []
+    found = {name: [one["seconds"] for one in known if one["line"] == list(name)] for name in measured}
+    with contextlib.suppress(KeyboardInterrupt):
+        for turn in range(int(given.repeats)):
+            for name, (sizes, work) in measured.items():
+                if len(found[name]) > turn:
+                    continue
+                if name[0] not in WARM:
+                    work(sizes[0])
+                    WARM.add(name[0])
+                seconds = [work(size) for size in sizes]
                 found[name].append(seconds)
-                print(*name, dict(zip(sizes, (round(s, 2) for s in seconds), strict=True)), flush=True)
+                one = json.dumps({"line": name, "sizes": sizes, "seconds": seconds})
+                print(one, flush=True)
+                if kept:
+                    with kept.open("a") as file:
+                        file.write(one + "\n")
+    found = {name: runs for name, runs in found.items() if runs}
     body = []
     for (verb, what), runs in found.items():
         sizes = measured[verb, what][0]
@@ -155,14 +172,10 @@ def main() -> None:
         last = [math.log2(run[-1] / run[-2]) for run in runs]
         middle = np.median(np.array(runs), axis=0)
         body.append([
-            verb, f"{what}, {sizes[0]:,} to {sizes[-1]:,}", " ".join(f"{s:.2f}" for s in middle),
-            f"{np.median(exponents):.2f} ({min(exponents):.2f} to {max(exponents):.2f})",
-            f"{np.median(last):.2f} ({min(last):.2f} to {max(last):.2f})",
+            verb, f"{what}, {sizes[0]:,} to {sizes[-1]:,}", " ".join(f"{s:.2f}" for s in middle), f"{len(runs)}",
+            *(f"{np.median(of):.2f} ({min(of):.2f} to {max(of):.2f})" for of in (exponents, last)),
         ])  # fmt: skip
-    table(
-        ["", "what grows", "processor seconds, each size twice the one before", "exponent", "of the last doubling"],
-        body,
-    )
+    table(["verb", "what doubles", "processor seconds", "repeats", "exponent", "of the last doubling"], body)
     if given.picture:
         drawn(found, {name: sizes for name, (sizes, _) in measured.items()}, Path(given.picture))
 
