@@ -82,6 +82,7 @@ def fit(count: int = 500, modalities: int = 2, tokens: int = 12) -> float:
 
 MODELS: dict[int, Any] = {}
 WARM: set[str] = set()
+COLOURS = {"encode": "#1f77b4", "fit": "#d95f02", "predict": "#1b9e77"}
 
 
 def predict(count: int = 2000, modalities: int = 2, tokens: int = 12) -> float:
@@ -127,10 +128,18 @@ def drawn(found: dict[tuple[str, str], list[list[float]]], sizes: dict[tuple[str
                 continue
             middle = np.median(np.array(runs), axis=0)
             panel.loglog(
-                sizes[verb, what], middle, marker="o", label=f"{verb}: {slope(sizes[verb, what], list(middle)):.2f}"
+                sizes[verb, what],
+                middle,
+                marker="o",
+                color=COLOURS[verb],
+                label=f"{verb}: {slope(sizes[verb, what], list(middle)):.2f}",
             )
             ideal = [middle[-1] * size / sizes[verb, what][-1] for size in sizes[verb, what]]
             panel.loglog(sizes[verb, what], ideal, linestyle="--", color="grey", linewidth=0.8)
+        ticks = sorted({size for line, ones in sizes.items() if line[1] == kind and line in found for size in ones})
+        shown = ticks[:: max(1, len(ticks) // 5)]
+        panel.set_xticks(shown, [f"{size:,}" for size in shown], fontsize=8)
+        panel.minorticks_off()
         panel.set_xlabel(kind)
         panel.legend(fontsize=8, title="exponent")
     panels[0].set_ylabel("processor seconds")
