@@ -119,7 +119,7 @@ def test_a_folder_of_parts(posts: Path, posts_model: Path, tmp_path: Path, run: 
     out = f"{tmp_path}/out/"
     code, said, err = run("predict", posts_model, posts, "-o", out, "--part-rows", 20, "--quiet")
     assert code == 0 and said == f"48 rows predicted -> 3 parts in {tmp_path}/out\n"
-    assert "posts.csv was held in memory as a whole; a .parquet file is read piece by piece" in err
+    assert "posts.csv was held in memory as a whole; .parquet and large .csv files are read piece by piece" in err
     code, said, err = run("predict", posts_model, posts, "-o", out, "--part-rows", 20, "--json", "--quiet")
     assert code == 0 and err == "" and json.loads(said)["went_on"] == 3
     code, _, err = run("predict", posts_model, posts, "-o", tmp_path / "out", "--quiet", "--on-bad-row", "skip")

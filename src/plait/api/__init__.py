@@ -23,6 +23,7 @@ from plait.api.machine import (
     report_values,
 )
 from plait.api.plugins import list_plugins, register_encoder, register_fusion, register_metric, register_task
+from plait.data.memory import memory_bound
 
 if TYPE_CHECKING:
     from plait.api.batch import BatchResult, EncodeResult, encode_to_store, predict_to_folder
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchResult", "EncodeResult", "Plait", "PlaitClassifier", "PlaitRegressor", "PredictionFile", "Profile",
-    "SuggestionFile", "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check",
-    "check_report_place", "counted_from", "default_weights", "doctor", "drift", "encode_to_store", "export",
-    "feature_store", "fetch_weights", "fit", "in_language", "is_first_process", "list_fusions", "list_plugins",
-    "list_weights", "load", "open_checked", "predict_to_folder", "profile", "register_encoder", "register_fusion",
-    "register_metric", "register_task", "report_values", "two_tower", "vlm",
+    "SuggestionFile", "TerminalProgress", "VisionLanguageModel", "augment", "calibrate", "check", "check_report_place",
+    "counted_from", "default_weights", "doctor", "drift", "encode_to_store", "export", "feature_store", "fetch_weights",
+    "fit", "in_language", "is_first_process", "list_fusions", "list_plugins", "list_weights", "load", "memory_bound",
+    "open_checked", "predict_to_folder", "profile", "register_encoder", "register_fusion", "register_metric",
+    "register_task", "report_values", "two_tower", "vlm",
 ]  # fmt: skip
 
 _HOMES = {

@@ -14,6 +14,7 @@ import numpy as np
 
 from plait.api.reading import answer_by_views
 from plait.data.bad_rows import apply_policy, bad_rows_message
+from plait.data.memory import trim
 from plait.data.progress import Progress
 from plait.data.table import BadRow, Table
 from plait.inputs.feature_store import FeatureStore
@@ -89,6 +90,8 @@ def prepared_chunks(
             keep = apply_policy(prepared.rows, on_bad_row)
             answer_by_views(fitted, prepared, keep, inner, features)
             yield Chunk(part, prepared, keep, start, tuple(here), inner)
+        del prepared
+        trim()
     if on_bad_row == "error" and (bad or table.bad_rows):
         raise ValueError(bad_rows_message(bad, table))
 

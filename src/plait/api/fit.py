@@ -97,6 +97,7 @@ def fit(
     set: Assignments = (),
     resume: bool = False,
     overwrite: bool = False,
+    memory: str | int | None = None,
     progress: WatchedBy = None,
 ) -> Plait:
     """Fit a model to a table.
@@ -161,6 +162,8 @@ def fit(
         set: Further settings: a mapping such as {"train.epochs": 3} (or nested), or a list of "a.b=c".
         resume: Go on with a run in ``output`` that was stopped.
         overwrite: Replace a model in ``output``.
+        memory: Most memory that this process may hold, such as "4GB" or "3GiB", the model and Python among it; None:
+            four fifths of what is free. What cannot be kept under it is refused before it begins.
         progress: Called with (done, total, what); None: bars where a person watches; False: none.
 
     Returns:

@@ -33,6 +33,7 @@ from plait.api.model_manifest import MEND
 from plait.api.network_file import check_finite, check_saved, load_network, read_config, read_json, reading
 from plait.api.places import name_of, without_places
 from plait.api.plugins import parts
+from plait.data.memory import require_weights
 from plait.data.schema import Schema
 from plait.ensemble import Ensemble, load_ensemble, save_ensemble
 from plait.ensemble.files import FACTS as ENSEMBLE_FACTS
@@ -237,6 +238,7 @@ def _state(folder: Path) -> list[tuple[int, int] | None]:
 
 def _load(folder: Path) -> FittedParts:
     names = _checked_names(folder)
+    require_weights((folder / name for name in names), str(folder))
     load_plugins()  # metrics that they add belong to every evaluation
     if parts.NAME in names:
         with reading(folder / parts.NAME):

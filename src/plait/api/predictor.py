@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from plait.api import devices, embedding_verbs, writing_verbs
 from plait.api.answer_frame import as_given
-from plait.api.answering import answer_chunks
+from plait.api.answering import answer_chunks, answer_rows
+from plait.api.batch.source import open_rows, rows_of_a_part
 from plait.api.believed import Believed
 from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
@@ -33,6 +34,7 @@ from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
 from plait.api.suggesting import suggest_rows
 from plait.api.watching import WatchedBy, watched
+from plait.data.memory import bounded, within_bound
 from plait.data.table_like import TableLike
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
@@ -82,12 +84,13 @@ class Plait(AnswersOtherWords, FittedParts):
 
     @watched
     @says_our_words
+    @bounded
     def predict(
         self, table: TableLike, *, on_bad_row: str = "missing", progress: WatchedBy = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None, set: Assignments = (),
         coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
-        as_frame: bool = False,
+        as_frame: bool = False, memory: str | int | None = None,
     ) -> Any:  # fmt: skip
         """Predict every row.
 
@@ -109,6 +112,7 @@ class Plait(AnswersOtherWords, FittedParts):
             abstain_above: Answer no row whose estimated risk is above this: the probability that the answer is wrong,
                 of label sets the expected share of wrong labels, of numbers the expected absolute error.
             as_frame: Return a pandas DataFrame, with the index of the frame that was given, in place of an Arrow table.
+            memory: Most memory that this process may hold, such as "4GB"; None: four fifths of what is free.
 
         Returns:
             A table (``pyarrow.Table``), one row per input row, in order: ``row`` (number in the source), the id column
@@ -137,7 +141,7 @@ class Plait(AnswersOtherWords, FittedParts):
         allow_remote: bool = False,
         progress: WatchedBy = None, format: str | None = None, encoding: str | None = None,
         decimal: str | None = None, set: Assignments = (), coverage: float | None = None,
-        method: str | None = None, abstain_above: float | None = None,
+        method: str | None = None, abstain_above: float | None = None, memory: str | int | None = None,
     ) -> Iterator[pa.Table]:  # fmt: skip
         """Predict a large table piece by piece: what :meth:`predict` returns, some rows at a time.
 
@@ -146,6 +150,7 @@ class Plait(AnswersOtherWords, FittedParts):
 
         Args:
             table: As for :meth:`predict`, like the arguments from ``on_bad_row`` on; but there are no bars by default.
+                A Parquet file and a large CSV file are read piece by piece (not under "error").
             chunk_rows: Rows at once, 1 or more.
 
         Raises:
@@ -153,10 +158,23 @@ class Plait(AnswersOtherWords, FittedParts):
         """
         believed = Believed(coverage, method, abstain_above)
         believed.check(self)
-        opened = open_table(self, table, format, encoding, allow_outside, allow_remote, with_decimal(decimal, set))
-        warn_of_absent_columns(self, opened, table)
-        called = progress if callable(progress) else None
-        return answer_chunks(self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows)
+        called, chosen = progress if callable(progress) else None, with_decimal(decimal, set)
+        how: dict[str, Any] = {"on_bad_row": on_bad_row, "progress": called, "chunk_rows": chunk_rows}
+
+        def answered() -> Iterator[pa.Table]:
+            if on_bad_row == "error":  # bad rows are counted over the whole table
+                opened = open_table(self, table, format, encoding, allow_outside, allow_remote, chosen)
+                warn_of_absent_columns(self, opened, table)
+                return answer_chunks(
+                    self, opened, believed, on_bad_row=on_bad_row, progress=called, chunk_rows=chunk_rows
+                )
+            source = open_rows(
+                self, table, format=format, encoding=encoding, allow_outside=allow_outside, allow_remote=allow_remote,
+                set=chosen, part_rows=rows_of_a_part(chunk_rows), is_known_again=False,
+            )  # fmt: skip
+            return answer_rows(self, source, believed, **how)
+
+        return within_bound(memory, answered)
 
     @watched
     @says_our_words
@@ -182,12 +200,14 @@ class Plait(AnswersOtherWords, FittedParts):
 
     @watched
     @says_our_words
+    @bounded
     def evaluate(
         self, table: TableLike, *, rows: str | None = None, report: str | Path | None = None,
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), trust: bool = False, lang: str | None = None, progress: WatchedBy = None,
+        set: Assignments = (), trust: bool = False, lang: str | None = None, memory: str | int | None = None,
+        progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Evaluate the model on rows with known targets.
 
@@ -196,7 +216,7 @@ class Plait(AnswersOtherWords, FittedParts):
             rows: Which split to evaluate: "test", "val", "train" or "all", by the model's split column, or,
                 on the table the model was trained on, as in training. None: test if there is one, else val, else all.
             report: Path of an HTML report to write (its JSON lies beside it).
-            on_bad_row: As for :meth:`predict`, like ``format`` to ``set`` and ``progress``.
+            on_bad_row: As for :meth:`predict`, like ``format`` to ``set``, ``memory`` and ``progress``.
             annotations: Folder of COCO annotations other than ``annotations``.
             trust: Also make the trust report ("evaluation", "trust"): each part, or why it does not apply.
             lang: Language of the HTML report, "en" or "zh"; None: that of the training.
@@ -223,11 +243,12 @@ class Plait(AnswersOtherWords, FittedParts):
 
     @watched
     @says_our_words
+    @bounded
     def calibrate(
         self, table: TableLike, *, rows: str | None = None, on_bad_row: str = "error", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), progress: WatchedBy = None,
+        set: Assignments = (), memory: str | int | None = None, progress: WatchedBy = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Calibrate the model, in place, on labelled rows that it has not seen; an earlier calibration is replaced.
 
@@ -253,6 +274,7 @@ class Plait(AnswersOtherWords, FittedParts):
 
     @watched
     @says_our_words
+    @bounded
     def explain(
         self, table: TableLike, *, rows: str | int | Sequence[int] | None = None, report: str | Path | None = None,
         absence: str | None = None, draws: int = 8, metric: str | None = None,
@@ -261,7 +283,8 @@ class Plait(AnswersOtherWords, FittedParts):
         on_bad_row: str = "error", annotations: str | None = None, format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), lang: str | None = None, progress: WatchedBy = None,
+        set: Assignments = (), lang: str | None = None, memory: str | int | None = None,
+        progress: WatchedBy = None,
     ) -> ShownReport:  # fmt: skip
         """Say how the model uses its modalities, and what inside a row counts, on rows with known targets.
 
@@ -307,13 +330,15 @@ class Plait(AnswersOtherWords, FittedParts):
         return result.in_language(lang)
 
     @watched
+    @bounded
     def suggest(
         self, pool: TableLike, n: int = 50, *, strategy: str = "mixed", labelled: TableLike | None = None,
         seed: int = 0,
         report: str | Path | None = None, on_bad_row: str = "missing", format: str | None = None,
         encoding: str | None = None, allow_outside: bool = False,
         allow_remote: bool = False, decimal: str | None = None,
-        set: Assignments = (), progress: WatchedBy = None, lang: str | None = None,
+        set: Assignments = (), memory: str | int | None = None, progress: WatchedBy = None,
+        lang: str | None = None,
     ) -> pa.Table:  # fmt: skip
         """What to label next (active learning): the rows of a pool that would teach most, with reasons.
 

@@ -33,6 +33,7 @@ def calibrate(
     allow_outside: options.AllowOutside = False,
     allow_remote: options.AllowRemote = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model in NEW.")] = False,
+    memory: options.Memory = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -64,6 +64,7 @@ def compare(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes training at once (default: one a CPU core).")
     ] = None,
+    memory: options.Memory = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -40,6 +40,11 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"plait    {found['plait']['version']} in {_short(found['plait']['folder'])}"
     yield f"Python   {machine['python']} ({_short(machine['executable'])})"
     yield f"machine  {machine['platform']}, {machine['cores']} cores, {memory}"
+    source = (
+        "PLAIT_MEMORY" if machine["memory_bound_is_given"] else "four fifths of what is free; --memory SIZE changes it"
+    )
+    free, most = _size(machine["free_memory"]), _size(machine["memory_bound"])
+    yield f"memory   {free} free; work keeps to {most} in all ({source})"
     shown = [d["name"] + (f", {d['memory'] / 2**30:.0f} GiB" if d["memory"] else "") for d in found["devices"]]
     runs = f"CUDA {build['cuda']}" if build.get("cuda") else "ROCm" if build.get("hip") else "the CPU"
     yield f"device   {'; '.join(shown) or 'CPU'}" + (f" (PyTorch is built for {runs})" if build else "")

@@ -34,6 +34,7 @@ def evaluate(
     trust: Annotated[
         bool, typer.Option("--trust", help="Also: calibration, sets, abstaining, wrong labels, damaged inputs, slices.")
     ] = False,
+    memory: options.Memory = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -85,6 +85,7 @@ def explain(
     on_bad_row: options.BadRows = None,
     allow_outside: options.AllowOutside = False,
     allow_remote: options.AllowRemote = False,
+    memory: options.Memory = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:

@@ -21,6 +21,7 @@ from plait.cli.options import (
     IndexModel,
     Json,
     Lang,
+    Memory,
     Quiet,
     one_of,
     source_there,
@@ -72,6 +73,7 @@ def index_build(
     allow_outside: AllowOutside = False,
     allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +83,7 @@ def index_build(
     with resumable(), terminal_progress(quiet=quiet) as progress:
         index, report = build_index(
             model, source, output, modality=modality, backend=backend, uri=uri, check=check, on_bad_row=on_bad_row,
-            block=batch_size, progress=progress, **_reading(context),
+            block=batch_size, memory=memory, progress=progress, **_reading(context),
         )  # fmt: skip
     _told(report, index, as_json)
 
@@ -103,6 +105,7 @@ def index_add(
     allow_outside: AllowOutside = False,
     allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -132,6 +135,7 @@ def index_update(
     allow_outside: AllowOutside = False,
     allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
+    memory: Memory = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

@@ -51,6 +51,15 @@ def _report_place(path: Path | None) -> Path | None:
     return path
 
 
+def _keep_to(context: typer.Context, size: str | None) -> str | None:
+    """Keep the whole command to a bound of memory, which a model that is loaded counts towards too."""
+    if size is not None and not context.resilient_parsing:
+        from plait.api import memory_bound
+
+        context.with_resource(memory_bound(size))
+    return size
+
+
 def _known_encoding(name: str | None) -> str | None:
     if name is not None:
         try:
@@ -113,6 +122,15 @@ Format = Annotated[str | None, typer.Option(help="Format of the source, when its
 Encoding = Annotated[
     str | None,
     typer.Option(help="Encoding of a text table that is not UTF-8, such as gb18030.", callback=_known_encoding),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Most memory to hold: 4GB, 512MB, 3GiB.",
+        show_default="four fifths of what is free",
+        callback=_keep_to,
+    ),
 ]
 Delimiter = Annotated[str | None, typer.Option(metavar="CHAR", help="What stands between the fields of a CSV file.")]
 Decimal = Annotated[

@@ -76,6 +76,7 @@ def predict(
         str | None, typer.Option(help="With OUT/: parquet, csv or jsonl.", show_default="parquet")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    memory: options.Memory = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -132,8 +133,8 @@ def _to_folder(context: typer.Context, model: Path, table: str, folder: Path, *,
     _tell_escaped(made.escaped)
     if made.read_whole and made.parts > made.went_on:
         sys.stderr.write(
-            f"note: {table} was held in memory as a whole; a .parquet file is read piece by piece, so that memory does "
-            "not grow with its rows\n"
+            f"note: {table} was held in memory as a whole; .parquet and large .csv files are read piece by piece, so "
+            "that memory does not grow with their rows\n"
         )
     if as_json:
         withheld = {} if context.params["abstain_above"] is None else {"abstained": made.abstained}

@@ -34,6 +34,7 @@ from plait.comparison.result import measure, search_facts
 from plait.comparison.runner import Runner
 from plait.comparison.usable import Asked, add_fits
 from plait.comparison.workers import choose_workers, run_ahead
+from plait.data.memory import bounded
 from plait.data.sources import Opened
 from plait.data.table_like import TableLike
 from plait.fusion import FUSIONS
@@ -44,6 +45,7 @@ from plait.training.splitting import count_splits
 
 
 @watched
+@bounded
 @says_our_words
 def compare(
     table: TableLike,
@@ -84,6 +86,7 @@ def compare(
     resume: bool = False,
     overwrite: bool = False,
     workers: int | None = None,
+    memory: str | int | None = None,
     progress: WatchedBy = None,
 ) -> Comparison:
     """Compare fusion methods on a table, all on equal terms.
@@ -130,6 +133,7 @@ def compare(
         overwrite: Replace a comparison in ``output``.
         workers: Processes that train at the same time, each on one thread; None: one a CPU core. One where there is
             an accelerator, and where processes cannot be forked (not Linux).
+        memory: Most memory that this process may hold, such as "4GB"; None: four fifths of what is free.
         progress: Called with (done, total, what).
 
     Returns:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from plait.data.cell_error import NO_FAULT, CellError, described, short
 from plait.data.decoder_noise import without_decoder_lines, without_warnings
 from plait.data.media import IMAGE_FORMATS, has_image_magic
+from plait.data.memory import reserved
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,7 +26,7 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its errors re
 MAX_PIXELS = 64_000_000
 DRAFT_GAP = 2  # a JPEG is decoded at no less than twice the wanted size, so that the resize still decides the quality
 CHECKED_SIDE = 64
-PEAK_BYTES = 12  # of memory a pixel, at most: twice four bytes of colour, and what is being turned into it
+PEAK_BYTES = 16  # of memory a pixel, at most: what Pillow decodes into (WebP: twice), and what is made of it
 
 
 def open_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -88,8 +89,9 @@ def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, *, least_side: int |
     if not isinstance(data, bytes | bytearray | memoryview):
         raise CellError(f"expected the bytes of an image file, got {type(data).__name__}")
     data = bytes(data)
-    image = load_image(data, max_pixels, least_side=least_side)
-    with without_warnings(), _decoding(image.size):
+    width, height = _reduced(open_image(data, max_pixels=max_pixels), least_side).size
+    with _decoding((width, height)), reserved(width * height * PEAK_BYTES), without_warnings():
+        image = load_image(data, max_pixels, least_side=least_side)
         turn = _orientation(image)  # after loading: Pillow turns a TIFF by itself and then takes the tag away
         rgb = to_rgb(_full_depth(image, data), data)
         return rgb if turn is None else rgb.transpose(turn)
@@ -102,15 +104,22 @@ def load_image(data: bytes, max_pixels: int = MAX_PIXELS, *, least_side: int | N
         if image.format == "PNG":
             image.verify()  # the checksums, which decoding skips
             image = open_image(data, max_pixels=max_pixels)
-        if least_side is not None and image.format in ("JPEG", "MPO"):
-            scale = DRAFT_GAP * least_side / min(image.size)
-            if scale < 1:
-                image.draft(None, (round(image.width * scale), round(image.height * scale)))
+        _reduced(image, least_side)
         if image.format == "TIFF":
             with without_decoder_lines():
                 image.load()
         else:
             image.load()
+    return image
+
+
+def _reduced(image: Image.Image, least_side: int | None) -> Image.Image:
+    """The picture, which is decoded at a smaller size where its format allows that and it is large enough."""
+    if least_side is not None and image.format in ("JPEG", "MPO"):
+        scale = DRAFT_GAP * least_side / min(image.size)
+        if scale < 1:
+            with without_warnings(), _decoding(image.size):
+                image.draft(None, (round(image.width * scale), round(image.height * scale)))
     return image
 
 

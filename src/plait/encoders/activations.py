@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from plait.data.readers.budget import available_memory
+from plait.data.memory import available_memory
 from plait.encoders.base import Encoded, Encoder
 
 FREE_SHARE = 4  # a quarter: the way back, the optimizer and other processes need memory too

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from plait.data.memory import most_forward_bytes
 from plait.encoders.activations import KeptActivations
 from plait.encoders.base import BATCH_MB, Encoded, Encoder
 
@@ -43,9 +44,12 @@ def forward_bytes(inputs: Mapping[str, Tensor]) -> int:
 
 
 def most_bytes(encoder: Any, device: torch.device) -> int:
-    """The budget of one forward of this encoder: its ``batch_mb``, and more on an accelerator."""
-    budget = getattr(encoder, "batch_mb", BATCH_MB) * 2**20
-    return int(budget * (CUDA_FACTOR if device.type == "cuda" else 1))
+    """The budget of one forward: the encoder's ``batch_mb``, less where a bound of memory leaves little.
+
+    It is more on an accelerator, whose memory that bound does not count.
+    """
+    budget = int(getattr(encoder, "batch_mb", BATCH_MB) * 2**20)
+    return budget * CUDA_FACTOR if device.type == "cuda" else most_forward_bytes(budget)
 
 
 def encode_by_bytes(encoder: Encoder, **inputs: Tensor) -> Encoded:

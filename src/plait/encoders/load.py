@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from plait.data.memory import require_weights
 from plait.encoders.added import is_added
 from plait.encoders.audio import audio_processor, load_hf_audio
 from plait.encoders.base import ENCODERS, Encoder
@@ -152,7 +153,9 @@ def files_of(reference: str) -> list[Path] | None:
 
 
 def _load_hf(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
-    return HF_LOADERS[kind](locate(reference), reference, reading)
+    folder = locate(reference)
+    require_weights(folder.glob("*.safetensors"), reference)
+    return HF_LOADERS[kind](folder, reference, reading)
 
 
 def _hf_text(folder: Path, reference: str, reading: Reading) -> tuple[Encoder, Processor]:
@@ -182,6 +185,7 @@ def _load_joint_side(reference: str, rest: str, kind: str, reading: Reading) -> 
 
 def _load_side(reference: str, rest: str, kind: str, reading: Reading) -> tuple[Encoder, Processor]:
     folder = locate(f"hf:{rest}")
+    require_weights(folder.rglob("*.safetensors"), reference)
     route = route_of(folder, kind)
     if route is None:
         if listed_modules(folder):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.api.watching import WatchedBy, watched
+from plait.data.memory import bounded
 from plait.data.table_like import TableLike
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
@@ -21,6 +22,7 @@ from plait.index.storage import Change
 
 
 @watched
+@bounded
 def build_index(
     model: Embedder | str | Path,
     source: TableLike,
@@ -32,6 +34,7 @@ def build_index(
     check: bool = False,
     on_bad_row: str = "skip",
     block: int = BLOCK,
+    memory: str | int | None = None,
     progress: WatchedBy = None,
     **reading: Any,
 ) -> tuple[Index, Intake]:
@@ -47,6 +50,7 @@ def build_index(
         check: Built before: hash every file again, not only those of another size or time of change.
         on_bad_row: "skip" (left out, listed, counted) or "error".
         block: Rows a commit.
+        memory: Most memory that this process may hold, such as "4GB"; None: four fifths of what is free.
         progress: Called with (done, total, what).
         reading: id, column, prefix, format, encoding, annotations, allow_outside, allow_remote; see
             :func:`plait.index.source.read_source`.

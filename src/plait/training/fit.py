@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from plait.data.balance import tells_nothing_alone
+from plait.data.memory import require
 from plait.data.progress import Progress
 from plait.inputs.dataset import RowBatches, Source
 from plait.model import PlaitModel
@@ -74,6 +75,7 @@ def fit_model(
     columns = [everything.index(n) for n in names]
     torch.manual_seed(plan.settings.train.seed)
     model = build_model(plan, names)
+    require_training(model)
     sources = {n: plan.prepared.sources[n] for n in names}
     index_NM = plan.prepared.rows.index_NM[:, columns]
     rows = RowBatches(
@@ -161,3 +163,21 @@ def fit_unimodal_baselines(
         name: fit_model(plan, [name], folder / f"{i:02d}", resume=resume, progress=progress)[0]
         for i, name in enumerate(names)
     }
+
+
+COPIES = 4  # of a trained parameter beside itself: its gradient, two moments of the optimizer, the best epoch's
+
+
+def require_training(model: PlaitModel) -> None:
+    """Make sure that training fits beside the model, before its first step.
+
+    Raises:
+        ValueError: It does not; the message adds up what is needed.
+    """
+    sizes = [weight.numel() * weight.element_size() for weight in model.parameters() if weight.requires_grad]
+    if model.device.type != "cpu":
+        return
+    require(
+        {f"gradients, optimizer and best weights of {sum(sizes) / 4e6:.1f} million parameters": COPIES * sum(sizes)},
+        "train less of the encoders (set=['encoders.tuning=lora'] or frozen), or take smaller ones",
+    )

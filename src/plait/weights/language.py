@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plait.data.memory import require_weights
 from plait.registry import first_line
 from plait.weights.library import locate
 from plait.weights.quiet import quiet_transformers
@@ -65,6 +66,7 @@ def read_whole(kind: Any, folder: Path, dtype: object, what: str) -> PreTrainedM
     Raises:
         ValueError: It cannot be loaded, or weights are missing or of another shape.
     """
+    require_weights(folder.glob("*.safetensors"), str(folder))
     with quiet_transformers():
         try:
             model, report = kind.from_pretrained(

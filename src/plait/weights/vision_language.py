@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from plait.data.memory import require_weights
 from plait.files import file_sha256
 from plait.registry import first_line
 from plait.weights.language import read_whole
@@ -55,6 +56,7 @@ def load_vision_language(reference: str, dtype: str = "auto") -> Loaded:
         )
     if not any(folder.glob("*.safetensors")):
         raise ValueError(f"{str(folder)!r} holds no safetensors file, and Plait reads no other weights")
+    require_weights(folder.glob("*.safetensors"), reference)
     processor = _read_processor(folder)
     return _read_model(folder, dtype), processor
 

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from plait.data.media import CellError
+from plait.data.memory import available_memory
 from plait.data.readers import formats
-from plait.data.readers.budget import LIMIT_VARIABLE, Budget, TableTooLargeError, available_memory
+from plait.data.readers.budget import LIMIT_VARIABLE, Budget, TableTooLargeError
 from plait.data.table import read_table
 from plait.data.unpacked_size import unpacked_bytes
 from plait.data.vectors import read_vector

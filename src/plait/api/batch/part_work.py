@@ -16,6 +16,7 @@ from plait.api.batch.on_ray import answered_parts
 from plait.api.batch.source import RowSource, TablePart, missing_parts, whole_until
 from plait.api.batch.work import How, PartFacts, answer_part
 from plait.api.batch.worker import Worker, facts_of
+from plait.data.memory import share_of_bound
 from plait.data.progress import Progress
 from plait.training.fitted import FittedParts
 
@@ -115,9 +116,9 @@ class PartWork:
         with ExitStack() as stack:
             threads = stack.enter_context(ThreadPoolExecutor(workers))
             stack.callback(stopped.set)
-            started = []
+            started, share = [], share_of_bound(workers)
             for _ in range(workers):
-                started.append(Worker(model, sha256, self.how, self.wording))
+                started.append(Worker(model, sha256, self.how, self.wording, share))
                 stack.callback(started[-1].stop)
             futures = [threads.submit(work, worker) for worker in started]
             for future in futures:

@@ -11,20 +11,19 @@ from plait import __version__
 from plait.api.batch.folder import BatchFolder
 from plait.api.batch.on_ray import check_ray
 from plait.api.batch.part_work import PartWork
-from plait.api.batch.source import open_rows
+from plait.api.batch.source import PART_ROWS, open_rows
 from plait.api.batch.work import How, load_same, model_sha256
 from plait.api.believed import KnownRows
-from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
 from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.api.watching import WatchedBy, watched
+from plait.data.memory import bounded
 from plait.files import room_for
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.training.fitted import FittedParts
 
-PART_ROWS = 16 * CHUNK_ROWS
 GO_ON = "make room and type the same again: it goes on after the parts that are whole"
 
 
@@ -56,6 +55,7 @@ class BatchResult:
 
 
 @watched
+@bounded
 def predict_to_folder(
     model: str | Path, table: Any, folder: str | Path, *, workers: int | None = None, part_rows: int = PART_ROWS,
     output_format: str = "parquet", on_bad_row: str = "missing", allow_outside: bool = False,
@@ -63,11 +63,13 @@ def predict_to_folder(
     format: str | None = None, encoding: str | None = None, decimal: str | None = None, set: Sequence[str] = (),
     coverage: float | None = None, method: str | None = None, abstain_above: float | None = None,
     escape_formulas: bool = True, bom: bool = False, overwrite: bool = False,
-    ray: str | None = None, wording: Callable[[str], str] | None = None, progress: WatchedBy = None,
+    ray: str | None = None, wording: Callable[[str], str] | None = None, memory: str | int | None = None,
+    progress: WatchedBy = None,
 ) -> BatchResult:  # fmt: skip
     """Predict a table into a folder of parts; the same call goes on where an earlier one was cut short.
 
-    A Parquet file is read piece by piece, so memory does not grow with its rows; other tables are read whole first.
+    A Parquet file and a large CSV file are read piece by piece, so memory does not grow with their rows; other tables
+    are read whole first.
     Answers are those of :meth:`plait.Plait.predict`, and the same bytes for any number of workers.
 
     Args:
@@ -90,6 +92,7 @@ def predict_to_folder(
             on with or without it. Machines need the same Plait, and the model and the files that cells name under the
             same paths; table and folder are those of the asking machine alone.
         wording: A function of a module, which turns each problem into the words of whoever reads it.
+        memory: Most memory that this process and its workers may hold together, such as "4GB".
         progress: Called with (done, total, what).
 
     Returns:

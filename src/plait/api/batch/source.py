@@ -1,9 +1,8 @@
 """The rows of a batch, part by part, each value read as if the table were read whole.
 
-A Parquet file is read piece by piece, and only the columns that the model needs. What a column as a whole decides (a
-decimal mark or an order of day and month other than in training) is counted in a first pass over those columns of text
-that the model reads as numbers or dates. Any other source is read whole and then cut: the types of the columns of a CSV
-file are told by all of its rows.
+A Parquet file and a large CSV file are read piece by piece, and only the columns that the model needs. What a column as
+a whole decides (the type of a column of a CSV file; a decimal mark or an order of day and month other than in training)
+is counted in first passes. Any other source is read whole and then cut.
 """
 
 from __future__ import annotations
@@ -18,17 +17,23 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from plait.api.decimal_commas import other_marks, read_with_mark, text_columns
+from plait.api.chunks import CHUNK_ROWS
+from plait.api.decimal_commas import other_marks, read_with_mark, readings_with, text_columns
 from plait.api.reading import check_columns, open_table, reading_settings, warn_of_absent_columns
 from plait.api.turned_dates import doubt_turned_dates, turned_columns
 from plait.data.doubts import OtherMark, TurnedDates
+from plait.data.memory import available_memory, bound
+from plait.data.readers.delimited_pieces import ScannedFile
+from plait.data.readers.parsed import TextReading
 from plait.data.remote.objects import RemoteObjects
 from plait.data.table import Table
-from plait.data.table_pieces import can_be_pieced, head_of, table_pieces
+from plait.data.table_pieces import can_be_pieced, can_be_scanned, head_of, scan_table, scanned_pieces, table_pieces
 from plait.files import file_sha256
 from plait.training.fitted import FittedParts
 
+PART_ROWS = 16 * CHUNK_ROWS
 PART_BYTES = 1 << 27  # of a part's cells, after which it ends before it has its rows
+PIECED_FROM = 1 << 22  # bytes from which a CSV file is read piece by piece; smaller ones are read whole, in one pass
 _FOOTER = 8  # bytes at the end of a Parquet file: the length of its footer, and a mark
 
 
@@ -56,6 +61,7 @@ class RowSource:
         is_pieced: Whether it is read piece by piece; otherwise it is in memory as a whole.
         whole: The table, where it is.
         path: The file, where it is read piece by piece.
+        scanned: Of a CSV file, what a first pass over it told.
         columns: Columns that are read of it.
         allow_outside: Whether its cells may name files outside its folder.
         remote: What brings the objects whose addresses its cells hold; None: addresses are refused.
@@ -72,6 +78,7 @@ class RowSource:
     part_rows: int
     whole: Table | None = None
     path: Path | None = None
+    scanned: ScannedFile | None = None
     columns: frozenset[str] = frozenset()
     allow_outside: bool = False
     remote: RemoteObjects | None = None
@@ -96,7 +103,8 @@ class RowSource:
             return
         for table in self._pieces(self.columns, first):
             table = read_with_mark(table, self.schema, self.decimal, self.marks)
-            yield TablePart(table.row_number(0), doubt_turned_dates(table, self.schema, self.dates))
+            yield TablePart(first, doubt_turned_dates(table, self.schema, self.dates))
+            first += len(table)
 
     def check_unchanged(self) -> None:
         """Make sure that a file which was read piece by piece is still the one that was opened.
@@ -104,7 +112,7 @@ class RowSource:
         Raises:
             ValueError: It was changed meanwhile, so the parts may be of two tables.
         """
-        if self.path is not None and _identity(self.path, None) != self.identity:
+        if self.path is not None and _identity(self.path, self.scanned) != self.identity:
             raise ValueError(
                 f"{self.name} was changed while it was read, so the parts may be of two tables; type the same with "
                 "overwrite=True"
@@ -112,10 +120,13 @@ class RowSource:
 
     def _pieces(self, columns: frozenset[str], first: int = 0) -> Iterator[Table]:
         assert self.path is not None
-        return table_pieces(
-            self.path, source=self.name, columns=columns, rows=self.part_rows, most_bytes=PART_BYTES, first=first,
-            allow_outside=self.allow_outside, remote=self.remote,
-        )  # fmt: skip
+        how: dict[str, Any] = {
+            "columns": columns, "rows": self.part_rows, "most_bytes": _bytes_of_a_part(), "first": first,
+            "allow_outside": self.allow_outside, "remote": self.remote,
+        }  # fmt: skip
+        if self.scanned is not None:
+            return scanned_pieces(self.scanned, **how)
+        return table_pieces(self.path, source=self.name, **how)
 
     def counted(self) -> RowSource:
         """The source with what its columns as wholes decide."""
@@ -160,10 +171,27 @@ def whole_until(there: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
     return number, first
 
 
+def rows_of_a_part(chunk_rows: int) -> int:
+    """Rows to read at once where so many are answered at once: whole chunks, so that these fall as in one piece.
+
+    Raises:
+        ValueError: ``chunk_rows`` is no whole number from 1 on.
+    """
+    if isinstance(chunk_rows, bool) or not isinstance(chunk_rows, int) or chunk_rows < 1:
+        raise ValueError(f"chunk_rows must be a whole number of rows from 1 on, got {chunk_rows!r}")
+    return chunk_rows * max(1, PART_ROWS // chunk_rows)
+
+
+def _bytes_of_a_part() -> int:
+    """Bytes of cells to read at once: less under a bound of memory that leaves little."""
+    holds = bound()
+    return PART_BYTES if holds is None or not holds.is_given else min(PART_BYTES, available_memory() // 16)
+
+
 def open_rows(
     fitted: FittedParts, table: Any, *, format: str | None, encoding: str | None, allow_outside: bool,
     allow_remote: bool,
-    set: list[str], part_rows: int,
+    set: list[str], part_rows: int, is_known_again: bool = True,
 ) -> RowSource:  # fmt: skip
     """Open a table for its parts.
 
@@ -176,6 +204,7 @@ def open_rows(
         allow_remote: Fetch cells that are addresses of objects (s3://, gs://, hf://, https://).
         set: As for :meth:`plait.Plait.predict`, with the decimal mark among them.
         part_rows: Most rows of a part.
+        is_known_again: Whether what tells it from another table is wanted, which takes reading it.
 
     Raises:
         ValueError: It cannot be read, or has none of the model's columns.
@@ -183,23 +212,39 @@ def open_rows(
     Warns:
         UserWarning: Of what :meth:`plait.Plait.predict` warns of, columns that are absent among them.
     """
-    if not can_be_pieced(table, format) or encoding is not None:
+    scanned, data = None, None
+    if encoding is None and (can_be_pieced(table, format) or _is_large(table, format)):
+        data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
+    wanted = {c for m in fitted.inputs.modalities for c in m.columns} | {fitted.schema.id}
+    if data is not None and not can_be_pieced(table, format):
+        text = TextReading(
+            None, data.decimal, readings_with(fitted.schema.readings, data.decimal), usual=data.delimiter
+        )  # fmt: skip
+        scanned = scan_table(Path(table), str(table), wanted, text, format=format, columns=data.columns)
+        data = None if scanned is None else data
+    if data is None:
         opened = open_table(fitted, table, format, encoding, allow_outside, allow_remote, set)
         warn_of_absent_columns(fitted, opened, table)
-        return RowSource(opened.source, len(opened), _identity(table, opened), part_rows, whole=opened)
-    data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
+        return RowSource(
+            opened.source, len(opened), _identity(table, opened) if is_known_again else {}, part_rows, whole=opened
+        )
     path = Path(table)
-    schema, rows = head_of(path)
+    schema, rows = head_of(path) if scanned is None else (scanned.schema, scanned.rows)
     head = Table(schema.empty_table(), path.parent.absolute(), str(table))
     check_columns(fitted, head)
     warn_of_absent_columns(fitted, head, table)
-    wanted = {c for m in fitted.inputs.modalities for c in m.columns} | {fitted.schema.id}
     source = RowSource(
-        str(table), rows, _identity(table, None), part_rows, path=path, columns=frozenset(wanted & {*schema.names}),
+        str(table), rows, _identity(table, scanned) if is_known_again else {}, part_rows, path=path, scanned=scanned,
+        columns=frozenset(wanted & {*schema.names}),
         allow_outside=allow_outside, remote=RemoteObjects() if allow_remote else None,
         decimal=data.decimal, schema=fitted.schema,
     )  # fmt: skip
     return source.counted()
+
+
+def _is_large(table: Any, format: str | None) -> bool:
+    """Whether a table is a CSV file that is worth two passes."""
+    return can_be_scanned(table, format) and os.path.getsize(table) >= PIECED_FROM
 
 
 def _slices(table: Table, part_rows: int, first: int) -> Iterator[TablePart]:
@@ -218,10 +263,10 @@ def _slices(table: Table, part_rows: int, first: int) -> Iterator[TablePart]:
         yield TablePart(start, cut)
 
 
-def _identity(table: Any, opened: Table | None) -> dict[str, Any]:
+def _identity(table: Any, opened: Table | ScannedFile | None) -> dict[str, Any]:
     """What tells a source from another one: of Parquet its footer, which names every page, and when it was changed."""
     if not isinstance(table, str | Path):
-        assert opened is not None
+        assert isinstance(opened, Table)
         return {"kind": "memory", "sha256": _arrow_sha256(opened.arrow)}
     path = Path(table)
     if os.path.isdir(path):

@@ -23,6 +23,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from plait.api.batch.work import How, PartFacts, answer_part, load_same, one_thread
+from plait.data.memory import VARIABLE as MEMORY_VARIABLE
 from plait.data.table import BadRow, Table
 from plait.data.values import ColumnReading
 from plait.training.fitted import FittedParts
@@ -44,13 +45,18 @@ class Worker:
         sha256: Which model it holds (``model_sha256``).
         how: How parts are answered.
         wording: A function of a module, which turns each problem into the words of whoever reads it.
+        memory: Bytes that it may hold; None: what the environment says.
     """
 
-    def __init__(self, model: Path, sha256: str, how: How, wording: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self, model: Path, sha256: str, how: How, wording: Callable[[str], str] | None = None,
+        memory: int | None = None,
+    ) -> None:  # fmt: skip
         paths = [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        bounded = {} if memory is None else {MEMORY_VARIABLE: str(memory)}
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), **bounded},
             start_new_session=True,  # Ctrl-C reaches whoever asked, who alone explains how to go on
         )  # fmt: skip
         self._send(what_to_hold(model, sha256, how, wording))

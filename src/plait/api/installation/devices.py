@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from plait.data.memory import available_memory, bound, default_bound
+
 _ASK = (
     "import json, torch, torchvision\n"
     "cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]\n"
@@ -24,11 +26,14 @@ _ASK = (
 
 
 def machine() -> dict[str, Any]:
-    """``python``, ``executable``, ``platform``, ``cores`` (that this process may use) and ``memory`` in bytes."""
+    """``python``, ``executable``, ``platform``, ``cores`` (that this process may use) and, in bytes, ``memory``,
+    ``free_memory`` (of machine and container) and ``memory_bound``, to which work keeps that is given none.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {
         "python": platform.python_version(), "executable": sys.executable, "platform": platform.platform(),
-        "cores": cores, "memory": total_memory(),
+        "cores": cores, "memory": total_memory(), "free_memory": available_memory(),
+        "memory_bound": (bound() or default_bound()).most, "memory_bound_is_given": bound() is not None,
     }  # fmt: skip
 
 

@@ -9,19 +9,15 @@ its file where that is beyond 512 MiB. ``PLAIT_MAX_TABLE_BYTES`` replaces both.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from plait.data.memory import available_memory
 
 LIMIT_VARIABLE = "PLAIT_MAX_TABLE_BYTES"
 MAX_CELL_BYTES = 512 * 2**20  # above the base64 text of the largest image
 _NEVER_A_BOMB = 512 * 2**20
 _MOST_TIMES = 50
-_UNKNOWN_MEMORY = 8 * 2**30
-_CONTROL_GROUPS = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
-)
 
 
 class TableTooLargeError(ValueError):
@@ -102,47 +98,3 @@ def too_large_for_memory(source: Path | str) -> MemoryError:
         f"{source}: memory ran out while it was read; the table is too large for this machine, not "
         "broken. Read a part of it (fewer rows or columns) with pandas or numpy and pass that"
     )
-
-
-def available_memory() -> int:
-    """Bytes that this process can still take: of the machine, of its container and of its own limit."""
-    found = [_of_machine(), _of_container(), _of_process()]
-    return max(2**26, min((size for size in found if size is not None), default=_UNKNOWN_MEMORY))
-
-
-def _of_machine() -> int | None:
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError, IndexError):
-        pass
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _of_container() -> int | None:
-    for most, current in _CONTROL_GROUPS:
-        try:
-            return max(0, int(most.read_text()) - int(current.read_text()))
-        except (OSError, ValueError):  # no such group, or "max"
-            continue
-    return None
-
-
-def _of_process() -> int | None:
-    """What ``ulimit -v`` leaves."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if most == resource.RLIM_INFINITY:
-        return None
-    try:
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        used = 0
-    return max(0, most - used)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -29,8 +29,8 @@ from plait.data.values import (
     truth_word,
 )
 
-_BEYOND = re.compile(r"-?[0-9]{19,}")
-_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
+BEYOND = re.compile(r"-?[0-9]{19,}")
+NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]{1,4})?|-?inf(inity)?", re.I)
 _ENDS_IN_ZERO = re.compile(r"-?[0-9]*\.[0-9]*[1-9]0+")
 _FEW = 20  # different cells, beyond which numbers are measured and no names
 _CODE = re.compile(r"\+.*|-?0[0-9].*")
@@ -73,7 +73,7 @@ def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array,
     values = [bare for cell in filled if (bare := cell.strip()).lower() not in MISSING_WORDS]
     if values and all(map(WHOLE.fullmatch, values)):
         return _numbers(cells, int, pa.int64()), ColumnReading("whole")
-    if values and all(map(_NUMBER.fullmatch, values)) and not any(map(_BEYOND.fullmatch, values)):
+    if values and all(map(NUMBER.fullmatch, values)) and not any(map(BEYOND.fullmatch, values)):
         return _numbers(cells, float, pa.float64()), ColumnReading("number")
     if filled and all(map(truth_word, filled)):
         return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_()), (
@@ -81,7 +81,7 @@ def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array,
         )
     mark = _mark(values, decimal)
     if mark is None:
-        return _text(cells), ColumnReading("text")
+        return text_array(cells), ColumnReading("text")
     return _numbers(cells, lambda cell: read_number(cell, mark), pa.float64()), ColumnReading("number", mark)
 
 
@@ -127,22 +127,42 @@ def warn_of_one_number(name: str, cells: Iterable[str]) -> None:
 
 
 def _warn_of_grouped(name: str, cells: list[str], mark: str) -> None:
-    """Say that a later table of a column of whole numbers holds ``1.234``, where no cell tells groups from decimals."""
-    other = "," if mark == "." else "."
+    """Warn of a later table of a column of whole numbers in which no cell with a mark tells groups from decimals."""
     marked = [cell.strip() for cell in cells if mark in cell]
     if marked and all(re.fullmatch(rf"-?[1-9][0-9]{{0,2}}{re.escape(mark)}[0-9]{{3}}", cell) for cell in marked):
-        warnings.warn(
-            f"column {name!r} held whole numbers in training, and {marked[0]!r} is read as a number with decimals; if "
-            f"{mark!r} groups thousands there, type decimal={other!r}",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn_of_grouped_example(name, marked[0], mark)
+
+
+def warn_of_grouped_example(name: str, example: str, mark: str) -> None:
+    """Say that a later table of a column of whole numbers holds ``1.234``, where no cell tells groups from decimals."""
+    other = "," if mark == "." else "."
+    warnings.warn(
+        f"column {name!r} held whole numbers in training, and {example!r} is read as a number with decimals; if "
+        f"{mark!r} groups thousands there, type decimal={other!r}",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
     """The text of one column as the training table held it; text where a cell cannot be read so."""
     found = held_again(cells, reading)
-    return _text(cells) if found is None else pa.array(found[1], _ARROW[found[0]])
+    return text_array(cells) if found is None else pa.array(found[1], _ARROW[found[0]])
+
+
+def read_as_held(cells: Sequence[str], held: str, mark: str | None = None) -> pa.Array:
+    """Cells of which it is known that they can be read so.
+
+    Args:
+        cells: The text.
+        held: "whole", "number" or "truth".
+        mark: The decimal mark of numbers; None: as Python spells them.
+    """
+    if held == "truth":
+        return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())
+    if held == "whole":
+        return _numbers(cells, int, pa.int64())
+    return _numbers(cells, float if mark is None else lambda cell: read_number(cell, mark), pa.float64())
 
 
 def _mark(values: list[str], decimal: str | None) -> str | None:
@@ -158,10 +178,11 @@ def _mark(values: list[str], decimal: str | None) -> str | None:
     return mark if mark is not None and all(read_number(v, mark) is not None for v in values) else None
 
 
-def _numbers(cells: list[str], convert: Any, kind: pa.DataType) -> pa.Array:
+def _numbers(cells: Sequence[str], convert: Any, kind: pa.DataType) -> pa.Array:
     return pa.array([None if is_missing_number(c) else convert(c.strip()) for c in cells], kind)
 
 
-def _text(cells: list[str]) -> pa.Array:
+def text_array(cells: Sequence[str]) -> pa.Array:
+    """Cells as text, None where they are empty."""
     kind = pa.large_string() if sum(map(len, cells)) > 2**28 else pa.string()
     return pa.array([cell if cell != "" else None for cell in cells], kind)

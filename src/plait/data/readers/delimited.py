@@ -31,7 +31,7 @@ from plait.registry import counted
 
 DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n", re.I)  # which Excel writes and reads before the header
-_SNIFFED = 100
+SNIFFED = 100
 _FIELD_LIMIT = MAX_CELL_BYTES  # photos as base64 text are far above the 128 KiB that csv allows
 _LETTERS = 1 << 20  # of the text at a time
 _ROWS = 4096  # held as strings of Python at a time
@@ -59,17 +59,11 @@ def read_delimited(
         ValueError: No header, no rows, repeated column names, another number of names than fields, a quote that is
             never closed, or a delimiter that leaves one column of a file that has several under another.
     """
-    if csv.field_size_limit() < _FIELD_LIMIT:
-        csv.field_size_limit(_FIELD_LIMIT)
+    allow_long_fields()
     if not text or text.isspace():
         raise ValueError(f"{source}: the file is empty; expected a header line and rows")
-    separator = _SEPARATOR_LINE.match(text) if delimiter is None and not columns else None
-    if separator is not None:
-        delimiter = separator[1]
     how = how or TextReading()
-    if delimiter is not None and not columns:
-        _check_delimiter(text, source, delimiter)
-    delimiter = delimiter or _find_delimiter(text, how.usual)
+    delimiter = found_delimiter(text, source, how, columns, delimiter)
     typed = partial(read_columns, how=how)
     try:
         made = _parse(text, source, delimiter, columns, csv.QUOTE_MINIMAL, typed)
@@ -90,21 +84,58 @@ def read_delimited(
     return made
 
 
+def allow_long_fields() -> None:
+    """Let ``csv`` read cells as long as they may be."""
+    if csv.field_size_limit() < _FIELD_LIMIT:
+        csv.field_size_limit(_FIELD_LIMIT)
+
+
 def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoting: Any, how: Any) -> Parsed:
     reader = csv.reader(_lines(text), delimiter=delimiter, strict=True, quoting=quoting)
-    header = _named(text, source, delimiter, columns) if columns else None
+    header = named_columns(text, source, delimiter, columns) if columns else None
     if header is None:
-        header = _read_header(reader, source)
+        header = read_header(reader, source)
     kept: list[list[str]] = []
     blocks: list[list[pa.Array]] = []
     bad: list[BadRow] = []
+    rows = 0
+    for number, fields in parsed_rows(reader, header, source):
+        rows = number + 1
+        if isinstance(fields, BadRow):
+            bad.append(fields)
+            continue
+        kept.append(fields)
+        if len(kept) == _ROWS:
+            blocks.append(_block(kept))
+            kept = []
+    if rows == 0:
+        raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
+    if kept or not blocks:
+        blocks.append(_block(kept) or [pa.array([], pa.large_string())] * len(header))
+    typed, read = how((name, _cells(blocks, place)) for place, name in enumerate(header))
+    broken = {one.row for one in bad}
+    numbers = tuple(number for number in range(rows) if number not in broken) if bad else None
+    return Parsed(pa.table(typed), tuple(bad), numbers, read)
+
+
+def parsed_rows(reader: Any, header: list[str], source: str) -> Iterator[tuple[int, list[str] | BadRow]]:
+    """The rows behind the header with their numbers: their fields, or why they have none.
+
+    Args:
+        reader: A strict ``csv.reader`` behind the header.
+        header: The names of the columns.
+        source: The file's name, for messages.
+
+    Raises:
+        ValueError: A quote is never closed, or a value is longer than a cell may be.
+    """
     row = 0
     while True:
         start = reader.line_num + 1
         try:
             fields = next(reader)
         except StopIteration:
-            break
+            return
         except csv.Error as error:
             if "unexpected end" in str(error):
                 raise ValueError(
@@ -116,27 +147,36 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
                     f"{source}: row {row} (line {start}) holds a value of more than {csv.field_size_limit():,} "
                     "letters, the limit of a cell; a quote that is never closed before it may be the cause"
                 ) from error
-            bad.append(BadRow(row, None, f"broken quotes in line {start} ({error})"))
+            yield row, BadRow(row, None, f"broken quotes in line {start} ({error})")
         else:
             if not fields and len(header) == 1:
                 fields = [""]
             if len(fields) == len(header):
-                kept.append(fields)
-                if len(kept) == _ROWS:
-                    blocks.append(_block(kept))
-                    kept = []
+                yield row, fields
             else:
                 what = counted(len(fields), "field") if fields else "a blank line"
-                bad.append(BadRow(row, None, f"{what} where the header has {len(header)} (line {start})"))
+                yield row, BadRow(row, None, f"{what} where the header has {len(header)} (line {start})")
         row += 1
-    if row == 0:
-        raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
-    if kept or not blocks:
-        blocks.append(_block(kept) or [pa.array([], pa.large_string())] * len(header))
-    typed, read = how((name, _cells(blocks, place)) for place, name in enumerate(header))
-    broken = {one.row for one in bad}
-    numbers = tuple(number for number in range(row) if number not in broken) if bad else None
-    return Parsed(pa.table(typed), tuple(bad), numbers, read)
+
+
+def found_delimiter(head: str, source: str, how: TextReading, columns: Sequence[str], given: str | None) -> str:
+    """The character between the fields of a text of which the first hundred lines, or more, are given.
+
+    Args:
+        head: The beginning of the text.
+        source: The file's name, for messages.
+        how: How it is read.
+        columns: Names given for the columns.
+        given: The delimiter, where one is named or the format has its own.
+
+    Raises:
+        ValueError: One is given that leaves one column of a file that has several under another.
+    """
+    separator = _SEPARATOR_LINE.match(head) if given is None and not columns else None
+    given = separator[1] if separator is not None else given
+    if given is not None and not columns:
+        _check_delimiter(head, source, given)
+    return given or _find_delimiter(head, how.usual)
 
 
 def _end(text: str) -> int:
@@ -170,7 +210,7 @@ def _cells(blocks: list[list[pa.Array]], place: int) -> list[str]:
     return cells
 
 
-def _named(text: str, source: str, delimiter: str, columns: Sequence[str]) -> list[str] | None:
+def named_columns(text: str, source: str, delimiter: str, columns: Sequence[str]) -> list[str] | None:
     """The names given for the columns; None where the first line is a header after all."""
     names = [name.strip() for name in columns]
     if len(set(names)) < len(names) or not all(names):
@@ -192,7 +232,7 @@ def _find_delimiter(text: str, usual: str | None = None) -> str:
 
     A usual one comes before all others, if the header has more than one field under it.
     """
-    lines = list(islice(_lines(text), _SNIFFED))
+    lines = list(islice(_lines(text), SNIFFED))
     if usual is not None and len(next(csv.reader(lines, delimiter=usual), [])) > 1:
         return usual
     best, most = ",", (False, -1.0)
@@ -212,7 +252,7 @@ def _find_delimiter(text: str, usual: str | None = None) -> str:
 
 def _check_delimiter(text: str, source: str, delimiter: str) -> None:
     """Refuse a delimiter that does not stand in the header, where another one divides all of the first rows alike."""
-    lines = text.splitlines()[:_SNIFFED]
+    lines = text.splitlines()[:SNIFFED]
     header = next(csv.reader(lines, delimiter=delimiter), [])
     other = _find_delimiter(text)
     if len(header) != 1 or other == delimiter:
@@ -230,7 +270,12 @@ def _cut(name: str) -> str:
     return repr(name) if len(name) <= 80 else f"{name[:77]!r}..."
 
 
-def _read_header(reader: Any, source: str) -> list[str]:
+def read_header(reader: Any, source: str) -> list[str]:
+    """The names of the columns, from the first line that a reader gives.
+
+    Raises:
+        ValueError: It cannot be parsed, or names a column twice.
+    """
     try:
         header: list[str] = []
         while not header or header == ["sep=", ""]:

@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plait.data.memory import available_memory
 from plait.inputs.feature_store.segment import Segment
 
 RAM_LIMIT = 2 * 1024**3
+FREE_SHARE = 4  # a quarter of what is left: several columns may be copied
 
 
 class FeatureSet:
@@ -24,7 +26,7 @@ class FeatureSet:
     Args:
         segments: where the rows lie.
         where: int64 [N, 2], segment number and row of each item; -1 for an absent one.
-        ram_limit: bytes up to which the set is copied into memory.
+        ram_limit: bytes up to which the set is copied into memory, a quarter of what is free at most.
         has_tokens: False leaves tokens out; None keeps them if there are any.
 
     Example:
@@ -58,7 +60,7 @@ class FeatureSet:
         self.num_bytes = len(self._unique) * self.vector_dim * 4
         if self.token_dim is not None:
             self.num_bytes += int(self._lengths.sum()) * self.token_dim * 2
-        self.is_in_memory = self.num_bytes <= ram_limit
+        self.is_in_memory = self.num_bytes <= min(ram_limit, available_memory() // FREE_SHARE)
         if self.is_in_memory:
             self._vectors, self._tokens = self._read(np.arange(len(self._unique)))
             self._starts = np.cumsum(self._lengths) - self._lengths
