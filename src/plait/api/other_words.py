@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from plait.settings.other_words import IN_A_GRID, NAMES, OF_ESTIMATOR, OF_VERB, preset_of, refusal
 
@@ -62,8 +62,11 @@ def _refuse_column(name: str, target: object) -> None:
 class SetsOurWords:
     """An estimator whose ``set_params``, which a search calls, says what to type for words of others."""
 
-    def set_params(self, **params: Any) -> Any:
+    def set_params(self, **params: object) -> Self:
         """Set parameters of the estimator.
+
+        Args:
+            params: Values by the names of the constructor's arguments.
 
         Raises:
             ValueError: It has no such parameter; the message names all that it has not.
@@ -73,7 +76,8 @@ class SetsOurWords:
             name = f"plait.{type(self).__name__}"
             said = refusal(name, wrong, {}, list(known), OF_ESTIMATOR, settings="settings")
             raise ValueError(f"Invalid parameter: {said}\nIn a grid: {IN_A_GRID}")
-        return super().set_params(**params)  # type: ignore[misc]
+        made: Self = super().set_params(**params)  # type: ignore[misc]
+        return made
 
 
 class AnswersOtherWords:

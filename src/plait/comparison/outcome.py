@@ -69,7 +69,11 @@ class Comparison(ShownReport):
         raise ValueError(f"no method {name!r} was compared; there are {known}")
 
     def table(self, lang: str = "en") -> str:
-        """The ranks as lines of text, in "en" or "zh", then what could not be ranked."""
+        """The ranks as lines of text, then what could not be ranked.
+
+        Args:
+            lang: Its language, "en" or "zh".
+        """
         with spoken(lang, [str(n) for m in self.report["methods"] for n in m.get("modalities") or ()]):
             return self._table()
 

@@ -50,6 +50,11 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
     check_pretraining(settings, task, inputs)
+    if settings.train.group_by_length and not task.family.writes:
+        raise ValueError(
+            f"train.group_by_length groups captions and written answers, and task {task.name!r} writes none; "
+            "leave it out"
+        )
     if not values or (task.family.writes and settings.language.model != "scratch"):
         return  # no values: reported later, with the reason; a pretrained language model is too large to build twice
     labels = task.labels_of(values, settings)

@@ -27,6 +27,7 @@ from plait.training.build import build_model
 from plait.training.calibration import calibrate, observe, scale_features
 from plait.training.embeddings import mine_before_epochs
 from plait.training.history import History
+from plait.training.length_groups import GroupedBatches
 from plait.training.plan import Plan
 from plait.training.pretraining import pretrain
 from plait.training.scores import EPOCH_SCORES
@@ -106,9 +107,14 @@ def fit_model(
     train = plan.settings.train
     if plan.unlabelled is not None and plan.unlabelled.settings.method == "mean_teacher" and not train.ema:
         train = replace(train, ema=plan.unlabelled.settings.decay)  # the teacher is what is judged and kept
+    steps = steps_of(len(rows), train)
+    given: RowBatches | GroupedBatches = shown
+    if train.group_by_length and plan.task.family.writes:
+        assert train.batch_size is not None
+        given, train = GroupedBatches(shown, train.batch_size, train.seed), replace(train, batch_size=1)
     history = train_model(
         model,
-        shown,
+        given,
         train,
         folder,
         score=score if len(plan.val) else None,
@@ -118,7 +124,7 @@ def fit_model(
         tracking=tracking,
         progress=progress,
         deadline=plan.deadline,
-        unlabelled=unlabelled_term(plan, sources, index_NM, steps_of(len(rows), train)),
+        unlabelled=unlabelled_term(plan, sources, index_NM, steps),
         what="training" if len(names) == len(everything) else f"training {names[0]} alone",
     )
     history.seconds += seconds_before

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset
 
 from plait.inputs.dataset import RowBatches
 
-POOL = 16  # batches that are mixed before their rows are sorted by length
+POOL = 4  # batches that are mixed before their rows are sorted by length
 
 
 def sorted_in_pools(order_N: np.ndarray, length_N: np.ndarray, pool: int) -> np.ndarray:

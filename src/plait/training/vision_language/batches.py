@@ -18,8 +18,9 @@ from torch.utils.data import Dataset
 
 from plait.inference.vision_language import Prompter, Request
 from plait.inference.vision_language.scoring import padded_answers
-from plait.training.length_groups import POOL, sorted_in_pools
+from plait.training.length_groups import sorted_in_pools
 
+POOL = 16  # batches that are mixed before their rows are sorted by length
 SIZE_STEP, MOST_SIZES = 32, 64  # pixels by which sizes of pictures are told apart; sizes that are looked at
 Ids = tuple[int, ...]
 
