@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from fixtures.lazy import lazy
@@ -94,3 +95,24 @@ def test_training_weighs_batches_so(tmp_path: Path) -> None:
     model = Recorder()
     train_model(model, GroupedBatches(answered([1, 1, 3, 7]), 2, seed=0), settings, tmp_path / "run", checkpoints=False)
     assert np.isclose(model.w.item(), -0.01 * (2 * 2 / 6 + 10 * 10 / 6))
+
+
+def test_a_writer_is_fitted_so_where_it_is_asked_for() -> None:
+    import plait
+    from fixtures.planted_writing import TINY, asked_pictures
+
+    how: dict[str, Any] = {"task": "vqa", "split": "split", "text": "question", "image": "image", "epochs": 2}
+    found = [
+        plait.fit(asked_pictures("question"), "answer", set=[*TINY, f"train.group_by_length={asked}"], **how).report
+        for asked in ("true", "false")
+    ]
+    grouped, mixed = ([epoch["train_loss"] for epoch in report["history"]] for report in found)
+    assert grouped != mixed and np.allclose(grouped, mixed, rtol=0.1)  # the same rows in other company
+
+
+def test_classes_have_no_length_to_group_by() -> None:
+    import plait
+
+    rows = [{"size": i * 7 % 11, "label": "ab"[i % 2]} for i in range(40)]
+    with pytest.raises(ValueError, match="train.group_by_length groups captions and written answers"):
+        plait.fit(rows, "label", set=["train.group_by_length=true"])
