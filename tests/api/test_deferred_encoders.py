@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import plait
 from fixtures.lazy import lazy
@@ -64,6 +66,20 @@ def test_stored_rows_are_answered_without_the_encoder(folder: tuple[Path, Path])
         [sys.executable, "-c", ASKED, str(model)], capture_output=True, text=True, env=environment, timeout=250
     )
     assert done.stdout.strip() == "[] 3", done.stdout + done.stderr
+
+
+def test_read_while_nothing_is_differentiated_its_weights_are_ordinary_ones(folder: tuple[Path, Path]) -> None:
+    opened(folder[0])  # noted by now
+    waiting = opened(folder[0])
+
+    def become(_: int) -> Any:
+        with torch.inference_mode():
+            return waiting.become()
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(one is waiting for one in threads.map(become, range(4)))
+    assert not any(weight.is_inference() for weight in waiting.parameters())
+    assert not hasattr(waiting, "moves") and waiting.fingerprint == opened(folder[0]).fingerprint
 
 
 def test_asked_for_its_weights_it_becomes_the_encoder(folder: tuple[Path, Path]) -> None:

@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded, Encoder
 from plait.files import cache_root, file_sha256, write_text
 
 FORMAT = 1
+_READING = threading.RLock()  # threads of a server may ask at once
 LIBRARIES = ("plait", "torch", "transformers", "timm", "torchvision", "safetensors")
 FACTS = ("vector_dim", "token_dim", "order", "description", "tuning", "reference", "num_parameters", "fingerprint")
 
@@ -59,18 +62,23 @@ class DeferredEncoder(Encoder):
         Raises:
             ValueError: It cannot be read, or is another one by now.
         """
-        made, moves, batch_mb = self.read(), self.moves, self.batch_mb
-        if made.fingerprint != self.fingerprint:
-            raise ValueError(
-                f"the weights of {self.reference!r} changed after the model was opened (fingerprint "
-                f"{made.fingerprint[:12]}, expected {self.fingerprint[:12]}); open the model again"
-            )
-        vars(self).clear()
-        vars(self).update(vars(made))
-        self.__class__ = type(made)  # type: ignore[assignment]  # whoever holds this object holds the encoder
-        self.batch_mb = batch_mb
-        for arguments, options in moves:
-            self.to(*arguments, **options)
+        with _READING:
+            if type(self) is not DeferredEncoder:  # another thread was first
+                return self
+            with torch.inference_mode(False):  # who asks may be in it, and weights made there bear no gradient later
+                made = self.read()
+            if made.fingerprint != self.fingerprint:
+                raise ValueError(
+                    f"the weights of {self.reference!r} changed after the model was opened (fingerprint "
+                    f"{made.fingerprint[:12]}, expected {self.fingerprint[:12]}); open the model again"
+                )
+            made.batch_mb, moves = self.batch_mb, self.moves
+            vars(self).update(vars(made))
+            self.__class__ = type(made)  # type: ignore[assignment]  # whoever holds this object holds the encoder
+            for name in ("known", "read", "moves"):
+                vars(self).pop(name)
+            for arguments, options in moves:
+                self.to(*arguments, **options)
         return self
 
     def __getattr__(self, name: str) -> Any:
