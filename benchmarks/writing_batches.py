@@ -9,7 +9,7 @@ random numbers in the shape of EfficientNet-Lite0's (7 x 7 of 1,280), which chan
 2. Pace: ``train_model`` on both in turns in one process, the decoder of the default size (4 layers of 256) behind 16
    query tokens, batches of 64.
 3. Loss: mean cross-entropy a token of held-out captions, small decoders (2 layers of 128), several seeds: after as many
-   epochs, and after a quarter more of them where lengths are alike, which takes no more time.
+   epochs, and after a quarter more of them where lengths are alike, which takes about as long.
 
 Run: python benchmarks/writing_batches.py [--rounds 3] [--rows 256] [--seeds 3]      (minutes)
 """
