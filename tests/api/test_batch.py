@@ -290,6 +290,14 @@ def test_bad_rows_under_error_end_the_run(old: Path, rows: Path, tmp_path: Path)
     assert len(list((tmp_path / "out").glob("part-*"))) == 2 and not (tmp_path / "out" / "manifest.json").exists()
 
 
+def test_workers_read_as_set_says(old: Path) -> None:
+    from plait.api.batch.work import How
+
+    fitted = plait.load(old)
+    How("missing", set=("data.max_pixels=1234", "augment.test_views=3")).apply_to(fitted)
+    assert (fitted.inputs.max_pixels, fitted.inputs.test_views) == (1234, 3)
+
+
 def test_what_fails_in_a_worker_is_told(old: Path, tmp_path: Path) -> None:
     """Bad rows, in the words of the process that asked; the worker goes on."""
     from plait.api.batch.work import How, model_sha256

@@ -116,3 +116,15 @@ def test_other_weights_are_noticed_before_and_after_opening(folder: tuple[Path, 
     finally:
         file.write_bytes(right)
     assert isinstance(opened(model), deferred.DeferredEncoder)
+
+
+def test_a_record_that_was_changed_is_not_believed(folder: tuple[Path, Path]) -> None:
+    model, _ = folder
+    opened(model)
+    assert isinstance(opened(model), deferred.DeferredEncoder)
+    records = list((cache_root() / "encoders").glob("*.json"))
+    assert records
+    for record in records:
+        record.write_text(record.read_text("utf-8").replace('"vector_dim": ', '"vector_dim": 9'), encoding="utf-8")
+    assert not isinstance(opened(model), deferred.DeferredEncoder)
+    assert isinstance(opened(model), deferred.DeferredEncoder), "it was read whole and noted again"

@@ -86,6 +86,8 @@ def test_tsv_with_quotes_and_packed_files_are_read_whole(tmp_path: Path) -> None
     path = tmp_path / "rows.tsv"
     path.write_text('a\tb\n"1\t2\n', encoding="utf-8")
     assert scan_delimited(path, "x", {"a"}, TextReading(), "\t", ()) is None
+    path.write_text("a\tb\n" + "1\t2\n" * 300 + "\0\t2\n", encoding="utf-8")
+    assert scan_delimited(path, "x", {"a"}, TextReading(), "\t", ()) is None
     assert can_be_scanned(path) and not can_be_scanned(tmp_path / "rows.csv.gz") and not can_be_scanned({"a": [1]})
 
 

@@ -51,7 +51,7 @@ def test_sizes_as_people_type_them(given: str | int, size: int) -> None:
     assert memory_bytes(given) == size
 
 
-@pytest.mark.parametrize("given", ["", "4 apples", "-1GB", "GB", "1e3", True, "4GBB"])
+@pytest.mark.parametrize("given", ["", "4 apples", "-1GB", "GB", "1e3", True, "4GBB", "9" * 400 + "GB"])
 def test_what_is_no_size(given: Any) -> None:
     with pytest.raises(ValueError, match=r"memory is .*; expected a size such as memory=4GB"):
         memory_bytes(given)
@@ -196,3 +196,19 @@ def test_a_picture_that_cannot_fit_is_a_bad_cell_with_its_reason() -> None:
             decode_image(stream.getvalue())
         assert decode_image(drafted.getvalue(), least_side=100).size == (375, 375)
     assert decode_image(stream.getvalue()).size == (3000, 3000)
+
+
+def test_whatever_takes_a_bound_keeps_to_it() -> None:
+    import inspect
+
+    import plait
+    from plait.api import predict_to_folder
+    from plait.index.build import build_index
+
+    taking = [plait.fit, plait.compare, build_index, predict_to_folder]
+    taking += [getattr(plait.Plait, name) for name in ("predict", "evaluate", "calibrate", "explain", "suggest")]
+    for function in taking:
+        wanted = list(inspect.signature(function).parameters.values())
+        given = {one.name: None for one in wanted if one.default is one.empty and one.kind != one.VAR_KEYWORD}
+        with pytest.raises(ValueError, match="memory is '4apples'; expected a size"):
+            function(**{**given, "memory": "4apples"})

@@ -240,7 +240,7 @@ def test_a_verdict_is_taken_apart_and_put_together_again() -> None:
     assert tr_in("zh", english) == (
         "联合使用各模态明显优于最好的单模态：准确率 0.900（95% 置信区间 0.880 至 0.920），"
         "仅用“text”为 0.800，相差 +0.100（+0.070 至 +0.130），"
-        "随机猜测为 0.500。"
+        "盲猜为 0.500。"
     )
 
 

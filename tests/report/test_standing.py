@@ -36,7 +36,7 @@ def test_a_caution_where_guessing_is_not_left_behind(report: dict[str, Any], sai
     assert (found["judged"] is None) == (not report)
     if said is not None:
         chinese = in_languages(found)["zh"]["caution"]
-        assert chinese is not None and chinese.startswith("该模型与随机猜测无法区分：") and "guessing" not in chinese
+        assert chinese is not None and chinese.startswith("该模型与盲猜无法区分：") and "guessing" not in chinese
 
 
 def direction(query: str, gallery: str, value: float, low: float, high: float) -> dict[str, Any]:

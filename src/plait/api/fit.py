@@ -14,6 +14,7 @@ from plait.api.clock import run_began
 from plait.api.machine import is_first_process, runs_alone
 from plait.api.other_words import says_our_words
 from plait.api.watching import WatchedBy, watched
+from plait.data.memory import bounded
 from plait.data.table_like import TableLike
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 from plait.settings.durations import seconds_of
@@ -52,6 +53,7 @@ def load(folder: str | Path) -> Plait | VisionLanguageModel:
 
 @watched
 @says_our_words
+@bounded
 def fit(
     table: TableLike,
     target: str | None = None,

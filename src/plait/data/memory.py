@@ -76,7 +76,7 @@ def memory_bytes(given: str | int, name: str = "memory") -> int:
         (4000000000, 1610612736, 2000000000)
     """
     found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([A-Za-z]*)\s*", str(given).replace("_", ""))
-    if isinstance(given, bool) or found is None or found[2].upper() not in UNITS:
+    if isinstance(given, bool) or found is None or found[2].upper() not in UNITS or len(found[1]) > 18:
         raise ValueError(f"{name} is {given!r}; expected a size such as {name}=4GB, {name}=512MB or {name}=3GiB")
     size = int(float(found[1]) * UNITS[found[2].upper()])
     if size < LEAST:

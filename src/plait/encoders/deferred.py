@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from plait.encoders.base import Encoded, Encoder
 from plait.files import cache_root, file_sha256, write_text
 
-FORMAT = 1
+FORMAT = 2
 _READING = threading.RLock()  # threads of a server may ask at once
 LIBRARIES = ("plait", "torch", "transformers", "timm", "torchvision", "safetensors")
 FACTS = ("vector_dim", "token_dim", "order", "description", "tuning", "reference", "num_parameters", "fingerprint")
@@ -140,7 +140,7 @@ def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Calla
     if known is not None and all(known.get(name) == value for name, value in seen.items()):
         facts = known.get("facts")
         if isinstance(facts, dict) and set(facts) == set(FACTS) and facts["fingerprint"] == fingerprint:
-            if known.get("files") == _hashes(places):
+            if known.get("sum") == _sum(facts) and known.get("files") == _hashes(places):
                 return DeferredEncoder(facts, read)
     files = _hashes(places)
     encoder = read()
@@ -148,10 +148,15 @@ def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Calla
         facts = {name: getattr(encoder, name) for name in FACTS}
         try:
             record.parent.mkdir(parents=True, exist_ok=True)
-            write_text(record, json.dumps({**seen, "files": files, "facts": facts}, indent=1))
+            write_text(record, json.dumps({**seen, "files": files, "facts": facts, "sum": _sum(facts)}, indent=1))
         except (OSError, TypeError):
             pass  # a cache that cannot be written, or a description that is no JSON: read whole next time too
     return encoder
+
+
+def _sum(facts: dict[str, Any]) -> str:
+    """What shows that a record was changed or damaged after it was written."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _read_record(path: Path) -> dict[str, Any] | None:

@@ -66,7 +66,7 @@ class How:
 
     def apply_to(self, fitted: FittedParts) -> None:
         """Let a model that was just loaded read as ``set`` says."""
-        reading_settings(fitted, None, None, None, False, self.set)
+        reading_settings(fitted, None, None, None, allow_outside=False, allow_remote=False, set=self.set)
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def scan_delimited(
                 return None
             delimiter = found_delimiter(head, source, how, columns, how.delimiter or delimiter)
             file.seek(0)
-            lines = _lines(file, refused='"' if delimiter == "\t" else "\0")
+            lines = _lines(file, refused='"\0' if delimiter == "\t" else "\0")
             reader = csv.reader(lines, delimiter=delimiter, strict=True)
             named = named_columns(head, source, delimiter, columns) if columns else None
             header = named or read_header(reader, source)
@@ -211,11 +211,11 @@ def _lines(file: TextIO, refused: str = "\0") -> Iterator[str]:
     """The lines of a file with their ends, without blank ones at its end.
 
     Raises:
-        NeedsTheWholeError: A line is longer than a cell may be, or holds what is refused.
+        NeedsTheWholeError: A line is longer than a cell may be, or holds one of the characters that are refused.
     """
     blank: list[str] = []
     while line := file.readline(MAX_CELL_BYTES):
-        if len(line) == MAX_CELL_BYTES or refused in line:
+        if len(line) == MAX_CELL_BYTES or any(one in line for one in refused):
             raise NeedsTheWholeError("a line")
         if not line.strip("\r\n"):
             blank.append(line)
