@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli.options import IndexFolder, IndexModel, Json, Lang
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import can_write_page, print_json, printable, say, write_page
 
 SHOWN_TEXT = 80  # columns of text a line
@@ -78,11 +79,10 @@ def search(
             f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}"
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
-    missing = missing_note(hits, index)
-    if accuracy is not None:
-        say(f"note: {printable(accuracy)}")
-    if missing is not None:
-        say(f"note: {printable(missing)}")
+    speak = Speaker(lang)
+    for note in (accuracy, missing_note(hits, index)):
+        if note is not None:
+            say(f"{speak('note')}: {printable(speak(note))}")
     if not hits:
         say("nothing in the index fits" if len(opened) else "the index is empty")
     if html is not None:
