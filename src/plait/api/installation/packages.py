@@ -75,10 +75,11 @@ def extras() -> list[dict[str, Any]]:
     for name, what in EXTRAS.items():
         needed = requirements("plait", name)
         missing = [str(r.name) for r in needed if not fits(r)]
+        known = f'pip install "plait[{name}]"'  # else the code is newer than what pip noted of it, as in a checkout
         rows.append(
             {
                 "name": name, "what": what, "installed": bool(needed) and not missing, "missing": missing,
-                "type": f'pip install "plait[{name}]"',
+                "type": known if needed else "install Plait again: what is installed is older and knows no such extra",
             }
         )  # fmt: skip
     return rows
