@@ -19,7 +19,10 @@ def test_the_sentence_names_the_columns() -> None:
 
 def test_the_page_and_the_terminal_say_it_first() -> None:
     from plait.cli.report import terms_of
+    from plait.cli.speaking import Speaker
 
     page = render({"task": "classification", "terms": {"tabular": SENTENCE}, "verdict": "tabular decides"}, "A run")
     assert page.index(f"tabular: {SENTENCE}") < page.index("tabular decides")
-    assert terms_of({"terms": {"tabular": SENTENCE}}) == [f"  tabular: {SENTENCE}"] and terms_of({}) == []
+    terms = {"terms": {"tabular": SENTENCE}}
+    assert terms_of(terms, Speaker(None, terms)) == [f"  tabular: {SENTENCE}"] and terms_of({}, Speaker(None)) == []
+    assert terms_of(terms, Speaker("zh", terms))[0].startswith("  表格列: ")

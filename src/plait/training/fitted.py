@@ -93,7 +93,8 @@ class FittedParts:
     def task(self) -> Task:
         """What was learned; its metrics decide as the answers do, and the user's chose the epoch."""
         task = self.model.task.deciding(self.labels.thresholds)
-        return replace(task, selects=self.settings.task.select_by or task.selects)
+        chosen = self.settings.task.select_by
+        return task if chosen in (None, task.selects) else replace(task, selects=chosen)
 
 
 def calibrated(answers: nn.Module, calibration: Calibration | None) -> nn.Module:
