@@ -6,6 +6,9 @@ rows); the others become unlabelled rows of the semi-supervised options, whose t
 pseudo-labels are. Validation rows are as many at every share. Differences are paired by seed; the interval is that of
 Student's t over the seeds.
 
+"chosen" spends as many labels otherwise: a fifth on rows drawn at random, the others in four rounds on rows that
+``suggest`` names after a fit on what is labelled so far.
+
 One JSON line a run goes to the file of ``--kept``; a run that is there already is not made again, so that a script
 that was stopped goes on. ``val`` is the score by which the network was chosen.
 """
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 import plait
 from ensemble import TABLES as MIXED
@@ -55,7 +59,11 @@ OPTIONS: dict[str, tuple[list[str], str | None]] = {
     "augmented + noisy_student": (AUGMENTED, "noisy_student"),
     "augmented + self_training": (AUGMENTED, "self_training"),
     "augmented + fixmatch": (AUGMENTED, "fixmatch"),
+    "chosen": ([], None),
+    "chosen + augmented + noisy_student": (AUGMENTED, "noisy_student"),
 }
+CHOSEN = "chosen"  # begins the options of which `suggest` names the rows that get a label
+CHOOSINGS = 4  # rounds in which it does, behind as large a share drawn at random
 FIRST = "supervised,augmented,unlabelled,aligned first,all"
 
 
@@ -83,6 +91,28 @@ def dealt(rows: Table, how: dict[str, Any], seed: int, share: float) -> tuple[Ta
     return rows.take(own).with_column("split", parts), rows.take(others) if len(others) else None
 
 
+def chosen_rows(rows: Table, how: dict[str, Any], seed: int, share: float, preset: str) -> tuple[Table, Table]:
+    """The parts of :func:`dealt` with as many labels, of which ``suggest`` named the rows."""
+    wanted = [str(s) for s in dealt(rows, how, seed, share)[0].column("split")].count("train")
+    own, others = dealt(rows, how, seed, share / (CHOOSINGS + 1))
+    assert others is not None
+    given = {k: v for k, v in how.items() if k not in ("target", "set", "transform")}
+    for number in range(CHOOSINGS):
+        is_train = np.array([str(s) == "train" for s in own.column("split")])
+        step = round((wanted - is_train.sum()) / (CHOOSINGS - number))
+        fitted = plait.fit(
+            own, how["target"], split="split", preset=preset, seed=seed, set=[*how.get("set", []), *QUICK], **given
+        )
+        bare = Table(others.arrow.drop_columns([how["target"]]), others.root, others.source)
+        found = fitted.suggest(bare, step, labelled=own.take(np.flatnonzero(is_train)), seed=seed)
+        places = np.array(found.column("row" if "row" in found.column_names else "suggested_row").to_pylist())
+        new = others.take(places).with_column("split", ["train"] * len(places))
+        joined = pa.concat_tables([new.arrow.select(own.arrow.column_names).cast(own.arrow.schema), own.arrow])
+        own = Table(joined, own.root, own.source)
+        others = others.take(np.setdiff1d(np.arange(len(others)), places))
+    return own, others
+
+
 def labelled_rows(targets: list[Any], share: float, is_number: bool) -> np.ndarray:
     """Places of the rows that keep their label: the first ``share`` per cent, and of every class the first two.
 
@@ -103,7 +133,9 @@ def labelled_rows(targets: list[Any], share: float, is_number: bool) -> np.ndarr
 def one(rows: Table, how: dict[str, Any], option: str, seed: int, share: float, preset: str) -> dict[str, Any]:
     """One run: the score on rows that chose nothing, and what became of the unlabelled rows."""
     settings, method = OPTIONS[option]
-    own, others = dealt(rows, how, seed, share)
+    own, others = (
+        chosen_rows(rows, how, seed, share, preset) if option.startswith(CHOSEN) else dealt(rows, how, seed, share)
+    )
     semi = method if others is not None and method != USUAL else None
     given = {k: v for k, v in how.items() if k not in ("target", "set", "transform")}
     began = time.monotonic()
