@@ -76,7 +76,9 @@ def read_labelled(
     settings, task = fitted.settings, fitted.task
     if format is None and settings.data.format in ("coco", "vqa") and is_folder(table):
         format = settings.data.format
-    data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
+    data = reading_settings(
+        fitted, table, format, encoding, allow_outside=allow_outside, allow_remote=allow_remote, set=set,
+    )  # fmt: skip
     readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(
         table, data, task=task.name, annotations=annotations, seed=settings.train.seed, readings=readings

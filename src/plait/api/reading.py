@@ -41,7 +41,9 @@ def open_table(
     Raises:
         ValueError: It cannot be read, or has none of them.
     """
-    data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
+    data = reading_settings(
+        fitted, table, format, encoding, allow_outside=allow_outside, allow_remote=allow_remote, set=set,
+    )  # fmt: skip
     table = [table] if is_row(table) else table
     readings = readings_with(fitted.schema.readings, data.decimal)
     opened = open_source(table, data, task=fitted.task.name, readings=readings).table
@@ -95,8 +97,8 @@ def warn_of_absent_columns(fitted: FittedParts, table: Table, source: Any) -> No
 
 
 def reading_settings(
-    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, allow_outside: bool, allow_remote: bool,
-    set: Sequence[str] = (),
+    fitted: FittedParts, table: Any, format: str | None, encoding: str | None, *, allow_outside: bool,
+    allow_remote: bool, set: Sequence[str] = (),
 ) -> DataSettings:  # fmt: skip
     """How to read a table; a file without a header line has the columns of the training table.
 

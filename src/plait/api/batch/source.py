@@ -214,7 +214,9 @@ def open_rows(
     """
     scanned, data = None, None
     if encoding is None and (can_be_pieced(table, format) or _is_large(table, format)):
-        data = reading_settings(fitted, table, format, encoding, allow_outside, allow_remote, set)
+        data = reading_settings(
+            fitted, table, format, encoding, allow_outside=allow_outside, allow_remote=allow_remote, set=set,
+        )  # fmt: skip
     wanted = {c for m in fitted.inputs.modalities for c in m.columns} | {fitted.schema.id}
     if data is not None and not can_be_pieced(table, format):
         text = TextReading(
