@@ -154,8 +154,8 @@ class EncoderSettings:
     batch_mb: float = between(8.0, 0.01, 1e6)
     """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
     engine: str = choice("auto", ENGINES)
-    """What runs frozen encoders on a CPU: auto (OpenVINO where it is installed and many items are to be encoded), torch,
-    openvino (always; it must work) or openvino-int8 (the same, with texts in eight bits: faster, a little less exact).
+    """What runs frozen encoders on a CPU: auto (OpenVINO where it is installed and many items are to be encoded), torch
+    or openvino (always; it must work), or openvino-int8 (the same, texts in eight bits: faster, a little less exact).
     """
 
 
