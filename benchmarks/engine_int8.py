@@ -6,7 +6,7 @@ out, a division for each seed, the same for both. Retrieval: of each test photo 
 among all other captions of the test photos; a hit is one of the same photo (recall at 1 and 5; no seed). The interval
 is of the paired difference over 2,000 bootstrap draws of the queries, of seed 0.
 
-Run: python benchmarks/engine_int8.py [--encoder minilm] [--threads 1] [--seeds 20]
+Run: python benchmarks/engine_int8.py [--encoder minilm] [--threads 1] [--seeds 20] [--posts 1500] [--photos 250]
 """
 
 from __future__ import annotations
@@ -79,6 +79,8 @@ def main() -> None:
     parser.add_argument("--encoder", default="minilm")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--posts", type=int, default=1500, help="the first so many")
+    parser.add_argument("--photos", type=int, default=250, help="the first so many test photos")
     parser.add_argument("--data", type=Path, default=base)
     options = parser.parse_args()
     import torch
@@ -95,7 +97,7 @@ def main() -> None:
     encoded(processor, ["a dog runs", "two children watch it"] * 16, forwards)  # compiled outside what is timed
 
     with (options.data / "posts-sentiment/posts.csv").open(encoding="utf-8", newline="") as stream:
-        posts = list(csv.DictReader(stream))
+        posts = list(csv.DictReader(stream))[: options.posts]
     vectors, seconds = encoded(processor, [row["text"] for row in posts], forwards)
     print(f"{options.encoder}, {options.threads} threads, posts: {rates(seconds, len(posts))}")
     cosine = (vectors["torch"] * vectors["openvino-int8"]).sum(1)
@@ -109,7 +111,8 @@ def main() -> None:
           f"standard error {error:.4f}, single seeds {change.min():+.4f} to {change.max():+.4f}")  # fmt: skip
 
     notes = json.loads((options.data / "flickr8k-2k/annotations/captions_test.json").read_text(encoding="utf-8"))
-    notes = notes["annotations"]
+    kept = {one["id"] for one in notes["images"][: options.photos]}
+    notes = [note for note in notes["annotations"] if note["image_id"] in kept]
     vectors, seconds = encoded(processor, [note["caption"] for note in notes], forwards)
     print(f"{options.encoder}, {options.threads} threads, captions: {rates(seconds, len(notes))}")
     photos = np.array([note["image_id"] for note in notes])
