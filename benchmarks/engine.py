@@ -1,5 +1,6 @@
-"""Frozen encoders by PyTorch and by OpenVINO: items a second in turns in one process, what the start costs, from how
-many items on it pays, memory, and how far the vectors are apart.
+"""Frozen encoders by PyTorch, OpenVINO, OpenVINO in eight bits (texts) and ONNX Runtime: items a second in turns in one
+process, what the start costs, from how many items on OpenVINO pays, memory, and how far the vectors are apart. What
+eight bits change of accuracy and retrieval is in ``engine_int8.py``.
 
 Texts are of 4 to 60 words, pictures are noise; both come ready from the processor, so the forward alone is measured.
 Seconds are of processor time over the number of threads, which other work on the machine disturbs less than the clock.
@@ -10,6 +11,7 @@ Run: python benchmarks/engine.py [--encoders minilm:text,efficientnet-lite0:imag
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import io
 import os
 import resource
@@ -42,6 +44,38 @@ def batches_of(processor: Any, kind: str, count: int) -> list[dict[str, Any]]:
     else:
         raise SystemExit(f"{kind} is not measured here; text or image")
     return [processor.process(items[i : i + 32]) for i in range(0, count, 32)]
+
+
+def by_onnxruntime(encoder: Any, batch: dict[str, Any]) -> Any:
+    """The encoder exported in memory and run by ONNX Runtime, with all its optimisations."""
+    import numpy as np
+    import onnxruntime
+    import torch
+
+    from plait.encoders import Encoded, engine
+
+    flat = engine._Flat(encoder, list(batch), False).eval()
+    example = tuple(tensor[[0, -1]].clone() for tensor in batch.values())
+    free = torch.export.Dim.DYNAMIC
+    sides = tuple({0: free} | ({1: free} if engine._is_growing(tensor) else {}) for tensor in example)
+    with torch.no_grad():
+        made = torch.onnx.export(flat, example, dynamo=True, dynamic_shapes=(sides,), verbose=False)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = torch.get_num_threads(), 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(made.model_proto.SerializeToString(), options, ["CPUExecutionProvider"])
+    names = [one.name for one in session.get_inputs()]
+
+    def forward(batch: dict[str, Any]) -> Any:
+        arrays = [np.ascontiguousarray(tensor.numpy()) for tensor in batch.values()]
+        return Encoded(torch.from_numpy(session.run(None, dict(zip(names, arrays, strict=True)))[0]), None, None)
+
+    return forward
+
+
+def apart(got_BD: Any, wanted_BD: Any) -> float:
+    """The largest difference, over the length of a vector."""
+    return float(((got_BD - wanted_BD).norm(dim=1) / wanted_BD.norm(dim=1)).max())
 
 
 def peak_mb() -> float:
@@ -77,23 +111,31 @@ def measure(reference: str, kind: str, threads: int, rounds: int, count: int) ->
         by_openvino(batches[0])
     start = time.process_time() - began
     wall, more = time.monotonic() - wall, peak_mb() - before
-    rates: dict[str, list[float]] = {"torch": [], "openvino": []}
-    for _ in range(rounds):
-        for name, forward in (("torch", by_torch), ("openvino", by_openvino)):
-            rates[name].append(count / seconds(forward, len(batches)))
-    off = 0.0
+    forwards = {"torch": by_torch, "openvino": by_openvino}
+    if kind == "text":
+        forwards["openvino-int8"] = engine.OpenVinoForward(encoder, False, eight_bits=True)
+    if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnxscript"):
+        forwards["onnxruntime"] = by_onnxruntime(encoder, batches[0])
+    off = dict.fromkeys(forwards, 0.0)
     with torch.inference_mode():
         for batch in batches:
-            got, wanted = by_openvino(batch).vector_BD, by_torch(batch).vector_BD
-            off = max(off, float(((got - wanted).norm(dim=1) / wanted.norm(dim=1)).max()))
+            wanted_BD = by_torch(batch).vector_BD
+            for name, forward in forwards.items():
+                off[name] = max(off[name], apart(forward(batch).vector_BD, wanted_BD))
+    rates: dict[str, list[float]] = {name: [] for name in forwards}
+    for _ in range(rounds):
+        for name, forward in forwards.items():
+            rates[name].append(count / seconds(forward, len(batches)))
     middle = {name: statistics.median(found) for name, found in rates.items()}
     saved = 1 / middle["torch"] - 1 / middle["openvino"]
     even = f"{start / saved:,.0f} items" if saved > 0 else "never"
     for name, found in rates.items():
-        print(f"{reference:20s} {threads} threads  {name:9s} {middle[name]:7.1f} a second "
-              f"({min(found):.1f} to {max(found):.1f})")  # fmt: skip
-    print(f"{'':20s} {threads} threads  {middle['openvino'] / middle['torch']:.2f} times; start {start:.1f} s of "
-          f"processor ({wall:.1f} s by the clock), even at {even}; {more:+.0f} MB; vectors {off:.1e} apart; "
+        ratios = [one / other for one, other in zip(found, rates["torch"], strict=True)]
+        print(f"{reference:20s} {threads} threads  {name:13s} {middle[name]:7.1f} a second "
+              f"({min(found):.1f} to {max(found):.1f}), {statistics.median(ratios):.2f} times "
+              f"({min(ratios):.2f} to {max(ratios):.2f}); vectors {off[name]:.1e} apart")  # fmt: skip
+    print(f"{'':20s} {threads} threads  openvino: start {start:.1f} s of "
+          f"processor ({wall:.1f} s by the clock), even at {even}; {more:+.0f} MB; "
           f"openvino {openvino.__version__.split('-')[0]}, torch {torch.__version__}", flush=True)  # fmt: skip
 
 

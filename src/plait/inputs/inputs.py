@@ -47,7 +47,7 @@ class Inputs:
         test_views: Views over which answers average the vectors of frozen encoders; 1: off. Not saved.
         words: Words of text modalities whose model has a bag of words; None before ``fit_inputs`` learned them.
         device: Where frozen encoders work; None: on a GPU where there is one. Not saved.
-        engine: What runs frozen encoders on a CPU: auto, torch or openvino. Not saved here: a setting of the run.
+        engine: What runs frozen encoders on a CPU, as ``encoders.engine`` says. Not saved here: a setting of the run.
         is_new: Whether these are inputs of a model that is being trained: the engine that encodes first is noted in
             ``references``, and one asked for by name must work. Not saved.
     """

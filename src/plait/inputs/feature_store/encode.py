@@ -83,8 +83,8 @@ def encode_items(
         progress: called with (items done, items to encode, what), also while another process encodes the rest.
         on_error: "raise" stops at the first item that cannot be read; "collect" leaves it absent.
         workers: threads that decode images.
-        engine: "torch", "openvino" or "auto": what runs the forward on a CPU. OpenVINO's features, within
-            `plait.encoders.engine.TOLERANCE` of PyTorch's, are kept apart from them.
+        engine: "torch", "openvino", "openvino-int8" or "auto": what runs the forward on a CPU. OpenVINO's features,
+            within `plait.encoders.engine.TOLERANCE` of PyTorch's (`INT8_TOLERANCE` with eight bits), are kept apart.
         engine_required: an engine named that cannot be used is an error; else PyTorch encodes, which is said once.
 
     Returns:
@@ -126,7 +126,8 @@ def encode_items(
             if isinstance(encoder, DeferredEncoder):
                 encoder.become()
             space.prepare()  # a folder that cannot be written shows before the work, not after
-            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens)
+            eight_bits = engine == "openvino-int8"
+            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, eight_bits)
             run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward)
             work = _Work(space, run, processor, keys, load, batch_size, workers, most_bytes(encoder, target))
             was_training = encoder.training
@@ -151,7 +152,7 @@ def encode_items(
             )
         )  # fmt: skip
     except EngineError as error:
-        if engine == "openvino" and engine_required:
+        if engine not in ("auto", "torch") and engine_required:
             raise ValueError(
                 f"{getattr(encoder, 'reference', kind)} cannot be encoded by OpenVINO: {error}. With "
                 "encoders.engine=auto PyTorch encodes what OpenVINO cannot"

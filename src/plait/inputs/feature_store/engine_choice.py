@@ -13,7 +13,7 @@ import torch
 
 from plait.encoders.engine import EngineError, is_proven, refusal
 
-ENGINES = ("torch", "openvino")
+ENGINES = ("torch", "openvino", "openvino-int8")
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,11 @@ def chosen_engine(
     asked: str, kind: str, encoder: torch.nn.Module, target: torch.device, with_tokens: bool,
     lacking: Callable[[str], int], *, required: bool = False,
 ) -> str:  # fmt: skip
-    """The engine to encode with, "torch" or "openvino".
+    """The engine to encode with, "torch", "openvino" or "openvino-int8".
 
     Args:
-        asked: "auto", "torch" or "openvino".
+        asked: "auto", "torch", "openvino" or "openvino-int8", which is "openvino" for what is no text: the products of
+            a picture's network are convolutions, which gain nothing by it.
         kind: Of the items: "text", "image" or "audio".
         encoder: The encoder.
         target: Where it works.
@@ -53,26 +54,27 @@ def chosen_engine(
         ValueError: No such engine.
     """
     if asked not in (*ENGINES, "auto"):
-        raise ValueError(f"engine is {asked!r}; give auto, torch or openvino")
+        raise ValueError(f"engine is {asked!r}; give auto, torch, openvino or openvino-int8")
     if asked == "torch":
         return "torch"
     if target.type != "cpu":
-        if asked == "openvino" and required:
+        if asked != "auto" and required:
             raise EngineError(f"it works on CPUs, and this encoder works on {target}")
         return "torch"
     if kind not in GAINS:
-        if asked == "openvino":
+        if asked != "auto":
             raise EngineError(NO_SOUNDS if kind == "audio" else f"items of the kind {kind!r} are left to PyTorch")
         return "torch"
     if asked == "auto" and lacking("torch") == 0:
         return "torch"
-    if lacking("openvino") == 0:  # reading needs no engine
-        return "openvino"
-    reason = refusal(encoder, with_tokens)
-    if asked == "openvino":
+    named = "openvino-int8" if asked == "openvino-int8" and kind == "text" else "openvino"
+    if lacking(named) == 0:  # reading needs no engine
+        return named
+    reason = refusal(encoder, with_tokens, named == "openvino-int8")
+    if asked != "auto":
         if reason is not None:
             raise EngineError(reason)
-        return "openvino"
+        return named
     if reason is not None or not is_proven(encoder):
         return "torch"
     gain = GAINS[kind]
