@@ -216,7 +216,9 @@ def index_move(
         say(reasons(report.text()))
 
 
-@index_app.command("publish", epilog="Example: plait index publish photos.index s3://bucket/photos.lance --allow-remote")
+@index_app.command(
+    "publish", epilog="Example: plait index publish photos.index s3://bucket/photos.lance --allow-remote"
+)
 def index_publish(
     index: IndexFolder,
     place: Annotated[str, typer.Argument(metavar="PLACE", help="s3://BUCKET/NAME.lance, or a folder NAME.lance.")],

@@ -27,7 +27,9 @@ def _picture_there(path: Path | None) -> Path | None:
 def search(
     index: Annotated[
         str,
-        typer.Argument(metavar="INDEX", help="An index folder, or a published s3://B/NAME.lance.", callback=searchable_there),
+        typer.Argument(
+            metavar="INDEX", help="An index folder, or a published s3://B/NAME.lance.", callback=searchable_there
+        ),
     ],
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, in words.")] = None,
     image: Annotated[

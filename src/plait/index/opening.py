@@ -9,9 +9,7 @@ from plait.index.embedder import Embedder
 from plait.index.index import Index
 
 
-def open_index(
-    folder: str | Path, model: Embedder | str | Path | None = None, *, allow_remote: bool = False
-) -> Index:
+def open_index(folder: str | Path, model: Embedder | str | Path | None = None, *, allow_remote: bool = False) -> Index:
     """Open an index for searching and changing; a published one (``NAME.lance``) for searching alone.
 
     Args:

@@ -146,7 +146,9 @@ def publish(index: Index, place: str, *, allow_remote: bool = False, overwrite: 
         database.create_table(name, every(), schema=first.schema, mode="overwrite" if overwrite else "create")
     except (OSError, RuntimeError, ValueError) as error:
         if "already exists" in str(error):
-            raise FileExistsError(f"{shown} is there already; add --overwrite (overwrite=True) to replace it") from error
+            raise FileExistsError(
+                f"{shown} is there already; add --overwrite (overwrite=True) to replace it"
+            ) from error
         raise OSError(_unreachable(shown, error)) from error
     return len(index)
 
