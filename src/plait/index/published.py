@@ -1,7 +1,7 @@
 """An index published as one Lance table, in a folder or on object storage, for searching from anywhere.
 
-``publish`` writes the living items of an index with their vectors to ``PLACE.lance``, an ordinary Lance table that other
-tools read too, and puts the manifest (with the fingerprint of the model) into the metadata of its schema. What opens
+``publish`` writes the living items of an index with their vectors to ``PLACE.lance``, a Lance table that other tools
+read too, and puts the manifest (with the fingerprint of the model) into the metadata of its schema. What opens
 it reads that metadata and no row; a search then reads what Lance needs for it. A published index is not changed in
 place: publish again. Credentials and endpoints are those of the environment (``AWS_ENDPOINT_URL`` and so on).
 """
@@ -75,7 +75,7 @@ class PublishedStorage(LanceStorage):
         metadata = self._table.schema.metadata or {}
         if _MANIFEST not in metadata:
             raise ValueError(
-                f"{shown} is a Lance table without the facts of an index; write one with plait index publish INDEX PLACE"
+                f"{shown} is a Lance table that holds no index; write one with plait index publish INDEX PLACE"
             )
         self.manifest = manifest_of(lambda: metadata[_MANIFEST], shown)
         self._contents, self._place = int(metadata[_CONTENTS]), None
