@@ -140,6 +140,8 @@ def train_model(
             optimizers=(optimizer, schedule),
             callbacks=[judge],
         )
+    if hasattr(model, "config"):  # where the Trainer writes of a cache that only its own networks have
+        vars(model.config).pop("use_cache", None)
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline, judge.processes = deadline, processes
     trainer.unlabelled, trainer.processes = unlabelled, processes
