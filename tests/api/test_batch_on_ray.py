@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -78,6 +80,20 @@ def workers_of(pid: int) -> list[int]:
         if above == pid:
             found.append(one)
     return found
+
+
+@pytest.mark.parametrize(("port", "said"), [(None, "ray start --head"), ("0", "HOST:PORT"), ("x", "HOST:PORT")])
+def test_an_address_where_nobody_listens_is_told_at_once(
+    tmp_path: Path, port: str | None, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before table or model are looked at, and without Ray, which tries for 40 s."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        asked = f"127.0.0.1:{port or free.getsockname()[1]}"  # bound and not listened at
+        monkeypatch.setitem(sys.modules, "ray", None)  # whoever asks for it fails otherwise
+        with pytest.raises(ValueError, match=re.escape(asked)) as told:
+            predict_to_folder(tmp_path, tmp_path / "none.csv", tmp_path / "out", ray=asked)
+    assert said in str(told.value)
 
 
 def test_parts_in_any_order_and_twice_are_taken_once(

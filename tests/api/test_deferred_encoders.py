@@ -118,6 +118,22 @@ def test_other_weights_are_noticed_before_and_after_opening(folder: tuple[Path, 
     assert isinstance(opened(model), deferred.DeferredEncoder)
 
 
+def test_hooks_that_were_registered_while_it_waited_act_once_it_is_read(folder: tuple[Path, Path]) -> None:
+    opened(folder[0])
+    waiting, seen = opened(folder[0]), []
+    assert isinstance(waiting, deferred.DeferredEncoder)
+    kept, gone = (waiting.register_forward_hook(lambda *_, name=name: seen.append(name)) for name in ("kept", "gone"))
+    waiting.register_forward_pre_hook(lambda _, args, kwargs: seen.append(sorted(kwargs)), with_kwargs=True)
+    gone.remove()
+    inputs = {name: torch.ones((1, 3), dtype=torch.int64) for name in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        waiting(**inputs)
+        assert not isinstance(waiting, deferred.DeferredEncoder) and seen == [sorted(inputs), "kept"]
+        kept.remove()
+        waiting(**inputs)
+    assert seen == [sorted(inputs), "kept", sorted(inputs)]
+
+
 def test_a_record_that_was_changed_is_not_believed(folder: tuple[Path, Path]) -> None:
     model, _ = folder
     opened(model)

@@ -22,12 +22,12 @@ prepare = lazy("plait.inputs.prepare", "prepare")
 dataset = lazy("plait.inputs.dataset")
 
 
-def prepared_of(column: str, kind: str, files: dict[str, bytes], folder: Path) -> Any:
+def prepared_of(column: str, kind: str, files: dict[str, bytes], folder: Path, max_pixels: int = 10**6) -> Any:
     for name, data in files.items():
         (folder / name).write_bytes(data)
     (folder / "t.csv").write_text(f"{column}\n" + "".join(f"{name}\n" for name in files))
     settings = EncoderSettings(image="scratch:image", audio="scratch:audio", image_size=32)
-    inputs = load_inputs((Modality(column, kind, (column,)),), settings, with_tokens=False, max_pixels=10**6)
+    inputs = load_inputs((Modality(column, kind, (column,)),), settings, with_tokens=False, max_pixels=max_pixels)
     return prepare(read_table(folder / "t.csv"), inputs)
 
 
@@ -38,6 +38,15 @@ def test_what_passes_the_examination_is_prepared(tmp_path: Path) -> None:
     assert [(bad.row, "not numbers" in bad.reason) for bad in prepared.rows.bad] == [(1, True)]
     taken = dataset.RowBatches(prepared.sources, prepared.rows.index_NM)  # every row can be put into a batch
     assert len(taken) == 3 and prepared.sources["image"].take(prepared.rows.items["image"].index_N)
+
+
+def test_the_blank_of_a_missing_picture_is_within_any_limit(tmp_path: Path) -> None:
+    """It had 32 x 32 pixels, and a run with ``data.max_pixels`` below that ended at the first missing picture."""
+    files = {"a.png": encoded(Image.new("RGB", (4, 4))), "large.png": encoded(Image.new("RGB", (5, 4)))}
+    prepared = prepared_of("image", "image", files, tmp_path, max_pixels=16)
+    assert [(bad.row, "5 x 4, the limit is 16" in bad.reason) for bad in prepared.rows.bad] == [(1, True)]
+    black, blank = (prepared.sources["image"].take(np.array([n]))["pixel_values"] for n in (0, -1))
+    assert np.array_equal(black, blank)
 
 
 def test_a_table_of_nothing_but_broken_pictures_is_reported_row_by_row(tmp_path: Path) -> None:

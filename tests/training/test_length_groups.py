@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from fixtures.lazy import lazy
+from fixtures.training import PowerCutError
 from plait.inputs.dataset import RowBatches
 from plait.inputs.feature_store.feature_set import FeatureSet
 from plait.settings import TrainSettings
@@ -65,6 +66,36 @@ def test_weights_make_the_mean_over_batches_the_mean_over_tokens() -> None:
     assert np.isclose((weights[0, 1] * short + weights[2, 3] * long) / 2, (2 * short + 10 * long) / 12)
 
 
+@pytest.mark.parametrize("cut_at", [2, 4])
+def test_an_interrupted_training_goes_on_with_the_same_batches(tmp_path: Path, cut_at: int) -> None:
+    """The order of batches shows in the weights: each step's gradient hangs on the weight that it meets."""
+    settings = TrainSettings(
+        epochs=5, batch_size=1, learning_rate=0.05, patience=0, warmup=0.0, schedule="linear", weight_decay=0.0
+    )
+    lengths = np.random.default_rng(0).integers(1, 9, 30).tolist()
+
+    def trained(model: Chased, name: str, cut_at: int = 0, **how: Any) -> Any:
+        calls = 0
+
+        def score(_: Any) -> dict[str, float]:
+            nonlocal calls
+            calls += 1
+            if calls == cut_at:
+                raise PowerCutError
+            return {"score": float(calls), "loss": 1.0}
+
+        rows = GroupedBatches(answered(lengths), 4, seed=0)
+        return train_model(model, rows, settings, tmp_path / name, score=None if not cut_at else score, **how)
+
+    straight, resumed = Chased(0.0), Chased(9.0)  # a fresh process does not have the old weights
+    trained(straight, "straight")
+    with pytest.raises(PowerCutError):
+        trained(Chased(0.0), "cut", cut_at)
+    rest = trained(resumed, "cut", resume=True)
+    assert rest.resumed_from == cut_at - 1 and len(rest.epochs) == 5
+    assert straight.w.item() == resumed.w.item() != 0.0
+
+
 class Recorder(torch.nn.Module):
     """Loss w times the answer tokens of the batch, so that gradients tell what a batch counted."""
 
@@ -85,6 +116,51 @@ class Recorder(torch.nn.Module):
         self.is_trained_in = dtype
 
     before_step = after_step = lambda self: None
+
+
+class Chased(Recorder):
+    """Its weight runs after the mean answer length of the batch, so that the order of the batches shows in it."""
+
+    def __init__(self, start: float) -> None:
+        super().__init__()
+        self.w.data.fill_(start)
+
+    def forward(self, target: torch.Tensor, **_: Any) -> dict[str, torch.Tensor]:
+        return {"loss": (self.w - (target >= 0).sum() / len(target)) ** 2}
+
+
+class Counted(torch.utils.data.Dataset):
+    """Three batches, of 2, 6 and 4 answer tokens, as a dataset whose item is a batch."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        return {"target": torch.ones(1, 1, (2, 6, 4)[number])}
+
+    def __getitems__(self, numbers: list[int]) -> dict[str, Any]:
+        return self[numbers[0]]
+
+    def set_epoch(self, epoch: int) -> None:
+        pass
+
+    def tokens(self, batch: dict[str, Any]) -> int:
+        return batch["target"].shape[2]
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "moved"),
+    [(3, (2 * 2 + 6 * 6 + 4 * 4) / 12), (1, 2 + 6 + 4)],  # one step: the mean over 12 tokens, not (2 + 6 + 4) / 3
+)
+def test_a_step_of_several_batches_is_the_mean_over_their_tokens(tmp_path: Path, accumulate: int, moved: float) -> None:
+    """A batch's mean loss is w times its tokens, so the gradient of a step tells what each batch counted in it."""
+    settings = TrainSettings(
+        epochs=1, batch_size=1, optimizer="sgd", momentum=0.0, learning_rate=0.01, weight_decay=0.0,
+        schedule="constant", warmup=0.0, patience=0, max_grad_norm=1000.0, accumulate=accumulate,
+    )  # fmt: skip
+    model = Recorder()
+    history = train_model(model, Counted(), settings, tmp_path / "run", checkpoints=False)
+    assert np.isclose(model.w.item(), -0.01 * moved) and len(history.epochs) == 1
 
 
 def test_training_weighs_batches_so(tmp_path: Path) -> None:

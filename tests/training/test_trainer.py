@@ -31,6 +31,14 @@ def test_same_seed_same_weights_other_seed_other_weights(tmp_path: Path) -> None
     assert largest_difference(models[0], models[2]) > 0.0
 
 
+def test_training_leaves_the_config_that_a_loaded_model_has(tmp_path: Path) -> None:
+    """The Trainer wrote ``use_cache`` there; a model that was loaded and saved lacked it, so its files were others."""
+    model = make_model()
+    before = model.config.to_dict()
+    train_model(model, make_rows(), replace(SETTINGS, epochs=1), tmp_path / "run")
+    assert model.config.to_dict() == before
+
+
 def test_without_checkpoints_the_same_weights_and_no_files(tmp_path: Path) -> None:
     models = [make_model(), make_model()]
     for model, checkpoints in zip(models, (True, False), strict=True):

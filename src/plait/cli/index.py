@@ -216,6 +216,26 @@ def index_move(
         say(reasons(report.text()))
 
 
+@index_app.command(
+    "publish", epilog="Example: plait index publish photos.index s3://bucket/photos.lance --allow-remote"
+)
+def index_publish(
+    index: IndexFolder,
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="s3://BUCKET/NAME.lance, or a folder NAME.lance.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Write to an address.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write an index as a Lance table, on object storage for one, that plait search opens from anywhere."""
+    from plait.index import open_index, publish_index
+
+    items = publish_index(open_index(index), place, allow_remote=allow_remote, overwrite=overwrite)
+    if as_json:
+        print_json({"index": str(index), "place": place, "items": items})
+    else:
+        say(f"{place}: {counted(items, 'item')}")
+
+
 @index_app.command("compact", epilog="Example: plait index compact photos.index")
 def index_compact(index: IndexFolder, as_json: Json = False) -> None:
     """Give back the room of deleted items and merge small files."""

@@ -43,6 +43,13 @@ def index_there(folder: Path) -> Path:
     return folder
 
 
+def searchable_there(place: str) -> str:
+    """As ``index_there``, but what was published as a Lance table, which may be an address, is looked at later."""
+    if "://" not in place and not place.rstrip("/").endswith(".lance"):
+        index_there(Path(place))
+    return place
+
+
 def _report_place(path: Path | None) -> Path | None:
     """Say that a report cannot be written before a model is loaded, which takes seconds."""
     from plait.api import check_report_place

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.options import IndexFolder, IndexModel, Json, Lang
+from plait.cli.options import AllowRemote, IndexModel, Json, Lang, searchable_there
 from plait.cli.speaking import Speaker
 from plait.cli.terminal import can_write_page, print_json, printable, say, write_page
 
@@ -25,7 +25,12 @@ def _picture_there(path: Path | None) -> Path | None:
 
 
 def search(
-    index: IndexFolder,
+    index: Annotated[
+        str,
+        typer.Argument(
+            metavar="INDEX", help="An index folder, or a published s3://B/NAME.lance.", callback=searchable_there
+        ),
+    ],
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, in words.")] = None,
     image: Annotated[
         Path | None, typer.Option(metavar="FILE", help="What to look for, as a picture.", callback=_picture_there)
@@ -41,6 +46,7 @@ def search(
     refine: Annotated[
         int | None, typer.Option(hidden=True, help="LanceDB: take so many times k, sort by exact scores.")
     ] = None,
+    allow_remote: AllowRemote = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page with the hits.")] = None,
     lang: Lang = None,
     as_json: Json = False,
@@ -52,9 +58,9 @@ def search(
         raise ValueError("the query text is empty; type what you look for, in quotes")
     if html is not None:
         can_write_page(html)
-    from plait.index import accuracy_note, missing_note, open_index  # takes seconds to import
+    from plait.index import accuracy_note, is_published, missing_note, open_index  # takes seconds to import
 
-    opened = open_index(index, model)
+    opened = open_index(index, model, allow_remote=allow_remote)
     opened.tune(nprobes=nprobes, refine=refine)
     query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
     hits = opened.search_queries([query], k=k, where=where, device=device)[0]
@@ -80,7 +86,7 @@ def search(
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
     speak = Speaker(lang)
-    for note in (accuracy, missing_note(hits, index)):
+    for note in (accuracy, None if is_published(index) else missing_note(hits, index)):
         if note is not None:
             say(f"{speak('note')}: {printable(speak(note))}")
     if not hits:

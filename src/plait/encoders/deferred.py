@@ -27,6 +27,7 @@ from plait.files import cache_root, file_sha256, write_text
 FORMAT = 2
 _READING = threading.RLock()  # threads of a server may ask at once
 LIBRARIES = ("plait", "torch", "transformers", "timm", "torchvision", "safetensors")
+HOOKS = ("_hook", "_hooks", "_hooks_with_kwargs", "_hooks_always_called")  # how nn.Module names where it keeps them
 FACTS = ("vector_dim", "token_dim", "order", "description", "tuning", "reference", "num_parameters", "fingerprint")
 
 
@@ -73,7 +74,10 @@ class DeferredEncoder(Encoder):
                     f"{made.fingerprint[:12]}, expected {self.fingerprint[:12]}); open the model again"
                 )
             made.batch_mb, moves = self.batch_mb, self.moves
+            hooks = {name: value for name, value in vars(self).items() if name.endswith(HOOKS) and value}
             vars(self).update(vars(made))
+            for name, registered in hooks.items():
+                vars(self)[name] = _joined(registered, vars(made).get(name))
             self.__class__ = type(made)  # type: ignore[assignment]  # whoever holds this object holds the encoder
             for name in ("known", "read", "moves"):
                 vars(self).pop(name)
@@ -120,6 +124,18 @@ class DeferredEncoder(Encoder):
 
     def _named_members(self, *arguments: Any, **options: Any) -> Any:
         return self.become()._named_members(*arguments, **options)
+
+
+def _joined(registered: Any, of_read: Any) -> Any:
+    """Hooks that were registered while the encoder waited, with its own; the handles of the former stay good.
+
+    A handle removes from the dictionary that it was made with, so that one is kept and the encoder's own go into it.
+    """
+    if isinstance(registered, dict):
+        for key, value in (of_read or {}).items():
+            registered[key] = value
+        return registered
+    return registered if of_read is None else of_read
 
 
 def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Callable[[], Encoder]) -> Encoder:

@@ -6,9 +6,10 @@ from plait.index.build import build_index
 from plait.index.embedder import Embedder
 from plait.index.exact import TopK, top_k
 from plait.index.hit import Hit, accuracy_note, missing_note
-from plait.index.index import Index, open_index
+from plait.index.index import Index
 from plait.index.intake_report import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
+from plait.index.opening import is_published, open_index, publish_index
 
 __all__ = [
     "DamagedIndexError",
@@ -20,7 +21,9 @@ __all__ = [
     "TopK",
     "accuracy_note",
     "build_index",
+    "is_published",
     "missing_note",
     "open_index",
+    "publish_index",
     "top_k",
 ]

@@ -39,7 +39,7 @@ DEFAULT_K = 12
 
 
 class Index:
-    """An open index; get one from :func:`open_index` or :func:`build_index`.
+    """An open index; get one from :func:`plait.index.open_index` or :func:`build_index`.
 
     Attributes:
         folder: Where it lies.
@@ -384,17 +384,3 @@ class Index:
                 except OSError as error:
                     raise IndexFolderError(write_message(self.folder, error)) from error
             yield
-
-
-def open_index(folder: str | Path, model: Embedder | str | Path | None = None) -> Index:
-    """Open an index for searching and changing.
-
-    Args:
-        folder: The index.
-        model: A model folder or model, where the one that built it lies elsewhere now.
-
-    Raises:
-        FileNotFoundError: No index there.
-        DamagedIndexError: Its files do not fit together.
-    """
-    return Index(Path(folder), model)

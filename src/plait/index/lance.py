@@ -53,11 +53,16 @@ ANN_KINDS.add("hnsw", AnnKind("HnswSq", 1, ("m", "ef_construction")))
 _LANCE_NAMES = {"partitions": "num_partitions", "sub_vectors": "num_sub_vectors"}
 
 
-def _connect(uri: str) -> Any:
+def connect(uri: str) -> Any:
+    """A connection to a folder, or a place on object storage, in which Lance tables lie.
+
+    Raises:
+        ImportError: The extra is not installed.
+    """
     try:
         import lancedb
     except ImportError as error:
-        raise ImportError("the backend 'lance' needs LanceDB; type: pip install plait[lance]") from error
+        raise ImportError("a Lance table needs LanceDB; type: pip install plait[lance]") from error
     return lancedb.connect(uri)
 
 
@@ -88,7 +93,7 @@ class LanceStorage:
     def _open(self) -> None:
         uri = self.manifest.uri or str(self.folder / "lance")
         self._place = local_place(uri)
-        database = _connect(uri)
+        database = connect(uri)
         compare_files(self.folder, self._place, self.manifest)
         self._database = database
         try:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import string
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,12 +149,17 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     Raises:
         OSError: The disk is full or read-only; the old manifest still stands.
     """
+    write_text(folder / NAME, manifest_text(manifest), lasting=True, part_name=f"{temporary_name()}.json")
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """A manifest as JSON, with its checksum."""
     values = {"format": FORMAT, "kind": "plait index", **asdict(manifest)}
     values["sha256"] = _checksum(values)
     text = json.dumps(values, indent=1, ensure_ascii=False)
     if any("\ud800" <= letter <= "\udfff" for letter in text):  # a path that is no text
         text = json.dumps(values, indent=1)
-    write_text(folder / NAME, text, lasting=True, part_name=f"{temporary_name()}.json")
+    return text
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -167,8 +173,21 @@ def read_manifest(folder: Path) -> Manifest:
     if not os.path.lexists(path):
         what = "holds no index.json" if folder.is_dir() else "is not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(f"{folder} {what}; make an index with plait index build MODEL SOURCE -o {folder}")
+    return manifest_of(lambda: read_ordinary(path), str(path))
+
+
+def manifest_of(read: Callable[[], str | bytes], path: str) -> Manifest:
+    """The manifest of a text.
+
+    Args:
+        read: Gives it.
+        path: Where it stands, for messages.
+
+    Raises:
+        DamagedIndexError: As :func:`read_manifest`.
+    """
     try:
-        values = json.loads(read_ordinary(path))
+        values = json.loads(read())
         found = values.pop("format")
         if type(found) is not int or not 1 <= found <= FORMAT:
             raise DamagedIndexError(

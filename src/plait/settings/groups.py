@@ -95,7 +95,7 @@ class DataSettings:
     """Column that names the row in predictions."""
     on_bad_row: str = choice("error", BAD_ROW_POLICIES)
     """What to do with a row that cannot be read: error, missing (the cell counts as absent) or skip."""
-    max_pixels: int = 64_000_000
+    max_pixels: int = at_least(64_000_000, 1)
     """Largest image accepted, in pixels."""
     allow_outside: bool = False
     """Let cells name files outside the table's folder; for tables that can be trusted."""

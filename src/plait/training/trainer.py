@@ -140,10 +140,12 @@ def train_model(
             optimizers=(optimizer, schedule),
             callbacks=[judge],
         )
+    if hasattr(model, "config"):  # where the Trainer writes of a cache that only its own networks have
+        vars(model.config).pop("use_cache", None)
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline, judge.processes = deadline, processes
     trainer.unlabelled, trainer.processes = unlabelled, processes
-    trainer.weight = getattr(rows, "weight", None)
+    trainer.weight, trainer.tokens = getattr(rows, "weight", None), getattr(rows, "tokens", None)
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.is_tracked = tracking is not None and bool(tracking.names)
     model.train_in(getattr(torch, settings.precision))
@@ -193,6 +195,16 @@ class _WatchedTrainer(Trainer):
     processes: Processes | None = None
     weight: Callable[[dict[str, Any]], float] | None = None  # what the loss of a batch counts, where batches differ
 
+    tokens: Callable[[dict[str, Any]], int] | None = None  # that a batch's mean loss is of; a step is the mean over all
+    tokens_a_batch = 1.0  # mean over the batches of the step
+
+    def get_batch_samples(self, *arguments: Any, **kwargs: Any) -> Any:
+        """The batches of a step, with their tokens counted: where several make one, a token counts alike in each."""
+        batches, items = super().get_batch_samples(*arguments, **kwargs)
+        if self.tokens is not None and batches:
+            self.tokens_a_batch = max(1, sum(map(self.tokens, batches))) / len(batches)
+        return batches, items
+
     def training_step(self, model: Any, *arguments: Any, **kwargs: Any) -> Any:
         """A pass there and back; where processes train together the gradients of encoders are summed over them."""
         if self.processes is None:
@@ -212,6 +224,8 @@ class _WatchedTrainer(Trainer):
             term = self.unlabelled(model, len(inputs["present"]))
         output = model(**inputs)
         loss = output["loss"] if self.weight is None else output["loss"] * self.weight(inputs)
+        if self.tokens is not None:
+            loss = loss * (self.tokens(inputs) / self.tokens_a_batch)
         loss = loss if term is None else loss + term
         value = float(loss.detach())
         if not math.isfinite(value):

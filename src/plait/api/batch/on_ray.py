@@ -17,6 +17,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import warnings
@@ -34,6 +35,7 @@ from plait.api.batch.work import How
 from plait.api.batch.worker import SOURCE, Answering, WorkerDiedError, as_answer, as_message, what_to_hold
 
 LOCAL, AUTO = "local", "auto"
+LONGEST_KNOCK = 3.0  # seconds to wait for a connection to the address of a cluster
 MOST_STARTS = 4  # of one part, after which the death of its workers is taken to be its own fault
 LEAST_STORE, MOST_STORE = 80_000_000, 1_000_000_000  # bytes of Ray's object store on one machine
 _QUIET = {  # else Ray writes of its own workings on the terminal
@@ -77,6 +79,7 @@ def check_ray(address: str) -> None:
             f"ray={address!r} connects from outside the cluster, and the table is read on a machine of it: type the "
             "same there (ray job submit -- plait ...) with 'auto'"
         )
+    _listens(address)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -85,6 +88,27 @@ def check_ray(address: str) -> None:
     except ImportError as error:
         raise ImportError(
             f"workers of Ray need the package ray with what Ray Data needs ({error}); type pip install 'plait[ray]'"
+        ) from error
+
+
+def _listens(address: str) -> None:
+    """Make sure that somebody takes connections at HOST:PORT; Ray itself tries for most of a minute.
+
+    Raises:
+        ValueError: Nobody does, or it is no address.
+    """
+    if address in (LOCAL, AUTO):
+        return
+    host, colon, port = address.strip().rpartition(":")
+    if not colon or not host.strip("[]") or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"ray={address!r} is no address of a cluster; expected HOST:PORT such as '10.0.0.7:6379'")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=LONGEST_KNOCK).close()
+    except (OSError, UnicodeError) as error:
+        words = "no answer within some seconds" if isinstance(error, TimeoutError) else str(error)
+        raise ValueError(
+            f"nobody listens at ray={address!r} ({words}); start a cluster there with: ray start --head "
+            f"--port={port}, or type ray='local' (--ray local) for processes of this machine"
         ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -17,12 +18,15 @@ from plait.processors.augment.image import ImageView, draw_image
 from plait.processors.augment.views import ItemViews, ViewMaker
 from plait.settings import EncoderSettings
 
+BLANK_SIDE = 32  # pixels of the picture that stands in for a missing one, which is masked
+
 
 def _live(processor: Processor, items: Items, load: Load) -> Source:
     from PIL import Image
 
     blank = io.BytesIO()
-    Image.new("RGB", (32, 32)).save(blank, "PNG")
+    side = max(1, min(BLANK_SIDE, math.isqrt(getattr(processor, "max_pixels", BLANK_SIDE**2))))  # else it is refused
+    Image.new("RGB", (side, side)).save(blank, "PNG")
     return LiveSource(processor, load, blank.getvalue())
 
 

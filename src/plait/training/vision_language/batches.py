@@ -104,6 +104,10 @@ class AnswerBatches(Dataset[dict[str, Any]]):
         answer_BL, real_BL = padded_answers([ids for _, ids in rows])
         return {"inputs": inputs, "answer": answer_BL, "real": real_BL}
 
+    def tokens(self, batch: dict[str, Any]) -> int:
+        """Tokens of a batch's answers, ends included: where a step is of several batches, each counts by them."""
+        return int(batch["real"].sum())
+
     def __getitems__(self, numbers: list[int]) -> dict[str, Any]:
         """The one batch that a step asks for."""
         assert len(numbers) == 1

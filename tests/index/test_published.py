@@ -1,0 +1,100 @@
+"""An index as one Lance table: in a folder, and on a real S3 server of this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fixtures.colours import ColourEmbedder
+from fixtures.json_output import only_json
+from plait.index import Index, build_index, is_published, open_index, publish_index
+
+pytestmark = pytest.mark.skipif(find_spec("lancedb") is None, reason="extra lance")
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket of an S3 server that the environment names."""
+    server_module = pytest.importorskip("moto.server", reason="extra dev")
+    boto3 = pytest.importorskip("boto3", reason="extra dev")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = server_module.ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    server.start()
+    named = {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "k",
+        "AWS_SECRET_ACCESS_KEY": "hush", "AWS_DEFAULT_REGION": "us-east-1",
+    }  # fmt: skip
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).create_bucket(Bucket="photos")
+    yield "s3://photos"
+    server.stop()
+
+
+def same_answers(one: Index, other: Index) -> None:
+    queries = np.random.default_rng(0).standard_normal((6, one.manifest.dim)).astype(np.float32)
+    for how in ({"k": 2}, {"k": 9}, {"k": 3, "where": "folder = 'cold'"}):
+        for mine, theirs in zip(one.search_vectors(queries, **how), other.search_vectors(queries, **how), strict=True):
+            assert [(hit.id, hit.aliases, hit.metadata) for hit in mine] == [
+                (hit.id, hit.aliases, hit.metadata) for hit in theirs
+            ]
+            assert [hit.score for hit in mine] == pytest.approx([hit.score for hit in theirs], abs=1e-6)
+
+
+def test_on_object_storage(
+    photos: Path, tmp_path: Path, embedder: ColourEmbedder, bucket: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    monkeypatch.setattr("plait.api.load", lambda place: ColourEmbedder(("de" if "other" in str(place) else "c0") * 32))
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    index.delete(["warm/almost.png"])
+    place = f"{bucket}/below/photos.lance"
+    code, _, err = run("index", "publish", tmp_path / "i", place)
+    assert code == 2 and f"{place} is an address; add --allow-remote" in err
+    code, out, err = run("index", "publish", tmp_path / "i", place, "--allow-remote")
+    assert (code, out) == (0, f"{place}: 4 items\n"), err
+    opened = open_index(place, embedder, allow_remote=True)
+    assert len(opened) == 4 and opened.info()["contents"] == 3
+    same_answers(index, opened)
+    found = only_json(run("search", place, "red", "--model", tmp_path / "model", "--allow-remote", "--json")[1])
+    assert found["items"] == 4 and found["hits"][0]["id"] == index.search("red")[0].id
+    refused = {
+        ("search", place, "red"): "add --allow-remote",
+        ("search", place, "red", "--model", tmp_path / "other", "--allow-remote"): "this index was built with model",
+        ("search", f"{bucket}/none.lance", "red", "--allow-remote"): "there is no published index at s3://photos/none",
+        ("search", f"{bucket}/photos", "red", "--allow-remote"): "must end in .lance",
+        ("search", "ftp://x/photos.lance", "red", "--allow-remote"): "type s3://BUCKET/NAME.lance",
+        ("index", "publish", tmp_path / "i", place, "--allow-remote"): "add --overwrite",
+    }
+    for typed, said in refused.items():
+        code, _, err = run(*typed)
+        assert code != 0 and said in err and "hush" not in err, err
+    assert run("index", "publish", tmp_path / "i", place, "--allow-remote", "--overwrite")[0] == 0
+
+
+def test_in_a_folder(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:
+    index, _ = build_index(embedder, photos, tmp_path / "i", backend="lance")
+    place = tmp_path / "photos.lance"
+    assert not is_published(tmp_path / "i") and publish_index(index, str(place)) == 5
+    opened = open_index(place, embedder)
+    same_answers(index, opened)
+    assert opened.info(verify=True)["damaged"] == [] and opened.info()["bytes"] > 0
+    assert set(opened.storage.known()) == set(index.storage.known())
+    with pytest.raises(ValueError, match="not changed in place"):
+        opened.delete(["warm/almost.png"])
+    with pytest.raises(FileNotFoundError, match="plait index publish"):
+        open_index(tmp_path / "none.lance", embedder)
+    with pytest.raises(FileExistsError, match="overwrite=True"):
+        publish_index(index, str(place))
+    index.delete(list(index.storage.known()))
+    with pytest.raises(ValueError, match="is empty"):
+        publish_index(index, str(tmp_path / "empty.lance"))
