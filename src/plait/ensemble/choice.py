@@ -11,7 +11,6 @@ import numpy as np
 from plait.data.progress import Progress
 from plait.ensemble.averaging import Average, settle
 from plait.ensemble.base import SIMPLICITY, Member, MemberFacts
-from plait.ensemble.by_metric import choose_whole
 from plait.ensemble.features import natural_target
 from plait.ensemble.held_out import HeldOut
 from plait.ensemble.scale import SCALES
@@ -44,8 +43,8 @@ def choose_averages(
     """What answers each pattern, on the choosing rows.
 
     A pattern is chosen for by the rows that have all of it, where there are enough, as those are the rows it answers.
-    A member that reads nothing of a pattern has no weight under it. Where the user named a metric (``task.select_by``),
-    a member that is surely better by it answers alone (``choose_whole``).
+    A member that reads nothing of a pattern has no weight under it. Weights are those of the
+    proper loss whatever metric the user named (``task.select_by``; docs/decisions/0034-metric-that-chooses.md).
     """
     seed = plan.settings.train.seed
     simplicity = np.array([SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found])
@@ -60,11 +59,7 @@ def choose_averages(
             outputs, losses = np.stack([answers.of(k, pattern)[at] for k in able]), row_losses(plan, rows)
             weights = select_steadily(outputs, losses, simplicity[able], plan.group_N[rows], seed)
             order = np.argsort(simplicity[able], kind="stable")
-            scale, groups_N = SCALES.get(plan.task.output_kind), plan.group_N[rows]
-            some = settle(weights, outputs, losses, scale, order, groups_N)
-            if plan.settings.task.select_by is not None:
-                target = natural_target(plan)[rows]
-                some = choose_whole(some, outputs, losses, scale, plan.task, target, order, groups_N, seed)
+            some = settle(weights, outputs, losses, SCALES.get(plan.task.output_kind), order, plan.group_N[rows])
         weights_K = np.zeros(len(found))
         weights_K[able] = some.weights
         chosen.append(Average(weights_K, some.temperature, int(able[some.best])))

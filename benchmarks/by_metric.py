@@ -1,11 +1,8 @@
-"""The user's own metric (``task.select_by``) chooses between the average and whole members, after the proper loss.
+"""A rule that was measured and is not part of Plait: a member that is surely better by a metric answers alone.
 
-Weights of an average and its temperature minimize the task's proper loss: it tells members apart on every row, where a
-metric of decisions (accuracy, F1) is equal for many weights, so that the largest is often one of luck. What the user
-asked for then decides between whole candidates: the average, and each member alone at its own temperature. A member
-answers in place of the average where it is better by that metric by more than one standard error of the paired
-difference on the choosing rows (the rule of Breiman et al., CART 1984, as for the weights); the best one does, and of
-equal ones the one with the smaller loss.
+After weights by the proper loss, the average competes with each member at its own temperature. A member replaces it
+where it is better by the metric by more than one standard error of the paired difference on the choosing rows (as the
+rule of Breiman et al., CART 1984); the best one does, and of equal ones the one with the smaller loss.
 """
 
 from __future__ import annotations
