@@ -2,8 +2,9 @@
 
 Members are eight classifiers of scikit-learn, fitted on half of the rows of tables that come with it, some of them
 drawn with rare classes. A small share of the other half chooses, the rest is measured; rows are dealt anew by seed.
-Compared by macro-F1 and log loss on the measured rows: the weights of the proper loss (what Plait does), a
-member in their place that is better by macro-F1 by more than one standard error (``by_metric.py``), the best member by macro-F1, and weights that a greedy selection finds by macro-F1, ties to the smaller log loss.
+Compared by macro-F1 and log loss on the measured rows: the weights of the proper loss (what Plait does), a member in
+their place that is better by macro-F1 by more than one standard error (``by_metric.py``), the best member by macro-F1,
+and weights that a greedy selection finds by macro-F1, ties to the smaller log loss.
 
 Run: python benchmarks/select_by.py [--seeds 20]     (minutes)
 """
@@ -15,6 +16,7 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+
 from by_metric import choose_whole
 from measure import line, table
 
