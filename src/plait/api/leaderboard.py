@@ -19,7 +19,8 @@ def leaderboard(fitted: FittedParts) -> list[dict[str, Any]]:
         ``metrics`` of evaluated rows, once the model was evaluated, and ``chosen_metric``, the one of them that epochs
         were chosen by (name and value, with ``low`` and ``high`` of its 95% interval; None: the primary one);
         ``status``: "used" (has a weight under some pattern of what is there), "not chosen", "cut" (a try of a
-        search that did not go on) or "left out" (no time), and ``reason``, None for the first two. A model that was left out has no numbers (None).
+        search that did not go on) or "left out" (no time), and ``reason``, None for the first two. A model that was
+        left out has no numbers (None).
     """
     return [*_members(fitted), *unfinished(fitted.report.get("budget") or {})]
 
