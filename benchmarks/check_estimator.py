@@ -4,7 +4,7 @@
 many checks pass, which are expected to fail (``FAILS`` in tests/api/test_estimators.py, each with its reason), which
 scikit-learn itself skips here, and which fail.
 
-Run: python benchmarks/check_estimator.py     (minutes)
+Run: python benchmarks/check_estimator.py [PlaitClassifier | PlaitRegressor]     (minutes; without a name: both)
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ def main() -> None:
     import plait
     from api.test_estimators import FAILS
 
+    unknown = sorted({*sys.argv[1:]} - {*NAMES})
+    if unknown:
+        sys.exit(f"no estimator {', '.join(unknown)}; type {' or '.join(NAMES)}, or no name for both")
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     print(f"\nscikit-learn {sklearn.__version__}\n")
     table(["estimator", "checks", "passed", "expected to fail", "skipped", "failed", "minutes"], [])
     others = []
-    for name in NAMES:
+    for name in sys.argv[1:] or NAMES:
         settings = {"train.threads": 1, "train.baselines": False}
         made = getattr(plait, name)(preset="single", progress=False, settings=settings)
         start = time.perf_counter()

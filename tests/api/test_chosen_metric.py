@@ -16,9 +16,11 @@ def test_the_chosen_metric_is_told() -> None:
         set={"task.select_by": "f1_macro", "train.threads": 1, "judge.missing_rows": 0, "train.baselines": False},
     )  # fmt: skip
     entry = model.report["evaluation"]["metrics"]["f1_macro"]
-    told = re.search(r"By the metric that chose the epoch, f1_macro: ([\d.]+)", model.report["verdict"])
-    assert told is not None and told[1] == f"{entry['value']:.3f}" and model.report["chosen_metric"] == "f1_macro"
+    found = re.search(r"By the metric that chose the epoch, f1_macro: ([\d.]+)", model.report["verdict"])
+    assert found is not None and found[1] == f"{entry['value']:.3f}" and model.report["chosen_metric"] == "f1_macro"
     for member in model.leaderboard():
         if member["metrics"]:
-            assert member["chosen_metric"] == {"name": "f1_macro", "value": member["metrics"]["f1_macro"]}
+            told = member["chosen_metric"]
+            assert (told["name"], told["value"]) == ("f1_macro", member["metrics"]["f1_macro"])
+            assert told["low"] <= told["value"] <= told["high"]
     assert any(member["metrics"] for member in model.leaderboard())

@@ -95,6 +95,9 @@ def test_what_is_hidden_is_measured_alike_everywhere(model: tuple[Any, Path]) ->
     assert told["alone"]["text"]["accuracy"]["value"] == hidden["text",]
     assert told["without"]["text"]["accuracy"]["value"] == hidden["tabular",]
     assert told["metrics"]["accuracy"]["value"] == hidden["text", "tabular"]
+    intervals = {tuple(h["present"]): h["metrics"]["accuracy"] for h in told["missing"]["hidden"]}
+    assert intervals["text", "tabular"] == told["metrics"]["accuracy"]
+    assert intervals["text",] == told["alone"]["text"]["accuracy"]
     answers = made.predict({"text": rows(40, seed=3)["text"]}).column("prediction").to_pylist()
     right = np.mean([a == b for a, b in zip(answers, rows(40, seed=3)["label"], strict=True)])
     assert hidden["text",] == pytest.approx(right)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def classifier(**more: Any) -> Any:
     return plait.PlaitClassifier(**{"preset": "single", "epochs": 4, "settings": SMALL, **more})
 
 
-def test_rows_of_every_kind_are_learned() -> None:
+def test_rows_of_every_kind_are_learned(tmp_path: Path) -> None:
     X, y = posts()
     fitted = classifier().fit(X, y)
     assert [(m.name, m.kind) for m in fitted.model_.modalities] == [
@@ -50,6 +51,8 @@ def test_rows_of_every_kind_are_learned() -> None:
     proba = fitted.predict_proba(X)
     assert proba.shape == (36, 2) and np.allclose(proba.sum(1), 1)
     assert (fitted.predict(X) == fitted.classes_[proba.argmax(1)]).all() and fitted.score(X, y) > 0.9
+    opened = plait.load(fitted.save(tmp_path / "m"))
+    assert np.array_equal(opened.predict_proba(X), proba)
     own = fitted.model_.predict_proba(X)
     assert fitted.model_.labels.classes == ("dry", "wet") or list(fitted.model_.labels.classes) == ["dry", "wet"]
     assert np.array_equal(own, proba)
@@ -69,6 +72,13 @@ def test_cross_validation_grid_search_and_pipelines() -> None:
     chain = make_pipeline(FunctionTransformer(lambda frame: frame.drop(columns="photo")), classifier())
     assert chain.fit(X, y).score(X, y) > 0.9
     assert [m.name for m in chain[-1].model_.modalities] == ["text", "tabular"]
+
+
+@pytest.mark.parametrize("name", ["PlaitClassifier", "PlaitRegressor"])
+def test_saving_before_fit_says_what_to_type(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"holds no model yet; type {name}\(\.\.\.\)\.fit\(X, y\)\.save\("):
+        getattr(plait, name)().save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def test_parameters_and_clones() -> None:

@@ -58,6 +58,8 @@ def test_planted_patterns_and_curve(whole: plait.Plait) -> None:
     evaluation = whole.report["evaluation"]
     missing, found = evaluation["missing"], by_pattern(evaluation)
     assert set(found) == {("note", "tabular"), ("note",), ("tabular",)}
+    full = next(h for h in missing["hidden"] if not h["missing"])
+    assert full["metrics"]["accuracy"] == evaluation["metrics"]["accuracy"]  # one number, one interval
     assert found["note", "tabular"] == evaluation["metrics"]["accuracy"]["value"] > 0.95
     for part in ("note", "tabular"):
         assert 0.35 < found[part,] < 0.65  # one bit of two

@@ -43,7 +43,8 @@ def choose_averages(
     """What answers each pattern, on the choosing rows.
 
     A pattern is chosen for by the rows that have all of it, where there are enough, as those are the rows it answers.
-    A member that reads nothing of a pattern has no weight under it.
+    A member that reads nothing of a pattern has no weight under it. Weights are those of the
+    proper loss whatever metric the user named (``task.select_by``; docs/decisions/0034-metric-that-chooses.md).
     """
     seed = plan.settings.train.seed
     simplicity = np.array([SIMPLICITY[c.facts.kind] * 100 + len(c.facts.uses) for c in found])

@@ -7,9 +7,11 @@ report. Metrics themselves are always of all rows.
 from __future__ import annotations
 
 import time
+from typing import cast
 
 import numpy as np
 
+from plait.ensemble import Ensemble
 from plait.evaluation.base import EvaluationInputs
 from plait.evaluation.effort import Passes, needed_seconds
 from plait.evaluation.missing import RESAMPLES, Effort
@@ -50,6 +52,8 @@ def plan_intervals(given: EvaluationInputs, outputs: np.ndarray, num_patterns: i
     most, modalities = num_resamples(outputs), len(given.model.config.modality_names)
     alone = (modalities if modalities > 1 else 0) + 2  # each alone, and the pair that is compared in the verdict
     number = most + min(300, most) * alone + 2 * 100 * num_patterns + RESAMPLES * num_patterns
+    if given.ensemble is not None and given.task.selects not in (None, given.task.primary):
+        number += 100 * len(cast(Ensemble, given.ensemble).facts)  # each member's interval of the chosen metric
     given.deadline.plan_resamples(number, each, FOR_INTERVALS)
     made = given.deadline.resamples(most)
     if made < most:

@@ -91,6 +91,10 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         )
 
     alone_metrics = {name: interval(given.task_alone(name), outputs) for name, outputs in alone.items()}
+    everything = tuple([True] * len(names))
+    told = {everything: metrics[primary]}
+    if given.ensemble is not None:  # it answers a modality alone itself, so that this is a row of those missing too
+        told |= {tuple(n == name for n in names): alone_metrics[name][primary] for name in alone}
     balanced = given.task.judges_pairs and not alone and tells_nothing_alone(index_NM, given.target == 1)
     views = ANSWER_VIEWS.get(given.task.output_kind)
     measured = Passes(len(known), a_pass, each)
@@ -115,7 +119,7 @@ def evaluate_labels(given: EvaluationInputs, *, progress: Progress | None = None
         "without": without,
         "missing": None
         if effort is None or not has_time_for_missing(given, effort, measured)
-        else evaluate_missing(given, effort, fused, alone, known, progress=progress, seed=seed),
+        else evaluate_missing(given, effort, fused, alone, known, intervals=told, progress=progress, seed=seed),
         **({} if shown is None else evaluate_members(given, shown, seed=seed)),
         **({"thresholds": _thresholds(given)} if given.labels.thresholds else {}),
         **({"fusion_weights": shares} if (shares := fusion_weights(given, seed)) is not None else {}),

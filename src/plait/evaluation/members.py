@@ -16,7 +16,7 @@ from plait.data.progress import Progress
 from plait.ensemble import Ensemble
 from plait.ensemble.selection import Pattern, rows_of_pattern, seen
 from plait.evaluation.base import EvaluationInputs
-from plait.evaluation.task_intervals import task_difference
+from plait.evaluation.task_intervals import task_difference, task_intervals
 from plait.inference.forward import evaluation_batches, evaluation_mode
 from plait.inputs.dataset import RowBatches
 
@@ -120,10 +120,16 @@ def evaluate_members(given: EvaluationInputs, answers: PatternAnswers, *, seed: 
         return answers.members[k, seen(ensemble.listed[k].uses, pattern)]
 
     names = dict.fromkeys([primary, given.task.selects or primary])
-    members = [
-        {**facts, "metrics": {name: measured(of(k, answers.patterns[0]), target, name) for name in names}}
-        for k, facts in enumerate(ensemble.leaderboard())
-    ]
+    chosen = [name for name in names if name != primary]  # its interval is told, too
+    members = []
+    for k, facts in enumerate(ensemble.leaderboard()):
+        outputs = of(k, answers.patterns[0])
+        values = {name: measured(outputs, target, name) for name in names}
+        intervals = task_intervals(
+            given.task, target, outputs, groups=group, resamples=given.deadline.resamples(RESAMPLES), seed=seed,
+            only=chosen,
+        ) if chosen else {}  # fmt: skip
+        members.append({**facts, "metrics": values, **({"intervals": intervals} if intervals else {})})
     listed = []
     for p, pattern in enumerate(answers.patterns):
         best, at = int(ensemble.best_P[p]), rows_of_pattern(present_SM, pattern)

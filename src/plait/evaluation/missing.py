@@ -40,6 +40,7 @@ USUAL_ROWS = 2000  # where judge.missing_rows names no number
 MISSING_NOTE = "each modality of each row is hidden by itself; a row that would lose all keeps one, drawn evenly"
 Pattern = tuple[bool, ...]
 Outputs = Callable[[np.ndarray], np.ndarray]
+Interval = Mapping[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ def evaluate_missing(
     alone: dict[str, np.ndarray],
     known: Mapping[Pattern, np.ndarray] = MappingProxyType({}),
     *,
+    intervals: Mapping[Pattern, Interval] = MappingProxyType({}),
     progress: Progress | None = None,
     seed: int = 0,
 ) -> dict[str, Any] | None:
@@ -82,6 +84,8 @@ def evaluate_missing(
         fused: Activated outputs of the fused model on its rows [N, C].
         alone: The same of each baseline, by modality; effective robustness needs all of them.
         known: Outputs of the model on its rows under patterns that were asked already.
+        intervals: Intervals of the primary metric that the report shows elsewhere, by pattern, on all rows: the same
+            number has the same interval here, unless fewer rows are judged.
         progress: Called with (done, total, what).
         seed: Seed of what is sampled.
 
@@ -98,6 +102,8 @@ def evaluate_missing(
     total, most = len(fused), effort.rows
     rows_S = np.sort(rng.choice(total, most, replace=False)) if total > most else np.arange(total)
     judged = _Rows(given, rows_S, progress, seed)
+    shown_already = intervals if len(rows_S) == total else {}
+    known = {**known, (True,) * len(names): fused}
     kinds = [m["kind"] for m in given.model.config.modalities]
     sizes = [*_sizes(kinds, rng)]
     patterns = _patterns(len(names), [p for _, chosen in sizes for p in chosen])
@@ -128,7 +134,7 @@ def evaluate_missing(
                 "present": [n for n, kept in zip(names, p, strict=True) if kept],
                 "missing": [n for n, kept in zip(names, p, strict=True) if not kept],
                 "rows_with_nothing": judged.num_empty(p),
-                "metrics": {primary: judged.interval([answers[p]])},
+                "metrics": {primary: shown_already.get(p) or judged.interval([answers[p]])},
             }
             for p in shown
         ],
@@ -137,7 +143,10 @@ def evaluate_missing(
                 **{k: v for k, v in size.items() if k != "all"},
                 "subsets": len(chosen),
                 "of_subsets": size["all"],
-                "metrics": {primary: judged.interval([answers[p] for p in chosen])},
+                "metrics": {
+                    primary: (shown_already.get(chosen[0]) if len(chosen) == 1 else None)
+                    or judged.interval([answers[p] for p in chosen])
+                },
             }
             for size, chosen in sizes
         ],

@@ -210,7 +210,10 @@ class TaskSettings:
     (absolute errors); None: mean.
     """
     select_by: str | None = choice(None, SELECTORS, ADDED_METRICS)
-    """Metric that chooses the epoch on validation rows, such as log_loss or a plug-in's, or None: the task's own."""
+    """Metric that chooses on validation rows, such as log_loss or a plug-in's, or None: the task's own. It chooses the
+    epoch, between fusions, among tries of a search, and whether unlabelled rows helped; weights of an ensemble's
+    members and penalties are chosen by the proper loss (log loss, squared error).
+    """
     label_smoothing: float = below_one(0.0, 0.0)
     """Share of the truth that is spread over all classes in training, in [0, 1); 0: none (Szegedy et al. 2016)."""
     focal: float = between(0.0, 0.0, 10.0)

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from plait.api.estimators.fitting import fit_estimator
+from plait.api.estimators.fitting import SavesModel, fit_estimator
 from plait.api.estimators.rows import MatrixLike, is_pandas, is_records, table_of
 from plait.api.other_words import SetsOurWords, says_our_words
 from plait.api.watching import WatchedBy
@@ -19,7 +19,7 @@ from plait.api.watching import WatchedBy
 UNLIKE_TEXT = ("", "true", "false", "none", "nan", "null", "na", "n/a")
 
 
-class PlaitClassifier(SetsOurWords, ClassifierMixin, BaseEstimator):
+class PlaitClassifier(SetsOurWords, SavesModel, ClassifierMixin, BaseEstimator):
     """A classifier of rows with text, images, sound and numbers, for scikit-learn's tools.
 
     Args:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_random_state
 
 from plait.api.estimators.rows import SPLIT, TARGET, choosing_rows, names_of_array, table_of
@@ -21,6 +23,32 @@ PASSED = (
     *KINDS, "recipe", "preset", "time_limit", "fusion", "epochs", "on_bad_row", "allow_outside", "allow_remote",
     "progress",
 )  # fmt: skip
+
+
+class SavesModel:
+    """An estimator that writes its fitted model as a folder."""
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the fitted model as a model folder, which ``plait.load`` and the commands read; returns the folder.
+
+        It is read as a :class:`plait.Plait`, without the parameters of the estimator.
+
+        Args:
+            folder: Where the model goes.
+            overwrite: Replace a model that is there, as a whole.
+
+        Raises:
+            sklearn.exceptions.NotFittedError: ``fit`` has not been called; a ``ValueError`` too.
+            ValueError: As :meth:`plait.Plait.save`.
+        """
+        model: Plait | None = getattr(self, "model_", None)
+        if model is None:
+            name = type(self).__name__
+            raise NotFittedError(
+                f"this {name} holds no model yet; type {name}(...).fit(X, y).save({str(folder)!r}), and after a search "
+                f"search.best_estimator_.save({str(folder)!r})"
+            )
+        return model.save(folder, overwrite=overwrite)
 
 
 def fit_estimator(

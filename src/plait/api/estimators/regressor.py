@@ -11,13 +11,13 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from plait.api.estimators.fitting import fit_estimator
+from plait.api.estimators.fitting import SavesModel, fit_estimator
 from plait.api.estimators.rows import MatrixLike, is_pandas, is_records, table_of
 from plait.api.other_words import SetsOurWords, says_our_words
 from plait.api.watching import WatchedBy
 
 
-class PlaitRegressor(SetsOurWords, RegressorMixin, BaseEstimator):
+class PlaitRegressor(SetsOurWords, SavesModel, RegressorMixin, BaseEstimator):
     """A regressor of rows with text, images, sound and numbers, for scikit-learn's tools.
 
     Args:
