@@ -104,7 +104,7 @@ def explain(
     for line in lines(found, bool(row), lang or fitted.lang):
         say(line)
     if report is not None:
-        say(f"report: {report}")
+        say(f"{Speaker(lang)('report', 'extra')}{Speaker(lang).colon}{report}")
 
 
 def lines(found: dict[str, Any], with_rows: bool, lang: str | None = None) -> list[str]:
@@ -162,9 +162,9 @@ def lines(found: dict[str, Any], with_rows: bool, lang: str | None = None) -> li
     for one in found["examples"] if with_rows and not found.get("inputs") else []:
         parts = ", ".join(f"{tr.named(n)} {v:+.3f}" for n, v in one["shapley"].items())
         made += ["", tr(f"row {one['row']}: truth {one['truth']}, prediction {one['prediction']}")]
-        made.append(f"  {one['explained']} {one['with nothing']:.3f} -> {one['with everything']:.3f}: {parts}")
+        made.append(f"  {one['explained']} {one['with nothing']:.3f} -> {one['with everything']:.3f}{tr.colon}{parts}")
     made += ["", tr(f"explained on {rows_of(found)}; {counted(len(found['bad_rows']), 'cell')} unreadable")]
-    made += [f"  {tr('note')}: {as_typed(tr(note))}" for note in found["notes"]]
+    made += [f"  {tr('note')}{tr.colon}{as_typed(tr(note))}" for note in found["notes"]]
     return made
 
 
@@ -194,14 +194,14 @@ def _parts(inputs: dict[str, Any] | None, tr: Speaker) -> list[str]:
             made.append(tr(SIGNS))
         for side in row["modalities"]:
             if side.get("skipped"):
-                made.append(f"  {tr.named(side['name'])}: {tr(side['skipped'])}")
+                made.append(f"  {tr.named(side['name'])}{tr.colon}{tr(side['skipped'])}")
                 continue
             strong = sorted(side["parts"], key=lambda p: -abs(p["value"]))[:MOST_NAMED]
             named = ", ".join(
                 f"{_part(p, tr)} {'+' if p['value'] >= 0 else ''}{_number(p['value'], False)}" for p in strong
             )
-            failed = f"  {tr('NOT TO BE TRUSTED')}: {'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
-            made.append(f"  {tr.named(side['name'])}: {named}{failed}")
+            failed = f"  {tr('NOT TO BE TRUSTED')}{tr.colon}{'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
+            made.append(f"  {tr.named(side['name'])}{tr.colon}{named}{failed}")
             made += _words(side, row.get("written") or [], tr)
     return made
 

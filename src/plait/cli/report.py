@@ -45,9 +45,9 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], la
     for line in [*map(tr, trust_lines(trust)), *_trust(trust, tr)]:
         say(as_typed(line))
     for note in evaluation["notes"]:
-        say(f"  {tr('note')}: {as_typed(tr(note))}")
+        say(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")
     for name, value in extra.items():
-        say(f"{tr(name, 'extra')}: {value}")
+        say(f"{tr(name, 'extra')}{tr.colon}{value}")
 
 
 def _shown(metric: str, entry: dict[str, float | None], tr: Speaker) -> str:
@@ -60,7 +60,8 @@ def _trust(parts: dict[str, Any], tr: Speaker) -> list[str]:
     """One line for each part of the trust report that says a sentence, or why it does not apply."""
     shown = [part for part in parts.values() if "title" in part]
     return [
-        f"{tr(p['title'])}: {tr(p['sentence']) if p['applicable'] else tr('not applicable') + ': ' + tr(p['why'])}"
+        f"{tr(p['title'])}{tr.colon}"
+        + (tr(p["sentence"]) if p["applicable"] else tr("not applicable") + tr.colon + tr(p["why"]))
         for p in shown
     ]
 
@@ -140,7 +141,7 @@ def _coverage_line(level: dict[str, Any], kind: str) -> str:
 
 def terms_of(found: dict[str, Any], tr: Speaker) -> list[str]:
     """A line for every name of a modality that is the name of no column."""
-    return [f"  {tr.named(name)}: {tr(meaning)}" for name, meaning in (found.get("terms") or {}).items()]
+    return [f"  {tr.named(name)}{tr.colon}{tr(meaning)}" for name, meaning in (found.get("terms") or {}).items()]
 
 
 def _budget(budget: dict[str, Any]) -> list[str]:

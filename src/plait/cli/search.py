@@ -71,19 +71,19 @@ def search(
         found["missing"] = sum(hit.is_missing for hit in hits)
         print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
+    speak = Speaker(lang)
     for hit in hits:
         text_of_hit = " ".join(hit.text().split())
         text_of_hit = text_of_hit if len(text_of_hit) <= SHOWN_TEXT else text_of_hit[: SHOWN_TEXT - 1] + "\u2026"
-        also = f" (and {len(hit.aliases)} with the same bytes)" if hit.aliases else ""
+        also = speak(f" (and {len(hit.aliases)} with the same bytes)") if hit.aliases else ""
         say(
             f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}"
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
-    speak = Speaker(lang)
     for note in (accuracy, missing_note(hits, index)):
         if note is not None:
-            say(f"{speak('note')}: {printable(speak(note))}")
+            say(f"{speak('note')}{speak.colon}{printable(speak(note))}")
     if not hits:
-        say("nothing in the index fits" if len(opened) else "the index is empty")
+        say(speak("nothing in the index fits" if len(opened) else "the index is empty"))
     if html is not None:
-        say(f"page: {html}")
+        say(f"{speak('page', 'extra')}{speak.colon}{html}")
