@@ -60,7 +60,7 @@ def test_check_speaks_chinese_and_takes_the_columns_of_a_fit(tmp_path: Path, run
     code, out, err = run("check", *given, "--lang", "zh")
     assert code == 0, err
     assert re.search(r"^评价 +输入 +文本 ", out, re.MULTILINE) and re.search(r"^价格 +输入 +类别 ", out, re.MULTILINE)
-    assert "警告      P013 各划分中的类别: 1 个类别不在验证行中：“差”" in out
+    assert "警告      P013 各划分中的类别：1 个类别不在验证行中：“差”" in out
     assert not re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", re.sub(r"--set \S+|train, val", "", out))
     code, out, _ = run("check", *given)
     assert "P013 classes in every split: 1 class is not in val: '差'" in out

@@ -10,7 +10,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import terminal_progress
 from plait.cli.speaking import Speaker
-from plait.cli.terminal import print_json, say
+from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -49,10 +49,10 @@ def calibrate(
         return
     tr = Speaker(lang)
     for line in calibration_lines(found):
-        say(tr(line))
+        say_line(tr(line))
     for note in found["notes"]:
-        say(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")
-    say(f"{tr('output', 'extra')}{tr.colon}{found['output']}")
+        say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")
+    say_line(f"{tr('output', 'extra')}{tr.colon}{found['output']}")
 
 
 def calibration_lines(found: dict[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import terminal_progress
 from plait.cli.speaking import Speaker, padded
-from plait.cli.terminal import print_json, say
+from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -48,22 +48,22 @@ def drift(
 def _show(found: dict[str, Any], tr: Speaker) -> None:
     for side, what in (("a", "the known table"), ("b", "the table that may differ")):
         compared = tr(f"{counted(found['rows'][side], 'row')} compared, {what}")
-        say(f"{side.upper()}{tr.colon}{found[side]}{tr.colon}{compared}")
-    say(tr(found["sentence"]))
+        say_line(f"{side.upper()}{tr.colon}{found[side]}{tr.colon}{compared}")
+    say_line(tr(found["sentence"]))
     for part in found["modalities"]:
         told, gap = part["classifier"], part["discrepancy"]
         mark = "DIFFERS" if part["alarm"] else "alike"
-        say(
+        say_line(
             f"  {padded(part['modality'], 20)} {padded(tr(mark, 'drift'), 8)} AUROC {told['auroc']:.3f} "
             f"[{told['low']:.3f}, {told['high']:.3f}]  p {told['p']:.2g}; {tr('discrepancy', 'drift')} {gap['value']:.2g}  "
             f"p {gap['p']:.2g}"
         )
         if part["alarm"]:
             rows = ", ".join(f"{r['row']} ({r['share']:.1%})" for r in part["foreign"][:5])
-            say(f"    {tr('most foreign rows of B (share of rows of A as far)')}{tr.colon}{rows}")
+            say_line(f"    {tr('most foreign rows of B (share of rows of A as far)')}{tr.colon}{rows}")
     for test in found["columns"]:
         mark = "DIFFERS" if test["alarm"] else "alike"
         value = f"{tr(test['test'], 'drift')} {test['value']:.3f}  p {test['p']:.2g}; {tr(test['detail'])}"
-        say(f"  {padded(test['column'], 20)} {padded(tr(mark, 'drift'), 8)} {value}")
+        say_line(f"  {padded(test['column'], 20)} {padded(tr(mark, 'drift'), 8)} {value}")
     for note in found["notes"]:
-        say(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")
+        say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")

@@ -12,7 +12,7 @@ from plait.cli import options
 from plait.cli.progress import terminal_progress
 from plait.cli.report import rows_of, terms_of
 from plait.cli.speaking import Speaker, padded, wide
-from plait.cli.terminal import print_json, say
+from plait.cli.terminal import print_json, say, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 from plait.settings.added_metrics import ADDED_METRICS
@@ -102,7 +102,7 @@ def explain(
         print_json({**report_values(found), **({"report": str(report)} if report else {})})
         return
     for line in lines(found, bool(row), lang or fitted.lang):
-        say(line)
+        say_line(line)
     if report is not None:
         say(f"{Speaker(lang)('report', 'extra')}{Speaker(lang).colon}{report}")
 
@@ -200,7 +200,9 @@ def _parts(inputs: dict[str, Any] | None, tr: Speaker) -> list[str]:
             named = ", ".join(
                 f"{_part(p, tr)} {'+' if p['value'] >= 0 else ''}{_number(p['value'], False)}" for p in strong
             )
-            failed = f"  {tr('NOT TO BE TRUSTED')}{tr.colon}{'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
+            failed = (
+                f"  {tr('NOT TO BE TRUSTED')}{tr.colon}{'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
+            )
             made.append(f"  {tr.named(side['name'])}{tr.colon}{named}{failed}")
             made += _words(side, row.get("written") or [], tr)
     return made

@@ -224,7 +224,7 @@ def index_move(
     if as_json:
         print_json({"index": str(index), **report.to_json()}, texts=True)
     else:
-        say(reasons(_lines(report)))
+        say(reasons(_of_lines(report)))
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")
@@ -352,7 +352,7 @@ def _tr(text: str) -> str:
     return Speaker(typed_language())(text)
 
 
-def _lines(report: Any) -> str:
+def _of_lines(report: Any) -> str:
     """The report for people, line by line in the language of ``--lang``."""
     return "\n".join(map(_tr, report.text().split("\n")))
 
@@ -361,7 +361,7 @@ def _told(report: Any, index: Any, as_json: bool) -> None:
     if as_json:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
-        say(reasons(_lines(report)))
+        say(reasons(report.text(typed_language() or "en")))
         tr = Speaker(typed_language())
         say(f"{index.folder}{tr.colon}{tr(counted(len(index), 'item'))}")
 
@@ -370,4 +370,4 @@ def _judged(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
     else:
-        say(reasons(_lines(report)))
+        say(reasons(_of_lines(report)))

@@ -93,24 +93,8 @@ def _spoken(context: typer.Context, lang: str | None) -> str | None:
 
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
-Labelleddef _spoken(context: typer.Context, lang: str | None) -> str | None:
-    """Check the language, and speak it in what is no report: progress, notes."""
-    lang = one_of("language", PAGE_LANGUAGES, "--lang")(lang)
-    if lang is not None and not context.resilient_parsing:
-        context.with_resource(speaking(lang))
-    return lang
-
-
-Table = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=there)]
-Plaindef _spoken(context: typer.Context, lang: str | None) -> str | None:
-    """Check the language, and speak it in what is no report: progress, notes."""
-    lang = one_of("language", PAGE_LANGUAGES, "--lang")(lang)
-    if lang is not None and not context.resilient_parsing:
-        context.with_resource(speaking(lang))
-    return lang
-
-
-Table = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=there)]
+LabelledTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows with answers.", callback=there)]
+PlainTable = Annotated[str, typer.Argument(metavar="TABLE", help="Rows to predict.", callback=there)]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.")]
 WritingModel = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A model folder; or hf:ID, hf:FOLDER of a vision-language model.")

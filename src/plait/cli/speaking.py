@@ -10,7 +10,6 @@ from typing import Any
 
 from plait.cli.wording import as_typed
 
-
 _TYPED: ContextVar[str | None] = ContextVar("plait_typed_language", default=None)
 
 
