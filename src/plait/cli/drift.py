@@ -55,8 +55,8 @@ def _show(found: dict[str, Any], tr: Speaker) -> None:
         mark = "DIFFERS" if part["alarm"] else "alike"
         say_line(
             f"  {padded(part['modality'], 20)} {padded(tr(mark, 'drift'), 8)} AUROC {told['auroc']:.3f} "
-            f"[{told['low']:.3f}, {told['high']:.3f}]  p {told['p']:.2g}; {tr('discrepancy', 'drift')} {gap['value']:.2g}  "
-            f"p {gap['p']:.2g}"
+            f"[{told['low']:.3f}, {told['high']:.3f}]  p {told['p']:.2g}; {tr('discrepancy', 'drift')} "
+            f"{gap['value']:.2g}  p {gap['p']:.2g}"
         )
         if part["alarm"]:
             rows = ", ".join(f"{r['row']} ({r['share']:.1%})" for r in part["foreign"][:5])

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from plait.cli.options import IndexFolder, IndexModel, Json, Lang
-from plait.cli.speaking import Speaker
+from plait.cli.speaking import Speaker, note
 from plait.cli.terminal import can_write_page, print_json, printable, say, write_page
 
 SHOWN_TEXT = 80  # columns of text a line
@@ -52,11 +53,13 @@ def search(
         raise ValueError("the query text is empty; type what you look for, in quotes")
     if html is not None:
         can_write_page(html)
-    from plait.index import accuracy_note, missing_note, open_index  # takes seconds to import
+    from plait.index import accuracy_note, letters_note, missing_note, open_index  # takes seconds to import
 
     opened = open_index(index, model)
     opened.tune(nprobes=nprobes, refine=refine)
     query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
+    if text is not None and (unread := letters_note(opened.embedder, opened.manifest.modality, text, text_modality)):
+        sys.stderr.write(note(unread) + "\n")
     hits = opened.search_queries([query], k=k, where=where, device=device)[0]
     if html is not None:
         page = opened.hits_page(hits, query, text=text, image=image, where=where, weight=weight, lang=lang or "en")
@@ -80,9 +83,9 @@ def search(
             f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}"
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
-    for note in (accuracy, missing_note(hits, index)):
-        if note is not None:
-            say(f"{speak('note')}{speak.colon}{printable(speak(note))}")
+    for told in (accuracy, missing_note(hits, index)):
+        if told is not None:
+            say(f"{speak('note')}{speak.colon}{printable(speak(told))}")
     if not hits:
         say(speak("nothing in the index fits" if len(opened) else "the index is empty"))
     if html is not None:

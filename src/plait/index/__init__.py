@@ -9,6 +9,7 @@ from plait.index.hit import Hit, accuracy_note, missing_note
 from plait.index.index import Index, open_index
 from plait.index.intake_report import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
+from plait.index.query import letters_note
 
 __all__ = [
     "DamagedIndexError",
@@ -20,6 +21,7 @@ __all__ = [
     "TopK",
     "accuracy_note",
     "build_index",
+    "letters_note",
     "missing_note",
     "open_index",
     "top_k",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 
 
 def unknown_name(what: str, name: object, known: list[str], where: str = "") -> str:
@@ -27,7 +28,10 @@ def one_line(text: str) -> str:
         >>> print(one_line("two\nlines"), one_line("\u4ef7\u683c"))
         two\nlines \u4ef7\u683c
     """
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+    return "".join(
+        letter if letter.isprintable() or unicodedata.category(letter) == "Zs" else repr(letter)[1:-1]
+        for letter in text
+    )
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
