@@ -95,8 +95,8 @@ def check(
     Args:
         table: Anything ``plait.fit`` takes.
         target: Column to predict.
-        text: Columns to read as text, like ``image`` to ``ignore``, ``split``, ``split_by_time``, ``group`` and ``id`` as for
-            :func:`plait.fit`, so that both see the same table.
+        text: Columns to read as text, like ``image`` to ``ignore``, ``split``, ``split_by_time``, ``group`` and ``id``
+            as for :func:`plait.fit`, so that both see the same table.
         lang: Language of the findings, "en" or "zh"; None: English.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
