@@ -68,7 +68,10 @@ def __getattr__(name: str) -> Any:
         from plait.settings.other_words import NAMES  # words of other libraries
 
         if name in NAMES:
-            raise AttributeError(f"module 'plait' has no attribute {name!r}. Type {NAMES[name][0]}")
+            said = f"module 'plait' has no attribute {name!r}. Type {NAMES[name][0]}"
+            if sys._getframe(1).f_code.co_name == "_handle_fromlist" and find_spec(f"plait.{name}") is None:
+                raise ImportError(said, name="plait")  # "from plait import ..." would drop the words of the other
+            raise AttributeError(said)
     raise AttributeError(f"module 'plait' has no attribute {name!r}; it has {', '.join(__all__)}")
 
 

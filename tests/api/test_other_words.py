@@ -96,6 +96,10 @@ def test_all_wrong_words_at_once_with_the_call_to_type() -> None:
 def test_a_class_of_autogluon(name: str) -> None:
     with pytest.raises(AttributeError, match=r"Type plait.fit\(TABLE, target=COLUMN\)"):
         getattr(plait, name)
+    with pytest.raises(ImportError, match=r"Type plait.fit\(TABLE, target=COLUMN\)"):
+        exec(f"from plait import {name}")
+    assert not hasattr(plait, name)
+    exec("from plait import explain, report")  # rooms, whatever another library calls so
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -48,6 +49,32 @@ def test_hits_of_a_weak_model_come_with_a_note(
         assert (only_json(run("search", place, "red", "--json")[1])["note"] is not None) == is_told
         same = run("search", place, "--image", photos / "cold" / "green.png")[1]
         assert "note: by" not in same  # pictures among pictures were not judged
+
+
+def test_a_query_that_the_encoder_cannot_read_is_warned_of(
+    photos: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("index", "build", tmp_path / "model", photos, "-o", tmp_path / "i")
+    read = SimpleNamespace(unknown_share=lambda texts: 0.0 if texts[0].isascii() else 0.72)
+    text = next(m.name for m in ColourEmbedder().modalities if m.kind == "text")
+    inputs = SimpleNamespace(processors={text: read}, references={text: {"reference": "minilm"}})
+    monkeypatch.setattr(ColourEmbedder, "inputs", inputs, raising=False)
+    assert run("search", tmp_path / "i", "red")[2] == ""
+    err = run("search", tmp_path / "i", "\u7ea2\u8272")[2]
+    assert err.startswith("note: minilm does not know 72% of the words and letters of the query")
+    assert "plait fit TABLE --task retrieval --set encoders.text=e5-small-multilingual" in err
+    err = run("search", tmp_path / "i", "\u7ea2\u8272", "--lang", "zh")[2]
+    assert err.startswith("注意：minilm 不认识查询中 72% 的词和字") and "plait fit TABLE --task retrieval" in err
+
+
+def test_an_index_speaks_chinese(photos: Path, tmp_path: Path, run: Run) -> None:
+    place = tmp_path / "photos.index"
+    code, out, err = run("index", "build", tmp_path / "model", photos, "-o", place, "--lang", "zh")
+    assert code == 0 and "：6 行：5 新增、1 与其他项内容相同、1 无法读取" in out and out.endswith("：5 项\n")
+    assert err.startswith("建立索引：") and "秒）" in err and "indexing" not in err
+    assert "5 项，4 个不同内容；完整" in run("index", "info", place, "--lang", "zh")[1]
+    assert "unknown language 'fr' (--lang)" in run("index", "info", place, "--lang", "fr")[2]
+    assert "items" in run("index", "info", place)[1]  # a language is that of one command
 
 
 def test_from_building_to_judging(photos: Path, tmp_path: Path, run: Run) -> None:

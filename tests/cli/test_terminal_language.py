@@ -15,6 +15,7 @@ from plait.cli.explain import lines
 from plait.cli.report import show_report
 
 Comparison = lazy("plait.comparison", "Comparison")
+TerminalProgress = lazy("plait.api", "TerminalProgress")
 Run = Callable[..., tuple[int, str, str]]
 REPORTS = sorted((Path(__file__).parents[1] / "fixtures" / "reports").glob("*.json"))
 # Cells and names of the saved reports, options, a unit, a setting.
@@ -60,10 +61,39 @@ def test_check_speaks_chinese_and_takes_the_columns_of_a_fit(tmp_path: Path, run
     code, out, err = run("check", *given, "--lang", "zh")
     assert code == 0, err
     assert re.search(r"^评价 +输入 +文本 ", out, re.MULTILINE) and re.search(r"^价格 +输入 +类别 ", out, re.MULTILINE)
-    assert "警告      P013 各划分中的类别: 1 个类别不在验证行中：“差”" in out
+    assert "警告      P013 各划分中的类别：1 个类别不在验证行中：“差”" in out
     assert not re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", re.sub(r"--set \S+|train, val", "", out))
     code, out, _ = run("check", *given)
     assert "P013 classes in every split: 1 class is not in val: '差'" in out
+
+
+def test_a_newline_in_the_name_of_a_column_cuts_no_line(tmp_path: Path, run: Run) -> None:
+    rows = "".join(f"{i % 7},{'a' if i % 2 else 'b'},{i}\n" for i in range(40))
+    (tmp_path / "t.csv").write_text('"unit\nprice",label,day\n' + rows, "utf-8")
+    code, out, err = run("check", tmp_path / "t.csv", "--target", "label", "--split-by-time", "day")
+    assert code == 0, err
+    assert re.search(r"^unit\\nprice  input ", out, re.MULTILINE)
+    _, _, err = run("check", tmp_path / "t.csv", "--split-by-time", "odd")
+    assert "'odd'" in err
+
+
+def test_drift_speaks_chinese(tmp_path: Path, run: Run) -> None:
+    for name, shift in (("a", 0), ("b", 50)):
+        (tmp_path / f"{name}.csv").write_text("size\n" + "".join(f"{i % 9 + shift}.5\n" for i in range(80)), "utf-8")
+    code, out, err = run("drift", tmp_path / "a.csv", tmp_path / "b.csv", "--lang", "zh", "--quiet")
+    assert code == 1, err
+    assert "已知的表" in out and "B 与 A 不同：" in out and "不同" in out and "中位数：A 为 " in out
+    assert not re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", out.replace(str(tmp_path), ""))
+
+
+def test_progress_speaks_chinese(capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalProgress(lang="zh") as progress:
+        for what in ("encoding images", "judging without photo", "training epoch 3/30, accuracy 0.812", "odd work"):
+            progress(1, 1, what)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition("：1/1 （0 秒）")[0] for line in told] == [
+        "编码图像", "评估：不用“photo”", "训练第 3/30 轮，准确率 0.812", "odd work",
+    ]  # fmt: skip
 
 
 @pytest.mark.real

@@ -74,6 +74,7 @@ def check(
     date: Sequence[str] | str = (),
     ignore: Sequence[str] | str = (),
     split: str | None = None,
+    split_by_time: str | None = None,
     group: str | None = None,
     id: str | None = None,
     lang: str | None = None,
@@ -94,8 +95,8 @@ def check(
     Args:
         table: Anything ``plait.fit`` takes.
         target: Column to predict.
-        text: Columns to read as text, like ``image`` to ``ignore``, ``split``, ``group`` and ``id`` as for
-            :func:`plait.fit`, so that both see the same table.
+        text: Columns to read as text, like ``image`` to ``ignore``, ``split``, ``split_by_time``, ``group`` and ``id``
+            as for :func:`plait.fit`, so that both see the same table.
         lang: Language of the findings, "en" or "zh"; None: English.
         format: Format of the source when its name does not tell it; "coco".
         encoding: Encoding of a text file that is not UTF-8.
@@ -124,6 +125,7 @@ def check(
         'error'
     """
     from plait.api.known_letters import known_letters_finding
+    from plait.api.run_columns import without_split
     from plait.data.checks.check import check_table
     from plait.data.column_kind import Hints
     from plait.data.schema import guess_schema
@@ -133,7 +135,8 @@ def check(
     from plait.settings.names import PAGE_LANGUAGES, TASK_NAMES
 
     named = DataOptions(
-        target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split, group=group,
+        target, text, image, audio, image_set, vector, numeric, categorical, date, ignore, split=split,
+        split_by_time=split_by_time, group=group,
         id=id, format=format, encoding=encoding, delimiter=delimiter, decimal=decimal, date_order=date_order,
         allow_outside=allow_outside or None, allow_remote=allow_remote or None,
     )  # fmt: skip
@@ -147,6 +150,7 @@ def check(
     kinds = {name: getattr(opened.data, name) for name in COLUMN_LISTS}
     roles = {name: getattr(opened.data, name) for name in ("target", "split", "group", "id")}
     schema = guess_schema(opened.table, **kinds, **roles, hints=hints)
+    schema = without_split(schema, opened.data)
     found = check_table(opened.table, schema, hints=hints)
     more = [known_letters_finding(opened.table, schema)]
     if interactions:

@@ -55,7 +55,7 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
     )  # fmt: skip
     if schema.target is None and (opened.task is None or TASKS.get(opened.task).needs_target):
         raise ValueError(no_target(table))
-    schema = _without_split(schema, data)
+    schema = without_split(schema, data)
     name, why = (opened.task, "given") if opened.task else guess_task(table, schema)
     found = RunColumns(data, schema, task_of(name, settings), why)
     if not found.task.needs_target:
@@ -65,7 +65,7 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
     return found
 
 
-def _without_split(schema: Schema, data: DataSettings) -> Schema:
+def without_split(schema: Schema, data: DataSettings) -> Schema:
     """The schema without a split column that was only guessed, where rows are split by time.
 
     Raises:

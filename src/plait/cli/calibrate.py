@@ -9,7 +9,8 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import terminal_progress
-from plait.cli.terminal import print_json, say
+from plait.cli.speaking import Speaker
+from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -34,6 +35,7 @@ def calibrate(
     allow_remote: options.AllowRemote = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model in NEW.")] = False,
     memory: options.Memory = None,
+    lang: options.SpokenLang = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -45,11 +47,12 @@ def calibrate(
     if as_json:
         print_json(found)
         return
+    tr = Speaker(lang)
     for line in calibration_lines(found):
-        say(line)
+        say_line(tr(line))
     for note in found["notes"]:
-        say(f"  note: {as_typed(note)}")
-    say(f"output: {found['output']}")
+        say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")
+    say_line(f"{tr('output', 'extra')}{tr.colon}{found['output']}")
 
 
 def calibration_lines(found: dict[str, Any]) -> list[str]:

@@ -26,6 +26,7 @@ def check(
     date: options.Date = None,
     ignore: options.Ignore = None,
     split: options.Split = None,
+    split_by_time: options.SplitByTime = None,
     group: options.Group = None,
     id: Annotated[str | None, typer.Option(metavar="COL", help="Column that names rows.")] = None,
     format: options.Format = None,

@@ -90,7 +90,7 @@ def compare(
     tr = Speaker(lang, report)
     say(f"{tr(found.verdict)}\n\n{found.table(lang or 'en')}\n")
     for note in report["notes"]:
-        say(f"{tr('note')}: {as_typed(tr(note))}")
+        say(f"{tr('note')}{tr.colon}{as_typed(tr(note))}")
     if report["selected_fit"] is not None:
         say(f"\n{tr(f'to train {found.selected} for use:')}\n{report['selected_fit']['command']}\n")
     runs = report["runs"]

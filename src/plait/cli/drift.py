@@ -9,7 +9,8 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import terminal_progress
-from plait.cli.terminal import print_json, say
+from plait.cli.speaking import Speaker, padded
+from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -27,6 +28,7 @@ def drift(
     seed: Annotated[int | None, typer.Option(help="Seed of samples and shuffles.", show_default="0")] = None,
     allow_outside: options.AllowOutside = False,
     allow_remote: options.AllowRemote = False,
+    lang: options.SpokenLang = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -38,27 +40,30 @@ def drift(
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        _show(found, Speaker(lang))
     if found["alarm"]:
         raise typer.Exit(1)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], tr: Speaker) -> None:
     for side, what in (("a", "the known table"), ("b", "the table that may differ")):
-        say(f"{side.upper()}: {found[side]} ({counted(found['rows'][side], 'row')} compared), {what}")
-    say(found["sentence"])
+        compared = tr(f"{counted(found['rows'][side], 'row')} compared, {what}")
+        say_line(f"{side.upper()}{tr.colon}{found[side]}{tr.colon}{compared}")
+    say_line(tr(found["sentence"]))
     for part in found["modalities"]:
         told, gap = part["classifier"], part["discrepancy"]
         mark = "DIFFERS" if part["alarm"] else "alike"
-        say(
-            f"  {part['modality']:20} {mark:8} AUROC {told['auroc']:.3f} [{told['low']:.3f}, {told['high']:.3f}]  p "
-            f"{told['p']:.2g}; discrepancy {gap['value']:.2g}  p {gap['p']:.2g}"
+        say_line(
+            f"  {padded(part['modality'], 20)} {padded(tr(mark, 'drift'), 8)} AUROC {told['auroc']:.3f} "
+            f"[{told['low']:.3f}, {told['high']:.3f}]  p {told['p']:.2g}; {tr('discrepancy', 'drift')} "
+            f"{gap['value']:.2g}  p {gap['p']:.2g}"
         )
         if part["alarm"]:
             rows = ", ".join(f"{r['row']} ({r['share']:.1%})" for r in part["foreign"][:5])
-            say(f"    most foreign rows of B (share of A's rows as far): {rows}")
+            say_line(f"    {tr('most foreign rows of B (share of rows of A as far)')}{tr.colon}{rows}")
     for test in found["columns"]:
         mark = "DIFFERS" if test["alarm"] else "alike"
-        say(f"  {test['column']:20} {mark:8} {test['test']} {test['value']:.3f}  p {test['p']:.2g}; {test['detail']}")
+        value = f"{tr(test['test'], 'drift')} {test['value']:.3f}  p {test['p']:.2g}; {tr(test['detail'])}"
+        say_line(f"  {padded(test['column'], 20)} {padded(tr(mark, 'drift'), 8)} {value}")
     for note in found["notes"]:
-        say(f"  note: {as_typed(note)}")
+        say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")

@@ -43,6 +43,7 @@ def evaluate(
 
     with terminal_progress(quiet=quiet) as progress:
         fitted = load(model)
+        progress.lang = progress.lang or fitted.lang
         if describe is not None:
             if target is None:
                 raise ValueError("describe= needs target=COLUMN, which holds the classes of the rows")

@@ -12,7 +12,7 @@ from plait.cli import options
 from plait.cli.progress import terminal_progress
 from plait.cli.report import rows_of, terms_of
 from plait.cli.speaking import Speaker, padded, wide
-from plait.cli.terminal import print_json, say
+from plait.cli.terminal import print_json, say, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 from plait.settings.added_metrics import ADDED_METRICS
@@ -102,9 +102,9 @@ def explain(
         print_json({**report_values(found), **({"report": str(report)} if report else {})})
         return
     for line in lines(found, bool(row), lang or fitted.lang):
-        say(line)
+        say_line(line)
     if report is not None:
-        say(f"report: {report}")
+        say(f"{Speaker(lang)('report', 'extra')}{Speaker(lang).colon}{report}")
 
 
 def lines(found: dict[str, Any], with_rows: bool, lang: str | None = None) -> list[str]:
@@ -162,9 +162,9 @@ def lines(found: dict[str, Any], with_rows: bool, lang: str | None = None) -> li
     for one in found["examples"] if with_rows and not found.get("inputs") else []:
         parts = ", ".join(f"{tr.named(n)} {v:+.3f}" for n, v in one["shapley"].items())
         made += ["", tr(f"row {one['row']}: truth {one['truth']}, prediction {one['prediction']}")]
-        made.append(f"  {one['explained']} {one['with nothing']:.3f} -> {one['with everything']:.3f}: {parts}")
+        made.append(f"  {one['explained']} {one['with nothing']:.3f} -> {one['with everything']:.3f}{tr.colon}{parts}")
     made += ["", tr(f"explained on {rows_of(found)}; {counted(len(found['bad_rows']), 'cell')} unreadable")]
-    made += [f"  {tr('note')}: {as_typed(tr(note))}" for note in found["notes"]]
+    made += [f"  {tr('note')}{tr.colon}{as_typed(tr(note))}" for note in found["notes"]]
     return made
 
 
@@ -194,14 +194,16 @@ def _parts(inputs: dict[str, Any] | None, tr: Speaker) -> list[str]:
             made.append(tr(SIGNS))
         for side in row["modalities"]:
             if side.get("skipped"):
-                made.append(f"  {tr.named(side['name'])}: {tr(side['skipped'])}")
+                made.append(f"  {tr.named(side['name'])}{tr.colon}{tr(side['skipped'])}")
                 continue
             strong = sorted(side["parts"], key=lambda p: -abs(p["value"]))[:MOST_NAMED]
             named = ", ".join(
                 f"{_part(p, tr)} {'+' if p['value'] >= 0 else ''}{_number(p['value'], False)}" for p in strong
             )
-            failed = f"  {tr('NOT TO BE TRUSTED')}: {'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
-            made.append(f"  {tr.named(side['name'])}: {named}{failed}")
+            failed = (
+                f"  {tr('NOT TO BE TRUSTED')}{tr.colon}{'; '.join(map(tr, side['failed']))}" if side["failed"] else ""
+            )
+            made.append(f"  {tr.named(side['name'])}{tr.colon}{named}{failed}")
             made += _words(side, row.get("written") or [], tr)
     return made
 

@@ -10,6 +10,7 @@ import typer
 from plait.cli import options
 from plait.cli.options import Json
 from plait.cli.progress import terminal_progress
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import print_json, reasons, resumable, say
 from plait.registry import counted
 
@@ -34,6 +35,7 @@ def features_add(
     encoding: options.Encoding = None,
     allow_outside: options.AllowOutside = False,
     allow_remote: options.AllowRemote = False,
+    lang: options.SpokenLang = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -46,9 +48,10 @@ def features_add(
         print_json({"rows": made.rows, "items": made.items, "problems": made.problems, "store": str(made.store)})
         return
     more = f"; {made.problems:,} with a problem" if made.problems else ""
-    say(f"{counted(made.rows, 'row')} encoded{more}: {counted(made.items, 'new item')} in {made.store}")
+    tr = Speaker(lang)
+    say(tr(f"{counted(made.rows, 'row')} encoded{more}: {counted(made.items, 'new item')} in {made.store}"))
     for row, problem in made.first_problems:
-        say(f"  row {row}: {reasons(problem)}")
+        say(f"  {tr(f'row {row}')}{tr.colon}{reasons(tr(problem))}")
 
 
 @features_app.command("ls", epilog="Example: plait features ls")

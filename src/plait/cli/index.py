@@ -23,10 +23,12 @@ from plait.cli.options import (
     Lang,
     Memory,
     Quiet,
+    SpokenLang,
     one_of,
     source_there,
 )
 from plait.cli.progress import terminal_progress
+from plait.cli.speaking import Speaker, typed_language
 from plait.cli.terminal import can_write_page, print_json, printable, reasons, resumable, say, write_page
 from plait.registry import counted
 
@@ -74,6 +76,7 @@ def index_build(
     allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
     memory: Memory = None,
+    lang: SpokenLang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -106,6 +109,7 @@ def index_add(
     allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
     memory: Memory = None,
+    lang: SpokenLang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -136,6 +140,7 @@ def index_update(
     allow_remote: AllowRemote = False,
     batch_size: Batch = 512,
     memory: Memory = None,
+    lang: SpokenLang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -155,6 +160,7 @@ def index_delete(
     index: IndexFolder,
     id: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="An item (repeat for more).")] = None,
     where: Annotated[str | None, typer.Option(metavar="EXPR", help="All items that fit.")] = None,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Delete items by id or by a filter, until their source is added or updated again."""
@@ -165,13 +171,14 @@ def index_delete(
     if as_json:
         print_json({"index": str(index), "deleted": deleted, "items": len(opened)})
     else:
-        say(f"{deleted:,} deleted; {counted(len(opened), 'item')} left")
+        say(_tr(f"{deleted:,} deleted; {counted(len(opened), 'item')} left"))
 
 
 @index_app.command("info", epilog="Example: plait index info photos.index --verify")
 def index_info(
     index: IndexFolder,
     verify: Annotated[bool, typer.Option("--verify", help="Compute every checksum again.")] = False,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Say what an index holds; exit code 1 when --verify finds damage."""
@@ -183,17 +190,20 @@ def index_info(
     else:
         state = "complete" if found["complete"] else "a build was stopped; type it again to go on"
         say(
-            f"{index}: {counted(found['items'], 'item')}, "
-            f"{counted(found['contents'], 'content', 'different contents')}; {state}"
+            f"{index}{Speaker(lang).colon}"
+            + _tr(
+                f"{counted(found['items'], 'item')}, "
+                f"{counted(found['contents'], 'content', 'different contents')}; {state}"
+            )
         )
-        say(f"  {found['modality']} ({found['kind']}), {found['dim']} wide, backend {found['backend']}")
-        say(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}")
+        say(_tr(f"  {found['modality']} ({found['kind']}), {found['dim']} wide, backend {found['backend']}"))
+        say(_tr(f"  {found['bytes'] / 1e6:.1f} MB; model {found['fingerprint'][:12]} at {found['model'] or 'unknown'}"))
         for fact in found["sources"]:
             counts = f"{counted(fact['rows'], 'row')}, {fact['empty']:,} empty, {fact['unreadable']:,} unreadable"
             moved = "; it is no longer there: plait index move INDEX OLD NEW, if it moved" if fact["is_missing"] else ""
-            say(f"  source {fact['source']}: {counts}{moved}")
+            say(_tr(f"  source {fact['source']}: {counts}{moved}"))
         for fault in found.get("damaged", []):
-            say(f"  damaged: {reasons(fault)}")
+            say(f"  {_tr('damaged')}{Speaker(lang).colon}{reasons(fault)}")
     if found.get("damaged"):
         raise typer.Exit(1)
 
@@ -204,6 +214,7 @@ def index_move(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The folder where the files were.")],
     new: Annotated[Path, typer.Argument(metavar="NEW", help="The folder where they are.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Look for the files, change nothing.")] = False,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Take up that a folder of files lies elsewhere now; nothing is embedded again."""
@@ -213,7 +224,7 @@ def index_move(
     if as_json:
         print_json({"index": str(index), **report.to_json()}, texts=True)
     else:
-        say(reasons(report.text()))
+        say(reasons(_of_lines(report)))
 
 
 @index_app.command(
@@ -237,7 +248,7 @@ def index_publish(
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")
-def index_compact(index: IndexFolder, as_json: Json = False) -> None:
+def index_compact(index: IndexFolder, lang: SpokenLang = None, as_json: Json = False) -> None:
     """Give back the room of deleted items and merge small files."""
     from plait.index import open_index
 
@@ -274,12 +285,12 @@ def index_duplicates(
         return
     for group in groups:
         likeness = "equal bytes" if group.contents == 1 else f"cosine from {group.lowest:.3f}"
-        say(f"{len(group.ids)} items, {likeness}:")
+        say(_tr(f"{len(group.ids)} items, {likeness}:"))
         for name in group.ids:
             say(f"  {printable(name)}")
-    say(f"{counted(len(groups), 'group')} among {counted(len(opened), 'item')}")
+    say(_tr(f"{counted(len(groups), 'group')} among {counted(len(opened), 'item')}"))
     if html is not None:
-        say(f"page: {html}")
+        say(f"{Speaker(lang)('page', 'extra')}{Speaker(lang).colon}{html}")
 
 
 @index_app.command("knn", epilog="Example: plait index knn photos.index --label folder --k 10")
@@ -289,6 +300,7 @@ def index_knn(
     k: Annotated[int, typer.Option(min=1, help="How many neighbours vote.")] = 10,
     table: Annotated[str | None, typer.Option(metavar="SOURCE", help="Judge on this labelled source instead.")] = None,
     model: IndexModel = None,
+    lang: SpokenLang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -306,6 +318,7 @@ def index_zero_shot(
     label: Label,
     template: Annotated[str, typer.Option(help="Text around the label's name, {} in its place.")] = "{}",
     model: IndexModel = None,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """How well do the labels' names, as texts, tell the items apart?"""
@@ -320,6 +333,7 @@ def index_probe(
     label: Label,
     folds: Annotated[int, typer.Option(min=2, help="Parts; each is told by a model of the others.")] = 5,
     seed: Annotated[int, typer.Option(help="Of the parts.")] = 0,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """How well does a linear model on the vectors tell a label?"""
@@ -354,16 +368,26 @@ def _reading(context: typer.Context) -> dict[str, Any]:
     return {name: context.params[name] for name in READING if context.params.get(name) is not None}
 
 
+def _tr(text: str) -> str:
+    return Speaker(typed_language())(text)
+
+
+def _of_lines(report: Any) -> str:
+    """The report for people, line by line in the language of ``--lang``."""
+    return "\n".join(map(_tr, report.text().split("\n")))
+
+
 def _told(report: Any, index: Any, as_json: bool) -> None:
     if as_json:
         print_json({"index": str(index.folder), "items": len(index), **report.to_json()})
     else:
-        say(reasons(report.text()))
-        say(f"{index.folder}: {counted(len(index), 'item')}")
+        say(reasons(report.text(typed_language() or "en")))
+        tr = Speaker(typed_language())
+        say(f"{index.folder}{tr.colon}{tr(counted(len(index), 'item'))}")
 
 
 def _judged(report: Any, as_json: bool) -> None:
     if as_json:
         print_json(report.to_json())
     else:
-        say(reasons(report.text()))
+        say(reasons(_of_lines(report)))

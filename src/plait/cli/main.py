@@ -16,6 +16,7 @@ import typer
 
 from plait import __version__
 from plait.cli.other_words import options_instead
+from plait.cli.speaking import note
 from plait.cli.terminal import STOPPED, say
 from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
@@ -120,7 +121,7 @@ def _behind(path: str) -> list[str]:
 
 
 def _warn(message: Warning | str, *_: object, **__: object) -> None:
-    sys.stderr.write(f"note: {as_typed(str(message))}\n")
+    sys.stderr.write(f"{note(str(message))}\n")
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from plait.cli.speaking import speaking
 from plait.registry import Registry, unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.settings.names import PAGE_LANGUAGES
@@ -88,6 +89,14 @@ def one_of(
         return word
 
     return checked
+
+
+def _spoken(context: typer.Context, lang: str | None) -> str | None:
+    """Check the language, and speak it in what is no report: progress, notes."""
+    lang = one_of("language", PAGE_LANGUAGES, "--lang")(lang)
+    if lang is not None and not context.resilient_parsing:
+        context.with_resource(speaking(lang))
+    return lang
 
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table, Hugging Face folder or COCO folder.")]
@@ -186,9 +195,17 @@ Lang = Annotated[
     str | None,
     typer.Option(
         help="Language of pages and of what is printed: " + " or ".join(PAGE_LANGUAGES) + ".",
-        show_default="that of plait fit, en", callback=one_of("language", PAGE_LANGUAGES, "--lang"),
+        show_default="that of plait fit, en", callback=_spoken,
     ),
 ]  # fmt: skip
+SpokenLang = Annotated[
+    str | None,
+    typer.Option(
+        help="Language of what is printed: " + " or ".join(PAGE_LANGUAGES) + ".",
+        show_default="en",
+        callback=_spoken,
+    ),
+]
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]
 Describe = Annotated[
     Path | None,

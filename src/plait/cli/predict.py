@@ -12,6 +12,7 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import terminal_progress
+from plait.cli.speaking import Speaker, note, typed_language
 from plait.cli.terminal import STOPPED, can_write, not_over, print_json, reasons, resumable, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -77,6 +78,7 @@ def predict(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
     memory: options.Memory = None,
+    lang: options.SpokenLang = None,
     quiet: options.Quiet = False,
     as_json: options.Json = False,
 ) -> None:
@@ -133,27 +135,34 @@ def _to_folder(context: typer.Context, model: Path, table: str, folder: Path, *,
     _tell_escaped(made.escaped)
     if made.read_whole and made.parts > made.went_on:
         sys.stderr.write(
-            f"note: {table} was held in memory as a whole; .parquet and large .csv files are read piece by piece, so "
-            "that memory does not grow with their rows\n"
+            note(
+                f"{table} was held in memory as a whole; .parquet and large .csv files are read piece by piece, so "
+                "that memory does not grow with their rows"
+            )
+            + "\n"
         )
     if as_json:
         withheld = {} if context.params["abstain_above"] is None else {"abstained": made.abstained}
         told = {"rows": made.rows, "problems": made.problems, **withheld, "parts": made.parts, "went_on": made.went_on}
         print_json({**told, "output": str(folder)})
         return
-    say(_summary(made, f"{counted(made.parts, 'part')} in {folder}"))
+    tr = Speaker(typed_language())
+    say(_summary(made, tr(f"{counted(made.parts, 'part')} in {folder}")))
     if made.went_on == made.parts:
-        say("nothing was left to do: this very run had finished there")
+        say(tr("nothing was left to do: this very run had finished there"))
     elif made.went_on:
-        say(f"went on after an earlier run, which had made {counted(made.went_on, 'part')}")
+        say(tr(f"went on after an earlier run, which had made {counted(made.went_on, 'part')}"))
 
 
 def _tell_escaped(number: int) -> None:
     """Say that texts were changed for a spreadsheet."""
     if number:
         sys.stderr.write(
-            f"note: {counted(number, 'text')} would be run as a formula by a spreadsheet and got an apostrophe "
-            "before it; --no-escape-formulas writes all as they are\n"
+            note(
+                f"{counted(number, 'text')} would be run as a formula by a spreadsheet and got an apostrophe "
+                "before it; --no-escape-formulas writes all as they are"
+            )
+            + "\n"
         )
 
 
@@ -168,8 +177,11 @@ def _described(
         classes.calibrate(labelled, target)
     else:
         sys.stderr.write(
-            "note: no labelled rows made these probabilities true: read them as an order of the classes; --labelled "
-            "TABLE --target COL does\n"
+            note(
+                "no labelled rows made these probabilities true: read them as an order of the classes; --labelled "
+                "TABLE --target COL does"
+            )
+            + "\n"
         )
     return classes.predict(**options.passed_on(context, classes.predict), progress=progress)
 
@@ -178,7 +190,8 @@ def _summary(file: PredictionFile | BatchResult, place: str) -> str:
     """How many rows there are and how many have a problem, with the first of them."""
     more = f"; {file.problems:,} with a problem (see the column 'problem')" if file.problems else ""
     more += f"; {file.abstained:,} without an answer (see the column 'abstained')" if file.abstained else ""
-    lines = [f"{counted(file.rows, 'row')} predicted{more} -> {place}"]
-    lines += [f"  row {row}: {reasons(problem)}" for row, problem in file.first_problems]
+    tr = Speaker(typed_language())
+    lines = [tr(f"{counted(file.rows, 'row')} predicted{more}") + f" -> {place}"]
+    lines += [f"  {tr(f'row {row}')}{tr.colon}{reasons(tr(problem))}" for row, problem in file.first_problems]
     left = file.problems - len(file.first_problems)
-    return "\n".join([*lines, *([f"  ... and {left:,} more"] if left else [])])
+    return "\n".join([*lines, *([tr(f"  ... and {left:,} more")] if left else [])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plait.cli.speaking import Speaker, padded
-from plait.cli.terminal import print_json, say
+from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -19,9 +19,9 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], la
         return
     tr = Speaker(lang, report)
     evaluation, metric = report["evaluation"], report["metric"]["name"]
-    say(tr(report["verdict"]))
+    say_line(tr(report["verdict"]))
     for line in terms_of(report, tr):
-        say(line)
+        say_line(line)
     joined = "directions" not in evaluation and len(report["model"]["encoders"]) > 1
     together = "together" if evaluation.get("members") else "fused"
     rows = [(tr(together if joined else "overall", "row"), evaluation["metrics"])]
@@ -31,23 +31,23 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], la
     for name, metrics in rows:
         shown = [_shown(m, metrics[m], tr) for m in (metric, chosen) if (metrics.get(m) or {}).get("value") is not None]
         if shown:
-            say(f"  {padded(name, 20)} {'; '.join(shown)}")
+            say_line(f"  {padded(name, 20)} {'; '.join(shown)}")
     for member in _best_members(report, tr):
-        say(member)
+        say_line(member)
     for line in (report.get("unlabelled") or {}).get("sentences") or []:
-        say(f"  {as_typed(tr(line))}")
+        say_line(f"  {as_typed(tr(line))}")
     for line in _budget(report.get("budget") or {}):
-        say(tr(line))
-    say(tr(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable"))
+        say_line(tr(line))
+    say_line(tr(f"judged on {rows_of(evaluation)}; {counted(len(evaluation['bad_rows']), 'cell')} unreadable"))
     if (evaluation.get("missing") or {}).get("sentence"):
-        say(tr(f"with modalities missing: {evaluation['missing']['sentence']}"))
+        say_line(tr(f"with modalities missing: {evaluation['missing']['sentence']}"))
     trust = evaluation.get("trust") or {}
     for line in [*map(tr, trust_lines(trust)), *_trust(trust, tr)]:
-        say(as_typed(line))
+        say_line(as_typed(line))
     for note in evaluation["notes"]:
-        say(f"  {tr('note')}: {as_typed(tr(note))}")
+        say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")
     for name, value in extra.items():
-        say(f"{tr(name, 'extra')}: {value}")
+        say_line(f"{tr(name, 'extra')}{tr.colon}{value}")
 
 
 def _shown(metric: str, entry: dict[str, float | None], tr: Speaker) -> str:
@@ -60,7 +60,8 @@ def _trust(parts: dict[str, Any], tr: Speaker) -> list[str]:
     """One line for each part of the trust report that says a sentence, or why it does not apply."""
     shown = [part for part in parts.values() if "title" in part]
     return [
-        f"{tr(p['title'])}: {tr(p['sentence']) if p['applicable'] else tr('not applicable') + ': ' + tr(p['why'])}"
+        f"{tr(p['title'])}{tr.colon}"
+        + (tr(p["sentence"]) if p["applicable"] else tr("not applicable") + tr.colon + tr(p["why"]))
         for p in shown
     ]
 
@@ -140,7 +141,7 @@ def _coverage_line(level: dict[str, Any], kind: str) -> str:
 
 def terms_of(found: dict[str, Any], tr: Speaker) -> list[str]:
     """A line for every name of a modality that is the name of no column."""
-    return [f"  {tr.named(name)}: {tr(meaning)}" for name, meaning in (found.get("terms") or {}).items()]
+    return [f"  {tr.named(name)}{tr.colon}{tr(meaning)}" for name, meaning in (found.get("terms") or {}).items()]
 
 
 def _budget(budget: dict[str, Any]) -> list[str]:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from plait.cli.options import AllowRemote, IndexModel, Json, Lang, searchable_there
-from plait.cli.speaking import Speaker
+from plait.cli.speaking import Speaker, note
 from plait.cli.terminal import can_write_page, print_json, printable, say, write_page
 
 SHOWN_TEXT = 80  # columns of text a line
@@ -58,11 +59,19 @@ def search(
         raise ValueError("the query text is empty; type what you look for, in quotes")
     if html is not None:
         can_write_page(html)
-    from plait.index import accuracy_note, is_published, missing_note, open_index  # takes seconds to import
+    from plait.index import (  # takes seconds to import
+        accuracy_note,
+        is_published,
+        letters_note,
+        missing_note,
+        open_index,
+    )
 
     opened = open_index(index, model, allow_remote=allow_remote)
     opened.tune(nprobes=nprobes, refine=refine)
     query = opened.query(text, image=image, weight=weight, text_modality=text_modality, image_modality=image_modality)
+    if text is not None and (unread := letters_note(opened.embedder, opened.manifest.modality, text, text_modality)):
+        sys.stderr.write(note(unread) + "\n")
     hits = opened.search_queries([query], k=k, where=where, device=device)[0]
     if html is not None:
         page = opened.hits_page(hits, query, text=text, image=image, where=where, weight=weight, lang=lang or "en")
@@ -77,19 +86,19 @@ def search(
         found["missing"] = sum(hit.is_missing for hit in hits)
         print_json({**found, **({"html": str(html)} if html else {})}, texts=True)
         return
+    speak = Speaker(lang)
     for hit in hits:
         text_of_hit = " ".join(hit.text().split())
         text_of_hit = text_of_hit if len(text_of_hit) <= SHOWN_TEXT else text_of_hit[: SHOWN_TEXT - 1] + "\u2026"
-        also = f" (and {len(hit.aliases)} with the same bytes)" if hit.aliases else ""
+        also = speak(f" (and {len(hit.aliases)} with the same bytes)") if hit.aliases else ""
         say(
             f"{hit.rank:3}  {hit.score:.3f}  {printable(hit.id)}{also}"
             + (f"  {printable(text_of_hit)}" if text_of_hit else "")
         )
-    speak = Speaker(lang)
-    for note in (accuracy, None if is_published(index) else missing_note(hits, index)):
-        if note is not None:
-            say(f"{speak('note')}: {printable(speak(note))}")
+    for told in (accuracy, None if is_published(index) else missing_note(hits, index)):
+        if told is not None:
+            say(f"{speak('note')}{speak.colon}{printable(speak(told))}")
     if not hits:
-        say("nothing in the index fits" if len(opened) else "the index is empty")
+        say(speak("nothing in the index fits" if len(opened) else "the index is empty"))
     if html is not None:
-        say(f"page: {html}")
+        say(f"{speak('page', 'extra')}{speak.colon}{html}")

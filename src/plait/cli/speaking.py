@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import unicodedata
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
+
+from plait.cli.wording import as_typed
+
+_TYPED: ContextVar[str | None] = ContextVar("plait_typed_language", default=None)
 
 
 class Speaker:
@@ -21,6 +28,11 @@ class Speaker:
         alone = (found.get("evaluation") or {}).get("alone") or {}
         self.names = frozenset(map(str, (*columns, *alone, *found.get("modalities", ())))) - self.terms
 
+    @property
+    def colon(self) -> str:
+        """What stands between a heading and what it heads, full width in Chinese."""
+        return ": " if self.lang in (None, "en") else "\uff1a"
+
     def __call__(self, text: str, kind: str = "") -> str:
         """A line, or a word of a kind such as "metric"."""
         from plait.api import in_language
@@ -34,6 +46,27 @@ class Speaker:
     def alone(self, name: str) -> str:
         """A modality that answers alone."""
         return self(f"{self.named(name)} alone")
+
+
+def typed_language() -> str | None:
+    """What was typed as ``--lang`` of the verb that runs; None: nothing, or it has no such option."""
+    return _TYPED.get()
+
+
+@contextlib.contextmanager
+def speaking(lang: str) -> Iterator[None]:
+    """Within this, ``--lang`` was typed."""
+    before = _TYPED.set(lang)
+    try:
+        yield
+    finally:
+        _TYPED.reset(before)
+
+
+def note(text: str) -> str:
+    """A note for the terminal, in the language of ``--lang``."""
+    tr = Speaker(typed_language())
+    return f"{tr('note')}{tr.colon}{as_typed(tr(text))}"
 
 
 def padded(text: str, width: int) -> str:

@@ -14,6 +14,7 @@ import typer
 
 from plait.cli.wording import as_typed
 from plait.files import write_text
+from plait.registry import one_line
 
 STOPPED = 130
 AGAIN = "type the same command again to go on"
@@ -24,6 +25,11 @@ NONE_FINISHED = "no run was finished yet; type the same command with --resume (a
 def say(text: str) -> None:
     """One line on stdout."""
     sys.stdout.write(text + "\n")
+
+
+def say_line(text: str) -> None:
+    """One line on stdout, also where a name of the data in it holds a newline, which is shown as it is written."""
+    say(one_line(text))
 
 
 def print_json(value: Any, *, texts: bool = False) -> None:

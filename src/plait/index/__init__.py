@@ -10,6 +10,7 @@ from plait.index.index import Index
 from plait.index.intake_report import Intake
 from plait.index.manifest import DamagedIndexError, IndexFolderError
 from plait.index.opening import is_published, open_index, publish_index
+from plait.index.query import letters_note
 
 __all__ = [
     "DamagedIndexError",
@@ -22,6 +23,7 @@ __all__ = [
     "accuracy_note",
     "build_index",
     "is_published",
+    "letters_note",
     "missing_note",
     "open_index",
     "publish_index",

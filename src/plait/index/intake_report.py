@@ -48,10 +48,24 @@ class Intake:
         """The report as JSON values."""
         return {**asdict(self), "bad_rows": [{"row": row, "reason": why} for row, why in self.bad_rows]}
 
-    def text(self) -> str:
-        """The report for people."""
-        counts = [
-            f"{value:,} {word}"
+    def text(self, lang: str = "en") -> str:
+        """The report for people, in "en" or "zh"."""
+        from plait.report.languages import spoken, tr
+
+        with spoken(lang):
+            colon, comma, more = tr(": ", "stop"), tr(", ", "list"), len(self.bad_rows) - 10
+            rows = tr(counted(self.num_rows, "row"))
+            lines = [f"{self.source}{colon}{rows}{colon}{comma.join(self._counts()) or tr('nothing to do')}"]
+            lines += [f"  {tr(f'row {row}')}{colon}{tr(why)}" for row, why in self.bad_rows[:10]]
+            lines += [f"  {tr(f'and {more:,} more')}"] if more > 0 else []
+            return "\n".join(lines + [f"  {tr('note')}{colon}{tr(note)}" for note in self.notes])
+
+    def _counts(self) -> list[str]:
+        """What became of how many items, in the language that is spoken."""
+        from plait.report.languages import tr
+
+        return [
+            f"{value:,} {tr(word, 'index')}"
             for value, word in (
                 (self.added, "added"),
                 (self.updated, "changed"),
@@ -65,7 +79,3 @@ class Intake:
             )
             if value
         ]
-        lines = [f"{self.source}: {counted(self.num_rows, 'row')}: {', '.join(counts) or 'nothing to do'}"]
-        lines += [f"  row {row}: {why}" for row, why in self.bad_rows[:10]]
-        lines += [f"  and {len(self.bad_rows) - 10:,} more"] if len(self.bad_rows) > 10 else []
-        return "\n".join(lines + [f"  note: {note}" for note in self.notes])

@@ -15,9 +15,9 @@ from plait.registry.plugins import (
     origin_of,
 )
 from plait.registry.table import Registry
-from plait.registry.words import counted, first_line, unknown_name
+from plait.registry.words import counted, first_line, one_line, unknown_name
 
 __all__ = [
     "GROUP", "Origin", "Plugin", "Registry", "counted", "first_line", "has_plugins", "installed_plugins",
-    "load_plugins", "origin_of", "unknown_name",
+    "load_plugins", "one_line", "origin_of", "unknown_name",
 ]  # fmt: skip

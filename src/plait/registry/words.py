@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import unicodedata
 
 
 def unknown_name(what: str, name: object, known: list[str], where: str = "") -> str:
@@ -18,6 +19,19 @@ def unknown_name(what: str, name: object, known: list[str], where: str = "") -> 
     shown = repr(name)
     place = f" ({where})" if where else ""
     return f"unknown {what} {shown if len(shown) <= 200 else shown[:197] + '...'}{place}.{hint} Known: {listed}"
+
+
+def one_line(text: str) -> str:
+    r"""Text of the data on one line: newlines and other control characters as they are written in Python.
+
+    Example:
+        >>> print(one_line("two\nlines"), one_line("\u4ef7\u683c"))
+        two\nlines \u4ef7\u683c
+    """
+    return "".join(
+        letter if letter.isprintable() or unicodedata.category(letter) == "Zs" else repr(letter)[1:-1]
+        for letter in text
+    )
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -28,13 +28,17 @@ class TerminalProgress:
 
     A total of 0 stands for one that is not known.
 
+    Args:
+        quiet: Show nothing.
+        lang: Language of the lines, "en" or "zh"; None: English.
+
     Example:
         >>> with TerminalProgress(quiet=True) as progress:
         ...     progress(1, 2, "encoding")
     """
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self, *, quiet: bool = False, lang: str | None = None) -> None:
+        self.quiet, self.lang = quiet, lang
         self.console = Console(stderr=True)
         self.bars = self.console.is_terminal and not quiet
         self.progress: Progress | None = None
@@ -47,7 +51,7 @@ class TerminalProgress:
         if self.bars:
             self.progress = Progress(
                 TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), console=self.console,
+                TimeElapsedColumn(), TextColumn(self._said("left")), TimeRemainingColumn(), console=self.console,
             )  # fmt: skip
             self.progress.start()
         return self
@@ -62,7 +66,7 @@ class TerminalProgress:
         """Show that ``done`` of ``total`` is done."""
         if self.quiet:
             return
-        topic = what.split(" epoch ")[0].split(": ")[0]
+        topic, what = what.split(" epoch ")[0].split(": ")[0], self._said(what)
         if self.progress is not None:
             if topic != self.topic:
                 self.task = self.progress.add_task(what, total=total or None)
@@ -84,5 +88,14 @@ class TerminalProgress:
         new = done - self.begun_at  # one count may go on over several topics
         left = f", about {spent / new * (total - done):.0f} s left" if new > 0 and done < total and spent > 1 else ""
         of = f"/{total:,}" if total else ""
-        sys.stderr.write(f"{what}: {done:,}{of} ({spent:.0f} s{left})\n")
+        colon = ": " if self.lang in (None, "en") else "\uff1a"
+        sys.stderr.write(f"{what}{colon}{done:,}{of} {self._said(f'({spent:.0f} s{left})')}\n")
         sys.stderr.flush()
+
+    def _said(self, text: str) -> str:
+        """A text of ours in the language of the lines."""
+        if self.lang in (None, "en"):
+            return text
+        from plait.api.machine import in_language
+
+        return in_language(self.lang, text, kind="progress")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from plait.registry import counted
+from plait.registry import counted, one_line
 
 SEVERITIES = ("error", "warning", "info", "ok", "n/a")
 _SHOWN = 8
@@ -97,20 +97,21 @@ class CheckReport:
     def _lines(self) -> Iterator[str]:
         from plait.report.languages import tr
 
-        yield from (f"{self.source}: {tr(counted(self.num_rows, 'row'))}", "")
-        width = max((len(name) for name, *_ in self.columns), default=0)
+        colon, comma = tr(": ", "stop"), tr(", ", "list")
+        yield from (f"{self.source}{colon}{tr(counted(self.num_rows, 'row'))}", "")
+        width = max((len(one_line(name)) for name, *_ in self.columns), default=0)
         for name, role, kind, reason in self.columns:
-            yield f"{name:<{width}}  {tr(role, 'role'):<7}  {tr(kind, 'kind'):<11}  {tr(reason)}"
+            yield f"{one_line(name):<{width}}  {tr(role, 'role'):<7}  {tr(kind, 'kind'):<11}  {one_line(tr(reason))}"
         yield from () if self.columns else (self.schema,)
         yield ""
         for finding in sorted(self.findings, key=lambda f: SEVERITIES.index(f.severity)):
             if finding.severity not in ("ok", "n/a"):
                 severity = f"{tr(finding.severity, 'severity'):<7}"
-                yield f"{severity} {finding.code} {tr(finding.title)}: {tr(finding.detail)}"
+                yield f"{severity} {finding.code} {tr(finding.title)}{colon}{one_line(tr(finding.detail))}"
         for severity, word in (("ok", "in order"), ("n/a", "does not apply")):
             codes = [f"{f.code} {tr(f.title)}" for f in self.findings if f.severity == severity]
             if codes:
-                yield f"{tr(word)}: {', '.join(codes)}"
+                yield f"{tr(word)}{colon}{comma.join(codes)}"
 
 
 def name_rows(rows: Iterable[int]) -> str:

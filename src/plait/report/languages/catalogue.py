@@ -78,6 +78,8 @@ class Catalogue:
         if context:
             full = f"{context}|{text}"
             made = None if full in self.exact else self._matched(full, names, strict=True)
+            if made is not None and f"{context}|" in made[1]:  # a message of no kind, with the kind in a placeholder
+                made = None
             return self.exact.get(full, text) if made is None else made[1]
         return self._kept(text, names)[0]
 
@@ -196,6 +198,8 @@ class Catalogue:
         ours, quoted, counted = self.exact.get(f"modality|{value}"), _REPR.fullmatch(value), _COUNTED.fullmatch(value)
         if ours is not None or value in self.ours:
             return (ours or value), (ours or value)
+        if quoted is not None and (joined := self.exact.get(f"modality|{quoted[1] or quoted[2]}")) is not None:
+            return joined, joined
         if quoted is not None:
             return value, f"\u201c{quoted[1] or quoted[2] or ''}\u201d"
         if counted is not None:
