@@ -74,24 +74,23 @@ def test_an_interrupted_training_goes_on_with_the_same_batches(tmp_path: Path, c
     )
     lengths = np.random.default_rng(0).integers(1, 9, 30).tolist()
 
-    def trained(model: Chased, name: str, cut_at: int = 0, **how: Any) -> Any:
-        calls = 0
+    def trained(model: Chased, name: str, stop: int = 0, calls: int = 0, **how: Any) -> Any:
 
         def score(_: Any) -> dict[str, float]:
             nonlocal calls
             calls += 1
-            if calls == cut_at:
+            if calls == stop:
                 raise PowerCutError
             return {"score": float(calls), "loss": 1.0}
 
         rows = GroupedBatches(answered(lengths), 4, seed=0)
-        return train_model(model, rows, settings, tmp_path / name, score=None if not cut_at else score, **how)
+        return train_model(model, rows, settings, tmp_path / name, score=score, **how)
 
     straight, resumed = Chased(0.0), Chased(9.0)  # a fresh process does not have the old weights
     trained(straight, "straight")
     with pytest.raises(PowerCutError):
         trained(Chased(0.0), "cut", cut_at)
-    rest = trained(resumed, "cut", resume=True)
+    rest = trained(resumed, "cut", calls=cut_at - 1, resume=True)
     assert rest.resumed_from == cut_at - 1 and len(rest.epochs) == 5
     assert straight.w.item() == resumed.w.item() != 0.0
 
