@@ -13,7 +13,7 @@ import pytest
 
 from fixtures.colours import ColourEmbedder
 from fixtures.json_output import only_json
-from plait.index import Index, build_index, is_published, open_index, publish_index
+from plait.index import DamagedIndexError, Index, build_index, is_published, open_index, publish_index
 
 pytestmark = pytest.mark.skipif(find_spec("lancedb") is None, reason="extra lance")
 Run = Callable[..., tuple[int, str, str]]
@@ -98,3 +98,63 @@ def test_in_a_folder(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> 
     index.delete(list(index.storage.known()))
     with pytest.raises(ValueError, match="is empty"):
         publish_index(index, str(tmp_path / "empty.lance"))
+
+
+def test_what_publishing_does_not_touch(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    mine = tmp_path / "mine.lance"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("x")
+    with pytest.raises(ValueError, match=r"holds other files \('thesis.txt'\)"):
+        publish_index(index, str(mine), overwrite=True)
+    assert [p.name for p in mine.iterdir()] == ["thesis.txt"]
+    (tmp_path / "file.lance").write_text("x")
+    with pytest.raises(ValueError, match="is a file"):
+        publish_index(index, str(tmp_path / "file.lance"))
+    place = tmp_path / "a.lance"
+    publish_index(index, str(place))
+    with pytest.raises(ValueError, match="lies inside the Lance table"):
+        publish_index(index, str(place / "b.lance"))
+    with pytest.raises(FileExistsError, match="add overwrite=True to"):
+        publish_index(index, str(place))
+    assert publish_index(index, str(place), overwrite=True) == len(index)
+    with pytest.raises(ValueError, match="holds credentials"):
+        publish_index(index, "s3://me:hush@bucket/a.lance", allow_remote=True)
+
+
+def test_filters_and_damage_of_a_published_index(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    place = tmp_path / "a.lance"
+    publish_index(index, str(place))
+    other = open_index(place, embedder)
+    query = np.ones((1, index.manifest.dim), np.float32)
+    wanted = index.search_vectors(query, k=1)[0][0].id
+    for where in (f"id = '{wanted}'", f"\"id\" = '{wanted}'"):
+        (found,) = other.search_vectors(query, k=9, where=where)
+        assert wanted in [name for hit in found for name in (hit.id, *hit.aliases)]
+    for where in ("folder = 'cold'; drop table items", "folder = 'cold' -- c", " "):
+        with pytest.raises(ValueError, match="the filter"):
+            other.search_vectors(query, where=where)
+    for data in (place / "data").iterdir():
+        data.write_bytes(data.read_bytes()[:9])
+    broken = open_index(place, embedder)
+    with pytest.raises(DamagedIndexError, match="cannot be read") as caught:
+        broken.search_vectors(query)
+    assert "cargo" not in str(caught.value)
+    assert broken.storage.verify()
+
+
+def test_a_table_of_another_kind_is_named(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:
+    import lancedb
+
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    publish_index(index, str(tmp_path / "a.lance"))
+    database = lancedb.connect(tmp_path)
+    whole = database.open_table("a").to_arrow()
+    for name, table, reason in (
+        ("b", whole.drop_columns(["_key"]), "lacks the column '_key'"),
+        ("c", whole.replace_schema_metadata({b"plait.manifest": whole.schema.metadata[b"plait.manifest"]}), "contents"),
+    ):
+        database.create_table(name, table)
+        with pytest.raises(DamagedIndexError, match=reason):
+            open_index(tmp_path / f"{name}.lance", embedder)

@@ -235,6 +235,7 @@ def index_publish(
     place: Annotated[str, typer.Argument(metavar="PLACE", help="s3://BUCKET/NAME.lance, or a folder NAME.lance.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Write to an address.")] = False,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Write an index as a Lance table, on object storage for one, that plait search opens from anywhere."""
@@ -244,7 +245,7 @@ def index_publish(
     if as_json:
         print_json({"index": str(index), "place": place, "items": items})
     else:
-        say(f"{place}: {counted(items, 'item')}")
+        say(f"{printable(place)}{Speaker(lang).colon}{_tr(counted(items, 'item'))}")
 
 
 @index_app.command("compact", epilog="Example: plait index compact photos.index")

@@ -39,6 +39,8 @@ def there(path: str | None) -> str | None:
 def index_there(folder: Path) -> Path:
     """Say that an index is not there before what reads one is imported, which takes seconds."""
     if not os.path.lexists(folder / "index.json"):
+        if folder.is_dir() and folder.name.endswith(".lance"):
+            raise ValueError(f"{folder} is a published index, which plait search reads; type the folder it came from")
         what = "holds no index.json" if folder.is_dir() else "is not a folder" if folder.exists() else "does not exist"
         raise FileNotFoundError(f"{folder} {what}; make an index with plait index build MODEL SOURCE -o {folder}")
     return folder

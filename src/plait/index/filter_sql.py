@@ -12,14 +12,21 @@ def in_sql(expression: str, schema: pa.Schema) -> str:
     """The filter with dates as SQL literals, where SQL compares a column of dates with a text; the rest as it is.
 
     Raises:
-        ValueError: A text that is compared with a column of dates is none.
+        ValueError: The filter is empty, holds a second statement or a comment, or compares a column of dates with a
+            text that is none.
     """
+    if not expression.strip():
+        raise ValueError("the filter is empty; type where=\"label = 'dog'\", or leave it out")
     made, end = [], 0
     kind: pa.DataType | None = None  # of the column that a comparison began with
     is_between, before = False, ""
     while end < len(expression):
         found = TOKEN.match(expression, end)
         if found is None:  # SQL that the filter language lacks
+            if expression[end] == ";" or expression.startswith(("--", "/*"), end):
+                raise ValueError(
+                    f"the filter {expression!r} holds {expression[end]!r}; type one comparison, no comment"
+                )
             made.append(expression[end])
             end += 1
             continue
@@ -30,6 +37,8 @@ def in_sql(expression: str, schema: pa.Schema) -> str:
         elif token == "word" and lower in ("between", "not", "in", "is", "null", "like", "date", "timestamp"):
             is_between = is_between or lower == "between"
         elif token in ("word", "column"):
+            if word not in schema.names and f"_{word}" in schema.names:  # id, key and so on, as plait.index.filter
+                word, text = f"_{word}", text.replace(word, f"_{word}")
             kind = schema.field(word).type if word in schema.names else None
         elif token == "text" and kind is not None and before not in ("date", "timestamp"):
             if pa.types.is_date(kind) or pa.types.is_timestamp(kind):

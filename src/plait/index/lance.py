@@ -9,6 +9,7 @@ measures how many). Scores are computed again from the stored vectors, so they a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from plait.data.remote.address import without_secrets
 from plait.index.filter_sql import in_sql
 from plait.index.folder_reading import damaged
 from plait.index.lance_files import compare_files, compare_version, local_place, state_of
@@ -29,6 +31,7 @@ from plait.registry import Registry
 VECTOR = "_vector"
 TABLE = "items"
 _DISTANCE = "_distance"
+_OWN_SOURCE = re.compile(r"[,;]?\s*(?:at )?/\S*(?:\.cargo|rustc)/\S*")  # where in its own code Lance found a fault
 
 
 @dataclass(frozen=True)
@@ -319,8 +322,13 @@ def _asked(where: str | None, run: Any) -> pa.Table:
         return run()
     except (ValueError, RuntimeError) as error:
         if where is None:
-            raise
-        raise ValueError(f"LanceDB cannot use the filter {where!r}: {str(error)[:300]}") from error
+            raise DamagedIndexError(f"the Lance table cannot be read ({lance_words(error)})") from error
+        raise ValueError(f"LanceDB cannot use the filter {where!r}: {lance_words(error)}") from error
+
+
+def lance_words(error: Exception) -> str:
+    """What Lance says of a fault, on one line, without secrets and places in its own source."""
+    return _OWN_SOURCE.sub("", " ".join(without_secrets(str(error)).split()))[:300]
 
 
 def _one_of(column: str, values: Sequence[str]) -> str:

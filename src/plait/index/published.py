@@ -20,15 +20,19 @@ import pyarrow as pa
 
 from plait.data.remote.address import scheme_of, without_secrets
 from plait.index.index import Index
-from plait.index.lance import VECTOR, LanceStorage, connect
-from plait.index.manifest import Manifest, manifest_of, manifest_text
-from plait.index.storage import CONTENT, Known, View, known_of
+from plait.index.lance import VECTOR, LanceStorage, connect, lance_words
+from plait.index.manifest import DamagedIndexError, Manifest, manifest_of, manifest_text
+from plait.index.storage import CONTENT, ID, KEY, ROW, SOURCE, STATE, Known, View, known_of
 
 SUFFIX = ".lance"
 SCHEMES = ("s3", "gs", "az")
 CHUNK = 8192  # items that are written at a time
 _MANIFEST, _CONTENTS = b"plait.manifest", b"plait.contents"
-_TABLE = re.compile(r"[A-Za-z0-9_.\-]+")
+OF_LANCE = frozenset({"_versions", "_transactions", "_indices", "_deletions", "_latest.manifest", "_refs", "data"})
+OF_A_SEARCH = frozenset(
+    {VECTOR, "_distance", "_score", "_relevance_score", "_rowid", "_rowaddr"}
+)  # names it answers in
+_TABLE = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]*")
 
 
 def check_place(place: str, *, allow_remote: bool) -> tuple[str, str]:
@@ -38,7 +42,7 @@ def check_place(place: str, *, allow_remote: bool) -> tuple[str, str]:
         ValueError: No name in ``.lance``, a scheme that is not known, or an address that was not allowed.
     """
     shown, scheme = without_secrets(place), scheme_of(place)
-    parent, _, name = (place if scheme else str(Path(place).absolute())).rpartition("/")
+    parent, _, name = (place if scheme else str(Path(place).expanduser().absolute())).rpartition("/")
     table = name.removesuffix(SUFFIX)
     if scheme is not None and scheme not in SCHEMES:
         raise ValueError(f"{shown} is no place for an index; type s3://BUCKET/NAME.lance, or gs:// or az://")
@@ -48,8 +52,10 @@ def check_place(place: str, *, allow_remote: bool) -> tuple[str, str]:
             f"{shown} names no Lance table; its last part must end in .lance, with letters, digits, - and _ before it: "
             f"{example}"
         )
+    if scheme is not None and "@" in place.split("://", 1)[1].split("/")[0]:
+        raise ValueError(f"{shown} holds credentials; leave them to the environment (AWS_ACCESS_KEY_ID and so on)")
     if scheme is not None and not allow_remote:
-        raise ValueError(f"{shown} is an address; add --allow-remote (allow_remote=True) to reach it")
+        raise ValueError(f"{shown} is an address; add allow_remote=True to reach it")
     return parent, table
 
 
@@ -63,22 +69,29 @@ class PublishedStorage(LanceStorage):
 
     def __init__(self, place: str, *, allow_remote: bool = False) -> None:
         parent, name = check_place(place, allow_remote=allow_remote)
-        self.folder, self.nprobes, self.refine, self.ef = Path(place), None, None, None
-        shown = without_secrets(place)
-        if "://" not in place and not Path(place).is_dir():
-            raise FileNotFoundError(f"{shown} does not exist; write it with plait index publish INDEX {shown}")
+        self.nprobes, self.refine, self.ef = None, None, None
+        shown, self.is_address = without_secrets(place), scheme_of(place) is not None
+        self.folder = Path(shown if self.is_address else place).expanduser()
+        if not self.is_address and not self.folder.is_dir():
+            what = "is not a folder" if self.folder.exists() else "does not exist"
+            raise FileNotFoundError(f"{shown} {what}; write an index there with plait index publish INDEX {shown}")
         try:
             self._database = connect(parent)
             self._table = self._database.open_table(name)
         except (OSError, RuntimeError, ValueError) as error:
-            raise FileNotFoundError(_unreachable(shown, error)) from error
+            words = lance_words(error)
+            if "not found" in words.lower():
+                words = f"there is no published index at {shown}; write it with plait index publish INDEX {shown}"
+            else:
+                words = f"{shown} cannot be read ({words}){_advice(self.is_address)}"
+            raise FileNotFoundError(words) from error
         metadata = self._table.schema.metadata or {}
         if _MANIFEST not in metadata:
             raise ValueError(
                 f"{shown} is a Lance table that holds no index; write one with plait index publish INDEX PLACE"
             )
         self.manifest = manifest_of(lambda: metadata[_MANIFEST], shown)
-        self._contents, self._place = int(metadata[_CONTENTS]), None
+        self._contents, self._place = _contents(metadata, self._table.schema, self.manifest.dim, shown), None
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -98,11 +111,15 @@ class PublishedStorage(LanceStorage):
 
     def verify(self) -> list[str]:
         """Lance keeps no checksums; whether every row can be read."""
-        return [] if len(self._scan(None, None)) == len(self) else ["rows of the Lance table cannot be read"]
+        try:
+            read = len(self._scan(None, None))
+        except (OSError, RuntimeError, KeyError, DamagedIndexError) as error:
+            return [f"rows of the Lance table cannot be read ({lance_words(error)})"]
+        return [] if read == len(self) else ["rows of the Lance table cannot be read"]
 
     def num_bytes(self) -> int:
         """The room it takes in a folder; what lies on object storage is not counted."""
-        return 0 if "://" in str(self.folder) else super().num_bytes()
+        return 0 if self.is_address else super().num_bytes()
 
 
 class PublishedIndex(Index):
@@ -130,12 +147,19 @@ class PublishedIndex(Index):
 def publish(index: Index, place: str, *, allow_remote: bool = False, overwrite: bool = False) -> int:
     """See :func:`plait.index.publish_index`."""
     parent, name = check_place(place, allow_remote=allow_remote)
+    shown, is_address = without_secrets(place), scheme_of(place) is not None
+    if not is_address:
+        _check_folder(Path(parent) / f"{name}{SUFFIX}")
     view = index.storage.view()
     if not len(index):
         raise ValueError(f"the index {index.folder} is empty; there is nothing to publish")
+    for column in view.items.column_names:
+        if column in OF_A_SEARCH or "." in column or "`" in column:
+            raise ValueError(
+                f"column {column!r} cannot stand in a Lance table; rename it in the source and build the index again"
+            )
     batches = _batches(view, index.manifest)
     first = next(batches)
-    shown = without_secrets(place)
 
     def every() -> Iterator[pa.RecordBatch]:
         yield first
@@ -146,11 +170,25 @@ def publish(index: Index, place: str, *, allow_remote: bool = False, overwrite: 
         database.create_table(name, every(), schema=first.schema, mode="overwrite" if overwrite else "create")
     except (OSError, RuntimeError, ValueError) as error:
         if "already exists" in str(error):
-            raise FileExistsError(
-                f"{shown} is there already; add --overwrite (overwrite=True) to replace it"
-            ) from error
-        raise OSError(_unreachable(shown, error)) from error
+            raise FileExistsError(f"{shown} is there already; add overwrite=True to replace it") from error
+        raise OSError(f"{shown} cannot be written ({lance_words(error)}){_advice(is_address)}") from error
     return len(index)
+
+
+def _check_folder(place: Path) -> None:
+    """Refuse a local place that is, or lies in, something else than a Lance table.
+
+    Raises:
+        ValueError: It is a file, holds other files, or a folder above it is a Lance table.
+    """
+    around = next((above for above in place.parents if above.name.endswith(SUFFIX)), None)
+    if around is not None:
+        raise ValueError(f"{place} lies inside the Lance table {around}; choose a place outside of it")
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"{place} is a file; choose a new name")
+    other = min((p.name for p in place.iterdir() if p.name not in OF_LANCE), default=None) if place.exists() else None
+    if other is not None:
+        raise ValueError(f"{place} holds other files ({other!r}); choose a new name")
 
 
 def _batches(view: View, manifest: Manifest) -> Iterator[pa.RecordBatch]:
@@ -168,8 +206,27 @@ def _batches(view: View, manifest: Manifest) -> Iterator[pa.RecordBatch]:
         yield from part.replace_schema_metadata(metadata).combine_chunks().to_batches()
 
 
-def _unreachable(shown: str, error: Exception) -> str:
-    words = " ".join(without_secrets(str(error)).split())
-    if "was not found" in words or "not found" in words.lower()[:80]:
-        return f"there is no published index at {shown}; write it with plait index publish INDEX {shown}"
-    return f"{shown} cannot be reached ({words[:200]}); look at the address, the endpoint and the credentials"
+def _contents(metadata: dict[bytes, bytes], schema: pa.Schema, dim: int, shown: str) -> int:
+    """How many different contents a table says that it has.
+
+    Raises:
+        DamagedIndexError: It does not say so, or lacks a column of an index.
+    """
+    missing = sorted({ID, KEY, SOURCE, ROW, STATE, VECTOR} - set(schema.names))
+    count = metadata.get(_CONTENTS, b"").decode("utf-8", "replace")
+    reason = None
+    if missing:
+        reason = f"it lacks the column {missing[0]!r}"
+    elif not count.isdigit():
+        reason = f"its number of contents is {count!r:.40}"
+    elif getattr(schema.field(VECTOR).type, "list_size", None) != dim:
+        reason = f"its vectors are {schema.field(VECTOR).type}, expected {dim} numbers each"
+    if reason is not None:
+        raise DamagedIndexError(
+            f"the published index {shown} is damaged: {reason}; publish it again with overwrite=True"
+        )
+    return int(count)
+
+
+def _advice(is_address: bool) -> str:
+    return "; look at the address, the endpoint and the credentials" if is_address else ""

@@ -7,6 +7,7 @@ scores; on the photos it was tried with the two spread alike, so a weight of a h
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,9 @@ def letters_note(embedder: Embedder, indexed: Modality, text: str, name: str | N
     modality = pick_reader(embedder, indexed, name, "text")
     inputs = getattr(embedder, "inputs", None)
     asked = None if inputs is None else getattr(inputs.processors.get(modality.name), "unknown_share", None)
-    if asked is None or (share := asked([text])) < MUCH_UNKNOWN:
-        return None
+    words = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign)[0] != "S")
+    if asked is None or not words.strip() or (share := asked([words])) < MUCH_UNKNOWN:
+        return None  # signs such as an emoji say little either way
     reference = inputs.references.get(modality.name, {}).get("reference", "the text encoder of this model")
     return (
         f"{reference} does not know {share:.0%} of the words and letters of the query, so its hits say little; ask in "
