@@ -138,8 +138,8 @@ class PublishedIndex(Index):
             ValueError: Always.
         """
         raise ValueError(
-            "a published index is not changed in place; change the index it came from, then type plait index publish "
-            "INDEX PLACE --overwrite"
+            "a published index is not changed in place; change the index it came from and publish it again with "
+            "overwrite=True"
         )
         yield
 
