@@ -14,7 +14,9 @@ from plait.cli.wording import as_typed, options
 
 SRC = Path(__file__).resolve().parents[2] / "src" / "plait"
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-OTHER_PROGRAMS = {"data/catalog/wheels.py", "api/installation/devices.py"}  # type options of pip, uv, nvidia-smi
+OTHER_PROGRAMS = {  # type options of pip, uv, nvidia-smi, ray
+    "data/catalog/wheels.py", "api/installation/devices.py", "api/batch/on_ray.py",
+}  # fmt: skip
 Run = Callable[..., tuple[int, str, str]]
 
 
