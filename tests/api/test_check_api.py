@@ -8,7 +8,9 @@ import sys
 import pytest
 
 import plait
-from plait.api import in_language
+from fixtures.lazy import lazy
+
+in_language = lazy("plait.api", "in_language")
 
 
 def test_findings_of_rows_in_memory() -> None:
