@@ -8,6 +8,9 @@ import sys
 import pytest
 
 import plait
+from fixtures.lazy import lazy
+
+in_language = lazy("plait.api", "in_language")
 
 
 def test_findings_of_rows_in_memory() -> None:
@@ -29,3 +32,18 @@ def test_columns_of_a_file_without_a_header_line(tmp_path: object) -> None:
 def test_checking_needs_no_torch() -> None:
     code = "import sys, plait; plait.check({'a': [1], 'b': [2]}, 'b'); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_rows_split_by_time_are_not_told_to_be_split_at_random() -> None:
+    table = {
+        "text": [f"number {i} of all" for i in range(60)], "date": [f"2024-01-{i % 28 + 1:02}" for i in range(60)],
+        "label": ["a", "b"] * 30,
+    }  # fmt: skip
+    assert plait.check(table, "label").finding("P025").severity == "warning"
+    found = plait.check(table, "label", split_by_time="date")
+    assert (found.finding("P025").severity, found.finding("P025").detail) == (
+        "ok", "rows are split by time, by column 'date'",
+    )  # fmt: skip
+    assert in_language("zh", found.finding("P025").detail) == "行按时间划分，依据列“date”"
+    with pytest.raises(ValueError, match="'text' cannot split the rows by time: expected dates or numbers"):
+        plait.check(table, "label", split_by_time="text")

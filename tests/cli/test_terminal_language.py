@@ -13,6 +13,7 @@ import plait
 from fixtures.lazy import lazy
 from plait.cli.explain import lines
 from plait.cli.report import show_report
+from plait.cli.speaking import Speaker
 
 Comparison = lazy("plait.comparison", "Comparison")
 TerminalProgress = lazy("plait.api", "TerminalProgress")
@@ -79,21 +80,37 @@ def test_a_newline_in_the_name_of_a_column_cuts_no_line(tmp_path: Path, run: Run
 
 def test_drift_speaks_chinese(tmp_path: Path, run: Run) -> None:
     for name, shift in (("a", 0), ("b", 50)):
-        (tmp_path / f"{name}.csv").write_text("size\n" + "".join(f"{i % 9 + shift}.5\n" for i in range(80)), "utf-8")
+        rows = "".join(f"{i % 9 + shift}.5,{i % 7}.5\n" for i in range(80))
+        (tmp_path / f"{name}.csv").write_text('size,"unit\nprice"\n' + rows, "utf-8")
     code, out, err = run("drift", tmp_path / "a.csv", tmp_path / "b.csv", "--lang", "zh", "--quiet")
     assert code == 1, err
     assert "已知的表" in out and "B 与 A 不同：" in out and "不同" in out and "中位数：A 为 " in out
     assert not re.search(r"[A-Za-z]{2,}[ ,;:]+[a-z]{2,}", out.replace(str(tmp_path), ""))
+    assert re.search(r"^  表格列 {14} 不同 {5}AUROC ", out, re.MULTILINE) and "特征表格列（AUROC " in out
+    assert re.search(r"^  unit\\nprice {10}一致 ", out, re.MULTILINE)
+    assert re.search(r"远的行所占比例）：\d+（[\d.]+%）、\d+（", out) and not re.search(r"; | \(|\), ", out)
 
 
 def test_progress_speaks_chinese(capsys: pytest.CaptureFixture[str]) -> None:
     with TerminalProgress(lang="zh") as progress:
         for what in ("encoding images", "judging without photo", "training epoch 3/30, accuracy 0.812", "odd work"):
             progress(1, 1, what)
+        for name in ("linear of tabular", "trees of photo", "fused, seed 3"):
+            progress(1, 1, f"fitting {name}")
     told = capsys.readouterr().err.splitlines()
     assert [line.partition("：1/1 （0 秒）")[0] for line in told] == [
         "编码图像", "评估：不用“photo”", "训练第 3/30 轮，准确率 0.812", "odd work",
+        "训练成员：线性模型（表格列）", "训练成员：提升树（photo）", "训练成员：融合网络，种子 3",
     ]  # fmt: skip
+
+
+def test_a_note_on_the_part_that_calibrates_is_chinese() -> None:
+    taken = "t.csv is the table the model was trained on: taken are the 8 rows of its part"
+    assert Speaker("zh")(f"{taken} 'test'") == "t.csv 就是模型的训练表：所用的是其测试集的 8 行"
+    again = ", which have calibrated the model before: give rows of another table to learn anything new"
+    assert Speaker("zh")(f"{taken} 'calibration'{again}").startswith(
+        "t.csv 就是模型的训练表：所用的是其校准集的 8 行，这些行此前已校准过模型"
+    )
 
 
 @pytest.mark.real

@@ -125,11 +125,11 @@ def check(
         'error'
     """
     from plait.api.known_letters import known_letters_finding
-    from plait.api.run_columns import without_split
     from plait.data.checks.check import check_table
     from plait.data.column_kind import Hints
     from plait.data.schema import guess_schema
     from plait.data.sources import open_source
+    from plait.data.split_time import read_times, without_split
     from plait.registry import unknown_name
     from plait.settings import COLUMN_LISTS, DataOptions, RunSettings, merge_values
     from plait.settings.names import PAGE_LANGUAGES, TASK_NAMES
@@ -151,7 +151,10 @@ def check(
     roles = {name: getattr(opened.data, name) for name in ("target", "split", "group", "id")}
     schema = guess_schema(opened.table, **kinds, **roles, hints=hints)
     schema = without_split(schema, opened.data)
-    found = check_table(opened.table, schema, hints=hints)
+    by_time = opened.data.split_by_time
+    if by_time is not None:
+        read_times(opened.table, by_time, hints)
+    found = check_table(opened.table, schema, hints=hints, split_by_time=by_time)
     more = [known_letters_finding(opened.table, schema)]
     if interactions:
         from plait.api.interactions import interactions_finding

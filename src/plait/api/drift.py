@@ -46,8 +46,9 @@ def drift(
         progress: Called with (done, total, what).
 
     Returns:
-        ``alarm``, ``sentence``, ``rows``, ``modalities``, ``columns``, ``tests``, ``level`` and ``notes``; see
-        ``evaluation.drift``. With one source for both tables there is an alarm in one case of a hundred.
+        ``alarm``, ``sentence``, ``rows``, ``modalities``, ``columns``, ``tests``, ``level``, ``terms`` (what the names
+        of modalities mean that are of no column) and ``notes``; see ``evaluation.drift``. With one source for both
+        tables there is an alarm in one case of a hundred.
 
     Raises:
         ValueError: A table cannot be read, B has none of A's columns, not one cell of a column can be read in either,
@@ -60,6 +61,7 @@ def drift(
         >>> plait.drift(a, {"size": [x + 3 for x in a["size"]]})["alarm"]
         True
     """
+    from plait.api.describe import explained_terms
     from plait.evaluation.drift import ComparedTable, drift_report
     from plait.inputs.prepare import fit_inputs, prepare
 
@@ -85,7 +87,8 @@ def drift(
         notes += _unreadable(one.rows, name)
     samples = [ComparedTable.of(one, schema) for one in prepared]
     found = drift_report(samples[0], samples[1], inputs, schema, model=network, seed=seed)
-    return {**found, "a": opened[0].source, "b": opened[1].source, "notes": [*notes, *found["notes"]]}
+    sources = {"a": opened[0].source, "b": opened[1].source}
+    return {**found, **sources, "terms": explained_terms(inputs.modalities), "notes": [*notes, *found["notes"]]}
 
 
 def _opened(

@@ -13,6 +13,7 @@ from plait.data.partly_media import LOOKS, media_advice, partly_media
 from plait.data.reads_like import unit_advice
 from plait.data.schema import NAMED, Column, Schema, guess_schema, guess_task, left_out_columns, without_loose_columns
 from plait.data.sources import Opened
+from plait.data.split_time import without_split
 from plait.data.table import Table
 from plait.settings import DataSettings, TaskSettings
 from plait.tasks import TASKS, Task, task_of
@@ -63,24 +64,6 @@ def tell_columns(opened: Opened, settings: TaskSettings) -> RunColumns:
     _check_inputs(table, found.schema, found.task)
     found.notes += _notes_on_columns(table, found.schema)
     return found
-
-
-def without_split(schema: Schema, data: DataSettings) -> Schema:
-    """The schema without a split column that was only guessed, where rows are split by time.
-
-    Raises:
-        ValueError: Both ways to split were asked for, or there is no such column.
-    """
-    if data.split_by_time is None:
-        return schema
-    schema.column(data.split_by_time)
-    if data.split is not None:
-        raise ValueError(
-            f"rows are split by the column {data.split!r} or by time ({data.split_by_time!r}), not by both; leave "
-            "split= or split_by_time= out"
-        )
-    why = f"rows are split by time ({data.split_by_time})"
-    return Schema(tuple(replace(c, role="ignored", reason=why) if c.role == "split" else c for c in schema.columns))
 
 
 def _with_known_columns(table: Table, data: DataSettings, task: str | None) -> DataSettings:

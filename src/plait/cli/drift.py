@@ -12,7 +12,7 @@ from plait.cli.progress import terminal_progress
 from plait.cli.speaking import Speaker, padded
 from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
-from plait.registry import counted
+from plait.registry import counted, one_line
 
 
 def drift(
@@ -40,7 +40,7 @@ def drift(
     if as_json:
         print_json(found)
     else:
-        _show(found, Speaker(lang))
+        _show(found, Speaker(lang, {"terms": found["terms"]}))
     if found["alarm"]:
         raise typer.Exit(1)
 
@@ -52,18 +52,18 @@ def _show(found: dict[str, Any], tr: Speaker) -> None:
     say_line(tr(found["sentence"]))
     for part in found["modalities"]:
         told, gap = part["classifier"], part["discrepancy"]
-        mark = "DIFFERS" if part["alarm"] else "alike"
+        mark, name = "DIFFERS" if part["alarm"] else "alike", one_line(tr.named(part["modality"]))
         say_line(
-            f"  {padded(part['modality'], 20)} {padded(tr(mark, 'drift'), 8)} AUROC {told['auroc']:.3f} "
-            f"[{told['low']:.3f}, {told['high']:.3f}]  p {told['p']:.2g}; {tr('discrepancy', 'drift')} "
+            f"  {padded(name, 20)} {padded(tr(mark, 'drift'), 8)} AUROC {told['auroc']:.3f} "
+            f"[{told['low']:.3f}, {told['high']:.3f}]  p {told['p']:.2g}{tr.semicolon}{tr('discrepancy', 'drift')} "
             f"{gap['value']:.2g}  p {gap['p']:.2g}"
         )
         if part["alarm"]:
-            rows = ", ".join(f"{r['row']} ({r['share']:.1%})" for r in part["foreign"][:5])
+            rows = tr.listed(str(r["row"]) + tr.bracketed(f"{r['share']:.1%}") for r in part["foreign"][:5])
             say_line(f"    {tr('most foreign rows of B (share of rows of A as far)')}{tr.colon}{rows}")
     for test in found["columns"]:
         mark = "DIFFERS" if test["alarm"] else "alike"
-        value = f"{tr(test['test'], 'drift')} {test['value']:.3f}  p {test['p']:.2g}; {tr(test['detail'])}"
-        say_line(f"  {padded(test['column'], 20)} {padded(tr(mark, 'drift'), 8)} {value}")
+        value = f"{tr(test['test'], 'drift')} {test['value']:.3f}  p {test['p']:.2g}{tr.semicolon}{tr(test['detail'])}"
+        say_line(f"  {padded(one_line(test['column']), 20)} {padded(tr(mark, 'drift'), 8)} {value}")
     for note in found["notes"]:
         say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,7 +31,23 @@ class Speaker:
     @property
     def colon(self) -> str:
         """What stands between a heading and what it heads, full width in Chinese."""
-        return ": " if self.lang in (None, "en") else "\uff1a"
+        return self._sign(": ", "\uff1a")
+
+    @property
+    def semicolon(self) -> str:
+        """What stands between two statements of a line, full width in Chinese."""
+        return self._sign("; ", "\uff1b")
+
+    def listed(self, parts: Iterable[str]) -> str:
+        """Parts one after the other, between them the comma of lists."""
+        return self._sign(", ", "\u3001").join(parts)
+
+    def bracketed(self, text: str) -> str:
+        """What stands in brackets behind a word, full width in Chinese."""
+        return self._sign(f" ({text})", f"\uff08{text}\uff09")
+
+    def _sign(self, narrow: str, wide: str) -> str:
+        return narrow if self.lang in (None, "en") else wide
 
     def __call__(self, text: str, kind: str = "") -> str:
         """A line, or a word of a kind such as "metric"."""

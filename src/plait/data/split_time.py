@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from plait.data.dates import date_cells, in_zone
 from plait.data.moments import read_moment
 from plait.data.nearly_numeric import number_cells
 from plait.data.reads_like import reads_like
+from plait.data.schema import Schema
 from plait.data.split import CALIBRATION, Labels
 from plait.data.table import Table
 from plait.data.values import date_text, is_missing_number, read_number
 from plait.registry import counted
+from plait.settings import DataSettings
 
 FRACTIONS = (0.8, 0.1, 0.1)
 ORDER = ("train", "val", CALIBRATION, "test")
@@ -39,6 +41,24 @@ class Times:
 
     at: list[Any]
     faults: dict[int, str]
+
+
+def without_split(schema: Schema, data: DataSettings) -> Schema:
+    """The schema without a split column that was only guessed, where rows are split by time.
+
+    Raises:
+        ValueError: Both ways to split were asked for, or there is no such column.
+    """
+    if data.split_by_time is None:
+        return schema
+    schema.column(data.split_by_time)
+    if data.split is not None:
+        raise ValueError(
+            f"rows are split by the column {data.split!r} or by time ({data.split_by_time!r}), not by both; leave "
+            "split= or split_by_time= out"
+        )
+    why = f"rows are split by time ({data.split_by_time})"
+    return Schema(tuple(replace(c, role="ignored", reason=why) if c.role == "split" else c for c in schema.columns))
 
 
 def read_times(table: Table, name: str, hints: Hints) -> Times:

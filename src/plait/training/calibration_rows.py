@@ -72,7 +72,7 @@ def choose_calibration_rows(
         again = ", which have calibrated the model before: give rows of another table to learn anything new"
         told = (
             f"{table.source} is the table the model was trained on: taken are the {counted(len(chosen), 'row')} of its "
-            f"part {rows!r}{again if rows == CALIBRATION else ''}"
+            f"part '{rows}'{again if rows == CALIBRATION else ''}"
         )
         return table, rows, [told]
     table, notes = _unseen(table, seen, modalities, facts)

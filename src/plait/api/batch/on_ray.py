@@ -108,7 +108,7 @@ def _listens(address: str) -> None:
         words = "no answer within some seconds" if isinstance(error, TimeoutError) else str(error)
         raise ValueError(
             f"nobody listens at ray={address!r} ({words}); start a cluster there with: ray start --head "
-            f"--port={port}, or type ray='local' (--ray local) for processes of this machine"
+            f"--port={port}, or type ray='local' for processes of this machine"
         ) from error
 
 

@@ -40,6 +40,7 @@ def check_table(
     *,
     target: str | None = None,
     hints: Hints | None = None,
+    split_by_time: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
     """Check a table.
@@ -49,6 +50,7 @@ def check_table(
         schema: What its columns mean; None guesses it.
         target: The column to be predicted, for a schema that is guessed.
         hints: How to read cells that could be read in two ways.
+        split_by_time: The column of dates or numbers that splits the rows, if one does.
         progress: Called with (done, all) image cells.
 
     Raises:
@@ -68,7 +70,7 @@ def check_table(
     read = _with_numbers(table, schema)
     findings = [
         *_table_checks(table, schema),
-        *column_checks(table, schema),
+        *column_checks(table, schema, split_by_time),
         *content_checks(table, schema, contents),
         *target_checks(read, schema, contents),
         *missing_checks(read, schema, contents),

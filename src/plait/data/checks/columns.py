@@ -26,14 +26,14 @@ _SHOWN = 10
 _FIRST, _LAST = 1900, 2100  # years from which and to which dates are of people and things of today
 
 
-def column_checks(table: Table, schema: Schema) -> Iterator[Finding]:
-    """All of them."""
+def column_checks(table: Table, schema: Schema, split_by_time: str | None = None) -> Iterator[Finding]:
+    """All of them; ``split_by_time`` is the column of dates or numbers that splits the rows, if one does."""
     used = [c for c in schema.columns if c.role in ("input", "target")]
     yield _left_out(schema)
     yield _no_numbers(table, [c for c in used if c.kind == "numeric"])
     yield _no_dates(table, schema)
     yield _units(table, schema)
-    yield _over_time(schema)
+    yield _over_time(schema, split_by_time)
     yield _far_dates(table, [c for c in used if c.kind == "date"])
 
 
@@ -102,7 +102,9 @@ def _units(table: Table, schema: Schema) -> Finding:
     return Finding("P024", "warning", _TITLES["P024"], detail, [])
 
 
-def _over_time(schema: Schema) -> Finding:
+def _over_time(schema: Schema, split_by_time: str | None) -> Finding:
+    if split_by_time is not None:
+        return Finding("P025", "ok", _TITLES["P025"], f"rows are split by time, by column {split_by_time!r}", [])
     dates = [c.name for c in schema.columns if c.kind == "date" and c.role == "input"]
     if not dates:
         return Finding("P025", "n/a", _TITLES["P025"], "no column of dates", [])
