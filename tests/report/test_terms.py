@@ -25,4 +25,4 @@ def test_the_page_and_the_terminal_say_it_first() -> None:
     assert page.index(f"tabular: {SENTENCE}") < page.index("tabular decides")
     terms = {"terms": {"tabular": SENTENCE}}
     assert terms_of(terms, Speaker(None, terms)) == [f"  tabular: {SENTENCE}"] and terms_of({}, Speaker(None)) == []
-    assert terms_of(terms, Speaker("zh", terms))[0].startswith("  表格列: ")
+    assert terms_of(terms, Speaker("zh", terms))[0].startswith("  表格列：")
