@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from fixtures.colours import ColourEmbedder
 from fixtures.json_output import only_json
+from fixtures.s3_server import s3_server
 from plait.index import DamagedIndexError, Index, build_index, is_published, open_index, publish_index
 
 pytestmark = pytest.mark.skipif(find_spec("lancedb") is None, reason="extra lance")
@@ -22,22 +22,10 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A bucket of an S3 server that the environment names."""
-    server_module = pytest.importorskip("moto.server", reason="extra dev")
     boto3 = pytest.importorskip("boto3", reason="extra dev")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = server_module.ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    server.start()
-    named = {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true", "AWS_ACCESS_KEY_ID": "k",
-        "AWS_SECRET_ACCESS_KEY": "hush", "AWS_DEFAULT_REGION": "us-east-1",
-    }  # fmt: skip
-    for name, value in named.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).create_bucket(Bucket="photos")
-    yield "s3://photos"
-    server.stop()
+    with s3_server(monkeypatch) as address:
+        boto3.client("s3", endpoint_url=address).create_bucket(Bucket="photos")
+        yield "s3://photos"
 
 
 def same_answers(one: Index, other: Index) -> None:
@@ -120,6 +108,18 @@ def test_what_publishing_does_not_touch(photos: Path, tmp_path: Path, embedder: 
     assert publish_index(index, str(place), overwrite=True) == len(index)
     with pytest.raises(ValueError, match="holds credentials"):
         publish_index(index, "s3://me:hush@bucket/a.lance", allow_remote=True)
+
+
+def test_names_that_no_lance_table_takes(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    view = index.storage.view()
+    for name in ("a.b", "_distance", "`tick`"):
+        items = view.items.append_column(name, view.items.column("_id"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(index.storage, "view", lambda items=items: replace(view, items=items))
+            with pytest.raises(ValueError, match="cannot stand in a Lance table; rename it"):
+                publish_index(index, str(tmp_path / "a.lance"))
+    assert not (tmp_path / "a.lance").exists()
 
 
 def test_filters_and_damage_of_a_published_index(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:

@@ -28,7 +28,8 @@ SUFFIX = ".lance"
 SCHEMES = ("s3", "gs", "az")
 CHUNK = 8192  # items that are written at a time
 _MANIFEST, _CONTENTS = b"plait.manifest", b"plait.contents"
-OF_LANCE = frozenset({"_versions", "_transactions", "_indices", "_deletions", "_latest.manifest", "_refs", "data"})
+VERSIONS = "_versions"  # a folder that every Lance table has
+OF_LANCE = frozenset({VERSIONS, "_transactions", "_indices", "_deletions", "_latest.manifest", "_refs", "data"})
 OF_A_SEARCH = frozenset(
     {VECTOR, "_distance", "_score", "_relevance_score", "_rowid", "_rowaddr"}
 )  # names it answers in
@@ -181,7 +182,9 @@ def _check_folder(place: Path) -> None:
     Raises:
         ValueError: It is a file, holds other files, or a folder above it is a Lance table.
     """
-    around = next((above for above in place.parents if above.name.endswith(SUFFIX)), None)
+    around = next(
+        (above for above in place.parents if above.name.endswith(SUFFIX) and (above / VERSIONS).exists()), None
+    )
     if around is not None:
         raise ValueError(f"{place} lies inside the Lance table {around}; choose a place outside of it")
     if place.exists() and not place.is_dir():

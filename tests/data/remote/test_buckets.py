@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import fsspec
 import pytest
 
 from fixtures.media import noise_png
+from fixtures.s3_server import s3_server
 from plait.data.items import read_rows
 from plait.data.media import content_key
 from plait.data.modality import Modality
@@ -94,20 +94,7 @@ def test_a_missing_library_names_the_extra(cache: Path, monkeypatch: pytest.Monk
 
 def test_a_real_s3_server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("s3fs", reason="extra remote")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        server_module = pytest.importorskip("moto.server", reason="extra dev")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        server = server_module.ThreadedMotoServer("127.0.0.1", port, verbose=False)
-        server.start()
-    try:
-        for name, value in {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "hush",
-            "AWS_DEFAULT_REGION": "us-east-1",
-        }.items():  # fmt: skip
-            monkeypatch.setenv(name, value)
+    with s3_server(monkeypatch):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             system = fsspec.filesystem("s3", skip_instance_cache=True)
@@ -122,5 +109,3 @@ def test_a_real_s3_server(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             again, rows = read(cells[:3])
         assert again.remote is not None and again.remote.counts == {"unchanged": 2, "fetched": 1}
         assert content_key(noise_png(7)) in rows.items["image"].keys
-    finally:
-        server.stop()
