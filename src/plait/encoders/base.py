@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from plait.registry import Registry
 from plait.weights.tensor_file import hash_tensors
 
-BATCH_MB = 8.0
+BATCH_MB = 4.0
 NAMING_KEYS = ("reference",)  # keys of a config that name the encoder and do not change its output
 
 

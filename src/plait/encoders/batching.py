@@ -18,7 +18,7 @@ from plait.data.memory import most_forward_bytes
 from plait.encoders.activations import KeptActivations
 from plait.encoders.base import BATCH_MB, Encoded, Encoder
 
-CUDA_FACTOR = 8  # an accelerator is fed larger batches; where its memory runs out, encoding halves them
+CUDA_FACTOR = 16  # an accelerator is fed larger batches; where its memory runs out, encoding halves them
 TOKEN_BYTES = 1024  # a token becomes a vector of hundreds of numbers
 LEARNING_FACTOR = 2  # training may hold this many budgets before a batch is worked out in parts
 SAMPLE_FACTOR = 8  # a network that hears samples spreads them over hundreds of channels

@@ -151,7 +151,7 @@ class EncoderSettings:
     """The same for single columns in place of tuning: {caption: last_n}; what stays frozen is read from the store."""
     last_n: int = at_least(2, 1)
     """How many last blocks are trained under last_n."""
-    batch_mb: float = between(8.0, 0.01, 1e6)
+    batch_mb: float = between(4.0, 0.01, 1e6)
     """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
     engine: str = choice("auto", ENGINES)
     """What runs frozen encoders on a CPU: auto (OpenVINO where it is installed and many items are to be encoded), torch

@@ -70,12 +70,17 @@ def media_batches(
         failures: dict[int, str] = {}
         size = 0
         for index, result in results:
+            cost = 0 if isinstance(result, Exception) else forward_bytes(result)
+            if parts and size + cost > budget:
+                yield from _by_length(processor, parts, failures, budget)
+                gate.free(sum(map(_num_bytes, parts.values())))
+                parts, failures, size = {}, {}, 0
             if isinstance(result, Exception):
                 failures[index] = reason_of(result)
             else:
                 parts[index] = result
-                size += forward_bytes(result)
-            if len(parts) + len(failures) >= batch_size or size >= budget:
+                size += cost
+            if len(parts) + len(failures) >= batch_size or size + cost > budget:  # one more of its size is too many
                 yield from _by_length(processor, parts, failures, budget)
                 gate.free(sum(map(_num_bytes, parts.values())))
                 parts, failures, size = {}, {}, 0
