@@ -19,8 +19,7 @@ import tempfile
 from pathlib import Path
 
 from measure import arguments, table
-from plait.data.table import read_table
-from where_time_goes import write
+from ten_posts import lay_out
 
 AS_ONCE = """
 import sys
@@ -46,11 +45,7 @@ def main() -> None:
     given = arguments(__doc__ or "", data="posts-sentiment/posts.csv", options={"--repeats": "5", "--rows": "100"})
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        rows = read_table(given.data)
-        rows = rows.take(list(range(0, len(rows), max(1, len(rows) // int(given.rows)))))
-        rows = rows.with_column("image", [str((given.data.parent / str(c)).resolve()) for c in rows.column("image")])
-        write(rows, place / "posts.csv")
-        write(rows.take(list(range(10))), place / "ten.csv")
+        lay_out(given.data, int(given.rows), place)
         environment = {**os.environ, "PLAIT_FEATURES": str(place / "features"), "OMP_NUM_THREADS": "1"}
         model, ten = str(place / "model"), str(place / "ten.csv")
         quick, plain = ["--allow-outside", "--quiet"], [sys.executable, "-m", "plait"]

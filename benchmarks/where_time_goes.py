@@ -9,7 +9,6 @@ Run: python benchmarks/where_time_goes.py [--repeats 2] [--rows 300]     (minute
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import arguments, table
-from plait.data.table import read_table
+from ten_posts import lay_out
 
 LEAST = 0.01  # share of the whole below which a phase is not printed
 
@@ -56,13 +55,7 @@ def main() -> None:
     given = arguments(__doc__ or "", data="posts-sentiment/posts.csv", options={"--repeats": "2", "--rows": "300"})
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        rows = read_table(given.data)
-        rows = rows.take(list(range(0, len(rows), max(1, len(rows) // int(given.rows)))))
-        images = [str((given.data.parent / str(c)).resolve()) for c in rows.column("image")]
-        rows = rows.with_column("image", images)
-        few = rows.take(list(range(10)))
-        write(rows, place / "posts.csv")
-        write(few, place / "ten.csv")
+        lay_out(given.data, int(given.rows), place)
         found: dict[str, list[dict[str, Any]]] = {}
         outside = ["--allow-outside"]
         fit = ["fit", str(place / "posts.csv"), "--target", "sentiment", "--preset", "fast", *outside, "--quiet"]
@@ -76,14 +69,6 @@ def main() -> None:
             found.setdefault("predict, ten rows that are stored", []).append(made)
         for name, runs in found.items():
             shown(name, runs)
-
-
-def write(rows: Any, path: Path) -> None:
-    """Write the rows of a table as CSV."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(rows.column_names)
-        writer.writerows(zip(*(rows.column(n) for n in rows.column_names), strict=True))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
@@ -110,6 +112,19 @@ def test_what_publishing_does_not_touch(photos: Path, tmp_path: Path, embedder: 
         publish_index(index, "s3://me:hush@bucket/a.lance", allow_remote=True)
 
 
+def test_what_is_written_over(
+    photos: Path, tmp_path: Path, embedder: ColourEmbedder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A place where nothing is yet, one that has an index, one whose rows are broken: Lance says nothing of them."""
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    place = tmp_path / "a.lance"
+    for breaks in (False, True, False):
+        assert publish_index(index, str(place), overwrite=True) == len(index) == len(open_index(place, embedder))
+        for file in (place / "data").iterdir() if breaks else ():
+            file.write_bytes(b"x")
+    assert capfd.readouterr().err == ""
+
+
 def test_names_that_no_lance_table_takes(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:
     index, _ = build_index(embedder, photos, tmp_path / "i")
     view = index.storage.view()
@@ -132,6 +147,13 @@ def test_filters_and_damage_of_a_published_index(photos: Path, tmp_path: Path, e
     for where in (f"id = '{wanted}'", f"\"id\" = '{wanted}'"):
         (found,) = other.search_vectors(query, k=9, where=where)
         assert wanted in [name for hit in found for name in (hit.id, *hit.aliases)]
+    for where in ("lower(folder) = 'cold'", "folder", "nope = 1", "folder = 3", "folder = 'cold' -- c", " "):
+        said = []
+        for one in (index, other):
+            with pytest.raises(ValueError) as refused:
+                one.search_vectors(query, where=where)
+            said.append(str(refused.value))
+        assert said[0] == said[1]
     for where in ("folder = 'cold'; drop table items", "folder = 'cold' -- c", " "):
         with pytest.raises(ValueError, match="the filter"):
             other.search_vectors(query, where=where)
@@ -142,6 +164,26 @@ def test_filters_and_damage_of_a_published_index(photos: Path, tmp_path: Path, e
         broken.search_vectors(query)
     assert "cargo" not in str(caught.value)
     assert broken.storage.verify()
+
+
+def test_an_endpoint_where_nobody_listens(
+    photos: Path, tmp_path: Path, embedder: ColourEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, _ = build_index(embedder, photos, tmp_path / "i")
+    began = time.monotonic()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        monkeypatch.delenv("AWS_ENDPOINT_URL_S3", raising=False)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        for ask in (
+            lambda: open_index("s3://photos/a.lance", embedder, allow_remote=True),
+            lambda: publish_index(index, "s3://photos/a.lance", allow_remote=True),
+        ):
+            with pytest.raises(OSError, match=f"nobody answers at {address}"):
+                ask()
+    assert time.monotonic() - began < 5
 
 
 def test_a_table_of_another_kind_is_named(photos: Path, tmp_path: Path, embedder: ColourEmbedder) -> None:

@@ -154,7 +154,28 @@ def test_openapi_speaks_of_this_model(client: Client) -> None:
 def test_what_the_model_cannot_do_is_said(client: Client) -> None:
     answer = client.post("/v1/caption", json={"image": "aaaa"})
     assert answer.status_code == 404 and "it answers explain, predict" in answer.json()["error"]["message"]
-    assert client.get("/v1/nothing").status_code == 404 and client.get("/v1/predict").status_code == 405
+
+
+def test_paths_and_methods_that_are_not_there(client: Client) -> None:
+    answer = client.get("/v1/nothing")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "not_found")
+    there = ["POST /v1/predict", "POST /v1/explain", "GET /health", "GET /v1/model", "GET /", "GET /docs"]
+    assert set(there) <= set(error["paths"]) and "POST /v1/caption" not in error["paths"]
+    assert all(path in error["message"] for path in error["paths"])
+    for method, path, allowed in (
+        ("GET", "/v1/predict", "POST"), ("HEAD", "/v1/predict", "POST"), ("OPTIONS", "/v1/predict", "POST"),
+        ("POST", "/v1/model", "GET, HEAD"), ("PUT", "/", "GET, HEAD"), ("DELETE", "/health", "GET, HEAD"),
+    ):  # fmt: skip
+        answer = client.http.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        if method != "HEAD":
+            assert answer.json()["error"]["code"] == "wrong_method"
+            assert f"takes {allowed.replace(', ', ' and ')}," in answer.json()["error"]["message"]
+    head, whole = client.http.head("/v1/model"), client.get("/v1/model")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))
+    assert client.http.head("/v1/nothing").content == b""
 
 
 def test_an_explanation_holds_up_no_prediction(fitted: Any, served_model: Path, rows: list[dict[str, Any]]) -> None:

@@ -79,6 +79,14 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
     return {k: base64.b64encode(v).decode() if isinstance(v, bytes) else v for k, v in row.items()}
 
 
+def all_of(sock: socket.socket) -> bytes:
+    """What comes until the server closes the connection."""
+    parts = []
+    while part := sock.recv(65_536):
+        parts.append(part)
+    return b"".join(parts)
+
+
 def raw(port: int, head: str, body: bytes = b"") -> socket.socket:
     made = socket.create_connection(("127.0.0.1", port), timeout=30)
     made.sendall(f"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\n{head}\r\n".encode() + body)
@@ -112,6 +120,29 @@ def test_from_start_to_an_orderly_end(server: Process, fitted: Any, rows: list[d
     with raw(server.port, "X-Deadline-Seconds: 1\r\nContent-Length: 100\r\nContent-Type: application/json\r\n") as sock:
         assert http.get("/health").status_code == 200
         assert sock.recv(4096).startswith(b"HTTP/1.1 408")
+
+    # One that says in two ways where it ends is refused at once, whatever follows, and so is a body in broken pieces;
+    # the connection is closed.
+    both, chunked = "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\n"
+    unclear, whole = b'"code":"two_lengths"', b"5\r\nhello\r\n0\r\n\r\nGET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    for head, body, code in (
+        (both, b"hello", unclear), (both, whole, unclear), (both, b"", unclear), (both, b"zz\r\nhello", unclear),
+        (chunked, b"zz\r\nhello", b'"code":"bad_request"'),
+    ):  # fmt: skip
+        began_at = time.monotonic()
+        with raw(server.port, head, body) as sock:
+            answered = all_of(sock)
+        assert answered.startswith(b"HTTP/1.1 400") and b"connection: close" in answered.lower(), answered
+        assert code in answered.replace(b'": "', b'":"') and answered.count(b"HTTP/1.1") == 1
+        assert time.monotonic() - began_at < 5
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+        sock.sendall(b"no http at all\r\n\r\n")
+        head, _, body = all_of(sock).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400") and json.loads(body)["error"]["code"] == "bad_request"
+    for path in ("/", "/docs", "/v1/model", "/health", "/metrics"):
+        head, answer = http.head(path), http.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == answer.headers["content-type"]
 
     # Under load it is told to stop: every request that was taken is answered, and rightly.
     began, results = threading.Barrier(17), []

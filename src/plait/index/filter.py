@@ -10,13 +10,15 @@ and for text ``contains``, ``starts with`` and ``like`` (``%`` and ``_``). Dates
 element fits. A column whose name is no plain word stands in double quotes; text stands in single quotes, a quote inside
 doubled. As in SQL, a missing value fits no comparison. Columns ``id`` and ``key`` stand for the item's own where the
 metadata has no such column.
+What is read is told to a :class:`Tests`: :class:`InArrow` computes which rows fit, and
+:mod:`plait.index.filter_as_sql` writes the same as SQL.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +34,7 @@ TOKEN = re.compile(
     |(?P<mark><=|>=|!=|<>|==|=|<|>|\(|\)|,)|(?P<word>[^\W\d]\w*))""",
     re.VERBOSE,
 )
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+MARKS: dict[str, Callable[[Any, Any], Any]] = {
     "=": pc.equal, "==": pc.equal, "!=": pc.not_equal, "<>": pc.not_equal,
     "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
 }  # fmt: skip
@@ -50,21 +52,84 @@ def matches(items: pa.Table, expression: str) -> np.ndarray:
         >>> matches(pa.table({"year": [2019, 2021, None]}), "year > 2019 or year is null").tolist()
         [False, True, True]
     """
-    parser = _Parser(items, expression)
-    mask = parser.either(0)
-    if parser.kind is not None:
-        raise parser.fault("the expression goes on after its end")
+    mask = read_filter(expression, InArrow(items))
     if isinstance(mask, pa.ChunkedArray):
         mask = mask.combine_chunks()
     found: np.ndarray = pc.fill_null(mask, False).to_numpy(zero_copy_only=False).astype(bool)
     return found
 
 
-class _Parser:
-    """Reads from left to right and computes while it reads; one token of sight."""
+def read_filter(expression: str, tests: Tests) -> Any:
+    """A filter as one test.
 
-    def __init__(self, items: pa.Table, expression: str) -> None:
-        self.items, self.expression, self.end = items, expression, 0
+    Args:
+        expression: The filter.
+        tests: What comparisons come to.
+
+    Raises:
+        ValueError: It cannot be read, or the tests refuse a comparison.
+    """
+    parser = _Parser(tests, expression)
+    test = parser.either(0)
+    if parser.kind is not None:
+        raise parser.fault("the expression goes on after its end")
+    return test
+
+
+class Tests(Protocol):
+    """What comparisons come to; a test is whatever an implementation makes of one."""
+
+    def column(self, name: str) -> Any:
+        """A column by its name; it has a ``type``."""
+        ...
+
+    def either(self, left: Any, right: Any) -> Any:
+        """One of two tests, or both."""
+        ...
+
+    def both(self, left: Any, right: Any) -> Any:
+        """Two tests."""
+        ...
+
+    def invert(self, test: Any) -> Any:
+        """The contrary of a test; unknown stays unknown."""
+        ...
+
+    def is_null(self, column: Any) -> Any:
+        """Whether a value is missing."""
+        ...
+
+    def compare(self, mark: str, column: Any, value: Any) -> Any:
+        """One comparison, by its mark."""
+        ...
+
+    def any_of(self, column: Any, values: list[Any]) -> Any:
+        """Whether it is one of the values."""
+        ...
+
+    def contains(self, column: Any, value: Any) -> Any:
+        """Whether a text holds another, in large or small letters."""
+        ...
+
+    def starts_with(self, column: Any, value: str) -> Any:
+        """Whether a text begins with another."""
+        ...
+
+    def like(self, column: Any, pattern: str) -> Any:
+        """Whether a text is as a pattern of SQL says."""
+        ...
+
+
+class _Parser:
+    """Reads from left to right and tells the tests while it reads; one token of sight.
+
+    Args:
+        tests: What comparisons come to.
+        expression: The filter.
+    """
+
+    def __init__(self, tests: Tests, expression: str) -> None:
+        self.tests, self.expression, self.end = tests, expression, 0
         self.kind: str | None = None
         self.value: str = ""
         self.start = 0
@@ -99,26 +164,26 @@ class _Parser:
             raise self.fault(f"{mark!r} is missing")
         self.step()
 
-    def either(self, depth: int) -> Mask:
+    def either(self, depth: int) -> Any:
         left = self.both(depth)
         while self.sees("or"):
             self.step()
-            left = pc.or_kleene(left, self.both(depth))
+            left = self.tests.either(left, self.both(depth))
         return left
 
-    def both(self, depth: int) -> Mask:
+    def both(self, depth: int) -> Any:
         left = self.single(depth)
         while self.sees("and"):
             self.step()
-            left = pc.and_kleene(left, self.single(depth))
+            left = self.tests.both(left, self.single(depth))
         return left
 
-    def single(self, depth: int) -> Mask:
+    def single(self, depth: int) -> Any:
         if depth > _DEEPEST:
             raise self.fault(f"it is nested more than {_DEEPEST} deep")
         if self.sees("not"):
             self.step()
-            return pc.invert(self.single(depth + 1))
+            return self.tests.invert(self.single(depth + 1))
         if self.sees("("):
             self.step()
             inner = self.either(depth + 1)
@@ -126,11 +191,11 @@ class _Parser:
             return inner
         return self.comparison()
 
-    def comparison(self) -> Mask:
+    def comparison(self) -> Any:
         if self.kind not in ("word", "column"):
             raise self.fault("a column is expected here")
         kind, name = self.step()
-        column = self.column(name.replace('""', '"') if kind == "column" else name)
+        column = self.tests.column(name.replace('""', '"') if kind == "column" else name)
         try:
             return self.compared(name, column)
         except (pa.ArrowException, TypeError) as error:
@@ -138,46 +203,43 @@ class _Parser:
                 f"the filter {self.expression!r} compares column {name!r} ({column.type}) with another type: {error}"
             ) from None
 
-    def compared(self, name: str, column: pa.ChunkedArray) -> Mask:
+    def compared(self, name: str, column: Any) -> Any:
+        tests = self.tests
         if self.sees("is"):
             self.step()
             negated = self.sees("not")
             if negated:
                 self.step()
             self.need("null")
-            return pc.is_valid(column) if negated else pc.is_null(column)
+            return tests.invert(tests.is_null(column)) if negated else tests.is_null(column)
         negated = self.sees("not")
         if negated:
             self.step()
         if self.sees("in"):
             self.step()
-            mask = _any_of(column, self.listed())
+            test = tests.any_of(column, self.listed())
         elif self.sees("between"):
             self.step()
-            low = _compared(pc.greater_equal, column, self.literal())
+            low = tests.compare(">=", column, self.literal())
             self.need("and")
-            mask = pc.and_kleene(low, _compared(pc.less_equal, column, self.literal()))
+            test = tests.both(low, tests.compare("<=", column, self.literal()))
         elif self.sees("contains"):
             self.step()
-            mask = _contains(column, self.literal())
+            test = tests.contains(column, self.literal())
         elif self.sees("starts"):
             self.step()
             self.need("with")
-            mask = pc.starts_with(column, str(self.literal()))
+            test = tests.starts_with(column, str(self.literal()))
         elif self.sees("like"):
             self.step()
-            mask = pc.match_like(column, str(self.literal()))
-        elif self.kind == "mark" and self.value in _COMPARE and not negated:
-            compare = _COMPARE[self.step()[1]]
-            value = self.literal()
-            if _is_list(column.type) and compare is pc.equal:
-                return _any_of(column, [value])
-            return _compared(compare, column, value)
+            test = tests.like(column, str(self.literal()))
+        elif self.kind == "mark" and self.value in MARKS and not negated:
+            return tests.compare(self.step()[1], column, self.literal())
         else:
             raise self.fault(
                 f"a comparison of {name!r} is expected here (= != < <= > >= between in contains like is null)"
             )
-        return pc.invert(mask) if negated else mask
+        return tests.invert(test) if negated else test
 
     def listed(self) -> list[Any]:
         self.need("(")
@@ -202,14 +264,72 @@ class _Parser:
             return self.step()[1].lower() == "true"
         raise self.fault("a number, 'text', true or false is expected here (text stands in single quotes)")
 
+
+class InArrow:
+    """Which rows of a table fit, as a boolean array with nulls where that is unknown.
+
+    Args:
+        items: The table.
+    """
+
+    def __init__(self, items: pa.Table) -> None:
+        self.items = items
+
     def column(self, name: str) -> pa.ChunkedArray:
-        names = self.items.column_names
-        place = name if name in names else f"_{name}" if f"_{name}" in names else None
-        if place is None:
-            shown = [n.removeprefix("_") if n in ("_id", "_key") else n for n in names]
-            raise ValueError(unknown_name("column", name, [n for n in shown if not n.startswith("_")]))
-        column = self.items.column(place)
+        """A column, without its dictionary."""
+        column = self.items.column(place_of(name, self.items.column_names))
         return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+    def either(self, left: Mask, right: Mask) -> Mask:
+        """One of two."""
+        return pc.or_kleene(left, right)
+
+    def both(self, left: Mask, right: Mask) -> Mask:
+        """Two."""
+        return pc.and_kleene(left, right)
+
+    def invert(self, test: Mask) -> Mask:
+        """The contrary."""
+        return pc.invert(test)
+
+    def is_null(self, column: Any) -> Mask:
+        """What is missing."""
+        return pc.is_null(column)
+
+    def compare(self, mark: str, column: Any, value: Any) -> Mask:
+        """By its mark; in a column of lists, = asks for any element."""
+        if is_list(column.type) and MARKS[mark] is pc.equal:
+            return _any_of(column, [value])
+        return _compared(MARKS[mark], column, value)
+
+    def any_of(self, column: Any, values: list[Any]) -> Mask:
+        """One of the values."""
+        return _any_of(column, values)
+
+    def contains(self, column: Any, value: Any) -> Mask:
+        """A text, or any element of a list."""
+        return _contains(column, value)
+
+    def starts_with(self, column: Any, value: str) -> Mask:
+        """A text."""
+        return pc.starts_with(column, value)
+
+    def like(self, column: Any, pattern: str) -> Mask:
+        """A text."""
+        return pc.match_like(column, pattern)
+
+
+def place_of(name: str, names: list[str]) -> str:
+    """The column that a name stands for.
+
+    Raises:
+        ValueError: There is none.
+    """
+    place = name if name in names else f"_{name}" if f"_{name}" in names else None
+    if place is None:
+        shown = [n.removeprefix("_") if n in ("_id", "_key") else n for n in names]
+        raise ValueError(unknown_name("column", name, [n for n in shown if not n.startswith("_")]))
+    return place
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -225,7 +345,8 @@ def _compared(compare: Callable[[Any, Any], Any], column: Any, value: Any) -> Ma
     return compare(column, _scalar(value, column.type))
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a column holds lists."""
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
@@ -240,7 +361,7 @@ def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
 
 
 def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:
-    if not _is_list(column.type):
+    if not is_list(column.type):
         mask = None
         for value in values:
             equal = _compared(pc.equal, column, value)
@@ -250,7 +371,7 @@ def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:
 
 
 def _contains(column: pa.ChunkedArray, value: Any) -> Mask:
-    if _is_list(column.type):
+    if is_list(column.type):
         return _any_element(column, lambda flat: _contains(flat, value))
     if pa.types.is_temporal(column.type):  # an element of a list of dates
         return _compared(pc.equal, column, value)

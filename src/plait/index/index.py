@@ -93,7 +93,7 @@ class Index:
             text: In words.
             image: A path or bytes.
             k: How many hits; a smaller index gives all it has.
-            where: Filter over metadata (:mod:`plait.index.filter`; with LanceDB its SQL).
+            where: Filter over metadata (:mod:`plait.index.filter`; with the backend "lance" its SQL).
             weight: With both, the share of the text, 0 to 1.
             device: Where scores are computed.
             text_modality: Which text modality of the model, where it has several.

@@ -113,13 +113,16 @@ class LanceStorage:
         return known_of(self._scan(None, [n for n in (ID, KEY, SOURCE, STATE) if n in self._table.schema.names]))
 
     def _scan(self, where: str | None, columns: list[str] | None) -> pa.Table:
-        """Rows in the order of their source, from the newest state of the table."""
+        """Rows in the order of their source, from the newest state of the table; ``where`` is SQL."""
         assert self._table is not None
         query = self._table.search().limit(max(1, self._table.count_rows()))
-        where = None if where is None else in_sql(where, self._table.schema)
         query = query.where(where) if where is not None else query
         query = query.select(columns) if columns is not None else query
         return _asked(where, query.to_arrow)
+
+    def _in_sql(self, where: str) -> str:
+        """A filter as LanceDB takes it."""
+        return in_sql(where, self._table.schema)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -147,7 +150,7 @@ class LanceStorage:
 
     def where(self, expression: str) -> list[str]:
         """Ids of the items that fit a filter in SQL."""
-        return [] if self._table is None else self._scan(expression, [ID]).column(ID).to_pylist()
+        return [] if self._table is None else self._scan(self._in_sql(expression), [ID]).column(ID).to_pylist()
 
     def commit(self, change: Change, manifest: Manifest) -> None:
         """Change the table in one step, then swap in the manifest.
@@ -225,7 +228,7 @@ class LanceStorage:
     def _search_one(self, query: np.ndarray, k: int, where: str | None) -> list[Found]:
         if self._table is None:
             return []
-        where = None if where is None else in_sql(where, self._table.schema)
+        where = None if where is None else self._in_sql(where)
         limit = k + 1
         while True:  # items that share a content are one hit, so more rows may be needed
             asked = self._table.search(query, vector_column_name=VECTOR).distance_type("cosine").limit(limit)

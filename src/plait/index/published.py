@@ -19,6 +19,9 @@ import numpy as np
 import pyarrow as pa
 
 from plait.data.remote.address import scheme_of, without_secrets
+from plait.data.remote.endpoint import check_endpoint
+from plait.data.remote.fault import NotFetchedError
+from plait.index.filter_as_sql import to_sql
 from plait.index.index import Index
 from plait.index.lance import VECTOR, LanceStorage, connect, lance_words
 from plait.index.manifest import DamagedIndexError, Manifest, manifest_of, manifest_text
@@ -77,6 +80,7 @@ class PublishedStorage(LanceStorage):
             what = "is not a folder" if self.folder.exists() else "does not exist"
             raise FileNotFoundError(f"{shown} {what}; write an index there with plait index publish INDEX {shown}")
         try:
+            _check_endpoint(place)
             self._database = connect(parent)
             self._table = self._database.open_table(name)
         except (OSError, RuntimeError, ValueError) as error:
@@ -93,6 +97,10 @@ class PublishedStorage(LanceStorage):
             )
         self.manifest = manifest_of(lambda: metadata[_MANIFEST], shown)
         self._contents, self._place = _contents(metadata, self._table.schema, self.manifest.dim, shown), None
+
+    def _in_sql(self, where: str) -> str:
+        """A filter, taken or refused as by the index that this one came from."""
+        return to_sql(where, self._table.schema)
 
     def __len__(self) -> int:
         return int(self._table.count_rows())
@@ -167,13 +175,37 @@ def publish(index: Index, place: str, *, allow_remote: bool = False, overwrite: 
         yield from batches
 
     try:
+        _check_endpoint(place)
         database = connect(parent)
-        database.create_table(name, every(), schema=first.schema, mode="overwrite" if overwrite else "create")
+        mode = "overwrite" if overwrite and not _is_absent(database, name) else "create"
+        database.create_table(name, every(), schema=first.schema, mode=mode)
     except (OSError, RuntimeError, ValueError) as error:
         if "already exists" in str(error):
             raise FileExistsError(f"{shown} is there already; add overwrite=True to replace it") from error
         raise OSError(f"{shown} cannot be written ({lance_words(error)}){_advice(is_address)}") from error
     return len(index)
+
+
+def _check_endpoint(place: str) -> None:
+    """Look whether the S3 endpoint that the environment names answers.
+
+    Raises:
+        OSError: It does not.
+    """
+    try:
+        if scheme_of(place) == "s3":
+            check_endpoint("s3")
+    except NotFetchedError as error:
+        raise OSError(str(error)) from error
+
+
+def _is_absent(database: Any, name: str) -> bool:
+    """Whether a table is not there; to overwrite it then would make Lance warn on stderr."""
+    try:
+        database.open_table(name)
+    except (OSError, RuntimeError, ValueError) as error:
+        return "not found" in str(error).lower()  # what cannot be read is there, and is written over
+    return False
 
 
 def _check_folder(place: Path) -> None:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -246,6 +247,13 @@ def _absent(kind: str, served: ServedModel) -> Callable[..., Any]:
     return absent
 
 
+def _paths(app: FastAPI, served: ServedModel) -> list[str]:
+    """Methods and paths that this server answers, without those that its model cannot do."""
+    absent = {f"/v1/{kind}" for kind in KINDS if kind not in served.run}
+    routes = [one for one in app.routes if isinstance(one, APIRoute) and one.path not in absent]
+    return [f"{' '.join(sorted(one.methods))} {one.path}" for one in routes]
+
+
 def _add_errors(app: FastAPI, server: Server) -> None:
     """Every error in one shape."""
 
@@ -256,11 +264,19 @@ def _add_errors(app: FastAPI, server: Server) -> None:
 
     async def of_routing(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        said = {404: "there is no such route; GET /docs lists them", 405: "the route takes another method"}
-        code = {404: "not_found", 405: "wrong_method", 400: "bad_form", 413: "body_too_large"}.get(error.status_code)
-        message = said.get(error.status_code, "the form cannot be read: broken, too many fields, or a part too long")
-        made = Refusal(error.status_code, code or "refused", message)
-        return _json(made.to_json(request.scope["plait.request_id"]), error.status_code, dict(error.headers or {}))
+        headers, status = dict(error.headers or {}), error.status_code
+        if status == 404:
+            paths = _paths(app, server.served)
+            made = Refusal(404, "not_found", f"there is no such route; there are {', '.join(paths)}", paths=paths)
+        elif status == 405:
+            takes = headers.get("Allow", headers.get("allow", ""))
+            takes = "GET, HEAD" if takes == "GET" else takes
+            headers = {"Allow": takes}
+            made = Refusal(405, "wrong_method", f"this route takes {takes.replace(', ', ' and ')}, no other method")
+        else:
+            code = {400: "bad_form", 413: "body_too_large"}.get(status, "refused")
+            made = Refusal(status, code, "the form cannot be read: broken, too many fields, or a part too long")
+        return _json(made.to_json(request.scope["plait.request_id"]), status, headers)
 
     async def gone(request: Request, error: Exception) -> Response:
         return Response(status_code=CLIENT_GONE)  # nobody reads it; the log does

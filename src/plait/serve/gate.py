@@ -18,7 +18,7 @@ from plait.serve.auth import Doorkeeper
 from plait.serve.log import Log
 from plait.serve.metrics import Metrics
 from plait.serve.options import ServeOptions
-from plait.serve.refusal import Refusal
+from plait.serve.refusal import TWO_LENGTHS, Refusal, has_two_lengths
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -73,6 +73,9 @@ class _Passage:
     def __init__(self, gate: Gate, scope: Scope, receive: Receive, send: Send) -> None:
         self.gate, self.scope, self._receive, self._send = gate, scope, receive, send
         self.headers = {k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]}
+        self.is_unclear = has_two_lengths(self.headers)
+        self.is_head = scope["method"] == "HEAD"
+        self.routed = {**scope, "method": "GET"} if self.is_head else scope  # HEAD is GET without its body
         given = self.headers.get("x-request-id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         self.started = time.monotonic()
@@ -82,12 +85,12 @@ class _Passage:
     async def go(self) -> None:
         """From its head to its answer."""
         gate, options = self.gate, self.gate._options
-        self.scope["plait.request_id"] = self.request_id
-        self.scope["plait.deadline"] = self.started + options.deadline
+        self.routed["plait.request_id"] = self.request_id
+        self.routed["plait.deadline"] = self.started + options.deadline
         gate.requests += 1
         try:
             self._check_head()
-            await gate._app(self.scope, self.receive, self.send)
+            await gate._app(self.routed, self.receive, self.send)
         except Refusal as refused:
             await self._refuse(refused)
         except ClientGoneError:
@@ -105,6 +108,8 @@ class _Passage:
 
     def _check_head(self) -> None:
         gate, options = self.gate, self.gate._options
+        if self.is_unclear:
+            raise Refusal(400, "two_lengths", TWO_LENGTHS)
         gate._doorkeeper.check(self.headers, needs_token=self.scope["path"] not in OPEN_PATHS)
         wanted = self.headers.get("x-deadline-seconds")
         if wanted is not None:
@@ -114,7 +119,7 @@ class _Passage:
                 seconds = -1.0
             if not 0 < seconds <= 86_400:
                 raise Refusal(422, "bad_deadline", "X-Deadline-Seconds must be a number of seconds above 0")
-            self.scope["plait.deadline"] = self.started + min(seconds, options.deadline)
+            self.routed["plait.deadline"] = self.started + min(seconds, options.deadline)
         if self.scope["method"] != "POST":
             return
         if gate.requests > options.max_requests:
@@ -130,7 +135,7 @@ class _Passage:
         """The next piece of the body, counted."""
         if self.is_read:
             return await self._receive()
-        gate, left = self.gate, self.scope["plait.deadline"] - time.monotonic()
+        gate, left = self.gate, self.routed["plait.deadline"] - time.monotonic()
         try:
             message = await asyncio.wait_for(self._receive(), max(left, 0.001))
         except TimeoutError:
@@ -149,10 +154,12 @@ class _Passage:
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
         """Send on, with the headers of every answer."""
+        if self.is_head and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
         if message["type"] == "http.response.start":
             self.status = message["status"]
             more = [(b"x-request-id", self.request_id.encode("ascii")), *_HEADERS]
-            if self._is_sending:
+            if self._is_sending or self.is_unclear:
                 more.append((b"connection", b"close"))
             message = {**message, "headers": [*message.get("headers", []), *more]}
         elif not message.get("more_body", False) and self._is_sending:
@@ -166,7 +173,7 @@ class _Passage:
     def _is_sending(self) -> bool:
         """Whether some of the body may still be on its way."""
         has_body = self.headers.get("content-length", "0") != "0" or "transfer-encoding" in self.headers
-        return has_body and not self.is_read
+        return has_body and not self.is_read and not self.is_unclear  # nobody can tell how much is left of that
 
     async def _drain(self) -> None:
         """Read what is left of a body that was refused, within bounds, and keep nothing of it."""
@@ -199,14 +206,14 @@ class _Passage:
 
     def _told(self) -> None:
         seconds = time.monotonic() - self.started
-        route = getattr(self.scope.get("route"), "path", None) or "other"
+        route = getattr(self.routed.get("route"), "path", None) or "other"
         status = self.status or 500
         self.gate._metrics.count("requests_total", route=route, status=str(status))
         self.gate._metrics.observe("request_seconds", seconds, route=route)
         method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
         self.gate._log.write(
             "request", request_id=self.request_id, method=method, route=route, status=status,
-            ms=round(seconds * 1000, 1), bytes=self.size, **self.scope.get("plait.told", {}),
+            ms=round(seconds * 1000, 1), bytes=self.size, **self.routed.get("plait.told", {}),
         )  # fmt: skip
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+TWO_LENGTHS = (
+    "the request has both Content-Length and Transfer-Encoding, so where it ends cannot be told; send one of them. The "
+    "connection is closed"
+)
 
 
 class Refusal(Exception):  # noqa: N818  (no error of the server's)
@@ -15,15 +21,16 @@ class Refusal(Exception):  # noqa: N818  (no error of the server's)
         retry_after: Seconds after which to try again, or None.
         row: Row of the request that is meant, from 0, or None.
         column: Column that is meant, or None.
+        paths: Methods and paths that there are, where one was asked for that is not.
     """
 
     def __init__(
         self, status: int, code: str, message: str, *, retry_after: int | None = None, row: int | None = None,
-        column: str | None = None,
+        column: str | None = None, paths: Sequence[str] = (),
     ) -> None:  # fmt: skip
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
-        self.retry_after, self.row, self.column = retry_after, row, column
+        self.retry_after, self.row, self.column, self.paths = retry_after, row, column, list(paths)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -32,5 +39,12 @@ class Refusal(Exception):  # noqa: N818  (no error of the server's)
 
     def to_json(self, request_id: str) -> dict[str, Any]:
         """The answer's body."""
-        place = {name: value for name in ("row", "column") if (value := getattr(self, name)) is not None}
+        place: dict[str, Any] = {k: v for k in ("row", "column") if (v := getattr(self, k)) is not None}
+        place |= {"paths": self.paths} if self.paths else {}
         return {"error": {"code": self.code, "message": self.message, **place}, "request_id": request_id}
+
+
+def has_two_lengths(names: Iterable[str | bytes]) -> bool:
+    """Whether headers of these names, in small letters, say in two ways where a request ends."""
+    found = {name.decode("latin-1") if isinstance(name, bytes) else name for name in names}
+    return {"content-length", "transfer-encoding"} <= found

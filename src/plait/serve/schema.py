@@ -81,7 +81,7 @@ class ApiSchema:
             "Refused": {"type": "object", "required": ["error"], "properties": {"error": _ref("Error")}},
             "Error": {"type": "object", "required": ["code", "message"], "properties": {
                 "code": {"type": "string"}, "message": {"type": "string"}, "row": {"type": "integer"},
-                "column": {"type": "string"}}},
+                "column": {"type": "string"}, "paths": {"type": "array", "items": {"type": "string"}}}},
             "Failure": {"type": "object", "required": ["error", "request_id"], "properties": {
                 "error": _ref("Error"), "request_id": {"type": "string"}}},
         }  # fmt: skip

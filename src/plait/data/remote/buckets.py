@@ -31,12 +31,23 @@ def file_system(scheme: str) -> Any:
     try:
         import fsspec
 
-        return _google_storage(fsspec) if scheme == "gs" else fsspec.filesystem(scheme, skip_instance_cache=True)
+        if scheme == "gs":
+            return _google_storage(fsspec)
+        return fsspec.filesystem(scheme, skip_instance_cache=True, **(_s3_options(fsspec) if scheme == "s3" else {}))
     except ImportError as error:
         raise ImportError(
             f"cells with {scheme}:// addresses need fsspec and {PACKAGES[scheme]}; type pip install 'plait[remote]'",
             name=PACKAGES[scheme],
         ) from error
+
+
+def _s3_options(fsspec: Any) -> dict[str, Any]:
+    """One try of botocore a call: s3fs tries five times around it, and the table three times around that.
+
+    With all of botocore's tries it is most of a minute until a host that cannot be reached is given up.
+    """
+    own = fsspec.config.conf.get("s3", {}).get("config_kwargs") or {}
+    return {"config_kwargs": {"retries": {"max_attempts": 1}, **own}}
 
 
 def _google_storage(fsspec: Any) -> Any:

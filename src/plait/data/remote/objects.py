@@ -19,6 +19,7 @@ from plait.data.cell_error import CellError, shown
 from plait.data.progress import Progress
 from plait.data.remote.address import BUCKETS, scheme_of
 from plait.data.remote.buckets import fetch_from_bucket, file_system
+from plait.data.remote.endpoint import check_endpoint
 from plait.data.remote.fault import NotFetchedError
 from plait.data.remote.store import EmptyObjectError, ObjectStore
 from plait.data.remote.web import fetch_web
@@ -45,6 +46,7 @@ class RemoteObjects:
         self.counts: Counter[str] = Counter()
         self._found: dict[str, Path | str] = {}
         self._systems: dict[str, Any] = {}
+        self._reached: set[str] = set()  # schemes whose endpoint answers
         self._silent: set[str] = set()  # hosts that could not be reached
         self._unanswered: Counter[str] = Counter()  # objects of a host that none of the tries brought
         self._answering: set[str] = set()
@@ -161,6 +163,9 @@ class RemoteObjects:
             until = time.monotonic() + SECONDS
             scheme = str(scheme_of(address))
             if scheme in BUCKETS:
+                if scheme not in self._reached:
+                    check_endpoint(scheme)
+                    self._reached.add(scheme)
                 system = self._system(scheme)
                 return fetch_from_bucket(system, address, take, most_bytes=max_bytes, until=until, known=known)
             return fetch_web(address, take, most_bytes=max_bytes, until=until, known=known)

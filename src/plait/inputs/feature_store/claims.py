@@ -64,12 +64,14 @@ class Claims:
             taken = self._of_others() if is_alone else set()
             self.space.refresh()  # after the look at claims: an item is stored before its claim goes
             while left and len(chosen) < most:
-                number, key = left.popleft()
-                raw = key_bytes(key)
-                if raw in taken:
-                    self.is_shared = True
-                elif raw not in self.space:
-                    chosen.append((number, raw))
+                next_ones = [left.popleft() for _ in range(min(len(left), most - len(chosen)))]
+                stored = self.space.are_stored([key for _, key in next_ones])
+                for (number, key), is_stored in zip(next_ones, stored.tolist(), strict=True):
+                    raw = key_bytes(key)
+                    if raw in taken:
+                        self.is_shared = True
+                    elif not is_stored:
+                        chosen.append((number, raw))
             if chosen and is_alone:
                 self._hold([raw for _, raw in chosen])
         return [number for number, _ in chosen]

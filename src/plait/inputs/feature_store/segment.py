@@ -32,6 +32,7 @@ from plait.inputs.feature_store.checksum import LARGE_FILES, META_KEY, from_meta
 
 SEGMENT_VERSION = 1
 MAPPED_FROM = 256 * 1024  # bytes of a file; below it a mapping saves nothing
+KEY_BYTES = 32  # of a sha256
 
 
 class FeatureStoreError(RuntimeError):
@@ -83,11 +84,22 @@ class Segment:
         """Width Dt of the tokens, None without tokens."""
         return None if self.tokens is None else int(self.tokens.shape[1])
 
+    def read_keys(self) -> np.ndarray:
+        """The keys [N, 32]; those of a mapped file as a copy that is read, which leaves no pages of it in memory."""
+        assert self.keys is not None
+        if self.path is None or self.keys.nbytes < MAPPED_FROM:
+            return self.keys
+        try:
+            read = np.load(self.path / "keys.npy", allow_pickle=False)
+        except (OSError, ValueError):  # a collector removed it; what is mapped stays readable
+            return self.keys
+        return read if read.shape == self.keys.shape and read.dtype == np.uint8 else self.keys
+
     def key_list(self) -> list[bytes]:
         """The 32-byte key of each row."""
         assert self.keys is not None
         raw = self.keys.tobytes()
-        return [raw[start : start + 32] for start in range(0, len(raw), 32)]
+        return [raw[start : start + KEY_BYTES] for start in range(0, len(raw), KEY_BYTES)]
 
     def token_rows(self, row: int) -> np.ndarray:
         """The tokens of one item [T, Dt], a view."""
@@ -232,7 +244,7 @@ def _refuse_special(path: Path) -> int:
 
 
 def open_segment(path: Path) -> Segment:
-    """Open a segment: keys and offsets are read and their checksums compared, the rest is mapped.
+    """Open a segment: keys and offsets are read and their checksums compared; the large files are mapped.
 
     Raises:
         DamagedSegmentError: the reason; the caller skips it and encodes its items again.
@@ -243,7 +255,7 @@ def open_segment(path: Path) -> Segment:
         arrays = {name: _load(path / name, record["sha256"]) for name, record in meta["files"].items()}
         num_items, num_tokens = meta["num_items"], meta["num_tokens"]
         expected = {
-            "keys.npy": ((num_items, 32), np.uint8),
+            "keys.npy": ((num_items, KEY_BYTES), np.uint8),
             "vectors.npy": ((num_items, meta["vector_dim"]), np.float32),
             "tokens.npy": ((num_tokens, meta["token_dim"]), np.float16),
             "offsets.npy": ((num_items + 1,), np.int64),
@@ -274,6 +286,12 @@ def _load(path: Path, sha256: str) -> np.ndarray:
     if path.name in LARGE_FILES:
         if path.stat().st_size < MAPPED_FROM:
             return np.load(path, allow_pickle=False)
+        return _mapped(path)
+    if path.name == "keys.npy" and path.stat().st_size >= MAPPED_FROM:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            raise DamagedSegmentError(f"{path.name} does not match its checksum")
         return _mapped(path)
     data = path.read_bytes()
     if hashlib.sha256(data).hexdigest() != sha256:

@@ -11,14 +11,16 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from plait.files import features_variable, temporary_name, write_text
 from plait.inputs.feature_store.feature_set import RAM_LIMIT, FeatureSet
+from plait.inputs.feature_store.key_index import KeyIndex
 from plait.inputs.feature_store.segment import (
+    KEY_BYTES,
     DamagedSegmentError,
     FeatureStoreError,
     Segment,
@@ -49,6 +51,21 @@ def key_bytes(key: str) -> bytes:
     return raw
 
 
+def key_rows(keys: Sequence[str]) -> np.ndarray:
+    """The bytes of sha256 hex keys, uint8 [K, 32].
+
+    Raises:
+        ValueError: one is not 64 hexadecimal digits.
+    """
+    try:
+        raw = bytes.fromhex("".join(keys))
+    except (ValueError, TypeError):
+        raw = b""
+    if len(raw) != KEY_BYTES * len(keys) or any(len(key) != 2 * KEY_BYTES for key in keys):
+        raw = b"".join(map(key_bytes, keys))
+    return np.frombuffer(raw, dtype=np.uint8).reshape(-1, KEY_BYTES)
+
+
 def write_error(folder: Path, error: OSError) -> FeatureStoreError:
     """The message for a folder that cannot be written."""
     reason = error.strerror or str(error)
@@ -72,15 +89,19 @@ class Space:
     def __init__(self, folder: Path, description: dict, *, ram_limit: int = RAM_LIMIT) -> None:
         self.folder, self.description, self.ram_limit = folder, description, ram_limit
         self._segments: dict[str, Segment] = {}
-        self._index: dict[bytes, tuple[str, int]] = {}
+        self._index = KeyIndex()
         self._damaged: dict[str, str] = {}
-        self._bad_rows: set[tuple[str, int]] = set()
+        self._bad_rows: dict[str, set[int]] = {}
 
     def __len__(self) -> int:
         return len(self._index)
 
     def __contains__(self, raw_key: bytes) -> bool:
         return raw_key in self._index
+
+    def are_stored(self, keys: Sequence[str]) -> np.ndarray:
+        """Which keys are stored, as far as was seen at the last `refresh`, bool [K]."""
+        return self._index.find(key_rows(keys)) >= 0
 
     @property
     def damaged(self) -> dict[str, str]:
@@ -94,9 +115,7 @@ class Space:
             gone = self._segments.keys() - names
             if gone:
                 self._segments = {k: v for k, v in self._segments.items() if k not in gone}
-                self._index = {k: v for k, v in self._index.items() if v[0] not in gone}
-                for name, segment in self._segments.items():  # rows that duplicated a removed one
-                    self._add(name, segment)
+                self._index_again()  # rows that duplicated a removed one count now
             self._damaged = {k: v for k, v in self._damaged.items() if k in names}
             try:
                 for name in sorted(names - self._segments.keys() - self._damaged.keys()):
@@ -129,7 +148,7 @@ class Space:
             self._damaged[name] = str(error)
             return
         self._segments[name] = segment
-        self._add(name, segment)
+        self._index.add(name, segment)
 
     def _tell_damaged(self) -> None:
         """One line for all damaged segments that this process has not reported yet."""
@@ -143,40 +162,47 @@ class Space:
             self._damaged[new[0]],
         )  # fmt: skip
 
-    def _add(self, name: str, segment: Segment) -> None:
-        for row, key in enumerate(segment.key_list()):
-            if (name, row) not in self._bad_rows:
-                self._index.setdefault(key, (name, row))
+    def _index_again(self) -> None:
+        """The index of the segments that are open, without the rows that are known to be damaged."""
+        self._index = KeyIndex()
+        for name, segment in self._segments.items():
+            self._index.add(name, segment, np.array(sorted(self._bad_rows.get(name, ())), dtype=np.int64))
 
-    def _drop_damaged(self, wanted: set[bytes]) -> None:
+    def _drop_damaged(self, wanted_K32: np.ndarray) -> None:
         """Forget stored rows of these keys that do not match their checksum, with one line that counts them."""
-        found, first = set(), None
-        left = wanted & self._index.keys()
-        while left:
-            damaged = set(self._damaged_among(left))
-            for key in damaged:
-                first = first or self.folder / self._index[key][0]
-                self._bad_rows.add(self._index.pop(key))
-            for name, segment in self._segments.items() if damaged else ():
-                self._add(name, segment)  # another process may have stored the item as well
-            found |= damaged
-            left = damaged & self._index.keys()
-        lost = len(found - self._index.keys())
+        dropped: list[np.ndarray] = []
+        first, left_K32 = None, wanted_K32
+        while True:
+            row_K = self._index.find(left_K32)
+            left_K32, row_K = left_K32[row_K >= 0], row_K[row_K >= 0]
+            where = self._index.located(row_K)
+            is_bad = self._is_damaged(where)
+            if not is_bad.any():
+                break
+            names = list(self._index.segments())
+            for number, row in where[is_bad].tolist():
+                first = first or self.folder / names[number]
+                self._bad_rows.setdefault(names[number], set()).add(row)
+            self._index_again()
+            left_K32 = left_K32[is_bad]  # another process may have stored these as well
+            dropped.append(left_K32)
+        if not dropped:
+            return
+        lost = int((self._index.find(np.unique(np.concatenate(dropped), axis=0)) < 0).sum())
         if lost:
             logger.warning(
                 "%d stored feature%s not as written (the checksum differs) and encoded again, the first in %s",
                 lost, " is" if lost == 1 else "s are", first,
             )  # fmt: skip
 
-    def _damaged_among(self, keys: set[bytes]) -> Iterator[bytes]:
-        by_segment: dict[str, list[tuple[int, bytes]]] = {}
-        for key in keys:
-            name, row = self._index[key]
-            by_segment.setdefault(name, []).append((row, key))
-        for name, found in by_segment.items():
-            rows = np.array(sorted(row for row, _ in found), dtype=np.int64)  # in the order of the file
-            bad = set(self._segments[name].damaged_rows(rows).tolist())
-            yield from (key for row, key in found if row in bad)
+    def _is_damaged(self, where: np.ndarray) -> np.ndarray:
+        """Which of these rows, each a number of a segment and a row of it, do not match their checksum, bool [K]."""
+        segments, is_bad = list(self._index.segments().values()), np.zeros(len(where), dtype=bool)
+        for number in np.unique(where[:, 0]):
+            at = np.flatnonzero(where[:, 0] == number)
+            rows = where[at, 1]
+            is_bad[at] = np.isin(rows, segments[number].damaged_rows(np.unique(rows)))  # in the order of the file
+        return is_bad
 
     def missing(self, keys: Sequence[str | None]) -> list[int]:
         """Positions of keys that are not stored; of equal keys only the first, `None` never.
@@ -184,16 +210,16 @@ class Space:
         What is stored is compared with its checksum; a damaged item is missing, which is logged with their count.
         """
         self.refresh()
-        self._drop_damaged({key_bytes(key) for key in keys if key is not None})
+        given = [position for position, key in enumerate(keys) if key is not None]
+        raw_K32 = key_rows([key for key in keys if key is not None])
+        self._drop_damaged(raw_K32)
         seen: set[bytes] = set()
         positions = []
-        for position, key in enumerate(keys):
-            if key is None:
-                continue
-            raw = key_bytes(key)
-            if raw not in self._index and raw not in seen:
+        for place in np.flatnonzero(self._index.find(raw_K32) < 0).tolist():
+            raw = raw_K32[place].tobytes()
+            if raw not in seen:
                 seen.add(raw)
-                positions.append(position)
+                positions.append(given[place])
         return positions
 
     def prepare(self) -> None:
@@ -222,7 +248,7 @@ class Space:
             ValueError: lengths or widths disagree, or a value is not finite (in float16 for tokens).
             FeatureStoreError: the folder cannot be written; nothing is left behind.
         """
-        raw = [key_bytes(key) for key in keys]
+        raw = key_rows(keys)
         vectors = np.asarray(vectors, dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(raw) or (tokens is not None and len(tokens) != len(raw)):
             raise ValueError(
@@ -231,7 +257,7 @@ class Space:
                 + "; give one row of [N, D] (and one token array) for each key"
             )
         token_dim = None
-        if tokens is not None and raw:
+        if tokens is not None and len(raw):
             with np.errstate(over="ignore"):  # an overflow is found as not finite just below
                 tokens = [np.asarray(item).astype(np.float16, copy=False) for item in tokens]
             if any(item.ndim != 2 for item in tokens) or len({item.shape[1] for item in tokens}) != 1:
@@ -241,17 +267,19 @@ class Space:
             raise ValueError("features hold NaN, infinity or tokens beyond float16 (65504); leave them out")
         self.refresh()
         first = next(iter(self._segments.values()), None)
-        if first is not None and raw and (first.vector_dim, first.token_dim) != (vectors.shape[1], token_dim):
+        if first is not None and len(raw) and (first.vector_dim, first.token_dim) != (vectors.shape[1], token_dim):
             raise ValueError(
                 f"this space has vectors of width {first.vector_dim} and tokens of width {first.token_dim}, "
                 f"given {vectors.shape[1]} and {token_dim}; another encoder needs another fingerprint"
             )
-        new = {key: row for row, key in reversed(list(enumerate(raw))) if key not in self._index}
+        new: dict[bytes, int] = {}  # of equal keys the first
+        for row in np.flatnonzero(self._index.find(raw) < 0).tolist():
+            new.setdefault(raw[row].tobytes(), row)
         if not new:
             return 0
-        rows = sorted(new.values())
+        rows = list(new.values())
         chosen = None if tokens is None else [tokens[row] for row in rows]
-        path = self._write([raw[row] for row in rows], vectors[rows], chosen)
+        path = self._write(list(new), vectors[rows], chosen)
         with contextlib.suppress(FileNotFoundError):  # removed again by another process: simply missing
             self._open(path.name)
         return len(rows)
@@ -285,23 +313,22 @@ class Space:
         Raises:
             ValueError: keys are not stored.
         """
-        raw = [None if key is None else key_bytes(key) for key in keys]
-        if not self._segments or any(key is not None and key not in self._index for key in raw):
+        given = [position for position, key in enumerate(keys) if key is not None]
+        raw_K32 = key_rows([key for key in keys if key is not None])
+        row_K = self._index.find(raw_K32)
+        if not self._segments or (row_K < 0).any():
             self.refresh()  # else keep what is mapped: it stays readable even if gc removes the files
-        absent = [position for position, key in enumerate(raw) if key is not None and key not in self._index]
+            row_K = self._index.find(raw_K32)
+        absent = [given[place] for place in np.flatnonzero(row_K < 0).tolist()]
         if absent and not allow_missing:
             raise ValueError(
-                f"{len(absent)} of {len(raw)} keys are not in the feature store (first: {keys[absent[0]]} at "
+                f"{len(absent)} of {len(keys)} keys are not in the feature store (first: {keys[absent[0]]} at "
                 f"position {absent[0]}); encode them with encode_items, or pass allow_missing=True"
             )
-        numbers = {name: number for number, name in enumerate(self._segments)}
-        where = np.full((len(raw), 2), -1, dtype=np.int64)
-        for position, key in enumerate(raw):
-            found = None if key is None else self._index.get(key)
-            if found is not None:
-                where[position] = numbers[found[0]], found[1]
+        where = np.full((len(keys), 2), -1, dtype=np.int64)
+        where[given] = self._index.located(row_K)
         self.touch()
-        segments = list(self._segments.values()) or [empty_segment(*empty_dims)]
+        segments = list(self._index.segments().values()) or [empty_segment(*empty_dims)]
         return FeatureSet(segments, where, ram_limit=self.ram_limit)
 
     def touch(self) -> None:
