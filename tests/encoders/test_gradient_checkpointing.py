@@ -6,12 +6,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from tiny_architectures import ARCHITECTURES, CASES
 from torch import Tensor, nn
 
+from fixtures.media import noise_png, sound
 from fixtures.tiny_language import fused_rows, target_of, tiny_head, tiny_tokens
-from plait.encoders import Encoder, activations, set_tuning
+from plait.encoders import Encoder, activations, load_encoder, set_tuning
 from plait.encoders.activations import counted_activations
 from plait.encoders.base import Encoded
 from plait.encoders.batching import encode_by_bytes
@@ -165,3 +168,27 @@ def test_who_has_no_blocks_and_who_learns_nothing() -> None:
     with gradient_checkpointing(nn.ModuleList([encoder])):  # and is left as it is
         encoder(values=torch.ones(2, 4)).vector_BD.sum().backward()
     assert encoder.model[0].weight.grad is not None and not encoder._forward_hooks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("source", "name", "kind"), CASES, ids=[":".join(case) for case in CASES])
+def test_every_architecture(source: str, name: str, kind: str, tmp_path: Path) -> None:
+    if kind == "audio":
+        pytest.importorskip("soundfile", reason="extra audio")
+        pytest.importorskip("soxr", reason="extra audio")
+    encoder, processor = load_encoder(f"{source}:{ARCHITECTURES[name].save(tmp_path / name)}", kind, audio_seconds=1.0)
+    items: list[Any] = ["two dogs run", "a man in a red shirt sits", "rain"]
+    if kind == "image":
+        items = [noise_png(i) for i in range(3)]
+    elif kind == "audio":
+        items = [sound(np.random.default_rng(i).normal(0, 0.1, 16_000)) for i in range(2)]
+    set_tuning(encoder, "full")
+    for module in encoder.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = DROPPED
+    encoder.model.config.layerdrop = 0.0  # drawn by NumPy in some
+    inputs, holder = processor.process(items), nn.ModuleList([encoder])
+    holder.train()
+    kept, again, after = three_steps(holder, lambda: encoder(**inputs).vector_BD.square().mean())
+    again.check_like(kept)
+    assert again.held < kept.held == after.held
