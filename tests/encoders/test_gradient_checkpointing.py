@@ -70,8 +70,9 @@ def three_steps(holder: nn.Module, loss: Any) -> tuple[Step, Step, Step]:
 @pytest.mark.parametrize(
     ("case", "mode"),
     [
-        ("hf:bert", "full"), ("hf:bert", "last_n"), ("hf:bert", "lora"), ("hf:resnet", "full"), ("hf:clip-text", "full"),
-        ("hf:clip-image", "full"), ("timm:test_vit", "full"), ("timm:test_vit", "lora"), ("timm:test_resnet", "full"),
+        ("hf:bert", "full"), ("hf:bert", "last_n"), ("hf:bert", "lora"), ("hf:resnet", "full"),
+        ("hf:clip-text", "full"), ("hf:clip-image", "full"), ("timm:test_vit", "full"),
+        ("timm:test_vit", "lora"), ("timm:test_resnet", "full"),
         ("timm:test_resnet", "last_n"), ("torchvision:mobilenet_v3_small", "full"), ("scratch:text", "full"),
         ("scratch:image", "full"),
     ],
@@ -191,4 +192,7 @@ def test_every_architecture(source: str, name: str, kind: str, tmp_path: Path) -
     holder.train()
     kept, again, after = three_steps(holder, lambda: encoder(**inputs).vector_BD.square().mean())
     again.check_like(kept)
-    assert again.held < kept.held == after.held
+    if can_checkpoint(encoder):
+        assert again.held < 0.9 * kept.held and after.held == pytest.approx(kept.held, rel=0.01)
+    else:
+        assert name == "albert" and again.held == kept.held  # one layer, used over and over, in a list of another name

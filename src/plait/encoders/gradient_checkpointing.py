@@ -26,6 +26,7 @@ from torch.utils.checkpoint import checkpoint
 
 from plait.encoders.base import Encoder
 from plait.encoders.tuning import named_blocks
+from plait.weights.quiet import quiet_transformers
 
 Undo = Callable[[], None]
 SETTINGS = {"use_reentrant": False}  # torch's own advice; needs no input that bears a gradient
@@ -43,6 +44,8 @@ def gradient_checkpointing(model: nn.Module, is_on: bool = True) -> Iterator[Non
         is_on: False: nothing changes.
     """
     with ExitStack() as held:
+        if is_on:
+            held.enter_context(quiet_transformers())  # it would warn of a cache that nobody uses
         for network in learning_networks(model) if is_on else ():
             _begin(network, held)
         yield
@@ -88,8 +91,10 @@ def _begin(network: nn.Module, held: ExitStack) -> bool:
 
 
 def _by_transformers(network: Any) -> Undo | None:
-    """transformers' own: layers in training mode."""
-    if not getattr(network, "supports_gradient_checkpointing", False):
+    """Transformers' own: layers in training mode. A network without such layers (ALBERT) takes the switch and does
+    nothing.
+    """
+    if not getattr(network, "supports_gradient_checkpointing", False) or not _layers(network):
         return None
     # The reentrant kind needs embeddings that bear a gradient. Ours does not: frozen layers in front would keep their
     # activations for nothing, and a side that was taken out of a model has no embeddings to look for.
@@ -109,7 +114,7 @@ def _by_transformers(network: Any) -> Undo | None:
 
 
 def _by_timm(network: Any) -> Undo | None:
-    """timm's own: stages or blocks."""
+    """Timm's own: stages or blocks."""
     if not hasattr(network, "set_grad_checkpointing"):
         return None
     try:
@@ -121,9 +126,7 @@ def _by_timm(network: Any) -> Undo | None:
 
 def _by_torch(network: nn.Module) -> Undo | None:
     """Blocks one by one: the layers that transformers names, or those that are counted from the end."""
-    layers = sys.modules.get("transformers.modeling_layers")  # loaded where there is a network of transformers
-    kind = getattr(layers, "GradientCheckpointingLayer", ())
-    blocks = _outermost(network, kind)
+    blocks = _layers(network)
     if not blocks:
         named = named_blocks(network)
         blocks = [] if named is None else [block for block in named[1] if any(True for _ in block.children())]
@@ -135,10 +138,13 @@ def _by_torch(network: nn.Module) -> Undo | None:
     return undo.close
 
 
-def _outermost(module: nn.Module, kind: Any) -> list[nn.Module]:
+def _layers(network: nn.Module) -> list[nn.Module]:
+    """The layers that transformers computes again, the outermost; none in networks of others."""
+    library = sys.modules.get("transformers.modeling_layers")  # loaded where there is a network of transformers
+    kind: Any = getattr(library, "GradientCheckpointingLayer", ())
     found: list[nn.Module] = []
-    for child in module.children():
-        found += [child] if isinstance(child, kind) else _outermost(child, kind)
+    for child in network.children():
+        found += [child] if isinstance(child, kind) else _layers(child)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether ``train.gradient_checkpointing`` can do what it says: refused where it cannot, told where it changes nothing."""
+"""What ``train.gradient_checkpointing`` does in a run: refused where it cannot, told where it changes nothing."""
 
 from __future__ import annotations
 

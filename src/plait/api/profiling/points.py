@@ -22,7 +22,7 @@ STEP, OPTIMIZER = "train: forward and backward", "train: optimizer"
 HEADS_COUNTED = 16  # of so many steps of heads alone one has its operations counted: counting takes them some time
 DECODE_PICTURES = "encode: decode pictures"
 Amount = Callable[[tuple[Any, ...], dict[str, Any], Any], float]
-Counted = Callable[[Any], tuple[str, int]]  # from what a phase belongs to: its precision, and of how many calls one counts
+Counted = Callable[[Any], tuple[str, int]]  # precision of an encoding or training, and of how many calls one counts
 
 
 class Point(NamedTuple):

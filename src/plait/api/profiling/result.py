@@ -151,8 +151,8 @@ def profile(*, flops: bool = True, since_start: bool = False) -> Iterator[Profil
     Example:
         >>> with profile() as found:
         ...     _ = sum(range(10))
-        >>> sorted(found.to_json())
-        ['encoding_gflops', 'encoding_share', 'limits', 'phases', 'processor_seconds', 'seconds', 'training_gflops', 'training_precision', 'training_share']
+        >>> sorted(found.to_json())[:4]
+        ['encoding_gflops', 'encoding_share', 'limits', 'phases']
     """
     if not _RUNNING.acquire(blocking=False):
         raise RuntimeError("a profile is running already; end it before another begins")
