@@ -19,7 +19,7 @@ from plait.api.profiling.spans import Clock
 IMPORTS = "imports"
 ENCODE = "encode: forward pass"
 STEP, OPTIMIZER = "train: forward and backward", "train: optimizer"
-HEADS_COUNTED = 16  # of so many steps of heads alone one has its operations counted: counting takes them some time
+FEW_COUNTED = 16  # of so many steps one has its operations counted, where counting takes about as long as the step
 DECODE_PICTURES = "encode: decode pictures"
 Amount = Callable[[tuple[Any, ...], dict[str, Any], Any], float]
 Counted = Callable[[Any], tuple[str, int]]  # precision of an encoding or training, and of how many calls one counts
@@ -198,14 +198,16 @@ def _counted_call(original: Any, given: tuple[Any, ...], named: Any, phase: str,
     from torch.utils.flop_counter import FlopCounterMode
 
     precision, every = counted(given[0])
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
     if clock.calls(phase) % every:
         found = original(*given, **named)
-    else:
-        with FlopCounterMode(display=False) as counter:
-            found = original(*given, **named)
-        clock.count_flops(phase, float(counter.get_total_flops()), precision)
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+        wait()
+        return found
+    began = clock.now()
+    with FlopCounterMode(display=False) as counter:
+        found = original(*given, **named)
+    wait()
+    clock.count_flops(phase, float(counter.get_total_flops()), clock.now() - began, precision)
     return found
 
 
@@ -214,14 +216,16 @@ def _of_encoding(run: Any) -> tuple[str, int]:
 
 
 def _of_step(trainer: Any) -> tuple[str, int]:
-    """Precision of a step, and of how many one is counted: of heads alone few, whose operations are small and many."""
+    """Precision of a step, and of how many one is counted: all where a processor trains large networks, whose batches
+    differ; few of heads, and on an accelerator, which would wait for the counting.
+    """
+    import torch
+
     from plait.encoders.gradient_checkpointing import learning_networks
 
-    model = trainer.model
-    kind = getattr(model, "compute_dtype", None)
-    return ("float32" if kind is None else str(kind).removeprefix("torch.")), (
-        1 if learning_networks(model) else HEADS_COUNTED
-    )
+    kind = getattr(trainer.model, "compute_dtype", torch.float32)
+    is_long = not torch.cuda.is_available() and bool(learning_networks(trainer.model))
+    return str(kind).removeprefix("torch."), 1 if is_long else FEW_COUNTED
 
 
 COUNTED: dict[str, Counted] = {ENCODE: _of_encoding, STEP: _of_step}

@@ -66,7 +66,7 @@ class Profile:
         spent, optimizer = self.phases.get(STEP), self.phases.get(OPTIMIZER, Spent())
         if spent is None or not spent.flops:
             return None
-        return spent.all_flops / max(1e-9, spent.seconds + spent.in_threads + optimizer.seconds) / 1e9
+        return spent.all_flops / max(1e-9, spent.uncounted_seconds + optimizer.seconds) / 1e9
 
     @property
     def training_share(self) -> float | None:

@@ -20,6 +20,7 @@ class Spent:
         amount: How much was done, in the unit of the phase.
         flops: Floating point operations of the calls in which they were counted.
         counted: How many these are.
+        counted_seconds: What these took, which counting makes longer.
     """
 
     seconds: float = 0.0
@@ -28,11 +29,18 @@ class Spent:
     amount: float = 0.0
     flops: float = 0.0
     counted: int = 0
+    counted_seconds: float = 0.0
 
     @property
     def all_flops(self) -> float:
         """Floating point operations of all calls, those that were not counted taken for as many as the others."""
         return self.flops * self.calls / self.counted if self.counted else 0.0
+
+    @property
+    def uncounted_seconds(self) -> float:
+        """Seconds of all calls, those that were counted taken for as long as the others, where there are others."""
+        took, others = self.seconds + self.in_threads, self.calls - self.counted
+        return (took - self.counted_seconds) * self.calls / others if self.counted and others else took
 
 
 class Clock:
@@ -66,18 +74,20 @@ class Clock:
         with self._lock:
             self.spent.setdefault(phase, Spent()).amount += amount
 
-    def count_flops(self, phase: str, flops: float, precision: str) -> None:
+    def count_flops(self, phase: str, flops: float, seconds: float, precision: str) -> None:
         """One call of a phase was of so many operations.
 
         Args:
             phase: The phase.
             flops: Floating point operations.
+            seconds: What it took, counting included.
             precision: "float32" or "bfloat16", in which it multiplied.
         """
         with self._lock:
             spent = self.spent.setdefault(phase, Spent())
             spent.flops += flops
             spent.counted += 1
+            spent.counted_seconds += seconds
             self.precision[phase] = precision
 
     def calls(self, phase: str) -> int:
