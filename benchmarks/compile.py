@@ -17,11 +17,14 @@ Run: python benchmarks/compile.py [--rounds 3] [--steps 200] [--threads 1] [--ca
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+os.environ.setdefault("TORCHINDUCTOR_FORCE_DISABLE_CACHES", "1")  # each compiles as the first time
 
 import torch
 from torch import nn

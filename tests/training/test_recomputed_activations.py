@@ -15,13 +15,13 @@ from torch import nn
 import plait
 from fixtures.lazy import lazy
 from fixtures.training import PowerCut, PowerCutError, largest_difference
-from plait.api.working_folder import deciding
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.scratch import ScratchImageEncoder, ScratchTextEncoder
 from plait.inputs.dataset import RowBatches, TensorSource
 from plait.settings import RunSettings, TrainSettings, set_values
 from plait.tasks import TASKS
 
+deciding = lazy("plait.api.working_folder", "deciding")
 check_checkpointing = lazy("plait.training.recomputed_activations", "check_checkpointing")
 SETTINGS = TrainSettings(
     epochs=3, batch_size=4, optimizer="adamw", learning_rate=0.01, weight_decay=0.0, schedule="constant", warmup=0.0,
