@@ -149,7 +149,10 @@ def _layers(network: nn.Module) -> list[nn.Module]:
 
 
 def _recomputed(block: Any) -> Undo:
-    """Put a block through ``torch.utils.checkpoint`` wherever a gradient goes through it."""
+    """Put a block through ``torch.utils.checkpoint`` wherever a gradient goes through it.
+
+    Everything goes there by position: it looks no further for the device whose random numbers it restores.
+    """
     forward, before = block.forward, vars(block).get("forward")
 
     @wraps(forward)
@@ -159,7 +162,12 @@ def _recomputed(block: Any) -> Undo:
         writes = any(named.get(name) is not None for name in CACHES)
         if not (torch.is_grad_enabled() and bears) or writes:
             return forward(*given, **named)
-        return checkpoint(partial(forward, **named), *given, **SETTINGS)
+        names, number = tuple(named), len(given)
+
+        def run(*values: Any) -> Any:
+            return forward(*values[:number], **dict(zip(names, values[number:], strict=True)))
+
+        return checkpoint(run, *given, *named.values(), **SETTINGS)
 
     def undo() -> None:
         del block.forward

@@ -26,7 +26,7 @@ class Limits:
         threads: PyTorch's threads.
         device: What trains and encodes here: "cpu", or the name of the accelerator.
         products: Billions of operations a second of ``torch.mm`` there, by precision, of those that were asked for: on
-            8192 x 8192 on an accelerator.
+            8192 x 8192 on an accelerator that has room for them.
     """
 
     gflops: float
@@ -68,7 +68,11 @@ def _product(device: str, kind: Any) -> float:
     """Billions of operations a second of a product of square matrices."""
     import torch
 
-    side = DEVICE_SIDE if device == "cuda" else SIDE
+    side = SIDE
+    if device == "cuda":
+        torch.cuda.empty_cache()
+        free = torch.cuda.mem_get_info()[0]
+        side = DEVICE_SIDE if free > 4 * DEVICE_SIDE**2 * kind.itemsize else SIDE
     left, right = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
 
     def multiply() -> None:
