@@ -1,7 +1,9 @@
 """What an accelerator gives: encoding, heads and full fine-tuning in float32 and bfloat16, beside its own peak.
 
+After these come heads with and without ``torch.compile`` (CUDA graphs; on a processor the default mode).
+
 Everything is drawn here, so that nothing but the weights of MiniLM and EfficientNet-Lite0 is needed
-(``plait weights fetch minilm efficientnet-lite0``). About five minutes on one accelerator; ``--quick yes`` is a few
+(``plait weights fetch minilm efficientnet-lite0``). About ten minutes on one accelerator; ``--quick yes`` is a few
 rows of everything, to see on a processor that it runs. Rates are the median of ``--repeats`` turns, with the range; "of
 the peak" divides operations that are counted by those of a matrix product in the same precision, measured just before.
 
@@ -29,6 +31,7 @@ from PIL import Image
 from torch.utils.flop_counter import FlopCounterMode
 
 import plait
+from compile import CASES, EAGER, HEAD, QUICK, measured, mode_on
 from measure import arguments, table
 from plait.encoders.load import load_encoder
 from plait.inputs.feature_store import FeatureStore, encode_items
@@ -188,6 +191,10 @@ def main() -> None:
     ]
     head = ["what", "precision", "a second, median and range", "of the peak"]
     table(head, body)
+    cases = QUICK if quick else CASES
+    print(f"\nheads, {EAGER} and by torch.compile in the mode {mode_on(device)!r}, ready batches\n")
+    compiled = [measured(case, 20 if quick else 200, given.repeats, device) for case in cases]
+    table(HEAD, compiled)
     if device.type == "cuda":
         print(f"\nlargest memory: {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
     if given.out:
@@ -196,6 +203,7 @@ def main() -> None:
             "torch": torch.__version__,
             "peaks": given.peaks,
             "rows": [dict(zip(head, r, strict=True)) for r in body],
+            "compiled": [dict(zip(HEAD, r, strict=True)) for r in compiled],
         }
         Path(given.out).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 

@@ -97,10 +97,68 @@ def test_operations_are_those_of_the_product() -> None:
 
     point = next(p for p in POINTS if p.phase == "encode: forward pass")
     clock, weight = Clock(), torch.ones(8, 4)
-    product = timed_function(lambda run, inputs, number: inputs @ weight, point, clock, True)
+    product = timed_function(lambda run, inputs, number: inputs @ weight, point, clock, lambda run: ("float32", 1))
     product(None, torch.ones(3, 8), 3)
     spent = clock.spent["encode: forward pass"]
-    assert (spent.flops, spent.amount, spent.calls) == (2 * 3 * 8 * 4, 3.0, 1)
+    assert (spent.all_flops, spent.amount, spent.calls) == (2 * 3 * 8 * 4, 3.0, 1)
+    assert clock.precision == {"encode: forward pass": "float32"}
+
+
+def test_of_calls_that_are_not_counted_as_many_operations_are_reckoned() -> None:
+    import torch
+
+    from plait.api.profiling.points import POINTS
+
+    point = next(p for p in POINTS if p.phase == "train: forward and backward")
+    clock, weight = Clock(), torch.ones(8, 4)
+    product = timed_function(lambda trainer, inputs: inputs @ weight, point, clock, lambda trainer: ("float32", 4))
+    for _ in range(6):
+        product(None, torch.ones(3, 8))
+    spent = clock.spent[point.phase]
+    assert (spent.calls, spent.counted, spent.flops) == (6, 2, 2 * 2 * 3 * 8 * 4)
+    assert spent.all_flops == 6 * 2 * 3 * 8 * 4
+
+
+def test_operations_of_training_are_those_of_its_linear_maps(tmp_path: Path) -> None:
+    """By hand: two maps of 6 to 6 and one of 6 to 2, each once forward, and back to its weight and to its input."""
+    from dataclasses import replace
+
+    from fixtures.training import SETTINGS, make_model, make_rows
+    from plait.training import trainer
+
+    once = replace(SETTINGS, epochs=1)
+    with plait.profile() as found:
+        trainer.train_model(make_model(), make_rows(), once, tmp_path / "run", checkpoints=False)
+    steps = found.phases["train: forward and backward"]
+    assert (steps.calls, steps.counted) == (6, 1)  # of heads alone few steps are counted
+    assert steps.all_flops == 6 * 3 * 2 * 8 * (36 + 36 + 12)
+    rest = (steps.seconds - steps.counted_seconds) * 6 / 5  # counting makes a step longer
+    took = rest + found.phases["train: optimizer"].seconds
+    assert found.training_gflops == pytest.approx(steps.all_flops / took / 1e9)
+    assert found.precision["train: forward and backward"] == "float32" and found.limits is not None
+    assert found.training_share == pytest.approx(found.training_gflops / found.limits.products["float32"])
+    assert "training steps ran at" in str(found)
+    with plait.profile(flops=False) as silent:
+        trainer.train_model(make_model(), make_rows(), once, tmp_path / "again", checkpoints=False)
+    assert silent.training_gflops is None and "training steps" not in str(silent)
+
+
+def test_every_step_of_a_trained_encoder_is_counted_in_its_precision() -> None:
+    rows = {"text": [f"row {i}" for i in range(20)], "label": ["yes", "no"] * 10}
+    more = [*QUICK, "encoders.text=scratch:text", "train.precision=bfloat16", "train.batch_size=8"]
+    flops = []
+    for recomputed in ("false", "true"):
+        with plait.profile() as found:
+            asked = [*more, f"train.gradient_checkpointing={recomputed}"]
+            plait.fit(rows, "label", preset="single", epochs=1, set=asked, progress=False)
+        steps = found.phases["train: forward and backward"]
+        assert steps.counted == steps.calls and found.training_share is not None
+        flops.append(steps.all_flops)
+    assert flops[1] > 1.1 * flops[0]  # what is computed again is counted
+    assert found.limits is not None and set(found.limits.products) == {"float32", "bfloat16"}
+    shown = found.to_json()
+    assert shown["training_precision"] == "bfloat16" and "of the matrix product in bfloat16" in str(found)
+    assert shown["training_share"] == pytest.approx(shown["training_gflops"] / found.limits.products["bfloat16"])
 
 
 def test_a_profiled_fit_answers_the_same_and_its_phases_add_up() -> None:

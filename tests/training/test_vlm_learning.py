@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,26 @@ def _loss(network: Any) -> Any:
     from plait.training.vision_language.learner import _Learner
 
     return _Learner(network)(**AnswerBatches(network.prompter, examples(network, 4), 4)[0])["loss"]
+
+
+def test_layers_that_are_computed_again_teach_the_same(tmp_path: Path) -> None:
+    """The network stays in evaluation mode while it learns, where transformers' own switch would do nothing."""
+    pytest.importorskip("peft", reason="extra peft")
+    from plait.encoders.activations import counted_activations
+    from plait.encoders.gradient_checkpointing import gradient_checkpointing
+    from plait.training.vision_language.learner import _Learner
+
+    place, found = save_tiny("llava", tmp_path / "llava"), []
+    for is_on in (False, True):
+        network = VisionLanguageNetwork(f"hf:{place}")
+        tuned(network, ("language", "vision"))
+        rows = AnswerBatches(network.prompter, examples(network, 8), 4, seed=0)
+        learner = _Learner(network)
+        with gradient_checkpointing(learner, is_on), counted_activations(network.model.parameters()) as held:
+            learner(**rows[0])
+        settings = replace(SETTINGS, gradient_checkpointing=is_on)
+        history = train_adapter(network, rows, settings, tmp_path / str(is_on))
+        found.append((sum(held.values()), [e["train_loss"] for e in history.epochs], adapter_tensors(network.model)))
+    (kept, losses, weights), (again, as_before, same) = found
+    assert again < kept and as_before == pytest.approx(losses, rel=1e-6)
+    assert all(torch.allclose(value, same[name], atol=1e-6) for name, value in weights.items())

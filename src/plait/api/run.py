@@ -42,6 +42,7 @@ from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint, trained_in_folds
 from plait.training.processes import check_together, current
+from plait.training.recomputed_activations import checkpointing_notes
 from plait.training.seen_rows import SeenInputs
 from plait.training.splitting import count_splits
 from plait.training.tracking import open_tracking
@@ -100,7 +101,7 @@ def run_fit(
             opened.notes.append(
                 f"train.precision={settings.train.precision} changes nothing here: no encoder is trained"
             )
-        opened.notes += tuning_notes(plan)
+        opened.notes += [*tuning_notes(plan), *checkpointing_notes(plan)]
         checkpoints = folder / "checkpoints"
         chosen = settings.ensemble
         assert chosen.members is not None and chosen.folds is not None

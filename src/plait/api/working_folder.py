@@ -37,9 +37,19 @@ def working_folder(
         return
     folder = Path(output)
     check_output_free(folder, resume=resume, overwrite=overwrite)
-    decides = {k: v for k, v in to_dict(settings).items() if k != "time_limit"}  # it begins anew
-    with run_folder(folder, decides, table, resume=resume, overwrite=overwrite, has_model=is_model(folder)):
+    with run_folder(folder, deciding(settings), table, resume=resume, overwrite=overwrite, has_model=is_model(folder)):
         yield folder
+
+
+def deciding(settings: RunSettings) -> dict[str, Any]:
+    """Settings that must not differ when a run goes on.
+
+    Not among them are its time limit, which begins anew, and what changes no number: a run whose memory ran out may go
+    on with gradient checkpointing.
+    """
+    given = {name: value for name, value in to_dict(settings).items() if name != "time_limit"}
+    given["train"] = {name: value for name, value in given["train"].items() if name != "gradient_checkpointing"}
+    return given
 
 
 @contextlib.contextmanager

@@ -70,14 +70,22 @@ def find_blocks(encoder: Encoder) -> tuple[str, list[nn.Module]]:
     Raises:
         ValueError: There are none.
     """
-    children = dict(encoder.model.named_children())
+    found = named_blocks(encoder.model)
+    if found is None:
+        raise ValueError(f"{encoder.reference} has no blocks to count from the end; use frozen or full")
+    return found
+
+
+def named_blocks(network: nn.Module) -> tuple[str, list[nn.Module]] | None:
+    """The blocks of a network in order, with the name of what holds them; None where it has none."""
+    children = dict(network.named_children())
     if "layer1" in children and "layer4" in children:  # ResNet names its stages one by one
         return "", [children[f"layer{i}"] for i in range(1, 5)]
-    for name, module in encoder.model.named_modules():
+    for name, module in network.named_modules():
         holds = isinstance(module, nn.ModuleList | nn.Sequential) and len(module) > 0
         if holds and name.rpartition(".")[2] in BLOCK_NAMES:
             return name, list(module)  # type: ignore[arg-type]
-    raise ValueError(f"{encoder.reference} has no blocks to count from the end; use frozen or full")
+    return None
 
 
 def blocks_behind(encoder: Encoder) -> list[tuple[nn.Parameter, int]]:

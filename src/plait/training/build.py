@@ -21,6 +21,7 @@ from plait.tasks import LabelState, Task
 from plait.training.plan import Plan
 from plait.training.pretraining import check_pretraining
 from plait.training.recipes.two_sides import TOWER
+from plait.training.recomputed_activations import check_checkpointing
 from plait.weights.saved_network import pretrained_class
 
 
@@ -50,6 +51,7 @@ def check_build(settings: RunSettings, task: Task, inputs: Inputs, values: list[
         ValueError: The fusion or the head does not suit the task, or an option is wrong.
     """
     check_pretraining(settings, task, inputs)
+    check_checkpointing(settings, task, inputs)
     if settings.train.group_by_length and not task.family.writes:
         raise ValueError(
             f"train.group_by_length groups captions and written answers, and task {task.name!r} writes none; "

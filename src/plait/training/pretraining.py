@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import Table
+from plait.encoders.gradient_checkpointing import gradient_checkpointing
 from plait.fusion import FUSIONS
 from plait.inference.forward import to_device
 from plait.inputs.dataset import RowBatches, Source
@@ -132,7 +133,8 @@ def pretrain(
         term = PRETRAINING.get(asked.objective)(_frozen_widths(model), int(model.config.fusion["width"]), asked.mask)
         fit_scalers(term.scalers, model, rows, partial(_frozen_vector, model))
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        losses = _learn(plan, model.to(device), term.to(device), rows, progress)
+        with gradient_checkpointing(model, train.gradient_checkpointing):
+            losses = _learn(plan, model.to(device), term.to(device), rows, progress)
     model.train(False)
     if not losses:
         raise RuntimeError(NOTHING_TO_LEARN.format(name=asked.objective))

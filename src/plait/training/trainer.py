@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from plait.data.progress import Progress
+from plait.encoders.gradient_checkpointing import gradient_checkpointing
 from plait.files import write_text
 from plait.fusion.modality_dropout import share_of_rate
 from plait.inputs.dataset import RowBatches, whole_batch
@@ -152,7 +153,8 @@ def train_model(
     done = checkpoint is not None and judge.is_over(settings.epochs)
     if not done:
         again = contextlib.nullcontext() if tracking is None else tracking.training()
-        with room_for_checkpoints(folder, model), again, spreading(model, processes):
+        recomputed = gradient_checkpointing(model, settings.gradient_checkpointing)
+        with room_for_checkpoints(folder, model), again, spreading(model, processes), recomputed:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     judge.finish()
     judge.trainer = None  # each holds the other: what the rows map would stay open until a full collection

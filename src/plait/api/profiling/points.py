@@ -18,8 +18,11 @@ from plait.api.profiling.spans import Clock
 
 IMPORTS = "imports"
 ENCODE = "encode: forward pass"
+STEP, OPTIMIZER = "train: forward and backward", "train: optimizer"
+FEW_COUNTED = 16  # of so many steps one has its operations counted, where counting takes about as long as the step
 DECODE_PICTURES = "encode: decode pictures"
 Amount = Callable[[tuple[Any, ...], dict[str, Any], Any], float]
+Counted = Callable[[Any], tuple[str, int]]  # precision of an encoding or training, and of how many calls one counts
 
 
 class Point(NamedTuple):
@@ -47,7 +50,7 @@ def _megapixels(_: tuple[Any, ...], __: dict[str, Any], picture: Any) -> float:
 UNITS = {  # of phases that count what was done
     "encode: tokenise": "texts", "encode: resize and normalise": "pictures", "encode: log-mel": "sounds",
     "numbers and categories": "columns", ENCODE: "items", DECODE_PICTURES: "megapixels",
-    "encode: decode sounds": "sounds", "train: forward and backward": "steps", "train: optimizer": "steps",
+    "encode: decode sounds": "sounds", STEP: "steps", OPTIMIZER: "steps",
     "train: collate": "batches", "encode: prepare for a joint model": "items",
 }  # fmt: skip
 _PROCESSORS = "plait.processors"
@@ -79,8 +82,8 @@ POINTS = (
     Point("plait.inputs.feature_store.feature_set:FeatureSet.take", "feature store: read"),
     Point("plait.inputs.dataset:RowBatches.__getitems__", "train: collate", lambda *_: 1.0),
     Point("plait.training.trainer:train_model", "train: around the steps"),
-    Point("plait.training.trainer:_WatchedTrainer.training_step", "train: forward and backward", lambda *_: 1.0),
-    Point("accelerate.optimizer:AcceleratedOptimizer.step", "train: optimizer", lambda *_: 1.0),
+    Point("plait.training.trainer:_WatchedTrainer.training_step", STEP, lambda *_: 1.0),
+    Point("accelerate.optimizer:AcceleratedOptimizer.step", OPTIMIZER, lambda *_: 1.0),
     Point("plait.training.trainer:_Judge._judged", "train: validation rows"),
     Point("plait.training.trainer:_Judge.on_save", "train: checkpoints"),
     Point("plait.training.pretraining:pretrain", "train: before labels"),
@@ -107,7 +110,7 @@ def timed(clock: Clock, flops: bool) -> Iterator[None]:
 
     Args:
         clock: Takes the seconds.
-        flops: Count the operations of encoders too, which costs some microseconds an operation.
+        flops: Count the operations of encoders and of training too, which costs some microseconds an operation.
     """
     waiting: dict[str, list[Point]] = {}
     for point in POINTS:
@@ -154,7 +157,7 @@ def _wrapped(module: ModuleType, point: Point, clock: Clock, flops: bool) -> Cal
     for part in outer:
         holder = getattr(holder, part)
     original = getattr(holder, name)
-    made = _timed_function(original, point, clock, flops and point.phase == ENCODE)
+    made = _timed_function(original, point, clock, COUNTED.get(point.phase) if flops else None)
 
     def replace(before: Any, after: Any) -> None:
         if getattr(holder, name) is before:
@@ -172,18 +175,14 @@ def _own_modules() -> list[ModuleType]:
     return [m for n, m in list(sys.modules.items()) if n.split(".")[0] == "plait" and isinstance(m, ModuleType)]
 
 
-def _timed_function(original: Any, point: Point, clock: Clock, flops: bool) -> Any:
+def _timed_function(original: Any, point: Point, clock: Clock, counted: Counted | None) -> Any:
     @functools.wraps(original)
     def timed_one(*arguments: Any, **kwargs: Any) -> Any:
         if not clock.is_running:
             return original(*arguments, **kwargs)
         with clock.span(point.phase):
-            if flops:
-                from torch.utils.flop_counter import FlopCounterMode
-
-                with FlopCounterMode(display=False) as counter:
-                    found = original(*arguments, **kwargs)
-                clock.count(point.phase, 0.0, float(counter.get_total_flops()))
+            if counted is not None:
+                found = _counted_call(original, arguments, kwargs, point.phase, clock, counted)
             else:
                 found = original(*arguments, **kwargs)
         if point.amount is not None:
@@ -191,3 +190,42 @@ def _timed_function(original: Any, point: Point, clock: Clock, flops: bool) -> A
         return found
 
     return timed_one
+
+
+def _counted_call(original: Any, given: tuple[Any, ...], named: Any, phase: str, clock: Clock, counted: Counted) -> Any:
+    """A call whose operations are counted, where it is its turn; it ends when an accelerator has done all of it."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    precision, every = counted(given[0])
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    if clock.calls(phase) % every:
+        found = original(*given, **named)
+        wait()
+        return found
+    began = clock.now()
+    with FlopCounterMode(display=False) as counter:
+        found = original(*given, **named)
+    wait()
+    clock.count_flops(phase, float(counter.get_total_flops()), clock.now() - began, precision)
+    return found
+
+
+def _of_encoding(run: Any) -> tuple[str, int]:
+    return ("bfloat16" if getattr(run, "use_bf16", False) else "float32"), 1
+
+
+def _of_step(trainer: Any) -> tuple[str, int]:
+    """Precision of a step, and of how many one is counted: all where a processor trains large networks, whose batches
+    differ; few of heads, and on an accelerator, which would wait for the counting.
+    """
+    import torch
+
+    from plait.encoders.gradient_checkpointing import learning_networks
+
+    kind = getattr(trainer.model, "compute_dtype", torch.float32)
+    is_long = not torch.cuda.is_available() and bool(learning_networks(trainer.model))
+    return str(kind).removeprefix("torch."), 1 if is_long else FEW_COUNTED
+
+
+COUNTED: dict[str, Counted] = {ENCODE: _of_encoding, STEP: _of_step}

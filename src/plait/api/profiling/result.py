@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from plait.api.profiling.limits import Limits, measure_limits
-from plait.api.profiling.points import DECODE_PICTURES, ENCODE, UNITS, timed
+from plait.api.profiling.points import DECODE_PICTURES, ENCODE, OPTIMIZER, STEP, UNITS, timed
 from plait.api.profiling.spans import Clock, Spent
 
 BEFORE = "start of Python and of the command line"
@@ -28,22 +28,27 @@ class Profile:
         processor_seconds: Of all threads of this process; processes that it started are not counted.
         phases: What each took, the longest first; their ``seconds`` add up to those of the whole.
         limits: What the machine can do; None where PyTorch was not used.
+        precision: In which encoding and training multiplied, by phase, where operations were counted.
     """
 
     seconds: float = 0.0
     processor_seconds: float = 0.0
     phases: dict[str, Spent] = field(default_factory=dict)
     limits: Limits | None = None
+    precision: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; ``unit`` says of what ``amount`` is."""
         phases = [
-            {"phase": name, **asdict(spent), "unit": UNITS.get(name, "calls")} for name, spent in self.phases.items()
+            {"phase": name, **asdict(spent), "flops": spent.all_flops, "unit": UNITS.get(name, "calls")}
+            for name, spent in self.phases.items()
         ]
         return {
             "seconds": self.seconds, "processor_seconds": self.processor_seconds, "phases": phases,
             "limits": None if self.limits is None else asdict(self.limits),
-            "encoding_gflops": self.encoding_gflops,
+            "encoding_gflops": self.encoding_gflops, "encoding_share": self._share(self.encoding_gflops, ENCODE),
+            "training_gflops": self.training_gflops, "training_share": self.training_share,
+            "training_precision": self.precision.get(STEP),
         }  # fmt: skip
 
     @property
@@ -51,7 +56,30 @@ class Profile:
         """Billions of operations a second of the encoders' forward passes; None where nothing was encoded."""
         spent = self.phases.get(ENCODE)
         took = 0.0 if spent is None else spent.seconds + spent.in_threads
-        return spent.flops / took / 1e9 if spent is not None and spent.flops and took else None
+        return spent.all_flops / took / 1e9 if spent is not None and spent.flops and took else None
+
+    @property
+    def training_gflops(self) -> float | None:
+        """Billions of operations a second of the steps of training: forward and backward, over their time and the
+        optimizer's; None where nothing was trained. What gradient checkpointing computes again is counted.
+        """
+        spent, optimizer = self.phases.get(STEP), self.phases.get(OPTIMIZER, Spent())
+        if spent is None or not spent.flops:
+            return None
+        return spent.all_flops / max(1e-9, spent.uncounted_seconds + optimizer.seconds) / 1e9
+
+    @property
+    def training_share(self) -> float | None:
+        """These by what a matrix product reaches in the same precision on the same device: the utilisation of its
+        operations (Chowdhery et al. 2022, appendix B), with a measured peak; None where one of them is not known.
+        """
+        return self._share(self.training_gflops, STEP)
+
+    def _share(self, gflops: float | None, phase: str) -> float | None:
+        if gflops is None or self.limits is None:
+            return None
+        most = self.limits.product(self.precision.get(phase, "float32"))
+        return gflops / most if most else None
 
     def table(self) -> str:
         """Lines for a terminal."""
@@ -78,9 +106,19 @@ class Profile:
             f"this machine, measured just now: matrix product {limits.gflops:.0f} GFLOP/s ({threads}), copy "
             f"{limits.copy_gb:.1f} GB/s, JPEG {limits.jpeg_megapixels:.0f} megapixels/s"
         )
-        if self.encoding_gflops is not None:
-            share = self.encoding_gflops / limits.gflops if limits.gflops else 0.0
-            lines.append(f"encoders ran at {self.encoding_gflops:.0f} GFLOP/s, {share:.0%} of the matrix product")
+        if limits.device != "cpu":
+            shown = ", ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in limits.products.items())
+            lines.append(f"{limits.device}: matrix product {shown}" if shown else f"{limits.device}: not used")
+        elif "bfloat16" in limits.products:
+            lines.append(f"matrix product in bfloat16: {limits.products['bfloat16']:.0f} GFLOP/s")
+        for what, gflops, phase in (
+            ("encoders", self.encoding_gflops, ENCODE), ("training steps", self.training_gflops, STEP),
+        ):  # fmt: skip
+            share = self._share(gflops, phase)
+            if gflops is not None and share is not None:
+                kind = self.precision.get(phase, "float32")
+                suffix = "" if kind == "float32" and limits.device == "cpu" else f" in {kind}"
+                lines.append(f"{what} ran at {_rate(gflops)} GFLOP/s, {share:.0%} of the matrix product{suffix}")
         decoded = self.phases.get(DECODE_PICTURES)
         if decoded is not None and decoded.amount:
             rate = decoded.amount / max(1e-9, decoded.seconds + decoded.in_threads)
@@ -101,7 +139,7 @@ def profile(*, flops: bool = True, since_start: bool = False) -> Iterator[Profil
     answers do not change. Only this process is timed, and the thread that opens the block; other threads beside it.
 
     Args:
-        flops: Count the operations of encoders, which slows their small operations down a little.
+        flops: Count the operations of encoders and of training, which slows their small operations down a little.
         since_start: Count the time of the process until now, as imports of the command line.
 
     Yields:
@@ -113,8 +151,8 @@ def profile(*, flops: bool = True, since_start: bool = False) -> Iterator[Profil
     Example:
         >>> with profile() as found:
         ...     _ = sum(range(10))
-        >>> sorted(found.to_json())
-        ['encoding_gflops', 'limits', 'phases', 'processor_seconds', 'seconds']
+        >>> sorted(found.to_json())[:4]
+        ['encoding_gflops', 'encoding_share', 'limits', 'phases']
     """
     if not _RUNNING.acquire(blocking=False):
         raise RuntimeError("a profile is running already; end it before another begins")
@@ -135,7 +173,8 @@ def profile(*, flops: bool = True, since_start: bool = False) -> Iterator[Profil
                 spent[BEFORE] = Spent(before, calls=1)
             spent[REST] = Spent(max(0.0, inside - sum(s.seconds for s in clock.spent.values())))
             found.phases = dict(sorted(spent.items(), key=lambda one: -one[1].seconds))
-            found.limits = measure_limits() if "torch" in sys.modules else None
+            found.precision = dict(clock.precision)
+            found.limits = measure_limits(clock.precision.values()) if "torch" in sys.modules else None
     finally:
         _RUNNING.release()
 
@@ -146,3 +185,8 @@ def _done(name: str, spent: Spent) -> str:
     took = spent.seconds + spent.in_threads
     done = f"{spent.amount:,.0f}" if spent.amount >= 10 else f"{spent.amount:.1f}".removesuffix(".0")
     return f"{done} {UNITS[name]}" + (f", {spent.amount / took:,.0f} a second" if took > 0 else "")
+
+
+def _rate(gflops: float) -> str:
+    """With digits where it is small, as of small heads."""
+    return f"{gflops:.0f}" if gflops >= 10 else f"{gflops:.2g}"

@@ -18,7 +18,9 @@ class Spent:
         in_threads: On other threads, which run beside it.
         calls: How often it began.
         amount: How much was done, in the unit of the phase.
-        flops: Floating point operations, where they are counted.
+        flops: Floating point operations of the calls in which they were counted.
+        counted: How many these are.
+        counted_seconds: What these took, which counting makes longer.
     """
 
     seconds: float = 0.0
@@ -26,6 +28,19 @@ class Spent:
     calls: int = 0
     amount: float = 0.0
     flops: float = 0.0
+    counted: int = 0
+    counted_seconds: float = 0.0
+
+    @property
+    def all_flops(self) -> float:
+        """Floating point operations of all calls, those that were not counted taken for as many as the others."""
+        return self.flops * self.calls / self.counted if self.counted else 0.0
+
+    @property
+    def uncounted_seconds(self) -> float:
+        """Seconds of all calls, those that were counted taken for as long as the others, where there are others."""
+        took, others = self.seconds + self.in_threads, self.calls - self.counted
+        return (took - self.counted_seconds) * self.calls / others if self.counted and others else took
 
 
 class Clock:
@@ -33,6 +48,7 @@ class Clock:
 
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self.now, self.spent = now, dict[str, Spent]()
+        self.precision: dict[str, str] = {}  # in which a phase multiplies, where its operations are counted
         self.is_running = True  # what was timed and is still held elsewhere no longer is
         self._own, self._lock, self._local = threading.get_ident(), threading.Lock(), threading.local()
 
@@ -53,12 +69,31 @@ class Clock:
                 stack[-1][0] += took
             self._add(phase, took - inside)
 
-    def count(self, phase: str, amount: float, flops: float = 0.0) -> None:
+    def count(self, phase: str, amount: float) -> None:
         """More was done in a phase."""
         with self._lock:
+            self.spent.setdefault(phase, Spent()).amount += amount
+
+    def count_flops(self, phase: str, flops: float, seconds: float, precision: str) -> None:
+        """One call of a phase was of so many operations.
+
+        Args:
+            phase: The phase.
+            flops: Floating point operations.
+            seconds: What it took, counting included.
+            precision: "float32" or "bfloat16", in which it multiplied.
+        """
+        with self._lock:
             spent = self.spent.setdefault(phase, Spent())
-            spent.amount += amount
             spent.flops += flops
+            spent.counted += 1
+            spent.counted_seconds += seconds
+            self.precision[phase] = precision
+
+    def calls(self, phase: str) -> int:
+        """How often a phase has ended."""
+        with self._lock:
+            return self.spent[phase].calls if phase in self.spent else 0
 
     def _add(self, phase: str, seconds: float) -> None:
         with self._lock:

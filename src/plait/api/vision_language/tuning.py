@@ -23,15 +23,16 @@ from plait.api.vision_language.tuned import Tuning
 from plait.api.vision_language.tuning_guard import PASSES, TuningGuard
 from plait.api.vision_language.tuning_rows import TuningRows, examples_of, read_tuning, validation_rows
 from plait.api.vision_language.tuning_settings import parts_of, resolved
-from plait.api.working_folder import forget_run, run_folder
+from plait.api.working_folder import deciding, forget_run, run_folder
 from plait.data.progress import Progress
 from plait.data.table import Table
+from plait.encoders.gradient_checkpointing import can_checkpoint
 from plait.heads.language import DecodeOptions
 from plait.inference.vision_language import LoraShape, LoraWeights, VisionLanguageNetwork
 from plait.inference.vision_language.adapter import adapter_tensors, linear_maps
 from plait.registry import counted
 from plait.report.shown import ShownReport
-from plait.settings import RunSettings, to_dict
+from plait.settings import RunSettings
 from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.known_split import CHOSE_THE_EPOCH, split_fingerprint, table_fingerprint
@@ -78,9 +79,14 @@ def tune(
         ValueError: Rows, settings or the folder do not allow it.
     """
     shape = LoraShape(settings.language.lora_rank, linear_maps(network.model, parts_of(settings)))
+    if settings.train.gradient_checkpointing and not can_checkpoint(network.model):
+        raise ValueError(
+            f"train.gradient_checkpointing computes layers again on the way back, and none are found in "
+            f"{type(network.model).__name__}; leave it out, and where memory runs out lower train.batch_size"
+        )
     deadline = Deadline(settings.time_limit, started)
     decides = {
-        **{k: v for k, v in to_dict(settings).items() if k != "time_limit"}, "asking": chosen.asking.to_json(),
+        **deciding(settings), "asking": chosen.asking.to_json(),
         "fingerprint": chosen.fingerprint, "target": target, "targets": list(shape.targets), "dtype": chosen.dtype,
     }  # fmt: skip
     with _folder(output, decides, table, resume=resume, overwrite=overwrite) as folder:

@@ -17,7 +17,8 @@ from plait.settings import Assignments, RunSettings, TrainSettings, assignments_
 TAKEN = (
     "language.tuning", "language.lora_rank", "encoders.tuning", "train.epochs", "train.batch_size", "train.accumulate",
     "train.learning_rate", "train.weight_decay", "train.optimizer", "train.momentum", "train.schedule", "train.warmup",
-    "train.patience", "train.max_grad_norm", "train.min_steps", "train.precision", "train.seed",
+    "train.patience", "train.max_grad_norm", "train.min_steps", "train.precision", "train.gradient_checkpointing",
+    "train.seed",
 )  # fmt: skip
 EPOCHS, FEWEST_STEPS, BATCH, RATE, WARMUP = 3, 100, 8, 2e-4, 0.1  # the rate: Dettmers et al. 2023, table 9
 

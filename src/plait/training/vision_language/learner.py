@@ -90,13 +90,13 @@ class _Learner(nn.Module):
     def __init__(self, network: VisionLanguageNetwork) -> None:
         super().__init__()
         self.model = network.model
-        self.network, self.fusion, self.dtype = network, _NoFusion(), torch.float32
+        self.network, self.fusion, self.compute_dtype = network, _NoFusion(), torch.float32
         self.encoders: dict[str, nn.Module] = {}
 
     def forward(self, inputs: dict[str, Any], answer: Tensor, real: Tensor) -> dict[str, Tensor]:
         """The mean negative log-probability of the answers' real tokens; requests and padding have no part in it."""
         moved = {name: self.network.moved(value) for name, value in inputs.items()}
-        half = self.dtype != torch.float32
+        half = self.compute_dtype != torch.float32
         with torch.autocast(self.network.device.type, dtype=torch.bfloat16, enabled=half):
             logs_BL = token_logs(self.model, moved, answer, real)
         return {"loss": -logs_BL[real.bool()].mean()}
@@ -116,7 +116,7 @@ class _Learner(nn.Module):
 
     def train_in(self, dtype: torch.dtype) -> None:
         """Choose what it multiplies in while training."""
-        self.dtype = dtype
+        self.compute_dtype = dtype
 
     def learns_gently(self, _: str) -> bool:
         """Nothing of the network itself learns."""
