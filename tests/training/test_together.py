@@ -15,7 +15,7 @@ from fixtures.lazy import lazy
 together = lazy("plait.training.processes")
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "tests" / "fixtures" / "together.py"
-QUICK = ("accumulated", "retrieval")
+QUICK = ("accumulated", "retrieval", "sharded")
 OTHERS = ("classification", "tokens", "regression", "multilabel", "captioning")
 
 
@@ -50,6 +50,9 @@ def check_alike(folder: Path, tasks: tuple[str, ...]) -> None:
             found = json.loads((two / f"{task}-{rank}.json").read_text())
             assert found["best"] == expected["best"], task
             assert found["losses"] == pytest.approx(expected["losses"], rel=1e-5), task
+            if held := found["held"]:  # about half of everything
+                assert held["parameters"] < 0.52 * held["whole"] and held["gradients"] == held["parameters"]
+                assert held["state"] == 2 * held["parameters"] and held["peak"] < 0.9 * held["whole"]
             theirs = load_file(two / f"{task}-{rank}.safetensors")
             assert ours.keys() == theirs.keys()
             for name, weight in ours.items():

@@ -38,6 +38,7 @@ def working_folder(
     folder = Path(output)
     check_output_free(folder, resume=resume, overwrite=overwrite)
     decides = {k: v for k, v in to_dict(settings).items() if k != "time_limit"}  # it begins anew
+    decides["train"].pop("fsdp")  # what is written is whole
     with run_folder(folder, decides, table, resume=resume, overwrite=overwrite, has_model=is_model(folder)):
         yield folder
 

@@ -28,12 +28,13 @@ from plait.training.calibration import calibrate, observe, scale_features
 from plait.training.embeddings import mine_before_epochs
 from plait.training.history import History
 from plait.training.length_groups import GroupedBatches
+from plait.training.pace import steps_of
 from plait.training.plan import Plan
 from plait.training.pretraining import pretrain
 from plait.training.scores import EPOCH_SCORES
 from plait.training.teaching import taught_vectors
 from plait.training.tracking import Tracking
-from plait.training.trainer import steps_of, train_model
+from plait.training.trainer import train_model
 from plait.training.unlabelled.term import unlabelled_term
 
 
