@@ -286,7 +286,7 @@ def check_fsdp(settings: RunSettings, inputs: Inputs, processes: Processes | Non
             f"train.fsdp=true shards encoders that learn whole, and none does ({found}); type "
             "set=['encoders.tuning=full'] too, or leave train.fsdp out"
         )
-    sets = [m.name for m in inputs.modalities if m.name in whole and MODALITY_KINDS.get(m.kind).is_set]
+    sets = [m.columns[0] for m in inputs.modalities if m.name in whole and MODALITY_KINDS.get(m.kind).is_set]
     if sets:
         raise ValueError(
             f"train.fsdp=true shards encoders of one item a row, and column {sets[0]!r} holds several; leave "
@@ -325,13 +325,13 @@ def _shard(encoder: Encoder, mesh: Any) -> None:
     from torch.distributed.fsdp import fully_shard
 
     scalars = {parameter for parameter in encoder.parameters() if parameter.ndim == 0}  # they have no rows
-    for module in [*_separable_parts(encoder), encoder]:
+    for module in [*separable_parts(encoder), encoder]:
         sharded = cast(Any, fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=scalars))
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no other
 
 
-def _separable_parts(encoder: Encoder) -> list[nn.Module]:
+def separable_parts(encoder: Encoder) -> list[nn.Module]:
     """The encoder's blocks and vocabularies; none where they share weights with each other or with the rest."""
     try:
         parts = find_blocks(encoder)[1]
