@@ -329,6 +329,8 @@ def _shard(encoder: Encoder, mesh: Any) -> None:
         sharded = cast(Any, fully_shard(module, mesh=mesh, reshard_after_forward=True, ignored_params=scalars))
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)  # gloo knows no other
+        if isinstance(module, nn.Embedding):
+            sharded.set_unshard_in_backward(False)  # its gradient needs no weights
 
 
 def separable_parts(encoder: Encoder) -> list[nn.Module]:
