@@ -37,7 +37,7 @@ def test_without_it_nothing_is_asked() -> None:
 
 
 def test_one_process_is_told_how_to_start_several() -> None:
-    with pytest.raises(ValueError, match="this one trains alone: start it as torchrun --nproc_per_node 2"):
+    with pytest.raises(ValueError, match="this one trains alone: start two or more by torchrun"):
         sharding.check_fsdp(settings(), inputs(), None)
 
 

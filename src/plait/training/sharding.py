@@ -310,8 +310,8 @@ def check_fsdp(settings: RunSettings, inputs: Inputs, processes: Processes | Non
 
 def _alone() -> str:
     return (
-        "train.fsdp=true shards encoders over several processes, and this one trains alone: start it as torchrun "
-        "--nproc_per_node 2 -m plait fit ..., or leave train.fsdp out"
+        "train.fsdp=true shards encoders over several processes, and this one trains alone: start two or more by "
+        "torchrun (docs/scale.md), or leave train.fsdp out"
     )
 
 
