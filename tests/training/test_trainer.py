@@ -232,7 +232,7 @@ def test_class_weights_move_the_predictions(tmp_path: Path) -> None:
 def test_nothing_is_pickled_by_plait_and_the_best_file_is_a_tensor_file(tmp_path: Path) -> None:
     from safetensors.torch import load_file
 
-    from plait.training.trainer import BEST_FILE
+    from plait.training.best_weights import BEST_FILE
 
     model = make_model()
     train_model(model, make_rows(), SETTINGS, tmp_path / "run", score=Judge([0.1, 0.2, 0.9, 0.3, 0.4]))

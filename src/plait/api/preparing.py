@@ -23,6 +23,8 @@ from plait.settings import NO_PRETRAINING
 from plait.tasks import LabelState
 from plait.training import Plan, check_build, check_pairs
 from plait.training.pretraining import check_rows
+from plait.training.processes import current
+from plait.training.sharding import check_fsdp
 from plait.training.splitting import evaluation_units, is_validation_apart, leakage_notes
 
 
@@ -59,6 +61,7 @@ def prepare_run(opened: OpenedRun, *, with_tokens: bool, progress: Progress | No
     if settings.data.on_bad_row == "error" and (opened.bad or table.bad_rows):
         found = examined(table, inputs, schema, progress)
         raise ValueError(opened.advice + bad_rows_message([*opened.bad, *found], table))
+    check_fsdp(settings, inputs, current())
     intended = opened.usable[opened.split[opened.usable] == "train"]
     for one in (settings, opened.alternative):
         if one is not None:

@@ -85,6 +85,8 @@ def run_fit(
     if processes is not None:
         check_together(settings, resume)
         opened.notes.append(f"{processes.number} processes of torchrun trained this model together")
+        if settings.train.fsdp:
+            opened.notes.append("encoders that learn whole were sharded over these processes (FSDP)")
     trackers = settings.train.log_to if processes is None or processes.is_first else ()
     with (
         old_objects_set_aside(),

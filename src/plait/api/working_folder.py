@@ -24,6 +24,7 @@ from plait.training.known_split import table_fingerprint
 
 STANDS = "the model that was in {folder} stands as it was"
 STAMP = ("settings", "table")  # what must not differ when a run goes on
+CHANGES_NO_NUMBER = ("gradient_checkpointing", "fsdp")  # of settings of training
 
 
 @contextlib.contextmanager
@@ -45,10 +46,10 @@ def deciding(settings: RunSettings) -> dict[str, Any]:
     """Settings that must not differ when a run goes on.
 
     Not among them are its time limit, which begins anew, and what changes no number: a run whose memory ran out may go
-    on with gradient checkpointing.
+    on with gradient checkpointing or sharded.
     """
     given = {name: value for name, value in to_dict(settings).items() if name != "time_limit"}
-    given["train"] = {name: value for name, value in given["train"].items() if name != "gradient_checkpointing"}
+    given["train"] = {name: value for name, value in given["train"].items() if name not in CHANGES_NO_NUMBER}
     return given
 
 

@@ -37,7 +37,7 @@ class KeptActivations:
     def encode(self, part: dict[str, Tensor]) -> Encoded:
         """One part; the first is always kept."""
         if self.largest > self.left:
-            return _recomputed(self.encoder, part)
+            return recomputed(self.encoder, part)
         with counted_activations([*self.encoder.parameters(), *part.values()]) as held:
             made = self.encoder(**part)
         size = sum(held.values())
@@ -71,7 +71,7 @@ def counted_activations(given: Iterable[Tensor]) -> Iterator[dict[int, int]]:
         yield held
 
 
-def _recomputed(encoder: Encoder, part: dict[str, Tensor]) -> Encoded:
+def recomputed(encoder: Encoder, part: dict[str, Tensor]) -> Encoded:
     """One part, whose activations are computed again on the way back; random numbers are drawn as the first time."""
 
     def run(names: tuple[str, ...], *tensors: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:

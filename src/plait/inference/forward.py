@@ -32,9 +32,10 @@ def evaluation_mode(model: torch.nn.Module, *, inference: bool = True) -> Iterat
             ``torch.no_grad``, for results that are copied into the model or kept for training.
     """
     was_training = model.training
+    shares_weights = getattr(model, "spread", None) is not None  # gathered into tensors that training uses too
     model.eval()
     try:
-        with torch.inference_mode() if inference else torch.no_grad():
+        with torch.inference_mode() if inference and not shares_weights else torch.no_grad():
             yield
     finally:
         model.train(was_training)

@@ -339,6 +339,8 @@ class TrainSettings:
     """Gradients are clipped to this norm."""
     accumulate: int = at_least(1, 1)
     """Batches whose gradients are added up for one step, for batches that do not fit in memory."""
+    fsdp: bool = False
+    """Shard encoders that learn whole, their gradients and optimizer state over the processes of torchrun (FSDP)."""
     min_steps: int | None = at_least(None, 0)
     """Fewest steps: where epochs are left open, as many as that takes; None: the recipe's choice."""
     ema: float | None = below_one(None, 0.0)

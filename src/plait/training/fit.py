@@ -28,12 +28,15 @@ from plait.training.calibration import calibrate, observe, scale_features
 from plait.training.embeddings import mine_before_epochs
 from plait.training.history import History
 from plait.training.length_groups import GroupedBatches
+from plait.training.pace import steps_of
 from plait.training.plan import Plan
 from plait.training.pretraining import pretrain
+from plait.training.processes import current
 from plait.training.scores import EPOCH_SCORES
+from plait.training.sharding import sharded_keys
 from plait.training.teaching import taught_vectors
 from plait.training.tracking import Tracking
-from plait.training.trainer import steps_of, train_model
+from plait.training.trainer import train_model
 from plait.training.unlabelled.term import unlabelled_term
 
 
@@ -75,7 +78,8 @@ def fit_model(
     columns = [everything.index(n) for n in names]
     torch.manual_seed(plan.settings.train.seed)
     model = build_model(plan, names)
-    require_training(model)
+    processes = current()
+    require_training(model, processes.number if processes is not None and plan.settings.train.fsdp else 1)
     sources = {n: plan.prepared.sources[n] for n in names}
     index_NM = plan.prepared.rows.index_NM[:, columns]
     rows = RowBatches(
@@ -168,13 +172,18 @@ def fit_unimodal_baselines(
 COPIES = 4  # of a trained parameter beside itself: its gradient, two moments of the optimizer, the best epoch's
 
 
-def require_training(model: PlaitModel) -> None:
+def require_training(model: PlaitModel, shards: int = 1) -> None:
     """Make sure that training fits beside the model, before its first step.
+
+    Args:
+        model: The model.
+        shards: Processes over which encoders that learn whole are sharded; 1: they are not.
 
     Raises:
         ValueError: It does not; the message adds up what is needed.
     """
-    sizes = [weight.numel() * weight.element_size() for weight in model.parameters() if weight.requires_grad]
+    parted = {id(w) for key in sharded_keys(model.encoders) for w in model.encoders[key].parameters()}
+    sizes = [w.nbytes // (shards if id(w) in parted else 1) for w in model.parameters() if w.requires_grad]
     if model.device.type != "cpu":
         return
     require(

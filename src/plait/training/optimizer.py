@@ -16,10 +16,13 @@ import torch
 from plait.encoders.tuning import blocks_behind
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
+from plait.training.sharding import Sharding
 
 
-def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Optimizer:
-    """SGD or AdamW over all weights that learn.
+def make_optimizer(
+    model: PlaitModel, settings: TrainSettings, sharding: Sharding | None = None
+) -> torch.optim.Optimizer:
+    """SGD or AdamW over all weights that learn, of sharded encoders over this process's part of them.
 
     Vectors have no decay.
     """
@@ -34,11 +37,17 @@ def make_optimizer(model: PlaitModel, settings: TrainSettings) -> torch.optim.Op
             assert settings.encoder_learning_rate is not None
             rate = settings.encoder_learning_rate * factor.get(id(parameter), 1.0)
         decay = settings.weight_decay if parameter.ndim > 1 else 0.0
-        groups.setdefault((rate, decay), []).append(parameter)
+        own = parameter if sharding is None else sharding.stand_in(name, parameter)
+        groups.setdefault((rate, decay), []).append(own)
     listed = [{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in groups.items()]
+    made: torch.optim.Optimizer
     if settings.optimizer == "sgd":
-        return torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum, fused=True)
-    return torch.optim.AdamW(listed, lr=settings.learning_rate, fused=True)
+        made = torch.optim.SGD(listed, lr=settings.learning_rate, momentum=settings.momentum, fused=True)
+    else:
+        made = torch.optim.AdamW(listed, lr=settings.learning_rate, fused=True)
+    if sharding is not None:
+        sharding.attach(made)
+    return made
 
 
 def _layer_factors(model: PlaitModel, decay: float | None) -> dict[int, float]:

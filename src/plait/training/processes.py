@@ -46,6 +46,7 @@ class Processes:
     rank: int
     number: int
     failed_together: bool = False
+    encoding: Callable[..., Callable[..., Encoded]] | None = None  # of sharded encoders, while there are any
     _noise: list[Tensor] = field(default_factory=list)  # state of the random numbers of its own encoders
 
     @property
@@ -81,8 +82,10 @@ class Processes:
 
     @torch.no_grad()
     def align(self, model: nn.Module) -> None:
-        """Give every process the weights and buffers of the first."""
+        """Give every process the weights and buffers of the first; what is sharded is in one process only."""
         for tensor in [*model.parameters(), *model.buffers()]:
+            if is_sharded(tensor):
+                continue
             whole = tensor.detach().contiguous()
             dist.broadcast(whole, src=0)
             tensor.copy_(whole)
@@ -118,6 +121,7 @@ class Processes:
             tensors: Processor tensors of the batch [B, ...].
         """
         rows = len(next(iter(tensors.values())))
+        encode = encode if self.encoding is None else self.encoding(encode, encoder, tensors)
         if rows < self.number or mixes_items(encoder):
             return _each(encode(**tensors), lambda tensor: _Divided.apply(tensor, self.number))
         edges = [rows * process // self.number for process in range(self.number + 1)]
@@ -139,6 +143,11 @@ class Processes:
                 torch.manual_seed(torch.initial_seed() + 1_000_003 * (self.rank + 1))
             yield
             self._noise = [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if has_cuda else [])]
+
+
+def is_sharded(tensor: Any) -> bool:
+    """Whether a tensor lies in parts over several processes (a ``DTensor``)."""
+    return hasattr(tensor, "device_mesh")
 
 
 _current: Processes | None = None

@@ -31,13 +31,15 @@ from plait.inputs.dataset import RowBatches, whole_batch
 from plait.model import PlaitModel
 from plait.settings import TrainSettings
 from plait.training.averaging import AVERAGE_FILE, WeightAverage
+from plait.training.best_weights import BestWeights
 from plait.training.checkpoints import KEPT, STATE_FILE, last_checkpoint, room_for_checkpoints
 from plait.training.deadline import Deadline
 from plait.training.history import History
 from plait.training.length_groups import GroupedBatches
 from plait.training.optimizer import make_optimizer
-from plait.training.pace import epoch_time
-from plait.training.processes import Processes, current, spreading
+from plait.training.pace import epoch_time, steps_of
+from plait.training.processes import Processes, current, is_sharded, spreading
+from plait.training.sharding import Sharding, shard_encoders
 from plait.training.tracking import Tracking
 from plait.training.tracking.base import PROJECT
 from plait.training.unlabelled.term import UnlabelledTerm
@@ -45,7 +47,6 @@ from plait.training.unlabelled.term import UnlabelledTerm
 logger = logging.getLogger(__name__)
 Score = Callable[[PlaitModel], dict[str, float]]
 Watch = Callable[[PlaitModel], dict[str, float]]
-BEST_FILE = "best.safetensors"
 UNLABELLED_FILE = "unlabelled.safetensors"
 
 
@@ -95,7 +96,10 @@ def train_model(
     if checkpoint is None and folder.exists():
         shutil.rmtree(folder)
     checkpoint = checkpoint if processes is None else processes.agree(checkpoint)
+    sharding = shard_encoders(model, settings.fsdp, processes)
+    checkpoints = checkpoints if sharding is None else sharding.processes.agree(checkpoints)  # all gather them
     judge = _Judge(model, rows, score, settings.patience or 0, progress, what)
+    judge.best = BestWeights(model, sharding)
     judge.average = WeightAverage(model, settings.ema) if settings.ema else None
     judge.unlabelled = unlabelled
     if unlabelled is not None:
@@ -123,7 +127,7 @@ def train_model(
         label_names=["target"],
     )
     steps = steps_of(len(rows), settings)
-    optimizer = make_optimizer(model, settings)
+    optimizer = make_optimizer(model, settings, sharding)
     schedule = transformers.get_scheduler(
         settings.schedule if settings.schedule != "constant" else "constant_with_warmup",
         optimizer,
@@ -145,7 +149,7 @@ def train_model(
         vars(model.config).pop("use_cache", None)
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     judge.deadline, judge.processes = deadline, processes
-    trainer.unlabelled, trainer.processes = unlabelled, processes
+    trainer.unlabelled, trainer.processes, trainer.sharding = unlabelled, processes, sharding
     trainer.weight, trainer.tokens = getattr(rows, "weight", None), getattr(rows, "tokens", None)
     judge.trainer, judge.watch, judge.dropout_schedule = trainer, watch, settings.modality_dropout_schedule
     judge.is_tracked = tracking is not None and bool(tracking.names)
@@ -160,12 +164,6 @@ def train_model(
     judge.trainer = None  # each holds the other: what the rows map would stay open until a full collection
     judge.history.seconds = time.monotonic() - started
     return judge.history
-
-
-def steps_of(rows: int, settings: TrainSettings) -> int:
-    """Steps of a whole training on so many rows."""
-    assert settings.epochs is not None and settings.batch_size is not None
-    return math.ceil(math.ceil(rows / settings.batch_size) / settings.accumulate) * settings.epochs
 
 
 class _OneDeviceArguments(TrainingArguments):
@@ -195,8 +193,8 @@ class _WatchedTrainer(Trainer):
     epoch_steps = 0
     unlabelled: UnlabelledTerm | None = None
     processes: Processes | None = None
+    sharding: Sharding | None = None
     weight: Callable[[dict[str, Any]], float] | None = None  # what the loss of a batch counts, where batches differ
-
     tokens: Callable[[dict[str, Any]], int] | None = None  # that a batch's mean loss is of; a step is the mean over all
     tokens_a_batch = 1.0  # mean over the batches of the step
 
@@ -211,7 +209,7 @@ class _WatchedTrainer(Trainer):
         """A pass there and back; where processes train together the gradients of encoders are summed over them."""
         if self.processes is None:
             return super().training_step(model, *arguments, **kwargs)
-        weights = [weight for weight in model.encoders.parameters() if weight.requires_grad]
+        weights = [w for w in model.encoders.parameters() if w.requires_grad and not is_sharded(w)]
         before = [weight.grad for weight in weights]
         for weight in weights:
             weight.grad = None
@@ -239,6 +237,13 @@ class _WatchedTrainer(Trainer):
         self.epoch_steps += 1
         return (loss, output) if return_outputs else loss
 
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """The model of a checkpoint, whole where it is sharded."""
+        if self.sharding is None:
+            super().save_model(output_dir, _internal_call)
+        else:
+            self.sharding.save(Path(output_dir or str(self.args.output_dir)))
+
     def floating_point_ops(self, inputs: Any) -> int:
         """Not counted: inputs are no single tensor."""
         return 0
@@ -259,7 +264,7 @@ class _Judge(TrainerCallback):
         self.model, self.rows, self.score, self.patience = model, rows, score, patience
         self.progress, self.what = progress, what
         self.history = History()
-        self.best: dict[str, torch.Tensor] = {}
+        self.best = BestWeights(model)
         self.trainer: _WatchedTrainer | None = None
         self.watch: Watch | None = None
         self.is_tracked = False
@@ -332,12 +337,12 @@ class _Judge(TrainerCallback):
         value = numbers.get("score")
         if self.history.is_passed_by(value, numbers.get("loss")):
             self.history.best_epoch, self.history.best_score = epoch, value
-            self.best = {k: v.detach().cpu().clone() for k, v in self.model.state_dict().items()}
+            self.best.keep()
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Complete the checkpoint: best weights first, then the state that marks it whole."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        save_file({k: v.contiguous() for k, v in self.best.items()}, folder / BEST_FILE)
+        self.best.save(folder)
         if self.average is not None:
             save_file(self.average.tensors(), folder / AVERAGE_FILE)
         if self.unlabelled is not None:
@@ -356,7 +361,7 @@ class _Judge(TrainerCallback):
         self.history.epochs = facts["epochs"]
         self.history.best_epoch, self.history.best_score = facts["best_epoch"], facts["best_score"]
         self.history.resumed_from = len(facts["epochs"])
-        self.best = load_file(checkpoint / BEST_FILE)
+        self.best.restore(checkpoint)
         self.stopped = bool(facts["stopped"])
         if self.average is not None:
             self.average.restore(load_file(checkpoint / AVERAGE_FILE))
@@ -372,8 +377,7 @@ class _Judge(TrainerCallback):
 
     def finish(self) -> None:
         """Give the model its best weights."""
-        if self.best:
-            self.model.load_state_dict(self.best)
+        self.best.put()
         self.model.fusion.progress = 1.0
         self.model.fusion.after_training()
         self.model.train(False)
