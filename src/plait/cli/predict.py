@@ -111,7 +111,8 @@ def predict(
             file.write(chunks)
     except KeyboardInterrupt:
         left = "" if to_stdout else f"; nothing is left at {output}"
-        sys.stderr.write(f"plait: stopped after {counted(file.rows, 'row')}{left}\n")
+        stopped = f"stopped after {counted(file.rows, 'row')}{left}"
+        sys.stderr.write(f"plait: {Speaker(typed_language())(stopped)}\n")
         raise typer.Exit(STOPPED) from None
     _tell_escaped(file.escaped)
     if as_json:
