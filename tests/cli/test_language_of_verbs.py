@@ -86,13 +86,22 @@ def test_verbs_on_this_installation_speak_chinese(verb: list[str], said: str, ca
 def test_fusions_say_what_they_can_in_chinese(run: Run) -> None:
     out = run("fusions", "--lang", "zh")[1]
     kinds = [line[20:].strip() for line in out.splitlines() if not line.startswith(" ")]
-    assert len(kinds) > 20 and set("、".join(kinds).split("、")) == {"加性", "乘性", "注意力", "非线性", "后期融合", "读取词元"}
+    assert len(kinds) > 20 and set("、".join(kinds).split("、")) == {
+        "加性",
+        "乘性",
+        "注意力",
+        "非线性",
+        "后期融合",
+        "读取词元",
+    }
 
 
 def test_the_table_of_a_profile_speaks_chinese() -> None:
     from plait.api.profiling import points
 
-    phases = {name: Spent(2.0, 1.0, 3, 40.0, 1e9) for name in (*dict.fromkeys(p.phase for p in points.POINTS), BEFORE, REST)}
+    phases = {
+        name: Spent(2.0, 1.0, 3, 40.0, 1e9) for name in (*dict.fromkeys(p.phase for p in points.POINTS), BEFORE, REST)
+    }
     told = Profile(90.0, 80.0, phases, Limits(100.0, 10.0, 50.0, 2)).table("zh")
     assert told.startswith("90.0 秒（处理器时间 80.0 秒）") and "40 张图片、每秒 13" in told and english(told) == []
     plain = Profile(90.0, 80.0, phases, Limits(100.0, 10.0, 50.0, 1))

@@ -109,6 +109,8 @@ def build_index(
 
 def _prepare(folder: Path, *, is_new: bool) -> None:
     """Make the folder; one that holds something else is refused."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder for the index")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

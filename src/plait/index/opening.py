@@ -31,7 +31,7 @@ def open_index(folder: str | Path, model: Embedder | str | Path | None = None, *
     return Index(Path(folder), model)
 
 
-def publish_index(index: Index, place: str, *, allow_remote: bool = False, overwrite: bool = False) -> int:
+def publish_index(index: Index, place: str | Path, *, allow_remote: bool = False, overwrite: bool = False) -> int:
     """Write the living items of an index, with their vectors, as one Lance table; returns how many. Extra ``lance``.
 
     :func:`open_index` opens it for searching, from any machine that reaches it. A version that readers hold stays as it
@@ -53,7 +53,7 @@ def publish_index(index: Index, place: str, *, allow_remote: bool = False, overw
     given_path(place, "place", example="photos.lance")
     from plait.index.published import publish
 
-    return publish(index, place, allow_remote=allow_remote, overwrite=overwrite)
+    return publish(index, str(place), allow_remote=allow_remote, overwrite=overwrite)
 
 
 def is_published(place: str | Path) -> bool:

@@ -35,7 +35,10 @@ def test_classes_of_a_split_by_time() -> None:
     assert in_language("zh", found.detail) == ("1 个类别不在训练行中：第 0、2 行中有“new”；行按时间划分，依据列“day”")
     model = plait.fit(table, "label", split_by_time="day", epochs=1, set=QUICK)
     notes = " ".join(model.report["evaluation"]["notes"])
-    assert model.report["splits"] == {"train": 48, "val": 6, "test": 6} and "of classes that training did not have" in notes
+    assert (
+        model.report["splits"] == {"train": 48, "val": 6, "test": 6}
+        and "of classes that training did not have" in notes
+    )
     assert plait.check(dated(), "label", split_by_time="day").finding("P013").severity == "ok"
 
 
