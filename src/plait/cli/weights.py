@@ -49,6 +49,6 @@ def weights_ls(lang: SpokenLang = None, as_json: Json = False) -> None:
         return
     tr = Speaker(lang)
     for entry in found:
-        here = tr("here", "doctor") if entry["present"] else f"plait weights fetch {entry['name']}"
+        here = tr("here", "weights") if entry["present"] else f"plait weights fetch {entry['name']}"
         size = f"{(entry['size'] or 0) / 1e6:6.0f} MB"
         say(f"{entry['name']:22} {padded(tr(entry['kind'], 'weights'), 8)} {size}  {entry['licence']:12} {here}")
