@@ -138,6 +138,16 @@ def test_a_rare_reason_of_an_unreadable_cell_is_said_in_chinese() -> None:
         assert tr("'v.npy' holds 2 arrays (a, b); expected one") == "“v.npy”含有 2 个数组（a、b）；应为一个"
 
 
+def test_what_a_file_is_instead_of_an_image_is_said_in_chinese() -> None:
+    from plait.data.cell_error import _BOXES, _KINDS, described
+
+    heads = [start for start, _ in _KINDS] + [b"\0\0\0\x18ftyp" + box for box in (*_BOXES, b"isom")]
+    for head in (*heads, b"RIFF", b"\0\0\0", b"plain words", b"\xf0\x28\x8c\x28 odd"):
+        with spoken("zh"):
+            told = tr(f"not an image that plait reads ({described(head)}); expected JPEG, PNG")
+        assert told.startswith("不是 Plait 能读取的图像（") and "it is" not in told and "it begins" not in told, told
+
+
 def test_every_text_of_a_template_is_in_the_catalogue() -> None:
     found = known()
     said = [(t.name, *one) for t in TEMPLATES for one in translated_in(t) if is_said(one[1])]
