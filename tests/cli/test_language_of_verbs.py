@@ -175,3 +175,11 @@ def test_a_run_goes_on_in_another_language(tmp_path: Path) -> None:
             begin(lang)
     with pytest.raises(ValueError, match="other settings"):
         begin("zh", folds=3)
+
+
+def test_problems_of_rows_keep_the_names_of_columns() -> None:
+    two = "图片: no such file: 'a b.png' (looked in '/tmp'); text: the cell is empty"
+    assert Speaker("zh").problem(two) == "图片：没有此文件：“a b.png”（在“/tmp”中查找）；text：单元格为空"
+    for text in (two, "the row has nothing to embed"):
+        assert Speaker(None).problem(text) == text
+    assert Speaker("zh").problem("the row has nothing to embed") == "该行没有可嵌入的内容"

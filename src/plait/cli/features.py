@@ -51,7 +51,7 @@ def features_add(
     tr = Speaker(lang)
     say(tr(f"{counted(made.rows, 'row')} encoded{more}: {counted(made.items, 'new item')} in {made.store}"))
     for row, problem in made.first_problems:
-        say(f"  {tr(f'row {row}')}{tr.colon}{reasons(tr(problem))}")
+        say(f"  {tr(f'row {row}')}{tr.colon}{reasons(tr.problem(problem))}")
 
 
 @features_app.command("ls", epilog="Example: plait features ls")

@@ -65,7 +65,7 @@ def caption(
         tr = Speaker(lang)
         for row in rows:
             name = row.get("image", row.get("row"))
-            text = row["caption"] if row["caption"] is not None else f"({reasons(tr(row['problem']))})"
+            text = row["caption"] if row["caption"] is not None else f"({reasons(tr.problem(row['problem']))})"
             say(text if len(rows) == 1 else f"{name}\t{text}")
     if rows and all(row["caption"] is None for row in rows):
         raise typer.Exit(2)

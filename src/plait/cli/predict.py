@@ -193,6 +193,6 @@ def _summary(file: PredictionFile | BatchResult, place: str) -> str:
     more += f"; {file.abstained:,} without an answer (see the column 'abstained')" if file.abstained else ""
     tr = Speaker(typed_language())
     lines = [tr(f"{counted(file.rows, 'row')} predicted{more}") + f" -> {place}"]
-    lines += [f"  {tr(f'row {row}')}{tr.colon}{reasons(tr(problem))}" for row, problem in file.first_problems]
+    lines += [f"  {tr(f'row {row}')}{tr.colon}{reasons(tr.problem(problem))}" for row, problem in file.first_problems]
     left = file.problems - len(file.first_problems)
     return "\n".join([*lines, *([tr(f"  ... and {left:,} more")] if left else [])])
