@@ -22,7 +22,10 @@ import torch
 from measure import table
 from turns import in_turns
 
-PICTURES = "tf_efficientnet_lite0,mobilenetv3_small_100,resnet18,resnet50,convnext_atto,vit_tiny_patch16_224,vit_small_patch16_224"
+PICTURES = (
+    "tf_efficientnet_lite0,mobilenetv3_small_100,resnet18,resnet50,"
+    "convnext_atto,vit_tiny_patch16_224,vit_small_patch16_224"
+)
 TEXTS = "text:384x6x16,text:384x6x64,text:768x4x64"  # width, layers, tokens
 SIZES = [1, 2, 3, 4, 6, 8, 13, 16, 32]
 

@@ -277,3 +277,30 @@ def check_writable(folder: Path) -> None:
     finally:
         for path in reversed(made):
             path.rmdir()
+
+
+def given_path(value: object, name: str, *, example: str = "model") -> Path:
+    """A path that somebody gave as an argument.
+
+    Args:
+        value: What was given.
+        name: Name of the argument.
+        example: What might be typed.
+
+    Raises:
+        TypeError: It is no text and no path.
+        ValueError: It is empty, or holds a null character.
+
+    Example:
+        >>> given_path(None, "folder")
+        Traceback (most recent call last):
+        TypeError: folder is None; expected a path as text or as pathlib.Path, such as folder='model'
+    """
+    typed = f"expected a path as text or as pathlib.Path, such as {name}={example!r}"
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r:.80}; {typed}")
+    if not value.strip() or "\0" in value:
+        raise ValueError(f"{name} is {value!r:.80}; {typed}")
+    return Path(value)

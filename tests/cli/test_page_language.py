@@ -29,7 +29,7 @@ def test_a_model_fitted_in_chinese_writes_chinese_pages(tmp_path: Path, table: s
     code, out, err = run("fit", table, "--target", "label", "-o", model, "--lang", "zh", "--quiet", *sets)
     assert code == 0, err
     assert out.startswith("只评估了 ") and "。模型" in out.splitlines()[0] and "评估于" in out
-    assert "按选择轮次所用的指标宏平均 F1" in out.splitlines()[0] and "; 宏平均 F1 " in out
+    assert "按选择轮次所用的指标宏平均 F1" in out.splitlines()[0] and "；宏平均 F1 " in out
     assert "## 使用方法" in (tmp_path / "m" / "README.md").read_text("utf-8")
     assert '<html lang="zh">' in (tmp_path / "m" / "report.html").read_text("utf-8")
     code, out, err = run("evaluate", model, table, "--report", str(page), "--quiet")

@@ -120,3 +120,19 @@ def test_check_warns_of_texts_that_the_encoder_cannot_read() -> None:
     assert found.severity == "warning" and "minilm does not know" in found.detail
     english = {**table, "text": ["the sky is blue today", "a grey cloud over the hill"] * 15}
     assert plait.check(english, "label", text="text").finding("P061").severity == "ok"
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "; guessing gets 0.460"), ("zh", "；盲猜为 0.460")])
+def test_what_guessing_gets_stands_beside_the_mean_hit_rate(
+    lang: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show_report(json.loads(next(p for p in REPORTS if p.stem == "retrieval").read_text("utf-8")), False, {}, lang)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "0.550" in line)
+    assert line.endswith(f"[0.421, 0.697]{said}")
+
+
+def test_what_a_member_took_has_chinese_units(capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads(next(p for p in REPORTS if p.stem == "ensemble").read_text("utf-8"))
+    for lang, took in (("en", r"  \([\d.]+ s, [\d.]+ MB\)$"), ("zh", r"（[\d.]+ 秒，[\d.]+ MB）$")):
+        show_report(report, False, {}, lang)
+        assert re.search(took, capsys.readouterr().out, re.MULTILINE)

@@ -139,3 +139,13 @@ def test_nothing_missing_few_missing_no_target() -> None:
     assert finding(few, "P051", None).severity == "n/a"
     empty, _ = hide_at_random(table(), {"text": 1.0, ("size", "weight"): 1.0}, rows=[7])
     assert (finding(empty, "P050").severity, finding(empty, "P050").rows) == ("warning", [7])
+
+
+def test_the_joined_columns_have_their_chinese_name_among_missing_modalities() -> None:
+    """P050 names modalities; that of all numbers and categories is the name of no column."""
+    made, _ = hide_at_random(table(), {("size", "weight"): 1.0, "text": 1.0}, rows=[7, 9])
+    made, _ = hide_at_random(made, {"text": 1.0}, rows=[3])
+    report = check_table(made, target="label")
+    told = next(line for line in report.text("zh").splitlines() if "P050" in line)
+    assert "“text”：3 行（1%）；表格列：2 行（0%）；第 7、9 行没有任何输入" in told
+    assert "'tabular' in 2 rows (0%)" in report.finding("P050").detail

@@ -64,3 +64,20 @@ def test_a_row_is_headed_by_its_answer_and_the_probability(tmp_path: Path) -> No
     page = drawn(next(p for p in REPORTS if p.stem == "explained"), tmp_path, "zh")
     heads = re.findall(r"<h3>(.*?)</h3>", page, flags=re.DOTALL)
     assert any(re.fullmatch(r"第 \d+ 行：回答“\w+” <small>概率 [\d.]+%</small>", head) for head in heads), heads
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        (
+            "1 class is not in train: '退货' in rows 5, 7; rows are split by time, by column '日期'",
+            "1 个类别不在训练行中：第 5、7 行中有“退货”；行按时间划分，依据列“日期”",
+        ),
+        (
+            "5 of 12 rows are of classes that training did not have and count as wrong: '退货' (5)",
+            "12 行中有 5 行属于训练中没有的类别，计为错误：“退货”（5）",
+        ),
+    ],
+)
+def test_chinese_classes_are_quoted_as_english_ones_are(english: str, chinese: str) -> None:
+    assert tr_in("zh", english) == chinese

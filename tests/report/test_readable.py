@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fixtures.drawn import REPORTS, Words, drawn
+from plait.report import write_report
 from plait.report.checks import SEVERITIES, findings
 from plait.report.page import render
 from plait.report.style import CSS
@@ -152,3 +155,36 @@ def test_intervals_of_shares_that_are_0_or_1_are_called_wilsons() -> None:
     assert words in render(perfect, "A run")
     perfect["evaluation"]["metrics"] = {"auroc": {"value": 1.0, "low": 1.0, "high": 1.0}}  # all resamples are alike
     assert words not in render(perfect, "A run")
+
+
+def test_a_setting_that_is_nothing_or_a_switch_is_one_word_in_both_languages(tmp_path: Path) -> None:
+    settings = {
+        "train": {"epochs": None, "log_to": [], "baselines": False, "seed": 0, "rate": 0.0003},
+        "encoders": {"columns": {}, "cleaning": "none", "text": "minilm"},
+        "judge": {"by": ["a", None], "lang": True},
+    }  # fmt: skip
+    for lang, word, on, off in (("en", "not set", "on", "off"), ("zh", "未设置", "开", "关")):
+        page = write_report(tmp_path / lang / "r.html", {"settings": settings}, title="T", lang=lang)[0].read_text(
+            "utf-8"
+        )
+        shown = dict(re.findall(r"<dt><code>([^<]*)</code></dt><dd><code>([^<]*)</code></dd>", page))
+        assert shown == {
+            "train.epochs": word, "train.log_to": word, "train.baselines": off, "train.seed": "0",
+            "train.rate": "0.0003", "encoders.columns": word, "encoders.cleaning": "none", "encoders.text": "minilm",
+            "judge.by": f"a, {word}", "judge.lang": on,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(("lang", "said"), [("en", "guessing gets 0.460"), ("zh", "盲猜为 0.460")])
+def test_what_guessing_gets_stands_beside_the_mean_hit_rate(lang: str, said: str, tmp_path: Path) -> None:
+    page = Words(drawn(next(p for p in REPORTS if p.stem == "retrieval"), tmp_path, lang)).said
+    top, tile = (i for i, text in enumerate(page) if text.endswith(said))
+    assert page[top] == said and "0.550" in page[top - 3 : top] and "0.550" == page[tile - 1]
+
+
+def test_what_a_small_weight_means_is_said_with_the_numbers_of_the_selection(tmp_path: Path) -> None:
+    from plait.ensemble.selection import DRAWS, LEAST_WEIGHT
+
+    said = " ".join(Words(drawn(next(p for p in REPORTS if p.stem == "ensemble"), tmp_path, "en")).said)
+    assert f"the mean over {DRAWS} choices on rows drawn anew; less than {LEAST_WEIGHT} counts as nothing" in said
+    assert "A dash: it answers no row that has everything" in said

@@ -163,7 +163,7 @@ def test_judged_validation_rows_are_called_optimistic(tmp_path: Path) -> None:
 
 
 def test_empty_group_cells_are_groups_alone() -> None:
-    from plait.training.splitting import column_groups
+    from plait.data.dealing import column_groups
 
     table = read_table({"text": list("abcdefg"), "who": ["x", None, "", "x", " ", None, ""]})
     schema = guess_schema(table, group="who")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plait.data.table_like import TableLike
+from plait.files import given_path
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def augment(
     from plait.files import write_text
     from plait.report.plain import plain
 
-    page = Path(show)
+    page = given_path(show, "show", example="sheet.html")
     if page.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"show is {str(show)!r}; give a name that ends in .html, such as show='sheet.html'")
     check_report_place(page, lang)

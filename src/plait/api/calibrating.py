@@ -16,7 +16,7 @@ from plait.data.split import CALIBRATION
 from plait.data.table_like import TableLike
 from plait.evaluation.inputs import evaluation_inputs
 from plait.evaluation.trust import CALIBRATED_KINDS, fit_calibration
-from plait.files import check_writable
+from plait.files import check_writable, given_path
 from plait.inputs.prepare import Prepared
 from plait.registry import counted
 from plait.settings import Assignments
@@ -56,7 +56,7 @@ def calibrate(
     check_output_free(output, resume=False, overwrite=overwrite)
     fitted = Plait.load(model)
     if output is None:
-        check_writable(Path(model))
+        check_writable(given_path(model, "model"))
     found = fitted.calibrate(
         table, rows=rows, on_bad_row=on_bad_row, format=format, encoding=encoding, allow_outside=allow_outside,
         allow_remote=allow_remote,

@@ -126,12 +126,13 @@ def check(
     """
     from plait.api.known_letters import known_letters_finding
     from plait.data.checks.check import check_table
+    from plait.data.checks.parts import parts_of_fit
     from plait.data.column_kind import Hints
     from plait.data.schema import guess_schema
     from plait.data.sources import open_source
     from plait.data.split_time import read_times, without_split
     from plait.registry import unknown_name
-    from plait.settings import COLUMN_LISTS, DataOptions, RunSettings, merge_values
+    from plait.settings import COLUMN_LISTS, DataOptions, RunSettings, TrainSettings, merge_values
     from plait.settings.names import PAGE_LANGUAGES, TASK_NAMES
 
     named = DataOptions(
@@ -154,7 +155,8 @@ def check(
     by_time = opened.data.split_by_time
     if by_time is not None:
         read_times(opened.table, by_time, hints)
-    found = check_table(opened.table, schema, hints=hints, split_by_time=by_time)
+    parts = parts_of_fit(opened.table, schema, opened.data, TrainSettings().seed)
+    found = check_table(opened.table, schema, hints=hints, split_by_time=by_time, parts=parts)
     more = [known_letters_finding(opened.table, schema)]
     if interactions:
         from plait.api.interactions import interactions_finding

@@ -106,6 +106,8 @@ def _opened(
 
     if model is not None:
         fitted = load(model) if isinstance(model, str | Path) else model
+        if not hasattr(fitted, "inputs"):
+            raise TypeError(f"model is {model!r:.80}; expected a fitted model or its folder")
         tables = [open_table(fitted, source, *how) for source in (a, b)]
         return tables, fitted.inputs, fitted.schema, fitted.model
     given = {"target": target, "ignore": tuple(ignore), "format": how[0], "encoding": how[1]}

@@ -40,12 +40,14 @@ def load(folder: str | Path) -> Plait | VisionLanguageModel:
         ValueError: Not a finished Plait model, or the encoders it needs are not here or are others.
     """
     from plait.api.folder_checks import check_model_there, is_vision_language
+    from plait.files import given_path
 
+    folder = folder if isinstance(folder, str) and folder.startswith("hf:") else given_path(folder, "folder")
     if is_vision_language(folder):
         from plait.api.vision_language import VisionLanguageModel
 
         return VisionLanguageModel.load(folder)
-    check_model_there(Path(folder))  # before seconds of imports
+    check_model_there(given_path(folder, "folder"))  # before seconds of imports
     from plait.api.predictor import Plait
 
     return Plait.load(folder)

@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 from plait.api.folder_swap import OWN_NAMES, current
-from plait.files import check_writable
+from plait.files import check_writable, given_path
 from plait.weights.library import check_encoder_there
 
 FOLDER_FILES = ("config.json", "inputs.json", "labels.json", "model.safetensors", "run.yaml", "schema.json")
@@ -95,7 +95,7 @@ def check_output_free(output: str | Path | None, *, resume: bool, overwrite: boo
     """
     if output is None:
         return
-    folder = Path(output)
+    folder = given_path(output, "output")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; choose a folder for the model")
     if others := others_in(folder):

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plait.files import DiskFullError, room_for
+from plait.files import DiskFullError, given_path, room_for
 
 if TYPE_CHECKING:
     from plait.api.predictor import Plait
@@ -41,6 +41,8 @@ def from_pretrained(
         Traceback (most recent call last):
         FileNotFoundError: somebody/no-such-model is no folder here ...
     """
+    if not isinstance(name, str) or not name.strip():
+        name = given_path(name, "name", example="user/name")
     if Path(name).is_dir():
         return cls.load(name)
     if not isinstance(name, str) or not _NAME.fullmatch(name):

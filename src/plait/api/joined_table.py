@@ -14,6 +14,7 @@ import pyarrow as pa
 from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.turned_dates import doubt_turned_dates
 from plait.data.column_kind import kind_of
+from plait.data.dealing import column_groups
 from plait.data.kinds.text import text_key
 from plait.data.remote.address import is_remote
 from plait.data.rows import Items, Rows
@@ -25,7 +26,6 @@ from plait.data.values import read_number
 from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.training.seen_rows import item_contents
-from plait.training.splitting import column_groups
 
 
 def open_second(table: Table, other: Any, schema: Schema, task: Task, data: DataSettings, argument: str) -> Table:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from plait.api.joined_table import joined, open_second, tied_to
+from plait.data.dealing import is_empty_cell
 from plait.data.items import read_rows
 from plait.data.schema import Schema
 from plait.data.table import Table
@@ -22,7 +23,6 @@ from plait.registry import counted
 from plait.settings import DataSettings
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
-from plait.training.splitting import is_empty_cell
 
 MOST_NAMED = 10
 

@@ -17,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from plait.api.formulas import escape_formulas
-from plait.files import whole_file
+from plait.files import given_path, whole_file
 from plait.registry import counted
 
 SHOWN_PROBLEMS = 5
@@ -58,6 +58,8 @@ class PredictionFile:
         self, output: Path | IO[bytes], *, escape: bool = True, bom: bool = False, overwrite: bool = False,
         wording: Callable[[str], str] | None = None,
     ) -> None:  # fmt: skip
+        if not hasattr(output, "write"):
+            output = given_path(output, "output", example="answers.csv")
         self.output = output
         self.suffix = output.suffix.lower() if isinstance(output, Path) else ".csv"
         self.escape, self.bom, self.wording = escape, bom, wording

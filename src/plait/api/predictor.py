@@ -38,6 +38,7 @@ from plait.data.memory import bounded, within_bound
 from plait.data.table_like import TableLike
 from plait.explain.fitted_model import check_absence, check_metric
 from plait.explain.inputs.options import InputOptions
+from plait.files import given_path
 from plait.report import write_explanation, write_report
 from plait.report.shown import ShownReport
 from plait.settings import Assignments
@@ -59,7 +60,7 @@ class Plait(AnswersOtherWords, FittedParts):
     @classmethod
     def load(cls, folder: str | Path) -> Plait:
         """Read a model folder; see :func:`plait.load`."""
-        made = cls(**vars(load_model_folder(Path(folder))))
+        made = cls(**vars(load_model_folder(given_path(folder, "folder"))))
         made.report = ShownReport(made.report, "evaluation", made.settings.judge.lang)
         return made
 
@@ -79,8 +80,9 @@ class Plait(AnswersOtherWords, FittedParts):
             ValueError: The folder holds a model or an unfinished run and ``overwrite`` is not set, or holds something
                 else.
         """
-        save_model_folder(self, Path(folder), overwrite=overwrite)
-        return Path(folder)
+        place = given_path(folder, "folder")
+        save_model_folder(self, place, overwrite=overwrite)
+        return place
 
     @watched
     @says_our_words

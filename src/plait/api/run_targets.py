@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from plait.data.dealing import is_empty_cell
 from plait.data.rows import Rows
 from plait.data.schema import Schema
 from plait.data.table import BadRow, Table
 from plait.settings import DataSettings, RunSettings
 from plait.tasks import TASKS, Task
-from plait.training.splitting import is_empty_cell, read_targets
+from plait.training.splitting import read_targets
 
 
 @dataclass

@@ -12,7 +12,7 @@ from plait.api.formulas import escape_formulas
 from plait.api.prediction_file import WRITERS
 from plait.api.suggesting import suggestion_facts
 from plait.data.modality import Modality
-from plait.files import whole_file
+from plait.files import given_path, whole_file
 
 FROM_FILES = ("image", "audio", "image_set", "vector")  # kinds of columns whose text cells may name files
 
@@ -42,6 +42,7 @@ class SuggestionFile:
         self, output: Path, pool: Any, modalities: Sequence[Modality], *, escape: bool = False, bom: bool = False,
         overwrite: bool = False,
     ) -> None:  # fmt: skip
+        output = given_path(output, "output", example="to-label.csv")
         self.output, self.suffix, self.escape, self.bom = output, output.suffix.lower(), escape, bom
         self.escaped, self.facts = 0, dict[str, Any]()
         if self.suffix not in WRITERS:

@@ -13,6 +13,7 @@ import numpy as np
 
 from plait.api.joined_table import joined, open_second, repeats_of_judged, tied_to
 from plait.data.column_kind import Hints
+from plait.data.dealing import is_empty_cell
 from plait.data.items import read_rows
 from plait.data.schema import Schema
 from plait.data.split import read_split
@@ -23,7 +24,7 @@ from plait.settings import NO_METHOD, DataSettings, UnlabelledSettings
 from plait.settings.unlabelled import CONSISTENCY, STUDENT, TEACHERS, TRANSPORT
 from plait.tasks import Task
 from plait.training.seen_rows import SeenInputs, row_hashes
-from plait.training.splitting import is_empty_cell, parse_targets
+from plait.training.splitting import parse_targets
 
 ARGUMENT = "unlabelled="
 METHODS_OF = {

@@ -112,7 +112,7 @@ def _check_unfinished(folder: Path, stamp: dict[str, Any]) -> None:
         raise ValueError(f"the run in {folder} has finished; type overwrite=True to train anew")
     try:
         before = json.loads(record.read_text(encoding="utf-8"))
-        same = all(before[key] == stamp[key] for key in STAMP)
+        same = all(_in_any_language(before[key]) == _in_any_language(stamp[key]) for key in STAMP)
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{record} is damaged; type overwrite=True to start anew") from error
     if not same:
@@ -120,6 +120,13 @@ def _check_unfinished(folder: Path, stamp: dict[str, Any]) -> None:
             f"the run in {folder} was started with other settings or another table; repeat its command with "
             "resume=True, or type overwrite=True to start anew"
         )
+
+
+def _in_any_language(value: Any) -> Any:
+    """Settings without the language of the pages, in which a run may go on that began in another."""
+    if not isinstance(value, dict) or not isinstance(value.get("judge"), dict):
+        return value
+    return {**value, "judge": {name: one for name, one in value["judge"].items() if name != "lang"}}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from plait.cli import options
-from plait.cli.terminal import print_json, say
+from plait.cli.speaking import Speaker
+from plait.cli.terminal import print_json, say_line
 from plait.cli.wording import as_typed
 from plait.settings import TrainSettings
 
@@ -51,7 +52,8 @@ def augment(
     if as_json:
         print_json(found, texts=True)
         return
-    say(as_typed(found["sentence"]))
+    tr = Speaker(lang)
+    say_line(as_typed(tr(found["sentence"])))
     for note in found["notes"]:
-        say(f"  {as_typed(note)}")
-    say(f"contact sheet: {show}")
+        say_line(f"  {as_typed(tr(note))}")
+    say_line(f"{tr('contact sheet', 'extra')}{tr.colon}{show}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from plait.cli.options import Json, Quiet
+from plait.cli.options import Json, Quiet, SpokenLang
 from plait.cli.progress import terminal_progress
 from plait.cli.terminal import print_json, say
 
@@ -15,6 +15,7 @@ from plait.cli.terminal import print_json, say
 def data(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A ready data set: easy-vqa.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")],
+    lang: SpokenLang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:

@@ -9,6 +9,7 @@ import typer
 from plait.cli import options
 from plait.cli.progress import terminal_progress
 from plait.cli.report import show_report
+from plait.cli.speaking import Speaker, padded
 from plait.cli.terminal import print_json, say
 from plait.cli.wording import as_typed
 from plait.registry import counted
@@ -48,21 +49,24 @@ def evaluate(
             if target is None:
                 raise ValueError("describe= needs target=COLUMN, which holds the classes of the rows")
             classes = fitted.described(describe)
-            _show(classes.evaluate(**options.passed_on(context, classes.evaluate), progress=progress), as_json)
+            found = classes.evaluate(**options.passed_on(context, classes.evaluate), progress=progress)
+            _show(found, as_json, lang or fitted.lang)
             return
         found = fitted.evaluate(**options.passed_on(context, fitted.evaluate), progress=progress)
     show_report(found, as_json, {"report": str(report)} if report else {}, lang or fitted.lang)
 
 
-def _show(found: dict[str, Any], as_json: bool) -> None:
+def _show(found: dict[str, Any], as_json: bool, lang: str) -> None:
     """Metrics of classes that were described in words."""
     if as_json:
         print_json(found)
         return
-    say(f"{counted(len(found['classes']), 'class', 'classes')} described in words, on {counted(found['rows'], 'row')}:")
+    tr = Speaker(lang)
+    classes = counted(len(found["classes"]), "class", "classes")
+    say(tr(f"{classes} described in words, on {counted(found['rows'], 'row')}:"))
     for name, entry in found["metrics"].items():
         if entry["value"] is not None:
             span = f"  [{entry['low']:.3f}, {entry['high']:.3f}]" if entry["low"] is not None else ""
-            say(f"  {name:20} {entry['value']:.3f}{span}")
+            say(f"  {padded(tr(name, 'metric'), 20)} {entry['value']:.3f}{span}")
     for note in found["notes"]:
-        say(f"  note: {as_typed(note)}")
+        say(f"  {tr('note')}{tr.colon}{as_typed(tr(note))}")

@@ -51,11 +51,11 @@ def features_add(
     tr = Speaker(lang)
     say(tr(f"{counted(made.rows, 'row')} encoded{more}: {counted(made.items, 'new item')} in {made.store}"))
     for row, problem in made.first_problems:
-        say(f"  {tr(f'row {row}')}{tr.colon}{reasons(tr(problem))}")
+        say(f"  {tr(f'row {row}')}{tr.colon}{reasons(tr.problem(problem))}")
 
 
 @features_app.command("ls", epilog="Example: plait features ls")
-def features_ls(as_json: Json = False) -> None:
+def features_ls(lang: options.SpokenLang = None, as_json: Json = False) -> None:
     """List what is stored, with sizes."""
     from plait.api import feature_store
 
@@ -64,21 +64,22 @@ def features_ls(as_json: Json = False) -> None:
     if as_json:
         print_json({"root": str(store.root), "spaces": [s.to_json() for s in spaces]}, texts=True)
         return
+    tr = Speaker(lang)
     for space in spaces:
         days = (time.time() - space.last_used) / 86400
         encoder = space.description.get("encoder", "?")
         name = encoder.get("reference", "?") if isinstance(encoder, dict) else encoder
-        damaged = f", {space.num_damaged} damaged" if space.num_damaged else ""
+        damaged = tr.listed(["", tr(f"{space.num_damaged} damaged")]) if space.num_damaged else ""
         say(
-            f"{space.name[:12]}  {name}  {counted(space.num_items, 'item')}  {space.num_bytes / 1e6:.1f} MB  "
-            f"used {days:.1f} days ago{damaged}"
+            f"{space.name[:12]}  {name}  {tr(counted(space.num_items, 'item'))}  {space.num_bytes / 1e6:.1f} MB  "
+            f"{tr(f'used {days:.1f} days ago')}{damaged}"
         )
     total = sum(s.num_bytes for s in spaces)
-    say(f"{counted(len(spaces), 'space')}, {total / 1e6:.1f} MB in {store.root}")
+    say(tr(f"{counted(len(spaces), 'space')}, {total / 1e6:.1f} MB in {store.root}"))
 
 
 @features_app.command("verify", epilog="Example: plait features verify")
-def features_verify(as_json: Json = False) -> None:
+def features_verify(lang: options.SpokenLang = None, as_json: Json = False) -> None:
     """Compute every checksum again; exit code 1 when something is damaged."""
     from plait.api import feature_store
 
@@ -86,10 +87,11 @@ def features_verify(as_json: Json = False) -> None:
     if as_json:
         print_json(found.to_json())
     else:
+        tr = Speaker(lang)
         held = f"{counted(found.num_items, 'item')} in {counted(found.num_segments, 'segment')}"
-        say(f"{held}; {len(found.problems)} damaged")
+        say(tr(f"{held}; {len(found.problems)} damaged"))
         for problem in found.problems:
-            say(f"  {problem.path}: {problem.reason}")
+            say(f"  {problem.path}{tr.colon}{tr(problem.reason)}")
     if found.problems:
         raise typer.Exit(1)
 
@@ -98,6 +100,7 @@ def features_verify(as_json: Json = False) -> None:
 def features_gc(
     max_gb: Annotated[float | None, typer.Option(help="Remove the least recently used past this size.")] = None,
     days: Annotated[float | None, typer.Option(help="Remove what was not used for so many days.")] = None,
+    lang: options.SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Remove leftovers and what is damaged, and what is past a size or age."""
@@ -108,4 +111,5 @@ def features_gc(
     if as_json:
         print_json(report)
     else:
-        say("; ".join(f"{k.replace('_', ' ')} {v}" for k, v in report.items()))
+        tr = Speaker(lang)
+        say(tr.semicolon.join(f"{tr(k.replace('_', ' '), 'store')} {v}" for k, v in report.items()))

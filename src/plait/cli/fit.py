@@ -11,6 +11,7 @@ import typer
 from plait.cli import STARTED, options
 from plait.cli.progress import terminal_progress
 from plait.cli.report import show_report
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, resumable
 from plait.settings import TrainSettings
 from plait.settings.names import TASK_NAMES
@@ -121,7 +122,8 @@ def fit(
     ):
         fitted = api.fit(**given, progress=progress)
     extra: dict[str, Any] = {"model": str(output), "report": str(output / "report.html")}
-    extra |= {f"logged to {one['tracker']}": _where(one) for one in fitted.report.get("logged", [])}
+    tr = Speaker(None if as_json else lang or fitted.lang)
+    extra |= {f"logged to {one['tracker']}": _where(one, tr) for one in fitted.report.get("logged", [])}
     if as_json:
         extra = {"leaderboard": fitted.leaderboard(), **extra}
     show_report(fitted.report, as_json, extra, lang or fitted.lang)
@@ -133,8 +135,8 @@ LOOK = {  # what to type to see a run that lies on this machine
 }  # fmt: skip
 
 
-def _where(run: dict[str, str]) -> str:
+def _where(run: dict[str, str], tr: Speaker) -> str:
     """Where a tracker's run went, and how to look at it."""
     elsewhere = "://" in run["place"] and not run["place"].startswith("sqlite:")
-    look = "" if elsewhere else "; " + LOOK[run["tracker"]].format(place=run["place"])
-    return f"run {run['run']} in {run['place']}{look}"
+    look = "" if elsewhere else tr.semicolon + tr(LOOK[run["tracker"]].format(place=run["place"]))
+    return tr(f"run {run['run']} in {run['place']}") + look

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plait.cli.options import AllowOutside, AllowRemote, Json, Quiet, WritingModel
+from plait.cli.options import AllowOutside, AllowRemote, Json, Quiet, SpokenLang, WritingModel
 from plait.cli.progress import terminal_progress
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import print_json, reasons, say
 from plait.cli.wording import as_typed
 
@@ -35,6 +36,7 @@ def caption(
     seed: Seed = None,
     allow_outside: AllowOutside = False,
     allow_remote: AllowRemote = False,
+    lang: SpokenLang = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> None:
@@ -54,15 +56,16 @@ def caption(
     rows = [
         {**({"image": str(files[i])} if files else {"row": row["row"]}), "caption": row["prediction"],
          "log_probability": row["log_probability"], "probability": row["probability"],
-         "problem": row["problem"] and as_typed(row["problem"])}
+         "problem": row["problem"]}
         for i, row in enumerate(made.to_pylist())
     ]  # fmt: skip
     if as_json:
-        print_json({"captions": rows})
+        print_json({"captions": [{**row, "problem": row["problem"] and as_typed(row["problem"])} for row in rows]})
     else:
+        tr = Speaker(lang)
         for row in rows:
             name = row.get("image", row.get("row"))
-            text = row["caption"] if row["caption"] is not None else f"({reasons(row['problem'])})"
+            text = row["caption"] if row["caption"] is not None else f"({reasons(tr.problem(row['problem']))})"
             say(text if len(rows) == 1 else f"{name}\t{text}")
     if rows and all(row["caption"] is None for row in rows):
         raise typer.Exit(2)
@@ -77,6 +80,7 @@ def ask(
     answers: Annotated[
         list[str] | None, typer.Option("--answer", metavar="TEXT", help="An allowed answer; repeat it.")
     ] = None,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Ask a question about a picture."""

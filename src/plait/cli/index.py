@@ -351,6 +351,7 @@ def index_ann(
     sub_vectors: Annotated[int | None, typer.Option(help="PQ: codes a vector.")] = None,
     m: Annotated[int | None, typer.Option("--m", help="HNSW: neighbours a vector.")] = None,
     ef_construction: Annotated[int | None, typer.Option(help="HNSW: candidates while building.")] = None,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Make an approximate index of a LanceDB table: faster on millions, may miss some."""
@@ -361,7 +362,7 @@ def index_ann(
     if as_json:
         print_json({"index": str(index), "kind": kind, "items": len(opened)})
     else:
-        say(f"{kind} over {counted(len(opened), 'item')}; searches may miss some now")
+        say(_tr(f"{kind} over {counted(len(opened), 'item')}; searches may miss some now"))
 
 
 def _reading(context: typer.Context) -> dict[str, Any]:

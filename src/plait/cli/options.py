@@ -14,10 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from plait.cli.speaking import speaking
+from plait.cli.speaking import speaking, typed_language
 from plait.registry import Registry, unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.settings.names import PAGE_LANGUAGES
+
+LANGUAGE = "PLAIT_LANG"  # the language where --lang is not typed
 
 
 def source_there(path: str) -> str:
@@ -94,8 +96,10 @@ def one_of(
 
 
 def _spoken(context: typer.Context, lang: str | None) -> str | None:
-    """Check the language, and speak it in what is no report: progress, notes."""
-    lang = one_of("language", PAGE_LANGUAGES, "--lang")(lang)
+    """Check the language, that of the outer verb in a verb inside it, and speak it: progress, notes."""
+    source = context.get_parameter_source("lang")
+    is_typed = source is None or source.name != "ENVIRONMENT"
+    lang = one_of("language", PAGE_LANGUAGES, "--lang" if is_typed else LANGUAGE)(lang) or typed_language()
     if lang is not None and not context.resilient_parsing:
         context.with_resource(speaking(lang))
     return lang
@@ -197,7 +201,7 @@ Lang = Annotated[
     str | None,
     typer.Option(
         help="Language of pages and of what is printed: " + " or ".join(PAGE_LANGUAGES) + ".",
-        show_default="that of plait fit, en", callback=_spoken,
+        show_default="that of plait fit, en", callback=_spoken, envvar=LANGUAGE,
     ),
 ]  # fmt: skip
 SpokenLang = Annotated[
@@ -206,6 +210,7 @@ SpokenLang = Annotated[
         help="Language of what is printed: " + " or ".join(PAGE_LANGUAGES) + ".",
         show_default="en",
         callback=_spoken,
+        envvar=LANGUAGE,
     ),
 ]
 IndexModel = Annotated[Path | None, typer.Option("--model", help="The model, when it lies elsewhere now.")]

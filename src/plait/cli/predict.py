@@ -111,7 +111,8 @@ def predict(
             file.write(chunks)
     except KeyboardInterrupt:
         left = "" if to_stdout else f"; nothing is left at {output}"
-        sys.stderr.write(f"plait: stopped after {counted(file.rows, 'row')}{left}\n")
+        stopped = f"stopped after {counted(file.rows, 'row')}{left}"
+        sys.stderr.write(f"plait: {Speaker(typed_language())(stopped)}\n")
         raise typer.Exit(STOPPED) from None
     _tell_escaped(file.escaped)
     if as_json:
@@ -192,6 +193,6 @@ def _summary(file: PredictionFile | BatchResult, place: str) -> str:
     more += f"; {file.abstained:,} without an answer (see the column 'abstained')" if file.abstained else ""
     tr = Speaker(typed_language())
     lines = [tr(f"{counted(file.rows, 'row')} predicted{more}") + f" -> {place}"]
-    lines += [f"  {tr(f'row {row}')}{tr.colon}{reasons(tr(problem))}" for row, problem in file.first_problems]
+    lines += [f"  {tr(f'row {row}')}{tr.colon}{reasons(tr.problem(problem))}" for row, problem in file.first_problems]
     left = file.problems - len(file.first_problems)
     return "\n".join([*lines, *([tr(f"  ... and {left:,} more")] if left else [])])

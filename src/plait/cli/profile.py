@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from plait.cli.options import SpokenLang
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import can_write
 from plait.files import write_text
 
@@ -20,6 +22,7 @@ def profile(
         typer.Option("--output", "-o", metavar="FILE", help="Write the numbers as JSON; before VERB."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE; before VERB.")] = False,
+    lang: SpokenLang = None,
 ) -> None:
     """Run a verb and say on stderr where its time went, beside what this machine can do at best.
 
@@ -43,8 +46,9 @@ def profile(
             code = app(command, standalone_mode=False)
     finally:  # of a verb that fails too
         sys.stdout.flush()
-        sys.stderr.write(f"\n{found.table()}\n")
+        tr = Speaker(lang)
+        sys.stderr.write(f"\n{found.table(lang or 'en')}\n")
         if output is not None:
             write_text(output, json.dumps(found.to_json(), indent=1))
-            sys.stderr.write(f"numbers: {output}\n")
+            sys.stderr.write(f"{tr('numbers', 'extra')}{tr.colon}{output}\n")
     raise typer.Exit(code if isinstance(code, int) else 0)

@@ -30,8 +30,10 @@ def show_report(report: dict[str, Any], as_json: bool, extra: dict[str, Any], la
     chosen = report.get("chosen_metric")
     for name, metrics in rows:
         shown = [_shown(m, metrics[m], tr) for m in (metric, chosen) if (metrics.get(m) or {}).get("value") is not None]
+        if metrics is evaluation["metrics"] and "directions" in evaluation and evaluation.get("chance") is not None:
+            shown += [tr(f"guessing gets {evaluation['chance']:.3f}")]  # elsewhere the verdict says it
         if shown:
-            say_line(f"  {padded(name, 20)} {'; '.join(shown)}")
+            say_line(f"  {padded(name, 20)} {tr.semicolon.join(shown)}")
     for member in _best_members(report, tr):
         say_line(member)
     for line in (report.get("unlabelled") or {}).get("sentences") or []:
@@ -78,9 +80,10 @@ def _best_members(report: dict[str, Any], tr: Speaker, most: int = 6) -> list[st
     lines = [tr(f"{len(members)} models tried, {len(used)} answer together ({told}):")]
     for m in used[:most]:
         values = [m["validation"], m["metrics"][metric], *(m["metrics"][name] for name in also)]
-        shown = ", ".join(tr("undefined") if v is None else f"{v:.3f}" for v in values)
+        shown = tr.listed(tr("undefined") if v is None else f"{v:.3f}" for v in values)
+        took = tr.bracketed(tr(f"{m['seconds']:.1f} s, {m['megabytes']:.1f} MB"))
         name = padded(tr(m["name"]), 28)
-        lines.append(f"  {m['weight']:5.0%} {name} {shown}  ({m['seconds']:.1f} s, {m['megabytes']:.1f} MB)")
+        lines.append(f"  {m['weight']:5.0%} {name} {shown} {took}")
     lines += [tr(f"  and {len(used) - most} more in the report")] if len(used) > most else []
     return lines + [tr(line) for line in _best_alone(evaluation["patterns"], report["metric"])]
 

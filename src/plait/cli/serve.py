@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from plait.cli import STARTED
-from plait.cli.options import Model, index_there
+from plait.cli.options import Model, SpokenLang, index_there
 
 TOKEN = "PLAIT_SERVE_TOKEN"
 
@@ -62,6 +62,7 @@ def serve(
     max_seconds: Annotated[float, typer.Option(help="Longest sound, in seconds.")] = 120.0,
     max_text: Annotated[int, typer.Option(help="Longest text, in characters.")] = 20_000,
     max_hits: Annotated[int, typer.Option(help="Most hits of a search.")] = 100,
+    lang: SpokenLang = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="Socket of a worker.")] = None,
 ) -> None:
     """Answer over HTTP: predict, explain, embed, caption, ask, search; with a page, an OpenAPI and metrics."""
@@ -74,4 +75,4 @@ def serve(
         max_seconds=max_seconds, max_text=max_text, max_hits=max_hits, grace=grace, token=_token(token_file),
         allowed_hosts=tuple(allowed_host or ()), fetch_from=tuple(fetch_from or ()),
     )  # fmt: skip
-    raise typer.Exit(run(model, index, options, fd=fd, again=[*sys.argv[1:], "--fd"], started=STARTED))
+    raise typer.Exit(run(model, index, options, fd=fd, again=[*sys.argv[1:], "--fd"], started=STARTED, lang=lang))

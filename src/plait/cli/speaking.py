@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
@@ -62,6 +63,15 @@ class Speaker:
     def alone(self, name: str) -> str:
         """A modality that answers alone."""
         return self(f"{self.named(name)} alone")
+
+    def problem(self, text: str) -> str:
+        """What is wrong with a row: reasons behind the names of their columns."""
+        said = []
+        for part in re.split(r"; (?=[^;:]+: )", text):
+            column, colon, reason = part.partition(": ")
+            told = self(reason) if colon else reason
+            said.append(self(part) if told == reason else f"{column}{self.colon}{told}")
+        return self.semicolon.join(said)
 
 
 def typed_language() -> str | None:

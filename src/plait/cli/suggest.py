@@ -12,7 +12,8 @@ import typer
 
 from plait.cli import options
 from plait.cli.progress import terminal_progress
-from plait.cli.terminal import can_write, not_over, print_json, say
+from plait.cli.speaking import Speaker, note
+from plait.cli.terminal import can_write, not_over, print_json, say_line
 from plait.cli.wording import as_typed
 from plait.registry import counted
 
@@ -73,26 +74,28 @@ def suggest(
         file.write(found)
     facts = file.facts
     if file.escaped:
-        sys.stderr.write(
-            f"note: {counted(file.escaped, 'text')} got an apostrophe, which fit reads as part of the text\n"
-        )
+        escaped = f"{counted(file.escaped, 'text')} got an apostrophe, which fit reads as part of the text"
+        sys.stderr.write(f"{note(escaped)}\n")
     places = {"output": str(output), **({"report": str(report)} if report else {})}
     if as_json:
         print_json({**facts, **places})
         return
-    say(f"{counted(facts['suggested'], 'row')} of {facts['rows']:,} to label ({facts['strategy']}) -> {output}")
+    tr = Speaker(lang or fitted.lang, {"schema": [{"name": name} for name in found.column_names]})
+    rows = f"{counted(facts['suggested'], 'row')} of {facts['rows']:,} to label ({facts['strategy']})"
+    say_line(f"{tr(rows)} -> {output}")
     row, reason = facts["columns"]["row"], facts["columns"]["reason"]
     for number, why in zip(found.column(row).to_pylist()[:SHOWN], found.column(reason).to_pylist(), strict=False):
-        say(f"  row {number}: {why}")
+        say_line(f"  {tr(f'row {number}')}{tr.colon}{tr(why)}")
     if facts["suggested"] > SHOWN:
-        say(f"  ... and {facts['suggested'] - SHOWN:,} more")
+        say_line(tr(f"  ... and {facts['suggested'] - SHOWN:,} more"))
     for why, number in facts["left_out"].items():
-        say(f"  left out: {number:,} {why}")
+        say_line(tr(f"  left out: {number:,} {why}"))
     if facts["passed_over"]:
-        say(f"  passed over: {facts['passed_over']:,} that show nearly the same as a row above")
-    for note in facts["notes"]:
-        say(f"  note: {as_typed(note)}")
-    say(f"fill in column {facts['target']!r}, then: {next_step(fitted, model, output)}")
+        say_line(tr(f"  passed over: {facts['passed_over']:,} that show nearly the same as a row above"))
+    for told in facts["notes"]:
+        say_line(f"  {tr('note')}{tr.colon}{as_typed(tr(told))}")
+    then = tr(f"fill in column {facts['target']!r}, then")
+    say_line(f"{then}{tr.colon}{next_step(fitted, model, output)}")
 
 
 def next_step(fitted: Any, model: Path, rows: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from plait.cli.speaking import Speaker, typed_language
 from plait.cli.wording import as_typed
 from plait.files import write_text
 from plait.registry import one_line
@@ -48,7 +49,9 @@ def resumable(otherwise: str = AGAIN) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         known = getattr(error, "__notes__", None)  # what the work itself says of what is kept
-        sys.stderr.write(f"plait: stopped; {as_typed('; '.join(known)) if known else otherwise}\n")
+        tr = Speaker(typed_language())
+        told = tr.semicolon.join(as_typed(tr(line)) for line in (known or [otherwise]))
+        sys.stderr.write(f"plait: {tr('stopped')}{tr.semicolon}{told}\n")
         raise typer.Exit(STOPPED) from None
 
 

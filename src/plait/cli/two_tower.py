@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from plait.cli.options import Json
+from plait.cli.options import Json, SpokenLang
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import print_json, say
 
 
@@ -24,6 +25,7 @@ def two_tower(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in the folder.")] = False,
+    lang: SpokenLang = None,
     as_json: Json = False,
 ) -> None:
     """Make a search model of a ready network that puts texts and pictures or sounds into one space, without training.
@@ -41,6 +43,8 @@ def two_tower(
     if as_json:
         print_json(facts)
     else:
-        say(f"{reference}: {made.dim} wide, columns {', '.join(names[:-1])} and {names[-1]} -> {output}")
+        tr = Speaker(lang, {"modalities": names})
+        wide = tr(f"{made.dim} wide, columns {', '.join(names[:-1])} and {names[-1]}")
+        say(f"{reference}{tr.colon}{wide} -> {output}")
         source = "PHOTOS" if made.modalities[0].kind == "image" else "SOUNDS"
-        say(f"try it: plait index build {output} {source} -o index")
+        say(f"{tr('try it')}{tr.colon}plait index build {output} {source} -o index")

@@ -11,11 +11,12 @@ from plait.cli import STARTED, options
 from plait.cli.options import Json, one_of
 from plait.cli.progress import terminal_progress
 from plait.cli.report import show_report
+from plait.cli.speaking import Speaker
 from plait.cli.terminal import AGAIN, NOTHING_KEPT, print_json, resumable, say
 
 ONLY_WITH_FIT = (
     "task", "split", "group", "epochs", "seed", "time_limit", "set", "resume", "on_bad_row", "annotations", "format",
-    "encoding", "allow_outside", "allow_remote", "lang",
+    "encoding", "allow_outside", "allow_remote",
 )  # fmt: skip
 
 
@@ -103,10 +104,12 @@ def vlm(
         print_json(facts)
         return
     say(f"{made} -> {output}")
+    tr = Speaker(lang)
     if made.asking.classes:
-        say(f"try it: plait predict {output} TABLE -o answers.csv")
+        say(f"{tr('try it')}{tr.colon}plait predict {output} TABLE -o answers.csv")
     else:
-        say(f"try it: plait ask {output} photo.jpg 'what is this?', or plait caption {output} PHOTOS")
+        for command in (f"plait ask {output} photo.jpg 'what is this?'", f"plait caption {output} PHOTOS"):
+            say(f"{tr('try it')}{tr.colon}{command}")
 
 
 def _tune(

@@ -61,6 +61,8 @@ def comparison_folder(folder: Path, stamp: dict[str, Any], *, resume: bool, over
 def _guard(folder: Path, stamp: dict[str, Any], resume: bool, overwrite: bool) -> None:
     """Refuse a folder of somebody else, and one that holds a comparison unless it is to go on or to be replaced."""
     record = folder / PLAN_FILE
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder for the comparison")
     if not folder.exists() or not any(folder.iterdir()):
         return
     if not record.is_file() and not (folder / REPLACED).is_dir():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.comparison.page import render
-from plait.files import write_text
+from plait.files import given_path, write_text
 from plait.report.languages import spoken, tr
 from plait.report.plain import plain
 from plait.report.shown import ShownReport
@@ -110,7 +110,9 @@ class Comparison(ShownReport):
 
     def save(self, folder: str | Path, lang: str = "en") -> Path:
         """Write ``compare.json`` and ``compare.html`` (``lang``: "en" or "zh") into ``folder``, each as a whole."""
-        place = Path(folder)
+        place = given_path(folder, "folder", example="comparison")
+        if place.exists() and not place.is_dir():
+            raise ValueError(f"{place} is a file; choose a folder for the comparison")
         place.mkdir(parents=True, exist_ok=True)
         text = json.dumps(self.report, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
         for name, content in (("compare.json", text), ("compare.html", render(self.report, lang))):

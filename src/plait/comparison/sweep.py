@@ -37,6 +37,7 @@ from plait.comparison.workers import choose_workers, run_ahead
 from plait.data.memory import bounded
 from plait.data.sources import Opened
 from plait.data.table_like import TableLike
+from plait.files import given_path
 from plait.fusion import FUSIONS
 from plait.report import check_language
 from plait.settings import Assignments, DataOptions, RunSettings, assignments_of, merge_values, set_values, to_dict
@@ -148,6 +149,7 @@ def compare(
         raise ValueError("resume=True goes on with a comparison and overwrite=True throws it away; type one of them")
     if resume and output is None:
         raise ValueError("resume=True needs output=, the folder of the comparison that was stopped")
+    output = None if output is None else given_path(output, "output", example="comparison")
     if seeds < 1:
         raise ValueError(f"seeds is {seeds}; expected at least 1 (5 is usual)")
     data = DataOptions(
@@ -302,5 +304,7 @@ def _folder(output: str | Path | None, stamp: dict[str, Any], resume: bool, over
         with tempfile.TemporaryDirectory() as temporary:
             yield Path(temporary)
         return
-    with comparison_folder(Path(output), stamp, resume=resume, overwrite=overwrite):
+    with comparison_folder(
+        given_path(output, "output", example="comparison"), stamp, resume=resume, overwrite=overwrite
+    ):
         yield Path(output)

@@ -8,9 +8,9 @@ from plait.index.exact import TopK, top_k
 from plait.index.hit import Hit, accuracy_note, missing_note
 from plait.index.index import Index
 from plait.index.intake_report import Intake
+from plait.index.letters import letters_note
 from plait.index.manifest import DamagedIndexError, IndexFolderError
 from plait.index.opening import is_published, open_index, publish_index
-from plait.index.query import letters_note
 
 __all__ = [
     "DamagedIndexError",

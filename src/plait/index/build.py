@@ -10,6 +10,7 @@ from typing import Any
 from plait.api.watching import WatchedBy, watched
 from plait.data.memory import bounded
 from plait.data.table_like import TableLike
+from plait.files import given_path
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.index import Index
@@ -63,7 +64,7 @@ def build_index(
             that holds other files.
         IndexFolderError: The folder cannot be written, or another process writes.
     """
-    folder = Path(output)
+    folder = given_path(output, "output", example="photos.index")
     BACKENDS.get(backend)  # a wrong name is reported before the model is loaded
     if uri is not None and backend != "lance":
         raise ValueError(f"uri= goes with backend='lance'; the backend is {backend!r}")
@@ -108,6 +109,8 @@ def build_index(
 
 def _prepare(folder: Path, *, is_new: bool) -> None:
     """Make the folder; one that holds something else is refused."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; choose a folder for the index")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from plait.api.watching import Progress, WatchedBy, watched
+from plait.files import given_path
 from plait.index.backends import BACKENDS
 from plait.index.embedder import Embedder, check_model, load_embedder, pick_modality
 from plait.index.folder import FolderStorage
@@ -247,6 +248,7 @@ class Index:
             ValueError: Nothing of the index lies under ``old``, ``new`` is not there, or none of the files is.
             IndexFolderError: The folder cannot be written, or another process writes.
         """
+        old, new = given_path(old, "old", example="/old/photos"), given_path(new, "new", example="/new/photos")
         from plait.index.move import move
 
         if dry_run:

@@ -17,6 +17,7 @@ from plait.data.progress import Progress
 from plait.index.embedder import Embedder
 from plait.index.intake_block import Block, Rules, hash_rows
 from plait.index.intake_report import Intake
+from plait.index.letters import texts_note
 from plait.index.manifest import MAX_BAD_ROWS, SourceFact
 from plait.index.source import IndexSource
 from plait.index.storage import Change, Known, Storage
@@ -90,6 +91,9 @@ def take_in(
             storage.commit(Change(vectors, items), storage.manifest.with_source(number, now))
         if progress is not None:
             progress(part.rows.stop, len(table), "indexing")
+    if report.embedded and len(storage.manifest.modality.columns) == 1:
+        unread = texts_note(embedder, storage.manifest.modality, table.column(storage.manifest.modality.columns[0]))
+        report.notes += [] if unread is None else [unread]
     _prune(storage, source, known, number, prune, report)
     return report
 

@@ -56,7 +56,7 @@ class Intake:
             colon, comma, more = tr(": ", "stop"), tr(", ", "list"), len(self.bad_rows) - 10
             rows = tr(counted(self.num_rows, "row"))
             lines = [f"{self.source}{colon}{rows}{colon}{comma.join(self._counts()) or tr('nothing to do')}"]
-            lines += [f"  {tr(f'row {row}')}{colon}{tr(why)}" for row, why in self.bad_rows[:10]]
+            lines += [f"  {tr(f'row {row}')}{colon}{_of_item(why)}" for row, why in self.bad_rows[:10]]
             lines += [f"  {tr(f'and {more:,} more')}"] if more > 0 else []
             return "\n".join(lines + [f"  {tr('note')}{colon}{tr(note)}" for note in self.notes])
 
@@ -79,3 +79,11 @@ class Intake:
             )
             if value
         ]
+
+
+def _of_item(why: str) -> str:
+    """Why a row cannot be read, in the language that is spoken, behind the name of its item where that leads."""
+    from plait.report.languages import tr
+
+    name, colon, reason = why.partition(": ")
+    return f"{name}{tr(colon, 'stop')}{tr(reason)}" if colon else str(tr(why))

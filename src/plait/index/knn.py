@@ -66,8 +66,8 @@ class LabelReport:
     def text(self) -> str:
         """The report for people."""
         lines = [
-            f"{self.method} tells {self.label!r} right for {100 * self.accuracy:.1f}% of {self.num_judged:,} "
-            f"(always saying the commonest label: {100 * self.commonest:.1f}%)"
+            f"{self.method} tells {self.label!r} right for {self.accuracy:.1%} of {self.num_judged:,} "
+            f"(always saying the commonest label: {self.commonest:.1%})"
         ]
         width = max((len(name) for name in self.per_label), default=0)
         lines += [f"  {name:{width}}  {right:,} of {every:,}" for name, (right, every) in self.per_label.items()]

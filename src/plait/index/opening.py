@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from plait.data.remote.address import scheme_of
+from plait.files import given_path
 from plait.index.embedder import Embedder
 from plait.index.index import Index
 
@@ -22,6 +23,7 @@ def open_index(folder: str | Path, model: Embedder | str | Path | None = None, *
         DamagedIndexError: Its files do not fit together.
         ValueError: An address that was not allowed, or one that names no Lance table.
     """
+    given_path(folder, "folder", example="photos.index")
     if is_published(folder):
         from plait.index.published import PublishedIndex
 
@@ -29,7 +31,7 @@ def open_index(folder: str | Path, model: Embedder | str | Path | None = None, *
     return Index(Path(folder), model)
 
 
-def publish_index(index: Index, place: str, *, allow_remote: bool = False, overwrite: bool = False) -> int:
+def publish_index(index: Index, place: str | Path, *, allow_remote: bool = False, overwrite: bool = False) -> int:
     """Write the living items of an index, with their vectors, as one Lance table; returns how many. Extra ``lance``.
 
     :func:`open_index` opens it for searching, from any machine that reaches it. A version that readers hold stays as it
@@ -48,9 +50,10 @@ def publish_index(index: Index, place: str, *, allow_remote: bool = False, overw
         FileExistsError: A table is there.
         OSError: It cannot be written.
     """
+    given_path(place, "place", example="photos.lance")
     from plait.index.published import publish
 
-    return publish(index, place, allow_remote=allow_remote, overwrite=overwrite)
+    return publish(index, str(place), allow_remote=allow_remote, overwrite=overwrite)
 
 
 def is_published(place: str | Path) -> bool:

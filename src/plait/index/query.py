@@ -7,7 +7,6 @@ scores; on the photos it was tried with the two spread alike, so a weight of a h
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from plait.index.embedder import Embedder, embed_checked, pick_modality
 from plait.inference.vector_space import Query, VectorSpace, weighted
 from plait.registry import unknown_name
 
-MUCH_UNKNOWN = 0.3  # share of unknown tokens of a query from which it is warned
 SHORTEST = 1e-6  # a sum of two queries shorter than this has no direction
 
 
@@ -77,29 +75,6 @@ def make_query(
     if float(np.linalg.norm(mixed.vector)) < SHORTEST:
         raise ValueError("the text and the picture of the query are opposites and cancel out; choose another weight=")
     return mixed
-
-
-def letters_note(embedder: Embedder, indexed: Modality, text: str, name: str | None = None) -> str | None:
-    """What to type where the text encoder of a model lacks much of a query; None where it reads it.
-
-    Args:
-        embedder: The model of the index.
-        indexed: The modality of the index.
-        text: The query.
-        name: The text modality that reads it, as ``text_modality`` of :func:`make_query`.
-    """
-    modality = pick_reader(embedder, indexed, name, "text")
-    inputs = getattr(embedder, "inputs", None)
-    asked = None if inputs is None else getattr(inputs.processors.get(modality.name), "unknown_share", None)
-    words = "".join(sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign)[0] != "S")
-    if asked is None or not words.strip() or (share := asked([words])) < MUCH_UNKNOWN:
-        return None  # signs such as an emoji say little either way
-    reference = inputs.references.get(modality.name, {}).get("reference", "the text encoder of this model")
-    return (
-        f"{reference} does not know {share:.0%} of the words and letters of the query, so its hits say little; ask in "
-        "a language of the texts that trained the model, or train one that reads about a hundred: "
-        "plait.fit(TABLE, task='retrieval', set=['encoders.text=e5-small-multilingual'])"
-    )
 
 
 def pick_reader(embedder: Embedder, indexed: Modality, name: str | None, kind: str) -> Modality:

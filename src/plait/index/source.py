@@ -26,6 +26,7 @@ from plait.data.readers.formats import parse_json
 from plait.data.remote.address import without_secrets
 from plait.data.table import BadRow, Table, read_table
 from plait.data.values import is_unicode
+from plait.files import given_path
 from plait.index.ids import ids_of, spelt_ids
 from plait.index.storage import RESERVED
 from plait.registry import counted, unknown_name
@@ -98,6 +99,8 @@ def read_source(
         ValueError: Nothing to index there, no such column, ids that repeat or are missing.
         FileNotFoundError: No such file or folder.
     """
+    if isinstance(source, str):
+        given_path(source, "source", example="photos")
     shown = name_of(source)
     table, notes = _open(source, modality, format, encoding, annotations)
     table = table.opened_up(allow_outside, allow_remote)

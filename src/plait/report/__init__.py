@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from plait.files import write_text
+from plait.files import given_path, write_text
 from plait.report import explanation as explanation_page
 from plait.report import suggestions as suggestions_page
 from plait.report.checks import findings
@@ -110,7 +110,7 @@ def report_places(path: str | Path) -> tuple[Path, Path]:
         ValueError: A path that is a file but does not end in .html; or a JSON file lies there that came without a page,
             such as a table.
     """
-    path = Path(path)
+    path = given_path(path, "report", example="report.html")
     if path.suffix.lower() in (".html", ".htm"):
         page, numbers = path, path.with_suffix(".json")
     elif path.is_file():

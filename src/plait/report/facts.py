@@ -87,11 +87,20 @@ def _its_share(report: dict[str, Any]) -> str:
 
 
 def settings(report: dict[str, Any]) -> str:
-    """Every setting of the run, by its dotted name and to its last digit."""
+    """Every setting of the run, by its dotted name and to its last digit; what is none, on or off in words."""
     flat = _flat(report.get("settings") or {})
     second = {name: (report.get("facts") or {}).get(name) for name in ("more", "unlabelled")}
     flat |= _flat({name: one for name, one in second.items() if isinstance(one, dict)})
-    return fill(PARTS, "pairs", facts={k: str(_listed(v)) for k, v in flat.items()}, as_code=True)
+    return fill(PARTS, "pairs", facts={k: _setting(v) for k, v in flat.items()}, as_code=True)
+
+
+def _setting(value: Any) -> str:
+    """The value of a setting: a word where it is nothing or a switch, else as it is typed."""
+    if value is None or value in ([], ""):
+        return str(tr("not set", "value"))
+    if isinstance(value, bool):
+        return str(tr("on" if value else "off", "value"))
+    return ", ".join(map(_setting, value)) if isinstance(value, list) else str(value)
 
 
 def versions(report: dict[str, Any]) -> str:
@@ -103,7 +112,7 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.") if value else {f"{prefix}{key}": "none"}
+            flat |= _flat(value, f"{prefix}{key}.") if value else {f"{prefix}{key}": []}
         else:
             flat[f"{prefix}{key}"] = value
     return flat

@@ -9,6 +9,12 @@ from plait.report.template import fill
 from plait.report.words import listed, metric_name, number, span
 
 TEMPLATE = "report/members.html.jinja"
+WEIGHTS = (  # of plait.ensemble.selection: DRAWS and LEAST_WEIGHT
+    "A weight is a share of the joint answer, the mean over 20 choices on rows drawn anew; less than 0.02 counts as "
+    "nothing. A small one says that few of these choices took the model: it moves an answer by that share of the "
+    "difference between its own and that of the others. A dash: it answers no row that has everything, but may answer "
+    "where something is missing (second table)."
+)
 
 
 def section(report: dict[str, Any]) -> str:
@@ -29,7 +35,7 @@ def section(report: dict[str, Any]) -> str:
     listed = sorted(members, key=lambda m: _order(m.get("validation"), higher))
     rows = [{**m, "chosen": _details(m.get("details") or {})} for m in listed]
     return fill(
-        TEMPLATE, "section", lead=lead, metric=metric, name=metric_name(metric), members=rows,
+        TEMPLATE, "section", lead=lead, weights=WEIGHTS, metric=metric, name=metric_name(metric), members=rows,
         patterns=evaluation.get("patterns") or [],
     )  # fmt: skip
 

@@ -22,7 +22,9 @@ def headline(report: dict[str, Any]) -> str:
         return ""
     return fill(
         PARTS, "top", title=metric_name(name or ""), value=None if value is None else number(value),
-        below=[f"95% interval {span(low, high)}" if span(low, high) else "", _on_rows(evaluation)],
+        below=[
+            f"95% interval {span(low, high)}" if span(low, high) else "", _guessing(evaluation), _on_rows(evaluation),
+        ],
         verdict=report.get("verdict"),
     )  # fmt: skip
 
@@ -38,6 +40,8 @@ def key_numbers(report: dict[str, Any]) -> str:
     for name in sorted(metrics, key=lambda k: k != main):
         value, low, high = metrics[name]
         below = span(low, high) or ("undefined here" if value is None else "")
+        if name == main and _guessing(evaluation):
+            below = str(tr("; ", "stop")).join(filter(None, (below, str(tr(_guessing(evaluation))))))
         tiles.append((metric_name(name), number(value), below, name == main))
     has_intervals = any(span(low, high) for _, low, high in metrics.values())
     rule = " The small numbers are 95% bootstrap intervals." if has_intervals else ""
@@ -166,6 +170,12 @@ def examples(report: dict[str, Any]) -> str:
     )
     shown = [(title, css, members[:_MAX_EXAMPLES]) for title, css, members in groups if members]
     return fill(TEMPLATE, "examples", groups=shown)
+
+
+def _guessing(evaluation: dict[str, Any]) -> str:
+    """What guessing gets by the primary metric; nothing where that is not known."""
+    chance = _as_number(evaluation.get("chance"))
+    return "" if chance is None else f"guessing gets {number(chance)}"
 
 
 def _as_number(value: Any) -> float | None:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from plait.report.languages import ENGLISH, spoken, tr
+
 MOST_FRAMES = 6
 
 
@@ -23,17 +25,21 @@ class Log:
     Args:
         file: Where to; None: stderr.
         for_people: Whether they are words instead of JSON; None: where the file is a terminal.
+        lang: Language of the words, "en" or "zh"; None: English.
     """
 
-    def __init__(self, file: TextIO | None = None, *, for_people: bool | None = None) -> None:
-        self._file = file
+    def __init__(
+        self, file: TextIO | None = None, *, for_people: bool | None = None, lang: str | None = None
+    ) -> None:  # fmt: skip
+        self._file, self._lang = file, lang or ENGLISH
         self._for_people = (sys.stderr if file is None else file).isatty() if for_people is None else for_people
 
     def write(self, event: str, **facts: Any) -> None:
         """One line: the time (UTC; on a terminal the local one), what happened, and facts that are no user's own."""
         now = time.time()
         if self._for_people:
-            line = time.strftime("%H:%M:%S", time.localtime(now)) + " " + _in_words(event, facts)
+            with spoken(self._lang):
+                line = time.strftime("%H:%M:%S", time.localtime(now)) + " " + _in_words(event, facts)
         else:
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now % 1 * 1000):03d}Z"
             line = json.dumps({"time": stamp, "event": event, **facts}, ensure_ascii=True, default=str)
@@ -72,22 +78,31 @@ def _in_words(event: str, facts: Mapping[str, Any]) -> str:
     return f"{event} " + " ".join(f"{k}={v}" for k, v in facts.items()) if words is None else words(facts)
 
 
+def _said(text: str) -> str:
+    """A text of ours in the language that is spoken."""
+    return str(tr(text, "serve"))
+
+
 def _ready(facts: Mapping[str, Any]) -> str:
-    seconds = f"ready after {facts['seconds']:g} s; Ctrl-C stops it"
-    return f"open {facts['open']}  ({seconds})" if facts.get("open") else seconds
+    seconds = _said(f"ready after {facts['seconds']:g} s; Ctrl-C stops it")
+    return _said(f"open {facts['open']}") + f"  ({seconds})" if facts.get("open") else seconds
 
 
 def _request(facts: Mapping[str, Any]) -> str:
     rows = f", {facts['rows']} row{'' if facts['rows'] == 1 else 's'}" if "rows" in facts else ""
-    return f"{facts['method']} {facts['route']} {facts['status']} in {facts['ms']:g} ms{rows}"
+    return _said(f"{facts['method']} {facts['route']} {facts['status']} in {facts['ms']:g} ms{rows}")
+
+
+def _headed(word: str, what: str) -> str:
+    return f"{tr(word)}{tr(': ', 'stop')}{tr(what)}"
 
 
 _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "loading": lambda facts: f"loading {facts['model']} ...",
-    "listening": lambda facts: "loaded; answering made-up rows to warm up ...",
+    "loading": lambda facts: _said(f"loading {facts['model']} ..."),
+    "listening": lambda facts: _said("loaded; answering made-up rows to warm up ..."),
     "ready": _ready,
-    "warning": lambda facts: f"warning: {facts['what']}",
-    "caution": lambda facts: f"note: {facts['what']}",
-    "stopped": lambda facts: "stopped" if facts.get("finished", True) else "stopped; work was left unfinished",
+    "warning": lambda facts: _headed("warning", facts["what"]),
+    "caution": lambda facts: _headed("note", facts["what"]),
+    "stopped": lambda facts: _said("stopped" if facts.get("finished", True) else "stopped; work was left unfinished"),
     "request": _request,
 }

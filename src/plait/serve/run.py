@@ -32,7 +32,7 @@ MOST_RESTARTS = 5  # of one worker within a minute
 
 def serve(
     model: str | Path, index: str | Path | None, options: ServeOptions, *, fd: int | None = None,
-    again: Sequence[str] = (), started: float | None = None,
+    again: Sequence[str] = (), started: float | None = None, lang: str | None = None,
 ) -> int:  # fmt: skip
     """Serve a model until told to stop (SIGTERM, Ctrl-C); what was taken by then is finished first.
 
@@ -44,6 +44,7 @@ def serve(
         again: The command line of one worker up to the number of its socket, without the interpreter; needed for more
             than one.
         started: When the process began, on the monotonic clock, from which the seconds to "ready" count; None: now.
+        lang: Language of the lines for people, "en" or "zh"; None: English. Lines of JSON are English always.
 
     Returns:
         The exit code: 0, or 1 where work was left unfinished or a worker kept dying.
@@ -57,7 +58,7 @@ def serve(
     folder, of_index = Path(model), None if index is None else Path(index)
     require_extra()
     check_names(folder, of_index)
-    log = Log()
+    log = Log(lang=lang)
     with bind(options) if fd is None else socket.socket(fileno=fd) as bound:
         if fd is None:
             if not options.is_local and options.token is None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from plait.data.dealing import is_empty_cell
 from plait.data.modality import Modality
 from plait.data.progress import Progress
 from plait.data.table import Table
@@ -31,7 +32,6 @@ from plait.training.calibration import fit_scalers
 from plait.training.history import Pretraining
 from plait.training.optimizer import make_optimizer
 from plait.training.plan import Plan
-from plait.training.splitting import is_empty_cell
 
 ROWS_AT_ONCE = 256  # contrast needs many rows a step, however few of them have labels; trained encoders take fewer
 OFF = "set=['pretrain.objective=none']"

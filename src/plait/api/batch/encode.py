@@ -14,6 +14,7 @@ from plait.api.batch.work import How, load_same, model_sha256
 from plait.api.chunks import CHUNK_ROWS
 from plait.api.folder_checks import check_model_there
 from plait.api.watching import WatchedBy, watched
+from plait.files import given_path
 from plait.inputs.feature_store import FeatureStore
 
 
@@ -71,7 +72,7 @@ def encode_to_store(
     check_counts(workers, part_rows)
     if ray is not None:
         check_ray(ray)
-    check_model_there(Path(model))
+    check_model_there(given_path(model, "model"))
     sha256 = model_sha256(Path(model))
     fitted = load_same(Path(model), sha256)
     if not fitted.inputs.frozen:

@@ -19,7 +19,7 @@ from plait.api.prediction_file import WRITERS
 from plait.api.reading import with_decimal
 from plait.api.watching import WatchedBy, watched
 from plait.data.memory import bounded
-from plait.files import room_for
+from plait.files import given_path, room_for
 from plait.registry import unknown_name
 from plait.settings import BAD_ROW_POLICIES
 from plait.training.fitted import FittedParts
@@ -110,7 +110,7 @@ def predict_to_folder(
     _check(output_format, on_bad_row, bom)
     if ray is not None:
         check_ray(ray)
-    check_model_there(Path(model))
+    check_model_there(given_path(model, "model"))
     sha256 = model_sha256(Path(model))
     fitted = load_same(Path(model), sha256)
     how = How(
@@ -124,7 +124,7 @@ def predict_to_folder(
         "bom": bom, "allow_outside": allow_outside,
         "allow_remote": allow_remote, "format": format, "encoding": encoding,
     }  # fmt: skip
-    made = BatchFolder(Path(folder), {}, output_format)
+    made = BatchFolder(given_path(folder, "folder", example="answers"), {}, output_format)
     with made.held():
         source = open_rows(
             fitted, table, format=format, encoding=encoding, allow_outside=allow_outside,

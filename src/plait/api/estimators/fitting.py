@@ -16,6 +16,7 @@ from plait.api.predictor import Plait
 from plait.data.column_kind import Hints
 from plait.data.guess import guess_column
 from plait.data.table import Table
+from plait.files import given_path
 from plait.settings import assignments_of
 
 KINDS = ("text", "image", "audio", "image_set", "vector", "numeric", "categorical", "date", "ignore")
@@ -39,8 +40,10 @@ class SavesModel:
 
         Raises:
             sklearn.exceptions.NotFittedError: ``fit`` has not been called; a ``ValueError`` too.
+            TypeError: ``folder`` is no path.
             ValueError: As :meth:`plait.Plait.save`.
         """
+        folder = given_path(folder, "folder")
         model: Plait | None = getattr(self, "model_", None)
         if model is None:
             name = type(self).__name__

@@ -36,6 +36,7 @@ from plait.api.watching import WatchedBy, watched
 from plait.data.progress import Progress
 from plait.data.table_like import TableLike
 from plait.ensemble import Ensemble
+from plait.files import given_path
 from plait.inference.forward import evaluation_mode
 from plait.training.fitted import FittedParts
 
@@ -83,7 +84,7 @@ def export(
             ``parity.bound_of``), or the folder is taken. Then nothing is written.
         ImportError: Without the extra ``onnx``.
     """
-    place = Path(folder)
+    place = given_path(folder, "folder", example="exported")
     check_place(place, overwrite)
     require_onnx()
     if int8 and check is None:
@@ -202,7 +203,7 @@ def _fitted(model: Any) -> FittedParts:
     if isinstance(model, str | Path):
         from plait.api.model_folder import load_model_folder
 
-        return load_model_folder(Path(model))
+        return load_model_folder(given_path(model, "model"))
     raise TypeError(f"expected a fitted model or a model folder, got {type(model).__name__}")
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from plait.api.profiling.limits import Limits, measure_limits
 from plait.api.profiling.points import DECODE_PICTURES, ENCODE, OPTIMIZER, STEP, UNITS, timed
 from plait.api.profiling.spans import Clock, Spent
+from plait.report.languages import spoken, tr
+from plait.report.words import columns, listed
 
 BEFORE = "start of Python and of the command line"
 REST = "everything else"
@@ -81,21 +83,25 @@ class Profile:
         most = self.limits.product(self.precision.get(phase, "float32"))
         return gflops / most if most else None
 
-    def table(self) -> str:
-        """Lines for a terminal."""
-        width = max([len(n) for n in self.phases], default=5)
-        lines = [
-            f"{self.seconds:.1f} s ({self.processor_seconds:.1f} s of processor time)",
-            f"{'phase':<{width}}  seconds  share  in threads  done",
-        ]
-        for name, spent in self.phases.items():
-            if max(spent.seconds, spent.in_threads) < 0.005:
-                continue
-            threads = f"{spent.in_threads:.2f}" if spent.in_threads >= 0.005 else ""
-            share = spent.seconds / self.seconds if self.seconds else 0.0
-            line = f"{name:<{width}}  {spent.seconds:7.2f}  {share:5.1%}  {threads:>10}  {_done(name, spent)}"
-            lines.append(line.rstrip())
-        return "\n".join([*lines, *self._against_limits()])
+    def table(self, lang: str = "en") -> str:
+        """Lines for a terminal, in "en" or "zh"."""
+        with spoken(lang):
+            seconds, used = f"{self.seconds:.1f} s", f"{self.processor_seconds:.1f} s of processor time"
+            width = max([columns(_phase(n)) for n in self.phases], default=5)
+            head = [tr(word, "profile") for word in ("phase", "seconds", "share", "in threads", "done")]
+            lines = [
+                str(tr(f"{seconds} ({used})")),
+                f"{_filled(head[0], width)}  {_filled(head[1], 7, left=True)}  {_filled(head[2], 5, left=True)}  "
+                f"{_filled(head[3], 10, left=True)}  {head[4]}",
+            ]
+            for name, spent in self.phases.items():
+                if max(spent.seconds, spent.in_threads) < 0.005:
+                    continue
+                threads = f"{spent.in_threads:.2f}" if spent.in_threads >= 0.005 else ""
+                share = spent.seconds / self.seconds if self.seconds else 0.0
+                line = f"{_filled(_phase(name), width)}  {spent.seconds:7.2f}  {share:5.1%}  {threads:>10}  "
+                lines.append((line + _done(name, spent)).rstrip())
+            return "\n".join([*lines, *map(str, map(tr, self._against_limits()))])
 
     def _against_limits(self) -> list[str]:
         if self.limits is None:
@@ -184,7 +190,19 @@ def _done(name: str, spent: Spent) -> str:
         return ""
     took = spent.seconds + spent.in_threads
     done = f"{spent.amount:,.0f}" if spent.amount >= 10 else f"{spent.amount:.1f}".removesuffix(".0")
-    return f"{done} {UNITS[name]}" + (f", {spent.amount / took:,.0f} a second" if took > 0 else "")
+    counted = f"{done} {tr(UNITS[name], 'unit')}"
+    return listed([counted, tr(f"{spent.amount / took:,.0f} a second")] if took > 0 else [counted])
+
+
+def _phase(name: str) -> str:
+    """A phase in the language that is spoken."""
+    return str(tr(name, "phase"))
+
+
+def _filled(text: str, width: int, *, left: bool = False) -> str:
+    """A text in a column of a width, a Chinese character counting two."""
+    space = " " * (width - columns(text))
+    return space + text if left else text + space
 
 
 def _rate(gflops: float) -> str:

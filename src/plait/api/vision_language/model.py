@@ -24,6 +24,7 @@ from plait.api.vision_language.tuning_settings import tuning_settings
 from plait.api.watching import WatchedBy, watched
 from plait.data.modality import Modality
 from plait.data.table_like import TableLike
+from plait.files import given_path
 from plait.heads.language import DecodeOptions
 from plait.inference.vision_language import VisionLanguageNetwork
 from plait.report import write_report
@@ -68,7 +69,7 @@ def vlm(
         raise ValueError(f"classes is the text {classes!r}; expected a list, such as ['cat', 'dog']")
     asking = Asking(image, question, target, prompt, tuple(classes), score, max_tokens)
     if output is not None:
-        check_free(Path(output), overwrite=overwrite)
+        check_free(given_path(output, "output"), overwrite=overwrite)
     made = VisionLanguageModel(Chosen(reference, dtype, asking))
     if output is not None:
         made.save(output, overwrite=overwrite)
@@ -110,9 +111,10 @@ class VisionLanguageModel:
         Raises:
             ValueError: The folder holds a model and ``overwrite`` is not set, or something else.
         """
+        place = given_path(folder, "folder")
         self.chosen = replace(self.chosen, fingerprint=self.fingerprint)
-        write_folder(self.chosen, Path(folder), overwrite=overwrite)
-        return Path(folder)
+        write_folder(self.chosen, place, overwrite=overwrite)
+        return place
 
     @property
     def asking(self) -> Asking:
@@ -223,7 +225,7 @@ class VisionLanguageModel:
             "time_limit": None if time_limit is None else seconds_of(time_limit, "time_limit"),
         }  # fmt: skip
         settings = tuning_settings(given, set)
-        place = None if output is None else Path(output)
+        place = None if output is None else given_path(output, "output")
         if place is not None:
             check_free(place, overwrite=overwrite, resume=resume)
         opened = open_asked(

@@ -20,7 +20,7 @@ from typing import Any
 
 from plait.data.catalog.wheels import fetch_wheel, wheel_cache
 from plait.data.progress import Progress
-from plait.files import file_sha256
+from plait.files import file_sha256, given_path
 from plait.registry import Registry
 
 TABLE = "table.csv"
@@ -66,7 +66,7 @@ def fetch_dataset(name: str, out_dir: str | Path, *, progress: Progress | None =
         >>> fetch_dataset("easy-vqa", "data/easy-vqa")  # doctest: +SKIP
     """
     record = DATASETS.get(name)
-    out = Path(out_dir).expanduser().resolve()
+    out = given_path(out_dir, "out_dir", example=name).expanduser().resolve()
     if _is_ready(out, record):
         return out / TABLE
     tell = progress if progress is not None else _silent

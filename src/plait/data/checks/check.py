@@ -20,6 +20,7 @@ from plait.data.checks.content import content_checks
 from plait.data.checks.contents import read_contents
 from plait.data.checks.finding import CheckReport, Finding, name_rows
 from plait.data.checks.missing import missing_checks
+from plait.data.checks.parts import Parts, parts_of_column
 from plait.data.checks.target import target_checks
 from plait.data.column_kind import Hints
 from plait.data.guess import count_distinct, kind_fault
@@ -41,6 +42,7 @@ def check_table(
     target: str | None = None,
     hints: Hints | None = None,
     split_by_time: str | None = None,
+    parts: Parts | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
     """Check a table.
@@ -51,6 +53,7 @@ def check_table(
         target: The column to be predicted, for a schema that is guessed.
         hints: How to read cells that could be read in two ways.
         split_by_time: The column of dates or numbers that splits the rows, if one does.
+        parts: The part of each row, where it is not the split column that says it.
         progress: Called with (done, all) image cells.
 
     Raises:
@@ -67,12 +70,12 @@ def check_table(
     else:
         _check_schema(table, schema, target, hints)
     contents = read_contents(table, schema, progress)
-    read = _with_numbers(table, schema)
+    read, parts = _with_numbers(table, schema), parts if parts is not None else parts_of_column(table, schema)
     findings = [
         *_table_checks(table, schema),
         *column_checks(table, schema, split_by_time),
-        *content_checks(table, schema, contents),
-        *target_checks(read, schema, contents),
+        *content_checks(table, schema, contents, parts),
+        *target_checks(read, schema, contents, parts),
         *missing_checks(read, schema, contents),
     ]
     findings.sort(key=lambda finding: finding.code)

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 
 from plait.data.checks.contents import Contents
 from plait.data.checks.finding import Finding, name_rows
+from plait.data.checks.parts import Parts
 from plait.data.column_kind import COLUMN_KINDS, CellChecks, Keys
 from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
-from plait.data.split import SPLIT_NAMES, Leak, find_leakage
+from plait.data.split import Leak, find_leakage
 from plait.data.table import Table
 from plait.registry import counted
 
 
-def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
+def content_checks(table: Table, schema: Schema, contents: Contents, parts: Parts | None) -> Iterator[Finding]:
     """All checks of texts, media, vectors and whole rows."""
     yield _missing_files(table, schema, contents)
     for kinds in _sharing(lambda checks: checks.empty).values():
@@ -22,7 +23,7 @@ def content_checks(table: Table, schema: Schema, contents: Contents) -> Iterator
     for kinds in _sharing(lambda checks: checks.doubtful[:2] if checks.doubtful is not None else None).values():
         yield _doubts(table, schema, contents, kinds)
     yield _duplicates(table, schema, contents)
-    yield from _leaks(table, schema, contents)
+    yield from _leaks(table, schema, contents, parts if parts is not None and parts.are_several else None)
 
 
 def _sharing(finding: Callable[[CellChecks], tuple[str, str] | None]) -> dict[tuple[str, str], dict[str, CellChecks]]:
@@ -109,9 +110,8 @@ def _duplicates(table: Table, schema: Schema, contents: Contents) -> Finding:
     return Finding("P034", severity, title, detail, sorted(r for rows in found for r in rows))
 
 
-def _leaks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
-    splits = _split_names(table, schema)
-    inputs = {"inputs": input_keys(table, schema, contents)} if schema.inputs and splits is not None else {}
+def _leaks(table: Table, schema: Schema, contents: Contents, parts: Parts | None) -> Iterator[Finding]:
+    inputs = {"inputs": input_keys(table, schema, contents)} if schema.inputs and parts is not None else {}
     found: dict[tuple[str, str], tuple[Mapping[str, Keys], str]] = {
         ("P040", "same inputs in two splits"): (inputs, "error"),
         ("P043", "same group in two splits"): (_group_keys(table, schema), "error"),
@@ -121,19 +121,17 @@ def _leaks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding
         columns: dict[str, Keys] = {n: keys for n, keys in contents.keys.items() if kinds[n] in known}
         found[leak] = columns, next(iter(known.values())).leak_severity(columns)
     for (code, title), (columns_found, severity) in found.items():
-        if splits is None or not columns_found:
-            why = "no split column with two splits" if splits is None else "no such column"
+        if parts is None or not columns_found:
+            why = "no split column with two splits" if parts is None else "no such column"
             yield Finding(code, "n/a", title, why, [])
         else:
-            yield _leak_finding(table, code, title, severity, find_leakage(splits, columns_found))
+            found_there = {n: _of_rows(keys, parts) for n, keys in columns_found.items()}
+            yield _leak_finding(table, code, title, severity, find_leakage(parts.names, found_there), parts)
 
 
-def _split_names(table: Table, schema: Schema) -> list[str] | None:
-    if schema.split is None:
-        return None
-    values = table.column(schema.split)
-    names = [SPLIT_NAMES.get(str(value).strip().lower(), f"{value}") for value in values]
-    return names if len(set(names)) > 1 else None
+def _of_rows(keys: Keys, parts: Parts) -> Keys:
+    """The contents of the rows that stand in a part."""
+    return [key if part else None for key, part in zip(keys, parts.names, strict=True)]
 
 
 def _group_keys(table: Table, schema: Schema) -> dict[str, Keys]:
@@ -142,7 +140,9 @@ def _group_keys(table: Table, schema: Schema) -> dict[str, Keys]:
     return {schema.group: [None if v is None else repr(v) for v in table.column(schema.group)]}
 
 
-def _leak_finding(table: Table, code: str, title: str, severity: str, leaks: list[Leak]) -> Finding:
+def _leak_finding(
+    table: Table, code: str, title: str, severity: str, leaks: list[Leak], parts: Parts
+) -> Finding:  # fmt: skip
     if not leaks:
         return Finding(code, "ok", title, "none", [])
     shown = []
@@ -151,4 +151,4 @@ def _leak_finding(table: Table, code: str, title: str, severity: str, leaks: lis
         shown.append(f"{leak.column!r}: {' and '.join(sides)}")
     rows = {table.row_number(row) for leak in leaks for found in leak.rows_by_split.values() for row in found}
     detail = f"{len(leaks):,} contents stand in more than one split ({'; '.join(shown)})"
-    return Finding(code, severity, title, detail, sorted(rows))
+    return Finding(code, parts.severity(severity), title, parts.with_told(detail), sorted(rows))

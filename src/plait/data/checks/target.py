@@ -11,9 +11,9 @@ from plait.data.checks.contents import Contents
 from plait.data.checks.finding import Finding, name_rows
 from plait.data.checks.giveaway import giveaway_score
 from plait.data.checks.giveaway_together import LEAST_ROWS, joint_score, own_totals
+from plait.data.checks.parts import Parts
 from plait.data.rowkeys import input_keys
 from plait.data.schema import Schema
-from plait.data.split import SPLIT_NAMES
 from plait.data.table import Table
 from plait.registry import counted
 
@@ -33,7 +33,7 @@ _TITLES = {
 }
 
 
-def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[Finding]:
+def target_checks(table: Table, schema: Schema, contents: Contents, parts: Parts | None) -> Iterator[Finding]:
     """All checks that need a target; "n/a" where there is none."""
     column = schema.column(schema.target) if schema.target is not None else None
     if column is None or column.kind is None:
@@ -49,7 +49,7 @@ def target_checks(table: Table, schema: Schema, contents: Contents) -> Iterator[
         several = is_list(table.arrow.schema.field(column.name).type)
         yield _classes(counts, several)
         yield _balance(counts, several, len(target))
-        yield _coverage(table, schema, labels)
+        yield _coverage(table, parts, labels)
     else:
         yield _varies(target)
         for code in ("P011", "P013"):
@@ -106,15 +106,14 @@ def _balance(counts: Counter[Any], several: bool, num_rows: int) -> Finding:
     return Finding("P011", "info" if many / few >= 3 else "ok", title, shown, [])
 
 
-def _coverage(table: Table, schema: Schema, labels: list[tuple[Any, ...]]) -> Finding:
+def _coverage(table: Table, parts: Parts | None, labels: list[tuple[Any, ...]]) -> Finding:
     """Classes that a split lacks: of train the model never learns them, of val and test nothing judges them."""
     title = _TITLES["P013"]
-    if schema.split is None:
+    if parts is None:
         return Finding("P013", "n/a", title, "no split column", [])
-    splits = [SPLIT_NAMES.get(str(v).strip().lower()) for v in table.column(schema.split)]
     rows_of: dict[Any, dict[str, list[int]]] = {}
     there = set()
-    for i, (name, row) in enumerate(zip(splits, labels, strict=True)):
+    for i, (name, row) in enumerate(zip(parts.names, labels, strict=True)):
         for label in row if name in ("train", "val", "test") else ():
             rows_of.setdefault(label, {}).setdefault(str(name), []).append(table.row_number(i))
             there.add(name)
@@ -136,7 +135,7 @@ def _coverage(table: Table, schema: Schema, labels: list[tuple[Any, ...]]) -> Fi
     if not told:
         return Finding("P013", "ok", title, "train, val and test have every class", [])
     rows = sorted({r for found in unseen.values() for r in found})
-    return Finding("P013", "warning", title, "; ".join(told), rows)
+    return Finding("P013", parts.severity("warning"), title, parts.with_told("; ".join(told)), rows)
 
 
 def _contradictions(table: Table, schema: Schema, contents: Contents, target: list[Any]) -> Finding:

@@ -36,6 +36,7 @@ _WORD = re.compile(r"[a-z]{2}")  # AUROC and mAP are the same in every language
 _LAST = re.compile(r"(.+?),? (and|or) ([^,]+)", re.DOTALL)
 _MINUS = re.compile(r"(?<![\w.])-(?=[\d.])")
 _REPR = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_OF_DATA = re.compile(r"'[^']*'|\"[^\"]*\"|[^A-Za-z]*['\"][^A-Za-z]*")  # quoted, or a cut quotation of other scripts
 _COUNTED = re.compile(r"(\S.*) \((\d[\d,.]*%?)\)")  # 'rain' (41%)
 Names = frozenset[str]
 Said = tuple[str, str]  # what stands in a placeholder, and what stands there between quotes
@@ -180,7 +181,7 @@ class Catalogue:
             return (made, made), True
         if kind == "t":
             made, is_ours = self._kept(value, names)
-            return (made, made), is_ours
+            return (made, made), is_ours and _OF_DATA.fullmatch(value) is None
         if kind == "?":
             made, is_ours = (value, True) if value in names else self._kept(value, names)
             return self._of_data(value) if made == value else (made, made), is_ours or _STOP.search(value) is None
