@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-import scipy.optimize
 from threadpoolctl import threadpool_info
 
 from plait.ensemble.glm import linear_path
 
 
 def test_solver_has_one_thread_of_scipys_blas_and_gives_the_others_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    import scipy.optimize
+
     minimize, seen = scipy.optimize.minimize, []
 
     def watched(*args: object, **options: object) -> object:

@@ -81,7 +81,7 @@ INSIDE = {
     "what is learned on them is too sure of itself. Give rows that the model has not seen", "\\bclass (\\d+)$",
     "wolpert 1992", "h = W [log p_1; ..; log p_M; present] + c, fitted on validation rows",
     "{} {} an empty target; semi='self_training' learns from such rows as well, on_bad_row='skip' leaves them out.\n",
-    "a modality", "{} {}",
+    "a modality", "{} {}", "array_has({}, {})", "array_to_string({}, {}) ILIKE {}",
     "type semi='self_training', or ",
     "column {} cannot be {}: it holds {}{}; expected {}", "mean of single modalities", "nFKC",
     "; row {} of it holds {}{}", "; if the comma is its decimal mark, type decimal=','",

@@ -113,18 +113,17 @@ class Profile:
             f"{limits.copy_gb:.1f} GB/s, JPEG {limits.jpeg_megapixels:.0f} megapixels/s"
         )
         if limits.device != "cpu":
-            shown = ", ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in limits.products.items())
+            shown = ", ".join(f"{name} {value:.0f} GFLOP/s" for name, value in limits.products.items())
             lines.append(f"{limits.device}: matrix product {shown}" if shown else f"{limits.device}: not used")
         elif "bfloat16" in limits.products:
             lines.append(f"matrix product in bfloat16: {limits.products['bfloat16']:.0f} GFLOP/s")
-        for what, gflops, phase in (
-            ("encoders", self.encoding_gflops, ENCODE), ("training steps", self.training_gflops, STEP),
-        ):  # fmt: skip
-            share = self._share(gflops, phase)
-            if gflops is not None and share is not None:
-                kind = self.precision.get(phase, "float32")
-                suffix = "" if kind == "float32" and limits.device == "cpu" else f" in {kind}"
-                lines.append(f"{what} ran at {_rate(gflops)} GFLOP/s, {share:.0%} of the matrix product{suffix}")
+        encoded, trained = self._share(self.encoding_gflops, ENCODE), self.training_share
+        if self.encoding_gflops is not None and encoded is not None:
+            rate, kind = _rate(self.encoding_gflops), self.precision.get(ENCODE, "float32")
+            lines.append(f"encoders ran at {rate} GFLOP/s, {encoded:.0%} of the matrix product in {kind}")
+        if self.training_gflops is not None and trained is not None:
+            rate, kind = _rate(self.training_gflops), self.precision.get(STEP, "float32")
+            lines.append(f"training steps ran at {rate} GFLOP/s, {trained:.0%} of the matrix product in {kind}")
         decoded = self.phases.get(DECODE_PICTURES)
         if decoded is not None and decoded.amount:
             rate = decoded.amount / max(1e-9, decoded.seconds + decoded.in_threads)
