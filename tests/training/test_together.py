@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -99,26 +100,30 @@ def tiny_encoders(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_sharded_encoders_learn_what_whole_ones_do(tmp_path: Path) -> None:
     tiny_encoders(tmp_path)
     check_alike(tmp_path, SHARDED)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_goes_on_with_another_number_of_processes_sharded_or_not(tmp_path: Path) -> None:
     tiny_encoders(tmp_path)
     task = "sharded-tuned"
     straight = tmp_path / "straight"
     straight.mkdir()
     program(folder=straight, tasks=(task,))
-    for before, after in ((1, 2), (2, 1), (2, 3)):
-        place = tmp_path / f"{before}-{after}"
-        place.mkdir()
-        program(*together_of(before), folder=place, tasks=(f"{task}+stop",))
-        kept = sorted(path.name for path in (place / task / "checkpoints").rglob("checkpoint-*"))
-        assert len(kept) == 2 and not list(place.glob("*.safetensors"))
-        program(*together_of(after), folder=place, tasks=(f"{task}+resume",))
-        check_same(task, straight, place, after)
+    for before, goes_on in ((1, (2,)), (2, (1, 3))):
+        begun = tmp_path / f"by-{before}"
+        begun.mkdir()
+        program(*together_of(before), folder=begun, tasks=(f"{task}+stop",))
+        kept = sorted(path.name for path in (begun / task / "checkpoints").rglob("checkpoint-*"))
+        assert len(kept) == 2 and not list(begun.glob("*.safetensors"))
+        for after in goes_on:
+            place = shutil.copytree(begun, tmp_path / f"by-{before}-then-{after}")
+            program(*together_of(after), folder=place, tasks=(f"{task}+resume",))
+            check_same(task, straight, place, after)
 
 
 def test_noise_of_a_process_goes_on_and_is_its_own() -> None:
