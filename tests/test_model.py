@@ -87,6 +87,26 @@ def test_saved_model_answers_bit_equal_and_holds_no_pickle(tmp_path: Path) -> No
     assert again.class_weights_C.tolist() == [1.0, 3.0, 0.5]
 
 
+def test_weights_have_the_names_of_the_network_and_not_those_of_published_files(tmp_path: Path) -> None:
+    """A vision transformer's layers are called otherwise in published files than in transformers' own network."""
+    import transformers as hf
+    from safetensors.torch import load_file
+
+    from plait.encoders.load import load_encoder
+
+    sides = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    hf.ViTModel(hf.ViTConfig(**sides, image_size=32, patch_size=16)).save_pretrained(tmp_path / "vit")
+    hf.ViTImageProcessor(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "vit")
+    photo, _ = load_encoder(f"hf:{tmp_path / 'vit'}", "image")
+    facts = {"name": "photo", "kind": "image", "vector_dim": 8, "token_dim": 8, "encoder": photo.config()}
+    fusion = {"name": "concat", "width": 8, "dropout": 0.0, "options": {}}
+    made = PlaitModel.from_encoders(config(modalities=[facts], fusion=fusion), {"photo": photo})
+    made.save_pretrained(tmp_path / "model")
+    written = load_file(tmp_path / "model" / "model.safetensors")
+    assert set(written) == set(made.state_dict())
+    assert all(torch.equal(made.state_dict()[name], tensor) for name, tensor in written.items())
+
+
 def test_loss_is_the_mean_of_the_weighted_losses() -> None:
     torch.manual_seed(0)
     model = PlaitModel(config(class_weights=[1.0, 2.0, 4.0])).eval()

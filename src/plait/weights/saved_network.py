@@ -46,7 +46,12 @@ class SavedNetwork(nn.Module):
         """Read the weights that the network names by reference instead of holding them, if there are any."""
 
     def save_pretrained(self, folder: Any, **options: Any) -> None:
-        """Write ``config.json`` and ``model.safetensors`` as transformers does."""
+        """Write ``config.json`` and ``model.safetensors`` as transformers does, under the names that the network has.
+
+        Transformers would write the names that its own published files of an architecture have; what reads them here,
+        and compares what was written with what is held, goes by the network's.
+        """
+        options.setdefault("save_original_format", False)
         kind, whole = pretrained_class(type(self)), self
         if type(self) is not kind:
             whole = kind.__new__(kind)
