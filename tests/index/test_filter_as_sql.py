@@ -30,6 +30,9 @@ ITEMS = pa.table(
         "A b": [1, 2, 3, 4],
         "small": pa.array([-5, 100, None, 0], pa.int8()),
         "kind": pa.array(["x", "y", "x", None]).dictionary_encode(),
+        "score": pa.array([0.1, 0.9, None, 0.5], pa.float32()),
+        "hash": pa.array([2**63, 2**64 - 1, 7, None], pa.uint64()),
+        "tweet": pa.array([1500000000000000001, 1500000000000000000, None, -(2**63)], pa.int64()),
         "day": pa.array(DAYS, pa.date32()),
         "at": pa.array(TIMES, pa.timestamp("us", "Europe/Paris")),
     }
@@ -49,12 +52,22 @@ FILTERS = [
     "small < 1000", "small >= -1.5", "small in (100, 1000)", "small in (0, 2.5)", "year > 1e3",
     "kind = 'x'", "day >= '2024-01-05'", "day in ('2024-01-04')", "at >= '2024-01-05'",
     "at < '2024-01-05T00:00:00Z'", "day is null or at is null",
+    "score >= 0.9", "score = 0.1", "score in (0.1, 1)", "score between 0.1 and 0.5", "not score != 0.9",
+    "score > 1e300",
+    "hash > 5", "hash = 18446744073709551615", "hash < 9223372036854775808", "hash != -1", "hash in (7, 1e30)",
+    "tweet > 1.5e18", "tweet >= 1500000000000000000.0", "tweet < 99999999999999999999", "not tweet = 2.5",
+    "tweet not in (0.5)", "sizes in (1, 99999999999999999999)", "price < 99999999999999999999",
+    " or ".join(f"id = '{letter}'" for letter in "abx" * 160), " and ".join(["year > 5"] * 60) + " and year = 2020",
 ]  # fmt: skip
+EXACT = {
+    "score >= 0.9": "b", "score = 0.1": "a", "hash > 5": "abc", "tweet > 1.5e18": "a",
+    "tweet < 99999999999999999999": "abd", "not tweet = 2.5": "abd", "hash in (7, 1e30)": "c",
+}  # fmt: skip
 REFUSED = [
     "", "lower(label) = 'dog'", "length(label) > 2", "lable = 'dog'", "label = dog", "sold", "label = 3", "label",
     "year = '2019'", "label = 'dog'; drop", "label = 'dog' -- x", "3 = year", "label || 'x' = 'dogx'", "1 = 1",
     "day >= 'yesterday'", "cast(year as string) = '2019'", "captions > 'a'", "label = (select 'dog')", "label = year",
-    "sizes contains 2", "sizes contains 'x'",
+    "sizes contains 2", "sizes contains 'x'", "price < 1e400", " or ".join(["year = 1"] * 501),
 ]  # fmt: skip
 
 
@@ -63,6 +76,16 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     import lancedb
 
     yield lancedb.connect(tmp_path_factory.mktemp("db")).create_table("items", ITEMS)
+
+
+@pytest.mark.parametrize("expression", EXACT)
+def test_numbers_are_compared_as_the_column_keeps_them(expression: str) -> None:
+    assert "".join(ITEMS.column("_id").filter(pa.array(matches(ITEMS, expression))).to_pylist()) == EXACT[expression]
+
+
+def test_a_filter_is_text() -> None:
+    with pytest.raises(TypeError, match="a filter is text, not 5"):
+        matches(ITEMS, 5)  # type: ignore[arg-type]
 
 
 def test_the_same_rows(table: Any) -> None:

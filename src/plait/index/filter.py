@@ -16,6 +16,7 @@ What is read is told to a :class:`Tests`: :class:`InArrow` computes which rows f
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from plait.index.dates import compare_texts, operands
+from plait.index.whole_numbers import whole_comparison
 from plait.registry import unknown_name
 
 Mask = Any  # a boolean Arrow array, with nulls where the answer is unknown
@@ -35,10 +37,11 @@ TOKEN = re.compile(
     re.VERBOSE,
 )
 MARKS: dict[str, Callable[[Any, Any], Any]] = {
-    "=": pc.equal, "==": pc.equal, "!=": pc.not_equal, "<>": pc.not_equal,
-    "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
+    "=": pc.equal, "!=": pc.not_equal, "<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal,
 }  # fmt: skip
+ALIKE = {"==": "=", "<>": "!="}
 _DEEPEST = 100
+_MOST = 500  # comparisons of a filter; LanceDB reads no more than some thousands
 _HELP = "expected something such as: label = 'dog' and year >= 2020"
 
 
@@ -129,7 +132,9 @@ class _Parser:
     """
 
     def __init__(self, tests: Tests, expression: str) -> None:
-        self.tests, self.expression, self.end = tests, expression, 0
+        if not isinstance(expression, str):
+            raise TypeError(f"a filter is text, not {expression!r}; {_HELP}")
+        self.tests, self.expression, self.end, self.count = tests, expression, 0, 0
         self.kind: str | None = None
         self.value: str = ""
         self.start = 0
@@ -194,6 +199,9 @@ class _Parser:
     def comparison(self) -> Any:
         if self.kind not in ("word", "column"):
             raise self.fault("a column is expected here")
+        self.count += 1
+        if self.count > _MOST:
+            raise self.fault(f"it has more than {_MOST} comparisons; for many values of one column type in ('a', 'b')")
         kind, name = self.step()
         column = self.tests.column(name.replace('""', '"') if kind == "column" else name)
         try:
@@ -233,8 +241,9 @@ class _Parser:
         elif self.sees("like"):
             self.step()
             test = tests.like(column, str(self.literal()))
-        elif self.kind == "mark" and self.value in MARKS and not negated:
-            return tests.compare(self.step()[1], column, self.literal())
+        elif self.kind == "mark" and ALIKE.get(self.value, self.value) in MARKS and not negated:
+            mark = self.step()[1]
+            return tests.compare(ALIKE.get(mark, mark), column, self.literal())
         else:
             raise self.fault(
                 f"a comparison of {name!r} is expected here (= != < <= > >= between in contains like is null)"
@@ -258,7 +267,10 @@ class _Parser:
         if self.kind == "text":
             return self.step()[1].replace("''", "'")
         if self.kind == "number":
-            text = self.step()[1]
+            text = self.value
+            if math.isinf(float(text)):
+                raise self.fault("the number is larger than any that is kept")
+            self.step()
             return float(text) if re.search(r"[.eE]", text) else int(text)
         if self.sees("true", "false"):
             return self.step()[1].lower() == "true"
@@ -298,9 +310,9 @@ class InArrow:
 
     def compare(self, mark: str, column: Any, value: Any) -> Mask:
         """By its mark; in a column of lists, = asks for any element."""
-        if is_list(column.type) and MARKS[mark] is pc.equal:
+        if is_list(column.type) and mark == "=":
             return _any_of(column, [value])
-        return _compared(MARKS[mark], column, value)
+        return _compared(mark, column, value)
 
     def any_of(self, column: Any, values: list[Any]) -> Mask:
         """One of the values."""
@@ -336,13 +348,23 @@ def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def _compared(compare: Callable[[Any, Any], Any], column: Any, value: Any) -> Mask:
-    """One comparison of a column with a value."""
+def _compared(mark: str, column: Any, value: Any) -> Mask:
+    """One comparison of a column with a value, by its mark."""
+    compare = MARKS[mark]
     if pa.types.is_temporal(column.type):
         return compare(*operands(column, value))
-    if _is_text(column.type) and isinstance(value, str) and compare not in (pc.equal, pc.not_equal):
+    if _is_text(column.type) and isinstance(value, str) and mark not in ("=", "!="):
         return compare_texts(compare, column, value)
-    return compare(column, _scalar(value, column.type))
+    check_type(value, column.type)
+    if pa.types.is_integer(column.type):
+        found = whole_comparison(mark, value, column.type)
+        if isinstance(found, bool):  # for all numbers; unknown where there is none
+            return pc.equal(column, column) if found else pc.not_equal(column, column)
+        compare, value = MARKS[found[0]], found[1]
+    if pa.types.is_floating(column.type):  # in the digits that the column keeps
+        value = float(value)
+    decides = pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or _is_text(column.type)
+    return compare(column, pa.scalar(value, column.type) if decides else pa.scalar(value))
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -350,21 +372,23 @@ def is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
-def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
-    """The value for comparing with a column: whole numbers may meet broken ones, text may not meet numbers."""
+def check_type(value: Any, kind: pa.DataType) -> None:
+    """Whole numbers may meet broken ones; text may not meet numbers.
+
+    Raises:
+        TypeError: They cannot be compared.
+    """
     is_text = _is_text(kind)
-    if isinstance(value, bool) != pa.types.is_boolean(kind):
-        raise TypeError(f"{value!r} is no {kind}")
-    if isinstance(value, str) == is_text:
-        return pa.scalar(value, kind) if is_text else pa.scalar(value)
-    raise TypeError(f"{value!r} is no {kind}" + ("; text stands in single quotes" if is_text else ""))
+    if isinstance(value, bool) != pa.types.is_boolean(kind) or isinstance(value, str) != is_text:
+        quotes = "; text stands in single quotes" if is_text and not isinstance(value, bool) else ""
+        raise TypeError(f"{value!r} is no {kind}{quotes}")
 
 
 def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:
     if not is_list(column.type):
         mask = None
         for value in values:
-            equal = _compared(pc.equal, column, value)
+            equal = _compared("=", column, value)
             mask = equal if mask is None else pc.or_kleene(mask, equal)
         return mask
     return _any_element(column, lambda flat: _any_of(flat, values))
@@ -374,7 +398,7 @@ def _contains(column: pa.ChunkedArray, value: Any) -> Mask:
     if is_list(column.type):
         return _any_element(column, lambda flat: _contains(flat, value))
     if pa.types.is_temporal(column.type):  # an element of a list of dates
-        return _compared(pc.equal, column, value)
+        return _compared("=", column, value)
     if not isinstance(value, str):
         raise TypeError(f"contains looks for text, not for {value!r}")
     return pc.match_substring(column, value, ignore_case=True)

@@ -7,6 +7,7 @@ them, so they are compared letter by letter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from plait.index.dates import sql_literal
 from plait.index.filter import is_list, matches, place_of, read_filter
+from plait.index.whole_numbers import whole_comparison
 
 _BETWEEN = "\n\x1f\n"  # stands between the elements of a list that is searched as one text
 
@@ -63,11 +65,11 @@ class InSql:
 
     def either(self, left: str, right: str) -> str:
         """One of two."""
-        return f"({left} OR {right})"
+        return _joined("OR", left, right)
 
     def both(self, left: str, right: str) -> str:
         """Two."""
-        return f"({left} AND {right})"
+        return _joined("AND", left, right)
 
     def invert(self, test: str) -> str:
         """The contrary."""
@@ -79,17 +81,26 @@ class InSql:
 
     def compare(self, mark: str, column: _Column, value: Any) -> str:
         """By its mark; in a column of lists, = asks for any element."""
-        mark = {"==": "=", "<>": "!="}.get(mark, mark)
         if is_list(column.type) and mark == "=":
             return self.any_of(column, [value])
-        return f"{_for(column, [value])} {mark} {_literal(value, column.type)}"
+        if pa.types.is_integer(column.type):
+            found = whole_comparison(mark, value, column.type)
+            if isinstance(found, bool):
+                return f"({column.sql} {'=' if found else '!='} {column.sql})"
+            mark, value = found
+        return f"{column.sql} {mark} {_literal(value, column.type)}"
 
     def any_of(self, column: _Column, values: list[Any]) -> str:
         """One of the values."""
         if is_list(column.type):
             made = [f"array_has({column.sql}, {_literal(value, column.type.value_type)})" for value in values]
             return f"({' OR '.join(made)})"
-        return f"{_for(column, values)} IN ({', '.join(_literal(value, column.type) for value in values)})"
+        if pa.types.is_integer(column.type):  # those that no number of its kind equals are left out
+            found = [whole_comparison("=", value, column.type) for value in values]
+            values = [one[1] for one in found if not isinstance(one, bool)]
+            if not values:
+                return f"({column.sql} != {column.sql})"
+        return f"{column.sql} IN ({', '.join(_literal(value, column.type) for value in values)})"
 
     def contains(self, column: _Column, value: Any) -> str:
         """A text, or any element of a list."""
@@ -108,14 +119,18 @@ class InSql:
         return f"{column.sql} LIKE {_text(pattern)}"
 
 
-def _for(column: _Column, values: list[Any]) -> str:
-    """A column to compare with values; whole numbers as broken ones, where a value is none of theirs."""
-    if pa.types.is_integer(column.type):
-        bits = column.type.bit_width
-        least, most = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if pa.types.is_signed_integer(column.type) else (0, 2**bits)
-        if any(isinstance(value, float) or not least <= value < most for value in values):
-            return f"CAST({column.sql} AS DOUBLE)"
-    return column.sql
+class _Joined(str):
+    """Tests with one word between them, which further ones join without more brackets."""
+
+    word: str
+    parts: list[str]
+
+
+def _joined(word: str, left: str, right: str) -> _Joined:
+    parts = [*left.parts, right] if isinstance(left, _Joined) and left.word == word else [left, right]
+    made = _Joined(f"({f' {word} '.join(parts)})")
+    made.word, made.parts = word, parts
+    return made
 
 
 def _literal(value: Any, kind: pa.DataType) -> str:
@@ -123,6 +138,9 @@ def _literal(value: Any, kind: pa.DataType) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return sql_literal(kind, value) if pa.types.is_date(kind) or pa.types.is_timestamp(kind) else _text(value)
+    if pa.types.is_floating(kind):  # the number that the column would keep, in all its digits
+        kept = float(pa.scalar(float(value), pa.float64()).cast(kind).as_py())
+        value = float(value) if math.isinf(kept) else kept
     return repr(value)
 
 
