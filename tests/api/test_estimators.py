@@ -215,3 +215,9 @@ def test_check_estimator(name: str) -> None:
     assert not failed and sum(one["status"] == "passed" for one in results) > 40
     skipped = {one["check_name"] for one in results if one["status"] == "skipped"}
     assert skipped <= {"check_array_api_input"}  # asks for SCIPY_ARRAY_API
+
+
+def test_an_array_of_texts_is_told_what_to_type() -> None:
+    for kind in (object, str):
+        with pytest.raises(ValueError, match="an array that holds text.*give a data frame or a dictionary of columns"):
+            plait.PlaitClassifier().fit(np.array([["loved it", "3"], ["bad", "4"]], dtype=kind), [0, 1])

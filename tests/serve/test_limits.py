@@ -133,6 +133,7 @@ def test_forms_that_are_refused(client: Client, limited: Callable[..., None]) ->
         ({"content": b"text=a&text=b", "headers": {"content-type": ENCODED}}, 422, "twice"),
         ({"content": b"text=%ff", "headers": {"content-type": ENCODED}}, 400, "bad_form"),
         ({"content": b"no form", "headers": {"content-type": ENCODED}}, 400, "bad_form"),
+        ({"content": b'{"rows": []}', "headers": {"content-type": ENCODED}}, 415, "unknown_type"),
         ({"content": b"image=a", "headers": {"content-type": ENCODED}}, 422, "no_file"),
         ({"content": b"text=a" + b"&a=" * 2001, "headers": {"content-type": ENCODED}}, 400, "bad_form"),
         ({"content": b"text=" + b"a" * 2**22, "headers": {"content-type": ENCODED}}, 413, "body_too_large"),

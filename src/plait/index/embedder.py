@@ -78,8 +78,14 @@ def load_embedder(model: Any) -> Embedder:
     return as_embedder(model)
 
 
-def pick_modality(embedder: Embedder, name: str | None, *prefer: str) -> Modality:
+def pick_modality(embedder: Embedder, name: str | None, *prefer: str, argument: str = "modality") -> Modality:
     """The modality of that name; without one the only one of the first kind that there is, or the only one.
+
+    Args:
+        embedder: Has the modalities.
+        name: As it was asked for.
+        *prefer: Kinds.
+        argument: What the name is given by, for the error.
 
     Raises:
         ValueError: No such modality, or more than one to choose from.
@@ -96,8 +102,13 @@ def pick_modality(embedder: Embedder, name: str | None, *prefer: str) -> Modalit
     fitting = fitting or (list(embedder.modalities) if len(names) == 1 else [])
     if len(fitting) == 1:
         return fitting[0]
+    if not fitting and wanted:
+        raise ValueError(
+            f"the model has no {wanted} modality among {', '.join(names)}: train it with the column that holds them as "
+            f"{wanted} ({wanted}='COLUMN'), or name one of its modalities ({argument}='{names[-1]}')"
+        )
     raise ValueError(
-        f"the model has {len(fitting)} {wanted} modalities among {', '.join(names)}; name one with modality="
+        f"the model has {len(fitting)} {wanted} modalities among {', '.join(names)}; name one ({argument}='NAME')"
     )
 
 

@@ -83,7 +83,11 @@ def pick_reader(embedder: Embedder, indexed: Modality, name: str | None, kind: s
     Raises:
         ValueError: No such modality, or more than one to choose from.
     """
-    return indexed if name is None and indexed.kind == kind else pick_modality(embedder, name, kind)
+    return (
+        indexed
+        if name is None and indexed.kind == kind
+        else pick_modality(embedder, name, kind, argument=f"{kind}_modality")
+    )
 
 
 def as_query(embedder: Embedder, indexed: Modality, modality: Modality, vector_D: np.ndarray) -> Query:

@@ -87,8 +87,14 @@ def _read_encoded(data: bytes) -> dict[str, Any]:
     """A form without files.
 
     Raises:
-        Refusal: 400, 413, or 422 for a field that came twice.
+        Refusal: 400, 413, 415 for JSON, or 422 for a field that came twice.
     """
+    if data.lstrip()[:1] in (b"{", b"["):  # what curl -d sends without a header
+        raise Refusal(
+            415,
+            "unknown_type",
+            "the body looks like JSON and came as a form: send the header Content-Type: application/json",
+        )
     if len(data) > MOST_ENCODED:
         raise Refusal(
             413, "body_too_large", f"a form of this type is larger than {MOST_ENCODED // 2**20} MiB; send JSON"

@@ -49,6 +49,12 @@ def table_of(estimator: Any, X: Any, *, reset: bool) -> tuple[Table, bool]:
             estimator.n_features_in_ = len(table.column_names)
             estimator.feature_names_in_ = np.array(table.column_names, dtype=object)
         return table, False
+    kind = getattr(X, "dtype", None)
+    if isinstance(kind, np.dtype) and (kind.kind in "US" or (kind.kind == "O" and _has_text(X))):
+        raise ValueError(
+            "X is an array that holds text, whose columns have no names; give a data frame or a dictionary of columns, "
+            "such as {'text': [...], 'price': [...]}"
+        )
     array = validate_data(
         estimator, X, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan",
         ensure_min_samples=2 if reset else 1,
@@ -57,6 +63,17 @@ def table_of(estimator: Any, X: Any, *, reset: bool) -> tuple[Table, bool]:
     if np.isinf(array).any():
         raise ValueError("Input X contains infinity or a value too large; NaN counts as missing")
     return read_table(columns), True
+
+
+def _has_text(X: Any) -> bool:
+    """Whether a cell of an array of objects is a text that is no number."""
+    for cell in np.asarray(X).flat:
+        if isinstance(cell, str):
+            try:
+                float(cell)
+            except ValueError:
+                return True
+    return False
 
 
 def is_pandas(X: Any) -> bool:
