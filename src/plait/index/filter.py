@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from plait.index.dates import compare_texts, operands
+from plait.index.filter_columns import check_type, is_list, is_text, place_of
 from plait.index.whole_numbers import whole_comparison
-from plait.registry import unknown_name
 
 Mask = Any  # a boolean Arrow array, with nulls where the answer is unknown
 TOKEN = re.compile(
@@ -331,29 +331,12 @@ class InArrow:
         return pc.match_like(column, pattern)
 
 
-def place_of(name: str, names: list[str]) -> str:
-    """The column that a name stands for.
-
-    Raises:
-        ValueError: There is none.
-    """
-    place = name if name in names else f"_{name}" if f"_{name}" in names else None
-    if place is None:
-        shown = [n.removeprefix("_") if n in ("_id", "_key") else n for n in names]
-        raise ValueError(unknown_name("column", name, [n for n in shown if not n.startswith("_")]))
-    return place
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
-
-
 def _compared(mark: str, column: Any, value: Any) -> Mask:
     """One comparison of a column with a value, by its mark."""
     compare = MARKS[mark]
     if pa.types.is_temporal(column.type):
         return compare(*operands(column, value))
-    if _is_text(column.type) and isinstance(value, str) and mark not in ("=", "!="):
+    if is_text(column.type) and isinstance(value, str) and mark not in ("=", "!="):
         return compare_texts(compare, column, value)
     check_type(value, column.type)
     if pa.types.is_integer(column.type):
@@ -363,25 +346,8 @@ def _compared(mark: str, column: Any, value: Any) -> Mask:
         compare, value = MARKS[found[0]], found[1]
     if pa.types.is_floating(column.type):  # in the digits that the column keeps
         value = float(value)
-    decides = pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or _is_text(column.type)
+    decides = pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or is_text(column.type)
     return compare(column, pa.scalar(value, column.type) if decides else pa.scalar(value))
-
-
-def is_list(kind: pa.DataType) -> bool:
-    """Whether a column holds lists."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
-
-
-def check_type(value: Any, kind: pa.DataType) -> None:
-    """Whole numbers may meet broken ones; text may not meet numbers.
-
-    Raises:
-        TypeError: They cannot be compared.
-    """
-    is_text = _is_text(kind)
-    if isinstance(value, bool) != pa.types.is_boolean(kind) or isinstance(value, str) != is_text:
-        quotes = "; text stands in single quotes" if is_text and not isinstance(value, bool) else ""
-        raise TypeError(f"{value!r} is no {kind}{quotes}")
 
 
 def _any_of(column: pa.ChunkedArray, values: list[Any]) -> Mask:

@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from plait.index.dates import sql_literal
-from plait.index.filter import is_list, matches, place_of, read_filter
+from plait.index.filter import matches, read_filter
+from plait.index.filter_columns import is_list, place_of
 from plait.index.whole_numbers import whole_comparison
 
 _BETWEEN = "\n\x1f\n"  # stands between the elements of a list that is searched as one text
