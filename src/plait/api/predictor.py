@@ -355,7 +355,7 @@ class Plait(AnswersOtherWords, FittedParts):
 
         Returns:
             Rows of the pool as they stand, with ``row`` (number in the pool), ``reason`` (in ``lang``), ``score`` and
-            an empty target to fill in for ``plait.fit(TABLE, more=FILLED)``; none show nearly the same, groups take turns.
+            an empty target to fill in for ``plait.fit(TABLE, more=FILLED)``; none show the same, and groups take turns.
 
         Raises:
             ValueError: ``n`` is more than can be suggested, the strategy does not go with the model, or as ``predict``.
