@@ -6,15 +6,16 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import pandas
 import pytest
 
 import plait
-from plait.api.reading import _near as near
+from fixtures.lazy import lazy
 from plait.data.cell_error import CellError
 from plait.data.media import read_media
 from plait.data.table import read_table
 
+pandas = lazy("pandas")
+near = lazy("plait.api.reading", "_near")
 QUICK = ["train.baselines=false", "judge.missing_rows=0", "train.threads=1"]
 
 
