@@ -67,6 +67,7 @@ def test_an_id_column_never_hides_a_column_of_ours() -> None:
 
 
 @pytest.mark.parametrize("column", ["text", "image", "size"])
+@pytest.mark.filterwarnings("ignore:.*has no column:UserWarning")
 def test_a_column_missing_at_predict_counts_as_missing(column: str, posts: Path, model: plait.Plait) -> None:
     table = read_table(posts)
     less = type(table)(table.arrow.drop_columns([column]), table.root, table.source)

@@ -48,6 +48,8 @@ def test_rows_as_they_stand_with_reasons_and_a_target_to_fill_in(model: plait.Pl
         assert (row["text"], row["size"], row["row"]) == (given["text"][place], given["size"][place], f"r{place}")
         assert row["reason"].startswith("unsure between ")
     assert model.suggest(given, 4).equals(found)
+    said = model.suggest(given, 4, lang="zh").column("reason").to_pylist()
+    assert all("拿不准" in one and "unsure" not in one for one in said)
     facts = facts_of(found)
     assert facts["rows"] == 12 and facts["suggested"] == 4 and not facts["notes"]
 

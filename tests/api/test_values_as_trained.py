@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 import plait
+from fixtures.lazy import lazy
 from plait.data.cell_error import CellError
 from plait.data.media import read_media
 from plait.data.table import read_table
 
+pandas = lazy("pandas")
+near = lazy("plait.api.reading", "_near")
 QUICK = ["train.baselines=false", "judge.missing_rows=0", "train.threads=1"]
 
 
@@ -176,6 +179,18 @@ def test_the_delimiter_of_the_training_table_is_tried_first(tmp_path: Path) -> N
         assert len(model.predict(only)) == 2
 
 
+@pytest.mark.parametrize(
+    ("lacking", "there", "meant"),
+    [
+        ("价格", "价各", True), ("销售额", "销售客", True), ("价格", "城市", False), ("价格", "价格表", True),
+        ("性", "姓", False), ("ab", "ac", False), ("kind", "Kind ", True), ("price", "prize", True),
+    ],
+)  # fmt: skip
+def test_a_name_with_a_slip_is_suggested(lacking: str, there: str, meant: bool) -> None:
+    table = read_table({"size": [1], there: ["x"]})
+    assert ("did you mean" in near(lacking, table, ["size", lacking])) is meant
+
+
 def test_columns_that_a_later_table_lacks_are_named(tmp_path: Path) -> None:
     rows = [[i % 9, "ab"[i % 2], "lo" if i < 20 else "hi"] for i in range(40)]
     model = plait.fit(write(tmp_path / "t.csv", ["size", "kind", "label"], rows), "label", epochs=1, set=QUICK)
@@ -184,7 +199,12 @@ def test_columns_that_a_later_table_lacks_are_named(tmp_path: Path) -> None:
         model.predict(near)
     notes = model.evaluate(near, rows="all")["evaluation"]["notes"]
     assert any("has no column 'kind'" in note for note in notes)
-    assert len(model.predict([{"size": 3}])) == 1  # rows in memory may leave columns out
+    assert len(model.predict([{"size": 3}])) == 1  # single rows may leave columns out
+    frame = pandas.DataFrame({"size": [3, 4]})
+    for ask in (model.predict, model.predict_proba):
+        with pytest.warns(UserWarning, match="has no column 'kind'; it counts as missing in every row") as caught:
+            ask(frame)
+        assert [one.filename for one in caught] == [__file__]  # once, at the line of the caller
     with pytest.warns(UserWarning, match="did you mean 'KIND'"):
         model.predict([{"size": 3, "KIND": "a"}])
 

@@ -70,7 +70,7 @@ INSIDE = {
     "best member",
     "best member metrics", "part of the trust report", "output kind", "output kind that can be explained",
     "kind of modality that has parts", "judge of output kind", "output kind with views of its answers", "{} score {}",
-    "metric v{}", "all over nothing", "all over one alone", "added to the others", "parts of {}: answers",
+    "metric v{}", "all over nothing", "all over one alone", "added to the others",
     "unlabelled row",
     "calibration row", "judged row", "labelled row", "different inputs", "different values", "more class",
     "more classes", "more label", "{}, seed {}", "{} or {}", "{} and {}", "{}: {} of {}", "row {}, column {}: {}",

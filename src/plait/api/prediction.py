@@ -13,7 +13,7 @@ import torch
 from plait.api.believed import Believed, KnownRows
 from plait.api.chunks import CHUNK_ROWS, Chunk, StoreOfAChunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
-from plait.api.reading import logits_of, open_table, uncalibrated_logits_of
+from plait.api.reading import logits_of, open_table, uncalibrated_logits_of, warn_of_absent_columns
 from plait.data.progress import Progress
 from plait.data.table import Table
 from plait.tasks.decisions import class_decisions
@@ -73,6 +73,7 @@ def predict_probabilities(
     if not fitted.labels.classes:
         raise ValueError(f"this model {fitted.task.family.does}, which has no probabilities; use predict()")
     opened = open_table(fitted, table, allow_outside=allow_outside, allow_remote=allow_remote)
+    warn_of_absent_columns(fitted, opened, table)
     proba = np.full((len(opened), len(fitted.labels.classes)), np.nan)
     for chunk in prepared_chunks(fitted, opened, on_bad_row, progress):
         logits = logits_of(fitted, chunk.prepared, chunk.keep, chunk.progress)

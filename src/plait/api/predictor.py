@@ -127,8 +127,8 @@ class Plait(AnswersOtherWords, FittedParts):
             ValueError: The table cannot be read, or has bad rows under "error", or no column of the model.
 
         Warns:
-            UserWarning: A column of the model is not in the file, or in memory under another spelling; it counts as
-                missing in every row.
+            UserWarning: A column of the model is not in the table, or in single rows (dictionaries) under another
+                spelling; it counts as missing in every row.
         """
         chunks = self.predict_chunks(
             table, on_bad_row=on_bad_row, allow_outside=allow_outside,
@@ -354,8 +354,8 @@ class Plait(AnswersOtherWords, FittedParts):
             on_bad_row: As for :meth:`predict`, like the arguments from here on.
 
         Returns:
-            Rows of the pool as they stand, with ``row`` (number in the pool), ``reason``, ``score`` and an empty target
-            to fill in for ``plait.fit(TABLE, more=FILLED)``; none show nearly the same, and groups take turns.
+            Rows of the pool as they stand, with ``row`` (number in the pool), ``reason`` (in ``lang``), ``score`` and
+            an empty target to fill in for ``plait.fit(TABLE, more=FILLED)``; none show the same, and groups take turns.
 
         Raises:
             ValueError: ``n`` is more than can be suggested, the strategy does not go with the model, or as ``predict``.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import unicodedata
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 
 from plait.api.decimal_commas import read_with_mark, readings_with
 from plait.api.turned_dates import doubt_turned_dates
+from plait.api.warned_caller import warn_caller
 from plait.data.bad_rows import apply_policy
 from plait.data.columns import is_row
 from plait.data.progress import Progress
@@ -29,6 +29,7 @@ from plait.registry import unknown_name
 from plait.settings import Assignments, DataSettings, RunSettings, assignments_of, set_values
 from plait.training.fitted import FittedParts
 
+WIDE = "\u2e80"  # Chinese, Japanese and Korean letters are from here on
 SET_LATER = ("data.max_pixels", "data.decimal", "augment.test_views")
 
 
@@ -81,6 +82,7 @@ def _near(name: str, table: Table, wanted: list[str]) -> str:
     """A column of the table that is likely meant by a name, in brackets; "" where none is."""
     spare = {_folded(other): other for other in table.column_names if other not in wanted}
     near = difflib.get_close_matches(_folded(name), spare, n=1, cutoff=0.8)
+    near = near or [other for other in spare if _differ_by_one(_folded(name), other)]
     return f" (did you mean {spare[near[0]]!r}?)" if near else ""
 
 
@@ -88,12 +90,19 @@ def _folded(name: str) -> str:
     return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
+def _differ_by_one(a: str, b: str) -> bool:
+    """Whether two names of two to four Chinese characters, Kana or Hangul are alike but for one, as by a slip."""
+    if not 2 <= len(a) == len(b) <= 4 or min(a + b) < WIDE:
+        return False
+    return sum(x != y for x, y in zip(a, b, strict=True)) == 1
+
+
 def warn_of_absent_columns(fitted: FittedParts, table: Table, source: Any) -> None:
-    """Warn of columns that a file lacks; of rows in memory, which may leave columns out, where one is misspelt."""
-    is_file = isinstance(source, str | Path)
+    """Warn of columns that a table lacks; of single rows, which may leave columns out, where one is misspelt."""
+    rows_alone = is_row(source) or (isinstance(source, list | tuple) and all(isinstance(r, Mapping) for r in source))
     for note in absent_columns(fitted, table):
-        if is_file or "did you mean" in note:
-            warnings.warn(note, UserWarning, stacklevel=4)
+        if not rows_alone or "did you mean" in note:
+            warn_caller(note)
 
 
 def reading_settings(

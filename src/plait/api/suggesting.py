@@ -25,6 +25,7 @@ from plait.evaluation.base import shown_row
 from plait.inputs.prepare import Prepared
 from plait.registry import counted
 from plait.report import write_suggestions
+from plait.report.languages import spoken, tr
 from plait.training.fitted import FittedParts
 from plait.training.splitting import parse_targets
 
@@ -108,10 +109,11 @@ def suggest_rows(
         "source": table.source, "rows": len(whole), "suggested": len(chosen), "strategy": strategy, "seed": seed,
         "left_out": left.counts, "passed_over": passed, "target": fitted.schema.target, "notes": notes,
     }  # fmt: skip
-    made = _as_table(fitted, table, chosen, facts)
+    lang = lang or fitted.settings.judge.lang
+    made = _as_table(fitted, table, chosen, facts, lang)
     if report is not None:
         page = _page(fitted, asked, prepared, chosen, facts)
-        write_suggestions(Path(report), page, lang=lang or fitted.settings.judge.lang)
+        write_suggestions(Path(report), page, lang=lang)
     return made
 
 
@@ -188,7 +190,9 @@ def _groups(fitted: FittedParts, table: Table) -> list[Any]:
     return [None] * len(table) if name is None or name not in table.column_names else table.column(name)
 
 
-def _as_table(fitted: FittedParts, table: Table, chosen: list[Suggestion], facts: dict[str, Any]) -> pa.Table:
+def _as_table(
+    fitted: FittedParts, table: Table, chosen: list[Suggestion], facts: dict[str, Any], lang: str
+) -> pa.Table:
     """The rows of the pool as they stand, why and how much each is wanted, and a target to fill in."""
     target = str(fitted.schema.target)
     taken = table.take([s.position for s in chosen])
@@ -197,7 +201,8 @@ def _as_table(fitted: FittedParts, table: Table, chosen: list[Suggestion], facts
     own = {name: name if name not in used else _free(f"suggested_{name}", used) for name in OWN}
     columns: dict[str, Any] = {own["row"]: [taken.row_number(i) for i in range(len(taken))]}
     columns |= {name: taken.arrow.column(name) for name in names}
-    columns[own["reason"]] = [s.reason for s in chosen]
+    with spoken(lang, names):
+        columns[own["reason"]] = [tr(s.reason) for s in chosen]
     columns[own["score"]] = [round(s.score, 6) for s in chosen]
     columns[target] = pa.nulls(len(chosen), pa.string())
     return pa.table(columns).replace_schema_metadata({FACTS: json.dumps({**facts, "columns": own}).encode()})

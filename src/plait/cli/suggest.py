@@ -85,7 +85,7 @@ def suggest(
     say_line(f"{tr(rows)} -> {output}")
     row, reason = facts["columns"]["row"], facts["columns"]["reason"]
     for number, why in zip(found.column(row).to_pylist()[:SHOWN], found.column(reason).to_pylist(), strict=False):
-        say_line(f"  {tr(f'row {number}')}{tr.colon}{tr(why)}")
+        say_line(f"  {tr(f'row {number}')}{tr.colon}{why}")
     if facts["suggested"] > SHOWN:
         say_line(tr(f"  ... and {facts['suggested'] - SHOWN:,} more"))
     for why, number in facts["left_out"].items():

@@ -16,7 +16,8 @@ where it belongs to a command. ``modality|tabular`` names the one modality that 
 
 A text is held against whole messages, those with the most letters first; then piece by piece. A match counts at once
 only where all that should be ours is, and nothing of the data looks like the end of a sentence; a looser one is taken
-where there is no better. So a wrong guess costs word order at most: every value of the data stands in the result.
+where there is no better, if the message has some words of its own. So a wrong guess costs word order at most: every
+value of the data stands in the result.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+LOOSE_LETTERS = 8  # of a message that is taken where what should be ours is not
 HOLE = re.compile(r"\{(\w+)(?::(\w+|[?&-]))?\}")
 NUMBER = r"[+\u2212-]?\d+(?:[.,]\d+)*(?:e[+\u2212-]?\d+)?\s?%?|[\u2013-]|undefined"
 INSIDE = {"n": NUMBER, "-": "[^\\W\\d]*", "t": ".*?", "": ".*?"}
@@ -143,6 +145,8 @@ class Catalogue:
     def _matched(self, text: str, names: Names, *, strict: bool) -> tuple[int, str] | None:
         """The message with the most letters that the text is, with its letters."""
         for message in self.messages:
+            if not strict and message.letters < LOOSE_LETTERS:  # any sentence could be "{name} has {count}"
+                break
             if message.longest not in text:
                 continue
             match = message.pattern.fullmatch(text)
