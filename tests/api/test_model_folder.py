@@ -185,16 +185,16 @@ def test_a_full_disk_at_save_leaves_the_old_model(
 def test_a_full_disk_in_training_is_told_and_the_run_goes_on(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: plait.Plait
 ) -> None:
-    import plait.training.trainer as trainer
+    import plait.training.best_weights as best_weights
 
     options: dict[str, Any] = {"set": ["train.epochs=4", "train.patience=0"]}
-    real, calls = trainer.save_file, []
+    real, calls = best_weights.save_file, []
 
     def sometimes(*given: Any, **how: Any) -> None:
         calls.append(1)
         full() if len(calls) == 3 else real(*given, **how)
 
-    monkeypatch.setattr(trainer, "save_file", sometimes)
+    monkeypatch.setattr(best_weights, "save_file", sometimes)
     with pytest.raises(
         OSError, match=r"(?s)disk is full.*checkpoints.*the unfinished run is kept.*resume=True"
     ) as caught:

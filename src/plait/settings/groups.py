@@ -352,9 +352,7 @@ class TrainSettings:
     precision: str = choice("float32", PRECISIONS)
     """float32, or bfloat16: trained encoders and the language model multiply in half the bits while training."""
     gradient_checkpointing: bool = False
-    """Encoders and language models that learn keep no activations of their blocks and compute them again on the way
-    back: less memory, slower steps, the same numbers (Chen et al. 2016).
-    """
+    """Compute blocks of what learns again on the way back: less memory, slower, same numbers (Chen et al. 2016)."""
     seed: int = at_least(0, 0)
     """Seed of everything random."""
     baselines: bool = True
