@@ -98,10 +98,13 @@ def _differ_by_one(a: str, b: str) -> bool:
 
 
 def warn_of_absent_columns(fitted: FittedParts, table: Table, source: Any) -> None:
-    """Warn of columns that a table lacks; of single rows, which may leave columns out, where one is misspelt."""
-    rows_alone = is_row(source) or (isinstance(source, list | tuple) and all(isinstance(r, Mapping) for r in source))
+    """Warn of columns that a file or a data frame lacks; of rows and columns that were typed, which may leave some out,
+    where one is misspelt.
+    """
+    is_rows = isinstance(source, list | tuple) and all(isinstance(row, Mapping) for row in source)
+    is_typed = is_rows or is_row(source) or isinstance(source, Mapping | Table)
     for note in absent_columns(fitted, table):
-        if not rows_alone or "did you mean" in note:
+        if not is_typed or "did you mean" in note:
             warn_caller(note)
 
 
