@@ -63,6 +63,7 @@ def test_results_are_mappings_that_show_themselves(model: Any, posts: Path) -> N
     assert found.frame()["code"].tolist() == [f.code for f in found.findings] and "ok" in found._repr_html_()
 
 
+@pytest.mark.filterwarnings("ignore:.*has no column:UserWarning")  # a frame of texts only
 def test_answers_as_a_frame(model: Any, posts: Path) -> None:
     table = model.predict(posts)
     frame = model.predict(posts, as_frame=True)
