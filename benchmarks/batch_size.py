@@ -4,7 +4,7 @@ Networks are drawn from their configurations, so nothing is fetched; the forward
 A cell is the time of the batch named above it over that of one size, ``--beside``, its median over the rounds: below 1
 is faster. Small batches keep what a layer hands to the next in the caches of a core; large ones cost less to start.
 
-Run: python benchmarks/batch_size.py [--threads 1] [--engine torch] [--rounds 5] [--models resnet18,...]
+Run: python benchmarks/batch_size.py [--threads 1] [--rounds 5] [--models resnet18,...]
 """
 
 from __future__ import annotations
@@ -54,26 +54,10 @@ def run(forward: Any, inputs: dict[str, torch.Tensor], size: int) -> None:
             forward(**part)
 
 
-def by_openvino(network: Any, inputs: dict[str, torch.Tensor]) -> Any:
-    """The network compiled by OpenVINO for batches of any size."""
-    import openvino
-
-    example = {key: tensor[:2] for key, tensor in inputs.items()}
-    model = openvino.convert_model(network, example_input=example)
-    for port in model.inputs:
-        sides = port.partial_shape
-        sides[0] = -1
-        model.reshape({port: [-1, *inputs[port.any_name].shape[1:]]})
-    asked = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.compile_model(model, "CPU", asked)
-    return lambda **part: compiled({key: tensor.contiguous().numpy() for key, tensor in part.items()})
-
-
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--engine", default="torch", choices=["torch", "openvino"])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", default=f"{PICTURES},{TEXTS}")
     parser.add_argument("--beside", type=int, default=32, choices=SIZES)
@@ -83,12 +67,11 @@ def main() -> None:
     body = []
     for name in given.models.split(","):
         network, inputs = forward_of(name)
-        forward = network if given.engine == "torch" else by_openvino(network, inputs)
-        turns = in_turns({str(size): partial(run, forward, inputs, size) for size in SIZES}, given.rounds)
+        turns = in_turns({str(size): partial(run, network, inputs, size) for size in SIZES}, given.rounds)
         ratios = [turns.cpu_ratio(str(size), str(given.beside)) for size in SIZES]
         body.append([name, *(f"{one['median']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for one in ratios)])
         print(body[-1], flush=True)
-    table([f"{given.engine}, {given.threads} threads, processor time by items at once", *map(str, SIZES)], body)
+    table([f"PyTorch, {given.threads} threads, processor time by items at once", *map(str, SIZES)], body)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def load(folder: str | Path) -> Plait | VisionLanguageModel:
         from plait.api.vision_language import VisionLanguageModel
 
         return VisionLanguageModel.load(folder)
-    check_model_there(given_path(folder, "folder"))  # before seconds of imports
+    check_model_there(Path(folder))  # before seconds of imports
     from plait.api.predictor import Plait
 
     return Plait.load(folder)

@@ -50,7 +50,7 @@ def table_of(estimator: Any, X: Any, *, reset: bool) -> tuple[Table, bool]:
             estimator.feature_names_in_ = np.array(table.column_names, dtype=object)
         return table, False
     kind = getattr(X, "dtype", None)
-    if isinstance(kind, np.dtype) and (kind.kind in "US" or (kind.kind == "O" and _has_text(X))):
+    if isinstance(kind, np.dtype) and kind.kind in "UO" and _has_text(X):
         raise ValueError(
             "X is an array that holds text, whose columns have no names; give a data frame or a dictionary of columns, "
             "such as {'text': [...], 'price': [...]}"
@@ -66,7 +66,7 @@ def table_of(estimator: Any, X: Any, *, reset: bool) -> tuple[Table, bool]:
 
 
 def _has_text(X: Any) -> bool:
-    """Whether a cell of an array of objects is a text that is no number."""
+    """Whether a cell of an array is a text that is no number."""
     for cell in np.asarray(X).flat:
         if isinstance(cell, str):
             try:
