@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ import torch
 from index_speed import timm_loop
 from parts.drawn import photos, texts
 from parts.part import Asked, Goal, Measured
+from plait.encoders.engine import OpenVinoForward, is_installed
 from plait.encoders.load import load_encoder
 from plait.inputs.feature_store import FeatureStore, encode_items
 from plait.weights import locate
@@ -43,23 +45,47 @@ def encode_texts(asked: Asked) -> list[Measured]:
 
 
 def encode_photos(asked: Asked) -> list[Measured]:
-    """Two lines: beside a timm loop, and beside the raw forward."""
-    places, data = photos(asked, 16 if asked.quick else 32)
+    """Three lines: beside a timm loop, beside the raw forward, and by OpenVINO beside decoding and its raw forward."""
+    places, data = photos(asked, 16 if asked.quick else 128)
     encoder, processor = load_encoder("efficientnet-lite0", "image")
     keep = partial(stored, encoder, processor, places, lambda i: Path(places[i]).read_bytes(), _file_key)
     sides = {"Plait": keep, "timm, DataLoader of 2 workers": lambda: timm_loop(encoder.model, processor, places, 2)}
     goal = Goal("ratio", "at least 2 times a timm loop over a DataLoader", at_least=2.0)
     setting = f"{len(places)} pictures at {processor.size} px, efficientnet-lite0, {asked.threads} threads"
-    return both("images", sides, encoder, asked, data, setting, goal)
+    lines = both("images", sides, encoder, asked, data, setting, goal)
+    return lines + ([by_openvino(encoder, processor, places, asked, data, setting)] if is_installed() else [])
 
 
 def stored(
-    encoder: Any, processor: Any, cells: list[str], load: Callable[[int], Any], key: Callable[[str], str]
-) -> np.ndarray:
+    encoder: Any, processor: Any, cells: list[str], load: Callable[[int], Any], key: Callable[[str], str],
+    engine: str = "torch",
+) -> np.ndarray:  # fmt: skip
     """Vectors [N, D] of cells, encoded into a store that was empty."""
+    keys = [key(cell) for cell in cells]
     with tempfile.TemporaryDirectory() as folder:
-        features, _ = encode_items(FeatureStore(folder), encoder, processor, [key(cell) for cell in cells], load)
+        features, _ = encode_items(FeatureStore(folder), encoder, processor, keys, load, engine=engine)
         return np.array(features.take(np.arange(len(cells)))["vector_BD"])
+
+
+def by_openvino(encoder: Any, processor: Any, places: list[str], asked: Asked, data: str, setting: str) -> Measured:
+    """The pipeline with OpenVINO, which works so fast that decoding is a third of it: beside both, one after the other,
+    decoding in as many threads as PyTorch has.
+    """
+    cells = [Path(place).read_bytes() for place in places]
+    keep = partial(stored, encoder, processor, places, cells.__getitem__, _file_key, "openvino")
+    forward = OpenVinoForward(encoder, False)
+    fed = tensors_fed(encoder, partial(stored, encoder, processor, places, cells.__getitem__, _file_key))
+
+    def apart() -> None:
+        with ThreadPoolExecutor(asked.threads) as pool:
+            list(pool.map(lambda cell: processor.process([cell]), cells))
+        for inputs in fed:
+            forward(inputs)
+
+    peer = "decoding, then the raw forward"
+    turns = in_turns({"Plait, OpenVINO": keep, peer: apart}, asked.repeats)
+    same = {"same tensors": 1.0}
+    return Measured("overhead-images-openvino", "Plait, OpenVINO", peer, data, setting, turns, same)
 
 
 def both(

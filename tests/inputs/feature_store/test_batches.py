@@ -77,9 +77,10 @@ def test_one_long_clip_among_short_ones(tmp_path: object, batch_mb: float) -> No
 
 
 @pytest.mark.timeout(30)
+@pytest.mark.parametrize("in_turns", [False, True])
 @pytest.mark.parametrize("budget_clips", [0.5, 2])
-def test_few_decoded_items_wait(budget_clips: float) -> None:
-    """Decoded but not handed out: the window, and at most one more for each thread."""
+def test_few_decoded_items_wait(budget_clips: float, in_turns: bool) -> None:
+    """Decoded but not handed out: the window, and at most one more for each thread, in turns one that waits too."""
     alive = most = 0
     lock = threading.Lock()
 
@@ -94,18 +95,37 @@ def test_few_decoded_items_wait(budget_clips: float) -> None:
 
     budget = int(budget_clips * 100 * UNIT)
     order = []
-    for batch in media_batches(Tracked(), iter(range(200)), lambda i: [float(i)] * 100, 32, 2, budget):
+    load = lambda i: [float(i)] * 100  # noqa: E731
+    for batch in media_batches(Tracked(), iter(range(200)), load, 32, 2, budget, in_turns=in_turns):
         order += batch.indices
         time.sleep(0.001)
         with lock:
             alive -= len(batch.indices)
     assert order == list(range(200)) and alive == 0
-    assert most <= 4 * budget_clips + 2 + max(1, budget_clips) * 2
+    assert most <= 4 * budget_clips + 2 + max(1, budget_clips) * 2 + 2 * in_turns
 
 
-def test_leaving_early_ends_the_threads() -> None:
+def test_beside_an_accelerator_decoding_runs_ahead() -> None:
+    """While a batch is worked on, later ones are decoded: the batch itself and two more, not the whole table."""
+    num_begun, lock = 0, threading.Lock()
+
+    def load(number: int) -> list[float]:
+        nonlocal num_begun
+        with lock:
+            num_begun += 1
+        return [float(number)]
+
+    seen = []
+    for batch in media_batches(FakeSound(), iter(range(24)), load, 4, 2, 10**9):
+        time.sleep(0.05)
+        seen.append((batch.indices[0], num_begun))
+    assert seen[0] == (0, 12) and seen[-1] == (20, 24)
+
+
+@pytest.mark.parametrize("in_turns", [False, True])
+def test_leaving_early_ends_the_threads(in_turns: bool) -> None:
     num_threads = threading.active_count()
-    batches = media_batches(FakeSound(), iter(range(500)), lambda i: [1.0] * 1000, 4, 2, 100)
+    batches = media_batches(FakeSound(), iter(range(500)), lambda i: [1.0] * 1000, 4, 2, 100, in_turns=in_turns)
     next(batches)
     batches.close()
     assert threading.active_count() == num_threads

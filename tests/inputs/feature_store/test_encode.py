@@ -153,12 +153,12 @@ def test_flushes_along_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert stored == [0, 0, 8, 8, 16, 16] and FeatureStore(tmp_path).ls()[0].num_items == 20
 
 
-def test_decoding_overlaps_the_forward(tmp_path: Path) -> None:
-    """While the encoder works on a batch, images of later batches are being decoded."""
+def test_on_a_cpu_decoding_and_the_forward_take_turns(tmp_path: Path) -> None:
+    """Eight batches are decoded, then encoded; the rest of the table waits."""
     decoded_during_forward = []
     num_decoded = 0
     lock = threading.Lock()
-    images = [bytes([n, 1, 1, 1]) for n in range(1, 25)]
+    images = [bytes([n, 1, 1, 1]) for n in range(1, 41)]
 
     def load(index: int) -> bytes:
         nonlocal num_decoded
@@ -174,8 +174,8 @@ def test_decoding_overlaps_the_forward(tmp_path: Path) -> None:
 
     keys = [key_of(image) for image in images]
     features, _ = encode_items(FeatureStore(tmp_path), Slow(), FakeImage(), keys, load, batch_size=4)
-    assert decoded_during_forward[0] == 12  # the batch itself and two ahead, not the whole table
-    assert features.take(np.arange(24))["vector_BD"].tolist() == sums(images)
+    assert decoded_during_forward == [32] * 8 + [40] * 2
+    assert features.take(np.arange(40))["vector_BD"].tolist() == sums(images)
 
 
 def test_values_that_are_not_finite_are_named(tmp_path: Path) -> None:

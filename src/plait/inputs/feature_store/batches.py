@@ -1,15 +1,14 @@
-"""Batches for the encoder, made ready in threads while it works on the batch before.
+"""Batches for the encoder, made ready in threads.
 
 Numbers of items and a function that loads one come in; batches of processed inputs come out, with the reasons of
 items that could not be loaded or processed: one broken item never takes its batch with it. Images and sounds are
-decoded one by one in parallel, never more of them ahead than a window of bytes holds; texts come sorted by length. A
+decoded one by one in parallel (:mod:`~plait.inputs.feature_store.decoding`); texts come sorted by length. A
 batch is full at so many items, or where its padded inputs reach a budget of bytes; items of like length share one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,8 +19,10 @@ import torch
 from torch import Tensor
 
 from plait.encoders.batching import TOKEN_BYTES, forward_bytes
+from plait.inputs.feature_store.decoding import ByteWindow, decoded_ahead, decoded_in_turns, num_bytes
 
 PREFETCH_BATCHES = 2
+WINDOW_BATCHES = 8  # of small items, which a window of bytes would hold thousands of
 WINDOW_BUDGETS = 4  # decoded items that wait may hold so many times the budget of a batch
 
 Load = Callable[[int], Any]
@@ -45,8 +46,9 @@ def reason_of(error: Exception) -> str:
 
 
 def media_batches(
-    processor: Any, walk: Iterator[int], load: Load, batch_size: int, workers: int, budget: int
-) -> Generator[Batch]:
+    processor: Any, walk: Iterator[int], load: Load, batch_size: int, workers: int, budget: int, *,
+    in_turns: bool = False,
+) -> Generator[Batch]:  # fmt: skip
     """Each image or sound is loaded and decoded by itself in a thread, so that a broken one fails alone.
 
     Args:
@@ -56,16 +58,21 @@ def media_batches(
         batch_size: Most items of a batch.
         workers: Threads.
         budget: Most bytes of a batch, as ``forward_bytes`` reckons; an item past it is a batch of its own.
+        in_turns: Decode a window while nothing is encoded, on a CPU, where both want the same cores; else ahead, while
+            the encoder works on the batch before.
     """
-    gate = _Gate(WINDOW_BUDGETS * budget)
 
-    def decode(place: int, index: int) -> dict[str, Tensor]:
-        gate.enter(place)
+    def decode(index: int) -> dict[str, Tensor]:
         made: dict[str, Tensor] = processor.process([load(index)])
-        gate.hold(_num_bytes(made))
         return made
 
-    with contextlib.closing(_decoded(walk, decode, gate, batch_size, workers)) as results:
+    window = WINDOW_BUDGETS * budget
+    gate = ByteWindow(window)
+    if in_turns:
+        decoded = decoded_in_turns(walk, decode, workers, window, WINDOW_BATCHES * batch_size)
+    else:
+        decoded = decoded_ahead(walk, decode, workers, gate, PREFETCH_BATCHES * batch_size)
+    with contextlib.closing(decoded) as results:
         parts: dict[int, dict[str, Tensor]] = {}
         failures: dict[int, str] = {}
         size = 0
@@ -73,7 +80,7 @@ def media_batches(
             cost = 0 if isinstance(result, Exception) else forward_bytes(result)
             if parts and size + cost > budget:
                 yield from _by_length(processor, parts, failures, budget)
-                gate.free(sum(map(_num_bytes, parts.values())))
+                gate.free(sum(map(num_bytes, parts.values())))
                 parts, failures, size = {}, {}, 0
             if isinstance(result, Exception):
                 failures[index] = reason_of(result)
@@ -82,76 +89,10 @@ def media_batches(
                 size += cost
             if len(parts) + len(failures) >= batch_size or size + cost > budget:  # one more of its size is too many
                 yield from _by_length(processor, parts, failures, budget)
-                gate.free(sum(map(_num_bytes, parts.values())))
+                gate.free(sum(map(num_bytes, parts.values())))
                 parts, failures, size = {}, {}, 0
         if parts or failures:
             yield from _by_length(processor, parts, failures, budget)
-
-
-def _num_bytes(inputs: dict[str, Tensor]) -> int:
-    return sum(tensor.nbytes for tensor in inputs.values())
-
-
-class _Gate:
-    """Lets threads decode while what is decoded and waits stays under a size; the item that is next always may."""
-
-    def __init__(self, most: int) -> None:
-        self.most, self._held, self._next, self._is_closed = most, 0, 0, False
-        self._changed = threading.Condition()
-
-    def enter(self, place: int) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._held < self.most or place <= self._next or self._is_closed)
-
-    def hold(self, num_bytes: int) -> None:
-        with self._changed:
-            self._held += num_bytes
-
-    def free(self, num_bytes: int) -> None:
-        with self._changed:
-            self._held -= num_bytes
-            self._changed.notify_all()
-
-    def want(self, place: int) -> None:
-        with self._changed:
-            self._next = place
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify_all()
-
-
-def _decoded(
-    walk: Iterator[int], decode: Callable[[int, int], Any], gate: _Gate, batch_size: int, workers: int
-) -> Generator[tuple[int, Any]]:
-    """Items in order, each decoded or the exception in its place; threads end with the iterator."""
-    executor = ThreadPoolExecutor(max(1, workers), thread_name_prefix="plait-decode")
-    waiting: deque[tuple[int, int, Future]] = deque()
-    num_begun, is_open = 0, True
-    try:
-        while True:
-            if len(waiting) <= PREFETCH_BATCHES * batch_size:
-                while is_open and len(waiting) < (PREFETCH_BATCHES + 1) * batch_size:
-                    index = next(walk, None)
-                    if index is None:
-                        is_open = False
-                        break
-                    waiting.append((num_begun, index, executor.submit(decode, num_begun, index)))
-                    num_begun += 1
-            if not waiting:
-                return
-            place, index, future = waiting.popleft()
-            gate.want(place)
-            try:
-                result = future.result()
-            except Exception as error:  # a decoder may raise anything; the reason is handed on
-                result = error
-            yield index, result
-    finally:
-        gate.close()
-        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _by_length(

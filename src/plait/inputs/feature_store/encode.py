@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import time
 from collections import deque
@@ -30,8 +31,10 @@ from plait.encoders.engine import EngineError, OpenVinoForward, say_once
 from plait.inputs.feature_store.batches import Batch, Load, media_batches, readable_texts, text_batches
 from plait.inputs.feature_store.buffer import FLUSH_ITEMS, Buffer
 from plait.inputs.feature_store.claims import Claims
+from plait.inputs.feature_store.decoding import num_decoders
 from plait.inputs.feature_store.engine_choice import chosen_engine
 from plait.inputs.feature_store.feature_set import FeatureSet
+from plait.inputs.feature_store.lanes import in_lanes, num_lanes
 from plait.inputs.feature_store.segment import SEGMENT_VERSION
 from plait.inputs.feature_store.space import Space
 from plait.inputs.feature_store.store import FeatureStore
@@ -39,6 +42,7 @@ from plait.inputs.feature_store.store import FeatureStore
 ROUNDS = 3  # more would be needed only if what was stored kept vanishing
 CLAIMS_A_RUN = 64  # so many claims share out a large table
 MOST_WAIT = 1.0
+LEAST_BATCHES = 2  # a lane; fewer are done sooner one by one, each on all threads
 
 
 def space_fingerprint(
@@ -62,7 +66,7 @@ def encode_items(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
     on_error: str = "raise",
-    workers: int = 2,
+    workers: int | None = None,
     engine: str = "torch",
     engine_required: bool = False,
 ) -> tuple[FeatureSet, dict[int, str]]:
@@ -82,7 +86,7 @@ def encode_items(
             bfloat16 the forward runs in bfloat16, and its features are kept apart from float32 ones.
         progress: called with (items done, items to encode, what), also while another process encodes the rest.
         on_error: "raise" stops at the first item that cannot be read; "collect" leaves it absent.
-        workers: threads that decode images.
+        workers: threads that decode; None: those of PyTorch on a CPU, else two.
         engine: "torch", "openvino", "openvino-int8" or "auto": what runs the forward on a CPU. OpenVINO's features,
             within `plait.encoders.engine.TOLERANCE` of PyTorch's (`INT8_TOLERANCE` with eight bits), are kept apart.
         engine_required: an engine named that cannot be used is an error; else PyTorch encodes, which is said once.
@@ -97,8 +101,8 @@ def encode_items(
     """
     if on_error not in ("raise", "collect"):
         raise ValueError(f"on_error is {on_error!r}; give 'raise' or 'collect'")
-    if batch_size < 1 or workers < 0:
-        raise ValueError(f"batch_size is {batch_size} and workers {workers}; give at least 1 and 0")
+    if batch_size < 1 or (workers is not None and workers < 1):
+        raise ValueError(f"batch_size is {batch_size} and workers {workers}; give at least 1 of each")
     kind = getattr(processor, "kind", "text")
     if device is not None:
         encoder.to(device)
@@ -127,9 +131,11 @@ def encode_items(
                 encoder.become()
             space.prepare()  # a folder that cannot be written shows before the work, not after
             eight_bits = engine == "openvino-int8"
+            budget = most_bytes(encoder, target)
+            lanes = num_lanes(encoder, target, budget) if engine == "torch" else 1
             forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, eight_bits)
-            run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward)
-            work = _Work(space, run, processor, keys, load, batch_size, workers, most_bytes(encoder, target))
+            run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward, lanes)
+            work = _Work(space, run, processor, keys, load, batch_size, workers or num_decoders(target), budget)
             was_training = encoder.training
             encoder.eval()
             try:
@@ -186,6 +192,9 @@ def _describe(encoder: torch.nn.Module) -> object:
     return described
 
 
+Arrays = tuple[np.ndarray, np.ndarray | None, np.ndarray | None]  # vectors [B, D], tokens [B, T, D], mask [B, T]
+
+
 @dataclass
 class _Run:
     """What a forward needs, and where its results go."""
@@ -196,24 +205,31 @@ class _Run:
     with_tokens: bool
     buffer: Buffer
     engine: Callable[[dict[str, Tensor]], Encoded] | None = None
+    lanes: int = 1
 
-    def forward(self, inputs: dict[str, Tensor], items: list[tuple[int, str]]) -> dict[int, str]:
-        """Encode a batch into the buffer; returns the items whose features are not finite."""
+    def encode(self, batch: Batch) -> Arrays:
+        """Vectors, tokens and masks of a batch; any thread may ask."""
+        return self._by_halves(batch.inputs, len(batch.indices)) if batch.indices else (np.zeros((0, 0)), None, None)
+
+    def _by_halves(self, inputs: dict[str, Tensor], num_items: int) -> Arrays:
+        """The batch at once, or in halves where a GPU has no room for it."""
         try:
-            vectors, tokens, masks = self._encode(inputs, len(items))
+            return self._encode(inputs, num_items)
         except torch.OutOfMemoryError:
-            if len(items) == 1:
+            if num_items == 1:
                 raise
-        else:
-            return self._keep(items, vectors, tokens, masks)
         torch.cuda.empty_cache()
-        half = len(items) // 2  # outside the handler, which would keep the failed batch alive
-        first = self.forward({name: value[:half] for name, value in inputs.items()}, items[:half])
-        return first | self.forward({name: value[half:] for name, value in inputs.items()}, items[half:])
+        half = num_items // 2  # outside the handler, which would keep the failed batch alive
+        first = self._by_halves({name: value[:half] for name, value in inputs.items()}, half)
+        second = self._by_halves({name: value[half:] for name, value in inputs.items()}, num_items - half)
+        vectors, tokens, masks = (
+            None if one is None or other is None else np.concatenate([one, other])
+            for one, other in zip(first, second, strict=True)
+        )
+        assert vectors is not None
+        return vectors, tokens, masks
 
-    def _encode(
-        self, inputs: dict[str, Tensor], num_items: int
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+    def _encode(self, inputs: dict[str, Tensor], num_items: int) -> Arrays:
         moved = {name: value.to(self.device, non_blocking=True) for name, value in inputs.items()}
         autocast = torch.autocast("cuda", dtype=torch.bfloat16) if self.use_bf16 else contextlib.nullcontext()
         with torch.inference_mode(), autocast:
@@ -230,13 +246,9 @@ class _Run:
             return vectors, tokens, np.ones(tokens.shape[:2], dtype=bool)
         return vectors, tokens, encoded.mask_BT.bool().cpu().numpy()
 
-    def _keep(
-        self,
-        items: list[tuple[int, str]],
-        vectors: np.ndarray,
-        tokens: np.ndarray | None,
-        masks: np.ndarray | None,
-    ) -> dict[int, str]:
+    def keep(self, items: list[tuple[int, str]], arrays: Arrays) -> dict[int, str]:
+        """Take the features of items into the buffer; returns the items whose features are not finite."""
+        vectors, tokens, masks = arrays
         bad = {}
         for row, (index, key) in enumerate(items):
             own = None if tokens is None or masks is None else tokens[row][masks[row]]
@@ -279,8 +291,8 @@ class _Work:
                 done = total - len(missing)
                 try:
                     with contextlib.closing(self._batches(kind, missing, claims)) as batches:
-                        for batch in batches:
-                            self._forward(batch, failures, on_error)
+                        for batch, arrays in self._encoded(batches, len(missing)):
+                            self._keep(batch, arrays, failures, on_error)
                             claims.touch()
                             done += len(batch.indices) + len(batch.failures)
                             wait = 0.1
@@ -301,13 +313,23 @@ class _Work:
         walk = claims.walk(deque((i, str(self.keys[i])) for i in missing), at_once)
         if kind == "text":
             return text_batches(self.processor, walk, self.texts, self.batch_size, self.budget)
-        return media_batches(self.processor, walk, self.load, self.batch_size, self.workers, self.budget)
+        in_turns = self.run.device.type == "cpu"
+        return media_batches(
+            self.processor, walk, self.load, self.batch_size, self.workers, self.budget, in_turns=in_turns
+        )
 
-    def _forward(self, batch: Batch, failures: dict[int, str], on_error: str) -> None:
+    def _encoded(self, batches: Generator[Batch], num_items: int) -> Generator[tuple[Batch, Arrays]]:
+        """Batches with their features; several are worked on at once where there are enough for it to pay."""
+        first = next(batches, None)
+        if first is None:
+            return
+        enough = num_items >= LEAST_BATCHES * self.run.lanes * len(first.indices)
+        yield from in_lanes(self.run.encode, itertools.chain([first], batches), self.run.lanes if enough else 1)
+
+    def _keep(self, batch: Batch, arrays: Arrays, failures: dict[int, str], on_error: str) -> None:
         _note(failures, batch.failures, on_error)
         if batch.indices:
-            bad = self.run.forward(batch.inputs, [(i, str(self.keys[i])) for i in batch.indices])
-            _note(failures, bad, on_error)
+            _note(failures, self.run.keep([(i, str(self.keys[i])) for i in batch.indices], arrays), on_error)
 
     def _left(self, missing: list[int], failures: dict[int, str]) -> list[int]:
         """What is neither stored nor beyond repair, in the same order."""
