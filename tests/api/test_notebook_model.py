@@ -37,6 +37,22 @@ def test_a_model_shows_itself(model: Any) -> None:
     assert model.report["verdict"].split(":")[0][:30] in re.sub(r"&#x27;", "'", made)
 
 
+def test_the_line_names_who_answers_and_the_leaderboard_is_a_table(model: Any) -> None:
+    models = model.leaderboard()
+    assert isinstance(models, list) and len(models.frame()) == len(models)
+    heaviest = max(models, key=lambda one: one["weight"] or 0.0)
+    alone = heaviest["name"] == "fused" and heaviest["weight"] == 1.0
+    who = (
+        f"fusion {model.settings.fusion.name}" if alone else f"answered by {heaviest['name']} {heaviest['weight']:.2f}"
+    )
+    assert repr(model).endswith(f"; {who})") or f"; {who}, " in repr(model)
+    head, *lines = repr(models).splitlines()
+    assert head.split() == ["name", "validation", "weight", "seconds", "status"] and len(lines) == len(models)
+    assert all(line.startswith(one["name"]) for line, one in zip(lines, models, strict=True))
+    made = models._repr_html_()
+    assert made.count("<tr>") == len(models) + 1 and "<th>validation</th>" in made
+
+
 def test_a_loaded_model_shows_the_same(model: Any, tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     loaded = plait.load(tmp_path / "model")

@@ -2,15 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from html import escape
 from typing import Any, cast
 
 from plait.api.describe import chosen_metric
 from plait.ensemble import Ensemble
+from plait.report.shown.report import frame_of
+from plait.report.words import columns, number
 from plait.training.fitted import FittedParts
 from plait.training.unfinished import unfinished
 
+SHOWN = ("name", "validation", "weight", "seconds", "status")
 
-def leaderboard(fitted: FittedParts) -> list[dict[str, Any]]:
+
+class Leaderboard(list[dict[str, Any]]):
+    """Models, one dictionary each, that show themselves as a table: a line each, and in a notebook.
+
+    Example:
+        >>> print(Leaderboard([{"name": "linear on text", "validation": 0.81, "weight": 1.0, "status": "used"}]))
+        name            validation  weight  seconds  status
+        linear on text       0.810   1.000           used
+    """
+
+    def __init__(self, models: Iterable[dict[str, Any]] = ()) -> None:
+        super().__init__(models)
+
+    def frame(self) -> Any:
+        """A pandas DataFrame, a row each; values of several parts, as ``metrics``, stay dictionaries.
+
+        Raises:
+            ImportError: pandas is not installed.
+        """
+        return frame_of(list(self))
+
+    def _cells(self) -> list[list[str]]:
+        return [list(SHOWN)] + [
+            [number(one[key]) if isinstance(one.get(key), float) else str(one.get(key) or "") for key in SHOWN]
+            for one in self
+        ]
+
+    def __repr__(self) -> str:
+        cells = self._cells()
+        widths = [max(columns(line[k]) for line in cells) for k in range(len(SHOWN))]
+        return "\n".join(
+            "  ".join(
+                " " * (width - columns(text)) + text if key in ("validation", "weight", "seconds") else
+                text + " " * (width - columns(text))
+                for key, text, width in zip(SHOWN, line, widths, strict=True)
+            ).rstrip()
+            for line in cells
+        )  # fmt: skip
+
+    def _repr_html_(self) -> str:
+        head, *rows = ["".join(f"<td>{escape(text)}</td>" for text in line) for line in self._cells()]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        return f"<table><thead><tr>{head.replace('td>', 'th>')}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def leaderboard(fitted: FittedParts) -> Leaderboard:
     """See ``Plait.leaderboard``.
 
     Returns:
@@ -22,7 +72,7 @@ def leaderboard(fitted: FittedParts) -> list[dict[str, Any]]:
         search that did not go on) or "left out" (no time), and ``reason``, None for the first two. A model that was
         left out has no numbers (None).
     """
-    return [*_members(fitted), *unfinished(fitted.report.get("budget") or {})]
+    return Leaderboard([*_members(fitted), *unfinished(fitted.report.get("budget") or {})])
 
 
 def _members(fitted: FittedParts) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from plait.api.evaluation import evaluation_report, open_evaluation
 from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
 from plait.api.folder_checks import check_report_place
 from plait.api.hub import from_pretrained
-from plait.api.leaderboard import leaderboard
+from plait.api.leaderboard import Leaderboard, leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.other_words import AnswersOtherWords, says_our_words
 from plait.api.prediction import predict_probabilities
@@ -368,10 +368,11 @@ class Plait(AnswersOtherWords, FittedParts):
         )  # fmt: skip
 
     @says_our_words
-    def leaderboard(self) -> list[dict[str, Any]]:
+    def leaderboard(self) -> Leaderboard:
         """The models that were tried, the best on validation rows first; then what ended early or was left out.
 
         Of each what :func:`plait.api.leaderboard.leaderboard` lists; empty for one network of which nothing was left.
+        It is a list that shows itself as a table; ``frame()`` is a pandas DataFrame.
         """
         return leaderboard(self)
 

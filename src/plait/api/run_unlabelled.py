@@ -9,10 +9,11 @@ import numpy as np
 
 from plait.api.opening import OpenedRun
 from plait.api.preparing import PreparedRun
+from plait.ensemble.base import FUSED
 from plait.ensemble.ensemble import Ensemble
 from plait.ensemble.features import TableFeatures
 from plait.ensemble.guard import SEMI, SUPERVISED, guarded
-from plait.ensemble.networks import FUSED, NetworkFits
+from plait.ensemble.networks import NetworkFits
 from plait.ensemble.teachers import StudentFits, check_teacher, teacher_of
 from plait.ensemble.teachers.members import LOSSES, TAUGHT
 from plait.fusion import CosineFusion

@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor, nn
 
 Inputs = dict[str, dict[str, Tensor]]
+FUSED = "fused"  # the name of the network that a run fuses modalities with
 
 
 @dataclass(frozen=True)

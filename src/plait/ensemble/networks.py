@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.data.progress import Progress
+from plait.ensemble.base import FUSED
 from plait.ensemble.scale import SCALES
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
@@ -22,7 +23,6 @@ from plait.training.scores import validation_loss
 from plait.training.search import best_tries, search, tried_settings
 from plait.training.tracking import Tracking
 
-FUSED = "fused"
 SEED_STEP = 1000  # seeds of folds follow one another
 MORE_SEEDS = 2
 FOR_MEMBERS = 0.4  # share of the time left that the first network leaves to members that take seconds
