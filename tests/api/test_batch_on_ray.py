@@ -20,13 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fixtures.frozen_texts import fit_texts, texts, vectors_of
 from fixtures.lazy import lazy
 from fixtures.on_ray import answered_here
 from fixtures.small_model import contents, fit, numbers
 from plait.cli.wording import as_typed
 
-predict_to_folder = lazy("plait.api.batch", "predict_to_folder")
-in_words = lazy("plait.api.batch.on_ray", "_in_words")
+encode_to_store, predict_to_folder = lazy("plait.api.batch", "encode_to_store", "predict_to_folder")
+connected, in_words = lazy("plait.api.batch.on_ray", "_connected", "_in_words")
 PART = 100
 
 
@@ -177,6 +178,34 @@ def test_what_ray_wraps_is_named() -> None:
     assert type(made).__name__ == "WorkerDiedError"
     assert "OutOfMemoryError: 6 worker(s) were killed as the node is low on memory); if memory ran out" in str(made)
     assert str(in_words(known.RaySystemError("no\nyes"))).startswith("Ray could not go on (RaySystemError")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")  # Ray warns itself where it copies its settings
+def test_two_real_workers_encode_and_answer_as_one_machine_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one test in which Ray itself works that every run of the suite has; the cluster serves both verbs."""
+    pytest.importorskip("ray.data", reason="the extra ray is not installed")
+    model = fit_texts(tmp_path)
+    pq.write_table(texts(200), tmp_path / "rows.parquet")
+    seen: set[int] = set()
+
+    def made(name: str, **more: Any) -> tuple[dict[bytes, bytes], dict[str, bytes]]:
+        """The features and the parts that came to be."""
+        monkeypatch.setenv("PLAIT_CACHE", str(tmp_path / name))
+        with connected("local", 2) if more else contextlib.nullcontext():
+            asked = {"part_rows": 50, "progress": lambda *step: seen.update(workers_of(os.getpid())), **more}
+            encoded = encode_to_store(model, tmp_path / "rows.parquet", **asked)
+            answered = predict_to_folder(model, tmp_path / "rows.parquet", tmp_path / f"{name}-out", **asked)
+        assert (encoded.rows, encoded.parts, encoded.items) == (200, 4, 100)
+        assert (answered.rows, answered.parts) == (200, 4) and rows_in(tmp_path / f"{name}-out") == list(range(200))
+        return vectors_of(encoded.store), contents(tmp_path / f"{name}-out")
+
+    alone = made("alone")
+    assert not seen
+    by_ray = made("by-ray", ray="local", workers=2)
+    assert len(seen) == 4, "two processes for each verb"
+    assert len(alone[0]) == 100 and by_ray == alone
 
 
 ON_RAY = (

@@ -11,30 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 
 import plait
+from fixtures.frozen_texts import fit_texts, texts
 from fixtures.lazy import lazy
 from fixtures.on_ray import answered_here
 from fixtures.small_model import fit
-from fixtures.tiny_bert import WORDS, tiny_bert
 
 encode_to_store = lazy("plait.api", "encode_to_store")
 open_store = lazy("plait.inputs.feature_store", "FeatureStore")
 
 
-def texts(count: int) -> pa.Table:
-    """Texts of three words, every one of them in two rows, and one cell that is empty."""
-    made = [" ".join(WORDS[5 + (i // 2 // 6**k) % 6] for k in range(3)) for i in range(count)]
-    return pa.table({"text": [None, *made[1:]], "label": ["yes" if i % 4 < 2 else "no" for i in range(count)]})
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A frozen BERT of sixteen channels, fitted on few of the rows, with a cache of its own."""
-    place = tmp_path_factory.mktemp("encode")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLAIT_CACHE", str(place / "cache"))
-        settings = [f"encoders.text={tiny_bert(place / 'bert')}", "train.epochs=1", "train.baselines=false"]
-        plait.fit(texts(24), "label", text="text", output=place / "model", set=settings)
-    return place / "model"
+    return fit_texts(tmp_path_factory.mktemp("encode"))
 
 
 @pytest.fixture

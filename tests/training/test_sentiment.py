@@ -116,8 +116,10 @@ def test_a_sentiment_run_says_what_it_did(moods: Path, tmp_path: Path) -> None:
 
 
 def test_task_ordinal_is_the_same_by_either_name(moods: Path) -> None:
-    fitted = plait.fit(moods, "mood", task="ordinal", set=QUICK)
+    order = ("positive", "neutral", "negative")
+    fitted = plait.fit(moods, "mood", task="ordinal", set=[f"task.order=[{', '.join(order)}]", *QUICK])
     assert (fitted.settings.task.name, fitted.settings.task.ordinal) == ("classification", True)
+    assert fitted.labels.classes == order
     assert "cleaned" not in fitted.report["evaluation"]  # nothing is cleaned unless asked for
 
 

@@ -243,11 +243,12 @@ class TaskSettings:
 
     def check_together(self) -> None:
         """Refuse values that contradict each other."""
-        if self.order and not self.ordinal:
+        is_ordered = self.ordinal or self.name == "ordinal"
+        if self.order and not is_ordered:
             raise ValueError("task.order is for ordered classes; type set=['task.ordinal=true'] too")
         if self.class_weights and self.class_balance > 0:
             raise ValueError("task.class_weights and task.class_balance both weigh classes; leave one of them out")
-        if self.select_by == "quadratic_kappa" and not self.ordinal:
+        if self.select_by == "quadratic_kappa" and not is_ordered:
             raise ValueError(
                 "task.select_by=quadratic_kappa is for ordered classes; type set=['task.ordinal=true'] too"
             )
