@@ -43,7 +43,7 @@ from turns import in_turns
 WORDS = "a dog runs over green grass near the red bench while two children watch it and laugh in rain".split()
 DEFAULT = "default"
 ENCODERS = "minilm:text,efficientnet-lite0:image,timm:resnet18:image,timm:mobilenetv3_small_100:image"
-HEAD = ["encoder", "threads", "option", "items a second", "times as fast, processor time", "clock", "lowest cosine",
+HEAD = ["encoder", "threads", "option", "items a processor second", "times as fast, processor time", "clock", "lowest cosine",
         "off", "seconds of compiling", "pays after, items"]  # fmt: skip
 Batches = list[dict[str, Tensor]]
 Forward = Callable[..., Tensor]
@@ -157,7 +157,7 @@ def measured(reference: str, kind: str, threads: int, rounds: int, only: list[st
         compiling = firsts[name] - own if name in firsts else None
         pays = "" if compiling is None else f"{count * compiling / (usual - own):,.0f}" if own < usual else "never"
         yield [
-            reference, str(threads), name, f"{count / own:.1f}",
+            reference, str(threads), name, f"{count / np.median(turns.cpu[name]):.1f}",
             *(f"{r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f})" for r in ratios),
             f"{cosine:.6f}", f"{off:.0e}", "" if compiling is None else f"{compiling:.0f}", pays,
         ]  # fmt: skip

@@ -30,7 +30,7 @@ from plait.encoders.engine import EngineError, OpenVinoForward, say_once
 from plait.inputs.feature_store.batches import Batch, Load, media_batches, readable_texts, text_batches
 from plait.inputs.feature_store.buffer import FLUSH_ITEMS, Buffer
 from plait.inputs.feature_store.claims import Claims
-from plait.inputs.feature_store.engine_choice import chosen_engine
+from plait.inputs.feature_store.engine_choice import PRODUCTS, chosen_engine
 from plait.inputs.feature_store.feature_set import FeatureSet
 from plait.inputs.feature_store.segment import SEGMENT_VERSION
 from plait.inputs.feature_store.space import Space
@@ -83,8 +83,8 @@ def encode_items(
         progress: called with (items done, items to encode, what), also while another process encodes the rest.
         on_error: "raise" stops at the first item that cannot be read; "collect" leaves it absent.
         workers: threads that decode images.
-        engine: "torch", "openvino", "openvino-int8" or "auto": what runs the forward on a CPU. OpenVINO's features,
-            within `plait.encoders.engine.TOLERANCE` of PyTorch's (`INT8_TOLERANCE` with eight bits), are kept apart.
+        engine: one of `engine_choice.ENGINES` or "auto": what runs the forward on a CPU. OpenVINO's features, within
+            `plait.encoders.engine.TOLERANCE` of PyTorch's (`LOWER_TOLERANCE` with fewer bits), are kept apart.
         engine_required: an engine named that cannot be used is an error; else PyTorch encodes, which is said once.
 
     Returns:
@@ -126,8 +126,8 @@ def encode_items(
             if isinstance(encoder, DeferredEncoder):
                 encoder.become()
             space.prepare()  # a folder that cannot be written shows before the work, not after
-            eight_bits = engine == "openvino-int8"
-            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, eight_bits)
+            products = PRODUCTS.get(engine, "float32")
+            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, products)
             run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward)
             work = _Work(space, run, processor, keys, load, batch_size, workers, most_bytes(encoder, target))
             was_training = encoder.training
