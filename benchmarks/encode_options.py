@@ -43,8 +43,8 @@ from turns import in_turns
 WORDS = "a dog runs over green grass near the red bench while two children watch it and laugh in rain".split()
 DEFAULT = "default"
 ENCODERS = "minilm:text,efficientnet-lite0:image,timm:resnet18:image,timm:mobilenetv3_small_100:image"
-HEAD = ["encoder", "threads", "option", "items a processor second", "times as fast, processor time", "clock", "lowest cosine",
-        "off", "seconds of compiling", "pays after, items"]  # fmt: skip
+HEAD = ["encoder", "threads", "option", "items a processor second", "times as fast, processor time", "clock",
+        "lowest cosine", "off", "seconds of compiling", "pays after, items"]  # fmt: skip
 Batches = list[dict[str, Tensor]]
 Forward = Callable[..., Tensor]
 

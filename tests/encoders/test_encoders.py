@@ -63,7 +63,7 @@ def test_attention_is_fused(
     case: str, folders: dict[str, Path], tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch
 ) -> (
     None
-):  # eager is slower at equal vectors (decision 37), whether read from a folder or rebuilt from a model's config
+):  # decision 37: whether read from a folder or rebuilt from a model's config
     encoder, processor, items = load(case, folders, tmp_path)
     rebuilt = build_encoder(encoder.config())
     fused, calls = torch.nn.functional.scaled_dot_product_attention, []
