@@ -1,6 +1,6 @@
-"""Frozen encoders by PyTorch, OpenVINO, OpenVINO in eight bits (texts) and ONNX Runtime: items a second in turns in one
-process, what the start costs, from how many items on OpenVINO pays, memory, and how far the vectors are apart. What
-eight bits change of accuracy and retrieval is in ``engine_int8.py``.
+"""Frozen encoders by PyTorch, OpenVINO, OpenVINO in bfloat16 and in eight bits (texts) and ONNX Runtime: items a second
+in turns in one process, what the start costs, from how many items on OpenVINO pays, memory, and how far the vectors are
+apart. What fewer bits change of accuracy and retrieval is in ``engine_int8.py``.
 
 Texts are of 4 to 60 words, pictures are noise; both come ready from the processor, so the forward alone is measured.
 Seconds are of processor time over the number of threads, which other work on the machine disturbs less than the clock.
@@ -113,7 +113,9 @@ def measure(reference: str, kind: str, threads: int, rounds: int, count: int) ->
     wall, more = time.monotonic() - wall, peak_mb() - before
     forwards = {"torch": by_torch, "openvino": by_openvino}
     if kind == "text":
-        forwards["openvino-int8"] = engine.OpenVinoForward(encoder, False, eight_bits=True)
+        if engine.multiplies_bfloat16():
+            forwards["openvino-bf16"] = engine.OpenVinoForward(encoder, False, "bfloat16")
+        forwards["openvino-int8"] = engine.OpenVinoForward(encoder, False, "int8")
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnxscript"):
         forwards["onnxruntime"] = by_onnxruntime(encoder, batches[0])
     off = dict.fromkeys(forwards, 0.0)

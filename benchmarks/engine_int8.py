@@ -1,5 +1,5 @@
-"""What OpenVINO in eight bits (``encoders.engine=openvino-int8``) changes of accuracy and retrieval, by the same texts
-encoded in float32 and in eight bits in one process, and how much faster it is on them.
+"""What OpenVINO in eight bits and in bfloat16 (``encoders.engine=openvino-int8``, ``openvino-bf16``) changes of
+accuracy and retrieval, by the same texts in float32 and in fewer bits in one process, and how much faster it is.
 
 Accuracy: the sentiment of posts (posts-sentiment) by a logistic regression on the vectors, a fifth of the posts held
 out, a division for each seed, the same for both. Retrieval: of each test photo of flickr8k-2k the first caption asks
@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+LOWER = {"openvino-bf16": "bfloat16", "openvino-int8": "int8"}
 
 
 def encoded(processor: Any, texts: list[str], forwards: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict]:
@@ -69,8 +70,11 @@ def hits(vectors_ND: np.ndarray, photos: np.ndarray, depth: int) -> np.ndarray:
 def rates(seconds: dict[str, float], count: int) -> str:
     by = {name: count / spent for name, spent in seconds.items()}
     told = ", ".join(f"{name} {rate:.1f}" for name, rate in by.items())
-    return (f"{count:,} texts, a second: {told}; int8 is {by['openvino-int8'] / by['torch']:.2f} times PyTorch, "
-            f"{by['openvino-int8'] / by['openvino']:.2f} times OpenVINO")  # fmt: skip
+    times = [
+        f"{name} is {by[name] / by['torch']:.2f} times PyTorch, {by[name] / by['openvino']:.2f} times OpenVINO"
+        for name in by if name in LOWER
+    ]  # fmt: skip
+    return "; ".join([f"{count:,} texts, a second: {told}", *times])
 
 
 def main() -> None:
@@ -92,23 +96,29 @@ def main() -> None:
     encoder.eval()
     forwards = {
         "torch": lambda batch: encoder(**batch), "openvino": engine.OpenVinoForward(encoder, False),
-        "openvino-int8": engine.OpenVinoForward(encoder, False, eight_bits=True),
+        **{name: engine.OpenVinoForward(encoder, False, products) for name, products in LOWER.items()},
     }  # fmt: skip
+    if not engine.multiplies_bfloat16():
+        forwards.pop("openvino-bf16")
+    lower = [name for name in forwards if name in LOWER]
     encoded(processor, ["a dog runs", "two children watch it"] * 16, forwards)  # compiled outside what is timed
 
     with (options.data / "posts-sentiment/posts.csv").open(encoding="utf-8", newline="") as stream:
         posts = list(csv.DictReader(stream))[: options.posts]
     vectors, seconds = encoded(processor, [row["text"] for row in posts], forwards)
     print(f"{options.encoder}, {options.threads} threads, posts: {rates(seconds, len(posts))}")
-    cosine = (vectors["torch"] * vectors["openvino-int8"]).sum(1)
-    cosine /= np.linalg.norm(vectors["torch"], axis=1) * np.linalg.norm(vectors["openvino-int8"], axis=1)
-    print(f"  cosine of int8 with PyTorch: mean {cosine.mean():.5f}, least {cosine.min():.5f}")
+    for name in lower:
+        cosine = (vectors["torch"] * vectors[name]).sum(1)
+        cosine /= np.linalg.norm(vectors["torch"], axis=1) * np.linalg.norm(vectors[name], axis=1)
+        print(f"  cosine of {name} with PyTorch: mean {cosine.mean():.5f}, least {cosine.min():.5f}")
     found = {name: accuracies(of, [row["sentiment"] for row in posts], options.seeds) for name, of in vectors.items()}
-    change = found["openvino-int8"] - found["torch"]
-    error = change.std(ddof=1) / np.sqrt(len(change))
-    print(f"  accuracy over seeds 0 to {options.seeds - 1}: torch {found['torch'].mean():.4f}, openvino "
-          f"{found['openvino'].mean():.4f}, int8 {found['openvino-int8'].mean():.4f}; change {change.mean():+.4f}, "
-          f"standard error {error:.4f}, single seeds {change.min():+.4f} to {change.max():+.4f}")  # fmt: skip
+    told = ", ".join(f"{name} {of.mean():.4f}" for name, of in found.items())
+    print(f"  accuracy over seeds 0 to {options.seeds - 1}: {told}")
+    for name in lower:
+        change = found[name] - found["torch"]
+        error = change.std(ddof=1) / np.sqrt(len(change))
+        print(f"    change of {name} {change.mean():+.4f}, standard error {error:.4f}, single seeds "
+              f"{change.min():+.4f} to {change.max():+.4f}")  # fmt: skip
 
     notes = json.loads((options.data / "flickr8k-2k/annotations/captions_test.json").read_text(encoding="utf-8"))
     kept = {one["id"] for one in notes["images"][: options.photos]}
@@ -118,12 +128,13 @@ def main() -> None:
     photos = np.array([note["image_id"] for note in notes])
     for depth in (1, 5):
         found = {name: hits(of, photos, depth).astype(float) for name, of in vectors.items()}
-        change = found["openvino-int8"] - found["torch"]
-        draws = np.random.default_rng(0).choice(change, (2000, len(change))).mean(axis=1)
-        low, high = np.quantile(draws, (0.025, 0.975))
-        print(f"  recall at {depth} of {len(change)} queries: torch {found['torch'].mean():.4f}, openvino "
-              f"{found['openvino'].mean():.4f}, int8 {found['openvino-int8'].mean():.4f}; change {change.mean():+.4f} "
-              f"(95% {low:+.4f} to {high:+.4f})")  # fmt: skip
+        told = ", ".join(f"{name} {of.mean():.4f}" for name, of in found.items())
+        print(f"  recall at {depth} of {len(found['torch'])} queries: {told}")
+        for name in lower:
+            change = found[name] - found["torch"]
+            draws = np.random.default_rng(0).choice(change, (2000, len(change))).mean(axis=1)
+            low, high = np.quantile(draws, (0.025, 0.975))
+            print(f"    change of {name} {change.mean():+.4f} (95% {low:+.4f} to {high:+.4f})")
 
 
 if __name__ == "__main__":

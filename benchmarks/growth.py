@@ -3,17 +3,19 @@
 Each line is one way to make the work larger by doubling it; its exponent is the slope of log(seconds) over log(size),
 1 where time is in proportion. Fixed costs (evaluation's bootstrap, opening a model) make it smaller, what looks at
 pairs makes it larger: so the last doubling stands beside it. Ranges are over repeats, which go through all sizes in
-turn; each verb works once before it is measured. Needs the weights ``minilm``; training and predicting use encoders
-from scratch. ``--kept`` names a file of what was measured, which a later run goes on with.
+turn; each line works once before it is measured. Needs the weights ``minilm`` and ``efficientnet-lite0`` (for pictures,
+which grow by rows alone and are not drawn); training and predicting use encoders from scratch. ``--kept`` names a file
+of what was measured, which a later run goes on with. ``--lines`` names lines by what grows.
 
 Run: python benchmarks/growth.py [--repeats 2] [--only encode,fit,predict] [--kept FILE]
-    [--picture docs/pictures/growth.png]     (minutes)
+    [--lines rows,pictures,modalities,tokens] [--picture docs/pictures/growth.png]     (minutes)
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import math
 import os
@@ -32,6 +34,7 @@ from measure import arguments, table
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 WORDS = "red green blue sky road house river stone light cloud bird tree old new warm cold".split()
 ROWS = {"encode": [128, 256, 512, 1024], "fit": [500, 1000, 2000, 4000], "predict": [2000, 4000, 8000, 16000]}
+PICTURES = [64, 128, 256, 512]
 MODALITIES = [1, 2, 4, 8]
 TOKENS = {"encode": [16, 32, 64, 128], "fit": [8, 16, 32, 64], "predict": [8, 16, 32, 64]}
 SET = ["encoders.text=scratch:text", "train.threads=1", "train.baselines=false"]
@@ -52,16 +55,35 @@ def rows_of(count: int, modalities: int = 2, tokens: int = 12) -> list[dict[str,
 
 def encode(count: int = 256, tokens: int = 16) -> float:
     """Seconds to encode texts that differ with a frozen MiniLM into an empty feature store."""
+    draw = random.Random(tokens)
+    return stored("minilm", "text", [" ".join(draw.choices(WORDS, k=tokens - 2)) for _ in range(count)])
+
+
+def encode_pictures(count: int) -> float:
+    """The same of small drawn JPEGs with a frozen EfficientNet-Lite0, of 224 px, decoding and resizing included."""
+    from PIL import Image, ImageDraw
+
+    draw, made = random.Random(count), []
+    for _ in range(count):
+        picture = Image.new("RGB", (64, 48), tuple(draw.choices(range(256), k=3)))
+        left, top = draw.randrange(40), draw.randrange(24)
+        ImageDraw.Draw(picture).ellipse((left, top, left + 24, top + 24), tuple(draw.choices(range(256), k=3)))
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG")
+        made.append(buffer.getvalue())
+    return stored("efficientnet-lite0", "image", made)
+
+
+def stored(reference: str, kind: str, items: list[Any]) -> float:
+    """Seconds to encode items by PyTorch into an empty feature store."""
     from plait.encoders.load import load_encoder
     from plait.inputs.feature_store import FeatureStore, encode_items
 
-    encoder, processor = load_encoder("minilm", "text")
-    draw = random.Random(tokens)
-    texts = [" ".join(draw.choices(WORDS, k=tokens - 2)) for _ in range(count)]
-    keys = [hashlib.sha256(f"{i} {text}".encode()).hexdigest() for i, text in enumerate(texts)]
+    encoder, processor = load_encoder(reference, kind)
+    keys = [hashlib.sha256(f"{i} {item}".encode()).hexdigest() for i, item in enumerate(items)]
     with tempfile.TemporaryDirectory() as place:
         began = time.process_time()
-        encode_items(FeatureStore(place), encoder, processor, keys, texts.__getitem__, engine="torch")
+        encode_items(FeatureStore(place), encoder, processor, keys, items.__getitem__, engine="torch")
         return time.process_time() - began
 
 
@@ -81,7 +103,7 @@ def fit(count: int = 500, modalities: int = 2, tokens: int = 12) -> float:
 
 
 MODELS: dict[int, Any] = {}
-WARM: set[str] = set()
+WARM: set[tuple[str, str]] = set()
 COLOURS = {"encode": "#1f77b4", "fit": "#d95f02", "predict": "#1b9e77"}
 
 
@@ -107,7 +129,9 @@ def lines(only: list[str]) -> dict[tuple[str, str], tuple[list[int], Callable[[i
     for name in only:
         verb: Any = verbs[name]
         made[name, "rows"] = ROWS[name], lambda size, verb=verb: verb(count=size)
-        if name != "encode":
+        if name == "encode":
+            made[name, "pictures"] = PICTURES, encode_pictures
+        else:
             made[name, "modalities"] = MODALITIES, lambda size, verb=verb: verb(modalities=size)
         made[name, "tokens"] = TOKENS[name], lambda size, verb=verb: verb(tokens=size)
     return made
@@ -151,10 +175,11 @@ def main() -> None:
     """Measure, print a table, draw; Ctrl-C ends measuring and shows what is there."""
     given = arguments(
         __doc__ or "", data=None,
-        options={"--repeats": "2", "--only": "encode,fit,predict", "--picture": "", "--kept": ""},
+        options={"--repeats": "2", "--only": "encode,fit,predict", "--picture": "", "--kept": "",
+                 "--lines": "rows,pictures,modalities,tokens"},
     )  # fmt: skip
     warnings.simplefilter("ignore")
-    measured = lines(given.only.split(","))
+    measured = {name: line for name, line in lines(given.only.split(",")).items() if name[1] in given.lines.split(",")}
     kept = Path(given.kept) if given.kept else None
     known = [json.loads(one) for one in kept.read_text().splitlines()] if kept and kept.exists() else []
     found = {name: [one["seconds"] for one in known if one["line"] == list(name)] for name in measured}
@@ -163,9 +188,9 @@ def main() -> None:
             for name, (sizes, work) in measured.items():
                 if len(found[name]) > turn:
                     continue
-                if name[0] not in WARM:
+                if name not in WARM:
                     work(sizes[0])
-                    WARM.add(name[0])
+                    WARM.add(name)
                 seconds = [work(size) for size in sizes]
                 found[name].append(seconds)
                 one = json.dumps({"line": name, "sizes": sizes, "seconds": seconds})

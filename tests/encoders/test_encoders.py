@@ -58,6 +58,29 @@ def test_contract(case: str, folders: dict[str, Path], tmp_path: Path, cache: Pa
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("case", ["hf:bert", "hf:clip-text", "hf:vit"])
+def test_attention_is_fused(
+    case: str, folders: dict[str, Path], tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch
+) -> (
+    None
+):  # decision 37: whether read from a folder or rebuilt from a model's config
+    encoder, processor, items = load(case, folders, tmp_path)
+    rebuilt = build_encoder(encoder.config())
+    fused, calls = torch.nn.functional.scaled_dot_product_attention, []
+
+    def counted(*args: Any, **kwargs: Any) -> torch.Tensor:
+        calls.append(1)
+        return fused(*args, **kwargs)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", counted)
+    for one in (encoder, rebuilt):
+        assert one.model.config._attn_implementation == "sdpa"
+        with torch.inference_mode():
+            one(**processor.process(items))
+        assert len(calls) == one.model.config.num_hidden_layers
+        calls.clear()
+
+
 def test_fingerprint_follows_weights_not_place(folders: dict[str, Path], tmp_path: Path) -> None:
     encoder, _ = load_encoder(f"hf:{folders['bert']}", "text")
     before = encoder.fingerprint

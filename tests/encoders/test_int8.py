@@ -48,7 +48,7 @@ def test_near_pytorch_and_the_same_whatever_stands_beside(
     monkeypatch.setattr(int8, "SMALLEST", 1)  # the matrices of a tiny BERT
     encoder, processor = bert
     inputs = processor.process(["two brown dogs run over the grass", "a man", "blue", "green grass the man"])
-    forward = engine.OpenVinoForward(encoder, True, eight_bits=True)
+    forward = engine.OpenVinoForward(encoder, True, "int8")
     with torch.inference_mode():
         wanted, got, again = encoder(**inputs), forward(inputs), forward(inputs)
         alone = forward({name: value[:1] for name, value in inputs.items()})
@@ -66,8 +66,8 @@ def test_nothing_large_is_refused_for_eight_bits_alone(
     monkeypatch.setattr(int8, "SMALLEST", 10**6)
     encoder, processor = bert
     with pytest.raises(engine.EngineError, match="no large matrices"):
-        engine.OpenVinoForward(encoder, False, eight_bits=True)(processor.process(["a man"] * 3))
-    assert "no large" in engine.refusal(encoder, False, True) and engine.refusal(encoder, False) is None
+        engine.OpenVinoForward(encoder, False, "int8")(processor.process(["a man"] * 3))
+    assert "no large" in engine.refusal(encoder, False, "int8") and engine.refusal(encoder, False) is None
 
 
 class Lopsided(torch.nn.Module):
@@ -90,4 +90,4 @@ class Lopsided(torch.nn.Module):
 
 def test_an_answer_too_far_off_is_refused() -> None:
     with pytest.raises(engine.EngineError, match="2e-01 is allowed"):
-        engine.OpenVinoForward(Lopsided().eval(), False, eight_bits=True)({"values": torch.randn(4, 5, 256)})
+        engine.OpenVinoForward(Lopsided().eval(), False, "int8")({"values": torch.randn(4, 5, 256)})

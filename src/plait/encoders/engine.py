@@ -28,8 +28,9 @@ from plait.encoders.base import Encoded, Encoder
 
 TOLERANCE = 1e-4  # length of the difference over the length of PyTorch's vector, or of all real tokens of an item
 COSINE = 0.99999
-INT8_TOLERANCE = 0.2  # the same for eight bits: MiniLM is within 0.06 on texts, 0.11 on made-up ones of few words
-INT8_COSINE = 0.98
+LOWER_TOLERANCE, LOWER_COSINE = 0.2, 0.98  # of fewer bits: these find a broken network, not a loss of accuracy
+PRODUCTS = ("float32", "bfloat16", "int8")
+HINTS = {"bfloat16": "bf16"}  # OpenVINO's name of what its kernels multiply in; elsewhere float32
 MOST_COMPILED = 4  # each holds its weights once more
 PROVEN_IMAGES = ("timm", "torchvision", "hf-image")
 PROVEN_TEXTS = (
@@ -43,12 +44,13 @@ PROVEN_TEXTS = (
     "modernbert",
     "deberta-v2",
 )
+NO_BFLOAT16 = "this processor has no products of bfloat16 (AVX-512 BF16 or AMX)"
 NOT_HERE = 'the package openvino is not installed; type pip install "plait[openvino]"'
 Compiled = Any
 
 logger = logging.getLogger(__name__)
 compiled_networks: OrderedDict[tuple[Any, ...], Compiled] = OrderedDict()
-_refused: dict[tuple[str, bool, bool], str] = {}
+_refused: dict[tuple[str, bool, str], str] = {}
 _said: set[str] = set()
 _lock = threading.RLock()
 _core: tuple[int, Any] | None = None  # process and OpenVINO's core
@@ -64,11 +66,12 @@ class OpenVinoForward:
     Args:
         encoder: In evaluation mode, on the CPU.
         with_tokens: Whether tokens and mask are wanted beside the vector.
-        eight_bits: Whether its products are of eight bits (`plait.encoders.int8`), held to ``INT8_TOLERANCE``.
+        products: What its matrices are multiplied in, one of ``PRODUCTS``: "bfloat16" where the processor does so,
+            "int8" by `plait.encoders.int8`, both held to ``LOWER_TOLERANCE``.
     """
 
-    def __init__(self, encoder: Encoder, with_tokens: bool, eight_bits: bool = False) -> None:
-        self.encoder, self.with_tokens, self.eight_bits = encoder, with_tokens, eight_bits
+    def __init__(self, encoder: Encoder, with_tokens: bool, products: str = "float32") -> None:
+        self.encoder, self.with_tokens, self.products = encoder, with_tokens, products
         self.own: dict[tuple[Any, ...], Compiled] = {}
 
     def __call__(self, inputs: dict[str, Tensor]) -> Encoded:
@@ -83,7 +86,7 @@ class OpenVinoForward:
         kind = _kind_of(inputs)
         with _lock:
             if kind not in self.own:
-                key = (self.encoder.fingerprint, self.with_tokens, self.eight_bits, torch.get_num_threads(), kind)
+                key = (self.encoder.fingerprint, self.with_tokens, self.products, torch.get_num_threads(), kind)
                 if key not in compiled_networks:
                     made = self._opened(inputs)
                     self._compare(_infer(made, inputs, self.with_tokens), self._by_torch(inputs), "the first batch")
@@ -99,7 +102,7 @@ class OpenVinoForward:
 
     def _opened(self, inputs: dict[str, Tensor]) -> Compiled:
         try:
-            made = _convert(self.encoder, inputs, self.with_tokens, self.eight_bits)
+            made = _convert(self.encoder, inputs, self.with_tokens, self.products)
         except Exception as error:  # the tracer and the converter may raise anything
             inner = error.__cause__ or error.__context__ or error  # the tracer's own words are a page of advice
             raise self._refuse(f"it cannot be converted: {_last_line(inner)}") from error
@@ -120,13 +123,13 @@ class OpenVinoForward:
             return self.encoder(**inputs)  # type: ignore[no-any-return]
 
     def _compare(self, answer: Encoded, expected: Encoded, what: str) -> None:
-        bounds = (INT8_TOLERANCE, INT8_COSINE) if self.eight_bits else (TOLERANCE, COSINE)
+        bounds = (TOLERANCE, COSINE) if self.products == "float32" else (LOWER_TOLERANCE, LOWER_COSINE)
         problem = difference(answer, expected, self.with_tokens, *bounds)
         if problem is not None:
             raise self._refuse(f"{what}: {problem}")
 
     def _refuse(self, reason: str) -> EngineError:
-        _refused[self.encoder.fingerprint, self.with_tokens, self.eight_bits] = reason
+        _refused[self.encoder.fingerprint, self.with_tokens, self.products] = reason
         return EngineError(reason)
 
 
@@ -146,19 +149,26 @@ def is_proven(encoder: nn.Module) -> bool:
     return description.get("type") in PROVEN_IMAGES
 
 
-def refusal(encoder: Encoder, with_tokens: bool, eight_bits: bool = False) -> str | None:
+def refusal(encoder: Encoder, with_tokens: bool, products: str = "float32") -> str | None:
     """Why OpenVINO cannot work here, or for this encoder as this process has found; None: nothing is known against it.
 
     Args:
         encoder: The encoder.
         with_tokens: Whether its tokens are wanted.
-        eight_bits: Whether products of eight bits are wanted.
+        products: What its matrices are to be multiplied in, one of ``PRODUCTS``.
     """
     if not is_installed():
         return NOT_HERE
     if _core is not None and _core[0] != os.getpid():
         return "this process was forked from one in which OpenVINO has worked"
-    return _refused.get((encoder.fingerprint, with_tokens, eight_bits))
+    if products == "bfloat16" and not multiplies_bfloat16():
+        return NO_BFLOAT16
+    return _refused.get((encoder.fingerprint, with_tokens, products))
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 itself (AVX-512 BF16, AMX); OpenVINO would take float32 elsewhere."""
+    return "BF16" in _core_here().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def say_once(encoder: Encoder, reason: str) -> None:
@@ -252,7 +262,7 @@ class _Flat(nn.Module):
         return encoded.vector_BD, encoded.tokens_BTD, encoded.mask_BT
 
 
-def _convert(encoder: Encoder, inputs: dict[str, Tensor], with_tokens: bool, eight_bits: bool = False) -> Compiled:
+def _convert(encoder: Encoder, inputs: dict[str, Tensor], with_tokens: bool, products: str) -> Compiled:
     """Trace, convert and compile; takes seconds."""
     import openvino
     from openvino.frontend import FrontEndManager
@@ -272,10 +282,11 @@ def _convert(encoder: Encoder, inputs: dict[str, Tensor], with_tokens: bool, eig
         for place, t in enumerate(example)
     })  # fmt: skip
     settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads(), "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": HINTS.get(products, "f32"), "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,  # several processes would sit on the same cores
     }  # fmt: skip
-    if eight_bits:
+    if products == "int8":
         if int8.quantise_network(network) == 0:
             raise EngineError("it has no large matrices that eight bits could take the place of")
         settings |= int8.SETTINGS

@@ -28,7 +28,7 @@ from plait.settings.ranges import (
 from plait.settings.trackers import TRACKER_NAMES
 
 BAD_ROW_POLICIES = ("error", "missing", "skip")
-ENGINES = ("auto", "torch", "openvino", "openvino-int8")
+ENGINES = ("auto", "torch", "openvino", "openvino-bf16", "openvino-int8")
 TUNINGS = ("frozen", "last_n", "lora", "full")
 LANGUAGE_TUNINGS = ("frozen", "lora", "full")
 RETRIEVAL_LOSSES = ("infonce", "siglip", "triplet")
@@ -155,7 +155,7 @@ class EncoderSettings:
     """Most megabytes of padded inputs an encoder works on at once; longer batches are cut, with equal results."""
     engine: str = choice("auto", ENGINES)
     """What runs frozen encoders on a CPU: auto (OpenVINO where it is installed and many items are to be encoded), torch
-    or openvino (always; it must work), or openvino-int8 (the same, texts in eight bits: faster, a little less exact).
+    or openvino (always; it must work), openvino-bf16 or openvino-int8 (texts in fewer bits: faster, less exact).
     """
 
 

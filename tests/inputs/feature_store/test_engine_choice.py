@@ -42,8 +42,8 @@ class Twice:
     calls = 0
     reason: str | None = None
 
-    def __init__(self, encoder: Any, with_tokens: bool, eight_bits: bool = False) -> None:
-        self.encoder, self.eight_bits = encoder, eight_bits
+    def __init__(self, encoder: Any, with_tokens: bool, products: str = "float32") -> None:
+        self.encoder, self.products = encoder, products
 
     def __call__(self, inputs: dict[str, torch.Tensor]) -> Any:
         type(self).calls += 1
@@ -59,10 +59,10 @@ def twice(monkeypatch: pytest.MonkeyPatch) -> type[Twice]:
     return made
 
 
-def choose(asked: str, torch_lacks: int, openvino_lacks: int, int8_lacks: int = 9, **changed: Any) -> str:
+def choose(asked: str, torch_lacks: int, openvino_lacks: int, lower_lack: int = 9, **changed: Any) -> str:
     given = {"kind": "text", "encoder": FakeEncoder(), "target": CPU, "with_tokens": False, **changed}
-    lacking = {"torch": torch_lacks, "openvino": openvino_lacks, "openvino-int8": int8_lacks}.__getitem__
-    return chosen_engine(asked, lacking=lacking, **given)
+    lacking = {"torch": torch_lacks, "openvino": openvino_lacks}
+    return chosen_engine(asked, lacking=lambda name: lacking.get(name, lower_lack), **given)
 
 
 @pytest.mark.parametrize(
@@ -98,25 +98,37 @@ def test_asked_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         choose("openvino", 9, 9, target=GPU, required=True)
     with pytest.raises(EngineError, match="sounds are left to PyTorch"):
         choose("openvino", 9, 9, kind="audio")
-    with pytest.raises(ValueError, match="engine is 'onnx'; give auto, torch, openvino or openvino-int8"):
+    with pytest.raises(
+        ValueError, match="engine is 'onnx'; give auto, torch, openvino, openvino-bf16 or openvino-int8"
+    ):
         choose("onnx", 9, 9)
     monkeypatch.setattr(engine, "is_installed", lambda: False)
     with pytest.raises(EngineError, match=r'pip install "plait\[openvino\]"'):
         choose("openvino", 9, 9)
 
 
-def test_eight_bits_are_chosen_by_name_alone_and_for_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert choose("openvino-int8", 0, 0) == "openvino-int8"
-    assert choose("openvino-int8", 9, 9, kind="image") == "openvino"
+@pytest.mark.parametrize("named", ["openvino-bf16", "openvino-int8"])
+def test_fewer_bits_are_chosen_by_name_alone_and_for_texts(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "multiplies_bfloat16", lambda: True)
+    assert choose(named, 0, 0) == named
+    assert choose(named, 9, 9, kind="image") == "openvino"
     assert choose("auto", 9, 9, 0) == "openvino" and choose("openvino", 9, 9, 0) == "openvino"
     with pytest.raises(EngineError, match="sounds are left to PyTorch"):
-        choose("openvino-int8", 9, 9, kind="audio")
+        choose(named, 9, 9, kind="audio")
     with pytest.raises(EngineError, match="works on CPUs"):
-        choose("openvino-int8", 9, 9, target=GPU, required=True)
+        choose(named, 9, 9, target=GPU, required=True)
     monkeypatch.setattr(engine, "is_installed", lambda: False)
-    assert choose("openvino-int8", 9, 9, 0) == "openvino-int8"  # stored features need no engine
+    assert choose(named, 9, 9, 0) == named  # stored features need no engine
     with pytest.raises(EngineError, match=r'pip install "plait\[openvino\]"'):
-        choose("openvino-int8", 9, 9)
+        choose(named, 9, 9)
+
+
+def test_bfloat16_is_refused_where_the_processor_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "multiplies_bfloat16", lambda: False)
+    with pytest.raises(EngineError, match="no products of bfloat16"):
+        choose("openvino-bf16", 9, 9)
+    assert choose("openvino-bf16", 9, 9, 0) == "openvino-bf16"  # stored features need no processor either
+    assert choose("openvino-int8", 9, 9) == "openvino-int8"
 
 
 def encode(folder: Path, encoder: Any, asked: str, keys: list[str] = KEYS, **options: Any) -> Any:
@@ -133,7 +145,7 @@ def test_a_space_of_its_own(tmp_path: Path, twice: type[Twice]) -> None:
     assert np.array_equal(first.take(np.arange(4))["vector_BD"], other.take(np.arange(4))["vector_BD"])
     assert encode(tmp_path, encoder, "auto").engine == "torch"  # both have all: PyTorch's
     prints = {space_fingerprint(encoder, FakeText(), False, engine=name) for name in engine_choice.ENGINES}
-    assert len(prints) == 3 and space_fingerprint(encoder, FakeText(), False) in prints
+    assert len(prints) == 4 and space_fingerprint(encoder, FakeText(), False) in prints
     assert len(FeatureStore(tmp_path).ls()) == 2
 
 

@@ -32,7 +32,7 @@ from plait.inputs.feature_store.batches import Batch, Load, media_batches, reada
 from plait.inputs.feature_store.buffer import FLUSH_ITEMS, Buffer
 from plait.inputs.feature_store.claims import Claims
 from plait.inputs.feature_store.decoding import num_decoders
-from plait.inputs.feature_store.engine_choice import chosen_engine
+from plait.inputs.feature_store.engine_choice import PRODUCTS, chosen_engine
 from plait.inputs.feature_store.feature_set import FeatureSet
 from plait.inputs.feature_store.lanes import in_lanes, num_lanes
 from plait.inputs.feature_store.segment import SEGMENT_VERSION
@@ -87,8 +87,8 @@ def encode_items(
         progress: called with (items done, items to encode, what), also while another process encodes the rest.
         on_error: "raise" stops at the first item that cannot be read; "collect" leaves it absent.
         workers: threads that decode; None: those of PyTorch on a CPU, else two.
-        engine: "torch", "openvino", "openvino-int8" or "auto": what runs the forward on a CPU. OpenVINO's features,
-            within `plait.encoders.engine.TOLERANCE` of PyTorch's (`INT8_TOLERANCE` with eight bits), are kept apart.
+        engine: one of `engine_choice.ENGINES` or "auto": what runs the forward on a CPU. OpenVINO's features, within
+            `plait.encoders.engine.TOLERANCE` of PyTorch's (`LOWER_TOLERANCE` with fewer bits), are kept apart.
         engine_required: an engine named that cannot be used is an error; else PyTorch encodes, which is said once.
 
     Returns:
@@ -130,10 +130,10 @@ def encode_items(
             if isinstance(encoder, DeferredEncoder):
                 encoder.become()
             space.prepare()  # a folder that cannot be written shows before the work, not after
-            eight_bits = engine == "openvino-int8"
             budget = most_bytes(encoder, target)
             lanes = num_lanes(encoder, target, budget) if engine == "torch" else 1
-            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, eight_bits)
+            products = PRODUCTS.get(engine, "float32")
+            forward = None if engine == "torch" else OpenVinoForward(encoder, with_tokens, products)
             run = _Run(encoder, target, use_bf16, with_tokens, Buffer(space, with_tokens), forward, lanes)
             work = _Work(space, run, processor, keys, load, batch_size, workers or num_decoders(target), budget)
             was_training = encoder.training

@@ -13,7 +13,8 @@ import torch
 
 from plait.encoders.engine import EngineError, is_proven, refusal
 
-ENGINES = ("torch", "openvino", "openvino-int8")
+ENGINES = ("torch", "openvino", "openvino-bf16", "openvino-int8")
+PRODUCTS = {"openvino-bf16": "bfloat16", "openvino-int8": "int8"}  # of an engine; float32 elsewhere
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def chosen_engine(
     asked: str, kind: str, encoder: torch.nn.Module, target: torch.device, with_tokens: bool,
     lacking: Callable[[str], int], *, required: bool = False,
 ) -> str:  # fmt: skip
-    """The engine to encode with, "torch", "openvino" or "openvino-int8".
+    """The engine to encode with, "torch", "openvino", "openvino-bf16" or "openvino-int8".
 
     Args:
-        asked: "auto", "torch", "openvino" or "openvino-int8", which is "openvino" for what is no text: the products of
-            a picture's network are convolutions, which gain nothing by it.
+        asked: "auto" or one of ``ENGINES``. Those of fewer bits are "openvino" for what is no text: the convolutions
+            of a picture's network gain nothing by eight bits, and lose too much by bfloat16 (decision 37).
         kind: Of the items: "text", "image" or "audio".
         encoder: The encoder.
         target: Where it works.
@@ -54,7 +55,7 @@ def chosen_engine(
         ValueError: No such engine.
     """
     if asked not in (*ENGINES, "auto"):
-        raise ValueError(f"engine is {asked!r}; give auto, torch, openvino or openvino-int8")
+        raise ValueError(f"engine is {asked!r}; give auto, torch, openvino, openvino-bf16 or openvino-int8")
     if asked == "torch":
         return "torch"
     if target.type != "cpu":
@@ -67,10 +68,10 @@ def chosen_engine(
         return "torch"
     if asked == "auto" and lacking("torch") == 0:
         return "torch"
-    named = "openvino-int8" if asked == "openvino-int8" and kind == "text" else "openvino"
+    named = asked if asked in PRODUCTS and kind == "text" else "openvino"
     if lacking(named) == 0:  # reading needs no engine
         return named
-    reason = refusal(encoder, with_tokens, named == "openvino-int8")
+    reason = refusal(encoder, with_tokens, PRODUCTS.get(named, "float32"))
     if asked != "auto":
         if reason is not None:
             raise EngineError(reason)
