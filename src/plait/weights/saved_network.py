@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import nn
 
-from plait.weights.network_config import as_pretrained
+from plait.weights.network_config import as_pretrained, pretrained_config
 
 PREFIX = "Trained"
 Network = TypeVar("Network", bound="SavedNetwork")
@@ -82,7 +82,10 @@ def _pretrained_class(kind: Any) -> Any:
     def begin(self: Any, config: Any) -> None:
         PreTrainedModel.__init__(self, as_pretrained(config))
 
-    body = {"_begin": begin, "_complete": PreTrainedModel.post_init, "__doc__": kind.__doc__}
+    body = {
+        "_begin": begin, "_complete": PreTrainedModel.post_init, "config_class": pretrained_config(),
+        "__doc__": kind.__doc__,
+    }  # fmt: skip
     made = type(kind.__name__, (kind, PreTrainedModel), body | {"__module__": kind.__module__})
     made.__qualname__ = PREFIX + kind.__name__
     return made
