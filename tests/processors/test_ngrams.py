@@ -16,8 +16,10 @@ ODD = [
     "", " ", "a", "\n", "...", "!?", "A", "a a", "the red car", "The RED  car\tis\u00a0red", "x" * 300, "_ __ a_b",
     "l'été à Nîmes", "l'e\u0301te\u0301 a\u0300 Ni\u0302mes", "İstanbul ISPARTA ıı", "STRASSE straße ẞ", "Ǆ ǅ ǆ",
     "我喜欢这辆红色的车", "我 喜欢\u3000这辆 车。", "รถสีแดงคันนี้", "النص العربي ١٢٣", "हिन्दी में पाठ",
-    "👍", "👍👍 👍🏽", "👨‍👩‍👧‍👦 family 🇩🇪", "e\u200bx\u200by", "\ufeffa b", "soft\u00adhyphen", "a\u0000b", "\x1c a\x1db \x85c",
-    "1,234.50 €", "e-mail@host.example #tag", "co\u2019s \u2018q\u2019", "no\u2028line \u2029", "\ud800 lone", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
+    "👍", "👍👍 👍🏽", "👨‍👩‍👧‍👦 family 🇩🇪", "e\u200bx\u200by", "\ufeffa b", "soft\u00adhyphen", "a\u0000b",
+    "\x1c a\x1db \x85c",
+    "1,234.50 €", "e-mail@host.example #tag", "co\u2019s \u2018q\u2019", "no\u2028line \u2029",
+    "\ud800 lone", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢",
 ]  # fmt: skip
 
 
@@ -53,13 +55,13 @@ def by_the_libraries(made: Any, texts: list[str]) -> Any:
 
 @pytest.mark.parametrize("kept", ["both", "words", "characters"])
 def test_counted_bit_for_bit_as_the_libraries_do(kept: str) -> None:
-    texts = [*ODD, *drawn(150, seed=0)]
+    texts = [*ODD, *drawn(60, seed=0)]
     made = ngrams.NgramProcessor.fit(texts)
     if kept != "both":
         words, characters = (made.words, []) if kept == "words" else ([], made.characters)
         idf = made.idf[: len(made.words)] if kept == "words" else made.idf[len(made.words) :]
         made = ngrams.NgramProcessor(words, characters, idf)
-    asked = [*texts, *drawn(150, seed=1)]
+    asked = [*texts, *drawn(60, seed=1)]
     expected, found = by_the_libraries(made, asked), made.matrix(asked)
     for part in ("indptr", "indices", "data"):
         theirs, ours = getattr(expected, part), getattr(found, part)

@@ -40,6 +40,12 @@ def small_numbers(values: np.ndarray, is_null: np.ndarray) -> pa.Array:
     return _array(pa.float64(), np.where(is_null, 0.0, values), is_null)
 
 
+def positions(rows: np.ndarray | Sequence[int]) -> pa.Array:
+    """Row numbers as ``take`` wants them, int64."""
+    held = np.ascontiguousarray(rows, dtype=np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(held), [None, pa.py_buffer(held)], 0)
+
+
 def _put_together(values: Sequence[Any], kind: pa.DataType) -> pa.Array | None:
     """None: not of a kind, or of values, that is known here."""
     is_null = np.array([value is None for value in values], dtype=bool)
