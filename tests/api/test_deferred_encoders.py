@@ -33,7 +33,7 @@ except SystemExit as end:
     assert not end.code, end.code
 theirs = ("transformers", "sklearn", "scipy", "pandas", "rich", "jinja2", "torch._dynamo", "timm", "torchvision")
 ours = ("training.trainer", "api.run", "evaluation.labels", "explain.modality", "report.page", "objectives.alignment",
-        "fusion.tensor", "encoders.sources", "api.batch.on_ray", "metrics.captioning", "heads.language.decoding")
+        "fusion.tensor", "encoders.sources", "api.batch.on_ray", "metrics.captioning")
 print([name for name in (*theirs, *(f"plait.{one}" for one in ours)) if name in sys.modules])
 print(sum(name.partition(".")[0] == "plait" for name in sys.modules))
 """

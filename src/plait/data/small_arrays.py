@@ -63,7 +63,7 @@ def _put_together(values: Sequence[Any], kind: pa.DataType) -> pa.Array | None:
         return _array(kind, np.packbits([bool(value) for value in values], bitorder="little"), is_null)
     if kind in _NUMBERS and given <= ({int} if kind == pa.int64() else {float}):
         try:
-            return _array(kind, np.array([value or 0 for value in values], dtype=_NUMBERS[kind]), is_null)
+            return _array(kind, np.array([0 if v is None else v for v in values], dtype=_NUMBERS[kind]), is_null)
         except OverflowError:
             return None
     return None
