@@ -2,8 +2,8 @@
 
 Ten rows of the posts of ``--data`` are answered and evaluated by a model on MiniLM and EfficientNet-Lite0, each time in
 a process of its own with one thread. ``everything`` imports ``transformers.modeling_utils`` first and reads encoders
-whole, as every start did once; ``what is needed`` is a start as it is. ``import torch`` alone stands beside them. All
-in turns; printed are medians of ``--repeats`` with their range, and the median ratio turn by turn.
+and tokenizers whole, as every start did once; ``what is needed`` is a start as it is. ``import torch`` alone stands
+beside them. All in turns; printed are medians of ``--repeats`` with their range, and the median ratio turn by turn.
 
 Run: python benchmarks/starting.py [--repeats 5] [--rows 100]     (minutes)
 """
@@ -24,8 +24,8 @@ from ten_posts import lay_out
 AS_ONCE = """
 import sys
 import transformers.modeling_utils
-from plait.encoders import deferred
-deferred._read_record = lambda path: None
+from plait.weights import known_files
+known_files.read_note = lambda path: None
 from plait.cli import main
 sys.argv = ["plait", *sys.argv[1:]]
 main()

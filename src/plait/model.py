@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers.configuration_utils import PreTrainedConfig
-from transformers.utils import logging as hf_logging
 
 from plait.encoders.base import Encoded, Encoder
 from plait.encoders.batching import encode_by_bytes
@@ -31,65 +29,23 @@ from plait.fusion.modality_dropout import hide_modalities, keep_subsets
 from plait.heads import HEADS, GenerateHead, MembersHead, PairHead
 from plait.heads.language.network import ADAPTER
 from plait.heads.members import one_by_one
-from plait.objectives import AuxiliaryObjectives, Step
 from plait.tasks import TASKS
+from plait.weights.network_config import NetworkConfig, pretrained_config
 from plait.weights.saved_network import SavedNetwork, named_class
+
+if TYPE_CHECKING:
+    from transformers.configuration_utils import PreTrainedConfig
+
+    from plait.objectives import AuxiliaryObjectives
 
 RowLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 NOT_ENCODED = ("ngram_", "word_")  # begin the names of tensors beside an encoder's, which it does not read
-hf_logging.disable_progress_bar()  # a bar of its own for each small file; Plait shows one bar for the whole work
 
 
-class PlaitConfig(PreTrainedConfig):
-    """Everything that defines the model's shape.
+if TYPE_CHECKING:
 
-    Attributes:
-        modalities: In model order, one mapping each: ``name``, ``kind``, ``vector_dim``, ``token_dim`` (or None) and
-            ``encoder``, the config of an encoder inside the model, or None for a frozen one outside it. With
-            ``shares``, the name of an earlier modality, that one's encoder inside the model is used. With ``order``,
-            "sequence" or "grid", the fusion gives the tokens position codes. With ``words`` (``num_words``, ``width``
-            and ``dropout``) a trained bag of words stands behind the encoder's vector; ``vector_dim`` counts both.
-        fusion: ``name``, ``width``, ``dropout``, ``options`` and ``absence``: what the fusion sees of a missing
-            modality, "mask" (nothing; so it is without this key) or "learned".
-        head: ``name``, ``dropout`` and ``options`` of that head alone.
-        task: Name of the task.
-        num_outputs: Width of the head's output.
-        modality_dropout: Probability that a modality is hidden from a training row, in [0, 1), or one for each by name.
-        modality_dropout_pattern: "independent", or "subset": the probability that a row is cut to a random subset.
-        alignment: Weight of the head's alignment term.
-        class_weights: Weight of each class in the loss, or None.
-        loss: ``smoothing`` and ``focus`` of the task's loss, where they are on.
-        mixup: Blending of rows in training, alpha of a Beta distribution, "cutmix" or "mixgen"; 0: off.
-        objectives: auxiliary objectives that are on, by name, with their strength.
-    """
-
-    model_type = "plait"
-
-    def __init__(
-        self, modalities: list[dict[str, Any]] | None = None, fusion: dict[str, Any] | None = None,
-        head: dict[str, Any] | None = None, task: str = "classification", num_outputs: int = 2,
-        modality_dropout: float | dict[str, float] = 0.0, modality_dropout_pattern: str = "independent",
-        alignment: float = 0.0, class_weights: list[float] | None = None, aids: dict[str, float] | None = None,
-        loss: dict[str, float] | None = None, mixup: float | str = 0.0, **kwargs: Any,
-    ) -> None:  # fmt: skip
-        super().__init__(**kwargs)
-        self.modalities = modalities or []
-        self.fusion = fusion or {"name": "concat", "width": 256, "dropout": 0.0, "options": {}}
-        self.head = head or {"name": "label", "dropout": 0.0}
-        self.task = task
-        self.num_outputs = num_outputs
-        self.modality_dropout = modality_dropout
-        self.modality_dropout_pattern = modality_dropout_pattern
-        self.alignment = alignment
-        self.class_weights = class_weights
-        self.aids = aids or {}
-        self.loss = loss or {}
-        self.mixup = mixup
-
-    @property
-    def modality_names(self) -> list[str]:
-        """Names in model order."""
-        return [m["name"] for m in self.modalities]
+    class PlaitConfig(NetworkConfig, PreTrainedConfig):
+        """As ``__getattr__`` makes it."""
 
 
 class PlaitModel(SavedNetwork):
@@ -98,20 +54,19 @@ class PlaitModel(SavedNetwork):
     One that is trained, or that ``from_pretrained`` reads, is a ``transformers.PreTrainedModel`` as well.
 
     Example:
-        >>> config = PlaitConfig(modalities=[{"name": "text", "kind": "text", "vector_dim": 8, "token_dim": None,
-        ...                                   "encoder": None}])
+        >>> config = NetworkConfig(modalities=[{"name": "text", "kind": "text", "vector_dim": 8, "token_dim": None,
+        ...                                     "encoder": None}])
         >>> PlaitModel(config).fusion.info.name
         'concat'
     """
 
-    config: PlaitConfig
-    config_class = PlaitConfig
+    config: NetworkConfig
     base_model_prefix = "plait"
     main_input_name = "inputs"
     accepts_loss_kwargs = False
     spread: Callable[..., Encoded] | None = None  # while several processes train: how encoders share a batch
 
-    def __init__(self, config: PlaitConfig) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         self._begin(config)
         dims = [EncodedDims(m["vector_dim"], m["token_dim"], m.get("order")) for m in config.modalities]
         fusion = config.fusion
@@ -154,10 +109,14 @@ class PlaitModel(SavedNetwork):
         )
         weights = config.class_weights or [1.0] * config.num_outputs
         self.register_buffer("class_weights_C", torch.tensor(weights, dtype=torch.float32))
-        self.aids = AuxiliaryObjectives(
-            dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"],
-            is_late=kind.is_late, reads_tokens=kind.info.needs_tokens,
-        ) if config.aids else None  # fmt: skip
+        self.aids: AuxiliaryObjectives | None = None
+        if config.aids:
+            from plait.objectives import AuxiliaryObjectives  # what only training uses is not imported to answer
+
+            self.aids = AuxiliaryObjectives(
+                dims, config.aids, task=self.task, num_outputs=config.num_outputs, width=fusion["width"],
+                is_late=kind.is_late, reads_tokens=kind.info.needs_tokens,
+            )  # fmt: skip
         self.absence = make_absence(fusion.get("absence", "mask"), dims, with_tokens=kind.info.needs_tokens)
         scaled = fusion.get("scaling", "rows") != "rows"
         self.scalers = nn.ModuleDict(
@@ -171,7 +130,7 @@ class PlaitModel(SavedNetwork):
         self._complete()
 
     @classmethod
-    def from_encoders(cls, config: PlaitConfig, encoders: dict[str, Encoder]) -> PlaitModel:
+    def from_encoders(cls, config: NetworkConfig, encoders: dict[str, Encoder]) -> PlaitModel:
         """Build the model and give the encoders inside it the weights of these (by modality name)."""
         model = cls(config)
         for i, name in enumerate(config.modality_names):
@@ -302,6 +261,8 @@ class PlaitModel(SavedNetwork):
             if fused.regulariser is not None:
                 loss = loss + fused.regulariser
             if self.aids is not None and self.training:
+                from plait.objectives import Step
+
                 losses = partial(self.modality_losses, present_BM=there, target=target, row_loss=self.task.loss)
                 own_encoders, answer = self._own_encoders(), partial(self._answered, target=target)
                 step = Step(encoded, there, target, losses, self.fuse, own_encoders, group, keys, rows, present, answer)
@@ -392,4 +353,4 @@ class PlaitModel(SavedNetwork):
 
 
 def __getattr__(name: str) -> Any:
-    return named_class(__name__, name)
+    return pretrained_config() if name == "PlaitConfig" else named_class(__name__, name)

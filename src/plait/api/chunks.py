@@ -78,7 +78,7 @@ def prepared_chunks(
         inner = _within(progress, start, len(table), chunk_rows)
         part = _slice(table, start, chunk_rows)
         with store() as features:
-            prepared = prepare(part, fitted.inputs, store=features, progress=inner)
+            prepared = prepare(part, fitted.inputs, store=features, progress=inner, counts=False)
             if on_bad_row == "error":
                 bad += [replace(one, row=start + one.row) for one in prepared.rows.bad]
                 if bad or unparsed:

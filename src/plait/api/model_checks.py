@@ -15,7 +15,7 @@ from plait.data.schema import Schema
 from plait.encoders.vector import VectorEncoder
 from plait.inputs.inputs import Inputs
 from plait.inputs.modality_kinds import MODALITY_KINDS
-from plait.model import PlaitConfig, PlaitModel
+from plait.model import PlaitModel
 from plait.processors import TabularProcessor, VectorProcessor
 from plait.settings import RunSettings
 from plait.settings.json_values import (
@@ -37,6 +37,7 @@ from plait.settings.json_values import (
 )  # fmt: skip
 from plait.tasks import TASKS, Calibration, LabelState
 from plait.tasks.calibrators import VectorScaling
+from plait.weights.network_config import NetworkConfig
 
 
 def check_config(values: Any) -> None:
@@ -134,7 +135,7 @@ def check_labels(values: Any) -> None:
 
 
 def check_agreement(
-    config: PlaitConfig, inputs: Inputs, labels: LabelState, schema: Schema, settings: RunSettings
+    config: NetworkConfig, inputs: Inputs, labels: LabelState, schema: Schema, settings: RunSettings
 ) -> None:
     """Compare what the files say of the same thing.
 
@@ -204,7 +205,7 @@ def check_processors(model: PlaitModel, inputs: Inputs) -> None:
             _same(file, "sizes of categories", processor.cardinalities, "its encoder", takes["cardinalities"])
 
 
-def check_companion(name: Any, config: PlaitConfig, whole: PlaitConfig, place: str) -> None:
+def check_companion(name: Any, config: NetworkConfig, whole: NetworkConfig, place: str) -> None:
     """Compare the network of one modality with the fused one.
 
     Raises:
@@ -226,7 +227,7 @@ def _same(file: str, key: str, value: Any, other: str, theirs: Any) -> None:
         )
 
 
-def check_calibration(calibration: Calibration, config: PlaitConfig, labels: LabelState) -> None:
+def check_calibration(calibration: Calibration, config: NetworkConfig, labels: LabelState) -> None:
     """Compare ``calibration.json`` with the model it stands beside.
 
     Raises:

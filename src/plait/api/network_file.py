@@ -14,10 +14,11 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from plait.api.model_checks import check_config
 from plait.api.model_manifest import MEND
 from plait.files import require_regular_file
-from plait.model import PlaitConfig, PlaitModel
+from plait.model import PlaitModel
 from plait.registry import first_line, unknown_name
 from plait.tasks import TASKS
 from plait.training.fitted import FittedParts
+from plait.weights.network_config import NetworkConfig
 
 FORGOTTEN = ("fusion.batches_seen",)  # counted by an older version while it trained
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -56,7 +57,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
 
-def read_config(folder: Path) -> PlaitConfig:
+def read_config(folder: Path) -> NetworkConfig:
     """The config of a network.
 
     Raises:
@@ -73,7 +74,7 @@ def read_config(folder: Path) -> PlaitConfig:
         )
     _bring_up_to_date(values)
     with reading(path):  # what transformers adds to the file says nothing of the network
-        return PlaitConfig(**{key: value for key, value in values.items() if key not in NOT_OURS})
+        return NetworkConfig(**{key: value for key, value in values.items() if key not in NOT_OURS})
 
 
 def _bring_up_to_date(values: dict[str, Any]) -> None:
@@ -157,7 +158,7 @@ def _not_finite(tensors: dict[str, torch.Tensor]) -> str:
     return ", ".join(bad[:3]) + (f" and {len(bad) - 3} more" if len(bad) > 3 else "")
 
 
-def _check_shapes(config: PlaitConfig, tensors: dict[str, torch.Tensor]) -> None:
+def _check_shapes(config: NetworkConfig, tensors: dict[str, torch.Tensor]) -> None:
     """Compare the network that the config describes with the weights, before memory is taken for it."""
     try:
         with torch.device("meta"), _at_most(10 * len(tensors) + 10_000):

@@ -15,6 +15,7 @@ from plait.api.chunks import CHUNK_ROWS, Chunk, StoreOfAChunk, prepared_chunks
 from plait.api.prediction_rows import named_rows, problems_of, with_unparsed
 from plait.api.reading import logits_of, open_table, uncalibrated_logits_of, warn_of_absent_columns
 from plait.data.progress import Progress
+from plait.data.small_arrays import small_array, small_numbers
 from plait.data.table import Table
 from plait.tasks.decisions import class_decisions
 from plait.training.fitted import FittedParts
@@ -50,7 +51,7 @@ def predict_chunks(
         columns |= more
         told = problems_of(chunk.prepared, not fitted.task.needs_target)
         said = ["; ".join(filter(None, (text, problems.get(i)))) or None for i, text in enumerate(told)]
-        columns["problem"] = pa.array(said, pa.string())
+        columns["problem"] = small_array(said, pa.string())
         yield with_unparsed(pa.table(columns), chunk.unparsed)
     if counted_in is None:
         known.warn()
@@ -88,7 +89,8 @@ def _answers(
     task, classes, keep, count = fitted.task, fitted.labels.classes, chunk.keep, len(chunk.table)
     decoded = dict(zip(keep.tolist(), task.decode(outputs, fitted.labels), strict=True))
     decoded = {row: answer for row, answer in decoded.items() if row not in withheld}
-    columns: dict[str, Any] = {"prediction": pa.array([decoded.get(i) for i in range(count)], _answer_type(fitted))}
+    given = [decoded.get(i) for i in range(count)]
+    columns: dict[str, Any] = {"prediction": small_array(given, _answer_type(fitted))}
     if classes:
         filled = np.full((count, len(classes)), np.nan)
         filled[keep] = outputs
@@ -97,18 +99,19 @@ def _answers(
             of_answer = np.full(count, np.nan)
             of_answer[keep] = outputs[np.arange(len(keep)), class_decisions(outputs, fitted.labels.thresholds)]
             of_answer[list(withheld)] = np.nan
-            columns["probability"] = pa.array(of_answer, mask=np.isnan(of_answer))
-        columns |= {f"probability_{c}": pa.array(filled[:, i], mask=nothing) for i, c in enumerate(classes)}
+            columns["probability"] = small_numbers(of_answer, np.isnan(of_answer))
+        columns |= {f"probability_{c}": small_numbers(filled[:, i], nothing) for i, c in enumerate(classes)}
     alone = fitted.ensemble is None  # what the fusion says of its own logits says nothing of an average
     doubt_B = fitted.model.fusion.uncertainty(torch.from_numpy(logits).double()) if alone else None
     if doubt_B is not None:
         doubt_N = np.full(count, np.nan)
         doubt_N[keep] = doubt_B.numpy()
-        columns["uncertainty"] = pa.array(doubt_N, mask=np.isnan(doubt_N))
+        columns["uncertainty"] = small_numbers(doubt_N, np.isnan(doubt_N))
     return columns
 
 
 def _answer_type(fitted: FittedParts) -> pa.DataType:
     """The type of an answer, which a chunk of rows without one could not tell: that of an answer to all ones."""
     shape = (1, max(1, len(fitted.labels.classes)))
-    return pa.array(fitted.task.decode(np.ones(shape), fitted.labels)).type
+    (one,) = fitted.task.decode(np.ones(shape), fitted.labels)
+    return pa.string() if type(one) is str else pa.float64() if type(one) is float else pa.array([one]).type

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from plait.data.schema import Schema
+from plait.data.small_arrays import small_array
 from plait.data.table import BadRow, Table
 from plait.inputs.prepare import Prepared
 
@@ -22,7 +23,8 @@ def named_rows(table: Table, schema: Schema) -> dict[str, Any]:
 
     An id column whose name a table of predictions needs for itself is called ``id_<name>``.
     """
-    columns: dict[str, Any] = {"row": [table.row_number(i) for i in range(len(table))]}
+    numbers = [table.row_number(i) for i in range(len(table))]
+    columns: dict[str, Any] = {"row": small_array(numbers, pa.int64())}
     name = schema.id
     if name and name in table.column_names:
         is_taken = name in OWN_COLUMNS or name.startswith("probability_")

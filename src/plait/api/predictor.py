@@ -14,38 +14,31 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from plait.api import devices, embedding_verbs, writing_verbs
-from plait.api.answer_frame import as_given
+from plait.api import answer_frame, devices, embedding_verbs, writing_verbs
 from plait.api.answering import answer_chunks, answer_rows
 from plait.api.batch.source import open_rows, rows_of_a_part
 from plait.api.believed import Believed
-from plait.api.calibrating import calibrate_fitted
 from plait.api.chunks import CHUNK_ROWS
-from plait.api.describe import report_title, why_title
-from plait.api.evaluation import evaluation_report, open_evaluation
-from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
 from plait.api.folder_checks import check_report_place
 from plait.api.hub import from_pretrained
-from plait.api.leaderboard import Leaderboard, leaderboard
 from plait.api.model_folder import load_model_folder, save_model_folder
 from plait.api.other_words import AnswersOtherWords, says_our_words
 from plait.api.prediction import predict_probabilities
 from plait.api.reading import open_table, warn_of_absent_columns, with_decimal
 from plait.api.self_portrait import in_a_line, in_a_notebook
-from plait.api.suggesting import suggest_rows
 from plait.api.watching import WatchedBy, watched
 from plait.data.memory import bounded, within_bound
 from plait.data.table_like import TableLike
-from plait.explain.fitted_model import check_absence, check_metric
-from plait.explain.inputs.options import InputOptions
 from plait.files import given_path
-from plait.report import write_explanation, write_report
 from plait.report.shown import ShownReport
 from plait.settings import Assignments
 from plait.training.fitted import FittedParts
 
 if TYPE_CHECKING:
     import pandas
+
+    from plait.api.leaderboard import Leaderboard
+    from plait.explain.inputs.options import InputOptions
 
 
 class Plait(AnswersOtherWords, FittedParts):
@@ -135,7 +128,8 @@ class Plait(AnswersOtherWords, FittedParts):
             allow_remote=allow_remote, progress=progress, format=format,
             encoding=encoding, decimal=decimal, set=set, coverage=coverage, method=method, abstain_above=abstain_above,
         )  # fmt: skip
-        return as_given(pa.concat_tables(chunks), table) if as_frame else pa.concat_tables(chunks)
+        answers = pa.concat_tables(chunks)
+        return answer_frame.as_given(answers, table) if as_frame else answers
 
     def predict_chunks(
         self, table: TableLike, *, chunk_rows: int = CHUNK_ROWS, on_bad_row: str = "missing",
@@ -198,7 +192,9 @@ class Plait(AnswersOtherWords, FittedParts):
             self, table, on_bad_row=on_bad_row, allow_outside=allow_outside, allow_remote=allow_remote,
             progress=progress,
         )  # fmt: skip
-        return as_given(pa.table(list(found.T), names=list(self.labels.classes)), table) if as_frame else found
+        if not as_frame:
+            return found
+        return answer_frame.as_given(pa.table(list(found.T), names=list(self.labels.classes)), table)
 
     @watched
     @says_our_words
@@ -230,6 +226,9 @@ class Plait(AnswersOtherWords, FittedParts):
         Raises:
             ValueError: No target column, no readable row, a report over a file of a model, or as :meth:`predict`.
         """
+        from plait.api.describe import report_title
+        from plait.api.evaluation import evaluation_report, open_evaluation
+
         check_report_place(report, lang)
         opened: dict[str, Any] = {
             "annotations": annotations, "format": format, "encoding": encoding, "allow_outside": allow_outside,
@@ -240,6 +239,8 @@ class Plait(AnswersOtherWords, FittedParts):
         whole = partial(open_evaluation, self, table, rows="all", on_bad_row="missing", **opened) if trust else None
         result = evaluation_report(self, given, progress, trust=trust, open_whole=whole)
         if report is not None:
+            from plait.report import write_report
+
             write_report(Path(report), result, title=report_title(self), lang=lang or self.settings.judge.lang)
         return result.in_language(lang)
 
@@ -265,13 +266,12 @@ class Plait(AnswersOtherWords, FittedParts):
         Raises:
             ValueError: The model has no probabilities or numbers, rows trained it, or as :meth:`evaluate`.
         """
-        opened = {
-            "format": format,
-            "encoding": encoding,
-            "allow_outside": allow_outside,
-            "allow_remote": allow_remote,
+        from plait.api.calibrating import calibrate_fitted
+
+        opened: dict[str, Any] = {
+            "format": format, "encoding": encoding, "allow_outside": allow_outside, "allow_remote": allow_remote,
             "progress": progress,
-        }
+        }  # fmt: skip
         return calibrate_fitted(self, table, rows=rows, on_bad_row=on_bad_row, set=with_decimal(decimal, set), **opened)
 
     @watched
@@ -312,6 +312,11 @@ class Plait(AnswersOtherWords, FittedParts):
         Raises:
             ValueError: More than six modalities, or as :meth:`evaluate`.
         """
+        from plait.api.describe import why_title
+        from plait.api.explanation import check_explainable, explanation_report, open_explained, split_and_rows
+        from plait.explain.fitted_model import check_absence, check_metric
+        from plait.explain.inputs.options import InputOptions
+
         split, wanted = split_and_rows(rows)
         options = inputs if isinstance(inputs, InputOptions) else InputOptions(**(inputs or {}))
         check_explainable(self, options, wanted)
@@ -328,6 +333,8 @@ class Plait(AnswersOtherWords, FittedParts):
             examples=examples, permutations=permutations, emap_evaluations=emap_evaluations, progress=progress,
         )  # fmt: skip
         if report is not None:
+            from plait.report import write_explanation
+
             write_explanation(Path(report), result, title=why_title(self), lang=lang or self.settings.judge.lang)
         return result.in_language(lang)
 
@@ -360,6 +367,8 @@ class Plait(AnswersOtherWords, FittedParts):
         Raises:
             ValueError: ``n`` is more than can be suggested, the strategy does not go with the model, or as ``predict``.
         """
+        from plait.api.suggesting import suggest_rows
+
         return suggest_rows(
             self, pool, n, strategy, labelled=labelled, seed=seed, report=report, lang=lang, on_bad_row=on_bad_row,
             format=format, encoding=encoding, allow_outside=allow_outside,
@@ -374,6 +383,8 @@ class Plait(AnswersOtherWords, FittedParts):
         Of each what :func:`plait.api.leaderboard.leaderboard` lists; empty for one network of which nothing was left.
         It is a list that shows itself as a table; ``frame()`` is a pandas DataFrame.
         """
+        from plait.api.leaderboard import leaderboard
+
         return leaderboard(self)
 
     generate = writing_verbs.generate

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import html
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from plait.ensemble import Ensemble
 from plait.ensemble.base import FUSED
 from plait.report.shown import ShownReport
 from plait.training.fitted import FittedParts
+
+if TYPE_CHECKING:
+    from plait.ensemble import Ensemble
 
 MOST_NAMED = 3
 
@@ -29,7 +31,7 @@ def _who_answers(fitted: FittedParts) -> str:
     fusion = f"fusion {fitted.settings.fusion.name}"
     if fitted.ensemble is None:
         return fusion
-    members = sorted(cast(Ensemble, fitted.ensemble).leaderboard(), key=lambda one: -one["weight"])
+    members = sorted(cast("Ensemble", fitted.ensemble).leaderboard(), key=lambda one: -one["weight"])
     weights = [f"{one['name']} {one['weight']:.2f}" for one in members if one["weight"] > 0]
     if len(weights) == 1 and members[0]["name"] == FUSED:
         return fusion

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from plait.cli import options
+from plait.cli.collector import collect_from_now
 from plait.cli.progress import terminal_progress
 from plait.cli.report import show_report
 from plait.cli.speaking import Speaker, padded
@@ -44,6 +45,7 @@ def evaluate(
 
     with terminal_progress(quiet=quiet) as progress:
         fitted = load(model)
+        collect_from_now()
         progress.lang = progress.lang or fitted.lang
         if describe is not None:
             if target is None:

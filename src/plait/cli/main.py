@@ -15,13 +15,14 @@ from typing import Annotated, NoReturn
 import typer
 
 from plait import __version__
+from plait.cli.collector import begin_without
 from plait.cli.other_words import options_instead
 from plait.cli.speaking import note
 from plait.cli.terminal import STOPPED, say
 from plait.cli.verbs import GROUPS, GroupedHelp
 from plait.cli.wording import as_typed, with_flag
 
-ENDS_AT_ONCE = ("serve", "search", "predict")
+ENDS_AT_ONCE = ("serve", "search", "predict", "evaluate")
 
 app = typer.Typer(
     name="plait",
@@ -84,6 +85,7 @@ def start() -> None:
     Python takes apart thousands of imported modules, one by one, before it ends: seconds of a busy machine in which a
     server has stopped and a search was printed already.
     """
+    begin_without("".join(sys.argv[1:2]))
     try:
         main()
     except SystemExit as end:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plait.cli import options
+from plait.cli.collector import collect_from_now
 from plait.cli.progress import terminal_progress
 from plait.cli.speaking import Speaker, note, typed_language
 from plait.cli.terminal import STOPPED, can_write, not_over, print_json, reasons, resumable, say
@@ -104,6 +105,7 @@ def predict(
     try:
         with terminal_progress(quiet=quiet) as progress:
             fitted = load(model)
+            collect_from_now()
             if describe is None:
                 chunks = fitted.predict_chunks(**options.passed_on(context, fitted.predict_chunks), progress=progress)
             else:
@@ -129,6 +131,7 @@ def _to_folder(context: typer.Context, model: Path, table: str, folder: Path, *,
     """A folder of parts, which goes on where an earlier command was cut short."""
     from plait.api import predict_to_folder
 
+    collect_from_now()
     with resumable(), terminal_progress(quiet=quiet) as progress:
         made = predict_to_folder(
             folder=folder, **options.passed_on(context, predict_to_folder), wording=as_typed, progress=progress

@@ -12,9 +12,9 @@ from plait.comparison.figures import forest, pairs, pareto, trade
 from plait.registry import counted
 from plait.report import facts
 from plait.report.languages import ENGLISH, spoken, tr
-from plait.report.page import document, in_sections, names_of
+from plait.report.page import document, in_sections
 from plait.report.template import PARTS, fill
-from plait.report.words import metric_name, number, size, span
+from plait.report.words import metric_name, names_of, number, size, span
 
 TEMPLATE = "comparison/page.html.jinja"
 STYLE = """

@@ -30,6 +30,7 @@ from plait.data.readers.formats import read_path
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
 from plait.data.readers.parts import join_splits
 from plait.data.remote.objects import RemoteObjects
+from plait.data.small_arrays import positions
 from plait.data.unpacked_size import longest_value, unpacked_bytes
 from plait.data.values import ColumnReading
 from plait.registry import unknown_name
@@ -156,7 +157,7 @@ class Table:
         if len(chosen) and not (0 <= int(chosen.min()) and int(chosen.max()) < len(self)):
             raise IndexError(f"positions {chosen.min()} to {chosen.max()} of a table with {len(self)} rows")
         numbers = tuple(self.row_number(int(i)) for i in chosen)
-        return replace(self, arrow=self.arrow.take(pa.array(chosen)), row_numbers=numbers)
+        return replace(self, arrow=self.arrow.take(positions(chosen)), row_numbers=numbers)
 
     def with_column(self, name: str, values: Iterable[Any]) -> Table:
         """The table with one column more, or with that column replaced.

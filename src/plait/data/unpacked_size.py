@@ -38,8 +38,8 @@ def longest_value(array: pa.Array) -> tuple[int, int]:
     if not _has_lengths(array.type) or len(array) == 0:
         return 0, 0
     lengths = _lengths(array)
-    most = pc.max(lengths).as_py() or 0
-    return (pc.index(lengths, pa.scalar(most, lengths.type)).as_py() if most else 0), int(most)
+    most = pc.max(lengths)
+    return (pc.index(lengths, most).as_py() if most.as_py() else 0), int(most.as_py() or 0)
 
 
 def _has_lengths(kind: pa.DataType) -> bool:

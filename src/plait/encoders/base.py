@@ -108,6 +108,12 @@ class Encoder(nn.Module):
 
 
 ENCODERS: Registry[Callable[[dict[str, Any]], Encoder]] = Registry("encoder type", is_open=True)
+for _type, _file in {  # of this room, which adds it
+    "scratch-text": "scratch", "scratch-image": "scratch", "hf-audio": "audio", "two-tower": "dual_encoder",
+    "timm": "image", "torchvision": "image", "joint": "joint", "hf-text": "text", "hf-image": "vision",
+    "scratch-audio": "scratch_audio", "tabular": "tabular", "vector": "vector",
+}.items():  # fmt: skip
+    ENCODERS.expect(_type, f"plait.encoders.{_file}")
 
 
 def _rest_frozen(module: nn.Module) -> bool:

@@ -9,12 +9,8 @@ and its weights are compared. One that is read later must have the fingerprint t
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from plait.encoders.base import Encoded, Encoder
-from plait.files import cache_root, file_sha256, write_text
+from plait.weights.known_files import KnownFiles
 
-FORMAT = 2
 _READING = threading.RLock()  # threads of a server may ask at once
 LIBRARIES = ("plait", "torch", "transformers", "timm", "torchvision", "safetensors")
 HOOKS = ("_hook", "_hooks", "_hooks_with_kwargs", "_hooks_always_called")  # how nn.Module names where it keeps them
@@ -150,52 +145,18 @@ def deferred_encoder(key: str, places: list[Path], fingerprint: str, read: Calla
     Raises:
         ValueError: Of ``read``.
     """
-    record = cache_root() / "encoders" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    seen = {"format": FORMAT, "key": key, "versions": _versions()}
-    known = _read_record(record)
-    if known is not None and all(known.get(name) == value for name, value in seen.items()):
-        facts = known.get("facts")
-        if isinstance(facts, dict) and set(facts) == set(FACTS) and facts["fingerprint"] == fingerprint:
-            if known.get("sum") == _sum(facts) and known.get("files") == _hashes(places):
-                return DeferredEncoder(facts, read)
-    files = _hashes(places)
+    known = KnownFiles("encoders", key, _files(places), LIBRARIES)
+    facts = known.facts()
+    if facts is not None and set(facts) == set(FACTS) and facts["fingerprint"] == fingerprint:
+        return DeferredEncoder(facts, read)
+    hashes = known.hashes()
     encoder = read()
     if encoder.fingerprint == fingerprint:
-        facts = {name: getattr(encoder, name) for name in FACTS}
-        try:
-            record.parent.mkdir(parents=True, exist_ok=True)
-            write_text(record, json.dumps({**seen, "files": files, "facts": facts, "sum": _sum(facts)}, indent=1))
-        except (OSError, TypeError):
-            pass  # a cache that cannot be written, or a description that is no JSON: read whole next time too
+        known.note({name: getattr(encoder, name) for name in FACTS}, hashes)
     return encoder
 
 
-def _sum(facts: dict[str, Any]) -> str:
-    """What shows that a record was changed or damaged after it was written."""
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _read_record(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _hashes(places: list[Path]) -> dict[str, str]:
-    """sha256 of every file by its path."""
+def _files(places: list[Path]) -> dict[str, Path]:
+    """Every file by its path."""
     files = [f for place in places for f in (sorted(place.rglob("*")) if place.is_dir() else [place]) if f.is_file()]
-    return {str(file.absolute()): file_sha256(file) for file in files}
-
-
-@cache
-def _versions() -> dict[str, str | None]:
-    return {name: _version(name) for name in LIBRARIES}
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return {str(file.absolute()): file for file in files}

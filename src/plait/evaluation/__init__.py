@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from plait.data.shown import shown_text
-from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
-from plait.evaluation.embeddings import evaluate_embeddings
-from plait.evaluation.labels import evaluate_labels, num_resamples
-from plait.evaluation.texts import evaluate_texts
+from plait.registry import late_names
+
+if TYPE_CHECKING:
+    from plait.evaluation.base import EVALUATORS, Evaluated, EvaluationInputs, shown_inputs
+    from plait.evaluation.embeddings import evaluate_embeddings
+    from plait.evaluation.labels import evaluate_labels, num_resamples
+    from plait.evaluation.texts import evaluate_texts
+
 
 __all__ = [
     "EVALUATORS",
@@ -19,3 +25,17 @@ __all__ = [
     "shown_inputs",
     "shown_text",
 ]
+
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "EVALUATORS": "base",
+        "Evaluated": "base",
+        "EvaluationInputs": "base",
+        "evaluate_embeddings": "embeddings",
+        "evaluate_labels": "labels",
+        "evaluate_texts": "texts",
+        "num_resamples": "labels",
+        "shown_inputs": "base",
+    },
+)

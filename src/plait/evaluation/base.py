@@ -110,6 +110,10 @@ class Judge(Protocol):
 
 
 EVALUATORS: Registry[Judge] = Registry("judge of output kind")
+for _kind, _file in {  # of this room, which adds it
+    "embeddings": "embeddings", "classes": "labels", "labels": "labels", "number": "labels", "text": "texts",
+}.items():  # fmt: skip
+    EVALUATORS.expect(_kind, f"plait.evaluation.{_file}")
 
 
 def shown_inputs(given: EvaluationInputs, position: int) -> list[dict[str, Any]]:

@@ -19,12 +19,12 @@ from plait.explain.subject import Subject
 from plait.explain.written import KNOWS_NO_PRIOR, shown_references, subject_that_writes, written_answers
 from plait.inference.forward import predict_logits
 from plait.inputs.dataset import RowBatches
-from plait.model import PlaitConfig
 from plait.registry import counted
 from plait.settings.names import ABSENCE_NAMES
 from plait.tasks import Task
 from plait.tasks.added_metrics import WithAdded
 from plait.tasks.decisions import class_decisions
+from plait.weights.network_config import NetworkConfig
 
 
 def check_absence(absence: str | None) -> None:
@@ -175,7 +175,7 @@ def _places(rows: Sequence[int], numbers: list[int]) -> list[int]:
     return [place[int(r)] for r in rows]
 
 
-def _said_of_hiding(config: PlaitConfig) -> str:
+def _said_of_hiding(config: NetworkConfig) -> str:
     """What training did to prepare the model for rows that lack modalities."""
     rates = config.modality_dropout
     rate = max(rates.values(), default=0.0) if isinstance(rates, dict) else float(rates)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from plait.encoders.sets import pool_set
-from plait.processors import Processor
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 MAX_REDRAWS = 20
 KEPT_BYTES = 2**30

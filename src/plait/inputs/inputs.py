@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plait.data.modality import Modality
 from plait.data.table import Table
@@ -19,13 +19,16 @@ from plait.encoders.deferred import deferred_encoder
 from plait.encoders.load import LOADERS, files_of, load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.inputs.modality_kinds import MODALITY_KINDS
-from plait.processors import Processor, load_processor
+from plait.processors import load_processor
 from plait.processors.ngrams import FILE as NGRAM_FILE
 from plait.processors.ngrams import NgramProcessor
 from plait.processors.words import FILE as WORD_FILE
 from plait.processors.words import WordProcessor
 from plait.registry import unknown_name
 from plait.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 FORMAT = 2  # of model folders that have a manifest; those before it name no format
 

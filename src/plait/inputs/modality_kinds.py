@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
@@ -21,10 +21,12 @@ from plait.data.table import BadRow, Table
 from plait.data.values import ColumnReading
 from plait.encoders.base import Encoder
 from plait.inputs.dataset import LiveSource, Source
-from plait.processors import Processor
 from plait.processors.augment.views import ViewMaker
 from plait.registry import Registry
 from plait.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 Load = Callable[[int], Any]
 Plain = Callable[[dict[str, Tensor]], Tensor]

@@ -40,15 +40,17 @@ def prepare(
     store: FeatureStore | None = None,
     progress: Progress | None = None,
     batch_size: int = 32,
+    counts: bool = True,
 ) -> Prepared:
     """Read and encode every cell; one that fails is reported and is missing.
 
-    A modality whose processor is not fitted yet is left to ``fit_inputs``.
+    A modality whose processor is not fitted yet is left to ``fit_inputs``. Without ``counts`` nobody asks how many
+    texts are cut or cleaned (``rows.notes``), for which stored texts are cut into tokens again.
     """
     prepared = Prepared(read_rows(table, inputs.modalities, progress))
     for modality in inputs.modalities:
         if modality.name in inputs.processors:
-            _add_source(prepared, modality, inputs, store, progress, batch_size)
+            _add_source(prepared, modality, inputs, store, progress, batch_size, counts)
     prepared.rows.bad.sort(key=lambda b: (b.row, b.column or ""))
     return prepared
 
@@ -128,7 +130,7 @@ def fit_inputs(
 
 def _add_source(
     prepared: Prepared, modality: Modality, inputs: Inputs, store: FeatureStore | None = None,
-    progress: Progress | None = None, batch_size: int = 32,
+    progress: Progress | None = None, batch_size: int = 32, counts: bool = True,
 ) -> None:  # fmt: skip
     """Where the tensors of one modality come from; items that cannot be used are reported and are missing."""
     name, rows, kind = modality.name, prepared.rows, MODALITY_KINDS.get(modality.kind)
@@ -150,9 +152,9 @@ def _add_source(
         )
     prepared.sources[name] = with_words(source, inputs, modality, load)
     _report_failures(prepared, modality, items, failures)
-    if kind.count is not None:
-        counts = kind.count(items, inputs.processors[name], load)
-        rows.notes |= {f"{name}: {what}": number for what, number in counts.items() if number}
+    if kind.count is not None and counts:
+        found = kind.count(items, inputs.processors[name], load)
+        rows.notes |= {f"{name}: {what}": number for what, number in found.items() if number}
     if kind.report is not None:
         kind.report(items, inputs.processors[name], rows)
         rows.bad.sort(key=lambda b: (b.row, b.column or ""))

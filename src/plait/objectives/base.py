@@ -44,6 +44,12 @@ class ObjectiveInfo:
 
 
 OBJECTIVES: Registry[ObjectiveInfo] = Registry("training aid")
+for _name, _file in {  # of this room, which adds it
+    "alignment": "alignment", "auxiliary": "auxiliary", "gradient_blending": "blending", "ogm": "modulation",
+    "opm": "hiding", "lemda": "learned_augmentation", "comm": "multimodal_contrast", "orthogonality": "orthogonality",
+    "mmpareto": "pareto", "umt": "teachers",
+}.items():  # fmt: skip
+    OBJECTIVES.expect(_name, f"plait.objectives.{_file}")
 
 
 SAME_LOSSES = "sets the weights of the losses to which train.auxiliary gives a fixed one"

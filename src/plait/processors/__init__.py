@@ -11,48 +11,38 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plait.data.picture import decode_image
 from plait.files import require_regular_file
-from plait.processors.audio import AudioProcessor
 from plait.processors.checks import check_description
-from plait.processors.hashed import HashedTextProcessor
-from plait.processors.image import ImageProcessor
-from plait.processors.joint import JointProcessor
-from plait.processors.library_image import LibraryImageProcessor
-from plait.processors.pillow_image import PillowImageProcessor
-from plait.processors.tabular import TabularProcessor
-from plait.processors.text import TextProcessor
-from plait.processors.vector import VectorProcessor
-from plait.processors.waveform import WaveformProcessor
-from plait.registry import Registry, first_line
+from plait.registry import Registry, first_line, late_names
 from plait.settings.json_values import check_same
 
-Processor = (
-    TextProcessor
-    | HashedTextProcessor
-    | ImageProcessor
-    | LibraryImageProcessor
-    | JointProcessor
-    | PillowImageProcessor
-    | AudioProcessor
-    | WaveformProcessor
-    | VectorProcessor
-    | TabularProcessor
-)
+if TYPE_CHECKING:
+    from plait.processors.audio import AudioProcessor
+    from plait.processors.hashed import HashedTextProcessor
+    from plait.processors.image import ImageProcessor
+    from plait.processors.joint import JointProcessor
+    from plait.processors.library_image import LibraryImageProcessor
+    from plait.processors.pillow_image import PillowImageProcessor
+    from plait.processors.processor import Processor
+    from plait.processors.tabular import TabularProcessor
+    from plait.processors.text import TextProcessor
+    from plait.processors.vector import VectorProcessor
+    from plait.processors.waveform import WaveformProcessor
 
 PROCESSORS: Registry[type[Processor]] = Registry("processor type")
-PROCESSORS.add("text", TextProcessor)
-PROCESSORS.add("hashed-text", HashedTextProcessor)
-PROCESSORS.add("image", ImageProcessor)
-PROCESSORS.add("library-image", LibraryImageProcessor)
-PROCESSORS.add("pillow-image", PillowImageProcessor)
-PROCESSORS.add("joint", JointProcessor)
-PROCESSORS.add("audio", AudioProcessor)
-PROCESSORS.add("waveform", WaveformProcessor)
-PROCESSORS.add("vector", VectorProcessor)
-PROCESSORS.add("tabular", TabularProcessor)
+PROCESSORS.expect("text", "plait.processors.text:TextProcessor")
+PROCESSORS.expect("hashed-text", "plait.processors.hashed:HashedTextProcessor")
+PROCESSORS.expect("image", "plait.processors.image:ImageProcessor")
+PROCESSORS.expect("library-image", "plait.processors.library_image:LibraryImageProcessor")
+PROCESSORS.expect("pillow-image", "plait.processors.pillow_image:PillowImageProcessor")
+PROCESSORS.expect("joint", "plait.processors.joint:JointProcessor")
+PROCESSORS.expect("audio", "plait.processors.audio:AudioProcessor")
+PROCESSORS.expect("waveform", "plait.processors.waveform:WaveformProcessor")
+PROCESSORS.expect("vector", "plait.processors.vector:VectorProcessor")
+PROCESSORS.expect("tabular", "plait.processors.tabular:TabularProcessor")
 
 
 def processor_from_json(description: dict[str, Any], folder: str | Path | None = None) -> Processor:
@@ -66,7 +56,7 @@ def processor_from_json(description: dict[str, Any], folder: str | Path | None =
         ValueError: Unknown type, or the tokenizer's files are missing or others than those described.
     """
     kind = PROCESSORS.get(str(description.get("type")))
-    if kind in (TextProcessor, JointProcessor):
+    if description["type"] in ("text", "joint"):
         return kind.from_json(description, folder)  # type: ignore[call-arg]
     return kind.from_json(description)  # type: ignore[call-arg]
 
@@ -111,3 +101,20 @@ __all__ = [
     "load_processor",
     "processor_from_json",
 ]
+
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "AudioProcessor": "audio",
+        "HashedTextProcessor": "hashed",
+        "ImageProcessor": "image",
+        "JointProcessor": "joint",
+        "LibraryImageProcessor": "library_image",
+        "PillowImageProcessor": "pillow_image",
+        "Processor": "processor",
+        "TabularProcessor": "tabular",
+        "TextProcessor": "text",
+        "VectorProcessor": "vector",
+        "WaveformProcessor": "waveform",
+    },
+)

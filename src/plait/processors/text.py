@@ -2,7 +2,8 @@
 
 In: a list of strings. Out: ``input_ids`` and ``attention_mask`` [B, T], padded on the right to the longest
 text of the call. Truncated texts are counted. The tokenizer's files travel with the model folder
-(``save``), so a moved folder still loads. No network, no remote code.
+(``save``), so a moved folder still loads. One that was read before is read when a text must be encoded
+(:mod:`plait.weights.known_files`). No network, no remote code.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from plait.processors.cleaning import clean_texts, cleaning_of
 from plait.processors.description import check_texts, settings_sha256, write_settings
 from plait.processors.spelling import SPELLINGS
 from plait.registry import first_line
+from plait.weights.known_files import KnownFiles
 
 logger = logging.getLogger(__name__)
 TOKENIZER_FOLDER = "tokenizer"
@@ -48,16 +51,34 @@ class TextProcessor:
     ) -> None:  # fmt: skip
         if max_length < 4:
             raise ValueError(f"max_length is {max_length}; expected at least 4 tokens")
-        self.tokenizer = _read_tokenizer(Path(folder))
+        self._set(Path(folder), max_length, prefix, cleaning, spelling)
         limit = min(max_length, int(self.tokenizer.model_max_length))
         if limit < max_length:
             logger.warning("max_length %d lowered to %d, the most this tokenizer's model takes", max_length, limit)
         self.max_length = limit
-        self.prefix = prefix
+        self.tokenizer_sha256 = tokenizer_sha256(self.tokenizer)
+
+    def _set(self, folder: Path, max_length: int, prefix: str, cleaning: str, spelling: str) -> None:
+        """Everything but the tokenizer and its hash."""
+        self.folder, self.max_length, self.prefix = folder, max_length, prefix
         self.cleaning, self.spelling = cleaning, spelling
         self.spell = SPELLINGS.get(spelling)
         self.num_truncated = 0
-        self.tokenizer_sha256 = tokenizer_sha256(self.tokenizer)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The tokenizer, read when it is needed.
+
+        Raises:
+            ValueError: It cannot be read, or its files are no longer those of the processor.
+        """
+        read = _read_tokenizer(self.folder)
+        known = vars(self).get("tokenizer_sha256")
+        if known is not None and tokenizer_sha256(read) != known:
+            raise ValueError(
+                f"the tokenizer in {str(self.folder.parent)!r} changed after the model was opened; open it again"
+            )
+        return read
 
     def process(self, texts: list[str]) -> dict[str, Tensor]:
         """Tokenize texts.
@@ -151,15 +172,26 @@ class TextProcessor:
         """
         if folder is None:
             raise ValueError("a text processor needs its tokenizer: pass the folder that processor.save(folder) wrote")
-        prefix = str(description.get("prefix", ""))
-        length = int(description["max_length"])
-        spelling = str(description.get("spelling", "none"))
-        processor = cls(Path(folder) / TOKENIZER_FOLDER, length, prefix, cleaning_of(description), spelling)
-        if processor.tokenizer_sha256 != description["tokenizer_sha256"]:
+        place, wanted = Path(folder) / TOKENIZER_FOLDER, description["tokenizer_sha256"]
+        how = (
+            int(description["max_length"]), str(description.get("prefix", "")), cleaning_of(description),
+            str(description.get("spelling", "none")),
+        )  # fmt: skip
+        files = {path.name: path for path in sorted(place.glob("*")) if path.is_file()}
+        known = KnownFiles("tokenizers", f"{wanted} {how[0]}", files, ("plait", "transformers", "tokenizers"))
+        if files and known.facts() == {"tokenizer_sha256": wanted, "max_length": how[0]}:
+            processor = cls.__new__(cls)
+            processor._set(place, *how)
+            processor.tokenizer_sha256 = wanted
+            return processor
+        hashes = known.hashes()
+        processor = cls(place, *how)
+        if processor.tokenizer_sha256 != wanted:
             raise ValueError(
                 f"the tokenizer in {str(folder)!r} is not the one this model was made with "
-                f"(sha256 {processor.tokenizer_sha256[:12]}, expected {description['tokenizer_sha256'][:12]})"
+                f"(sha256 {processor.tokenizer_sha256[:12]}, expected {wanted[:12]})"
             )
+        known.note({"tokenizer_sha256": wanted, "max_length": processor.max_length}, hashes)
         return processor
 
     @classmethod

@@ -5,6 +5,7 @@ Nothing here imports more than the standard library; a plug-in is imported when 
 
 from __future__ import annotations
 
+from plait.registry.late import late_names
 from plait.registry.plugins import (
     GROUP,
     Origin,
@@ -19,5 +20,5 @@ from plait.registry.words import counted, first_line, one_line, unknown_name
 
 __all__ = [
     "GROUP", "Origin", "Plugin", "Registry", "counted", "first_line", "has_plugins", "installed_plugins",
-    "load_plugins", "one_line", "origin_of", "unknown_name",
+    "late_names", "load_plugins", "one_line", "origin_of", "unknown_name",
 ]  # fmt: skip

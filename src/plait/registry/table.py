@@ -3,17 +3,27 @@
 A registry maps a short name to a record (a class, a function or a frozen dataclass). A miss is loud: the error lists
 the nearest names and every name there is. A table that is ``open`` takes records of others too: before it says that
 there is no such name it loads the installed plug-ins (:mod:`plait.registry.plugins`), and it knows who brought what.
+A record of Plait's own may be expected: its name is known, and the first ``get`` imports the module that adds it.
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from plait.registry.plugins import Origin, forget_with, load_plugins
 from plait.registry.words import unknown_name
 
 T = TypeVar("T")
+
+
+class _Expected:
+    """Stands for a record until it is imported: from the module that adds it, or as its ``name`` there."""
+
+    def __init__(self, place: str) -> None:
+        self.module, _, self.name = place.partition(":")
 
 
 class Registry(Generic[T]):
@@ -34,7 +44,7 @@ class Registry(Generic[T]):
     def __init__(self, what: str, *, is_open: bool = False) -> None:
         self.what = what
         self.is_open = is_open
-        self._records: dict[str, T] = {}
+        self._records: dict[str, T | _Expected] = {}
         self._origins: dict[str, Origin] = {}
 
     def add(self, name: str, record: T, origin: Origin | None = None) -> T:
@@ -48,7 +58,8 @@ class Registry(Generic[T]):
         Raises:
             ValueError: The name is taken; the message says by whom.
         """
-        if name in self._records:
+        known = self._records.get(name)
+        if known is not None and not _adds_itself(known):
             whose = self._origins.get(name)
             by = "" if whose is None else f" by {whose}"
             raise ValueError(f"the {self.what} {name!r} is registered already{by}; choose another name")
@@ -57,6 +68,20 @@ class Registry(Generic[T]):
             self._origins[name] = origin
             forget_with(lambda: self.discard(name))
         return record
+
+    def expect(self, name: str, place: str) -> None:
+        """Know the name of a record that the first ``get`` of it imports.
+
+        Args:
+            name: A name that is free.
+            place: The module, which adds the record as it is imported; or ``module:name``, where the record is.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        if name in self._records:
+            raise ValueError(f"the {self.what} {name!r} is registered already; choose another name")
+        self._records[name] = _Expected(place)
 
     def discard(self, name: str) -> None:
         """Take out what others brought under that name, if it is there; what is Plait's own stays."""
@@ -71,7 +96,11 @@ class Registry(Generic[T]):
         """
         if name not in self:
             raise ValueError(unknown_name(self.what, name, self.names()))
-        return self._records[name]
+        if isinstance(expected := self._records[name], _Expected):
+            module = importlib.import_module(expected.module)
+            if expected.name:
+                self._records[name] = getattr(module, expected.name)
+        return cast(T, self._records[name])
 
     def origin(self, name: str) -> Origin | None:
         """Who brought the record of that name; None: Plait itself, or there is none."""
@@ -97,3 +126,8 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+def _adds_itself(known: object) -> bool:
+    """Whether what stands under a name waits for its own module, which is being imported right now."""
+    return isinstance(known, _Expected) and not known.name and known.module in sys.modules

@@ -14,12 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from plait.files import given_path, write_text
-from plait.report import explanation as explanation_page
-from plait.report import suggestions as suggestions_page
-from plait.report.checks import findings
 from plait.report.languages import ENGLISH, check_language, tr_in
-from plait.report.page import render
-from plait.report.plain import plain, without_pictures
 from plait.report.shape import Report
 from plait.report.thumbnail import thumbnail
 
@@ -54,6 +49,10 @@ def write_report(
         ...     [p.name for p in write_report(folder, {"task": "classification"}, title="A run")]
         ['report.html', 'report.json']
     """
+    from plait.report.checks import findings  # pages and their templates are imported by who writes one
+    from plait.report.page import render
+    from plait.report.plain import plain
+
     content = plain(report)
     found = findings(content)
     return _write(path, content | ({"checks": found} if found else {}), render(content, plain(title), lang=lang))
@@ -77,10 +76,12 @@ def write_explanation(
         TypeError: A value that JSON cannot hold.
         ValueError: As :func:`report_places`.
     """
+    from plait.report.explanation import SECTIONS, headline
+    from plait.report.page import render
+    from plait.report.plain import plain
+
     content = plain(explanation, "explanation")
-    text = render(
-        content, plain(title), sections=explanation_page.SECTIONS, headline=explanation_page.headline, lang=lang
-    )
+    text = render(content, plain(title), sections=SECTIONS, headline=headline, lang=lang)
     return _write(path, content, text)
 
 
@@ -99,8 +100,11 @@ def write_suggestions(path: str | Path, found: Mapping[str, Any], *, lang: str =
         TypeError: A value that JSON cannot hold.
         ValueError: As :func:`report_places`.
     """
+    from plait.report.plain import plain
+    from plait.report.suggestions import render
+
     content = plain(found, "suggestions")
-    return _write(path, content, suggestions_page.render(content, lang))
+    return _write(path, content, render(content, lang))
 
 
 def report_places(path: str | Path) -> tuple[Path, Path]:
@@ -126,6 +130,8 @@ def report_places(path: str | Path) -> tuple[Path, Path]:
 
 
 def _write(path: str | Path, content: dict[str, Any], text: str) -> tuple[Path, Path]:
+    from plait.report.plain import without_pictures
+
     page, numbers = report_places(path)
     numbers_text = json.dumps(without_pictures(content), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     try:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from plait.report.template import fill
 from plait.report.words import estimate, metric_name, number, span
 
 TEMPLATE = "report/checks.html.jinja"
@@ -45,6 +44,8 @@ def findings(report: dict[str, Any]) -> list[dict[str, str]]:
 
 def section(report: dict[str, Any]) -> str:
     """The checks as a list."""
+    from plait.report.template import fill
+
     made = findings(report)
     return fill(TEMPLATE, "section", checks=made) if made else ""
 

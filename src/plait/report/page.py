@@ -22,7 +22,7 @@ from plait.report import (
 from plait.report.languages import ENGLISH, spoken, tr
 from plait.report.style import CSS
 from plait.report.template import fill
-from plait.report.words import modality
+from plait.report.words import modality, names_of
 
 Maker = Callable[[dict[str, Any]], str]
 Sections = tuple[tuple[str, str, Maker], ...]
@@ -74,17 +74,6 @@ def render(
     """
     with spoken(lang, names_of(report)):
         return _render(report, title, sections, headline)
-
-
-def names_of(report: dict[str, Any]) -> set[str]:
-    """Names of columns and modalities, which stay as they are in every language."""
-    encoders = (report.get("model") or {}).get("encoders")
-    found = [c.get("name") for c in report.get("schema") or []] + [
-        report.get("target"),
-        *(report.get("modalities") or []),
-    ]
-    found += [e.get("modality") for e in encoders or []]
-    return {str(name) for name in found if name}
 
 
 def _render(report: dict[str, Any], title: str, sections: Sections, headline: Maker) -> str:

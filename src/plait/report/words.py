@@ -155,3 +155,14 @@ def cut(text: str, width: int) -> str:
         if used > width:
             return text[: max(1, i - 1)] + "\u2026"
     return text
+
+
+def names_of(report: dict[str, Any]) -> set[str]:
+    """Names of columns and modalities, which stay as they are in every language."""
+    encoders = (report.get("model") or {}).get("encoders")
+    found = [c.get("name") for c in report.get("schema") or []] + [
+        report.get("target"),
+        *(report.get("modalities") or []),
+    ]
+    found += [e.get("modality") for e in encoders or []]
+    return {str(name) for name in found if name}

@@ -6,12 +6,18 @@ or a prediction needs none.
 
 from __future__ import annotations
 
-from plait.training.build import build_model, check_build, needs_tokens
-from plait.training.calibration import calibrate, calibration_notes
-from plait.training.embeddings import check_pairs
-from plait.training.plan import Plan
-from plait.training.scores import EPOCH_SCORES
-from plait.training.text_scores import text_score
+from typing import TYPE_CHECKING
+
+from plait.registry import late_names
+
+if TYPE_CHECKING:
+    from plait.training.build import build_model, check_build, needs_tokens
+    from plait.training.calibration import calibrate, calibration_notes
+    from plait.training.embeddings import check_pairs
+    from plait.training.plan import Plan
+    from plait.training.scores import EPOCH_SCORES
+    from plait.training.text_scores import text_score
+
 
 __all__ = [
     "EPOCH_SCORES",
@@ -24,3 +30,18 @@ __all__ = [
     "needs_tokens",
     "text_score",
 ]
+
+__getattr__, __dir__ = late_names(
+    __name__,
+    {
+        "EPOCH_SCORES": "scores",
+        "Plan": "plan",
+        "build_model": "build",
+        "calibrate": "calibration",
+        "calibration_notes": "calibration",
+        "check_build": "build",
+        "check_pairs": "embeddings",
+        "needs_tokens": "build",
+        "text_score": "text_scores",
+    },
+)

@@ -15,6 +15,8 @@ from plait.training.plan import Plan
 
 EpochScore = Callable[[Plan, PlaitModel, RowBatches], dict[str, float]]
 EPOCH_SCORES: Registry[EpochScore] = Registry("epoch score of output kind")
+EPOCH_SCORES.expect("embeddings", "plait.training.embeddings")
+EPOCH_SCORES.expect("text", "plait.training.text_scores")
 
 
 def label_score(plan: Plan, model: PlaitModel, val: RowBatches) -> dict[str, float]:

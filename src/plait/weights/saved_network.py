@@ -13,7 +13,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
-from transformers.configuration_utils import PreTrainedConfig
+
+from plait.weights.network_config import as_pretrained, pretrained_config
 
 PREFIX = "Trained"
 Network = TypeVar("Network", bound="SavedNetwork")
@@ -27,7 +28,7 @@ class SavedNetwork(nn.Module):
 
     config: Any
 
-    def _begin(self, config: PreTrainedConfig) -> None:
+    def _begin(self, config: Any) -> None:
         """Before the parts are made."""
         super().__init__()
         self.config = config
@@ -57,7 +58,9 @@ class SavedNetwork(nn.Module):
             whole = kind.__new__(kind)
             with torch.device("meta"):  # nothing is drawn anew
                 whole._begin(self.config)
+                config = whole.config
                 vars(whole).update(vars(self))  # the same parts, not copies
+                whole.config = config
                 whole._complete()
         cast(Any, super(SavedNetwork, whole)).save_pretrained(folder, **options)
 
@@ -70,14 +73,19 @@ def pretrained_class(kind: type[Network]) -> type[Network]:
 @cache
 def _pretrained_class(kind: Any) -> Any:
     from transformers import PreTrainedModel
+    from transformers.utils import logging as hf_logging
 
+    hf_logging.disable_progress_bar()  # a bar of its own for each small file; Plait shows one bar for the whole work
     if issubclass(kind, PreTrainedModel):
         return kind
 
-    def begin(self: Any, config: PreTrainedConfig) -> None:
-        PreTrainedModel.__init__(self, config)
+    def begin(self: Any, config: Any) -> None:
+        PreTrainedModel.__init__(self, as_pretrained(config))
 
-    body = {"_begin": begin, "_complete": PreTrainedModel.post_init, "__doc__": kind.__doc__}
+    body = {
+        "_begin": begin, "_complete": PreTrainedModel.post_init, "config_class": pretrained_config(),
+        "__doc__": kind.__doc__,
+    }  # fmt: skip
     made = type(kind.__name__, (kind, PreTrainedModel), body | {"__module__": kind.__module__})
     made.__qualname__ = PREFIX + kind.__name__
     return made

@@ -43,6 +43,14 @@ def _items(arguments: tuple[Any, ...], _: dict[str, Any], __: Any) -> float:
     return float(len(arguments[1]))
 
 
+def _megabytes(arguments: tuple[Any, ...], _: dict[str, Any], __: Any) -> float:
+    return sum(float(getattr(array, "nbytes", 0)) for part in arguments[2:] for array in _arrays(part)) / 1e6
+
+
+def _arrays(part: Any) -> list[Any]:
+    return part if isinstance(part, list) else [part]
+
+
 def _megapixels(_: tuple[Any, ...], __: dict[str, Any], picture: Any) -> float:
     return float(picture.size[0] * picture.size[1] / 1e6)
 
@@ -51,7 +59,7 @@ UNITS = {  # of phases that count what was done
     "encode: tokenise": "texts", "encode: resize and normalise": "pictures", "encode: log-mel": "sounds",
     "numbers and categories": "columns", ENCODE: "items", DECODE_PICTURES: "megapixels",
     "encode: decode sounds": "sounds", STEP: "steps", OPTIMIZER: "steps",
-    "train: collate": "batches", "encode: prepare for a joint model": "items",
+    "train: collate": "batches", "feature store: write": "MB", "encode: prepare for a joint model": "items",
 }  # fmt: skip
 _PROCESSORS = "plait.processors"
 POINTS = (
@@ -77,7 +85,7 @@ POINTS = (
     Point(f"{_PROCESSORS}.tabular:TabularProcessor.process", "numbers and categories", _items),
     Point("plait.inputs.feature_store.encode:_Run._encode", ENCODE, lambda given, _, __: float(given[2])),
     Point("plait.inputs.feature_store.lanes:_first", "encode: wait for forward passes"),
-    Point("plait.inputs.feature_store.space:Space.put", "feature store: write"),
+    Point("plait.inputs.feature_store.space:Space.put", "feature store: write", _megabytes),
     Point("plait.inputs.feature_store.space:Space.missing", "feature store: read"),
     Point("plait.inputs.feature_store.space:Space.gather", "feature store: read"),
     Point("plait.inputs.feature_store.feature_set:FeatureSet.take", "feature store: read"),

@@ -5,22 +5,17 @@ Where stderr is not a terminal (a log file, CI) a line is written every few seco
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SECONDS_BETWEEN_LINES = 5.0
+ASK_RICH = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE")  # by which what is no terminal may be one for it
 
 
 class TerminalProgress:
@@ -39,8 +34,12 @@ class TerminalProgress:
 
     def __init__(self, *, quiet: bool = False, lang: str | None = None) -> None:
         self.quiet, self.lang = quiet, lang
-        self.console = Console(stderr=True)
-        self.bars = self.console.is_terminal and not quiet
+        self.console: Any = None
+        if not quiet and (sys.stderr.isatty() or any(name in os.environ for name in ASK_RICH)):
+            from rich.console import Console  # a tenth of a second to import, and nothing to show where nobody watches
+
+            self.console = Console(stderr=True)
+        self.bars = self.console is not None and self.console.is_terminal
         self.progress: Progress | None = None
         self.task: Any = None
         self.topic = ""
@@ -49,6 +48,15 @@ class TerminalProgress:
 
     def __enter__(self) -> TerminalProgress:
         if self.bars:
+            from rich.progress import (
+                BarColumn,
+                MofNCompleteColumn,
+                Progress,
+                TextColumn,
+                TimeElapsedColumn,
+                TimeRemainingColumn,
+            )
+
             self.progress = Progress(
                 TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
                 TimeElapsedColumn(), TextColumn(self._said("left")), TimeRemainingColumn(), console=self.console,

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from plait.data.read_again import WHOLE, held_again
 from plait.data.readers.parsed import TextReading
+from plait.data.small_arrays import small_array
 from plait.data.values import (
     MISSING_WORDS,
     ColumnReading,
@@ -76,9 +77,8 @@ def type_column(cells: list[str], decimal: str | None = None) -> tuple[pa.Array,
     if values and all(map(NUMBER.fullmatch, values)) and not any(map(BEYOND.fullmatch, values)):
         return _numbers(cells, float, pa.float64()), ColumnReading("number")
     if filled and all(map(truth_word, filled)):
-        return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_()), (
-            ColumnReading("truth")
-        )
+        held = [None if cell == "" else truth_word(cell) == "true" for cell in cells]
+        return small_array(held, pa.bool_()), ColumnReading("truth")
     mark = _mark(values, decimal)
     if mark is None:
         return text_array(cells), ColumnReading("text")
@@ -147,7 +147,7 @@ def warn_of_grouped_example(name: str, example: str, mark: str) -> None:
 def read_as(cells: list[str], reading: ColumnReading) -> pa.Array:
     """The text of one column as the training table held it; text where a cell cannot be read so."""
     found = held_again(cells, reading)
-    return text_array(cells) if found is None else pa.array(found[1], _ARROW[found[0]])
+    return text_array(cells) if found is None else small_array(found[1], _ARROW[found[0]])
 
 
 def read_as_held(cells: Sequence[str], held: str, mark: str | None = None) -> pa.Array:
@@ -159,7 +159,7 @@ def read_as_held(cells: Sequence[str], held: str, mark: str | None = None) -> pa
         mark: The decimal mark of numbers; None: as Python spells them.
     """
     if held == "truth":
-        return pa.array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())
+        return small_array([None if cell == "" else truth_word(cell) == "true" for cell in cells], pa.bool_())
     if held == "whole":
         return _numbers(cells, int, pa.int64())
     return _numbers(cells, float if mark is None else lambda cell: read_number(cell, mark), pa.float64())
@@ -179,10 +179,10 @@ def _mark(values: list[str], decimal: str | None) -> str | None:
 
 
 def _numbers(cells: Sequence[str], convert: Any, kind: pa.DataType) -> pa.Array:
-    return pa.array([None if is_missing_number(c) else convert(c.strip()) for c in cells], kind)
+    return small_array([None if is_missing_number(c) else convert(c.strip()) for c in cells], kind)
 
 
 def text_array(cells: Sequence[str]) -> pa.Array:
     """Cells as text, None where they are empty."""
     kind = pa.large_string() if sum(map(len, cells)) > 2**28 else pa.string()
-    return pa.array([cell if cell != "" else None for cell in cells], kind)
+    return small_array([cell if cell != "" else None for cell in cells], kind)

@@ -27,6 +27,7 @@ import pyarrow as pa
 from plait.data.readers.budget import MAX_CELL_BYTES
 from plait.data.readers.column_types import read_columns
 from plait.data.readers.parsed import BadRow, Parsed, TextReading
+from plait.data.small_arrays import small_array
 from plait.registry import counted
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -111,7 +112,7 @@ def _parse(text: str, source: str, delimiter: str, columns: Sequence[str], quoti
     if rows == 0:
         raise ValueError(f"{source}: the file has a header ({', '.join(header)[:200]}) but no rows")
     if kept or not blocks:
-        blocks.append(_block(kept) or [pa.array([], pa.large_string())] * len(header))
+        blocks.append(_block(kept) or [small_array([], pa.large_string())] * len(header))
     typed, read = how((name, _cells(blocks, place)) for place, name in enumerate(header))
     broken = {one.row for one in bad}
     numbers = tuple(number for number in range(rows) if number not in broken) if bad else None
@@ -198,7 +199,7 @@ def _lines(text: str) -> Iterator[str]:
 
 def _block(rows: list[list[str]]) -> list[pa.Array]:
     """Rows as columns of Arrow's text."""
-    return [pa.array(column, pa.large_string()) for column in zip(*rows, strict=True)]
+    return [small_array(column, pa.large_string()) for column in zip(*rows, strict=True)]
 
 
 def _cells(blocks: list[list[pa.Array]], place: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from plait.data.media import read_media
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource, Source
 from plait.inputs.modality_kinds import Load, ModalityKind
-from plait.processors import ImageProcessor, Processor
+from plait.processors import ImageProcessor
 from plait.processors.augment.image import ImageView, draw_image
 from plait.processors.augment.views import ItemViews, ViewMaker
 from plait.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 BLANK_SIDE = 32  # pixels of the picture that stands in for a missing one, which is masked
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,8 +19,11 @@ from plait.encoders.numbers import PiecewiseNumbers
 from plait.encoders.tabular import TabularEncoder
 from plait.inputs.dataset import Source, TensorSource
 from plait.inputs.modality_kinds import Load, ModalityKind, Plain, TrainingRows
-from plait.processors import Processor, TabularProcessor
+from plait.processors import TabularProcessor
 from plait.processors.tabular import CellFault, odd_cells
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 WIDTH = 64
 

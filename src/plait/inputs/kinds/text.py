@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from plait.data.rows import Items
 from plait.inputs.dataset import LiveSource
 from plait.inputs.modality_kinds import Load, ModalityKind
-from plait.processors import HashedTextProcessor, Processor, TextProcessor
+from plait.processors import HashedTextProcessor, TextProcessor
 from plait.processors.augment.text import TextView, draw_text
 from plait.processors.augment.views import ItemViews, ViewMaker
 from plait.processors.cleaning import clean_texts
 from plait.settings import EncoderSettings
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 
 def _set_cleaning(processor: Processor, settings: EncoderSettings, reference: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -14,7 +14,10 @@ from plait.encoders.base import Encoder
 from plait.encoders.scratch import masked_mean
 from plait.encoders.vector import VectorEncoder
 from plait.inputs.modality_kinds import ModalityKind, Plain, TrainingRows
-from plait.processors import Processor, VectorProcessor
+from plait.processors import VectorProcessor
+
+if TYPE_CHECKING:
+    from plait.processors import Processor
 
 
 def _own(modality: Modality, table: Table) -> tuple[Processor, Encoder]:

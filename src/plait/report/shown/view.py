@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from plait.registry import Registry
 from plait.report.checks import SEVERITIES
 from plait.report.languages import tr
-from plait.report.page import names_of
-from plait.report.words import estimate, metric_name
+from plait.report.words import estimate, metric_name, names_of
 from plait.report.words import modality as modality_name
 
 Row = dict[str, Any]
