@@ -181,31 +181,33 @@ def test_what_ray_wraps_is_named() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.*")  # Ray warns itself where it copies its settings
-def test_two_real_workers_encode_and_answer_as_one_machine_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The one test in which Ray itself works that every run of the suite has; the cluster serves both verbs."""
+def test_real_workers_encode_and_answer_as_one_machine_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one test of Ray itself that is not slow; a cluster for both verbs, and three workers in all, as each loads
+    PyTorch and the model.
+    """
     pytest.importorskip("ray.data", reason="the extra ray is not installed")
-    model = fit_texts(tmp_path)
-    pq.write_table(texts(200), tmp_path / "rows.parquet")
+    model, table = fit_texts(tmp_path), tmp_path / "rows.parquet"
+    pq.write_table(texts(200), table)
     seen: set[int] = set()
 
-    def made(name: str, **more: Any) -> tuple[dict[bytes, bytes], dict[str, bytes]]:
+    def made(name: str, ray: str | None = None) -> tuple[dict[bytes, bytes], dict[str, bytes]]:
         """The features and the parts that came to be."""
+        out, each = tmp_path / f"{name}-out", {"part_rows": 50, "ray": ray, "progress": note_workers}
         monkeypatch.setenv("PLAIT_CACHE", str(tmp_path / name))
-        with connected("local", 2) if more else contextlib.nullcontext():
-            asked = {"part_rows": 50, "progress": lambda *step: seen.update(workers_of(os.getpid())), **more}
-            encoded = encode_to_store(model, tmp_path / "rows.parquet", **asked)
-            answered = predict_to_folder(model, tmp_path / "rows.parquet", tmp_path / f"{name}-out", **asked)
+        with connected(ray, 2) if ray else contextlib.nullcontext():
+            encoded = encode_to_store(model, table, workers=1 if ray else None, **each)
+            answered = predict_to_folder(model, table, out, workers=2 if ray else None, **each)
         assert (encoded.rows, encoded.parts, encoded.items) == (200, 4, 100)
-        assert (answered.rows, answered.parts) == (200, 4) and rows_in(tmp_path / f"{name}-out") == list(range(200))
-        return vectors_of(encoded.store), contents(tmp_path / f"{name}-out")
+        assert (answered.rows, answered.parts) == (200, 4) and rows_in(out) == list(range(200))
+        return vectors_of(encoded.store), contents(out)
+
+    def note_workers(*_: Any) -> None:
+        seen.update(workers_of(os.getpid()))
 
     alone = made("alone")
-    assert not seen
-    by_ray = made("by-ray", ray="local", workers=2)
-    assert len(seen) == 4, "two processes for each verb"
-    assert len(alone[0]) == 100 and by_ray == alone
+    assert len(alone[0]) == 100 and not seen
+    assert made("by-ray", "local") == alone
+    assert len(seen) >= 2  # of each verb at least one; the other may have come too late for a part
 
 
 ON_RAY = (
