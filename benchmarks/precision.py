@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from generation_speed import WIDTH, head_of
-from measure import table
+from measure import line, table
 from plait.encoders import load_encoder
 from plait.encoders.tuning import set_tuning
 from plait.fusion.base import FusionOutput
@@ -100,8 +100,9 @@ def main() -> None:
     native = "" if device == "cuda" or torch.cpu._is_avx512_bf16_supported() else ", no bfloat16 in hardware"
     print(f"{device}{native}, {given.batch} rows, writers {given.prefix} + {given.tokens} tokens, "
           f"{torch.get_num_threads()} threads\n")  # fmt: skip
-    body = [[name, *measured(made(), given.turns, device)] for name, made in steps.items()]
-    table(["what learns", "float32 s a step", "bfloat16 s", "times as fast (range)"], body)
+    table(["what learns", "float32 s a step", "bfloat16 s", "times as fast (range)"], [])
+    for name, made in steps.items():
+        line([name, *measured(made(), given.turns, device)])
 
 
 if __name__ == "__main__":

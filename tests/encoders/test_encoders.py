@@ -61,9 +61,7 @@ def test_contract(case: str, folders: dict[str, Path], tmp_path: Path, cache: Pa
 @pytest.mark.parametrize("case", ["hf:bert", "hf:clip-text", "hf:vit"])
 def test_attention_is_fused(
     case: str, folders: dict[str, Path], tmp_path: Path, load: Any, monkeypatch: pytest.MonkeyPatch
-) -> (
-    None
-):  # decision 37: whether read from a folder or rebuilt from a model's config
+) -> None:  # decision 37: whether read from a folder or rebuilt from a model's config
     encoder, processor, items = load(case, folders, tmp_path)
     rebuilt = build_encoder(encoder.config())
     fused, calls = torch.nn.functional.scaled_dot_product_attention, []

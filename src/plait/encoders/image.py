@@ -2,7 +2,7 @@
 
 In: ``pixel_values`` [B, 3, H, W]. Out: the spatial map flattened to tokens [B, H*W, C], or the patch tokens
 of a vision transformer without its class token, and one vector: the pooled map or the class token. CNNs get
-their input in channels-last order: plain input takes 1.3 to 1.6 times as long on a CPU, and weights in that order gain
+their input in channels-last order: on a CPU plain input takes up to 1.6 times as long, and weights in that order gain
 nothing more (``benchmarks/encode_options.py``, decision 37).
 """
 
